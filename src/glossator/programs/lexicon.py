@@ -1,0 +1,241 @@
+"""What programs know about the tokens of one vocabulary: texts, spelling, word classes and nearness in meaning.
+
+Everything that depends on the token alone is computed once for the whole vocabulary and kept, so that executing a
+program on windows is one gather. Row V of every vector stands for tokens that the vocabulary does not know.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections import OrderedDict
+from functools import cached_property
+
+import numpy as np
+
+from glossator.programs.language import (
+    And, Contains, Like, Not, Or, Prefix, Shape, Suffix, Table, Test, Token, Word,
+)  # fmt: skip
+from glossator.programs.shapes import SHAPES, ends_word
+from glossator.programs.words import members
+from glossator.windows import TokenWindows, Vocabulary
+
+CACHE_BYTES = 96 << 20
+"""How much memory kept vectors may take before the least recently used are dropped."""
+
+
+class Lexicon:
+    """A vocabulary, optionally with static embeddings and token counts.
+
+    vocabulary: V pieces; embedding: (V, d) floats or None, then `Like` is 0 everywhere and `missing` says so;
+    counts: (V,) how often each token was seen or None, used to price token literals in `bits`.
+    Raises `ValueError` when a shape does not fit the vocabulary.
+    """
+
+    def __init__(
+        self, vocabulary: Vocabulary, embedding: np.ndarray | None = None, counts: np.ndarray | None = None
+    ) -> None:
+        size = len(vocabulary)
+        if embedding is not None and (embedding.ndim != 2 or len(embedding) < size):
+            raise ValueError(f"embedding of shape {embedding.shape} does not cover a vocabulary of {size} tokens")
+        if counts is not None and counts.shape != (size,):
+            raise ValueError(f"counts of shape {counts.shape} do not fit a vocabulary of {size} tokens")
+        self.vocabulary = vocabulary
+        self.counts = counts
+        self.missing: tuple[str, ...] = () if embedding is not None else ("embedding: every Like is 0",)
+        self._raw = None if embedding is None else embedding[:size]
+        self._kept: OrderedDict[Test | tuple[str, ...], np.ndarray] = OrderedDict()
+        self._kept_bytes = 0
+        self._translations: dict[str, np.ndarray] = {}
+
+    @classmethod
+    def for_windows(cls, vocabulary: Vocabulary, embedding: np.ndarray | None) -> Lexicon:
+        """The lexicon for windows over this vocabulary."""
+        return cls(vocabulary, embedding)
+
+    def __len__(self) -> int:
+        return len(self.vocabulary)
+
+    # --- texts ---------------------------------------------------------------------------------------------------
+
+    @cached_property
+    def canonical(self) -> np.ndarray:
+        """(V + 1,) int32: the lowest token id with the same text, so that equal texts are one token; V stays V."""
+        ids = self.vocabulary.ids
+        return np.array([*(ids[text] for text in self.vocabulary.texts), len(self)], dtype=np.int32)
+
+    @cached_property
+    def bodies(self) -> tuple[str, ...]:
+        """Token texts without one leading space; bytes that are no whole character are the replacement character."""
+        decoded = (piece.decode("utf-8", "replace") for piece in self.vocabulary.pieces)
+        return tuple(text[1:] if text[:1] == " " else text for text in decoded)
+
+    @cached_property
+    def lowered(self) -> tuple[str, ...]:
+        return tuple(body.lower() for body in self.bodies)
+
+    @cached_property
+    def ends_word(self) -> np.ndarray:
+        """(V + 1,) bool: a letter or digit after this token continues the same word."""
+        return np.array([*(ends_word(body) for body in self.bodies), False])
+
+    @cached_property
+    def _starts(self) -> tuple[list[str], np.ndarray]:
+        order = sorted(range(len(self)), key=self.bodies.__getitem__)
+        return [self.bodies[i] for i in order], np.array(order, dtype=np.int64)
+
+    @cached_property
+    def _ends(self) -> tuple[list[str], np.ndarray]:
+        backwards = [body[::-1] for body in self.bodies]
+        order = sorted(range(len(self)), key=backwards.__getitem__)
+        return [backwards[i] for i in order], np.array(order, dtype=np.int64)
+
+    def ids(self, windows: TokenWindows) -> np.ndarray:
+        """(n, width) int32 rows of this lexicon's vectors: canonical token ids, V for what the vocabulary lacks.
+
+        Windows over another vocabulary are read by the texts of their tokens.
+        """
+        tokens = np.asarray(windows.tokens)
+        size = len(windows.vocabulary)
+        tokens = np.where((tokens >= 0) & (tokens < size), tokens, size)
+        return self._translation(windows.vocabulary)[tokens]
+
+    def _translation(self, vocabulary: Vocabulary) -> np.ndarray:
+        if vocabulary is self.vocabulary:
+            return self.canonical
+        key = vocabulary.fingerprint
+        if key == self.vocabulary.fingerprint:
+            return self.canonical
+        if key not in self._translations:
+            known = self.vocabulary.ids
+            rows = [known.get(text, len(self)) for text in vocabulary.texts]
+            self._translations[key] = np.array([*rows, len(self)], dtype=np.int32)
+        return self._translations[key]
+
+    # --- meaning -------------------------------------------------------------------------------------------------
+
+    @cached_property
+    def directions(self) -> np.ndarray | None:
+        """(V, d) float32 of length 1 (or 0): embeddings centred on the vocabulary's mean, without special tokens.
+
+        Embeddings of language models share a large common part; without centring everything is near everything.
+        """
+        if self._raw is None:
+            return None
+        centred = np.array(self._raw, dtype=np.float32)
+        centred[~np.isfinite(centred).all(axis=1)] = 0.0
+        ordinary = np.ones(len(centred), dtype=bool)
+        ordinary[[i for i in self.vocabulary.special if 0 <= i < len(centred)]] = False
+        if ordinary.any():
+            centred -= centred[ordinary].mean(axis=0)
+        centred[~ordinary] = 0.0
+        lengths = np.linalg.norm(centred, axis=1, keepdims=True)
+        np.divide(centred, lengths, out=centred, where=lengths > 0)
+        return centred
+
+    def similarity(self, seeds: tuple[str, ...]) -> np.ndarray | None:
+        """(V + 1,) float32 cosine of every token to the seeds' mean direction; None without embedding or known seed."""
+        rows = [self.vocabulary.ids[s] for s in seeds if s in self.vocabulary.ids]
+        if self.directions is None or not rows:
+            return None
+        kept = self._recall(seeds)
+        if kept is not None:
+            return kept
+        mean = self.directions[rows].mean(axis=0)
+        length = float(np.linalg.norm(mean))
+        cosines = np.zeros(len(self) + 1, dtype=np.float32)
+        if length > 0:
+            cosines[:-1] = self.directions @ (mean / length)
+        return self._keep(seeds, cosines)
+
+    def nearest(self, seeds: tuple[str, ...], n: int = 10) -> list[tuple[str, float]]:
+        """The n tokens closest in meaning to the seeds, seeds included, best first; empty without an embedding."""
+        cosines = self.similarity(seeds)
+        if cosines is None:
+            return []
+        best = np.argsort(-cosines[:-1], kind="stable")[:n]
+        return [(self.vocabulary.texts[i], float(cosines[i])) for i in best]
+
+    # --- tests that look at the token alone ----------------------------------------------------------------------
+
+    def truths(self, test: Test) -> np.ndarray:
+        """(V + 1,) bool or float32 truth of a token-local test for every token; row V: for unknown tokens.
+
+        Raises `ValueError` for a test that needs context.
+        """
+        kept = self._recall(test)
+        return kept if kept is not None else self._keep(test, self._compute(test))
+
+    def _compute(self, test: Test) -> np.ndarray:
+        match test:
+            case Token(texts):
+                return self._rows([self.vocabulary.ids[t] for t in texts if t in self.vocabulary.ids])
+            case Like(seeds, floor):
+                cosines = self.similarity(seeds)
+                if cosines is None:
+                    return np.zeros(len(self) + 1, dtype=np.float32)
+                truth = np.clip((cosines - np.float32(floor)) / np.float32(1.0 - floor), 0.0, 1.0)
+                truth[-1] = 0.0
+                return truth
+            case Prefix(text):
+                return self._rows(_run(*self._starts, text))
+            case Suffix(text):
+                return self._rows(_run(*self._ends, text[::-1]))
+            case Contains(text):
+                return np.array([*(text in body for body in self.bodies), False])
+            case Shape(name):
+                holds = SHAPES[name].holds
+                texts = (piece.decode("utf-8", "replace") for piece in self.vocabulary.pieces)
+                return np.array([*(holds(t, b) for t, b in zip(texts, self.bodies, strict=True)), False])
+            case Word(name):
+                forms = members(name)
+                return np.array([*(word in forms for word in self.lowered), False])
+            case Table(values, default):
+                truth = np.full(len(self) + 1, default, dtype=np.float32)
+                known = [(self.vocabulary.ids[t], v) for t, v in values if t in self.vocabulary.ids]
+                if known:
+                    rows, found = zip(*known, strict=True)
+                    truth[list(rows)] = found
+                return truth
+            case And(tests):
+                return _fold(np.minimum, [self.truths(t) for t in tests])
+            case Or(tests):
+                return _fold(np.maximum, [self.truths(t) for t in tests])
+            case Not(inner):
+                truth = self.truths(inner)
+                return ~truth if truth.dtype == bool else np.float32(1.0) - truth
+        raise ValueError(f"{type(test).__name__} needs context, not the token alone")
+
+    def _rows(self, rows: list[int] | np.ndarray) -> np.ndarray:
+        truth = np.zeros(len(self) + 1, dtype=bool)
+        truth[rows] = True
+        return truth
+
+    # --- keeping -------------------------------------------------------------------------------------------------
+
+    def _recall(self, key: Test | tuple[str, ...]) -> np.ndarray | None:
+        found = self._kept.get(key)
+        if found is not None:
+            self._kept.move_to_end(key)
+        return found
+
+    def _keep(self, key: Test | tuple[str, ...], vector: np.ndarray) -> np.ndarray:
+        vector.flags.writeable = False
+        self._kept[key] = vector
+        self._kept_bytes += vector.nbytes
+        while self._kept_bytes > CACHE_BYTES and len(self._kept) > 1:
+            self._kept_bytes -= self._kept.popitem(last=False)[1].nbytes
+        return vector
+
+
+def _run(texts: list[str], order: np.ndarray, start: str) -> np.ndarray:
+    """Rows of the sorted texts that begin with `start`."""
+    first = bisect_left(texts, start)
+    last = bisect_left(texts, True, lo=first, key=lambda text: not text.startswith(start))
+    return order[first:last]
+
+
+def _fold(reduce: np.ufunc, truths: list[np.ndarray]) -> np.ndarray:
+    result = truths[0]
+    for truth in truths[1:]:
+        result = reduce(result, truth)
+    return result.copy()
