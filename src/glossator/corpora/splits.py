@@ -1,0 +1,121 @@
+"""Splits that do not leak: documents that share text are kept together, then whole groups are dealt out.
+
+Two documents share text when some run of `RUN` or more identical tokens stands in both. Sharing is made transitive
+by union-find, so no such run can be found on both sides of a split, whatever the seed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+
+import numpy as np
+
+RUN = 24
+_MULTIPLIER = np.uint64(0x9E3779B97F4A7C15)
+_BUCKETS = 16
+_BUCKET_FROM = 1 << 24
+
+
+def group_by_shared_runs(documents: Sequence[np.ndarray], run: int = RUN) -> np.ndarray:
+    """Group documents that share any run of `run` identical tokens, directly or through others.
+
+    documents: token ids, one int array each. Returns int64 (len(documents),): the lowest index in the group.
+    Equal runs always meet; unequal ones meet with probability 2^-64 a pair, which only makes groups larger.
+    """
+    lengths = np.array([len(tokens) for tokens in documents], dtype=np.int64)
+    parent = np.arange(len(documents))
+    if lengths.sum() < run:
+        return parent
+    hashes = _run_hashes(np.concatenate(documents), run)
+    owners = np.repeat(np.arange(len(documents), dtype=np.int32), lengths)
+    # A run belongs to a document only when its last token does too.
+    whole = owners[: len(hashes)] == owners[run - 1 :]
+    hashes, owners = hashes[whole], owners[: len(whole)][whole]
+    for first, second in _links(hashes, owners):
+        a, b = _root(parent, first), _root(parent, second)
+        parent[max(a, b)] = min(a, b)
+    return np.array([_root(parent, i) for i in range(len(parent))], dtype=np.int64)
+
+
+def _run_hashes(tokens: np.ndarray, run: int) -> np.ndarray:
+    """uint64 (n - run + 1,): a hash of each run, built by doubling: length 1, 2, 4, ... joined by the bits of `run`."""
+    power = _mix(tokens.astype(np.uint64))
+    multiplier, done, total = _MULTIPLIER, 0, np.zeros(len(tokens), dtype=np.uint64)
+    size = 1
+    with np.errstate(over="ignore"):
+        while size <= run:
+            if run & size:
+                total = (total[: len(power) - done] * multiplier if done else np.zeros(len(power), np.uint64)) + power[
+                    done:
+                ]
+                done += size
+            power = power[:-size] * multiplier + power[size:]
+            multiplier = multiplier * multiplier
+            size *= 2
+    return total[: len(tokens) - run + 1]
+
+
+def _mix(values: np.ndarray) -> np.ndarray:
+    """The finaliser of splitmix64: neighbouring token ids become unrelated 64-bit numbers."""
+    with np.errstate(over="ignore"):
+        values = values + _MULTIPLIER
+        values = (values ^ (values >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+        values = (values ^ (values >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return values ^ (values >> np.uint64(31))
+
+
+def _links(hashes: np.ndarray, owners: np.ndarray) -> list[tuple[int, int]]:
+    """Pairs of different documents that stand next to each other among the owners of one hash.
+
+    A large corpus is sorted in buckets of hashes, so that the sort needs a fraction of the memory.
+    """
+    buckets = _BUCKETS if len(hashes) > _BUCKET_FROM else 1
+    found: list[np.ndarray] = []
+    for bucket in range(buckets):
+        rows = np.flatnonzero(hashes >> np.uint64(60) == bucket) if buckets > 1 else np.arange(len(hashes))
+        rows = rows[np.argsort(hashes[rows], kind="stable")]
+        same = (hashes[rows[1:]] == hashes[rows[:-1]]) & (owners[rows[1:]] != owners[rows[:-1]])
+        found.append(np.unique(np.stack([owners[rows[:-1]][same], owners[rows[1:]][same]], axis=1), axis=0))
+    return [(int(a), int(b)) for a, b in np.concatenate(found)]
+
+
+def _root(parent: np.ndarray, node: int) -> int:
+    while parent[node] != node:
+        parent[node] = parent[parent[node]]
+        node = int(parent[node])
+    return node
+
+
+def assign_splits(
+    groups: np.ndarray, tokens: np.ndarray, names: Sequence[str], fractions: Sequence[float], seed: int
+) -> np.ndarray:
+    """Deal whole groups out so that each split's share of the tokens is close to its fraction.
+
+    groups: int (documents,), a group label each; tokens: int (documents,), tokens of each; names: a stable name of
+    each document, of which the seeded order is made; fractions: one a split. Returns int8 (documents,).
+    Groups come in the order of a seeded hash (those above a hundredth of all tokens first, largest first, since they
+    are the hardest to place) and each goes where the split would then be filled least relative to its fraction.
+    """
+    labels, members = np.unique(groups, return_inverse=True)
+    sizes = np.bincount(members, weights=tokens, minlength=len(labels)).astype(np.int64)
+    keys = [min(_key(names[row], seed) for row in rows) for rows in _members(members, len(labels))]
+    large = sizes.sum() / 100
+    order = sorted(range(len(labels)), key=lambda g: (-sizes[g] if sizes[g] > large else 0, keys[g]))
+    filled = [0] * len(fractions)
+    chosen = np.zeros(len(labels), dtype=np.int8)
+    for group in order:
+        size = int(sizes[group])
+        split = min((i for i, f in enumerate(fractions) if f > 0), key=lambda i: (filled[i] + size) / fractions[i])
+        filled[split] += size
+        chosen[group] = split
+    return chosen[members]
+
+
+def _members(members: np.ndarray, n_groups: int) -> list[np.ndarray]:
+    order = np.argsort(members, kind="stable")
+    return np.split(order, np.cumsum(np.bincount(members, minlength=n_groups))[:-1])
+
+
+def _key(name: str, seed: int) -> bytes:
+    return hashlib.blake2b(f"{seed}\0{name}".encode("utf-8", "surrogatepass"), digest_size=16).digest()
