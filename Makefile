@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 # The stamp's name holds the lock's hash: a changed lock installs again, an unchanged one takes no time.
 LOCK_HASH := $(shell cat requirements.lock pyproject.toml | cksum | cut -d' ' -f1)
 STAMP := $(VENV)/.installed-$(LOCK_HASH)
-PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+PIP := $(BIN)/python -m pip --disable-pip-version-check -qq
 PYTEST := $(BIN)/python -m pytest
 # Two workers by default; PYTEST_WORKERS=0 runs in one process.
 PYTEST_WORKERS ?= 2
@@ -24,9 +24,9 @@ setup: $(STAMP)  ## create .venv and install the locked dependencies and glossat
 $(STAMP): requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(None if sys.version_info >= (3, 11) else "glossator needs Python 3.11 or newer, found " + sys.version.split()[0] + "; set PYTHON=/path/to/python3.11")'
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	@echo "setup: locked dependencies"
+	@echo "setup: the locked dependencies"
 	@$(PIP) install --require-hashes --no-deps -r requirements.lock
-	@echo "setup: $(TORCH)"
+	@echo "setup: $(TORCH), the largest download"
 	@$(PIP) install $(TORCH)
 	@echo "setup: glossator"
 	@$(PIP) install --no-deps --no-build-isolation --editable .
