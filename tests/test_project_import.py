@@ -1,0 +1,39 @@
+"""Importing the package is cheap, and what works on arrays alone needs no deep-learning library."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+HEAVY = ("torch", "transformers", "pyarrow", "rich", "scipy", "jinja2", "gguf")
+
+
+def run_python(code: str) -> str:
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_import_glossator_is_fast() -> None:
+    code = "import time; start = time.perf_counter(); import glossator; print(time.perf_counter() - start)"
+    seconds = sorted(float(run_python(code)) for _ in range(5))
+    assert seconds[2] < 0.3
+
+
+def test_import_glossator_loads_nothing_heavy() -> None:
+    loaded = run_python("import glossator, sys; print(*sys.modules)").split()
+    assert [name for name in HEAVY if name in loaded] == []
+
+
+@pytest.mark.parametrize(
+    "module",
+    [
+        "evidence", "explanations", "scores", "statistics", "windows", "units", "registry", "files",
+        "corpora", "programs", "explainers", "simulators", "scorers", "recording", "study", "cli",
+    ],
+)  # fmt: skip
+def test_parts_that_work_on_arrays_load_no_model_library(module: str) -> None:
+    loaded = run_python(f"import glossator.{module}, sys; print(*sys.modules)").split()
+    assert [name for name in ("torch", "transformers") if name in loaded] == []
