@@ -1,0 +1,96 @@
+"""Mean activation of each token on the explain split, shrunk towards the overall mean where a token is rare.
+
+Both nulls, the lookup table and the token list, are built on these means, so that they differ only in length.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+
+from glossator.evidence import ExplainEvidence
+from glossator.windows import Vocabulary
+
+KIND_WEIGHTS: Mapping[str, float] = {"random": 1.0, "top": 1.0}
+"""How much a token counts by the way its window was drawn.
+
+Random windows stand for the population. Top windows count once each: where the random panel is the whole corpus they
+are a part of it and leaving them out would bias every mean down; where it is a sample they tell the table about rare
+tokens that the sample missed, which makes it the stronger null on top-and-random text. Windows that were drawn by
+activation in other ways (quantile, near-miss) would bias the means and do not count.
+"""
+
+LEAST_PRIOR, GREATEST_PRIOR = 0.1, 1000.0
+
+
+@dataclass(frozen=True, eq=False)
+class TokenMeans:
+    """tokens (k,) int, lowest vocabulary id of each text seen; counts (k,) weighted; means (k,) shrunk; overall mean of
+    all tokens; prior: how many tokens of overall mean each token's own mean was blended with."""
+
+    tokens: np.ndarray
+    counts: np.ndarray
+    means: np.ndarray
+    overall: float
+    prior: float
+
+
+def token_means(
+    evidence: ExplainEvidence, prior: float | None = None, weights: Mapping[str, float] = KIND_WEIGHTS
+) -> TokenMeans:
+    """(sum + prior * overall) / (count + prior) of max(activation, 0) for every token text of the explain split.
+
+    prior: None to estimate it (see `shrinkage`); weights: by kind of window, see `KIND_WEIGHTS`. When no window has
+    a weight above 0, all windows count 1. The overall mean is that of the same weighted tokens.
+    """
+    exemplars = evidence.exemplars
+    weight_of_window = np.array([weights.get(str(kind), 0.0) for kind in exemplars.kinds])
+    if not (weight_of_window > 0).any():
+        weight_of_window = np.ones(len(exemplars))
+    mask = exemplars.windows.valid & (weight_of_window > 0)[:, None]
+    vocabulary = exemplars.windows.vocabulary
+    tokens = _canonical(vocabulary)[exemplars.windows.tokens[mask]]
+    values = np.maximum(exemplars.activations[mask].astype(np.float64), 0.0)
+    weight = np.repeat(weight_of_window, mask.sum(axis=1))
+    counts, sums, squares = (
+        np.bincount(tokens, weights=column, minlength=len(vocabulary))
+        for column in (weight, weight * values, weight * values * values)
+    )
+    seen = np.flatnonzero(counts > 0)
+    counts, sums, squares = counts[seen], sums[seen], squares[seen]
+    overall = float(sums.sum() / counts.sum()) if len(seen) else 0.0
+    if prior is None:
+        prior = shrinkage(counts, sums, squares)
+    return TokenMeans(seen, counts, (sums + prior * overall) / (counts + prior), overall, prior)
+
+
+def shrinkage(counts: np.ndarray, sums: np.ndarray, squares: np.ndarray) -> float:
+    """Variance within tokens / variance between their means: the prior count that predicts new text best.
+
+    Best linear unbiased prediction under a one-way random effects model; components by the method of moments
+    (Searle, Casella & McCulloch 1992, section 3.6). counts, sums, sums of squares by token (k,); result within 0.1 and
+    1000.
+    """
+    n, k = counts.sum(), len(counts)
+    if n <= k or k < 2:
+        return 1.0
+    of_means = (sums * sums / counts).sum()
+    within = max(squares.sum() - of_means, 0.0) / (n - k)
+    between = (of_means - sums.sum() ** 2 / n - (k - 1) * within) / (n - (counts * counts).sum() / n)
+    if between <= 0:
+        return GREATEST_PRIOR if within > 0 else LEAST_PRIOR
+    return float(np.clip(within / between, LEAST_PRIOR, GREATEST_PRIOR))
+
+
+def rounded(values: np.ndarray, digits: int = 4) -> np.ndarray:
+    """Values with that many significant digits of the largest, so that printed programs stay short."""
+    largest = float(np.abs(values).max(initial=0.0))
+    return np.round(values, digits - 1 - int(np.floor(np.log10(largest)))) if largest > 0 else values
+
+
+@lru_cache(maxsize=4)
+def _canonical(vocabulary: Vocabulary) -> np.ndarray:
+    return np.array([vocabulary.ids[text] for text in vocabulary.texts], dtype=np.int64)

@@ -1,0 +1,30 @@
+"""Scorers: one question asked of an explanation, one file each.
+
+To add one, write a class with `needs` and `score` (see `correlation.py`, the shortest) and register it under
+`scorers`. A scorer gets the `Lab`, asks it for a trial (`lab.trial`), and says how its number follows from
+true and predicted activations as a function of document weights; intervals, nulls and reasons then come by themselves.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+from glossator.evidence import Evidence
+from glossator.explanations import Explanation
+from glossator.scores import Score
+from glossator.units import Unit
+
+if TYPE_CHECKING:
+    from glossator.scorers.lab import Lab
+
+TOKEN_VALUES = "token-values"  # the power of a unit to give one value a token; all that recorded evidence needs
+
+
+class Scorer(Protocol):
+    """Scores one explanation of one unit; `needs` are the powers that it asks of the unit."""
+
+    needs: frozenset[str]
+
+    def score(self, unit: Unit, explanation: Explanation, evidence: Evidence, lab: Lab) -> list[Score]:
+        """All scores of this scorer, each with interval, n and nulls, or None with a reason."""
+        ...

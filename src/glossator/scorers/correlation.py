@@ -1,0 +1,72 @@
+"""Correlation of simulated with true activations, the score of Bills et al. 2023.
+
+Pooled: Pearson r over all tokens of all windows together, their preferred score; the per-window mean stands beside it
+under its own name, because the two are often confused and differ. Both are computed on the uncalibrated simulation:
+a line cannot change the size of r, and with a negative slope it would only hide a wrong sign.
+Where their code gives NaN (constant truth or prediction), the value here is None with the reason.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from glossator.evidence import Evidence, Split
+from glossator.explanations import Explanation
+from glossator.scorers import TOKEN_VALUES
+from glossator.scorers.lab import Lab, Trial
+from glossator.scorers.sample import SETTINGS
+from glossator.scores import Score
+from glossator.statistics import (
+    Resampled,
+    pearson,
+    pearson_of_sums,
+    pearson_terms,
+    ratio,
+    sums_by,
+    undefined,
+    why_constant,
+)
+from glossator.units import Unit
+
+
+@dataclass(frozen=True)
+class CorrelationScorer:
+    """`correlation.*` pooled and `correlation.per-window.*`, each on top-and-random and on random-only windows."""
+
+    split: Split = "test"
+    needs: frozenset[str] = frozenset({TOKEN_VALUES})
+
+    def score(self, unit: Unit, explanation: Explanation, evidence: Evidence, lab: Lab) -> list[Score]:
+        scores = []
+        for setting in SETTINGS:
+            trial = lab.trial(evidence, setting, self.split)
+            how = {"pooled": "over all tokens"}
+            scores.append(trial.score("correlation", "Pearson r", explanation, pooled, how=how))
+            how = {"pooled": "mean over windows whose true activations vary; a constant prediction counts 0"}
+            scores.append(trial.score("correlation.per-window", "mean Pearson r", explanation, per_window, how=how))
+        return scores
+
+
+def pooled(trial: Trial, explanation: Explanation) -> Resampled:
+    """Pearson r over all scored tokens."""
+    return pearson(trial.test.truth, trial.predicted(explanation), trial.test.document_of_token, trial.test.documents)
+
+
+def per_window(trial: Trial, explanation: Explanation) -> Resampled:
+    """Mean over windows of the Pearson r within each.
+
+    A window with constant truth has nothing to predict and is left out. One with varying truth and a constant
+    prediction counts 0, or an explanation would gain by staying silent where it is wrong; so the same windows count
+    for every explanation and null.
+    """
+    sample, predicted = trial.test, trial.predicted(explanation)
+    reason = why_constant(sample.truth, predicted)
+    if reason:
+        return Resampled(sample.documents, undefined, reason)
+    sums = sample.window_sums(*pearson_terms(sample.truth, predicted))
+    varies = sample.window_max(sample.truth) > -sample.window_max(-sample.truth)
+    r = np.where(varies, np.nan_to_num(pearson_of_sums(sums)), 0.0)
+    by_document = sums_by(sample.document_of_window, sample.documents, r, varies)
+    return ratio(by_document[:, 0], by_document[:, 1], reason="the true activations are constant in every window")

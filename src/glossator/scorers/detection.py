@@ -1,0 +1,88 @@
+"""Detection: can the explanation tell windows in which the unit fires from windows in which it does not?
+
+A window is positive when any of its tokens is above the unit's firing threshold; its predicted score is the largest
+simulated value in it. AUROC needs no cut; balanced accuracy uses the cut that is best on the calibrate split.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from glossator.evidence import Evidence, Split
+from glossator.explanations import Explanation
+from glossator.scorers import TOKEN_VALUES
+from glossator.scorers.lab import Lab, Trial
+from glossator.scorers.sample import SETTINGS, Sample
+from glossator.scorers.threshold import balanced_accuracy, best_threshold
+from glossator.scores import Score
+from glossator.statistics import Resampled, auroc, sums_by, undefined
+from glossator.units import Unit
+
+
+@dataclass(frozen=True)
+class DetectionScorer:
+    """`detection.auroc` and `detection.balanced-accuracy`, each on top-and-random and on random-only windows."""
+
+    split: Split = "test"
+    needs: frozenset[str] = frozenset({TOKEN_VALUES})
+
+    def score(self, unit: Unit, explanation: Explanation, evidence: Evidence, lab: Lab) -> list[Score]:
+        scores = []
+        for setting in SETTINGS:
+            trial = lab.trial(evidence, setting, self.split)
+            how = {
+                "positive": f"a token above {evidence.statistics.firing_threshold:g}",
+                "firing_rule": evidence.statistics.firing_rule,
+                "predicted": "largest simulated value of the window",
+                "positive_windows": int(fires(trial, trial.test).sum()),
+            }
+            scores.append(trial.score("detection.auroc", "AUROC", explanation, window_auroc, how=how))
+            cut = {**how, "threshold": "best balanced accuracy on the calibrate split",
+                   "calibrated_on": trial.calibrate.kinds}  # fmt: skip
+            scores.append(
+                trial.score("detection.balanced-accuracy", "balanced accuracy", explanation, at_threshold, how=cut)
+            )
+        return scores
+
+
+def fires(trial: Trial, sample: Sample) -> np.ndarray:
+    """Which windows (m,) have a firing token."""
+    return sample.window_max(sample.activations) > trial.evidence.statistics.firing_threshold
+
+
+def window_auroc(trial: Trial, explanation: Explanation) -> Resampled:
+    """AUROC of the window maximum of the simulation."""
+    sample = trial.test
+    return auroc(
+        fires(trial, sample),
+        sample.window_max(trial.predicted(explanation)),
+        sample.document_of_window,
+        sample.documents,
+    )
+
+
+def at_threshold(trial: Trial, explanation: Explanation) -> Resampled:
+    """Mean of the hit rate among firing windows and the rejection rate among silent ones."""
+    sample, documents = trial.test, trial.test.documents
+    positive = fires(trial, sample)
+    if positive.all() or not positive.any():
+        return Resampled(documents, undefined, f"{'every' if positive.any() else 'no'} window has a firing token")
+    to_fit = trial.calibrate
+    threshold = best_threshold(
+        fires(trial, to_fit), to_fit.window_max(trial.predicted_to_fit(explanation)), balanced_accuracy
+    )
+    if threshold is None:
+        return Resampled(
+            documents, undefined, "the calibrate split lacks firing or silent windows to set a threshold on"
+        )
+    called = sample.window_max(trial.predicted(explanation)) > threshold
+    sums = sums_by(sample.document_of_window, documents, called & positive, positive, ~called & ~positive, ~positive)
+
+    def under(weights: np.ndarray) -> np.ndarray:
+        hits, positives, rejections, negatives = (weights @ sums).T
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return (hits / positives + rejections / negatives) / 2
+
+    return Resampled(documents, under)

@@ -1,0 +1,197 @@
+"""What scorers share: each explanation is simulated once a split, nulls are scored on the very same windows, and every
+number gets its interval in one way."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from glossator import registry
+from glossator.errors import MissingPower
+from glossator.evidence import Evidence, Exemplars, Split
+from glossator.explanations import Explanation
+from glossator.scorers import Scorer
+from glossator.scorers.sample import TRUTH, Sample, Setting, draw_sample, sample_rows
+from glossator.scores import Score
+from glossator.simulators import Simulation, Simulator
+from glossator.simulators.calibration import fit_calibration
+from glossator.simulators.program import ProgramSimulator
+from glossator.statistics import LEVEL, RESAMPLES, Resampled, estimate
+from glossator.units import Unit
+
+if TYPE_CHECKING:
+    from glossator.programs import Lexicon
+
+DEFAULT_SCORERS = ("correlation", "explained-variance", "detection", "firing")
+
+
+@dataclass(frozen=True, eq=False)
+class Lab:
+    """The resources of a scoring: settings, the simulator and the null explanations of the unit at hand.
+
+    simulator: None for the executor of programs; nulls: the explanations that every score is set beside, by name
+    (`lookup`, `other-unit`, `token-list`, ...), usually replaced for each unit with `for_unit`; calibration: the map
+    that explained variance is scored under, see `glossator.simulators.calibration`.
+    """
+
+    lexicon: Lexicon
+    simulator: Simulator | None = None
+    nulls: Mapping[str, Explanation] = field(default_factory=dict)
+    calibration: str = "linear"
+    seed: int = 0
+    resamples: int = RESAMPLES
+    level: float = LEVEL
+    _kept: dict[tuple, Any] = field(default_factory=dict, repr=False)
+
+    def for_unit(self, nulls: Mapping[str, Explanation]) -> Lab:
+        """The same lab with another unit's nulls and nothing kept from before."""
+        return dataclasses.replace(self, nulls=dict(nulls), _kept={})
+
+    def simulate(self, explanation: Explanation, exemplars: Exemplars) -> Simulation:
+        """The explanation's uncalibrated simulation of all windows of a split, made once."""
+        simulator = self.simulator or ProgramSimulator(self.lexicon)
+        return self.kept(
+            ("simulation",), (explanation, exemplars), lambda: simulator.simulate(explanation, exemplars.windows)
+        )
+
+    def trial(self, evidence: Evidence, setting: Setting, split: Split = "test") -> Trial:
+        """The windows of one setting of one split, ready to score explanations on."""
+        return self.kept(("trial", setting, split), (evidence,), lambda: Trial(self, evidence, setting, split))
+
+    def kept(self, key: tuple, of: tuple[object, ...], make: Callable[[], Any]) -> Any:
+        """What `make` gave the first time for this key and these very objects."""
+        full_key = (*key, *(id(thing) for thing in of))
+        if full_key not in self._kept:
+            if len(self._kept) > 4096:  # a lab used for many units without `for_unit`
+                self._kept.clear()
+            self._kept[full_key] = (make(), of)  # `of` is held so that no other object can get the same id
+        return self._kept[full_key][0]
+
+
+class Trial:
+    """One setting of one split of a unit's evidence: true tokens, predictions on them, and scores from both.
+
+    test, calibrate: the samples that scores are computed on and that calibrations and thresholds are fitted on.
+    """
+
+    def __init__(self, lab: Lab, evidence: Evidence, setting: Setting, split: Split):
+        self.lab, self.evidence, self.setting, self.split = lab, evidence, setting, split
+        self._scored: Exemplars = evidence.explain.exemplars if split == "explain" else getattr(evidence, split)
+        self.test = draw_sample(self._scored, setting, lab.seed)
+        self.calibrate = _calibration_sample(evidence.calibrate, setting, lab.seed)
+
+    def predicted(self, explanation: Explanation) -> np.ndarray:
+        """Uncalibrated predictions of the scored tokens (t,) float64."""
+        return self._flat(explanation, self._scored, self.test)
+
+    def predicted_to_fit(self, explanation: Explanation) -> np.ndarray:
+        """Uncalibrated predictions of the calibrate tokens, in the order of `self.calibrate`."""
+        return self._flat(explanation, self.evidence.calibrate, self.calibrate)
+
+    def calibrated(self, explanation: Explanation) -> np.ndarray:
+        """Predictions of the scored tokens (t,) under the lab's calibration."""
+        return self.lab.kept(("calibrated",), (explanation, self), lambda: self._calibrated(explanation))
+
+    def score(
+        self,
+        name: str,
+        measure: str,
+        explanation: Explanation,
+        statistic: Callable[[Trial, Explanation], Resampled],
+        *,
+        how: Mapping[str, Any] | None = None,
+        why_not: str | None = None,
+    ) -> Score:
+        """A score from a statistic of (this trial, an explanation), which is applied to the nulls as well.
+
+        why_not: a reason why the number cannot be had at all; it and insufficient evidence give a missing value.
+        """
+        name, lab, n = f"{name}.{self.setting}", self.lab, self.test.documents
+        settings = {
+            "split": self.split,
+            "windows": self.test.kinds,
+            "tokens": len(self.test.truth),
+            "truth": TRUTH,
+            "interval": f"{lab.level:.0%} percentile bootstrap over documents, {lab.resamples} resamples",
+            "seed": lab.seed,
+            **(how or {}),
+        }
+        if self.evidence.status != "ok":
+            why_not = f"insufficient evidence: {self.evidence.reason}"
+        elif not len(self.test):
+            why_not = f"no windows for {self.setting} in the {self.split} split"
+        if why_not:
+            return Score(name, None, measure, n=n, reason=why_not, nulls=dict.fromkeys(lab.nulls), how=settings)
+        found = estimate(statistic(self, explanation), seed=lab.seed, resamples=lab.resamples, level=lab.level)
+        if found.value is not None and found.defined < 1:
+            settings["resamples_defined"] = round(found.defined, 4)
+        nulls = {
+            null: lab.kept(
+                (name, measure, self.split, self.setting),
+                (other, self.evidence),
+                partial(self._null_value, statistic, other),
+            )
+            for null, other in lab.nulls.items()
+        }
+        return Score(
+            name, found.value, measure, found.low, found.high, n, nulls=nulls, reason=found.reason, how=settings
+        )
+
+    def _null_value(self, statistic: Callable[[Trial, Explanation], Resampled], null: Explanation) -> float | None:
+        try:
+            return statistic(self, null).value
+        except MissingPower:
+            return None  # this simulator cannot read the null
+
+    def _calibrated(self, explanation: Explanation) -> np.ndarray:
+        fitted = fit_calibration(self.lab.calibration, self.predicted_to_fit(explanation), self.calibrate.truth)
+        return fitted.apply(self.predicted(explanation))
+
+    def _flat(self, explanation: Explanation, exemplars: Exemplars, sample: Sample) -> np.ndarray:
+        return self.lab.kept(
+            ("flat",), (explanation, sample), lambda: sample.flat(self.lab.simulate(explanation, exemplars).expected)
+        )
+
+
+def score_explanations(
+    unit: Unit,
+    explanations: Sequence[Explanation],
+    evidence: Evidence,
+    lab: Lab,
+    scorers: Sequence[Scorer | str] = DEFAULT_SCORERS,
+) -> list[list[Score]]:
+    """All scores of each explanation of one unit; simulations, samples and null values are made once and shared.
+
+    scorers: objects or registered names. Raises `MissingPower` when the simulator cannot read an explanation.
+    """
+    lab = lab.for_unit(lab.nulls)
+    chosen = [registry.load("scorers", s)() if isinstance(s, str) else s for s in scorers]
+    try:
+        return [[s for scorer in chosen for s in scorer.score(unit, e, evidence, lab)] for e in explanations]
+    finally:
+        lab._kept.clear()  # trials refer to the lab: without this their arrays wait for the garbage collector
+
+
+def score_explanation(
+    unit: Unit,
+    explanation: Explanation,
+    evidence: Evidence,
+    lab: Lab,
+    scorers: Sequence[Scorer | str] = DEFAULT_SCORERS,
+) -> list[Score]:
+    """`score_explanations` for one explanation."""
+    return score_explanations(unit, [explanation], evidence, lab, scorers)[0]
+
+
+def _calibration_sample(exemplars: Exemplars, setting: Setting, seed: int) -> Sample:
+    """The same mix of windows as is scored; when the calibrate split lacks a kind, all its random and top windows."""
+    sample = draw_sample(exemplars, setting, seed)
+    if len(sample):
+        return sample
+    usable = exemplars.windows.valid.any(axis=1) & np.isin(exemplars.kinds, ("top", "random"))
+    return sample_rows(exemplars, np.flatnonzero(usable))

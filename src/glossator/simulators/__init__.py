@@ -1,0 +1,47 @@
+"""Simulators: what an explanation predicts, token by token, without a look at the true activations.
+
+A new simulator is one class with `simulate`; register it under `simulators` (see `glossator.registry`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from glossator.explanations import Explanation
+from glossator.windows import TokenWindows
+
+ACTIVATION = "activation"  # the unit's own units of measure
+ZERO_TO_TEN = "0..10"  # the integers that language models are asked for (Bills et al. 2023)
+
+
+@dataclass(frozen=True, eq=False)
+class Distribution:
+    """The simulator's belief about each token: values and probabilities, both (n, width, k); probabilities sum to 1."""
+
+    values: np.ndarray
+    probabilities: np.ndarray
+
+
+@dataclass(frozen=True, eq=False)
+class Simulation:
+    """Predicted activations of one explanation on some windows.
+
+    expected (n, width) float, only valid positions mean anything; scale: `activation` or `0..10`; distribution where
+    the simulator has one; uncalibrated: the simulation before calibration, None when this one is not calibrated.
+    """
+
+    expected: np.ndarray
+    scale: str
+    distribution: Distribution | None = None
+    uncalibrated: Simulation | None = None
+
+
+class Simulator(Protocol):
+    """Explanation and tokens in, expected activations out."""
+
+    def simulate(self, explanation: Explanation, windows: TokenWindows) -> Simulation:
+        """Predict every valid token of the windows; raises `MissingPower` when it cannot read this explanation."""
+        ...

@@ -1,0 +1,38 @@
+"""The simulator that costs nothing: it executes an explanation's program.
+
+A token lookup table is a program with one table clause, so the lookup null, the token list and every induced program
+are predicted by this one executor and differ in nothing but what they say.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from glossator.errors import MissingPower
+from glossator.explanations import Explanation
+from glossator.simulators import ACTIVATION, Simulation
+from glossator.windows import TokenWindows
+
+if TYPE_CHECKING:
+    from glossator.programs import Lexicon
+
+
+class ProgramSimulator:
+    """Executes `explanation.program` with one lexicon; the scale is the unit's own, no distribution."""
+
+    def __init__(self, lexicon: Lexicon):
+        self.lexicon = lexicon
+
+    def simulate(self, explanation: Explanation, windows: TokenWindows) -> Simulation:
+        """Expected activations (n, width) float32; raises `MissingPower` when the explanation has no program."""
+        from glossator.programs import execute
+
+        if explanation.program is None:
+            raise MissingPower(
+                "this explanation has no program to execute",
+                value=explanation.text,
+                fix="Use a simulator that reads English, or an explainer that writes programs",
+            )
+        return Simulation(np.asarray(execute(explanation.program, windows, self.lexicon), np.float32), ACTIVATION)
