@@ -1,0 +1,49 @@
+"""Models under study: loading, sites, capture and edit hooks, weights.
+
+Names are resolved on first use, so that importing the package (for the alias table, say) loads no torch.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from glossator.subjects.hooks import capture, edit
+    from glossator.subjects.loading import describe_sites, load_subject, load_tokenizer
+    from glossator.subjects.parity import check_parity
+    from glossator.subjects.sites import SiteInfo, find_sites
+    from glossator.subjects.subject import Subject
+    from glossator.subjects.tokenizer import FastTextTokenizer
+
+__all__ = [
+    "FastTextTokenizer",
+    "SiteInfo",
+    "Subject",
+    "capture",
+    "check_parity",
+    "describe_sites",
+    "edit",
+    "find_sites",
+    "load_subject",
+    "load_tokenizer",
+]
+
+_HOME = {
+    "FastTextTokenizer": "tokenizer",
+    "SiteInfo": "sites",
+    "Subject": "subject",
+    "capture": "hooks",
+    "check_parity": "parity",
+    "describe_sites": "loading",
+    "edit": "hooks",
+    "find_sites": "sites",
+    "load_subject": "loading",
+    "load_tokenizer": "loading",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f"{__name__}.{_HOME[name]}"), name)

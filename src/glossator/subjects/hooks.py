@@ -1,0 +1,98 @@
+"""Reading and changing what flows through a model, by plain forward hooks that are always taken off again."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+from glossator.subjects.sites import SiteInfo, resolve_site
+
+if TYPE_CHECKING:
+    import torch
+    from torch import nn
+
+
+class StopForward(Exception):  # noqa: N818 - not an error: it ends a forward pass whose rest is not needed
+    """Raised inside a forward pass once the last wanted value has been seen; `stopping` catches it."""
+
+
+def _resolve(model: nn.Module, site: SiteInfo | str) -> SiteInfo:
+    return resolve_site(model, site) if isinstance(site, str) else site
+
+
+def _first(value: Any) -> torch.Tensor:
+    """The tensor a module hands on: itself, or the first member of a tuple."""
+    return value[0] if isinstance(value, tuple) else value
+
+
+def _listen(model: nn.Module, site: SiteInfo, see: Callable[[torch.Tensor], Any]) -> Any:
+    """Call `see` with the site's tensor at each pass; what it returns, if not None, replaces the tensor."""
+    module = model.get_submodule(site.module)
+    if site.side == "input":
+
+        def before(_: nn.Module, args: tuple[Any, ...]) -> tuple[Any, ...] | None:
+            new = see(args[0])
+            return None if new is None else (new, *args[1:])
+
+        return module.register_forward_pre_hook(before)
+
+    def after(_: nn.Module, __: tuple[Any, ...], output: Any) -> Any:
+        new = see(_first(output))
+        if new is None:
+            return None
+        return (new, *output[1:]) if isinstance(output, tuple) else new
+
+    return module.register_forward_hook(after)
+
+
+@contextlib.contextmanager
+def capture(model: nn.Module, sites: Sequence[SiteInfo | str], *, stop: bool = False) -> Iterator[dict[str, Any]]:
+    """Collect the tensors at these sites in the passes run inside: a dict from site name to the last pass's tensor.
+
+    Tensors are the model's own, neither copied nor detached. With `stop` the pass is ended as soon as every site has
+    been seen; run it inside `stopping()`.
+    """
+    values: dict[str, torch.Tensor] = {}
+    wanted = {site.name: site for site in (_resolve(model, s) for s in sites)}
+
+    def keep(name: str) -> Callable[[torch.Tensor], None]:
+        def see(tensor: torch.Tensor) -> None:
+            values[name] = tensor
+            if stop and len(values) == len(wanted):
+                raise StopForward
+
+        return see
+
+    with contextlib.ExitStack() as stack:
+        for name, site in wanted.items():
+            stack.callback(_listen(model, site, keep(name)).remove)
+        yield values
+
+
+@contextlib.contextmanager
+def edit(model: nn.Module, site: SiteInfo | str, fn: Callable[[torch.Tensor], torch.Tensor]) -> Iterator[None]:
+    """Replace the site's tensor (batch, positions, width) by `fn` of it in every pass run inside.
+
+    Positions include the prefix and suffix that a `Subject` puts around windows. Raises ValueError when `fn` changes
+    the shape.
+    """
+
+    def see(tensor: torch.Tensor) -> torch.Tensor:
+        new = fn(tensor)
+        if new.shape != tensor.shape:
+            raise ValueError(f"edit changed the shape from {tuple(tensor.shape)} to {tuple(new.shape)}")
+        return new
+
+    handle = _listen(model, _resolve(model, site), see)
+    try:
+        yield
+    finally:
+        handle.remove()
+
+
+@contextlib.contextmanager
+def stopping() -> Iterator[None]:
+    """Run a forward pass that a hook may end early."""
+    with contextlib.suppress(StopForward):
+        yield

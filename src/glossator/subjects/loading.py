@@ -1,0 +1,222 @@
+"""From a name to a subject: a built-in alias, a local folder or a hub id."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from glossator import files
+from glossator.errors import UserError, near_matches
+from glossator.subjects.aliases import ALIASES
+from glossator.subjects.sites import SiteInfo, find_sites
+from glossator.subjects.subject import Subject
+from glossator.subjects.tokenizer import FastTextTokenizer
+from glossator.subjects.weights import ensure_weights
+
+DTYPES = ("float32", "bfloat16", "float16")
+_HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
+_NOT_CONTENT = ("_name_or_path", "transformers_version", "torch_dtype", "dtype")
+
+
+@contextlib.contextmanager
+def quiet_transformers() -> Iterator[None]:
+    """Keep `transformers` from drawing progress bars and advice inside, and give it back as it was."""
+    from transformers.utils import logging
+
+    bars, level = logging.is_progress_bar_enabled(), logging.get_verbosity()
+    logging.disable_progress_bar()
+    logging.set_verbosity_error()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(level)
+        if bars:
+            logging.enable_progress_bar()
+
+
+def _is_folder(name: str) -> bool:
+    return Path(name).expanduser().is_dir()
+
+
+def _unknown(name: str) -> UserError:
+    return UserError(
+        "unknown subject",
+        value=name,
+        allowed=f"an alias ({near_matches(name, ALIASES)}), a folder with a config.json, or a hub id like owner/model",
+    )
+
+
+def _from_hub(name: str) -> Path:
+    """The folder of a hub model, fetched or from the hub's own cache; safetensors where there are any."""
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
+
+    def fetch(*weights: str) -> Path:
+        patterns = ["*.json", "*.txt", "*.model", *weights]
+        return Path(snapshot_download(name, allow_patterns=patterns, ignore_patterns=["*/*"]))
+
+    try:
+        folder = fetch("*.safetensors")
+        return folder if list(folder.glob("*.safetensors")) else fetch("*.bin")
+    except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise UserError(
+            "cannot get this model from the hub",
+            value=name,
+            allowed=f"an alias ({', '.join(ALIASES)}), a local folder, a reachable hub id",
+            fix=f"The hub said: {reason}",
+        ) from error
+
+
+def resolve_folder(name: str) -> Path:
+    """The folder that holds a subject's config, tokenizer and weights; aliases are downloaded when not yet cached."""
+    if name in ALIASES:
+        return ensure_weights(name)
+    if _is_folder(name):
+        folder = Path(name).expanduser()
+        if not (folder / "config.json").is_file():
+            raise UserError("no config.json in this folder", value=name, fix="Save the model with save_pretrained")
+        return folder
+    if _HUB_ID.fullmatch(name):
+        return _from_hub(name)
+    raise _unknown(name)
+
+
+def subject_name(name: str) -> str:
+    """The name used in unit ids: the alias, or the last part of the path or hub id."""
+    return name if name in ALIASES else Path(name).expanduser().resolve().name
+
+
+def is_causal(config: Any) -> bool:
+    """Whether a config describes a causal language model and not an encoder.
+
+    The class that was saved says so; where it is a bare base model, families that can be masked models are encoders.
+    """
+    from transformers.models.auto.modeling_auto import (
+        MODEL_FOR_CAUSAL_LM_MAPPING_NAMES,
+        MODEL_FOR_MASKED_LM_MAPPING_NAMES,
+    )
+
+    names = " ".join(getattr(config, "architectures", None) or [])
+    if re.search(r"CausalLM|LMHead|ConditionalGeneration", names):
+        return True
+    if re.search(r"MaskedLM|Classification|PreTraining|QuestionAnswering", names):
+        return False
+    kind = config.model_type
+    return kind in MODEL_FOR_CAUSAL_LM_MAPPING_NAMES and kind not in MODEL_FOR_MASKED_LM_MAPPING_NAMES
+
+
+def _auto_class(config: Any) -> Any:
+    from transformers import AutoModel, AutoModelForCausalLM
+
+    return AutoModelForCausalLM if is_causal(config) else AutoModel
+
+
+def load_tokenizer(name: str, folder: Path | None = None) -> FastTextTokenizer:
+    """The tokenizer of a subject, without its model."""
+    from transformers import AutoTokenizer
+
+    folder = resolve_folder(name) if folder is None else folder
+    try:
+        with quiet_transformers():
+            tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
+    except (OSError, ValueError, TypeError) as error:
+        raise UserError("cannot read the tokenizer of", value=str(folder), fix=str(error).splitlines()[0]) from error
+    return FastTextTokenizer(tokenizer, subject_name(name))
+
+
+def _borders(name: str, config: Any, tokenizer: Any, causal: bool) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Token ids that go before and after each window."""
+    if name in ALIASES and (given := ALIASES[name].prefix) is not None:
+        return given, ()
+
+    def one(*candidates: object) -> tuple[int, ...]:
+        return next(((c,) for c in candidates if isinstance(c, int) and 0 <= c < len(tokenizer)), ())
+
+    if causal:
+        return one(tokenizer.bos_token_id, getattr(config, "bos_token_id", None)), ()
+    return one(tokenizer.cls_token_id, tokenizer.bos_token_id), one(tokenizer.sep_token_id, tokenizer.eos_token_id)
+
+
+def fingerprint_of(folder: Path) -> str:
+    """16 hexadecimal digits that change when the model's config or its weights change."""
+    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    content = {key: value for key, value in config.items() if key not in _NOT_CONTENT}
+    manifest = folder / "manifest.json"
+    known = json.loads(manifest.read_text(encoding="utf-8"))["files"] if manifest.is_file() else {}
+    weights = sorted(folder.glob("*.safetensors")) or sorted(folder.glob("*.bin"))
+    digests = {path.name: known.get(path.name, {}).get("sha256") or files.sha256_of(path) for path in weights}
+    return files.fingerprint({"config": content, "weights": digests})
+
+
+def load_subject(name: str, *, dtype: str = "float32", device: str = "cpu") -> Subject:
+    """A subject from an alias, a local folder or a hub id.
+
+    dtype is 'float32', 'bfloat16' or 'float16'; device is a torch device, or 'auto' to spread the model over the
+    accelerators there are. Raises `UserError` for a name, dtype or device that cannot be had. Code that comes with
+    a hub model is never run.
+    """
+    import torch
+    from transformers import AutoConfig
+
+    if dtype not in DTYPES:
+        raise UserError("unknown dtype", value=dtype, allowed=", ".join(DTYPES))
+    target: Any = "auto" if device == "auto" and torch.accelerator.is_available() else None
+    if target is None:
+        target = _device("cpu" if device == "auto" else device)
+    folder = resolve_folder(name)
+    tokenizer = load_tokenizer(name, folder)
+    try:
+        with quiet_transformers():
+            config = AutoConfig.from_pretrained(folder, trust_remote_code=False)
+            causal = is_causal(config)
+            placed = {"device_map": target} if target == "auto" else {}
+            model = _auto_class(config).from_pretrained(
+                folder, dtype=getattr(torch, dtype), trust_remote_code=False, **placed
+            )
+    except (OSError, ValueError, KeyError, RuntimeError) as error:
+        lines = str(error).strip().splitlines() or [type(error).__name__]
+        raise UserError("cannot load this model", value=str(folder), fix=lines[0]) from error
+    model = (model if target == "auto" else model.to(target)).eval().requires_grad_(False)
+    prefix, suffix = _borders(name, config, tokenizer.hub_tokenizer, causal)
+    return Subject(subject_name(name), model, tokenizer, fingerprint_of(folder), causal, prefix, suffix)
+
+
+def _device(device: str) -> Any:
+    import torch
+
+    try:
+        found = torch.device(device)
+        torch.empty(0, device=found)
+    except (RuntimeError, AssertionError) as error:
+        raise UserError(
+            "cannot use this device",
+            value=device,
+            allowed="auto, cpu, cuda, cuda:N, mps",
+            fix=str(error).splitlines()[0],
+        ) from error
+    return found
+
+
+def describe_sites(name: str) -> list[SiteInfo]:
+    """The aliased sites of a subject from its config alone: nothing is downloaded for an alias, no weights are read."""
+    import torch
+    from transformers import AutoConfig
+
+    if name in ALIASES:
+        config = AutoConfig.for_model(**ALIASES[name].config)
+    elif _is_folder(name) or _HUB_ID.fullmatch(name):
+        folder = str(resolve_folder(name)) if _is_folder(name) else name
+        try:
+            config = AutoConfig.from_pretrained(folder, trust_remote_code=False)
+        except (OSError, ValueError) as error:
+            raise UserError("cannot read the config of", value=name, fix=str(error).splitlines()[0]) from error
+    else:
+        raise _unknown(name)
+    with torch.device("meta"), quiet_transformers():
+        model = _auto_class(config).from_config(config)
+    return find_sites(model)
