@@ -114,7 +114,7 @@ class Trial:
         name, lab, n = f"{name}.{self.setting}", self.lab, self.test.documents
         settings = {
             "split": self.split,
-            "windows": self.test.kinds,
+            "windows": dict(self.test.kinds),
             "tokens": len(self.test.truth),
             "truth": TRUTH,
             "interval": f"{lab.level:.0%} percentile bootstrap over documents, {lab.resamples} resamples",
