@@ -9,7 +9,19 @@ from __future__ import annotations
 import numpy as np
 
 from glossator.programs.language import (
-    After, And, Between, Not, Or, Position, Program, Repeated, Sequence, Shape, Test, Within, is_local,
+    After,
+    And,
+    Between,
+    Not,
+    Or,
+    Position,
+    Program,
+    Repeated,
+    Sequence,
+    Shape,
+    Test,
+    Within,
+    is_local,
 )  # fmt: skip
 from glossator.programs.lexicon import Lexicon
 from glossator.windows import TokenWindows

@@ -8,76 +8,20 @@ The constructors check their arguments and raise `ValueError`; whatever could be
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 
-from glossator.programs.shapes import CONTEXT_SHAPES, SHAPES
-from glossator.programs.words import WORD_CLASSES
+from glossator.programs.atoms import Contains, Like, Position, Prefix, Repeated, Shape, Suffix, Test, Token, Word
+from glossator.programs.checks import assign, number, text_of, whole
+from glossator.programs.shapes import CONTEXT_SHAPES
+
+__all__ = [
+    "After", "And", "Between", "Clause", "Contains", "Like", "Not", "Or", "Position", "Prefix", "Program", "Repeated",
+    "Sequence", "Shape", "Suffix", "Table", "Test", "Token", "Within", "Word", "depth", "is_local", "scaled", "walk",
+]  # fmt: skip
 
 DEEPEST = 24
 """How many tests may stand inside one another."""
-LARGEST = 1e30
-"""Bound on every number in a program, so that sums stay finite in float32."""
-
-
-def _number(value: object, name: str, low: float = -LARGEST, high: float = LARGEST) -> float:
-    try:
-        number = float(value)  # type: ignore[arg-type]
-    except (TypeError, ValueError):
-        raise ValueError(f"{name} is not a number: {value!r}") from None
-    if not (low <= number <= high):
-        raise ValueError(f"{name} must be between {low:g} and {high:g}, not {value!r}")
-    return number
-
-
-def _whole(value: object, name: str, low: int) -> int:
-    try:
-        number = int(value)  # type: ignore[call-overload]
-    except (TypeError, ValueError, OverflowError):
-        raise ValueError(f"{name} is not a whole number: {value!r}") from None
-    if number != value or number < low or number > 10**9:
-        raise ValueError(f"{name} must be a whole number from {low}, not {value!r}")
-    return number
-
-
-def _text(value: object, name: str, empty: bool = False) -> str:
-    if not isinstance(value, str) or (not value and not empty):
-        raise ValueError(f"{name} must be text{'' if empty else ' of at least one character'}, not {value!r}")
-    if not value.isascii():
-        value.encode("utf-8")  # a lone surrogate is no text: UnicodeEncodeError is a ValueError
-    return str(value)
-
-
-def _texts(values: Iterable[str], name: str) -> tuple[str, ...]:
-    if isinstance(values, str):
-        raise ValueError(f"{name} must be several texts, not the one text {values!r}")
-    texts = tuple(_text(v, name, empty=True) for v in values)
-    if not texts:
-        raise ValueError(f"{name} must not be empty")
-    if len(set(texts)) != len(texts):
-        raise ValueError(f"{name} holds a text twice: {texts!r}")
-    return texts
-
-
-class Test:
-    """Something that is more or less true of a token in its window: a truth between 0 and 1 (except `Table`)."""
-
-    __test__ = False  # not a test case, whatever the name says to test runners
-
-    @property
-    def parts(self) -> tuple[Test, ...]:
-        """The tests directly inside this one."""
-        return ()
-
-    def __str__(self) -> str:
-        from glossator.programs.printer import print_test
-
-        return print_test(self)
-
-
-def _set(instance: object, **values: object) -> None:
-    for name, value in values.items():
-        object.__setattr__(instance, name, value)
 
 
 def _part(value: object, name: str) -> Test:
@@ -86,105 +30,6 @@ def _part(value: object, name: str) -> Test:
     if isinstance(value, Table):
         raise ValueError("a table stands alone in a clause of strength 1, never inside another test")
     return value
-
-
-@dataclass(frozen=True)
-class Token(Test):
-    """This token is one of `texts` (exact: case and leading space count)."""
-
-    texts: tuple[str, ...]
-
-    def __post_init__(self) -> None:
-        _set(self, texts=_texts(self.texts, "token texts"))
-
-
-@dataclass(frozen=True)
-class Like(Test):
-    """This token is close in meaning to the seeds: clip((s - floor) / (1 - floor), 0, 1).
-
-    s is the cosine between the token's static embedding (centred on the vocabulary's mean) and the normalised mean
-    of the seeds' normalised embeddings.
-    """
-
-    seeds: tuple[str, ...]
-    floor: float
-
-    def __post_init__(self) -> None:
-        _set(self, seeds=_texts(self.seeds, "seeds"), floor=_number(self.floor, "floor", 0.0, 0.999))
-
-
-@dataclass(frozen=True)
-class Prefix(Test):
-    """The token without its leading space starts with `text`."""
-
-    text: str
-
-    def __post_init__(self) -> None:
-        _set(self, text=_text(self.text, "prefix"))
-
-
-@dataclass(frozen=True)
-class Suffix(Test):
-    """The token without its leading space ends with `text`."""
-
-    text: str
-
-    def __post_init__(self) -> None:
-        _set(self, text=_text(self.text, "suffix"))
-
-
-@dataclass(frozen=True)
-class Contains(Test):
-    """The token without its leading space contains `text`."""
-
-    text: str
-
-    def __post_init__(self) -> None:
-        _set(self, text=_text(self.text, "contained text"))
-
-
-@dataclass(frozen=True)
-class Shape(Test):
-    """The token is written in a certain way; the names are the keys of `shapes.SHAPES`."""
-
-    name: str
-
-    def __post_init__(self) -> None:
-        if self.name not in SHAPES:
-            raise ValueError(f"unknown shape {self.name!r}; known: {', '.join(SHAPES)}")
-
-
-@dataclass(frozen=True)
-class Word(Test):
-    """The token, lower-cased and without its leading space, is in a named class of words (`words.WORD_CLASSES`)."""
-
-    name: str
-
-    def __post_init__(self) -> None:
-        if self.name not in WORD_CLASSES:
-            raise ValueError(f"unknown word class {self.name!r}; known: {', '.join(WORD_CLASSES)}")
-
-
-@dataclass(frozen=True)
-class Position(Test):
-    """The token stands at position low..high of the window, counted from 0, both included; no high means to the end."""
-
-    low: int
-    high: int | None = None
-
-    def __post_init__(self) -> None:
-        low = _whole(self.low, "position", 0)
-        _set(self, low=low, high=None if self.high is None else _whole(self.high, "last position", low))
-
-
-@dataclass(frozen=True)
-class Repeated(Test):
-    """The same token stands earlier in the window, at most `within` tokens back."""
-
-    within: int | None = None
-
-    def __post_init__(self) -> None:
-        _set(self, within=None if self.within is None else _whole(self.within, "distance", 1))
 
 
 @dataclass(frozen=True)
@@ -209,7 +54,7 @@ class Within(Test):
     k: int
 
     def __post_init__(self) -> None:
-        _set(self, k=_whole(self.k, "distance", 1))
+        assign(self, k=whole(self.k, "distance", 1))
         _check_depth(_part(self.test, "within"), 1)
 
     @property
@@ -248,7 +93,7 @@ class _Several(Test):
             raise ValueError(f"{name} needs at least two tests, not {len(tests)}")
         for test in tests:
             _check_depth(test, 1)
-        _set(self, tests=tests)
+        assign(self, tests=tests)
 
     @property
     def parts(self) -> tuple[Test, ...]:
@@ -267,7 +112,7 @@ class Or(_Several):
 
 @dataclass(frozen=True)
 class Sequence(_Several):
-    """Consecutive tokens ending at this one satisfy the tests in order: the least truth; 0 where too few came before."""
+    """Consecutive tokens ending here satisfy the tests in order: the least truth; 0 where too few came before."""
 
 
 @dataclass(frozen=True)
@@ -292,10 +137,10 @@ class Table(Test):
     default: float = 0.0
 
     def __post_init__(self) -> None:
-        values = tuple((_text(text, "table text", empty=True), _number(v, "table value")) for text, v in self.values)
+        values = tuple((text_of(text, "table text", empty=True), number(v, "table value")) for text, v in self.values)
         if len({text for text, _ in values}) != len(values):
             raise ValueError("the table holds a text twice")
-        _set(self, values=values, default=_number(self.default, "table default"))
+        assign(self, values=values, default=number(self.default, "table default"))
 
 
 @dataclass(frozen=True)
@@ -306,7 +151,7 @@ class Clause:
     test: Test
 
     def __post_init__(self) -> None:
-        _set(self, strength=_number(self.strength, "strength"))
+        assign(self, strength=number(self.strength, "strength"))
         if not isinstance(self.test, Test):
             raise ValueError(f"a clause needs a test, not {self.test!r}")
         if isinstance(self.test, Table) and self.strength != 1.0:
@@ -324,7 +169,7 @@ class Program:
         clauses = tuple(self.clauses)
         if not all(isinstance(c, Clause) for c in clauses):
             raise ValueError("a program's clauses must be clauses")
-        _set(self, bias=_number(self.bias, "bias"), clauses=clauses)
+        assign(self, bias=number(self.bias, "bias"), clauses=clauses)
 
     def __str__(self) -> str:
         from glossator.programs.printer import print_program
@@ -354,9 +199,7 @@ _CONTEXT = (Position, Repeated, After, Within, Between, Sequence)
 
 def is_local(test: Test) -> bool:
     """Whether the truth depends on the token alone, so that it can be computed once per vocabulary entry."""
-    return not any(
-        isinstance(t, _CONTEXT) or (isinstance(t, Shape) and t.name in CONTEXT_SHAPES) for t in walk(test)
-    )
+    return not any(isinstance(t, _CONTEXT) or (isinstance(t, Shape) and t.name in CONTEXT_SHAPES) for t in walk(test))
 
 
 def scaled(program: Program, factor: float) -> Program:

@@ -13,10 +13,22 @@ from functools import cached_property
 import numpy as np
 
 from glossator.programs.language import (
-    And, Contains, Like, Not, Or, Prefix, Shape, Suffix, Table, Test, Token, Word,
+    And,
+    Contains,
+    Like,
+    Not,
+    Or,
+    Prefix,
+    Shape,
+    Suffix,
+    Table,
+    Test,
+    Token,
+    Word,
 )  # fmt: skip
+from glossator.programs.meaning import meaning_directions
 from glossator.programs.shapes import SHAPES, ends_word
-from glossator.programs.words import members
+from glossator.programs.words import SUPERSENSES, members
 from glossator.windows import TokenWindows, Vocabulary
 
 CACHE_BYTES = 96 << 20
@@ -55,6 +67,11 @@ class Lexicon:
     def __len__(self) -> int:
         return len(self.vocabulary)
 
+    @cached_property
+    def total_count(self) -> float:
+        """Sum of the token counts, 0 where none are known."""
+        return 0.0 if self.counts is None else float(self.counts.sum())
+
     # --- texts ---------------------------------------------------------------------------------------------------
 
     @cached_property
@@ -77,6 +94,12 @@ class Lexicon:
     def ends_word(self) -> np.ndarray:
         """(V + 1,) bool: a letter or digit after this token continues the same word."""
         return np.array([*(ends_word(body) for body in self.bodies), False])
+
+    @cached_property
+    def _fragments(self) -> np.ndarray:
+        """(V + 1,) bool: up to three lower-case letters without a space before ("ant", "ale"): pieces, not words."""
+        pairs = zip(self.vocabulary.texts, self.bodies, strict=True)
+        return np.array([*(len(body) < 4 and body.islower() and text[:1] != " " for text, body in pairs), False])
 
     @cached_property
     def _starts(self) -> tuple[list[str], np.ndarray]:
@@ -115,22 +138,8 @@ class Lexicon:
 
     @cached_property
     def directions(self) -> np.ndarray | None:
-        """(V, d) float32 of length 1 (or 0): embeddings centred on the vocabulary's mean, without special tokens.
-
-        Embeddings of language models share a large common part; without centring everything is near everything.
-        """
-        if self._raw is None:
-            return None
-        centred = np.array(self._raw, dtype=np.float32)
-        centred[~np.isfinite(centred).all(axis=1)] = 0.0
-        ordinary = np.ones(len(centred), dtype=bool)
-        ordinary[[i for i in self.vocabulary.special if 0 <= i < len(centred)]] = False
-        if ordinary.any():
-            centred -= centred[ordinary].mean(axis=0)
-        centred[~ordinary] = 0.0
-        lengths = np.linalg.norm(centred, axis=1, keepdims=True)
-        np.divide(centred, lengths, out=centred, where=lengths > 0)
-        return centred
+        """(V, d) float32 of length 1 (or 0 for special tokens): embeddings made fit for comparing meanings."""
+        return None if self._raw is None else meaning_directions(self._raw, self.vocabulary.special)
 
     def similarity(self, seeds: tuple[str, ...]) -> np.ndarray | None:
         """(V + 1,) float32 cosine of every token to the seeds' mean direction; None without embedding or known seed."""
@@ -188,7 +197,8 @@ class Lexicon:
                 return np.array([*(holds(t, b) for t, b in zip(texts, self.bodies, strict=True)), False])
             case Word(name):
                 forms = members(name)
-                return np.array([*(word in forms for word in self.lowered), False])
+                found = np.array([*(word in forms for word in self.lowered), False])
+                return found & ~self._fragments if name in SUPERSENSES else found
             case Table(values, default):
                 truth = np.full(len(self) + 1, default, dtype=np.float32)
                 known = [(self.vocabulary.ids[t], v) for t, v in values if t in self.vocabulary.ids]

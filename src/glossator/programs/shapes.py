@@ -44,7 +44,8 @@ def _number(text: str, body: str) -> bool:
 
 
 def _mixed(text: str, body: str) -> bool:
-    return body.isalpha() and not (body.islower() or body.isupper() or body[1:].islower()) and body.lower() != body.upper()
+    cased = body.isalpha() and body.lower() != body.upper()
+    return cased and not (body.islower() or body.isupper() or body[1:].islower())
 
 
 SHAPES: dict[str, ShapeRule] = {

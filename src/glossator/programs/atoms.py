@@ -1,0 +1,124 @@
+"""The tests of the language that hold no other test: spelling, meaning, word classes, position, repetition."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from glossator.programs.checks import assign, number, text_of, texts_of, whole
+from glossator.programs.shapes import SHAPES
+from glossator.programs.words import WORD_CLASSES
+
+
+class Test:
+    """Something that is more or less true of a token in its window: a truth between 0 and 1 (except `Table`)."""
+
+    __test__ = False  # not a test case, whatever the name says to test runners
+
+    @property
+    def parts(self) -> tuple[Test, ...]:
+        """The tests directly inside this one."""
+        return ()
+
+    def __str__(self) -> str:
+        from glossator.programs.printer import print_test
+
+        return print_test(self)
+
+
+@dataclass(frozen=True)
+class Token(Test):
+    """This token is one of `texts` (exact: case and leading space count)."""
+
+    texts: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        assign(self, texts=texts_of(self.texts, "token texts"))
+
+
+@dataclass(frozen=True)
+class Like(Test):
+    """This token is close in meaning to the seeds: clip((s - floor) / (1 - floor), 0, 1).
+
+    s is the cosine between the token's static embedding (centred on the vocabulary's mean) and the normalised mean
+    of the seeds' normalised embeddings.
+    """
+
+    seeds: tuple[str, ...]
+    floor: float
+
+    def __post_init__(self) -> None:
+        assign(self, seeds=texts_of(self.seeds, "seeds"), floor=number(self.floor, "floor", 0.0, 0.999))
+
+
+@dataclass(frozen=True)
+class Prefix(Test):
+    """The token without its leading space starts with `text`."""
+
+    text: str
+
+    def __post_init__(self) -> None:
+        assign(self, text=text_of(self.text, "prefix"))
+
+
+@dataclass(frozen=True)
+class Suffix(Test):
+    """The token without its leading space ends with `text`."""
+
+    text: str
+
+    def __post_init__(self) -> None:
+        assign(self, text=text_of(self.text, "suffix"))
+
+
+@dataclass(frozen=True)
+class Contains(Test):
+    """The token without its leading space contains `text`."""
+
+    text: str
+
+    def __post_init__(self) -> None:
+        assign(self, text=text_of(self.text, "contained text"))
+
+
+@dataclass(frozen=True)
+class Shape(Test):
+    """The token is written in a certain way; the names are the keys of `shapes.SHAPES`."""
+
+    name: str
+
+    def __post_init__(self) -> None:
+        if self.name not in SHAPES:
+            raise ValueError(f"unknown shape {self.name!r}; known: {', '.join(SHAPES)}")
+
+
+@dataclass(frozen=True)
+class Word(Test):
+    """The token, lower-cased and without its leading space, is in a named class of words (`words.WORD_CLASSES`)."""
+
+    name: str
+
+    def __post_init__(self) -> None:
+        if self.name not in WORD_CLASSES:
+            raise ValueError(f"unknown word class {self.name!r}; known: {', '.join(WORD_CLASSES)}")
+
+
+@dataclass(frozen=True)
+class Position(Test):
+    """The token stands at position low..high of the window, counted from 0, both included; no high means to the end."""
+
+    low: int
+    high: int | None = None
+
+    def __post_init__(self) -> None:
+        low = whole(self.low, "position", 0)
+        assign(self, low=low, high=None if self.high is None else whole(self.high, "last position", low))
+
+
+@dataclass(frozen=True)
+class Repeated(Test):
+    """The same token stands earlier in the window, at most `within` tokens back."""
+
+    within: int | None = None
+
+    def __post_init__(self) -> None:
+        assign(self, within=None if self.within is None else whole(self.within, "distance", 1))

@@ -1,0 +1,133 @@
+"""Description length: how many bits a program costs under one explicit code, the same for programs and token lists.
+
+The code, from the outside in (logarithms to base 2, universal(n) = 2 floor(log n) + 1 bits for a whole number n >= 1):
+- program: 8 bits for the scale, a level for the bias, universal(1 + clauses), then the clauses in any order;
+- level: 4 bits for 0 or one of 15 steps of a factor 2 ** -0.5 down from the scale, and a sign: 5 bits;
+- clause: a level and a test; a table has no level of its own;
+- test: log of the number of kinds, then its arguments;
+- token literal: log V, or -log of its smoothed frequency when the lexicon carries counts; a text that is no token is
+  spelled; a list of literals is universal(n) and the literals in any order;
+- spelling: universal(1 + length), 5 bits a lower-case letter or space, 12 for other ASCII, 26 for the rest;
+- floor: 4 bits (steps of 1/16); shape and word class: log of how many there are; distances and positions: universal;
+- table: universal(1 + entries), a literal and a level each in any order, and a level for the default.
+"In any order" takes off the log of the number of orders: which of them was written says nothing.
+`quantise.quantise` moves a program to the levels that this code can express.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Hashable
+from collections.abc import Sequence as Items
+
+from glossator.programs.language import (
+    After,
+    And,
+    Between,
+    Clause,
+    Contains,
+    Like,
+    Not,
+    Or,
+    Position,
+    Prefix,
+    Program,
+    Repeated,
+    Sequence,
+    Shape,
+    Suffix,
+    Table,
+    Test,
+    Token,
+    Within,
+    Word,
+)
+from glossator.programs.lexicon import Lexicon
+from glossator.programs.shapes import SHAPES
+from glossator.programs.words import WORD_CLASSES
+
+LEVEL_BITS = 5.0
+SCALE_BITS = 8.0
+FLOOR_BITS = 4.0
+KINDS = 17
+
+
+def bits(program: Program, lexicon: Lexicon) -> float:
+    """Description length of the program in bits, at least 0."""
+    costs = [_clause_bits(clause, lexicon) for clause in program.clauses]
+    return SCALE_BITS + LEVEL_BITS + _universal(1 + len(costs)) + _unordered(costs, program.clauses)
+
+
+def test_bits(test: Test, lexicon: Lexicon) -> float:
+    """Description length of one test in bits, without a strength."""
+    return math.log2(KINDS) + _argument_bits(test, lexicon)
+
+
+test_bits.__test__ = False  # type: ignore[attr-defined]  # not a test case, whatever the name says to test runners
+
+
+def _clause_bits(clause: Clause, lexicon: Lexicon) -> float:
+    return (0.0 if isinstance(clause.test, Table) else LEVEL_BITS) + test_bits(clause.test, lexicon)
+
+
+def _argument_bits(test: Test, lexicon: Lexicon) -> float:
+    match test:
+        case Token(texts):
+            return _literals(texts, lexicon)
+        case Like(seeds, _):
+            return _literals(seeds, lexicon) + FLOOR_BITS
+        case Prefix(text) | Suffix(text) | Contains(text):
+            return _spelling(text)
+        case Shape():
+            return math.log2(len(SHAPES))
+        case Word():
+            return math.log2(len(WORD_CLASSES))
+        case Position(low, high):
+            return _universal(1 + low) + 1 + (0 if high is None else _universal(1 + high - low))
+        case Repeated(within):
+            return 1 + (0 if within is None else _universal(within))
+        case After(inner) | Not(inner):
+            return test_bits(inner, lexicon)
+        case Within(inner, k):
+            return test_bits(inner, lexicon) + _universal(k)
+        case Between(opening, closing):
+            return test_bits(opening, lexicon) + test_bits(closing, lexicon)
+        case And(tests) | Or(tests):
+            return _universal(len(tests)) + _unordered([test_bits(t, lexicon) for t in tests], tests)
+        case Sequence(tests):
+            return _universal(len(tests)) + sum(test_bits(t, lexicon) for t in tests)
+        case Table(values, _):
+            costs = [literal_bits(text, lexicon) + LEVEL_BITS for text, _ in values]
+            return _universal(1 + len(values)) + _unordered(costs, values) + LEVEL_BITS
+    raise TypeError(f"no rule to cost {type(test).__name__}")
+
+
+def literal_bits(text: str, lexicon: Lexicon) -> float:
+    """What naming one token costs."""
+    size = len(lexicon)
+    row = lexicon.vocabulary.ids.get(text)
+    if row is None:
+        return math.log2(size + 1) + _spelling(text)
+    if lexicon.counts is None:
+        return math.log2(size + 1)
+    return -math.log2((float(lexicon.counts[row]) + 1.0) / (lexicon.total_count + size + 1.0))
+
+
+def _literals(texts: tuple[str, ...], lexicon: Lexicon) -> float:
+    return _universal(len(texts)) + _unordered([literal_bits(t, lexicon) for t in texts], texts)
+
+
+def _spelling(text: str) -> float:
+    lower = sum(c == " " or "a" <= c <= "z" for c in text)
+    other = sum(c.isascii() for c in text) - lower
+    return _universal(1 + len(text)) + 5.0 * lower + 12.0 * other + 26.0 * (len(text) - lower - other)
+
+
+def _universal(n: int) -> float:
+    return 2.0 * (n.bit_length() - 1) + 1.0
+
+
+def _unordered(costs: Items[float], items: Items[Hashable]) -> float:
+    orders = math.lgamma(len(items) + 1) - sum(math.lgamma(m + 1) for m in Counter(items).values())
+    return max(0.0, math.fsum(costs) - orders / math.log(2))

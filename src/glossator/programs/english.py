@@ -1,0 +1,237 @@
+"""Programs in plain English: what the unit fires on, the strongest first, in few words.
+
+The rendering is generated from the program and nothing else. It keeps what a reader can use (which tokens, meanings,
+spellings, contexts, and roughly how strongly) and drops exact strengths and floors.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from glossator.programs.language import (
+    After,
+    And,
+    Between,
+    Clause,
+    Contains,
+    Like,
+    Not,
+    Or,
+    Position,
+    Prefix,
+    Program,
+    Repeated,
+    Sequence,
+    Shape,
+    Suffix,
+    Table,
+    Test,
+    Token,
+    Within,
+    Word,
+)
+from glossator.programs.shapes import SHAPES
+from glossator.programs.words import WORD_CLASSES
+
+STRONG, MEDIUM = 0.55, 0.22
+"""A clause is strong (medium) from this share of the strongest clause's strength on; below it is weak."""
+TABLE_SHOWN = 5
+
+NAMED = {
+    ",": "commas", ".": "full stops", "!": "exclamation marks", "?": "question marks", ":": "colons",
+    ";": "semicolons", '"': "quotation marks", "'": "apostrophes", "(": "opening parentheses",
+    ")": "closing parentheses", "-": "hyphens", "\n": "line breaks", "\n\n": "blank lines", "\t": "tabs",
+    " ": "single spaces", "": "empty tokens",
+}  # fmt: skip
+
+
+def english(program: Program, limit: int | None = None) -> str:
+    """The program in one sentence.
+
+    limit: greatest number of characters. A longer text loses its weakest clauses, one by one, and then says how many
+    were left out; `english_length` tells the length of the whole. With one clause left it may still be longer.
+    """
+    order = sorted(range(len(program.clauses)), key=lambda i: -_size(program.clauses[i]))
+    kept = len(order)
+    while True:
+        clauses = [program.clauses[i] for i in sorted(order[:kept])]
+        text = _sentence(program.bias, clauses, len(order) - kept)
+        if limit is None or len(text) <= limit or kept <= 1:
+            return text
+        kept -= 1
+
+
+def english_length(program: Program) -> int:
+    """How many characters the whole English takes."""
+    return len(english(program))
+
+
+def _size(clause: Clause) -> float:
+    if isinstance(clause.test, Table):
+        return max((abs(v) for _, v in clause.test.values), default=abs(clause.test.default))
+    return abs(clause.strength)
+
+
+def _sentence(bias: float, clauses: list[Clause], left_out: int) -> str:
+    clauses = [c for c in clauses if c.strength != 0.0]
+    threshold = max(0.0, -bias)
+    strongest = max((_size(c) - threshold for c in clauses), default=0.0)
+    groups: dict[str, list[Test]] = {"strong": [], "medium": [], "weak": [], "helped": [], "less": []}
+    for clause in sorted(clauses, key=lambda c: -_size(c)):
+        own = _size(clause) - threshold
+        if clause.strength < 0:
+            name = "less"
+        elif own <= 0:
+            name = "helped"
+        else:
+            name = "strong" if own >= STRONG * strongest else "medium" if own >= MEDIUM * strongest else "weak"
+        groups[name].append(clause.test)
+    parts = []
+    if bias > 0 and (not clauses or bias >= MEDIUM * max(_size(c) for c in clauses)):
+        only_less = len(groups["less"]) == len(clauses)
+        parts.append("everywhere" if only_less else "a little everywhere")
+        if only_less and clauses and all(_size(c) >= bias for c in clauses):
+            parts = [f"everywhere except on {_listed(groups.pop('less'))}"]
+    graded = sum(bool(groups[name]) for name in ("strong", "medium", "weak")) > 1 or bool(parts)
+    lead = {"strong": "strongly on", "medium": "also on", "weak": "weakly on", "less": "less on"}
+    lead["helped"] = "helped by" if parts or strongest > 0 else "when together on"
+    for name, tests in groups.items():
+        if tests:
+            words = "on" if name in ("strong", "medium") and not graded else lead[name]
+            parts.append(f"{words} {_listed(tests)}")
+    if left_out:
+        parts.append(f"and {left_out} weaker")
+    if not parts:
+        return "Never."
+    text = "; ".join(parts)
+    return text[0].upper() + text[1:] + "."
+
+
+def _listed(tests: Iterable[Test]) -> str:
+    """Several tests as one list: exact tokens first, tests of one kind merged ("words ending in “-ing”/“-ed”")."""
+    tokens: list[str] = []
+    phrases: list[str] = []
+    merged: dict[type[Test], list[str]] = {}
+    for test in tests:
+        if isinstance(test, Token):
+            tokens += test.texts
+        elif isinstance(test, (Prefix, Suffix, Contains)):
+            if type(test) not in merged:
+                merged[type(test)] = []
+                phrases.append(f"\0{type(test).__name__}")
+            merged[type(test)].append(_quoted_part(test))
+        else:
+            phrases.append(_noun(test))
+    lists = {f"\0{kind.__name__}": f"{_SPELLED[kind]} {'/'.join(found)}" for kind, found in merged.items()}
+    likes = 0
+    shown = []
+    for phrase in phrases:
+        words = lists.get(phrase, phrase)
+        if words.startswith("words like "):
+            likes += 1
+            words = words.removeprefix("words ") if likes > 1 else words
+        shown.append(words)
+    return ", ".join([*_quoted(tokens), *shown])
+
+
+_SPELLED: dict[type[Test], str] = {
+    Prefix: "words starting",
+    Suffix: "words ending",
+    Contains: "words containing",
+}
+
+
+def _quoted_part(test: Prefix | Suffix | Contains) -> str:
+    shown = _visible(test.text)
+    return f"“{shown}-”" if isinstance(test, Prefix) else f"“-{shown}”" if isinstance(test, Suffix) else f"“{shown}”"
+
+
+def _visible(text: str) -> str:
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+def _quoted(texts: Iterable[str]) -> list[str]:
+    """Token texts as a reader names them; those that differ only in case or a leading space stand once."""
+    found: dict[str, str] = {}
+    given = list(texts)
+    words = {t[1:].lower() for t in given if t[:1] == " "}
+    for text in given:
+        body = text[1:] if text[:1] == " " and len(text) > 1 else text
+        key = body.lower()
+        if body in NAMED:
+            found.setdefault(key, NAMED[body])
+        elif text[:1].islower() and key not in words:
+            found.setdefault(key, f"“-{_visible(body)}”")
+        elif key not in found:
+            found[key] = f"“{_visible(body)}”"
+    return list(found.values())
+
+
+def _noun(test: Test) -> str:
+    """A plural noun phrase for the tokens of which the test is true."""
+    match test:
+        case Token(texts):
+            return "/".join(_quoted(texts))
+        case Like(seeds, _):
+            return f"words like {'/'.join(_quoted(seeds))}"
+        case Prefix() | Suffix() | Contains():
+            return f"{_SPELLED[type(test)]} {_quoted_part(test)}"
+        case Shape(name):
+            return SHAPES[name].english
+        case Word(name):
+            return WORD_CLASSES[name]
+        case Or(tests):
+            return " or ".join(_noun(t) for t in tests)
+        case And(tests):
+            return _conjunction(tests)
+        case Not(After() | Within() | Between() | Position() | Repeated() as inner):
+            return f"tokens not {_modifier(inner)}"
+        case Not(inner):
+            return f"tokens other than {_noun(inner)}"
+        case Sequence(tests):
+            if all(isinstance(t, Token) and len(t.texts) == 1 for t in tests):
+                return f"the end of “{_visible(''.join(t.texts[0] for t in tests if isinstance(t, Token)).strip(' '))}”"
+            return " right after ".join(_noun(t) for t in reversed(tests))
+        case Table(values, _):
+            best = sorted(values, key=lambda item: -item[1])[:TABLE_SHOWN]
+            most = f", most {'/'.join(_quoted([text for text, _ in best]))}" if best else ""
+            return f"a table of {len(values)} tokens{most}"
+    return f"tokens {_modifier(test)}"
+
+
+def _modifier(test: Test) -> str:
+    """What can follow a noun: "after the", "within 3 after a number", "at the start"."""
+    match test:
+        case After(inner):
+            return f"after {_noun(inner)}"
+        case Within(inner, k):
+            return f"within {k} after {_noun(inner)}" if k > 1 else f"after {_noun(inner)}"
+        case Between(opening, closing):
+            return f"between {_noun(opening)} and {_noun(closing)}"
+        case Position(0, None):
+            return "anywhere"
+        case Position(0, high):
+            return "in first place" if high == 0 else f"in the first {high + 1} places"  # type: ignore[operator]
+        case Position(low, None):
+            return f"from place {low + 1} on"
+        case Position(low, high):
+            return f"in place {low + 1}" if low == high else f"in places {low + 1}–{high + 1}"  # type: ignore[operator]
+        case Repeated(None):
+            return "seen before"
+        case Repeated(within):
+            return f"seen within the last {within}"
+        case Not(After() | Within() | Between() | Position() | Repeated() as inner):
+            return f"not {_modifier(inner)}"
+        case Not(inner):
+            return f"except {_noun(inner)}"
+    return f"that are {_noun(test)}"
+
+
+def _conjunction(tests: tuple[Test, ...]) -> str:
+    """A noun and its modifiers: the first test that names tokens is the noun."""
+    head = next((t for t in tests if not isinstance(t, (After, Within, Between, Position, Repeated, Not))), None)
+    rest = list(tests)
+    if head is not None:
+        rest.remove(head)
+    noun = "tokens" if head is None else _noun(head)
+    return " ".join([f"({noun})" if isinstance(head, Or) else noun, *map(_modifier, rest)])

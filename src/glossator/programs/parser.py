@@ -1,0 +1,245 @@
+"""Text to programs, the inverse of the printer; mistakes are told with their place.
+
+program  = number { ("+" | "-") [number "*"] test }
+test     = "token(" strings ")" | "like(" strings ";" number ")" | "prefix(" string ")" | "suffix(" string ")"
+         | "contains(" string ")" | "shape(" name ")" | "word(" name ")" | "position(" whole ".." [whole] ")"
+         | "repeated(" [whole] ")" | "after(" test ")" | "within(" test "," whole ")" | "not(" test ")"
+         | "between(" test "," test ")" | ("and" | "or" | "sequence") "(" test "," test { "," test } ")"
+         | "table(" [string "=" number { "," string "=" number }] ";" number ")"
+string   = JSON string; blank space between symbols is free.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from typing import NoReturn, TypeVar
+
+from glossator.errors import UserError, near_matches
+from glossator.programs.language import (
+    DEEPEST,
+    After,
+    And,
+    Between,
+    Clause,
+    Contains,
+    Like,
+    Not,
+    Or,
+    Position,
+    Prefix,
+    Program,
+    Repeated,
+    Sequence,
+    Shape,
+    Suffix,
+    Table,
+    Test,
+    Token,
+    Within,
+    Word,
+)
+
+T = TypeVar("T")
+BLANK = re.compile(r"\s*")
+NUMBER = re.compile(r"[+-]?(?:\d+(?:\.(?!\.)\d*)?|\.\d+)(?:[eE][+-]?\d+)?")
+WHOLE = re.compile(r"\d+")
+STRING = re.compile(r'"(?:[^"\\\x00-\x1f]|\\.)*"')
+NAME = re.compile(r"[A-Za-z]+")
+CLASS_NAME = re.compile(r"[A-Za-z][A-Za-z.\- ]*[A-Za-z]")
+
+
+def parse_program(text: str) -> Program:
+    """Read a program; `UserError` with line and column when it is none."""
+    reader = _Reader(text)
+    program = reader.program()
+    reader.end()
+    return program
+
+
+def parse_test(text: str) -> Test:
+    """Read one test; `UserError` with line and column when it is none."""
+    reader = _Reader(text)
+    test = reader.test(1)
+    reader.end()
+    return test
+
+
+class _Reader:
+    def __init__(self, text: str) -> None:
+        self.text, self.at = text, 0
+
+    def fail(self, expected: str, at: int | None = None) -> NoReturn:
+        at = self.at if at is None else at
+        line, column = self.text.count("\n", 0, at) + 1, at - (self.text.rfind("\n", 0, at) + 1) + 1
+        found = self.text[at : at + 30] or "the end"
+        raise UserError(f"not a program, at line {line}, column {column}", value=found, allowed=expected)
+
+    def skip(self) -> None:
+        self.at = BLANK.match(self.text, self.at).end()  # type: ignore[union-attr]
+
+    def match(self, pattern: re.Pattern[str]) -> str | None:
+        self.skip()
+        found = pattern.match(self.text, self.at)
+        if found is None:
+            return None
+        self.at = found.end()
+        return found.group()
+
+    def need(self, pattern: re.Pattern[str], expected: str) -> str:
+        found = self.match(pattern)
+        return self.fail(expected) if found is None else found
+
+    def take(self, symbol: str) -> bool:
+        self.skip()
+        if not self.text.startswith(symbol, self.at):
+            return False
+        self.at += len(symbol)
+        return True
+
+    def want(self, symbol: str) -> None:
+        if not self.take(symbol):
+            self.fail(f"`{symbol}`")
+
+    def build(self, start: int, make: Callable[[], T]) -> T:
+        """What a constructor refuses becomes an error at the place where its text starts."""
+        try:
+            return make()
+        except ValueError as error:
+            self.fail(str(error), start)
+
+    def end(self) -> None:
+        self.skip()
+        if self.at != len(self.text):
+            self.fail("`+` or `-` and another clause, or the end")
+
+    def program(self) -> Program:
+        self.skip()
+        start = self.at
+        bias = self.number()
+        clauses = []
+        while (plus := self.take("+")) or self.take("-"):
+            self.skip()
+            begin = self.at
+            strength = 1.0
+            if (found := self.match(NUMBER)) is not None:
+                strength = float(found)
+                self.want("*")
+            signed = strength if plus else -strength
+            test = self.test(1)
+            clauses.append(self.build(begin, lambda s=signed, t=test: Clause(s, t)))  # type: ignore[misc]
+        return self.build(start, lambda: Program(bias, tuple(clauses)))
+
+    def number(self) -> float:
+        return float(self.need(NUMBER, "a number"))
+
+    def whole(self) -> int:
+        return int(self.need(WHOLE, "a whole number")[:20])
+
+    def string(self) -> str:
+        self.skip()
+        start = self.at
+        raw = self.need(STRING, 'a text in double quotes, such as " keep"')
+        return self.build(start, lambda: str(json.loads(raw)))
+
+    def strings(self) -> tuple[str, ...]:
+        texts = [self.string()]
+        while self.take(","):
+            texts.append(self.string())
+        return tuple(texts)
+
+    def class_name(self) -> str:
+        return self.need(CLASS_NAME, "a name")
+
+    def several(self, deep: int) -> tuple[Test, ...]:
+        tests = [self.test(deep)]
+        while self.take(","):
+            tests.append(self.test(deep))
+        return tuple(tests)
+
+    def test(self, deep: int) -> Test:
+        self.skip()
+        start = self.at
+        if deep > DEEPEST:
+            self.fail(f"tests inside one another at most {DEEPEST} deep")
+        name = self.need(NAME, f"a test: {', '.join(_READERS)}")
+        read = _READERS.get(name)
+        if read is None:
+            self.fail(near_matches(name, _READERS), start)
+        self.want("(")
+        make = read(self, deep + 1)
+        self.want(")")
+        return self.build(start, make)
+
+
+def _position(reader: _Reader) -> Callable[[], Test]:
+    low = reader.whole()
+    reader.want("..")
+    high = reader.whole() if not reader.text.startswith(")", reader.at) else None
+    return lambda: Position(low, high)
+
+
+def _repeated(reader: _Reader) -> Callable[[], Test]:
+    reader.skip()
+    within = None if reader.text.startswith(")", reader.at) else reader.whole()
+    return lambda: Repeated(within)
+
+
+def _like(reader: _Reader) -> Callable[[], Test]:
+    seeds = reader.strings()
+    reader.want(";")
+    floor = reader.number()
+    return lambda: Like(seeds, floor)
+
+
+def _within(reader: _Reader, deep: int) -> Callable[[], Test]:
+    inner = reader.test(deep)
+    reader.want(",")
+    k = reader.whole()
+    return lambda: Within(inner, k)
+
+
+def _between(reader: _Reader, deep: int) -> Callable[[], Test]:
+    opening = reader.test(deep)
+    reader.want(",")
+    closing = reader.test(deep)
+    return lambda: Between(opening, closing)
+
+
+def _table(reader: _Reader) -> Callable[[], Test]:
+    values: list[tuple[str, float]] = []
+    while not reader.take(";"):
+        if values:
+            reader.want(",")
+        text = reader.string()
+        reader.want("=")
+        values.append((text, reader.number()))
+    default = reader.number()
+    return lambda: Table(tuple(values), default)
+
+
+def _one(make: Callable[[T], Test], value: T) -> Callable[[], Test]:
+    return lambda: make(value)
+
+
+_READERS: dict[str, Callable[[_Reader, int], Callable[[], Test]]] = {
+    "token": lambda r, d: _one(Token, r.strings()),
+    "like": lambda r, d: _like(r),
+    "prefix": lambda r, d: _one(Prefix, r.string()),
+    "suffix": lambda r, d: _one(Suffix, r.string()),
+    "contains": lambda r, d: _one(Contains, r.string()),
+    "shape": lambda r, d: _one(Shape, r.class_name()),
+    "word": lambda r, d: _one(Word, r.class_name()),
+    "position": lambda r, d: _position(r),
+    "repeated": lambda r, d: _repeated(r),
+    "after": lambda r, d: _one(After, r.test(d)),
+    "within": _within,
+    "between": _between,
+    "and": lambda r, d: _one(And, r.several(d)),
+    "or": lambda r, d: _one(Or, r.several(d)),
+    "not": lambda r, d: _one(Not, r.test(d)),
+    "sequence": lambda r, d: _one(Sequence, r.several(d)),
+    "table": lambda r, d: _table(r),
+}
+"""Every kind of test and how its inside is read."""

@@ -1,0 +1,79 @@
+"""Rounding a program to the numbers that its description length pays for (see `bits`), which also print short."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+from glossator.programs.language import (
+    After,
+    And,
+    Between,
+    Clause,
+    Like,
+    Not,
+    Or,
+    Program,
+    Sequence,
+    Table,
+    Test,
+    Within,
+)
+
+LEVELS = 15
+"""Steps of a factor 2 ** -0.5 from the greatest number of a program downwards; with 0 they take 4 bits."""
+FLOOR_STEPS = 16
+
+
+def quantise(program: Program) -> Program:
+    """The nearest program on the code's levels: strengths, bias and table values become 0 or scale * 2 ** (-i / 2),
+    i < LEVELS, where scale is the greatest of them, to three significant digits; floors become multiples of 1/16.
+
+    Clauses whose strength becomes 0 are dropped. Quantising twice is quantising once.
+    """
+    numbers = [abs(program.bias)]
+    for clause in program.clauses:
+        if isinstance(clause.test, Table):
+            numbers += [abs(clause.test.default), *(abs(value) for _, value in clause.test.values)]
+        else:
+            numbers.append(abs(clause.strength))
+    level = _leveller(max(numbers))
+    clauses = []
+    for clause in program.clauses:
+        if isinstance(clause.test, Table):
+            values = tuple((text, level(value)) for text, value in clause.test.values)
+            clauses.append(Clause(1.0, Table(values, level(clause.test.default))))
+        elif strength := level(clause.strength):
+            clauses.append(Clause(strength, _on_grid(clause.test)))
+    return Program(level(program.bias), tuple(clauses))
+
+
+def _leveller(greatest: float) -> Callable[[float], float]:
+    scale = float(f"{greatest:.3g}")
+    lowest = scale * 2.0 ** (-(LEVELS - 1) / 2)
+
+    def level(value: float) -> float:
+        size = abs(value)
+        if size < lowest / 2 or scale == 0.0:
+            return 0.0
+        step = min(LEVELS - 1, max(0, round(-2.0 * math.log2(size / scale))))
+        return math.copysign(float(f"{scale * 2.0 ** (-step / 2):.3g}"), value)
+
+    return level
+
+
+def _on_grid(test: Test) -> Test:
+    match test:
+        case Like(seeds, floor):
+            return Like(seeds, min(round(floor * FLOOR_STEPS), FLOOR_STEPS - 1) / FLOOR_STEPS)
+        case After(inner):
+            return After(_on_grid(inner))
+        case Not(inner):
+            return Not(_on_grid(inner))
+        case Within(inner, k):
+            return Within(_on_grid(inner), k)
+        case Between(opening, closing):
+            return Between(_on_grid(opening), _on_grid(closing))
+        case And(tests) | Or(tests) | Sequence(tests):
+            return type(test)(tuple(_on_grid(t) for t in tests))
+    return test
