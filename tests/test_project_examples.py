@@ -1,0 +1,88 @@
+"""The examples of CONTRIBUTING do what they say, on a unit whose activations are made by hand."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from glossator.evidence import Evidence, Exemplars, ExplainEvidence, UnitStatistics
+from glossator.explanations import Explanation, Provenance
+from glossator.programs import Lexicon, parse_program
+from glossator.scorers.lab import Lab
+from glossator.units import Unit
+from glossator.windows import TokenWindows, Vocabulary
+from test_project_docs import run_blocks
+
+ROOT = Path(__file__).resolve().parent.parent
+TEXTS = ("the", " cat", " sat", " down", " again")
+VOCABULARY = Vocabulary("five", tuple(text.encode() for text in TEXTS))
+UNIT = Unit("toy", "mlp.0", 3)
+
+
+def split_of(seed: int) -> Exemplars:
+    """24 windows of 10 tokens, 12 top and 12 random, one document each; the unit is 2.0 at " sat" and else 0."""
+    rng = np.random.default_rng(seed)
+    tokens = rng.integers(0, len(TEXTS), (24, 10)).astype(np.int32)
+    rows = np.arange(24)
+    windows = TokenWindows(
+        tokens,
+        np.full(24, 10, np.int32),
+        np.ones((24, 10), bool),
+        rows.astype(np.int64),
+        rows.astype(np.int64),
+        VOCABULARY,
+    )
+    kinds = np.array(["top"] * 12 + ["random"] * 12)
+    return Exemplars(windows, np.where(tokens == 2, 2.0, 0.0).astype(np.float32), kinds)
+
+
+def small_unit() -> tuple[Unit, Evidence, Explanation]:
+    """A unit, its evidence, and an explanation that also names a token at which the unit is silent."""
+    statistics = UnitStatistics(240, 0.4, 0.64, 1.5, 3.25, 2.0, 1.0, 0.2, "half of the maximum")
+    explain = ExplainEvidence(UNIT, split_of(0), statistics, "0" * 16)
+    evidence = Evidence(UNIT, explain, split_of(1), split_of(2), split_of(3), statistics)
+    program = parse_program('0.0 + 2.0*token(" sat") + 1.0*token(" down")')
+    return UNIT, evidence, Explanation(UNIT, "sat or down", Provenance("by hand"), program)
+
+
+def small_lab() -> Lab:
+    return Lab(lexicon=Lexicon.for_windows(VOCABULARY, None), resamples=50)
+
+
+@pytest.fixture(scope="module")
+def examples() -> dict:
+    return run_blocks(ROOT / "CONTRIBUTING.md")
+
+
+def test_the_scorer_example_counts_shared_silence(examples: dict) -> None:
+    unit, evidence, explanation = small_unit()
+    (score,) = examples["SilenceScorer"]().score(unit, explanation, evidence, small_lab())
+    tokens = evidence.test.of("random").windows.tokens
+    assert score.name == "silence.random-only"
+    assert score.value == pytest.approx(1 - (tokens == 3).sum() / (tokens != 2).sum())
+    assert score.low < score.value < score.high
+    assert score.n == 12
+
+
+def test_the_explainer_example_finds_the_token(examples: dict) -> None:
+    unit, evidence, _ = small_unit()
+    explainer = examples["LoudestTokenExplainer"]()
+    (found,) = explainer.explain(unit, evidence.explain, n=1, rng=np.random.default_rng(0))
+    assert str(found.program) == '0.0 + 2.0*token(" sat")'
+    assert "sat" in found.text
+
+
+def test_the_explainer_example_abstains_on_a_silent_unit(examples: dict) -> None:
+    unit, evidence, _ = small_unit()
+    silent = Exemplars(evidence.test.windows, np.zeros((24, 10), np.float32), evidence.test.kinds)
+    shown = ExplainEvidence(unit, silent, evidence.statistics, "0" * 16)
+    assert examples["LoudestTokenExplainer"]().explain(unit, shown, n=1, rng=np.random.default_rng(0)) == []
+
+
+def test_the_examples_are_as_short_as_promised() -> None:
+    from test_project_docs import blocks
+
+    for block in blocks((ROOT / "CONTRIBUTING.md").read_text(), "python"):
+        assert len([line for line in block.splitlines() if line.strip()]) <= 22
