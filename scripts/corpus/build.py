@@ -27,20 +27,26 @@ from glossator.corpora.splits import RUN, group_by_shared_runs
 BUDGETS = {
     "smollm2-135m": 10_000_000,
     "wordnet": 650_000,
-    "world-factbook": 600_000,
+    "world-factbook": 700_000,
+    "state-of-the-union": 600_000,
+    "jargon-file": 220_000,
+    "elements": 60_000,
+    "adventure": 80_000,
+    "chatterbot-corpus": 180_000,
     "udhr": 250_000,
-    "chatterbot-corpus": 250_000,
-    "adventure": 60_000,
-    "python-reference": 250_000,
+    "httpd-guides": 125_000,
+    "python-reference": 200_000,
     "python-guides": 260_000,
-    "python-code": 400_000,
-    "rust-book": 350_000,
+    "python-code": 450_000,
+    "rust-book": 300_000,
     "sqlite-guides": 280_000,
-    "postgresql-guides": 200_000,
-    "django-guides": 200_000,
-    "httpd-guides": 210_000,
+    "postgresql-guides": 160_000,
+    "django-guides": 160_000,
 }
-SHORTEST_IN = {"udhr": 60, "chatterbot-corpus": 100, "httpd-guides": 120}  # scripts that say more with fewer characters
+# A source in several languages gives each of them an equal part at most.
+PER_KIND = {"chatterbot-corpus": 20_000, "httpd-guides": 25_000}
+ENGLISH_DIALOGUE = 80_000
+SHORTEST_IN = {"udhr": 60, "chatterbot-corpus": 100}  # scripts that say more with fewer characters
 
 
 def sources(sampled: list[Path], cache: Path, seed: int) -> dict[str, collect.Documents]:
@@ -50,6 +56,9 @@ def sources(sampled: list[Path], cache: Path, seed: int) -> dict[str, collect.Do
     return {
         "adventure": collect.adventure(cache),
         "udhr": collect.declaration(cache),
+        "state-of-the-union": collect.speeches(cache),
+        "jargon-file": collect.jargon(cache, rng("jargon")),
+        "elements": collect.elements(cache),
         "chatterbot-corpus": collect.dialogues(cache, rng("chatterbot")),
         "world-factbook": collect.factbook(cache, rng("factbook")),
         "python-reference": collect.python_topics(rng("topics")),
@@ -70,23 +79,21 @@ def cleaned(name: str, documents: collect.Documents, seen: Seen, dropped: collec
     spent: collections.Counter = collections.Counter()
     pool = list(documents)
     random.Random(name).shuffle(pool)
-    kinds = {kind for kind, _ in pool}
-    share = BUDGETS[name] / len(kinds) if name == "httpd-guides" else BUDGETS[name]
     for kind, raw in pool:
         text = unicodedata.normalize("NFC", raw).replace("\r\n", "\n").replace("\xa0", " ").strip()
-        budget_key = kind if name == "httpd-guides" else ""
+        of_kind = ENGLISH_DIALOGUE if kind == "dialogue" else PER_KIND.get(name, BUDGETS[name])
         if len(text) < SHORTEST_IN.get(name, SHORTEST) or "\0" in text or "�" in text:
             dropped["too short or damaged"] += 1
         elif len(text) > 2 * LONGEST:
             dropped["too long"] += 1
         elif is_degenerate(text):
             dropped["repeats itself"] += 1
-        elif spent[budget_key] + len(text) > share:
+        elif spent[kind] + len(text) > of_kind or spent.total() + len(text) > BUDGETS[name]:
             dropped["over the budget of its source"] += 1
         elif not seen.is_new(text):
             dropped["said before"] += 1
         else:
-            spent[budget_key] += len(text)
+            spent[kind] += len(text)
             kept.append({"id": f"{name}:{len(kept)}", "source": name, "kind": kind, "text": text})
     return kept
 
@@ -126,7 +133,8 @@ def main() -> None:
         dropped: collections.Counter = collections.Counter()
         found = cleaned(name, collected, seen, dropped)
         documents += found
-        print(f"{name}: {len(found)} documents, {sum(len(d['text']) for d in found)} characters; left out: {dict(dropped)}")
+        characters = sum(len(document["text"]) for document in found)
+        print(f"{name}: {len(found)} documents, {characters} characters; left out: {dict(dropped)}")
     if args.tokenizer:
         documents = _with_counts(documents, args)
     random.Random(args.seed).shuffle(documents)
@@ -158,7 +166,8 @@ def _with_counts(documents: list[dict[str, str]], args: argparse.Namespace) -> l
             extra_text = f"{number[name]} documents, " if field == "source" else ""
             print(f"{field} {name}: {extra_text}{count} tokens, {100 * count / total:.1f} %")
     sizes = sorted(len(tokens[row]) for row in rows)
-    print(f"total {total} tokens; a document has {sizes[len(sizes) // 20]} to {sizes[-len(sizes) // 20]} tokens (5 % to 95 %)")
+    low, high = sizes[len(sizes) // 20], sizes[-len(sizes) // 20]
+    print(f"total {total} tokens; a document has {low} to {high} tokens (5 % to 95 %)")
     return [documents[row] for row in rows]
 
 

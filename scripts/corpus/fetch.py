@@ -10,7 +10,7 @@ from pathlib import Path
 
 
 def npm(name: str, version: str, cache: Path) -> Path:
-    folder = cache / f"npm-{name}-{version}"
+    folder = cache / f"npm-{name.replace('/', '-')}-{version}"
     if not folder.exists():
         done = subprocess.run(
             ["npm", "pack", "--silent", f"{name}@{version}"], cwd=cache, check=True, capture_output=True, text=True
@@ -23,7 +23,18 @@ def npm(name: str, version: str, cache: Path) -> Path:
 def wheel(name: str, version: str, cache: Path) -> Path:
     folder = cache / f"wheel-{name}-{version}"
     if not folder.exists():
-        command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--only-binary", ":all:", f"{name}=={version}", "-d"]
+        command = [
+            sys.executable,
+            "-m",
+            "pip",
+            "download",
+            "--quiet",
+            "--no-deps",
+            "--only-binary",
+            ":all:",
+            f"{name}=={version}",
+            "-d",
+        ]
         subprocess.run([*command, str(cache)], check=True)
         [path] = cache.glob(f"{name.replace('-', '_')}-{version}-*.whl")
         with zipfile.ZipFile(path) as archive:

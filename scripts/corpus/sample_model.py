@@ -23,7 +23,9 @@ def plan(n_documents: int, rng: random.Random) -> list[dict]:
         topic, draw = rng.choice(TOPICS), rng.random()
         if draw < 0.62:
             genre = rng.choice(GENRES_ENGLISH)
-            jobs.append({"kind": "english", "genre": genre, "topic": topic, "chat": f"Write {genre.format(topic=topic)}."})
+            jobs.append(
+                {"kind": "english", "genre": genre, "topic": topic, "chat": f"Write {genre.format(topic=topic)}."}
+            )
         elif draw < 0.80:
             opening = rng.choice(OPENINGS)
             text = opening.format(topic=topic)
@@ -79,10 +81,18 @@ def main() -> None:
                 text = tokenizer.decode(row[:ended], skip_special_tokens=True)
                 text = job.get("raw", "") + text
                 made += len(row) if ended is None else ended
-                record = {"source": "smollm2-135m", **{k: job[k] for k in ("kind", "genre", "topic")}, "text": text, "finished": ended is not None}
+                record = {
+                    "source": "smollm2-135m",
+                    **{k: job[k] for k in ("kind", "genre", "topic")},
+                    "text": text,
+                    "finished": ended is not None,
+                }
                 out.write(json.dumps(record, ensure_ascii=False) + "\n")
             out.flush()
-            print(f"{start + len(batch)} documents, {made} tokens, {made / (time.time() - started):.0f} tokens/s", flush=True)
+            print(
+                f"{start + len(batch)} documents, {made} tokens, {made / (time.time() - started):.0f} tokens/s",
+                flush=True,
+            )
 
 
 if __name__ == "__main__":

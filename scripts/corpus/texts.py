@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 import zlib
 from collections.abc import Iterable, Iterator
@@ -14,9 +15,10 @@ SHINGLE, SEEN_SHARE = 12, 0.3
 class _Page(HTMLParser):
     """Collects the text blocks of a page; headings, list items and code keep their form."""
 
-    BLOCKS = {"p", "li", "dt", "dd", "h1", "h2", "h3", "h4", "h5", "h6", "pre", "div", "td", "tr", "table", "blockquote", "section"}
-    HIDDEN = {"script", "style", "nav", "head", "footer", "button", "svg"}
-    VOID = {"br", "img", "hr", "meta", "link", "input", "col", "wbr", "area", "base"}
+    BLOCKS = frozenset(
+        ("p", "li", "dt", "dd", "pre", "div", "tr", "table", "blockquote", "section", *(f"h{i}" for i in range(1, 7)))
+    )
+    HIDDEN = frozenset(("script", "style", "nav", "head", "footer", "button", "svg"))
 
     def __init__(self) -> None:
         super().__init__(convert_charrefs=True)
@@ -27,8 +29,11 @@ class _Page(HTMLParser):
     def flush(self) -> None:
         text = "".join(self.current)
         text = text.strip("\n").rstrip() if self.pre else re.sub(r"\s+", " ", text).strip()
-        if text.strip("-•¶ \n"):
-            self.blocks.append(text.replace("¶", "").rstrip())
+        text = text.replace("¶", "").rstrip()
+        if text.startswith("- ") and self.blocks and self.blocks[-1].startswith("- "):
+            self.blocks[-1] += "\n" + text
+        elif text.strip("-•| \n"):
+            self.blocks.append(text)
         self.current = []
 
     def handle_starttag(self, tag, attributes):
@@ -36,6 +41,8 @@ class _Page(HTMLParser):
             self.hidden += 1
         elif tag == "br":
             self.current.append("\n" if self.pre else " ")
+        elif tag in ("td", "th") and "".join(self.current).strip():
+            self.current.append(" | ")
         elif tag in self.BLOCKS:
             self.flush()
             if tag == "li":
@@ -117,11 +124,14 @@ class Seen:
     """Remembers runs of words, to leave out documents of which much has been said before."""
 
     def __init__(self) -> None:
-        self.runs: set[int] = set()
+        self.runs: set[bytes] = set()
 
     def is_new(self, text: str) -> bool:
         words = re.findall(r"\w+|[^\w\s]", text.lower())
-        runs = [hash(" ".join(words[i : i + SHINGLE])) for i in range(max(1, len(words) - SHINGLE + 1))]
+        runs = [
+            hashlib.blake2b(" ".join(words[i : i + SHINGLE]).encode(), digest_size=8).digest()
+            for i in range(max(1, len(words) - SHINGLE + 1))
+        ]
         known = sum(run in self.runs for run in runs)
         if known > SEEN_SHARE * len(runs):
             return False

@@ -23,7 +23,7 @@ def _synsets(path: Path) -> dict[str, tuple[list[str], list[str], str, list[str]
         pointers = fields[5 + 2 * count :]
         below = [pointers[i + 1] for i in range(0, len(pointers) - 3, 4) if pointers[i] in ("~", "&")]
         examples = re.findall(r'"([^"]+)"', gloss)
-        definition = re.sub(r';?\s*"[^"]*"', "", gloss).strip(" ;:")
+        definition = re.sub(r"[;:]?\s*(\"[^\"]*\"(\s*-+\s*[A-Z][\w. ]+)?|\s-\s*[A-Z].*)", "", gloss).strip(" ;:")
         found[fields[0]] = (words, below, definition, examples)
     return found
 
@@ -34,11 +34,21 @@ def _entry(form: int, part: str, words: list[str], definition: str, examples: li
     if form == 0:
         return f"{names} ({part}) {definition}." + (f" Example: {quote}." if quote else "")
     if form == 1:
-        return f"- {words[0]}: {definition}" + (f" (also {', '.join(words[1:4])})" if words[1:] else "") + (f", as in {quote}" if quote else "")
+        return (
+            f"- {words[0]}: {definition}"
+            + (f" (also {', '.join(words[1:4])})" if words[1:] else "")
+            + (f", as in {quote}" if quote else "")
+        )
     if form == 2:
         said = f" People say {quote}." if quote else ""
-        return f"{words[0][0].upper()}{words[0][1:]}" + (f", or {words[1]}," if words[1:] else "") + f" means {definition}.{said}"
-    return f"{names.upper() if len(names) < 24 else names}\n{definition[:1].upper()}{definition[1:]}." + (f" {quote}" if quote else "")
+        return (
+            f"{words[0][0].upper()}{words[0][1:]}"
+            + (f", or {words[1]}," if words[1:] else "")
+            + f" means {definition}.{said}"
+        )
+    return f"{names.upper() if len(names) < 24 else names}\n{definition[:1].upper()}{definition[1:]}." + (
+        f" {quote}" if quote else ""
+    )
 
 
 def documents(folder: Path, rng: random.Random) -> Iterator[list[str]]:

@@ -209,7 +209,7 @@ def _split(
     n_groups, wanted = len(np.unique(groups)), sum(f > 0 for f in fractions)
     if n_groups < wanted:
         raise UserError(
-            f"the corpus cannot be split: its {len(ids)} documents make {n_groups} groups without shared text, not {wanted}",
+            f"the corpus cannot be split: its {len(ids)} documents make only {n_groups} groups without shared text",
             value=name,
             fix="Give separate documents, for example JSONL with one text a line or a folder of files",
         )
