@@ -1,0 +1,58 @@
+"""The inverted index of a sparse site: any unit's list is two slices of memory maps."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+
+@dataclass(frozen=True, eq=False)
+class Postings:
+    """offsets int64 (units + 1,); positions uint32, row * width + column, ascending within a unit; activations float16."""
+
+    offsets: np.ndarray
+    positions: np.ndarray
+    activations: np.ndarray
+    width: int
+
+    def of(self, unit: int) -> tuple[np.ndarray, np.ndarray]:
+        """positions and activations of one unit, views of the files."""
+        first, end = self.offsets[unit], self.offsets[unit + 1]
+        return self.positions[first:end], self.activations[first:end]
+
+    def values(self, unit: int, rows: np.ndarray) -> np.ndarray:
+        """float32 (rows, width): the unit's activations in these windows, 0 where it has none."""
+        positions, activations = self.of(unit)
+        values = np.zeros((len(rows), self.width), np.float32)
+        if not len(positions) or not len(rows):
+            return values
+        order = np.argsort(rows, kind="stable")
+        ordered = rows[order]
+        row = positions // np.uint32(self.width)
+        place = np.searchsorted(ordered, row)
+        place[place == len(ordered)] = 0
+        hits = np.flatnonzero(ordered[place] == row)
+        values[order[place[hits]], positions[hits] % np.uint32(self.width)] = activations[hits]
+        return values
+
+    def maxima(self, unit: int, sign: int) -> tuple[np.ndarray, np.ndarray]:
+        """rows int64 in which the unit has a value of this sign, ascending, and the largest such value float32."""
+        positions, activations = self.of(unit)
+        signed = activations.astype(np.float32) * np.float32(sign)
+        positive = signed > 0
+        if not positive.all():
+            positions, signed = positions[positive], signed[positive]
+        if not len(positions):
+            return np.empty(0, np.int64), np.empty(0, np.float32)
+        row = positions // np.uint32(self.width)
+        starts = np.flatnonzero(np.concatenate([[True], row[1:] != row[:-1]]))
+        return row[starts].astype(np.int64), np.maximum.reduceat(signed, starts)
+
+    def top(self, unit: int, sign: int, k: int) -> np.ndarray:
+        """int64 rows by largest value, descending, lower rows first among equals; at most k."""
+        rows, maxima = self.maxima(unit, sign)
+        if len(rows) > k:
+            enough = np.flatnonzero(maxima >= np.partition(maxima, len(maxima) - k)[len(maxima) - k])
+            rows, maxima = rows[enough], maxima[enough]
+        return rows[np.argsort(-maxima, kind="stable")][:k]

@@ -1,0 +1,282 @@
+"""A finished recording, read with NumPy alone: memory maps and bulk gathers, no model and no Python object per window."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, fields
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from glossator.errors import UserError, near_matches
+from glossator.recording.postings import Postings
+from glossator.recording.spec import RecordingSpec
+from glossator.recording.store import check_size, crc32_of, damaged
+from glossator.units import Unit
+from glossator.windows import TokenWindows, Vocabulary
+
+FORMAT = "glossator-recording/1"
+
+
+@dataclass(frozen=True)
+class Moments:
+    """Exact moments over the valid tokens, signed by the unit's polarity.
+
+    count: valid tokens; mean; variance (divided by count); skewness and kurtosis (without -3), None for a constant.
+    """
+
+    count: int
+    mean: float
+    variance: float
+    skewness: float | None
+    kurtosis: float | None
+
+
+@dataclass(frozen=True, eq=False)
+class RecordedSite:
+    """One site of a recording. units int32: recorded unit numbers; start: first column of a dense site; width: all units."""
+
+    name: str
+    source: str
+    kind: Literal["dense", "sparse"]
+    width: int
+    units: np.ndarray
+    start: int
+
+
+class Recording:
+    """What units did over a corpus. Values are multiplied by the unit's sign unless a method says otherwise."""
+
+    def __init__(self, folder: Path, manifest: dict[str, Any]):
+        self.folder = folder
+        self.manifest = manifest
+        self.fingerprint: str = manifest["fingerprint"]
+        self.spec = _read_spec(manifest["spec"])
+        self.sites: dict[str, RecordedSite] = {}
+        for entry in manifest["sites"]:
+            chosen = self.spec.units.get(entry["name"])
+            units = np.arange(entry["width"]) if chosen is None else np.unique(chosen)
+            self.sites[entry["name"]] = RecordedSite(**entry, units=units.astype(np.int32))
+        sparse = [name for name, site in self.sites.items() if site.kind == "sparse"]
+        self._sparse_folders = {name: folder / f"sparse-{i}" for i, name in enumerate(sparse)}
+        self._postings: dict[str, Postings] = {}
+
+    # the corpus
+
+    @cached_property
+    def windows(self) -> TokenWindows:
+        """All windows; `valid` is False on padding and on positions that were left out (see spec.leaves_out)."""
+        arrays = (self._map(f"windows/{name}.npy") for name in ("tokens", "lengths", "valid", "documents", "ids"))
+        return TokenWindows(*arrays, vocabulary=self.vocabulary)
+
+    @cached_property
+    def vocabulary(self) -> Vocabulary:
+        data, offsets = self._map("windows/pieces.npy").tobytes(), self._map("windows/piece_offsets.npy")
+        pieces = tuple(data[a:b] for a, b in zip(offsets[:-1].tolist(), offsets[1:].tolist(), strict=True))
+        entry = self.manifest["vocabulary"]
+        return Vocabulary(entry["name"], pieces, frozenset(entry["special"]))
+
+    @cached_property
+    def split_of_window(self) -> np.ndarray:
+        """int8 (n,): index of `evidence.SPLITS` for each window."""
+        return self._map("windows/split.npy")
+
+    @cached_property
+    def document_ids(self) -> list[str]:
+        return json.loads((self.folder / "windows" / "documents.json").read_text())
+
+    @cached_property
+    def embedding(self) -> np.ndarray | None:
+        """The subject's static token embedding float16 (vocabulary, d), when it has one."""
+        return self._map("embedding.npy") if "embedding.npy" in self.manifest["files"] else None
+
+    # units
+
+    def units(self, site: str) -> np.ndarray:
+        """The recorded unit numbers of a site, int32, ascending."""
+        return self._site(site).units
+
+    def all_units(self, polarity: Literal["+", "-"] = "+") -> Iterator[Unit]:
+        for site in self.sites.values():
+            for index in site.units.tolist():
+                yield Unit(self.spec.subject, site.name, index, polarity)
+
+    @cached_property
+    def panel(self) -> np.ndarray:
+        """int64, ascending: the window rows stored for every dense unit, a seeded random sample of all windows."""
+        return self._map("windows/panel.npy")
+
+    def panel_values(self, unit: Unit) -> np.ndarray:
+        """float32 (panel windows, width); 0 where not valid."""
+        site, place = self._find(unit)
+        if site.kind == "sparse":
+            return self._sparse(site).values(place, self.panel) * unit.sign
+        return self._panel[site.start + place].astype(np.float32) * np.float32(unit.sign)
+
+    def panel_block(self, site: str) -> np.ndarray:
+        """float16 memory map (units of a dense site, panel windows, width), not signed: many units at once."""
+        found = self._site(site)
+        if found.kind == "sparse":
+            raise UserError("a sparse site has no stored panel", value=site, fix="Read its postings instead")
+        return self._panel[found.start : found.start + len(found.units)]
+
+    def top_rows(self, unit: Unit) -> np.ndarray:
+        """int64: the rows of the unit's windows by largest signed valid value, descending; at most `spec.top_k`.
+
+        Sparse sites list only windows in which the unit has a value of its polarity.
+        """
+        site, place = self._find(unit)
+        if site.kind == "sparse":
+            return self._sparse(site).top(place, unit.sign, self.spec.top_k)
+        rows = self._top_rows[site.start + place, 0 if unit.sign > 0 else 1]
+        return rows[rows >= 0].astype(np.int64)
+
+    def top_maxima(self, unit: Unit) -> np.ndarray:
+        """float32: the largest valid value of each window of `top_rows`, before rounding to float16 (dense sites)."""
+        site, place = self._find(unit)
+        if site.kind == "sparse":
+            return self.values(unit, self.top_rows(unit)).max(axis=1)
+        column, side = site.start + place, 0 if unit.sign > 0 else 1
+        return self._top_maxima[column, side][self._top_rows[column, side] >= 0]
+
+    def top(self, unit: Unit) -> tuple[np.ndarray, np.ndarray]:
+        """rows int64 (k,) and values float32 (k, width) of the exact top windows of this polarity, best first."""
+        rows = self.top_rows(unit)
+        return rows, self.values(unit, rows)
+
+    def values(self, unit: Unit, rows: np.ndarray) -> np.ndarray:
+        """float32 (rows, width); for a dense unit the rows must be of its panel or its top windows, either side."""
+        site, place = self._find(unit)
+        if site.kind == "sparse":
+            return self._sparse(site).values(place, rows) * np.float32(unit.sign)
+        column = site.start + place
+        slots = self._panel_slots[rows]
+        values = self._panel[column][slots]  # slot -1 reads a panel row that is overwritten below
+        missing = np.flatnonzero(slots < 0)
+        if len(missing):
+            first, end = self._extra_offsets[column : column + 2]
+            have, wanted = self._extra_rows[first:end], rows[missing]
+            found = np.searchsorted(have, wanted)
+            if not len(have) or found.max() == len(have) or (have[found] != wanted).any():
+                raise UserError(f"values of {unit} were not stored for some of these windows", allowed="panel and top windows")
+            values[missing] = self._extra_values[first:end][found]
+        return values.astype(np.float32) * np.float32(unit.sign)
+
+    def moments(self, unit: Unit) -> Moments:
+        site, place = self._find(unit)
+        count = int(self.manifest["valid_tokens"])
+        if site.kind == "sparse":
+            x = self._sparse(site).of(place)[1].astype(np.float64)
+            sums = np.array([(x**p).sum() for p in (1, 2, 3, 4)])
+        else:
+            sums = self._sums[:, site.start + place]
+        return moments(count, sums, unit.sign)
+
+    def postings(self, unit: Unit) -> tuple[np.ndarray, np.ndarray]:
+        """positions uint32 (row * width + column, ascending) and float16 activations of a sparse unit, signed."""
+        site, place = self._find(unit)
+        if site.kind != "sparse":
+            raise UserError("a dense site has no postings", value=unit.site, fix="Read panel_values or top instead")
+        positions, activations = self._sparse(site).of(place)
+        return positions, activations if unit.sign > 0 else -activations
+
+    def firing_rows(self, unit: Unit) -> np.ndarray:
+        """int64: all windows in which a sparse unit has a value of its polarity, ascending."""
+        site, place = self._find(unit)
+        if site.kind != "sparse":
+            raise UserError("a dense site has no postings", value=unit.site, fix="Read panel_values or top instead")
+        return self._sparse(site).maxima(place, unit.sign)[0]
+
+    # plumbing
+
+    def _site(self, name: str) -> RecordedSite:
+        if name not in self.sites:
+            raise UserError("the site was not recorded", value=name, allowed=near_matches(name, self.sites))
+        return self.sites[name]
+
+    def _find(self, unit: Unit) -> tuple[RecordedSite, int]:
+        site = self._site(unit.site)
+        place = unit.index if len(site.units) == site.width else int(np.searchsorted(site.units, unit.index))
+        if not (0 <= place < len(site.units) and site.units[place] == unit.index):
+            some = f"{site.units[0]} to {site.units[-1]}" + ("" if len(site.units) == site.width else " (not all)")
+            raise UserError("the unit was not recorded", value=str(unit), allowed=f"{site.name}: {some}")
+        return site, place
+
+    def _sparse(self, site: RecordedSite) -> Postings:
+        if site.name not in self._postings:
+            folder = self._sparse_folders[site.name].name
+            arrays = (self._map(f"{folder}/{name}.npy") for name in ("offsets", "positions", "activations"))
+            self._postings[site.name] = Postings(*arrays, width=self.spec.width)
+        return self._postings[site.name]
+
+    def _map(self, name: str) -> np.ndarray:
+        path = self.folder / name
+        try:
+            array = np.load(path, mmap_mode="r", allow_pickle=False)
+        except (OSError, ValueError) as error:
+            raise damaged(path, str(error)) from error
+        return np.asarray(array)
+
+    _panel = cached_property(lambda self: self._map("dense/panel.npy"))
+    _top_rows = cached_property(lambda self: self._map("dense/top_rows.npy"))
+    _top_maxima = cached_property(lambda self: self._map("dense/top_maxima.npy"))
+    _extra_offsets = cached_property(lambda self: self._map("dense/extra_offsets.npy"))
+    _extra_rows = cached_property(lambda self: self._map("dense/extra_rows.npy"))
+    _extra_values = cached_property(lambda self: self._map("dense/extra_values.npy"))
+    _sums = cached_property(lambda self: self._map("dense/sums.npy"))
+
+    @cached_property
+    def _panel_slots(self) -> np.ndarray:
+        slots = np.full(self.manifest["windows"], -1, np.int64)
+        slots[self.panel] = np.arange(len(self.panel))
+        return slots
+
+
+def open_recording(folder: str | Path) -> Recording:
+    """Open a finished recording; `UserError` when there is none, it is of a newer format, or a file has another size."""
+    folder = Path(folder)
+    path = folder / "manifest.json"
+    if not path.exists():
+        unfinished = (folder / "plan.json").exists()
+        raise UserError(
+            "the recording is not finished" if unfinished else "no recording here",
+            value=str(folder),
+            fix="Record again with the same settings to resume it" if unfinished else "Check the folder's name",
+        )
+    try:
+        manifest = json.loads(path.read_text())
+    except ValueError as error:
+        raise damaged(path, str(error)) from error
+    if manifest.get("format") != FORMAT:
+        raise UserError("unknown recording format", value=manifest.get("format"), allowed=FORMAT, fix="Update glossator")
+    for name, entry in manifest["files"].items():
+        check_size(folder / name, entry["size"])
+    return Recording(folder, manifest)
+
+
+def verify(recording: Recording) -> None:
+    """Read every file and compare its checksum with the manifest; `UserError` names the first damaged one."""
+    for name, entry in recording.manifest["files"].items():
+        if crc32_of(recording.folder / name) != entry["crc32"]:
+            raise damaged(recording.folder / name, "its checksum is wrong")
+
+
+def moments(count: int, sums: np.ndarray, sign: int = 1) -> Moments:
+    """Moments from the sums of x, x^2, x^3, x^4 over `count` values."""
+    m1, m2, m3, m4 = (sums / max(count, 1)).tolist()
+    variance = m2 - m1**2
+    if variance <= 1e-12 * max(m2, 1e-30):
+        return Moments(count, sign * m1, max(variance, 0.0), None, None)
+    third = m3 - 3 * m1 * m2 + 2 * m1**3
+    fourth = m4 - 4 * m1 * m3 + 6 * m1**2 * m2 - 3 * m1**4
+    return Moments(count, sign * m1, variance, sign * third / variance**1.5, fourth / variance**2)
+
+
+def _read_spec(stored: dict[str, Any]) -> RecordingSpec:
+    values = {f.name: stored[f.name] for f in fields(RecordingSpec)}
+    values["sites"] = tuple(values["sites"])
+    values["units"] = {site: None if units is None else tuple(units) for site, units in values["units"].items()}
+    return RecordingSpec(**values)

@@ -1,0 +1,248 @@
+"""The recording loop: forward passes, shard by shard, resumed after whatever shard was last finished.
+
+The subject's forward pass is the floor. Everything else must hide beside it: values are taken from the hooks once,
+turned and summed while they are in the cache, and written once per shard.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from glossator import __version__
+from glossator.errors import UserError
+from glossator.files import fingerprint, plain, write_json
+from glossator.recording.dense import DenseShards
+from glossator.recording.dense_merge import merge_dense
+from glossator.recording.reader import FORMAT, Recording, open_recording
+from glossator.recording.sparse import SparseEncoder, SparseShards, merge_sparse
+from glossator.recording.spec import Plan, RecordingSpec, make_plan, plan_sites, source_of
+from glossator.recording.store import PART, check_sizes, describe_files, disk_errors, save, sync, whole_folder
+from glossator.windows import TokenWindows
+
+if TYPE_CHECKING:
+    from glossator.corpora import WindowedCorpus
+
+
+def record(
+    spec: RecordingSpec,
+    subject: Any,
+    windowed: WindowedCorpus,
+    folder: str | Path,
+    *,
+    encoders: Mapping[str, SparseEncoder] | None = None,
+    progress: bool | None = None,
+) -> Recording:
+    """Run the subject over the windows and write what its units did to `folder`; a finished recording is opened.
+
+    An interrupted recording of the same spec goes on after its last whole shard and ends with the same bytes.
+    progress: a bar with rate and time left on stderr; None shows it on a terminal only.
+    Raises `UserError` when the folder holds something else, and when the disk is full or read-only.
+    """
+    folder, encoders = Path(folder), dict(encoders or {})
+    _check(spec, subject, windowed, encoders)
+    if (folder / "manifest.json").exists():
+        recording = open_recording(folder)
+        if recording.spec != spec:
+            raise UserError("the folder holds another recording", value=str(folder), fix="Choose another folder or delete it")
+        _clean(folder)
+        return recording
+    widths = {}
+    for name in spec.sites:
+        info = subject.site(source_of(name))
+        widths[info.name] = (info.width, info.kind)
+    sites = plan_sites(spec, widths, {name: encoder.width for name, encoder in encoders.items()})
+    plan = make_plan(spec, sites, len(windowed.windows))
+    windows = _valid_windows(subject, windowed.windows)
+    with disk_errors(folder):
+        _begin(spec, folder)
+        keys = _run(spec, plan, subject, windows, folder, encoders, progress)
+        _finish(spec, plan, keys, subject, windowed, windows, folder)
+    return open_recording(folder)
+
+
+def _check(spec: RecordingSpec, subject: Any, windowed: WindowedCorpus, encoders: dict[str, SparseEncoder]) -> None:
+    if spec.subject_fingerprint != subject.fingerprint:
+        raise UserError("the spec is of another subject", value=f"{spec.subject} {spec.subject_fingerprint}", allowed=subject.fingerprint)
+    if spec.width != windowed.windows.width or plain(spec.windows) != plain(windowed.spec):
+        raise UserError("the spec is of other windows", fix="Make it with recording_spec(subject, windowed, sites)")
+    if {name: encoder.fingerprint for name, encoder in encoders.items()} != spec.encoders:
+        raise UserError("the encoders are not those of the spec", value=sorted(encoders), allowed=", ".join(sorted(spec.encoders)))
+    for name in encoders:
+        if name not in spec.sites or "@" not in name:
+            raise UserError("an encoder of a site that is not recorded", value=name, allowed="NAME@SITE, and one of the sites")
+
+
+def _valid_windows(subject: Any, windows: TokenWindows) -> TokenWindows:
+    valid = windows.valid.copy()
+    if getattr(subject, "leaves_out_first", False):
+        valid[:, 0] = False
+    return replace(windows, valid=valid)
+
+
+def _begin(spec: RecordingSpec, folder: Path) -> None:
+    """Claim the folder for this spec."""
+    mine, claim = plain(spec), folder / "plan.json"
+    if claim.exists():
+        if json.loads(claim.read_text()) != json.loads(json.dumps(mine)):
+            raise UserError(
+                "the folder holds an unfinished recording of another spec", value=str(folder), fix="Choose another folder or delete it"
+            )
+    elif folder.exists() and any(p for p in folder.iterdir() if not p.name.startswith(".")):
+        raise UserError("the folder is not empty and holds no recording", value=str(folder), fix="Choose another folder")
+    else:
+        write_json(claim, mine)
+    (folder / "shards").mkdir(exist_ok=True)
+
+
+def _run(
+    spec: RecordingSpec,
+    plan: Plan,
+    subject: Any,
+    windows: TokenWindows,
+    folder: Path,
+    encoders: dict[str, SparseEncoder],
+    progress: bool | None,
+) -> np.ndarray | None:
+    """All shards; returns the running top k of the dense units."""
+    dense = DenseShards(spec, plan) if plan.dense_units else None
+    sparse = {site.name: SparseShards(plan, site) for site in plan.sites if site.kind == "sparse"}
+    sources = list(dict.fromkeys(site.source for site in plan.sites))
+    with _Bar(windows, progress) as bar, torch.inference_mode():
+        for shard, batches in _todo(plan, folder, dense, bar):
+            for number, (first, end) in enumerate(batches):
+                valid = windows.valid[first:end]
+                values = subject.activations(windows.tokens[first:end], windows.lengths[first:end], sources)
+                for site in plan.sites:
+                    taken = values[site.source]
+                    if site.name in encoders:
+                        sparse[site.name].add(first, *encoders[site.name].encode(taken), valid)
+                    elif site.kind == "sparse":
+                        sparse[site.name].add(first, taken, None, valid)
+                    elif dense:
+                        dense.add(number, site, taken, valid)
+                bar.advance(first, end)
+            with whole_folder(_shard(folder, shard)) as hidden:
+                if dense:
+                    dense.finish(shard, _made(hidden / "dense"))
+                for number, collector in enumerate(sparse.values()):
+                    collector.finish(_made(hidden / f"sparse-{number}"))
+    return dense.keys if dense else None
+
+
+def _todo(plan: Plan, folder: Path, dense: DenseShards | None, bar: _Bar) -> Iterator[tuple[int, list[tuple[int, int]]]]:
+    """The shards that are not yet finished; finished ones are checked and taken into the state on the way."""
+    for shard in range(len(plan.shards)):
+        done = _shard(folder, shard)
+        if done.exists():
+            check_sizes(done)
+            if dense:
+                dense.restore(shard, done / "dense")
+            bar.advance(*plan.shards[shard], earlier=True)
+        else:
+            yield shard, plan.batches(shard)
+
+
+def _shard(folder: Path, number: int) -> Path:
+    return folder / "shards" / f"{number:05d}"
+
+
+def _made(folder: Path) -> Path:
+    folder.mkdir()
+    return folder
+
+
+def _finish(
+    spec: RecordingSpec,
+    plan: Plan,
+    keys: np.ndarray | None,
+    subject: Any,
+    windowed: WindowedCorpus,
+    windows: TokenWindows,
+    folder: Path,
+) -> None:
+    """Merge the shards into the finished files, write the manifest, remove the shards."""
+    shards = [_shard(folder, number) for number in range(len(plan.shards))]
+    if keys is not None:
+        merge_dense(keys, plan, spec.width, [shard / "dense" for shard in shards], _fresh(folder / "dense"))
+    number = 0
+    for site in plan.sites:
+        if site.kind == "sparse":
+            merge_sparse(site, [shard / f"sparse-{number}" for shard in shards], _fresh(folder / f"sparse-{number}"))
+            number += 1
+    _save_windows(windowed, windows, plan, _fresh(folder / "windows"))
+    if hasattr(subject, "embedding"):
+        save(folder / "embedding.npy", np.asarray(subject.embedding()).astype(np.float16))
+    sync(p for p in folder.rglob("*.npy") if "shards" not in p.relative_to(folder).parts)
+    manifest = {
+        "format": FORMAT,
+        "spec": plain(spec),
+        "windows": plan.windows,
+        "valid_tokens": int(windows.valid.sum()),
+        "panel_windows": len(plan.panel),
+        "sites": [
+            {"name": s.name, "source": s.source, "kind": s.kind, "width": s.width, "start": s.start} for s in plan.sites
+        ],
+        "vocabulary": {"name": windows.vocabulary.name, "special": sorted(windows.vocabulary.special)},
+        "made_with": {"glossator": __version__, "torch": torch.__version__},
+        "files": describe_files(folder),
+    }
+    write_json(folder / "manifest.json", manifest | {"fingerprint": fingerprint(manifest)})
+    _clean(folder)
+
+
+def _save_windows(windowed: WindowedCorpus, windows: TokenWindows, plan: Plan, folder: Path) -> None:
+    for name in ("tokens", "lengths", "valid", "documents", "ids"):
+        save(folder / f"{name}.npy", getattr(windows, name))
+    save(folder / "split.npy", np.asarray(windowed.split_of_document, np.int8)[windows.documents])
+    save(folder / "panel.npy", plan.panel)
+    pieces = windows.vocabulary.pieces
+    save(folder / "pieces.npy", np.frombuffer(b"".join(pieces), np.uint8))
+    save(folder / "piece_offsets.npy", np.cumsum([0, *map(len, pieces)]).astype(np.int64))
+    write_json(folder / "documents.json", list(windowed.document_ids))
+
+
+def _clean(folder: Path) -> None:
+    """Remove what only an unfinished recording needs."""
+    shutil.rmtree(folder / "shards", ignore_errors=True)
+    (folder / "plan.json").unlink(missing_ok=True)
+    for leftover in folder.glob(f".*{PART}"):
+        leftover.unlink()
+
+
+def _fresh(folder: Path) -> Path:
+    shutil.rmtree(folder, ignore_errors=True)
+    return _made(folder)
+
+
+class _Bar:
+    """A progress bar in tokens on stderr, with rate and time left."""
+
+    def __init__(self, windows: TokenWindows, shown: bool | None):
+        from tqdm import tqdm
+
+        shown = sys.stderr.isatty() if shown is None else shown
+        self._lengths = windows.lengths
+        total = int(self._lengths.sum())
+        self._bar = tqdm(total=total, unit="tok", unit_scale=True, desc="recording", disable=not shown, file=sys.stderr)
+
+    def __enter__(self) -> _Bar:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._bar.close()
+
+    def advance(self, first: int, end: int, *, earlier: bool = False) -> None:
+        """Windows done just now, or in an earlier run, which say nothing about the rate."""
+        tokens = int(self._lengths[first:end].sum())
+        if earlier and not self._bar.disable:
+            self._bar.initial += tokens
+        self._bar.update(tokens)

@@ -1,0 +1,208 @@
+"""Draws the evidence of one unit from a recording: which windows an explainer sees, and which ones score it.
+
+The random windows of a split are the same for every unit and chosen without a look at any activation; the windows of
+the other kinds are added to them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from glossator.errors import UserError
+from glossator.evidence import SPLITS, Evidence, Exemplars, ExplainEvidence, Kind, Split
+from glossator.files import fingerprint
+from glossator.recording.reader import Recording
+from glossator.recording.unit_statistics import firing, observe, panel_part, split_statistics, whole_statistics
+from glossator.units import Unit
+
+Sampler = Literal["mixed", "top", "random", "quantile", "near-miss"]
+SAMPLERS: dict[str, tuple[Kind, ...]] = {
+    "mixed": ("top", "random"),
+    "top": ("top",),
+    "random": ("random",),
+    "quantile": ("quantile",),
+    "near-miss": ("top", "near-miss", "random"),
+}
+
+
+@dataclass(frozen=True)
+class EvidenceSpec:
+    """How many windows of which kind are drawn from each split.
+
+    sampler: what the explain split holds: mixed (top and random), top, random, quantile (spread evenly over the
+    quantiles of window maxima), near-miss (mixed, and windows that the unit's token lookup table calls firing though it
+    does not); the other splits always hold top and random windows. None for a random count: all panel windows of the
+    split. min_firing_windows: below it, in explain or in test, the evidence is "insufficient".
+    """
+
+    sampler: Sampler = "mixed"
+    explain_top: int = 40
+    explain_random: int | None = None
+    explain_quantile: int = 40
+    explain_near_miss: int = 20
+    calibrate_top: int = 20
+    calibrate_random: int | None = None
+    select_top: int = 20
+    select_random: int | None = None
+    test_top: int = 50
+    test_random: int | None = 50
+    test_near_miss: int = 0
+    min_firing_windows: int = 8
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.sampler not in SAMPLERS:
+            raise UserError("unknown sampler", value=self.sampler, allowed=", ".join(SAMPLERS))
+
+    def wanted(self, split: Split) -> dict[Kind, int | None]:
+        """How many windows of each kind this split gets, kinds in the order in which they are taken."""
+        kinds: tuple[Kind, ...] = ("top", "quantile", "near-miss", "random")
+        counts = {kind: getattr(self, f"{split}_{kind.replace('-', '_')}", 0) for kind in kinds}
+        return {k: n for k, n in counts.items() if split != "explain" or k in SAMPLERS[self.sampler]}
+
+
+def draw(recording: Recording, unit: Unit, spec: EvidenceSpec | None = None) -> Evidence:
+    """Draw a unit's evidence; the same recording, unit and spec give the same windows."""
+    spec = spec or EvidenceSpec()
+    view = _UnitView(recording, unit)
+    explain_random = observe(recording, unit, "explain", view.panel)
+    threshold, rule = firing(explain_random, view.sparse)
+    parts = {split: _draw_split(view, split, spec, threshold) for split in SPLITS}
+    firing_windows = {split: view.firing_windows(split, threshold) for split in ("explain", "test")}
+    explain = ExplainEvidence(
+        unit,
+        parts["explain"],
+        split_statistics(explain_random, view.maximum("explain"), threshold, rule),
+        fingerprint([recording.fingerprint, str(unit), spec, _digest(parts["explain"])]),
+    )
+    few = [f"{n} firing windows in {s}, {spec.min_firing_windows} needed" for s, n in firing_windows.items() if n < spec.min_firing_windows]
+    return Evidence(
+        unit=unit,
+        explain=explain,
+        calibrate=parts["calibrate"],
+        select=parts["select"],
+        test=parts["test"],
+        statistics=whole_statistics(recording, unit, observe(recording, unit, None, view.panel), view.maximum(None), threshold, rule),
+        status="insufficient" if few else "ok",
+        reason="; ".join(few),
+    )
+
+
+def random_rows(recording: Recording, split: Split, count: int | None, seed: int) -> np.ndarray:
+    """Window rows of the split's random draw, ascending: a sample of the panel that depends on no activation."""
+    cache: dict[tuple[Split, int | None, int], np.ndarray] = recording.__dict__.setdefault("_random_rows", {})
+    key = (split, count, seed)
+    if key not in cache:
+        rows = panel_part(recording, split).rows
+        if count is not None and count < len(rows):
+            rng = np.random.default_rng([seed, SPLITS.index(split), 2])
+            rows = np.sort(rng.choice(rows, count, replace=False))
+        cache[key] = rows
+    return cache[key]
+
+
+class _UnitView:
+    """One unit's panel values, top windows and firing windows, each read once."""
+
+    def __init__(self, recording: Recording, unit: Unit):
+        self.recording, self.unit = recording, unit
+        self.sparse = recording.sites[unit.site].kind == "sparse" if unit.site in recording.sites else False
+        self.top = recording.top_rows(unit)
+        self.top_splits = recording.split_of_window[self.top]
+        self.panel = None if self.sparse else recording.panel_values(unit)
+        self._firing = recording.firing_rows(unit) if self.sparse else None
+
+    def top_of(self, split: Split) -> np.ndarray:
+        return self.top[self.top_splits == SPLITS.index(split)]
+
+    def panel_of(self, split: Split) -> np.ndarray:
+        """float32 (panel windows of the split, width)."""
+        part = panel_part(self.recording, split)
+        return self.recording.values(self.unit, part.rows) if self.panel is None else self.panel[part.slots]
+
+    def maximum(self, split: Split | None) -> float:
+        """The largest value; that of the best top window, or of the panel where none of the split is among the top."""
+        maxima = self.recording.top_maxima(self.unit)
+        if split is not None:
+            maxima = maxima[self.top_splits == SPLITS.index(split)]
+        if len(maxima):
+            return float(maxima[0])
+        panel = self.panel if split is None else self.panel_of(split)
+        return float(panel.max()) if panel is not None and panel.size else 0.0
+
+    def firing_windows(self, split: Split, threshold: float) -> int:
+        """Known windows of the split in which a token is above the threshold."""
+        if self._firing is not None:
+            return int((self.recording.split_of_window[self._firing] == SPLITS.index(split)).sum())
+        part = panel_part(self.recording, split)
+        fires = self.recording.top_maxima(self.unit) > threshold
+        top = self.top[fires & (self.top_splits == SPLITS.index(split))]
+        return len(np.union1d(top, part.rows[self.panel_of(split).max(axis=1) > threshold]))
+
+
+def _draw_split(view: _UnitView, split: Split, spec: EvidenceSpec, threshold: float) -> Exemplars:
+    rows: list[np.ndarray] = []
+    kinds: list[str] = []
+    wanted = spec.wanted(split)
+    for kind, count in wanted.items():
+        if count == 0:
+            continue
+        if kind == "top":
+            found = view.top_of(split)[:count]
+        elif kind == "quantile":
+            found = _quantile_rows(view, split, int(count or 0))
+        elif kind == "near-miss":
+            found = _near_miss_rows(view, split, threshold, int(count or 0))
+        else:
+            found = random_rows(view.recording, split, count, spec.seed)
+        for earlier in rows:
+            found = found[~np.isin(found, earlier)]
+        rows.append(found)
+        kinds += [kind] * len(found)
+    chosen = np.concatenate(rows) if rows else np.empty(0, np.int64)
+    drawn = random_rows(view.recording, split, wanted["random"], spec.seed) if "random" in wanted else chosen[:0]
+    return Exemplars(
+        view.recording.windows.take(chosen),
+        view.recording.values(view.unit, chosen),
+        np.array(kinds, dtype="<U9"),
+        np.isin(chosen, drawn),
+    )
+
+
+def _quantile_rows(view: _UnitView, split: Split, count: int) -> np.ndarray:
+    """Panel windows at evenly spread ranks of their maxima, largest first."""
+    part = panel_part(view.recording, split)
+    maxima = np.where(part.valid, view.panel_of(split), -np.inf).max(axis=1)
+    order = np.argsort(-maxima, kind="stable")
+    ranks = np.unique(np.linspace(0, max(len(order) - 1, 0), min(count, len(order))).round().astype(np.int64))
+    return part.rows[order[ranks]]
+
+
+def _near_miss_rows(view: _UnitView, split: Split, threshold: float, count: int) -> np.ndarray:
+    """Silent panel windows for which the explain split's token lookup table predicts firing, most expected first.
+
+    The table is the mean activation of each token over the explain split's panel; firing is predicted when a token's
+    mean is above the firing threshold.
+    """
+    tokens = view.recording.windows.tokens
+    learnt = panel_part(view.recording, "explain")
+    seen = tokens[learnt.rows][learnt.valid]
+    size = len(view.recording.vocabulary)
+    total = np.bincount(seen, weights=view.panel_of("explain")[learnt.valid], minlength=size)
+    table = total / np.maximum(np.bincount(seen, minlength=size), 1)
+    part = panel_part(view.recording, split)
+    values = view.panel_of(split)
+    expected = np.where(part.valid, table[tokens[part.rows]], -np.inf).max(axis=1)
+    missed = np.flatnonzero((expected > threshold) & (values.max(axis=1) <= threshold))
+    return part.rows[missed[np.argsort(-expected[missed], kind="stable")][:count]]
+
+
+def _digest(exemplars: Exemplars) -> str:
+    digest = hashlib.sha256(exemplars.windows.ids.tobytes())
+    digest.update(exemplars.activations.tobytes())
+    digest.update("|".join(exemplars.kinds.tolist()).encode())
+    return digest.hexdigest()[:16]

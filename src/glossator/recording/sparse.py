@@ -1,0 +1,122 @@
+"""Sparse sites while they are recorded: an inverted index, unit -> (token position, activation), built shard by shard.
+
+A shard's entries arrive in the order of positions; a stable radix sort by unit leaves each unit's list in that order.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+import torch
+
+from glossator.recording.spec import Plan, SitePlan
+from glossator.recording.store import ArrayReader, ArrayWriter, save
+
+_LARGEST = np.float32(65504.0)
+_SMALLEST = np.float32(2.0**-24)
+_BLOCK_POSTINGS = 4 << 20
+
+
+class SparseEncoder(Protocol):
+    """A dictionary whose units are read from a captured site, such as a sparse autoencoder.
+
+    width: number of latents; fingerprint: changes with the weights.
+    """
+
+    @property
+    def width(self) -> int: ...
+
+    @property
+    def fingerprint(self) -> str: ...
+
+    def encode(self, values: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """(n, width, site width) -> activations and latent numbers, both (n, width, k); zeros are not recorded."""
+        ...
+
+
+class SparseShards:
+    """Collects one site's nonzero activations until the shard ends, then writes them as a small index of its own."""
+
+    def __init__(self, plan: Plan, site: SitePlan):
+        self.plan, self.site = plan, site
+        self._parts: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []
+        self._local = None if site.all_units else np.full(site.width, -1, np.int64)
+        if self._local is not None:
+            self._local[site.units] = np.arange(len(site.units))
+        self._unit_type = np.uint16 if len(site.units) <= 2**16 else np.uint32
+
+    def add(self, first: int, values: torch.Tensor, indices: torch.Tensor | None, valid: np.ndarray) -> None:
+        """Take in a batch that starts at window row `first`: a top-k pair, or values alone, (n, width, site width)."""
+        if indices is None:
+            position, unit = (a.cpu().numpy() for a in torch.nonzero(values.flatten(0, 1), as_tuple=True))
+            activation = values.flatten(0, 1)[position, unit].float().cpu().numpy()
+        else:
+            k = values.shape[-1]
+            activation = values.reshape(-1).float().cpu().numpy()
+            unit = indices.reshape(-1).cpu().numpy()
+            position = np.repeat(np.arange(activation.size // k), k)
+        # what float16 would round to zero is no posting
+        keep = (np.abs(activation) >= _SMALLEST) & valid.ravel()[position]
+        if self._local is not None:
+            unit = self._local[unit]
+            keep &= unit >= 0
+        activation = np.clip(activation[keep], -_LARGEST, _LARGEST).astype(np.float16)
+        position = (position[keep] + first * valid.shape[1]).astype(np.uint32)
+        self._parts.append((unit[keep].astype(self._unit_type), position, activation))
+
+    def finish(self, folder: Path) -> None:
+        """Write the shard's index into `folder` and start the next shard."""
+        units, positions, activations = (np.concatenate([part[i] for part in self._parts]) for i in range(3))
+        self._parts = []
+        order = radix_order(units)
+        counts = np.bincount(units, minlength=len(self.site.units))
+        save(folder / "offsets.npy", np.concatenate([[0], np.cumsum(counts)]).astype(np.int64))
+        save(folder / "positions.npy", positions[order])
+        save(folder / "activations.npy", activations[order])
+
+
+def radix_order(units: np.ndarray) -> np.ndarray:
+    """The stable order by unit: one counting pass per 16 bits."""
+    order = np.argsort(units.astype(np.uint16), kind="stable")
+    if units.dtype == np.uint16:
+        return order
+    return order[np.argsort((units >> 16).astype(np.uint16)[order], kind="stable")]
+
+
+def merge_sparse(site: SitePlan, shards: list[Path], folder: Path) -> None:
+    """One index from those of the shards: offsets.npy int64 (units + 1,), positions.npy uint32, activations.npy float16."""
+    offsets = [ArrayReader(shard / "offsets.npy").all() for shard in shards]
+    total = np.sum(offsets, axis=0)
+    save(folder / "offsets.npy", total)
+    sources = [(ArrayReader(s / "positions.npy"), ArrayReader(s / "activations.npy")) for s in shards]
+    shape = (int(total[-1]),)
+    with (
+        ArrayWriter(folder / "positions.npy", np.uint32, shape) as positions,
+        ArrayWriter(folder / "activations.npy", np.float16, shape) as activations,
+    ):
+        for first, end in _blocks(total):
+            start = total[first]
+            size = int(total[end] - start)
+            block_positions, block_activations = np.empty(size, np.uint32), np.empty(size, np.float16)
+            written = total[first:end] - start
+            for (from_positions, from_activations), place in zip(sources, offsets, strict=True):
+                counts = np.diff(place[first : end + 1])
+                there = np.repeat(written - (place[first:end] - place[first]), counts) + np.arange(counts.sum())
+                block_positions[there] = from_positions.read(place[first], place[end])
+                block_activations[there] = from_activations.read(place[first], place[end])
+                written = written + counts
+            positions.write(block_positions)
+            activations.write(block_activations)
+
+
+def _blocks(offsets: np.ndarray) -> list[tuple[int, int]]:
+    """Ranges of units of about `_BLOCK_POSTINGS` postings, at least one unit each."""
+    blocks, first, units = [], 0, len(offsets) - 1
+    while first < units:
+        end = int(np.searchsorted(offsets, offsets[first] + _BLOCK_POSTINGS, side="right")) - 1
+        end = min(units, max(first + 1, end))
+        blocks.append((first, end))
+        first = end
+    return blocks

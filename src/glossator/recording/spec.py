@@ -1,0 +1,175 @@
+"""What to record and how it is cut up: pure planning, no model and no disk.
+
+All that can change the recorded bytes stands in the spec (batch and shard sizes too, since sums of floats depend on
+them), so that a spec's fingerprint is the recording's provenance.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from glossator.errors import UserError
+
+if TYPE_CHECKING:
+    from glossator.corpora import WindowedCorpus
+    from glossator.recording.sparse import SparseEncoder
+
+MOST_TOKENS = 2**32
+MOST_BATCHES_IN_A_SHARD = 32
+SPARSE_PANEL = 4096  # windows, where nothing is stored densely
+
+
+@dataclass(frozen=True)
+class RecordingSpec:
+    """Which units of which subject are recorded over which windows.
+
+    sites: names; `NAME@SITE` puts the sparse encoder called NAME on the values of SITE; units: per site the recorded
+    unit numbers, None or absent for all; windows: the windowed corpus' own spec; encoders: fingerprint of each
+    sparse encoder; top_k: windows kept per unit and polarity (dense sites); panel_windows: windows stored for every
+    dense unit, None for as many as fit in panel_bytes; batch_tokens: tokens in one forward pass; shard_bytes: float16
+    values of dense units held in memory until a shard is written; leaves_out: which positions do not count, in words.
+    """
+
+    subject: str
+    subject_fingerprint: str
+    sites: tuple[str, ...]
+    width: int
+    windows: dict[str, Any] = field(default_factory=dict)
+    units: dict[str, tuple[int, ...] | None] = field(default_factory=dict)
+    encoders: dict[str, str] = field(default_factory=dict)
+    top_k: int = 200
+    panel_bytes: int = 2 << 30
+    panel_windows: int | None = None
+    dtype: str = "float32"
+    seed: int = 0
+    batch_tokens: int = 2048
+    shard_bytes: int = 512 << 20
+    leaves_out: str = "padding"
+
+    def __post_init__(self) -> None:
+        if not self.sites:
+            raise UserError("no site to record", fix="Name at least one, for example mlp.5")
+        if len(set(self.sites)) != len(self.sites):
+            raise UserError("a site is named twice", value=", ".join(self.sites))
+        for name in ("top_k", "width", "batch_tokens", "shard_bytes", "panel_bytes"):
+            if getattr(self, name) < 1:
+                raise UserError(f"bad {name}", value=getattr(self, name), allowed="1 or more")
+        if self.panel_windows is not None and self.panel_windows < 1:
+            raise UserError("bad panel_windows", value=self.panel_windows, allowed="1 or more")
+        if unknown := set(self.units) - set(self.sites):
+            raise UserError("units of a site that is not recorded", value=sorted(unknown), allowed=", ".join(self.sites))
+
+
+def recording_spec(
+    subject: Any,
+    windowed: WindowedCorpus,
+    sites: Sequence[str],
+    *,
+    encoders: Mapping[str, SparseEncoder] | None = None,
+    units: Mapping[str, Sequence[int] | None] | None = None,
+    **settings: Any,
+) -> RecordingSpec:
+    """The spec that records these sites of a loaded subject over these windows; settings: other fields of the spec."""
+    first = bool(getattr(subject, "leaves_out_first", False))
+    return RecordingSpec(
+        subject=subject.name,
+        subject_fingerprint=subject.fingerprint,
+        sites=tuple(sites),
+        width=windowed.windows.width,
+        windows=dict(windowed.spec),
+        units={s: None if u is None else tuple(int(i) for i in u) for s, u in (units or {}).items()},
+        encoders={name: encoder.fingerprint for name, encoder in (encoders or {}).items()},
+        dtype=str(getattr(subject, "dtype", "float32")).removeprefix("torch."),
+        leaves_out="padding and the first token of each window, on which attention sinks fall" if first else "padding",
+        **settings,
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class SitePlan:
+    """One recorded site. source: the captured site; units int32: the recorded unit numbers, ascending; width: of the
+    source or of its encoder; start: its first column on the common axis of all dense units (0 for sparse sites)."""
+
+    name: str
+    source: str
+    kind: Literal["dense", "sparse"]
+    width: int
+    units: np.ndarray
+    start: int = 0
+
+    @property
+    def all_units(self) -> bool:
+        return len(self.units) == self.width
+
+    @property
+    def columns(self) -> slice:
+        return slice(self.start, self.start + len(self.units))
+
+
+@dataclass(frozen=True, eq=False)
+class Plan:
+    """How the work is cut. shards: (first, end) window rows; batch: windows in a forward pass; panel int64: the
+    window rows stored for every dense unit, ascending."""
+
+    sites: tuple[SitePlan, ...]
+    windows: int
+    batch: int
+    shards: tuple[tuple[int, int], ...]
+    panel: np.ndarray
+
+    @property
+    def dense_units(self) -> int:
+        return sum(len(site.units) for site in self.sites if site.kind == "dense")
+
+    def batches(self, shard: int) -> list[tuple[int, int]]:
+        first, end = self.shards[shard]
+        return [(row, min(row + self.batch, end)) for row in range(first, end, self.batch)]
+
+
+def plan_sites(
+    spec: RecordingSpec, widths: Mapping[str, tuple[int, str]], encoder_widths: Mapping[str, int]
+) -> tuple[SitePlan, ...]:
+    """Resolve the spec's sites; widths: source site -> (width, dense or sparse); encoder_widths: NAME@SITE -> latents."""
+    sites: list[SitePlan] = []
+    column = 0
+    for name in spec.sites:
+        source = source_of(name)
+        width, kind = (encoder_widths[name], "sparse") if name in encoder_widths else widths[source]
+        chosen = spec.units.get(name)
+        units = np.arange(width, dtype=np.int32) if chosen is None else np.unique(np.asarray(chosen, dtype=np.int32))
+        if not len(units) or units[0] < 0 or units[-1] >= width:
+            bad = [int(u) for u in units if not 0 <= u < width]
+            raise UserError(f"no such unit at {name}", value=bad or "none", allowed=f"0 to {width - 1}")
+        dense = kind == "dense"
+        sites.append(SitePlan(name, source, "dense" if dense else "sparse", width, units, column if dense else 0))
+        column += len(units) if dense else 0
+    return tuple(sites)
+
+
+def source_of(name: str) -> str:
+    """The captured site of `NAME@SITE`, or the name itself."""
+    return name.rpartition("@")[2]
+
+
+def make_plan(spec: RecordingSpec, sites: tuple[SitePlan, ...], windows: int) -> Plan:
+    """Cut `windows` windows into batches and shards and draw the panel."""
+    if windows < 1:
+        raise UserError("no window to record")
+    if windows * spec.width >= MOST_TOKENS:
+        raise UserError(
+            "too many tokens for one recording", value=windows * spec.width, allowed=f"fewer than {MOST_TOKENS}"
+        )
+    dense_units = sum(len(site.units) for site in sites if site.kind == "dense")
+    batch = max(1, spec.batch_tokens // spec.width)
+    window_bytes = 2 * spec.width * dense_units
+    fitting = MOST_BATCHES_IN_A_SHARD if not window_bytes else spec.shard_bytes // (window_bytes * batch)
+    step = batch * min(MOST_BATCHES_IN_A_SHARD, max(1, fitting))
+    shards = tuple((row, min(row + step, windows)) for row in range(0, windows, step))
+    room = SPARSE_PANEL if not window_bytes else max(1, spec.panel_bytes // window_bytes)
+    size = min(windows, room if spec.panel_windows is None else spec.panel_windows)
+    panel = np.sort(np.random.default_rng([spec.seed, 1]).choice(windows, size, replace=False)).astype(np.int64)
+    return Plan(sites, windows, batch, shards, panel)

@@ -1,0 +1,159 @@
+"""The recording's files: arrays written in pieces, folders that appear whole or not at all, and their checks.
+
+A shard is a folder written under a hidden name and renamed when complete; the manifest of the recording is written
+last. Killing the process at any moment therefore leaves whole shards, and hidden leftovers that are removed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import zlib
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from glossator.errors import UserError
+from glossator.files import write_json
+
+PART = ".part"
+
+
+@contextlib.contextmanager
+def disk_errors(path: Path) -> Iterator[None]:
+    """Turn a full or read-only disk into a `UserError` that names the folder."""
+    try:
+        yield
+    except OSError as error:
+        raise UserError(
+            "cannot write the recording",
+            value=str(path),
+            fix=f"{error.strerror or error}; free space or choose another folder, then record again to resume",
+        ) from error
+
+
+class ArrayWriter:
+    """A `.npy` file written piece by piece, in order; `crc32` and `size` describe the finished file."""
+
+    def __init__(self, path: Path, dtype: Any, shape: tuple[int, ...]):
+        self.path, self.dtype = path, np.dtype(dtype)
+        self._left = int(np.prod(shape, dtype=np.int64)) * self.dtype.itemsize
+        self._file = open(path, "wb")  # noqa: SIM115 - closed by __exit__
+        header = {"descr": np.lib.format.dtype_to_descr(self.dtype), "fortran_order": False, "shape": shape}
+        np.lib.format.write_array_header_1_0(self._file, header)
+
+    def write(self, piece: np.ndarray) -> None:
+        data = np.ascontiguousarray(piece, dtype=self.dtype)
+        self._left -= data.nbytes
+        if data.nbytes:
+            self._file.write(memoryview(data).cast("B"))
+
+    def __enter__(self) -> ArrayWriter:
+        return self
+
+    def __exit__(self, kind: Any, *_: object) -> None:
+        self._file.close()
+        if kind is None and self._left:
+            raise RuntimeError(f"{self.path.name}: {self._left} bytes missing")
+
+
+def save(path: Path, array: np.ndarray) -> None:
+    with ArrayWriter(path, array.dtype, array.shape) as writer:
+        writer.write(array)
+
+
+class ArrayReader:
+    """Rows of a `.npy` file by plain reads: unlike a memory map it does not grow the resident memory."""
+
+    def __init__(self, path: Path):
+        self.path = path
+        try:
+            with open(path, "rb") as file:
+                version = np.lib.format.read_magic(file)
+                read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+                self.shape, _, self.dtype = read(file)
+                self._start = file.tell()
+        except (OSError, ValueError) as error:
+            raise damaged(path, str(error)) from error
+        self._row = int(np.prod(self.shape[1:], dtype=np.int64)) * self.dtype.itemsize
+
+    def read(self, first: int, end: int) -> np.ndarray:
+        count = (end - first) * self._row // self.dtype.itemsize
+        array = np.fromfile(self.path, self.dtype, count, offset=self._start + first * self._row)
+        if array.size != count:
+            raise damaged(self.path, "it is cut short")
+        return array.reshape(end - first, *self.shape[1:])
+
+    def all(self) -> np.ndarray:
+        return self.read(0, self.shape[0])
+
+
+def damaged(path: Path, why: str) -> UserError:
+    """The error for a file that is not as it was written; only its shard or, once finished, the recording is lost."""
+    shard = next((parent for parent in path.parents if parent.parent.name == "shards"), None)
+    whole = next((parent for parent in path.parents if (parent / "manifest.json").exists()), path.parent)
+    return UserError(
+        f"a file of the recording is damaged ({why})",
+        value=str(path),
+        fix=f"Delete {'the shard' if shard else 'the recording'} {shard or whole} and record again",
+    )
+
+
+@contextlib.contextmanager
+def whole_folder(final: Path) -> Iterator[Path]:
+    """Yield a hidden folder to fill; it is given its sizes.json, synced and renamed to `final` on success."""
+    hidden = final.with_name(f".{final.name}{PART}")
+    shutil.rmtree(hidden, ignore_errors=True)
+    hidden.mkdir(parents=True)
+    yield hidden
+    files = sorted(p for p in hidden.rglob("*") if p.is_file())
+    sync(files)
+    write_json(hidden / "sizes.json", {p.relative_to(hidden).as_posix(): p.stat().st_size for p in files})
+    os.rename(hidden, final)
+
+
+def sync(files: Iterable[Path]) -> None:
+    """Wait until the files are on the disk."""
+    for path in files:
+        with open(path, "rb") as file:
+            os.fsync(file.fileno())
+
+
+def check_sizes(folder: Path) -> None:
+    """Raise `UserError` when a file of a finished shard is missing or has another size than when it was written."""
+    try:
+        sizes = json.loads((folder / "sizes.json").read_text())
+    except (OSError, ValueError) as error:
+        raise damaged(folder / "sizes.json", str(error)) from error
+    for name, size in sizes.items():
+        check_size(folder / name, size)
+
+
+def check_size(path: Path, size: int) -> None:
+    if not path.exists():
+        raise damaged(path, "it is missing")
+    if path.stat().st_size != size:
+        raise damaged(path, f"{path.stat().st_size} bytes, not {size}")
+
+
+def crc32_of(path: Path) -> str:
+    """Checksum of a file: finds damage at several GB/s; it is no protection against forgery."""
+    value = 0
+    with open(path, "rb") as file:
+        while block := file.read(1 << 22):
+            value = zlib.crc32(block, value)
+    return f"{value:08x}"
+
+
+def describe_files(folder: Path) -> dict[str, dict[str, Any]]:
+    """{relative path: {size, crc32}} of every file of a finished recording, for its manifest."""
+    paths = sorted(p for p in folder.rglob("*") if p.is_file() and p.name not in ("manifest.json", "plan.json"))
+    return {
+        p.relative_to(folder).as_posix(): {"size": p.stat().st_size, "crc32": crc32_of(p)}
+        for p in paths
+        if not any(part.startswith(".") or part == "shards" for part in p.relative_to(folder).parts)
+    }

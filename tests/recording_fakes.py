@@ -1,0 +1,92 @@
+"""A subject that needs no model, and windows of random tokens, for the tests of recordings and evidence."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import torch
+
+from glossator.corpora import WindowedCorpus
+from glossator.subjects.sites import SiteInfo
+from glossator.windows import TokenWindows, Vocabulary
+
+TOKENS = 50
+SITES = {"mlp.0": (24, "dense"), "mlp.1": (17, "dense"), "relu.0": (40, "sparse"), "resid.0": (12, "dense")}
+
+
+@dataclass
+class FakeSubject:
+    """Values at a token depend on it and on the token before it; `relu.0` is the positive part of such values."""
+
+    leaves_out_first: bool = False
+    dtype: torch.dtype = torch.float32
+    name: str = "fake"
+    fingerprint: str = "f" * 16
+    passes: int = 0
+
+    def site(self, name: str) -> SiteInfo:
+        width, kind = SITES[name]
+        return SiteInfo(name, width, kind, name, "output")
+
+    def embedding(self) -> np.ndarray:
+        return np.random.default_rng(7).normal(size=(TOKENS, 6)).astype(np.float32)
+
+    def activations(self, tokens: np.ndarray, lengths: np.ndarray, sites: Sequence[str]) -> dict[str, torch.Tensor]:
+        self.passes += 1
+        found = {}
+        for name in sites:
+            width, kind = SITES[name]
+            table = torch.randn(2, TOKENS, width, generator=torch.Generator().manual_seed(len(name) + width))
+            ids = torch.as_tensor(tokens).long()
+            x = table[0][ids]
+            x[:, 1:] += 0.5 * table[1][ids[:, :-1]]
+            if kind == "sparse":
+                x = torch.relu(x - 1.5)
+            x[torch.arange(ids.shape[1]) >= torch.as_tensor(lengths)[:, None]] = 1e3  # padding must not count
+            found[name] = x.to(self.dtype)
+        return found
+
+
+@dataclass
+class FakeEncoder:
+    """A random dictionary with the k largest latents kept."""
+
+    width: int = 64
+    k: int = 4
+    fingerprint: str = "e" * 16
+
+    def encode(self, values: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        weight = torch.randn(values.shape[-1], self.width, generator=torch.Generator().manual_seed(3))
+        return torch.relu(values.float() @ weight).topk(self.k, dim=-1)
+
+
+def fake_windows(n: int = 100, width: int = 16, seed: int = 0) -> WindowedCorpus:
+    """Random windows of five to a document; every seventh is short."""
+    rng = np.random.default_rng(seed)
+    tokens = rng.integers(0, TOKENS, (n, width)).astype(np.int32)
+    lengths = np.full(n, width, np.int32)
+    lengths[::7] = rng.integers(1, width, len(lengths[::7]))
+    documents = np.arange(n) // 5
+    split = rng.choice(4, documents.max() + 1, p=[0.5, 0.1, 0.1, 0.3]).astype(np.int8)
+    split[:4] = np.arange(4)[: len(split)]
+    vocabulary = Vocabulary("fake", tuple(f" w{i}".encode() for i in range(TOKENS)), frozenset({0}))
+    valid = np.arange(width) < lengths[:, None]
+    tokens[~valid] = 0
+    windows = TokenWindows(tokens, lengths, valid, documents.astype(np.int64), np.arange(n) + 1000, vocabulary)
+    return WindowedCorpus(windows, [f"doc-{i}" for i in range(documents.max() + 1)], split, {"n": n, "seed": seed})
+
+
+def truth(subject: Any, windowed: WindowedCorpus, site: str) -> SimpleNamespace:
+    """All values of a site as float32 and as the recording rounds them, and the valid mask, computed in one go."""
+    w = windowed.windows
+    values = subject.activations(w.tokens, w.lengths, [site])[site].float().numpy()
+    valid = w.valid.copy()
+    if subject.leaves_out_first:
+        valid[:, 0] = False
+    return SimpleNamespace(
+        exact=values, valid=valid, rounded=np.where(valid[..., None], values.clip(-65504, 65504).astype(np.float16), np.float16(0)).astype(np.float32)
+    )
