@@ -202,9 +202,9 @@ def test_a_thousand_resamples_of_a_hundred_documents_take_milliseconds():
     estimate(pearson(truth, prediction, index, 100))
     times = []
     for _ in range(20):
-        start = time.perf_counter()
+        start = time.process_time()
         estimate(pearson(truth, prediction, index, 100))
-        times.append(time.perf_counter() - start)
+        times.append(time.process_time() - start)
     assert min(times) < 0.010
 
 

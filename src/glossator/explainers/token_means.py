@@ -17,9 +17,9 @@ from glossator.windows import Vocabulary
 KIND_WEIGHTS: Mapping[str, float] = {"random": 1.0, "top": 1.0}
 """How much a token counts by the way its window was drawn.
 
-Random windows stand for the population. Top windows count once each: where the random panel is the whole corpus they
-are a part of it and leaving them out would bias every mean down; where it is a sample they tell the table about rare
-tokens that the sample missed, which makes it the stronger null on top-and-random text. Windows that were drawn by
+Windows of the random draw stand for the population, whatever else they are. Top windows outside it count once each:
+they tell the table about rare tokens that the random draw missed, which makes it the stronger null on top-and-random
+text, and next to thousands of random windows they hardly move the means of common tokens. Windows that were drawn by
 activation in other ways (quantile, near-miss) would bias the means and do not count.
 """
 
@@ -47,7 +47,8 @@ def token_means(
     a weight above 0, all windows count 1. The overall mean is that of the same weighted tokens.
     """
     exemplars = evidence.exemplars
-    weight_of_window = np.array([weights.get(str(kind), 0.0) for kind in exemplars.kinds])
+    by_kind = np.array([weights.get(str(kind), 0.0) for kind in exemplars.kinds])
+    weight_of_window = np.where(np.asarray(exemplars.in_random), weights.get("random", 0.0), by_kind)
     if not (weight_of_window > 0).any():
         weight_of_window = np.ones(len(exemplars))
     mask = exemplars.windows.valid & (weight_of_window > 0)[:, None]

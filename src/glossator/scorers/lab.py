@@ -16,7 +16,7 @@ from glossator.errors import MissingPower
 from glossator.evidence import Evidence, Exemplars, Split
 from glossator.explanations import Explanation
 from glossator.scorers import Scorer
-from glossator.scorers.sample import TRUTH, Sample, Setting, draw_sample, sample_rows
+from glossator.scorers.sample import TRUTH, Sample, Setting, any_sample, draw_sample
 from glossator.scores import Score
 from glossator.simulators import Simulation, Simulator
 from glossator.simulators.calibration import fit_calibration
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from glossator.programs import Lexicon
 
 DEFAULT_SCORERS = ("correlation", "explained-variance", "detection", "firing")
+MOST_TO_FIT = 400
+"""Calibrations and thresholds are fitted on at most so many windows of a kind; more would only take time."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -190,8 +192,5 @@ def score_explanation(
 
 def _calibration_sample(exemplars: Exemplars, setting: Setting, seed: int) -> Sample:
     """The same mix of windows as is scored; when the calibrate split lacks a kind, all its random and top windows."""
-    sample = draw_sample(exemplars, setting, seed)
-    if len(sample):
-        return sample
-    usable = exemplars.windows.valid.any(axis=1) & np.isin(exemplars.kinds, ("top", "random"))
-    return sample_rows(exemplars, np.flatnonzero(usable))
+    sample = draw_sample(exemplars, setting, seed, MOST_TO_FIT)
+    return sample if len(sample) else any_sample(exemplars, seed, MOST_TO_FIT)

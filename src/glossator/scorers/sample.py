@@ -6,6 +6,7 @@ be scored at all. random-only: random windows alone, what the unit does on text 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal
@@ -25,7 +26,8 @@ class Sample:
     """The valid tokens of some windows of one split, in one flat order.
 
     rows (m,) row numbers in the split; mask (m, width) bool, the tokens that count; activations (t,) float64, signed;
-    window_of_token (t,) 0..m-1; document_of_window (m,) 0..documents-1; kinds: how many windows of each kind.
+    window_of_token (t,) 0..m-1; document_of_window (m,) 0..documents-1; kinds: how many windows were drawn as top and
+    as random ones.
     """
 
     rows: np.ndarray
@@ -65,27 +67,41 @@ class Sample:
         return np.stack([np.add.reduceat(column, self._starts) for column in columns], axis=1)
 
 
-def draw_sample(exemplars: Exemplars, setting: Setting, seed: int = 0) -> Sample:
+def draw_sample(exemplars: Exemplars, setting: Setting, seed: int = 0, most: int | None = None) -> Sample:
     """The windows of a setting. Where top and random windows differ in number, a seeded draw evens them out.
 
-    Windows with no valid token are left out; the sample is empty when the split has no windows of a kind needed.
+    random-only is the whole random draw, windows that happen to be top windows included; in top-and-random such a
+    window counts once, as a top one. most: at most so many windows of each kind, by a seeded draw. Windows with no
+    valid token are left out; the sample is empty when the split has no windows of a kind needed.
     """
     usable = exemplars.windows.valid.any(axis=1)
+    is_top, in_random = (exemplars.kinds == "top") & usable, _in_random(exemplars) & usable
+    rng = np.random.default_rng(seed)
+    if setting == "random-only":
+        random = np.flatnonzero(in_random)
+        return sample_rows(exemplars, {"random": _draw(random, _least(most, random), rng)})
+    top, random = np.flatnonzero(is_top), np.flatnonzero(in_random & ~is_top)
+    n = _least(most, top, random)
+    return sample_rows(exemplars, {"top": _draw(top, n, rng), "random": _draw(random, n, rng)})
+
+
+def any_sample(exemplars: Exemplars, seed: int = 0, most: int | None = None) -> Sample:
+    """All top and random windows of a split, whatever their numbers; most: at most so many of each."""
+    usable = exemplars.windows.valid.any(axis=1)
     top = np.flatnonzero((exemplars.kinds == "top") & usable)
-    random = np.flatnonzero((exemplars.kinds == "random") & usable)
-    if setting == "top-and-random":
-        rng, n = np.random.default_rng(seed), min(len(top), len(random))
-        rows = np.concatenate([_draw(top, n, rng), _draw(random, n, rng)])
-    else:
-        rows = random
-    return sample_rows(exemplars, rows)
+    random = np.flatnonzero(_in_random(exemplars) & usable & (exemplars.kinds != "top"))
+    rng = np.random.default_rng(seed)
+    return sample_rows(
+        exemplars,
+        {"top": _draw(top, _least(most, top), rng), "random": _draw(random, _least(most, random), rng)},
+    )
 
 
-def sample_rows(exemplars: Exemplars, rows: np.ndarray) -> Sample:
-    """These rows of the split as a sample; every row must have a valid token."""
+def sample_rows(exemplars: Exemplars, drawn: Mapping[str, np.ndarray]) -> Sample:
+    """These rows of the split, by the kind they were drawn as; every row must have a valid token."""
+    rows = np.concatenate(list(drawn.values()))
     mask = exemplars.windows.valid[rows]
     index, documents = document_index(exemplars.windows.documents[rows])
-    kinds, counts = np.unique(exemplars.kinds[rows], return_counts=True)
     return Sample(
         rows=rows,
         mask=mask,
@@ -93,8 +109,17 @@ def sample_rows(exemplars: Exemplars, rows: np.ndarray) -> Sample:
         window_of_token=np.repeat(np.arange(len(rows)), mask.sum(axis=1)),
         document_of_window=index,
         documents=documents,
-        kinds={str(kind): int(count) for kind, count in zip(kinds, counts, strict=True)},
+        kinds={kind: len(of_kind) for kind, of_kind in drawn.items() if len(of_kind)},
     )
+
+
+def _in_random(exemplars: Exemplars) -> np.ndarray:
+    assert exemplars.in_random is not None
+    return exemplars.in_random
+
+
+def _least(most: int | None, *rows: np.ndarray) -> int:
+    return min([len(r) for r in rows] + ([] if most is None else [most]))
 
 
 def _draw(rows: np.ndarray, n: int, rng: np.random.Generator) -> np.ndarray:
