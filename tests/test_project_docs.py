@@ -120,16 +120,6 @@ def test_every_dependency_has_its_decision() -> None:
     assert {re.split(r"[<>=\[]", requirement)[0] for requirement in wanted} <= explained
 
 
-def test_every_dependency_is_imported_somewhere() -> None:
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    source = "\n".join(path.read_text() for path in (ROOT / "src").rglob("*.py"))
-    for_transformers = {"accelerate", "gguf"}  # imported by it, not by us
-    for requirement in project["dependencies"]:
-        name = re.split(r"[<>=\[]", requirement)[0]
-        if name not in for_transformers:
-            assert re.search(rf"^\s*(import|from) {name}\b", source, re.MULTILINE), f"{name} is never imported"
-
-
 def test_the_lock_pins_by_hash_and_names_no_address() -> None:
     lock = (ROOT / "requirements.lock").read_text()
     pinned = re.findall(r"^(\S+)==\S+ \\\n    --hash=sha256:[0-9a-f]{64}", lock, re.MULTILINE)
