@@ -1,0 +1,41 @@
+"""Names of units: `subject/site/index` and a polarity, the triple that Neuronpedia calls model/source/index."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from glossator.errors import UserError
+
+Polarity = Literal["+", "-"]
+
+
+@dataclass(frozen=True, order=True)
+class Unit:
+    """One side of one unit: `smollm2-135m/mlp.12/345` is its positive side, `smollm2-135m/mlp.12/345-` its negative.
+
+    The negative side is explained apart: its activations are the recorded ones times -1.
+    """
+
+    subject: str
+    site: str
+    index: int
+    polarity: Polarity = "+"
+
+    @property
+    def sign(self) -> int:
+        return 1 if self.polarity == "+" else -1
+
+    def __str__(self) -> str:
+        return f"{self.subject}/{self.site}/{self.index}" + ("-" if self.polarity == "-" else "")
+
+
+def parse_unit(text: str) -> Unit:
+    """Read `subject/site/index` with an optional closing `+` or `-`; the subject may itself contain slashes."""
+    body, polarity = (text[:-1], text[-1]) if text[-1:] in "+-" and text else (text, "+")
+    parts = body.rsplit("/", 2)
+    if len(parts) != 3 or not parts[2].isdigit() or not parts[0] or not parts[1]:
+        raise UserError(
+            "not a unit id", value=text, allowed="subject/site/index with an optional + or -", fix="Example: smollm2-135m/mlp.12/345"
+        )
+    return Unit(parts[0], parts[1], int(parts[2]), "-" if polarity == "-" else "+")
