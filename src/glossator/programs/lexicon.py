@@ -193,8 +193,8 @@ class Lexicon:
                 return np.array([*(text in body for body in self.bodies), False])
             case Shape(name):
                 holds = SHAPES[name].holds
-                texts = (piece.decode("utf-8", "replace") for piece in self.vocabulary.pieces)
-                return np.array([*(holds(t, b) for t, b in zip(texts, self.bodies, strict=True)), False])
+                decoded = (piece.decode("utf-8", "replace") for piece in self.vocabulary.pieces)
+                return np.array([*(holds(t, b) for t, b in zip(decoded, self.bodies, strict=True)), False])
             case Word(name):
                 forms = members(name)
                 found = np.array([*(word in forms for word in self.lowered), False])
@@ -202,9 +202,7 @@ class Lexicon:
             case Table(values, default):
                 truth = np.full(len(self) + 1, default, dtype=np.float32)
                 known = [(self.vocabulary.ids[t], v) for t, v in values if t in self.vocabulary.ids]
-                if known:
-                    rows, found = zip(*known, strict=True)
-                    truth[list(rows)] = found
+                truth[[row for row, _ in known]] = [value for _, value in known]
                 return truth
             case And(tests):
                 return _fold(np.minimum, [self.truths(t) for t in tests])

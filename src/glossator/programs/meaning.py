@@ -22,7 +22,7 @@ def meaning_directions(embedding: np.ndarray, special: Iterable[int] = ()) -> np
     values that are not finite and rows equal to the mean become 0, near nothing.
     """
     values = np.array(embedding, dtype=np.float32)
-    ordinary = np.isfinite(values).all(axis=1)
+    ordinary = np.asarray(np.isfinite(values).all(axis=1))
     ordinary[[i for i in special if 0 <= i < len(values)]] = False
     values[~ordinary] = 0.0
     if not ordinary.any():

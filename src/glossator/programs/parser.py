@@ -176,6 +176,7 @@ class _Reader:
 def _position(reader: _Reader) -> Callable[[], Test]:
     low = reader.whole()
     reader.want("..")
+    reader.skip()
     high = reader.whole() if not reader.text.startswith(")", reader.at) else None
     return lambda: Position(low, high)
 

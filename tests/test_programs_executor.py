@@ -1,0 +1,182 @@
+"""Executing programs: total, equal to a slow interpreter of the language's words, and careful about context."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from glossator.programs import (
+    After,
+    And,
+    Between,
+    Clause,
+    Lexicon,
+    Like,
+    Not,
+    Or,
+    Program,
+    Repeated,
+    Sequence,
+    Shape,
+    Table,
+    Token,
+    Within,
+    execute,
+    truth,
+)
+from glossator.windows import TokenWindows, Vocabulary
+from program_strategies import (
+    EMBEDDING,
+    LEXICON,
+    PIECES,
+    VOCABULARY,
+    graded,
+    modest_programs,
+    programs,
+    slow_truth,
+    slow_value,
+    tests,
+    windows,
+)
+
+
+def window_of(*pieces: str, vocabulary: Vocabulary = VOCABULARY) -> TokenWindows:
+    tokens = np.array([[vocabulary.ids[p] for p in pieces]], dtype=np.int32)
+    n = tokens.shape[1]
+    one = np.zeros(1, dtype=np.int64)
+    return TokenWindows(tokens, np.array([n], dtype=np.int32), np.ones((1, n), dtype=bool), one, one, vocabulary)
+
+
+@given(programs, windows())
+@settings(max_examples=300, deadline=None)
+def test_any_program_runs_on_any_windows(program, found):
+    values = execute(program, found, LEXICON)
+    assert values.shape == found.tokens.shape and values.dtype == np.float32
+    assert np.isfinite(values).all() and (values >= 0).all() and not values[~found.valid].any()
+
+
+@given(modest_programs.filter(lambda p: not any(graded(c.test) for c in p.clauses)), windows())
+@settings(max_examples=300, deadline=None)
+def test_execution_equals_the_slow_interpreter(program, found):
+    values = execute(program, found, LEXICON)
+    for row in range(len(found)):
+        tokens = [int(t) for t in found.tokens[row]]
+        for column in np.flatnonzero(found.valid[row]):
+            assert values[row, column] == pytest.approx(slow_value(program, tokens, int(column)), abs=2e-5)
+
+
+@given(tests.filter(lambda t: not graded(t)), windows())
+@settings(max_examples=300, deadline=None)
+def test_truth_of_nested_tests_equals_the_slow_interpreter(test, found):
+    truths = truth(test, found, LEXICON)
+    for row in range(len(found)):
+        tokens = [int(t) for t in found.tokens[row]]
+        expected = [slow_truth(test, tokens, i) for i in range(int(found.lengths[row]))]
+        np.testing.assert_allclose(truths[row, : found.lengths[row]], expected, atol=2e-5)
+
+
+@given(tests, tests, windows())
+@settings(max_examples=200, deadline=None)
+def test_bounds_of_and_or_not(left, right, found):
+    a, b = truth(left, found, LEXICON), truth(right, found, LEXICON)
+    assert ((a >= 0) & (a <= 1)).all()
+    np.testing.assert_array_equal(truth(And((left, right)), found, LEXICON), np.minimum(a, b))
+    np.testing.assert_array_equal(truth(Or((left, right)), found, LEXICON), np.maximum(a, b))
+    np.testing.assert_allclose(truth(Not(left), found, LEXICON), 1 - a, atol=1e-6)
+
+
+@given(programs, st.integers(-(2**31), 2**31 - 1))
+@settings(max_examples=50, deadline=None)
+def test_tokens_outside_the_vocabulary_match_nothing(program, token):
+    found = window_of(" the", " keep", " the")
+    strange = TokenWindows(
+        np.array([[0, token, 0]], dtype=np.int32), found.lengths, found.valid, found.documents, found.ids, VOCABULARY
+    )
+    assert np.isfinite(execute(program, strange, LEXICON)).all()
+    if not 0 <= token < len(PIECES):
+        assert truth(Or((Shape("letters"), Token((" keep",)))), strange, LEXICON)[0, 1] == 0
+
+
+def test_all_padding_and_no_windows_give_zeros():
+    one = window_of(" the", " the")
+    padded = TokenWindows(one.tokens, np.zeros(1, np.int32), np.zeros((1, 2), bool), one.documents, one.ids, VOCABULARY)
+    program = Program(1.0, (Clause(1.0, Repeated()),))
+    assert not execute(program, padded, LEXICON).any()
+    assert execute(program, padded.take(np.arange(0)), LEXICON).shape == (0, 2)
+
+
+def test_left_out_places_still_are_context():
+    found = window_of(" the", " keep")
+    found.valid[0, 0] = False
+    values = execute(
+        Program(0.0, (Clause(2.0, After(Token((" the",)))), Clause(9.0, Token((" the",))))), found, LEXICON
+    )
+    assert values.tolist() == [[0.0, 2.0]]
+
+
+def test_between_opens_closes_and_toggles():
+    found = window_of(" (", " keep", " (", " the", ")", " keep")
+    inside = truth(Between(Token((" (",)), Token((")",))), found, LEXICON)
+    assert inside.tolist() == [[0, 1, 1, 1, 0, 0]]
+    quoted = window_of('"', " keep", '"', " the", '"', " keep")
+    quote = Token(('"',))
+    assert truth(Between(quote, quote), quoted, LEXICON).tolist() == [[0, 1, 0, 0, 0, 1]]
+
+
+def test_within_looks_back_exactly_k():
+    found = window_of(" the", " keep", " keep", " keep", " keep")
+    for k in range(1, 7):
+        expected = [float(1 <= i <= k) for i in range(5)]
+        assert truth(Within(Token((" the",)), k), found, LEXICON).tolist() == [expected]
+
+
+def test_a_sequence_ends_at_its_last_token():
+    found = window_of(" the", " keep", " red", " keep", " red")
+    test = Sequence((Token((" the",)), Token((" keep",)), Token((" red",))))
+    assert truth(test, found, LEXICON).tolist() == [[0, 0, 1, 0, 0]]
+    assert not truth(Sequence((Not(test), Not(test))), found, LEXICON)[0, 0], "nothing stands before the first token"
+
+
+def test_a_table_is_added_as_it_stands():
+    found = window_of(" the", " keep", " red")
+    program = Program(1.0, (Clause(1.0, Table(((" the", 2.5), (" keep", -0.5), ("unknown", 9.0)), 0.25)),))
+    assert execute(program, found, LEXICON).tolist() == [[3.5, 0.5, 1.25]]
+
+
+def test_two_tokens_with_the_same_text_are_one():
+    twins = [i for i, piece in enumerate(PIECES) if piece == b" the"]
+    assert len(twins) == 2
+    found = window_of(" the", " the")
+    tokens = np.array([twins], dtype=np.int32)
+    both = TokenWindows(tokens, found.lengths, found.valid, found.documents, found.ids, VOCABULARY)
+    assert truth(Token((" the",)), both, LEXICON).tolist() == [[1, 1]]
+    assert truth(Repeated(), both, LEXICON).tolist() == [[0, 1]]
+
+
+def test_windows_over_another_vocabulary_are_read_by_their_texts():
+    other = Vocabulary("other", (b"zebra", b" keep", b" the"))
+    program = Program(0.0, (Clause(1.0, Token((" keep", "zebra"))), Clause(0.5, After(Token((" the",))))))
+    values = execute(program, window_of(" the", " keep", "zebra", vocabulary=other), LEXICON)
+    assert values.tolist() == [[0.0, 1.5, 0.0]], "zebra is no token of the lexicon"
+
+
+def test_like_without_an_embedding_is_zero_and_declared():
+    bare = Lexicon(VOCABULARY)
+    program = Program(0.0, (Clause(1.0, Like((" keep",), 0.1)),))
+    found = window_of(" keep", " the")
+    assert not execute(program, found, bare).any() and bare.missing and not LEXICON.missing
+    assert execute(program, found, LEXICON)[0, 0] == pytest.approx(1.0)
+    assert not execute(Program(0.0, (Clause(1.0, Like(("nobody",), 0.0)),)), found, LEXICON).any()
+
+
+def test_the_cache_changes_nothing():
+    found = window_of(" the", " keep", " Keep", "keep")
+    program = Program(0.0, (Clause(1.0, Or((Like((" keep",), 0.2), Token((" the",))))),))
+    fresh = Lexicon(VOCABULARY, EMBEDDING)
+    first = execute(program, found, fresh)
+    fresh.truths(program.clauses[0].test)
+    np.testing.assert_array_equal(first, execute(program, found, fresh))
+    with pytest.raises(ValueError, match="context"):
+        fresh.truths(Repeated())
