@@ -11,7 +11,7 @@ from glossator.errors import UserError
 from glossator.recording import Recording, open_recording, record, recording_spec, verify
 from glossator.units import Unit
 
-SMALL = dict(batch_tokens=5 * 16, shard_bytes=1, top_k=9)  # shards of one batch: as many merges as possible
+SMALL = dict(batch_tokens=5 * 16, shard_bytes=5 * 5 * 16 * 2 * 41, top_k=9)  # a few shards of a few batches
 
 
 def make(folder, subject=None, windowed=None, sites=("mlp.0", "mlp.1"), encoders=None, **settings) -> Recording:

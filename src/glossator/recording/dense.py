@@ -7,6 +7,7 @@ stays in memory between shards is one key per unit, polarity and place.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -14,14 +15,14 @@ import numpy as np
 import torch
 
 from glossator.errors import UserError
-from glossator.recording.keys import pack, rows_of
+from glossator.recording.background import Background
+from glossator.recording.keys import pack
 from glossator.recording.spec import Plan, RecordingSpec, SitePlan
 from glossator.recording.store import ArrayReader, ArrayWriter, save
 
 LARGEST = 65504.0  # of float16; larger magnitudes are stored as this, the moments see the true value
 _MOMENT_VALUES = 1 << 19
-_UNIT_BLOCK = 1024
-_GATHER_BYTES = 64 << 20
+_UNIT_BLOCK = 512
 
 
 class DenseShards:
@@ -35,6 +36,8 @@ class DenseShards:
         self.raw = torch.empty((most, units, batch * width), dtype=torch.float16)
         self.maxima = torch.empty((2, most * batch, units), dtype=torch.float32)
         self.sums = torch.zeros((4, units), dtype=torch.float64)
+        self._in_panel = np.zeros(plan.windows, bool)
+        self._in_panel[plan.panel] = True
         self._pool = ThreadPoolExecutor(max(1, torch.get_num_threads()))
 
     def add(self, batch: int, site: SitePlan, values: torch.Tensor, valid: np.ndarray) -> None:
@@ -68,27 +71,46 @@ class DenseShards:
         turned = halves.t()
         self.raw[batch, columns, : n * self.width].copy_(turned.contiguous() if x.is_cuda else turned)
 
-    def finish(self, shard: int, folder: Path) -> None:
-        """Write what the shard adds to the recording into `folder` and start the next shard."""
+    def finish(self, shard: int, folder: Path, panel_file: Path, background: Background) -> None:
+        """Hand what the shard adds to the recording to the writing thread and start the next shard.
+
+        Its top windows go to files in `folder`, its panel windows to their places in `panel_file`.
+        """
         first, end = self.plan.shards[shard]
-        units, local = self._update(first, end - first)
-        counts = np.bincount(units, minlength=len(self.keys))
-        stored = ~np.isin(local + first, self.plan.panel)
-        save(folder / "offsets.npy", _offsets(counts))
-        save(folder / "rows.npy", (local + first).astype(np.uint32))
-        save(folder / "maxima.npy", self.maxima.numpy()[:, local, units].T)
-        save(folder / "value_offsets.npy", _offsets(np.bincount(units[stored], minlength=len(self.keys))))
-        save(folder / "sums.npy", self.sums.numpy())
-        self._write_values(folder / "values.npy", units[stored], local[stored], (int(stored.sum()), self.width))
-        panel = self.plan.panel[(self.plan.panel >= first) & (self.plan.panel < end)] - first
-        every = np.arange(len(self.keys))
-        self._write_values(
-            folder / "panel.npy",
-            np.repeat(every, len(panel)),
-            np.tile(panel, len(every)),
-            (len(every), len(panel), self.width),
-        )
+        units, local, maxima = self._update(first, end - first)
+        rows = local + first
+        stored = ~self._in_panel[rows]
+        value_counts = np.bincount(units[stored], minlength=len(self.keys))
+        for name, array in {
+            "offsets": offsets_of(np.bincount(units, minlength=len(self.keys))),
+            "rows": rows.astype(np.uint32),
+            "maxima": maxima,
+            "value_offsets": offsets_of(value_counts),
+            "sums": self.sums.numpy().copy(),
+        }.items():
+            background.do(save, folder / f"{name}.npy", array)
+        writer = ArrayWriter(folder / "values.npy", np.float16, (int(stored.sum()), self.width))
+        self._gather(units[stored], local[stored], background, lambda piece, _: writer.write(piece))
+        background.do(writer.close)
+        self._write_panel(first, end, panel_file, background)
         self.sums.zero_()
+
+    def _write_panel(self, first: int, end: int, panel_file: Path, background: Background) -> None:
+        slots = np.flatnonzero((self.plan.panel >= first) & (self.plan.panel < end))
+        if not len(slots):
+            return
+        local, every = self.plan.panel[slots] - first, np.arange(len(self.keys))
+        place = slice(int(slots[0]), int(slots[-1]) + 1)
+        per_piece = max(1, background.rows // len(slots))
+        file = np.lib.format.open_memmap(panel_file, mode="r+")
+
+        def write(piece: np.ndarray, start: int) -> None:
+            units = slice(start // len(slots), (start + len(piece)) // len(slots))
+            file[units, place] = piece.reshape(-1, len(slots), self.width)
+
+        pieces = (np.repeat(every, len(slots)), np.tile(local, len(every)))
+        self._gather(*pieces, background, write, step=per_piece * len(slots))
+        background.do(file.flush)
 
     def restore(self, shard: int, folder: Path) -> None:
         """Take a finished shard's windows back into the running top k, after a restart."""
@@ -99,34 +121,48 @@ class DenseShards:
         self.maxima.numpy()[:, rows.astype(np.int64) - first, units] = maxima.T
         self._update(first, end - first)
 
-    def _update(self, first: int, n: int) -> tuple[np.ndarray, np.ndarray]:
-        """Merge the open shard's maxima into the keys; (columns, local rows) that entered, by column then row."""
+    def _update(self, first: int, n: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Merge the open shard's maxima into the keys.
+
+        Returns what entered the top k, by column then row: columns, rows within the shard, maxima of both polarities.
+        """
         blocks = [slice(u, min(u + _UNIT_BLOCK, len(self.keys))) for u in range(0, len(self.keys), _UNIT_BLOCK)]
         parts = list(self._pool.map(lambda block: self._update_block(first, n, block), blocks))
-        return np.concatenate([p[0] for p in parts]), np.concatenate([p[1] for p in parts])
+        units, local, maxima = (np.concatenate([part[i] for part in parts]) for i in range(3))
+        return units, local, maxima
 
-    def _update_block(self, first: int, n: int, block: slice) -> tuple[np.ndarray, np.ndarray]:
+    def _update_block(self, first: int, n: int, block: slice) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         maxima = np.ascontiguousarray(self.maxima.numpy()[:, :n, block].transpose(2, 0, 1))
-        merged = np.concatenate([self.keys[block], pack(maxima, np.arange(first, first + n))], axis=2)
+        fresh = pack(maxima, np.arange(first, first + n))
+        merged = np.concatenate([self.keys[block], fresh], axis=2)
         merged.partition(n, axis=2)
         self.keys[block] = merged[:, :, n:]
-        rows = rows_of(self.keys[block])
-        unit, _, _ = fresh = np.nonzero(rows >= first)
-        entered = np.zeros((len(rows), n), bool)
-        entered[unit, rows[fresh] - first] = True
-        units, local = np.nonzero(entered)
-        return units + block.start, local
+        least = np.maximum(merged[:, :, n], 1)  # key 0 is no window
+        units, local = np.nonzero((fresh >= least[:, :, None]).any(axis=1))
+        return units + block.start, local, maxima[units, :, local]
 
-    def _write_values(self, path: Path, units: np.ndarray, local: np.ndarray, shape: tuple[int, ...]) -> None:
-        """Write the values of (column, local row) pairs in that order, a few tens of MB at a time."""
-        batch = self.plan.batch
+    def _gather(
+        self,
+        units: np.ndarray,
+        local: np.ndarray,
+        background: Background,
+        write: Callable[[np.ndarray, int], None],
+        step: int | None = None,
+    ) -> None:
+        """Hand the values of (column, local row) pairs, in that order, to `write` piece by piece: values, first pair."""
+        batch, step = self.plan.batch, step or background.rows
         rows = self.raw.view(-1, self.width)
-        step = max(1, _GATHER_BYTES // (2 * self.width))
-        with ArrayWriter(path, np.float16, shape) as writer:
-            for i in range(0, len(units), step):
-                u, j = units[i : i + step], local[i : i + step]
-                place = (j // batch * len(self.keys) + u) * batch + j % batch
-                writer.write(rows.index_select(0, torch.from_numpy(place)).numpy())
+
+        def pass_on(buffer: torch.Tensor, size: int, start: int) -> None:
+            write(buffer[:size].numpy(), start)
+            background.release(buffer)
+
+        for start in range(0, len(units), step):
+            u, j = units[start : start + step], local[start : start + step]
+            place = (j // batch * len(self.keys) + u) * batch + j % batch
+            buffer = background.buffer()
+            torch.index_select(rows, 0, torch.from_numpy(place), out=buffer[: len(u)])
+            background.do(pass_on, buffer, len(u), start)
 
 
 def _power_sums(flat: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
@@ -141,5 +177,5 @@ def _power_sums(flat: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
     return total
 
 
-def _offsets(counts: np.ndarray) -> np.ndarray:
+def offsets_of(counts: np.ndarray) -> np.ndarray:
     return np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)

@@ -1,14 +1,18 @@
 """From the shards of dense sites to the finished files, a block of units at a time.
 
-panel.npy float16 (units, panel windows, width); top_rows.npy int32 and top_maxima.npy float32 (units, 2, k), largest
+panel.npy float16 (units, panel windows, width), filled by the shards themselves; top_rows.npy int32 and top_maxima.npy float32 (units, 2, k), largest
 first, -1 where a unit has fewer windows; extra_offsets, extra_rows, extra_values: per unit the values of those top
 windows that are not in the panel, by row; sums.npy float64 (4, units): sums of x, x^2, x^3, x^4.
 """
 
 from __future__ import annotations
 
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -16,7 +20,7 @@ from glossator.recording.keys import maxima_of, rows_of
 from glossator.recording.spec import Plan
 from glossator.recording.store import ArrayReader, ArrayWriter, save
 
-_BLOCK_BYTES = 64 << 20
+_BLOCK_BYTES = 32 << 20
 
 
 def merge_dense(keys: np.ndarray, plan: Plan, width: int, shards: list[Path], folder: Path) -> None:
@@ -29,17 +33,7 @@ def merge_dense(keys: np.ndarray, plan: Plan, width: int, shards: list[Path], fo
     for shard in shards:
         sums += ArrayReader(shard / "sums.npy").all()
     save(folder / "sums.npy", sums)
-    _merge_panel(plan, width, shards, folder / "panel.npy")
     _merge_values(rows.reshape(len(rows), -1), plan, width, shards, folder)
-
-
-def _merge_panel(plan: Plan, width: int, shards: list[Path], path: Path) -> None:
-    parts = [ArrayReader(shard / "panel.npy") for shard in shards]
-    units = plan.dense_units
-    step = max(1, _BLOCK_BYTES // (2 * width * len(plan.panel)))
-    with ArrayWriter(path, np.float16, (units, len(plan.panel), width)) as writer:
-        for u in range(0, units, step):
-            writer.write(np.concatenate([part.read(u, min(u + step, units)) for part in parts], axis=1))
 
 
 def _merge_values(top: np.ndarray, plan: Plan, width: int, shards: list[Path], folder: Path) -> None:
@@ -49,20 +43,49 @@ def _merge_values(top: np.ndarray, plan: Plan, width: int, shards: list[Path], f
     step = max(1, _BLOCK_BYTES // (2 * width * top.shape[1]))
     blocks = [slice(u, min(u + step, len(top))) for u in range(0, len(top), step)]
     wanted = [_wanted(top[block], in_panel, plan.windows) for block in blocks]
-    counts = [np.bincount(keys // plan.windows, minlength=len(top[block])) for keys, block in zip(wanted, blocks, strict=True)]
+    counts = [np.bincount(k // plan.windows, minlength=len(top[b])) for k, b in zip(wanted, blocks, strict=True)]
     offsets = np.concatenate([[0], np.cumsum(np.concatenate(counts))]).astype(np.int64)
     save(folder / "extra_offsets.npy", offsets)
     total = int(offsets[-1])
-    sources = [_ShardPairs(shard) for shard in shards]
+    sources = [_ShardPairs(shard, in_panel, plan.windows) for shard in shards]
     with ExitStack() as stack:
-        extra_rows = stack.enter_context(ArrayWriter(folder / "extra_rows.npy", np.int32, (total,)))
-        extra_values = stack.enter_context(ArrayWriter(folder / "extra_values.npy", np.float16, (total, width)))
-        for block, keys in zip(blocks, wanted, strict=True):
-            values = np.empty((len(keys), width), np.float16)
-            for source in sources:
-                source.fill(block, keys, values, in_panel, plan.windows)
-            extra_rows.write(keys % plan.windows)
-            extra_values.write(values)
+        rows = stack.enter_context(ArrayWriter(folder / "extra_rows.npy", np.int32, (total,)))
+        values = stack.enter_context(ArrayWriter(folder / "extra_values.npy", np.float16, (total, width)))
+        pool = stack.enter_context(ThreadPoolExecutor(2))
+        found = in_turn(pool, lambda item: _collect(sources, *item, width), zip(blocks, wanted, strict=True))
+        for keys, block_values in zip(wanted, found, strict=True):
+            rows.write(keys % plan.windows)
+            values.write(block_values)
+
+
+def in_turn(pool: ThreadPoolExecutor, call: Callable[[Any], Any], items: Iterable[Any], ahead: int = 2) -> Iterator[Any]:
+    """Results in the order of the items, with at most `ahead` calls running or waiting."""
+    waiting: deque[Future[Any]] = deque()
+    for item in items:
+        waiting.append(pool.submit(call, item))
+        if len(waiting) >= ahead:
+            yield waiting.popleft().result()
+    while waiting:
+        yield waiting.popleft().result()
+
+
+def _collect(sources: list[_ShardPairs], block: slice, wanted: np.ndarray, width: int) -> np.ndarray:
+    """float16 (wanted, width): the values of the wanted pairs of a block of units, from all shards."""
+    stored = [source.stored(block) for source in sources]
+    buffer = np.empty((sum(len(keys) for keys, _ in stored), width), np.float16)
+    start = 0
+    for source, (keys, first) in zip(sources, stored, strict=True):
+        source.read_values(first, buffer[start : start + len(keys)])
+        start += len(keys)
+    if not len(wanted):
+        return buffer[:0]
+    have = np.concatenate([keys for keys, _ in stored])
+    place = np.searchsorted(wanted, have)
+    place[place == len(wanted)] = 0
+    kept = np.flatnonzero(wanted[place] == have)
+    origin = np.empty(len(wanted), np.int64)
+    origin[place[kept]] = kept
+    return buffer[origin]
 
 
 def _wanted(top: np.ndarray, in_panel: np.ndarray, windows: int) -> np.ndarray:
@@ -73,22 +96,19 @@ def _wanted(top: np.ndarray, in_panel: np.ndarray, windows: int) -> np.ndarray:
 
 
 class _ShardPairs:
-    """The (unit, window) pairs that one shard kept."""
+    """The (unit, window) pairs that one shard kept with their values."""
 
-    def __init__(self, folder: Path):
+    def __init__(self, folder: Path, in_panel: np.ndarray, windows: int):
         names = ("offsets", "rows", "value_offsets", "values")
         self._offsets, self._rows, self._value_offsets, self._values = (ArrayReader(folder / f"{n}.npy") for n in names)
+        self._in_panel, self._windows = in_panel, windows
 
-    def fill(self, block: slice, keys: np.ndarray, values: np.ndarray, in_panel: np.ndarray, windows: int) -> None:
-        """Copy this shard's share of a block's wanted values to their places."""
+    def stored(self, block: slice) -> tuple[np.ndarray, int]:
+        """Keys (column in the block * windows + row) of a block's pairs, and where their values start."""
         offsets = self._offsets.read(block.start, block.stop + 1)
         rows = self._rows.read(offsets[0], offsets[-1]).astype(np.int64)
-        units = np.repeat(np.arange(len(offsets) - 1), np.diff(offsets))
-        stored = ~in_panel[rows]
-        have = units[stored] * windows + rows[stored]
-        place = np.searchsorted(keys, have)
-        place[place == len(keys)] = 0
-        kept = np.flatnonzero(keys[place] == have) if len(keys) else np.empty(0, np.int64)
-        if len(kept):
-            ends = self._value_offsets.read(block.start, block.stop + 1)
-            values[place[kept]] = self._values.read(ends[0], ends[-1])[kept]
+        keys = np.repeat(np.arange(len(offsets) - 1), np.diff(offsets)) * self._windows + rows
+        return keys[~self._in_panel[rows]], int(self._value_offsets.read(block.start, block.start + 1)[0])
+
+    def read_values(self, first: int, values: np.ndarray) -> None:
+        self._values.read_into(first, values)

@@ -20,16 +20,19 @@ import torch
 from glossator import __version__
 from glossator.errors import UserError
 from glossator.files import fingerprint, plain, write_json
+from glossator.recording.background import Background
 from glossator.recording.dense import DenseShards
 from glossator.recording.dense_merge import merge_dense
 from glossator.recording.reader import FORMAT, Recording, open_recording
 from glossator.recording.sparse import SparseEncoder, SparseShards, merge_sparse
 from glossator.recording.spec import Plan, RecordingSpec, make_plan, plan_sites, source_of
-from glossator.recording.store import PART, check_sizes, describe_files, disk_errors, save, sync, whole_folder
+from glossator.recording.store import PART, check_sizes, describe_files, disk_errors, hidden_folder, reserve, save, show_folder, sync
 from glossator.windows import TokenWindows
 
 if TYPE_CHECKING:
     from glossator.corpora import WindowedCorpus
+
+_PIECE_BYTES = 32 << 20
 
 
 def record(
@@ -116,7 +119,13 @@ def _run(
     dense = DenseShards(spec, plan) if plan.dense_units else None
     sparse = {site.name: SparseShards(plan, site) for site in plan.sites if site.kind == "sparse"}
     sources = list(dict.fromkeys(site.source for site in plan.sites))
-    with _Bar(windows, progress) as bar, torch.inference_mode():
+    panel_file = folder / "dense" / "panel.npy"
+    if dense and not panel_file.exists():
+        panel_file.parent.mkdir(exist_ok=True)
+        reserve(hidden := panel_file.with_name(f".panel{PART}"), np.float16, (plan.dense_units, len(plan.panel), spec.width))
+        hidden.replace(panel_file)
+    piece = (max(1, _PIECE_BYTES // (2 * spec.width)), spec.width) if dense else (0, 0)
+    with _Bar(windows, progress) as bar, Background(*piece) as background, torch.inference_mode():
         for shard, batches in _todo(plan, folder, dense, bar):
             for number, (first, end) in enumerate(batches):
                 valid = windows.valid[first:end]
@@ -130,11 +139,12 @@ def _run(
                     elif dense:
                         dense.add(number, site, taken, valid)
                 bar.advance(first, end)
-            with whole_folder(_shard(folder, shard)) as hidden:
-                if dense:
-                    dense.finish(shard, _made(hidden / "dense"))
-                for number, collector in enumerate(sparse.values()):
-                    collector.finish(_made(hidden / f"sparse-{number}"))
+            hidden = hidden_folder(_shard(folder, shard))
+            if dense:
+                dense.finish(shard, _made(hidden / "dense"), panel_file, background)
+            for number, collector in enumerate(sparse.values()):
+                collector.finish(_made(hidden / f"sparse-{number}"), background)
+            background.do(show_folder, hidden, _shard(folder, shard))
     return dense.keys if dense else None
 
 
@@ -172,7 +182,7 @@ def _finish(
     """Merge the shards into the finished files, write the manifest, remove the shards."""
     shards = [_shard(folder, number) for number in range(len(plan.shards))]
     if keys is not None:
-        merge_dense(keys, plan, spec.width, [shard / "dense" for shard in shards], _fresh(folder / "dense"))
+        merge_dense(keys, plan, spec.width, [shard / "dense" for shard in shards], folder / "dense")
     number = 0
     for site in plan.sites:
         if site.kind == "sparse":

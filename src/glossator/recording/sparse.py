@@ -11,6 +11,7 @@ from typing import Protocol
 import numpy as np
 import torch
 
+from glossator.recording.background import Background
 from glossator.recording.spec import Plan, SitePlan
 from glossator.recording.store import ArrayReader, ArrayWriter, save
 
@@ -66,15 +67,15 @@ class SparseShards:
         position = (position[keep] + first * valid.shape[1]).astype(np.uint32)
         self._parts.append((unit[keep].astype(self._unit_type), position, activation))
 
-    def finish(self, folder: Path) -> None:
-        """Write the shard's index into `folder` and start the next shard."""
+    def finish(self, folder: Path, background: Background) -> None:
+        """Hand the shard's index to the writing thread and start the next shard."""
         units, positions, activations = (np.concatenate([part[i] for part in self._parts]) for i in range(3))
         self._parts = []
         order = radix_order(units)
         counts = np.bincount(units, minlength=len(self.site.units))
-        save(folder / "offsets.npy", np.concatenate([[0], np.cumsum(counts)]).astype(np.int64))
-        save(folder / "positions.npy", positions[order])
-        save(folder / "activations.npy", activations[order])
+        background.do(save, folder / "offsets.npy", np.concatenate([[0], np.cumsum(counts)]).astype(np.int64))
+        background.do(save, folder / "positions.npy", positions[order])
+        background.do(save, folder / "activations.npy", activations[order])
 
 
 def radix_order(units: np.ndarray) -> np.ndarray:

@@ -47,7 +47,7 @@ class RecordingSpec:
     dtype: str = "float32"
     seed: int = 0
     batch_tokens: int = 2048
-    shard_bytes: int = 512 << 20
+    shard_bytes: int = 1 << 30
     leaves_out: str = "padding"
 
     def __post_init__(self) -> None:

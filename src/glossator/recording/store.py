@@ -7,11 +7,13 @@ last. Killing the process at any moment therefore leaves whole shards, and hidde
 from __future__ import annotations
 
 import contextlib
+import io
 import json
 import os
 import shutil
 import zlib
 from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -52,18 +54,38 @@ class ArrayWriter:
         if data.nbytes:
             self._file.write(memoryview(data).cast("B"))
 
+    def close(self) -> None:
+        self._file.close()
+        if self._left:
+            raise RuntimeError(f"{self.path.name}: {self._left} bytes missing")
+
     def __enter__(self) -> ArrayWriter:
         return self
 
     def __exit__(self, kind: Any, *_: object) -> None:
-        self._file.close()
-        if kind is None and self._left:
-            raise RuntimeError(f"{self.path.name}: {self._left} bytes missing")
+        if kind is None:
+            self.close()
+        else:
+            self._file.close()
 
 
 def save(path: Path, array: np.ndarray) -> None:
     with ArrayWriter(path, array.dtype, array.shape) as writer:
         writer.write(array)
+
+
+def reserve(path: Path, dtype: Any, shape: tuple[int, ...]) -> None:
+    """Make a `.npy` file of zeros whose room on the disk is taken, so that writing to its memory map cannot fail."""
+    header = io.BytesIO()
+    fields = {"descr": np.lib.format.dtype_to_descr(np.dtype(dtype)), "fortran_order": False, "shape": shape}
+    np.lib.format.write_array_header_1_0(header, fields)
+    size = len(header.getvalue()) + int(np.prod(shape, dtype=np.int64)) * np.dtype(dtype).itemsize
+    with open(path, "wb") as file:
+        if hasattr(os, "posix_fallocate"):
+            os.posix_fallocate(file.fileno(), 0, size)
+        else:
+            file.truncate(size)
+        file.write(header.getvalue())
 
 
 class ArrayReader:
@@ -82,11 +104,22 @@ class ArrayReader:
         self._row = int(np.prod(self.shape[1:], dtype=np.int64)) * self.dtype.itemsize
 
     def read(self, first: int, end: int) -> np.ndarray:
-        count = (end - first) * self._row // self.dtype.itemsize
-        array = np.fromfile(self.path, self.dtype, count, offset=self._start + first * self._row)
-        if array.size != count:
-            raise damaged(self.path, "it is cut short")
-        return array.reshape(end - first, *self.shape[1:])
+        array = np.empty((end - first, *self.shape[1:]), self.dtype)
+        self.read_into(first, array)
+        return array
+
+    def read_into(self, first: int, array: np.ndarray) -> None:
+        """Fill a contiguous array with the rows from `first` on."""
+        if not array.nbytes:
+            return
+        with open(self.path, "rb", buffering=0) as file:
+            file.seek(self._start + int(first) * self._row)
+            view, done = memoryview(array).cast("B"), 0
+            while done < len(view):
+                read = file.readinto(view[done:])
+                if not read:
+                    raise damaged(self.path, "it is cut short")
+                done += read
 
     def all(self) -> np.ndarray:
         return self.read(0, self.shape[0])
@@ -103,13 +136,16 @@ def damaged(path: Path, why: str) -> UserError:
     )
 
 
-@contextlib.contextmanager
-def whole_folder(final: Path) -> Iterator[Path]:
-    """Yield a hidden folder to fill; it is given its sizes.json, synced and renamed to `final` on success."""
+def hidden_folder(final: Path) -> Path:
+    """An empty folder beside `final` to fill before `show_folder`."""
     hidden = final.with_name(f".{final.name}{PART}")
     shutil.rmtree(hidden, ignore_errors=True)
     hidden.mkdir(parents=True)
-    yield hidden
+    return hidden
+
+
+def show_folder(hidden: Path, final: Path) -> None:
+    """Give a filled folder its sizes.json, sync it and rename it to `final`."""
     files = sorted(p for p in hidden.rglob("*") if p.is_file())
     sync(files)
     write_json(hidden / "sizes.json", {p.relative_to(hidden).as_posix(): p.stat().st_size for p in files})
@@ -151,9 +187,10 @@ def crc32_of(path: Path) -> str:
 
 def describe_files(folder: Path) -> dict[str, dict[str, Any]]:
     """{relative path: {size, crc32}} of every file of a finished recording, for its manifest."""
-    paths = sorted(p for p in folder.rglob("*") if p.is_file() and p.name not in ("manifest.json", "plan.json"))
-    return {
-        p.relative_to(folder).as_posix(): {"size": p.stat().st_size, "crc32": crc32_of(p)}
-        for p in paths
-        if not any(part.startswith(".") or part == "shards" for part in p.relative_to(folder).parts)
-    }
+    names = [p.relative_to(folder) for p in sorted(folder.rglob("*")) if p.is_file()]
+    names = [n for n in names if n.name not in ("manifest.json", "plan.json")]
+    names = [n for n in names if not any(part.startswith(".") or part == "shards" for part in n.parts)]
+    with ThreadPoolExecutor(2) as pool:
+        sums = pool.map(lambda name: crc32_of(folder / name), names)
+    pairs = zip(names, sums, strict=True)
+    return {n.as_posix(): {"size": (folder / n).stat().st_size, "crc32": crc} for n, crc in pairs}
