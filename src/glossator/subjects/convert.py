@@ -5,6 +5,8 @@ A 4-bit block is q * scale + offset with 16-bit scale and offset; only float32 h
 
 from __future__ import annotations
 
+import contextlib
+import io
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +14,7 @@ from glossator.errors import UserError
 
 
 def _digits_apart(backend: Any) -> None:
-    """Split digits one by one before the byte-level pattern runs, as the pre-tokenizer that GGUF calls `smollm` does."""
+    """Split digits one by one before the byte-level pattern runs: the pre-tokenizer that GGUF calls `smollm`."""
     from tokenizers import pre_tokenizers
 
     byte_level = pre_tokenizers.ByteLevel(add_prefix_space=False, trim_offsets=True, use_regex=True)
@@ -44,7 +46,8 @@ def convert_gguf(gguf: Path, folder: Path) -> None:
 
     try:
         name = pre_tokenizer_name(gguf)
-        with quiet_transformers():
+        # The progress bar of the GGUF reader goes straight to standard error and has no switch.
+        with quiet_transformers(), contextlib.redirect_stderr(io.StringIO()):
             where = {"pretrained_model_name_or_path": gguf.parent, "gguf_file": gguf.name}
             tokenizer = AutoTokenizer.from_pretrained(**where)
             model = AutoModelForCausalLM.from_pretrained(**where, dtype=torch.float32)
@@ -61,3 +64,4 @@ def convert_gguf(gguf: Path, folder: Path) -> None:
             seen.add(tensor.data_ptr())
             tensors[key] = tensor.contiguous()
     save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
+    (folder / "model.safetensors").chmod(0o644)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import subprocess
 import sys
@@ -13,6 +14,7 @@ from typing import Any
 from glossator.errors import UserError
 from glossator.subjects.aliases import Alias
 
+_LOG = logging.getLogger(__name__)
 _POLL_SECONDS = 0.25
 
 
@@ -76,9 +78,9 @@ def _bytes_under(folder: Path) -> int:
 
 @contextlib.contextmanager
 def _progress(entry: Alias) -> Iterator[Any]:
-    """A bar on a terminal's standard error, one line in a log."""
+    """A bar on a terminal's standard error; a logged line where nobody looks."""
     if not sys.stderr.isatty():
-        sys.stderr.write(f"downloading the weights of {entry.name} ({entry.megabytes} MB, once)\n")
+        _LOG.info("downloading the weights of %s (%d MB, once)", entry.name, entry.megabytes)
         yield lambda done: None
         return
     from tqdm import tqdm

