@@ -18,9 +18,11 @@ KIND_WEIGHTS: Mapping[str, float] = {"random": 1.0, "top": 1.0}
 """How much a token counts by the way its window was drawn.
 
 Windows of the random draw stand for the population, whatever else they are. Top windows outside it count once each:
-they tell the table about rare tokens that the random draw missed, which makes it the stronger null on top-and-random
-text, and next to thousands of random windows they hardly move the means of common tokens. Windows that were drawn by
-activation in other ways (quantile, near-miss) would bias the means and do not count.
+they tell the table about rare tokens that the random draw missed. Windows that were drawn by activation in other ways
+(quantile, near-miss) would bias the means and do not count. On real neurons (80 of each of three layers of
+SmolLM2-135M, 66k tokens) weights of top windows from 0 to 10 were tried: 1 gave the table that is strongest on new
+text, on top-and-random and on random-only windows alike, in every layer; the estimated prior was within .003 of the
+best fixed one.
 """
 
 LEAST_PRIOR, GREATEST_PRIOR = 0.1, 1000.0
