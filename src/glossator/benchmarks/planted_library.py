@@ -1,0 +1,30 @@
+"""All planted units, in the order of their kinds, each with the description of another as its wrong explanation."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from glossator.benchmarks import planted_forms as forms
+from glossator.benchmarks import planted_words as words
+from glossator.benchmarks.planted_units import PlantedUnit
+
+_UNITS = (
+    *words.TOKEN,
+    *words.CONTEXT,
+    *words.CONJUNCTION,
+    *words.DISJUNCTION,
+    *words.RARE,
+    *forms.NEGATED,
+    *forms.POSITIONAL,
+    *forms.REPETITION,
+    *forms.CHARACTER,
+)
+
+
+def _with_wrong(units: tuple[PlantedUnit, ...]) -> tuple[PlantedUnit, ...]:
+    """Each unit is wrongly explained by the description of the unit half the library away, one of another kind."""
+    half = len(units) // 2
+    return tuple(replace(u, wrong=units[(i + half) % len(units)].description) for i, u in enumerate(units))
+
+
+LIBRARY: tuple[PlantedUnit, ...] = _with_wrong(_UNITS)
