@@ -1,0 +1,11 @@
+"""Studies: a spec in, a folder out, with units, explanations and scores in one SQLite file.
+
+Reading a study needs no torch; `run_study` brings it in when something has to be recorded.
+"""
+
+from glossator.study.pipeline import run_study
+from glossator.study.results import Chosen, UnitResult
+from glossator.study.spec import StudySpec, load_spec
+from glossator.study.store import Study, open_study
+
+__all__ = ["Chosen", "Study", "StudySpec", "UnitResult", "load_spec", "open_study", "run_study"]

@@ -1,0 +1,97 @@
+"""The stage that explains: draw each unit's evidence, ask every method for candidates, rank them on the select split."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from glossator.errors import MissingPower
+from glossator.evidence import Evidence, ExplainEvidence
+from glossator.explainers import explain_all
+from glossator.explanations import Explanation
+from glossator.files import plain
+from glossator.scorers.correlation import pooled
+from glossator.scorers.lab import Lab
+from glossator.study.results import CLOCK, Chosen, UnitResult, as_stored
+from glossator.study.tools import Tools, reason_of
+from glossator.units import Unit
+
+Answer = list[Explanation] | str
+"""What a method gave for a unit: candidates, none when it abstains, or the reason why it failed."""
+
+
+def explain_units(units: Sequence[Unit], tools: Tools) -> list[UnitResult]:
+    """Explanations of some units, not yet scored."""
+    drawn = {unit: _draw(unit, tools) for unit in units}
+    ready = {u: e for u, e in drawn.items() if isinstance(e, Evidence) and e.status == "ok"}
+    answers = {name: _ask(name, ready, tools) for name in tools.spec.explainers}
+    return [_result(unit, drawn[unit], {name: answers[name].get(unit, []) for name in answers}, tools) for unit in units]
+
+
+def _draw(unit: Unit, tools: Tools) -> Evidence | str:
+    try:
+        return tools.evidence(unit)
+    except Exception as error:
+        return f"evidence: {reason_of(error)}"
+
+
+def _ask(name: str, ready: dict[Unit, Evidence], tools: Tools) -> dict[Unit, Answer]:
+    """Ask a method about all units together; where that fails, about each alone, so that one does not spoil the rest."""
+    explainer, n = tools.explainers[name], tools.spec.candidates
+    pairs: list[tuple[Unit, ExplainEvidence]] = [(unit, evidence.explain) for unit, evidence in ready.items()]
+    if not pairs:
+        return {}
+    try:
+        return dict(zip(ready, explain_all(explainer, pairs, n=n, rng=tools.rng(pairs[0][0])), strict=True))
+    except Exception as error:
+        tools.note(f"{name} on {len(pairs)} units together: {reason_of(error)}; now each alone")
+    answers: dict[Unit, Answer] = {}
+    for unit, evidence in pairs:
+        try:
+            answers[unit] = explainer.explain(unit, evidence, n=n, rng=tools.rng(unit))
+        except Exception as error:
+            answers[unit] = f"{name}: {reason_of(error)}"
+    return answers
+
+
+def _result(unit: Unit, evidence: Evidence | str, answers: dict[str, Answer], tools: Tools) -> UnitResult:
+    if isinstance(evidence, str):
+        return UnitResult(unit, "failed", evidence)
+    statistics = plain(evidence.statistics)
+    if evidence.status != "ok":
+        return UnitResult(unit, "insufficient", evidence.reason, statistics)
+    chosen: list[Chosen] = []
+    failures = [answer for answer in answers.values() if isinstance(answer, str)]
+    for name, answer in answers.items():
+        if not isinstance(answer, str):
+            try:
+                chosen += rank(answer, evidence, tools)
+            except Exception as error:
+                failures.append(f"{name}: {reason_of(error)}")
+    if chosen:
+        return UnitResult(unit, "ok", "; ".join(failures), statistics, tuple(chosen))
+    if failures:
+        return UnitResult(unit, "failed", "; ".join(failures), statistics)
+    return UnitResult(unit, "abstained", f"nothing better than its null: {', '.join(answers)}", statistics)
+
+
+def rank(candidates: Sequence[Explanation], evidence: Evidence, tools: Tools) -> list[Chosen]:
+    """The candidates of one method, best first by correlation on the select split; undefined ones last, as they came."""
+    lab = tools.lab()
+    valued = [(_on_select(candidate, evidence, lab), place, candidate) for place, candidate in enumerate(candidates)]
+    valued.sort(key=lambda v: (v[0] is None, -(v[0] or 0.0), v[1]))
+    for _, _, candidate in valued:
+        if seconds := candidate.provenance.cost.get(CLOCK):
+            tools.note(f"{candidate.provenance.method} on {candidate.unit}: {seconds:.3f} s")
+    return [as_stored(candidate, tools.lexicon, place, value) for place, (value, _, candidate) in enumerate(valued)]
+
+
+def _on_select(candidate: Explanation, evidence: Evidence, lab: Lab) -> float | None:
+    """Pearson r on the select split's top and random windows, on its random ones where it has no top windows."""
+    for setting in ("top-and-random", "random-only"):
+        trial = lab.trial(evidence, setting, "select")  # type: ignore[arg-type]
+        if len(trial.test):
+            try:
+                return pooled(trial, candidate).value
+            except MissingPower:
+                return None
+    return None

@@ -1,0 +1,52 @@
+"""From the results of all units to a finished study: the database, the report, and the manifest last."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from glossator import __version__
+from glossator.files import plain, write_json
+from glossator.recording.store import crc32_of
+from glossator.study.results import STATUSES, UnitResult
+from glossator.study.spec import StudySpec
+from glossator.study.store import DATABASE, FORMAT, build_database
+from glossator.study.tools import Tools
+from glossator.study.work import Work
+
+REPORT = "report.html"
+
+
+def finish(results: Sequence[UnitResult], tools: Tools, work: Work) -> None:
+    """Write what the study consists of; the manifest comes last, so its presence means that the study is complete."""
+    from glossator.explorer.report import write_report
+
+    folder, recording = work.folder, tools.recording
+    made_with = {"glossator": __version__, "numpy": np.__version__, **recording.manifest["made_with"]}
+    facts = {"recording": recording.fingerprint, "subject": recording.spec.subject, **made_with}
+    with work.timed("database"):
+        build_database(folder / DATABASE, tools.spec, results, facts)
+    with work.timed("report"):
+        write_report(folder / REPORT, results, tools)
+    write_json(folder / "manifest.json", _manifest(folder, tools.spec, results, recording, made_with))
+
+
+def _manifest(
+    folder: Path, spec: StudySpec, results: Sequence[UnitResult], recording: Any, made_with: dict[str, str]
+) -> dict[str, Any]:
+    return {
+        "format": FORMAT,
+        "spec": plain(spec),
+        "fingerprint": spec.fingerprint,
+        "subject": recording.spec.subject,
+        "recording": recording.fingerprint,
+        "units": {status: sum(r.status == status for r in results) for status in STATUSES},
+        "made_with": made_with,
+        "files": {
+            name: {"size": (folder / name).stat().st_size, "crc32": crc32_of(folder / name)}
+            for name in (DATABASE, REPORT, "spec.json")
+        },
+    }

@@ -1,0 +1,62 @@
+"""The method of a study, from text to report: read `run_study`, and you have read the method section of the paper.
+
+Every stage leaves files behind and skips what is there, so that a killed run goes on and ends with the same bytes.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from glossator.recording import Recording
+from glossator.study.explain import explain_units
+from glossator.study.finish import finish
+from glossator.study.prepare import prepare
+from glossator.study.score import score_units
+from glossator.study.spec import StudySpec
+from glossator.study.store import Study, open_study
+from glossator.study.tools import Tools
+from glossator.study.work import Work, check_folder, claimed
+from glossator.units import Unit
+
+Stage = Literal["record", "explain", "score"]
+
+
+def run_study(
+    spec: StudySpec, folder: str | Path, *, until: Stage = "score", progress: bool | None = None
+) -> Study | None:
+    """Do what the spec says and leave a study in `folder`; what an earlier run of the same spec did is kept.
+
+    until: the last stage; a study that stops before `score` is unfinished, and None is returned. progress: bars on
+    stderr; None shows them on a terminal only. Raises `UserError` for bad input before anything is written.
+    """
+    folder = Path(folder)
+    check_folder(spec, folder)
+    if not (folder / "manifest.json").exists():
+        source = prepare(spec, folder)
+        with claimed(spec, folder, progress) as work:
+            # The subject reads the corpus; what its units did is recorded.
+            recording = source.record(folder / "recording", work)
+            tools = Tools.of(spec, recording, work.note)
+            units = studied(spec, recording)
+            # Each method sees the explain split of a unit's evidence and makes candidates; the select split ranks them.
+            explained = work.stage("explain", units, explain_units, tools) if until != "record" else []
+            # The first candidate of each method meets the test split, beside explanations that understood nothing.
+            scored = work.stage("score", explained, score_units, tools) if until == "score" else []
+            if until == "score":
+                finish(scored, tools, work)
+    if until != "score":
+        return None
+    Work(folder).clean()
+    return open_study(folder)
+
+
+def studied(spec: StudySpec, recording: Recording) -> list[Unit]:
+    """All units of the study in the order in which they are worked on: by site, side, index."""
+    subject = recording.spec.subject
+    return [
+        Unit(subject, site, int(index), side)
+        for site in spec.sites
+        for side in spec.polarities
+        for index in recording.units(site)
+    ]

@@ -1,0 +1,80 @@
+"""Before anything is written: the subject, its sites and units, the corpus and the methods are there and make sense."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from glossator.errors import UserError, near_matches
+from glossator.recording import Recording, open_recording, recording_spec
+from glossator.study.spec import StudySpec
+from glossator.study.tools import make
+
+if TYPE_CHECKING:
+    from glossator.corpora import WindowedCorpus
+    from glossator.study.work import Work
+
+
+@dataclass(frozen=True, eq=False)
+class Source:
+    """A loaded subject and cut text, both None where the recording is finished and neither is needed."""
+
+    spec: StudySpec
+    subject: Any = None
+    windowed: WindowedCorpus | None = None
+
+    def record(self, folder: Path, work: Work) -> Recording:
+        """Record the units of the spec; a finished recording is opened."""
+        if self.windowed is None:
+            return open_recording(folder)
+        from glossator.recording import record
+
+        widths = {name: self.subject.site(name).width for name in self.spec.sites}
+        units = {site: self.spec.indices(site, width) for site, width in widths.items()}
+        plan = recording_spec(self.subject, self.windowed, self.spec.sites, units=units, seed=self.spec.seed)
+        with work.timed(f"record {self.windowed.spec['tokens']} tokens"):
+            return record(plan, self.subject, self.windowed, folder, progress=work.progress)
+
+
+def prepare(spec: StudySpec, folder: Path) -> Source:
+    """Load the subject and cut the corpus, unless what they are for is recorded; raises `UserError` for bad input."""
+    for name in spec.explainers:
+        make("explainers", name, spec)
+    for name in spec.scorers:
+        make("scorers", name, spec)
+    if _is_recorded(folder / "recording"):
+        return Source(spec)
+    from glossator.corpora import make_windows, open_corpus
+    from glossator.subjects import load_subject
+
+    corpus = open_corpus(spec.corpus)
+    _check_sites(spec)
+    subject = load_subject(spec.subject, dtype=spec.dtype, device=spec.device)
+    for name in spec.sites:
+        spec.indices(name, subject.site(name).width or 0)
+    if subject.max_width is not None and spec.width > subject.max_width:
+        raise UserError("windows too wide for this subject", value=spec.width, allowed=f"at most {subject.max_width}")
+    windowed = make_windows(corpus, subject.tokenizer, spec.width, max_tokens=spec.max_tokens, seed=spec.seed)
+    return Source(spec, subject, windowed)
+
+
+def _is_recorded(folder: Path) -> bool:
+    """Finished, with its leftovers removed."""
+    return (folder / "manifest.json").exists() and not (folder / "plan.json").exists()
+
+
+def _check_sites(spec: StudySpec) -> None:
+    """Refuse a wrong site or index of a built-in subject before its weights are downloaded."""
+    from glossator.subjects import describe_sites
+    from glossator.subjects.aliases import ALIASES
+
+    if spec.subject not in ALIASES:
+        return
+    known = {site.name: site for site in describe_sites(spec.subject)}
+    kinds = {name.partition(".")[0] for name in known}
+    for name in spec.sites:
+        if name in known:
+            spec.indices(name, known[name].width or 0)
+        elif name.partition(".")[0] in kinds or "." not in name:
+            raise UserError("no such site", value=name, allowed=near_matches(name, known))

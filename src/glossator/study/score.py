@@ -1,0 +1,75 @@
+"""The stage that scores: the first-ranked explanation of each method on the test split, beside its nulls."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from glossator.errors import MissingPower
+from glossator.evidence import Evidence
+from glossator.explainers.lookup import LookupExplainer
+from glossator.explainers.token_list import TokenListExplainer
+from glossator.explanations import Explanation
+from glossator.scorers.lab import score_explanation
+from glossator.scores import Score
+from glossator.study.results import Chosen, UnitResult
+from glossator.study.tools import Tools, reason_of
+from glossator.units import Unit
+
+NULLS = ("lookup", "token-list", "other-unit")
+
+
+def score_units(some: Sequence[UnitResult], tools: Tools, everyone: Sequence[UnitResult]) -> list[UnitResult]:
+    """The same results with scores; everyone: all units of the study, among which each looks for another one."""
+    by_site: dict[tuple[str, str], list[UnitResult]] = {}
+    for result in everyone:
+        by_site.setdefault((result.unit.site, result.unit.polarity), []).append(result)
+    return [_scored(r, by_site[r.unit.site, r.unit.polarity], tools) for r in some]
+
+
+def _scored(result: UnitResult, site: Sequence[UnitResult], tools: Tools) -> UnitResult:
+    if result.status != "ok":
+        return result
+    try:
+        evidence = tools.evidence(result.unit)
+        explanations = []
+        for chosen in result.explanations:
+            if chosen.rank == 0:
+                other = other_unit(result.unit, chosen.method, site, tools)
+                chosen = replace(chosen, scores=tuple(score_one(chosen, result.unit, evidence, other, tools)))
+            explanations.append(chosen)
+        return replace(result, explanations=tuple(explanations))
+    except Exception as error:
+        return replace(result, status="failed", reason=f"scoring: {reason_of(error)}")
+
+
+def score_one(
+    chosen: Chosen, unit: Unit, evidence: Evidence, other: Explanation | None, tools: Tools
+) -> list[Score]:
+    """All scores of one explanation; a scorer whose simulator cannot read it gives a missing value with the reason."""
+    explanation = chosen.explanation(unit)
+    nulls = {"lookup": LookupExplainer().explain(unit, evidence.explain)[0]}
+    if chosen.bits is not None:
+        same_length = TokenListExplainer(bits=chosen.bits, lexicon=tools.lexicon)
+        nulls["token-list"] = same_length.explain(unit, evidence.explain)[0]
+    if other is not None:
+        nulls["other-unit"] = other
+    try:
+        return score_explanation(unit, explanation, evidence, tools.lab().for_unit(nulls), list(tools.scorers.values()))
+    except MissingPower as error:
+        return [Score(name, None, "", reason=str(error)) for name in tools.spec.scorers]
+
+
+def other_unit(unit: Unit, method: str, site: Sequence[UnitResult], tools: Tools) -> Explanation | None:
+    """What the method says of another unit of the same site and side, drawn by the seed; None when there is none."""
+    others = [(r.unit, best) for r in site if r.unit != unit and (best := r.best(method)) is not None]
+    if not others:
+        return None
+    other, chosen = others[int(tools.rng(unit).integers(len(others)))]
+    return chosen.explanation(other)
+
+
+def null_names(scores: Mapping[str, Score]) -> list[str]:
+    """The nulls that stand beside any of these scores, in the usual order."""
+    found = {name for score in scores.values() for name in score.nulls}
+    return [*(n for n in NULLS if n in found), *sorted(found - set(NULLS))]

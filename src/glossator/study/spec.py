@@ -1,0 +1,192 @@
+"""What a study is to do: one frozen dataclass, made from a TOML file, from flags or in Python.
+
+Its fingerprint is the provenance of every row of the study; where the study lies is no part of it.
+"""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, replace
+from pathlib import Path
+from typing import Any, Literal, get_args, get_type_hints
+
+import numpy as np
+
+from glossator import registry
+from glossator.errors import UserError, near_matches
+from glossator.evidence import SPLITS
+from glossator.files import fingerprint, plain
+from glossator.recording.samplers import EvidenceSpec
+from glossator.simulators.calibration import CALIBRATIONS
+from glossator.units import Polarity
+
+DEFAULT_SCORERS = ("correlation", "explained-variance", "detection", "firing")
+DEFAULT_EVIDENCE = EvidenceSpec(test_random=500)
+
+
+@dataclass(frozen=True)
+class StudySpec:
+    """Which units of which subject are explained on which text, by what, and how that is scored.
+
+    subject: alias, folder or hub id; sites: names; units: how many are drawn at random from each site, `all`, or
+    their indices; polarities: the sides that are explained; corpus: what `glossator.corpora.open_corpus` takes;
+    max_tokens: None for the whole corpus; width: tokens in a window; candidates: explanations asked of each
+    explainer; calibration: see `glossator.simulators.calibration`; options: settings of explainers and scorers by
+    name, for example {"token-list": {"n": 20}}; seed: of every random choice.
+    """
+
+    subject: str
+    sites: tuple[str, ...]
+    units: int | Literal["all"] | tuple[int, ...] = 64
+    polarities: tuple[Polarity, ...] = ("+",)
+    corpus: str = "embedded"
+    max_tokens: int | None = 65536
+    width: int = 64
+    dtype: str = "float32"
+    device: str = "cpu"
+    explainers: tuple[str, ...] = ("program",)
+    candidates: int = 5
+    scorers: tuple[str, ...] = DEFAULT_SCORERS
+    calibration: str = "linear"
+    evidence: EvidenceSpec = DEFAULT_EVIDENCE
+    options: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        for name in ("sites", "polarities", "explainers"):
+            values = getattr(self, name)
+            if not values:
+                raise UserError(f"a study needs {name}, none is given", fix=EXAMPLE)
+            if len(set(values)) != len(values):
+                raise UserError(f"{name} are named twice", value=", ".join(values))
+        for kind in ("explainers", "scorers"):
+            for name in getattr(self, kind):
+                _known(kind.rstrip("s"), name, registry.table(kind))
+        for polarity in self.polarities:
+            _known("polarity", polarity, ("+", "-"))
+        _known("calibration", self.calibration, CALIBRATIONS)
+        for name in self.options:
+            _known("explainer or scorer with options", name, (*self.explainers, *self.scorers))
+        for name in ("width", "candidates"):
+            if getattr(self, name) < 1:
+                raise UserError(f"bad {name}", value=getattr(self, name), allowed="1 or more")
+        if self.max_tokens is not None and self.max_tokens < self.width:
+            raise UserError("max_tokens is below one window", value=self.max_tokens, allowed=f"{self.width} or more")
+        if self.units != "all" and not isinstance(self.units, int | tuple):
+            raise UserError("units are not understood", value=self.units, allowed=UNITS)
+        if (isinstance(self.units, int) and self.units < 1) or self.units == ():
+            raise UserError("a study of no unit", value=self.units, allowed=UNITS)
+
+    @property
+    def fingerprint(self) -> str:
+        return fingerprint(self)
+
+    def indices(self, site: str, width: int) -> tuple[int, ...] | None:
+        """Which units of a site of `width` units are studied, ascending; None for all.
+
+        Raises `UserError` when an index does not exist or more units are asked for than there are.
+        """
+        if self.units == "all":
+            return None
+        if isinstance(self.units, tuple):
+            if bad := [i for i in self.units if not 0 <= i < width]:
+                raise UserError(f"no such unit at {site}", value=bad[0], allowed=f"0 to {width - 1}")
+            return tuple(sorted(set(self.units)))
+        if self.units > width:
+            raise UserError(f"more units than {site} has", value=self.units, allowed=f"at most {width}, or all")
+        rng = np.random.default_rng([self.seed, int(fingerprint(site), 16)])
+        return tuple(sorted(rng.choice(width, self.units, replace=False).tolist()))
+
+
+UNITS = 'a number to draw at random, "all", or a list of indices'
+EXAMPLE = "Example: glossator run --subject smollm2-135m --site mlp.12 --units 64"
+_TABLES = ("evidence", "options")
+
+
+def load_spec(path: str | Path) -> StudySpec:
+    """Read a spec from a TOML file, or from the `spec.json` of a study; an unknown or ill-typed key is a `UserError`."""
+    path = Path(path)
+    try:
+        raw = path.read_bytes()
+    except OSError as error:
+        raise UserError("cannot read the spec", value=str(path), fix=error.strerror or str(error)) from error
+    language, read = ("JSON", json.loads) if path.suffix == ".json" else ("TOML", tomllib.loads)
+    try:
+        values = read(raw.decode())
+    except ValueError as error:
+        raise UserError(f"the spec is not readable {language}", value=str(path), fix=str(error)) from error
+    if not isinstance(values, dict):
+        raise UserError("the spec is no table of keys", value=str(path), fix=EXAMPLE)
+    return make_spec(values)
+
+
+def make_spec(values: Mapping[str, Any]) -> StudySpec:
+    """A spec from plain values, as TOML or JSON give them; raises `UserError` on what is missing, unknown or ill-typed."""
+    given = dict(values)
+    known = [f.name for f in fields(StudySpec)]
+    for name in given:
+        _known("key in the spec", name, known)
+    for name in ("subject", "sites"):
+        if name not in given:
+            raise UserError(f"the spec has no {name}", fix=EXAMPLE)
+    evidence = given.pop("evidence", {})
+    if not isinstance(evidence, EvidenceSpec):
+        given["evidence"] = _evidence(evidence)
+    checked = {name: _typed(name, value) for name, value in given.items()}
+    return StudySpec(**checked)
+
+
+def _evidence(values: Any) -> EvidenceSpec:
+    if not isinstance(values, Mapping):
+        raise UserError("evidence in the spec is no table", value=values, fix="Write [evidence], then its keys")
+    hints, checked = get_type_hints(EvidenceSpec), {}
+    for name, value in values.items():
+        _known("key in [evidence]", name, hints)
+        has_all = type(None) in get_args(hints[name])
+        if value == "all" and has_all:
+            value = None
+        right = isinstance(value, str) if name == "sampler" else isinstance(value, int) and not isinstance(value, bool)
+        if not right and not (value is None and has_all):
+            number = 'a number, or "all"' if has_all else "a number"
+            raise UserError(f"bad evidence.{name}", value=value, allowed="a name" if name == "sampler" else number)
+        checked[name] = value
+    return replace(DEFAULT_EVIDENCE, **checked)
+
+
+_LISTS = ("sites", "polarities", "explainers", "scorers")
+_NUMBERS = ("max_tokens", "width", "candidates", "seed")
+
+
+def _typed(name: str, value: Any) -> Any:
+    """The value with lists as tuples; `UserError` when it has another type than the field."""
+    is_number = isinstance(value, int) and not isinstance(value, bool)
+    if name in _LISTS:
+        if isinstance(value, str):
+            value = [value]
+        if not isinstance(value, list | tuple) or not all(isinstance(v, str) for v in value):
+            raise UserError(f"bad {name}", value=value, allowed="a list of names")
+        return tuple(value)
+    if name == "units":
+        if isinstance(value, list | tuple) and all(isinstance(v, int) and not isinstance(v, bool) for v in value):
+            return tuple(value)
+        if not is_number and value != "all":
+            raise UserError("units are not understood", value=value, allowed=UNITS)
+    elif name in _NUMBERS:
+        if name == "max_tokens" and value in (None, "all"):
+            return None
+        if not is_number:
+            raise UserError(f"bad {name}", value=value, allowed="a whole number")
+    elif name == "options":
+        if not isinstance(value, Mapping) or not all(isinstance(v, Mapping) for v in value.values()):
+            raise UserError("options in the spec are no tables", value=value, fix="Write [options.NAME], then its keys")
+        return plain(value)
+    elif name != "evidence" and not isinstance(value, str):
+        raise UserError(f"bad {name}", value=value, allowed="a text in quotes")
+    return value
+
+
+def _known(what: str, name: str, known: Any) -> None:
+    if name not in known:
+        raise UserError(f"unknown {what}", value=name, allowed=near_matches(str(name), known))

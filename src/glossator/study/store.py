@@ -1,0 +1,229 @@
+"""The study on disk: one SQLite file, made in one go from sorted rows, so that the same rows give the same bytes.
+
+A database that is written while a run goes on remembers the order of its writes. So a run writes plain files
+(`glossator.study.work`), and this file is made from them at the end, under a temporary name.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import sqlite3
+from collections.abc import Iterable, Iterator
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from glossator.errors import UserError, near_matches
+from glossator.files import plain, replacing
+from glossator.recording import Recording, open_recording
+from glossator.scores import Score
+from glossator.study.results import STATUSES, Chosen, UnitResult
+from glossator.study.schema import create, upgraded
+from glossator.study.spec import StudySpec, make_spec
+from glossator.units import Unit
+
+FORMAT = "glossator-study/1"
+DATABASE = "study.sqlite"
+PAGE_BYTES = 4096
+
+
+def build_database(path: Path, spec: StudySpec, results: Iterable[UnitResult], meta: dict[str, str]) -> None:
+    """Write the study's SQLite file from the results, in their order."""
+    with replacing(path) as temporary:
+        temporary.unlink(missing_ok=True)
+        connection = sqlite3.connect(temporary, isolation_level=None)
+        try:
+            connection.execute(f"PRAGMA page_size = {PAGE_BYTES}")
+            connection.execute("PRAGMA journal_mode = OFF")
+            connection.execute("PRAGMA synchronous = OFF")
+            create(connection)
+            connection.execute("BEGIN")
+            _fill(connection, spec, results, meta)
+            connection.execute("COMMIT")
+            connection.execute("INSERT INTO explanation_text (explanation_text) VALUES ('rebuild')")
+            connection.execute("INSERT INTO explanation_text (explanation_text) VALUES ('optimize')")
+            connection.execute("VACUUM")
+        except sqlite3.OperationalError as error:
+            raise UserError("cannot write the study", value=str(path), fix=f"{error}; free space, then run again") from error
+        finally:
+            connection.close()
+
+
+def _fill(connection: sqlite3.Connection, spec: StudySpec, results: Iterable[UnitResult], meta: dict[str, str]) -> None:
+    def add(table: str, *values: Any) -> int:
+        places = ", ".join("?" * len(values))
+        return int(connection.execute(f"INSERT INTO {table} VALUES ({places})", values).lastrowid or 0)
+
+    for key, value in sorted(meta.items()):
+        add("meta", key, value)
+    add("specs", spec.fingerprint, _json(plain(spec)))
+    for result in results:
+        u = result.unit
+        unit = add(
+            "units", None, str(u), u.site, u.index, u.polarity, result.status, result.reason, _json(result.statistics)
+        )
+        for e in result.explanations:
+            text = (e.text, e.program, len(e.text), e.bits, e.select)
+            explanation = add(
+                "explanations", None, unit, e.method, e.rank, *text, _json(e.provenance), spec.fingerprint
+            )
+            for s in e.scores:
+                number = (s.value, s.low, s.high, s.n, s.measure, _json(s.nulls), s.reason, _json(s.how))
+                add("scores", None, explanation, s.name, s.column, *number)
+        for method, what, amount in _costs(result):
+            add("costs", unit, method, what, amount)
+    add("experiments", None, "study", spec.fingerprint, _json({"units": dict(_statuses(connection))}))
+
+
+def _costs(result: UnitResult) -> Iterator[tuple[str, str, float]]:
+    """What a method spent on a unit: its candidates come from one search, so the largest cost among them."""
+    spent: dict[tuple[str, str], float] = {}
+    for e in result.explanations:
+        for what, amount in e.provenance["cost"].items():
+            spent[e.method, what] = max(spent.get((e.method, what), 0.0), float(amount))
+    yield from ((method, what, amount) for (method, what), amount in sorted(spent.items()))
+
+
+def _statuses(connection: sqlite3.Connection) -> Iterator[tuple[str, int]]:
+    counts = dict(connection.execute("SELECT status, count(*) FROM units GROUP BY status"))
+    yield from ((status, counts.get(status, 0)) for status in STATUSES)
+
+
+class Study:
+    """A finished study, read-only. results: by unit, with explanations and scores; recording: the one it was made from."""
+
+    def __init__(self, folder: Path, manifest: dict[str, Any]):
+        self.folder, self.manifest = folder, manifest
+        self.path = folder / DATABASE
+        self.spec: StudySpec = make_spec(manifest["spec"])
+        try:
+            self._connection = upgraded(sqlite3.connect(f"{self.path.resolve().as_uri()}?mode=ro", uri=True), str(folder))
+        except (sqlite3.DatabaseError, ValueError) as error:
+            raise self._damaged(error) from error
+
+    @cached_property
+    def recording(self) -> Recording:
+        return open_recording(self.folder / "recording")
+
+    @property
+    def report(self) -> Path:
+        return self.folder / "report.html"
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """How many units ended with each status."""
+        counts = dict(self._rows("SELECT status, count(*) FROM units GROUP BY status"))
+        return {status: counts.get(status, 0) for status in STATUSES}
+
+    def names(self) -> list[str]:
+        """The ids of all units, in the study's order."""
+        return [name for (name,) in self._rows("SELECT name FROM units ORDER BY id")]
+
+    def __contains__(self, unit: Unit) -> bool:
+        return bool(self._rows("SELECT 1 FROM units WHERE name = ?", str(unit)))
+
+    def result(self, unit: Unit) -> UnitResult:
+        """One unit; `UserError` with near matches when the study has none of that name."""
+        found = list(self._results("WHERE name = ?", str(unit)))
+        if not found:
+            raise UserError("the study has no such unit", value=str(unit), allowed=near_matches(str(unit), self.names()))
+        return found[0]
+
+    def results(self) -> Iterator[UnitResult]:
+        """All units, in the study's order."""
+        return self._results("")
+
+    def search(self, words: str, limit: int = 50) -> list[tuple[str, Chosen]]:
+        """(unit id, explanation) of the explanations in which all these words stand, best match first.
+
+        The last word may be the beginning of one; words are compared by their stems.
+        """
+        terms = re.findall(r"\w+", words)
+        if not terms:
+            raise UserError("nothing to search for", value=words, allowed="one or more words")
+        query = " ".join(f'"{term}"' for term in terms) + "*"
+        found = self._rows(
+            f"""SELECT units.name, {_EXPLANATION} FROM explanation_text
+            JOIN explanations ON explanations.id = explanation_text.rowid JOIN units ON units.id = explanations.unit
+            WHERE explanation_text MATCH ? ORDER BY explanation_text.rank, explanations.id LIMIT ?""",
+            query,
+            limit,
+        )
+        return [(row[0], self._explanation(row[1:])) for row in found]
+
+    def close(self) -> None:
+        self._connection.close()
+
+    def __enter__(self) -> Study:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _results(self, where: str, *values: Any) -> Iterator[UnitResult]:
+        rows = self._rows(f'SELECT id, site, "index", polarity, status, reason, statistics FROM units {where} ORDER BY id', *values)
+        subject = self.manifest["subject"]
+        for number, site, index, polarity, status, reason, statistics in rows:
+            found = self._rows(f"SELECT {_EXPLANATION} FROM explanations WHERE unit = ? ORDER BY id", number)
+            explanations = tuple(self._explanation(row) for row in found)
+            yield UnitResult(Unit(subject, site, index, polarity), status, reason, json.loads(statistics), explanations)
+
+    def _explanation(self, row: tuple[Any, ...]) -> Chosen:
+        number, method, rank, text, program, bits, select, provenance = row
+        return Chosen(method, rank, text, program, bits, select, json.loads(provenance), self._scores(number))
+
+    def _scores(self, explanation: int) -> tuple[Score, ...]:
+        rows = self._rows(
+            'SELECT name, value, measure, low, high, n, "column", nulls, reason, how FROM scores WHERE explanation = ? ORDER BY id',
+            explanation,
+        )
+        return tuple(Score(*row[:7], nulls=json.loads(row[7]), reason=row[8], how=json.loads(row[9])) for row in rows)
+
+    def _rows(self, query: str, *values: Any) -> list[tuple[Any, ...]]:
+        try:
+            return self._connection.execute(query, values).fetchall()
+        except sqlite3.DatabaseError as error:
+            raise self._damaged(error) from error
+
+    def _damaged(self, error: Exception) -> UserError:
+        return UserError(
+            f"the study is damaged ({error})", value=str(self.path), fix="Delete manifest.json and run the study again"
+        )
+
+
+_EXPLANATION = "explanations.id, method, explanations.rank, explanations.text, program, bits, \"select\", provenance"
+
+
+def open_study(folder: str | Path) -> Study:
+    """Open a finished study; `UserError` when there is none, it is unfinished, damaged, or of a newer version."""
+    folder = Path(folder)
+    path = folder / "manifest.json"
+    if not path.exists():
+        begun = (folder / "spec.json").exists()
+        raise UserError(
+            "the study is not finished" if begun else "no study here",
+            value=str(folder),
+            fix=f"Resume it with: glossator run {folder}" if begun else "List studies with: glossator studies",
+        )
+    try:
+        manifest = json.loads(path.read_text())
+        version = manifest["format"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise UserError("the study's manifest is damaged", value=str(path), fix="Delete it and run again") from error
+    if version != FORMAT:
+        raise UserError("the study has another format", value=version, allowed=FORMAT, fix="Update glossator")
+    size = manifest["files"][DATABASE]["size"]
+    database = folder / DATABASE
+    if not database.exists() or database.stat().st_size != size:
+        found = f"{database.stat().st_size} bytes" if database.exists() else "missing"
+        raise UserError(
+            f"the study is damaged ({found}, not {size} bytes)",
+            value=str(database),
+            fix="Delete manifest.json and run the study again",
+        )
+    return Study(folder, manifest)
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, sort_keys=True, ensure_ascii=False, allow_nan=False, separators=(",", ":"))

@@ -1,0 +1,148 @@
+"""What a running study has done so far: one folder, claimed by one spec and one process, results in whole shards.
+
+Killing the process at any moment leaves whole shards and hidden leftovers; running again goes on after them.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import inspect
+import json
+import os
+import shutil
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from glossator.errors import UserError
+from glossator.files import plain, write_bytes, write_json
+from glossator.study.results import UnitResult, from_plain, to_plain
+from glossator.study.spec import StudySpec
+
+if TYPE_CHECKING:
+    from glossator.study.tools import Tools
+
+LOG = "run.log"
+DOING = {"explain": "explaining", "score": "scoring"}
+SHARD_UNITS = 16
+"""Units that are explained and written together; it is fixed, because what is computed together may round alike."""
+
+
+class Work:
+    """The `work` folder of a study. Shards are numbered files of results, one folder for each stage.
+
+    progress: bars on stderr; None shows them on a terminal only.
+    """
+
+    def __init__(self, folder: Path, progress: bool | None = None):
+        self.folder, self.progress = folder, progress
+
+    def stage(self, name: str, items: Sequence[Any], do: Callable[..., list[UnitResult]], tools: Tools) -> list[UnitResult]:
+        """Results of `do(some items, tools)` for all items, a fixed number at a time; finished shards are read back.
+
+        A function that takes `everyone` is given all items as well. Also new results are read back from their file, so
+        that what follows cannot tell them from resumed ones.
+        """
+        results: list[UnitResult] = []
+        more = {"everyone": items} if "everyone" in inspect.signature(do).parameters else {}
+        with self._bar(name, len(items)) as bar:
+            for number, first in enumerate(range(0, len(items), SHARD_UNITS)):
+                some = items[first : first + SHARD_UNITS]
+                if not self._path(name, number).exists():
+                    with self.timed(f"{name} shard {number}, {len(some)} units"):
+                        self.save(name, number, do(some, tools, **more))
+                results += self.shard(name, number)
+                bar.update(len(some))
+        return results
+
+    def shard(self, stage: str, number: int) -> list[UnitResult]:
+        """The results of a finished shard."""
+        path = self._path(stage, number)
+        try:
+            return [from_plain(json.loads(line)) for line in path.read_text().splitlines()]
+        except (ValueError, KeyError, TypeError) as error:
+            raise UserError("a file of the study is damaged", value=str(path), fix="Delete it and run again") from error
+
+    def save(self, stage: str, number: int, results: Sequence[UnitResult]) -> None:
+        lines = (json.dumps(to_plain(r), sort_keys=True, ensure_ascii=True, allow_nan=False) for r in results)
+        write_bytes(self._path(stage, number), ("\n".join(lines) + "\n").encode())
+
+    def note(self, what: str) -> None:
+        """A line with the time in run.log, the one file that is no part of the study's identity."""
+        with open(self.folder / LOG, "a", encoding="utf-8") as log:
+            log.write(f"{time.strftime('%Y-%m-%dT%H:%M:%S')} {what}\n")
+
+    @contextlib.contextmanager
+    def timed(self, what: str) -> Iterator[None]:
+        begin = time.perf_counter()
+        yield
+        self.note(f"{what}: {time.perf_counter() - begin:.1f} s")
+
+    def clean(self) -> None:
+        """Remove what only an unfinished study needs."""
+        shutil.rmtree(self.folder / "work", ignore_errors=True)
+        for leftover in (*self.folder.glob(".*.part"), *self.folder.glob("recording/.*.part")):
+            leftover.unlink(missing_ok=True)
+
+    def _bar(self, stage: str, total: int) -> Any:
+        from tqdm import tqdm
+
+        shown = sys.stderr.isatty() if self.progress is None else self.progress
+        return tqdm(total=total, unit="unit", desc=DOING[stage], disable=not shown, file=sys.stderr)
+
+    def _path(self, stage: str, number: int) -> Path:
+        return self.folder / "work" / stage / f"{number:05d}.jsonl"
+
+
+def check_folder(spec: StudySpec, folder: Path) -> None:
+    """Raise `UserError` when the folder holds something else or cannot be written; changes nothing."""
+    claim = folder / "spec.json"
+    if claim.exists():
+        try:
+            held: Any = json.loads(claim.read_text())
+        except ValueError as error:
+            raise UserError("the study's spec is damaged", value=str(claim), fix="Delete the folder and run again") from error
+        mine = json.loads(json.dumps(plain(spec)))
+        differing = sorted(k for k in {*held, *mine} if held.get(k) != mine.get(k))
+        if differing:
+            raise UserError(
+                f"the folder holds another study (they differ in {', '.join(differing)})",
+                value=str(folder),
+                fix="Choose another folder with --out",
+            )
+    elif folder.is_dir() and any(p for p in folder.iterdir() if not p.name.startswith(".") and p.name != LOG):
+        raise UserError("the folder is not empty and holds no study", value=str(folder), fix="Choose another with --out")
+    there = next(p for p in (folder, *folder.absolute().parents) if p.exists())
+    if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
+        why = "is read-only" if there.is_dir() else "is a file"
+        raise UserError("cannot write the study", value=str(folder), fix=f"{there} {why}; choose another folder with --out")
+
+
+@contextlib.contextmanager
+def claimed(spec: StudySpec, folder: Path, progress: bool | None = None) -> Iterator[Work]:
+    """Hold the folder for this spec and this process; raises `UserError` when another process works in it."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = open(folder / LOG, "a")  # noqa: SIM115 - closed below, which gives the lock back
+    except OSError as error:
+        raise UserError("cannot write the study", value=str(folder), fix=f"{error.strerror}; choose another folder") from error
+    with lock:
+        _lock(lock, folder)
+        if not (folder / "spec.json").exists():
+            write_json(folder / "spec.json", plain(spec))
+        yield Work(folder, progress)
+
+
+def _lock(file: Any, folder: Path) -> None:
+    try:
+        import fcntl
+    except ImportError:  # not on this system; two processes would do the same work twice and write the same files
+        return
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        raise UserError("another process works on this study", value=str(folder), fix="Wait for it to end") from error
+    except OSError:  # a file system without locks
+        return
