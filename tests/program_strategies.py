@@ -23,6 +23,7 @@ from glossator.programs import (
     Repeated,
     Sequence,
     Shape,
+    Spelled,
     Suffix,
     Table,
     Test,
@@ -58,6 +59,7 @@ def lists_of(item: st.SearchStrategy[str]) -> st.SearchStrategy[tuple[str, ...]]
 
 atoms: st.SearchStrategy[Test] = st.one_of(
     st.builds(Token, lists_of(texts)),
+    st.builds(Spelled, lists_of(texts.map(str.lower).filter(lambda t: t == t.lower()))),
     st.builds(Like, lists_of(texts), st.floats(0, 0.999)),
     st.builds(Prefix, filled),
     st.builds(Suffix, filled),
@@ -133,6 +135,8 @@ def slow_truth(test: Test, tokens: list[int], at: int) -> float:
     match test:
         case Token(known):
             return float(exact in known)
+        case Spelled(words):
+            return float(body.lower() in words)
         case Like(seeds, floor):
             return slow_nearness(seeds, floor, tokens[at])
         case Prefix(part):
@@ -188,10 +192,6 @@ def slow_nearness(seeds: tuple[str, ...], floor: float, token: int) -> float:
     rows = [list(VOCABULARY.texts).index(s) for s in seeds if s in VOCABULARY.texts]
     if not rows:
         return 0.0
-    mean = [sum(float(directions[r][d]) for r in rows) / len(rows) for d in range(directions.shape[1])]
-    length = sum(x * x for x in mean) ** 0.5
-    if length == 0.0:
-        return 0.0
     canonical = list(VOCABULARY.texts).index(VOCABULARY.texts[token])
-    cosine = sum(x * float(y) for x, y in zip(mean, directions[canonical], strict=True)) / length
-    return min(1.0, max(0.0, (cosine - floor) / (1.0 - floor)))
+    cosines = [float(directions[row] @ directions[canonical]) for row in rows]
+    return min(1.0, max(0.0, (max(cosines) - floor) / 0.25))

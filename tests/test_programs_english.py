@@ -14,14 +14,14 @@ CASES = [
     (
         '0 + 1*token(" keep", " kept") + 0.9*token(" more") + 0.4*shape(number) + 0.4*suffix("ing") '
         '+ 0.1*and(token(" the"), after(token(","))) - 0.4*shape(punctuation)',
-        "Strongly on “keep”, “kept”, “more”; also on numbers, words ending “-ing”; weakly on “the” after commas; "
+        "Strongly on “keep/kept/more”; also on numbers, words ending “-ing”; weakly on “the” after commas; "
         "less on punctuation.",
     ),
-    ('0 + token(" keep", " Keep", "keep", "ed")', "On “keep”, “-ed”."),
+    ('0 + token(" keep", " Keep", "keep", "ed")', "On “keep”/“-ed”."),
     ('0 + token("ing") + 0.1*token("\\n")', "Strongly on “-ing”; weakly on line breaks."),
     (
         '0 + like(" keep", " hold"; 0.5) + like(" more"; 0.4)',
-        "On words like “keep”/“hold”, like “more”.",
+        "On words like “keep/hold”, like “more”.",
     ),
     ('0 + suffix("ed") + suffix("s") + prefix("un")', "On words ending “-ed”/“-s”, words starting “un-”."),
     ("1 - 1*word(articles)", "Everywhere except on articles."),
@@ -72,7 +72,7 @@ def test_the_weakest_clauses_go_first():
     program = parse_program("0 " + " ".join(f'+ {1 - i / 20}*token(" {w}")' for i, w in enumerate(words)))
     assert english_length(program) <= 200, "twelve words fit"
     cut = english(program, 60)
-    assert len(cut) <= 60 and "“keep”" in cut and "“night”" not in cut and "weaker" in cut
+    assert len(cut) <= 60 and "“keep/" in cut and "night" not in cut and "weaker" in cut
 
 
 def test_every_word_class_reads_differently():

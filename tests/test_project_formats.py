@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import re
+import sqlite3
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from glossator.programs.parser import _READERS
 from glossator.recording import record, recording_spec
+from glossator.recording.reader import FORMAT as RECORDING_FORMAT
+from glossator.study.schema import create
+from glossator.study.store import DATABASE
+from glossator.study.store import FORMAT as STUDY_FORMAT
 from recording_fakes import FakeSubject, fake_windows
 
 FORMATS = (Path(__file__).resolve().parent.parent / "docs" / "formats.md").read_text()
@@ -53,3 +59,37 @@ def test_the_arrays_of_a_recording_have_the_described_types(folder: Path) -> Non
             assert np.load(folder / name.replace("sparse-N", "sparse-0")).dtype == kind, name
             checked += 1
     assert checked > 15
+
+
+@pytest.fixture(scope="module")
+def tables() -> dict[str, list[str]]:
+    """{table: its columns} of an empty study."""
+    connection = sqlite3.connect(":memory:")
+    create(connection)
+    names = [row[0] for row in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
+    own = [name for name in names if not re.match(r"explanation_text_|sqlite_", name)]
+    return {name: [row[1] for row in connection.execute(f"PRAGMA table_info({name})")] for name in own}
+
+
+def test_the_tables_of_a_study_are_those_described(tables: dict[str, list[str]]) -> None:
+    text = section("Study folder").partition("### Tables")[2]
+    described = {row[0].strip("`"): re.findall(r"`(\w+)`", row[2].partition(";")[0]) for row in rows(text)}
+    assert described == tables
+
+
+def test_the_query_in_the_document_is_valid() -> None:
+    connection = sqlite3.connect(":memory:")
+    create(connection)
+    for query in re.findall(r"```sql\n(.*?)```", FORMATS, re.DOTALL):
+        assert connection.execute(query).fetchall() == []
+
+
+def test_formats_are_named_by_their_version() -> None:
+    assert f"`{RECORDING_FORMAT}`" in section("Recording folder")
+    assert f"`{STUDY_FORMAT}`" in section("Study folder")
+    assert f"`{DATABASE}`" in section("Study folder")
+
+
+def test_every_test_of_the_language_is_described() -> None:
+    language = (Path(__file__).resolve().parent.parent / "docs" / "programs.md").read_text()
+    assert [name for name in _READERS if not re.search(rf"`{name}\(", language)] == []

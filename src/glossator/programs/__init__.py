@@ -18,6 +18,7 @@ from glossator.programs.language import (
     Repeated,
     Sequence,
     Shape,
+    Spelled,
     Suffix,
     Table,
     Test,
@@ -31,6 +32,6 @@ from glossator.programs.quantise import quantise
 
 __all__ = [
     "After", "And", "Between", "Clause", "Contains", "Lexicon", "Like", "Not", "Or", "Position", "Prefix", "Program",
-    "Repeated", "Sequence", "Shape", "Suffix", "Table", "Test", "Token", "Within", "Word", "bits", "english",
+    "Repeated", "Sequence", "Shape", "Spelled", "Suffix", "Table", "Test", "Token", "Within", "Word", "bits", "english",
     "english_length", "execute", "parse_program", "quantise", "truth",
 ]  # fmt: skip

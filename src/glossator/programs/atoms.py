@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
 
 from glossator.programs.checks import assign, number, text_of, texts_of, whole
 from glossator.programs.shapes import SHAPES
@@ -36,18 +39,39 @@ class Token(Test):
 
 
 @dataclass(frozen=True)
-class Like(Test):
-    """This token is close in meaning to the seeds: clip((s - floor) / (1 - floor), 0, 1).
+class Spelled(Test):
+    """This token, lower-cased and without its leading space, is one of `words` (given in lower case)."""
 
-    s is the cosine between the token's static embedding (centred on the vocabulary's mean) and the normalised mean
-    of the seeds' normalised embeddings.
+    words: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        words = texts_of(self.words, "words")
+        if any(word != word.lower() for word in words):
+            raise ValueError(f"spelled words are given in lower case, not {words!r}")
+        assign(self, words=words)
+
+
+@dataclass(frozen=True)
+class Like(Test):
+    """This token is close in meaning to one of the seeds: clip((s - floor) / RAMP, 0, 1).
+
+    s is the greatest cosine between the token's embedding and a seed's, both as `meaning.meaning_directions` makes
+    them. Several seeds are several neighbourhoods, not their middle.
     """
+
+    RAMP: ClassVar[float] = 0.25
+    """How far above the floor a token counts in full."""
 
     seeds: tuple[str, ...]
     floor: float
 
     def __post_init__(self) -> None:
         assign(self, seeds=texts_of(self.seeds, "seeds"), floor=number(self.floor, "floor", 0.0, 0.999))
+
+    @classmethod
+    def ramp(cls, cosines: np.ndarray, floor: float) -> np.ndarray:
+        """Truth at these cosines (any shape), float32."""
+        return np.clip((cosines - np.float32(floor)) / np.float32(cls.RAMP), 0.0, 1.0).astype(np.float32)
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ The code, from the outside in (logarithms to base 2, universal(n) = 2 floor(log 
 - level: 4 bits for 0 or one of 15 steps of a factor 2 ** -0.5 down from the scale, and a sign: 5 bits;
 - clause: a level and a test; a table has no level of its own;
 - test: log of the number of kinds, then its arguments;
+- word in any spelling: the literal of its token;
 - token literal: log V, or -log of its smoothed frequency when the lexicon carries counts; a text that is no token is
   spelled; a list of literals is universal(n) and the literals in any order;
 - spelling: universal(1 + length), 5 bits a lower-case letter or space, 12 for other ASCII, 26 for the rest;
@@ -36,6 +37,7 @@ from glossator.programs.language import (
     Repeated,
     Sequence,
     Shape,
+    Spelled,
     Suffix,
     Table,
     Test,
@@ -50,7 +52,7 @@ from glossator.programs.words import WORD_CLASSES
 LEVEL_BITS = 5.0
 SCALE_BITS = 8.0
 FLOOR_BITS = 4.0
-KINDS = 17
+KINDS = 18
 
 
 def bits(program: Program, lexicon: Lexicon) -> float:
@@ -77,6 +79,8 @@ def _argument_bits(test: Test, lexicon: Lexicon) -> float:
             return _literals(texts, lexicon)
         case Like(seeds, _):
             return _literals(seeds, lexicon) + FLOOR_BITS
+        case Spelled(words):
+            return _literals(tuple(_most_usual(word, lexicon) for word in words), lexicon)
         case Prefix(text) | Suffix(text) | Contains(text):
             return _spelling(text)
         case Shape():
@@ -116,6 +120,11 @@ def literal_bits(text: str, lexicon: Lexicon) -> float:
 
 def _literals(texts: tuple[str, ...], lexicon: Lexicon) -> float:
     return _universal(len(texts)) + _unordered([literal_bits(t, lexicon) for t in texts], texts)
+
+
+def _most_usual(word: str, lexicon: Lexicon) -> str:
+    """The token that names a word: with a space before it where there is one, which is how words mostly occur."""
+    return f" {word}" if f" {word}" in lexicon.vocabulary.ids else word
 
 
 def _spelling(text: str) -> float:

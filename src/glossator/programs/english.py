@@ -23,6 +23,7 @@ from glossator.programs.language import (
     Repeated,
     Sequence,
     Shape,
+    Spelled,
     Suffix,
     Table,
     Test,
@@ -115,6 +116,8 @@ def _listed(tests: Iterable[Test]) -> str:
     for test in tests:
         if isinstance(test, Token):
             tokens += test.texts
+        elif isinstance(test, Spelled):
+            tokens += (f" {word}" for word in test.words)
         elif isinstance(test, (Prefix, Suffix, Contains)):
             if type(test) not in merged:
                 merged[type(test)] = []
@@ -131,7 +134,7 @@ def _listed(tests: Iterable[Test]) -> str:
             likes += 1
             words = words.removeprefix("words ") if likes > 1 else words
         shown.append(words)
-    return ", ".join([*_quoted(tokens), *shown])
+    return ", ".join([*([_run(tokens)] if tokens else []), *shown])
 
 
 _SPELLED: dict[type[Test], str] = {
@@ -167,13 +170,23 @@ def _quoted(texts: Iterable[str]) -> list[str]:
     return list(found.values())
 
 
+def _run(texts: Iterable[str]) -> str:
+    """Several texts in few characters: plain words share one pair of quotation marks, “keep/hold”."""
+    named = _quoted(texts)
+    plain = [name[1:-1] for name in named if name[:1] == "“" and name[1:-1].isalpha()]
+    rest = [name for name in named if not (name[:1] == "“" and name[1:-1].isalpha())]
+    return "/".join([*([f"“{'/'.join(plain)}”"] if plain else []), *rest])
+
+
 def _noun(test: Test) -> str:
     """A plural noun phrase for the tokens of which the test is true."""
     match test:
         case Token(texts):
-            return "/".join(_quoted(texts))
+            return _run(texts)
+        case Spelled(words):
+            return _run(f" {word}" for word in words)
         case Like(seeds, _):
-            return f"words like {'/'.join(_quoted(seeds))}"
+            return f"words like {_run(seeds)}"
         case Prefix() | Suffix() | Contains():
             return f"{_SPELLED[type(test)]} {_quoted_part(test)}"
         case Shape(name):

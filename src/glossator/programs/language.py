@@ -11,13 +11,26 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from glossator.programs.atoms import Contains, Like, Position, Prefix, Repeated, Shape, Suffix, Test, Token, Word
+from glossator.programs.atoms import (
+    Contains,
+    Like,
+    Position,
+    Prefix,
+    Repeated,
+    Shape,
+    Spelled,
+    Suffix,
+    Test,
+    Token,
+    Word,
+)
 from glossator.programs.checks import assign, number, text_of, whole
 from glossator.programs.shapes import CONTEXT_SHAPES
 
 __all__ = [
     "After", "And", "Between", "Clause", "Contains", "Like", "Not", "Or", "Position", "Prefix", "Program", "Repeated",
-    "Sequence", "Shape", "Suffix", "Table", "Test", "Token", "Within", "Word", "depth", "is_local", "scaled", "walk",
+    "Sequence", "Shape", "Spelled", "Suffix", "Table", "Test", "Token", "Within", "Word", "depth", "is_local", "scaled",
+    "walk",
 ]  # fmt: skip
 
 DEEPEST = 24

@@ -20,6 +20,7 @@ from glossator.programs.language import (
     Or,
     Prefix,
     Shape,
+    Spelled,
     Suffix,
     Table,
     Test,
@@ -91,6 +92,13 @@ class Lexicon:
         return tuple(body.lower() for body in self.bodies)
 
     @cached_property
+    def _spellings(self) -> dict[str, list[int]]:
+        found: dict[str, list[int]] = {}
+        for row, word in enumerate(self.lowered):
+            found.setdefault(word, []).append(row)
+        return found
+
+    @cached_property
     def ends_word(self) -> np.ndarray:
         """(V + 1,) bool: a letter or digit after this token continues the same word."""
         return np.array([*(ends_word(body) for body in self.bodies), False])
@@ -142,18 +150,15 @@ class Lexicon:
         return None if self._raw is None else meaning_directions(self._raw, self.vocabulary.special)
 
     def similarity(self, seeds: tuple[str, ...]) -> np.ndarray | None:
-        """(V + 1,) float32 cosine of every token to the seeds' mean direction; None without embedding or known seed."""
+        """(V + 1,) float32 cosine of every token to the seed nearest to it; None without embedding or known seed."""
         rows = [self.vocabulary.ids[s] for s in seeds if s in self.vocabulary.ids]
         if self.directions is None or not rows:
             return None
         kept = self._recall(seeds)
         if kept is not None:
             return kept
-        mean = self.directions[rows].mean(axis=0)
-        length = float(np.linalg.norm(mean))
         cosines = np.zeros(len(self) + 1, dtype=np.float32)
-        if length > 0:
-            cosines[:-1] = self.directions @ (mean / length)
+        cosines[:-1] = (self.directions @ self.directions[rows].T).max(axis=1)
         return self._keep(seeds, cosines)
 
     def nearest(self, seeds: tuple[str, ...], n: int = 10) -> list[tuple[str, float]]:
@@ -178,11 +183,13 @@ class Lexicon:
         match test:
             case Token(texts):
                 return self._rows([self.vocabulary.ids[t] for t in texts if t in self.vocabulary.ids])
+            case Spelled(words):
+                return self._rows([row for word in words for row in self._spellings.get(word, ())])
             case Like(seeds, floor):
                 cosines = self.similarity(seeds)
                 if cosines is None:
                     return np.zeros(len(self) + 1, dtype=np.float32)
-                truth = np.clip((cosines - np.float32(floor)) / np.float32(1.0 - floor), 0.0, 1.0)
+                truth = Like.ramp(cosines, floor)
                 truth[-1] = 0.0
                 return truth
             case Prefix(text):

@@ -1,8 +1,9 @@
 """Text to programs, the inverse of the printer; mistakes are told with their place.
 
 program  = number { ("+" | "-") [number "*"] test }
-test     = "token(" strings ")" | "like(" strings ";" number ")" | "prefix(" string ")" | "suffix(" string ")"
-         | "contains(" string ")" | "shape(" name ")" | "word(" name ")" | "position(" whole ".." [whole] ")"
+test     = "token(" strings ")" | "spelled(" strings ")" | "like(" strings ";" number ")"
+         | "prefix(" string ")" | "suffix(" string ")" | "contains(" string ")"
+         | "shape(" name ")" | "word(" name ")" | "position(" whole ".." [whole] ")"
          | "repeated(" [whole] ")" | "after(" test ")" | "within(" test "," whole ")" | "not(" test ")"
          | "between(" test "," test ")" | ("and" | "or" | "sequence") "(" test "," test { "," test } ")"
          | "table(" [string "=" number { "," string "=" number }] ";" number ")"
@@ -33,6 +34,7 @@ from glossator.programs.language import (
     Repeated,
     Sequence,
     Shape,
+    Spelled,
     Suffix,
     Table,
     Test,
@@ -226,6 +228,7 @@ def _one(make: Callable[[T], Test], value: T) -> Callable[[], Test]:
 
 _READERS: dict[str, Callable[[_Reader, int], Callable[[], Test]]] = {
     "token": lambda r, d: _one(Token, r.strings()),
+    "spelled": lambda r, d: _one(Spelled, r.strings()),
     "like": lambda r, d: _like(r),
     "prefix": lambda r, d: _one(Prefix, r.string()),
     "suffix": lambda r, d: _one(Suffix, r.string()),

@@ -22,6 +22,7 @@ from glossator.programs.language import (
     Repeated,
     Sequence,
     Shape,
+    Spelled,
     Suffix,
     Table,
     Test,
@@ -45,6 +46,8 @@ def print_test(test: Test) -> str:
     match test:
         case Token(texts):
             return f"token({_texts(texts)})"
+        case Spelled(words):
+            return f"spelled({_texts(words)})"
         case Like(seeds, floor):
             return f"like({_texts(seeds)}; {floor!r})"
         case Prefix(text) | Suffix(text) | Contains(text):

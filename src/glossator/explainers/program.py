@@ -1,0 +1,116 @@
+"""The program explainer: induces a program from the explain split, says it in English, or abstains. No language model.
+
+The search runs on two parts of the explain split's documents. A third part, which the search never sees, decides
+whether anything is claimed: when the program found does not correlate with the unit there (lower end of the 95 %
+bootstrap interval over documents at most 0), the explainer returns nothing.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from glossator.evidence import ExplainEvidence
+from glossator.explainers.long_program import with_table
+from glossator.explainers.modes import separate_modes
+from glossator.explanations import Explanation, Provenance
+from glossator.programs import Lexicon, Program, english
+from glossator.programs.bank import Bank, build_bank
+from glossator.programs.candidates import Single
+from glossator.programs.compose import compose
+from glossator.programs.inducer import search, strengths
+from glossator.programs.problem import Problem, make_problem
+from glossator.statistics import document_index, estimate, pearson
+from glossator.units import Unit
+
+BRIEF = 5
+"""How many tests the short second candidate has."""
+
+
+@dataclass(frozen=True)
+class ProgramExplainer:
+    """Up to n candidates: the program, a brief one, and one for each mode of a unit that has several.
+
+    limit: greatest number of characters of the English, None for no limit; most: greatest number of tests;
+    least_gain: share of the variance that a further test must explain; top_share: weight of all top windows together
+    against the random draw; steps: how finely strengths are told apart (steps a doubling); table: add a table of all
+    tokens, the unlimited program; lexicon: what is known of the vocabulary, None for its texts alone.
+    """
+
+    limit: int | None = 200
+    most: int = 45
+    least_gain: float = 1e-4
+    top_share: float = 0.15
+    steps: float = 1.5
+    table: bool = False
+    lexicon: Lexicon | None = None
+    _banks: dict[str, Bank] = field(default_factory=dict, repr=False, compare=False)
+
+    def explain(
+        self, unit: Unit, evidence: ExplainEvidence, *, n: int = 5, rng: np.random.Generator | None = None
+    ) -> list[Explanation]:
+        problem = make_problem(evidence.exemplars, self._bank(evidence), self.top_share)
+        path = search(problem, most=self.most, least_gain=self.least_gain)
+        claim = _claim(problem, path.singles)
+        if claim is None:
+            return []
+        tests = [single.test for single in path.singles]
+        programs: list[tuple[str, Program | None]] = [("whole", compose(problem, tests, steps=self.steps, limit=self.limit))]
+        if self.table and programs[0][1] is not None:
+            programs[0] = ("whole", with_table(problem, programs[0][1]))
+        if n > 1 and len(tests) > BRIEF:
+            programs.append(("brief", compose(problem, tests[:BRIEF], steps=self.steps, limit=self.limit)))
+        modes = separate_modes(problem, path.singles, evidence.statistics.firing_threshold) if n > 2 else []
+        for mode in modes:
+            programs.append(("mode", compose(problem, mode, steps=self.steps, limit=self.limit)))
+        found: dict[str, tuple[str, Program]] = {}
+        for role, program in programs:
+            if program is not None:
+                found.setdefault(str(program), (role, program))
+        settings = {f.name: getattr(self, f.name) for f in dataclasses.fields(self) if f.name not in ("lexicon", "_banks")}
+        settings["claim"] = {"correlation": round(claim[0], 4), "low": round(claim[1], 4)}
+        return [
+            Explanation(
+                unit,
+                english(program),
+                Provenance("program", {**settings, "role": role}, evidence.fingerprint),
+                program,
+                rank,
+            )
+            for rank, (role, program) in enumerate(list(found.values())[:n])
+        ]
+
+    def _bank(self, evidence: ExplainEvidence) -> Bank:
+        """The bank of the evidence's vocabulary; its seeds are the most frequent words of the random draw, which all
+        units of a recording share, so a bank is built once and an explanation never depends on other units."""
+        exemplars = evidence.exemplars.of("random")
+        if not len(exemplars):
+            exemplars = evidence.exemplars
+        windows = exemplars.windows.take(np.argsort(exemplars.windows.ids, kind="stable"))
+        tokens = np.asarray(windows.tokens)[np.asarray(windows.valid)]
+        key = hashlib.sha256(windows.vocabulary.fingerprint.encode() + tokens.tobytes()).hexdigest()
+        if key not in self._banks:
+            lexicon = self.lexicon or Lexicon.for_windows(windows.vocabulary, None)
+            ids = lexicon.ids(windows)[np.asarray(windows.valid)]
+            self._banks.clear()  # one recording at a time: a bank takes some hundred megabytes
+            self._banks[key] = build_bank(lexicon, np.bincount(ids, minlength=len(lexicon) + 1))
+        return self._banks[key]
+
+
+def _claim(problem: Problem, singles: tuple[Single, ...]) -> tuple[float, float] | None:
+    """Correlation and its lower end on the documents kept for it, or None where nothing can be claimed."""
+    kept = problem.part == 2
+    if not singles or not kept.any():
+        return None
+    truths = np.stack([single.truth for single in singles])
+    train = problem.weight * ~kept
+    bias, *values = strengths(truths, problem.target, train)
+    predicted = np.maximum(bias + np.asarray(values) @ truths[:, kept], 0.0)
+    documents = problem.windows.documents[problem.flat[kept] // problem.windows.width]
+    found = estimate(pearson(problem.target[kept], predicted, *document_index(documents)))
+    if found.value is None or found.low is None or found.low <= 0:
+        return None
+    return found.value, found.low

@@ -1,0 +1,174 @@
+"""The bank: every token-local test that the inducer may use, with its truth on the texts of the vocabulary.
+
+Rows are tests, columns are distinct token texts; the matrix is sparse, so that one product with the
+per-text sums of any residual tells how much every test would explain.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import sparse
+
+from glossator.programs.atoms import Contains, Like, Prefix, Shape, Spelled, Suffix, Test, Token, Word
+from glossator.programs.bits import LEVEL_BITS, test_bits
+from glossator.programs.lexicon import Lexicon
+from glossator.programs.shapes import CONTEXT_SHAPES, SHAPES
+from glossator.programs.words import WORD_CLASSES
+
+FLOORS = (0.25, 0.375, 0.5)
+"""How near is near: the floors at which meaning neighbourhoods are offered."""
+WIDEST = 1500
+"""Neighbourhoods of more texts than this are too vague to be offered."""
+SEEDS = 2500
+LEAST_TEXTS = 8
+"""A prefix or suffix that fewer texts share is not offered: naming the texts costs no more."""
+JOINT_BITS = 5.5
+"""What a literal, a seed or a spelling saves by sharing a clause with others of its kind and strength."""
+
+
+@dataclass(frozen=True, eq=False)
+class Bank:
+    """types (k,) canonical token ids; column_of (V + 1,) the column of each id, k where it has none; tests (F,); truth and squares (F, k) sparse; costs (F,) in bits plus characters
+    of English; simple (F,) bool: tests that are also combined with others (literals, spellings, shapes, word classes).
+    """
+
+    lexicon: Lexicon
+    types: np.ndarray
+    column_of: np.ndarray
+    tests: tuple[Test, ...]
+    truth: sparse.csr_matrix
+    squares: sparse.csr_matrix
+    costs: np.ndarray
+    simple: np.ndarray
+
+    def vector(self, row: int) -> np.ndarray:
+        """Truth of one test on every type (k,), then 0 for "no such token" (used at the start of a window)."""
+        dense = np.zeros(len(self.types) + 1, np.float32)
+        start, end = self.truth.indptr[row], self.truth.indptr[row + 1]
+        dense[self.truth.indices[start:end]] = self.truth.data[start:end]
+        return dense
+
+
+def build_bank(lexicon: Lexicon, counts: np.ndarray) -> Bank:
+    """Offer tests on all texts of the vocabulary: counts (V + 1,), how often each canonical id was seen, choose seeds."""
+    ordinary = np.ones(len(lexicon), bool)
+    ordinary[[i for i in lexicon.vocabulary.special if i < len(lexicon)]] = False
+    types = np.flatnonzero((lexicon.canonical[:-1] == np.arange(len(lexicon))) & ordinary)
+    column_of = np.full(len(lexicon) + 1, len(types), np.int64)
+    column_of[types] = np.arange(len(types))
+    seen = counts[types]
+    tests: list[Test] = []
+    rows: list[np.ndarray] = []
+    values: list[np.ndarray] = []
+
+    def offer(test: Test, members: np.ndarray, truth: np.ndarray | None = None) -> None:
+        tests.append(test)
+        rows.append(members)
+        values.append(np.ones(len(members), np.float32) if truth is None else truth)
+
+    texts = [lexicon.vocabulary.texts[i] for i in types]
+    for column, text in enumerate(texts):
+        offer(Token((text,)), np.array([column]))
+    lowered = [lexicon.lowered[i] for i in types]
+    for word, members in _groups(lowered).items():
+        if len(members) > 1 and word:
+            offer(Spelled((word,)), members)
+    for name in SHAPES:
+        if name not in CONTEXT_SHAPES:
+            _offer_class(offer, Shape(name), lexicon, types)
+    for name in WORD_CLASSES:
+        _offer_class(offer, Word(name), lexicon, types)
+    simple = len(tests)
+    bodies = [lexicon.bodies[i] for i in types]
+    for size in (1, 2, 3, 4):
+        long_enough = [(c, b) for c, b in enumerate(bodies) if len(b) > size and "\ufffd" not in b]
+        for kind, part in ((Prefix, slice(None, size)), (Suffix, slice(-size, None))):
+            for text, members in _groups_of((c, b[part]) for c, b in long_enough).items():
+                if len(members) >= LEAST_TEXTS and not text.isspace():
+                    offer(kind(text), members)
+    _offer_contained(offer, bodies)
+    _offer_meanings(offer, lexicon, types, seen, lowered)
+
+    indptr = np.concatenate([[0], np.cumsum([len(r) for r in rows])])
+    truth = sparse.csr_matrix(
+        (np.concatenate(values).astype(np.float32), np.concatenate(rows).astype(np.int32), indptr),
+        shape=(len(tests), len(types)),
+    )
+    costs = np.array([cost(test, lexicon) for test in tests], np.float32)
+    return Bank(
+        lexicon, types, column_of, tuple(tests), truth, truth.multiply(truth).tocsr(), costs, np.arange(len(tests)) < simple
+    )
+
+
+def cost(test: Test, lexicon: Lexicon) -> float:
+    """What a clause of this test adds to a program that already has clauses of its kind: bits, and English characters."""
+    joint = JOINT_BITS if isinstance(test, (Token, Spelled, Like)) else 0.0
+    characters = sum(len(text) + 2 for text in _names(test))
+    return LEVEL_BITS + test_bits(test, lexicon) - joint + 0.5 * characters
+
+
+def _names(test: Test) -> tuple[str, ...]:
+    match test:
+        case Token(texts) | Spelled(texts) | Like(texts, _):
+            return texts
+        case Prefix(text) | Suffix(text) | Contains(text):
+            return (text, "words ending")
+        case Shape(name) | Word(name):
+            return (SHAPES[name].english if isinstance(test, Shape) else WORD_CLASSES[name],)
+    return tuple(name for part in test.parts for name in _names(part)) + ("after",)
+
+
+def _groups(keys: list[str]) -> dict[str, np.ndarray]:
+    return _groups_of(enumerate(keys))
+
+
+def _groups_of(pairs) -> dict[str, np.ndarray]:
+    found: dict[str, list[int]] = {}
+    for column, key in pairs:
+        found.setdefault(key, []).append(column)
+    return {key: np.array(members) for key, members in found.items()}
+
+
+def _offer_class(offer, test: Test, lexicon: Lexicon, types: np.ndarray) -> None:
+    members = np.flatnonzero(lexicon.truths(test)[types])
+    if 2 <= len(members) < len(types):
+        offer(test, members)
+
+
+def _offer_contained(offer, bodies: list[str]) -> None:
+    """Characters and pairs of characters anywhere in a token: single ones always, pairs where common."""
+    pairs = Counter(pair for b in bodies for pair in {b[i : i + 2] for i in range(len(b) - 1)})
+    common = {pair for pair, n in pairs.items() if n >= 4 * LEAST_TEXTS and "\ufffd" not in pair}
+    found: dict[str, list[int]] = {}
+    for column, body in enumerate(bodies):
+        for part in set(body) | ({body[i : i + 2] for i in range(len(body) - 1)} & common):
+            if part != "\ufffd":
+                found.setdefault(part, []).append(column)
+    for text in sorted(found):
+        if len(found[text]) >= LEAST_TEXTS:
+            offer(Contains(text), np.array(found[text]))
+
+
+def _offer_meanings(offer, lexicon: Lexicon, types: np.ndarray, seen: np.ndarray, lowered: list[str]) -> None:
+    """Neighbourhoods of the most frequent words, one seed for each spelling."""
+    if lexicon.directions is None:
+        return
+    order = [c for c in np.argsort(-seen, kind="stable") if len(lowered[c]) > 1 and lowered[c].isalpha()]
+    first: dict[str, int] = {}
+    for column in order:
+        first.setdefault(lowered[column], column)
+    seeds = np.array(list(first.values())[:SEEDS], np.int64)
+    directions = lexicon.directions[types]
+    for start in range(0, len(seeds), 500):
+        block = seeds[start : start + 500]
+        cosines = directions[block] @ directions.T
+        for seed, row in zip(block, cosines, strict=True):
+            text = (lexicon.vocabulary.texts[types[seed]],)
+            for floor in FLOORS:
+                truth = Like.ramp(row, floor)
+                members = np.flatnonzero(truth > 0)
+                if 2 <= len(members) <= WIDEST:
+                    offer(Like(text, floor), members, truth[members])

@@ -1,0 +1,218 @@
+"""Candidates of the search: which tests, here or further back or together with another, may explain a residual.
+
+Each candidate's gain is estimated across the two search parts: what a test would explain is the product of its
+covariances with the residual in both, so that noise of one part is not taken for a finding. A test that helps in one
+part and hurts in the other has a negative gain.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from scipy import sparse
+
+from glossator.programs.bank import cost
+from glossator.programs.bits import test_bits
+from glossator.programs.language import After, And, Between, Position, Repeated, Sequence, Shape, Test, Token, Within
+from glossator.programs.problem import REACH, Problem
+
+PRIOR = 8.0
+"""Tokens of no effect that every test is blended with: rare coincidences must not look like findings."""
+KEPT_HERE, KEPT_BEFORE = 260, 70
+"""How many tests of the bank stay in the pool between two looks at the whole bank, on this token and the one before."""
+REACHES = (2, 4, REACH)
+
+QUOTES = tuple(
+    Between(Token(opening), Token(closing))
+    for opening, closing in (
+        ((' "', '"', "“", " “"), ('"', '."', ',"', "”", '?"', '!"')),
+        (("(", " ("), (")", ").", "),")),
+    )
+)
+STANDING = (Repeated(), Repeated(8), Repeated(24), Shape("continues-word"), *QUOTES)
+"""Context tests without an argument to search for."""
+
+
+@dataclass(frozen=True, eq=False)
+class Single:
+    """A test with its truth on the problem's tokens, and what it costs to add."""
+
+    test: Test
+    truth: np.ndarray
+    cost: float
+
+
+@dataclass(eq=False)
+class Pool:
+    """The candidates at hand: bank rows on this token and the one before, and tests with columns of their own."""
+
+    problem: Problem
+    rows: list[np.ndarray] = field(default_factory=lambda: [np.zeros(0, np.int64)] * 2)
+    singles: list[Single] = field(default_factory=list)
+    _spread: list[np.ndarray] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        problem, bank = self.problem, self.problem.bank
+        self._totals = [half.sum() for half in problem.halves]
+        self._counts = [np.stack([problem.sums(half, d) for half in problem.halves], 1) for d in (0, 1)]
+        for counts in self._counts:
+            mass = bank.truth @ counts
+            self._spread.append(bank.squares @ counts - mass * mass / np.maximum(self._totals, 1.0))
+        self.extra_cost = test_bits(After(Token(("a",))), bank.lexicon) - test_bits(Token(("a",)), bank.lexicon) + 3.0
+        self.known = {test for test in STANDING}
+        for test in STANDING:
+            self.add(test)
+
+    def add(self, test: Test) -> None:
+        problem = self.problem
+        self.singles.append(Single(test, problem.column(test), cost(test, problem.bank.lexicon)))
+
+    def look(self, residual: np.ndarray) -> None:
+        """Choose anew which rows of the bank stay in the pool."""
+        for place, keep in ((0, KEPT_HERE), (1, KEPT_BEFORE)):
+            gain = self._bank_gains(residual, place, slice(None)) / self._costs(place, slice(None))
+            best = _largest(gain, keep)
+            self.rows[place] = np.sort(best[gain[best] > 0])
+        self._submatrices = [self.problem.bank.truth[rows] for rows in self.rows]
+
+    def best(self, residual: np.ndarray, taken: set[Test], noise: float) -> tuple[float, Single] | None:
+        """The untaken candidate with the greatest gain for its cost, and that gain; None when none gains."""
+        problem, bank = self.problem, self.problem.bank
+        found: list[tuple[float, float, int, int]] = []
+        for place in (0, 1):
+            rows = self.rows[place]
+            if len(rows):
+                gain = self._bank_gains(residual, place, rows, self._submatrices[place])
+                value = (gain - noise) / self._costs(place, rows)
+                for i in _largest(value, len(taken) + 8):
+                    found.append((float(value[i]), float(gain[i]), place, int(rows[i])))
+        for i, gain in enumerate(self.single_gains(residual)):
+            found.append(((gain - noise) / self.singles[i].cost, gain, 2, i))
+        for value, gain, place, index in sorted(found, key=lambda item: (-item[0], item[2], item[3])):
+            if value <= 0:
+                return None
+            if place == 2:
+                single = self.singles[index]
+            else:
+                test = bank.tests[index] if place == 0 else After(bank.tests[index])
+                truth = bank.vector(index)[problem.back[place]]
+                single = Single(test, truth, float(self._costs(place, np.array([index]))[0]))
+            if single.test not in taken:
+                return gain, single
+        return None
+
+    def single_gains(self, residual: np.ndarray) -> np.ndarray:
+        if not self.singles:
+            return np.zeros(0)
+        truths = np.stack([s.truth for s in self.singles])
+        gains = []
+        for half, total in zip(self.problem.halves, self._totals, strict=True):
+            mass = truths @ half
+            spread = (truths * truths) @ half - mass * mass / max(total, 1.0)
+            gains.append((truths @ (residual * half), spread))
+        return _across(gains[0][0], gains[1][0], gains[0][1], gains[1][1])
+
+    def _costs(self, place: int, rows) -> np.ndarray:
+        return self.problem.bank.costs[rows] + (self.extra_cost if place else 0.0)
+
+    def _bank_gains(self, residual: np.ndarray, place: int, rows, matrix: sparse.csr_matrix | None = None) -> np.ndarray:
+        problem = self.problem
+        matrix = problem.bank.truth if matrix is None else matrix
+        sums = np.stack([problem.sums(residual * half, place) for half in problem.halves], 1)
+        covariance = matrix @ sums
+        spread = self._spread[place][rows]
+        return _across(covariance[:, 0], covariance[:, 1], spread[:, 0], spread[:, 1])
+
+    # --- tests made of two ----------------------------------------------------------------------------------------
+
+    def expand(self, residual: np.ndarray, bases: list[Single], most: int = 2) -> None:
+        """Add further-back tests, places in the window, and conjunctions of each base with a simple test nearby."""
+        self._add_positions(residual)
+        self._add_distant(residual, None, most)
+        for base in bases:
+            self._add_distant(residual, base, most)
+
+    def _add_distant(self, residual: np.ndarray, base: Single | None, most: int) -> None:
+        problem, bank = self.problem, self.problem.bank
+        mask = np.ones(len(residual), np.float32) if base is None else base.truth
+        rows = np.flatnonzero(bank.simple)
+        truth, squares = bank.truth[rows], bank.squares[rows]
+        costs = bank.costs[rows] + self.extra_cost
+        by_distance = []
+        for distance in range(REACH + 1):
+            halves = problem.halves
+            sums = np.stack([problem.sums(residual * half * mask, distance) for half in halves], 1)
+            counts = np.stack([problem.sums(half * mask * mask, distance) for half in halves], 1)
+            by_distance.append((truth @ sums, squares @ counts))
+        looks: list[tuple[int, int]] = [(0, 0), (1, 1), (2, 2), (3, 3)] if base is not None else [(2, 2), (3, 3)]
+        looks += [(1, k) for k in REACHES]
+        for first, last in looks:
+            covariance = sum(by_distance[d][0] for d in range(first, last + 1))
+            mass = sum(by_distance[d][1] for d in range(first, last + 1))
+            spread = mass - mass * mass / np.maximum(self._totals, 1.0)
+            value = _across(covariance[:, 0], covariance[:, 1], spread[:, 0], spread[:, 1]) / costs
+            for i in _largest(value, most):
+                if value[i] > 0:
+                    self._add_once(_together(base, _placed(bank.tests[rows[i]], first, last)))
+
+    def _add_once(self, test: Test | None) -> None:
+        if test is not None and test not in self.known:
+            self.known.add(test)
+            self.add(test)
+
+    def _add_positions(self, residual: np.ndarray) -> None:
+        """The best interval of places in the window, and the best that starts or ends at a border."""
+        problem = self.problem
+        width = problem.windows.width
+        place = problem.flat % width
+        sums = [np.bincount(place, residual * half, minlength=width) for half in problem.halves]
+        counts = [np.bincount(place, half, minlength=width) for half in problem.halves]
+        covariance = [np.concatenate([[0.0], np.cumsum(s)]) for s in sums]
+        mass = [np.concatenate([[0.0], np.cumsum(c)]) for c in counts]
+        low, high = np.triu_indices(width + 1, 1)
+        parts = []
+        for c, m, total in zip(covariance, mass, self._totals, strict=True):
+            inside = m[high] - m[low]
+            parts.append((c[high] - c[low], inside - inside * inside / max(total, 1.0)))
+        gain = _across(parts[0][0], parts[1][0], parts[0][1], parts[1][1])
+        for i in _largest(gain, 2):
+            if gain[i] > 0 and (low[i], high[i]) != (0, width):
+                self._add_once(Position(int(low[i]), None if high[i] == width else int(high[i]) - 1))
+
+
+def _largest(values: np.ndarray, n: int) -> np.ndarray:
+    """Indices of the n largest values, largest first, ties by index."""
+    if n >= len(values):
+        return np.argsort(-values, kind="stable")
+    bar = np.partition(values, len(values) - n)[len(values) - n]
+    best = np.flatnonzero(values >= bar)
+    return best[np.argsort(-values[best], kind="stable")][:n]
+
+
+def _placed(test: Test, first: int, last: int) -> Test:
+    """The test, so many tokens back."""
+    if last == 0:
+        return test
+    if first == 1 and last > 1:
+        return Within(test, last)
+    for _ in range(last):
+        test = After(test)
+    return test
+
+
+def _together(base: Single | None, other: Test) -> Test | None:
+    """Both tests; a neighbour directly before reads as a sequence. None where the pair says nothing new."""
+    if base is None:
+        return other
+    if other == base.test or isinstance(base.test, (And, Sequence)) and len(base.test.parts) > 2:
+        return None
+    parts = base.test.tests if isinstance(base.test, And) else (base.test,)
+    if other in parts:
+        return None
+    return And((*parts, other))
+
+
+def _across(a: np.ndarray, b: np.ndarray, spread_a: np.ndarray, spread_b: np.ndarray) -> np.ndarray:
+    """Variance explained, estimated from covariances in two independent parts (twice their mean product)."""
+    return 2.0 * a * b / np.sqrt((np.maximum(spread_a, 0) + PRIOR) * (np.maximum(spread_b, 0) + PRIOR))

@@ -1,0 +1,129 @@
+"""The inducer: search for the program that predicts a unit best for its length. No language model.
+
+Greedy forward selection with all strengths refitted after each step (orthogonal matching pursuit): the residual is
+compared with every test of the bank on this token and the one before; now and then further-back tests, places and
+conjunctions with what already stands are added. A step must gain on both halves of the documents.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from glossator.programs.candidates import Pool, Single
+from glossator.programs.language import Test
+from glossator.programs.problem import Problem
+
+RIDGE = 3.0
+LOOKS = frozenset({0, 2, 6, 12, 20, 30, 45})
+"""Steps before which the whole bank is looked at again."""
+EXPANSIONS = frozenset({0, 1, 5, 10})
+BASES = 3
+
+
+@dataclass(frozen=True, eq=False)
+class Path:
+    """Tests in the order they were found, their truths (m, T), and the share of variance that each step gained."""
+
+    singles: tuple[Single, ...]
+    gains: tuple[float, ...]
+
+
+def search(
+    problem: Problem, *, most: int, least_gain: float, full: Callable[[list[Test]], bool] | None = None,
+    offset: np.ndarray | None = None,
+) -> Path:  # fmt: skip
+    """Find up to `most` tests. A step that explains less than `least_gain` of the variance ends the search, and so
+    does `full(tests)`. offset (T,): what is already predicted, for a search on top of it.
+    """
+    train = problem.halves[0] + problem.halves[1]
+    target = problem.target if offset is None else problem.target - offset
+    mean = float(np.average(target, weights=train))
+    variance = float(train @ (target - mean) ** 2)
+    if variance <= 0:
+        return Path((), ())
+    pool = Pool(problem)
+    fit = _Fit(target, train)
+    residual, left = target - mean, variance
+    found: list[Single] = []
+    gains: list[float] = []
+    taken: set[Test] = set()
+    for step in range(most):
+        if step in LOOKS:
+            pool.look(residual)
+        if step in EXPANSIONS:
+            pool.expand(residual, _bases(pool, residual, found))
+        best = pool.best(residual, taken, noise=least_gain * variance)
+        if best is None or (full is not None and full([s.test for s in found] + [best[1].test])):
+            break
+        found.append(best[1])
+        taken.add(best[1].test)
+        residual = target - fit.add(best[1].truth)
+        before, left = left, float(train @ residual**2)
+        gains.append((before - left) / variance)
+        if left < 1e-3 * variance:
+            break
+    return Path(tuple(found), tuple(gains))
+
+
+def _bases(pool: Pool, residual: np.ndarray, found: list[Single]) -> list[Single]:
+    """What to try conjunctions with: the best candidates at hand and the strongest tests already found."""
+    taken: set[Test] = set()
+    bases: list[Single] = found[:2]
+    while len(bases) < BASES:
+        best = pool.best(residual, taken | {s.test for s in bases}, noise=0.0)
+        if best is None:
+            break
+        taken.add(best[1].test)
+        bases = [*bases, best[1]]
+    return bases
+
+
+class _Fit:
+    """Weighted ridge regression that takes one column more at a time."""
+
+    def __init__(self, target: np.ndarray, weight: np.ndarray):
+        self.columns = np.ones((1, len(target)), np.float32)
+        self.target, self.weight = target, weight
+        self.gram = np.array([[weight.sum()]])
+        self.moment = np.array([weight @ target])
+
+    def add(self, truth: np.ndarray) -> np.ndarray:
+        """Predictions (T,) with this column added."""
+        weighted = truth * self.weight
+        products = self.columns @ weighted
+        size = len(self.gram)
+        gram = np.zeros((size + 1, size + 1))
+        gram[:size, :size] = self.gram
+        gram[size, :size] = gram[:size, size] = products
+        gram[size, size] = truth @ weighted + RIDGE
+        self.gram, self.moment = gram, np.append(self.moment, weighted @ self.target)
+        self.columns = np.vstack([self.columns, truth[None].astype(np.float32)])
+        strengths = np.linalg.solve(self.gram, self.moment)
+        return strengths.astype(np.float32) @ self.columns
+
+
+def strengths(truths: np.ndarray, target: np.ndarray, weight: np.ndarray, rounds: int = 4) -> np.ndarray:
+    """Bias and strengths (m + 1,) that minimise the weighted squared error of max(0, bias + strengths . truths).
+
+    truths (m, T). Gauss-Newton on the rectified model from the plain least-squares solution; the best round is kept.
+    """
+    design = np.vstack([np.ones((1, len(target)), np.float32), truths.astype(np.float32)])
+    ridge = np.diag([1e-9 * max(weight.sum(), 1.0), *([RIDGE] * len(truths))])
+    use = weight
+    best, best_error = np.zeros(len(design)), np.inf
+    for _ in range(rounds):
+        weighted = design * use.astype(np.float32)
+        try:
+            now = np.linalg.solve((weighted @ design.T).astype(np.float64) + ridge, (weighted @ target).astype(np.float64))
+        except np.linalg.LinAlgError:
+            break
+        linear = now @ design
+        error = float(weight @ (target - np.maximum(linear, 0.0)) ** 2)
+        if error >= best_error:
+            break
+        best, best_error = now, error
+        use = weight * (linear > 0)
+    return best

@@ -1,0 +1,101 @@
+"""What the inducer fits: tokens of the explain split in a row, with activations, weights and document parts.
+
+Windows of the random draw stand for the population and count 1. Top windows count more, because users read them too:
+all of them together weigh `top_share` of the random draw. Documents are dealt into three parts by a hash of their
+number: two to search on (a test must help on both), one that only decides whether anything is claimed at all.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from glossator.evidence import Exemplars
+from glossator.programs.bank import Bank
+from glossator.programs.executor import truth
+from glossator.programs.language import Test
+from glossator.windows import TokenWindows
+
+CLAIM_SHARE = 0.15
+REACH = 8
+"""How many tokens back the search looks."""
+
+
+@dataclass(frozen=True, eq=False)
+class Problem:
+    """One unit's explain split, flattened to its valid tokens (T).
+
+    columns (REACH + 1, n, width): bank column of the token 0, 1, ... places back, the bank's last column where there is
+    none; flat: positions of valid tokens in (n * width); target, weight (T,); part (T,): 0, 1 to search, 2 to claim.
+    """
+
+    bank: Bank
+    windows: TokenWindows
+    columns: np.ndarray
+    flat: np.ndarray
+    target: np.ndarray
+    weight: np.ndarray
+    part: np.ndarray
+
+    @cached_property
+    def back(self) -> list[np.ndarray]:
+        """Bank columns (T,) of the token at each distance back."""
+        return [column.reshape(-1)[self.flat] for column in self.columns]
+
+    @cached_property
+    def halves(self) -> tuple[np.ndarray, np.ndarray]:
+        """Weights of the two search parts, 0 elsewhere."""
+        return self.weight * (self.part == 0), self.weight * (self.part == 1)
+
+    def sums(self, values: np.ndarray, distance: int) -> np.ndarray:
+        """(k,) sum of values (T,) over the bank column `distance` places back."""
+        size = len(self.bank.types) + 1
+        return np.bincount(self.back[distance], values, minlength=size)[:-1]
+
+    def column(self, test: Test) -> np.ndarray:
+        """Truth (T,) of any test, by the executor that will also score it."""
+        return truth(test, self.windows, self.bank.lexicon).reshape(-1)[self.flat]
+
+
+def make_problem(exemplars: Exemplars, bank: Bank, top_share: float) -> Problem:
+    """Order the windows by their number (random draw first), weigh them, deal their documents into parts."""
+    in_random = np.asarray(exemplars.in_random)
+    order = np.lexsort((exemplars.windows.ids, ~in_random))
+    exemplars = exemplars.take(order)
+    in_random, windows = in_random[order], exemplars.windows
+    valid = np.asarray(windows.valid)
+    is_top = exemplars.kinds == "top"
+    random_tokens, top_tokens = valid[in_random].sum(), valid[is_top].sum()
+    extra = top_share * random_tokens / top_tokens if top_tokens and random_tokens else float(top_tokens > 0)
+    weight = in_random * 1.0 + is_top * max(extra, 1.0 if not random_tokens else 0.0)
+    part = _parts(np.asarray(windows.documents))
+    ids = bank.column_of[bank.lexicon.ids(windows)]
+    columns = np.full((REACH + 1, *ids.shape), len(bank.types), np.int64)
+    columns[0] = ids
+    for distance in range(1, REACH + 1):
+        columns[distance, :, distance:] = ids[:, :-distance]
+    keep = valid & (weight > 0)[:, None]
+    flat = np.flatnonzero(keep.reshape(-1))
+    width = windows.width
+    return Problem(
+        bank,
+        windows,
+        columns,
+        flat,
+        np.maximum(exemplars.activations.reshape(-1)[flat].astype(np.float64), 0.0),
+        weight[flat // width],
+        part[flat // width],
+    )
+
+
+def _parts(documents: np.ndarray) -> np.ndarray:
+    """0, 1 or 2 for each window by a fixed hash (splitmix64) of its document number."""
+    z = documents.astype(np.uint64) + np.uint64(0x9E3779B97F4A7C15)
+    with np.errstate(over="ignore"):
+        z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+        z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    share = (z ^ (z >> np.uint64(31))) / 2.0**64
+    search = (1 - CLAIM_SHARE) / 2
+    return np.where(share < search, 0, np.where(share < 2 * search, 1, 2))
