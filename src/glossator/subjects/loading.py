@@ -39,7 +39,7 @@ def quiet_transformers() -> Iterator[None]:
 
 
 def _is_folder(name: str) -> bool:
-    return Path(name).expanduser().is_dir()
+    return bool(name) and Path(name).expanduser().is_dir()
 
 
 def _unknown(name: str) -> UserError:
@@ -161,6 +161,7 @@ def load_subject(name: str, *, dtype: str = "float32", device: str = "cpu") -> S
     a hub model is never run.
     """
     import torch
+    from safetensors import SafetensorError
     from transformers import AutoConfig
 
     if dtype not in DTYPES:
@@ -178,7 +179,7 @@ def load_subject(name: str, *, dtype: str = "float32", device: str = "cpu") -> S
             model = _auto_class(config).from_pretrained(
                 folder, dtype=getattr(torch, dtype), trust_remote_code=False, **placed
             )
-    except (OSError, ValueError, KeyError, RuntimeError) as error:
+    except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
         lines = str(error).strip().splitlines() or [type(error).__name__]
         raise UserError("cannot load this model", value=str(folder), fix=lines[0]) from error
     model = (model if target == "auto" else model.to(target)).eval().requires_grad_(False)

@@ -76,10 +76,10 @@ class Subject:
         return self._found[name]
 
     def _probe_width(self, site: SiteInfo) -> int:
-        tokens = np.zeros((1, 2), np.int32)
-        value = self._run(tokens, np.array([2], np.int32), [site]).get(site.name)
-        positions = 2 + len(self.prefix) + len(self.suffix)
-        if not isinstance(value, torch.Tensor) or value.ndim != 3 or value.shape[1] != positions:
+        tokens = np.zeros((2, 2), np.int32)
+        value = self._run(tokens, np.array([2, 2], np.int32), [site]).get(site.name)
+        expected = (2, 2 + len(self.prefix) + len(self.suffix))
+        if not isinstance(value, torch.Tensor) or value.ndim != 3 or tuple(value.shape[:2]) != expected:
             what = f"a tensor of shape {tuple(value.shape)}" if isinstance(value, torch.Tensor) else "no tensor"
             raise UserError(
                 "this module gives no numbers per token", value=site.name, fix=f"It gives {what}; choose another module"
