@@ -1,4 +1,4 @@
-"""The stage that explains: draw each unit's evidence, ask every method for candidates, rank them on the select split."""
+"""The explaining stage: draw each unit's evidence, ask every method for candidates, rank them on the select split."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from glossator.explanations import Explanation
 from glossator.files import plain
 from glossator.scorers.correlation import pooled
 from glossator.scorers.lab import Lab
+from glossator.scorers.sample import SETTINGS
 from glossator.study.results import CLOCK, Chosen, UnitResult, as_stored
 from glossator.study.tools import Tools, reason_of
 from glossator.units import Unit
@@ -24,7 +25,9 @@ def explain_units(units: Sequence[Unit], tools: Tools) -> list[UnitResult]:
     drawn = {unit: _draw(unit, tools) for unit in units}
     ready = {u: e for u, e in drawn.items() if isinstance(e, Evidence) and e.status == "ok"}
     answers = {name: _ask(name, ready, tools) for name in tools.spec.explainers}
-    return [_result(unit, drawn[unit], {name: answers[name].get(unit, []) for name in answers}, tools) for unit in units]
+    return [
+        _result(unit, drawn[unit], {name: answers[name].get(unit, []) for name in answers}, tools) for unit in units
+    ]
 
 
 def _draw(unit: Unit, tools: Tools) -> Evidence | str:
@@ -35,7 +38,7 @@ def _draw(unit: Unit, tools: Tools) -> Evidence | str:
 
 
 def _ask(name: str, ready: dict[Unit, Evidence], tools: Tools) -> dict[Unit, Answer]:
-    """Ask a method about all units together; where that fails, about each alone, so that one does not spoil the rest."""
+    """Ask a method about all units together; where that fails, about each alone, so that no unit spoils the others."""
     explainer, n = tools.explainers[name], tools.spec.candidates
     pairs: list[tuple[Unit, ExplainEvidence]] = [(unit, evidence.explain) for unit, evidence in ready.items()]
     if not pairs:
@@ -75,7 +78,7 @@ def _result(unit: Unit, evidence: Evidence | str, answers: dict[str, Answer], to
 
 
 def rank(candidates: Sequence[Explanation], evidence: Evidence, tools: Tools) -> list[Chosen]:
-    """The candidates of one method, best first by correlation on the select split; undefined ones last, as they came."""
+    """The candidates of one method, best first by correlation on the select split; undefined ones last."""
     lab = tools.lab()
     valued = [(_on_select(candidate, evidence, lab), place, candidate) for place, candidate in enumerate(candidates)]
     valued.sort(key=lambda v: (v[0] is None, -(v[0] or 0.0), v[1]))
@@ -87,8 +90,8 @@ def rank(candidates: Sequence[Explanation], evidence: Evidence, tools: Tools) ->
 
 def _on_select(candidate: Explanation, evidence: Evidence, lab: Lab) -> float | None:
     """Pearson r on the select split's top and random windows, on its random ones where it has no top windows."""
-    for setting in ("top-and-random", "random-only"):
-        trial = lab.trial(evidence, setting, "select")  # type: ignore[arg-type]
+    for setting in SETTINGS:
+        trial = lab.trial(evidence, setting, "select")
         if len(trial.test):
             try:
                 return pooled(trial, candidate).value

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 from glossator.errors import MissingPower
@@ -43,9 +43,7 @@ def _scored(result: UnitResult, site: Sequence[UnitResult], tools: Tools) -> Uni
         return replace(result, status="failed", reason=f"scoring: {reason_of(error)}")
 
 
-def score_one(
-    chosen: Chosen, unit: Unit, evidence: Evidence, other: Explanation | None, tools: Tools
-) -> list[Score]:
+def score_one(chosen: Chosen, unit: Unit, evidence: Evidence, other: Explanation | None, tools: Tools) -> list[Score]:
     """All scores of one explanation; a scorer whose simulator cannot read it gives a missing value with the reason."""
     explanation = chosen.explanation(unit)
     nulls = {"lookup": LookupExplainer().explain(unit, evidence.explain)[0]}
@@ -67,9 +65,3 @@ def other_unit(unit: Unit, method: str, site: Sequence[UnitResult], tools: Tools
         return None
     other, chosen = others[int(tools.rng(unit).integers(len(others)))]
     return chosen.explanation(other)
-
-
-def null_names(scores: Mapping[str, Score]) -> list[str]:
-    """The nulls that stand beside any of these scores, in the usual order."""
-    found = {name for score in scores.values() for name in score.nulls}
-    return [*(n for n in NULLS if n in found), *sorted(found - set(NULLS))]

@@ -16,7 +16,6 @@ import numpy as np
 
 from glossator import registry
 from glossator.errors import UserError, near_matches
-from glossator.evidence import SPLITS
 from glossator.files import fingerprint, plain
 from glossator.recording.samplers import EvidenceSpec
 from glossator.simulators.calibration import CALIBRATIONS
@@ -106,7 +105,7 @@ _TABLES = ("evidence", "options")
 
 
 def load_spec(path: str | Path) -> StudySpec:
-    """Read a spec from a TOML file, or from the `spec.json` of a study; an unknown or ill-typed key is a `UserError`."""
+    """Read a spec from a TOML file, or from the `spec.json` of a study; `UserError` for an unknown or ill-typed key."""
     path = Path(path)
     try:
         raw = path.read_bytes()
@@ -123,7 +122,7 @@ def load_spec(path: str | Path) -> StudySpec:
 
 
 def make_spec(values: Mapping[str, Any]) -> StudySpec:
-    """A spec from plain values, as TOML or JSON give them; raises `UserError` on what is missing, unknown or ill-typed."""
+    """A spec from plain values, as TOML or JSON give them; `UserError` for what is missing, unknown or ill-typed."""
     given = dict(values)
     known = [f.name for f in fields(StudySpec)]
     for name in given:

@@ -45,7 +45,9 @@ def build_database(path: Path, spec: StudySpec, results: Iterable[UnitResult], m
             connection.execute("INSERT INTO explanation_text (explanation_text) VALUES ('optimize')")
             connection.execute("VACUUM")
         except sqlite3.OperationalError as error:
-            raise UserError("cannot write the study", value=str(path), fix=f"{error}; free space, then run again") from error
+            raise UserError(
+                "cannot write the study", value=str(path), fix=f"{error}; free space, then run again"
+            ) from error
         finally:
             connection.close()
 
@@ -91,14 +93,16 @@ def _statuses(connection: sqlite3.Connection) -> Iterator[tuple[str, int]]:
 
 
 class Study:
-    """A finished study, read-only. results: by unit, with explanations and scores; recording: the one it was made from."""
+    """A finished study, read-only; `recording` is the one that it was made from."""
 
     def __init__(self, folder: Path, manifest: dict[str, Any]):
         self.folder, self.manifest = folder, manifest
         self.path = folder / DATABASE
         self.spec: StudySpec = make_spec(manifest["spec"])
         try:
-            self._connection = upgraded(sqlite3.connect(f"{self.path.resolve().as_uri()}?mode=ro", uri=True), str(folder))
+            self._connection = upgraded(
+                sqlite3.connect(f"{self.path.resolve().as_uri()}?mode=ro", uri=True), str(folder)
+            )
         except (sqlite3.DatabaseError, ValueError) as error:
             raise self._damaged(error) from error
 
@@ -127,7 +131,9 @@ class Study:
         """One unit; `UserError` with near matches when the study has none of that name."""
         found = list(self._results("WHERE name = ?", str(unit)))
         if not found:
-            raise UserError("the study has no such unit", value=str(unit), allowed=near_matches(str(unit), self.names()))
+            raise UserError(
+                "the study has no such unit", value=str(unit), allowed=near_matches(str(unit), self.names())
+            )
         return found[0]
 
     def results(self) -> Iterator[UnitResult]:
@@ -162,7 +168,9 @@ class Study:
         self.close()
 
     def _results(self, where: str, *values: Any) -> Iterator[UnitResult]:
-        rows = self._rows(f'SELECT id, site, "index", polarity, status, reason, statistics FROM units {where} ORDER BY id', *values)
+        rows = self._rows(
+            f'SELECT id, site, "index", polarity, status, reason, statistics FROM units {where} ORDER BY id', *values
+        )
         subject = self.manifest["subject"]
         for number, site, index, polarity, status, reason, statistics in rows:
             found = self._rows(f"SELECT {_EXPLANATION} FROM explanations WHERE unit = ? ORDER BY id", number)
@@ -175,10 +183,14 @@ class Study:
 
     def _scores(self, explanation: int) -> tuple[Score, ...]:
         rows = self._rows(
-            'SELECT name, value, measure, low, high, n, "column", nulls, reason, how FROM scores WHERE explanation = ? ORDER BY id',
+            """SELECT name, value, measure, low, high, n, "column", reason, nulls, how FROM scores
+            WHERE explanation = ? ORDER BY id""",
             explanation,
         )
-        return tuple(Score(*row[:7], nulls=json.loads(row[7]), reason=row[8], how=json.loads(row[9])) for row in rows)
+        return tuple(
+            Score(name, value, measure, low, high, n, column, json.loads(nulls), reason, json.loads(how))
+            for name, value, measure, low, high, n, column, reason, nulls, how in rows
+        )
 
     def _rows(self, query: str, *values: Any) -> list[tuple[Any, ...]]:
         try:
@@ -192,7 +204,7 @@ class Study:
         )
 
 
-_EXPLANATION = "explanations.id, method, explanations.rank, explanations.text, program, bits, \"select\", provenance"
+_EXPLANATION = 'explanations.id, method, explanations.rank, explanations.text, program, bits, "select", provenance'
 
 
 def open_study(folder: str | Path) -> Study:

@@ -1,4 +1,4 @@
-"""What all stages of a study share: the recording, the lexicon, and explainers and scorers made from the spec's options."""
+"""What all stages of a study share: the recording, the lexicon, and the explainers and scorers that the spec names."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def make(kind: str, name: str, spec: StudySpec, lexicon: Lexicon | None = None) 
 
 
 def reason_of(error: Exception) -> str:
-    """One line that says why a unit failed. Errors of the machine (memory, disk) are raised anew: they are no result."""
+    """One line that says why a unit failed. Errors of the machine (memory, disk) are no result and are raised anew."""
     if isinstance(error, MemoryError | OSError):
         raise error
     text = str(error).strip().replace("\n", " ")

@@ -39,7 +39,9 @@ class Work:
     def __init__(self, folder: Path, progress: bool | None = None):
         self.folder, self.progress = folder, progress
 
-    def stage(self, name: str, items: Sequence[Any], do: Callable[..., list[UnitResult]], tools: Tools) -> list[UnitResult]:
+    def stage(
+        self, name: str, items: Sequence[Any], do: Callable[..., list[UnitResult]], tools: Tools
+    ) -> list[UnitResult]:
         """Results of `do(some items, tools)` for all items, a fixed number at a time; finished shards are read back.
 
         A function that takes `everyone` is given all items as well. Also new results are read back from their file, so
@@ -96,6 +98,12 @@ class Work:
         return self.folder / "work" / stage / f"{number:05d}.jsonl"
 
 
+def explained_so_far(folder: Path) -> list[UnitResult]:
+    """What the explain stage of an unfinished study left behind, in the study's order."""
+    work, shards = Work(folder), sorted((folder / "work" / "explain").glob("[0-9]*.jsonl"))
+    return [result for number in range(len(shards)) for result in work.shard("explain", number)]
+
+
 def check_folder(spec: StudySpec, folder: Path) -> None:
     """Raise `UserError` when the folder holds something else or cannot be written; changes nothing."""
     claim = folder / "spec.json"
@@ -103,7 +111,9 @@ def check_folder(spec: StudySpec, folder: Path) -> None:
         try:
             held: Any = json.loads(claim.read_text())
         except ValueError as error:
-            raise UserError("the study's spec is damaged", value=str(claim), fix="Delete the folder and run again") from error
+            raise UserError(
+                "the study's spec is damaged", value=str(claim), fix="Delete the folder and run again"
+            ) from error
         mine = json.loads(json.dumps(plain(spec)))
         differing = sorted(k for k in {*held, *mine} if held.get(k) != mine.get(k))
         if differing:
@@ -113,11 +123,15 @@ def check_folder(spec: StudySpec, folder: Path) -> None:
                 fix="Choose another folder with --out",
             )
     elif folder.is_dir() and any(p for p in folder.iterdir() if not p.name.startswith(".") and p.name != LOG):
-        raise UserError("the folder is not empty and holds no study", value=str(folder), fix="Choose another with --out")
+        raise UserError(
+            "the folder is not empty and holds no study", value=str(folder), fix="Choose another with --out"
+        )
     there = next(p for p in (folder, *folder.absolute().parents) if p.exists())
     if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
         why = "is read-only" if there.is_dir() else "is a file"
-        raise UserError("cannot write the study", value=str(folder), fix=f"{there} {why}; choose another folder with --out")
+        raise UserError(
+            "cannot write the study", value=str(folder), fix=f"{there} {why}; choose another folder with --out"
+        )
 
 
 @contextlib.contextmanager
@@ -127,7 +141,9 @@ def claimed(spec: StudySpec, folder: Path, progress: bool | None = None) -> Iter
         folder.mkdir(parents=True, exist_ok=True)
         lock = open(folder / LOG, "a")  # noqa: SIM115 - closed below, which gives the lock back
     except OSError as error:
-        raise UserError("cannot write the study", value=str(folder), fix=f"{error.strerror}; choose another folder") from error
+        raise UserError(
+            "cannot write the study", value=str(folder), fix=f"{error.strerror}; choose another folder"
+        ) from error
     with lock:
         _lock(lock, folder)
         if not (folder / "spec.json").exists():

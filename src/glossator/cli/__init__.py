@@ -1,0 +1,82 @@
+"""The command line: one file a command, and one place where a user's mistake becomes a paragraph.
+
+Commands import what they need when they run, so that `glossator --help` is there at once.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import typer
+
+from glossator.cli.bench import bench
+from glossator.cli.explain import explain
+from glossator.cli.record import record
+from glossator.cli.run import run
+from glossator.cli.score import score
+from glossator.cli.search import search
+from glossator.cli.show import show
+from glossator.cli.studies import studies
+from glossator.cli.units import units
+from glossator.errors import UserError
+
+STOPPED = 130
+# Wrong usage: typer carries its own copy of click, or uses the one that is installed, depending on its version.
+USAGE_ERROR: Any = next(
+    kind for kind in typer.BadParameter.__mro__ if kind.__name__ == "ClickException" and issubclass(kind, Exception)
+)
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
+)
+for command in (run, show, search, studies, units, record, explain, score, bench):
+    app.command()(command)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        from glossator import __version__
+
+        typer.echo(f"glossator {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def glossator(
+    version: bool = typer.Option(False, "--version", callback=_version, is_eager=True, help="Print the version."),
+) -> None:
+    """Explain the units of neural networks, and prove each explanation on text that no explainer saw.
+
+    \b
+    Start here; it downloads a small model once:
+      glossator run --subject smollm2-135m --site mlp.12 --units 64
+    Then look at one of its units:
+      glossator show mlp.12/UNIT
+    """
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command line and return its exit code: 0, 2 for a user's mistake, 130 when it was stopped."""
+    try:
+        code = app(args=arguments, prog_name="glossator", standalone_mode=False)
+    except UserError as error:
+        return _complain(str(error))
+    except USAGE_ERROR as error:
+        context = getattr(error, "ctx", None)
+        return _complain(error.format_message() + (f" See: {context.command_path} --help" if context else ""))
+    except (KeyboardInterrupt, typer.Abort):
+        code = STOPPED
+    if code == STOPPED:
+        sys.stderr.write("\nglossator: stopped. What is finished is kept; the same command goes on from here.\n")
+    return code if isinstance(code, int) else 0
+
+
+def _complain(message: str) -> int:
+    if message:  # empty when the help was shown for want of a command
+        sys.stderr.write(f"glossator: {message}\n")
+    return 2

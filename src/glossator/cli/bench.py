@@ -1,0 +1,67 @@
+"""`glossator bench`: the benchmarks that say whether all this works."""
+
+from __future__ import annotations
+
+import typer
+
+from glossator.cli.printing import JSON, console, emit
+
+
+def bench(
+    name: str | None = typer.Argument(None, help="Name of the benchmark; without one, all names are listed."),
+    quick: bool = typer.Option(False, "--quick", help="A small version of it, to see that it runs."),
+    json: bool = JSON,
+) -> None:
+    """Run a benchmark, or list them.
+
+    Units with a known answer, real neurons against nulls, the speed of recording.
+
+    \b
+    Examples:
+      glossator bench
+      glossator bench planted --json
+      glossator bench recording --quick
+    """
+    from glossator import registry
+
+    if name is None:
+        names = sorted(registry.table("benchmarks"))
+        if json:
+            emit(names)
+        else:
+            console().print("Benchmarks: " + ", ".join(names))
+        return
+    result = registry.load("benchmarks", name)({"quick": quick})
+    if json:
+        emit(result)
+    else:
+        print_tree(result)
+
+
+def print_tree(result: object) -> None:
+    """A result of nested numbers, one line each, lists of records as tables."""
+    from rich.table import Table
+    from rich.text import Text
+
+    out = console()
+    for key, value in (result if isinstance(result, dict) else {"result": result}).items():
+        if isinstance(value, list) and value and all(isinstance(row, dict) for row in value):
+            table = Table(title=str(key), title_justify="left", pad_edge=False)
+            columns = list(dict.fromkeys(column for row in value for column in row))
+            for column in columns:
+                table.add_column(column)
+            for row in value:
+                table.add_row(*(Text(_short(row.get(column))) for column in columns))
+            out.print(table)
+        else:
+            out.print(f"{key}: {_short(value)}", markup=False, soft_wrap=True)
+
+
+def _short(value: object) -> str:
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    if isinstance(value, dict):
+        return ", ".join(f"{k} {_short(v)}" for k, v in value.items())
+    if isinstance(value, list | tuple):
+        return ", ".join(_short(v) for v in value)
+    return "–" if value is None else str(value)

@@ -1,0 +1,40 @@
+"""`glossator explain`: the first two stages of a study."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from glossator.cli.printing import JSON, QUIET, clean, console, emit
+from glossator.cli.spec_options import takes_spec
+
+if TYPE_CHECKING:
+    from glossator.study import StudySpec
+
+
+@takes_spec
+def explain(spec: StudySpec, folder: Path, quiet: bool = QUIET, json: bool = JSON) -> None:
+    """Record and explain: the first two stages of a study.
+
+    Takes the same arguments as `glossator run`, which goes on from here. What is printed is not yet scored.
+
+    \b
+    Examples:
+      glossator explain smollm2-135m/mlp.12/345
+      glossator explain studies/layer-12
+    """
+    from glossator.study import run_study
+    from glossator.study.results import to_plain
+    from glossator.study.work import explained_so_far
+
+    run_study(spec, folder, until="explain", progress=False if quiet else None)
+    results = explained_so_far(folder)
+    if json:
+        emit({"study": str(folder), "units": [to_plain(result) for result in results]})
+        return
+    out = console()
+    for result in results:
+        out.print(str(result.unit), style="bold", markup=False, end="  ")
+        best = result.best()
+        out.print(clean(best.text) if best else f"{result.status}: {result.reason}", markup=False, soft_wrap=True)
+    out.print(f"Score them with: glossator run {folder}", markup=False, soft_wrap=True)

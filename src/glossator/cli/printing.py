@@ -1,0 +1,96 @@
+"""What commands print: tables for people, JSON for machines, never both."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from glossator.explorer.tokens import visible
+from glossator.files import plain
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.text import Text
+
+    from glossator.scores import Score
+    from glossator.study.summary import Headline
+
+JSON = typer.Option(False, "--json", help="Print JSON on stdout, and nothing else there.")
+QUIET = typer.Option(False, "--quiet", help="No progress bars.")
+
+
+def emit(value: Any) -> None:
+    """Print a value as JSON."""
+    sys.stdout.write(json.dumps(plain(value), ensure_ascii=False, allow_nan=False, indent=1) + "\n")
+
+
+def console() -> Console:
+    """A console on stdout; where that is no terminal, lines are not broken at 80 columns."""
+    from rich.console import Console
+
+    made = Console(highlight=False)
+    return made if made.is_terminal else Console(highlight=False, width=140)
+
+
+def number(value: float | None, digits: int = 2) -> str:
+    return "–" if value is None else f"{value:.{digits}f}".replace("-", "−")
+
+
+def interval(score: Score) -> str:
+    """`0.61 [0.52, 0.70]`, or the reason why there is no value."""
+    if score.value is None:
+        return f"– ({score.reason})"
+    if score.low is None or score.high is None:
+        return number(score.value)
+    return f"{number(score.value)} [{number(score.low)}, {number(score.high)}]"
+
+
+def score_table(title: str, rows: Sequence[Headline], nulls: Sequence[str]) -> Any:
+    """Explained units with their headline score beside its nulls."""
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(title=title, title_justify="left", title_style="bold", pad_edge=False, expand=False)
+    table.add_column("unit", no_wrap=True)
+    table.add_column("explanation", ratio=1, overflow="fold")
+    table.add_column("r [95 %]", no_wrap=True, justify="right")
+    for null in nulls:
+        table.add_column(null, justify="right", no_wrap=True)
+    for row in rows:
+        unit = f"{row.result.unit.site}/{row.result.unit.index}{'-' if row.result.unit.polarity == '-' else ''}"
+        values = [number(row.score.nulls.get(null)) for null in nulls]
+        table.add_row(unit, Text(clean(row.chosen.text)), interval(row.score), *values)
+    return table
+
+
+def clean(text: str) -> str:
+    """A text on one line without control characters, which a terminal would obey."""
+    return visible(text)
+
+
+def highlighted(texts: Sequence[str], values: Sequence[float], largest: float, colour: bool) -> Text:
+    """Tokens with their activations: as background colour, or in brackets with the value where there is no colour."""
+    from rich.text import Text
+
+    line = Text()
+    for text, value in zip(texts, values, strict=True):
+        share = min(1.0, max(0.0, value / largest)) if largest > 0 else 0.0
+        if colour:
+            line.append(visible(text), style=shade(share) if share >= 0.05 else None)
+        elif share >= 0.25:
+            space = text[:1] == " "
+            line.append(f"{' ' if space else ''}[{visible(text[1:] if space else text)} {value:.2g}]")
+        else:
+            line.append(visible(text))
+    return line
+
+
+def shade(share: float) -> str:
+    """Black on a colour from pale yellow (0) to strong orange (1): readable on light and dark terminals alike."""
+    low, high = (255, 243, 205), (247, 120, 20)
+    red, green, blue = (round(a + (b - a) * share) for a, b in zip(low, high, strict=True))
+    return f"black on #{red:02x}{green:02x}{blue:02x}"

@@ -1,0 +1,45 @@
+"""`glossator record`: the first stage of a study."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from glossator.cli.printing import JSON, QUIET, console, emit
+from glossator.cli.spec_options import takes_spec
+
+if TYPE_CHECKING:
+    from glossator.study import StudySpec
+
+
+@takes_spec
+def record(spec: StudySpec, folder: Path, quiet: bool = QUIET, json: bool = JSON) -> None:
+    """Record what units do: the first stage of a study.
+
+    Takes the same arguments as `glossator run`, which goes on from here; so do `explain` and `score`.
+
+    \b
+    Example:
+      glossator record --subject smollm2-135m --site mlp.12 --units all --tokens all --out studies/layer-12
+      glossator run studies/layer-12
+    """
+    from glossator.recording import open_recording
+    from glossator.study import run_study
+
+    run_study(spec, folder, until="record", progress=False if quiet else None)
+    recording = open_recording(folder / "recording")
+    sites = {site: len(recording.units(site)) for site in recording.sites}
+    facts = {
+        "study": str(folder),
+        "recording": str(recording.folder),
+        "fingerprint": recording.fingerprint,
+        "windows": len(recording.windows),
+        "valid_tokens": recording.manifest["valid_tokens"],
+        "sites": sites,
+    }
+    if json:
+        emit(facts)
+    else:
+        units = ", ".join(f"{n} units of {site}" for site, n in sites.items())
+        console().print(f"Recorded {units} on {facts['valid_tokens']} tokens in {facts['recording']}", soft_wrap=True)
+        console().print(f"Go on with: glossator run {folder}", soft_wrap=True)

@@ -1,0 +1,97 @@
+"""`glossator run`: a study from text to report."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from glossator.cli.printing import JSON, QUIET, console, emit, number, score_table
+from glossator.cli.spec_options import takes_spec
+
+if TYPE_CHECKING:
+    from glossator.study import Study, StudySpec
+
+SHOWN = 5
+
+
+@takes_spec
+def run(spec: StudySpec, folder: Path, quiet: bool = QUIET, json: bool = JSON) -> None:
+    """Record, explain and score units, and write a study with a report.
+
+    Takes a spec file, or flags, or both (flags win). The same command again goes on with a study that was stopped,
+    and opens one that is finished.
+
+    \b
+    Examples:
+      glossator run --subject smollm2-135m --site mlp.12 --units 64 --tokens 65536
+      glossator run smollm2-135m/mlp.12/345
+      glossator run spec.toml --out studies/mine
+
+    \b
+    A spec, every key but the first two optional:
+      subject = "smollm2-135m"
+      sites = ["mlp.5", "mlp.12"]
+      units = 64               # or "all", or [3, 17, 345]
+      max_tokens = 65536       # or "all"
+      explainers = ["program", "token-list"]
+      [evidence]
+      test_top = 50
+      [options.token-list]
+      n = 20
+    """
+    from glossator.study import run_study
+
+    study = run_study(spec, folder, progress=False if quiet else None)
+    assert study is not None
+    with study:
+        if json:
+            emit(as_json(study))
+        else:
+            print_study(study)
+
+
+def as_json(study: Study) -> dict[str, object]:
+    """The study for machines: where it lies, means over units, and each unit's explanation and scores."""
+    from glossator.study.results import to_plain
+    from glossator.study.summary import means
+
+    results = list(study.results())
+    return {
+        "study": str(study.folder),
+        "report": str(study.report),
+        "fingerprint": study.manifest["fingerprint"],
+        "counts": study.counts,
+        "means": means(results),
+        "units": [to_plain(result) for result in results],
+    }
+
+
+def print_study(study: Study) -> None:
+    """The best and the worst explained units, the means, and where to look further."""
+    from rich.table import Table
+
+    from glossator.study.summary import means, nulls_of, ranked
+
+    out, results = console(), list(study.results())
+    rows = ranked(results)
+    shown = min(SHOWN, -(-len(rows) // 2))
+    nulls = nulls_of(rows)
+    if rows:
+        out.print()
+        out.print(score_table(f"Best explained of {len(rows)} units ({rows[0].score.name})", rows[:shown], nulls))
+        if len(rows) > shown:
+            out.print(score_table("Worst explained", rows[-min(shown, len(rows) - shown) :], nulls))
+    table = Table(title="Means over units", title_justify="left", title_style="bold", pad_edge=False)
+    for name in ("site", "method", "score", "units", "mean [95 %]", *nulls):
+        table.add_column(name, justify="right" if name in ("units", "mean [95 %]", *nulls) else "left", no_wrap=True)
+    for mean in means(results):
+        side = "" if mean.polarity == "+" else " (−)"
+        value = f"{number(mean.value.value)} [{number(mean.value.low)}, {number(mean.value.high)}]"
+        values = [number(mean.nulls[n].value) if n in mean.nulls else "–" for n in nulls]
+        table.add_row(mean.site + side, mean.method, mean.score, str(mean.value.n), value, *values)
+    if table.row_count:
+        out.print(table)
+    counts = ", ".join(f"{n} {status}" for status, n in study.counts.items() if n)
+    out.print(f"Units: {counts}", markup=False)
+    out.print(f"Study:  {study.folder}", markup=False, soft_wrap=True)
+    out.print(f"Report: {study.report.resolve().as_uri()}", markup=False, soft_wrap=True)

@@ -1,0 +1,45 @@
+"""`glossator search`: explanations by their words."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import typer
+
+from glossator.cli.printing import JSON, clean, console, emit, interval
+
+
+def search(
+    words: list[str] = typer.Argument(..., help="Words that must all stand in the explanation."),
+    study: Path | None = typer.Option(None, help="One study; default: all below studies/."),
+    limit: int = typer.Option(20, min=1, help="How many to print."),
+    json: bool = JSON,
+) -> None:
+    """Find explanations by their words, best match first.
+
+    Words are compared by their stems; the last one may be the beginning of a word.
+
+    \b
+    Examples:
+      glossator search numbers
+      glossator search after comma --study studies/demo
+    """
+    from glossator.study import open_study
+    from glossator.study.find import finished_studies
+    from glossator.study.summary import headline
+
+    found = []
+    for folder in [study] if study else finished_studies():
+        with open_study(folder) as opened:
+            found += [(folder, unit, chosen) for unit, chosen in opened.search(" ".join(words), limit)]
+    found = found[:limit]
+    if json:
+        emit([{"study": str(folder), "unit": unit, "explanation": chosen} for folder, unit, chosen in found])
+        return
+    out = console()
+    for _, unit, chosen in found:
+        score = headline(chosen)
+        note = f"  r = {interval(score)}" if score else ""
+        out.print(f"{unit}  {clean(chosen.text)}{note}", markup=False, soft_wrap=True)
+    if not found:
+        out.print("No explanation has all of these words.")

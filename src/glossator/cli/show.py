@@ -1,0 +1,128 @@
+"""`glossator show`: one unit in the terminal."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from glossator.cli.printing import JSON, clean, console, emit, highlighted, interval, number
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from glossator.study.exemplars import ShownWindow
+    from glossator.study.results import Chosen, UnitResult
+
+
+def show(
+    unit: str = typer.Argument(..., help="Unit such as smollm2-135m/mlp.12/345, or its end: mlp.12/345."),
+    study: Path | None = typer.Option(
+        None, help="Folder of the study; default: the newest below studies/ that has the unit."
+    ),
+    top: int = typer.Option(8, min=0, help="How many of the windows where it fires most."),
+    random: int = typer.Option(4, min=0, help="How many random windows."),
+    json: bool = JSON,
+) -> None:
+    """Show one unit: explanations, scores, highlighted windows.
+
+    Scores stand beside those of nulls. The windows are of the test split, which no explainer saw. In a pipe,
+    [brackets] with the activation stand for colour.
+
+    \b
+    Examples:
+      glossator show smollm2-135m/mlp.12/345
+      glossator show mlp.12/345 --study studies/demo --top 20
+    """
+    from glossator.study.exemplars import shown_windows
+    from glossator.study.find import study_with
+    from glossator.study.tools import Tools
+
+    opened, found = study_with(unit, study)
+    with opened:
+        result = opened.result(found)
+        tools = Tools.of(opened.spec, opened.recording)
+        windows = shown_windows(result, tools, top, random) if result.statistics else []
+        texts = opened.recording.vocabulary.texts
+        if json:
+            emit(as_json(str(opened.folder), result, windows, texts))
+        else:
+            print_unit(console(), str(opened.folder), result, windows, texts)
+
+
+def as_json(folder: str, result: UnitResult, windows: list[ShownWindow], texts: tuple[str, ...]) -> dict[str, Any]:
+    from glossator.study.results import to_plain
+
+    shown = [
+        {
+            "kind": w.kind,
+            "document": w.document,
+            "tokens": [texts[t] for t in w.tokens.tolist()],
+            "true": [round(v, 5) for v in w.true.tolist()],
+            "predicted": None if w.predicted is None else [round(v, 5) for v in w.predicted.tolist()],
+        }
+        for w in windows
+    ]
+    return {"study": folder, **to_plain(result), "causal": None, "windows": shown}
+
+
+def print_unit(
+    out: Console, folder: str, result: UnitResult, windows: list[ShownWindow], texts: tuple[str, ...]
+) -> None:
+    out.print(str(result.unit), style="bold", markup=False, end="")
+    out.print(
+        f"  {result.status}{': ' + result.reason if result.reason else ''}  ({folder})", markup=False, soft_wrap=True
+    )
+    if result.statistics:
+        s = result.statistics
+        out.print(
+            f"fires on {s['firing_rate']:.2%} of random tokens ({s['firing_rule']}), "
+            f"mean {number(s['mean'], 3)}, maximum {number(s['maximum'], 3)}",
+            markup=False,
+        )
+    for chosen in result.explanations:
+        _print_explanation(out, chosen)
+    if windows:
+        _print_windows(out, windows, texts)
+
+
+def _print_explanation(out: Console, chosen: Chosen) -> None:
+    from rich.table import Table
+
+    from glossator.study.summary import nulls_of_scores
+
+    bits = "" if chosen.bits is None else f", {chosen.bits:.0f} bits"
+    select = "" if chosen.select is None else f", r on the select split {number(chosen.select)}"
+    out.print()
+    out.print(clean(chosen.text), style="bold" if chosen.rank == 0 else "", markup=False)
+    out.print(f"  {chosen.method}, candidate {chosen.rank + 1}{bits}{select}", markup=False)
+    if chosen.program and len(chosen.program) < 2000:
+        out.print(f"  {clean(chosen.program)}", style="dim", markup=False)
+    if not chosen.scores:
+        return
+    nulls = nulls_of_scores(chosen.scores)
+    table = Table(pad_edge=False, box=None, header_style="dim")
+    for name in ("observational", "value [95 %]", "n", *nulls):
+        table.add_column(name, justify="left" if name == "observational" else "right", no_wrap=name != "value [95 %]")
+    for score in (s for s in chosen.scores if s.column == "observational"):
+        table.add_row(score.name, interval(score), str(score.n), *(number(score.nulls.get(n)) for n in nulls))
+    out.print(table)
+    causal = [s for s in chosen.scores if s.column == "causal"]
+    out.print("causal: " + ("; ".join(f"{s.name} {interval(s)}" for s in causal) or "not measured yet"), markup=False)
+
+
+def _print_windows(out: Console, windows: list[ShownWindow], texts: tuple[str, ...]) -> None:
+    colour = out.is_terminal and not out.no_color
+    largest = max((float(w.true[w.counts].max(initial=0.0)) for w in windows), default=0.0)
+    kind = ""
+    for w in windows:
+        if w.kind != kind:
+            kind = w.kind
+            out.print(f"\n{'Top' if kind == 'top' else 'Random'} windows of the test split", style="bold")
+        pieces = [texts[t] for t in w.tokens.tolist()]
+        out.print(f"true {number(float(w.true[w.counts].max(initial=0.0)), 2):>6}  ", style="dim", end="")
+        out.print(highlighted(pieces, w.true.tolist(), largest, colour), soft_wrap=not colour)
+        if w.predicted is not None:
+            out.print(f"said {number(float(w.predicted[w.counts].max(initial=0.0)), 2):>6}  ", style="dim", end="")
+            out.print(highlighted(pieces, w.predicted.tolist(), largest, colour), soft_wrap=not colour)

@@ -1,0 +1,161 @@
+"""What a study is to do, as arguments: shared by the commands that run one, so that all take the same flags."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from glossator.errors import UserError
+from glossator.units import parse_unit
+
+if TYPE_CHECKING:
+    from glossator.study import StudySpec
+
+STUDIES = Path("studies")
+_WHAT = "A spec (TOML), the folder of a study to go on with, or one unit such as smollm2-135m/mlp.12/345."
+
+
+def _flags(
+    what: str | None = typer.Argument(None, help=_WHAT, show_default=False),
+    subject: str | None = typer.Option(None, help="Model: smollm2-135m, minilm, a local folder or a hub id."),
+    site: list[str] | None = typer.Option(None, help="Site such as mlp.12; repeat it, or separate sites by commas."),
+    units: str | None = typer.Option(
+        None, help="How many units to draw at random (64), 'all', or indices: 3,17,40-49."
+    ),
+    unit: list[int] | None = typer.Option(None, help="Index of one unit; repeat it for more."),
+    side: str | None = typer.Option(None, help="Which side of each unit: + (default), - or both."),
+    corpus: str | None = typer.Option(None, help="'embedded', or JSONL, text, Parquet, or a folder of these."),
+    tokens: str | None = typer.Option(None, help="Tokens of the corpus to read (65536), or 'all'."),
+    width: int | None = typer.Option(None, help="Tokens in a window (64)."),
+    dtype: str | None = typer.Option(None, help="float32 (default), bfloat16 or float16."),
+    device: str | None = typer.Option(None, help="cpu (default), cuda, cuda:N, mps, or auto."),
+    explainer: list[str] | None = typer.Option(None, help="Explainer (program); repeat it for more."),
+    scorer: list[str] | None = typer.Option(None, help="Scorer; repeat it for more. Default: all that are built in."),
+    seed: int | None = typer.Option(None, help="Seed of every random choice (0)."),
+    out: Path | None = typer.Option(
+        None, help="Folder of the study. Default: a name made from the spec, below studies/."
+    ),
+) -> None:
+    """The parameters that `takes_spec` puts before those of a command; their defaults are those of the spec."""
+
+
+def takes_spec(command: Callable[..., None]) -> Callable[..., None]:
+    """Turn `command(spec, folder, **own)` into a command that takes the flags of a spec and its own."""
+    shared = inspect.signature(_flags, eval_str=True).parameters
+    own = [
+        p.replace(annotation=eval(p.annotation, command.__globals__))  # their names as text, as imports are delayed
+        for p in inspect.signature(command).parameters.values()
+        if p.name not in ("spec", "folder")
+    ]
+
+    @functools.wraps(command)
+    def wrapped(**values: Any) -> None:
+        flags = {name: values.pop(name) for name in shared}
+        spec, folder = read_spec(**flags)
+        command(spec=spec, folder=folder, **values)
+
+    parameters = [p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in (*shared.values(), *own)]
+    wrapped.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    wrapped.__annotations__ = {p.name: p.annotation for p in parameters}
+    return wrapped
+
+
+def read_spec(what: str | None, out: Path | None, **flags: Any) -> tuple[StudySpec, Path]:
+    """The spec and the folder of the study that the arguments mean; flags stand above what a file says."""
+    from glossator.study.spec import load_spec, make_spec
+
+    values, folder = dict[str, Any](), out
+    if what is not None:
+        path = Path(what)
+        if path.is_dir():
+            if not (path / "spec.json").exists():
+                raise UserError(
+                    "no study in this folder", value=what, fix="Give a spec, a unit, or --subject and --site"
+                )
+            values, folder = _fields(load_spec(path / "spec.json")), out or path
+        elif path.is_file():
+            values = _fields(load_spec(path))
+        elif path.suffix in (".toml", ".json"):
+            raise UserError("no such spec", value=what)
+        else:
+            wanted = parse_unit(what)
+            values = {
+                "subject": wanted.subject,
+                "sites": [wanted.site],
+                "units": [wanted.index],
+                "polarities": [wanted.polarity],
+            }
+    values |= _given(**flags)
+    spec = make_spec(values)
+    return spec, folder or STUDIES / _name(spec)
+
+
+def _fields(spec: StudySpec) -> dict[str, Any]:
+    from dataclasses import fields
+
+    return {f.name: getattr(spec, f.name) for f in fields(spec)}
+
+
+def _given(
+    *,
+    unit: list[int] | None = None,
+    units: str | None = None,
+    side: str | None = None,
+    tokens: str | None = None,
+    **flags: Any,
+) -> dict[str, Any]:
+    """The fields of a spec that flags set."""
+    renamed = {"site": "sites", "explainer": "explainers", "scorer": "scorers"}
+    found = {renamed.get(name, name): value for name, value in flags.items() if value not in (None, [], ())}
+    if "sites" in found:
+        found["sites"] = [part for site in found["sites"] for part in site.split(",") if part]
+    if unit and units:
+        raise UserError("--unit and --units are both given", fix="Use one of them")
+    if unit:
+        found["units"] = list(unit)
+    elif units:
+        found["units"] = read_units(units)
+    if side:
+        sides = {"+": ["+"], "-": ["-"], "both": ["+", "-"]}
+        if side not in sides:
+            raise UserError("unknown side", value=side, allowed="+, - or both")
+        found["polarities"] = sides[side]
+    if tokens:
+        found["max_tokens"] = None if tokens == "all" else _number("--tokens", tokens, "a number or 'all'")
+    return found
+
+
+def read_units(text: str) -> int | str | list[int]:
+    """`64` is a number of units, `all` all of them, `3,17,40-49` a list of indices."""
+    allowed = "a number to draw at random (64), 'all', or indices (3,17,40-49)"
+    if text == "all":
+        return text
+    if text.isdigit():
+        return int(text)
+    indices: list[int] = []
+    for part in text.split(","):
+        first, dash, last = part.strip().partition("-")
+        begin = _number("--units", first, allowed)
+        end = _number("--units", last, allowed) if dash else begin
+        if end < begin or end - begin > 10_000_000:
+            raise UserError("--units is not understood", value=part, allowed=allowed)
+        indices += range(begin, end + 1)
+    return indices
+
+
+def _number(flag: str, text: str, allowed: str) -> int:
+    if not text.isdigit():
+        raise UserError(f"{flag} is not understood", value=text, allowed=allowed)
+    return int(text)
+
+
+def _name(spec: StudySpec) -> str:
+    """A folder name that says what is in it, and is the same for the same spec."""
+    subject = Path(spec.subject).name
+    sites = spec.sites[0] if len(spec.sites) == 1 else f"{spec.sites[0]}-and-{len(spec.sites) - 1}-more"
+    return f"{subject}-{sites}-{spec.fingerprint[:8]}".replace("/", "-")

@@ -1,0 +1,91 @@
+"""Where studies lie, and which of them has a unit."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from glossator.errors import UserError, near_matches
+from glossator.study.store import Study, open_study
+from glossator.units import Unit, parse_unit
+
+STUDIES = Path("studies")
+DEEPEST = 6
+
+
+def find_studies(root: str | Path) -> list[Path]:
+    """Folders of studies below `root` (itself included), finished or not, sorted; `UserError` when it is not there."""
+    root = Path(root)
+    if not root.is_dir():
+        if root == STUDIES:
+            return []
+        raise UserError("no such folder", value=str(root))
+    return sorted(_walk(root, 0))
+
+
+def _walk(folder: Path, depth: int) -> Iterator[Path]:
+    try:
+        entries = list(os.scandir(folder))
+    except PermissionError:
+        return
+    if any(entry.name == "spec.json" for entry in entries) and _reads_as_spec(folder / "spec.json"):
+        yield folder
+    elif depth < DEEPEST:
+        for entry in entries:
+            if entry.is_dir(follow_symlinks=False) and not entry.name.startswith("."):
+                yield from _walk(Path(entry.path), depth + 1)
+
+
+def _reads_as_spec(path: Path) -> bool:
+    try:
+        return {"subject", "sites", "explainers"} <= set(json.loads(path.read_text()))
+    except (OSError, ValueError, TypeError):
+        return False
+
+
+def finished_studies(root: Path = STUDIES) -> list[Path]:
+    """Finished studies below a folder, the newest first."""
+    found = [f / "manifest.json" for f in find_studies(root)]
+    finished = [manifest for manifest in found if manifest.exists()]
+    return [m.parent for m in sorted(finished, key=lambda m: (-m.stat().st_mtime, str(m)))]
+
+
+def describe(folder: Path) -> dict[str, Any]:
+    """What `glossator studies` says of a study, from its small files alone. units: by status, None while unfinished."""
+    spec = json.loads((folder / "spec.json").read_text())
+    entry = {"folder": str(folder), "subject": spec["subject"], "sites": spec["sites"], "units": None}
+    try:
+        manifest = json.loads((folder / "manifest.json").read_text())
+        return entry | {"state": "finished", "units": manifest["units"], "fingerprint": manifest["fingerprint"]}
+    except FileNotFoundError:
+        return entry | {"state": "unfinished"}
+    except (ValueError, KeyError, TypeError):
+        return entry | {"state": "damaged"}
+
+
+def study_with(unit: str, folder: Path | None) -> tuple[Study, Unit]:
+    """The study in `folder`, or the newest one below `studies/`, that has a unit whose name is or ends with `unit`.
+
+    Raises `UserError` with near matches when there is none, and when the end fits several units.
+    """
+    folders = [folder] if folder is not None else finished_studies()
+    if not folders:
+        raise UserError("no finished study here", value=str(STUDIES), fix="Make one, or name one with --study")
+    names: list[str] = []
+    for place in folders:
+        study = open_study(place)
+        known = study.names()
+        fitting = [n for n in known if n == unit] or [n for n in known if n.endswith(f"/{unit}")]
+        if len(fitting) == 1:
+            return study, parse_unit(fitting[0])
+        study.close()
+        if fitting:
+            raise UserError("several units end like this", value=unit, allowed=near_matches(unit, fitting))
+        names += known
+    if unit.count("/") > 1:
+        parse_unit(unit)
+    where = str(folder) if folder is not None else f"any study below {STUDIES}"
+    raise UserError(f"no such unit in {where}", value=unit, allowed=near_matches(unit, names))
