@@ -1,13 +1,36 @@
-"""One thread that writes what is handed to it, in order, so that the disk works while the model does."""
+"""Threads beside the forward pass: one that writes in order, and a pool whose threads each compute on one core."""
 
 from __future__ import annotations
 
 import queue
 import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import torch
+
+from glossator.recording.store import ArrayWriter
+
+
+def one_core_pool(workers: int) -> ThreadPoolExecutor:
+    """A pool whose threads do not share their torch operations with other cores.
+
+    Two threads that each work on a tensor of their own wait for each other once; one operation spread over two cores
+    waits at its end, hundreds of times a batch, which is slow wherever another program takes turns on a core.
+    """
+    outside = torch.get_num_threads()
+    started = threading.Barrier(workers)
+
+    def start() -> None:
+        torch.set_num_threads(1)  # of this thread, and the default of threads that start later
+        started.wait()
+
+    pool = ThreadPoolExecutor(workers, thread_name_prefix="recording")
+    for future in [pool.submit(start) for _ in range(workers)]:
+        future.result()
+    torch.set_num_threads(outside)
+    return pool
 
 
 class Background:
@@ -21,6 +44,7 @@ class Background:
         self._calls: queue.SimpleQueue[tuple[Callable[..., Any], tuple[Any, ...]] | None] = queue.SimpleQueue()
         self._free: queue.SimpleQueue[torch.Tensor] = queue.SimpleQueue()
         self._error: BaseException | None = None
+        self._files: list[ArrayWriter] = []
         self.rows = rows
         for _ in range(count):
             self._free.put(torch.empty((rows, width), dtype=torch.float16))
@@ -35,6 +59,8 @@ class Background:
             self._error = self._error or RuntimeError("recording stopped")
         self._calls.put(None)
         self._thread.join()
+        for file in self._files:
+            file.abandon()
         if kind is None:
             self._check()
 
@@ -42,6 +68,10 @@ class Background:
         """Call it later, after all that was handed in before."""
         self._check()
         self._calls.put((call, args))
+
+    def keep(self, file: ArrayWriter) -> None:
+        """Close this file in the end, also when what was handed in to fill it is not run."""
+        self._files = [*(f for f in self._files if not f.closed), file]
 
     def buffer(self) -> torch.Tensor:
         """A free buffer; give it back with `release` from a call handed to `do`."""

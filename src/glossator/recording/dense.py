@@ -7,21 +7,20 @@ stays in memory between shards is one key per unit, polarity and place.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import numpy as np
 import torch
 
 from glossator.errors import UserError
-from glossator.recording.background import Background
+from glossator.recording.background import Background, one_core_pool
 from glossator.recording.keys import pack
 from glossator.recording.spec import Plan, RecordingSpec, SitePlan
 from glossator.recording.store import ArrayReader, ArrayWriter, save
 
 LARGEST = 65504.0  # of float16; larger magnitudes are stored as this, the moments see the true value
-_MOMENT_VALUES = 1 << 19
+_CHUNK_VALUES = 1 << 18  # worked on at a time: they stay in the cache
 _UNIT_BLOCK = 512
 
 
@@ -38,38 +37,56 @@ class DenseShards:
         self.sums = torch.zeros((4, units), dtype=torch.float64)
         self._in_panel = np.zeros(plan.windows, bool)
         self._in_panel[plan.panel] = True
-        self._pool = ThreadPoolExecutor(max(1, torch.get_num_threads()))
+        self._benches = [_Bench() for _ in range(max(1, torch.get_num_threads()))]
+        self._pool = one_core_pool(len(self._benches))
 
-    def add(self, batch: int, site: SitePlan, values: torch.Tensor, valid: np.ndarray) -> None:
-        """Take in one batch of the open shard: values (n, width, site width), valid bool (n, width).
+    def add(self, batch: int, values: Mapping[str, torch.Tensor], valid: np.ndarray) -> None:
+        """Take in one batch of the open shard: values (n, width, site width) by source site, valid bool (n, width).
 
-        Values at invalid positions may be anything; they are overwritten in place.
+        Values at invalid positions may be anything.
         """
-        n = len(valid)
-        x = values if site.all_units else values[..., torch.as_tensor(site.units, device=values.device).long()]
-        holes = None if valid.all() else torch.as_tensor(np.flatnonzero(~valid), device=x.device)
-        if holes is not None:
-            row, position = np.nonzero(~valid)
-            x[row, position] = x[row, valid.argmax(1)[row]]
-        x = x.float()
-        high, low = x.amax(1), x.amin(1).neg_()
-        bound = torch.maximum(high.max(), low.max()).item()
-        if not np.isfinite(bound):
-            raise UserError(
-                f"{site.name} gave values that are not finite", fix="Record with dtype float32, or check the subject's weights"
-            )
-        if holes is not None and (empty := ~valid.any(1)).any():
-            high[torch.as_tensor(empty)] = low[torch.as_tensor(empty)] = -torch.inf
-        start, columns = batch * self.plan.batch, site.columns
-        self.maxima[0, start : start + n, columns] = high
-        self.maxima[1, start : start + n, columns] = low
-        flat = x.reshape(n * self.width, -1)
-        self.sums[:, columns] += _power_sums(flat, torch.as_tensor(valid.ravel(), dtype=torch.float32, device=x.device))
-        halves = flat.half() if bound <= LARGEST else flat.clamp(-LARGEST, LARGEST).half()
-        if holes is not None:
-            halves[holes] = 0
-        turned = halves.t()
-        self.raw[batch, columns, : n * self.width].copy_(turned.contiguous() if x.is_cuda else turned)
+        sites = [site for site in self.plan.sites if site.kind == "dense"]
+        shares = [sites[i :: len(self._benches)] for i in range(len(self._benches))]
+
+        def work(bench: _Bench, share: list[SitePlan]) -> None:
+            with torch.inference_mode():
+                for site in share:
+                    self._add_site(bench, batch, site, values[site.source], valid)
+
+        list(self._pool.map(work, self._benches, shares))
+
+    def _add_site(self, bench: _Bench, batch: int, site: SitePlan, values: torch.Tensor, valid: np.ndarray) -> None:
+        n, units, columns = len(valid), len(site.units), site.columns
+        chosen = None if site.all_units else torch.as_tensor(site.units, device=values.device).long()
+        halves = bench.get("halves", (n, self.width, units), torch.float16, values.device)
+        step = max(1, _CHUNK_VALUES // (self.width * units))
+        start = batch * self.plan.batch
+        for i in range(0, n, step):
+            part = values[i : i + step] if chosen is None else values[i : i + step].index_select(2, chosen)
+            mask = valid[i : i + step]
+            x = bench.get("x", tuple(part.shape), torch.float32, values.device).copy_(part)
+            holes = None if mask.all() else np.nonzero(~mask)
+            if holes is not None:
+                x[holes] = x[holes[0], mask.argmax(1)[holes[0]]]  # for the maxima: a value that is there anyway
+            high, low = x.amax(1), x.amin(1).neg_()
+            bound = max(high.max().item(), low.max().item())
+            if not np.isfinite(bound):
+                raise UserError(
+                    f"{site.name} gave values that are not finite",
+                    fix="Record with dtype float32, or check the subject's weights",
+                )
+            if holes is not None and (empty := ~mask.any(1)).any():
+                high[empty] = low[empty] = -torch.inf
+            here = slice(start + i, start + i + len(part))
+            self.maxima[0, here, columns] = high
+            self.maxima[1, here, columns] = low
+            if holes is not None:
+                x[holes] = 0
+            halves[i : i + step] = x if bound <= LARGEST else x.clamp(-LARGEST, LARGEST)
+            square = bench.get("square", tuple(part.shape), torch.float32, values.device)
+            self.sums[:, columns] += _power_sums(x.view(-1, units), square.view(-1, units))
+        turned = halves.view(-1, units).t()
+        self.raw[batch, columns, : n * self.width].copy_(turned.contiguous() if turned.is_cuda else turned)
 
     def finish(self, shard: int, folder: Path, panel_file: Path, background: Background) -> None:
         """Hand what the shard adds to the recording to the writing thread and start the next shard.
@@ -90,6 +107,7 @@ class DenseShards:
         }.items():
             background.do(save, folder / f"{name}.npy", array)
         writer = ArrayWriter(folder / "values.npy", np.float16, (int(stored.sum()), self.width))
+        background.keep(writer)
         self._gather(units[stored], local[stored], background, lambda piece, _: writer.write(piece))
         background.do(writer.close)
         self._write_panel(first, end, panel_file, background)
@@ -165,16 +183,28 @@ class DenseShards:
             background.do(pass_on, buffer, len(u), start)
 
 
-def _power_sums(flat: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
-    """Sums of x, x^2, x^3, x^4 over the rows with weight 1: float64 (4, units), float32 within a few hundred rows."""
-    total = torch.zeros((4, flat.shape[1]), dtype=torch.float64)
-    step = max(64, _MOMENT_VALUES // flat.shape[1])
-    for i in range(0, len(flat), step):
-        x, w = flat[i : i + step], weights[i : i + step]
-        square = x * x
-        sums = [x.t().mv(w), square.t().mv(w), (square * x).t().mv(w), square.square_().t().mv(w)]
-        total += torch.stack(sums).double().cpu()
-    return total
+class _Bench:
+    """A worker's own buffers, used again for every chunk."""
+
+    def __init__(self) -> None:
+        self._buffers: dict[tuple[str, torch.device], torch.Tensor] = {}
+
+    def get(self, name: str, shape: tuple[int, ...], dtype: torch.dtype, device: torch.device) -> torch.Tensor:
+        """A contiguous tensor of this shape whose content is left over."""
+        size = int(np.prod(shape))
+        buffer = self._buffers.get((name, device))
+        if buffer is None or len(buffer) < size:
+            buffer = self._buffers[name, device] = torch.empty(size, dtype=dtype, device=device)
+        return buffer[:size].view(shape)
+
+
+def _power_sums(x: torch.Tensor, square: torch.Tensor) -> torch.Tensor:
+    """Sums of x, x^2, x^3, x^4 over a few hundred rows in float32, as float64 (4, units); square: room for x^2."""
+    ones = torch.ones(len(x), device=x.device)
+    torch.mul(x, x, out=square)
+    first, second = x.t().mv(ones), square.t().mv(ones)
+    third = x.mul_(square).t().mv(ones)
+    return torch.stack([first, second, third, square.square_().t().mv(ones)]).double().cpu()
 
 
 def offsets_of(counts: np.ndarray) -> np.ndarray:

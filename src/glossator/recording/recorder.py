@@ -130,14 +130,12 @@ def _run(
             for number, (first, end) in enumerate(batches):
                 valid = windows.valid[first:end]
                 values = subject.activations(windows.tokens[first:end], windows.lengths[first:end], sources)
-                for site in plan.sites:
-                    taken = values[site.source]
-                    if site.name in encoders:
-                        sparse[site.name].add(first, *encoders[site.name].encode(taken), valid)
-                    elif site.kind == "sparse":
-                        sparse[site.name].add(first, taken, None, valid)
-                    elif dense:
-                        dense.add(number, site, taken, valid)
+                if dense:
+                    dense.add(number, values, valid)
+                for name, collector in sparse.items():
+                    taken = values[source_of(name)]
+                    coded = encoders[name].encode(taken) if name in encoders else (taken, None)
+                    collector.add(first, *coded, valid)
                 bar.advance(first, end)
             hidden = hidden_folder(_shard(folder, shard))
             if dense:

@@ -54,6 +54,14 @@ class ArrayWriter:
         if data.nbytes:
             self._file.write(memoryview(data).cast("B"))
 
+    @property
+    def closed(self) -> bool:
+        return self._file.closed
+
+    def abandon(self) -> None:
+        """Close the file as it is; it is not used."""
+        self._file.close()
+
     def close(self) -> None:
         self._file.close()
         if self._left:
@@ -66,7 +74,7 @@ class ArrayWriter:
         if kind is None:
             self.close()
         else:
-            self._file.close()
+            self.abandon()
 
 
 def save(path: Path, array: np.ndarray) -> None:

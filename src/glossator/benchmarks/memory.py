@@ -1,0 +1,71 @@
+"""The process whose peak memory the recording benchmark measures."""
+
+from __future__ import annotations
+
+import json
+import resource
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+WIDTH, UNITS, LATENTS, K, VOCABULARY = 64, 64, 4096, 32, 256
+
+
+def main(tokens: int, folder: str) -> None:
+    """Record `tokens` random tokens into `folder` and write the peak resident bytes as JSON to standard output."""
+    from glossator.benchmarks.recording import RandomCoder
+    from glossator.corpora import WindowedCorpus
+    from glossator.recording import record, recording_spec
+    from glossator.windows import TokenWindows, Vocabulary
+
+    n = tokens // WIDTH
+    ids = np.random.default_rng(0).integers(0, VOCABULARY, (n, WIDTH)).astype(np.int32)
+    documents = np.arange(n, dtype=np.int64)
+    windows = TokenWindows(
+        tokens=ids,
+        lengths=np.full(n, WIDTH, np.int32),
+        valid=np.ones((n, WIDTH), bool),
+        documents=documents,
+        ids=documents,
+        vocabulary=Vocabulary("bytes", tuple(bytes([i]) for i in range(VOCABULARY))),
+    )
+    windowed = WindowedCorpus(windows, [str(i) for i in range(n)], (documents % 4).astype(np.int8), {"tokens": tokens})
+    coder = RandomCoder(UNITS, LATENTS, K)
+    spec = recording_spec(TokenTable(), windowed, ["table", "coder@table"], encoders={"coder@table": coder}, panel_bytes=8 << 20)
+    record(spec, TokenTable(), windowed, folder, encoders={"coder@table": coder}, progress=False)
+    sys.stdout.write(json.dumps({"peak_bytes": peak_bytes()}) + "\n")
+
+
+def peak_bytes() -> int:
+    """The largest resident memory of this program; on Linux not counting what it was before it became this program."""
+    status = Path("/proc/self/status")
+    if status.exists():
+        line = next(line for line in status.read_text().splitlines() if line.startswith("VmHWM"))
+        return int(line.split()[1]) * 1024
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024
+
+
+class TokenTable:
+    """A subject with one site: a random vector a token, and no model."""
+
+    name = "table"
+    fingerprint = "0" * 16
+    leaves_out_first = False
+
+    def __init__(self) -> None:
+        import torch
+
+        self._table = torch.randn((VOCABULARY, UNITS), generator=torch.Generator().manual_seed(0))
+
+    def site(self, name: str) -> Any:
+        from glossator.subjects.sites import SiteInfo
+
+        return SiteInfo(name, UNITS, "dense", name, "output")
+
+    def activations(self, tokens: np.ndarray, lengths: np.ndarray, sites: list[str]) -> dict[str, Any]:
+        import torch
+
+        return {sites[0]: self._table[torch.from_numpy(tokens).long()]}

@@ -1,0 +1,225 @@
+"""A recording that is killed and started again ends with the same bytes; damage is named, not read."""
+
+from __future__ import annotations
+
+import errno
+import functools
+import multiprocessing
+import os
+import random
+import signal
+import time
+from pathlib import Path
+
+import pytest
+from recording_fakes import FakeEncoder, FakeSubject, fake_windows
+
+from glossator.errors import UserError
+from glossator.recording import open_recording, record, recording_spec, store, verify
+
+SITES = ("mlp.0", "relu.0", "sae:x@resid.0")
+STEPS = ("fsync", "rename", "replace", "posix_fallocate")
+
+
+class Slow(FakeSubject):
+    def activations(self, tokens, lengths, sites):
+        time.sleep(0.01)
+        return super().activations(tokens, lengths, sites)
+
+
+def record_it(folder, subject=None, **settings):
+    subject, windowed, encoders = subject or FakeSubject(), fake_windows(60), {SITES[2]: FakeEncoder()}
+    settings = dict(batch_tokens=5 * 16, shard_bytes=2 * 5 * 16 * 2 * 24, top_k=6, panel_windows=20) | settings
+    spec = recording_spec(subject, windowed, SITES, encoders=encoders, **settings)
+    return record(spec, subject, windowed, folder, encoders=encoders, progress=False)
+
+
+def bytes_of(folder):
+    return {p.relative_to(folder).as_posix(): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()}
+
+
+def child(folder, kill_at_step):
+    """Record; with a number, die right before that call of one of STEPS."""
+    calls = 0
+
+    def counted(original):
+        @functools.wraps(original)
+        def call(*args, **kwargs):
+            nonlocal calls
+            calls += 1
+            if calls == kill_at_step:
+                os.kill(os.getpid(), signal.SIGKILL)
+            return original(*args, **kwargs)
+
+        return call
+
+    for name in STEPS:
+        setattr(os, name, counted(getattr(os, name)))
+    record_it(folder, Slow())
+
+
+@pytest.fixture(scope="module")
+def context():
+    found = multiprocessing.get_context("forkserver")
+    found.set_forkserver_preload(["glossator.recording.recorder", "glossator.corpora", "glossator.subjects.sites"])
+    return found
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("undisturbed") / "r"
+    record_it(folder)
+    return bytes_of(folder)
+
+
+def start(context, folder, kill_at_step=None):
+    process = context.Process(target=child, args=(folder, kill_at_step))
+    process.start()
+    return process
+
+
+def kill_at_random_moments(context, folder, moments, seed):
+    rng = random.Random(seed)
+    kills = 0
+    for _ in range(moments):
+        process = start(context, folder)
+        process.join(rng.uniform(0.02, 0.6))
+        kills += process.is_alive()
+        process.kill()
+        process.join()
+    return kills
+
+
+def test_killed_at_random_moments(tmp_path, context, undisturbed):
+    kills = 0
+    for number in range(3):
+        kills += kill_at_random_moments(context, tmp_path / str(number), 1, number)
+        record_it(tmp_path / str(number))
+        assert bytes_of(tmp_path / str(number)) == undisturbed
+    assert kills
+
+
+@pytest.mark.slow
+def test_killed_at_many_random_moments(tmp_path, context, undisturbed):
+    kills = 0
+    for number in range(12):
+        kills += kill_at_random_moments(context, tmp_path / str(number), 1 + number % 3, number)
+        record_it(tmp_path / str(number))
+        assert bytes_of(tmp_path / str(number)) == undisturbed
+    assert kills >= 10
+
+
+def kill_before_step(context, folder, step):
+    process = start(context, folder, step)
+    process.join()
+    assert process.exitcode in (0, -signal.SIGKILL)
+    return process.exitcode != 0
+
+
+@pytest.mark.parametrize("step", [2, 41])
+def test_killed_right_before_a_step(tmp_path, context, undisturbed, step):
+    assert kill_before_step(context, tmp_path / "r", step)
+    record_it(tmp_path / "r")
+    assert bytes_of(tmp_path / "r") == undisturbed
+
+
+@pytest.mark.slow
+def test_killed_right_before_every_step(tmp_path, context, undisturbed):
+    step = 1
+    while kill_before_step(context, tmp_path / str(step), step):
+        record_it(tmp_path / str(step))
+        assert bytes_of(tmp_path / str(step)) == undisturbed
+        step += 1
+    assert step > 70
+
+
+def test_finished_shards_are_not_recorded_again(tmp_path, context, undisturbed):
+    whole = FakeSubject()
+    record_it(tmp_path / "whole", whole)
+    assert kill_before_step(context, tmp_path / "r", 41)
+    done = len([p for p in (tmp_path / "r" / "shards").iterdir() if not p.name.startswith(".")])
+    assert done >= 2
+    rest = FakeSubject()
+    record_it(tmp_path / "r", rest)
+    assert rest.passes == whole.passes - 2 * done  # two batches a shard
+
+
+def test_hand_made_shards_of_another_size_are_named(tmp_path, context):
+    assert kill_before_step(context, tmp_path / "r", 41)
+    victim = next(p for p in (tmp_path / "r" / "shards" / "00000").rglob("positions.npy"))
+    victim.write_bytes(victim.read_bytes()[:-1])
+    with pytest.raises(UserError, match=r"positions\.npy.*Delete the shard .*00000 and record again"):
+        record_it(tmp_path / "r")
+
+
+def test_a_truncated_file_is_named_on_opening(tmp_path):
+    record_it(tmp_path / "r")
+    for name in ("dense/panel.npy", "sparse-0/positions.npy", "windows/tokens.npy"):
+        path = tmp_path / "r" / name
+        whole = path.read_bytes()
+        path.write_bytes(whole[:-3])
+        with pytest.raises(UserError, match=f"{path.name}.*Delete the recording"):
+            open_recording(tmp_path / "r")
+        path.unlink()
+        with pytest.raises(UserError, match="missing"):
+            open_recording(tmp_path / "r")
+        path.write_bytes(whole)
+    verify(open_recording(tmp_path / "r"))
+
+
+def test_a_flipped_bit_is_found_by_verify(tmp_path):
+    recording = record_it(tmp_path / "r")
+    path = tmp_path / "r" / "dense" / "extra_values.npy"
+    data = bytearray(path.read_bytes())
+    data[-7] ^= 4
+    path.write_bytes(bytes(data))
+    with pytest.raises(UserError, match=r"extra_values\.npy"):
+        verify(recording)
+
+
+def test_a_full_disk_is_one_clear_error_and_the_recording_goes_on_later(tmp_path, monkeypatch, undisturbed):
+    write, calls = store.ArrayWriter.write, 0
+
+    def full(self, piece):
+        nonlocal calls
+        calls += 1
+        if calls > 20:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        write(self, piece)
+
+    monkeypatch.setattr(store.ArrayWriter, "write", full)
+    with pytest.raises(UserError, match="No space left on device"):
+        record_it(tmp_path / "r")
+    assert not (tmp_path / "r" / "manifest.json").exists()
+    monkeypatch.undo()
+    record_it(tmp_path / "r")
+    assert bytes_of(tmp_path / "r") == undisturbed
+
+
+def test_a_folder_that_cannot_be_made_is_one_clear_error(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UserError, match="cannot write"):
+        record_it(tmp_path / "file" / "r")
+
+
+def test_an_unfinished_recording_of_another_spec_is_left_alone(tmp_path, context):
+    assert kill_before_step(context, tmp_path / "r", 41)
+    before = bytes_of(tmp_path / "r")
+    with pytest.raises(UserError, match="another spec"):
+        record_it(tmp_path / "r", top_k=5)
+    assert bytes_of(tmp_path / "r") == before
+
+
+def test_a_folder_with_something_else_is_left_alone(tmp_path):
+    (tmp_path / "notes.txt").write_text("mine")
+    with pytest.raises(UserError, match="not empty"):
+        record_it(tmp_path)
+    assert [p.name for p in Path(tmp_path).iterdir()] == ["notes.txt"]
+
+
+def test_a_newer_format_is_refused(tmp_path):
+    record_it(tmp_path / "r")
+    path = tmp_path / "r" / "manifest.json"
+    path.write_text(path.read_text().replace("glossator-recording/1", "glossator-recording/9"))
+    with pytest.raises(UserError, match="glossator-recording/9"):
+        open_recording(tmp_path / "r")
