@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,7 @@ from glossator.programs import Lexicon, parse_program
 from glossator.scorers.lab import Lab
 from glossator.units import Unit
 from glossator.windows import TokenWindows, Vocabulary
-from test_project_docs import run_blocks
+from test_project_docs import blocks, run_blocks
 
 ROOT = Path(__file__).resolve().parent.parent
 TEXTS = ("the", " cat", " sat", " down", " again")
@@ -82,7 +83,25 @@ def test_the_explainer_example_abstains_on_a_silent_unit(examples: dict) -> None
 
 
 def test_the_examples_are_as_short_as_promised() -> None:
-    from test_project_docs import blocks
-
     for block in blocks((ROOT / "CONTRIBUTING.md").read_text(), "python"):
         assert len([line for line in block.splitlines() if line.strip()]) <= 22
+
+
+@pytest.mark.parametrize("name", ["README.md", "docs/quickstart.md"])
+def test_the_library_examples_run(
+    name: str, tiny_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """With a random model of two layers and less text in place of the real ones; scores with intervals are printed."""
+    monkeypatch.chdir(tmp_path)
+    (code,) = blocks((ROOT / name).read_text(), "python")
+    for real, small in {
+        '"smollm2-135m"': repr(str(tiny_folder)),
+        "mlp.12": "mlp.1",
+        "units=(345,)": "units=(7,), width=32, max_tokens=40960",
+        "345": "7",
+        "width=64, max_tokens=65536": "width=32, max_tokens=40960",
+    }.items():
+        code = code.replace(real, small)
+    exec(compile(code, name, "exec"), {"__name__": "example"})
+    printed = capsys.readouterr().out
+    assert re.search(r"correlation\.top-and-random: 0\.\d+ \[-?0\.\d+, 0\.\d+\]", printed)
