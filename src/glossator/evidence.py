@@ -46,6 +46,7 @@ class Exemplars:
 
     def of(self, *kinds: Kind) -> Exemplars:
         """The windows of these kinds; "random" means the whole random draw, also those that are top windows as well."""
+        assert self.in_random is not None
         chosen = np.isin(self.kinds, kinds)
         return self.take(np.flatnonzero(chosen | self.in_random if "random" in kinds else chosen))
 

@@ -74,7 +74,12 @@ class TokenWindows:
     def take(self, rows: np.ndarray) -> TokenWindows:
         """The windows at these row numbers (or where a boolean row mask is True), in that order."""
         return TokenWindows(
-            self.tokens[rows], self.lengths[rows], self.valid[rows], self.documents[rows], self.ids[rows], self.vocabulary
+            self.tokens[rows],
+            self.lengths[rows],
+            self.valid[rows],
+            self.documents[rows],
+            self.ids[rows],
+            self.vocabulary,
         )
 
     def text(self, row: int) -> str:
@@ -83,7 +88,15 @@ class TokenWindows:
 
 def concatenate(parts: list[TokenWindows]) -> TokenWindows:
     """Stack windows of one vocabulary and width."""
+
+    def stacked(name: str) -> np.ndarray:
+        return np.concatenate([getattr(part, name) for part in parts])
+
     return TokenWindows(
-        *(np.concatenate([getattr(p, name) for p in parts]) for name in ("tokens", "lengths", "valid", "documents", "ids")),
+        tokens=stacked("tokens"),
+        lengths=stacked("lengths"),
+        valid=stacked("valid"),
+        documents=stacked("documents"),
+        ids=stacked("ids"),
         vocabulary=parts[0].vocabulary,
     )
