@@ -88,5 +88,9 @@ def truth(subject: Any, windowed: WindowedCorpus, site: str) -> SimpleNamespace:
     if subject.leaves_out_first:
         valid[:, 0] = False
     return SimpleNamespace(
-        exact=values, valid=valid, rounded=np.where(valid[..., None], values.clip(-65504, 65504).astype(np.float16), np.float16(0)).astype(np.float32)
+        exact=values,
+        valid=valid,
+        rounded=np.where(valid[..., None], values.clip(-65504, 65504).astype(np.float16), np.float16(0)).astype(
+            np.float32
+        ),
     )

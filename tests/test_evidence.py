@@ -6,12 +6,12 @@ import time
 
 import numpy as np
 import pytest
-from recording_fakes import FakeEncoder, FakeSubject, fake_windows, truth
 
 from glossator.errors import UserError
 from glossator.evidence import SPLITS, Exemplars
 from glossator.recording import EvidenceSpec, draw, record, recording_spec
 from glossator.units import Unit
+from recording_fakes import FakeEncoder, FakeSubject, fake_windows, truth
 
 N = 600
 SAE = "sae:x@resid.0"
@@ -186,7 +186,9 @@ def test_a_unit_that_hardly_fires_is_insufficient(tmp_path):
             return found
 
     subject, windowed = Silent(), fake_windows(N)
-    recording = record(recording_spec(subject, windowed, ("relu.0", "mlp.0")), subject, windowed, tmp_path / "r", progress=False)
+    recording = record(
+        recording_spec(subject, windowed, ("relu.0", "mlp.0")), subject, windowed, tmp_path / "r", progress=False
+    )
     for site in ("relu.0", "mlp.0"):
         evidence = draw(recording, Unit("fake", site, 0))
         assert evidence.status == "insufficient"

@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from recording_fakes import FakeEncoder, FakeSubject, fake_windows, truth
 
 from glossator.errors import UserError
 from glossator.recording import Recording, open_recording, record, recording_spec, verify
 from glossator.units import Unit
+from recording_fakes import FakeEncoder, FakeSubject, fake_windows, truth
 
 SMALL = dict(batch_tokens=5 * 16, shard_bytes=5 * 5 * 16 * 2 * 41, top_k=9)  # a few shards of a few batches
 
@@ -91,13 +91,17 @@ def test_moments_are_those_of_all_valid_tokens(tmp_path, dtype):
 
 def test_a_choice_of_units_is_recorded_under_their_own_numbers(tmp_path):
     subject, windowed = FakeSubject(), fake_windows()
-    recording = make(tmp_path / "r", subject, windowed, ("mlp.0", "relu.0"), units={"mlp.0": [20, 3], "relu.0": [39, 2]})
+    recording = make(
+        tmp_path / "r", subject, windowed, ("mlp.0", "relu.0"), units={"mlp.0": [20, 3], "relu.0": [39, 2]}
+    )
     assert recording.units("mlp.0").tolist() == [3, 20]
     assert np.array_equal(
-        recording.panel_values(Unit("fake", "mlp.0", 20)), truth(subject, windowed, "mlp.0").rounded[recording.panel][..., 20]
+        recording.panel_values(Unit("fake", "mlp.0", 20)),
+        truth(subject, windowed, "mlp.0").rounded[recording.panel][..., 20],
     )
     assert np.array_equal(
-        recording.values(Unit("fake", "relu.0", 39), np.arange(100)), truth(subject, windowed, "relu.0").rounded[..., 39]
+        recording.values(Unit("fake", "relu.0", 39), np.arange(100)),
+        truth(subject, windowed, "relu.0").rounded[..., 39],
     )
     with pytest.raises(UserError, match="was not recorded"):
         recording.moments(Unit("fake", "mlp.0", 4))
@@ -126,7 +130,9 @@ def test_postings_are_every_value_of_a_sparse_site(tmp_path, settings):
             rows, top = recording.top(unit)
             order = np.argsort(-true[..., index].max(axis=1), kind="stable")[: len(rows)]
             assert rows.tolist() == order.tolist() and np.array_equal(top, true[order, :, index])
-            assert recording.moments(unit).mean == pytest.approx(true[resid.valid][:, index].mean(dtype=np.float64), rel=1e-6)
+            assert recording.moments(unit).mean == pytest.approx(
+                true[resid.valid][:, index].mean(dtype=np.float64), rel=1e-6
+            )
             total += len(row)
     size = sum(p.stat().st_size for p in (tmp_path / "r").glob("sparse-*/[pa]*.npy"))
     assert size <= 6 * total + 4 * 128
@@ -175,7 +181,10 @@ def test_values_beyond_float16_are_stored_as_the_largest_and_counted_in_full(tmp
 def test_values_that_are_not_finite_are_an_error_and_leave_no_recording(tmp_path):
     class Broken(FakeSubject):
         def activations(self, tokens, lengths, sites):
-            return {name: x.index_fill_(2, torch.tensor([5]), torch.nan) for name, x in super().activations(tokens, lengths, sites).items()}
+            return {
+                name: x.index_fill_(2, torch.tensor([5]), torch.nan)
+                for name, x in super().activations(tokens, lengths, sites).items()
+            }
 
     with pytest.raises(UserError, match=r"mlp\.0 gave values that are not finite"):
         make(tmp_path / "r", Broken())

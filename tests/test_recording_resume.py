@@ -12,10 +12,10 @@ import time
 from pathlib import Path
 
 import pytest
-from recording_fakes import FakeEncoder, FakeSubject, fake_windows
 
 from glossator.errors import UserError
 from glossator.recording import open_recording, record, recording_spec, store, verify
+from recording_fakes import FakeEncoder, FakeSubject, fake_windows
 
 SITES = ("mlp.0", "relu.0", "sae:x@resid.0")
 STEPS = ("fsync", "rename", "replace", "posix_fallocate")

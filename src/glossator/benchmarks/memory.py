@@ -33,7 +33,9 @@ def main(tokens: int, folder: str) -> None:
     )
     windowed = WindowedCorpus(windows, [str(i) for i in range(n)], (documents % 4).astype(np.int8), {"tokens": tokens})
     coder = RandomCoder(UNITS, LATENTS, K)
-    spec = recording_spec(TokenTable(), windowed, ["table", "coder@table"], encoders={"coder@table": coder}, panel_bytes=8 << 20)
+    spec = recording_spec(
+        TokenTable(), windowed, ["table", "coder@table"], encoders={"coder@table": coder}, panel_bytes=8 << 20
+    )
     record(spec, TokenTable(), windowed, folder, encoders={"coder@table": coder}, progress=False)
     sys.stdout.write(json.dumps({"peak_bytes": peak_bytes()}) + "\n")
 

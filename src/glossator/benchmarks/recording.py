@@ -15,6 +15,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -103,10 +104,13 @@ def _dense(options: dict[str, Any], subject: Any, windowed: Any, folder: Path) -
                 subject.forward(windows.tokens[row : row + batch], windows.lengths[row : row + batch], sites)
 
     subject.forward(windows.tokens[:batch], windows.lengths[:batch], sites)
-    seconds: dict[str, list[float]] = {"bare": [], "record": []}
+    seconds: dict[str, list[Seconds]] = {"bare": [], "record": []}
     for number in range(options["runs"]):
         target = folder / f"dense-{number}"
-        work = {"bare": bare, "record": lambda to=target: record(spec, subject, windowed, to, progress=False)}
+        work: dict[str, Callable[[], Any]] = {
+            "bare": bare,
+            "record": partial(record, spec, subject, windowed, target, progress=False),
+        }
         for name in ("bare", "record") if number % 2 == 0 else ("record", "bare"):
             seconds[name].append(_seconds(work[name]))
         if number:
@@ -120,9 +124,12 @@ def _dense(options: dict[str, Any], subject: Any, windowed: Any, folder: Path) -
         "evidence_ms_per_unit": evidence,
         "dense": {
             "seconds": seconds,
+            "overhead_processor": _ratio(seconds["record"], seconds["bare"], clock=1),
             "tokens": int(windows.lengths.sum()),
             "units": sum(len(recording.units(site)) for site in sites),
-            "tokens_per_second": float(windows.lengths.sum() / statistics.median(seconds["record"])),
+            "tokens_per_second": float(
+                windows.lengths.sum() / statistics.median(wall for wall, _ in seconds["record"])
+            ),
             "bytes": size,
         },
     }
@@ -147,16 +154,18 @@ def _sparse(options: dict[str, Any], subject: Any, windowed: Any, folder: Path) 
     def encode() -> None:
         with torch.inference_mode():
             for row in range(0, len(windows), batch):
-                values = replay.activations(windows.tokens[row : row + batch], windows.lengths[row : row + batch], [source])
+                values = replay.activations(
+                    windows.tokens[row : row + batch], windows.lengths[row : row + batch], [source]
+                )
                 coder.encode(values[source])
 
     coder.encode(replay.activations(windows.tokens[:batch], windows.lengths[:batch], [source])[source])
-    seconds: dict[str, list[float]] = {"encode": [], "record": []}
+    seconds: dict[str, list[Seconds]] = {"encode": [], "record": []}
     for number in range(options["runs"]):
         target = folder / f"sparse-{number}"
-        work = {
+        work: dict[str, Callable[[], Any]] = {
             "encode": encode,
-            "record": lambda to=target: record(spec, replay, windowed, to, encoders={name: coder}, progress=False),
+            "record": partial(record, spec, replay, windowed, target, encoders={name: coder}, progress=False),
         }
         for task in ("encode", "record") if number % 2 == 0 else ("record", "encode"):
             seconds[task].append(_seconds(work[task]))
@@ -168,6 +177,7 @@ def _sparse(options: dict[str, Any], subject: Any, windowed: Any, folder: Path) 
         "bytes_per_posting": sum(path.stat().st_size for path in index) / postings,
         "sparse": {
             "seconds": seconds,
+            "overhead_processor": _ratio(seconds["record"], seconds["encode"], clock=1),
             "tokens": int(windows.lengths.sum()),
             "postings": postings,
             "evidence_ms_per_unit": _evidence_ms(recording, options),
@@ -219,16 +229,20 @@ class Replay:
 
 
 def _evidence_ms(recording: Any, options: dict[str, Any]) -> float:
-    """Milliseconds to draw 40 explain, 50 top and 50 random test windows of one unit with their activations and
-    statistics; the mean over random units, files warm."""
+    """Milliseconds to draw a unit's 40 explain, 50 top and 50 random test windows with activations and statistics.
+
+    The mean over random units, with warm files.
+    """
     from glossator.recording import EvidenceSpec, draw
 
-    spec = EvidenceSpec(sampler="top", explain_top=40, calibrate_top=0, calibrate_random=0, select_top=0, select_random=0)
+    spec = EvidenceSpec(
+        sampler="top", explain_top=40, calibrate_top=0, calibrate_random=0, select_top=0, select_random=0
+    )
     units = list(recording.all_units())
     chosen = np.random.default_rng(options["seed"]).choice(len(units), min(options["units"], len(units)), replace=False)
     for i in chosen:
         draw(recording, units[i], spec)
-    return 1000 * _seconds(lambda: [draw(recording, units[i], spec) for i in chosen]) / len(chosen)
+    return 1000 * _seconds(lambda: [draw(recording, units[i], spec) for i in chosen])[0] / len(chosen)
 
 
 def _rss(options: dict[str, Any], folder: Path) -> dict[str, Any]:
@@ -243,14 +257,18 @@ def _rss(options: dict[str, Any], folder: Path) -> dict[str, Any]:
     return {"rss_growth": peaks[1] / peaks[0] - 1, "rss": {"peak_bytes": peaks, "tokens": options["rss_tokens"]}}
 
 
-def _seconds(work: Callable[[], Any]) -> float:
-    start = time.perf_counter()
+Seconds = tuple[float, float]
+
+
+def _seconds(work: Callable[[], Any]) -> Seconds:
+    """On the clock and on the processor; where other programs run, only the second is steady."""
+    wall, processor = time.perf_counter(), time.process_time()
     work()
-    return time.perf_counter() - start
+    return time.perf_counter() - wall, time.process_time() - processor
 
 
-def _ratio(above: list[float], below: list[float]) -> float:
-    return statistics.median(a / b for a, b in zip(above, below, strict=True))
+def _ratio(above: list[Seconds], below: list[Seconds], clock: int = 0) -> float:
+    return statistics.median(a[clock] / b[clock] for a, b in zip(above, below, strict=True))
 
 
 def _remove(folder: Path) -> None:

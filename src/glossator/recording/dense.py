@@ -167,7 +167,7 @@ class DenseShards:
         write: Callable[[np.ndarray, int], None],
         step: int | None = None,
     ) -> None:
-        """Hand the values of (column, local row) pairs, in that order, to `write` piece by piece: values, first pair."""
+        """Hand the values of (column, local row) pairs, in that order, to `write` in pieces: values, first pair."""
         batch, step = self.plan.batch, step or background.rows
         rows = self.raw.view(-1, self.width)
 

@@ -1,8 +1,9 @@
 """From the shards of dense sites to the finished files, a block of units at a time.
 
-panel.npy float16 (units, panel windows, width), filled by the shards themselves; top_rows.npy int32 and top_maxima.npy float32 (units, 2, k), largest
-first, -1 where a unit has fewer windows; extra_offsets, extra_rows, extra_values: per unit the values of those top
-windows that are not in the panel, by row; sums.npy float64 (4, units): sums of x, x^2, x^3, x^4.
+panel.npy float16 (units, panel windows, width), filled by the shards themselves; top_rows.npy int32 and
+top_maxima.npy float32 (units, 2, k), largest first, -1 where a unit has fewer windows; extra_offsets, extra_rows and
+extra_values: per unit the values of those top windows that are not in the panel, by row; sums.npy float64 (4, units):
+sums of x, x^2, x^3, x^4.
 """
 
 from __future__ import annotations
@@ -52,13 +53,15 @@ def _merge_values(top: np.ndarray, plan: Plan, width: int, shards: list[Path], f
         rows = stack.enter_context(ArrayWriter(folder / "extra_rows.npy", np.int32, (total,)))
         values = stack.enter_context(ArrayWriter(folder / "extra_values.npy", np.float16, (total, width)))
         pool = stack.enter_context(ThreadPoolExecutor(2))
-        found = in_turn(pool, lambda item: _collect(sources, *item, width), zip(blocks, wanted, strict=True))
+        found = in_turn(pool, lambda item: _collect(sources, item[0], item[1], width), zip(blocks, wanted, strict=True))
         for keys, block_values in zip(wanted, found, strict=True):
             rows.write(keys % plan.windows)
             values.write(block_values)
 
 
-def in_turn(pool: ThreadPoolExecutor, call: Callable[[Any], Any], items: Iterable[Any], ahead: int = 2) -> Iterator[Any]:
+def in_turn(
+    pool: ThreadPoolExecutor, call: Callable[[Any], Any], items: Iterable[Any], ahead: int = 2
+) -> Iterator[Any]:
     """Results in the order of the items, with at most `ahead` calls running or waiting."""
     waiting: deque[Future[Any]] = deque()
     for item in items:

@@ -9,7 +9,7 @@ import numpy as np
 
 @dataclass(frozen=True, eq=False)
 class Postings:
-    """offsets int64 (units + 1,); positions uint32, row * width + column, ascending within a unit; activations float16."""
+    """offsets int64 (units + 1,); positions uint32 (row * width + column), ascending in a unit; activations float16."""
 
     offsets: np.ndarray
     positions: np.ndarray

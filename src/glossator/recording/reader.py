@@ -1,4 +1,4 @@
-"""A finished recording, read with NumPy alone: memory maps and bulk gathers, no model and no Python object per window."""
+"""A finished recording, read with NumPy alone: memory maps and bulk gathers, no Python object per window."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Moments:
 
 @dataclass(frozen=True, eq=False)
 class RecordedSite:
-    """One site of a recording. units int32: recorded unit numbers; start: first column of a dense site; width: all units."""
+    """One site. units int32: recorded unit numbers; width: all units; start: first column of a dense site."""
 
     name: str
     source: str
@@ -69,8 +69,8 @@ class Recording:
     @cached_property
     def windows(self) -> TokenWindows:
         """All windows; `valid` is False on padding and on positions that were left out (see spec.leaves_out)."""
-        arrays = (self._map(f"windows/{name}.npy") for name in ("tokens", "lengths", "valid", "documents", "ids"))
-        return TokenWindows(*arrays, vocabulary=self.vocabulary)
+        names = ("tokens", "lengths", "valid", "documents", "ids")
+        return TokenWindows(**{name: self._map(f"windows/{name}.npy") for name in names}, vocabulary=self.vocabulary)
 
     @cached_property
     def vocabulary(self) -> Vocabulary:
@@ -161,7 +161,9 @@ class Recording:
             have, wanted = self._extra_rows[first:end], rows[missing]
             found = np.searchsorted(have, wanted)
             if not len(have) or found.max() == len(have) or (have[found] != wanted).any():
-                raise UserError(f"values of {unit} were not stored for some of these windows", allowed="panel and top windows")
+                raise UserError(
+                    f"values of {unit} were not stored for some of these windows", allowed="panel and top windows"
+                )
             values[missing] = self._extra_values[first:end][found]
         return values.astype(np.float32) * np.float32(unit.sign)
 
@@ -208,8 +210,8 @@ class Recording:
     def _sparse(self, site: RecordedSite) -> Postings:
         if site.name not in self._postings:
             folder = self._sparse_folders[site.name].name
-            arrays = (self._map(f"{folder}/{name}.npy") for name in ("offsets", "positions", "activations"))
-            self._postings[site.name] = Postings(*arrays, width=self.spec.width)
+            arrays = {name: self._map(f"{folder}/{name}.npy") for name in ("offsets", "positions", "activations")}
+            self._postings[site.name] = Postings(**arrays, width=self.spec.width)
         return self._postings[site.name]
 
     def _map(self, name: str) -> np.ndarray:
@@ -236,7 +238,7 @@ class Recording:
 
 
 def open_recording(folder: str | Path) -> Recording:
-    """Open a finished recording; `UserError` when there is none, it is of a newer format, or a file has another size."""
+    """Open a finished recording; `UserError` if there is none, its format is newer, or a file has another size."""
     folder = Path(folder)
     path = folder / "manifest.json"
     if not path.exists():
@@ -251,7 +253,9 @@ def open_recording(folder: str | Path) -> Recording:
     except ValueError as error:
         raise damaged(path, str(error)) from error
     if manifest.get("format") != FORMAT:
-        raise UserError("unknown recording format", value=manifest.get("format"), allowed=FORMAT, fix="Update glossator")
+        raise UserError(
+            "unknown recording format", value=manifest.get("format"), allowed=FORMAT, fix="Update glossator"
+        )
     for name, entry in manifest["files"].items():
         check_size(folder / name, entry["size"])
     return Recording(folder, manifest)

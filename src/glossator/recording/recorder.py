@@ -26,7 +26,17 @@ from glossator.recording.dense_merge import merge_dense
 from glossator.recording.reader import FORMAT, Recording, open_recording
 from glossator.recording.sparse import SparseEncoder, SparseShards, merge_sparse
 from glossator.recording.spec import Plan, RecordingSpec, make_plan, plan_sites, source_of
-from glossator.recording.store import PART, check_sizes, describe_files, disk_errors, hidden_folder, reserve, save, show_folder, sync
+from glossator.recording.store import (
+    PART,
+    check_sizes,
+    describe_files,
+    disk_errors,
+    hidden_folder,
+    reserve,
+    save,
+    show_folder,
+    sync,
+)
 from glossator.windows import TokenWindows
 
 if TYPE_CHECKING:
@@ -55,7 +65,9 @@ def record(
     if (folder / "manifest.json").exists():
         recording = open_recording(folder)
         if recording.spec != spec:
-            raise UserError("the folder holds another recording", value=str(folder), fix="Choose another folder or delete it")
+            raise UserError(
+                "the folder holds another recording", value=str(folder), fix="Choose another folder or delete it"
+            )
         _clean(folder)
         return recording
     widths = {}
@@ -74,14 +86,22 @@ def record(
 
 def _check(spec: RecordingSpec, subject: Any, windowed: WindowedCorpus, encoders: dict[str, SparseEncoder]) -> None:
     if spec.subject_fingerprint != subject.fingerprint:
-        raise UserError("the spec is of another subject", value=f"{spec.subject} {spec.subject_fingerprint}", allowed=subject.fingerprint)
+        raise UserError(
+            "the spec is of another subject",
+            value=f"{spec.subject} {spec.subject_fingerprint}",
+            allowed=subject.fingerprint,
+        )
     if spec.width != windowed.windows.width or plain(spec.windows) != plain(windowed.spec):
         raise UserError("the spec is of other windows", fix="Make it with recording_spec(subject, windowed, sites)")
     if {name: encoder.fingerprint for name, encoder in encoders.items()} != spec.encoders:
-        raise UserError("the encoders are not those of the spec", value=sorted(encoders), allowed=", ".join(sorted(spec.encoders)))
+        raise UserError(
+            "the encoders are not those of the spec", value=sorted(encoders), allowed=", ".join(sorted(spec.encoders))
+        )
     for name in encoders:
         if name not in spec.sites or "@" not in name:
-            raise UserError("an encoder of a site that is not recorded", value=name, allowed="NAME@SITE, and one of the sites")
+            raise UserError(
+                "an encoder of a site that is not recorded", value=name, allowed="NAME@SITE, and one of the sites"
+            )
 
 
 def _valid_windows(subject: Any, windows: TokenWindows) -> TokenWindows:
@@ -97,10 +117,14 @@ def _begin(spec: RecordingSpec, folder: Path) -> None:
     if claim.exists():
         if json.loads(claim.read_text()) != json.loads(json.dumps(mine)):
             raise UserError(
-                "the folder holds an unfinished recording of another spec", value=str(folder), fix="Choose another folder or delete it"
+                "the folder holds an unfinished recording of another spec",
+                value=str(folder),
+                fix="Choose another folder or delete it",
             )
     elif folder.exists() and any(p for p in folder.iterdir() if not p.name.startswith(".")):
-        raise UserError("the folder is not empty and holds no recording", value=str(folder), fix="Choose another folder")
+        raise UserError(
+            "the folder is not empty and holds no recording", value=str(folder), fix="Choose another folder"
+        )
     else:
         write_json(claim, mine)
     (folder / "shards").mkdir(exist_ok=True)
@@ -122,7 +146,9 @@ def _run(
     panel_file = folder / "dense" / "panel.npy"
     if dense and not panel_file.exists():
         panel_file.parent.mkdir(exist_ok=True)
-        reserve(hidden := panel_file.with_name(f".panel{PART}"), np.float16, (plan.dense_units, len(plan.panel), spec.width))
+        reserve(
+            hidden := panel_file.with_name(f".panel{PART}"), np.float16, (plan.dense_units, len(plan.panel), spec.width)
+        )
         hidden.replace(panel_file)
     piece = (max(1, _PIECE_BYTES // (2 * spec.width)), spec.width) if dense else (0, 0)
     with _Bar(windows, progress) as bar, Background(*piece) as background, torch.inference_mode():
@@ -134,8 +160,8 @@ def _run(
                     dense.add(number, values, valid)
                 for name, collector in sparse.items():
                     taken = values[source_of(name)]
-                    coded = encoders[name].encode(taken) if name in encoders else (taken, None)
-                    collector.add(first, *coded, valid)
+                    found, indices = encoders[name].encode(taken) if name in encoders else (taken, None)
+                    collector.add(first, found, indices, valid)
                 bar.advance(first, end)
             hidden = hidden_folder(_shard(folder, shard))
             if dense:
@@ -146,7 +172,9 @@ def _run(
     return dense.keys if dense else None
 
 
-def _todo(plan: Plan, folder: Path, dense: DenseShards | None, bar: _Bar) -> Iterator[tuple[int, list[tuple[int, int]]]]:
+def _todo(
+    plan: Plan, folder: Path, dense: DenseShards | None, bar: _Bar
+) -> Iterator[tuple[int, list[tuple[int, int]]]]:
     """The shards that are not yet finished; finished ones are checked and taken into the state on the way."""
     for shard in range(len(plan.shards)):
         done = _shard(folder, shard)

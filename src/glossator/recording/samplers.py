@@ -28,6 +28,8 @@ SAMPLERS: dict[str, tuple[Kind, ...]] = {
     "near-miss": ("top", "near-miss", "random"),
 }
 
+_SPLITS: tuple[Split, ...] = ("explain", "calibrate", "select", "test")
+
 
 @dataclass(frozen=True)
 class EvidenceSpec:
@@ -71,22 +73,28 @@ def draw(recording: Recording, unit: Unit, spec: EvidenceSpec | None = None) -> 
     view = _UnitView(recording, unit)
     explain_random = observe(recording, unit, "explain", view.panel)
     threshold, rule = firing(explain_random, view.sparse)
-    parts = {split: _draw_split(view, split, spec, threshold) for split in SPLITS}
-    firing_windows = {split: view.firing_windows(split, threshold) for split in ("explain", "test")}
+    parts: dict[Split, Exemplars] = {split: _draw_split(view, split, spec, threshold) for split in _SPLITS}
+    firing_windows = {split: view.firing_windows(split, threshold) for split in (_SPLITS[0], _SPLITS[3])}
     explain = ExplainEvidence(
         unit,
         parts["explain"],
         split_statistics(explain_random, view.maximum("explain"), threshold, rule),
         fingerprint([recording.fingerprint, str(unit), spec, _digest(parts["explain"])]),
     )
-    few = [f"{n} firing windows in {s}, {spec.min_firing_windows} needed" for s, n in firing_windows.items() if n < spec.min_firing_windows]
+    few = [
+        f"{n} firing windows in {s}, {spec.min_firing_windows} needed"
+        for s, n in firing_windows.items()
+        if n < spec.min_firing_windows
+    ]
     return Evidence(
         unit=unit,
         explain=explain,
         calibrate=parts["calibrate"],
         select=parts["select"],
         test=parts["test"],
-        statistics=whole_statistics(recording, unit, observe(recording, unit, None, view.panel), view.maximum(None), threshold, rule),
+        statistics=whole_statistics(
+            recording, unit, observe(recording, unit, None, view.panel), view.maximum(None), threshold, rule
+        ),
         status="insufficient" if few else "ok",
         reason="; ".join(few),
     )

@@ -87,7 +87,7 @@ def radix_order(units: np.ndarray) -> np.ndarray:
 
 
 def merge_sparse(site: SitePlan, shards: list[Path], folder: Path) -> None:
-    """One index from those of the shards: offsets.npy int64 (units + 1,), positions.npy uint32, activations.npy float16."""
+    """One index from those of the shards: offsets int64 (units + 1,), positions uint32, activations float16."""
     offsets = [ArrayReader(shard / "offsets.npy").all() for shard in shards]
     total = np.sum(offsets, axis=0)
     save(folder / "offsets.npy", total)

@@ -61,7 +61,9 @@ class RecordingSpec:
         if self.panel_windows is not None and self.panel_windows < 1:
             raise UserError("bad panel_windows", value=self.panel_windows, allowed="1 or more")
         if unknown := set(self.units) - set(self.sites):
-            raise UserError("units of a site that is not recorded", value=sorted(unknown), allowed=", ".join(self.sites))
+            raise UserError(
+                "units of a site that is not recorded", value=sorted(unknown), allowed=", ".join(self.sites)
+            )
 
 
 def recording_spec(
@@ -133,7 +135,7 @@ class Plan:
 def plan_sites(
     spec: RecordingSpec, widths: Mapping[str, tuple[int, str]], encoder_widths: Mapping[str, int]
 ) -> tuple[SitePlan, ...]:
-    """Resolve the spec's sites; widths: source site -> (width, dense or sparse); encoder_widths: NAME@SITE -> latents."""
+    """Resolve the sites; widths: source site -> (width, dense or sparse); encoder_widths: NAME@SITE -> latents."""
     sites: list[SitePlan] = []
     column = 0
     for name in spec.sites:

@@ -52,7 +52,7 @@ class ArrayWriter:
         data = np.ascontiguousarray(piece, dtype=self.dtype)
         self._left -= data.nbytes
         if data.nbytes:
-            self._file.write(memoryview(data).cast("B"))
+            self._file.write(data.reshape(-1).view(np.uint8).data)
 
     @property
     def closed(self) -> bool:
@@ -122,7 +122,7 @@ class ArrayReader:
             return
         with open(self.path, "rb", buffering=0) as file:
             file.seek(self._start + int(first) * self._row)
-            view, done = memoryview(array).cast("B"), 0
+            view, done = array.reshape(-1).view(np.uint8).data, 0
             while done < len(view):
                 read = file.readinto(view[done:])
                 if not read:

@@ -40,7 +40,7 @@ def panel_part(recording: Recording, split: Split | None) -> PanelPart:
 
 @dataclass(frozen=True, eq=False)
 class Observed:
-    """A unit's signed values on random tokens: those that are stored, ascending, and how many zeros stand beside them."""
+    """A unit's signed values on random tokens: the stored ones, ascending, and how many zeros stand beside them."""
 
     values: np.ndarray
     zeros: int
