@@ -1,0 +1,115 @@
+"""Plots of the report that need no script: where the scores of a site's units lie, beside those of their nulls."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from html import escape
+
+from glossator.study.results import UnitResult
+
+WIDTH, LEFT, RIGHT = 620, 128, 14
+ROW, GAP, TOP, BOTTOM = 22, 14, 8, 26
+MOST_DOTS = 400
+Scale = Callable[[float], float]
+COLOURS = ("lookup", "token-list", "other-unit")
+
+
+def distribution(results: Sequence[UnitResult], score: str, nulls: Sequence[str]) -> str:
+    """An SVG: for each site, side and method a row of dots and a box, and one for each null; empty without scores."""
+    groups = _groups(results, score, nulls)
+    if not groups:
+        return ""
+    values = [v for rows in groups.values() for dots in rows.values() for v, _ in dots]
+    low, high = min(0.0, math.floor(min(values) * 5) / 5), max(1.0, max(values))
+    height = TOP + BOTTOM + sum(GAP + ROW * len(rows) for rows in groups.values())
+
+    def x(value: float) -> float:
+        return round(LEFT + (value - low) / (high - low) * (WIDTH - LEFT - RIGHT), 1)
+
+    parts = [_axis(low, high, x, height)]
+    y = TOP
+    for (site, method), rows in groups.items():
+        parts.append(f'<text class="site" x="4" y="{y + GAP}">{escape(site)}</text>')
+        y += GAP
+        for name, dots in rows.items():
+            parts.append(_row(name, method, dots, x, y))
+            y += ROW
+    label = f"Distribution of {score} over units, explanations beside nulls"
+    return (
+        f'<svg viewBox="0 0 {WIDTH} {height}" role="img" aria-label="{escape(label)}" class="distribution">'
+        + "".join(parts)
+        + "</svg>"
+    )
+
+
+def _groups(
+    results: Sequence[UnitResult], score: str, nulls: Sequence[str]
+) -> dict[tuple[str, str], dict[str, list[tuple[float, str]]]]:
+    """(site, method) -> row name -> (value, unit) of every unit; the row of the method itself is named ``."""
+    groups: dict[tuple[str, str], dict[str, list[tuple[float, str]]]] = {}
+    for result in results:
+        unit = result.unit
+        site = unit.site + (" (−)" if unit.polarity == "-" else "")
+        name = f"{unit.site}/{unit.index}{'-' if unit.polarity == '-' else ''}"
+        for chosen in result.explanations:
+            for found in chosen.scores:
+                if found.name == score:
+                    rows = groups.setdefault((site, chosen.method), {row: [] for row in ("", *nulls)})
+                    for row, value in (("", found.value), *((n, found.nulls.get(n)) for n in nulls)):
+                        if value is not None:
+                            rows[row].append((value, name))
+    return {key: {n: dots for n, dots in rows.items() if dots} for key, rows in groups.items() if rows[""]}
+
+
+def _axis(low: float, high: float, x: Scale, height: int) -> str:
+    ticks = [low + 0.2 * i for i in range(round((high - low) / 0.2) + 1)]
+    bottom = height - BOTTOM + 4
+    lines = []
+    for tick in ticks:
+        place = x(tick)
+        kind = "zero" if abs(tick) < 1e-9 else "grid"
+        lines.append(f'<line class="{kind}" x1="{place}" x2="{place}" y1="{TOP}" y2="{bottom}"/>')
+        lines.append(f'<text class="tick" x="{place}" y="{bottom + 14}">{_number(tick, 1)}</text>')
+    return "".join(lines)
+
+
+def _row(name: str, method: str, dots: Sequence[tuple[float, str]], x: Scale, y: int) -> str:
+    middle = y + ROW / 2
+    kind = (f"null-{name}" if name in COLOURS else "null-more") if name else "method"
+    ordered = sorted(value for value, _ in dots)
+    first, median, third = (_quantile(ordered, q) for q in (0.25, 0.5, 0.75))
+    mean = _number(sum(ordered) / len(ordered))
+    wide = max(1.0, round(x(third) - x(first), 1))
+    half = f"middle half {_number(first)} to {_number(third)}"
+    summary = f"{name or method}: mean {mean}, median {_number(median)}, {half}, {len(dots)} units"
+    return "".join(
+        (
+            f'<g class="{kind}"><title>{escape(summary)}</title>',
+            f'<text class="name" x="{LEFT - 8}" y="{middle + 4}">{escape(name or method)} {mean}</text>',
+            *(
+                f'<circle cx="{x(value)}" cy="{middle + _jitter(place):.1f}" r="2.1">'
+                f"<title>{escape(unit)}: {_number(value)}</title></circle>"
+                for place, (value, unit) in enumerate(dots[:: max(1, len(dots) // MOST_DOTS)])
+            ),
+            f'<rect class="box" x="{x(first)}" y="{y + 5}" width="{wide}" height="{ROW - 10}"/>',
+            f'<line class="median" x1="{x(median)}" x2="{x(median)}" y1="{y + 3}" y2="{y + ROW - 3}"/></g>',
+        )
+    )
+
+
+def _number(value: float, digits: int = 2) -> str:
+    text = f"{value:.{digits}f}"
+    return text.lstrip("-") if not float(text) else text.replace("-", "−")
+
+
+def _quantile(ordered: Sequence[float], share: float) -> float:
+    place = share * (len(ordered) - 1)
+    below = int(place)
+    above = min(below + 1, len(ordered) - 1)
+    return ordered[below] + (place - below) * (ordered[above] - ordered[below])
+
+
+def _jitter(place: int) -> float:
+    """Spread points over the height of a row, the same way every time: the fractional parts of a golden sequence."""
+    return ((place * 0.6180339887) % 1.0 - 0.5) * (ROW - 9)

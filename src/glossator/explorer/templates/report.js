@@ -1,0 +1,257 @@
+// Draws the list of units and the chosen unit from the data in the page. Text is only ever set as text, never as HTML.
+"use strict";
+(() => {
+  const data = JSON.parse(document.getElementById("data").textContent);
+  const STEPS = 999;
+  const $ = (id) => document.getElementById(id);
+  const byId = new Map(data.units.map((unit) => [unit.id, unit]));
+
+  function el(tag, attributes, ...children) {
+    const svg = ["svg", "rect", "circle", "line", "path", "text", "title"].includes(tag);
+    const node = svg ? document.createElementNS("http://www.w3.org/2000/svg", tag) : document.createElement(tag);
+    for (const [name, value] of Object.entries(attributes || {})) if (value !== null && value !== undefined) node.setAttribute(name, value);
+    node.append(...children.filter((child) => child !== null && child !== undefined));
+    return node;
+  }
+  const show = (value, digits = 2) => (value === null || value === undefined ? "–" : value.toFixed(digits).replace("-", "−"));
+  const precise = (value) => (value === null ? "–" : Number(value.toPrecision(3)).toString().replace("-", "−"));
+  const nullOf = (unit, name) => (unit.score ? unit.score.nulls[data.nulls.indexOf(name)] ?? null : null);
+
+  // The list
+
+  const last = (value) => (value === null ? -Infinity : value);
+  const value = (unit) => (unit.score ? last(unit.score.value) : -Infinity);
+  const gain = (name) => (unit) => (nullOf(unit, name) === null || !unit.score || unit.score.value === null ? -Infinity : unit.score.value - nullOf(unit, name));
+  const place = new Map(data.units.map((unit, i) => [unit, i]));
+  const orders = {
+    best: value,
+    worst: (unit) => (value(unit) === -Infinity ? -Infinity : -value(unit)),
+    list: gain("token-list"),
+    table: gain("lookup"),
+    rare: (unit) => (unit.stats ? -unit.stats.firing_rate : -Infinity),
+    index: (unit) => -place.get(unit),
+  };
+  let visible = [];
+
+  function drawList() {
+    const words = $("find").value.toLowerCase().split(/\s+/).filter(Boolean);
+    const key = orders[$("sort").value];
+    const matches = (unit) => {
+      const text = (unit.id + " " + unit.status + " " + unit.explanations.map((e) => e.text).join(" ")).toLowerCase();
+      return words.every((word) => text.includes(word));
+    };
+    visible = data.units.filter(matches).sort((a, b) => (key(b) > key(a) ? 1 : key(b) < key(a) ? -1 : place.get(a) - place.get(b)));
+    $("units").replaceChildren(...visible.map(entry));
+    $("found").textContent = `${visible.length} of ${data.units.length} units` + (data.units.length < data.total ? `, of ${data.total} in the study` : "");
+    mark();
+  }
+
+  function entry(unit) {
+    const score = unit.score;
+    const link = el("a", { href: "#" + encodeURIComponent(unit.id), "data-id": unit.id },
+      el("span", { class: "id" }, unit.id),
+      el("span", { class: "r" }, score && score.value !== null ? show(score.value) : unit.status));
+    if (score && score.value !== null) link.append(bar(score, "bar", 260, 9));
+    link.append(el("span", { class: "text" }, unit.text || unit.reason));
+    return el("li", null, link);
+  }
+
+  // Marks on an axis from 0 (or the lowest value) to 1
+
+  const SHAPES = {
+    "lookup": (x, y, r) => `M${x - r} ${y - r}H${x + r}V${y + r}H${x - r}Z`,
+    "token-list": (x, y, r) => `M${x} ${y - r - 1}L${x + r + 1} ${y + r}H${x - r - 1}Z`,
+    "other-unit": (x, y, r) => `M${x} ${y - r - 1}L${x + r + 1} ${y}L${x} ${y + r + 1}L${x - r - 1} ${y}Z`,
+  };
+  const shape = (name, x, y, r) => el("path", { d: (SHAPES[name] || SHAPES["other-unit"])(x, y, r), class: SHAPES[name] ? "mark-" + name : "mark-more" });
+
+  function bar(score, className, width, height) {
+    const values = [score.value, score.low, ...score.nulls].filter((v) => v !== null);
+    const low = Math.min(0, ...values), high = Math.max(1, score.high ?? 1, ...values), r = Math.min(4, height / 2 - 0.5);
+    const x = (v) => 5 + ((v - low) / (high - low)) * (width - 10), y = height / 2;
+    const svg = el("svg", { viewBox: `0 0 ${width} ${height}`, class: className, preserveAspectRatio: "none", "aria-hidden": "true" });
+    svg.append(el("line", { x1: x(low), x2: x(high), y1: y, y2: y, class: "mark-axis" }));
+    svg.append(el("line", { x1: x(0), x2: x(0), y1: 0, y2: height, class: "mark-axis" }));
+    if (score.low !== null) svg.append(el("line", { x1: x(score.low), x2: x(score.high), y1: y, y2: y, class: "mark-range" }));
+    score.nulls.forEach((v, i) => { if (v !== null) svg.append(shape(data.nulls[i], x(v), y, r - 1)); });
+    svg.append(el("circle", { cx: x(score.value), cy: y, r, class: "mark-value" }));
+    return svg;
+  }
+
+  // One unit
+
+  function drawUnit(unit) {
+    const parts = [top(unit)];
+    if (unit.reason) parts.push(el("p", { class: "quiet" }, unit.status + ": " + unit.reason));
+    const first = unit.explanations.filter((e) => e.rank === 0), others = unit.explanations.filter((e) => e.rank > 0);
+    for (const explanation of first) parts.push(explained(explanation));
+    if (others.length) {
+      const box = el("details", null, el("summary", null, `${others.length} more candidate${others.length > 1 ? "s" : ""}, ranked on the select split`));
+      for (const other of others) box.append(explained(other));
+      parts.push(box);
+    }
+    if (unit.stats) parts.push(el("h2", null, "What it does"), facts(unit));
+    for (const [kind, heading] of [["top", "Test windows where it fires most"], ["random", "Random test windows"]]) {
+      const windows = (unit.windows || []).filter((w) => w.k === kind);
+      if (!windows.length) continue;
+      parts.push(el("h2", null, heading));
+      if (kind === "top") parts.push(key(windows.some((w) => w.p)));
+      parts.push(...windows.map((w) => drawWindow(unit, w)));
+    }
+    $("detail").replaceChildren(...parts);
+  }
+
+  function top(unit) {
+    const step = (by, label) => {
+      const button = el("button", { type: "button", title: label }, by < 0 ? "← previous" : "next →");
+      button.addEventListener("click", () => go(by));
+      return button;
+    };
+    return el("div", { class: "top" },
+      el("span", { class: "name mono" }, unit.name, unit.status === "ok" ? null : el("span", { class: "chip " + unit.status }, unit.status)),
+      el("span", { class: "go" }, step(-1, "Previous unit in the list (k)"), step(1, "Next unit in the list (j)")));
+  }
+
+  function explained(e) {
+    const box = el("section", { class: "explanation" + (e.rank ? " more" : "") });
+    box.append(el("p", { class: "text" }, e.text));
+    const about = [e.method + (e.role ? " (" + e.role + ")" : "")];
+    if (e.bits !== null) about.push(`${Math.round(e.bits)} bits`);
+    about.push(`${e.text.length} characters`);
+    if (e.select !== null) about.push(`r on the select split ${show(e.select)}`);
+    box.append(el("p", { class: "quiet" }, about.join(" · ")));
+    if (e.program) box.append(el("div", { class: "program" }, e.program));
+    if (!e.scores.length) return box;
+    const observational = e.scores.filter((s) => s.column === "observational"), causal = e.scores.filter((s) => s.column === "causal");
+    const main = observational.filter((s) => /^(correlation|detection\.auroc|explained-variance\.centred)\./.test(s.name) && !/per-window/.test(s.name));
+    const shown = main.length ? main : observational, rest = observational.filter((s) => !shown.includes(s));
+    const left = el("div", null, el("h3", null, "Observational"), table(shown), legend());
+    if (rest.length) left.append(el("details", null, el("summary", null, `${rest.length} more scores`), table(rest)));
+    const right = el("div", null, el("h3", null, "Causal"), causal.length ? table(causal) : el("p", { class: "quiet" }, "Not measured yet: does acting on the unit do what the explanation says?"));
+    box.append(el("div", { class: "columns" }, left, right));
+    return box;
+  }
+
+  function scoreName(s) {
+    const [, name, setting] = s.name.match(/^(.*?)(?:\.(top-and-random|random-only))?$/);
+    return el("td", { class: "name" }, name, setting ? el("span", { class: "quiet" }, setting.replaceAll("-", " ")) : null);
+  }
+
+  function table(scores) {
+    const head = el("tr", null, el("th", { scope: "col" }, "score"), el("th", { scope: "col", class: "n" }, "value [95 %]"), el("th", { scope: "col" }, ""),
+      ...data.nulls.map((name) => el("th", { scope: "col", class: "n" }, name)));
+    const rows = scores.map((s) => {
+      const range = s.low === null ? "" : ` [${show(s.low)}, ${show(s.high)}]`;
+      const title = `${s.measure}, n = ${s.n}`;
+      if (s.value === null) return el("tr", { title }, scoreName(s), el("td", { colspan: 2 + data.nulls.length, class: "quiet" }, s.reason));
+      return el("tr", { title }, scoreName(s),
+        el("td", { class: "n" }, el("b", null, show(s.value)), el("span", { class: "quiet" }, range)),
+        el("td", { class: "plot" }, bar(s, "", 200, 16)),
+        ...s.nulls.map((v) => el("td", { class: "n" }, show(v))));
+    });
+    return el("div", { class: "scroll" }, el("table", { class: "scores" }, el("thead", null, head), el("tbody", null, ...rows)));
+  }
+
+  function legend() {
+    const sign = (node, text) => el("span", null, el("svg", { viewBox: "0 0 12 12" }, node), " " + text);
+    return el("div", { class: "legend" }, sign(el("circle", { cx: 6, cy: 6, r: 4, class: "mark-value" }), "this explanation, bar: 95 % interval"),
+      ...data.nulls.map((name) => sign(shape(name, 6, 6, 3.5), name)));
+  }
+
+  function facts(unit) {
+    const s = unit.stats;
+    const lines = [
+      ["fires on", `${(100 * s.firing_rate).toPrecision(2)} % of random tokens`],
+      ["threshold", `${precise(s.firing_threshold)} (${s.firing_rule})`],
+      ["mean, maximum", `${precise(s.mean)}, ${precise(s.maximum)}`],
+      ["spread", `standard deviation ${precise(Math.sqrt(s.variance))}, skewness ${precise(s.skewness)}, kurtosis ${precise(s.kurtosis)}`],
+      ["tokens seen", s.count.toLocaleString("en")],
+    ];
+    return el("div", { class: "facts-row" }, histogram(unit.histogram, s.firing_threshold),
+      el("dl", { style: "grid-template-columns: 1fr" }, ...lines.map(([a, b]) => el("div", null, el("dt", null, a), el("dd", null, b)))));
+  }
+
+  function histogram(h, threshold) {
+    const width = 360, height = 120, base = height - 18, step = width / h.counts.length;
+    const most = Math.log1p(Math.max(...h.counts, 1)), x = (v) => ((v - h.low) / (h.high - h.low)) * width;
+    const svg = el("svg", { viewBox: `0 0 ${width} ${height}`, class: "histogram", role: "img", "aria-label": "Histogram of activations on random tokens, heights logarithmic" });
+    h.counts.forEach((count, i) => {
+      const tall = (Math.log1p(count) / most) * (base - 4), from = h.low + (i * (h.high - h.low)) / h.counts.length, to = h.low + ((i + 1) * (h.high - h.low)) / h.counts.length;
+      if (!count) return;
+      const rect = el("rect", { x: i * step + 0.5, y: base - tall, width: step - 1, height: Math.max(tall, 1), class: (from + to) / 2 > threshold ? "fires" : "" });
+      rect.append(el("title", null, `${precise(from)} to ${precise(to)}: ${count.toLocaleString("en")} tokens`));
+      svg.append(rect);
+    });
+    if (threshold > h.low && threshold < h.high) svg.append(el("line", { x1: x(threshold), x2: x(threshold), y1: 0, y2: base }));
+    svg.append(el("text", { x: 0, y: height - 4 }, precise(h.low)), el("text", { x: width, y: height - 4, "text-anchor": "end" }, precise(h.high)));
+    if (h.low < 0 && h.high > 0) svg.append(el("text", { x: x(0), y: height - 4, "text-anchor": "middle" }, x(0) > 40 && x(0) < width - 40 ? "0" : ""));
+    return svg;
+  }
+
+  const background = (t, p) => `linear-gradient(to bottom, rgba(var(--true), ${t.toFixed(2)}) 0 52%, rgba(var(--said), ${p.toFixed(2)}) 52% 100%)`;
+
+  function key(predicted) {
+    const said = predicted ? [" below: ", el("span", { class: "key", style: "background: rgba(var(--said), .75)" }, "what the explanation predicts")] : [];
+    return el("p", { class: "quiet" }, "above: ", el("span", { class: "key", style: "background: rgba(var(--true), .75)" }, "true activation"), ...said,
+      ". One scale for all windows of the unit. Point at a token for the numbers.");
+  }
+
+  function drawWindow(unit, w) {
+    const out = new Set(w.x);
+    const most = Math.max(0, ...w.a.filter((_, i) => !out.has(i))) * unit.largest / STEPS;
+    const line = el("div", { class: "window" }, el("span", { class: "about" }, `largest ${precise(most)} · document ${w.d}`));
+    w.t.forEach((token, i) => {
+      const span = el("span", { class: out.has(i) ? "tok out" : "tok" }, data.pieces[token]);
+      const t = Math.max(0, w.a[i]) / STEPS, p = w.p ? Math.max(0, w.p[i]) / STEPS : 0;
+      if (!out.has(i) && (t > 0.03 || p > 0.03)) span.style.backgroundImage = background(0.8 * t, 0.8 * p);
+      span.dataset.tip = `${data.pieces[token]}\n` + (out.has(i) ? "left out" : `true ${precise((w.a[i] * unit.largest) / STEPS)}` + (w.p ? `, predicted ${precise((w.p[i] * unit.largest) / STEPS)}` : ""));
+      line.append(span);
+    });
+    return line;
+  }
+
+  // Moving about
+
+  const current = () => byId.get(decodeURIComponent(location.hash.slice(1)));
+  function mark() {
+    const unit = current();
+    for (const link of $("units").querySelectorAll("a")) {
+      if (unit && link.dataset.id === unit.id) { link.setAttribute("aria-current", "true"); link.scrollIntoView({ block: "nearest" }); } else link.removeAttribute("aria-current");
+    }
+  }
+  function go(by) {
+    const at = visible.indexOf(current());
+    const next = visible[Math.min(visible.length - 1, Math.max(0, at + by))];
+    if (next) location.hash = encodeURIComponent(next.id);
+  }
+  function arrive(jump) {
+    const unit = current() || visible[0];
+    if (!unit) return;
+    drawUnit(unit);
+    mark();
+    if (jump && $("detail").getBoundingClientRect().top < 0) $("detail").scrollIntoView();
+    if (jump && window.innerWidth <= 900) $("detail").scrollIntoView();
+  }
+  const tip = $("tip");
+  document.addEventListener("mouseover", (event) => {
+    const text = event.target.dataset && event.target.dataset.tip;
+    tip.hidden = !text;
+    if (text) tip.textContent = text;
+  });
+  document.addEventListener("mousemove", (event) => {
+    if (tip.hidden) return;
+    tip.style.left = Math.min(event.clientX + 14, window.innerWidth - tip.offsetWidth - 8) + "px";
+    tip.style.top = Math.min(event.clientY + 18, window.innerHeight - tip.offsetHeight - 8) + "px";
+  });
+  document.addEventListener("keydown", (event) => {
+    if (event.target.matches("input, select") || event.ctrlKey || event.metaKey || event.altKey) return;
+    if (event.key === "j") go(1);
+    if (event.key === "k") go(-1);
+    if (event.key === "/") { event.preventDefault(); $("find").focus(); }
+  });
+  $("find").addEventListener("input", drawList);
+  $("sort").addEventListener("change", drawList);
+  window.addEventListener("hashchange", () => arrive(true));
+  drawList();
+  arrive(false);
+})();
