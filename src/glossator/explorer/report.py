@@ -88,16 +88,14 @@ def _facts(results: Sequence[UnitResult], tools: Tools) -> list[tuple[str, str]]
     text, subject = recording.spec.windows, recording.spec
     units = "all" if spec.units == "all" else f"{spec.units} at random" if isinstance(spec.units, int) else "listed"
     tokens, windows = f"{recording.manifest['valid_tokens']:,} tokens", f"{len(recording.windows):,} windows"
+    documents = f"{len(recording.document_ids):,} documents"
     shares = "; ".join(f"{name} {share:.0%}" for name, share in text.get("shares", {}).items())
     methods = f"{', '.join(spec.explainers)}; at most {spec.candidates} candidates each, ranked on the select split"
     made = f"recording {recording.fingerprint}, seed {spec.seed}, made with glossator {__version__}"
     return [
         ("Subject", f"{subject.subject} ({spec.dtype}), fingerprint {subject.subject_fingerprint}"),
         ("Sites", f"{', '.join(spec.sites)}; units of each: {units}; {len(results)} studied"),
-        (
-            "Text",
-            f"{text.get('corpus', '?')}: {tokens}, {windows} of {spec.width}, {len(recording.document_ids):,} documents",
-        ),
+        ("Text", f"{text.get('corpus', '?')}: {tokens} in {windows} of {spec.width}, {documents}"),
         ("Splits", f"{shares} of the tokens, by document"),
         ("Left out", subject.leaves_out),
         ("Explainers", methods),

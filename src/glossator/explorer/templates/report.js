@@ -13,7 +13,11 @@
     node.append(...children.filter((child) => child !== null && child !== undefined));
     return node;
   }
-  const show = (value, digits = 2) => (value === null || value === undefined ? "–" : value.toFixed(digits).replace("-", "−"));
+  const show = (value, digits = 2) => {
+    if (value === null || value === undefined) return "–";
+    const text = value.toFixed(digits);
+    return Number(text) === 0 ? text.replace("-", "") : text.replace("-", "−");
+  };
   const precise = (value) => (value === null ? "–" : Number(value.toPrecision(3)).toString().replace("-", "−"));
   const nullOf = (unit, name) => (unit.score ? unit.score.nulls[data.nulls.indexOf(name)] ?? null : null);
 
@@ -134,11 +138,11 @@
 
   function scoreName(s) {
     const [, name, setting] = s.name.match(/^(.*?)(?:\.(top-and-random|random-only))?$/);
-    return el("td", { class: "name" }, name, setting ? el("span", { class: "quiet" }, setting.replaceAll("-", " ")) : null);
+    return el("td", { class: "name" }, name.replaceAll(".", ".\u200b"), setting ? el("span", { class: "quiet" }, setting.replaceAll("-", " ")) : null);
   }
 
   function table(scores) {
-    const head = el("tr", null, el("th", { scope: "col" }, "score"), el("th", { scope: "col", class: "n" }, "value [95 %]"), el("th", { scope: "col" }, ""),
+    const head = el("tr", null, el("th", { scope: "col" }, "score"), el("th", { scope: "col", class: "n" }, "value [95 %]"), el("th", { scope: "col", class: "plot" }),
       ...data.nulls.map((name) => el("th", { scope: "col", class: "n" }, name)));
     const rows = scores.map((s) => {
       const range = s.low === null ? "" : ` [${show(s.low)}, ${show(s.high)}]`;
@@ -146,7 +150,7 @@
       if (s.value === null) return el("tr", { title }, scoreName(s), el("td", { colspan: 2 + data.nulls.length, class: "quiet" }, s.reason));
       return el("tr", { title }, scoreName(s),
         el("td", { class: "n" }, el("b", null, show(s.value)), el("span", { class: "quiet" }, range)),
-        el("td", { class: "plot" }, bar(s, "", 200, 16)),
+        el("td", { class: "plot" }, bar(s, "", 120, 16)),
         ...s.nulls.map((v) => el("td", { class: "n" }, show(v))));
     });
     return el("div", { class: "scroll" }, el("table", { class: "scores" }, el("thead", null, head), el("tbody", null, ...rows)));
