@@ -162,6 +162,8 @@ def _run(
                     taken = values[source_of(name)]
                     found, indices = encoders[name].encode(taken) if name in encoders else (taken, None)
                     collector.add(first, found, indices, valid)
+                    del taken, found, indices
+                del values  # or the next pass would have to find other memory
                 bar.advance(first, end)
             hidden = hidden_folder(_shard(folder, shard))
             if dense:
