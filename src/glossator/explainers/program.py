@@ -18,7 +18,7 @@ from glossator.explainers.long_program import with_table
 from glossator.explainers.modes import separate_modes
 from glossator.explanations import Explanation, Provenance
 from glossator.programs import Lexicon, Program, english
-from glossator.programs.bank import Bank, build_bank
+from glossator.programs.bank import Bank, build_bank, characters
 from glossator.programs.candidates import Single
 from glossator.programs.compose import compose
 from glossator.programs.inducer import search, strengths
@@ -26,6 +26,8 @@ from glossator.programs.problem import Problem, make_problem
 from glossator.statistics import document_index, estimate, pearson
 from glossator.units import Unit
 
+SLACK = 1.7
+"""The search goes on past the limit of characters; then what is least missed for its length is left out again."""
 BRIEF = 5
 """How many tests the short second candidate has."""
 
@@ -43,8 +45,8 @@ class ProgramExplainer:
     limit: int | None = 200
     most: int = 45
     least_gain: float = 1e-4
-    top_share: float = 0.15
-    steps: float = 1.5
+    top_share: float = 0.03
+    steps: float = 1.0
     table: bool = False
     lexicon: Lexicon | None = None
     _banks: dict[str, Bank] = field(default_factory=dict, repr=False, compare=False)
@@ -53,7 +55,9 @@ class ProgramExplainer:
         self, unit: Unit, evidence: ExplainEvidence, *, n: int = 5, rng: np.random.Generator | None = None
     ) -> list[Explanation]:
         problem = make_problem(evidence.exemplars, self._bank(evidence), self.top_share)
-        path = search(problem, most=self.most, least_gain=self.least_gain)
+        room = None if self.limit is None else SLACK * self.limit
+        full = None if room is None else lambda tests: sum(map(characters, tests)) > room
+        path = search(problem, most=self.most, least_gain=self.least_gain, full=full)
         claim = _claim(problem, path.singles)
         if claim is None:
             return []

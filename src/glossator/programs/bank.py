@@ -14,17 +14,20 @@ from scipy import sparse
 
 from glossator.programs.atoms import Contains, Like, Prefix, Shape, Spelled, Suffix, Test, Token, Word
 from glossator.programs.bits import LEVEL_BITS, test_bits
+from glossator.programs.language import After
 from glossator.programs.lexicon import Lexicon
 from glossator.programs.shapes import CONTEXT_SHAPES, SHAPES
 from glossator.programs.words import WORD_CLASSES
 
-FLOORS = (0.25, 0.375, 0.5)
+FLOORS = (0.125, 0.25, 0.375)
 """How near is near: the floors at which meaning neighbourhoods are offered."""
 WIDEST = 1500
 """Neighbourhoods of more texts than this are too vague to be offered."""
 SEEDS = 2500
 LEAST_TEXTS = 8
 """A prefix or suffix that fewer texts share is not offered: naming the texts costs no more."""
+BITS_A_CHARACTER = 2.0
+"""How dear a character of English is against a bit: programs are limited in both."""
 JOINT_BITS = 5.5
 """What a literal, a seed or a spelling saves by sharing a clause with others of its kind and strength."""
 
@@ -105,20 +108,25 @@ def build_bank(lexicon: Lexicon, counts: np.ndarray) -> Bank:
 
 def cost(test: Test, lexicon: Lexicon) -> float:
     """What a clause of this test adds to a program that already has clauses of its kind: bits, and English characters."""
-    joint = JOINT_BITS if isinstance(test, (Token, Spelled, Like)) else 0.0
-    characters = sum(len(text) + 2 for text in _names(test))
-    return LEVEL_BITS + test_bits(test, lexicon) - joint + 0.5 * characters
+    literal = test.test if isinstance(test, After) else test
+    joint = JOINT_BITS if isinstance(literal, (Token, Spelled, Like)) else 0.0
+    return LEVEL_BITS + test_bits(test, lexicon) - joint + BITS_A_CHARACTER * characters(test)
 
 
-def _names(test: Test) -> tuple[str, ...]:
+def characters(test: Test) -> int:
+    """About how long the English of a test is, beside others of its kind."""
     match test:
         case Token(texts) | Spelled(texts) | Like(texts, _):
-            return texts
+            return sum(len(text) + 1 for text in texts)
         case Prefix(text) | Suffix(text) | Contains(text):
-            return (text, "words ending")
-        case Shape(name) | Word(name):
-            return (SHAPES[name].english if isinstance(test, Shape) else WORD_CLASSES[name],)
-    return tuple(name for part in test.parts for name in _names(part)) + ("after",)
+            return len(text) + 4
+        case Shape(name):
+            return len(SHAPES[name].english) + 2
+        case Word(name):
+            return len(WORD_CLASSES[name]) + 2
+        case After(Token() | Spelled() | Like() as inner):
+            return characters(inner) + 2
+    return sum(map(characters, test.parts)) + 16
 
 
 def _groups(keys: list[str]) -> dict[str, np.ndarray]:

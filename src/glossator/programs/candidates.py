@@ -13,7 +13,6 @@ import numpy as np
 from scipy import sparse
 
 from glossator.programs.bank import cost
-from glossator.programs.bits import test_bits
 from glossator.programs.language import After, And, Between, Position, Repeated, Sequence, Shape, Test, Token, Within
 from glossator.programs.problem import REACH, Problem
 
@@ -21,6 +20,7 @@ PRIOR = 8.0
 """Tokens of no effect that every test is blended with: rare coincidences must not look like findings."""
 KEPT_HERE, KEPT_BEFORE = 260, 70
 """How many tests of the bank stay in the pool between two looks at the whole bank, on this token and the one before."""
+KEPT_SINGLES = 48
 REACHES = (2, 4, REACH)
 
 QUOTES = tuple(
@@ -51,15 +51,26 @@ class Pool:
     rows: list[np.ndarray] = field(default_factory=lambda: [np.zeros(0, np.int64)] * 2)
     singles: list[Single] = field(default_factory=list)
     _spread: list[np.ndarray] = field(default_factory=list)
+    _single_truths: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         problem, bank = self.problem, self.problem.bank
+        self._halves = np.stack(problem.halves, 1).astype(np.float32)
         self._totals = [half.sum() for half in problem.halves]
         self._counts = [np.stack([problem.sums(half, d) for half in problem.halves], 1) for d in (0, 1)]
+        self._active: list[np.ndarray] = []
+        self._matrices: list[sparse.csr_matrix] = []
         for counts in self._counts:
             mass = bank.truth @ counts
-            self._spread.append(bank.squares @ counts - mass * mass / np.maximum(self._totals, 1.0))
-        self.extra_cost = test_bits(After(Token(("a",))), bank.lexicon) - test_bits(Token(("a",)), bank.lexicon) + 3.0
+            rows = np.flatnonzero((mass > 0).all(axis=1))  # no test can help in a part where it is never true
+            self._active.append(rows)
+            self._matrices.append(bank.truth[rows])
+            mass = mass[rows]
+            self._spread.append(bank.squares[rows] @ counts - mass * mass / np.maximum(self._totals, 1.0))
+        self._simple = self._active[0][bank.simple[self._active[0]]]
+        self._simple_truth, self._simple_squares = bank.truth[self._simple], bank.squares[self._simple]
+        simple = Token((bank.lexicon.vocabulary.texts[int(bank.types[0])],))
+        self.extra_cost = cost(After(simple), bank.lexicon) - cost(simple, bank.lexicon)
         self.known = {test for test in STANDING}
         for test in STANDING:
             self.add(test)
@@ -67,14 +78,15 @@ class Pool:
     def add(self, test: Test) -> None:
         problem = self.problem
         self.singles.append(Single(test, problem.column(test), cost(test, problem.bank.lexicon)))
+        self._single_truths = None
 
     def look(self, residual: np.ndarray) -> None:
         """Choose anew which rows of the bank stay in the pool."""
         for place, keep in ((0, KEPT_HERE), (1, KEPT_BEFORE)):
-            gain = self._bank_gains(residual, place, slice(None)) / self._costs(place, slice(None))
+            gain = self._bank_gains(residual, place) / self._costs(place, self._active[place])
             best = _largest(gain, keep)
             self.rows[place] = np.sort(best[gain[best] > 0])
-        self._submatrices = [self.problem.bank.truth[rows] for rows in self.rows]
+        self._submatrices = [self._matrices[place][rows] for place, rows in enumerate(self.rows)]
 
     def best(self, residual: np.ndarray, taken: set[Test], noise: float) -> tuple[float, Single] | None:
         """The untaken candidate with the greatest gain for its cost, and that gain; None when none gains."""
@@ -84,9 +96,9 @@ class Pool:
             rows = self.rows[place]
             if len(rows):
                 gain = self._bank_gains(residual, place, rows, self._submatrices[place])
-                value = (gain - noise) / self._costs(place, rows)
+                value = (gain - noise) / self._costs(place, self._active[place][rows])
                 for i in _largest(value, len(taken) + 8):
-                    found.append((float(value[i]), float(gain[i]), place, int(rows[i])))
+                    found.append((float(value[i]), float(gain[i]), place, int(self._active[place][rows[i]])))
         for i, gain in enumerate(self.single_gains(residual)):
             found.append(((gain - noise) / self.singles[i].cost, gain, 2, i))
         for value, gain, place, index in sorted(found, key=lambda item: (-item[0], item[2], item[3])):
@@ -105,23 +117,32 @@ class Pool:
     def single_gains(self, residual: np.ndarray) -> np.ndarray:
         if not self.singles:
             return np.zeros(0)
-        truths = np.stack([s.truth for s in self.singles])
-        gains = []
-        for half, total in zip(self.problem.halves, self._totals, strict=True):
-            mass = truths @ half
-            spread = (truths * truths) @ half - mass * mass / max(total, 1.0)
-            gains.append((truths @ (residual * half), spread))
-        return _across(gains[0][0], gains[1][0], gains[0][1], gains[1][1])
+        if self._single_truths is None:
+            self._single_truths = np.stack([s.truth for s in self.singles])
+            mass = self._single_truths @ self._halves
+            self._single_spread = (self._single_truths**2) @ self._halves - mass * mass / np.maximum(self._totals, 1.0)
+        covariance = self._single_truths @ (self._halves * residual.astype(np.float32)[:, None])
+        spread = self._single_spread
+        return _across(covariance[:, 0], covariance[:, 1], spread[:, 0], spread[:, 1])
+
+    def _prune(self, residual: np.ndarray) -> None:
+        """Keep the singles that promise most."""
+        value = self.single_gains(residual) / np.array([s.cost for s in self.singles])
+        self.singles = [self.singles[i] for i in np.sort(_largest(value, KEPT_SINGLES))]
+        self._single_truths = None
 
     def _costs(self, place: int, rows) -> np.ndarray:
         return self.problem.bank.costs[rows] + (self.extra_cost if place else 0.0)
 
-    def _bank_gains(self, residual: np.ndarray, place: int, rows, matrix: sparse.csr_matrix | None = None) -> np.ndarray:
+    def _bank_gains(
+        self, residual: np.ndarray, place: int, rows: np.ndarray | None = None, matrix: sparse.csr_matrix | None = None
+    ) -> np.ndarray:
+        """Gains of the active rows of the bank at one place, or of some of them (their numbers among the active)."""
         problem = self.problem
-        matrix = problem.bank.truth if matrix is None else matrix
+        matrix = self._matrices[place] if matrix is None else matrix
         sums = np.stack([problem.sums(residual * half, place) for half in problem.halves], 1)
         covariance = matrix @ sums
-        spread = self._spread[place][rows]
+        spread = self._spread[place] if rows is None else self._spread[place][rows]
         return _across(covariance[:, 0], covariance[:, 1], spread[:, 0], spread[:, 1])
 
     # --- tests made of two ----------------------------------------------------------------------------------------
@@ -132,12 +153,12 @@ class Pool:
         self._add_distant(residual, None, most)
         for base in bases:
             self._add_distant(residual, base, most)
+        self._prune(residual)
 
     def _add_distant(self, residual: np.ndarray, base: Single | None, most: int) -> None:
         problem, bank = self.problem, self.problem.bank
         mask = np.ones(len(residual), np.float32) if base is None else base.truth
-        rows = np.flatnonzero(bank.simple)
-        truth, squares = bank.truth[rows], bank.squares[rows]
+        rows, truth, squares = self._simple, self._simple_truth, self._simple_squares
         costs = bank.costs[rows] + self.extra_cost
         by_distance = []
         for distance in range(REACH + 1):

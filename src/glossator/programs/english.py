@@ -34,8 +34,8 @@ from glossator.programs.language import (
 from glossator.programs.shapes import SHAPES
 from glossator.programs.words import WORD_CLASSES
 
-STRONG, MEDIUM = 0.55, 0.22
-"""A clause is strong (medium) from this share of the strongest clause's strength on; below it is weak."""
+STRONG, MEDIUM = 0.4, 0.22
+"""A clause is strong from the first share of the strongest clause's strength on; a bias counts from the second on."""
 TABLE_SHOWN = 5
 
 NAMED = {
@@ -77,7 +77,7 @@ def _sentence(bias: float, clauses: list[Clause], left_out: int) -> str:
     clauses = [c for c in clauses if c.strength != 0.0]
     threshold = max(0.0, -bias)
     strongest = max((_size(c) - threshold for c in clauses), default=0.0)
-    groups: dict[str, list[Test]] = {"strong": [], "medium": [], "weak": [], "helped": [], "less": []}
+    groups: dict[str, list[Test]] = {"strong": [], "medium": [], "helped": [], "less": []}
     for clause in sorted(clauses, key=lambda c: -_size(c)):
         own = _size(clause) - threshold
         if clause.strength < 0:
@@ -85,7 +85,7 @@ def _sentence(bias: float, clauses: list[Clause], left_out: int) -> str:
         elif own <= 0:
             name = "helped"
         else:
-            name = "strong" if own >= STRONG * strongest else "medium" if own >= MEDIUM * strongest else "weak"
+            name = "strong" if own >= STRONG * strongest else "medium"
         groups[name].append(clause.test)
     parts = []
     if bias > 0 and (not clauses or bias >= MEDIUM * max(_size(c) for c in clauses)):
@@ -93,8 +93,8 @@ def _sentence(bias: float, clauses: list[Clause], left_out: int) -> str:
         parts.append("everywhere" if only_less else "a little everywhere")
         if only_less and clauses and all(_size(c) >= bias for c in clauses):
             parts = [f"everywhere except on {_listed(groups.pop('less'))}"]
-    graded = sum(bool(groups[name]) for name in ("strong", "medium", "weak")) > 1 or bool(parts)
-    lead = {"strong": "strongly on", "medium": "also on", "weak": "weakly on", "less": "less on"}
+    graded = sum(bool(groups[name]) for name in ("strong", "medium")) > 1 or bool(parts)
+    lead = {"strong": "strongly on", "medium": "also on", "less": "less on"}
     lead["helped"] = "helped by" if parts or strongest > 0 else "when together on"
     for name, tests in groups.items():
         if tests:
@@ -109,32 +109,49 @@ def _sentence(bias: float, clauses: list[Clause], left_out: int) -> str:
 
 
 def _listed(tests: Iterable[Test]) -> str:
-    """Several tests as one list: exact tokens first, tests of one kind merged ("words ending in “-ing”/“-ed”")."""
-    tokens: list[str] = []
-    phrases: list[str] = []
-    merged: dict[type[Test], list[str]] = {}
+    """Several tests as one list: exact tokens first, tests of one kind merged ("words ending “-ing”/“-ed”")."""
+    kinds: dict[str, list[Test]] = {}
     for test in tests:
-        if isinstance(test, Token):
-            tokens += test.texts
-        elif isinstance(test, Spelled):
-            tokens += (f" {word}" for word in test.words)
-        elif isinstance(test, (Prefix, Suffix, Contains)):
-            if type(test) not in merged:
-                merged[type(test)] = []
-                phrases.append(f"\0{type(test).__name__}")
-            merged[type(test)].append(_quoted_part(test))
-        else:
-            phrases.append(_noun(test))
-    lists = {f"\0{kind.__name__}": f"{_SPELLED[kind]} {'/'.join(found)}" for kind, found in merged.items()}
-    likes = 0
-    shown = []
-    for phrase in phrases:
-        words = lists.get(phrase, phrase)
-        if words.startswith("words like "):
-            likes += 1
-            words = words.removeprefix("words ") if likes > 1 else words
-        shown.append(words)
-    return ", ".join([*([_run(tokens)] if tokens else []), *shown])
+        kinds.setdefault(_kind(test), []).append(test)
+    tokens = [text for test in kinds.pop("token", []) for text in _texts_of(test)]
+    phrases = [_merged(kind, members) for kind, members in kinds.items()]
+    return ", ".join([*([_run(tokens)] if tokens else []), *phrases])
+
+
+def _kind(test: Test) -> str:
+    """Tests with the same kind are said together; others have a kind of their own."""
+    match test:
+        case Token() | Spelled():
+            return "token"
+        case Like():
+            return "like"
+        case Prefix() | Suffix() | Contains():
+            return type(test).__name__
+        case After(Token() | Spelled() | Like() as inner):
+            return f"after {_kind(inner)}"
+    return repr(test)
+
+
+def _merged(kind: str, tests: list[Test]) -> str:
+    first = tests[0]
+    if kind.startswith("after ") and isinstance(first, After):
+        return f"after {_merged(kind.removeprefix('after '), [t.test for t in tests if isinstance(t, After)])}"
+    if kind in ("token", "like"):
+        run = _run(text for test in tests for text in _texts_of(test))
+        return run if kind == "token" else f"words like {run}"
+    if isinstance(first, (Prefix, Suffix, Contains)):
+        parts = [_quoted_part(t) for t in tests if isinstance(t, (Prefix, Suffix, Contains))]
+        return f"{_SPELLED[type(first)]} {'/'.join(parts)}"
+    return _noun(first)
+
+
+def _texts_of(test: Test) -> tuple[str, ...]:
+    match test:
+        case Token(texts) | Like(texts, _):
+            return texts
+        case Spelled(words):
+            return tuple(f" {word}" for word in words)
+    return ()
 
 
 _SPELLED: dict[type[Test], str] = {

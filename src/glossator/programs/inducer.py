@@ -19,7 +19,7 @@ from glossator.programs.problem import Problem
 RIDGE = 3.0
 LOOKS = frozenset({0, 2, 6, 12, 20, 30, 45})
 """Steps before which the whole bank is looked at again."""
-EXPANSIONS = frozenset({0, 1, 5, 10})
+EXPANSIONS = frozenset({0, 3, 10})
 BASES = 3
 
 
@@ -85,8 +85,9 @@ class _Fit:
     """Weighted ridge regression that takes one column more at a time."""
 
     def __init__(self, target: np.ndarray, weight: np.ndarray):
-        self.columns = np.ones((1, len(target)), np.float32)
-        self.target, self.weight = target, weight
+        self._room = np.ones((16, len(target)), np.float32)
+        self.columns = self._room[:1]
+        self.target, self.weight = target.astype(np.float32), weight.astype(np.float32)
         self.gram = np.array([[weight.sum()]])
         self.moment = np.array([weight @ target])
 
@@ -100,7 +101,10 @@ class _Fit:
         gram[size, :size] = gram[:size, size] = products
         gram[size, size] = truth @ weighted + RIDGE
         self.gram, self.moment = gram, np.append(self.moment, weighted @ self.target)
-        self.columns = np.vstack([self.columns, truth[None].astype(np.float32)])
+        if size == len(self._room):
+            self._room = np.concatenate([self._room, np.empty_like(self._room)])
+        self._room[size] = truth
+        self.columns = self._room[: size + 1]
         strengths = np.linalg.solve(self.gram, self.moment)
         return strengths.astype(np.float32) @ self.columns
 
@@ -112,15 +116,16 @@ def strengths(truths: np.ndarray, target: np.ndarray, weight: np.ndarray, rounds
     """
     design = np.vstack([np.ones((1, len(target)), np.float32), truths.astype(np.float32)])
     ridge = np.diag([1e-9 * max(weight.sum(), 1.0), *([RIDGE] * len(truths))])
+    weight, target = weight.astype(np.float32), target.astype(np.float32)
     use = weight
     best, best_error = np.zeros(len(design)), np.inf
     for _ in range(rounds):
-        weighted = design * use.astype(np.float32)
+        weighted = design * use
         try:
             now = np.linalg.solve((weighted @ design.T).astype(np.float64) + ridge, (weighted @ target).astype(np.float64))
         except np.linalg.LinAlgError:
             break
-        linear = now @ design
+        linear = now.astype(np.float32) @ design
         error = float(weight @ (target - np.maximum(linear, 0.0)) ** 2)
         if error >= best_error:
             break
