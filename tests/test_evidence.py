@@ -182,7 +182,7 @@ def test_a_unit_that_hardly_fires_is_insufficient(tmp_path):
         def activations(self, tokens, lengths, sites):
             found = super().activations(tokens, lengths, sites)
             found["relu.0"][..., 0] = 0
-            found["mlp.0"][..., 0] = -0.5
+            found["mlp.0"][..., 0] = 0.1  # above its own float16
             return found
 
     subject, windowed = Silent(), fake_windows(N)

@@ -15,11 +15,10 @@ import torch
 
 from glossator.errors import UserError
 from glossator.recording.background import Background, one_core_pool
-from glossator.recording.keys import pack
+from glossator.recording.keys import LARGEST_HALF, pack
 from glossator.recording.spec import Plan, RecordingSpec, SitePlan
 from glossator.recording.store import ArrayReader, ArrayWriter, save
 
-LARGEST = 65504.0  # of float16; larger magnitudes are stored as this, the moments see the true value
 _CHUNK_VALUES = 1 << 18  # worked on at a time: they stay in the cache
 _UNIT_BLOCK = 512
 
@@ -82,7 +81,7 @@ class DenseShards:
             self.maxima[1, here, columns] = low
             if holes is not None:
                 x[holes] = 0
-            halves[i : i + step] = x if bound <= LARGEST else x.clamp(-LARGEST, LARGEST)
+            halves[i : i + step] = x if bound <= LARGEST_HALF else x.clamp(-LARGEST_HALF, LARGEST_HALF)
             square = bench.get("square", tuple(part.shape), torch.float32, values.device)
             self.sums[:, columns] += _power_sums(x.view(-1, units), square.view(-1, units))
         turned = halves.view(-1, units).t()

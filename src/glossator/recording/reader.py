@@ -116,6 +116,11 @@ class Recording:
             return self._sparse(site).values(place, self.panel) * unit.sign
         return self._panel[site.start + place].astype(np.float32) * np.float32(unit.sign)
 
+    def panel_halves(self, unit: Unit) -> np.ndarray:
+        """`panel_values` of a dense unit as the float16 that is stored."""
+        values = self.panel_block(unit.site)[self._find(unit)[1]]
+        return values if unit.sign > 0 else -values
+
     def panel_block(self, site: str) -> np.ndarray:
         """float16 memory map (units of a dense site, panel windows, width), not signed: many units at once."""
         found = self._site(site)

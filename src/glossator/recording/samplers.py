@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
+from functools import cached_property, lru_cache
 from typing import Literal
 
 import numpy as np
@@ -15,6 +16,7 @@ import numpy as np
 from glossator.errors import UserError
 from glossator.evidence import SPLITS, Evidence, Exemplars, ExplainEvidence, Kind, Split
 from glossator.files import fingerprint
+from glossator.recording.keys import LARGEST_HALF, order_below, order_of
 from glossator.recording.reader import Recording
 from glossator.recording.unit_statistics import firing, observe, panel_part, split_statistics, whole_statistics
 from glossator.units import Unit
@@ -28,6 +30,7 @@ SAMPLERS: dict[str, tuple[Kind, ...]] = {
     "near-miss": ("top", "near-miss", "random"),
 }
 
+_KIND_TYPE = "<U9"
 _SPLITS: tuple[Split, ...] = ("explain", "calibrate", "select", "test")
 
 
@@ -79,7 +82,7 @@ def draw(recording: Recording, unit: Unit, spec: EvidenceSpec | None = None) -> 
         unit,
         parts["explain"],
         split_statistics(explain_random, view.maximum("explain"), threshold, rule),
-        fingerprint([recording.fingerprint, str(unit), spec, _digest(parts["explain"])]),
+        fingerprint([recording.fingerprint, str(unit), _spec_fingerprint(spec), _digest(parts["explain"])]),
     )
     few = [
         f"{n} firing windows in {s}, {spec.min_firing_windows} needed"
@@ -118,45 +121,52 @@ class _UnitView:
 
     def __init__(self, recording: Recording, unit: Unit):
         self.recording, self.unit = recording, unit
-        self.sparse = recording.sites[unit.site].kind == "sparse" if unit.site in recording.sites else False
         self.top = recording.top_rows(unit)
+        self.sparse = recording.sites[unit.site].kind == "sparse"
         self.top_splits = recording.split_of_window[self.top]
-        self.panel = None if self.sparse else recording.panel_values(unit)
-        self._firing = recording.firing_rows(unit) if self.sparse else None
+        self.panel = None if self.sparse else recording.panel_halves(unit)
+
+    @cached_property
+    def top_maxima(self) -> np.ndarray:
+        return self.recording.top_maxima(self.unit)
 
     def top_of(self, split: Split) -> np.ndarray:
         return self.top[self.top_splits == SPLITS.index(split)]
 
     def panel_of(self, split: Split) -> np.ndarray:
         """float32 (panel windows of the split, width)."""
-        part = panel_part(self.recording, split)
-        return self.recording.values(self.unit, part.rows) if self.panel is None else self.panel[part.slots]
+        return self.recording.values(self.unit, panel_part(self.recording, split).rows)
 
     def maximum(self, split: Split | None) -> float:
         """The largest value; that of the best top window, or of the panel where none of the split is among the top."""
-        maxima = self.recording.top_maxima(self.unit)
-        if split is not None:
-            maxima = maxima[self.top_splits == SPLITS.index(split)]
+        maxima = self.top_maxima if split is None else self.top_maxima[self.top_splits == SPLITS.index(split)]
         if len(maxima):
             return float(maxima[0])
-        panel = self.panel if split is None else self.panel_of(split)
-        return float(panel.max()) if panel is not None and panel.size else 0.0
+        panel = self.panel_of(split) if split and not self.sparse else np.empty(0)
+        return float(panel.max()) if panel.size else 0.0
 
     def firing_windows(self, split: Split, threshold: float) -> int:
         """Known windows of the split in which a token is above the threshold."""
-        if self._firing is not None:
-            return int((self.recording.split_of_window[self._firing] == SPLITS.index(split)).sum())
+        number, splits = SPLITS.index(split), self.recording.split_of_window
+        if self.panel is None:
+            return int((splits[self.recording.firing_rows(self.unit)] == number).sum())
+        fires = np.zeros(len(splits), bool)
+        # rounded as the panel's values are, or a constant could fire above itself
+        rounded = np.minimum(self.top_maxima, LARGEST_HALF).astype(np.float16)
+        fires[self.top[(rounded > threshold) & (self.top_splits == number)]] = True
         part = panel_part(self.recording, split)
-        fires = self.recording.top_maxima(self.unit) > threshold
-        top = self.top[fires & (self.top_splits == SPLITS.index(split))]
-        return len(np.union1d(top, part.rows[self.panel_of(split).max(axis=1) > threshold]))
+        highest = order_of(self.panel).max(axis=1)[part.slots]
+        fires[part.rows[highest > order_below(threshold)]] = True
+        return int(np.count_nonzero(fires))
 
 
 def _draw_split(view: _UnitView, split: Split, spec: EvidenceSpec, threshold: float) -> Exemplars:
+    recording = view.recording
+    taken = np.zeros(len(recording.split_of_window), bool)
     rows: list[np.ndarray] = []
-    kinds: list[str] = []
-    wanted = spec.wanted(split)
-    for kind, count in wanted.items():
+    kinds: list[np.ndarray] = []
+    rows_drawn = None
+    for kind, count in spec.wanted(split).items():
         if count == 0:
             continue
         if kind == "top":
@@ -166,18 +176,20 @@ def _draw_split(view: _UnitView, split: Split, spec: EvidenceSpec, threshold: fl
         elif kind == "near-miss":
             found = _near_miss_rows(view, split, threshold, int(count or 0))
         else:
-            found = random_rows(view.recording, split, count, spec.seed)
-        for earlier in rows:
-            found = found[~np.isin(found, earlier)]
+            found = rows_drawn = random_rows(recording, split, count, spec.seed)
+        found = found[~taken[found]]
+        taken[found] = True
         rows.append(found)
-        kinds += [kind] * len(found)
+        kinds.append(np.full(len(found), kind, _KIND_TYPE))
     chosen = np.concatenate(rows) if rows else np.empty(0, np.int64)
-    drawn = random_rows(view.recording, split, wanted["random"], spec.seed) if "random" in wanted else chosen[:0]
+    drawn = np.zeros(len(taken), bool)
+    if rows_drawn is not None:
+        drawn[rows_drawn] = True
     return Exemplars(
-        view.recording.windows.take(chosen),
-        view.recording.values(view.unit, chosen),
-        np.array(kinds, dtype="<U9"),
-        np.isin(chosen, drawn),
+        recording.windows.take(chosen),
+        recording.values(view.unit, chosen),
+        np.concatenate(kinds) if kinds else np.empty(0, _KIND_TYPE),
+        drawn[chosen],
     )
 
 
@@ -209,8 +221,13 @@ def _near_miss_rows(view: _UnitView, split: Split, threshold: float, count: int)
     return part.rows[missed[np.argsort(-expected[missed], kind="stable")][:count]]
 
 
+@lru_cache(64)
+def _spec_fingerprint(spec: EvidenceSpec) -> str:
+    return fingerprint(spec)
+
+
 def _digest(exemplars: Exemplars) -> str:
     digest = hashlib.sha256(exemplars.windows.ids.tobytes())
     digest.update(exemplars.activations.tobytes())
-    digest.update("|".join(exemplars.kinds.tolist()).encode())
+    digest.update(exemplars.kinds.tobytes())
     return digest.hexdigest()[:16]

@@ -12,10 +12,10 @@ import numpy as np
 import torch
 
 from glossator.recording.background import Background
+from glossator.recording.keys import LARGEST_HALF
 from glossator.recording.spec import Plan, SitePlan
 from glossator.recording.store import ArrayReader, ArrayWriter, save
 
-_LARGEST = np.float32(65504.0)
 _SMALLEST = np.float32(2.0**-24)
 _BLOCK_POSTINGS = 4 << 20
 
@@ -63,7 +63,7 @@ class SparseShards:
         if self._local is not None:
             unit = self._local[unit]
             keep &= unit >= 0
-        activation = np.clip(activation[keep], -_LARGEST, _LARGEST).astype(np.float16)
+        activation = np.clip(activation[keep], -LARGEST_HALF, LARGEST_HALF).astype(np.float16)
         position = (position[keep] + first * valid.shape[1]).astype(np.uint32)
         self._parts.append((unit[keep].astype(self._unit_type), position, activation))
 

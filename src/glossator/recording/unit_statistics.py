@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
 from glossator.evidence import SPLITS, Split, UnitStatistics
+from glossator.recording.keys import half_of, order_below, order_of
 from glossator.recording.reader import Moments, Recording, moments
 from glossator.units import Unit
 
@@ -17,13 +19,13 @@ TINY = 1e-6
 
 @dataclass(frozen=True, eq=False)
 class PanelPart:
-    """The panel windows of one split. slots: their places in the panel; rows: their window rows; valid (n, width)."""
+    """The panel windows of one split. slots: their places in the panel; rows: their window rows; valid (n, width);
+    tokens: where their valid tokens stand in the flattened panel."""
 
     slots: np.ndarray
     rows: np.ndarray
     valid: np.ndarray
-    tokens: int
-    full: bool
+    tokens: np.ndarray
 
 
 def panel_part(recording: Recording, split: Split | None) -> PanelPart:
@@ -34,16 +36,22 @@ def panel_part(recording: Recording, split: Split | None) -> PanelPart:
         slots = np.flatnonzero(splits == SPLITS.index(split)) if split else np.arange(len(splits))
         rows = recording.panel[slots]
         valid = recording.windows.valid[rows]
-        cache[split] = PanelPart(slots, rows, valid, int(valid.sum()), bool(valid.all()))
+        slot, column = np.nonzero(valid)
+        cache[split] = PanelPart(slots, rows, valid, slots[slot] * valid.shape[1] + column)
     return cache[split]
 
 
 @dataclass(frozen=True, eq=False)
 class Observed:
-    """A unit's signed values on random tokens: the stored ones, ascending, and how many zeros stand beside them."""
+    """A unit's signed float16 values on random tokens: the stored ones, and how many zeros stand beside them."""
 
     values: np.ndarray
     zeros: int
+
+    @cached_property
+    def _ordered(self) -> np.ndarray:
+        # 16-bit numbers sorted by radix: the costliest step of drawing evidence
+        return np.sort(order_of(self.values), kind="stable")
 
     @property
     def count(self) -> int:
@@ -54,31 +62,29 @@ class Observed:
         if not self.count:
             return None
         rank = int(probability * (self.count - 1))
-        below = int(np.searchsorted(self.values, 0.0)) if self.zeros else len(self.values)
+        below = int(np.searchsorted(self._ordered, 0)) if self.zeros else len(self.values)
         if rank < below:
-            return float(self.values[rank])
-        return 0.0 if rank < below + self.zeros else float(self.values[rank - self.zeros])
+            return half_of(self._ordered[rank])
+        return 0.0 if rank < below + self.zeros else half_of(self._ordered[rank - self.zeros])
 
     def share_above(self, threshold: float) -> float:
-        above = len(self.values) - int(np.searchsorted(self.values, threshold, side="right"))
+        """The share of all tokens above a threshold."""
+        above = len(self.values) - int(np.searchsorted(self._ordered, np.int16(order_below(threshold)), side="right"))
         return (above + (self.zeros if threshold < 0 else 0)) / max(self.count, 1)
 
 
 def observe(recording: Recording, unit: Unit, split: Split | None, panel: np.ndarray | None) -> Observed:
-    """The unit on random tokens of a split (None: of all); panel: its panel values, None for a sparse unit.
+    """The unit on random tokens of a split (None: of all); panel: its float16 panel values, None for a sparse unit.
 
     For a sparse unit these are all tokens of the split.
     """
     if panel is not None:
-        part = panel_part(recording, split)
-        values = panel if split is None else panel[part.slots]
-        return Observed(np.sort(values.ravel() if part.full else values[part.valid]), 0)
+        return Observed(panel.reshape(-1).take(panel_part(recording, split).tokens), 0)
     positions, activations = recording.postings(unit)
     if split is not None:
         row = positions // np.uint32(recording.spec.width)
         activations = activations[recording.split_of_window[row] == SPLITS.index(split)]
-    values = np.sort(activations.astype(np.float32))
-    return Observed(values, _valid_tokens(recording, split) - len(values))
+    return Observed(activations, _valid_tokens(recording, split) - len(activations))
 
 
 def _valid_tokens(recording: Recording, split: Split | None) -> int:
