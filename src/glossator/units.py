@@ -36,6 +36,9 @@ def parse_unit(text: str) -> Unit:
     parts = body.rsplit("/", 2)
     if len(parts) != 3 or not parts[2].isdigit() or not parts[0] or not parts[1]:
         raise UserError(
-            "not a unit id", value=text, allowed="subject/site/index with an optional + or -", fix="Example: smollm2-135m/mlp.12/345"
+            "not a unit id",
+            value=text,
+            allowed="subject/site/index with an optional + or -",
+            fix="Example: smollm2-135m/mlp.12/345",
         )
     return Unit(parts[0], parts[1], int(parts[2]), "-" if polarity == "-" else "+")
