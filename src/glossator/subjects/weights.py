@@ -11,6 +11,7 @@ import errno
 import json
 import os
 import shutil
+import sys
 import tempfile
 import time
 import zipfile
@@ -135,6 +136,8 @@ def _convert(entry: Alias, folder: Path) -> None:
     if entry.gguf is not None:
         from glossator.subjects.convert import convert_gguf
 
+        if sys.stderr.isatty():
+            sys.stderr.write(f"converting the weights of {entry.name} (once, under a minute)\n")
         convert_gguf(folder / entry.gguf, folder)
         (folder / entry.gguf).unlink()
     files.write_json(folder / "config.json", entry.config)
