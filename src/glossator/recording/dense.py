@@ -17,7 +17,7 @@ from glossator.errors import UserError
 from glossator.recording.background import Background, one_core_pool
 from glossator.recording.keys import LARGEST_HALF, pack
 from glossator.recording.spec import Plan, RecordingSpec, SitePlan
-from glossator.recording.store import ArrayReader, ArrayWriter, save
+from glossator.recording.store import ArrayReader, ArrayWriter, offsets_of, save
 
 _CHUNK_VALUES = 1 << 18  # worked on at a time: they stay in the cache
 _UNIT_BLOCK = 512
@@ -204,7 +204,3 @@ def _power_sums(x: torch.Tensor, square: torch.Tensor) -> torch.Tensor:
     first, second = x.t().mv(ones), square.t().mv(ones)
     third = x.mul_(square).t().mv(ones)
     return torch.stack([first, second, third, square.square_().t().mv(ones)]).double().cpu()
-
-
-def offsets_of(counts: np.ndarray) -> np.ndarray:
-    return np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)

@@ -13,50 +13,71 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from glossator.recording.keys import maxima_of, rows_of
 from glossator.recording.spec import Plan
-from glossator.recording.store import ArrayReader, ArrayWriter, save
+from glossator.recording.store import ArrayReader, ArrayWriter, offsets_of, save
 
 _BLOCK_BYTES = 32 << 20
 
 
 def merge_dense(keys: np.ndarray, plan: Plan, width: int, shards: list[Path], folder: Path) -> None:
     """Write the finished dense files into `folder`; keys: the running top k after the last shard, (units, 2, k)."""
-    keys = np.sort(keys, axis=2)[:, :, ::-1]
-    rows = rows_of(keys)
-    save(folder / "top_rows.npy", rows.astype(np.int32))
-    save(folder / "top_maxima.npy", maxima_of(keys))
     sums = np.zeros((4, len(keys)))
     for shard in shards:
         sums += ArrayReader(shard / "sums.npy").all()
     save(folder / "sums.npy", sums)
-    _merge_values(rows.reshape(len(rows), -1), plan, width, shards, folder)
-
-
-def _merge_values(top: np.ndarray, plan: Plan, width: int, shards: list[Path], folder: Path) -> None:
     in_panel = np.zeros(plan.windows + 1, bool)
     in_panel[plan.panel] = True
     in_panel[-1] = True  # row -1, an empty place
-    step = max(1, _BLOCK_BYTES // (2 * width * top.shape[1]))
-    blocks = [slice(u, min(u + step, len(top))) for u in range(0, len(top), step)]
-    wanted = [_wanted(top[block], in_panel, plan.windows) for block in blocks]
-    counts = [np.bincount(k // plan.windows, minlength=len(top[b])) for k, b in zip(wanted, blocks, strict=True)]
-    offsets = np.concatenate([[0], np.cumsum(np.concatenate(counts))]).astype(np.int64)
-    save(folder / "extra_offsets.npy", offsets)
-    total = int(offsets[-1])
     sources = [_ShardPairs(shard, in_panel, plan.windows) for shard in shards]
+    step = max(1, _BLOCK_BYTES // (2 * width * keys.shape[1] * keys.shape[2]))
+    blocks = [slice(unit, min(unit + step, len(keys))) for unit in range(0, len(keys), step)]
+    counts = []
     with ExitStack() as stack:
-        rows = stack.enter_context(ArrayWriter(folder / "extra_rows.npy", np.int32, (total,)))
-        values = stack.enter_context(ArrayWriter(folder / "extra_values.npy", np.float16, (total, width)))
+        top_rows, top_maxima, extra_rows, extra_values = (
+            stack.enter_context(ArrayWriter(folder / f"{name}.npy", dtype, shape))
+            for name, dtype, shape in (
+                ("top_rows", np.int32, keys.shape),
+                ("top_maxima", np.float32, keys.shape),
+                ("extra_rows", np.int32, (None,)),
+                ("extra_values", np.float16, (None, width)),
+            )
+        )
         pool = stack.enter_context(ThreadPoolExecutor(2))
-        found = in_turn(pool, lambda item: _collect(sources, item[0], item[1], width), zip(blocks, wanted, strict=True))
-        for keys, block_values in zip(wanted, found, strict=True):
-            rows.write(keys % plan.windows)
-            values.write(block_values)
+        for block in in_turn(pool, lambda block: _merge_block(keys[block], block, sources, in_panel, width), blocks):
+            top_rows.write(block.top_rows)
+            top_maxima.write(block.top_maxima)
+            extra_rows.write(block.extra_rows)
+            extra_values.write(block.extra_values)
+            counts.append(block.counts)
+    save(folder / "extra_offsets.npy", offsets_of(np.concatenate(counts)))
+
+
+class _Merged(NamedTuple):
+    top_rows: np.ndarray
+    top_maxima: np.ndarray
+    extra_rows: np.ndarray
+    extra_values: np.ndarray
+    counts: np.ndarray
+
+
+def _merge_block(
+    keys: np.ndarray, block: slice, sources: list[_ShardPairs], in_panel: np.ndarray, width: int
+) -> _Merged:
+    """The finished entries of a block of units, whose keys these are."""
+    keys = np.sort(keys, axis=2)[:, :, ::-1]
+    rows = rows_of(keys)
+    ordered = np.sort(rows.reshape(len(rows), -1), axis=1)
+    wanted = ~in_panel[ordered]
+    wanted[:, 1:] &= ordered[:, 1:] != ordered[:, :-1]  # top windows of both polarities once
+    unit, _ = np.nonzero(wanted)
+    extra = ordered[wanted]
+    values = _collect(sources, block, unit * (len(in_panel) - 1) + extra, width)
+    return _Merged(rows, maxima_of(keys), extra, values, np.bincount(unit, minlength=len(rows)))
 
 
 def in_turn(
@@ -89,13 +110,6 @@ def _collect(sources: list[_ShardPairs], block: slice, wanted: np.ndarray, width
     origin = np.empty(len(wanted), np.int64)
     origin[place[kept]] = kept
     return buffer[origin]
-
-
-def _wanted(top: np.ndarray, in_panel: np.ndarray, windows: int) -> np.ndarray:
-    """Sorted unique column * windows + row of a block's top windows outside the panel."""
-    unit = np.broadcast_to(np.arange(len(top))[:, None], top.shape)
-    outside = ~in_panel[top]
-    return np.unique(unit[outside].astype(np.int64) * windows + top[outside])
 
 
 class _ShardPairs:

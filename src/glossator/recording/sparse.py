@@ -14,7 +14,7 @@ import torch
 from glossator.recording.background import Background
 from glossator.recording.keys import LARGEST_HALF
 from glossator.recording.spec import Plan, SitePlan
-from glossator.recording.store import ArrayReader, ArrayWriter, save
+from glossator.recording.store import ArrayReader, ArrayWriter, offsets_of, save
 
 _SMALLEST = np.float32(2.0**-24)
 _BLOCK_POSTINGS = 4 << 20
@@ -73,7 +73,7 @@ class SparseShards:
         self._parts = []
         order = radix_order(units)
         counts = np.bincount(units, minlength=len(self.site.units))
-        background.do(save, folder / "offsets.npy", np.concatenate([[0], np.cumsum(counts)]).astype(np.int64))
+        background.do(save, folder / "offsets.npy", offsets_of(counts))
         background.do(save, folder / "positions.npy", positions[order])
         background.do(save, folder / "activations.npy", activations[order])
 

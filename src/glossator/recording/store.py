@@ -39,18 +39,24 @@ def disk_errors(path: Path) -> Iterator[None]:
 
 
 class ArrayWriter:
-    """A `.npy` file written piece by piece, in order; `crc32` and `size` describe the finished file."""
+    """A `.npy` file written piece by piece, in order; a first dimension of None is as long as the pieces together."""
 
-    def __init__(self, path: Path, dtype: Any, shape: tuple[int, ...]):
-        self.path, self.dtype = path, np.dtype(dtype)
-        self._left = int(np.prod(shape, dtype=np.int64)) * self.dtype.itemsize
-        self._file = open(path, "wb")  # noqa: SIM115 - closed by __exit__
+    def __init__(self, path: Path, dtype: Any, shape: tuple[int | None, ...]):
+        self.path, self.dtype, self._shape = path, np.dtype(dtype), shape
+        self._row = int(np.prod(shape[1:], dtype=np.int64)) * self.dtype.itemsize
+        self._written = 0
+        self._file = open(path, "wb")  # noqa: SIM115 - closed by `close`
+        self._write_header(shape[0] or 0)
+
+    def _write_header(self, rows: int) -> None:
+        # NumPy pads the header so that another length of the first dimension takes the same room
+        shape = (rows, *self._shape[1:])
         header = {"descr": np.lib.format.dtype_to_descr(self.dtype), "fortran_order": False, "shape": shape}
         np.lib.format.write_array_header_1_0(self._file, header)
 
     def write(self, piece: np.ndarray) -> None:
         data = np.ascontiguousarray(piece, dtype=self.dtype)
-        self._left -= data.nbytes
+        self._written += data.nbytes
         if data.nbytes:
             self._file.write(data.reshape(-1).view(np.uint8).data)
 
@@ -63,9 +69,12 @@ class ArrayWriter:
         self._file.close()
 
     def close(self) -> None:
+        if self._shape[0] is None:
+            self._file.seek(0)
+            self._write_header(self._written // self._row)
         self._file.close()
-        if self._left:
-            raise RuntimeError(f"{self.path.name}: {self._left} bytes missing")
+        if self._shape[0] is not None and self._written != self._shape[0] * self._row:
+            raise RuntimeError(f"{self.path.name}: {self._written} bytes, not {self._shape[0]} rows of {self._row}")
 
     def __enter__(self) -> ArrayWriter:
         return self
@@ -80,6 +89,11 @@ class ArrayWriter:
 def save(path: Path, array: np.ndarray) -> None:
     with ArrayWriter(path, array.dtype, array.shape) as writer:
         writer.write(array)
+
+
+def offsets_of(counts: np.ndarray) -> np.ndarray:
+    """int64 (n + 1,): where each of n lists of these lengths starts, and where the last one ends."""
+    return np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
 
 
 def reserve(path: Path, dtype: Any, shape: tuple[int, ...]) -> None:
