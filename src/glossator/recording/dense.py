@@ -19,7 +19,7 @@ from glossator.recording.keys import LARGEST_HALF, pack
 from glossator.recording.spec import Plan, RecordingSpec, SitePlan
 from glossator.recording.store import ArrayReader, ArrayWriter, offsets_of, save
 
-_CHUNK_VALUES = 1 << 18  # worked on at a time: they stay in the cache
+_CHUNK_VALUES = 1 << 19  # worked on at a time: they stay in the cache
 _UNIT_BLOCK = 512
 
 
