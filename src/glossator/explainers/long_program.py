@@ -21,7 +21,7 @@ def with_table(problem: Problem, program: Program) -> Program:
     for clause in program.clauses:
         linear += clause.strength * problem.column(clause.test)
     bank = problem.bank
-    total = np.zeros(len(bank.types))
+    total = np.zeros(len(problem.seen))
     counts = problem.sums(problem.weight, 0)
     seen = counts > 0
     prior: float | None = None
@@ -34,6 +34,6 @@ def with_table(problem: Problem, program: Program) -> Program:
             prior = shrinkage(counts[seen], sums[seen], squares[seen])
         total[seen] += sums[seen] / (counts[seen] + prior)
     texts = bank.lexicon.vocabulary.texts
-    values = zip(bank.types, rounded(total), strict=True)
+    values = zip(bank.types[problem.seen], rounded(total), strict=True)
     table = Table(tuple((texts[token], float(value)) for token, value in values if value), 0.0)
     return Program(program.bias, (*program.clauses, Clause(1.0, table)))

@@ -19,34 +19,31 @@ def separate_modes(problem: Problem, singles: tuple[Single, ...], threshold: flo
     firing = problem.target > max(threshold, 0.0)
     if not firing.any():
         return []
-    weight = problem.weight * firing
-    base = problem.weight.sum()
-    helpful = [
-        s for s in singles
-        if (weight @ s.truth) / max(weight.sum(), 1e-9) > 2 * (problem.weight @ s.truth) / max(base, 1e-9)
-    ]  # fmt: skip
+    truths = np.stack([s.truth for s in singles])
+    on_firing = np.average(truths[:, firing], axis=1, weights=problem.weight[firing])
+    everywhere = truths @ problem.weight.astype(np.float32) / problem.weight.sum()
+    helpful = np.flatnonzero(on_firing > 2 * everywhere)
     if len(helpful) < 2:
         return []
-    groups = _linked(_related(problem, helpful))
-    shares = [(weight @ np.max([helpful[i].truth for i in group], axis=0)) / weight.sum() for group in groups]
+    truths = truths[helpful]
+    groups = _linked(_related(problem, truths))
+    shares = [np.average(truths[group][:, firing].max(axis=0), weights=problem.weight[firing]) for group in groups]
     order = sorted(range(len(groups)), key=lambda g: -shares[g])
-    modes = [[helpful[i].test for i in groups[g]] for g in order if shares[g] >= LEAST_SHARE][:most]
+    modes = [[singles[helpful[i]].test for i in groups[g]] for g in order if shares[g] >= LEAST_SHARE][:most]
     return modes if len(modes) > 1 else []
 
 
-def _related(problem: Problem, singles: list[Single]) -> np.ndarray:
-    """(m, m) bool: close in meaning, or true of the same tokens."""
-    truths = np.stack([s.truth for s in singles])
-    weighted = truths * problem.weight
+def _related(problem: Problem, truths: np.ndarray) -> np.ndarray:
+    """(m, m) bool for tests with truths (m, T): close in meaning, or true of the same tokens."""
+    weighted = truths * problem.weight.astype(np.float32)
     both = weighted @ truths.T
     alone = np.sqrt(np.maximum(np.diag(both), 1e-9))
     related = both / np.outer(alone, alone) > RELATED
     directions = problem.bank.lexicon.directions
     if directions is not None:
-        meanings = np.zeros((len(singles), directions.shape[1]), np.float32)
-        types = directions[problem.bank.types]
-        for i, row in enumerate(weighted):
-            meanings[i] = problem.sums(row, 0) @ types
+        masses = np.stack([problem.sums(row, 0) for row in weighted])
+        seen = np.flatnonzero(masses.any(axis=0))
+        meanings = masses[:, seen].astype(np.float32) @ directions[problem.bank.types[problem.seen[seen]]]
         lengths = np.linalg.norm(meanings, axis=1, keepdims=True)
         meanings /= np.maximum(lengths, 1e-9)
         related |= meanings @ meanings.T > RELATED

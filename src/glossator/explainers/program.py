@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from glossator.engines import in_parallel
 from glossator.evidence import ExplainEvidence
 from glossator.explainers.long_program import with_table
 from glossator.explainers.modes import separate_modes
@@ -62,7 +63,9 @@ class ProgramExplainer:
         if claim is None:
             return []
         tests = [single.test for single in path.singles]
-        programs: list[tuple[str, Program | None]] = [("whole", compose(problem, tests, steps=self.steps, limit=self.limit))]
+        programs: list[tuple[str, Program | None]] = [
+            ("whole", compose(problem, tests, steps=self.steps, limit=self.limit))
+        ]
         if self.table and programs[0][1] is not None:
             programs[0] = ("whole", with_table(problem, programs[0][1]))
         if n > 1 and len(tests) > BRIEF:
@@ -74,7 +77,9 @@ class ProgramExplainer:
         for role, program in programs:
             if program is not None:
                 found.setdefault(str(program), (role, program))
-        settings = {f.name: getattr(self, f.name) for f in dataclasses.fields(self) if f.name not in ("lexicon", "_banks")}
+        settings = {
+            f.name: getattr(self, f.name) for f in dataclasses.fields(self) if f.name not in ("lexicon", "_banks")
+        }
         settings["claim"] = {"correlation": round(claim[0], 4), "low": round(claim[1], 4)}
         return [
             Explanation(
@@ -86,6 +91,20 @@ class ProgramExplainer:
             )
             for rank, (role, program) in enumerate(list(found.values())[:n])
         ]
+
+    def explain_many(
+        self, pairs: list[tuple[Unit, ExplainEvidence]], *, n: int = 5, rng: np.random.Generator | None = None
+    ) -> list[list[Explanation]]:
+        """`explain` for many units, on all cores. The order and the number of workers change nothing."""
+        if not pairs:
+            return []
+        self.warm(pairs[0][1])
+        return in_parallel(lambda pair: self.explain(*pair, n=n), pairs)
+
+    def warm(self, evidence: ExplainEvidence) -> None:
+        """Build what all units of a recording share."""
+        bank = self._bank(evidence)
+        bank.lexicon.ids(evidence.exemplars.windows)
 
     def _bank(self, evidence: ExplainEvidence) -> Bank:
         """The bank of the evidence's vocabulary; its seeds are the most frequent words of the random draw, which all

@@ -7,7 +7,9 @@ per-text sums of any residual tells how much every test would explain.
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from scipy import sparse
@@ -32,10 +34,15 @@ JOINT_BITS = 5.5
 """What a literal, a seed or a spelling saves by sharing a clause with others of its kind and strength."""
 
 
+Offer = Callable[..., None]
+"""Called with a test, the columns of which it is true, and its truth on them where that is not 1."""
+
+
 @dataclass(frozen=True, eq=False)
 class Bank:
-    """types (k,) canonical token ids; column_of (V + 1,) the column of each id, k where it has none; tests (F,); truth and squares (F, k) sparse; costs (F,) in bits plus characters
-    of English; simple (F,) bool: tests that are also combined with others (literals, spellings, shapes, word classes).
+    """types (k,) canonical token ids; column_of (V + 1,) the column of each id, k where it has none; tests (F,);
+    truth, squares (F, k) sparse; costs (F,) of adding a test, in bits and characters of English; simple (F,) bool:
+    tests that are also combined with others (literals, spellings, shapes, word classes).
     """
 
     lexicon: Lexicon
@@ -47,16 +54,20 @@ class Bank:
     costs: np.ndarray
     simple: np.ndarray
 
+    @cached_property
+    def row_of(self) -> dict[Test, int]:
+        return {test: row for row, test in enumerate(self.tests)}
+
     def vector(self, row: int) -> np.ndarray:
-        """Truth of one test on every type (k,), then 0 for "no such token" (used at the start of a window)."""
-        dense = np.zeros(len(self.types) + 1, np.float32)
+        """Truth of one test on every type: (k,) float32."""
+        dense = np.zeros(len(self.types), np.float32)
         start, end = self.truth.indptr[row], self.truth.indptr[row + 1]
         dense[self.truth.indices[start:end]] = self.truth.data[start:end]
         return dense
 
 
 def build_bank(lexicon: Lexicon, counts: np.ndarray) -> Bank:
-    """Offer tests on all texts of the vocabulary: counts (V + 1,), how often each canonical id was seen, choose seeds."""
+    """Offer tests on all texts of the vocabulary; counts (V + 1,) of canonical ids choose the seeds of meaning."""
     ordinary = np.ones(len(lexicon), bool)
     ordinary[[i for i in lexicon.vocabulary.special if i < len(lexicon)]] = False
     types = np.flatnonzero((lexicon.canonical[:-1] == np.arange(len(lexicon))) & ordinary)
@@ -102,12 +113,19 @@ def build_bank(lexicon: Lexicon, counts: np.ndarray) -> Bank:
     )
     costs = np.array([cost(test, lexicon) for test in tests], np.float32)
     return Bank(
-        lexicon, types, column_of, tuple(tests), truth, truth.multiply(truth).tocsr(), costs, np.arange(len(tests)) < simple
+        lexicon,
+        types,
+        column_of,
+        tuple(tests),
+        truth,
+        truth.multiply(truth).tocsr(),
+        costs,
+        np.arange(len(tests)) < simple,
     )
 
 
 def cost(test: Test, lexicon: Lexicon) -> float:
-    """What a clause of this test adds to a program that already has clauses of its kind: bits, and English characters."""
+    """What a clause of this test adds to a program that has clauses of its kind: bits, and characters of English."""
     literal = test.test if isinstance(test, After) else test
     joint = JOINT_BITS if isinstance(literal, (Token, Spelled, Like)) else 0.0
     return LEVEL_BITS + test_bits(test, lexicon) - joint + BITS_A_CHARACTER * characters(test)
@@ -133,20 +151,20 @@ def _groups(keys: list[str]) -> dict[str, np.ndarray]:
     return _groups_of(enumerate(keys))
 
 
-def _groups_of(pairs) -> dict[str, np.ndarray]:
+def _groups_of(pairs: Iterable[tuple[int, str]]) -> dict[str, np.ndarray]:
     found: dict[str, list[int]] = {}
     for column, key in pairs:
         found.setdefault(key, []).append(column)
     return {key: np.array(members) for key, members in found.items()}
 
 
-def _offer_class(offer, test: Test, lexicon: Lexicon, types: np.ndarray) -> None:
+def _offer_class(offer: Offer, test: Test, lexicon: Lexicon, types: np.ndarray) -> None:
     members = np.flatnonzero(lexicon.truths(test)[types])
     if 2 <= len(members) < len(types):
         offer(test, members)
 
 
-def _offer_contained(offer, bodies: list[str]) -> None:
+def _offer_contained(offer: Offer, bodies: list[str]) -> None:
     """Characters and pairs of characters anywhere in a token: single ones always, pairs where common."""
     pairs = Counter(pair for b in bodies for pair in {b[i : i + 2] for i in range(len(b) - 1)})
     common = {pair for pair, n in pairs.items() if n >= 4 * LEAST_TEXTS and "\ufffd" not in pair}
@@ -160,7 +178,7 @@ def _offer_contained(offer, bodies: list[str]) -> None:
             offer(Contains(text), np.array(found[text]))
 
 
-def _offer_meanings(offer, lexicon: Lexicon, types: np.ndarray, seen: np.ndarray, lowered: list[str]) -> None:
+def _offer_meanings(offer: Offer, lexicon: Lexicon, types: np.ndarray, seen: np.ndarray, lowered: list[str]) -> None:
     """Neighbourhoods of the most frequent words, one seed for each spelling."""
     if lexicon.directions is None:
         return

@@ -20,7 +20,7 @@ PRIOR = 8.0
 """Tokens of no effect that every test is blended with: rare coincidences must not look like findings."""
 KEPT_HERE, KEPT_BEFORE = 260, 70
 """How many tests of the bank stay in the pool between two looks at the whole bank, on this token and the one before."""
-KEPT_SINGLES = 48
+KEPT_SINGLES = 24
 REACHES = (2, 4, REACH)
 
 QUOTES = tuple(
@@ -60,15 +60,16 @@ class Pool:
         self._counts = [np.stack([problem.sums(half, d) for half in problem.halves], 1) for d in (0, 1)]
         self._active: list[np.ndarray] = []
         self._matrices: list[sparse.csr_matrix] = []
+        truth, squares = bank.truth[:, problem.seen], bank.squares[:, problem.seen]
         for counts in self._counts:
-            mass = bank.truth @ counts
+            mass = truth @ counts
             rows = np.flatnonzero((mass > 0).all(axis=1))  # no test can help in a part where it is never true
             self._active.append(rows)
-            self._matrices.append(bank.truth[rows])
+            self._matrices.append(truth[rows])
             mass = mass[rows]
-            self._spread.append(bank.squares[rows] @ counts - mass * mass / np.maximum(self._totals, 1.0))
+            self._spread.append(squares[rows] @ counts - mass * mass / np.maximum(self._totals, 1.0))
         self._simple = self._active[0][bank.simple[self._active[0]]]
-        self._simple_truth, self._simple_squares = bank.truth[self._simple], bank.squares[self._simple]
+        self._simple_truth, self._simple_squares = truth[self._simple], squares[self._simple]
         simple = Token((bank.lexicon.vocabulary.texts[int(bank.types[0])],))
         self.extra_cost = cost(After(simple), bank.lexicon) - cost(simple, bank.lexicon)
         self.known = {test for test in STANDING}
@@ -99,19 +100,18 @@ class Pool:
                 value = (gain - noise) / self._costs(place, self._active[place][rows])
                 for i in _largest(value, len(taken) + 8):
                     found.append((float(value[i]), float(gain[i]), place, int(self._active[place][rows[i]])))
-        for i, gain in enumerate(self.single_gains(residual)):
-            found.append(((gain - noise) / self.singles[i].cost, gain, 2, i))
-        for value, gain, place, index in sorted(found, key=lambda item: (-item[0], item[2], item[3])):
-            if value <= 0:
+        for i, own in enumerate(self.single_gains(residual).tolist()):
+            found.append(((own - noise) / self.singles[i].cost, own, 2, i))
+        for worth, explained, place, index in sorted(found, key=lambda item: (-item[0], item[2], item[3])):
+            if worth <= 0:
                 return None
             if place == 2:
                 single = self.singles[index]
             else:
                 test = bank.tests[index] if place == 0 else After(bank.tests[index])
-                truth = bank.vector(index)[problem.back[place]]
-                single = Single(test, truth, float(self._costs(place, np.array([index]))[0]))
+                single = Single(test, problem.column(test), float(self._costs(place, np.array([index]))[0]))
             if single.test not in taken:
-                return gain, single
+                return explained, single
         return None
 
     def single_gains(self, residual: np.ndarray) -> np.ndarray:
@@ -131,7 +131,7 @@ class Pool:
         self.singles = [self.singles[i] for i in np.sort(_largest(value, KEPT_SINGLES))]
         self._single_truths = None
 
-    def _costs(self, place: int, rows) -> np.ndarray:
+    def _costs(self, place: int, rows: np.ndarray) -> np.ndarray:
         return self.problem.bank.costs[rows] + (self.extra_cost if place else 0.0)
 
     def _bank_gains(
@@ -226,7 +226,7 @@ def _together(base: Single | None, other: Test) -> Test | None:
     """Both tests; a neighbour directly before reads as a sequence. None where the pair says nothing new."""
     if base is None:
         return other
-    if other == base.test or isinstance(base.test, (And, Sequence)) and len(base.test.parts) > 2:
+    if other == base.test or (isinstance(base.test, (And, Sequence)) and len(base.test.parts) > 2):
         return None
     parts = base.test.tests if isinstance(base.test, And) else (base.test,)
     if other in parts:

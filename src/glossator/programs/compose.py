@@ -6,8 +6,8 @@ bits, and what makes its English a list of words instead of a list of clauses.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from collections.abc import Sequence as Items
-from dataclasses import replace
 
 import numpy as np
 
@@ -18,7 +18,6 @@ from glossator.programs.inducer import RIDGE, strengths
 from glossator.programs.language import After, Clause, Program
 from glossator.programs.problem import Problem
 from glossator.programs.quantise import quantise
-
 
 ROOM = 1.1
 """Joined clauses are shorter than their parts together: from this much over the limit on it is worth looking."""
@@ -52,20 +51,29 @@ def _family(test: Test) -> object:
 
 
 def _union(tests: list[Test]) -> Test:
+    """One test for several of a family."""
     first = tests[0]
+    if isinstance(first, After):
+        return After(_union([t.test for t in tests if isinstance(t, After)]))
+    texts = _texts(_named(t) for t in tests)
     match first:
         case Token():
-            return Token(_texts(t.texts for t in tests))
+            return Token(texts)
         case Spelled():
-            return Spelled(_texts(t.words for t in tests))
+            return Spelled(texts)
         case Like():
-            return replace(first, seeds=_texts(t.seeds for t in tests))
-        case After():
-            return After(_union([t.test for t in tests]))
+            return Like(texts, first.floor)
     return first
 
 
-def _texts(parts) -> tuple[str, ...]:
+def _named(test: Test) -> tuple[str, ...]:
+    match test:
+        case Token(texts) | Spelled(texts) | Like(texts, _):
+            return texts
+    return ()
+
+
+def _texts(parts: Iterable[tuple[str, ...]]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(text for part in parts for text in part))
 
 
@@ -76,18 +84,22 @@ def compose(problem: Problem, tests: Items[Test], *, steps: float = 1.0, limit: 
     are left out one by one: each time the one whose loss costs the least explained variance for its characters.
     None when nothing with a strength is left.
     """
-    columns = [problem.column(t) for t in tests]
+    gram, moment = _normal_equations(problem, [problem.column(t) for t in tests])
     kept = list(range(len(tests)))
     lengths = np.array([characters(t) for t in tests], float)
-    gram, moment = _normal_equations(problem, columns)
     while kept:
-        if limit is None or lengths[kept].sum() <= ROOM * limit:
-            program = _fitted(problem, [tests[i] for i in kept], [columns[i] for i in kept], steps)
-            if limit is None or english_length(program) <= limit:
-                return program if program.clauses else None
         rows = [0, *(i + 1 for i in kept)]
         inverse = np.linalg.inv(gram[np.ix_(rows, rows)])
-        loss = ((inverse @ moment[rows]) ** 2 / np.diag(inverse))[1:]
+        values = inverse @ moment[rows]
+        over = limit is not None and lengths[kept].sum() > ROOM * limit
+        if not over:
+            merged = joined([tests[i] for i in kept], values[1:], steps)
+            sketch = Program(float(values[0]), tuple(Clause(v, t) for t, v in merged))
+            if limit is None or english_length(sketch) <= limit:
+                program = _fitted(problem, [test for test, _ in merged])
+                if limit is None or english_length(program) <= limit:
+                    return program if program.clauses else None
+        loss = (values**2 / np.diag(inverse))[1:]
         kept.pop(int(np.argmin(loss / (lengths[kept] + FRAME))))
     return None
 
@@ -100,9 +112,7 @@ def _normal_equations(problem: Problem, columns: list[np.ndarray]) -> tuple[np.n
     return gram, (weighted @ problem.target.astype(np.float32)).astype(np.float64)
 
 
-def _fitted(problem: Problem, tests: list[Test], columns: list[np.ndarray], steps: float) -> Program:
-    values = strengths(np.stack(columns), problem.target, problem.weight)[1:]
-    merged = [test for test, _ in joined(tests, values, steps)]
-    together = np.stack([problem.column(t) for t in merged])
-    bias, *values_merged = strengths(together, problem.target, problem.weight).tolist()
-    return quantise(Program(bias, tuple(Clause(v, t) for v, t in zip(values_merged, merged, strict=True))))
+def _fitted(problem: Problem, tests: list[Test]) -> Program:
+    columns = np.stack([problem.column(t) for t in tests])
+    bias, *values = strengths(columns, problem.target, problem.weight).tolist()
+    return quantise(Program(bias, tuple(Clause(v, t) for v, t in zip(values, tests, strict=True))))

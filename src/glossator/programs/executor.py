@@ -45,7 +45,12 @@ def execute(program: Program, windows: TokenWindows, lexicon: Lexicon) -> np.nda
 
 def truth(test: Test, windows: TokenWindows, lexicon: Lexicon) -> np.ndarray:
     """The truth of a test at every token: (n, width) float32; padding is not masked."""
-    return _truth(test, lexicon.ids(windows), lexicon).astype(np.float32)
+    return truth_at(test, lexicon.ids(windows), lexicon)
+
+
+def truth_at(test: Test, ids: np.ndarray, lexicon: Lexicon) -> np.ndarray:
+    """`truth` for windows given as the lexicon's rows (n, width), see `Lexicon.ids`."""
+    return _truth(test, ids, lexicon).astype(np.float32)
 
 
 def _truth(test: Test, ids: np.ndarray, lexicon: Lexicon) -> np.ndarray:

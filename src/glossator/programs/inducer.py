@@ -109,7 +109,7 @@ class _Fit:
         return strengths.astype(np.float32) @ self.columns
 
 
-def strengths(truths: np.ndarray, target: np.ndarray, weight: np.ndarray, rounds: int = 4) -> np.ndarray:
+def strengths(truths: np.ndarray, target: np.ndarray, weight: np.ndarray, rounds: int = 3) -> np.ndarray:
     """Bias and strengths (m + 1,) that minimise the weighted squared error of max(0, bias + strengths . truths).
 
     truths (m, T). Gauss-Newton on the rectified model from the plain least-squares solution; the best round is kept.
@@ -122,7 +122,9 @@ def strengths(truths: np.ndarray, target: np.ndarray, weight: np.ndarray, rounds
     for _ in range(rounds):
         weighted = design * use
         try:
-            now = np.linalg.solve((weighted @ design.T).astype(np.float64) + ridge, (weighted @ target).astype(np.float64))
+            now = np.linalg.solve(
+                (weighted @ design.T).astype(np.float64) + ridge, (weighted @ target).astype(np.float64)
+            )
         except np.linalg.LinAlgError:
             break
         linear = now.astype(np.float32) @ design

@@ -7,15 +7,15 @@ number: two to search on (a test must help on both), one that only decides wheth
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
 
 from glossator.evidence import Exemplars
 from glossator.programs.bank import Bank
-from glossator.programs.executor import truth
-from glossator.programs.language import Test
+from glossator.programs.executor import truth_at
+from glossator.programs.language import After, Like, Test
 from glossator.windows import TokenWindows
 
 CLAIM_SHARE = 0.15
@@ -27,12 +27,15 @@ REACH = 8
 class Problem:
     """One unit's explain split, flattened to its valid tokens (T).
 
-    columns (REACH + 1, n, width): bank column of the token 0, 1, ... places back, the bank's last column where there is
-    none; flat: positions of valid tokens in (n * width); target, weight (T,); part (T,): 0, 1 to search, 2 to claim.
+    seen (s,) the bank's columns that occur; ids (n, width) the lexicon's rows; columns (REACH + 1, n, width): which of
+    `seen` stands 0, 1, ... places back, s where there is none; flat: positions of valid tokens in (n * width); target,
+    weight (T,); part (T,): 0, 1 to search, 2 to claim.
     """
 
     bank: Bank
     windows: TokenWindows
+    seen: np.ndarray
+    ids: np.ndarray
     columns: np.ndarray
     flat: np.ndarray
     target: np.ndarray
@@ -41,7 +44,7 @@ class Problem:
 
     @cached_property
     def back(self) -> list[np.ndarray]:
-        """Bank columns (T,) of the token at each distance back."""
+        """Which of `seen` (T,) stands at each distance back, s for none."""
         return [column.reshape(-1)[self.flat] for column in self.columns]
 
     @cached_property
@@ -50,13 +53,20 @@ class Problem:
         return self.weight * (self.part == 0), self.weight * (self.part == 1)
 
     def sums(self, values: np.ndarray, distance: int) -> np.ndarray:
-        """(k,) sum of values (T,) over the bank column `distance` places back."""
-        size = len(self.bank.types) + 1
+        """(s,) sum of values (T,) over the token `distance` places back."""
+        size = len(self.seen) + 1
         return np.bincount(self.back[distance], values, minlength=size)[:-1]
 
     def column(self, test: Test) -> np.ndarray:
-        """Truth (T,) of any test, by the executor that will also score it."""
-        return truth(test, self.windows, self.bank.lexicon).reshape(-1)[self.flat]
+        """Truth (T,) of any test, as the executor has it; tests of the bank are looked up instead of executed."""
+        inner, distance = (test.test, 1) if isinstance(test, After) else (test, 0)
+        parts = [replace(inner, seeds=(seed,)) for seed in inner.seeds] if isinstance(inner, Like) else [inner]
+        rows = [self.bank.row_of.get(part) for part in parts]
+        if None not in rows:
+            vectors = [self.bank.vector(row) for row in rows if row is not None]
+            seen = np.append(np.maximum.reduce(vectors)[self.seen], np.float32(0))
+            return seen[self.back[distance]]
+        return truth_at(test, self.ids, self.bank.lexicon).reshape(-1)[self.flat]
 
 
 def make_problem(exemplars: Exemplars, bank: Bank, top_share: float) -> Problem:
@@ -71,17 +81,23 @@ def make_problem(exemplars: Exemplars, bank: Bank, top_share: float) -> Problem:
     extra = top_share * random_tokens / top_tokens if top_tokens and random_tokens else float(top_tokens > 0)
     weight = in_random * 1.0 + is_top * max(extra, 1.0 if not random_tokens else 0.0)
     part = _parts(np.asarray(windows.documents))
-    ids = bank.column_of[bank.lexicon.ids(windows)]
-    columns = np.full((REACH + 1, *ids.shape), len(bank.types), np.int64)
-    columns[0] = ids
+    ids = bank.lexicon.ids(windows)
+    places = bank.column_of[ids]
+    seen = np.flatnonzero(np.bincount(places.reshape(-1), minlength=len(bank.types) + 1)[:-1])
+    renumbered = np.full(len(bank.types) + 1, len(seen), np.int32)
+    renumbered[seen] = np.arange(len(seen))
+    columns = np.full((REACH + 1, *ids.shape), len(seen), np.int32)
+    columns[0] = renumbered[places]
     for distance in range(1, REACH + 1):
-        columns[distance, :, distance:] = ids[:, :-distance]
+        columns[distance, :, distance:] = columns[0][:, :-distance]
     keep = valid & (weight > 0)[:, None]
     flat = np.flatnonzero(keep.reshape(-1))
     width = windows.width
     return Problem(
         bank,
         windows,
+        seen,
+        ids,
         columns,
         flat,
         np.maximum(exemplars.activations.reshape(-1)[flat].astype(np.float64), 0.0),

@@ -1,0 +1,154 @@
+"""`glossator bench programs`: short programs of real neurons against what single tokens alone can do.
+
+For each layer, neurons drawn at random; explained on the explain split, scored on the documents of the test split, on
+random windows and on top-and-random ones. Columns: the program whose English has at most 200 characters; the
+unlimited program; the full lookup table; a list of exact tokens of the same bits as the program; the program of
+another neuron of the layer. A neuron for which the explainer abstains counts 0, which no explanation deserves more.
+"""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from glossator.evidence import Evidence
+from glossator.explainers.lookup import LookupExplainer
+from glossator.explainers.program import ProgramExplainer
+from glossator.explainers.token_list import TokenListExplainer
+from glossator.explanations import Explanation
+from glossator.programs import Lexicon, Program, bits
+from glossator.recording import EvidenceSpec, Recording, draw
+from glossator.scorers.correlation import pooled
+from glossator.scorers.lab import Lab
+from glossator.scorers.sample import SETTINGS
+from glossator.statistics import mean_over_units, paired_ratio
+from glossator.units import Unit
+
+DEFAULTS: dict[str, Any] = {
+    "subject": "smollm2-135m",
+    "sites": ("mlp.2", "mlp.7", "mlp.12", "mlp.17", "mlp.22", "mlp.28"),
+    "units": 100,
+    "tokens": 131072,
+    "width": 64,
+    "seed": 0,
+    "folder": None,
+}
+QUICK = {"sites": ("mlp.2", "mlp.12"), "units": 6, "tokens": 16384}
+EXPLAIN = EvidenceSpec(test_random=None)
+COLUMNS = ("program", "program_long", "lookup", "lookup_same_bits", "other_unit")
+Values = dict[str, dict[str, float | None]]
+
+
+def run(options: dict[str, Any] | None = None) -> dict[str, Any]:
+    """Means with 95 % intervals over units, ratios to the table and to the list, units a minute of the explainer.
+
+    options: `quick`, and any name of `DEFAULTS`; folder: where the recording is kept, the cache by default.
+    """
+    options = dict(options or {})
+    quick = options.pop("quick", False)
+    chosen = DEFAULTS | (QUICK if quick else {}) | {k: v for k, v in options.items() if v is not None}
+    recording = recorded(chosen)
+    lexicon = Lexicon.for_windows(recording.vocabulary, recording.embedding)
+    explainer = ProgramExplainer(lexicon=lexicon)
+    layers, seconds, explained = [], 0.0, 0
+    for site in recording.sites:
+        units = [Unit(recording.spec.subject, site, int(i)) for i in recording.units(site)]
+        pairs = [(unit, draw(recording, unit, EXPLAIN)) for unit in units]
+        explainer.warm(pairs[0][1].explain)
+        started = time.perf_counter()
+        found = explainer.explain_many(
+            [(u, e.explain) for u, e in pairs], n=5, rng=np.random.default_rng(chosen["seed"])
+        )
+        seconds += time.perf_counter() - started
+        explained += len(pairs)
+        layers.append(_layer(site, pairs, [f[0] if f else None for f in found], lexicon))
+    return {
+        "options": chosen | {"quick": quick},
+        "layers": layers,
+        "units_per_minute": 60 * explained / seconds,
+        "explain_tokens": int(recording.windows.valid[recording.split_of_window == 0].sum()),
+        "least_gain_over_same_bits": min(layer["gain_over_same_bits"]["random_only"]["value"] for layer in layers),
+        "least_share_of_lookup": min(layer["share_of_lookup"]["random_only"]["value"] for layer in layers),
+    }
+
+
+def recorded(chosen: dict[str, Any]) -> Recording:
+    """The recording of the chosen units, made once and kept."""
+    from glossator.corpora import make_windows, open_corpus
+    from glossator.files import fingerprint
+    from glossator.recording import record, recording_spec
+    from glossator.subjects import load_subject
+    from glossator.subjects.weights import cache_folder
+
+    subject = load_subject(chosen["subject"], dtype="float32")
+    windowed = make_windows(
+        open_corpus("embedded"), subject.tokenizer, chosen["width"], max_tokens=chosen["tokens"], seed=chosen["seed"]
+    )
+    rng = np.random.default_rng(chosen["seed"])
+    units = {
+        site: tuple(sorted(rng.choice(subject.site(site).width or 0, chosen["units"], replace=False).tolist()))
+        for site in chosen["sites"]
+    }
+    plan = recording_spec(subject, windowed, chosen["sites"], units=units, seed=chosen["seed"])
+    folder = Path(chosen["folder"] or cache_folder() / "benchmarks") / f"programs-{fingerprint(plan)}"
+    return record(plan, subject, windowed, folder)
+
+
+def _layer(
+    site: str, pairs: list[tuple[Unit, Evidence]], found: list[Explanation | None], lexicon: Lexicon
+) -> dict[str, Any]:
+    long, table = ProgramExplainer(limit=None, table=True, lexicon=lexicon), LookupExplainer()
+    long.warm(pairs[0][1].explain)
+    rows: list[Values] = []
+    lengths, costs = [], []
+    for place, (unit, evidence) in enumerate(pairs):
+        best = found[place]
+        others = [other for i, other in enumerate(found) if i != place and other is not None]
+        tried: dict[str, Explanation | None] = {
+            "program": best,
+            "lookup": table.explain(unit, evidence.explain)[0],
+            "other_unit": others[place % len(others)] if others else None,
+        }
+        unlimited = long.explain(unit, evidence.explain, n=1)
+        tried["program_long"] = unlimited[0] if unlimited else tried["lookup"]
+        if best is not None and isinstance(best.program, Program):
+            cost = bits(best.program, lexicon)
+            tried["lookup_same_bits"] = TokenListExplainer(bits=cost, lexicon=lexicon).explain(unit, evidence.explain)[
+                0
+            ]
+            lengths.append(len(best.text))
+            costs.append(cost)
+        rows.append(_values(unit, evidence, tried, Lab(lexicon)))
+    result: dict[str, Any] = {"site": site, "units": len(pairs), "abstained": sum(f is None for f in found)}
+    for column in COLUMNS:  # the plain keys are the random-only means
+        result[column] = _mean([row[column]["random-only"] for row in rows])["value"]
+    for setting in SETTINGS:
+        name = setting.replace("-", "_")
+        result[name] = {c: _mean([row[c][setting] for row in rows]) for c in COLUMNS}
+        for key, null in (("gain_over_same_bits", "lookup_same_bits"), ("share_of_lookup", "lookup")):
+            ours, theirs = ([row[c][setting] or 0.0 for row in rows] for c in ("program", null))
+            ratio = paired_ratio(ours, theirs)
+            result.setdefault(key, {})[name] = {"value": ratio.value, "low": ratio.low, "high": ratio.high}
+    result["english_characters"] = {"mean": float(np.mean(lengths)), "most": max(lengths)} if lengths else None
+    result["bits"] = float(np.mean(costs)) if costs else None
+    return result
+
+
+def _values(unit: Unit, evidence: Evidence, tried: dict[str, Explanation | None], lab: Lab) -> Values:
+    """Correlation of each explanation in both settings on the test split; 0 for none and for a constant prediction."""
+    values: Values = {}
+    for column in COLUMNS:
+        explanation = tried.get(column)
+        values[column] = {}
+        for setting in SETTINGS:
+            value = None if explanation is None else pooled(lab.trial(evidence, setting), explanation).value
+            values[column][setting] = 0.0 if value is None else value
+    return values
+
+
+def _mean(values: list[float | None]) -> dict[str, float | None]:
+    found = mean_over_units(values)
+    return {"value": found.value, "low": found.low, "high": found.high}

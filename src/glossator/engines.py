@@ -1,0 +1,44 @@
+"""Engines: where work is done. So far one: the cores of this machine."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
+
+from threadpoolctl import threadpool_limits
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+_task: Callable[[int], Any] | None = None
+"""What the workers do: set before they are forked, so that neither it nor what it holds is copied to them."""
+
+
+def in_parallel(function: Callable[[Item], Result], items: Sequence[Item], workers: int | None = None) -> list[Result]:
+    """[function(item) for item in items], on `workers` processes (default: one a core), in order.
+
+    Workers are forked and share what the function holds; where a system cannot fork, or for less than two items or
+    cores, the work is done here. Each worker uses one thread, since threads of several workers would wait for each
+    other. An exception of the function is raised here.
+    """
+    global _task
+    workers = min(workers or os.cpu_count() or 1, len(items))
+    if workers < 2 or "fork" not in multiprocessing.get_all_start_methods() or multiprocessing.parent_process():
+        return [function(item) for item in items]
+
+    def do(place: int) -> Result:
+        return function(items[place])
+
+    _task = do
+    try:
+        with threadpool_limits(1), multiprocessing.get_context("fork").Pool(workers) as pool:
+            return pool.map(_do, range(len(items)), chunksize=1)
+    finally:
+        _task = None
+
+
+def _do(place: int) -> Any:
+    assert _task is not None
+    return _task(place)
