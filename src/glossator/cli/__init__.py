@@ -28,7 +28,7 @@ USAGE_ERROR: Any = next(
 )
 
 app = typer.Typer(
-    no_args_is_help=True,
+    invoke_without_command=True,
     add_completion=False,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
@@ -48,6 +48,7 @@ def _version(wanted: bool) -> None:
 
 @app.callback()
 def glossator(
+    context: typer.Context,
     version: bool = typer.Option(False, "--version", callback=_version, is_eager=True, help="Print the version."),
 ) -> None:
     """Explain the units of neural networks, and prove each explanation on text that no explainer saw.
@@ -58,6 +59,8 @@ def glossator(
     Then look at one of its units:
       glossator show mlp.12/UNIT
     """
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help())
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -77,6 +80,5 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _complain(message: str) -> int:
-    if message:  # empty when the help was shown for want of a command
-        sys.stderr.write(f"glossator: {message}\n")
+    sys.stderr.write(f"glossator: {message}\n")
     return 2

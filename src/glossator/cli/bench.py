@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from glossator.cli.printing import JSON, console, emit
+from glossator.cli.printing import JSON, console, emit, make_table
 
 
 def bench(
@@ -40,13 +40,12 @@ def bench(
 
 def print_tree(result: object) -> None:
     """A result of nested numbers, one line each, lists of records as tables."""
-    from rich.table import Table
     from rich.text import Text
 
     out = console()
     for key, value in (result if isinstance(result, dict) else {"result": result}).items():
         if isinstance(value, list) and value and all(isinstance(row, dict) for row in value):
-            table = Table(title=str(key), title_justify="left", pad_edge=False)
+            table = make_table(str(key))
             columns = list(dict.fromkeys(column for row in value for column in row))
             for column in columns:
                 table.add_column(column)

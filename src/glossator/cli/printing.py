@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from glossator.explorer.tokens import visible
-from glossator.files import plain
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -25,6 +24,8 @@ QUIET = typer.Option(False, "--quiet", help="No progress bars.")
 
 def emit(value: Any) -> None:
     """Print a value as JSON."""
+    from glossator.files import plain
+
     sys.stdout.write(json.dumps(plain(value), ensure_ascii=False, allow_nan=False, indent=1) + "\n")
 
 
@@ -34,6 +35,21 @@ def console() -> Console:
 
     made = Console(highlight=False)
     return made if made.is_terminal else Console(highlight=False, width=140)
+
+
+def make_table(title: str | None = None, *, plain: bool = False) -> Any:
+    """A table with a line under its head, or none at all when it stands within other text."""
+    from rich import box
+    from rich.table import Table
+
+    return Table(
+        title=title,
+        title_justify="left",
+        title_style="bold",
+        pad_edge=False,
+        box=None if plain else box.SIMPLE_HEAD,
+        header_style="dim" if plain else "bold",
+    )
 
 
 def number(value: float | None, digits: int = 2) -> str:
@@ -54,10 +70,9 @@ def interval(score: Score) -> str:
 
 def score_table(title: str, rows: Sequence[Headline], nulls: Sequence[str]) -> Any:
     """Explained units with their headline score beside its nulls."""
-    from rich.table import Table
     from rich.text import Text
 
-    table = Table(title=title, title_justify="left", title_style="bold", pad_edge=False, expand=False)
+    table = make_table(title)
     table.add_column("unit", no_wrap=True)
     table.add_column("explanation", ratio=1, overflow="fold")
     table.add_column("r [95 %]", no_wrap=True, justify="right")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from glossator.cli.printing import JSON, QUIET, console, emit, number, score_table
+from glossator.cli.printing import JSON, QUIET, console, emit, make_table, number, score_table
 from glossator.cli.spec_options import takes_spec
 
 if TYPE_CHECKING:
@@ -68,7 +68,6 @@ def as_json(study: Study) -> dict[str, object]:
 
 def print_study(study: Study) -> None:
     """The best and the worst explained units, the means, and where to look further."""
-    from rich.table import Table
 
     from glossator.study.summary import means, nulls_of, ranked
 
@@ -81,7 +80,7 @@ def print_study(study: Study) -> None:
         out.print(score_table(f"Best explained of {len(rows)} units ({rows[0].score.name})", rows[:shown], nulls))
         if len(rows) > shown:
             out.print(score_table("Worst explained", rows[-min(shown, len(rows) - shown) :], nulls))
-    table = Table(title="Means over units", title_justify="left", title_style="bold", pad_edge=False)
+    table = make_table("Means over units")
     for name in ("site", "method", "score", "units", "mean [95 %]", *nulls):
         table.add_column(name, justify="right" if name in ("units", "mean [95 %]", *nulls) else "left", no_wrap=True)
     for mean in means(results):

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import typer
 
-from glossator.cli.printing import JSON, console, emit, interval, number
+from glossator.cli.printing import JSON, console, emit, interval, make_table, number
 from glossator.errors import UserError
 
 
@@ -59,12 +59,11 @@ def score(
             {"unit": str(found), "text": chosen.text, "program": chosen.program, "bits": chosen.bits, "scores": scores}
         )
         return
-    from rich.table import Table
 
     out = console()
     out.print(chosen.text, style="bold", markup=False)
     nulls = nulls_of_scores(scores)
-    table = Table(pad_edge=False, box=None, header_style="dim")
+    table = make_table(plain=True)
     for name in ("score", "value [95 %]", "n", *nulls):
         table.add_column(name, justify="left" if name == "score" else "right", no_wrap=True)
     for found_score in scores:

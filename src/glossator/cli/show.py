@@ -7,13 +7,16 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from glossator.cli.printing import JSON, clean, console, emit, highlighted, interval, number
+from glossator.cli.printing import JSON, clean, console, emit, highlighted, interval, make_table, number
 
 if TYPE_CHECKING:
     from rich.console import Console
 
     from glossator.study.exemplars import ShownWindow
     from glossator.study.results import Chosen, UnitResult
+
+
+MAIN = ("correlation", "explained-variance.centred", "detection.auroc", "firing.f1")
 
 
 def show(
@@ -23,6 +26,7 @@ def show(
     ),
     top: int = typer.Option(8, min=0, help="How many of the windows where it fires most."),
     random: int = typer.Option(4, min=0, help="How many random windows."),
+    every_score: bool = typer.Option(False, "--all-scores", help="All scores, not only the main ones."),
     json: bool = JSON,
 ) -> None:
     """Show one unit: explanations, scores, highlighted windows.
@@ -48,7 +52,7 @@ def show(
         if json:
             emit(as_json(str(opened.folder), result, windows, texts))
         else:
-            print_unit(console(), str(opened.folder), result, windows, texts)
+            print_unit(console(), str(opened.folder), result, windows, texts, every_score)
 
 
 def as_json(folder: str, result: UnitResult, windows: list[ShownWindow], texts: tuple[str, ...]) -> dict[str, Any]:
@@ -68,7 +72,12 @@ def as_json(folder: str, result: UnitResult, windows: list[ShownWindow], texts: 
 
 
 def print_unit(
-    out: Console, folder: str, result: UnitResult, windows: list[ShownWindow], texts: tuple[str, ...]
+    out: Console,
+    folder: str,
+    result: UnitResult,
+    windows: list[ShownWindow],
+    texts: tuple[str, ...],
+    every_score: bool,
 ) -> None:
     out.print(str(result.unit), style="bold", markup=False, end="")
     out.print(
@@ -82,13 +91,12 @@ def print_unit(
             markup=False,
         )
     for chosen in result.explanations:
-        _print_explanation(out, chosen)
+        _print_explanation(out, chosen, every_score)
     if windows:
         _print_windows(out, windows, texts)
 
 
-def _print_explanation(out: Console, chosen: Chosen) -> None:
-    from rich.table import Table
+def _print_explanation(out: Console, chosen: Chosen, every_score: bool) -> None:
 
     from glossator.study.summary import nulls_of_scores
 
@@ -102,10 +110,12 @@ def _print_explanation(out: Console, chosen: Chosen) -> None:
     if not chosen.scores:
         return
     nulls = nulls_of_scores(chosen.scores)
-    table = Table(pad_edge=False, box=None, header_style="dim")
+    table = make_table(plain=True)
     for name in ("observational", "value [95 %]", "n", *nulls):
         table.add_column(name, justify="left" if name == "observational" else "right", no_wrap=name != "value [95 %]")
-    for score in (s for s in chosen.scores if s.column == "observational"):
+    observational = [s for s in chosen.scores if s.column == "observational"]
+    main = [s for s in observational if s.name.rpartition(".")[0] in MAIN]
+    for score in observational if every_score or not main else main:
         table.add_row(score.name, interval(score), str(score.n), *(number(score.nulls.get(n)) for n in nulls))
     out.print(table)
     causal = [s for s in chosen.scores if s.column == "causal"]

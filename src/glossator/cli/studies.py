@@ -6,7 +6,7 @@ from pathlib import Path
 
 import typer
 
-from glossator.cli.printing import JSON, console, emit
+from glossator.cli.printing import JSON, console, emit, make_table
 from glossator.cli.spec_options import STUDIES
 
 
@@ -26,14 +26,13 @@ def studies(
     if json:
         emit(found)
         return
-    from rich.table import Table
     from rich.text import Text
 
     out = console()
     if not found:
         out.print(f"No study below {path}. Make one: glossator run --subject smollm2-135m --site mlp.12", markup=False)
         return
-    table = Table(pad_edge=False)
+    table = make_table()
     for name in ("study", "state", "subject", "sites", "ok", "insufficient", "abstained", "failed"):
         table.add_column(name, justify="left" if name in ("study", "state", "subject", "sites") else "right")
     for entry in found:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from glossator.cli.printing import JSON, console, emit
+from glossator.cli.printing import JSON, console, emit, make_table
 
 
 def units(
@@ -25,9 +25,8 @@ def units(
     if json:
         emit({"subject": subject, "sites": sites, "units": sum(site.width or 0 for site in sites)})
         return
-    from rich.table import Table
 
-    table = Table(pad_edge=False)
+    table = make_table()
     for name in ("sites", "layers", "units each", "units", "kind", "what"):
         table.add_column(name, justify="right" if "units" in name or name == "layers" else "left")
     groups: dict[tuple[str, int | None, str], list[str]] = {}

@@ -131,8 +131,7 @@ def make_spec(values: Mapping[str, Any]) -> StudySpec:
         if name not in given:
             raise UserError(f"the spec has no {name}", fix=EXAMPLE)
     evidence = given.pop("evidence", {})
-    if not isinstance(evidence, EvidenceSpec):
-        given["evidence"] = _evidence(evidence)
+    given["evidence"] = evidence if isinstance(evidence, EvidenceSpec) else _evidence(evidence)
     checked = {name: _typed(name, value) for name, value in given.items()}
     return StudySpec(**checked)
 

@@ -10,8 +10,7 @@ from glossator.statistics import Estimate, mean_over_units
 from glossator.study.results import Chosen, UnitResult
 from glossator.study.score import NULLS
 
-HEADLINE = "correlation.top-and-random"
-HEADLINES = (HEADLINE, "correlation.random-only")
+HEADLINES = ("correlation.top-and-random", "correlation.random-only")
 
 
 @dataclass(frozen=True)
@@ -23,9 +22,11 @@ class Headline:
     score: Score
 
 
-def headline(chosen: Chosen, name: str = HEADLINE) -> Score | None:
-    """The score of that name, of the first score when there is none of it; None for an explanation without scores."""
-    return next((s for s in chosen.scores if s.name == name), chosen.scores[0] if chosen.scores else None)
+def headline(chosen: Chosen) -> Score | None:
+    """The first of `HEADLINES` that has a value, else the first score; None for an explanation without scores."""
+    by_name = {score.name: score for score in chosen.scores}
+    found = [by_name[name] for name in HEADLINES if name in by_name and by_name[name].value is not None]
+    return next(iter([*found, *chosen.scores]), None)
 
 
 def ranked(results: Iterable[UnitResult]) -> list[Headline]:

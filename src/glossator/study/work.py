@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 LOG = "run.log"
 DOING = {"explain": "explaining", "score": "scoring"}
-SHARD_UNITS = 16
+SHARD_UNITS = 8
 """Units that are explained and written together; it is fixed, because what is computed together may round alike."""
 
 

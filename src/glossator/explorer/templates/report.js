@@ -216,22 +216,22 @@
 
   // Moving about
 
-  const current = () => byId.get(decodeURIComponent(location.hash.slice(1)));
+  let chosen = null; // the unit on the page
+  const addressed = () => byId.get(decodeURIComponent(location.hash.slice(1)));
   function mark() {
-    const unit = current();
     for (const link of $("units").querySelectorAll("a")) {
-      if (unit && link.dataset.id === unit.id) { link.setAttribute("aria-current", "true"); link.scrollIntoView({ block: "nearest" }); } else link.removeAttribute("aria-current");
+      if (chosen && link.dataset.id === chosen.id) { link.setAttribute("aria-current", "true"); link.scrollIntoView({ block: "nearest" }); } else link.removeAttribute("aria-current");
     }
   }
   function go(by) {
-    const at = visible.indexOf(current());
+    const at = visible.indexOf(chosen);
     const next = visible[Math.min(visible.length - 1, Math.max(0, at + by))];
     if (next) location.hash = encodeURIComponent(next.id);
   }
   function arrive(jump) {
-    const unit = current() || visible[0];
-    if (!unit) return;
-    drawUnit(unit);
+    chosen = addressed() || chosen || visible[0];
+    if (!chosen) return;
+    drawUnit(chosen);
     mark();
     if (jump && $("detail").getBoundingClientRect().top < 0) $("detail").scrollIntoView();
     if (jump && window.innerWidth <= 900) $("detail").scrollIntoView();

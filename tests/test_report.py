@@ -1,0 +1,217 @@
+"""The report: one file that asks no network, says what the study says, and obeys no text that stands in it."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+from html.parser import HTMLParser
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from glossator.explorer.plots import distribution
+from glossator.explorer.report import as_script, shown_results
+from glossator.explorer.tokens import visible
+from glossator.study import Study, UnitResult, run_study
+from glossator.study.exemplars import histogram, shown_windows
+from glossator.study.tools import Tools
+from glossator.units import Unit
+from study_cases import TRICKY, small_spec, write_corpus
+from test_study_store import RESULTS
+
+CHROMIUM = shutil.which("chromium")
+
+
+@pytest.fixture(scope="module")
+def study(tiny_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Study:
+    write_corpus(tiny_folder.parent / "corpus.jsonl")
+    found = run_study(
+        small_spec(tiny_folder, sites=("mlp.0", "mlp.1")), tmp_path_factory.mktemp("r") / "s", progress=False
+    )
+    assert found is not None
+    return found
+
+
+@pytest.fixture(scope="module")
+def page(study: Study) -> str:
+    return study.report.read_text(encoding="utf-8")
+
+
+@pytest.fixture(scope="module")
+def data(page: str) -> dict:
+    found = re.search(r'<script type="application/json" id="data">(.*?)</script>', page, re.DOTALL)
+    assert found
+    return json.loads(found[1])
+
+
+class Elements(HTMLParser):
+    """All elements of a page with their attributes, and the texts of scripts."""
+
+    def __init__(self, page: str):
+        super().__init__()
+        self.found: list[tuple[str, dict[str, str | None]]] = []
+        self.feed(page)
+
+    def handle_starttag(self, tag: str, attrs: list) -> None:
+        self.found.append((tag, dict(attrs)))
+
+
+def test_it_asks_no_network(page: str) -> None:
+    elements = Elements(page).found
+    assert {tag for tag, _ in elements} & {"link", "img", "iframe", "object", "embed", "base", "form"} == set()
+    for tag, attributes in elements:
+        assert "src" not in attributes, tag
+        assert (attributes.get("href") or "#").startswith("#"), tag
+        assert not [name for name in attributes if name.startswith("on")], tag
+    (policy,) = [a["content"] for tag, a in elements if a.get("http-equiv") == "Content-Security-Policy"]
+    assert "default-src 'none'" in policy
+    outside = {address for address in re.findall(r"https?://[^\s\"'<>)]+", page)}
+    assert outside <= {"http://www.w3.org/2000/svg"}
+
+
+def test_text_cannot_end_its_script(page: str, data: dict) -> None:
+    assert page.count("</script>") == 2
+    assert {"<", '"', "&"} <= {character for piece in data["pieces"] for character in piece}
+    assert not {"\u2028", "\u202e", "\x1b"} & set(page)
+
+
+@pytest.mark.parametrize("text", [*TRICKY, "<!--", "]]>", "\\xe2"])
+def test_as_script_keeps_the_text(text: str) -> None:
+    written = as_script({"t": text})
+    assert json.loads(written) == {"t": text}
+    assert not set("<>&\u2028\u2029") & set(written)
+
+
+def test_it_says_what_the_study_says(study: Study, data: dict) -> None:
+    units = {unit["name"]: unit for unit in data["units"]}
+    assert list(units) == study.names()
+    assert data["total"] == len(units)
+    for result in study.results():
+        unit = units[str(result.unit)]
+        (chosen,) = result.explanations
+        assert unit["text"] == chosen.text
+        assert unit["explanations"][0]["program"] == visible(chosen.program)
+        score = next(s for s in chosen.scores if s.name == "correlation.top-and-random")
+        assert unit["score"]["value"] == pytest.approx(score.value, rel=1e-3)
+        assert dict(zip(data["nulls"], unit["score"]["nulls"], strict=True)) == {
+            name: pytest.approx(value, rel=1e-3) for name, value in score.nulls.items()
+        }
+        assert len(unit["explanations"][0]["scores"]) == len(chosen.scores)
+
+
+def test_windows_hold_the_true_and_the_predicted_activations(study: Study, data: dict) -> None:
+    tools = Tools.of(study.spec, study.recording)
+    result = next(study.results())
+    unit = data["units"][0]
+    windows = shown_windows(result, tools, 12, 8)
+    assert [w["k"] for w in unit["windows"]] == ["top"] * 12 + ["random"] * 8
+    for shown, window in zip(unit["windows"], windows, strict=True):
+        texts = [study.recording.vocabulary.texts[t] for t in window.tokens]
+        assert [data["pieces"][i] for i in shown["t"]] == [visible(t) for t in texts]
+        for steps, values in ((shown["a"], window.true), (shown["p"], window.predicted)):
+            scaled = np.asarray(steps) * unit["largest"] / 999
+            assert np.allclose(scaled, np.clip(values, -unit["largest"], unit["largest"]), atol=unit["largest"] / 900)
+    tops = [max(w["a"]) for w in unit["windows"][:12]]
+    assert tops == sorted(tops, reverse=True)
+    assert max(abs(a) for w in unit["windows"] for a in w["a"]) == 999
+
+
+def test_windows_are_of_the_test_split(study: Study) -> None:
+    tools = Tools.of(study.spec, study.recording)
+    recording = study.recording
+    of_document = dict(zip(np.asarray(recording.windows.documents), np.asarray(recording.split_of_window), strict=True))
+    splits = {recording.document_ids[d]: split for d, split in of_document.items()}
+    for window in shown_windows(next(study.results()), tools, 12, 8):
+        assert splits[window.document] == 3
+
+
+def test_the_histogram_counts_every_valid_token_of_the_panel(study: Study, data: dict) -> None:
+    found = histogram(next(study.results()).unit, Tools.of(study.spec, study.recording))
+    assert found.counts.sum() == study.recording.manifest["valid_tokens"]
+    assert data["units"][0]["histogram"]["counts"] == found.counts.tolist()
+
+
+def test_there_is_a_distribution_for_each_site_and_score(page: str) -> None:
+    plots = re.findall(r"<svg.*?</svg>", page, re.DOTALL)
+    assert len(plots) == 2
+    for svg in plots:
+        assert {"mlp.0", "mlp.1"} <= set(re.findall(r'class="site"[^>]*>([^<]*)', svg))
+        for null in ("lookup", "token-list", "other-unit"):
+            assert svg.count(f'class="null-{null}"') == 2
+        assert svg.count("<circle") == 2 * 5 * 4
+
+
+def test_a_distribution_of_nothing_is_nothing() -> None:
+    assert distribution([], "correlation.top-and-random", ["lookup"]) == ""
+    assert distribution(RESULTS, "no.such.score", ["lookup"]) == ""
+
+
+def test_names_in_plots_are_escaped() -> None:
+    from dataclasses import replace
+
+    result = replace(RESULTS[0], unit=Unit("toy", "<b>&", 1))
+    svg = distribution([result], "correlation.top-and-random", ["lookup"])
+    assert "<b>" not in svg
+    assert "&lt;b&gt;&amp;" in svg
+
+
+def test_the_file_is_small(study: Study) -> None:
+    assert study.report.stat().st_size / len(study.names()) < 6e6 / 64
+
+
+def test_the_same_study_gives_the_same_page(study: Study, page: str) -> None:
+    from glossator.explorer.report import render
+
+    assert render(list(study.results()), Tools.of(study.spec, study.recording)) == page
+
+
+def test_of_many_units_the_best_the_worst_and_some_between_are_shown() -> None:
+    from dataclasses import replace
+
+    from test_study_store import CATS
+
+    def result(index: int) -> UnitResult:
+        scores = (replace(CATS[0].scores[0], value=index / 1000),)
+        return replace(RESULTS[0], unit=Unit("toy", "mlp.0", index), explanations=(replace(CATS[0], scores=scores),))
+
+    results = [result((i * 7) % 1000) for i in range(1000)]
+    shown = shown_results(results, most=30)
+    indices = {r.unit.index for r in shown}
+    assert len(shown) == 30
+    assert set(range(990, 1000)) | set(range(10)) <= indices
+    assert shown == [r for r in results if r.unit.index in indices]
+    assert shown_results(results[:30], most=30) == results[:30]
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        (" keep", " keep"),
+        ("\n\n\t", "↵↵⇥"),
+        ("", "∅"),
+        ("\x07\u202e\u200b", "⟨7⟩⟨202E⟩⟨200B⟩"),
+        ("é漢🙂", "é漢🙂"),
+        ("\\xe2", "\\xe2"),
+    ],
+)
+def test_visible(text: str, shown: str) -> None:
+    assert visible(text) == shown
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(CHROMIUM is None, reason="no chromium here")
+def test_it_works_in_a_browser(study: Study, data: dict, tmp_path: Path) -> None:
+    flags = ["--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking"]
+    flags += ["--disable-component-update", "--disable-sync", "--virtual-time-budget=4000"]
+    flags += [f"--user-data-dir={tmp_path}"]
+    command = [str(CHROMIUM), *flags, "--dump-dom", study.report.resolve().as_uri()]
+    drawn = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True).stdout
+    best = max(data["units"], key=lambda unit: unit["score"]["value"])
+    (current,) = re.findall(r"<a [^>]*aria-current[^>]*>", drawn)
+    assert f'data-id="{best["id"]}"' in current
+    assert drawn.count('class="tok') == sum(len(w["t"]) for w in best["windows"])
+    assert "linear-gradient" in drawn
+    assert drawn.count("<li>") == len(data["units"])
