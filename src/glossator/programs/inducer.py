@@ -40,6 +40,8 @@ def search(
     """
     train = problem.halves[0] + problem.halves[1]
     target = problem.target if offset is None else problem.target - offset
+    if not train.any():
+        return Path((), ())
     mean = float(np.average(target, weights=train))
     variance = float(train @ (target - mean) ** 2)
     if variance <= 0:

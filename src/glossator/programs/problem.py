@@ -107,11 +107,15 @@ def make_problem(exemplars: Exemplars, bank: Bank, top_share: float) -> Problem:
 
 
 def _parts(documents: np.ndarray) -> np.ndarray:
-    """0, 1 or 2 for each window by a fixed hash (splitmix64) of its document number."""
-    z = documents.astype(np.uint64) + np.uint64(0x9E3779B97F4A7C15)
+    """0, 1 or 2 for each window: documents in the order of a fixed hash (splitmix64) of their numbers, the last ones for
+    the claim, the others in turn for the two searches. At least two documents are kept for the claim."""
+    distinct, index = np.unique(documents, return_inverse=True)
+    z = distinct.astype(np.uint64) + np.uint64(0x9E3779B97F4A7C15)
     with np.errstate(over="ignore"):
         z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
         z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    share = (z ^ (z >> np.uint64(31))) / 2.0**64
-    search = (1 - CLAIM_SHARE) / 2
-    return np.where(share < search, 0, np.where(share < 2 * search, 1, 2))
+    order = np.argsort(z ^ (z >> np.uint64(31)), kind="stable")
+    part = np.empty(len(distinct), np.int64)
+    part[order] = np.arange(len(distinct)) % 2
+    part[order[len(distinct) - max(2, round(CLAIM_SHARE * len(distinct))) :]] = 2
+    return part[index.reshape(-1)]

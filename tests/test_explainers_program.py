@@ -1,0 +1,122 @@
+"""The program explainer finds what was planted, claims nothing of noise, and is the same every time."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pytest
+from inducer_cases import LEXICON, UNIT, WORDS, back, evidence_of, is_in, windows_of
+
+from glossator.engines import in_parallel
+from glossator.explainers.lookup import LookupExplainer
+from glossator.explainers.program import ProgramExplainer
+from glossator.programs import bits, english, execute, parse_program
+
+SEEN, FRESH = windows_of(1), windows_of(2)
+TOPIC, OTHER = WORDS[0:10], WORDS[200:210]
+
+
+def _noise(windows, scale: float) -> np.ndarray:
+    return scale * np.abs(np.random.default_rng(int(windows.documents[0])).normal(size=windows.tokens.shape))
+
+
+PLANTED = {
+    "token": lambda w: is_in(w, WORDS[43]) * 2.0,
+    "several": lambda w: is_in(w, WORDS[43], WORDS[101]) * 1.0 + is_in(w, WORDS[50]) * 3.0,
+    "meaning": lambda w: is_in(w, *TOPIC) * 1.5,
+    "after": lambda w: back(is_in(w, ",")) * 1.0,
+    "conjunction": lambda w: (is_in(w, *TOPIC) & back(is_in(w, ",", ".", " the", " The"))) * 1.0,
+    "suffix": lambda w: is_in(w, *(word for word in WORDS if word.endswith("po"))) * 1.0,
+    "position": lambda w: np.broadcast_to(np.arange(w.width) < 4, w.tokens.shape) * 1.0,
+    "negated": lambda w: 1.0 - is_in(w, ".", *(word for word in WORDS if word.endswith("la"))),
+}
+
+
+@pytest.fixture(scope="module")
+def explainer() -> ProgramExplainer:
+    return ProgramExplainer(lexicon=LEXICON)
+
+
+@pytest.mark.parametrize("name", PLANTED)
+def test_finds_what_was_planted(name, explainer):
+    rule = PLANTED[name]
+    found = explainer.explain(UNIT, evidence_of(rule(SEEN) + _noise(SEEN, 0.05), SEEN), n=1)
+    assert found, "abstained"
+    predicted = execute(found[0].program, FRESH, LEXICON)
+    assert np.corrcoef(predicted.ravel(), rule(FRESH).astype(float).ravel())[0, 1] > 0.93, found[0].text
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_abstains_on_shuffled_activations(seed, explainer):
+    activations = PLANTED["meaning"](SEEN) + _noise(SEEN, 0.1)
+    shuffled = np.random.default_rng(seed).permutation(activations.ravel()).reshape(activations.shape)
+    assert explainer.explain(UNIT, evidence_of(shuffled, SEEN)) == []
+
+
+def test_abstains_on_a_constant_and_on_no_windows(explainer):
+    assert explainer.explain(UNIT, evidence_of(np.ones(SEEN.tokens.shape), SEEN)) == []
+    nothing = evidence_of(np.zeros(SEEN.tokens.shape), SEEN)
+    nothing = dataclasses.replace(nothing, exemplars=nothing.exemplars.take(np.zeros(0, np.int64)))
+    assert ProgramExplainer(lexicon=LEXICON).explain(UNIT, nothing) == []
+
+
+def test_english_is_that_of_the_program_and_within_the_limit():
+    rng = np.random.default_rng(3)
+    strengths = rng.gamma(0.3, 1.0, len(LEXICON)) * (rng.random(len(LEXICON)) < 0.3)
+    activations = strengths[SEEN.tokens]
+    for limit in (40, 200):
+        found = ProgramExplainer(limit=limit, lexicon=LEXICON).explain(UNIT, evidence_of(activations, SEEN))
+        assert found and all(e.text == english(e.program) and len(e.text) <= limit for e in found)
+        assert all(parse_program(str(e.program)) == e.program for e in found)
+    assert [e.rank for e in found] == list(range(len(found))) and len({str(e.program) for e in found}) == len(found)
+
+
+def test_unrelated_modes_are_kept_apart(explainer):
+    activations = is_in(SEEN, *TOPIC) * 1.0 + is_in(SEEN, *OTHER) * 1.0 + _noise(SEEN, 0.02)
+    found = explainer.explain(UNIT, evidence_of(activations, SEEN))
+    modes = [e.program for e in found if e.provenance.settings["role"] == "mode"]
+    assert len(modes) >= 2
+    shares = []
+    for program in modes[:2]:
+        predicted = execute(program, FRESH, LEXICON) > 0.5
+        shares.append([predicted[is_in(FRESH, *group)].mean() for group in (TOPIC, OTHER)])
+    shares.sort()
+    assert shares[0][0] < 0.1 < 0.9 < shares[0][1] and shares[1][1] < 0.1 < 0.9 < shares[1][0]
+
+
+def test_an_explanation_is_the_same_whatever_came_before_and_on_any_number_of_workers(explainer):
+    kinds = ("token", "meaning", "after")
+    pairs = [(UNIT, evidence_of(PLANTED[kind](SEEN) + _noise(SEEN, 0.05), SEEN)) for kind in kinds]
+    together = ProgramExplainer(lexicon=LEXICON).explain_many(pairs)
+    for (unit, evidence), found in zip(reversed(pairs), reversed(together), strict=True):
+        alone = explainer.explain(unit, evidence)
+        assert [(str(e.program), e.text, e.provenance) for e in alone] == [
+            (str(e.program), e.text, e.provenance) for e in found
+        ]
+
+
+def test_the_unlimited_program_is_at_least_the_lookup_table():
+    rng = np.random.default_rng(5)
+    strengths = rng.gamma(0.5, 1.0, len(LEXICON))
+    truth = {w: strengths[w.tokens] * (1 + 2 * back(is_in(w, ",", ".", " the", " The"))) + _noise(w, 0.3) for w in (SEEN, FRESH)}
+    evidence = evidence_of(truth[SEEN], SEEN)
+    long = ProgramExplainer(limit=None, table=True, lexicon=LEXICON).explain(UNIT, evidence, n=1)[0]
+    table = LookupExplainer().explain(UNIT, evidence)[0]
+    assert bits(long.program, LEXICON) > 1000
+    r = [
+        np.corrcoef(execute(e.program, FRESH, LEXICON).ravel(), truth[FRESH].ravel())[0, 1] for e in (long, table)
+    ]
+    assert r[0] > r[1] + 0.005, "it also knows what a comma before does"
+
+
+def test_works_without_embedding():
+    found = ProgramExplainer().explain(UNIT, evidence_of(PLANTED["token"](SEEN) * 1.0, SEEN), n=1)
+    assert found and WORDS[43].strip() in found[0].text
+
+
+def test_in_parallel_keeps_order_and_raises():
+    assert in_parallel(lambda x: x * x, range(7), workers=2) == [0, 1, 4, 9, 16, 25, 36]
+    assert in_parallel(lambda x: x, []) == []
+    with pytest.raises(ZeroDivisionError):
+        in_parallel(lambda x: 1 // x, [1, 0], workers=2)
