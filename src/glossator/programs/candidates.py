@@ -13,7 +13,19 @@ import numpy as np
 from scipy import sparse
 
 from glossator.programs.bank import cost
-from glossator.programs.language import After, And, Between, Position, Repeated, Sequence, Shape, Test, Token, Within
+from glossator.programs.language import (
+    After,
+    And,
+    Between,
+    Contains,
+    Position,
+    Repeated,
+    Sequence,
+    Shape,
+    Test,
+    Token,
+    Within,
+)
 from glossator.programs.problem import REACH, Problem
 
 PRIOR = 8.0
@@ -23,14 +35,15 @@ KEPT_HERE, KEPT_BEFORE = 260, 70
 KEPT_SINGLES = 24
 REACHES = (2, 4, REACH)
 
-QUOTES = tuple(
-    Between(Token(opening), Token(closing))
-    for opening, closing in (
-        ((' "', '"', "“", " “"), ('"', '."', ',"', "”", '?"', '!"')),
-        (("(", " ("), (")", ").", "),")),
-    )
+BRACKETS = (('"', '"'), ("“", "”"), ("(", ")"), ("[", "]"), ("{", "}"), ("`", "`"))
+"""What may be open: each is offered as "between a token that contains the first and one that contains the second"."""
+STANDING: tuple[Test, ...] = (
+    Repeated(),
+    Repeated(8),
+    Repeated(24),
+    Shape("continues-word"),
+    *(Between(Contains(opening), Contains(closing)) for opening, closing in BRACKETS),
 )
-STANDING = (Repeated(), Repeated(8), Repeated(24), Shape("continues-word"), *QUOTES)
 """Context tests without an argument to search for."""
 
 
@@ -149,9 +162,8 @@ class Pool:
 
     def expand(self, residual: np.ndarray, bases: list[Single], most: int = 2) -> None:
         """Add further-back tests, places in the window, and conjunctions of each base with a simple test nearby."""
-        self._add_positions(residual)
-        self._add_distant(residual, None, most)
-        for base in bases:
+        for base in (None, *bases):
+            self._add_positions(residual, base)
             self._add_distant(residual, base, most)
         self._prune(residual)
 
@@ -182,13 +194,14 @@ class Pool:
             self.known.add(test)
             self.add(test)
 
-    def _add_positions(self, residual: np.ndarray) -> None:
-        """The best interval of places in the window, and the best that starts or ends at a border."""
+    def _add_positions(self, residual: np.ndarray, base: Single | None) -> None:
+        """The two best intervals of places in the window, for the base where there is one."""
         problem = self.problem
         width = problem.windows.width
         place = problem.flat % width
-        sums = [np.bincount(place, residual * half, minlength=width) for half in problem.halves]
-        counts = [np.bincount(place, half, minlength=width) for half in problem.halves]
+        mask = np.ones(1, np.float32) if base is None else base.truth
+        sums = [np.bincount(place, residual * half * mask, minlength=width) for half in problem.halves]
+        counts = [np.bincount(place, half * mask * mask, minlength=width) for half in problem.halves]
         covariance = [np.concatenate([[0.0], np.cumsum(s)]) for s in sums]
         mass = [np.concatenate([[0.0], np.cumsum(c)]) for c in counts]
         low, high = np.triu_indices(width + 1, 1)
@@ -199,7 +212,8 @@ class Pool:
         gain = _across(parts[0][0], parts[1][0], parts[0][1], parts[1][1])
         for i in _largest(gain, 2):
             if gain[i] > 0 and (low[i], high[i]) != (0, width):
-                self._add_once(Position(int(low[i]), None if high[i] == width else int(high[i]) - 1))
+                last = None if high[i] == width else int(high[i]) - 1
+                self._add_once(_together(base, Position(int(low[i]), last)))
 
 
 def _largest(values: np.ndarray, n: int) -> np.ndarray:

@@ -107,8 +107,8 @@ def make_problem(exemplars: Exemplars, bank: Bank, top_share: float) -> Problem:
 
 
 def _parts(documents: np.ndarray) -> np.ndarray:
-    """0, 1 or 2 for each window: documents in the order of a fixed hash (splitmix64) of their numbers, the last ones for
-    the claim, the others in turn for the two searches. At least two documents are kept for the claim."""
+    """0, 1 or 2 for each window: documents in the order of a fixed hash (splitmix64) of their numbers, the last ones
+    for the claim, the others in turn for the two searches. At least two documents are kept for the claim."""
     distinct, index = np.unique(documents, return_inverse=True)
     z = distinct.astype(np.uint64) + np.uint64(0x9E3779B97F4A7C15)
     with np.errstate(over="ignore"):
