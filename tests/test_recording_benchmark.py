@@ -10,6 +10,7 @@ from glossator.benchmarks.recording import RandomCoder, Replay, run
 from recording_fakes import FakeSubject, fake_windows
 
 
+@pytest.mark.slow
 def test_peak_memory_does_not_grow_with_the_corpus():
     measured = run({"only": ["rss"], "rss_tokens": 1 << 13})
     small, large = measured["rss"]["peak_bytes"]

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import io
 import json
+import math
 import os
 import shutil
 import zlib
@@ -43,7 +44,7 @@ class ArrayWriter:
 
     def __init__(self, path: Path, dtype: Any, shape: tuple[int | None, ...]):
         self.path, self.dtype, self._shape = path, np.dtype(dtype), shape
-        self._row = int(np.prod(shape[1:], dtype=np.int64)) * self.dtype.itemsize
+        self._row = math.prod(size or 0 for size in shape[1:]) * self.dtype.itemsize
         self._written = 0
         self._file = open(path, "wb")  # noqa: SIM115 - closed by `close`
         self._write_header(shape[0] or 0)
