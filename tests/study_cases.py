@@ -116,4 +116,4 @@ class BrokenScorer:
 
 
 def toy_benchmark(options: dict[str, Any]) -> dict[str, Any]:
-    return {"quick": options["quick"], "rows": [{"site": "mlp.0", "r": 0.5}]}
+    return {"options": options, "rows": [{"site": "mlp.0", "r": 0.5}]}

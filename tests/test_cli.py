@@ -237,8 +237,10 @@ def test_benchmarks_are_listed_and_run(monkeypatch: pytest.MonkeyPatch, capsys: 
     register(monkeypatch, "benchmarks", toy="toy_benchmark")
     assert main(["bench", "--json"]) == 0
     assert "toy" in json.loads(capsys.readouterr().out)
-    assert main(["bench", "toy", "--quick", "--json"]) == 0
-    assert json.loads(capsys.readouterr().out) == {"quick": True, "rows": [{"site": "mlp.0", "r": 0.5}]}
+    assert main(["bench", "toy", "--quick", "--set", "n=3", "--set", "only=dense", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["options"] == {"quick": True, "n": 3, "only": "dense"}
+    assert found["rows"] == [{"site": "mlp.0", "r": 0.5}]
     assert main(["bench", "toy"]) == 0
     assert "mlp.0" in capsys.readouterr().out
 
@@ -271,6 +273,7 @@ def test_benchmarks_are_listed_and_run(monkeypatch: pytest.MonkeyPatch, capsys: 
         (["studies", "nowhere"], "no such folder"),
         (["units", "nobody"], "unknown subject"),
         (["bench", "nothing"], "unknown benchmark"),
+        (["bench", "planted", "--set", "n"], "NAME=VALUE"),
         (["dance"], "No such command"),
     ],
 )

@@ -5,11 +5,13 @@ from __future__ import annotations
 import typer
 
 from glossator.cli.printing import JSON, console, emit, make_table
+from glossator.errors import UserError
 
 
 def bench(
     name: str | None = typer.Argument(None, help="Name of the benchmark; without one, all names are listed."),
     quick: bool = typer.Option(False, "--quick", help="A small version of it, to see that it runs."),
+    option: list[str] | None = typer.Option(None, "--set", help="An option of the benchmark, NAME=VALUE; repeat it."),
     json: bool = JSON,
 ) -> None:
     """Run a benchmark, or list them.
@@ -21,6 +23,7 @@ def bench(
       glossator bench
       glossator bench planted --json
       glossator bench recording --quick
+      glossator bench programs --set tokens=65536
     """
     from glossator import registry
 
@@ -31,11 +34,27 @@ def bench(
         else:
             console().print("Benchmarks: " + ", ".join(names))
         return
-    result = registry.load("benchmarks", name)({"quick": quick})
+    result = registry.load("benchmarks", name)({"quick": quick, **read_options(option or [])})
     if json:
         emit(result)
     else:
         print_tree(result)
+
+
+def read_options(given: list[str]) -> dict[str, object]:
+    """`NAME=VALUE` pairs; a value that reads as JSON (a number, true, a list) is that, any other is a text."""
+    import json
+
+    found: dict[str, object] = {}
+    for pair in given:
+        name, equals, value = pair.partition("=")
+        if not equals or not name:
+            raise UserError("--set is not understood", value=pair, allowed="NAME=VALUE")
+        try:
+            found[name] = json.loads(value)
+        except ValueError:
+            found[name] = value
+    return found
 
 
 def print_tree(result: object) -> None:

@@ -14,7 +14,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 from glossator.errors import UserError
 from glossator.files import plain, write_bytes, write_json
@@ -26,18 +26,18 @@ if TYPE_CHECKING:
 
 LOG = "run.log"
 DOING = {"explain": "explaining", "score": "scoring"}
-SHARD_UNITS = 8
+SHARD_UNITS = 16
 """Units that are explained and written together; it is fixed, because what is computed together may round alike."""
 
 
 class Work:
     """The `work` folder of a study. Shards are numbered files of results, one folder for each stage.
 
-    progress: bars on stderr; None shows them on a terminal only.
+    progress: bars on stderr; None shows them on a terminal only; log: run.log, open for writing.
     """
 
-    def __init__(self, folder: Path, progress: bool | None = None):
-        self.folder, self.progress = folder, progress
+    def __init__(self, folder: Path, progress: bool | None = None, log: TextIO | None = None):
+        self.folder, self.progress, self._log = folder, progress, log
 
     def stage(
         self, name: str, items: Sequence[Any], do: Callable[..., list[UnitResult]], tools: Tools
@@ -73,8 +73,9 @@ class Work:
 
     def note(self, what: str) -> None:
         """A line with the time in run.log, the one file that is no part of the study's identity."""
-        with open(self.folder / LOG, "a", encoding="utf-8") as log:
-            log.write(f"{time.strftime('%Y-%m-%dT%H:%M:%S')} {what}\n")
+        if self._log is not None:
+            self._log.write(f"{time.strftime('%Y-%m-%dT%H:%M:%S')} {what}\n")
+            self._log.flush()
 
     @contextlib.contextmanager
     def timed(self, what: str) -> Iterator[None]:
@@ -139,7 +140,7 @@ def claimed(spec: StudySpec, folder: Path, progress: bool | None = None) -> Iter
     """Hold the folder for this spec and this process; raises `UserError` when another process works in it."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        lock = open(folder / LOG, "a")  # noqa: SIM115 - closed below, which gives the lock back
+        lock = open(folder / LOG, "a", encoding="utf-8")  # noqa: SIM115 - closed below, which gives the lock back
     except OSError as error:
         raise UserError(
             "cannot write the study", value=str(folder), fix=f"{error.strerror}; choose another folder"
@@ -148,7 +149,7 @@ def claimed(spec: StudySpec, folder: Path, progress: bool | None = None) -> Iter
         _lock(lock, folder)
         if not (folder / "spec.json").exists():
             write_json(folder / "spec.json", plain(spec))
-        yield Work(folder, progress)
+        yield Work(folder, progress, lock)
 
 
 def _lock(file: Any, folder: Path) -> None:
@@ -157,8 +158,9 @@ def _lock(file: Any, folder: Path) -> None:
     except ImportError:  # not on this system; two processes would do the same work twice and write the same files
         return
     try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
+        # A lock of this process alone: workers that outlive a killed parent for a moment must not hold it.
+        fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except (BlockingIOError, PermissionError) as error:
         raise UserError("another process works on this study", value=str(folder), fix="Wait for it to end") from error
     except OSError:  # a file system without locks
         return
