@@ -14,12 +14,13 @@ from typing import Any
 
 import numpy as np
 
+from glossator.engines import in_parallel
 from glossator.evidence import Evidence
 from glossator.explainers.lookup import LookupExplainer
 from glossator.explainers.program import ProgramExplainer
 from glossator.explainers.token_list import TokenListExplainer
 from glossator.explanations import Explanation
-from glossator.programs import Lexicon, Program, bits
+from glossator.programs import Lexicon, bits
 from glossator.recording import EvidenceSpec, Recording, draw
 from glossator.scorers.correlation import pooled
 from glossator.scorers.lab import Lab
@@ -38,6 +39,8 @@ DEFAULTS: dict[str, Any] = {
 }
 QUICK = {"sites": ("mlp.2", "mlp.12"), "units": 6, "tokens": 16384}
 EXPLAIN = EvidenceSpec(test_random=None)
+TYPICAL_BITS = 350.0
+"""What the token list gets where the program explainer abstains: about what a program takes."""
 COLUMNS = ("program", "program_long", "lookup", "lookup_same_bits", "other_unit")
 Values = dict[str, dict[str, float | None]]
 
@@ -100,28 +103,30 @@ def recorded(chosen: dict[str, Any]) -> Recording:
 def _layer(
     site: str, pairs: list[tuple[Unit, Evidence]], found: list[Explanation | None], lexicon: Lexicon
 ) -> dict[str, Any]:
-    long, table = ProgramExplainer(limit=None, table=True, lexicon=lexicon), LookupExplainer()
+    long = ProgramExplainer(limit=None, table=True, lexicon=lexicon)
     long.warm(pairs[0][1].explain)
-    rows: list[Values] = []
-    lengths, costs = [], []
-    for place, (unit, evidence) in enumerate(pairs):
-        best = found[place]
+
+    def measure(place: int) -> tuple[Values, float | None]:
+        """Correlations of all columns for one neuron, and the bits of its program."""
+        (unit, evidence), best = pairs[place], found[place]
         others = [other for i, other in enumerate(found) if i != place and other is not None]
+        lookup = LookupExplainer().explain(unit, evidence.explain)[0]
+        unlimited = long.explain(unit, evidence.explain, n=1)
         tried: dict[str, Explanation | None] = {
             "program": best,
-            "lookup": table.explain(unit, evidence.explain)[0],
+            "lookup": lookup,
             "other_unit": others[place % len(others)] if others else None,
+            "program_long": unlimited[0] if unlimited else lookup,
         }
-        unlimited = long.explain(unit, evidence.explain, n=1)
-        tried["program_long"] = unlimited[0] if unlimited else tried["lookup"]
-        if best is not None and isinstance(best.program, Program):
-            cost = bits(best.program, lexicon)
-            tried["lookup_same_bits"] = TokenListExplainer(bits=cost, lexicon=lexicon).explain(unit, evidence.explain)[
-                0
-            ]
-            lengths.append(len(best.text))
-            costs.append(cost)
-        rows.append(_values(unit, evidence, tried, Lab(lexicon)))
+        cost = None if best is None or best.program is None else bits(best.program, lexicon)
+        same = TokenListExplainer(bits=cost or TYPICAL_BITS, lexicon=lexicon).explain(unit, evidence.explain)
+        tried["lookup_same_bits"] = same[0]
+        return _values(unit, evidence, tried, Lab(lexicon)), cost
+
+    measured = in_parallel(measure, range(len(pairs)))
+    rows = [values for values, _ in measured]
+    costs = [cost for _, cost in measured if cost is not None]
+    lengths = [len(f.text) for f in found if f is not None]
     result: dict[str, Any] = {"site": site, "units": len(pairs), "abstained": sum(f is None for f in found)}
     for column in COLUMNS:  # the plain keys are the random-only means
         result[column] = _mean([row[column]["random-only"] for row in rows])["value"]

@@ -46,7 +46,7 @@ class ProgramExplainer:
     limit: int | None = 200
     most: int = 45
     least_gain: float = 1e-4
-    top_share: float = 0.03
+    top_share: float = 0.01
     steps: float = 1.0
     table: bool = False
     lexicon: Lexicon | None = None

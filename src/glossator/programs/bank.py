@@ -25,10 +25,10 @@ FLOORS = (0.125, 0.25, 0.375)
 """How near is near: the floors at which meaning neighbourhoods are offered."""
 WIDEST = 1500
 """Neighbourhoods of more texts than this are too vague to be offered."""
-SEEDS = 2500
+SEEDS = 6000
 LEAST_TEXTS = 8
 """A prefix or suffix that fewer texts share is not offered: naming the texts costs no more."""
-BITS_A_CHARACTER = 2.0
+BITS_A_CHARACTER = 3.0
 """How dear a character of English is against a bit: programs are limited in both."""
 JOINT_BITS = 5.5
 """What a literal, a seed or a spelling saves by sharing a clause with others of its kind and strength."""

@@ -32,7 +32,7 @@ PRIOR = 8.0
 """Tokens of no effect that every test is blended with: rare coincidences must not look like findings."""
 KEPT_HERE, KEPT_BEFORE = 260, 70
 """How many tests of the bank stay in the pool between two looks at the whole bank, on this token and the one before."""
-KEPT_SINGLES = 24
+KEPT_SINGLES = 16
 REACHES = (2, 4, REACH)
 
 BRACKETS = (('"', '"'), ("“", "”"), ("(", ")"), ("[", "]"), ("{", "}"), ("`", "`"))

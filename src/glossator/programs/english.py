@@ -37,6 +37,7 @@ from glossator.programs.words import WORD_CLASSES
 STRONG, MEDIUM = 0.4, 0.22
 """A clause is strong from the first share of the strongest clause's strength on; a bias counts from the second on."""
 TABLE_SHOWN = 5
+AFTER = "after "
 
 NAMED = {
     ",": "commas", ".": "full stops", "!": "exclamation marks", "?": "question marks", ":": "colons",
@@ -115,7 +116,8 @@ def _listed(tests: Iterable[Test]) -> str:
         kinds.setdefault(_kind(test), []).append(test)
     tokens = [text for test in kinds.pop("token", []) for text in _texts_of(test)]
     phrases = [_merged(kind, members) for kind, members in kinds.items()]
-    return ", ".join([*([_run(tokens)] if tokens else []), *phrases])
+    listed = ", ".join([*([_run(tokens)] if tokens else []), *phrases])
+    return f"tokens {listed}" if listed.startswith(AFTER) else listed
 
 
 def _kind(test: Test) -> str:
@@ -135,7 +137,7 @@ def _kind(test: Test) -> str:
 def _merged(kind: str, tests: list[Test]) -> str:
     first = tests[0]
     if kind.startswith("after ") and isinstance(first, After):
-        return f"after {_merged(kind.removeprefix('after '), [t.test for t in tests if isinstance(t, After)])}"
+        return f"{AFTER}{_merged(kind.removeprefix('after '), [t.test for t in tests if isinstance(t, After)])}"
     if kind in ("token", "like"):
         run = _run(text for test in tests for text in _texts_of(test))
         return run if kind == "token" else f"words like {run}"

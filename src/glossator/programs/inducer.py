@@ -16,11 +16,11 @@ from glossator.programs.candidates import Pool, Single
 from glossator.programs.language import Test
 from glossator.programs.problem import Problem
 
-RIDGE = 3.0
-LOOKS = frozenset({0, 2, 6, 12, 20, 30, 45})
+RIDGE = 5.0
+LOOKS = frozenset({0, 3, 8, 16, 28, 45})
 """Steps before which the whole bank is looked at again."""
 EXPANSIONS = frozenset({0, 3, 10})
-BASES = 3
+BASES = 2
 
 
 @dataclass(frozen=True, eq=False)
