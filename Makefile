@@ -38,7 +38,7 @@ demo: setup  ## explain 64 neurons of one layer of a real language model
 	@$(BIN)/glossator run --subject smollm2-135m --site mlp.12 --units 64 --tokens 65536 --out studies/demo
 
 test: setup  ## the fast tests
-	@$(PYTEST) -n $(PYTEST_WORKERS) --dist worksteal
+	@OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(PYTEST) -n $(PYTEST_WORKERS) --dist worksteal
 
 test-all: setup  ## every test, the slow ones and the speed measurements too
 	@$(PYTEST) -m ""

@@ -14,20 +14,19 @@ CASES = [
     (
         '0 + 1*token(" keep", " kept") + 0.9*token(" more") + 0.4*shape(number) + 0.4*suffix("ing") '
         '+ 0.1*and(token(" the"), after(token(","))) - 0.4*shape(punctuation)',
-        "Strongly on “keep/kept/more”; also on numbers, words ending “-ing”; weakly on “the” after commas; "
-        "less on punctuation.",
+        "Strongly on “keep/kept/more”, numbers, words ending “-ing”; also on “the” after commas; less on punctuation.",
     ),
     ('0 + token(" keep", " Keep", "keep", "ed")', "On “keep”/“-ed”."),
-    ('0 + token("ing") + 0.1*token("\\n")', "Strongly on “-ing”; weakly on line breaks."),
+    ('0 + token("ing") + 0.1*token("\\n")', "Strongly on “-ing”; also on line breaks."),
     (
         '0 + like(" keep", " hold"; 0.5) + like(" more"; 0.4)',
-        "On words like “keep/hold”, like “more”.",
+        "On words like “keep/hold/more”.",
     ),
     ('0 + suffix("ed") + suffix("s") + prefix("un")', "On words ending “-ed”/“-s”, words starting “un-”."),
     ("1 - 1*word(articles)", "Everywhere except on articles."),
     ("1 - 0.5*word(articles)", "Everywhere; less on articles."),
     ("1 + 2*word(articles)", "A little everywhere; strongly on articles."),
-    ('-1.5 + token(" a") + after(token(" b"))', "When together on “a”, tokens after “b”."),
+    ('-1.5 + token(" a") + after(token(" b"))', "When together on “a”, after “b”."),
     (
         '-0.5 + token(" a") + 0.4*within(word(noun.food), 3)',
         "On “a”; helped by tokens within 3 after foods.",
