@@ -28,7 +28,9 @@ def windows_of(seed: int, n: int = 400, width: int = 32) -> TokenWindows:
     weights[-5:] = 0.1
     tokens = rng.choice(len(VOCABULARY), size=(n, width), p=weights / weights.sum()).astype(np.int32)
     lengths = np.full(n, width, np.int32)
-    return TokenWindows(tokens, lengths, np.ones((n, width), bool), np.arange(n) // 2 + seed * n, np.arange(n), VOCABULARY)
+    return TokenWindows(
+        tokens, lengths, np.ones((n, width), bool), np.arange(n) // 2 + seed * n, np.arange(n), VOCABULARY
+    )
 
 
 def evidence_of(activations: np.ndarray, windows: TokenWindows) -> ExplainEvidence:

@@ -6,12 +6,12 @@ import dataclasses
 
 import numpy as np
 import pytest
-from inducer_cases import LEXICON, UNIT, WORDS, back, evidence_of, is_in, windows_of
 
 from glossator.engines import in_parallel
 from glossator.explainers.lookup import LookupExplainer
 from glossator.explainers.program import ProgramExplainer
 from glossator.programs import bits, english, execute, parse_program
+from inducer_cases import LEXICON, UNIT, WORDS, back, evidence_of, is_in, windows_of
 
 SEEN, FRESH = windows_of(1), windows_of(2)
 TOPIC, OTHER = WORDS[0:10], WORDS[200:210]
@@ -99,14 +99,15 @@ def test_an_explanation_is_the_same_whatever_came_before_and_on_any_number_of_wo
 def test_the_unlimited_program_is_at_least_the_lookup_table():
     rng = np.random.default_rng(5)
     strengths = rng.gamma(0.5, 1.0, len(LEXICON))
-    truth = {w: strengths[w.tokens] * (1 + 2 * back(is_in(w, ",", ".", " the", " The"))) + _noise(w, 0.3) for w in (SEEN, FRESH)}
+    truth = {
+        w: strengths[w.tokens] * (1 + 2 * back(is_in(w, ",", ".", " the", " The"))) + _noise(w, 0.3)
+        for w in (SEEN, FRESH)
+    }
     evidence = evidence_of(truth[SEEN], SEEN)
     long = ProgramExplainer(limit=None, table=True, lexicon=LEXICON).explain(UNIT, evidence, n=1)[0]
     table = LookupExplainer().explain(UNIT, evidence)[0]
     assert bits(long.program, LEXICON) > 1000
-    r = [
-        np.corrcoef(execute(e.program, FRESH, LEXICON).ravel(), truth[FRESH].ravel())[0, 1] for e in (long, table)
-    ]
+    r = [np.corrcoef(execute(e.program, FRESH, LEXICON).ravel(), truth[FRESH].ravel())[0, 1] for e in (long, table)]
     assert r[0] > r[1] + 0.005, "it also knows what a comma before does"
 
 
