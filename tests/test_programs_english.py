@@ -14,7 +14,7 @@ CASES = [
     (
         '0 + 1*token(" keep", " kept") + 0.9*token(" more") + 0.4*shape(number) + 0.4*suffix("ing") '
         '+ 0.1*and(token(" the"), after(token(","))) - 0.4*shape(punctuation)',
-        "Strongly on “keep/kept/more”, numbers, words ending “-ing”; also on “the” after commas; less on punctuation.",
+        "Strongly on “keep/kept/more”, numbers, words ending “-ing”; also on “the” after “,”; less on punctuation.",
     ),
     ('0 + token(" keep", " Keep", "keep", "ed")', "On “keep”/“-ed”."),
     ('0 + token("ing") + 0.1*token("\\n")', "Strongly on “-ing”; also on line breaks."),
@@ -35,7 +35,7 @@ CASES = [
     ('0 + sequence(word(articles), token(" dog"))', "On “dog” right after articles."),
     ('0 + and(word(colours), not(after(token(" the"))), position(0..3))',
      "On colours not after “the” in the first 4 places."),
-    ('0 + between(token(" ("), token(")"))', "On tokens between opening parentheses and closing parentheses."),
+    ('0 + between(token(" ("), token(")"))', "On tokens between “(” and “)”."),
     ("0 + repeated() + position(5..)", "On tokens seen before, tokens from place 6 on."),
     ('0 + table(" a"=1, " b"=3; 0)', "On a table of 2 tokens, most “b”/“a”."),
     ("0", "Never."),

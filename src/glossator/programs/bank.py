@@ -28,7 +28,7 @@ WIDEST = 1500
 SEEDS = 6000
 LEAST_TEXTS = 8
 """A prefix or suffix that fewer texts share is not offered: naming the texts costs no more."""
-BITS_A_CHARACTER = 3.0
+BITS_A_CHARACTER = 4.0
 """How dear a character of English is against a bit: programs are limited in both."""
 JOINT_BITS = 5.5
 """What a literal, a seed or a spelling saves by sharing a clause with others of its kind and strength."""

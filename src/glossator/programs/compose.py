@@ -19,8 +19,10 @@ from glossator.programs.language import After, Clause, Program
 from glossator.programs.problem import Problem
 from glossator.programs.quantise import quantise
 
-ROOM = 1.1
+ROOM = 1.3
 """Joined clauses are shorter than their parts together: from this much over the limit on it is worth looking."""
+SHORT = 14
+"""Tests of at most so many characters are tried again at the end, to fill what is left of the limit."""
 FRAME = 3.0
 """Characters that a test takes beside its own words."""
 
@@ -84,24 +86,39 @@ def compose(problem: Problem, tests: Items[Test], *, steps: float = 1.0, limit: 
     are left out one by one: each time the one whose loss costs the least explained variance for its characters.
     None when nothing with a strength is left.
     """
+    tests = list(tests)
     gram, moment = _normal_equations(problem, [problem.column(t) for t in tests])
     kept = list(range(len(tests)))
     lengths = np.array([characters(t) for t in tests], float)
-    while kept:
+    out: list[int] = []
+    while kept and (sketch := _sketch(tests, kept, gram, moment, steps, limit)) is None:
         rows = [0, *(i + 1 for i in kept)]
         inverse = np.linalg.inv(gram[np.ix_(rows, rows)])
-        values = inverse @ moment[rows]
-        over = limit is not None and lengths[kept].sum() > ROOM * limit
-        if not over:
-            merged = joined([tests[i] for i in kept], values[1:], steps)
-            sketch = Program(float(values[0]), tuple(Clause(v, t) for t, v in merged))
-            if limit is None or english_length(sketch) <= limit:
-                program = _fitted(problem, [test for test, _ in merged])
-                if limit is None or english_length(program) <= limit:
-                    return program if program.clauses else None
-        loss = (values**2 / np.diag(inverse))[1:]
-        kept.pop(int(np.argmin(loss / (lengths[kept] + FRAME))))
+        loss = ((inverse @ moment[rows]) ** 2 / np.diag(inverse))[1:]
+        out.append(kept.pop(int(np.argmin(loss / (lengths[kept] + FRAME)))))
+    for i in reversed(out):  # what was left out last may fit after all
+        if lengths[i] <= SHORT and (fuller := _sketch(tests, [*kept, i], gram, moment, steps, limit)) is not None:
+            kept, sketch = [*kept, i], fuller
+    while kept and sketch is not None:
+        program = _fitted(problem, [clause.test for clause in sketch.clauses])
+        if limit is None or english_length(program) <= limit:
+            return program if program.clauses else None
+        kept.pop()
+        sketch = _sketch(tests, kept, gram, moment, steps, None)
     return None
+
+
+def _sketch(
+    tests: list[Test], kept: list[int], gram: np.ndarray, moment: np.ndarray, steps: float, limit: int | None
+) -> Program | None:
+    """The kept tests joined, with plain least-squares strengths; None when its English is longer than the limit."""
+    rows = [0, *(i + 1 for i in kept)]
+    bias, *values = np.linalg.solve(gram[np.ix_(rows, rows)], moment[rows])
+    if limit is not None and sum(characters(tests[i]) for i in kept) > ROOM * limit:
+        return None
+    merged = joined([tests[i] for i in kept], np.array(values), steps)
+    program = Program(float(bias), tuple(Clause(v, t) for t, v in merged))
+    return program if limit is None or english_length(program) <= limit else None
 
 
 def _normal_equations(problem: Problem, columns: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:

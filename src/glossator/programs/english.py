@@ -34,16 +34,13 @@ from glossator.programs.language import (
 from glossator.programs.shapes import SHAPES
 from glossator.programs.words import WORD_CLASSES
 
-STRONG, MEDIUM = 0.4, 0.22
+STRONG, MEDIUM = 0.4, 0.3
 """A clause is strong from the first share of the strongest clause's strength on; a bias counts from the second on."""
 TABLE_SHOWN = 5
 AFTER = "after "
 
 NAMED = {
-    ",": "commas", ".": "full stops", "!": "exclamation marks", "?": "question marks", ":": "colons",
-    ";": "semicolons", '"': "quotation marks", "'": "apostrophes", "(": "opening parentheses",
-    ")": "closing parentheses", "-": "hyphens", "\n": "line breaks", "\n\n": "blank lines", "\t": "tabs",
-    " ": "single spaces", "": "empty tokens",
+    "\n": "line breaks", "\n\n": "blank lines", "\t": "tabs", " ": "single spaces", "": "empty tokens",
 }  # fmt: skip
 
 
