@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from glossator.errors import MissingPower
 from glossator.explanations import Explanation, Provenance
 from glossator.programs import Clause, Token
 from glossator.scorers.correlation import CorrelationScorer
@@ -263,11 +262,11 @@ def test_one_document_is_not_enough():
     assert "fewer than 2 documents" in missing(scores, "correlation.random-only")
 
 
-def test_an_explanation_that_the_simulator_cannot_read_is_an_error_and_such_a_null_is_missing():
+def test_what_the_simulator_cannot_read_has_missing_scores_and_is_a_missing_null():
     world = TokenWorld()
     words = Explanation(UNIT, "some words", Provenance("by-hand"))
-    with pytest.raises(MissingPower, match="no program"):
-        score_explanation(UNIT, words, world.evidence(), LAB)
+    for score in score_explanation(UNIT, words, world.evidence(), LAB):
+        assert score.value is None and "no program" in score.reason
     scores = score_explanation(UNIT, world.truth(), world.evidence(), LAB.for_unit({"vague": words}))
     assert all(score.value is not None and score.nulls == {"vague": None} for score in scores)
 

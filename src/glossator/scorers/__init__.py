@@ -18,10 +18,13 @@ if TYPE_CHECKING:
     from glossator.scorers.lab import Lab
 
 TOKEN_VALUES = "token-values"  # the power of a unit to give one value a token; all that recorded evidence needs
+LANGUAGE_MODEL = "lm"  # these three are resources, see `glossator.resources`; a scorer that needs one finds it open
+SUBJECT = "subject"  # as `lab.resources.lm`, `.subject` and `.embedder`
+EMBEDDER = "embedder"
 
 
 class Scorer(Protocol):
-    """Scores one explanation of one unit; `needs` are the powers that it asks of the unit."""
+    """Scores one explanation of one unit; `needs`: the powers that it asks of the unit, the resources of the lab."""
 
     needs: frozenset[str]
 

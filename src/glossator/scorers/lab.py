@@ -15,7 +15,8 @@ from glossator import registry
 from glossator.errors import MissingPower
 from glossator.evidence import Evidence, Exemplars, Split
 from glossator.explanations import Explanation
-from glossator.scorers import Scorer
+from glossator.resources import Resources
+from glossator.scorers import TOKEN_VALUES, Scorer
 from glossator.scorers.sample import TRUTH, Sample, Setting, any_sample, draw_sample
 from glossator.scores import Score
 from glossator.simulators import Simulation, Simulator
@@ -38,11 +39,13 @@ class Lab:
 
     simulator: None for the executor of programs; nulls: the explanations that every score is set beside, by name
     (`lookup`, `other-unit`, `token-list`, ...), usually replaced for each unit with `for_unit`; calibration: the map
-    that explained variance is scored under, see `glossator.simulators.calibration`.
+    that explained variance is scored under, see `glossator.simulators.calibration`; resources: the subject, language
+    model and embedder, for scorers that need one.
     """
 
     lexicon: Lexicon
     simulator: Simulator | None = None
+    resources: Resources = field(default_factory=Resources)
     nulls: Mapping[str, Explanation] = field(default_factory=dict)
     calibration: str = "linear"
     seed: int = 0
@@ -169,14 +172,25 @@ def score_explanations(
 ) -> list[list[Score]]:
     """All scores of each explanation of one unit; simulations, samples and null values are made once and shared.
 
-    scorers: objects or registered names. Raises `MissingPower` when the simulator cannot read an explanation.
+    scorers: objects or registered names. One that lacks a resource, or whose simulator cannot read an explanation,
+    gives one missing value with the reason.
     """
     lab = lab.for_unit(lab.nulls)
     chosen = [registry.load("scorers", s)() if isinstance(s, str) else s for s in scorers]
     try:
-        return [[s for scorer in chosen for s in scorer.score(unit, e, evidence, lab)] for e in explanations]
+        return [[s for scorer in chosen for s in _scores(scorer, unit, e, evidence, lab)] for e in explanations]
     finally:
         lab._kept.clear()  # trials refer to the lab: without this their arrays wait for the garbage collector
+
+
+def _scores(scorer: Scorer, unit: Unit, explanation: Explanation, evidence: Evidence, lab: Lab) -> list[Score]:
+    """The scorer's scores; one missing value that says which power or resource is missing, when it cannot score."""
+    try:
+        for power in sorted(scorer.needs - {TOKEN_VALUES}):
+            lab.resources.get(power, type(scorer).__name__)
+        return scorer.score(unit, explanation, evidence, lab)
+    except MissingPower as error:
+        return [Score(type(scorer).__name__, None, "none", reason=str(error))]
 
 
 def score_explanation(

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from glossator.errors import MissingPower
 from glossator.evidence import Evidence
 from glossator.explainers.lookup import LookupExplainer
 from glossator.explainers.token_list import TokenListExplainer
@@ -44,7 +43,7 @@ def _scored(result: UnitResult, site: Sequence[UnitResult], tools: Tools) -> Uni
 
 
 def score_one(chosen: Chosen, unit: Unit, evidence: Evidence, other: Explanation | None, tools: Tools) -> list[Score]:
-    """All scores of one explanation; a scorer whose simulator cannot read it gives a missing value with the reason."""
+    """All scores of one explanation, beside the nulls that can be had for it."""
     explanation = chosen.explanation(unit)
     nulls = {"lookup": LookupExplainer().explain(unit, evidence.explain)[0]}
     if chosen.bits is not None:
@@ -52,10 +51,7 @@ def score_one(chosen: Chosen, unit: Unit, evidence: Evidence, other: Explanation
         nulls["token-list"] = same_length.explain(unit, evidence.explain)[0]
     if other is not None:
         nulls["other-unit"] = other
-    try:
-        return score_explanation(unit, explanation, evidence, tools.lab().for_unit(nulls), list(tools.scorers.values()))
-    except MissingPower as error:
-        return [Score(name, None, "", reason=str(error)) for name in tools.spec.scorers]
+    return score_explanation(unit, explanation, evidence, tools.lab().for_unit(nulls), list(tools.scorers.values()))
 
 
 def other_unit(unit: Unit, method: str, site: Sequence[UnitResult], tools: Tools) -> Explanation | None:
