@@ -1,0 +1,119 @@
+"""What a unit does on texts that are no part of a recording: written sentences, counterexamples, synthetic examples.
+
+Texts are treated as a recording treats documents: the subject's own tokens, windows of the recording's width that never
+cross the end of a text, the same prefix, the same positions left out. Only short last windows are kept here, however
+short, so that no token of a sentence is lost.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from glossator.errors import MissingPower
+from glossator.units import Unit
+from glossator.windows import TokenWindows
+
+if TYPE_CHECKING:
+    from glossator.recording.sparse import SparseEncoder
+
+WIDTH = 64
+"""Tokens in a window, as in a study by default; give the recording's own width where it differs."""
+BATCH_TOKENS = 2048
+
+
+class TextActivations(NamedTuple):
+    """The tokens (t,) int32 of one text and a unit's activations at them (t,) float32, multiplied by its sign, 0 at
+    positions that a recording leaves out."""
+
+    tokens: np.ndarray
+    activations: np.ndarray
+
+
+def unit_activations(
+    subject: Any,
+    unit: Unit,
+    texts: Sequence[str],
+    *,
+    width: int = WIDTH,
+    encoders: Mapping[str, SparseEncoder] | None = None,
+) -> list[TextActivations]:
+    """One pair of tokens and activations for each text, in order; a text without tokens gives empty arrays.
+
+    encoders: by site, for units of a sparse encoder (`NAME@SITE`); `MissingPower` where one is needed and not given.
+    """
+    windows = text_windows(subject, texts, width)
+    values = site_activations(subject, unit.site, [unit.index], windows, encoders)[:, :, 0] * np.float32(unit.sign)
+    real = np.arange(windows.width) < windows.lengths[:, None]
+    text_of_token = np.repeat(windows.documents, windows.lengths)
+    tokens, activations = windows.tokens[real], values[real]
+    borders = np.searchsorted(text_of_token, np.arange(len(texts) + 1))
+    return [TextActivations(tokens[a:b], activations[a:b]) for a, b in itertools.pairwise(borders.tolist())]
+
+
+def text_windows(subject: Any, texts: Sequence[str], width: int = WIDTH) -> TokenWindows:
+    """The texts as windows in order, `documents` the number of the text; halves of surrogate pairs are replaced."""
+    limit = getattr(subject, "max_width", None)
+    width = width if limit is None else min(width, limit)
+    encoded = subject.tokenizer.encode([text.encode("utf-8", "replace").decode() for text in texts])
+    pieces = [(i, ids[start : start + width]) for i, ids in enumerate(encoded) for start in range(0, len(ids), width)]
+    tokens = np.zeros((len(pieces), width), np.int32)
+    lengths = np.array([len(piece) for _, piece in pieces], np.int32)
+    for row, (_, piece) in enumerate(pieces):
+        tokens[row, : len(piece)] = piece
+    valid = np.arange(width) < lengths[:, None]
+    if getattr(subject, "leaves_out_first", False):
+        valid[:, 0] = False
+    return TokenWindows(
+        tokens=tokens,
+        lengths=lengths,
+        valid=valid,
+        documents=np.array([text for text, _ in pieces], np.int64),
+        ids=np.arange(len(pieces), dtype=np.int64),
+        vocabulary=subject.tokenizer.vocabulary,
+    )
+
+
+def site_activations(
+    subject: Any,
+    site: str,
+    indices: Sequence[int],
+    windows: TokenWindows,
+    encoders: Mapping[str, SparseEncoder] | None = None,
+) -> np.ndarray:
+    """Values of some units of one site, float32 (windows, width, units), 0 where a window is not valid.
+
+    One pass over the windows serves all units; shorter windows run together, so that little padding is computed.
+    """
+    encoder = None
+    if "@" in site:
+        if site not in (encoders or {}):
+            raise MissingPower(
+                "these units are read by a sparse encoder that is not there", value=site, fix="Give it in `encoders`"
+            )
+        encoder = (encoders or {})[site]
+    source, wanted = site.rpartition("@")[2], np.asarray(indices, np.int64)
+    found = np.zeros((len(windows), windows.width, len(wanted)), np.float32)
+    order, start = np.argsort(windows.lengths, kind="stable"), 0
+    while start < len(order):
+        end = start + 1
+        while end < len(order) and (end + 1 - start) * int(windows.lengths[order[end]]) <= BATCH_TOKENS:
+            end += 1
+        rows = order[start:end]
+        width, start = int(windows.lengths[rows[-1]]), end
+        values = subject.activations(windows.tokens[rows, :width], windows.lengths[rows], [source])[source]
+        found[rows, :width] = _latents(*encoder.encode(values), wanted) if encoder else _columns(values, wanted)
+    return np.where(windows.valid[:, :, None], found, np.float32(0))
+
+
+def _columns(values: Any, wanted: np.ndarray) -> np.ndarray:
+    return values[..., wanted].float().cpu().numpy()
+
+
+def _latents(activations: Any, numbers: Any, wanted: np.ndarray) -> np.ndarray:
+    """The wanted latents (n, width, units) out of a top-k pair; a latent that is not among them is 0."""
+    values, latents = activations.float().cpu().numpy(), numbers.cpu().numpy()
+    return np.stack([np.where(latents == latent, values, 0).sum(axis=-1) for latent in wanted], axis=-1)
