@@ -1,0 +1,138 @@
+"""The loop that writes answers: many rows at a time, each with its own seed, stops and length."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+
+from glossator.language_models.in_process_cache import can_share, new_cache, shared
+from glossator.language_models.in_process_head import Head
+from glossator.language_models.request import TokenLogprob
+from glossator.windows import Vocabulary
+
+
+@dataclass(eq=False)
+class Row:
+    """One answer as it grows. ids: the prompt's; rng: the row's own, so that neighbours in a batch change nothing."""
+
+    ids: list[int]
+    max_tokens: int
+    temperature: float
+    top_p: float
+    stop: tuple[bytes, ...]
+    logprobs: int
+    rng: np.random.Generator
+    text: bytes = b""
+    tokens: list[TokenLogprob] = field(default_factory=list)
+    written: int = 0
+    finish: str = ""
+    _starts: list[int] = field(default_factory=list)
+
+    def take(self, logits: torch.Tensor, vocabulary: Vocabulary, end: frozenset[int]) -> int:
+        """Choose the next token from logits (V,), write it, and end the row where it ends."""
+        token = self._choose(logits)
+        self.written += 1
+        if token in end:
+            self.finish = "stop"
+            return token
+        if self.logprobs:
+            self.tokens.append(token_logprob(torch.log_softmax(logits, -1), token, self.logprobs, vocabulary))
+            self._starts.append(len(self.text))
+        before = len(self.text)
+        self.text += vocabulary.pieces[token]
+        self._cut_at_stop(before)
+        if not self.finish and self.written >= self.max_tokens:
+            self.finish = "length"
+        return token
+
+    def _choose(self, logits: torch.Tensor) -> int:
+        if self.temperature <= 0:
+            return int(logits.argmax())
+        p = torch.softmax(logits.double() / self.temperature, -1).cpu().numpy()
+        if self.top_p < 1:
+            order = np.argsort(-p, kind="stable")
+            kept = order[: int(np.searchsorted(np.cumsum(p[order]), self.top_p)) + 1]
+            p = np.where(np.isin(np.arange(len(p)), kept), p, 0.0)
+        steps = np.cumsum(p)
+        return int(np.searchsorted(steps, self.rng.random() * steps[-1], side="right").clip(0, len(p) - 1))
+
+    def _cut_at_stop(self, before: int) -> None:
+        """End at the earliest stop that the newest token, written from `before` on, completed."""
+        found = []
+        for stop in self.stop:
+            at = self.text.find(stop, max(0, before - len(stop) + 1))
+            if at >= 0:
+                found.append(at)
+        if found:
+            self.text, self.finish = self.text[: min(found)], "stop"
+            self.tokens = [t for t, start in zip(self.tokens, self._starts, strict=True) if start < min(found)]
+
+
+def token_logprob(logprobs: torch.Tensor, token: int, top: int, vocabulary: Vocabulary) -> TokenLogprob:
+    """The token with its log-probability and the `top` most likely ones; logprobs (V,)."""
+    values, ids = logprobs.topk(min(top, len(logprobs)))
+    found: dict[str, float] = {}
+    for other, value in zip(ids.tolist(), values.tolist(), strict=True):
+        found.setdefault(vocabulary.texts[other], value)  # two tokens of one text: the likelier
+    return TokenLogprob(vocabulary.texts[token], float(logprobs[token]), found)
+
+
+def generate(head: Head, rows: Sequence[Row], vocabulary: Vocabulary, end: frozenset[int]) -> None:
+    """Write the answers of all rows, as one batch, into the rows; every row has at least one token to write.
+
+    What all prompts start with is computed once.
+    """
+    if not rows:
+        return
+    device = head.model.get_input_embeddings().weight.device
+    cache, common = _start(head, rows, device)
+    longest = max(len(row.ids) for row in rows) - common
+    rest = np.zeros((len(rows), longest), np.int64)
+    seen = np.ones((len(rows), common + longest + max(row.max_tokens for row in rows)), np.int64)
+    for i, row in enumerate(rows):
+        padding = longest - (len(row.ids) - common)
+        rest[i, padding:] = row.ids[common:]
+        seen[i, common : common + padding] = 0
+    ids, mask = torch.from_numpy(rest).to(device), torch.from_numpy(seen).to(device)
+    positions = (mask.cumsum(1) - 1).clamp(min=0)
+    padded, length, alive = bool((seen == 0).any()), common, list(rows)
+    while alive:
+        width = ids.shape[1]
+        states = head.states(
+            input_ids=ids,
+            attention_mask=mask[:, : length + width] if padded or common else None,
+            position_ids=positions[:, length : length + width],
+            past_key_values=cache,
+            use_cache=True,
+        )
+        length += width
+        logits = head.logits(states[:, -1])
+        chosen = [row.take(logits[i], vocabulary, end) for i, row in enumerate(alive)]
+        going = [i for i, row in enumerate(alive) if not row.finish]
+        alive = [alive[i] for i in going]
+        ids = torch.tensor([[chosen[i]] for i in going], dtype=torch.long, device=device)
+        if alive and len(going) < len(mask):
+            index = torch.tensor(going, device=device)
+            cache.batch_select_indices(index)
+            mask, positions = mask[index], positions[index]
+
+
+def _start(head: Head, rows: Sequence[Row], device: Any) -> tuple[Any, int]:
+    """An empty cache, or one that holds the beginning which all prompts share; and the length of that."""
+    cache, common = new_cache(head.model), common_prefix([row.ids for row in rows])
+    if len(rows) == 1 or common < 8 or not can_share(cache):
+        return cache, 0
+    ids = torch.tensor([rows[0].ids[:common]], device=device)
+    head.states(input_ids=ids, past_key_values=cache, use_cache=True)
+    return shared(cache, len(rows), head.model), common
+
+
+def common_prefix(prompts: Sequence[list[int]]) -> int:
+    """How many first tokens all prompts share, short of the last token of the shortest."""
+    first, last = min(prompts), max(prompts)
+    most = min(len(prompt) for prompt in prompts) - 1
+    return next((i for i in range(most) if first[i] != last[i]), most)

@@ -1,0 +1,196 @@
+"""The in-process language model against the plain forward pass of the same weights, and its rules for answers."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pytest
+import torch
+
+from glossator.errors import MissingPower, UserError
+from glossator.language_models import Message, Request
+from glossator.language_models.in_process import InProcess, open_in_process
+from glossator.language_models.in_process_generation import common_prefix
+from glossator.language_models.in_process_head import Head
+from glossator.subjects.tokenizer import FastTextTokenizer
+from tiny_models import byte_level_tokenizer, sentencepiece_tokenizer, tiny_model
+
+FAMILIES = ["llama", "gpt2", "gpt_neox", "opt", "qwen3", "gemma2"]
+TEXTS = ["The quick brown fox", "In 1987", "The quick brown dog jumps over", "def add(a", "The quick brown fo"]
+
+
+def in_process(family: str = "llama", **options) -> InProcess:
+    return InProcess(tiny_model(family), FastTextTokenizer(byte_level_tokenizer(), "tiny"), "tiny", **options)
+
+
+@pytest.fixture(scope="module")
+def lm() -> InProcess:
+    return in_process()
+
+
+def plain_logits(lm: InProcess, ids: list[int]) -> torch.Tensor:
+    with torch.inference_mode():
+        logits = lm.model(input_ids=torch.tensor([ids]), use_cache=False).logits[0].float()
+    return logits[:, : len(lm.tokenizer.vocabulary)]
+
+
+def greedy(lm: InProcess, prompt: str, n: int) -> list[int]:
+    """Token by token, the whole text anew each time."""
+    ids = list(lm.tokenizer.encode([prompt])[0])
+    written = []
+    for _ in range(n):
+        written.append(int(plain_logits(lm, ids + written)[-1].argmax()))
+        if written[-1] in lm._end:
+            return written[:-1]
+    return written
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_a_batch_writes_what_the_bare_model_writes(family):
+    lm = in_process(family)
+    answers = lm.ask([Request(prompt=text, max_tokens=12, logprobs=2) for text in TEXTS])
+    for text, answer in zip(TEXTS, answers, strict=True):
+        expected = greedy(lm, text, 12)
+        assert answer.text == lm.tokenizer.decode(np.array(expected, int))
+        ids = [*lm.tokenizer.encode([text])[0], *expected]
+        logprobs = torch.log_softmax(plain_logits(lm, ids), -1)
+        start = len(ids) - len(expected) - 1
+        for i, token in enumerate(answer.tokens):
+            assert token.logprob == pytest.approx(float(logprobs[start + i, expected[i]]), abs=1e-4)
+            assert max(token.top.values()) == pytest.approx(float(logprobs[start + i].max()), abs=1e-4)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_logits_apart_from_the_model_are_its_own(family):
+    model = tiny_model(family)
+    head, ids = Head(model), torch.tensor([[3, 4, 5, 6]])
+    with torch.inference_mode():
+        own = model(input_ids=ids).logits
+        states = head.states(input_ids=ids)
+        torch.testing.assert_close(head.logits(states), own, atol=1e-5, rtol=1e-5)
+        some = torch.tensor([7, 300])
+        torch.testing.assert_close(head.logits(states, some), own[..., some], atol=1e-5, rtol=1e-5)
+
+
+def test_an_unknown_change_of_the_logits_is_refused():
+    model = tiny_model("llama")
+    forward = model.forward
+
+    def doubled(*args, **kwargs):
+        output = forward(*args, **kwargs)
+        output.logits = output.logits * 2
+        return output
+
+    model.forward = doubled
+    with pytest.raises(UserError, match="apart"):
+        Head(model)
+
+
+def test_prompt_logprobs(lm):
+    (answer,) = lm.ask([Request(prompt="The quick brown", max_tokens=0, prompt_logprobs=3)])
+    ids = list(lm.tokenizer.encode(["The quick brown"])[0])
+    logprobs = torch.log_softmax(plain_logits(lm, ids), -1)
+    assert answer.text == "" and answer.usage.completion_tokens == 0
+    assert answer.prompt_tokens[0].logprob is None
+    assert "".join(t.text for t in answer.prompt_tokens) == "The quick brown"
+    for i, token in enumerate(answer.prompt_tokens[1:]):
+        assert token.logprob == pytest.approx(float(logprobs[i, ids[i + 1]]), abs=1e-5)
+        assert len(token.top) == 3
+        assert sorted(token.top.values(), reverse=True) == pytest.approx(logprobs[i].topk(3).values.tolist(), abs=1e-5)
+
+
+def test_samples_do_not_depend_on_their_neighbours(lm):
+    requests = [Request(prompt=text, max_tokens=10, temperature=1.0, sample=s) for text in TEXTS for s in range(3)]
+    together = [a.text for a in lm.ask(requests)]
+    assert together == [lm.ask([request])[0].text for request in requests]
+    assert together == [a.text for a in reversed(lm.ask(requests[::-1]))]
+    assert together == [a.text for a in in_process(batch_tokens=20).ask(requests)]
+    assert len(set(together[:3])) == 3
+    assert together != [a.text for a in in_process(seed=1).ask(requests)]
+
+
+def test_temperature_and_top_p_follow_the_distribution(lm):
+    ids = list(lm.tokenizer.encode(["The"])[0])
+    p = torch.softmax(plain_logits(lm, ids)[-1] / 2, -1)
+    best = p.argsort(descending=True)[:2].tolist()
+    request = Request(prompt="The", max_tokens=1, temperature=2.0)
+    drawn = [a.text for a in lm.ask([dataclasses.replace(request, sample=s) for s in range(600)])]
+    share = drawn.count(lm.tokenizer.vocabulary.texts[best[0]]) / 600
+    assert share == pytest.approx(float(p[best[0]]), abs=4 * float(p[best[0]] * (1 - p[best[0]]) / 600) ** 0.5)
+    narrow = dataclasses.replace(request, top_p=float(p[best].sum()) - 1e-4)
+    kept = {a.text for a in lm.ask([dataclasses.replace(narrow, sample=s) for s in range(100)])}
+    assert kept <= {lm.tokenizer.vocabulary.texts[i] for i in best}
+
+
+def test_stop_strings_cut_text_and_tokens(lm):
+    whole = lm.ask([Request(prompt="In 1987", max_tokens=16)])[0].text
+    stop = whole[4:7]
+    (answer,) = lm.ask([Request(prompt="In 1987", max_tokens=16, stop=("never there", stop), logprobs=1)])
+    assert answer.text == whole[: whole.find(stop)] and answer.finish == "stop"
+    assert 0 < len(answer.tokens) < answer.usage.completion_tokens <= 16
+    assert answer.usage.completion_tokens < 16
+
+
+def test_special_tokens_in_messages_stay_text(lm):
+    def ids(text: str) -> list[int]:
+        return lm.prompts.ids(Request(messages=(Message("system", "Judge."), Message("user", text))))
+
+    end = lm.tokenizer.hub_tokenizer.eos_token_id
+    assert end not in ids("a <|endoftext|> b")
+    assert lm.tokenizer.decode(np.array(ids("a <|endoftext|> b"))) == "Judge.\n\nUser: a <|endoftext|> b\n\nAssistant:"
+    assert end not in lm.prompts.ids(Request(prompt="<|endoftext|>"))
+
+
+def test_own_template_and_an_open_answer():
+    template = (
+        "{% for m in messages %}<|endoftext|>{{ m['content'] }}{% endfor %}{% if add_generation_prompt %}>{% endif %}"
+    )
+    lm = in_process(chat_template=template)
+    end = lm.tokenizer.hub_tokenizer.eos_token_id
+    asked = Request(messages=(Message("user", "fox"), Message("assistant", "The <|endoftext|>")))
+    ids = lm.prompts.ids(asked)
+    assert ids[0] == end and ids.count(end) == 2
+    assert lm.tokenizer.decode(np.array(ids)).endswith("The <|endoftext|>")
+
+
+def test_failures_and_refusals(lm):
+    long, empty, fine = lm.ask(
+        [Request(prompt="fox " * 200), Request(prompt=""), Request(prompt="fox", max_tokens=500)]
+    )
+    assert long.failure and "64" in long.failure and long.usage.calls == 0
+    assert empty.failure == "the prompt is empty"
+    assert fine.failure is None and fine.finish == "length" and fine.usage.prompt_tokens + len(fine.text) >= 64
+    with pytest.raises(MissingPower, match="images"):
+        lm.ask([Request(messages=(Message("user", "?", images=(b"png",)),))])
+    with pytest.raises(UserError, match="output layer"):
+        InProcess(tiny_model("bert"), FastTextTokenizer(byte_level_tokenizer(), "tiny"), "tiny")
+
+
+def test_common_prefix():
+    assert common_prefix([[1, 2, 3], [1, 2, 4, 5]]) == 2
+    assert common_prefix([[1, 2], [1, 2]]) == 1
+    assert common_prefix([[5], [5, 6]]) == 0
+
+
+def test_opened_from_a_folder(tiny_folder):
+    lm = open_in_process(str(tiny_folder))
+    assert lm.name.startswith("inprocess:tiny@")
+    assert open_in_process(str(tiny_folder), dtype="bfloat16").name.endswith(":bfloat16")
+    assert lm.ask([Request(prompt="The", max_tokens=3)])[0].failure is None
+
+
+def test_sentencepiece(tmp_path):
+    tokenizer = FastTextTokenizer(sentencepiece_tokenizer(), "sp")
+    lm = InProcess(tiny_model("llama"), tokenizer, "sp")
+    answer = lm.ask([Request(prompt="the fox", max_tokens=5, logprobs=1)])[0]
+    assert answer.failure is None and answer.usage.prompt_tokens >= 2
+
+
+def test_smollm2_answers(smollm2):
+    lm = InProcess.of_subject(smollm2)
+    chat = Request(messages=(Message("user", "What is the capital of France?"),), max_tokens=12)
+    count = Request(prompt="1, 2, 3, 4,", max_tokens=20, stop=(" 7",))
+    first, second = lm.ask([chat, count])
+    assert "Paris" in first.text and first.finish == "stop"
+    assert second.text == " 5, 6,"
