@@ -1,0 +1,192 @@
+"""Responses to n-grams where they stand: each window of text is run once, an n-gram answers with its tokens' values.
+
+A pass over the text instead of one over its n-grams, and nearer to how units fire.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from glossator.corpora import Corpus, open_corpus
+from glossator.errors import MissingPower, UserError
+from glossator.sasc.modules import EmbedderModule, Pool
+from glossator.sasc.ngrams import CorpusLike, Ngrams
+from glossator.sasc.responses import Collected, Responses
+
+_BLOCK_TOKENS = 1 << 14
+_BLOCK_VALUES = 1 << 22
+_ROWS = 8192
+
+
+def respond_in_text(
+    modules: Sequence[Any] | Any,
+    corpus: CorpusLike,
+    ngrams: Ngrams,
+    *,
+    k: int = 75,
+    pool: Pool = "mean",
+    width: int = 128,
+    keep_values: bool | None = None,
+) -> Responses:
+    """The mean over all occurrences of an n-gram of its tokens' values, pooled by `pool` within an occurrence.
+
+    modules: read-outs of an embedder (of its token vectors, scaled to length 1) and units of a subject; others raise
+    `MissingPower`. corpus: the one that the n-grams are from, or another; an n-gram that does not stand in it has no
+    value. width: tokens of a window; windows overlap by a quarter, so that a token has that much text before it.
+    Sigma is that of these means. Nothing is cached.
+    """
+    faces = list(modules) if isinstance(modules, (list, tuple)) else [modules]
+    if not faces or not len(ngrams):
+        raise UserError(
+            "nothing to run", value=f"{len(faces)} modules, {len(ngrams)} n-grams", allowed="1 or more each"
+        )
+    if width < 8:
+        raise UserError("windows are too short", value=width, allowed="8 tokens or more")
+    opened = corpus if isinstance(corpus, Corpus) else open_corpus(corpus)
+    collected = Collected(faces, len(ngrams), k, keep_values)
+    for reader, numbers in _readers(faces):
+        sums = {number: _Sums(len(ngrams), pool) for number in numbers}
+        for block in _blocks(opened, ngrams, reader, min(width, reader.longest)):
+            raw = reader.token_values(block.windows)
+            raw = np.concatenate([rows[skip:] for rows, skip in zip(raw, block.skips, strict=True)])
+            for number in numbers:
+                module = faces[number]
+                sums[number].add(block, module.read(raw) if isinstance(module, EmbedderModule) else raw)
+        for number in numbers:
+            for start in range(0, len(ngrams), _ROWS):
+                rows = np.arange(start, min(start + _ROWS, len(ngrams)))
+                collected.add(number, rows, sums[number].means(rows))
+    return collected.finish(ngrams.texts)
+
+
+@dataclass(frozen=True, eq=False)
+class _Reader:
+    """What turns windows of token ids into rows of numbers: an embedder, or the units of a subject."""
+
+    tokenizer: Any
+    longest: int
+    token_values: Any
+
+
+def _readers(modules: Sequence[Any]) -> list[tuple[_Reader, list[int]]]:
+    """Each reader with the numbers of the modules that read it; read-outs of one embedder share theirs."""
+    found: dict[str, tuple[_Reader, list[int]]] = {}
+    for number, module in enumerate(modules):
+        source: Any = module.embedder if isinstance(module, EmbedderModule) else module
+        values = getattr(source, "token_vectors" if isinstance(module, EmbedderModule) else "token_values", None)
+        if values is None:
+            raise MissingPower(
+                "this module gives no values per token",
+                value=str(getattr(module, "name", type(module).__name__)),
+                fix="Use respond, or an EmbedderModule or SubjectModule",
+            )
+        key = f"{source.fingerprint}" if isinstance(module, EmbedderModule) else f"module {number}"
+        reader = _Reader(source.tokenizer, source.longest, values)
+        found.setdefault(key, (reader, []))[1].append(number)
+    return list(found.values())
+
+
+@dataclass(frozen=True, eq=False)
+class _Block:
+    """Windows of some documents, and where n-grams stand in them.
+
+    skips: tokens of each window that the window before has already; rows (m,): n-grams, first, last (m,): their tokens
+    among those that are left, last not included.
+    """
+
+    windows: list[np.ndarray]
+    skips: list[int]
+    rows: np.ndarray
+    first: np.ndarray
+    last: np.ndarray
+
+
+def _blocks(corpus: Corpus, ngrams: Ngrams, reader: _Reader, width: int) -> Iterator[_Block]:
+    parts: list[_Block] = []
+    tokens = 0
+    overlap = width // 4
+    for document in corpus.documents():
+        encoding = reader.tokenizer.backend.encode(document.text, add_special_tokens=False)
+        ids = np.asarray(encoding.ids, dtype=np.int32)
+        starts = range(0, max(len(ids) - overlap, 1), width - overlap)
+        windows = [ids[start : start + width] for start in starts]
+        skips = [0, *[overlap] * (len(windows) - 1)]
+        rows, start, end = ngrams.locate(document.text)
+        offsets = np.asarray(encoding.offsets, dtype=np.int64).reshape(-1, 2)
+        # Tokens that overlap [start, end): those that end after its start and begin before its end.
+        first = np.searchsorted(np.maximum.accumulate(offsets[:, 1]), start, side="right")
+        last = np.searchsorted(np.maximum.accumulate(offsets[:, 0]), end, side="left")
+        met = last > first
+        parts.append(_Block(windows, skips, rows[met], first[met] + tokens, last[met] + tokens))
+        tokens += len(ids)
+        if tokens >= _BLOCK_TOKENS:
+            yield _together(parts)
+            parts, tokens = [], 0
+    if parts:
+        yield _together(parts)
+
+
+def _together(parts: list[_Block]) -> _Block:
+    return _Block(
+        [window for part in parts for window in part.windows],
+        [skip for part in parts for skip in part.skips],
+        *(np.concatenate([getattr(part, name) for part in parts]) for name in ("rows", "first", "last")),
+    )
+
+
+class _Sums:
+    """Sums of occurrences' values by n-gram, float64."""
+
+    def __init__(self, n: int, pool: Pool):
+        self.n, self.pool = n, pool
+        self._sums: np.ndarray | None = None
+        self._counts: np.ndarray | None = None
+        self._type = np.dtype(np.float32)
+
+    def add(self, block: _Block, values: np.ndarray) -> None:
+        """Take in values (tokens of the block, units)."""
+        units = values.shape[1]
+        if self._sums is None or self._counts is None:
+            self._sums, self._counts = np.zeros((self.n, units)), np.zeros((self.n, units), np.int64)
+            self._type = values.dtype
+        order = np.argsort(block.rows, kind="stable")
+        per_piece = max(1, _BLOCK_VALUES // units)
+        for piece in (order[i : i + per_piece] for i in range(0, len(order), per_piece)):
+            rows = block.rows[piece]
+            answers = _pooled(values.astype(np.float64), block.first[piece], block.last[piece], self.pool)
+            known = np.isfinite(answers)
+            starts = np.flatnonzero(np.r_[True, rows[1:] != rows[:-1]])
+            self._sums[rows[starts]] += np.add.reduceat(np.where(known, answers, 0), starts)
+            self._counts[rows[starts]] += np.add.reduceat(known.astype(np.int64), starts)
+
+    def means(self, rows: np.ndarray) -> np.ndarray:
+        """(len(rows), units) in the type of the module's values; NaN for an n-gram that never had a value."""
+        if self._sums is None or self._counts is None:
+            return np.full((len(rows), 1), np.nan)
+        counts = self._counts[rows]
+        return np.where(counts > 0, self._sums[rows] / np.maximum(counts, 1), np.nan).astype(self._type)
+
+
+def _pooled(values: np.ndarray, first: np.ndarray, last: np.ndarray, pool: Pool) -> np.ndarray:
+    """(m, units) of values at tokens (tokens, units), over first:last of each; what is not finite does not count."""
+    known = np.isfinite(values)
+    if pool == "last":
+        return values[last - 1]
+    if pool == "max":
+        padded = np.vstack([np.where(known, values, -np.inf), np.full((1, values.shape[1]), -np.inf)])
+        return np.maximum.reduceat(padded, np.stack([first, last], axis=1).ravel())[::2]
+    sums = _before(np.where(known, values, 0))
+    if known.all():
+        return (sums[last] - sums[first]) / (last - first)[:, None]
+    counts = _before(known.astype(np.float64))
+    counts = counts[last] - counts[first]
+    return np.where(counts > 0, (sums[last] - sums[first]) / np.maximum(counts, 1), np.nan)
+
+
+def _before(values: np.ndarray) -> np.ndarray:
+    """Sums over the rows before each row, (rows + 1, units)."""
+    return np.vstack([np.zeros((1, values.shape[1])), np.cumsum(values, axis=0)])
