@@ -27,11 +27,20 @@ BUILT_IN: dict[str, dict[str, str]] = {
         "explained-variance": "glossator.scorers.explained_variance:ExplainedVarianceScorer",
         "detection": "glossator.scorers.detection:DetectionScorer",
         "firing": "glossator.scorers.firing:FiringScorer",
+        "specificity": "glossator.scorers.specificity:SpecificityScorer",
+        "lm-detection": "glossator.scorers.lm_detection:LmDetectionScorer",
+        "fuzzing": "glossator.scorers.fuzzing:FuzzingScorer",
+        "intruder": "glossator.scorers.intruder:IntruderScorer",
+        "surprisal": "glossator.scorers.surprisal:SurprisalScorer",
+        "embedding": "glossator.scorers.embedding:EmbeddingScorer",
+        "generate-and-test": "glossator.scorers.generate_and_test:GenerateAndTestScorer",
+        "agreement": "glossator.scorers.agreement:AgreementScorer",
     },
     "benchmarks": {
         "recording": "glossator.benchmarks.recording:run",
         "programs": "glossator.benchmarks.programs:run",
         "planted": "glossator.benchmarks.planted:run",
+        "scorers": "glossator.benchmarks.scorers:run",
     },
 }
 

@@ -17,6 +17,7 @@ from glossator.evidence import Evidence, Exemplars, Split
 from glossator.explanations import Explanation
 from glossator.resources import Resources
 from glossator.scorers import TOKEN_VALUES, Scorer
+from glossator.scorers.others import Others
 from glossator.scorers.sample import TRUTH, Sample, Setting, any_sample, draw_sample
 from glossator.scores import Score
 from glossator.simulators import Simulation, Simulator
@@ -40,12 +41,14 @@ class Lab:
     simulator: None for the executor of programs; nulls: the explanations that every score is set beside, by name
     (`lookup`, `other-unit`, `token-list`, ...), usually replaced for each unit with `for_unit`; calibration: the map
     that explained variance is scored under, see `glossator.simulators.calibration`; resources: the subject, language
-    model and embedder, for scorers that need one.
+    model and embedder, for scorers that need one; others: reads other units on the windows at hand, for scorers that
+    compare units, see `glossator.scorers.others`.
     """
 
     lexicon: Lexicon
     simulator: Simulator | None = None
     resources: Resources = field(default_factory=Resources)
+    others: Others | None = None
     nulls: Mapping[str, Explanation] = field(default_factory=dict)
     calibration: str = "linear"
     seed: int = 0
@@ -81,18 +84,19 @@ class Lab:
 class Trial:
     """One setting of one split of a unit's evidence: true tokens, predictions on them, and scores from both.
 
-    test, calibrate: the samples that scores are computed on and that calibrations and thresholds are fitted on.
+    scored: the whole split; test, calibrate: the samples that scores are computed on and that calibrations and
+    thresholds are fitted on.
     """
 
     def __init__(self, lab: Lab, evidence: Evidence, setting: Setting, split: Split):
         self.lab, self.evidence, self.setting, self.split = lab, evidence, setting, split
-        self._scored: Exemplars = evidence.explain.exemplars if split == "explain" else getattr(evidence, split)
-        self.test = draw_sample(self._scored, setting, lab.seed)
+        self.scored: Exemplars = evidence.explain.exemplars if split == "explain" else getattr(evidence, split)
+        self.test = draw_sample(self.scored, setting, lab.seed)
         self.calibrate = _calibration_sample(evidence.calibrate, setting, lab.seed)
 
     def predicted(self, explanation: Explanation) -> np.ndarray:
         """Uncalibrated predictions of the scored tokens (t,) float64."""
-        return self._flat(explanation, self._scored, self.test)
+        return self._flat(explanation, self.scored, self.test)
 
     def predicted_to_fit(self, explanation: Explanation) -> np.ndarray:
         """Uncalibrated predictions of the calibrate tokens, in the order of `self.calibrate`."""
@@ -185,12 +189,14 @@ def score_explanations(
 
 def _scores(scorer: Scorer, unit: Unit, explanation: Explanation, evidence: Evidence, lab: Lab) -> list[Score]:
     """The scorer's scores; one missing value that says which power or resource is missing, when it cannot score."""
+    name = getattr(scorer, "name", type(scorer).__name__)
+    resources = getattr(scorer, "own_resources", lab.resources)
     try:
         for power in sorted(scorer.needs - {TOKEN_VALUES}):
-            lab.resources.get(power, type(scorer).__name__)
+            resources.get(power, name)
         return scorer.score(unit, explanation, evidence, lab)
     except MissingPower as error:
-        return [Score(type(scorer).__name__, None, "none", reason=str(error))]
+        return [Score(name, None, "none", reason=str(error))]
 
 
 def score_explanation(

@@ -1,0 +1,59 @@
+"""Embedding: do firing windows lie closer to the explanation, as a text embedder sees them, than silent ones?
+
+It costs one embedding a text and asks nobody. An embedder knows what texts are about and little of single tokens, so
+a low score says less than a high one.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from glossator.evidence import Evidence, Split
+from glossator.explanations import Explanation
+from glossator.scorers import EMBEDDER, TOKEN_VALUES
+from glossator.scorers.asking import Replies
+from glossator.scorers.items import WindowItems
+from glossator.scorers.judged import Judged, Verdict, auroc_of
+from glossator.scorers.lab import Lab
+from glossator.scorers.lm_detection import window_items
+from glossator.scores import Score
+from glossator.units import Unit
+
+
+@dataclass(frozen=True)
+class EmbeddingScorer:
+    """`embedding.auroc`: of the cosine between explanation and window. items: windows, half of them firing."""
+
+    items: int = 100
+    split: Split = "test"
+    name: ClassVar[str] = "embedding"
+    needs: frozenset[str] = frozenset({TOKEN_VALUES, EMBEDDER})
+
+    def score(self, unit: Unit, explanation: Explanation, evidence: Evidence, lab: Lab) -> list[Score]:
+        embedder = lab.resources.get("embedder", self.name)
+        items = window_items(unit, evidence, lab, self.split, self.items)
+        how = {
+            "split": self.split,
+            "items": items.counts,
+            "firing_rule": evidence.statistics.firing_rule,
+            "embedder": embedder.name,
+            "embedder_fingerprint": embedder.fingerprint,
+        }
+        if items.reason:
+            return [Verdict(None, how=how, why_not=items.reason).score(lab, f"{self.name}.auroc", "AUROC", auroc_of)]
+        if not explanation.text.strip():
+            why_not = "the explanation has no text"
+            return [Verdict(None, how=how, why_not=why_not).score(lab, f"{self.name}.auroc", "AUROC", auroc_of)]
+        windows = lab.kept(("embedded", embedder.fingerprint), (items,), lambda: embedder.embed(items.texts))
+        nulls = {name: null for name, null in lab.nulls.items() if null.text.strip()}
+        vectors = embedder.embed([e.text for e in (explanation, *nulls.values())])
+        judged = [_judged(items, windows @ vector) for vector in vectors]
+        verdict = Verdict(judged[0], dict(zip(nulls, judged[1:], strict=True)), how)
+        return [verdict.score(lab, f"{self.name}.auroc", "AUROC", auroc_of)]
+
+
+def _judged(items: WindowItems, similarity: np.ndarray) -> Judged:
+    return Judged.of(items, Replies(similarity.astype(np.float64)))

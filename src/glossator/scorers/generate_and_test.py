@@ -1,0 +1,227 @@
+"""Generate and test: write what the explanation says the unit fires at, and near misses, and run both through it.
+
+Huang et al. 2023, *Rigorously assessing natural language explanations of neurons*, observational mode: an explanation
+claims that the unit fires at all and only the inputs that it describes. A language model writes the texts; or, where
+the explanation is a program, they are made by executing it on held-out windows (see `program_texts.py`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+
+from glossator.errors import MissingPower, UserError
+from glossator.evidence import Evidence, Split
+from glossator.explanations import Explanation
+from glossator.language_models import LanguageModel, Request
+from glossator.programs import execute
+from glossator.scorers import SUBJECT, TOKEN_VALUES, prompts
+from glossator.scorers.asking import cost_of, failure_of
+from glossator.scorers.items import scored_split, unit_rng
+from glossator.scorers.judged import readable
+from glossator.scorers.lab import Lab
+from glossator.scorers.program_texts import program_texts
+from glossator.scores import Score
+from glossator.statistics import Resampled, document_index, estimate, sums_by
+from glossator.units import Unit
+
+Writer = Literal["auto", "lm", "program"]
+WRITERS: tuple[Writer, ...] = ("auto", "lm", "program")
+TOKENS_A_TEXT = 80
+LEAST = 2
+"""Texts of each sort below which there is no score."""
+MEASURES = ("precision", "recall", "f1", "balanced-accuracy")
+
+
+@dataclass(frozen=True, eq=False)
+class Tested:
+    """Texts and what the unit did: meant (t,) bool, should it fire; fired (t,) bool; sources (t,): which texts belong
+    together; how: of the making; why_not: a reason why there are no texts."""
+
+    meant: np.ndarray
+    fired: np.ndarray
+    sources: np.ndarray
+    how: Mapping[str, Any] = field(default_factory=dict)
+    why_not: str | None = None
+
+
+@dataclass(frozen=True)
+class GenerateAndTestScorer:
+    """`generate-and-test.precision`, `.recall`, `.f1` and `.balanced-accuracy`.
+
+    texts: of each sort; writer: lm, program, or auto for the language model where there is one; fires_above: a text
+    fires when any token is above this share of the unit's largest activation in the explain split, None for the firing
+    threshold of the evidence.
+    """
+
+    texts: int = 12
+    writer: Writer = "auto"
+    fires_above: float | None = None
+    split: Split = "test"
+    name: ClassVar[str] = "generate-and-test"
+    needs: frozenset[str] = frozenset({TOKEN_VALUES, SUBJECT})
+
+    def __post_init__(self) -> None:
+        if self.writer not in WRITERS:
+            raise UserError("unknown writer", value=self.writer, allowed=", ".join(WRITERS))
+
+    def score(self, unit: Unit, explanation: Explanation, evidence: Evidence, lab: Lab) -> list[Score]:
+        by_program = self.writer == "program" or (self.writer == "auto" and not lab.resources.has("lm"))
+        if by_program and explanation.program is None:
+            raise MissingPower(
+                "without a language model texts are made from a program, and this explanation has none",
+                value=explanation.text,
+                fix="Name a language model with --lm",
+            )
+        nulls = {n: e for n, e in lab.nulls.items() if e.program} if by_program else readable(lab)
+        together = [explanation, *nulls.values()]
+        if evidence.status != "ok":
+            nothing = np.empty(0, bool)
+            tested = [Tested(nothing, nothing, nothing, why_not=f"insufficient evidence: {evidence.reason}")]
+            nulls = {}
+        elif by_program:
+            tested = [self._by_program(unit, e, evidence, lab) for e in together]
+        else:
+            tested = self._by_reader(unit, together, evidence, lab)
+        how = {
+            "writer": "program" if by_program else "lm",
+            "fires": f"any token above {self._threshold(evidence):g}",
+            "threshold_rule": evidence.statistics.firing_rule
+            if self.fires_above is None
+            else f"{self.fires_above:g} of the largest activation in the explain split",
+            "interval": f"{lab.level:.0%} percentile bootstrap over {'documents' if by_program else 'texts'}, "
+            f"{lab.resamples} resamples",
+            "seed": lab.seed,
+            **tested[0].how,
+        }
+        return [self._score(lab, m, tested[0], dict(zip(nulls, tested[1:], strict=True)), how) for m in MEASURES]
+
+    def _score(
+        self, lab: Lab, measure: str, tested: Tested, nulls: Mapping[str, Tested], how: Mapping[str, Any]
+    ) -> Score:
+        values = {n: None if t.why_not else statistic_of(t, measure).value for n, t in nulls.items()}
+        name, n = f"{self.name}.{measure}", len(np.unique(tested.sources))
+        if tested.why_not:
+            return Score(name, None, measure, n=n, nulls=values, reason=tested.why_not, how=dict(how))
+        found = estimate(statistic_of(tested, measure), seed=lab.seed, resamples=lab.resamples, level=lab.level)
+        settings = dict(how)
+        if found.value is not None and found.defined < 1:
+            settings["resamples_defined"] = round(found.defined, 4)
+        return Score(
+            name, found.value, measure, found.low, found.high, n, nulls=values, reason=found.reason, how=settings
+        )
+
+    def _threshold(self, evidence: Evidence) -> float:
+        if self.fires_above is None:
+            return evidence.statistics.firing_threshold
+        return self.fires_above * evidence.explain.statistics.maximum
+
+    def _by_program(self, unit: Unit, explanation: Explanation, evidence: Evidence, lab: Lab) -> Tested:
+        return lab.kept(
+            ("program texts", self), (explanation, evidence), lambda: self._made(unit, explanation, evidence, lab)
+        )
+
+    def _made(self, unit: Unit, explanation: Explanation, evidence: Evidence, lab: Lab) -> Tested:
+        program, windows = explanation.program, scored_split(evidence, self.split).windows
+        assert program is not None
+        cut, rng = self._threshold(evidence), unit_rng(unit, lab.seed, "program texts")
+        written = program_texts(program, windows, lab.lexicon, self.texts, cut, rng)
+        sources = np.array([*written.sources, *written.silent_sources], int)
+        intended = np.arange(len(sources)) < len(written.active)
+
+        def meant(tokens: Any) -> np.ndarray:
+            """What the program says of the texts as the subject cuts them into tokens."""
+            return np.asarray((execute(program, tokens, lab.lexicon) > cut).any(axis=1))
+
+        return self._run(unit, [*written.active, *written.silent], intended, sources, evidence, lab, meant)
+
+    def _by_reader(self, unit: Unit, explanations: list[Explanation], evidence: Evidence, lab: Lab) -> list[Tested]:
+        lm: LanguageModel = lab.resources.get("lm", self.name)
+        done: dict[int, tuple[Explanation, Tested]] = lab.kept(("written texts", self, lm.name), (evidence,), dict)
+        new = [e for e in explanations if id(e) not in done]
+        schema = prompts.written_schema(self.texts)
+        room = 2 * self.texts * TOKENS_A_TEXT
+        requests = [Request(prompts.WRITE.messages(e.text, n=self.texts), schema=schema, max_tokens=room) for e in new]
+        for explanation, answer in zip(new, lm.ask(requests) if requests else [], strict=True):
+            how: dict[str, Any] = {"model": lm.name, "prompt": prompts.WRITE.fingerprint, "cost": cost_of(answer.usage)}
+            texts = read_written(answer.value, self.texts)
+            reason = failure_of(answer) or (texts if isinstance(texts, str) else None)
+            if reason is not None or isinstance(texts, str):
+                nothing = np.empty(0, bool)
+                how |= {"asked": 1, "answered": 0, "failed": {reason: 1}}
+                tested = Tested(nothing, nothing, nothing, how, f"no texts were written: {reason}")
+            else:
+                intended = np.repeat([True, False], self.texts)
+                tested = self._run(unit, texts, intended, np.arange(len(texts)), evidence, lab, None)
+                tested = replace(tested, how={**how, "asked": 1, "answered": 1, "failed": {}, **tested.how})
+            done[id(explanation)] = (explanation, tested)
+        return [done[id(e)][1] for e in explanations]
+
+    def _run(
+        self,
+        unit: Unit,
+        texts: list[str],
+        intended: np.ndarray,
+        sources: np.ndarray,
+        evidence: Evidence,
+        lab: Lab,
+        meant: Callable[[Any], np.ndarray] | None,
+    ) -> Tested:
+        """Runs the texts through the subject; texts that give no token are left out."""
+        from glossator.subjects.texts import text_windows, unit_activations
+
+        subject = lab.resources.get("subject", self.name)
+        width = evidence.test.windows.width
+        found = unit_activations(subject, unit, texts, width=width)
+        fired = np.array([bool((a.activations > self._threshold(evidence)).any()) for a in found], bool)
+        kept = np.array([len(a.tokens) > 0 for a in found], bool)
+        should = intended
+        if meant is not None and len(texts):
+            windows = text_windows(subject, texts, width)
+            should = np.zeros(len(texts), bool)
+            np.logical_or.at(should, windows.documents, meant(windows))
+        active, silent = int(should[kept].sum()), int((~should)[kept].sum())
+        how = {
+            "texts": {"active": active, "silent": silent},
+            "distinct": len(set(texts)),
+            "relabelled": int((should != intended)[kept].sum()),
+        }
+        few = f"{active} texts that should fire and {silent} near misses, {LEAST} of each needed"
+        return Tested(should[kept], fired[kept], sources[kept], how, few if min(active, silent) < LEAST else None)
+
+
+def read_written(value: Any, n: int) -> list[str] | str:
+    """The n active texts, then the n silent ones; or why the answer cannot be used."""
+    active, silent = (value.get("active"), value.get("silent")) if isinstance(value, dict) else (None, None)
+    if not isinstance(active, list) or not isinstance(silent, list):
+        return "not two lists of texts"
+    lists = (active, silent)
+    if not all(isinstance(text, str) and text.strip() for texts in lists for text in texts):
+        return "an empty text, or none at all"
+    return [*lists[0], *lists[1]] if all(len(texts) == n for texts in lists) else "not as many texts as asked for"
+
+
+def statistic_of(tested: Tested, measure: str) -> Resampled:
+    """precision: of the texts meant to fire, the share that fires; recall: of the texts that fire, the share that was
+    meant to; f1: 2 hits / (2 hits + misses of both kinds); balanced accuracy: mean of the share of texts meant to fire
+    that do and of near misses that do not."""
+    index, documents = document_index(tested.sources)
+    meant, fired = tested.meant, tested.fired
+    sums = sums_by(index, documents, meant & fired, meant & ~fired, ~meant & fired, ~meant & ~fired)
+
+    def under(weights: np.ndarray) -> np.ndarray:
+        hits, unfired, unmeant, quiet = (weights @ sums).T
+        with np.errstate(divide="ignore", invalid="ignore"):
+            if measure == "precision":
+                return hits / (hits + unfired)
+            if measure == "recall":
+                return hits / (hits + unmeant)
+            if measure == "f1":
+                return 2 * hits / (2 * hits + unfired + unmeant)
+            return (hits / (hits + unfired) + quiet / (quiet + unmeant)) / 2
+
+    reason = "no text fires" if measure == "recall" and not fired.any() else None
+    return Resampled(documents, under, reason)

@@ -1,0 +1,139 @@
+"""Which windows are shown to a reader, and what the right answer to each is: planned before anything is asked.
+
+Planning is a pure function of the evidence and a seed, so every explanation of a unit, and every null, is asked about
+the very same items. Items come from the scored split alone, and both answers are right equally often.
+"""
+
+from __future__ import annotations
+
+import itertools
+import zlib
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from glossator.evidence import Evidence, Exemplars, Split
+from glossator.units import Unit
+
+LEAST = 4
+"""Items of each answer that a score needs; below it there is no plan but a reason."""
+
+
+@dataclass(frozen=True, eq=False)
+class WindowItems:
+    """Windows in the order in which they are asked about.
+
+    rows (m,) row numbers in `exemplars`; positive (m,) bool, whether the unit fires there; reason: why there are none.
+    """
+
+    exemplars: Exemplars
+    rows: np.ndarray
+    positive: np.ndarray
+    reason: str | None = None
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    @property
+    def documents(self) -> np.ndarray:
+        """(m,) the corpus document of each item."""
+        return self.exemplars.windows.documents[self.rows]
+
+    @property
+    def texts(self) -> list[str]:
+        return [self.exemplars.windows.text(int(row)) for row in self.rows]
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """How many items there are of each answer, and how their windows were drawn."""
+        kinds, numbers = np.unique(self.exemplars.kinds[self.rows], return_counts=True)
+        drawn = {f"drawn_{kind}": int(n) for kind, n in zip(kinds, numbers, strict=True)}
+        return {"firing": int(self.positive.sum()), "silent": int((~self.positive).sum()), **drawn}
+
+
+@dataclass(frozen=True, eq=False)
+class IntruderItems:
+    """Questions of which one window among several is silent.
+
+    rows (q, k) of `exemplars`; marks: for each question the masks (k, width) of marked tokens; place (q,) where the
+    silent window stands, 0..k-1; every place is right equally often, up to a remainder.
+    """
+
+    exemplars: Exemplars
+    rows: np.ndarray
+    marks: np.ndarray
+    place: np.ndarray
+    reason: str | None = None
+    texts: list[list[str]] = field(default_factory=list)
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    @property
+    def positive(self) -> np.ndarray:
+        """The right answers."""
+        return self.place
+
+    @property
+    def documents(self) -> np.ndarray:
+        """(q,) the document of each question's silent window."""
+        return self.exemplars.windows.documents[self.rows[np.arange(len(self)), self.place]]
+
+
+def scored_split(evidence: Evidence, split: Split) -> Exemplars:
+    return evidence.explain.exemplars if split == "explain" else getattr(evidence, split)
+
+
+def unit_rng(unit: Unit, seed: int, purpose: str) -> np.random.Generator:
+    """The same draw for the same unit, seed and purpose, whatever was scored before."""
+    return np.random.default_rng([seed, zlib.crc32(f"{unit}|{purpose}".encode())])
+
+
+def firing_tokens(exemplars: Exemplars, threshold: float) -> np.ndarray:
+    """(n, width) bool: valid tokens above the unit's firing threshold."""
+    return (exemplars.activations > threshold) & exemplars.windows.valid
+
+
+def plan_windows(evidence: Evidence, split: Split, most: int, rng: np.random.Generator) -> WindowItems:
+    """Up to `most` windows of the split, half of them windows in which the unit fires."""
+    exemplars = scored_split(evidence, split)
+    if evidence.status != "ok":
+        return _no_windows(exemplars, f"insufficient evidence: {evidence.reason}")
+    return balanced_windows(exemplars, evidence.statistics.firing_threshold, most, rng)
+
+
+def balanced_windows(exemplars: Exemplars, threshold: float, most: int, rng: np.random.Generator) -> WindowItems:
+    """Up to `most` windows, half of them firing: spread over the strengths of firing; the silent ones by chance from
+    all silent windows.
+
+    Whole windows only, where each half can be filled with them, so that a short text is no cue.
+    """
+    fires = firing_tokens(exemplars, threshold).any(axis=1)
+    usable = exemplars.windows.valid.any(axis=1)
+    firing, silent = np.flatnonzero(fires), np.flatnonzero(usable & ~fires)
+    each = min(most // 2, len(firing), len(silent))
+    if each < LEAST:
+        return _no_windows(exemplars, f"{len(firing)} firing and {len(silent)} silent windows, {LEAST} of each needed")
+    whole = exemplars.windows.lengths == exemplars.windows.width
+    if min(whole[firing].sum(), whole[silent].sum()) >= each:
+        firing, silent = firing[whole[firing]], silent[whole[silent]]
+    maxima = np.where(exemplars.windows.valid, exemplars.activations, -np.inf).max(axis=1)
+    chosen = spread(firing[np.argsort(-maxima[firing], kind="stable")], each, rng)
+    rows = np.concatenate([chosen, rng.choice(silent, each, replace=False)])
+    order = rng.permutation(len(rows))
+    return WindowItems(exemplars, rows[order], (np.arange(len(rows)) < each)[order])
+
+
+def spread(ranked: np.ndarray, n: int, rng: np.random.Generator) -> np.ndarray:
+    """n of these, one by chance from each of n equal stretches of the ranking."""
+    borders = np.linspace(0, len(ranked), n + 1).astype(int)
+    return np.array([ranked[rng.integers(low, high)] for low, high in itertools.pairwise(borders.tolist())])
+
+
+def balanced_places(questions: int, places: int, rng: np.random.Generator) -> np.ndarray:
+    """(questions,) where the right answer stands: every place equally often: constant answers score chance."""
+    return rng.permutation(np.arange(questions) % places)
+
+
+def _no_windows(exemplars: Exemplars, reason: str) -> WindowItems:
+    return WindowItems(exemplars, np.empty(0, int), np.empty(0, bool), reason)

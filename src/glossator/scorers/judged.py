@@ -1,0 +1,159 @@
+"""From answers to scores: the same arithmetic, intervals and nulls for every scorer that asks about items.
+
+An item that was not answered is left out and counted; when less than half are answered there is no score.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import numpy as np
+
+from glossator.evidence import Evidence
+from glossator.explanations import Explanation
+from glossator.language_models import LanguageModel
+from glossator.scorers.asking import Asking, Replies, ask_all
+from glossator.scorers.lab import Lab
+from glossator.scores import Score
+from glossator.statistics import Resampled, auroc, document_index, estimate, ratio, sums_by, undefined
+
+LEAST_ANSWERED = 0.5
+"""Share of the items that must be answered; what few answers a reader gives may be those it finds easy."""
+READABLE_NULLS = ("other-unit", "vague")
+"""Nulls that are sentences; a reader is not asked about the others, which are tables and lists of tokens."""
+
+
+class Items(Protocol):
+    """What was planned: see `glossator.scorers.items`."""
+
+    @property
+    def positive(self) -> np.ndarray: ...
+    @property
+    def documents(self) -> np.ndarray: ...
+    def __len__(self) -> int: ...
+
+
+@dataclass(frozen=True, eq=False)
+class Judged:
+    """Answered items: positive (m,) the truth; values (m,) the answers, larger for yes; documents (m,); replies: all of
+    them, also the missing ones."""
+
+    positive: np.ndarray
+    values: np.ndarray
+    documents: np.ndarray
+    replies: Replies
+
+    @classmethod
+    def of(cls, items: Items, replies: Replies) -> Judged:
+        kept = replies.answered
+        return cls(items.positive[kept], replies.values[kept], items.documents[kept], replies)
+
+    @property
+    def why_not(self) -> str | None:
+        """Why too little was answered, or None."""
+        asked = len(self.replies.values)
+        if asked and len(self.values) >= LEAST_ANSWERED * asked:
+            return None
+        most = max(self.replies.failed, key=lambda reason: self.replies.failed[reason], default="nothing was asked")
+        return f"{len(self.values)} of {asked} items answered; most often: {most}"
+
+
+Statistic = Callable[[Judged], Resampled]
+
+
+def auroc_of(judged: Judged) -> Resampled:
+    """P(a positive item gets the higher answer), ties half: 0.5 when all answers are the same."""
+    index, documents = document_index(judged.documents)
+    return auroc(judged.positive, judged.values, index, documents)
+
+
+def balanced_accuracy_of(judged: Judged, cut: float = 0.5) -> Resampled:
+    """Mean of the share of positive items answered above the cut and of negative ones that are not; 0.5 when all
+    answers are the same. An answer at the very cut is half of either."""
+    index, documents = document_index(judged.documents)
+    positive = judged.positive
+    if positive.all() or not positive.any():
+        return Resampled(documents, undefined, "the answered items are all of one kind")
+    yes = np.where(judged.values > cut, 1.0, np.where(judged.values == cut, 0.5, 0.0))
+    sums = sums_by(index, documents, yes * positive, positive, (1 - yes) * ~positive, ~positive)
+
+    def under(weights: np.ndarray) -> np.ndarray:
+        hits, positives, rejections, negatives = (weights @ sums).T
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return (hits / positives + rejections / negatives) / 2
+
+    return Resampled(documents, under)
+
+
+def accuracy_of(judged: Judged) -> Resampled:
+    """Share of questions whose answer is the right one (`positive` holds the right answers)."""
+    index, documents = document_index(judged.documents)
+    right = (judged.values == judged.positive).astype(np.float64)
+    sums = sums_by(index, documents, right, np.ones(len(right)))
+    return ratio(sums[:, 0], sums[:, 1], reason="no question was answered")
+
+
+def ask_about(
+    lab: Lab,
+    lm: LanguageModel,
+    evidence: Evidence,
+    key: tuple[object, ...],
+    explanations: Sequence[Explanation],
+    asking: Callable[[Explanation], Asking],
+) -> list[Replies]:
+    """Replies for each explanation, asked together; what this lab asked before under `key` is not asked again."""
+    kept: dict[int, tuple[Explanation, Replies]] = lab.kept(("asked", lm.name, *key), (evidence,), dict)
+    new = [e for e in dict.fromkeys(map(id, explanations)) if e not in kept]
+    by_id = {id(e): e for e in explanations}
+    for which, replies in zip(new, ask_all(lm, [asking(by_id[i]) for i in new]) if new else [], strict=True):
+        kept[which] = (by_id[which], replies)
+    return [kept[id(e)][1] for e in explanations]
+
+
+def readable(lab: Lab, names: Sequence[str] = READABLE_NULLS) -> dict[str, Explanation]:
+    """The lab's nulls that a reader is asked about."""
+    return {name: null for name, null in lab.nulls.items() if name in names and null.text.strip()}
+
+
+@dataclass(frozen=True, eq=False)
+class Verdict:
+    """All that a judged score is made of. judged: None with `why_not` when nothing could be asked; nulls: by name;
+    chance: what an answer without a look at the text scores on average."""
+
+    judged: Judged | None
+    nulls: Mapping[str, Judged] = field(default_factory=dict)
+    how: Mapping[str, Any] = field(default_factory=dict)
+    why_not: str | None = None
+    chance: float = 0.5
+
+    def score(self, lab: Lab, name: str, measure: str, statistic: Statistic, *, chance_null: bool = False) -> Score:
+        """The score with its interval; how it was made, what was answered and what it cost stand in `how`.
+
+        chance_null: chance stands among the nulls, for questions that have no null explanation.
+        """
+        how: dict[str, Any] = {
+            **self.how,
+            "chance": self.chance,
+            "interval": f"{lab.level:.0%} percentile bootstrap over documents, {lab.resamples} resamples",
+            "seed": lab.seed,
+        }
+        nulls: dict[str, float | None] = {
+            null: None if judged.why_not else statistic(judged).value for null, judged in self.nulls.items()
+        }
+        if chance_null:
+            nulls["chance"] = self.chance
+        if self.judged is None:
+            return Score(name, None, measure, nulls=nulls, reason=self.why_not or "nothing to ask", how=how)
+        how |= self.judged.replies.record
+        documents = len(np.unique(self.judged.documents))
+        reason = self.why_not or self.judged.why_not
+        if reason:
+            return Score(name, None, measure, n=documents, nulls=nulls, reason=reason, how=how)
+        found = estimate(statistic(self.judged), seed=lab.seed, resamples=lab.resamples, level=lab.level)
+        if found.value is not None and found.defined < 1:
+            how["resamples_defined"] = round(found.defined, 4)
+        return Score(
+            name, found.value, measure, found.low, found.high, documents, nulls=nulls, reason=found.reason, how=how
+        )

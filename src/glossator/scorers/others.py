@@ -1,0 +1,95 @@
+"""What other units did on the windows on which a unit is scored, for scores that compare units.
+
+The random windows of a recording's panel are stored for every unit, so any unit of the site can be read on them. The
+top windows of one unit are stored for others only where they happen to be in the panel too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+
+from glossator.units import Unit
+from glossator.windows import TokenWindows
+
+if TYPE_CHECKING:
+    from glossator.recording import Recording
+
+
+@dataclass(frozen=True, eq=False)
+class OtherUnits:
+    """units: the others; known (n,) bool: which of the windows asked for are stored for all of them; activations
+    (units, known windows, width) float32, signed."""
+
+    units: list[Unit]
+    known: np.ndarray
+    activations: np.ndarray
+
+
+class Others(Protocol):
+    """Gives up to `most` other units of the same site and side on some windows, the same ones for the same seed."""
+
+    def __call__(self, unit: Unit, windows: TokenWindows, most: int, seed: int) -> OtherUnits: ...
+
+
+@dataclass(frozen=True, eq=False)
+class RecordedOthers:
+    """The other recorded units of the site."""
+
+    recording: Recording
+
+    def __call__(self, unit: Unit, windows: TokenWindows, most: int, seed: int) -> OtherUnits:
+        indices = self.recording.units(unit.site)
+        indices = indices[indices != unit.index]
+        if len(indices) > most:
+            indices = np.sort(np.random.default_rng([seed, unit.index]).choice(indices, most, replace=False))
+        units = [Unit(unit.subject, unit.site, int(i), unit.polarity) for i in indices]
+        rows = self._rows(windows)
+        if self.recording.sites[unit.site].kind == "sparse":
+            known = rows >= 0
+        else:
+            known = (rows >= 0) & self._in_panel[rows]
+        values = [self.recording.values(other, rows[known]) for other in units]
+        shape = (len(units), int(known.sum()), windows.width)
+        return OtherUnits(units, known, np.stack(values) if values else np.empty(shape, np.float32))
+
+    def _rows(self, windows: TokenWindows) -> np.ndarray:
+        """(n,) rows of the recording with these windows' numbers, -1 where there is none."""
+        order, ids = self._order
+        place = np.minimum(np.searchsorted(ids, windows.ids), len(ids) - 1)
+        return np.where(ids[place] == windows.ids, order[place], -1)
+
+    @cached_property
+    def _order(self) -> tuple[np.ndarray, np.ndarray]:
+        ids = self.recording.windows.ids
+        order = np.argsort(ids, kind="stable")
+        return order, ids[order]
+
+    @cached_property
+    def _in_panel(self) -> np.ndarray:
+        found = np.zeros(len(self.recording.windows), bool)
+        found[self.recording.panel] = True
+        return found
+
+
+@dataclass(frozen=True, eq=False)
+class GivenOthers:
+    """Units whose activations (n, width) are in memory; ids (n,): the numbers of these windows, ascending."""
+
+    activations: Mapping[Unit, np.ndarray]
+    ids: np.ndarray
+
+    def __call__(self, unit: Unit, windows: TokenWindows, most: int, seed: int) -> OtherUnits:
+        units = [u for u in self.activations if u != unit and (u.site, u.polarity) == (unit.site, unit.polarity)]
+        if len(units) > most:
+            chosen = np.random.default_rng([seed, unit.index]).choice(len(units), most, replace=False)
+            units = [units[i] for i in sorted(chosen)]
+        place = np.minimum(np.searchsorted(self.ids, windows.ids), len(self.ids) - 1)
+        known = self.ids[place] == windows.ids
+        values = [self.activations[u][place[known]] for u in units]
+        shape = (len(units), int(known.sum()), windows.width)
+        return OtherUnits(units, known, np.stack(values) if values else np.empty(shape, np.float32))

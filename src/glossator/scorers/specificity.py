@@ -1,0 +1,96 @@
+"""Specificity: does the explanation fit its own unit better than it fits other units?
+
+The explanation is simulated once; its prediction is correlated with the unit's own activations and with those of other
+units of the site on the very same tokens. The score is the share of the others that it fits less well, ties half. A
+vague explanation fits many units about as well as its own and ranks near chance, however well it predicts.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from glossator.evidence import Evidence, Split
+from glossator.explanations import Explanation
+from glossator.scorers import TOKEN_VALUES
+from glossator.scorers.lab import Lab, Trial
+from glossator.scorers.others import OtherUnits
+from glossator.scorers.sample import SETTINGS
+from glossator.scores import Score
+from glossator.statistics import Resampled, document_index, pearson_of_sums, pearson_terms, sums_by, undefined
+from glossator.units import Unit
+
+
+@dataclass(frozen=True)
+class SpecificityScorer:
+    """`specificity` in both settings: 1 when the own unit is fitted best, 0.5 by chance. others: at most so many."""
+
+    others: int = 200
+    split: Split = "test"
+    name: ClassVar[str] = "specificity"
+    needs: frozenset[str] = frozenset({TOKEN_VALUES})
+
+    def score(self, unit: Unit, explanation: Explanation, evidence: Evidence, lab: Lab) -> list[Score]:
+        scores = []
+        for setting in SETTINGS:
+            trial = lab.trial(evidence, setting, self.split)
+            why_not, how = None, {}
+            if lab.others is None:
+                why_not = "the activations of other units are not at hand"
+            else:
+                others = self._others(unit, trial)
+                how = {"others": len(others.units), "windows_known": int(others.known.sum()), "fit": "Pearson r"}
+                if not others.units:
+                    why_not = "no other unit of this site and side was recorded"
+            scores.append(
+                trial.score(
+                    self.name,
+                    "share of other units that fit less well",
+                    explanation,
+                    lambda trial, e: rank_among(trial, e, self._others(unit, trial)),
+                    how={**how, "chance": 0.5},
+                    why_not=why_not,
+                )
+            )
+        return scores
+
+    def _others(self, unit: Unit, trial: Trial) -> OtherUnits:
+        lab = trial.lab
+        assert lab.others is not None
+        others, windows = lab.others, trial.scored.windows
+        chosen = windows.take(trial.test.rows)
+        return lab.kept(("others", self.others), (trial,), lambda: others(unit, chosen, self.others, lab.seed))
+
+
+def rank_among(trial: Trial, explanation: Explanation, others: OtherUnits) -> Resampled:
+    """Share of the other units whose Pearson r with the prediction is below the own unit's, ties half.
+
+    On the windows that are stored for all units; units that are constant there are left out. A constant prediction
+    fits all units equally, which is 0.5.
+    """
+    sample = trial.test
+    known = others.known[sample.window_of_token]
+    index, documents = document_index(sample.document_of_token[known])
+    truth, prediction = sample.truth[known], trial.predicted(explanation)[known]
+    flat = np.maximum(others.activations[:, sample.mask[others.known]].astype(np.float64), 0.0)
+    flat = flat[flat.max(axis=1) > flat.min(axis=1)] if flat.size else flat
+    if not known.any() or truth.min() == truth.max():
+        return Resampled(documents, undefined, "the unit is constant on the windows that are stored for other units")
+    if not len(flat):
+        return Resampled(documents, undefined, "every other unit is constant on these windows")
+    if prediction.min() == prediction.max():
+        return Resampled(documents, lambda weights: np.full(len(weights), 0.5))
+    sums = np.stack([sums_by(index, documents, *pearson_terms(y, prediction)) for y in (truth, *flat)], axis=1)
+
+    def under(weights: np.ndarray) -> np.ndarray:
+        r = pearson_of_sums(np.einsum("bd,dus->bus", weights, sums, optimize=True))
+        own, rest = r[:, :1], r[:, 1:]
+        with np.errstate(invalid="ignore"):
+            below = np.where(np.isnan(rest), np.nan, (rest < own) + 0.5 * (rest == own))
+        defined = ~np.isnan(below)
+        share = np.where(defined, below, 0.0).sum(axis=1) / np.maximum(defined.sum(axis=1), 1)
+        return np.where(np.isnan(own[:, 0]) | ~defined.any(axis=1), np.nan, share)
+
+    return Resampled(documents, under)
