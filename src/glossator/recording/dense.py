@@ -7,7 +7,6 @@ stays in memory between shards is one key per unit, polarity and place.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -39,59 +38,73 @@ class DenseShards:
         self._benches = [_Bench() for _ in range(max(1, torch.get_num_threads()))]
         self._pool = one_core_pool(len(self._benches))
 
-    def add(self, batch: int, values: Mapping[str, torch.Tensor], valid: np.ndarray) -> None:
-        """Take in one batch of the open shard: values (n, width, site width) by source site, valid bool (n, width).
+    def add(self, batch: int, source: str, values: torch.Tensor, valid: np.ndarray) -> None:
+        """Take in one source site's part of a batch of the open shard: values (n, width, site width), valid (n, width).
 
         Values at invalid positions may be anything.
         """
-        sites = [site for site in self.plan.sites if site.kind == "dense"]
-        shares = [sites[i :: len(self._benches)] for i in range(len(self._benches))]
+        for site in self.plan.sites:
+            if site.kind == "dense" and site.source == source:
+                self._add_site(batch, site, values, valid)
 
-        def work(bench: _Bench, share: list[SitePlan]) -> None:
-            with torch.inference_mode():
-                for site in share:
-                    self._add_site(bench, batch, site, values[site.source], valid)
-
-        list(self._pool.map(work, self._benches, shares))
-
-    def _add_site(self, bench: _Bench, batch: int, site: SitePlan, values: torch.Tensor, valid: np.ndarray) -> None:
-        n, units, columns = len(valid), len(site.units), site.columns
+    def _add_site(self, batch: int, site: SitePlan, values: torch.Tensor, valid: np.ndarray) -> None:
+        """Work on chunks of a few windows, in turns on all cores; their sums are added in order, for the same bytes on
+        any number of cores."""
+        n, step = len(valid), max(1, _CHUNK_VALUES // (self.width * len(site.units)))
+        chunks = [slice(row, min(row + step, n)) for row in range(0, n, step)]
         chosen = None if site.all_units else torch.as_tensor(site.units, device=values.device).long()
-        halves = bench.get("halves", (n, self.width, units), torch.float16, values.device)
-        step = max(1, _CHUNK_VALUES // (self.width * units))
-        start = batch * self.plan.batch
-        for i in range(0, n, step):
-            part = values[i : i + step] if chosen is None else values[i : i + step].index_select(2, chosen)
-            mask = valid[i : i + step]
-            x = bench.get("x", tuple(part.shape), torch.float32, values.device).copy_(part)
-            holes = None if mask.all() else np.nonzero(~mask)
-            if holes is not None:
-                x[holes] = x[holes[0], mask.argmax(1)[holes[0]]]  # for the maxima: a value that is there anyway
-            high, low = x.amax(1), x.amin(1).neg_()
-            bound = max(high.max().item(), low.max().item())
-            if not np.isfinite(bound):
-                raise UserError(
-                    f"{site.name} gave values that are not finite",
-                    fix="Record with dtype float32, or check the subject's weights",
-                )
-            if holes is not None and (empty := ~mask.any(1)).any():
-                high[empty] = low[empty] = -torch.inf
-            here = slice(start + i, start + i + len(part))
-            self.maxima[0, here, columns] = high
-            self.maxima[1, here, columns] = low
-            if holes is not None:
-                x[holes] = 0
-            halves[i : i + step] = x if bound <= LARGEST_HALF else x.clamp(-LARGEST_HALF, LARGEST_HALF)
-            square = bench.get("square", tuple(part.shape), torch.float32, values.device)
-            self.sums[:, columns] += _power_sums(x.view(-1, units), square.view(-1, units))
+
+        def work(bench: _Bench, number: int) -> list[torch.Tensor]:
+            with torch.inference_mode():
+                share = chunks[number :: len(self._benches)]
+                return [self._add_chunk(bench, batch, site, values[c], valid[c], chosen, c.start) for c in share]
+
+        shares = list(self._pool.map(work, self._benches, range(len(self._benches))))
+        for i in range(len(chunks)):
+            self.sums[:, site.columns] += shares[i % len(shares)][i // len(shares)]
+
+    def _add_chunk(
+        self,
+        bench: _Bench,
+        batch: int,
+        site: SitePlan,
+        part: torch.Tensor,
+        mask: np.ndarray,
+        chosen: torch.Tensor | None,
+        row: int,
+    ) -> torch.Tensor:
+        """Maxima and values of a few windows, which start at `row` of the batch; returns their power sums."""
+        n, units, columns = len(mask), len(site.units), site.columns
+        if chosen is not None:
+            part = part.index_select(2, chosen)
+        x = bench.get("x", tuple(part.shape), torch.float32, part.device).copy_(part)
+        holes = None if mask.all() else np.nonzero(~mask)
+        if holes is not None:
+            x[holes] = x[holes[0], mask.argmax(1)[holes[0]]]  # for the maxima: a value that is there anyway
+        high, low = x.amax(1), x.amin(1).neg_()
+        bound = max(high.max().item(), low.max().item())
+        if not np.isfinite(bound):
+            raise UserError(
+                f"{site.name} gave values that are not finite",
+                fix="Record with dtype float32, or check the subject's weights",
+            )
+        if holes is not None and (empty := ~mask.any(1)).any():
+            high[empty] = low[empty] = -torch.inf
+        here = slice(batch * self.plan.batch + row, batch * self.plan.batch + row + n)
+        self.maxima[0, here, columns] = high
+        self.maxima[1, here, columns] = low
+        if holes is not None:
+            x[holes] = 0
+        square = bench.get("square", tuple(part.shape), torch.float32, part.device)
+        halves = bench.get("halves", tuple(part.shape), torch.float16, part.device)
+        halves.copy_(x if bound <= LARGEST_HALF else x.clamp(-LARGEST_HALF, LARGEST_HALF))
         turned = halves.view(-1, units).t()
-        self.raw[batch, columns, : n * self.width].copy_(turned.contiguous() if turned.is_cuda else turned)
+        place = slice(row * self.width, (row + n) * self.width)
+        self.raw[batch, columns, place].copy_(turned.contiguous() if turned.is_cuda else turned)
+        return _power_sums(x.view(-1, units), square.view(-1, units))
 
-    def finish(self, shard: int, folder: Path, panel_file: Path, background: Background) -> None:
-        """Hand what the shard adds to the recording to the writing thread and start the next shard.
-
-        Its top windows go to files in `folder`, its panel windows to their places in `panel_file`.
-        """
+    def finish(self, shard: int, folder: Path, background: Background) -> None:
+        """Hand what the shard adds to the recording to the writing thread, for files in `folder`, and start anew."""
         first, end = self.plan.shards[shard]
         units, local, maxima = self._update(first, end - first)
         rows = local + first
@@ -105,29 +118,11 @@ class DenseShards:
             "sums": self.sums.numpy().copy(),
         }.items():
             background.do(save, folder / f"{name}.npy", array)
-        writer = ArrayWriter(folder / "values.npy", np.float16, (int(stored.sum()), self.width))
-        background.keep(writer)
-        self._gather(units[stored], local[stored], background, lambda piece, _: writer.write(piece))
-        background.do(writer.close)
-        self._write_panel(first, end, panel_file, background)
+        panel = self.plan.panel_of(shard) - first
+        every = np.repeat(np.arange(len(self.keys)), len(panel))
+        self._write(folder / "values.npy", units[stored], local[stored], background)
+        self._write(folder / "panel.npy", every, np.tile(panel, len(self.keys)), background)
         self.sums.zero_()
-
-    def _write_panel(self, first: int, end: int, panel_file: Path, background: Background) -> None:
-        slots = np.flatnonzero((self.plan.panel >= first) & (self.plan.panel < end))
-        if not len(slots):
-            return
-        local, every = self.plan.panel[slots] - first, np.arange(len(self.keys))
-        place = slice(int(slots[0]), int(slots[-1]) + 1)
-        per_piece = max(1, background.rows // len(slots))
-        file = np.lib.format.open_memmap(panel_file, mode="r+")
-
-        def write(piece: np.ndarray, start: int) -> None:
-            units = slice(start // len(slots), (start + len(piece)) // len(slots))
-            file[units, place] = piece.reshape(-1, len(slots), self.width)
-
-        pieces = (np.repeat(every, len(slots)), np.tile(local, len(every)))
-        self._gather(*pieces, background, write, step=per_piece * len(slots))
-        background.do(file.flush)
 
     def restore(self, shard: int, folder: Path) -> None:
         """Take a finished shard's windows back into the running top k, after a restart."""
@@ -158,28 +153,23 @@ class DenseShards:
         units, local = np.nonzero((fresh >= least[:, :, None]).any(axis=1))
         return units + block.start, local, maxima[units, :, local]
 
-    def _gather(
-        self,
-        units: np.ndarray,
-        local: np.ndarray,
-        background: Background,
-        write: Callable[[np.ndarray, int], None],
-        step: int | None = None,
-    ) -> None:
-        """Hand the values of (column, local row) pairs, in that order, to `write` in pieces: values, first pair."""
-        batch, step = self.plan.batch, step or background.rows
-        rows = self.raw.view(-1, self.width)
+    def _write(self, path: Path, units: np.ndarray, local: np.ndarray, background: Background) -> None:
+        """Write the values of (column, local row) pairs, in that order: float16 (pairs, width)."""
+        writer = ArrayWriter(path, np.float16, (len(units), self.width))
+        background.keep(writer)
+        batch, rows = self.plan.batch, self.raw.view(-1, self.width)
 
-        def pass_on(buffer: torch.Tensor, size: int, start: int) -> None:
-            write(buffer[:size].numpy(), start)
+        def pass_on(buffer: torch.Tensor, size: int) -> None:
+            writer.write(buffer[:size].numpy())
             background.release(buffer)
 
-        for start in range(0, len(units), step):
-            u, j = units[start : start + step], local[start : start + step]
+        for start in range(0, len(units), background.rows):
+            u, j = units[start : start + background.rows], local[start : start + background.rows]
             place = (j // batch * len(self.keys) + u) * batch + j % batch
             buffer = background.buffer()
             torch.index_select(rows, 0, torch.from_numpy(place), out=buffer[: len(u)])
-            background.do(pass_on, buffer, len(u), start)
+            background.do(pass_on, buffer, len(u))
+        background.do(writer.close)
 
 
 class _Bench:

@@ -1,6 +1,6 @@
 """From the shards of dense sites to the finished files, a block of units at a time.
 
-panel.npy float16 (units, panel windows, width), filled by the shards themselves; top_rows.npy int32 and
+panel.npy float16 (units, panel windows, width); top_rows.npy int32 and
 top_maxima.npy float32 (units, 2, k), largest first, -1 where a unit has fewer windows; extra_offsets, extra_rows and
 extra_values: per unit the values of those top windows that are not in the panel, by row; sums.npy float64 (4, units):
 sums of x, x^2, x^3, x^4.
@@ -34,6 +34,7 @@ def merge_dense(keys: np.ndarray, plan: Plan, width: int, shards: list[Path], fo
     in_panel[plan.panel] = True
     in_panel[-1] = True  # row -1, an empty place
     sources = [_ShardPairs(shard, in_panel, plan.windows) for shard in shards]
+    _merge_panel(len(keys), plan, width, shards, folder)
     step = max(1, _BLOCK_BYTES // (2 * width * keys.shape[1] * keys.shape[2]))
     blocks = [slice(unit, min(unit + step, len(keys))) for unit in range(0, len(keys), step)]
     counts = []
@@ -55,6 +56,22 @@ def merge_dense(keys: np.ndarray, plan: Plan, width: int, shards: list[Path], fo
             extra_values.write(block.extra_values)
             counts.append(block.counts)
     save(folder / "extra_offsets.npy", offsets_of(np.concatenate(counts)))
+
+
+def _merge_panel(units: int, plan: Plan, width: int, shards: list[Path], folder: Path) -> None:
+    """Put each unit's panel windows, which lie shard by shard, side by side."""
+    parts = [ArrayReader(shard / "panel.npy") for shard in shards]
+    counts = [len(plan.panel_of(number)) for number in range(len(shards))]
+    ends = np.cumsum(counts)
+    step = max(1, _BLOCK_BYTES // (2 * width * len(plan.panel)))
+    block = np.empty((step, len(plan.panel), width), np.float16)
+    with ArrayWriter(folder / "panel.npy", np.float16, (units, len(plan.panel), width)) as writer:
+        for unit in range(0, units, step):
+            size = min(step, units - unit)
+            for part, count, end in zip(parts, counts, ends, strict=True):
+                values = part.read(unit * count, (unit + size) * count)
+                block[:size, end - count : end] = values.reshape(size, count, width)
+            writer.write(block[:size])
 
 
 class _Merged(NamedTuple):

@@ -11,6 +11,7 @@ import shutil
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -32,7 +33,6 @@ from glossator.recording.store import (
     describe_files,
     disk_errors,
     hidden_folder,
-    reserve,
     save,
     show_folder,
     sync,
@@ -143,35 +143,40 @@ def _run(
     dense = DenseShards(spec, plan) if plan.dense_units else None
     sparse = {site.name: SparseShards(plan, site) for site in plan.sites if site.kind == "sparse"}
     sources = list(dict.fromkeys(site.source for site in plan.sites))
-    panel_file = folder / "dense" / "panel.npy"
-    if dense and not panel_file.exists():
-        panel_file.parent.mkdir(exist_ok=True)
-        reserve(
-            hidden := panel_file.with_name(f".panel{PART}"), np.float16, (plan.dense_units, len(plan.panel), spec.width)
-        )
-        hidden.replace(panel_file)
     piece = (max(1, _PIECE_BYTES // (2 * spec.width)), spec.width) if dense else (0, 0)
+
+    def take(number: int, first: int, valid: np.ndarray, source: str, values: torch.Tensor) -> None:
+        """One source site's values in a batch."""
+        if dense:
+            dense.add(number, source, values, valid)
+        for name, collector in sparse.items():
+            if source_of(name) == source:
+                found, indices = encoders[name].encode(values) if name in encoders else (values, None)
+                collector.add(first, found, indices, valid)
+
     with _Bar(windows, progress) as bar, Background(*piece) as background, torch.inference_mode():
         for shard, batches in _todo(plan, folder, dense, bar):
             for number, (first, end) in enumerate(batches):
-                valid = windows.valid[first:end]
-                values = subject.activations(windows.tokens[first:end], windows.lengths[first:end], sources)
-                if dense:
-                    dense.add(number, values, valid)
-                for name, collector in sparse.items():
-                    taken = values[source_of(name)]
-                    found, indices = encoders[name].encode(taken) if name in encoders else (taken, None)
-                    collector.add(first, found, indices, valid)
-                    del taken, found, indices
-                del values  # or the next pass would have to find other memory
+                see = partial(take, number, first, windows.valid[first:end])
+                _visit(subject, windows.tokens[first:end], windows.lengths[first:end], sources, see)
                 bar.advance(first, end)
             hidden = hidden_folder(_shard(folder, shard))
             if dense:
-                dense.finish(shard, _made(hidden / "dense"), panel_file, background)
+                dense.finish(shard, _made(hidden / "dense"), background)
             for number, collector in enumerate(sparse.values()):
                 collector.finish(_made(hidden / f"sparse-{number}"), background)
             background.do(show_folder, hidden, _shard(folder, shard))
     return dense.keys if dense else None
+
+
+def _visit(subject: Any, tokens: np.ndarray, lengths: np.ndarray, sources: list[str], see: Any) -> None:
+    """Hand each source's values over, while the pass goes on where the subject can do that: they are in the cache then,
+    and nothing has to be held until its end."""
+    if hasattr(subject, "visit"):
+        subject.visit(tokens, lengths, sources, see)
+    else:
+        for source, values in subject.activations(tokens, lengths, sources).items():
+            see(source, values)
 
 
 def _todo(
@@ -210,7 +215,7 @@ def _finish(
     """Merge the shards into the finished files, write the manifest, remove the shards."""
     shards = [_shard(folder, number) for number in range(len(plan.shards))]
     if keys is not None:
-        merge_dense(keys, plan, spec.width, [shard / "dense" for shard in shards], folder / "dense")
+        merge_dense(keys, plan, spec.width, [shard / "dense" for shard in shards], _fresh(folder / "dense"))
     number = 0
     for site in plan.sites:
         if site.kind == "sparse":

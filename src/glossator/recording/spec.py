@@ -131,6 +131,11 @@ class Plan:
         first, end = self.shards[shard]
         return [(row, min(row + self.batch, end)) for row in range(first, end, self.batch)]
 
+    def panel_of(self, shard: int) -> np.ndarray:
+        """The panel's window rows that fall into a shard, ascending."""
+        first, end = self.shards[shard]
+        return self.panel[(self.panel >= first) & (self.panel < end)]
+
 
 def plan_sites(
     spec: RecordingSpec, widths: Mapping[str, tuple[int, str]], encoder_widths: Mapping[str, int]

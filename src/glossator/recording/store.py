@@ -7,7 +7,6 @@ last. Killing the process at any moment therefore leaves whole shards, and hidde
 from __future__ import annotations
 
 import contextlib
-import io
 import json
 import math
 import os
@@ -95,20 +94,6 @@ def save(path: Path, array: np.ndarray) -> None:
 def offsets_of(counts: np.ndarray) -> np.ndarray:
     """int64 (n + 1,): where each of n lists of these lengths starts, and where the last one ends."""
     return np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
-
-
-def reserve(path: Path, dtype: Any, shape: tuple[int, ...]) -> None:
-    """Make a `.npy` file of zeros whose room on the disk is taken, so that writing to its memory map cannot fail."""
-    header = io.BytesIO()
-    fields = {"descr": np.lib.format.dtype_to_descr(np.dtype(dtype)), "fortran_order": False, "shape": shape}
-    np.lib.format.write_array_header_1_0(header, fields)
-    size = len(header.getvalue()) + int(np.prod(shape, dtype=np.int64)) * np.dtype(dtype).itemsize
-    with open(path, "wb") as file:
-        if hasattr(os, "posix_fallocate"):
-            os.posix_fallocate(file.fileno(), 0, size)
-        else:
-            file.truncate(size)
-        file.write(header.getvalue())
 
 
 class ArrayReader:

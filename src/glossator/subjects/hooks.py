@@ -47,26 +47,40 @@ def _listen(model: nn.Module, site: SiteInfo, see: Callable[[torch.Tensor], Any]
 
 
 @contextlib.contextmanager
-def capture(model: nn.Module, sites: Sequence[SiteInfo | str], *, stop: bool = False) -> Iterator[dict[str, Any]]:
-    """Collect the tensors at these sites in the passes run inside: a dict from site name to the last pass's tensor.
+def watch(
+    model: nn.Module, sites: Sequence[SiteInfo | str], see: Callable[[str, torch.Tensor], Any], *, stop: bool = False
+) -> Iterator[None]:
+    """Call `see(site name, tensor)` as soon as each of these sites has its tensor, in every pass run inside.
 
-    Tensors are the model's own, neither copied nor detached. With `stop` the pass is ended as soon as every site has
-    been seen; run it inside `stopping()`.
+    Tensors are the model's own, neither copied nor detached. With `stop` the pass is ended once every site has been
+    seen; run it inside `stopping()`.
     """
-    values: dict[str, torch.Tensor] = {}
     wanted = {site.name: site for site in (_resolve(model, s) for s in sites)}
+    seen: set[str] = set()
 
-    def keep(name: str) -> Callable[[torch.Tensor], None]:
-        def see(tensor: torch.Tensor) -> None:
-            values[name] = tensor
-            if stop and len(values) == len(wanted):
+    def seeing(name: str) -> Callable[[torch.Tensor], None]:
+        def look(tensor: torch.Tensor) -> None:
+            see(name, tensor)
+            seen.add(name)
+            if stop and len(seen) == len(wanted):
                 raise StopForward
 
-        return see
+        return look
 
     with contextlib.ExitStack() as stack:
         for name, site in wanted.items():
-            stack.callback(_listen(model, site, keep(name)).remove)
+            stack.callback(_listen(model, site, seeing(name)).remove)
+        yield
+
+
+@contextlib.contextmanager
+def capture(model: nn.Module, sites: Sequence[SiteInfo | str], *, stop: bool = False) -> Iterator[dict[str, Any]]:
+    """Collect the tensors at these sites in the passes run inside: a dict from site name to the last pass's tensor.
+
+    As `watch`, whose `see` keeps them.
+    """
+    values: dict[str, torch.Tensor] = {}
+    with watch(model, sites, values.__setitem__, stop=stop):
         yield values
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from glossator.errors import UserError
-from glossator.subjects.hooks import capture, stopping
+from glossator.subjects.hooks import stopping, watch
 from glossator.subjects.sites import SiteInfo, find_sites, resolve_site
 from glossator.subjects.tokenizer import FastTextTokenizer
 
@@ -117,31 +117,48 @@ class Subject:
 
     def _run(self, tokens: np.ndarray, lengths: np.ndarray, sites: Sequence[SiteInfo]) -> dict[str, torch.Tensor]:
         """One pass that ends after the last of `sites`; their tensors, prefix, suffix and padding included."""
+        values: dict[str, torch.Tensor] = {}
+        self._pass(tokens, lengths, sites, values.__setitem__)
+        return values
+
+    def _pass(
+        self,
+        tokens: np.ndarray,
+        lengths: np.ndarray,
+        sites: Sequence[SiteInfo],
+        see: Callable[[str, torch.Tensor], Any],
+    ) -> None:
         inputs = self.model_inputs(tokens, lengths)
         if self.causal:
             inputs["use_cache"] = False
-        with torch.inference_mode(), capture(self.model, sites, stop=bool(sites)) as values, stopping():
+        with torch.inference_mode(), watch(self.model, sites, see, stop=bool(sites)), stopping():
             self.model(**inputs)
-        return values
+
+    def visit(
+        self, tokens: np.ndarray, lengths: np.ndarray, sites: Sequence[str], see: Callable[[str, torch.Tensor], Any]
+    ) -> None:
+        """Call `see(site name, values (b, w, width))` for each site, in the pass, as soon as its values are there.
+
+        They are the model's own, not to be changed or kept, and may be anything on padding. Nothing is held, so that
+        many sites need no more memory than one.
+        """
+        width, before = tokens.shape[1], len(self.prefix)
+        wanted = [self.site(name) for name in sites]
+        self._pass(tokens, lengths, wanted, lambda name, value: see(name, value[:, before : before + width]))
 
     def activations(self, tokens: np.ndarray, lengths: np.ndarray, sites: Sequence[str]) -> dict[str, torch.Tensor]:
         """Values at several sites in one pass: site name -> (b, w, width) in the subject's dtype, 0 on padding.
 
         tokens (b, w) int32, lengths (b,) int32. The pass ends after the last site; nothing else is kept.
         """
-        wanted = [self.site(name) for name in sites]
-        values = self._run(tokens, lengths, wanted)
-        width, before = tokens.shape[1], len(self.prefix)
-        lengths = np.asarray(lengths)
-        short = np.flatnonzero(lengths < width)
         found: dict[str, torch.Tensor] = {}
-        for site in wanted:
-            value = values[site.name][:, before : before + width]
-            with torch.inference_mode():
-                for row in short:
+        self.visit(tokens, lengths, sites, found.__setitem__)
+        lengths = np.asarray(lengths)
+        with torch.inference_mode():
+            for value in found.values():
+                for row in np.flatnonzero(lengths < tokens.shape[1]):
                     value[row, int(lengths[row]) :] = 0
-            found[site.name] = value
-        return found
+        return {name: found[self.site(name).name] for name in sites}
 
     def sink_positions(self, tokens: np.ndarray, lengths: np.ndarray, *, factor: float = 10.0) -> np.ndarray:
         """Positions of windows that take an attention sink, by their norm in the middle block: bool (b, w)."""
