@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-HEAVY = ("torch", "transformers", "pyarrow", "rich", "scipy", "jinja2", "gguf")
+HEAVY = ("torch", "transformers", "pyarrow", "rich", "scipy", "jinja2", "gguf", "openai", "jsonschema")
 
 
 def run_python(code: str) -> str:

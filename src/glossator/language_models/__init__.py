@@ -2,6 +2,13 @@
 
 from __future__ import annotations
 
+from glossator.language_models.asking import OpenModel
+from glossator.language_models.cache import AnswerCache
+from glossator.language_models.faults import NotInCache, Retry, ServerUnavailable
+from glossator.language_models.ledger import Budget, BudgetReached, Ledger, Spent
+from glossator.language_models.opening import open_language_model
+from glossator.language_models.prices import Price
+from glossator.language_models.projection import Projection
 from glossator.language_models.request import (
     CHAT,
     COMPLETION,
@@ -17,6 +24,7 @@ from glossator.language_models.request import (
     TokenLogprob,
     Usage,
 )
+from glossator.language_models.scripted import Scripted
 
 __all__ = [
     "CHAT",
@@ -27,9 +35,22 @@ __all__ = [
     "NOTHING_USED",
     "PROMPT_LOGPROBS",
     "Answer",
+    "AnswerCache",
+    "Budget",
+    "BudgetReached",
     "LanguageModel",
+    "Ledger",
     "Message",
+    "NotInCache",
+    "OpenModel",
+    "Price",
+    "Projection",
     "Request",
+    "Retry",
+    "Scripted",
+    "ServerUnavailable",
+    "Spent",
     "TokenLogprob",
     "Usage",
+    "open_language_model",
 ]

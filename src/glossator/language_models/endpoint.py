@@ -1,0 +1,159 @@
+"""One server: how many requests it gets at a time, when it is asked again, and when it counts as down."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from dataclasses import dataclass, replace
+from typing import Protocol, runtime_checkable
+
+from glossator.language_models.faults import RequestRefused, Retry, ServerFault, ServerUnavailable
+from glossator.language_models.ledger import Hold, Ledger
+from glossator.language_models.projection import worst_case
+from glossator.language_models.request import NOTHING_USED, Answer, Request, Usage
+from glossator.language_models.specs import DEFAULT_CONCURRENCY
+
+DOWN_AFTER = 3  # requests in a row that used up all their attempts
+LOOK_AGAIN = 0.02  # seconds between looks at a budget that others hold parts of
+
+
+@dataclass(frozen=True)
+class Reply:
+    """What a backend got: the answer, not yet judged; usage_known: False when the server did not say what it cost."""
+
+    answer: Answer
+    usage_known: bool = True
+
+
+@runtime_checkable
+class Backend(Protocol):
+    """How one kind of server is spoken to. `url` tells endpoints apart; `send` makes one attempt."""
+
+    name: str
+    powers: frozenset[str]
+    url: str
+    concurrency: int | None
+
+    def ready(self) -> None:
+        """Raise `UserError` when nothing can be sent (no key, a package missing)."""
+        ...
+
+    async def send(self, request: Request) -> Reply:
+        """Raises `ServerFault`, `RequestRefused`, or a `UserError` that holds for every request."""
+        ...
+
+
+class Stopped(Exception):
+    """Another request of the same call met an error that ends the call."""
+
+
+class Endpoint:
+    """Shared by all models on one address; lives on the background loop."""
+
+    def __init__(self, limit: int = DEFAULT_CONCURRENCY):
+        self.limit = limit
+        self._slots = asyncio.Semaphore(limit)
+        self._not_before = 0.0
+        self._used_up = 0
+
+    def set_limit(self, limit: int) -> None:
+        if limit != self.limit:
+            self.limit, self._slots = limit, asyncio.Semaphore(limit)
+
+    async def answer(
+        self, backend: Backend, request: Request, ledger: Ledger, retry: Retry, stop: asyncio.Event
+    ) -> Answer:
+        """The answer after as many attempts as it takes, or one with a failure; what it cost is in the ledger."""
+        reached = False
+        for attempt in range(1, retry.attempts + 1):
+            async with self._slots:
+                await self._pause(stop)
+                hold = await _hold(ledger, backend.name, request, stop)
+                try:
+                    reply = await backend.send(request)
+                except RequestRefused as refused:
+                    ledger.release(hold)
+                    return _nothing(f"the server refused the request: {refused}")
+                except ServerFault as problem:
+                    (ledger.forfeit if problem.perhaps_billed else ledger.release)(hold)
+                    fault = problem
+                except asyncio.CancelledError:
+                    ledger.forfeit(hold)
+                    raise
+                except BaseException:
+                    ledger.release(hold)
+                    raise
+                else:
+                    self._used_up = 0
+                    return _settled(reply, hold, ledger)
+            reached = reached or not fault.never_reached
+            if attempt < retry.attempts:
+                await self._wait(fault, attempt, retry, stop)
+        self._used_up += 1
+        if not reached or self._used_up >= DOWN_AFTER:
+            raise ServerUnavailable(
+                f"{backend.name} does not answer ({fault})",
+                fix="Answers so far are in the cache, if there is one: run again when the server is back",
+            )
+        return _nothing(f"no answer after {retry.attempts} attempts: {fault}")
+
+    async def _wait(self, fault: ServerFault, attempt: int, retry: Retry, stop: asyncio.Event) -> None:
+        seconds = retry.wait(attempt)
+        if fault.retry_after is not None:
+            if fault.retry_after > retry.longest_wait:
+                raise ServerUnavailable(
+                    f"the server asks to come back in {fault.retry_after:.0f} seconds ({fault})",
+                    fix="Run again then; answers so far are in the cache, if there is one",
+                )
+            seconds = max(seconds, fault.retry_after)
+            self._not_before = max(self._not_before, time.monotonic() + seconds)  # for every request to this server
+        await _sleep(seconds, stop)
+
+    async def _pause(self, stop: asyncio.Event) -> None:
+        while (seconds := self._not_before - time.monotonic()) > 0:
+            await _sleep(seconds, stop)
+        if stop.is_set():
+            raise Stopped
+
+
+def endpoint(url: str, limit: int | None = None) -> Endpoint:
+    """The endpoint at this address; a limit that is given holds from now on for all models there."""
+    key = (os.getpid(), url)
+    if key not in _endpoints:
+        _endpoints[key] = Endpoint()
+    if limit is not None:
+        _endpoints[key].set_limit(limit)
+    return _endpoints[key]
+
+
+_endpoints: dict[tuple[int, str], Endpoint] = {}
+
+
+async def _hold(ledger: Ledger, name: str, request: Request, stop: asyncio.Event) -> Hold:
+    """Hold back the worst case; while others hold parts of the budget, wait for what they really cost."""
+    worst = worst_case(request)
+    while (hold := ledger.try_hold(name, *worst)) is None:
+        if not ledger.holds:
+            raise ledger.reached(name, *worst)
+        await _sleep(LOOK_AGAIN, stop)
+    return hold
+
+
+async def _sleep(seconds: float, stop: asyncio.Event) -> None:
+    try:
+        await asyncio.wait_for(stop.wait(), seconds)
+    except TimeoutError:
+        return
+    raise Stopped
+
+
+def _settled(reply: Reply, hold: Hold, ledger: Ledger) -> Answer:
+    if reply.usage_known:
+        return replace(reply.answer, usage=ledger.settle(hold, reply.answer.usage))
+    ledger.forfeit(hold)
+    return replace(reply.answer, usage=Usage(1, 0, 0, None))
+
+
+def _nothing(why: str) -> Answer:
+    return Answer("", usage=NOTHING_USED, finish="error", failure=why)

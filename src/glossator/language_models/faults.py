@@ -1,0 +1,52 @@
+"""What can go wrong between here and a server, in the words that retrying, counting and stopping need."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from glossator.errors import UserError
+
+
+class ServerFault(Exception):
+    """The server did not answer as it should; another attempt may succeed.
+
+    retry_after: seconds that it asked us to wait; perhaps_billed: the request reached it, so it may have cost
+    something although no answer came; never_reached: no connection was made.
+    """
+
+    def __init__(
+        self, what: str, *, retry_after: float | None = None, perhaps_billed: bool = False, never_reached: bool = False
+    ):
+        super().__init__(what)
+        self.retry_after, self.perhaps_billed, self.never_reached = retry_after, perhaps_billed, never_reached
+
+
+class RequestRefused(Exception):
+    """The server will not take this one request (too long, a picture it cannot read); others may pass."""
+
+
+class ServerUnavailable(UserError):
+    """The server answers nobody. Answers that came before are in the cache, so running again goes on from there."""
+
+
+class NotInCache(UserError):
+    """A replay met a request whose answer is not in the cache."""
+
+
+@dataclass(frozen=True)
+class Retry:
+    """attempts at one request in all, and the seconds between them: first, first * factor, ... up to longest.
+
+    The schedule has no random part, so that runs repeat; one limit per endpoint and a common pause after a 429 keep
+    requests from coming back all at once. longest_wait: a server that asks for more than this is unavailable.
+    """
+
+    attempts: int = 8
+    first: float = 0.5
+    factor: float = 2.0
+    longest: float = 30.0
+    longest_wait: float = 600.0
+
+    def wait(self, failed: int) -> float:
+        """Seconds to wait after so many failed attempts (1, 2, ...)."""
+        return float(min(self.first * self.factor ** (failed - 1), self.longest))

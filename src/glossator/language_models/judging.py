@@ -1,0 +1,69 @@
+"""Which answers can be used: the same rules for every backend, and the one further question after a broken answer."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+
+from glossator.language_models.json_answers import NoValue, value_in
+from glossator.language_models.request import Answer, Message, Request
+
+REFUSED, CUT_OFF, EMPTY = "the model refused to answer", "the answer was cut off at max_tokens", "the answer is empty"
+QUOTED = 2000  # characters of a broken answer that are shown to the model again
+
+
+def judged(request: Request, answer: Answer) -> Answer:
+    """The answer with its `value`, or with the reason why it cannot be used. Judging twice changes nothing.
+
+    A cut-off answer is a failure when text was wanted from a chat; where log-probabilities were asked for, or a raw
+    prompt was to be gone on from, `max_tokens` is how much was wanted.
+    """
+    if answer.failure is not None:
+        return answer
+    if answer.finish == "error":
+        return dataclasses.replace(answer, failure="the server did not answer")
+    if answer.finish == "refusal":
+        return dataclasses.replace(answer, value=None, failure=REFUSED)
+    if request.max_tokens == 0:
+        return answer
+    if request.schema is not None:
+        try:
+            return dataclasses.replace(answer, value=value_in(answer.text, request.schema))
+        except NoValue as problem:
+            why = CUT_OFF if answer.finish == "length" else str(problem)
+            return dataclasses.replace(answer, value=None, failure=f"no valid JSON: {why}")
+    if request.logprobs and answer.tokens:
+        return answer
+    if not answer.text.strip():
+        return dataclasses.replace(answer, failure=CUT_OFF if answer.finish == "length" else EMPTY)
+    if answer.finish == "length" and request.messages and not request.logprobs:
+        return dataclasses.replace(answer, failure=CUT_OFF)
+    return answer
+
+
+def asks_again(request: Request, answer: Answer) -> bool:
+    """Whether a judged answer deserves the one further question: JSON was wanted and did not come."""
+    return request.schema is not None and answer.failure is not None and answer.finish in ("stop", "length")
+
+
+def again(request: Request, answer: Answer) -> Request:
+    """The further question: what was asked, what came, what is wrong with it, and the schema."""
+    schema = json.dumps(request.schema, ensure_ascii=False)
+    complaint = (
+        f"That answer cannot be used: {answer.failure}. Reply with one JSON value and nothing else, short enough to "
+        f"fit, that is valid under this JSON schema: {schema}"
+    )
+    text = answer.text[:QUOTED]
+    if request.prompt is not None:
+        return dataclasses.replace(request, prompt=f"{request.prompt}{text}\n\n{complaint}\n\n")
+    turns = (*request.messages, Message("assistant", text or "(nothing)"), Message("user", complaint))
+    return dataclasses.replace(request, messages=turns)
+
+
+def after_asking_again(request: Request, first: Answer, second: Answer) -> Answer:
+    """What stands as the answer to the request; it cost what both cost."""
+    second = judged(request, second)
+    failure = second.failure
+    if failure is not None and second.finish in ("stop", "length"):
+        failure = f"{failure} (asked twice)"
+    return dataclasses.replace(second, usage=first.usage + second.usage, failure=failure)

@@ -1,0 +1,75 @@
+"""What a list of requests will cost, before any is sent."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from glossator.language_models.prices import PICO, Price
+from glossator.language_models.request import Request
+
+BYTES_A_TOKEN = 4  # of English text under common tokenizers; only for the rough figure
+OF_A_REQUEST, OF_A_MESSAGE, OF_A_SCHEMA = 64, 16, 600  # tokens that servers put around what is sent, amply
+OF_AN_IMAGE = 50_000  # tokens: no provider is known to count more
+
+
+@dataclass(frozen=True)
+class Projection:
+    """calls: requests that would be sent; replayed: those that the cache answers. Tokens and US dollars: `about` is a
+    rule of thumb (4 bytes a token, answers as long as allowed), `at_most` a bound (a byte a token, every JSON answer
+    asked for twice); money is None when the price is unknown."""
+
+    calls: int = 0
+    replayed: int = 0
+    tokens_about: int = 0
+    tokens_at_most: int = 0
+    money_about: float | None = None
+    money_at_most: float | None = None
+
+    def __str__(self) -> str:
+        money = "price unknown"
+        if self.money_about is not None and self.money_at_most is not None:
+            money = f"about ${self.money_about:.4f}, at most ${self.money_at_most:.4f}"
+        return (
+            f"{self.calls:,} calls ({self.replayed:,} more from the cache), about {self.tokens_about:,} tokens, "
+            f"at most {self.tokens_at_most:,}; {money}"
+        )
+
+
+def worst_case(request: Request) -> tuple[int, int]:
+    """The most tokens (prompt, answer) that one sending of the request can cost: a token holds at least a byte."""
+    prompt = OF_A_REQUEST + _text_bytes(request) + OF_A_MESSAGE * len(request.messages)
+    prompt += OF_AN_IMAGE * sum(len(m.images) for m in request.messages)
+    if request.schema is not None:
+        prompt += OF_A_SCHEMA + len(json.dumps(request.schema))
+    return prompt, max(request.max_tokens, 1)  # some servers make one token even when none is wanted
+
+
+def likely(request: Request) -> tuple[int, int]:
+    """A rule of thumb for (prompt, answer) tokens."""
+    images = 1000 * sum(len(m.images) for m in request.messages)
+    return images + OF_A_MESSAGE + _text_bytes(request) // BYTES_A_TOKEN, request.max_tokens
+
+
+def project(requests: Iterable[Request], price: Price | None, replayed: int = 0) -> Projection:
+    """The cost of sending these requests to a model of that price."""
+    calls = tokens_about = tokens_at_most = pico_about = pico_at_most = 0
+    for request in requests:
+        calls += 1
+        about, worst = likely(request), worst_case(request)
+        tokens_about += sum(about)
+        tokens_at_most += sum(worst)
+        pico_about += 0 if price is None else price.pico(*about)
+        pico_at_most += 0 if price is None else price.pico(*worst)
+        if request.schema is not None:  # the one further question quotes the answer and the schema
+            worst = (worst[0] + 4 * request.max_tokens + OF_A_SCHEMA + len(json.dumps(request.schema)), worst[1])
+            tokens_at_most += sum(worst)
+            pico_at_most += 0 if price is None else price.pico(*worst)
+    money = (None, None) if price is None else (pico_about / PICO, pico_at_most / PICO)
+    return Projection(calls, replayed, tokens_about, tokens_at_most, *money)
+
+
+def _text_bytes(request: Request) -> int:
+    texts = [m.content for m in request.messages] if request.prompt is None else [request.prompt]
+    return sum(len(text.encode("utf-8", "surrogatepass")) for text in texts)

@@ -1,0 +1,67 @@
+"""A language model that is a Python function or a list of answers.
+
+It proves that questions are asked and answers are read as they should be, and nothing about explanations: what it
+says was written by whoever wrote the test.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+from glossator.language_models.judging import after_asking_again, again, asks_again, judged
+from glossator.language_models.powers import ALL, refuse_what_is_missing
+from glossator.language_models.request import Answer, Request, Usage
+
+Said = str | Answer | dict[str, Any] | list[Any]
+
+
+class Scripted:
+    """answers: a function from a request to what is said, or a list that is used up in the order of asking. Said is
+    text, a whole `Answer`, or a dict or list, which is said as JSON.
+
+    Answers are checked against schemas and asked about once more, as a server's are. Usage counts words as tokens.
+    Raises `IndexError` when a list is used up. `asked` holds every request, in order; calls of a function come one at
+    a time.
+    """
+
+    def __init__(
+        self,
+        answers: Callable[[Request], Said] | Iterable[Said],
+        *,
+        name: str = "scripted:here",
+        powers: Iterable[str] = ALL,
+    ):
+        self.name, self.powers = name, frozenset(powers)
+        self.asked: list[Request] = []
+        self._function = answers if callable(answers) else None
+        self._list = [] if callable(answers) else list(answers)
+        self._lock = threading.RLock()
+
+    def __repr__(self) -> str:
+        return f"Scripted({self.name!r})"
+
+    def ask(self, requests: Sequence[Request]) -> list[Answer]:
+        """One answer to each request, in order."""
+        refuse_what_is_missing(requests, self.powers, self.name)
+        return [self._checked(request) for request in requests]
+
+    def say(self, request: Request) -> Answer:
+        """What the script says, as it stands: not judged, not asked about again."""
+        with self._lock:
+            said = self._function(request) if self._function else self._list[len(self.asked)]
+            self.asked.append(request)
+        if isinstance(said, Answer):
+            return said
+        text = said if isinstance(said, str) else json.dumps(said, ensure_ascii=False)
+        question = [request.prompt] if request.prompt is not None else [m.content for m in request.messages]
+        words = sum(len(part.split()) for part in question)
+        return Answer(text, usage=Usage(1, words, len(text.split()), 0.0))
+
+    def _checked(self, request: Request) -> Answer:
+        first = judged(request, self.say(request))
+        if not asks_again(request, first):
+            return first
+        return after_asking_again(request, first, self.say(again(request, first)))
