@@ -32,6 +32,7 @@ def test_import_glossator_loads_nothing_heavy() -> None:
     [
         "evidence", "explanations", "scores", "statistics", "windows", "units", "registry", "files",
         "corpora", "programs", "explainers", "simulators", "scorers", "recording", "study", "cli",
+        "language_models",
     ],
 )  # fmt: skip
 def test_parts_that_work_on_arrays_load_no_model_library(module: str) -> None:
