@@ -71,9 +71,10 @@ def count(corpus: Corpus, n: int, fold_case: bool, punctuation: str, min_count: 
         occurrences = Occurrences(n, fold_case, punctuation)
         for block in _blocks(corpus):
             counter.add(occurrences.of(block))
+        summed = counter.finish()
         ranges += counter.left_over
         totals = (occurrences.words, occurrences.documents)
-        found = _by_key(counter.finish(), min_count)
+        found = _by_key(summed, min_count)
         kept = _most(found if kept is None else _joined([kept, found]), most)
     assert kept is not None
     order = np.lexsort((kept.length, kept.place))
@@ -167,9 +168,9 @@ class Occurrences:
                 ids.append(0 if before is None else known.setdefault(text[before:a], len(known)))
                 before = b
         rows = np.array(ids, dtype=np.int64)
-        gaps = ["\0" if gap is None else gap for gap in known]
+        gaps = ["" if gap is None else gap for gap in known]
         plain = (" " if any(c.isspace() for c in gap) else "" for gap in gaps)
-        breaks = np.array([gap == "\0" or _EMPTY_LINE.search(gap) is not None for gap in gaps], dtype=bool)
+        breaks = np.array([gap is None or _EMPTY_LINE.search(gap) is not None for gap in known], dtype=bool)
         return {"exact": _hashes(gaps)[rows], "folded": _hashes(plain)[rows]}, breaks[rows]
 
 

@@ -190,8 +190,9 @@ class Collected:
         units: list[UnitResponses] = []
         for number, module in enumerate(self.modules):
             top, bottom, moments, _ = self._of[number]
-            many = len(moments.count) > 1
-            names = getattr(module, "units", None) or [str(i) for i in range(len(moments.count))]
+            given = getattr(module, "units", None)
+            names = list(given) if given is not None else [str(i) for i in range(len(moments.count))]
+            alone = given is None and len(names) == 1
             if len(names) != len(moments.count):
                 raise UserError(
                     f"module {module.name!r} names another number of units than it has",
@@ -203,7 +204,7 @@ class Collected:
                 known = moments.count[column] > 0
                 units.append(
                     UnitResponses(
-                        name=f"{module.name}/{name}" if many else module.name,
+                        name=module.name if alone else f"{module.name}/{name}",
                         module=module.name,
                         column=column,
                         top=() if problem else _pairs(top, column, 1),
