@@ -15,9 +15,12 @@ from glossator.errors import UserError, near_matches
 
 BUILT_IN: dict[str, dict[str, str]] = {
     "explainers": {
+        "bills": "glossator.explainers.bills:BillsExplainer",
         "lookup": "glossator.explainers.lookup:LookupExplainer",
         "program": "glossator.explainers.program:ProgramExplainer",
+        "revised": "glossator.explainers.revision:RevisedExplainer",
         "token-list": "glossator.explainers.token_list:TokenListExplainer",
+        "token-space": "glossator.explainers.token_space:TokenSpaceExplainer",
     },
     "simulators": {
         "program": "glossator.simulators.program:ProgramSimulator",

@@ -7,20 +7,25 @@ handed `ExplainEvidence`, which holds no window that is ever scored.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 import numpy as np
 
+from glossator.errors import UserError
 from glossator.evidence import ExplainEvidence
 from glossator.explanations import Explanation
 from glossator.units import Unit
+
+Answered: TypeAlias = "list[Explanation] | str"
+"""What became of one unit among many: its explanations, none when the method abstains, or the reason why it failed."""
 
 
 class Explainer(Protocol):
     """Explains one unit at a time.
 
     One that gains by seeing many units together may also have
-    `explain_many(pairs: list[tuple[Unit, ExplainEvidence]], *, n, rng) -> list[list[Explanation]]`.
+    `explain_many(pairs: list[tuple[Unit, ExplainEvidence]], *, n, rng) -> list[Answered]`; a reason in the place of a
+    unit's explanations says that it failed without spoiling the others.
     """
 
     def explain(self, unit: Unit, evidence: ExplainEvidence, *, n: int, rng: np.random.Generator) -> list[Explanation]:
@@ -30,10 +35,17 @@ class Explainer(Protocol):
 
 def explain_all(
     explainer: Explainer, pairs: Iterable[tuple[Unit, ExplainEvidence]], *, n: int, rng: np.random.Generator
-) -> list[list[Explanation]]:
-    """Explanations of many units in order, by `explain_many` where the explainer has it."""
+) -> list[Answered]:
+    """What became of many units, in order, by `explain_many` where the explainer has it."""
     pairs = list(pairs)
     together = getattr(explainer, "explain_many", None)
     if together is not None:
         return together(pairs, n=n, rng=rng)
     return [explainer.explain(unit, evidence, n=n, rng=rng) for unit, evidence in pairs]
+
+
+def explained(answered: Answered) -> list[Explanation]:
+    """The explanations of one unit; raises `UserError` with the reason when it failed."""
+    if isinstance(answered, str):
+        raise UserError(answered)
+    return answered

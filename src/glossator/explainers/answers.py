@@ -1,0 +1,199 @@
+"""From what a language model said to explanations: cleaned, merged, counted.
+
+Cleaning takes off what is wrapped around an explanation and never touches its words. What cannot be an explanation is
+counted with a reason.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+from glossator.explainers import Answered
+from glossator.explanations import Explanation, Provenance
+from glossator.language_models import NOTHING_USED, Answer, Usage
+from glossator.units import Unit
+
+REASON_LENGTH = 160
+
+_NUMBER = re.compile(r"\n\s*\d+[.)]\s*")
+_LIST_MARK = re.compile(r"(?:\d+[.)]|[-*•])\s+")
+_LABEL = re.compile(r"(?:answer|explanation|description|summary)\s*(?:\d+\s*)?:\s*", re.IGNORECASE)
+_LEAD = re.compile(
+    r"(?:(?:the|this)\s+unit|unit\s+\d+)\s+(?:is|seems(?:\s+to\s+be)?|appears\s+to\s+be)\s+active\s+(?:at|on|when|for)\b"
+    r"\s*:?\s*",
+    re.IGNORECASE,
+)
+_REFUSAL = re.compile(
+    r"(?:i['’]?m sorry|i am sorry|sorry,? (?:but )?i\b|i can(?:no|['’])?t\b|i(?: a|['’])m (?:unable|not able)"
+    r"|as an ai|unfortunately[,.]? i\b|i do(?: not|n['’]t) have enough)",
+    re.IGNORECASE,
+)
+_QUOTES = {'"': '"', "“": "”", "'": "'", "‘": "’", "«": "»", "`": "`"}
+_ABBREVIATIONS = ("etc.", "e.g.", "i.e.", "vs.", "al.", "Inc.", "Ltd.", "Mr.", "Mrs.", "Ms.", "Dr.", "St.", "Jr.")
+
+
+@dataclass(frozen=True)
+class Found:
+    """One explanation out of several samples; votes: how many samples said it; usage: what they cost."""
+
+    text: str
+    votes: int
+    usage: Usage
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of the samples of one unit: explanations, most votes first, and failures by reason."""
+
+    found: tuple[Found, ...] = ()
+    asked: int = 0
+    failed: dict[str, int] = field(default_factory=dict)
+    usage: Usage = NOTHING_USED
+
+    @property
+    def why_nothing(self) -> str:
+        reasons = "; ".join(f"{reason} ({count})" for reason, count in self.failed.items())
+        return f"none of {self.asked} answers can be used: {reasons}"
+
+    @property
+    def record(self) -> dict[str, object]:
+        """What is stored with each explanation."""
+        return {"asked": self.asked, "failed": dict(self.failed)}
+
+
+def outcome_of(answers: Sequence[Answer]) -> Outcome:
+    """Clean the answers and merge those that say the same.
+
+    What failed samples cost is counted with the first explanation, so that the explanations' costs add to the whole.
+    """
+    texts: dict[str, str] = {}
+    votes: Counter[str] = Counter()
+    usages: dict[str, Usage] = {}
+    failed: Counter[str] = Counter()
+    lost = NOTHING_USED
+    for answer in answers:
+        text, reason = clean(answer)
+        if reason is not None:
+            failed[reason] += 1
+            lost += answer.usage
+            continue
+        key = _same(text)
+        texts.setdefault(key, text)
+        votes[key] += 1
+        usages[key] = usages.get(key, NOTHING_USED) + answer.usage
+    found = [Found(texts[key], count, usages[key]) for key, count in votes.most_common()]
+    if found:
+        found[0] = Found(found[0].text, found[0].votes, found[0].usage + lost)
+    whole = sum((answer.usage for answer in answers), NOTHING_USED)
+    return Outcome(tuple(found), len(answers), dict(failed), whole)
+
+
+def explanations_of(unit: Unit, outcome: Outcome, base: Provenance, n: int) -> Answered:
+    """The unit's explanations, most votes first, or why there is none."""
+    if not outcome.found:
+        return f"{base.method}: {outcome.why_nothing}"
+    kept, rest = outcome.found[:n], outcome.found[n:]
+    found: list[Explanation] = []
+    for rank, one in enumerate(kept):
+        # what is not kept was paid for as well; it is counted with the first
+        usage = sum((other.usage for other in rest), one.usage) if rank == 0 else one.usage
+        settings = base.settings | {"votes": one.votes, "samples": outcome.record}
+        found.append(Explanation(unit, one.text, replace(base, settings=settings, cost=cost_of(usage)), rank=rank))
+    return found
+
+
+def cost_of(usage: Usage) -> dict[str, float]:
+    """As provenance holds it; money only where prices are known."""
+    found: dict[str, float] = {
+        "calls": usage.calls,
+        "prompt_tokens": usage.prompt_tokens,
+        "completion_tokens": usage.completion_tokens,
+    }
+    return found if usage.money is None else found | {"money": usage.money}
+
+
+def clean(answer: Answer) -> tuple[str, str | None]:
+    """(explanation, None), or ("", why the answer is none)."""
+    if answer.failure is not None:
+        return "", answer.failure.strip()[:REASON_LENGTH] or answer.finish
+    line, cut = _first_line(answer.text)
+    if not line:
+        return "", "an empty answer"
+    if is_refusal(line):
+        return "", "a refusal"
+    if "\t" in line or "<start>" in line or "<end>" in line:
+        return "", "the answer repeats the records"
+    text = _unwrapped(line)
+    if cut and answer.finish == "length":
+        text = _whole_words(text)
+    if not any(character.isalnum() for character in text):
+        return "", "no words in the answer"
+    return text, None
+
+
+def is_refusal(text: str) -> bool:
+    """Whether a text opens as a refusal does."""
+    return _REFUSAL.match(text.lstrip()) is not None
+
+
+def remove_final_period(text: str) -> str:
+    """The text without surrounding space and closing full stop; one that belongs to an abbreviation stays."""
+    text = text.strip()
+    last = text.split()[-1] if text else ""
+    is_short = last in _ABBREVIATIONS or "." in last[:-1]
+    return text[:-1] if text.endswith(".") and not is_short else text
+
+
+def split_numbered(text: str) -> list[str]:
+    """The parts of a numbered list, whose first number may already stand in the question."""
+    parts = _NUMBER.split("\n" + text if re.match(r"\s*\d+[.)]\s", text) else text)
+    return [part.strip() for part in parts if part.strip()]
+
+
+def _first_line(text: str) -> tuple[str, bool]:
+    """The first line that says something, and whether the text ends with it (so that it may have been cut short)."""
+    lines = [line.strip() for line in text.strip("\n\r ").splitlines()]
+    lines = [line for line in lines if line.strip("*_`#=- ")]
+    while len(lines) > 1 and lines[0].rstrip("* ").endswith(":"):
+        lines.pop(0)
+    return (lines[0], len(lines) == 1) if lines else ("", False)
+
+
+def _unwrapped(line: str) -> str:
+    """Without list marks, labels, the repeated lead, emphasis, quotation marks around the whole, and a full stop."""
+    before = None
+    while before != line:
+        before = line
+        line = line.strip()
+        for pattern in (_LIST_MARK, _LABEL, _LEAD):
+            if found := pattern.match(line):
+                line = line[found.end() :] or line
+        for mark in ("**", "__"):
+            if line.startswith(mark):
+                inner, _, rest = line[len(mark) :].partition(mark)
+                line = inner + rest
+        line = _unquoted(line)
+    return remove_final_period(line)
+
+
+def _unquoted(line: str) -> str:
+    """Without one pair of quotation marks, where they are around the whole and none of the kind is inside."""
+    bare = line[:-1] if line.endswith(".") and len(line) > 2 and line[-2] in _QUOTES.values() else line
+    close = _QUOTES.get(bare[:1], "")
+    inner = bare[1:-1]
+    around = len(bare) > 2 and close != "" and bare.endswith(close)
+    return inner if around and close not in inner and bare[0] not in inner and " " in inner else line
+
+
+def _whole_words(text: str) -> str:
+    """What is left of an answer that was cut short: its last word may be half a word."""
+    kept = text.rpartition(" ")[0].rstrip(" ,;:(")
+    return kept or text
+
+
+def _same(text: str) -> str:
+    """Equal for texts that differ in case, spacing and punctuation alone."""
+    return " ".join(re.findall(r"\w+|[^\w\s.,;:]", text.casefold())) or text

@@ -1,0 +1,117 @@
+"""How explainers ask a language model: a prompt with worked examples, as a chat or as plain text to go on from."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from glossator.errors import MissingPower, UserError
+from glossator.explainers.answers import Outcome, outcome_of
+from glossator.files import fingerprint
+from glossator.language_models import CHAT, COMPLETION, LanguageModel, Message, Request
+
+Form = Literal["auto", "chat", "completion"]
+FORMS: tuple[Form, ...] = ("auto", "chat", "completion")
+_ROUGH_TOKEN = re.compile(r"[A-Za-z]{1,4}|[^A-Za-z ]")
+
+
+@dataclass(frozen=True)
+class Turn:
+    """A question, the words that its answer begins with, and the answer to a worked example."""
+
+    question: str
+    lead: str
+    answer: str = ""
+
+    @property
+    def opening(self) -> str:
+        return f"{self.question}\n{self.lead}"
+
+
+@dataclass(frozen=True)
+class Prompt:
+    """What a question to a language model is made of.
+
+    In a chat the system text, and each worked example as a pair of turns; the lead closes the question. Where the model
+    only goes on from a text, all follow one another and the lead is the last line, so that its next words answer.
+    """
+
+    system: str
+    examples: tuple[Turn, ...]
+    turn: Turn
+
+    def request(self, form: Form, *, max_tokens: int, temperature: float, sample: int = 0, lines: int = 1) -> Request:
+        """One sample's request; lines: how many lines of a plain continuation can be the answer (0: any)."""
+        if form == "chat":
+            return Request(self.messages, max_tokens=max_tokens, temperature=temperature, sample=sample)
+        stop = ("\n",) if lines == 1 else ("\n\n",)
+        return Request(prompt=self.text, max_tokens=max_tokens, temperature=temperature, stop=stop, sample=sample)
+
+    @property
+    def messages(self) -> tuple[Message, ...]:
+        found = [Message("system", self.system)]
+        for example in self.examples:
+            found += [_user(example), Message("assistant", example.answer)]
+        return (*found, _user(self.turn))
+
+    @property
+    def text(self) -> str:
+        shown = [f"{turn.opening}{'' if turn.lead.endswith(chr(10)) else ' '}{turn.answer}" for turn in self.examples]
+        return "\n\n".join([self.system, *shown, self.turn.opening])
+
+    @property
+    def rough_tokens(self) -> int:
+        """About how many tokens the prompt has, rather too many than too few: letters in fours, all else one by one."""
+        marks = 8 * (2 + 2 * len(self.examples))  # what a chat template puts around each turn
+        return len(_ROUGH_TOKEN.findall(self.text)) + marks
+
+
+def _user(turn: Turn) -> Message:
+    return Message("user", turn.opening.rstrip("\n"))
+
+
+def form_for(lm: LanguageModel, wanted: Form) -> Form:
+    """`auto` is chat where the model can; `MissingPower` when it cannot do what is wanted."""
+    if wanted not in FORMS:
+        raise UserError("unknown form of a prompt", value=wanted, allowed=", ".join(FORMS))
+    form: Form = ("chat" if CHAT in lm.powers else "completion") if wanted == "auto" else wanted
+    if (CHAT if form == "chat" else COMPLETION) not in lm.powers:
+        raise MissingPower(f"{lm.name} cannot answer in this form", value=form, allowed=", ".join(sorted(lm.powers)))
+    return form
+
+
+def room_for(lm: LanguageModel, context: int | None, max_tokens: int) -> int | None:
+    """How many tokens a prompt may have; None where the model names no limit and none is given."""
+    limit = context if context is not None else getattr(lm, "context", None)
+    return None if limit is None else int(limit) - max_tokens
+
+
+def ask(
+    lm: LanguageModel,
+    prompts: Sequence[Prompt | None],
+    form: Form,
+    samples: int,
+    temperature: float,
+    max_tokens: int,
+) -> list[Outcome]:
+    """What came of `samples` answers to each prompt, all asked at once; an empty outcome where there is no prompt.
+
+    At temperature 0 one answer is asked for.
+    """
+    form = form_for(lm, form)
+    samples = samples if temperature > 0 else 1  # the others would be the same
+    requests = [
+        prompt.request(form, max_tokens=max_tokens, temperature=temperature, sample=sample)
+        for prompt in prompts
+        if prompt is not None
+        for sample in range(samples)
+    ]
+    answers = iter(lm.ask(requests) if requests else [])
+    return [Outcome() if p is None else outcome_of([next(answers) for _ in range(samples)]) for p in prompts]
+
+
+def fingerprint_of(*words: object) -> str:
+    """16 hexadecimal digits of a prompt's own words, without what is shown of a unit."""
+    return fingerprint(list(words))

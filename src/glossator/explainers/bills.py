@@ -1,0 +1,81 @@
+"""A language model reads where a unit is active, token by token, and says what it is active at (Bills et al. 2023)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from glossator.errors import UserError
+from glossator.evidence import ExplainEvidence
+from glossator.explainers import Answered, explained
+from glossator.explainers.answers import explanations_of
+from glossator.explainers.asking import Form, ask, form_for, room_for
+from glossator.explainers.bills_prompt import FINGERPRINT, bills_prompt, fitting_layout, top_records
+from glossator.explanations import Explanation, Provenance
+from glossator.language_models import LanguageModel
+from glossator.units import Unit
+
+
+@dataclass(frozen=True)
+class BillsExplainer:
+    """Several samples of one prompt with the windows of the explain split in which the unit is most active.
+
+    lm: the language model; records: how many windows are shown; samples: how many answers are asked for, None for as
+    many as explanations are wanted; temperature, max_tokens: of each answer; form: `chat`, `completion`, or `auto`;
+    context: how many tokens the model takes, where it does not say so itself: records are left out until the prompt
+    fits. A unit that is not active in its explain split is abstained from; one without any usable answer fails.
+    """
+
+    lm: LanguageModel
+    records: int = 5
+    samples: int | None = None
+    temperature: float = 1.0
+    max_tokens: int = 60
+    form: Form = "auto"
+    context: int | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("records", "samples", "max_tokens"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise UserError(f"bad {name} of the bills explainer", value=value, allowed="1 or more")
+        form_for(self.lm, self.form)
+
+    def explain(
+        self, unit: Unit, evidence: ExplainEvidence, *, n: int = 5, rng: np.random.Generator | None = None
+    ) -> list[Explanation]:
+        return explained(self.explain_many([(unit, evidence)], n=n)[0])
+
+    def explain_many(
+        self, pairs: Sequence[tuple[Unit, ExplainEvidence]], *, n: int = 5, rng: np.random.Generator | None = None
+    ) -> list[Answered]:
+        """All samples of all units go out together; the samples are numbered, so that `rng` is not needed."""
+        room = room_for(self.lm, self.context, self.max_tokens)
+        shown = [top_records(evidence.exemplars, self.records) for _, evidence in pairs]
+        layouts = [fitting_layout(records, room) if records else None for records in shown]
+        prompts = [
+            None if layout is None else bills_prompt(records, layout)
+            for records, layout in zip(shown, layouts, strict=True)
+        ]
+        outcomes = ask(self.lm, prompts, self.form, self.samples or n, self.temperature, self.max_tokens)
+        found: list[Answered] = []
+        for (unit, evidence), records, layout, outcome in zip(pairs, shown, layouts, outcomes, strict=True):
+            if not records:
+                found.append([])
+            elif layout is None:
+                found.append(f"bills: not even one record fits into {room} tokens of {self.lm.name}")
+            else:
+                settings = self._settings() | {"shown": layout.records, "examples": list(layout.examples)}
+                base = Provenance("bills", settings, evidence.fingerprint, model=self.lm.name, prompt=FINGERPRINT)
+                found.append(explanations_of(unit, outcome, base, n))
+        return found
+
+    def _settings(self) -> dict[str, object]:
+        return {
+            "records": self.records,
+            "temperature": self.temperature,
+            "max_tokens": self.max_tokens,
+            "form": form_for(self.lm, self.form),
+        }

@@ -1,0 +1,252 @@
+"""A first explanation, put to the test on new sentences and revised (Bills et al. 2023, on revising explanations).
+
+A language model writes sentences in which the unit should be active if the explanation is right, and ones in which it
+should not; the subject is run on them. One half goes to the reviser with the first explanation; the other half is held
+apart and says how the first explanation fared. Two controls tell what helps: the same without the first explanation
+(`no-old-text`), and revision by sentences that were picked at random from the explain split (`random-sentences`). No
+sentence comes from another split.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from glossator import registry
+from glossator.errors import UserError, near_matches
+from glossator.evidence import ExplainEvidence
+from glossator.explainers import Answered, explain_all, explained
+from glossator.explainers.answers import cost_of, explanations_of
+from glossator.explainers.asking import Form, ask, form_for, room_for
+from glossator.explainers.bills_prompt import record_of, top_records
+from glossator.explainers.revision_prompt import CONTROLS, Control, fingerprint, fitting_prompt
+from glossator.explainers.sentences import (
+    FINGERPRINT,
+    WRITTEN,
+    Sentence,
+    halves,
+    random_sentences,
+    read_sentences,
+    writing_prompt,
+)
+from glossator.explanations import Explanation, Provenance
+from glossator.files import fingerprint as fingerprint_of
+from glossator.language_models import NOTHING_USED, LanguageModel, Usage
+from glossator.subjects.texts import unit_activations
+from glossator.units import Unit
+from glossator.zero_to_ten import Record
+
+TOKENS_A_SENTENCE = 40
+
+
+class Run(NamedTuple):
+    """A sentence, the unit's activations at its tokens as a record, and the largest of them."""
+
+    sentence: Sentence
+    record: Record
+    largest: float
+
+
+@dataclass(frozen=True)
+class Tested:
+    """A first explanation and what the unit did in the sentences that test it.
+
+    shown: for the reviser; held: apart from it; failed: kinds of sentences that could not be had, and why; usage: what
+    writing them took.
+    """
+
+    first: Explanation
+    shown: list[Run]
+    held: list[Run]
+    failed: dict[str, str]
+    usage: Usage
+
+
+@dataclass(frozen=True)
+class RevisedExplainer:
+    """Several samples of a revised explanation.
+
+    lm: the language model that writes sentences and revises; subject: the model under study; first: the registered
+    explainer whose best explanation is revised, and first_options its settings; control: `none`, `no-old-text` or
+    `random-sentences`; sentences: how many in all, half of them meant to be active; records, samples, temperature,
+    max_tokens, form, context: as for the `bills` explainer; seed: of the halves and of the random sentences; lexicon:
+    for a first explainer that takes one. A unit from which the first explainer abstains is abstained from.
+    """
+
+    lm: LanguageModel
+    subject: Any
+    first: str = "bills"
+    first_options: Mapping[str, Any] = field(default_factory=dict)
+    control: Control = "none"
+    sentences: int = 10
+    records: int = 5
+    samples: int | None = None
+    temperature: float = 1.0
+    max_tokens: int = 60
+    form: Form = "auto"
+    context: int | None = None
+    seed: int = 0
+    lexicon: Any = None
+    _first: Any = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        if self.control not in CONTROLS:
+            raise UserError("unknown control of the revision", value=self.control, allowed=", ".join(CONTROLS))
+        if self.sentences < 4:
+            raise UserError("too few sentences to revise by", value=self.sentences, allowed="4 or more")
+        form_for(self.lm, self.form)
+        object.__setattr__(self, "_first", self._made_first())
+
+    def explain(
+        self, unit: Unit, evidence: ExplainEvidence, *, n: int = 5, rng: np.random.Generator | None = None
+    ) -> list[Explanation]:
+        return explained(self.explain_many([(unit, evidence)], n=n, rng=rng)[0])
+
+    def explain_many(
+        self, pairs: Sequence[tuple[Unit, ExplainEvidence]], *, n: int = 5, rng: np.random.Generator | None = None
+    ) -> list[Answered]:
+        """Three rounds for all units together: first explanations, sentences, revisions."""
+        for unit, _ in pairs:  # a unit that cannot be run is refused before anything is asked
+            unit_activations(self.subject, unit, [])
+        firsts = explain_all(self._first, pairs, n=1, rng=rng if rng is not None else np.random.default_rng(self.seed))
+        found: list[Answered] = [f if isinstance(f, str) else [] for f in firsts]
+        live = [place for place, first in enumerate(firsts) if first and not isinstance(first, str)]
+        tests = self._tests([(*pairs[place], explained(firsts[place])[0]) for place in live])
+        room = room_for(self.lm, self.context, self.max_tokens)
+        prompts = [
+            fitting_prompt(
+                top_records(pairs[place][1].exemplars, self.records),
+                [run.record for run in test.shown],
+                None if self.control == "no-old-text" else test.first.text,
+                room,
+            )
+            if test.shown and test.held
+            else None
+            for place, test in zip(live, tests, strict=True)
+        ]
+        outcomes = ask(self.lm, prompts, self.form, self.samples or n, self.temperature, self.max_tokens)
+        for place, test, prompt, outcome in zip(live, tests, prompts, outcomes, strict=True):
+            unit, evidence = pairs[place]
+            if not (test.shown and test.held):
+                reasons = "; ".join(f"{kind}: {why}" for kind, why in test.failed.items()) or "fewer than two"
+                found[place] = f"revised: no sentences to revise by: {reasons}"
+            elif prompt is None:
+                found[place] = f"revised: not even one record fits into {room} tokens of {self.lm.name}"
+            else:
+                answered = explanations_of(unit, outcome, self._provenance(test, evidence), n)
+                found[place] = answered if isinstance(answered, str) else _with_cost_so_far(answered, test)
+        return found
+
+    def _made_first(self) -> Any:
+        if self.first == "revised":
+            raise UserError("a revision cannot revise itself", value=self.first, allowed="bills, program, ...")
+        target = registry.load("explainers", self.first)
+        known = inspect.signature(target).parameters
+        for option in self.first_options:
+            if option not in known:
+                raise UserError(f"unknown option of {self.first}", value=option, allowed=near_matches(option, known))
+        same = ("lm", "subject", "lexicon", "records", "temperature", "max_tokens", "form", "context")
+        given = {name: getattr(self, name) for name in same if name in known}
+        if self.first == "bills":
+            given["samples"] = 1
+        return target(**{**given, **self.first_options})
+
+    def _tests(self, drafts: Sequence[tuple[Unit, ExplainEvidence, Explanation]]) -> list[Tested]:
+        """The sentences of all units, run through the subject and dealt into halves."""
+        written: list[tuple[list[Sentence], dict[str, str], Usage]]
+        if self.control == "random-sentences":
+            written = [
+                (random_sentences(evidence.exemplars, self.sentences, self._rng(unit, 1)), {}, NOTHING_USED)
+                for unit, evidence, _ in drafts
+            ]
+        else:
+            written = self._written([first.text for _, _, first in drafts])
+        found: list[Tested] = []
+        for (unit, evidence, first), (sentences, failed, usage) in zip(drafts, written, strict=True):
+            shown, held = halves(sentences, self._rng(unit, 2))
+            runs = self._run(unit, [*shown, *held], evidence.exemplars.windows.width)
+            found.append(Tested(first, runs[: len(shown)], runs[len(shown) :], failed, usage))
+        return found
+
+    def _written(self, texts: Sequence[str]) -> list[tuple[list[Sentence], dict[str, str], Usage]]:
+        """For each explanation its sentences, the kinds that could not be had with the reason, and the cost."""
+        form, each = form_for(self.lm, self.form), self.sentences // 2
+        requests = [
+            writing_prompt(text, kind, each).request(
+                form, max_tokens=TOKENS_A_SENTENCE * each, temperature=self.temperature, lines=0
+            )
+            for text in texts
+            for kind in WRITTEN
+        ]
+        answers = iter(self.lm.ask(requests) if requests else [])
+        found = []
+        for _ in texts:
+            sentences: dict[str, Sentence] = {}
+            failed: dict[str, str] = {}
+            usage = NOTHING_USED
+            for kind in WRITTEN:
+                answer = next(answers)
+                usage += answer.usage
+                read, reason = read_sentences(answer, kind, each)
+                for sentence in read:
+                    sentences.setdefault(sentence.text.casefold(), sentence)
+                if reason is not None:
+                    failed[kind] = reason
+            found.append((list(sentences.values()), failed, usage))
+        return found
+
+    def _run(self, unit: Unit, sentences: Sequence[Sentence], width: int) -> list[Run]:
+        texts = self.subject.tokenizer.vocabulary.texts
+        done = unit_activations(self.subject, unit, [sentence.text for sentence in sentences], width=width)
+        return [
+            Run(sentence, record_of(tokens, values, texts), float(values.max(initial=0.0)))
+            for sentence, (tokens, values) in zip(sentences, done, strict=True)
+        ]
+
+    def _rng(self, unit: Unit, purpose: int) -> np.random.Generator:
+        """The same for the same unit and seed, whatever other units there are."""
+        return np.random.default_rng([self.seed, int(fingerprint_of(str(unit)), 16), purpose])
+
+    def _provenance(self, test: Tested, evidence: ExplainEvidence) -> Provenance:
+        threshold = evidence.statistics.firing_threshold
+        settings = {
+            "first": test.first.provenance.method,
+            "first_text": test.first.text,
+            "control": self.control,
+            "sentences": self.sentences,
+            "sentences_prompt": None if self.control == "random-sentences" else FINGERPRINT,
+            "sentences_failed": test.failed,
+            "shown": [_told(run) for run in test.shown],
+            "held_apart": [_told(run) for run in test.held],
+            "first_on_held_apart": first_on(test.held, threshold),
+            "records": self.records,
+            "temperature": self.temperature,
+            "max_tokens": self.max_tokens,
+            "form": form_for(self.lm, self.form),
+        }
+        return Provenance("revised", settings, evidence.fingerprint, self.seed, self.lm.name, fingerprint(self.control))
+
+
+def first_on(held: Sequence[Run], threshold: float) -> dict[str, dict[str, int]]:
+    """How often the unit fired in the sentences held apart, by what they were meant to do."""
+    found: dict[str, dict[str, int]] = {}
+    for run in held:
+        counts = found.setdefault(f"meant_{run.sentence.intended}", {"sentences": 0, "fired": 0})
+        counts["sentences"] += 1
+        counts["fired"] += int(run.largest > threshold)
+    return found
+
+
+def _told(run: Run) -> dict[str, object]:
+    return {"text": run.sentence.text, "meant": run.sentence.intended, "largest": round(run.largest, 4)}
+
+
+def _with_cost_so_far(explanations: list[Explanation], test: Tested) -> list[Explanation]:
+    """The first of them also bears what the first explanation and the sentences cost."""
+    best, earlier, writing = explanations[0], test.first.provenance.cost, cost_of(test.usage)
+    cost = {name: value + writing.get(name, 0) + earlier.get(name, 0) for name, value in best.provenance.cost.items()}
+    return [replace(best, provenance=replace(best.provenance, cost=cost)), *explanations[1:]]

@@ -1,0 +1,89 @@
+"""The scale of whole numbers from 0 to 10 on which language models are shown activations and asked for them.
+
+Bills et al. 2023: a record's activations are divided by the largest one shown and rounded down, so that only the
+largest itself is a 10 and everything below a tenth of it is a 0. A record is one token a line, with its level after a
+tab, between two marks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import TypeAlias
+
+import numpy as np
+
+GREATEST = 10
+START, END = "<start>", "<end>"
+UNKNOWN = "unknown"
+"""Stands in a record for a level that is yet to be told."""
+
+Record: TypeAlias = tuple[Sequence[str], Sequence[float] | np.ndarray]
+"""The texts of a run of tokens and the activation at each."""
+
+_ESCAPES = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
+
+
+def largest(activations: Iterable[Sequence[float] | np.ndarray] | np.ndarray) -> float:
+    """The greatest of max(a, 0) over all arrays; 0 where nothing is active. What is not finite does not count."""
+    best = 0.0
+    for values in activations:
+        row = np.asarray(values, np.float64).ravel()
+        best = max(best, float(row[np.isfinite(row)].max(initial=0.0)))
+    return best
+
+
+def zero_to_ten(activations: Sequence[float] | np.ndarray, largest: float) -> np.ndarray:
+    """min(10, floor(10 max(a, 0) / largest)) int64, of any shape; all 0 where `largest` is not above 0."""
+    values = np.maximum(np.nan_to_num(np.asarray(activations, np.float64), nan=0.0), 0.0)
+    if not largest > 0:
+        return np.zeros(values.shape, np.int64)
+    return np.minimum(GREATEST, np.floor(GREATEST * np.minimum(values, largest) / largest)).astype(np.int64)
+
+
+def non_zero_share(records: Iterable[Record], largest: float) -> float:
+    """The share of all tokens of the records whose level is not 0; 0 for no tokens."""
+    levels = [zero_to_ten(activations, largest) for _, activations in records]
+    tokens = sum(len(row) for row in levels)
+    return sum(int(np.count_nonzero(row)) for row in levels) / tokens if tokens else 0.0
+
+
+def format_records(
+    records: Sequence[Record],
+    largest: float,
+    *,
+    omit_zeros: bool = False,
+    shown_from: Sequence[int] | None = None,
+) -> str:
+    """The records as text, one token a line.
+
+    omit_zeros: leave out tokens whose level is 0, which can leave a record empty; shown_from: for each record the first
+    token whose level is told, those before it are `unknown`. Tokens are written as they are given: see `visible`.
+    Raises ValueError when both are asked for.
+    """
+    if omit_zeros and shown_from is not None:
+        raise ValueError("a record with hidden levels cannot leave out its zeros")
+    starts = [0] * len(records) if shown_from is None else list(shown_from)
+    blocks = []
+    for (tokens, activations), start in zip(records, starts, strict=True):
+        levels = zero_to_ten(activations, largest)
+        lines = [
+            f"{token}\t{UNKNOWN if place < start else level}\n"
+            for place, (token, level) in enumerate(zip(tokens, levels.tolist(), strict=True))
+            if level or not omit_zeros
+        ]
+        blocks.append(f"{START}\n{''.join(lines)}{END}\n")
+    return "\n" + "".join(blocks)
+
+
+def visible(text: str) -> str:
+    """A token that keeps to its line and its column: line breaks, tabs and what cannot be printed are escaped.
+
+    Spaces stay spaces. Bytes that are no whole character come from `Vocabulary.texts`, already as \\xNN.
+    """
+    if text.isprintable():
+        return text
+    return "".join(_ESCAPES.get(c) or (c if c.isprintable() else _code(c)) for c in text)
+
+
+def _code(character: str) -> str:
+    return character.encode("unicode_escape").decode("ascii")
