@@ -1,0 +1,100 @@
+"""People as explainers: they see the explain split and write what the unit responds to, in words or as a program.
+
+What they write is an explanation of the method `human:NAME` and is scored like any other, on text they did not see.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from glossator.errors import UserError
+from glossator.explanations import Explanation, Provenance
+from glossator.human.sources import Drawn, Source, passages_of, shown_exemplars
+from glossator.human.tasks import LabellingItem, TaskSet
+from glossator.programs import Program, english, parse_program
+from glossator.scores import Score
+from glossator.study.results import as_stored
+from glossator.study.score import score_one
+from glossator.study.tools import Tools
+from glossator.units import Unit, parse_unit
+
+UNITS = 10
+PREFIX = "human:"
+
+
+@dataclass(frozen=True)
+class LabellingSettings:
+    """top, random: passages shown of the explain split."""
+
+    top: int = 12
+    random: int = 6
+
+
+def draw_labelling(source: Source, units: Sequence[Unit], settings: LabellingSettings) -> Drawn:
+    items = []
+    for unit in units:
+        seen = source.tools.evidence(unit).explain
+        shown = shown_exemplars(seen.exemplars, settings.top, settings.random, source.rng("passages", unit))
+        item = LabellingItem("", passages_of(shown, levels=True))
+        items.append((item, {"unit": str(unit), "evidence": seen.fingerprint}))
+    return source.drawn("labelling", vars(settings), items)
+
+
+def read_program(text: str) -> tuple[Program | None, str | None]:
+    """(the program, None) when the text is one; (None, why) when it looks like one and is none; else (None, None).
+
+    A bare number is a program in the grammar, but nobody means one by it.
+    """
+    try:
+        program = parse_program(text)
+    except UserError as error:
+        return None, str(error) if any(mark in text for mark in ("*token(", "*word(", "*like(", '("')) else None
+    return (program, None) if program.clauses else (None, None)
+
+
+def label_of(key: Mapping[str, Any], rater: str, text: str, tasks: TaskSet) -> tuple[Explanation, str | None]:
+    """A person's explanation, and why a text that looks like a program is taken as words."""
+    program, why_not = read_program(text)
+    provenance = Provenance(
+        PREFIX + rater, {"tasks": tasks.id, **tasks.settings}, evidence=key["evidence"], seed=tasks.seed
+    )
+    said = text if program is None else english(program)
+    return Explanation(parse_unit(key["unit"]), said, provenance, program), why_not
+
+
+@dataclass(frozen=True)
+class LabelResult:
+    """One person's explanation of one unit with all scores that the study's simulator can give it."""
+
+    unit: str
+    method: str
+    text: str
+    program: str | None
+    bits: float | None
+    note: str | None
+    provenance: dict[str, Any]
+    scores: tuple[Score, ...]
+
+
+def score_label(label: Explanation, note: str | None, tools: Tools) -> LabelResult:
+    """Score a label on the test split, beside the nulls that every explanation is set beside.
+
+    A program that the subject's vocabulary cannot execute gives a missing value with the reason.
+    """
+    stored = as_stored(label, tools.lexicon, 0, None)
+    try:
+        scores = score_one(stored, label.unit, tools.evidence(label.unit), None, tools)
+    except UserError as error:
+        scores = [Score("correlation.top-and-random", None, "Pearson r", reason=str(error))]
+    return LabelResult(
+        str(label.unit),
+        stored.method,
+        stored.text,
+        stored.program,
+        stored.bits,
+        note,
+        stored.provenance,
+        tuple(scores),
+    )

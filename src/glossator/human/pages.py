@@ -1,0 +1,59 @@
+"""The page of a task set: one HTML file that asks no network, keeps answers in the browser and saves them as JSON."""
+
+from __future__ import annotations
+
+from importlib.resources import files as package_files
+
+from glossator import __version__
+from glossator.explorer.report import as_script
+from glossator.human.answers import FORMAT
+from glossator.human.tasks import LabellingItem, Passage, PreferenceItem, SimulationItem, TaskSet
+from glossator.human.words import INSTRUCTIONS, TITLES
+
+
+def page(tasks: TaskSet) -> str:
+    """The page as text; the same task set gives the same bytes."""
+    from jinja2 import Environment, StrictUndefined
+    from markupsafe import Markup
+
+    here = package_files("glossator.human") / "templates"
+    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    return environment.from_string((here / "tasks.html").read_text(encoding="utf-8")).render(
+        title=TITLES[tasks.task],
+        instructions=INSTRUCTIONS[tasks.task],
+        tasks=tasks,
+        count=len(tasks.slots),
+        data=Markup(as_script(payload(tasks))),
+        css=Markup((here / "tasks.css").read_text(encoding="utf-8")),
+        js=Markup((here / "tasks.js").read_text(encoding="utf-8")),
+        version=__version__,
+    )
+
+
+def payload(tasks: TaskSet) -> dict[str, object]:
+    """What the page's script draws: a screen for each slot."""
+    screens: list[dict[str, object]] = []
+    for item in tasks.items:
+        if isinstance(item, SimulationItem):
+            screens += [
+                {"slot": slot, "said": [item.explanation], "passages": [_passage(passage)]}
+                for slot, passage in zip(item.slots, item.passages, strict=True)
+            ]
+        elif isinstance(item, PreferenceItem):
+            screens.append({"slot": item.id, "said": [item.first, item.second], "passages": _passages(item.passages)})
+        elif isinstance(item, LabellingItem):
+            screens.append({"slot": item.id, "said": [], "passages": _passages(item.passages)})
+        else:
+            screens.append({"slot": item.id, "said": [item.text], "passages": []})
+    names = {"format": FORMAT, "tasks": tasks.id, "study": tasks.study, "task": tasks.task}
+    return {"names": names, "screens": screens}
+
+
+def _passages(passages: tuple[Passage, ...]) -> list[dict[str, object]]:
+    return [_passage(p) for p in passages]
+
+
+def _passage(passage: Passage) -> dict[str, object]:
+    """t: tokens; a: levels, where they may be seen; x: positions left out."""
+    shown: dict[str, object] = {"t": passage.tokens, "x": [i for i, counts in enumerate(passage.counts) if not counts]}
+    return shown if passage.levels is None else shown | {"a": passage.levels}

@@ -1,0 +1,158 @@
+"""What people are asked: sets of tasks as plain data, with nothing in them that would give the answer away.
+
+The public half (these types) goes on a page; the sealed half, which says which unit, method and window each item is,
+stays in the study (`glossator.human.folder`). A *slot* is the place of one answer: an item, or one passage of a
+simulation item.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, Literal
+
+from glossator.errors import UserError, near_matches
+from glossator.files import fingerprint, plain
+
+FORMAT = "glossator-tasks/1"
+SCALE = 10
+"""Activations and ratings are whole numbers from 0 to this, as in Bills et al. 2023."""
+
+Task = Literal["simulation", "preference", "labelling", "gibberish", "paraphrase"]
+PREFERENCES = ("first", "second", "equal")
+READINGS = ("yes", "partly", "no")
+
+
+@dataclass(frozen=True)
+class Passage:
+    """One window as people see it.
+
+    tokens: printable texts; counts: False where a position is left out (not rated, not shown as firing); levels:
+    activations as 0..10 of the largest one shown in the item, None where people are to guess them.
+    """
+
+    tokens: tuple[str, ...]
+    counts: tuple[bool, ...]
+    levels: tuple[int, ...] | None = None
+
+
+@dataclass(frozen=True)
+class SimulationItem:
+    """Given the explanation, how strongly does the unit fire at each token? No passage has levels."""
+
+    id: str
+    explanation: str
+    passages: tuple[Passage, ...]
+
+    @property
+    def slots(self) -> tuple[str, ...]:
+        return tuple(f"{self.id}.{number:02d}" for number in range(1, len(self.passages) + 1))
+
+
+@dataclass(frozen=True)
+class _WholeItem:
+    """An item with one answer."""
+
+    id: str
+
+    @property
+    def slots(self) -> tuple[str, ...]:
+        return (self.id,)
+
+
+@dataclass(frozen=True)
+class PreferenceItem(_WholeItem):
+    """Which of two explanations says better what the unit does in the passages?"""
+
+    first: str
+    second: str
+    passages: tuple[Passage, ...]
+
+
+@dataclass(frozen=True)
+class LabellingItem(_WholeItem):
+    """What does the unit respond to? The passages are of the explain split."""
+
+    passages: tuple[Passage, ...]
+
+
+@dataclass(frozen=True)
+class TextItem(_WholeItem):
+    """A text to be judged (gibberish: is it readable English?) or to be said in other words (paraphrase)."""
+
+    text: str
+
+
+Item = SimulationItem | PreferenceItem | LabellingItem | TextItem
+ITEMS: dict[str, type[Any]] = {
+    "simulation": SimulationItem,
+    "preference": PreferenceItem,
+    "labelling": LabellingItem,
+    "gibberish": TextItem,
+    "paraphrase": TextItem,
+}
+TASKS = tuple(ITEMS)
+
+
+@dataclass(frozen=True)
+class TaskSet:
+    """Items of one task, drawn from one study.
+
+    study: what `glossator.human.folder.study_id` says of it; seed and settings: how the items were drawn.
+    """
+
+    task: str
+    study: str
+    seed: int
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    items: tuple[Any, ...] = ()
+
+    @cached_property
+    def id(self) -> str:
+        """16 hexadecimal digits that change with any word of it."""
+        return fingerprint({"format": FORMAT, **plain(self)})
+
+    @cached_property
+    def slots(self) -> dict[str, Passage | None]:
+        """Every place for an answer, in order, with the passage that is rated there."""
+        found: dict[str, Passage | None] = {}
+        for item in self.items:
+            rated = item.passages if isinstance(item, SimulationItem) else [None]
+            found.update(zip(item.slots, rated, strict=True))
+        return found
+
+
+def check_task(task: str) -> str:
+    """The name itself; `UserError` when there is no such task."""
+    if task not in ITEMS:
+        raise UserError("unknown task", value=task, allowed=near_matches(task, TASKS))
+    return task
+
+
+def to_plain(tasks: TaskSet) -> dict[str, Any]:
+    return {"format": FORMAT, "id": tasks.id, **plain(tasks)}
+
+
+def from_plain(stored: Mapping[str, Any]) -> TaskSet:
+    """The inverse of `to_plain`; `UserError` when the content no longer fits its id."""
+    kind = ITEMS[check_task(stored["task"])]
+    found = TaskSet(
+        stored["task"],
+        stored["study"],
+        stored["seed"],
+        dict(stored["settings"]),
+        tuple(kind(**{name: _thawed(name, value) for name, value in item.items()}) for item in stored["items"]),
+    )
+    if found.id != stored["id"]:
+        raise UserError("a task set was changed after it was made", value=stored["id"], fix="Export it again")
+    return found
+
+
+def _thawed(name: str, value: Any) -> Any:
+    if name != "passages":
+        return value
+    return tuple(
+        Passage(tuple(p["tokens"]), tuple(p["counts"]), None if p["levels"] is None else tuple(p["levels"]))
+        for p in value
+    )

@@ -1,0 +1,245 @@
+// Draws one screen at a time from the data in the page. Text is only ever set as text, never as HTML.
+"use strict";
+(() => {
+  const { names, screens } = JSON.parse(document.getElementById("data").textContent);
+  const $ = (id) => document.getElementById(id);
+  const MOST = 10, LONGEST = 2000;
+  const KEY = "glossator:" + names.tasks;
+  const isRated = names.task === "simulation";
+  const CHOICES = {
+    preference: [["first", "First is better", "1"], ["equal", "Equal", "0"], ["second", "Second is better", "2"]],
+    gibberish: [["yes", "Yes", "y"], ["partly", "Partly", "p"], ["no", "No", "n"]],
+  }[names.task];
+  const bySlot = new Map(screens.map((screen) => [screen.slot, screen]));
+
+  // answers: slot -> text or ratings; done: slots of simulation whose ratings are finished
+  let answers = {}, done = new Set(), here = 0, stored = true;
+
+  function el(tag, attributes, ...children) {
+    const node = document.createElement(tag);
+    for (const [name, value] of Object.entries(attributes || {})) if (value !== null && value !== undefined) node.setAttribute(name, value);
+    node.append(...children.filter((child) => child !== null && child !== undefined));
+    return node;
+  }
+  function button(label, title, act, attributes) {
+    const node = el("button", { type: "button", title, ...attributes }, label);
+    node.addEventListener("click", act);
+    return node;
+  }
+  const isAnswered = (slot) => (isRated ? done.has(slot) : typeof answers[slot] === "string" && answers[slot].trim() !== "");
+
+  // Keeping and saving
+
+  function valid(slot, value) {
+    const screen = bySlot.get(slot);
+    if (!screen) return false;
+    if (isRated) return Array.isArray(value) && value.length === screen.passages[0].t.length && value.every((v) => Number.isInteger(v) && v >= 0 && v <= MOST);
+    return typeof value === "string" && value.length <= LONGEST && (!CHOICES || CHOICES.some(([word]) => word === value));
+  }
+  function take(found) {
+    for (const [slot, value] of Object.entries(found || {})) if (valid(slot, value)) answers[slot] = value;
+  }
+  function keep() {
+    try {
+      localStorage.setItem(KEY, JSON.stringify({ rater: $("rater").value, answers, done: [...done] }));
+      stored = true;
+    } catch (_) { stored = false; }
+    tell();
+  }
+  function recall() {
+    try {
+      const found = JSON.parse(localStorage.getItem(KEY) || "{}");
+      take(found.answers);
+      for (const slot of found.done || []) if (bySlot.has(slot) && answers[slot]) done.add(slot);
+      if (typeof found.rater === "string") $("rater").value = found.rater;
+    } catch (_) { stored = false; }
+  }
+  function filled() {
+    const given = {};
+    for (const { slot } of screens) if (isAnswered(slot)) given[slot] = isRated ? answers[slot] : answers[slot].trim();
+    return { ...names, rater: $("rater").value.trim(), answers: given };
+  }
+  function save() {
+    const rater = $("rater");
+    rater.classList.toggle("wanted", !rater.value.trim() || !rater.checkValidity());
+    if (rater.classList.contains("wanted")) {
+      rater.focus();
+      tell("Write your name first: a short word of letters and digits.");
+      return;
+    }
+    const address = URL.createObjectURL(new Blob([JSON.stringify(filled(), null, 1) + "\n"], { type: "application/json" }));
+    const link = el("a", { href: address, download: `${names.task}-${names.tasks.slice(0, 8)}-${rater.value.trim()}.json` });
+    document.body.append(link);
+    link.click();
+    link.remove();
+    setTimeout(() => URL.revokeObjectURL(address), 10000);
+    tell("Saved.");
+  }
+  async function load(file) {
+    try {
+      const found = JSON.parse(await file.text());
+      if (found.tasks !== names.tasks) throw new Error("they are of another task set");
+      take(found.answers);
+      if (isRated) for (const slot of Object.keys(found.answers)) if (answers[slot]) done.add(slot);
+      if (found.rater) $("rater").value = found.rater;
+      keep();
+      draw();
+    } catch (error) { tell("These answers cannot be read: " + error.message); }
+  }
+  function tell(more) {
+    const count = screens.filter(({ slot }) => isAnswered(slot)).length;
+    $("progress").style.width = (100 * count) / screens.length + "%";
+    $("state").textContent = `${count} of ${screens.length} answered. ` + (more || (stored ? "" : "This browser keeps nothing: save before you close the page."));
+    [...$("places").children].forEach((node, i) => {
+      node.classList.toggle("done", isAnswered(screens[i].slot));
+      if (i === here) node.setAttribute("aria-current", "true"); else node.removeAttribute("aria-current");
+    });
+  }
+  function answer(value) {
+    answers[screens[here].slot] = value;
+    keep();
+  }
+
+  // Screens
+
+  const shade = (level) => (level ? `rgba(var(--fire), ${(0.06 + 0.74 * level / MOST).toFixed(2)})` : "");
+  function passage(p, n) {
+    const out = new Set(p.x), strongest = p.t.filter((_, i) => p.a[i] === Math.max(...p.a) && p.a[i] > 0).slice(0, 3);
+    const line = el("div", { class: "passage", "aria-label": `Passage ${n}` + (strongest.length ? `, strongest at ${strongest.join(", ")}` : ", silent") });
+    p.t.forEach((token, i) => {
+      const span = el("span", { class: out.has(i) ? "tok out" : "tok", title: out.has(i) ? "left out" : p.a[i] ? String(p.a[i]) : null }, token);
+      span.style.backgroundColor = shade(p.a[i]);
+      line.append(span);
+    });
+    return line;
+  }
+  const shown = (screen) => [el("h2", null, "Where it fires"), ...screen.passages.map((p, i) => passage(p, i + 1))];
+
+  function drawChoice(screen) {
+    const row = el("div", { class: "row", role: "group", "aria-label": "Your answer" });
+    for (const [word, label, key] of CHOICES) {
+      row.append(button(label, `Key ${key}`, () => { answer(word); draw(); }, { "aria-pressed": String(answers[screen.slot] === word), "data-answer": word }), el("kbd", null, key));
+    }
+    const said = names.task === "preference"
+      ? el("div", { class: "pair" }, ...screen.said.map((text, i) => el("div", null, el("h2", null, i ? "Second" : "First"), el("p", { class: "said" }, text))))
+      : el("p", { class: "said" }, screen.said[0]);
+    return [said, row, el("div", null, ...(screen.passages.length ? [el("div", { class: "row" }), ...shown(screen)] : []))];
+  }
+
+  function drawText(screen) {
+    const area = el("textarea", { "aria-label": "Your answer", maxlength: LONGEST, placeholder: names.task === "labelling" ? "It responds to …" : "The same in other words" });
+    area.value = answers[screen.slot] || "";
+    area.addEventListener("input", () => answer(area.value));
+    setTimeout(() => area.focus(), 0);
+    const hint = el("p", { class: "quiet" }, el("kbd", null, "Ctrl"), " + ", el("kbd", null, "Enter"), " goes to the next one.");
+    return screen.said.length ? [el("p", { class: "said" }, screen.said[0]), area, hint] : [area, hint, ...shown(screen)];
+  }
+
+  let chosen = { from: 0, to: 0 }, typed = null; // tokens that a rating goes to; the digit typed last, which may be the 1 of 10
+  function drawRating(screen) {
+    const p = screen.passages[0], out = new Set(p.x), slot = screen.slot;
+    const ratings = () => answers[slot] || p.t.map(() => 0);
+    const line = el("div", { class: "passage rate", tabindex: "0", role: "group", "aria-label": "Passage to rate" });
+    const spans = p.t.map((token, i) => {
+      const span = el("span", { class: out.has(i) ? "tok out" : "tok" }, token);
+      span.addEventListener("mousedown", (event) => { event.preventDefault(); line.focus(); choose(i, event.shiftKey); });
+      span.addEventListener("mouseover", (event) => { if (event.buttons === 1) choose(i, true); });
+      return span;
+    });
+    line.append(...spans);
+    const spoken = el("p", { class: "quiet", role: "status" });
+    function paint() {
+      const now = ratings(), low = Math.min(chosen.from, chosen.to), high = Math.max(chosen.from, chosen.to);
+      spans.forEach((span, i) => {
+        span.classList.toggle("chosen", i >= low && i <= high);
+        span.style.backgroundColor = shade(now[i]);
+        if (now[i]) span.dataset.rating = now[i]; else delete span.dataset.rating;
+      });
+      spoken.textContent = `“${p.t.slice(low, high + 1).join("")}” ` + (out.has(low) && low === high ? "is left out" : `is rated ${now[high]}`);
+    }
+    function choose(i, more) {
+      chosen = { from: more ? chosen.from : i, to: i };
+      typed = null;
+      paint();
+    }
+    function rate(change) {
+      const now = [...ratings()], low = Math.min(chosen.from, chosen.to), high = Math.max(chosen.from, chosen.to);
+      for (let i = low; i <= high; i++) if (!out.has(i)) now[i] = Math.max(0, Math.min(MOST, change(now[i])));
+      answer(now);
+      paint();
+    }
+    function finish() {
+      if (!answers[slot]) answers[slot] = ratings();
+      done.add(slot);
+      keep();
+      go(1);
+    }
+    line.addEventListener("keydown", (event) => {
+      if (event.ctrlKey || event.metaKey || event.altKey) return;
+      const last = p.t.length - 1, digit = /^[0-9]$/.test(event.key) ? Number(event.key) : null;
+      const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
+      if (step) choose(Math.max(0, Math.min(last, chosen.to + step)), event.shiftKey);
+      else if (event.key === "Home") choose(0, event.shiftKey);
+      else if (event.key === "End") choose(last, event.shiftKey);
+      else if (event.key === "ArrowUp") { typed = null; rate((v) => v + 1); }
+      else if (event.key === "ArrowDown") { typed = null; rate((v) => v - 1); }
+      else if (digit === 0 && typed === 1) { typed = null; rate(() => MOST); }
+      else if (digit !== null) { typed = digit; rate(() => digit); }
+      else if (event.key === "x") rate(() => MOST);
+      else if (event.key === "Backspace" || event.key === "Delete") rate(() => 0);
+      else if (event.key === "Enter") finish();
+      else return;
+      event.preventDefault();
+      event.stopPropagation();
+    });
+    chosen = { from: 0, to: 0 };
+    typed = null;
+    paint();
+    setTimeout(() => line.focus({ preventScroll: true }), 0);
+    const palette = el("div", { class: "row palette", role: "group", "aria-label": "Rating of what is chosen" });
+    for (let v = 0; v <= MOST; v++) {
+      const node = button(String(v), `Rate what is chosen ${v}`, () => { typed = null; rate(() => v); line.focus(); });
+      node.style.backgroundColor = shade(v);
+      palette.append(node);
+    }
+    palette.append(button(done.has(slot) ? "Rated ✓ next" : "Done, next", "Enter", finish, { class: "main push", id: "finish" }));
+    const keys = el("p", { class: "quiet" }, el("kbd", null, "←"), el("kbd", null, "→"), " choose, with ", el("kbd", null, "Shift"), " several; ", el("kbd", null, "0"), "–", el("kbd", null, "9"), ", ", el("kbd", null, "x"), " for 10, ",
+      el("kbd", null, "↑"), el("kbd", null, "↓"), " rate; ", el("kbd", null, "Enter"), " when the passage is done, also when all of it is 0.");
+    return [el("h2", null, "It is said to respond to"), el("p", { class: "said" }, screen.said[0]), line, palette, spoken, keys];
+  }
+
+  // Moving about
+
+  function draw() {
+    const screen = screens[here];
+    const parts = isRated ? drawRating(screen) : CHOICES ? drawChoice(screen) : drawText(screen);
+    const row = el("div", { class: "row" }, button("← back", "Previous (k)", () => go(-1)), button("next →", "Next (j)", () => go(1)));
+    $("screen").replaceChildren(el("div", { class: "place" }, el("span", null, `${here + 1} of ${screens.length}`), el("span", null, screen.slot)), ...parts, row);
+    tell();
+  }
+  function go(by) {
+    const before = here;
+    here = Math.max(0, Math.min(screens.length - 1, here + by));
+    if (by) $("help").open = false;
+    if (here !== before) window.scrollTo(0, 0);
+    draw();
+    if (before === here && by > 0 && screens.every(({ slot }) => isAnswered(slot))) tell("All answered: save your answers.");
+  }
+  document.addEventListener("keydown", (event) => {
+    if ((event.ctrlKey || event.metaKey) && event.key.toLowerCase() === "s") { event.preventDefault(); save(); return; }
+    if (event.target.matches("textarea") && event.key === "Enter" && (event.ctrlKey || event.metaKey)) { event.preventDefault(); go(1); return; }
+    if (event.target.matches("input, textarea") || event.ctrlKey || event.metaKey || event.altKey) return;
+    if (event.key === "j") go(1);
+    else if (event.key === "k") go(-1);
+    else if (CHOICES && event.key === "Enter" && !event.target.matches("button, summary, label")) go(1);
+    else if (CHOICES) for (const [word, , key] of CHOICES) if (key === event.key) { answer(word); draw(); }
+  });
+  $("rater").addEventListener("input", keep);
+  $("save").addEventListener("click", save);
+  $("load").addEventListener("change", () => { if ($("load").files[0]) load($("load").files[0]); $("load").value = ""; });
+  $("load-label").addEventListener("keydown", (event) => { if (event.key === "Enter" || event.key === " ") { event.preventDefault(); $("load").click(); } });
+  screens.forEach(({ slot }, i) => $("places").append(button(String(i + 1), slot, () => { here = i; draw(); })));
+  recall();
+  here = Math.max(0, screens.findIndex(({ slot }) => !isAnswered(slot)));
+  draw();
+})();
