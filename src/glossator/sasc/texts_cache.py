@@ -113,7 +113,8 @@ class TextsCache:
             return fresh
         row_of = {text: row for row, text in enumerate(distinct)}
         found = np.empty((len(texts), fresh.shape[1]), fresh.dtype)
-        found[known] = rows
+        if known.any():
+            found[known] = rows
         found[~known] = fresh[[row_of[text] for text in missing]]
         return found
 

@@ -1,0 +1,262 @@
+"""The embedder against a plain pass, units of subjects as modules, and n-grams answered where they stand."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from glossator.benchmarks.sasc_speed import PlainTransformers, documents_of
+from glossator.embedders import SentenceEmbedder, load_embedder
+from glossator.errors import UserError
+from glossator.sasc import (
+    EmbedderModule,
+    Nearness,
+    NgramSpec,
+    SubjectModule,
+    extract_ngrams,
+    respond,
+    respond_in_text,
+)
+from glossator.subjects import load_subject
+from tiny_models import save_tiny, wordpiece_tokenizer
+
+DOCUMENTS = [
+    "The fox was running, and the dog doesn’t mind. 😀 naïve foxes\n\nThe end of it (or not).",
+    "In 1987 the cannery employed 400 people; now there were twelve, and the fox was running again and again.",
+    "running",
+]
+
+
+@pytest.fixture(scope="module")
+def tiny_encoder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return save_tiny(tmp_path_factory.mktemp("subjects") / "tiny-bert", "bert", wordpiece_tokenizer())
+
+
+@pytest.fixture(scope="module")
+def embedder(tiny_encoder: Path) -> SentenceEmbedder:
+    return load_embedder(str(tiny_encoder))
+
+
+def plainly(folder: Path, text: str, longest: int = 254) -> np.ndarray:
+    """One text alone: tokens with [CLS] and [SEP], mean of the last hidden states, length 1."""
+    subject = load_subject(str(folder))
+    ids = subject.tokenizer.encode([text])[0][:longest]
+    if not len(ids):
+        return np.zeros(32, np.float32)
+    with torch.inference_mode():
+        states = subject.model(torch.tensor([[2, *ids.tolist(), 3]])).last_hidden_state[0]
+    return torch.nn.functional.normalize(states.mean(0), dim=0).numpy()
+
+
+# ---------------------------------------------------------------- the embedder
+
+
+@pytest.mark.parametrize("batch_tokens", [64, 2048])
+def test_vectors_are_those_of_each_text_alone(tiny_encoder: Path, batch_tokens: int) -> None:
+    embedder = load_embedder(str(tiny_encoder), batch_tokens=max(batch_tokens, 256))
+    embedder.batch_tokens = batch_tokens
+    texts = ["the fox", "", "running foxes, the", "the", "the fox", "  ", "was " * 30, "the " * 90, "[SEP]", "x"]
+    vectors = embedder.embed(texts)
+    assert vectors.dtype == np.float32 and vectors.shape == (10, 32) and embedder.width == 32
+    for text, vector in zip(texts, vectors, strict=True):
+        np.testing.assert_allclose(vector, plainly(tiny_encoder, text, embedder.longest), atol=1e-6)
+    assert not vectors[1].any() and not vectors[5].any()
+    np.testing.assert_allclose(np.linalg.norm(np.delete(vectors, [1, 5], 0), axis=1), 1, atol=1e-6)
+    assert np.array_equal(vectors[0], vectors[4])
+    assert embedder.longest == 62 and embedder.embed([]).shape == (0, 32)
+
+
+def test_texts_with_the_same_tokens_run_once_and_lengths_are_not_mixed(tiny_encoder: Path) -> None:
+    embedder = load_embedder(str(tiny_encoder), batch_tokens=256)
+    embedder.embed(["the"] * 500 + ["The", "THE"])
+    assert embedder.padded_tokens == 3
+    embedder.padded_tokens = 0
+    words = ["the", "fox", "run", ",", ".", "was"]
+    texts = [f"{a} {b}" for a in words for b in words]
+    texts += [f"{a} {b} {c}" for a in words for b in words for c in words]
+    embedder.embed(texts)
+    assert embedder.padded_tokens == 36 * 4 + 216 * 5
+
+
+def test_the_fingerprint_is_that_of_the_weights(tiny_encoder: Path, tmp_path: Path) -> None:
+    one = load_embedder(str(tiny_encoder))
+    assert one.fingerprint == load_embedder(str(tiny_encoder)).fingerprint
+    other = save_tiny(tmp_path / "tiny-bert", "bert", wordpiece_tokenizer())
+    assert load_embedder(str(other)).fingerprint == one.fingerprint
+    subject = load_subject(str(tiny_encoder))
+    with torch.no_grad():
+        subject.model.get_input_embeddings().weight[0, 0] += 1
+    subject.model.save_pretrained(other)
+    assert load_embedder(str(other)).fingerprint != one.fingerprint
+    assert SentenceEmbedder(subject, max_tokens=16).fingerprint != SentenceEmbedder(subject).fingerprint
+
+
+def test_what_is_no_embedder(tiny_folder: Path, tiny_encoder: Path) -> None:
+    with pytest.raises(UserError, match="no text embedder"):
+        load_embedder("smollm2-135m")
+    with pytest.raises(UserError, match="no encoder"):
+        load_embedder(str(tiny_folder))
+    with pytest.raises(UserError):
+        load_embedder("no such thing")
+    with pytest.raises(UserError, match="bad sizes"):
+        load_embedder(str(tiny_encoder), batch_tokens=3)
+
+
+def test_minilm_is_sentence_transformers(minilm) -> None:
+    embedder = SentenceEmbedder(minilm)
+    texts = ["a dog", "a puppy", "the stock market", "Naïve café!", "[SEP] spelled out is text", "word " * 400, "🦊"]
+    texts += documents_of(500, 1)
+    vectors = embedder.embed(texts)
+    plain = PlainTransformers("minilm", 16).embed(texts)
+    rows = [row for row in range(len(texts)) if row != 4]  # a plain tokenizer reads [SEP] as a border
+    np.testing.assert_allclose(vectors[rows], plain[rows], atol=2e-6)
+    assert vectors[0] @ vectors[1] > vectors[0] @ vectors[2] + 0.3
+    assert embedder.width == 384 and embedder.longest == 254
+
+
+# ---------------------------------------------------------------- units of subjects
+
+
+@pytest.mark.parametrize("pool", ["mean", "max", "last"])
+def test_units_of_a_subject_pool_their_tokens(tiny_subject, pool: str) -> None:
+    module = SubjectModule(tiny_subject, "mlp.1", [3, 0, 63], pool, batch_tokens=32)
+    texts = ["The fox", "", "a", "The fox runs", "b" * 150]
+    values = module(texts)
+    assert values.shape == (5, 3) and np.isnan(values[1]).all()
+    for text, row in zip(texts, values, strict=True):
+        ids = tiny_subject.tokenizer.encode([text])[0]
+        parts = [ids[i : i + module.longest] for i in range(0, len(ids), module.longest)]
+        if not parts:
+            continue
+        known = np.concatenate(
+            [
+                tiny_subject.activations(part[None], np.array([len(part)]), ["mlp.1"])["mlp.1"][0][:, [3, 0, 63]]
+                for part in parts
+            ]
+        )
+        expected = {"mean": known.mean(0), "max": known.max(0), "last": known[-1]}[pool]
+        np.testing.assert_allclose(row, expected, atol=1e-5)
+    assert len(tiny_subject.tokenizer.encode(["b" * 150])[0]) > module.longest
+
+
+def test_subject_modules_know_themselves(tiny_subject) -> None:
+    def made(*arguments) -> str | None:
+        return SubjectModule(tiny_subject, *arguments).fingerprint
+
+    different = [made("mlp.1", 3), made("mlp.1", 4), made("mlp.0", 3), made("mlp.1", 3, "max"), made("mlp.1", [3, 4])]
+    assert len(set(different)) == 5 and made("mlp.1", 3) == different[0]
+    assert [unit.name for unit in respond(SubjectModule(tiny_subject, "mlp.1", 3), ["a b", "c"]).units] == [
+        "tiny/mlp.1/3"
+    ]
+    for wrong in (("mlp.1", 64), ("mlp.1", -1), ("mlp.1", []), ("mlp.9", 1), ("mlp.1", 1, "median")):
+        with pytest.raises(UserError):
+            SubjectModule(tiny_subject, *wrong)
+
+
+def test_a_first_position_that_takes_the_sink_is_left_out(tiny_subject) -> None:
+    from dataclasses import replace
+
+    bare = replace(tiny_subject, prefix=())
+    assert bare.leaves_out_first
+    module = SubjectModule(bare, "mlp.0", [1, 2], "max")
+    values = module(["a", "ab"])
+    assert np.isnan(values[0]).all()
+    tokens = bare.tokenizer.encode(["ab"])[0]
+    alone = bare.activations(tokens[None], np.array([len(tokens)]), ["mlp.0"])["mlp.0"][0, 1:]
+    np.testing.assert_allclose(values[1], alone.max(0).values[[1, 2]], atol=1e-6)
+
+
+# ---------------------------------------------------------------- n-grams where they stand
+
+
+def in_text_by_hand(module, tokenizer, token_values, documents, ngrams, pool, width) -> np.ndarray:
+    """The definition: windows of a document one by one, every occurrence on its own."""
+    sums = [[] for _ in range(len(ngrams))]
+    overlap = width // 4
+    for text in documents:
+        encoding = tokenizer.backend.encode(text, add_special_tokens=False)
+        ids = np.array(encoding.ids, np.int32)
+        values = None
+        start = 0
+        while values is None or len(values) < len(ids):
+            part = token_values([ids[start : start + width]])[0]
+            values = part if values is None else np.concatenate([values, part[overlap:]])
+            start += width - overlap
+        values = module(values)
+        for row, a, b in zip(*ngrams.locate(text), strict=True):
+            mine = [i for i, (x, y) in enumerate(encoding.offsets) if x < b and y > a]
+            if mine:
+                here = values[mine].astype(np.float64)
+                sums[row].append({"mean": here.mean(0), "max": here.max(0), "last": here[-1]}[pool])
+    return np.array([np.mean(s, axis=0) if s else np.full(values.shape[1], np.nan) for s in sums])
+
+
+@pytest.mark.parametrize("pool", ["mean", "max", "last"])
+@pytest.mark.parametrize("width", [8, 60])
+def test_in_text_is_its_definition(tiny_subject, embedder: SentenceEmbedder, pool: str, width: int) -> None:
+    ngrams = extract_ngrams(DOCUMENTS, NgramSpec(n=3))
+    unit = SubjectModule(tiny_subject, "mlp.1", [3, 7])
+    got = respond_in_text(unit, DOCUMENTS, ngrams, pool=pool, width=width)
+    expected = in_text_by_hand(
+        lambda v: v, tiny_subject.tokenizer, unit.token_values, DOCUMENTS, ngrams, pool, min(width, unit.longest)
+    )
+    assert got.values is not None
+    np.testing.assert_allclose(got.values, expected, atol=1e-5)
+    read = Nearness(np.eye(32)[:3])
+    got = respond_in_text(EmbedderModule(embedder, read), DOCUMENTS, ngrams, pool=pool, width=width)
+    expected = in_text_by_hand(
+        read, embedder.tokenizer, embedder.token_vectors, DOCUMENTS, ngrams, pool, min(width, embedder.longest)
+    )
+    assert got.values is not None and np.isfinite(expected).any()
+    np.testing.assert_allclose(got.values, expected, atol=1e-5)
+
+
+def test_in_text_ngrams_that_do_not_stand_there_are_missing(tiny_subject) -> None:
+    ngrams = extract_ngrams(DOCUMENTS)
+    unit = SubjectModule(tiny_subject, "mlp.1", 3)
+    responses = respond_in_text([unit, unit], DOCUMENTS[2:], ngrams)
+    standing = [ngrams.texts[row] for row, _ in responses.units[0].top] if not responses.problems else []
+    assert responses.units[0].count == 1 and responses.units[0].missing == len(ngrams) - 1
+    assert responses.units[0].problem is not None and standing == []  # one value is a constant
+    assert responses.values is not None and np.array_equal(*responses.values.T, equal_nan=True)
+
+
+def test_in_text_does_not_depend_on_how_documents_are_blocked(tiny_subject, monkeypatch: pytest.MonkeyPatch) -> None:
+    from glossator.sasc import responses_in_text
+
+    ngrams = extract_ngrams(DOCUMENTS)
+    unit = SubjectModule(tiny_subject, "mlp.1", [3, 9], "max")
+    whole = respond_in_text(unit, DOCUMENTS, ngrams, pool="max")
+    for name in ("_BLOCK_TOKENS", "_BLOCK_VALUES", "_ROWS"):
+        monkeypatch.setattr(responses_in_text, name, 5)
+    parts = respond_in_text(unit, DOCUMENTS, ngrams, pool="max")
+    assert whole.values is not None and parts.values is not None
+    np.testing.assert_allclose(parts.values, whole.values, atol=1e-6)
+    assert [row for row, _ in parts.units[0].top] == [row for row, _ in whole.units[0].top]
+
+
+# ---------------------------------------------------------------- what it costs
+
+
+@pytest.mark.bench
+@pytest.mark.slow
+def test_the_stage_costs_little_more_than_the_plain_pass(minilm) -> None:
+    from glossator.benchmarks.sasc_speed import ngram_ratios
+
+    measured = ngram_ratios({"words": 2000})
+    assert measured["ngram_ratio_1"] < 1.1 and measured["ngram_ratio_50"] < 1.3
+    tokens = measured["ngrams"]["padded_tokens"]
+    assert tokens["stage_50"] <= 1.02 * tokens["plain"] <= tokens["transformers"]
+    assert measured["ngrams"]["largest_difference_to_transformers"] < 1e-5
+
+
+@pytest.mark.slow
+def test_the_benchmark_measures_on_a_small_corpus(minilm) -> None:
+    from glossator.benchmarks.sasc_speed import ngram_ratios
+
+    measured = ngram_ratios({"quick": True, "words": 40, "modules": 3})
+    assert measured["ngram_ratio_1"] > 0 and measured["ngram_ratio_50"] > 0
+    assert measured["ngrams"]["strings"] > 100 and measured["ngrams"]["modules"] == 3
