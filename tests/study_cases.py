@@ -11,13 +11,18 @@ import numpy as np
 import pytest
 
 from glossator import registry
+from glossator.errors import MissingPower, UserError
 from glossator.evidence import ExplainEvidence
 from glossator.explainers.token_list import TokenListExplainer
-from glossator.explanations import Explanation
+from glossator.explanations import Explanation, Provenance
+from glossator.language_models import Answer, LanguageModel, Message, Request
+from glossator.scores import Score
+from glossator.simulators import ZERO_TO_TEN, Simulation
 from glossator.study import StudySpec
-from glossator.study.spec import DEFAULT_EVIDENCE
-from glossator.study.work import LOG
+from glossator.study.spec import DEFAULT_EVIDENCE, READ_EVIDENCE
+from glossator.study.work import ANSWERS, LOG
 from glossator.units import Unit
+from glossator.windows import TokenWindows
 
 TRICKY = ("</script>", "<b>", "\u202e", "\u2028", "&amp;", "\x1b[31m", '"')
 """Texts that a page or a terminal would obey; each is short, as documents that share 24 tokens go to one split."""
@@ -52,7 +57,7 @@ def contents(folder: Path) -> dict[str, str]:
     return {
         path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
         for path in sorted(folder.rglob("*"))
-        if path.is_file() and path.name != LOG
+        if path.is_file() and not path.name.startswith((LOG, ANSWERS))
     }
 
 
@@ -60,9 +65,10 @@ def register(monkeypatch: pytest.MonkeyPatch, kind: str, **objects: str) -> None
     """Add plug-ins by name for one test."""
     for name, target in objects.items():
         monkeypatch.setitem(registry.BUILT_IN[kind], name, f"study_cases:{target}")
-    registry.table.cache_clear()
-    # The table of the test is forgotten when its changes are undone.
-    monkeypatch.setattr(registry, "table", registry.table.__wrapped__)
+    if hasattr(registry.table, "cache_clear"):
+        registry.table.cache_clear()
+        # The table of the test is forgotten when its changes are undone.
+        monkeypatch.setattr(registry, "table", registry.table.__wrapped__)
 
 
 class Silent:
@@ -113,6 +119,103 @@ class BrokenScorer:
 
     def score(self, *_: Any) -> list:
         raise KeyError("no such thing")
+
+
+class Asking:
+    """Asks a language model for as many explanations as are wanted, each in a request of its own."""
+
+    def __init__(self, lm: LanguageModel, *, temperature: float = 0.5):
+        self.lm, self.temperature = lm, temperature
+
+    def explain(self, unit: Unit, evidence: ExplainEvidence, *, n: int, rng: np.random.Generator) -> list[Explanation]:
+        (found,) = self.explain_many([(unit, evidence)], n=n, rng=rng)
+        if isinstance(found, str):
+            raise UserError(found)
+        return found
+
+    def explain_many(self, pairs: list, *, n: int, rng: np.random.Generator) -> list[list[Explanation] | str]:
+        requests = [
+            Request((Message("user", f"Explain {unit}, {evidence.fingerprint}"),), temperature=0.5, sample=sample)
+            for unit, evidence in pairs
+            for sample in range(n)
+        ]
+        answers = iter(self.lm.ask(requests))
+        return [self._found(unit, [next(answers) for _ in range(n)]) for unit, _ in pairs]
+
+    def _found(self, unit: Unit, answers: list[Answer]) -> list[Explanation] | str:
+        if failures := [a.failure for a in answers if a.failure]:
+            return f"asking: {failures[0]}"
+        costs = [{"calls": a.usage.calls, "prompt_tokens": a.usage.prompt_tokens} for a in answers]
+        made = [Provenance("asking", model=self.lm.name, prompt="0" * 16, cost=cost) for cost in costs]
+        return [Explanation(unit, a.text, made[i], rank=i) for i, a in enumerate(answers)]
+
+
+class Reading:
+    """Asks a language model for a number for every window: how often the explanation's first word fires there."""
+
+    def __init__(self, lm: LanguageModel):
+        self.lm = lm
+
+    def simulate(self, explanation: Explanation, windows: TokenWindows) -> Simulation:
+        texts = ["".join(windows.vocabulary.texts[t] for t in row) for row in windows.tokens]
+        asked = [Request((Message("user", f"How much is {explanation.text!r} in {text!r}?"),)) for text in texts]
+        answers = self.lm.ask(asked)
+        if failures := [a.failure for a in answers if a.failure]:
+            raise MissingPower(f"reading: {failures[0]}")
+        values = np.array([float(a.text) for a in answers])[:, None]
+        return Simulation(values * (1 + np.arange(windows.tokens.shape[1]) % 3), ZERO_TO_TEN)
+
+
+class Judging:
+    """A score that a language model gives, without a look at the unit."""
+
+    needs: frozenset[str] = frozenset({"lm"})
+
+    def score(self, unit: Unit, explanation: Explanation, evidence: Any, lab: Any) -> list[Score]:
+        (answer,) = lab.resources.lm.ask([Request((Message("user", f"Judge {explanation.text!r}"),))])
+        if answer.failure:
+            return [Score("judged", None, "points", reason=answer.failure)]
+        return [Score("judged", float(answer.text), "points", n=1)]
+
+
+def said(request: Request) -> str | Answer:
+    """What the scripted model says: a function of the question alone, so plumbing shows and quality does not."""
+    question = request.messages[0].content
+    digest = hashlib.sha256(f"{question} {request.sample}".encode()).hexdigest()
+    if question.startswith("Explain"):
+        return f"words like {digest[:6]}"
+    return str(int(digest[:2], 16) % 11)
+
+
+def scripted_name(function: str = "said") -> str:
+    """The spec of a scripted model in this file."""
+    return f"scripted:study_cases:{function}"
+
+
+def no_answer(request: Request) -> str | Answer:
+    """Says nothing about units with an even index, and refuses to judge."""
+    question = request.messages[0].content
+    if question.startswith("Judge"):
+        return Answer("I would rather not.", finish="refusal")
+    if question.startswith("Explain") and int(question.split(",")[0].rpartition("/")[2]) % 2 == 0:
+        return Answer("", finish="refusal")
+    return said(request)
+
+
+LM_METHODS = {"explainers": {"asking": "Asking"}, "simulators": {"lm-json": "Reading", "lm-all-at-once": "Reading"},
+              "scorers": {"judging": "Judging"}}  # fmt: skip
+
+
+def register_lm_methods(monkeypatch: pytest.MonkeyPatch) -> None:
+    for kind, objects in LM_METHODS.items():
+        register(monkeypatch, kind, **objects)
+
+
+def lm_spec(folder: Path, **changes: Any) -> StudySpec:
+    """A study whose explainer, simulator and one scorer ask a scripted language model."""
+    settings = {"explainers": ("asking",), "lm": scripted_name(), "scorers": ("correlation", "judging"),
+                "candidates": 2, "evidence": replace(READ_EVIDENCE, min_firing_windows=2)}  # fmt: skip
+    return small_spec(folder, **{**settings, **changes})
 
 
 def toy_benchmark(options: dict[str, Any]) -> dict[str, Any]:

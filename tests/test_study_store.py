@@ -110,7 +110,7 @@ def test_the_file_is_whole_sqlite(tmp_path: Path) -> None:
     connection = sqlite3.connect(write_study(tmp_path) / DATABASE)
     assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
     assert connection.execute("PRAGMA foreign_key_check").fetchall() == []
-    assert connection.execute("SELECT method, what, amount FROM costs").fetchall()[0] == ("token-list", "calls", 2.0)
+    assert connection.execute("SELECT method, what, amount FROM costs").fetchall()[0] == ("token-list", "calls", 4.0)
     assert json.loads(connection.execute("SELECT result FROM experiments").fetchone()[0])["units"]["ok"] == 2
     connection.close()
 

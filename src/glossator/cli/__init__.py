@@ -12,6 +12,8 @@ import typer
 
 from glossator.cli.bench import bench
 from glossator.cli.explain import explain
+from glossator.cli.grid import grid
+from glossator.cli.human import human
 from glossator.cli.record import record
 from glossator.cli.run import run
 from glossator.cli.score import score
@@ -34,8 +36,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
 )
-for command in (run, show, search, studies, units, record, explain, score, bench):
+for command in (run, show, search, studies, units, record, explain, score, grid, bench):
     app.command()(command)
+app.add_typer(human, name="human")
 
 
 def _version(wanted: bool) -> None:

@@ -10,10 +10,11 @@ from glossator.cli.spec_options import takes_spec
 
 if TYPE_CHECKING:
     from glossator.study import StudySpec
+    from glossator.study.models import Access
 
 
 @takes_spec
-def explain(spec: StudySpec, folder: Path, quiet: bool = QUIET, json: bool = JSON) -> None:
+def explain(spec: StudySpec, folder: Path, access: Access, quiet: bool = QUIET, json: bool = JSON) -> None:
     """Record and explain: the first two stages of a study.
 
     Takes the same arguments as `glossator run`, which goes on from here. What is printed is not yet scored.
@@ -27,7 +28,7 @@ def explain(spec: StudySpec, folder: Path, quiet: bool = QUIET, json: bool = JSO
     from glossator.study.results import to_plain
     from glossator.study.work import explained_so_far
 
-    run_study(spec, folder, until="explain", progress=False if quiet else None)
+    run_study(spec, folder, until="explain", progress=False if quiet else None, access=access)
     results = explained_so_far(folder)
     if json:
         emit({"study": str(folder), "units": [to_plain(result) for result in results]})

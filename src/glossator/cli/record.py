@@ -10,10 +10,11 @@ from glossator.cli.spec_options import takes_spec
 
 if TYPE_CHECKING:
     from glossator.study import StudySpec
+    from glossator.study.models import Access
 
 
 @takes_spec
-def record(spec: StudySpec, folder: Path, quiet: bool = QUIET, json: bool = JSON) -> None:
+def record(spec: StudySpec, folder: Path, access: Access, quiet: bool = QUIET, json: bool = JSON) -> None:
     """Record what units do: the first stage of a study.
 
     Takes the same arguments as `glossator run`, which goes on from here; so do `explain` and `score`.
@@ -26,7 +27,7 @@ def record(spec: StudySpec, folder: Path, quiet: bool = QUIET, json: bool = JSON
     from glossator.recording import open_recording
     from glossator.study import run_study
 
-    run_study(spec, folder, until="record", progress=False if quiet else None)
+    run_study(spec, folder, until="record", progress=False if quiet else None, access=access)
     recording = open_recording(folder / "recording")
     sites = {site: len(recording.units(site)) for site in recording.sites}
     facts = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,12 +11,14 @@ from glossator.cli.spec_options import takes_spec
 
 if TYPE_CHECKING:
     from glossator.study import Study, StudySpec
+    from glossator.study.costs import Cost
+    from glossator.study.models import Access
 
 SHOWN = 5
 
 
 @takes_spec
-def run(spec: StudySpec, folder: Path, quiet: bool = QUIET, json: bool = JSON) -> None:
+def run(spec: StudySpec, folder: Path, access: Access, quiet: bool = QUIET, json: bool = JSON) -> None:
     """Record, explain and score units, and write a study with a report.
 
     Takes a spec file, or flags, or both (flags win). The same command again goes on with a study that was stopped,
@@ -25,6 +28,7 @@ def run(spec: StudySpec, folder: Path, quiet: bool = QUIET, json: bool = JSON) -
     Examples:
       glossator run --subject smollm2-135m --site mlp.12 --units 64 --tokens 65536
       glossator run smollm2-135m/mlp.12/345
+      glossator run --subject smollm2-135m --site mlp.12 --units 8 --explainer bills --lm inprocess:smollm2-135m
       glossator run spec.toml --out studies/mine
 
     \b
@@ -33,15 +37,16 @@ def run(spec: StudySpec, folder: Path, quiet: bool = QUIET, json: bool = JSON) -
       sites = ["mlp.5", "mlp.12"]
       units = 64               # or "all", or [3, 17, 345]
       max_tokens = 65536       # or "all"
-      explainers = ["program", "token-list"]
+      explainers = ["program", "bills"]
+      lm = "openai:gpt-4.1-mini"
       [evidence]
       test_top = 50
-      [options.token-list]
-      n = 20
+      [options.program]
+      limit = 120
     """
     from glossator.study import run_study
 
-    study = run_study(spec, folder, progress=False if quiet else None)
+    study = run_study(spec, folder, progress=False if quiet else None, access=access)
     assert study is not None
     with study:
         if json:
@@ -61,9 +66,21 @@ def as_json(study: Study) -> dict[str, object]:
         "report": str(study.report),
         "fingerprint": study.manifest["fingerprint"],
         "counts": study.counts,
+        "costs": study.costs,
         "means": means(results),
         "units": [to_plain(result) for result in results],
     }
+
+
+def cost_lines(costs: Sequence[Cost]) -> list[str]:
+    """What the language models of a study were asked, in words; no line where there were none."""
+    from glossator.study.costs import in_words, total
+
+    lines = []
+    for cost in costs:
+        failed = f"; {cost.failures} of {cost.requests} without a usable answer" if cost.failures else ""
+        lines.append(f"Cost of {cost.stage}, {cost.model}: {in_words(cost.usage)}{failed}")
+    return [*lines, f"Cost in all: {in_words(total(costs))}"] if len(lines) > 1 else lines
 
 
 def print_study(study: Study) -> None:
@@ -92,5 +109,7 @@ def print_study(study: Study) -> None:
         out.print(table)
     counts = ", ".join(f"{n} {status}" for status, n in study.counts.items() if n)
     out.print(f"Units: {counts}", markup=False)
+    for line in cost_lines(study.costs):
+        out.print(line, markup=False, soft_wrap=True)
     out.print(f"Study:  {study.folder}", markup=False, soft_wrap=True)
     out.print(f"Report: {study.report.resolve().as_uri()}", markup=False, soft_wrap=True)

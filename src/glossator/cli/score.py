@@ -2,58 +2,78 @@
 
 from __future__ import annotations
 
+import contextlib
+import dataclasses
+from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import typer
 
 from glossator.cli.printing import JSON, console, emit, interval, make_table, number
+from glossator.cli.spec_options import BUDGET, LM_CACHE, OFFLINE, PRICES, make_access
 from glossator.errors import UserError
+
+if TYPE_CHECKING:
+    from glossator.study import Study
+    from glossator.study.models import Access
+    from glossator.study.results import Chosen
+    from glossator.study.tools import Tools
+    from glossator.units import Unit
 
 
 def score(
     unit: str = typer.Argument(..., help="A unit of a finished study, such as mlp.12/345, or the folder of a study."),
     program: str | None = typer.Option(None, help="Your program; default: the study's own explanation."),
+    text: str | None = typer.Option(None, help="Your explanation in words, which a language model reads."),
     study: Path | None = typer.Option(
         None, help="Folder of the study; default: the newest below studies/ that has the unit."
     ),
+    lm: str | None = typer.Option(None, help="Language model that reads words; default: the study's."),
+    simulator: str | None = typer.Option(None, help="Who reads explanations; default: the study's."),
+    budget: str | None = BUDGET,
+    lm_cache: Path | None = LM_CACHE,
+    prices: Path | None = PRICES,
+    offline: bool = OFFLINE,
     json: bool = JSON,
 ) -> None:
     """Score explanations on the test split beside nulls.
 
-    All explanations of a study that has none yet, your own program for a unit, or the study's explanation of it again.
+    All explanations of a study that has none yet, your own words or program for a unit, or the study's explanation of
+    it again.
 
     \b
     Examples:
       glossator score studies/layer-12
       glossator score mlp.12/345
       glossator score mlp.12/345 --program '0.1 + 2.0*token(" keep", " hold")'
+      glossator score mlp.12/345 --text 'words for keeping and holding' --lm inprocess:smollm2-135m
     """
+    access = make_access(budget, lm_cache, prices, offline)
     if Path(unit).is_dir():
-        score_study(Path(unit), json)
+        score_study(Path(unit), {"lm": lm, "simulator": simulator}, access, json)
         return
-    from glossator.explanations import Explanation, Provenance
-    from glossator.programs import english, parse_program
     from glossator.study.find import study_with
-    from glossator.study.results import as_stored
     from glossator.study.score import other_unit, score_one
     from glossator.study.summary import nulls_of_scores
-    from glossator.study.tools import Tools
 
+    if program is not None and text is not None:
+        raise UserError("--program and --text are both given", fix="Use one of them")
     opened, found = study_with(unit, study)
     with opened:
-        result, tools = opened.result(found), Tools.of(opened.spec, opened.recording)
-        if program is not None:
-            parsed = parse_program(program)
-            mine = Explanation(found, english(parsed), Provenance("by-hand"), parsed)
-            chosen = as_stored(mine, tools.lexicon, 0, None)
-        elif (best := result.best()) is not None:
-            chosen = best
-        else:
-            raise UserError(f"the study has no explanation of {found} ({result.status})", fix="Give one with --program")
-        method = chosen.method if program is None else next(iter(opened.spec.explainers))
-        site = [r for r in opened.results() if (r.unit.site, r.unit.polarity) == (found.site, found.polarity)]
-        other = other_unit(found, method, site, tools)
-        scores = score_one(chosen, found, tools.evidence(found), other, tools)
+        result = opened.result(found)
+        with tools_for(opened, lm, simulator, access) as tools:
+            chosen = yours(found, program, text, tools) or result.best()
+            if chosen is None:
+                raise UserError(
+                    f"the study has no explanation of {found} ({result.status})",
+                    fix="Give one with --program or --text",
+                )
+            own = chosen.method != BY_HAND
+            method = chosen.method if own else next(iter(opened.spec.explainers))
+            site = [r for r in opened.results() if (r.unit.site, r.unit.polarity) == (found.site, found.polarity)]
+            other = other_unit(found, method, site, tools)
+            scores = score_one(chosen, found, tools.evidence(found), other, tools)
     if json:
         emit(
             {"unit": str(found), "text": chosen.text, "program": chosen.program, "bits": chosen.bits, "scores": scores}
@@ -72,14 +92,45 @@ def score(
     out.print(table)
 
 
-def score_study(folder: Path, json: bool) -> None:
+BY_HAND = "by-hand"
+
+
+def yours(unit: Unit, program: str | None, text: str | None, tools: Tools) -> Chosen | None:
+    """The explanation that was given, None when none was."""
+    from glossator.explanations import Explanation, Provenance
+    from glossator.programs import english, parse_program
+    from glossator.study.results import as_stored
+
+    parsed = None if program is None else parse_program(program)
+    said = english(parsed) if parsed is not None else text
+    if said is None:
+        return None
+    return as_stored(Explanation(unit, said, Provenance(BY_HAND), parsed), tools.lexicon, 0, None)
+
+
+@contextlib.contextmanager
+def tools_for(study: Study, lm: str | None, simulator: str | None, access: Access) -> Iterator[Tools]:
+    """The tools of a finished study, with another language model or simulator where one is named.
+
+    Answers that are new are kept where --lm-cache says, else in the study.
+    """
+    from glossator.study.models import StudyModels
+    from glossator.study.tools import Tools
+
+    changes = {name: value for name, value in (("lm", lm), ("simulator", simulator)) if value is not None}
+    spec = dataclasses.replace(study.spec, **changes)  # type: ignore[arg-type]  # both are text
+    with StudyModels(spec.language_models, access, study.folder) as models:
+        yield Tools.of(spec, study.recording, models=models)
+
+
+def score_study(folder: Path, flags: dict[str, str | None], access: Access, json: bool) -> None:
     """The remaining stages of the study in a folder."""
     from glossator.cli.run import as_json, print_study
     from glossator.cli.spec_options import read_spec
     from glossator.study import run_study
 
-    spec, _ = read_spec(str(folder), None)
-    study = run_study(spec, folder)
+    spec, _ = read_spec(str(folder), None, **flags)
+    study = run_study(spec, folder, access=access)
     assert study is not None
     with study:
         if json:

@@ -46,7 +46,7 @@ def show(
     opened, found = study_with(unit, study)
     with opened:
         result = opened.result(found)
-        tools = Tools.of(opened.spec, opened.recording)
+        tools = Tools.to_show(opened)
         windows = shown_windows(result, tools, top, random) if result.statistics else []
         texts = opened.recording.vocabulary.texts
         if json:
@@ -97,7 +97,7 @@ def print_unit(
 
 
 def _print_explanation(out: Console, chosen: Chosen, every_score: bool) -> None:
-
+    from glossator.study.costs import cost_in_words
     from glossator.study.summary import nulls_of_scores
 
     bits = "" if chosen.bits is None else f", {chosen.bits:.0f} bits"
@@ -105,6 +105,9 @@ def _print_explanation(out: Console, chosen: Chosen, every_score: bool) -> None:
     out.print()
     out.print(clean(chosen.text), style="bold" if chosen.rank == 0 else "", markup=False)
     out.print(f"  {chosen.method}, candidate {chosen.rank + 1}{bits}{select}", markup=False)
+    if chosen.provenance["model"]:
+        cost = cost_in_words(chosen.provenance["cost"])
+        out.print(f"  {chosen.provenance['model']}{f', {cost}' if cost else ''}", markup=False, soft_wrap=True)
     if chosen.program and len(chosen.program) < 2000:
         out.print(f"  {clean(chosen.program)}", style="dim", markup=False)
     if not chosen.scores:

@@ -15,6 +15,7 @@ from glossator.units import parse_unit
 
 if TYPE_CHECKING:
     from glossator.study import StudySpec
+    from glossator.study.models import Access
 
 STUDIES = Path("studies")
 _WHAT = "A spec (TOML), the folder of a study to go on with, or one unit such as smollm2-135m/mlp.12/345."
@@ -35,6 +36,12 @@ def _flags(
     dtype: str | None = typer.Option(None, help="float32 (default), bfloat16 or float16."),
     device: str | None = typer.Option(None, help="cpu (default), cuda, cuda:N, mps, or auto."),
     explainer: list[str] | None = typer.Option(None, help="Explainer (program); repeat it for more."),
+    lm: str | None = typer.Option(
+        None, help="Language model: inprocess:smollm2-135m, openai:MODEL, anthropic:MODEL, http://HOST:PORT/v1#MODEL."
+    ),
+    simulator: str | None = typer.Option(
+        None, help="Who reads explanations. Default: programs are executed, words read by the language model."
+    ),
     scorer: list[str] | None = typer.Option(None, help="Scorer; repeat it for more. Default: all that are built in."),
     seed: int | None = typer.Option(None, help="Seed of every random choice (0)."),
     out: Path | None = typer.Option(
@@ -44,22 +51,46 @@ def _flags(
     """The parameters that `takes_spec` puts before those of a command; their defaults are those of the spec."""
 
 
+BUDGET = typer.Option(None, help="Stop before the language model has cost more: dollars (2.50), or '200000 tokens'.")
+LM_CACHE = typer.Option(None, help="File that keeps its answers. Default: answers.sqlite in the study.")
+PRICES = typer.Option(None, help="TOML file with prices of models, in dollars per million tokens.")
+OFFLINE = typer.Option(False, "--offline", help="Send nothing: only answers that are kept count.")
+
+
+def _access_flags(
+    budget: str | None = BUDGET, lm_cache: Path | None = LM_CACHE, prices: Path | None = PRICES, offline: bool = OFFLINE
+) -> None:
+    """How the language model is paid for; no part of what the study is."""
+
+
+def make_access(
+    budget: str | None = None, lm_cache: Path | None = None, prices: Path | None = None, offline: bool = False
+) -> Access:
+    """What the flags say of the language model's cost; `UserError` for a budget or prices that cannot be read."""
+    from glossator.language_models.ledger import Ledger
+    from glossator.study.models import Access
+
+    return Access(lm_cache, Ledger(budget, prices), offline)
+
+
 def takes_spec(command: Callable[..., None]) -> Callable[..., None]:
-    """Turn `command(spec, folder, **own)` into a command that takes the flags of a spec and its own."""
+    """Turn `command(spec, folder, access, **own)` into a command that takes the flags of a spec and its own."""
     shared = inspect.signature(_flags, eval_str=True).parameters
+    paying = inspect.signature(_access_flags, eval_str=True).parameters
     own = [
         p.replace(annotation=eval(p.annotation, command.__globals__))  # their names as text, as imports are delayed
         for p in inspect.signature(command).parameters.values()
-        if p.name not in ("spec", "folder")
+        if p.name not in ("spec", "folder", "access")
     ]
 
     @functools.wraps(command)
     def wrapped(**values: Any) -> None:
         flags = {name: values.pop(name) for name in shared}
+        access = make_access(**{name: values.pop(name) for name in paying})
         spec, folder = read_spec(**flags)
-        command(spec=spec, folder=folder, **values)
+        command(spec=spec, folder=folder, access=access, **values)
 
-    parameters = [p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in (*shared.values(), *own)]
+    parameters = [p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in (*shared.values(), *paying.values(), *own)]
     wrapped.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     wrapped.__annotations__ = {p.name: p.annotation for p in parameters}
     return wrapped
@@ -67,7 +98,7 @@ def takes_spec(command: Callable[..., None]) -> Callable[..., None]:
 
 def read_spec(what: str | None, out: Path | None, **flags: Any) -> tuple[StudySpec, Path]:
     """The spec and the folder of the study that the arguments mean; flags stand above what a file says."""
-    from glossator.study.spec import load_spec, make_spec
+    from glossator.study.spec import make_spec, read_table
 
     values, folder = dict[str, Any](), out
     if what is not None:
@@ -77,9 +108,9 @@ def read_spec(what: str | None, out: Path | None, **flags: Any) -> tuple[StudySp
                 raise UserError(
                     "no study in this folder", value=what, fix="Give a spec, a unit, or --subject and --site"
                 )
-            values, folder = _fields(load_spec(path / "spec.json")), out or path
+            values, folder = read_table(path / "spec.json"), out or path
         elif path.is_file():
-            values = _fields(load_spec(path))
+            values = read_table(path)
         elif path.suffix in (".toml", ".json"):
             raise UserError("no such spec", value=what)
         else:
@@ -93,12 +124,6 @@ def read_spec(what: str | None, out: Path | None, **flags: Any) -> tuple[StudySp
     values |= _given(**flags)
     spec = make_spec(values)
     return spec, folder or STUDIES / _name(spec)
-
-
-def _fields(spec: StudySpec) -> dict[str, Any]:
-    from dataclasses import fields
-
-    return {f.name: getattr(spec, f.name) for f in fields(spec)}
 
 
 def _given(

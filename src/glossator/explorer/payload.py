@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from glossator.explorer.tokens import visible
+from glossator.study.costs import cost_in_words
 from glossator.study.exemplars import Histogram, ShownWindow, histogram, shown_windows
 from glossator.study.results import Chosen, UnitResult
 from glossator.study.summary import headline
@@ -65,6 +66,8 @@ def _explanation(chosen: Chosen, nulls: Sequence[str]) -> dict[str, Any]:
         "rank": chosen.rank,
         "role": str(chosen.provenance["settings"].get("role", "")),
         "text": visible(chosen.text),
+        "model": chosen.provenance["model"] or "",
+        "cost": cost_in_words(chosen.provenance["cost"]),
         "program": visible(program) if program else "",
         "bits": _rounded(chosen.bits),
         "select": _rounded(chosen.select),

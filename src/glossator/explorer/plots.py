@@ -70,7 +70,7 @@ def _axis(low: float, high: float, x: Scale, height: int) -> str:
         place = x(tick)
         kind = "zero" if abs(tick) < 1e-9 else "grid"
         lines.append(f'<line class="{kind}" x1="{place}" x2="{place}" y1="{TOP}" y2="{bottom}"/>')
-        lines.append(f'<text class="tick" x="{place}" y="{bottom + 14}">{_number(tick, 1)}</text>')
+        lines.append(f'<text class="tick" x="{place}" y="{bottom + 14}">{number(tick, 1)}</text>')
     return "".join(lines)
 
 
@@ -79,17 +79,17 @@ def _row(name: str, method: str, dots: Sequence[tuple[float, str]], x: Scale, y:
     kind = (f"null-{name}" if name in COLOURS else "null-more") if name else "method"
     ordered = sorted(value for value, _ in dots)
     first, median, third = (_quantile(ordered, q) for q in (0.25, 0.5, 0.75))
-    mean = _number(sum(ordered) / len(ordered))
+    mean = number(sum(ordered) / len(ordered))
     wide = max(1.0, round(x(third) - x(first), 1))
-    half = f"middle half {_number(first)} to {_number(third)}"
-    summary = f"{name or method}: mean {mean}, median {_number(median)}, {half}, {len(dots)} units"
+    half = f"middle half {number(first)} to {number(third)}"
+    summary = f"{name or method}: mean {mean}, median {number(median)}, {half}, {len(dots)} units"
     return "".join(
         (
             f'<g class="{kind}"><title>{escape(summary)}</title>',
             f'<text class="name" x="{LEFT - 8}" y="{middle + 4}">{escape(name or method)} {mean}</text>',
             *(
                 f'<circle cx="{x(value)}" cy="{middle + _jitter(place):.1f}" r="2.1">'
-                f"<title>{escape(unit)}: {_number(value)}</title></circle>"
+                f"<title>{escape(unit)}: {number(value)}</title></circle>"
                 for place, (value, unit) in enumerate(dots[:: max(1, len(dots) // MOST_DOTS)])
             ),
             f'<rect class="box" x="{x(first)}" y="{y + 5}" width="{wide}" height="{ROW - 10}"/>',
@@ -98,7 +98,7 @@ def _row(name: str, method: str, dots: Sequence[tuple[float, str]], x: Scale, y:
     )
 
 
-def _number(value: float, digits: int = 2) -> str:
+def number(value: float, digits: int = 2) -> str:
     text = f"{value:.{digits}f}"
     return text.lstrip("-") if not float(text) else text.replace("-", "−")
 

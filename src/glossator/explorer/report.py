@@ -16,6 +16,7 @@ from glossator import __version__
 from glossator.explorer.payload import payload
 from glossator.explorer.plots import distribution
 from glossator.files import plain, write_bytes
+from glossator.study.costs import Cost, in_words, total
 from glossator.study.results import STATUSES, UnitResult
 from glossator.study.summary import HEADLINES, means, nulls_of_scores, ranked
 
@@ -26,12 +27,12 @@ MOST_UNITS = 300
 """Units that can be looked at in one report; a study may have more, and all of them count in its plots."""
 
 
-def write_report(path: Path, results: Sequence[UnitResult], tools: Tools) -> None:
-    """Write the report of a study's results to `path`."""
-    write_bytes(path, render(results, tools).encode())
+def write_report(path: Path, results: Sequence[UnitResult], tools: Tools, costs: Sequence[Cost] = ()) -> None:
+    """Write the report of a study's results, and of what they cost, to `path`."""
+    write_bytes(path, render(results, tools, costs).encode())
 
 
-def render(results: Sequence[UnitResult], tools: Tools) -> str:
+def render(results: Sequence[UnitResult], tools: Tools, costs: Sequence[Cost] = ()) -> str:
     from jinja2 import Environment, StrictUndefined
     from markupsafe import Markup
 
@@ -47,6 +48,9 @@ def render(results: Sequence[UnitResult], tools: Tools) -> str:
         total=len(results),
         shown=len(shown),
         means=means(results),
+        costs=[*costs],
+        whole=total(costs),
+        words=in_words,
         nulls=nulls,
         plots=[(name, Markup(svg)) for name in HEADLINES if (svg := distribution(results, name, nulls))],
         data=Markup(as_script(payload(shown, tools, nulls, len(results)))),
@@ -91,6 +95,9 @@ def _facts(results: Sequence[UnitResult], tools: Tools) -> list[tuple[str, str]]
     documents = f"{len(recording.document_ids):,} documents"
     shares = "; ".join(f"{name} {share:.0%}" for name, share in text.get("shares", {}).items())
     methods = f"{', '.join(spec.explainers)}; at most {spec.candidates} candidates each, ranked on the select split"
+    read = tools.reader
+    words = f"words are read by {read.model} ({read.name})" if read.words else "words are read by nobody"
+    simulation = f"programs are executed, {words}" if not read.every else f"{words}, those of programs too"
     made = f"recording {recording.fingerprint}, seed {spec.seed}, made with glossator {__version__}"
     return [
         ("Subject", f"{subject.subject} ({spec.dtype}), fingerprint {subject.subject_fingerprint}"),
@@ -99,6 +106,7 @@ def _facts(results: Sequence[UnitResult], tools: Tools) -> list[tuple[str, str]]
         ("Splits", f"{shares} of the tokens, by document"),
         ("Left out", subject.leaves_out),
         ("Explainers", methods),
+        ("Simulation", f"{simulation}; lists and tables of tokens are executed"),
         ("Scores", "on the test split, which no explainer saw; 95 % intervals by bootstrap over documents"),
         ("Provenance", f"spec {spec.fingerprint}, {made}"),
     ]

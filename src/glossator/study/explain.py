@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from glossator.errors import MissingPower
 from glossator.evidence import Evidence, ExplainEvidence
-from glossator.explainers import explain_all
+from glossator.explainers import Answered, explain_all
 from glossator.explanations import Explanation
 from glossator.files import plain
 from glossator.scorers.correlation import pooled
@@ -16,18 +16,16 @@ from glossator.study.results import CLOCK, Chosen, UnitResult, as_stored
 from glossator.study.tools import Tools, reason_of
 from glossator.units import Unit
 
-Answer = list[Explanation] | str
-"""What a method gave for a unit: candidates, none when it abstains, or the reason why it failed."""
-
 
 def explain_units(units: Sequence[Unit], tools: Tools) -> list[UnitResult]:
     """Explanations of some units, not yet scored."""
+    tools.reader  # noqa: B018 - made before threads ask for it
     drawn = {unit: _draw(unit, tools) for unit in units}
     ready = {u: e for u, e in drawn.items() if isinstance(e, Evidence) and e.status == "ok"}
     answers = {name: _ask(name, ready, tools) for name in tools.spec.explainers}
-    return [
-        _result(unit, drawn[unit], {name: answers[name].get(unit, []) for name in answers}, tools) for unit in units
-    ]
+    return tools.each(
+        lambda unit: _result(unit, drawn[unit], {name: answers[name].get(unit, []) for name in answers}, tools), units
+    )
 
 
 def _draw(unit: Unit, tools: Tools) -> Evidence | str:
@@ -37,7 +35,7 @@ def _draw(unit: Unit, tools: Tools) -> Evidence | str:
         return f"evidence: {reason_of(error)}"
 
 
-def _ask(name: str, ready: dict[Unit, Evidence], tools: Tools) -> dict[Unit, Answer]:
+def _ask(name: str, ready: dict[Unit, Evidence], tools: Tools) -> dict[Unit, Answered]:
     """Ask a method about all units together; where that fails, about each alone, so that no unit spoils the others."""
     explainer, n = tools.explainers[name], tools.spec.candidates
     pairs: list[tuple[Unit, ExplainEvidence]] = [(unit, evidence.explain) for unit, evidence in ready.items()]
@@ -47,16 +45,17 @@ def _ask(name: str, ready: dict[Unit, Evidence], tools: Tools) -> dict[Unit, Ans
         return dict(zip(ready, explain_all(explainer, pairs, n=n, rng=tools.rng(pairs[0][0])), strict=True))
     except Exception as error:
         tools.note(f"{name} on {len(pairs)} units together: {reason_of(error)}; now each alone")
-    answers: dict[Unit, Answer] = {}
-    for unit, evidence in pairs:
+
+    def alone(pair: tuple[Unit, ExplainEvidence]) -> Answered:
         try:
-            answers[unit] = explainer.explain(unit, evidence, n=n, rng=tools.rng(unit))
+            return explainer.explain(*pair, n=n, rng=tools.rng(pair[0]))
         except Exception as error:
-            answers[unit] = f"{name}: {reason_of(error)}"
-    return answers
+            return f"{name}: {reason_of(error)}"
+
+    return dict(zip(ready, tools.each(alone, pairs), strict=True))
 
 
-def _result(unit: Unit, evidence: Evidence | str, answers: dict[str, Answer], tools: Tools) -> UnitResult:
+def _result(unit: Unit, evidence: Evidence | str, answers: dict[str, Answered], tools: Tools) -> UnitResult:
     if isinstance(evidence, str):
         return UnitResult(unit, "failed", evidence)
     statistics = plain(evidence.statistics)

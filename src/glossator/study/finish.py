@@ -27,10 +27,11 @@ def finish(results: Sequence[UnitResult], tools: Tools, work: Work) -> None:
     folder, recording = work.folder, tools.recording
     made_with = {"glossator": __version__, "numpy": np.__version__, **recording.manifest["made_with"]}
     facts = {"recording": recording.fingerprint, "subject": recording.spec.subject, **made_with}
+    costs = work.costs()
     with work.timed("database"):
-        build_database(folder / DATABASE, tools.spec, results, facts)
+        build_database(folder / DATABASE, tools.spec, results, facts, costs)
     with work.timed("report"):
-        write_report(folder / REPORT, results, tools)
+        write_report(folder / REPORT, results, tools.for_showing(), costs)
     write_json(folder / "manifest.json", _manifest(folder, tools.spec, results, recording, made_with))
 
 

@@ -11,7 +11,9 @@ from typing import Literal
 from glossator.recording import Recording
 from glossator.study.explain import explain_units
 from glossator.study.finish import finish
+from glossator.study.models import Access
 from glossator.study.prepare import prepare
+from glossator.study.projection import announce
 from glossator.study.score import score_units
 from glossator.study.spec import StudySpec
 from glossator.study.store import Study, open_study
@@ -23,22 +25,31 @@ Stage = Literal["record", "explain", "score"]
 
 
 def run_study(
-    spec: StudySpec, folder: str | Path, *, until: Stage = "score", progress: bool | None = None
+    spec: StudySpec,
+    folder: str | Path,
+    *,
+    until: Stage = "score",
+    progress: bool | None = None,
+    access: Access | None = None,
 ) -> Study | None:
     """Do what the spec says and leave a study in `folder`; what an earlier run of the same spec did is kept.
 
     until: the last stage; a study that stops before `score` is unfinished, and None is returned. progress: bars on
-    stderr; None shows them on a terminal only. Raises `UserError` for bad input before anything is written.
+    stderr; None shows them on a terminal only. access: how language models are paid for and where their answers are
+    kept. Raises `UserError` for bad input before anything is written, and when a budget is reached: what is finished
+    is kept, and the same call with a higher budget goes on.
     """
     folder = Path(folder)
     check_folder(spec, folder)
     if not (folder / "manifest.json").exists():
-        source = prepare(spec, folder)
-        with claimed(spec, folder, progress) as work:
+        source = prepare(spec, folder, access or Access())
+        with claimed(spec, folder, progress) as work, source.models:
             # The subject reads the corpus; what its units did is recorded.
             recording = source.record(folder / "recording", work)
-            tools = Tools.of(spec, recording, work.note)
+            tools = Tools.of(spec, recording, work.note, source.models, source.subject)
             units = studied(spec, recording)
+            if until != "record":
+                announce(units, tools, work)
             # Each method sees the explain split of a unit's evidence and makes candidates; the select split ranks them.
             explained = work.stage("explain", units, explain_units, tools) if until != "record" else []
             # The first candidate of each method meets the test split, beside explanations that understood nothing.

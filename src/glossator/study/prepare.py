@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 from glossator.errors import UserError, near_matches
 from glossator.recording import Recording, open_recording, recording_spec
+from glossator.study.make import check, own_resources, resources_of
+from glossator.study.models import Access, StudyModels
+from glossator.study.reading import EXECUTE, simulator_name
 from glossator.study.spec import StudySpec
-from glossator.study.tools import make
 
 if TYPE_CHECKING:
     from glossator.corpora import WindowedCorpus
@@ -18,9 +20,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class Source:
-    """A loaded subject and cut text, both None where the recording is finished and neither is needed."""
+    """The language models, opened, and a loaded subject and cut text, both None where the recording is finished."""
 
     spec: StudySpec
+    models: StudyModels
     subject: Any = None
     windowed: WindowedCorpus | None = None
 
@@ -37,14 +40,12 @@ class Source:
             return record(plan, self.subject, self.windowed, folder, progress=work.progress)
 
 
-def prepare(spec: StudySpec, folder: Path) -> Source:
+def prepare(spec: StudySpec, folder: Path, access: Access) -> Source:
     """Load the subject and cut the corpus, unless what they are for is recorded; raises `UserError` for bad input."""
-    for name in spec.explainers:
-        make("explainers", name, spec)
-    for name in spec.scorers:
-        make("scorers", name, spec)
+    models = StudyModels(spec.language_models, access, folder)
+    _check_methods(spec, models)
     if _is_recorded(folder / "recording"):
-        return Source(spec)
+        return Source(spec, models)
     from glossator.corpora import make_windows, open_corpus
     from glossator.subjects import load_subject
 
@@ -56,7 +57,18 @@ def prepare(spec: StudySpec, folder: Path) -> Source:
     if subject.max_width is not None and spec.width > subject.max_width:
         raise UserError("windows too wide for this subject", value=spec.width, allowed=f"at most {subject.max_width}")
     windowed = make_windows(corpus, subject.tokenizer, spec.width, max_tokens=spec.max_tokens, seed=spec.seed)
-    return Source(spec, subject, windowed)
+    return Source(spec, models, subject, windowed)
+
+
+def _check_methods(spec: StudySpec, models: StudyModels) -> None:
+    """The methods are there, take their options, and what they need from a language model is there as well."""
+    shared = resources_of(spec, models)
+    named = [("explainers", name) for name in spec.explainers] + [("scorers", name) for name in spec.scorers]
+    for name in models:
+        models.open(name)
+    reader = simulator_name(spec, shared.get("lm").powers if shared.has("lm") else None)
+    for kind, name in [*named, *([] if reader == EXECUTE else [("simulators", reader)])]:
+        check(kind, name, spec, own_resources(name, spec, shared, models))
 
 
 def _is_recorded(folder: Path) -> bool:

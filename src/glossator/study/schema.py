@@ -74,6 +74,22 @@ MIGRATIONS: list[tuple[str, str]] = [
         );
         """,
     ),
+    (
+        "what the language models cost",
+        """
+        CREATE TABLE ledger (
+            stage TEXT NOT NULL,
+            model TEXT NOT NULL,
+            requests INTEGER NOT NULL,
+            failures INTEGER NOT NULL,
+            calls INTEGER NOT NULL,
+            prompt_tokens INTEGER NOT NULL,
+            completion_tokens INTEGER NOT NULL,
+            money REAL,
+            PRIMARY KEY (stage, model)
+        ) WITHOUT ROWID;
+        """,
+    ),
 ]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 from glossator.evidence import Evidence
 from glossator.explainers.lookup import LookupExplainer
@@ -23,7 +24,8 @@ def score_units(some: Sequence[UnitResult], tools: Tools, everyone: Sequence[Uni
     by_site: dict[tuple[str, str], list[UnitResult]] = {}
     for result in everyone:
         by_site.setdefault((result.unit.site, result.unit.polarity), []).append(result)
-    return [_scored(r, by_site[r.unit.site, r.unit.polarity], tools) for r in some]
+    tools.scorers, tools.reader  # noqa: B018 - made before threads ask for them
+    return tools.each(lambda r: _scored(r, by_site[r.unit.site, r.unit.polarity], tools), some)
 
 
 def _scored(result: UnitResult, site: Sequence[UnitResult], tools: Tools) -> UnitResult:
@@ -51,7 +53,8 @@ def score_one(chosen: Chosen, unit: Unit, evidence: Evidence, other: Explanation
         nulls["token-list"] = same_length.explain(unit, evidence.explain)[0]
     if other is not None:
         nulls["other-unit"] = other
-    return score_explanation(unit, explanation, evidence, tools.lab().for_unit(nulls), list(tools.scorers.values()))
+    scorers: list[Any] = [*tools.scorers.values()]
+    return score_explanation(unit, explanation, evidence, tools.lab().for_unit(nulls), scorers)
 
 
 def other_unit(unit: Unit, method: str, site: Sequence[UnitResult], tools: Tools) -> Explanation | None:

@@ -23,6 +23,14 @@ from glossator.units import Polarity
 
 DEFAULT_SCORERS = ("correlation", "explained-variance", "detection", "firing")
 DEFAULT_EVIDENCE = EvidenceSpec(test_random=500)
+READ_EVIDENCE = EvidenceSpec(
+    calibrate_top=10, calibrate_random=10, select_top=10, select_random=10, test_top=20, test_random=40
+)
+"""What a study with a language model draws: each window that is read costs a request for each explanation."""
+NOT_SET = EvidenceSpec()
+"""Stands for the default, which depends on whether there is a language model."""
+LATER = ("lm", "simulator")
+"""Fields that older specs lack; where they are None the fingerprint is that of a spec without them."""
 
 
 @dataclass(frozen=True)
@@ -32,8 +40,12 @@ class StudySpec:
     subject: alias, folder or hub id; sites: names; units: how many are drawn at random from each site, `all`, or
     their indices; polarities: the sides that are explained; corpus: what `glossator.corpora.open_corpus` takes;
     max_tokens: None for the whole corpus; width: tokens in a window; candidates: explanations asked of each
-    explainer; calibration: see `glossator.simulators.calibration`; options: settings of explainers and scorers by
-    name, for example {"token-list": {"n": 20}}; seed: of every random choice.
+    explainer; lm: the language model that explains, simulates and judges (see
+    `glossator.language_models.open_language_model`), None for none; simulator: which one reads explanations, None to
+    execute programs and have words read by the best simulator that the language model can serve; calibration: see
+    `glossator.simulators.calibration`; evidence: which windows are drawn, by default fewer where
+    there is a language model; options: settings of explainers, simulators and scorers by name, for example
+    {"token-list": {"n": 20}}, where `lm` names another language model for that method; seed: of every random choice.
     """
 
     subject: str
@@ -47,13 +59,17 @@ class StudySpec:
     device: str = "cpu"
     explainers: tuple[str, ...] = ("program",)
     candidates: int = 5
+    lm: str | None = None
+    simulator: str | None = None
     scorers: tuple[str, ...] = DEFAULT_SCORERS
     calibration: str = "linear"
-    evidence: EvidenceSpec = DEFAULT_EVIDENCE
+    evidence: EvidenceSpec = NOT_SET
     options: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     seed: int = 0
 
     def __post_init__(self) -> None:
+        if self.evidence is NOT_SET:
+            object.__setattr__(self, "evidence", _default_evidence(self.lm, self.options))
         for name in ("sites", "polarities", "explainers"):
             values = getattr(self, name)
             if not values:
@@ -63,11 +79,17 @@ class StudySpec:
         for kind in ("explainers", "scorers"):
             for name in getattr(self, kind):
                 _known(kind.rstrip("s"), name, registry.table(kind))
+        if self.simulator is not None:
+            _known("simulator", self.simulator, registry.table("simulators"))
         for polarity in self.polarities:
             _known("polarity", polarity, ("+", "-"))
         _known("calibration", self.calibration, CALIBRATIONS)
         for name in self.options:
-            _known("explainer or scorer with options", name, (*self.explainers, *self.scorers))
+            takes_options = (*self.explainers, *self.scorers, *registry.table("simulators"))
+            _known("explainer, simulator or scorer with options", name, takes_options)
+        for name in self.language_models:
+            if not isinstance(name, str):
+                raise UserError("bad lm", value=name, allowed="a text in quotes, such as inprocess:smollm2-135m")
         for name in ("width", "candidates"):
             if getattr(self, name) < 1:
                 raise UserError(f"bad {name}", value=getattr(self, name), allowed="1 or more")
@@ -80,7 +102,13 @@ class StudySpec:
 
     @property
     def fingerprint(self) -> str:
-        return fingerprint(self)
+        stored = plain(self)
+        return fingerprint({k: v for k, v in stored.items() if v is not None or k not in LATER})
+
+    @property
+    def language_models(self) -> tuple[str, ...]:
+        """Every language model that the spec names, the study's own first."""
+        return _language_models(self.lm, self.options)
 
     def indices(self, site: str, width: int) -> tuple[int, ...] | None:
         """Which units of a site of `width` units are studied, ascending; None for all.
@@ -99,6 +127,15 @@ class StudySpec:
         return tuple(sorted(rng.choice(width, self.units, replace=False).tolist()))
 
 
+def _language_models(lm: str | None, options: Mapping[str, Mapping[str, Any]]) -> tuple[str, ...]:
+    named = [lm, *(settings.get("lm") for settings in options.values())]
+    return tuple(dict.fromkeys(name for name in named if name))
+
+
+def _default_evidence(lm: str | None, options: Mapping[str, Mapping[str, Any]]) -> EvidenceSpec:
+    return READ_EVIDENCE if _language_models(lm, options) else DEFAULT_EVIDENCE
+
+
 UNITS = 'a number to draw at random, "all", or a list of indices'
 EXAMPLE = "Example: glossator run --subject smollm2-135m --site mlp.12 --units 64"
 _TABLES = ("evidence", "options")
@@ -106,6 +143,11 @@ _TABLES = ("evidence", "options")
 
 def load_spec(path: str | Path) -> StudySpec:
     """Read a spec from a TOML file, or from the `spec.json` of a study; `UserError` for an unknown or ill-typed key."""
+    return make_spec(read_table(path))
+
+
+def read_table(path: str | Path) -> dict[str, Any]:
+    """The keys of a TOML or JSON file as they stand there; `UserError` when it cannot be read."""
     path = Path(path)
     try:
         raw = path.read_bytes()
@@ -118,7 +160,7 @@ def load_spec(path: str | Path) -> StudySpec:
         raise UserError(f"the spec is not readable {language}", value=str(path), fix=str(error)) from error
     if not isinstance(values, dict):
         raise UserError("the spec is no table of keys", value=str(path), fix=EXAMPLE)
-    return make_spec(values)
+    return values
 
 
 def make_spec(values: Mapping[str, Any]) -> StudySpec:
@@ -131,12 +173,15 @@ def make_spec(values: Mapping[str, Any]) -> StudySpec:
         if name not in given:
             raise UserError(f"the spec has no {name}", fix=EXAMPLE)
     evidence = given.pop("evidence", {})
-    given["evidence"] = evidence if isinstance(evidence, EvidenceSpec) else _evidence(evidence)
+    if not isinstance(evidence, EvidenceSpec):
+        options = given.get("options") or {}
+        evidence = _evidence(evidence, _default_evidence(given.get("lm"), _typed("options", options)))
+    given["evidence"] = evidence
     checked = {name: _typed(name, value) for name, value in given.items()}
     return StudySpec(**checked)
 
 
-def _evidence(values: Any) -> EvidenceSpec:
+def _evidence(values: Any, default: EvidenceSpec) -> EvidenceSpec:
     if not isinstance(values, Mapping):
         raise UserError("evidence in the spec is no table", value=values, fix="Write [evidence], then its keys")
     hints, checked = get_type_hints(EvidenceSpec), {}
@@ -150,7 +195,7 @@ def _evidence(values: Any) -> EvidenceSpec:
             number = 'a number, or "all"' if has_all else "a number"
             raise UserError(f"bad evidence.{name}", value=value, allowed="a name" if name == "sampler" else number)
         checked[name] = value
-    return replace(DEFAULT_EVIDENCE, **checked)
+    return replace(default, **checked)
 
 
 _LISTS = ("sites", "polarities", "explainers", "scorers")
@@ -180,6 +225,8 @@ def _typed(name: str, value: Any) -> Any:
         if not isinstance(value, Mapping) or not all(isinstance(v, Mapping) for v in value.values()):
             raise UserError("options in the spec are no tables", value=value, fix="Write [options.NAME], then its keys")
         return plain(value)
+    elif name in LATER and value is None:
+        return None
     elif name != "evidence" and not isinstance(value, str):
         raise UserError(f"bad {name}", value=value, allowed="a text in quotes")
     return value

@@ -9,15 +9,17 @@ from __future__ import annotations
 import json
 import re
 import sqlite3
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from glossator.errors import UserError, near_matches
 from glossator.files import plain, replacing
+from glossator.language_models import Usage
 from glossator.recording import Recording, open_recording
 from glossator.scores import Score
+from glossator.study.costs import Cost
 from glossator.study.results import STATUSES, Chosen, UnitResult
 from glossator.study.schema import create, upgraded
 from glossator.study.spec import StudySpec, make_spec
@@ -28,8 +30,10 @@ DATABASE = "study.sqlite"
 PAGE_BYTES = 4096
 
 
-def build_database(path: Path, spec: StudySpec, results: Iterable[UnitResult], meta: dict[str, str]) -> None:
-    """Write the study's SQLite file from the results, in their order."""
+def build_database(
+    path: Path, spec: StudySpec, results: Iterable[UnitResult], meta: dict[str, str], costs: Sequence[Cost] = ()
+) -> None:
+    """Write the study's SQLite file from the results, in their order, and what they cost."""
     with replacing(path) as temporary:
         temporary.unlink(missing_ok=True)
         connection = sqlite3.connect(temporary, isolation_level=None)
@@ -39,7 +43,7 @@ def build_database(path: Path, spec: StudySpec, results: Iterable[UnitResult], m
             connection.execute("PRAGMA synchronous = OFF")
             create(connection)
             connection.execute("BEGIN")
-            _fill(connection, spec, results, meta)
+            _fill(connection, spec, results, meta, costs)
             connection.execute("COMMIT")
             connection.execute("INSERT INTO explanation_text (explanation_text) VALUES ('rebuild')")
             connection.execute("INSERT INTO explanation_text (explanation_text) VALUES ('optimize')")
@@ -52,7 +56,13 @@ def build_database(path: Path, spec: StudySpec, results: Iterable[UnitResult], m
             connection.close()
 
 
-def _fill(connection: sqlite3.Connection, spec: StudySpec, results: Iterable[UnitResult], meta: dict[str, str]) -> None:
+def _fill(
+    connection: sqlite3.Connection,
+    spec: StudySpec,
+    results: Iterable[UnitResult],
+    meta: dict[str, str],
+    costs: Sequence[Cost],
+) -> None:
     def add(table: str, *values: Any) -> int:
         places = ", ".join("?" * len(values))
         return int(connection.execute(f"INSERT INTO {table} VALUES ({places})", values).lastrowid or 0)
@@ -75,15 +85,20 @@ def _fill(connection: sqlite3.Connection, spec: StudySpec, results: Iterable[Uni
                 add("scores", None, explanation, s.name, s.column, *number)
         for method, what, amount in _costs(result):
             add("costs", unit, method, what, amount)
+    for cost in costs:
+        used = (cost.usage.calls, cost.usage.prompt_tokens, cost.usage.completion_tokens, cost.usage.money)
+        add("ledger", cost.stage, cost.model, cost.requests, cost.failures, *used)
     add("experiments", None, "study", spec.fingerprint, _json({"units": dict(_statuses(connection))}))
 
 
 def _costs(result: UnitResult) -> Iterator[tuple[str, str, float]]:
-    """What a method spent on a unit: its candidates come from one search, so the largest cost among them."""
+    """What a method spent on a unit: the sum over its candidates, each of which holds its own share."""
     spent: dict[tuple[str, str], float] = {}
     for e in result.explanations:
         for what, amount in e.provenance["cost"].items():
-            spent[e.method, what] = max(spent.get((e.method, what), 0.0), float(amount))
+            if amount is None:  # money, where no price is known
+                continue
+            spent[e.method, what] = spent.get((e.method, what), 0.0) + float(amount)
     yield from ((method, what, amount) for (method, what), amount in sorted(spent.items()))
 
 
@@ -119,6 +134,17 @@ class Study:
         """How many units ended with each status."""
         counts = dict(self._rows("SELECT status, count(*) FROM units GROUP BY status"))
         return {status: counts.get(status, 0) for status in STATUSES}
+
+    @property
+    def costs(self) -> list[Cost]:
+        """What its language models were asked, by stage and model; empty for a study that needed none."""
+        rows = self._rows(
+            """SELECT stage, model, requests, failures, calls, prompt_tokens, completion_tokens, money FROM ledger
+            ORDER BY stage, model"""
+        )
+        return [
+            Cost(stage, model, requests, failures, Usage(*used)) for stage, model, requests, failures, *used in rows
+        ]
 
     def names(self) -> list[str]:
         """The ids of all units, in the study's order."""

@@ -1,76 +1,127 @@
-"""What all stages of a study share: the recording, the lexicon, and the explainers and scorers that the spec names."""
+"""What all stages of a study share: the recording, the lexicon, and the methods that the spec names, built once."""
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
-from glossator import registry
-from glossator.errors import UserError, near_matches
+from glossator.errors import UserError
 from glossator.evidence import Evidence
 from glossator.files import fingerprint
 from glossator.programs import Lexicon
 from glossator.recording import Recording, draw
+from glossator.resources import Resources
 from glossator.scorers.lab import Lab
+from glossator.study.costs import Interrupted, Meter
+from glossator.study.make import NamedScorer, make, named_scorer, own_resources, resources_of
+from glossator.study.models import StudyModels, models_to_show
+from glossator.study.reading import Reader, make_reader
 from glossator.study.spec import StudySpec
 from glossator.units import Unit
 
+if TYPE_CHECKING:
+    from glossator.study.store import Study
+
 Note = Callable[[str], None]
+Item = TypeVar("Item")
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True, eq=False)
 class Tools:
-    """explainers, scorers: by name, made once, since they may keep what is the same for all units; note: writes a line
-    to the study's log."""
+    """resources: what methods share, opened at first use; models: the language models; note: writes a line to the
+    study's log."""
 
     spec: StudySpec
     recording: Recording
     lexicon: Lexicon
-    explainers: dict[str, Any]
-    scorers: dict[str, Any]
+    resources: Resources
+    models: StudyModels
     note: Note
 
     @classmethod
-    def of(cls, spec: StudySpec, recording: Recording, note: Note = lambda _: None) -> Tools:
+    def of(
+        cls,
+        spec: StudySpec,
+        recording: Recording,
+        note: Note = lambda _: None,
+        models: StudyModels | None = None,
+        subject: Any = None,
+    ) -> Tools:
+        """The tools of a study. subject: the loaded one where there is one; else it is loaded when it is asked for."""
         lexicon = Lexicon.for_windows(recording.vocabulary, recording.embedding)
-        explainers = {name: make("explainers", name, spec, lexicon) for name in spec.explainers}
-        scorers = {name: make("scorers", name, spec) for name in spec.scorers}
-        return cls(spec, recording, lexicon, explainers, scorers, note)
+        models = StudyModels() if models is None else models
+        return cls(spec, recording, lexicon, resources_of(spec, models, lexicon, subject), models, note)
+
+    @classmethod
+    def to_show(cls, study: Study) -> Tools:
+        """The tools to look at a finished study with: its language models repeat what they said."""
+        return cls.of(study.spec, study.recording, models=models_to_show(study.spec, study.folder))
+
+    def for_showing(self) -> Tools:
+        """The same with language models that send nothing: what they said while the study was made is said again."""
+        shown = self.models.for_showing()
+        return Tools(
+            self.spec, self.recording, self.lexicon, resources_of(self.spec, shown, self.lexicon), shown, self.note
+        )
+
+    @cached_property
+    def explainers(self) -> dict[str, Any]:
+        """By name, made once, since they may keep what is the same for all units."""
+        return {name: self.build("explainers", name) for name in self.spec.explainers}
+
+    @cached_property
+    def scorers(self) -> dict[str, NamedScorer]:
+        return {name: named_scorer(name, self.spec, self.resources, self.models) for name in self.spec.scorers}
+
+    @cached_property
+    def reader(self) -> Reader:
+        """Simulates: programs by executing them, words by the simulator of the spec."""
+        return make_reader(self.spec, self.lexicon, self.resources_for, self.build)
+
+    def build(self, kind: str, name: str) -> Any:
+        return make(kind, name, self.spec, self.resources_for(name))
+
+    def resources_for(self, name: str) -> Resources:
+        return own_resources(name, self.spec, self.resources, self.models)
+
+    @property
+    def meter(self) -> Meter:
+        return self.models.meter
 
     def evidence(self, unit: Unit) -> Evidence:
         return draw(self.recording, unit, self.spec.evidence)
 
     def lab(self) -> Lab:
-        return Lab(self.lexicon, calibration=self.spec.calibration, seed=self.spec.seed)
+        return Lab(self.lexicon, self.reader, self.resources, calibration=self.spec.calibration, seed=self.spec.seed)
 
     def rng(self, unit: Unit) -> np.random.Generator:
         """The same for the same unit and seed, whatever was worked on before."""
         return np.random.default_rng([self.spec.seed, int(fingerprint(str(unit)), 16)])
 
+    def each(self, function: Callable[[Item], Result], items: Iterable[Item]) -> list[Result]:
+        """[function(item) for item in items] in order, several at a time where they wait for a server.
 
-def make(kind: str, name: str, spec: StudySpec, lexicon: Lexicon | None = None) -> Any:
-    """The registered explainer or scorer, with the spec's options for it and with the lexicon, if it takes one.
-
-    Raises `UserError` for an option that it does not have.
-    """
-    target, options = registry.load(kind, name), dict(spec.options.get(name, {}))
-    parameters = inspect.signature(target).parameters
-    known = [p for p in parameters if p != "lexicon" and not p.startswith("_")]
-    for option in options:
-        if option not in known:
-            raise UserError(f"unknown option of {name}", value=option, allowed=near_matches(option, known) or "none")
-    if "lexicon" in parameters:
-        options["lexicon"] = lexicon
-    return target(**options)
+        Threads and not processes: a language model in this process does not survive a fork.
+        """
+        if self.models.at_once < 2:
+            return [function(item) for item in items]
+        pool = ThreadPoolExecutor(self.models.at_once)
+        try:
+            return list(pool.map(function, items))
+        finally:
+            pool.shutdown(wait=True, cancel_futures=True)
 
 
 def reason_of(error: Exception) -> str:
-    """One line that says why a unit failed. Errors of the machine (memory, disk) are no result and are raised anew."""
-    if isinstance(error, MemoryError | OSError):
+    """One line that says why a unit failed. What would fail every unit (no memory, a full disk, a budget that is
+    reached) is no result and is raised anew."""
+    if isinstance(error, MemoryError | OSError | Interrupted):
         raise error
     text = str(error).strip().replace("\n", " ")
     return text if isinstance(error, UserError) else f"{type(error).__name__}: {text}".removesuffix(": ")

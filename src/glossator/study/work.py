@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 from glossator.errors import UserError
 from glossator.files import plain, write_bytes, write_json
+from glossator.study.costs import STAGES, Cost, summed
 from glossator.study.results import UnitResult, from_plain, to_plain
 from glossator.study.spec import StudySpec
 
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     from glossator.study.tools import Tools
 
 LOG = "run.log"
+ANSWERS = "answers.sqlite"
+"""What language models answered, so that the study replays without them; like the log no part of its identity."""
 DOING = {"explain": "explaining", "score": "scoring"}
 SHARD_UNITS = 16
 """Units that are explained and written together; it is fixed, because what is computed together may round alike."""
@@ -54,7 +57,10 @@ class Work:
                 some = items[first : first + SHARD_UNITS]
                 if not self._path(name, number).exists():
                     with self.timed(f"{name} shard {number}, {len(some)} units"):
-                        self.save(name, number, do(some, tools, **more))
+                        done = do(some, tools, **more)
+                        if entries := tools.meter.take():
+                            write_json(self._path(name, number, "cost.json"), entries)
+                        self.save(name, number, done)
                 results += self.shard(name, number)
                 bar.update(len(some))
         return results
@@ -70,6 +76,23 @@ class Work:
     def save(self, stage: str, number: int, results: Sequence[UnitResult]) -> None:
         lines = (json.dumps(to_plain(r), sort_keys=True, ensure_ascii=True, allow_nan=False) for r in results)
         write_bytes(self._path(stage, number), ("\n".join(lines) + "\n").encode())
+
+    def finished(self, stage: str) -> int:
+        """How many units a stage is done with."""
+        shards = sorted((self.folder / "work" / stage).glob("[0-9]*.jsonl"))
+        return sum(len(path.read_bytes().splitlines()) for path in shards)
+
+    def costs(self) -> list[Cost]:
+        """What the language models were asked for all finished shards, by stage and model."""
+        found = (
+            (stage, path) for stage in STAGES for path in sorted((self.folder / "work" / stage).glob("*.cost.json"))
+        )
+        return summed((stage, json.loads(path.read_text())) for stage, path in found)
+
+    def say(self, what: str) -> None:
+        """A line for the person at the terminal, on stderr, and in the log."""
+        sys.stderr.write(f"{what}\n")
+        self.note(what)
 
     def note(self, what: str) -> None:
         """A line with the time in run.log, the one file that is no part of the study's identity."""
@@ -95,8 +118,8 @@ class Work:
         shown = sys.stderr.isatty() if self.progress is None else self.progress
         return tqdm(total=total, unit="unit", desc=DOING[stage], disable=not shown, file=sys.stderr)
 
-    def _path(self, stage: str, number: int) -> Path:
-        return self.folder / "work" / stage / f"{number:05d}.jsonl"
+    def _path(self, stage: str, number: int, kind: str = "jsonl") -> Path:
+        return self.folder / "work" / stage / f"{number:05d}.{kind}"
 
 
 def explained_so_far(folder: Path) -> list[UnitResult]:
@@ -123,7 +146,7 @@ def check_folder(spec: StudySpec, folder: Path) -> None:
                 value=str(folder),
                 fix="Choose another folder with --out",
             )
-    elif folder.is_dir() and any(p for p in folder.iterdir() if not p.name.startswith(".") and p.name != LOG):
+    elif folder.is_dir() and any(not p.name.startswith((".", LOG, ANSWERS)) for p in folder.iterdir()):
         raise UserError(
             "the folder is not empty and holds no study", value=str(folder), fix="Choose another with --out"
         )

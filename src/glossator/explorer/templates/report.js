@@ -120,6 +120,7 @@
     const box = el("section", { class: "explanation" + (e.rank ? " more" : "") });
     box.append(el("p", { class: "text" }, e.text));
     const about = [e.method + (e.role ? " (" + e.role + ")" : "")];
+    if (e.model) about.push(e.model + (e.cost ? `, ${e.cost}` : ""));
     if (e.bits !== null) about.push(`${Math.round(e.bits)} bits`);
     about.push(`${e.text.length} characters`);
     if (e.select !== null) about.push(`r on the select split ${show(e.select)}`);

@@ -1,0 +1,135 @@
+"""What a study cost: each distinct request to a language model once, with what it used when it was first answered.
+
+The ledger of a study is a sum over the requests that its rows rest on. So a study that was killed and went on, or was
+replayed from its answers, has the ledger of one that ran through; what this run itself sent stands in its log.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from glossator.errors import MissingPower, UserError
+from glossator.language_models import NOTHING_USED, Answer, Request, Usage
+from glossator.language_models.cache import key_of
+from glossator.language_models.faults import NotInCache
+
+if TYPE_CHECKING:
+    from glossator.language_models.asking import OpenModel
+
+STAGES = ("explain", "score")
+Entry = list[float | None]
+"""Calls, prompt tokens, completion tokens, money (None: not known), 1 for a failure."""
+
+
+class Interrupted(UserError):
+    """What would fail every further request, such as a budget that is reached: the run stops and can go on later."""
+
+    @classmethod
+    def by(cls, error: UserError) -> Interrupted:
+        """The same words; `reason_of` lets it through, so that it is nobody's missing value."""
+        return cls(error.what, value=error.value, allowed=error.allowed, fix=error.fix)
+
+
+@dataclass
+class Meter:
+    """Counts the requests of one shard of a stage. entries: model -> digest of a request -> what it used."""
+
+    entries: dict[str, dict[str, Entry]] = field(default_factory=dict)
+    _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
+
+    def add(self, model: str, requests: Sequence[Request], answers: Sequence[Answer]) -> None:
+        with self._lock:
+            known = self.entries.setdefault(model, {})
+            for request, answer in zip(requests, answers, strict=True):
+                known[key_of(model, request)[:16]] = _entry(answer.usage, answer.failure is not None)
+
+    def take(self) -> dict[str, dict[str, Entry]]:
+        """What was counted since the last call, sorted."""
+        with self._lock:
+            found, self.entries = self.entries, {}
+        return {model: dict(sorted(known.items())) for model, known in sorted(found.items())}
+
+
+class Metered:
+    """A language model whose requests are counted.
+
+    Errors that would fail every request become `Interrupted`. showing: an answer that is not in the cache is nobody's
+    fault but a `MissingPower`, as nothing is sent to show a finished study.
+    """
+
+    def __init__(self, model: OpenModel, meter: Meter, showing: bool = False):
+        self.model, self.meter, self.showing = model, meter, showing
+        self.name, self.powers = model.name, model.powers
+        self.context: int | None = getattr(model.inner, "context", None)
+
+    def ask(self, requests: Sequence[Request]) -> list[Answer]:
+        try:
+            answers = self.model.ask(requests)
+        except MissingPower:
+            raise
+        except UserError as error:
+            if self.showing and isinstance(error, NotInCache):
+                raise MissingPower("not among the answers that are kept", value=self.name) from error
+            raise Interrupted.by(error) from error
+        self.meter.add(self.name, requests, answers)
+        return answers
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What one stage asked of one model. requests: distinct ones; failures: those without a usable answer; money in US
+    dollars, None when no price is known."""
+
+    stage: str
+    model: str
+    requests: int
+    failures: int
+    usage: Usage
+
+
+def summed(shards: Iterable[tuple[str, Mapping[str, Mapping[str, Entry]]]]) -> list[Cost]:
+    """Costs by stage and model from (stage, entries) of all shards; a request counts where it stands first."""
+    seen: set[tuple[str, str]] = set()
+    sums: dict[tuple[str, str], tuple[int, int, Usage]] = {}
+    for stage, entries in shards:
+        for model, known in entries.items():
+            requests, failures, usage = sums.get((stage, model), (0, 0, NOTHING_USED))
+            for digest, entry in known.items():
+                if (model, digest) not in seen:
+                    seen.add((model, digest))
+                    requests, failures, usage = requests + 1, failures + int(entry[4] or 0), usage + _usage(entry)
+            sums[stage, model] = (requests, failures, usage)
+    return [Cost(stage, model, *found) for (stage, model), found in sums.items() if found[0]]
+
+
+def total(costs: Sequence[Cost]) -> Usage:
+    """All costs together."""
+    return sum((cost.usage for cost in costs), NOTHING_USED)
+
+
+def in_words(usage: Usage) -> str:
+    """`312 calls, 1,204,551 tokens (1,180,002 in, 24,549 out), $0.53`."""
+    tokens = usage.prompt_tokens + usage.completion_tokens
+    money = "price not known" if usage.money is None else f"${usage.money:,.2f}" if usage.money else "no money"
+    calls = f"{usage.calls:,} call{'' if usage.calls == 1 else 's'}"
+    return f"{calls}, {tokens:,} tokens ({usage.prompt_tokens:,} in, {usage.completion_tokens:,} out), {money}"
+
+
+def cost_in_words(cost: Mapping[str, float | None]) -> str:
+    """What provenance says that one explanation cost; nothing where no language model was asked."""
+    if not cost.get("calls"):
+        return ""
+    given, made = (int(cost.get(f"{part}_tokens") or 0) for part in ("prompt", "completion"))
+    return in_words(Usage(int(cost["calls"] or 0), given, made, cost.get("money")))
+
+
+def _entry(usage: Usage, failed: bool) -> Entry:
+    return [usage.calls, usage.prompt_tokens, usage.completion_tokens, usage.money, int(failed)]
+
+
+def _usage(entry: Entry) -> Usage:
+    calls, given, made, money, _ = entry
+    return Usage(int(calls or 0), int(given or 0), int(made or 0), money)

@@ -1,0 +1,112 @@
+"""From the names in a spec to explainers, simulators and scorers, with their options and what they need."""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from glossator import registry
+from glossator.errors import MissingPower, UserError, near_matches
+from glossator.evidence import Evidence
+from glossator.explanations import Explanation
+from glossator.resources import HOW, OPENED, Resources
+from glossator.scorers import TOKEN_VALUES, Scorer
+from glossator.scores import Score
+from glossator.study.models import StudyModels
+from glossator.study.spec import StudySpec
+from glossator.units import Unit
+
+if TYPE_CHECKING:
+    from glossator.programs import Lexicon
+    from glossator.scorers.lab import Lab
+
+OWN_LM = "lm"
+"""The option that gives a method another language model than the study's."""
+
+
+def resources_of(
+    spec: StudySpec, models: StudyModels, lexicon: Lexicon | None = None, subject: Any = None
+) -> Resources:
+    """What the methods of a study share: lexicon, subject, embedder, and the language model where there is one."""
+
+    def load() -> Any:
+        from glossator.subjects import load_subject
+
+        return subject or load_subject(spec.subject, dtype=spec.dtype, device=spec.device)
+
+    def embedder() -> Any:
+        from glossator.embedders import load_embedder
+
+        return load_embedder("minilm")
+
+    openers: dict[str, Any] = {"lexicon": lambda: lexicon, "subject": load, "embedder": embedder}
+    name = spec.lm
+    if name is not None and name in models:
+        openers["lm"] = lambda: models.open(name)
+    return Resources(openers)
+
+
+def own_resources(name: str, spec: StudySpec, resources: Resources, models: StudyModels) -> Resources:
+    """The resources of one method: the study's, with another language model where its options name one."""
+    own = spec.options.get(name, {}).get(OWN_LM)
+    if own is None or own not in models:
+        return resources
+    shared = {kind: (lambda kind=kind: resources.get(kind)) for kind in resources.openers}
+    return Resources({**shared, "lm": lambda: models.open(own)})
+
+
+def make(kind: str, name: str, spec: StudySpec, resources: Resources) -> Any:
+    """The registered explainer, simulator or scorer, with the spec's options for it and the resources that it takes.
+
+    Raises `UserError` for an option that it does not have, `MissingPower` for a resource that is not there.
+    """
+    target = registry.load(kind, name)
+    return target(**{**_options(target, name, spec), **resources.given(target, name)})
+
+
+def check(kind: str, name: str, spec: StudySpec, resources: Resources) -> None:
+    """Raise what `make` would raise, as far as that shows before there is a recording."""
+    target = registry.load(kind, name)
+    options = _options(target, name, spec)
+    taken = [p for p in inspect.signature(target).parameters.values() if p.name in OPENED]
+    missing = [p.name for p in taken if p.default is p.empty and not resources.has(p.name)]
+    missing += [need for need in sorted(getattr(target, "needs", ())) if need in OPENED and not resources.has(need)]
+    if missing:
+        raise MissingPower(f"{name} needs a resource that is not there", value=missing[0], fix=HOW[missing[0]])
+    if not {p.name for p in taken} - {"lexicon", "lm"} and all(p.default is not p.empty for p in taken):
+        given = {"lm": resources.get("lm")} if resources.has("lm") and any(p.name == "lm" for p in taken) else {}
+        target(**options, **given)
+
+
+def _options(target: Any, name: str, spec: StudySpec) -> dict[str, Any]:
+    options = {key: value for key, value in spec.options.get(name, {}).items() if key != OWN_LM}
+    known = [p for p in inspect.signature(target).parameters if p not in OPENED and not p.startswith("_")]
+    for option in options:
+        if option not in known:
+            raise UserError(f"unknown option of {name}", value=option, allowed=near_matches(option, known) or "none")
+    return options
+
+
+@dataclass(frozen=True, eq=False)
+class NamedScorer:
+    """A scorer under its registered name, which stands in its missing values, with the resources of its own."""
+
+    name: str
+    scorer: Scorer
+    own_resources: Resources
+    needs: frozenset[str]
+
+    def score(self, unit: Unit, explanation: Explanation, evidence: Evidence, lab: Lab) -> list[Score]:
+        """The scorer's scores; where a language model read the explanation, `how` names it and its simulator."""
+        scores = self.scorer.score(unit, explanation, evidence, dataclasses.replace(lab, resources=self.own_resources))
+        if TOKEN_VALUES not in self.needs or (read := getattr(lab.simulator, "how", None)) is None:
+            return scores
+        return [dataclasses.replace(s, how={**s.how, **read(explanation)}) for s in scores]
+
+
+def named_scorer(name: str, spec: StudySpec, resources: Resources, models: StudyModels) -> NamedScorer:
+    own = own_resources(name, spec, resources, models)
+    scorer: Scorer = make("scorers", name, spec, own)
+    return NamedScorer(name, scorer, own, scorer.needs)
