@@ -13,6 +13,7 @@ import json
 import os
 import sqlite3
 import threading
+import weakref
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -46,6 +47,7 @@ class AnswerCache:
         self._lock = threading.Lock()
         self._connection: sqlite3.Connection | None = None
         self._process = 0
+        self._inherited: list[sqlite3.Connection] = []  # a forked process must not even close them
 
     def __repr__(self) -> str:
         return f"AnswerCache({str(self.path)!r})"
@@ -99,8 +101,12 @@ class AnswerCache:
 
     def _open(self) -> sqlite3.Connection:
         if self._connection is None or self._process != os.getpid():  # a forked process opens its own
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            connection = sqlite3.connect(self.path, timeout=WAIT_SECONDS, isolation_level=None, check_same_thread=False)
+            if self._connection is not None:
+                self._inherited.append(self._connection)
+            connection = _connected(self.path)
+            if _only_readable(self.path):
+                self._connection, self._process = connection, os.getpid()
+                return connection
             try:
                 connection.execute("PRAGMA journal_mode = WAL")
                 connection.execute("PRAGMA synchronous = NORMAL")
@@ -117,6 +123,7 @@ class AnswerCache:
                 connection.close()
                 raise
             self._connection, self._process = connection, os.getpid()
+            weakref.finalize(self, _close, connection, os.getpid())
         return self._connection
 
     def _loaded(self, text: str) -> Answer:
@@ -128,6 +135,29 @@ class AnswerCache:
     def _unusable(self, error: Exception) -> UserError:
         return UserError(f"the cache of answers cannot be used ({error})", value=str(self.path),
                          fix="Delete it, or name another file; answers are then asked for again")  # fmt: skip
+
+
+def _connected(path: Path) -> sqlite3.Connection:
+    try:
+        where = path.resolve().as_uri()
+        if _only_readable(path):
+            where += "?immutable=1"
+        else:
+            path.parent.mkdir(parents=True, exist_ok=True)
+        return sqlite3.connect(where, timeout=WAIT_SECONDS, isolation_level=None, check_same_thread=False, uri=True)
+    except OSError as error:
+        raise UserError("cannot write the cache of answers", value=str(path),
+                        fix=f"{error.strerror or error}; choose another folder") from error  # fmt: skip
+
+
+def _only_readable(path: Path) -> bool:
+    """Whether it is there to be replayed from and no more."""
+    return path.exists() and not (os.access(path, os.W_OK) and os.access(path.parent, os.W_OK))
+
+
+def _close(connection: sqlite3.Connection, process: int) -> None:
+    if process == os.getpid():
+        connection.close()
 
 
 def _answer(stored: dict[str, Any]) -> Answer:

@@ -151,7 +151,7 @@ async def _sleep(seconds: float, stop: asyncio.Event) -> None:
 def _settled(reply: Reply, hold: Hold, ledger: Ledger) -> Answer:
     if reply.usage_known:
         return replace(reply.answer, usage=ledger.settle(hold, reply.answer.usage))
-    ledger.forfeit(hold)
+    ledger.forfeit(hold, calls=1)
     return replace(reply.answer, usage=Usage(1, 0, 0, None))
 
 

@@ -102,7 +102,7 @@ class HttpBackend(abc.ABC):
         if self._client is None or self._client[0] != os.getpid():
             self._key = self.spec.key()
             client = self.connect(self._key)
-            weakref.finalize(self, _close, client)
+            weakref.finalize(self, _close, client, os.getpid())
             self._client = (os.getpid(), client)
         return self._client[1]
 
@@ -164,8 +164,9 @@ def _retry_after(header: str | None) -> float | None:
     return max(seconds, 0.0) if seconds == seconds and seconds != float("inf") else None
 
 
-def _close(client: Any) -> None:
-    background.start(client.close())
+def _close(client: Any, process: int) -> None:
+    if process == os.getpid():  # a forked process leaves its parent's connections alone
+        background.start(client.close())
 
 
 def _cut(text: str, length: int = 300) -> str:

@@ -7,6 +7,7 @@ is about what is newly spent: answers that come from the cache cost nothing.
 from __future__ import annotations
 
 import dataclasses
+import os
 import re
 import threading
 from collections.abc import Mapping
@@ -59,8 +60,9 @@ def make_budget(given: Budget | str | float | None) -> Budget | None:
 class Spent:
     """What one model, or all together, have cost. money: US dollars, None when the price of a part is unknown.
 
-    unanswered_tokens, unanswered_money: the worst case of attempts that reached a server and brought no answer, which
-    may have been billed; the budget counts them as spent. replayed: answers that came from the cache.
+    unanswered_tokens, unanswered_money: the worst case of attempts that reached a server and brought no answer, or no
+    word of what it cost; they may have been billed, and the budget counts them as spent. failures: answers, new and
+    replayed, that cannot be used. replayed: answers that came from the cache.
     """
 
     calls: int = 0
@@ -107,6 +109,8 @@ class Ledger:
         self._limit_pico = None if self.budget is None or self.budget.money is None else _down(self.budget.money)
         self._accounts: dict[str, _Account] = {}
         self._held: dict[int, Hold] = {}
+        self._held_tokens = self._held_pico = 0
+        self._process = os.getpid()
         self._lock = threading.Lock()
 
     def __repr__(self) -> str:
@@ -123,6 +127,8 @@ class Ledger:
 
     def try_hold(self, model: str, prompt_tokens: int, completion_tokens: int) -> Hold | None:
         """Hold back a worst case; None when the budget has no room for it beside what is held for others."""
+        if os.getpid() != self._process:  # a copy of the ledger would let each process spend the whole budget
+            raise RuntimeError("language models must be asked in the process that opened them")
         price = self.price(model)
         hold = Hold(
             model,
@@ -133,14 +139,19 @@ class Ledger:
             if not self._fits(hold):
                 return None
             self._held[id(hold)] = hold
+            self._held_tokens += hold.tokens
+            self._held_pico += hold.pico or 0
             return hold
 
     def settle(self, hold: Hold, usage: Usage) -> Usage:
         """Replace what was held by what the answer cost; returns the usage with its money filled in."""
         price = self.price(hold.model)
-        pico = None if price is None else price.pico(usage.prompt_tokens, usage.completion_tokens)
+        if price is not None:
+            pico: int | None = price.pico(usage.prompt_tokens, usage.completion_tokens)
+        else:  # a model of the user's own may know what it costs
+            pico = None if usage.money is None else round(usage.money * PICO)
         with self._lock:
-            self._held.pop(id(hold), None)
+            self._let_go(hold)
             account = self._account(hold.model)
             account.calls += usage.calls
             account.prompt_tokens += usage.prompt_tokens
@@ -151,15 +162,17 @@ class Ledger:
     def release(self, hold: Hold) -> None:
         """Nothing was spent: the server did no work."""
         with self._lock:
-            self._held.pop(id(hold), None)
+            self._let_go(hold)
 
-    def forfeit(self, hold: Hold) -> None:
-        """No answer came but the server may have done the work: the worst case stays counted."""
+    def forfeit(self, hold: Hold, calls: int = 0) -> None:
+        """The server may have done the work but did not say what it cost: the worst case stays counted. calls: 1 when
+        there was an answer."""
         with self._lock:
-            if self._held.pop(id(hold), None) is not None:
-                account = self._account(hold.model)
-                account.unanswered_tokens += hold.tokens
-                account.unanswered_pico = _plus(account.unanswered_pico, hold.pico)
+            self._let_go(hold)
+            account = self._account(hold.model)
+            account.calls += calls
+            account.unanswered_tokens += hold.tokens
+            account.unanswered_pico = _plus(account.unanswered_pico, hold.pico)
 
     def count(self, model: str, *, failures: int = 0, replayed: int = 0) -> None:
         with self._lock:
@@ -212,15 +225,19 @@ class Ledger:
         total = _sum(self._accounts.values())
         if self.budget is not None and self.budget.tokens is not None:
             gone = total.prompt_tokens + total.completion_tokens + total.unanswered_tokens
-            if gone + sum(h.tokens for h in self._held.values()) + hold.tokens > self.budget.tokens:
+            if gone + self._held_tokens + hold.tokens > self.budget.tokens:
                 return False
         if self._limit_pico is None:
             return True
         if hold.pico is None or total.pico is None or total.unanswered_pico is None:
             self.refuse_unpriced(hold.model)
             return False
-        held = sum(h.pico or 0 for h in self._held.values())
-        return total.pico + total.unanswered_pico + held + hold.pico <= self._limit_pico
+        return total.pico + total.unanswered_pico + self._held_pico + hold.pico <= self._limit_pico
+
+    def _let_go(self, hold: Hold) -> None:
+        if self._held.pop(id(hold), None) is not None:
+            self._held_tokens -= hold.tokens
+            self._held_pico -= hold.pico or 0
 
     def _account(self, model: str) -> _Account:
         return self._accounts.setdefault(model, _Account())

@@ -37,7 +37,11 @@ def completion_reply(request: Request, body: dict[str, Any]) -> Reply:
     choice = body["choices"][0]
     text = choice["text"] or ""
     found = choice.get("logprobs") or {}
-    tokens = _legacy_tokens(found) if found.get("tokens") else ()
+    tokens: tuple[TokenLogprob, ...] = ()
+    if found.get("tokens"):
+        tokens = _legacy_tokens(found)
+    elif found.get("content"):  # llama.cpp answers here as in a chat
+        tokens = tuple(_chat_token(token, request.logprobs) for token in found["content"])
     prompt_tokens: tuple[TokenLogprob, ...] = ()
     if request.prompt_logprobs:
         prompt_tokens = _vllm_prompt(choice, body, request.prompt or "")

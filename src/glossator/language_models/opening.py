@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -51,10 +52,13 @@ def open_language_model(
     inner: LanguageModel | Backend
     if isinstance(spec, str):
         parsed = parse_spec(spec)
+        if powers is not None:
+            parsed = replace(parsed, powers=parse_powers(powers))
         inner = _opened(parsed, concurrency, timeout)
     else:
         inner = spec
-    book.refuse_unpriced(inner.name)
+    if not offline:
+        book.refuse_unpriced(inner.name)
     if isinstance(inner, Backend) and not offline and (kept is None or len(kept) == 0):
         inner.ready()
     model = OpenModel(inner, cache=kept, ledger=book, retry=retry, offline=offline)

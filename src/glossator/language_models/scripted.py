@@ -51,6 +51,8 @@ class Scripted:
     def say(self, request: Request) -> Answer:
         """What the script says, as it stands: not judged, not asked about again."""
         with self._lock:
+            if self._function is None and len(self.asked) == len(self._list):
+                raise IndexError(f"the script of {self.name} has {len(self._list)} answers and was asked for one more")
             said = self._function(request) if self._function else self._list[len(self.asked)]
             self.asked.append(request)
         if isinstance(said, Answer):

@@ -64,6 +64,8 @@ class ModelSpec:
                 fix=f"Set the environment variable {self.key_variable}; keys are read from nowhere else and stored "
                 "nowhere",
             )
+        if not (value.isascii() and value.isprintable()):
+            raise UserError(f"the key in {self.key_variable} holds characters that no key has", fix="Set it again")
         return value
 
 
