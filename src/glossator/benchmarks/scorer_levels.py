@@ -136,7 +136,7 @@ def _marks(world: PlantedWorld, number: int) -> tuple[str, ...]:
     windows, truth = world.windows["explain"], _truth(world, number)
     vocabulary = windows.vocabulary
     counts = np.bincount(windows.tokens[windows.valid], minlength=len(vocabulary))
-    near = windows.valid & truth.any(axis=1)[:, None] & ~truth
+    near = windows.valid & np.any(truth, axis=1, keepdims=True) & ~truth
     candidates = np.setdiff1d(np.unique(windows.tokens[near]), np.unique(windows.tokens[truth]))
     written = [t for t in candidates.tolist() if vocabulary.texts[t].strip()]
     rarest = sorted(written, key=lambda t: (counts[t], vocabulary.texts[t]))[:MARKS]
@@ -144,11 +144,11 @@ def _marks(world: PlantedWorld, number: int) -> tuple[str, ...]:
 
 
 def _truth(world: PlantedWorld, number: int) -> np.ndarray:
-    return world.activations["explain"][number] > THRESHOLD
+    return np.asarray(world.activations["explain"][number] > THRESHOLD)
 
 
 def _fires(world: PlantedWorld, program: Program) -> np.ndarray:
-    return execute(program, world.windows["explain"], world.lexicon) > THRESHOLD
+    return np.asarray(execute(program, world.windows["explain"], world.lexicon) > THRESHOLD)
 
 
 def usable(unit: PlantedUnit) -> bool:

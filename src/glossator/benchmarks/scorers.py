@@ -71,7 +71,7 @@ ROWS = (
     Row("explained-variance", "explained-variance", "explained-variance.centred.top-and-random", 0.0),
     Row("detection", "detection", "detection.auroc.top-and-random", 0.5),
     Row("firing", "firing", "firing.f1.top-and-random", 0.0),
-    Row("specificity", "specificity", "specificity.top-and-random", 0.5),
+    Row("specificity", "specificity", "specificity.random-only", 0.5),
     Row("lm-detection", "lm-detection", "lm-detection.auroc", 0.5),
     Row("lm-detection.json", "lm-detection", "lm-detection.auroc", 0.5, {"answers": "json"}),
     Row("fuzzing", "fuzzing", "fuzzing.auroc", 0.5),

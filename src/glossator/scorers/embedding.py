@@ -16,7 +16,7 @@ from glossator.explanations import Explanation
 from glossator.scorers import EMBEDDER, TOKEN_VALUES
 from glossator.scorers.asking import Replies
 from glossator.scorers.items import WindowItems
-from glossator.scorers.judged import Judged, Verdict, auroc_of
+from glossator.scorers.judged import Judged, Verdict, auroc_of, no_text
 from glossator.scorers.lab import Lab
 from glossator.scorers.lm_detection import window_items
 from glossator.scores import Score
@@ -42,10 +42,7 @@ class EmbeddingScorer:
             "embedder": embedder.name,
             "embedder_fingerprint": embedder.fingerprint,
         }
-        if items.reason:
-            return [Verdict(None, how=how, why_not=items.reason).score(lab, f"{self.name}.auroc", "AUROC", auroc_of)]
-        if not explanation.text.strip():
-            why_not = "the explanation has no text"
+        if why_not := items.reason or no_text(explanation):
             return [Verdict(None, how=how, why_not=why_not).score(lab, f"{self.name}.auroc", "AUROC", auroc_of)]
         windows = lab.kept(("embedded", embedder.fingerprint), (items,), lambda: embedder.embed(items.texts))
         nulls = {name: null for name, null in lab.nulls.items() if null.text.strip()}

@@ -21,7 +21,7 @@ from glossator.programs import execute
 from glossator.scorers import SUBJECT, TOKEN_VALUES, prompts
 from glossator.scorers.asking import cost_of, failure_of
 from glossator.scorers.items import scored_split, unit_rng
-from glossator.scorers.judged import readable
+from glossator.scorers.judged import no_text, readable
 from glossator.scorers.lab import Lab
 from glossator.scorers.program_texts import program_texts
 from glossator.scores import Score
@@ -78,9 +78,12 @@ class GenerateAndTestScorer:
             )
         nulls = {n: e for n, e in lab.nulls.items() if e.program} if by_program else readable(lab)
         together = [explanation, *nulls.values()]
+        why_not = None if by_program else no_text(explanation)
         if evidence.status != "ok":
+            why_not = f"insufficient evidence: {evidence.reason}"
+        if why_not:
             nothing = np.empty(0, bool)
-            tested = [Tested(nothing, nothing, nothing, why_not=f"insufficient evidence: {evidence.reason}")]
+            tested = [Tested(nothing, nothing, nothing, why_not=why_not)]
             nulls = {}
         elif by_program:
             tested = [self._by_program(unit, e, evidence, lab) for e in together]

@@ -15,7 +15,7 @@ from glossator.explanations import Explanation
 from glossator.scorers import LANGUAGE_MODEL, TOKEN_VALUES
 from glossator.scorers.asking import Mode, ask_all, ask_which, mode_for
 from glossator.scorers.items import IntruderItems, unit_rng
-from glossator.scorers.judged import Judged, Verdict, accuracy_of, ask_about, readable
+from glossator.scorers.judged import Judged, Verdict, accuracy_of, ask_about, no_text, readable
 from glossator.scorers.lab import Lab
 from glossator.scorers.marking import INTRUDERS, plan_intruders
 from glossator.scorers.prompts import ALONE, ALONE_ONE, INTRUDER, INTRUDER_ONE
@@ -57,17 +57,20 @@ class IntruderScorer:
             (evidence, items),
             lambda: ask_all(lm, [ask_which(ALONE, ALONE_ONE, None, items.texts, mode)])[0],
         )
-        replies = ask_about(
-            lab,
-            lm,
-            evidence,
-            (self,),
-            [explanation, *nulls.values()],
-            lambda e: ask_which(INTRUDER, INTRUDER_ONE, e.text, items.texts, mode),
-        )
-        judged = [Judged.of(items, r) for r in replies]
         told_how = {**how, "prompt": (INTRUDER_ONE if mode == "probability" else INTRUDER).fingerprint}
-        told = Verdict(judged[0], dict(zip(nulls, judged[1:], strict=True)), told_how, chance=chance)
+        if why_not := no_text(explanation):
+            told = Verdict(None, how=told_how, why_not=why_not, chance=chance)
+        else:
+            replies = ask_about(
+                lab,
+                lm,
+                evidence,
+                (self,),
+                [explanation, *nulls.values()],
+                lambda e: ask_which(INTRUDER, INTRUDER_ONE, e.text, items.texts, mode),
+            )
+            judged = [Judged.of(items, r) for r in replies]
+            told = Verdict(judged[0], dict(zip(nulls, judged[1:], strict=True)), told_how, chance=chance)
         alone_how = {**how, "prompt": (ALONE_ONE if mode == "probability" else ALONE).fingerprint}
         untold = Verdict(Judged.of(items, alone), how=alone_how, chance=chance)
         return [

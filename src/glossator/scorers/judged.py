@@ -117,6 +117,11 @@ def readable(lab: Lab, names: Sequence[str] = READABLE_NULLS) -> dict[str, Expla
     return {name: null for name, null in lab.nulls.items() if name in names and null.text.strip()}
 
 
+def no_text(explanation: Explanation) -> str | None:
+    """Why a reader cannot be asked about this explanation, or None."""
+    return None if explanation.text.strip() else "the explanation has no text to read"
+
+
 @dataclass(frozen=True, eq=False)
 class Verdict:
     """All that a judged score is made of. judged: None with `why_not` when nothing could be asked; nulls: by name;

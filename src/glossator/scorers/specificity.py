@@ -8,7 +8,7 @@ vague explanation fits many units about as well as its own and ranks near chance
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -17,7 +17,6 @@ from glossator.explanations import Explanation
 from glossator.scorers import TOKEN_VALUES
 from glossator.scorers.lab import Lab, Trial
 from glossator.scorers.others import OtherUnits
-from glossator.scorers.sample import SETTINGS
 from glossator.scores import Score
 from glossator.statistics import Resampled, document_index, pearson_of_sums, pearson_terms, sums_by, undefined
 from glossator.units import Unit
@@ -25,7 +24,11 @@ from glossator.units import Unit
 
 @dataclass(frozen=True)
 class SpecificityScorer:
-    """`specificity` in both settings: 1 when the own unit is fitted best, 0.5 by chance. others: at most so many."""
+    """`specificity.random-only`: 1 when the own unit is fitted best, 0.5 by chance. others: at most so many.
+
+    On random windows alone: among windows that were chosen for the own unit it fires more than elsewhere, which moves
+    its correlations, and with them its rank, whatever the explanation says.
+    """
 
     others: int = 200
     split: Split = "test"
@@ -33,28 +36,25 @@ class SpecificityScorer:
     needs: frozenset[str] = frozenset({TOKEN_VALUES})
 
     def score(self, unit: Unit, explanation: Explanation, evidence: Evidence, lab: Lab) -> list[Score]:
-        scores = []
-        for setting in SETTINGS:
-            trial = lab.trial(evidence, setting, self.split)
-            why_not, how = None, {}
-            if lab.others is None:
-                why_not = "the activations of other units are not at hand"
-            else:
-                others = self._others(unit, trial)
-                how = {"others": len(others.units), "windows_known": int(others.known.sum()), "fit": "Pearson r"}
-                if not others.units:
-                    why_not = "no other unit of this site and side was recorded"
-            scores.append(
-                trial.score(
-                    self.name,
-                    "share of other units that fit less well",
-                    explanation,
-                    lambda trial, e: rank_among(trial, e, self._others(unit, trial)),
-                    how={**how, "chance": 0.5},
-                    why_not=why_not,
-                )
+        trial = lab.trial(evidence, "random-only", self.split)
+        measure, why_not = "share of other units that fit less well", None
+        how: dict[str, Any] = {"fit": "Pearson r", "chance": 0.5}
+        if lab.others is None:
+            why_not = "the activations of other units are not at hand"
+        elif len(trial.test):
+            others = self._others(unit, trial)
+            how |= {"others": len(others.units), "windows_known": int(others.known.sum())}
+            why_not = None if others.units else "no other unit of this site and side was recorded"
+        return [
+            trial.score(
+                self.name,
+                measure,
+                explanation,
+                lambda trial, e: rank_among(trial, e, self._others(unit, trial)),
+                how=how,
+                why_not=why_not,
             )
-        return scores
+        ]
 
     def _others(self, unit: Unit, trial: Trial) -> OtherUnits:
         lab = trial.lab

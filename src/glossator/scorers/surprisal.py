@@ -22,7 +22,7 @@ from glossator.files import fingerprint
 from glossator.language_models import COMPLETION, NOTHING_USED, PROMPT_LOGPROBS, Answer, LanguageModel, Request, Usage
 from glossator.scorers import LANGUAGE_MODEL, TOKEN_VALUES
 from glossator.scorers.asking import Asking, Replies, cost_of, failure_of
-from glossator.scorers.judged import Judged, Verdict, ask_about, auroc_of, readable
+from glossator.scorers.judged import Judged, Verdict, ask_about, auroc_of, no_text, readable
 from glossator.scorers.lab import Lab
 from glossator.scorers.lm_detection import window_items
 from glossator.scorers.prompts import CONTINUE_TOLD, CONTINUE_UNTOLD, told
@@ -66,8 +66,8 @@ class SurprisalScorer:
             "model": lm.name,
             "prompt": fingerprint([CONTINUE_TOLD, CONTINUE_UNTOLD]),
         }
-        if items.reason:
-            return [Verdict(None, how=how, why_not=items.reason).score(lab, f"{self.name}.auroc", "AUROC", auroc_of)]
+        if why_not := items.reason or no_text(explanation):
+            return [Verdict(None, how=how, why_not=why_not).score(lab, f"{self.name}.auroc", "AUROC", auroc_of)]
         texts = items.texts
         untold: Untold = lab.kept(("untold", self, lm.name), (evidence, items), lambda: _ask_untold(lm, texts))
         how["cost_without_explanation"] = cost_of(untold.usage)

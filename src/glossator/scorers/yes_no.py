@@ -11,7 +11,7 @@ from glossator.explanations import Explanation
 from glossator.language_models import LanguageModel
 from glossator.scorers.asking import Mode, ask_yes_no, mode_for
 from glossator.scorers.items import WindowItems
-from glossator.scorers.judged import Judged, Verdict, ask_about, auroc_of, balanced_accuracy_of
+from glossator.scorers.judged import Judged, Verdict, ask_about, auroc_of, balanced_accuracy_of, no_text
 from glossator.scorers.lab import Lab
 from glossator.scorers.marking import MarkedItems
 from glossator.scorers.prompts import Question
@@ -43,8 +43,8 @@ class YesNo:
         mode = mode_for(lm, self.answers)
         question = self.one if mode == "probability" else self.many
         how = {**how, "items": items.counts, "answers": mode, "model": lm.name, "prompt": question.fingerprint}
-        if items.reason:
-            verdict = Verdict(None, how=how, why_not=items.reason)
+        if why_not := items.reason or no_text(explanations[0]):
+            verdict = Verdict(None, how=how, why_not=why_not)
         else:
             texts = items.texts
             replies = ask_about(
