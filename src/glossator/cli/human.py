@@ -13,6 +13,8 @@ from glossator.cli.spec_options import BUDGET, LM_CACHE, OFFLINE, PRICES, make_a
 if TYPE_CHECKING:
     from rich.console import Console
 
+MAIN = ("correlation", "explained-variance.centred", "detection.auroc")
+
 human = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode=None,
@@ -199,7 +201,7 @@ def _simulation(out: Console, simulation: dict[str, Any]) -> None:
     for mean in simulation["means"]:
         for score, found in mean["scores"].items():
             values = (found["person"], found["machine"], found["difference"])
-            if any(v["value"] is not None for v in values):
+            if score.split(": ")[1].rpartition(".")[0] in MAIN and any(v["value"] is not None for v in values):
                 table.add_row(mean["rater"], score, *map(estimate, values))
     out.print(table)
     out.print(f"agreement (alpha): {estimate(simulation['agreement']['alpha'])}", markup=False)
@@ -211,7 +213,7 @@ def _labelling(out: Console, labelling: dict[str, Any]) -> None:
         table.add_column(name, overflow="fold")
     for label in labelling["explanations"]:
         first = label["scores"][0]
-        value = first["reason"] if first["value"] is None else estimate(first)
+        value = f"– ({short(first['reason'])})" if first["value"] is None else estimate(first)
         table.add_row(label["unit"].split("/", 1)[-1], label["method"], clean(label["text"]), first["name"], value)
         if label["note"]:
             table.add_row("", "", f"taken as words: {clean(label['note'])}", "", "")
@@ -241,7 +243,8 @@ def _preference(out: Console, preference: dict[str, Any]) -> None:
     ):
         out.print(f"{name}: {estimate(found)}", markup=False)
     if check["unscored"]:
-        out.print(f"{check['unscored']} pairs without both scores: {'; '.join(check['reasons'])}", markup=False)
+        reasons = "; ".join(sorted({short(reason) for reason in check["reasons"]}))
+        out.print(f"{check['unscored']} pairs without both scores: {reasons}", markup=False)
 
 
 def _paraphrase(out: Console, paraphrase: dict[str, Any]) -> None:
@@ -252,9 +255,17 @@ def _paraphrase(out: Console, paraphrase: dict[str, Any]) -> None:
         mark = {True: "FLAGGED", False: "keeps its score", None: "unknown"}[row["flagged"]]
         table.add_row(row["method"], str(row["rewrites"]), estimate(row["drop"]), estimate(row["kept"]), mark)
     out.print(table)
-    reasons = {r["original"]["reason"] or r["rewritten"]["reason"] for r in paraphrase["rewrites"]} - {None}
-    for reason in sorted(reasons):
+    reasons = [r["original"]["reason"] or r["rewritten"]["reason"] for r in paraphrase["rewrites"]]
+    for reason in sorted({short(reason) for reason in reasons if reason}):
         out.print(f"not scored: {reason}", markup=False)
+    if paraphrase["unchanged"]:
+        out.print(f"{paraphrase['unchanged']} rewrites are the text itself and do not count", markup=False)
+
+
+def short(reason: str) -> str:
+    """A reason without the text that it is about; for a missing reader of words, what gives one."""
+    said = reason.partition(": ")[0]
+    return f"{said}; --lm reads words" if "no program to execute" in reason else said
 
 
 def estimate(found: dict[str, Any]) -> str:
