@@ -10,6 +10,7 @@ import json
 import math
 import re
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
 from typing import Any
 
 CLOSERS = {"{": "}", "[": "]"}
@@ -61,11 +62,18 @@ def check(value: Any, schema: Mapping[str, Any]) -> None:
     """Raise `NoValue` with the first thing in which the value does not fit the schema."""
     import jsonschema
 
-    validator = jsonschema.validators.validator_for(dict(schema), default=jsonschema.Draft202012Validator)
-    error = jsonschema.exceptions.best_match(validator(dict(schema)).iter_errors(value))
+    error = jsonschema.exceptions.best_match(_validator(json.dumps(schema, default=dict)).iter_errors(value))
     if error is not None:
         place = "".join(f"[{part!r}]" for part in error.absolute_path)
         raise NoValue(f"the JSON does not fit the schema: at {place or 'the top'}, {_cut(error.message)}")
+
+
+@lru_cache(maxsize=64)
+def _validator(schema: str) -> Any:
+    import jsonschema
+
+    plain = json.loads(schema)
+    return jsonschema.validators.validator_for(plain, default=jsonschema.Draft202012Validator)(plain)
 
 
 def _the_one(text: str, schema: Mapping[str, Any]) -> Any:
