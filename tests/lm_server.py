@@ -1,4 +1,4 @@
-"""A real HTTP server that speaks OpenAI's protocol over any language model, and misbehaves when told to.
+"""A real HTTP server that speaks OpenAI's protocol, and Anthropic's, over any language model, and misbehaves on demand.
 
     with serve(Scripted(lambda request: "yes")) as server:
         model = open_language_model(server.spec())
@@ -50,9 +50,10 @@ class LMServer:
     """The running server. `url` ends with /v1; `most_at_once` is the largest number of requests it had at a time."""
 
     def __init__(self, model: LanguageModel, faults: Faults = None, *, model_name: str = "served",
-                 retry_after: str = "0.05", silence: float = 1.0, delay: float = 0.0):  # fmt: skip
+                 retry_after: str = "0.05", silence: float = 1.0, delay: float = 0.0,
+                 no_usage: bool = False):  # fmt: skip
         self.model, self.faults, self.model_name = model, faults, model_name
-        self.retry_after, self.silence, self.delay = retry_after, silence, delay
+        self.retry_after, self.silence, self.delay, self.no_usage = retry_after, silence, delay, no_usage
         self.bodies: list[dict[str, Any]] = []
         self.headers: list[dict[str, str]] = []
         self.times: list[float] = []
@@ -170,8 +171,8 @@ class _Handler(BaseHTTPRequestHandler):
             if fault is not None and self._misbehaves(fault):
                 return
             try:
-                chat = self.path.endswith("/chat/completions")
-                request = _chat_request(body) if chat else _completion_request(body)
+                read, write = _protocol(self.path)
+                request = read(body)
                 if JSON_SCHEMA not in owner.model.powers:
                     request = _without_schema(request)
                 answer = _answer_of(fault) or owner.answer(request)
@@ -181,8 +182,10 @@ class _Handler(BaseHTTPRequestHandler):
         if answer.finish == "error":
             self._send(400, {"error": {"message": answer.failure, "type": "invalid_request_error"}})
             return
-        made = _chat_body(request, answer, body) if chat else _completion_body(request, answer, body)
-        self._send(200, {"id": "1", "created": 0, "model": owner.model_name, **made}, half=fault == "half")
+        made = {"id": "1", "created": 0, "model": owner.model_name, **write(request, answer, body)}
+        if owner.no_usage:
+            del made["usage"]
+        self._send(200, made, half=fault == "half")
 
     def _misbehaves(self, fault: str) -> bool:
         owner = self.server.owner
@@ -232,6 +235,29 @@ def _answer_of(fault: str | None) -> Answer | None:
     }.get(fault or "")
 
 
+def _protocol(path: str) -> tuple[Callable[..., Request], Callable[..., dict[str, Any]]]:
+    if path.endswith("/chat/completions"):
+        return _chat_request, _chat_body
+    if path.endswith("/v1/messages"):
+        return _anthropic_request, _anthropic_body
+    return _completion_request, _completion_body
+
+
+def _anthropic_request(body: dict[str, Any]) -> Request:
+    system = (Message("system", body["system"]),) if "system" in body else ()
+    schema = ((body.get("output_config") or {}).get("format") or {}).get("schema")
+    turns = tuple(_message(m) for m in body["messages"])
+    stop = tuple(body.get("stop_sequences", ()))
+    return Request((*system, *turns), max_tokens=body["max_tokens"], schema=schema, stop=stop)
+
+
+def _anthropic_body(request: Request, answer: Answer, body: dict[str, Any]) -> dict[str, Any]:
+    reason = {"stop": "end_turn", "length": "max_tokens"}.get(answer.finish, answer.finish)
+    usage = {"input_tokens": answer.usage.prompt_tokens, "output_tokens": answer.usage.completion_tokens}
+    content = [{"type": "thinking", "thinking": "hm", "signature": ""}, {"type": "text", "text": answer.text}]
+    return {"type": "message", "role": "assistant", "content": content, "stop_reason": reason, "usage": usage}
+
+
 def _chat_request(body: dict[str, Any]) -> Request:
     schema = ((body.get("response_format") or {}).get("json_schema") or {}).get("schema")
     return Request(
@@ -275,8 +301,9 @@ def _message(message: dict[str, Any]) -> Message:
     if isinstance(content, str):
         return Message(message["role"], content)
     text = "".join(part["text"] for part in content if part["type"] == "text")
-    urls = [part["image_url"]["url"] for part in content if part["type"] == "image_url"]
-    return Message(message["role"], text, tuple(base64.b64decode(url.partition(",")[2]) for url in urls))
+    data = [part["image_url"]["url"].partition(",")[2] for part in content if part["type"] == "image_url"]
+    data += [part["source"]["data"] for part in content if part["type"] == "image"]  # Anthropic's form
+    return Message(message["role"], text, tuple(base64.b64decode(picture) for picture in data))
 
 
 def _chat_body(request: Request, answer: Answer, body: dict[str, Any]) -> dict[str, Any]:

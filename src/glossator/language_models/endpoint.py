@@ -74,6 +74,7 @@ class Endpoint:
                     reply = await backend.send(request)
                 except RequestRefused as refused:
                     ledger.release(hold)
+                    self._used_up = 0
                     return _nothing(f"the server refused the request: {refused}")
                 except ServerFault as problem:
                     (ledger.forfeit if problem.perhaps_billed else ledger.release)(hold)

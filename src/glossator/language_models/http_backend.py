@@ -147,7 +147,7 @@ def in_base64(image: bytes) -> str:
 
 def clean(text: str) -> str:
     """Text that can be written as UTF-8."""
-    return text.encode("utf-8", "surrogatepass").decode("utf-8", "replace")
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 def _retry_after(header: str | None) -> float | None:

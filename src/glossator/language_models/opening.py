@@ -82,8 +82,6 @@ def _opened(spec: ModelSpec, concurrency: int | None, timeout: float | None) -> 
 
 
 def _in_process(spec: ModelSpec) -> LanguageModel:
-    from glossator.language_models.in_process import open_in_process
-
     options: dict[str, Any] = {}
     for name, text in spec.options.items():
         if name not in IN_PROCESS_OPTIONS:
@@ -93,6 +91,8 @@ def _in_process(spec: ModelSpec) -> LanguageModel:
             options[name] = IN_PROCESS_OPTIONS[name](text)
         except ValueError:
             raise UserError(f"{name} is not a whole number", value=text) from None
+    from glossator.language_models.in_process import open_in_process
+
     model = open_in_process(spec.model, **options)
     if options.get("seed", 0):  # other samples, so other answers
         model.name = f"{model.name}?seed={options['seed']}"
