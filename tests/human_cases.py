@@ -8,6 +8,7 @@ from typing import Any
 
 from glossator.human import Drawn, TaskSet, draw_tasks, export_tasks
 from glossator.human.answers import FORMAT
+from glossator.language_models import Request
 from glossator.study import Study, run_study
 from study_cases import small_spec, write_corpus
 
@@ -35,3 +36,8 @@ def filled(tasks: TaskSet, values: dict[str, Any], path: Path, rater: str = "ann
 
 def zeros(tasks: TaskSet) -> dict[str, list[int]]:
     return {slot: [0] * len(passage.tokens) for slot, passage in tasks.slots.items() if passage is not None}
+
+
+def rewording(request: Request) -> str:
+    """A scripted model: every description in the same other words."""
+    return "Reword " + request.messages[-1].content.splitlines()[-1] if request.messages else ""
