@@ -22,8 +22,8 @@ _NUMBER = re.compile(r"\n\s*\d+[.)]\s*")
 _LIST_MARK = re.compile(r"(?:\d+[.)]|[-*•])\s+")
 _LABEL = re.compile(r"(?:answer|explanation|description|summary)\s*(?:\d+\s*)?:\s*", re.IGNORECASE)
 _LEAD = re.compile(
-    r"(?:(?:the|this)\s+unit|unit\s+\d+)\s+(?:is|seems(?:\s+to\s+be)?|appears\s+to\s+be)\s+active\s+(?:at|on|when|for)\b"
-    r"\s*:?\s*",
+    r"(?:in one phrase,?\s+)?(?:(?:the|this)\s+unit|unit\s+\d+)"
+    r"\s+(?:is|seems(?:\s+to\s+be)?|appears\s+to\s+be)\s+active\s+(?:at|on|when|for)\b[\s:.]*",
     re.IGNORECASE,
 )
 _REFUSAL = re.compile(
@@ -31,6 +31,7 @@ _REFUSAL = re.compile(
     r"|as an ai|unfortunately[,.]? i\b|i do(?: not|n['’]t) have enough)",
     re.IGNORECASE,
 )
+_SENTENCES = re.compile(r".*[.!?](?=\s)")
 _QUOTES = {'"': '"', "“": "”", "'": "'", "‘": "’", "«": "»", "`": "`"}
 _ABBREVIATIONS = ("etc.", "e.g.", "i.e.", "vs.", "al.", "Inc.", "Ltd.", "Mr.", "Mrs.", "Ms.", "Dr.", "St.", "Jr.")
 
@@ -116,22 +117,34 @@ def cost_of(usage: Usage) -> dict[str, float]:
 
 
 def clean(answer: Answer) -> tuple[str, str | None]:
-    """(explanation, None), or ("", why the answer is none)."""
-    if answer.failure is not None:
-        return "", answer.failure.strip()[:REASON_LENGTH] or answer.finish
-    line, cut = _first_line(answer.text)
+    """(explanation, None), or ("", why the answer is none).
+
+    Of an answer that was cut short, its first line counts, or as many whole sentences of it as there are.
+    """
+    if reason := failure_of(answer):
+        return "", reason
+    line, is_last = _first_line(answer.text)
     if not line:
-        return "", "an empty answer"
+        return "", "the answer is empty"
     if is_refusal(line):
         return "", "a refusal"
     if "\t" in line or "<start>" in line or "<end>" in line:
         return "", "the answer repeats the records"
+    if is_last and answer.finish == "length":
+        line = "".join(_SENTENCES.findall(line))
+        if not line:
+            return "", "the answer was cut off at max_tokens"
     text = _unwrapped(line)
-    if cut and answer.finish == "length":
-        text = _whole_words(text)
     if not any(character.isalnum() for character in text):
         return "", "no words in the answer"
     return text, None
+
+
+def failure_of(answer: Answer) -> str | None:
+    """Why there is no text to read; text that was only cut short can be read up to there."""
+    if answer.failure is None or (answer.finish == "length" and answer.text.strip()):
+        return None
+    return answer.failure.strip()[:REASON_LENGTH] or answer.finish
 
 
 def is_refusal(text: str) -> bool:
@@ -170,11 +183,10 @@ def _unwrapped(line: str) -> str:
         line = line.strip()
         for pattern in (_LIST_MARK, _LABEL, _LEAD):
             if found := pattern.match(line):
-                line = line[found.end() :] or line
-        for mark in ("**", "__"):
-            if line.startswith(mark):
-                inner, _, rest = line[len(mark) :].partition(mark)
-                line = inner + rest
+                line = line[found.end() :]
+        inner, closing, rest = line.removeprefix("**").partition("**")
+        if line.startswith("**") and closing:
+            line = inner + rest
         line = _unquoted(line)
     return remove_final_period(line)
 
@@ -186,12 +198,6 @@ def _unquoted(line: str) -> str:
     inner = bare[1:-1]
     around = len(bare) > 2 and close != "" and bare.endswith(close)
     return inner if around and close not in inner and bare[0] not in inner and " " in inner else line
-
-
-def _whole_words(text: str) -> str:
-    """What is left of an answer that was cut short: its last word may be half a word."""
-    kept = text.rpartition(" ")[0].rstrip(" ,;:(")
-    return kept or text
 
 
 def _same(text: str) -> str:

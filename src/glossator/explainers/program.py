@@ -47,7 +47,7 @@ class ProgramExplainer:
     most: int = 45
     least_gain: float = 1e-4
     top_share: float = 0.01
-    steps: float = 1.0
+    steps: float = 1.5
     table: bool = False
     lexicon: Lexicon | None = None
     _banks: dict[str, Bank] = field(default_factory=dict, repr=False, compare=False)

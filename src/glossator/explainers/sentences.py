@@ -10,7 +10,7 @@ from typing import Literal
 import numpy as np
 
 from glossator.evidence import Exemplars
-from glossator.explainers.answers import REASON_LENGTH, is_refusal
+from glossator.explainers.answers import failure_of, is_refusal
 from glossator.explainers.asking import Prompt, Turn, fingerprint_of
 from glossator.language_models import Answer
 
@@ -67,12 +67,12 @@ def read_sentences(answer: Answer, intended: Intended, n: int) -> tuple[list[Sen
     Numbers, list marks and quotation marks around a line are taken off; headings and lines without a word are no
     sentences; a line that was cut short is left out.
     """
-    if answer.failure is not None:
-        return [], answer.failure.strip()[:REASON_LENGTH] or answer.finish
+    if reason := failure_of(answer):
+        return [], reason
     if is_refusal(answer.text):
         return [], "a refusal"
     lines = answer.text.strip().splitlines()
-    if answer.finish == "length" and len(lines) > 1:
+    if answer.finish == "length":
         lines = lines[:-1]
     found: dict[str, Sentence] = {}
     for line in lines:
