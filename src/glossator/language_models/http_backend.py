@@ -75,23 +75,25 @@ class HttpBackend(abc.ABC):
     async def send(self, request: Request) -> Reply:
         """One attempt. Raises `ServerFault`, `RequestRefused`, or `UserError` for what fails every request."""
         library, client = self.library(), self._connected()
+        content: bytes = b""
+        problem: Exception | None = None  # raised below, where the client's error, which may quote the key, is gone
         try:
             async with asyncio.timeout(self.timeout):
-                response = await self.call(client, request)
+                content = (await self.call(client, request)).http_response.content
         except library.APIStatusError as error:
-            raise self._translated(error) from None
+            problem = self._translated(error)
         except (library.APITimeoutError, TimeoutError):
-            raise ServerFault(f"no answer in {self.timeout:g} seconds", perhaps_billed=True) from None
+            problem = ServerFault(f"no answer in {self.timeout:g} seconds", perhaps_billed=True)
         except library.APIConnectionError as error:
             cause = type(error.__cause__).__name__
             never = cause in ("ConnectError", "ConnectTimeout")
-            raise ServerFault(
-                f"the connection failed ({cause})", perhaps_billed=not never, never_reached=never
-            ) from None
+            problem = ServerFault(f"the connection failed ({cause})", perhaps_billed=not never, never_reached=never)
         except UnicodeError:
-            raise RequestRefused("the text cannot be written as UTF-8") from None
+            problem = RequestRefused("the text cannot be written as UTF-8")
+        if problem is not None:
+            raise problem
         try:
-            return self.read(request, json.loads(self._without_key(response.http_response.content.decode("utf-8"))))
+            return self.read(request, json.loads(self._without_key(content.decode("utf-8"))))
         except (ValueError, KeyError, TypeError, IndexError, AttributeError, RecursionError) as error:
             raise ServerFault(
                 f"the server sent something else than an answer ({type(error).__name__})", perhaps_billed=True

@@ -48,6 +48,10 @@ class Scripted:
         refuse_what_is_missing(requests, self.powers, self.name)
         return [self._checked(request) for request in requests]
 
+    def ask_once(self, requests: Sequence[Request]) -> list[Answer]:
+        """The same without checks and without asking again, for who does both: each request counts as one call."""
+        return [self.say(request) for request in requests]
+
     def say(self, request: Request) -> Answer:
         """What the script says, as it stands: not judged, not asked about again."""
         with self._lock:
