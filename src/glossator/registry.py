@@ -24,6 +24,9 @@ BUILT_IN: dict[str, dict[str, str]] = {
     },
     "simulators": {
         "program": "glossator.simulators.program:ProgramSimulator",
+        "lm-all-at-once": "glossator.simulators.all_at_once:AllAtOnceSimulator",
+        "lm-one-at-a-time": "glossator.simulators.one_at_a_time:OneAtATimeSimulator",
+        "lm-json": "glossator.simulators.sampled:JsonSimulator",
     },
     "scorers": {
         "correlation": "glossator.scorers.correlation:CorrelationScorer",
@@ -43,6 +46,7 @@ BUILT_IN: dict[str, dict[str, str]] = {
         "recording": "glossator.benchmarks.recording:run",
         "programs": "glossator.benchmarks.programs:run",
         "planted": "glossator.benchmarks.planted:run",
+        "simulation": "glossator.benchmarks.simulation:run",
         "scorers": "glossator.benchmarks.scorers:run",
     },
 }

@@ -12,6 +12,8 @@ from transformers.cache_utils import DynamicCache, DynamicLayer
 class RoomyLayer(DynamicLayer):
     """A layer that writes new tokens behind the old ones in place; the library's own copies all of them each time."""
 
+    keys: Any
+    values: Any
     _rooms: tuple[torch.Tensor, torch.Tensor] | None = None
 
     def update(self, key_states: torch.Tensor, value_states: torch.Tensor, *args: Any, **kwargs: Any) -> Any:

@@ -162,9 +162,17 @@ class Trial:
         return fitted.apply(self.predicted(explanation))
 
     def _flat(self, explanation: Explanation, exemplars: Exemplars, sample: Sample) -> np.ndarray:
-        return self.lab.kept(
-            ("flat",), (explanation, sample), lambda: sample.flat(self.lab.simulate(explanation, exemplars).expected)
-        )
+        return self.lab.kept(("flat",), (explanation, sample), lambda: self._read(explanation, exemplars, sample))
+
+    def _read(self, explanation: Explanation, exemplars: Exemplars, sample: Sample) -> np.ndarray:
+        """Raises `MissingPower` where a scored token has no prediction: a score of the others would be another score
+        than that of the nulls, on tokens that the simulator chose."""
+        simulation = self.lab.simulate(explanation, exemplars)
+        values = sample.flat(simulation.expected)
+        if lacking := int(np.isnan(values).sum()):
+            reasons = "; ".join(simulation.missing) or "no reason given"
+            raise MissingPower(f"the simulation has no value at {lacking} of {len(values)} tokens ({reasons})")
+        return values
 
 
 def score_explanations(

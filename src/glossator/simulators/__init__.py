@@ -5,7 +5,8 @@ A new simulator is one class with `simulate`; register it under `simulators` (se
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import numpy as np
@@ -30,13 +31,16 @@ class Simulation:
     """Predicted activations of one explanation on some windows.
 
     expected (n, width) float, only valid positions mean anything; scale: `activation` or `0..10`; distribution where
-    the simulator has one; uncalibrated: the simulation before calibration, None when this one is not calibrated.
+    the simulator has one; uncalibrated: the simulation before calibration, None when this one is not calibrated;
+    missing: reason -> how many valid tokens have no prediction (an answer that could not be read): they are NaN in
+    expected and in the distribution, and never 0.
     """
 
     expected: np.ndarray
     scale: str
     distribution: Distribution | None = None
     uncalibrated: Simulation | None = None
+    missing: Mapping[str, int] = field(default_factory=dict)
 
 
 class Simulator(Protocol):

@@ -92,4 +92,4 @@ def calibrate(simulation: Simulation, calibration: Calibration) -> Simulation:
     if distribution is not None:
         distribution = Distribution(calibration.apply(distribution.values), distribution.probabilities)
     expected = calibration.apply(simulation.expected.astype(np.float64))
-    return Simulation(expected, ACTIVATION, distribution, uncalibrated=simulation)
+    return Simulation(expected, ACTIVATION, distribution, uncalibrated=simulation, missing=simulation.missing)

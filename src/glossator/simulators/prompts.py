@@ -1,0 +1,118 @@
+"""What simulators ask, as text: a part that is the same for all units, a part for each explanation, and the windows.
+
+Pure functions. Tokens are written with `visible`, so that a token keeps to its line and its column; an explanation is
+written on one line.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from glossator.simulators.few_shot import SHOWN
+from glossator.windows import TokenWindows
+from glossator.zero_to_ten import END, GREATEST, START, UNKNOWN, visible
+
+BRANCH = "\t"
+"""Between a text and the level at its last token, when tokens are asked about one at a time."""
+
+_HIDDEN = (4, 2)  # so many first levels of the first and the second record of an example are not told
+
+
+def pieces_of(windows: TokenWindows) -> list[list[str]]:
+    """The tokens of each window as visible text; bytes that are no whole character stand as \\xNN."""
+    texts = windows.vocabulary.texts
+    return [
+        [visible(texts[token]) for token in tokens[:length]]
+        for tokens, length in zip(windows.tokens.tolist(), windows.lengths.tolist(), strict=True)
+    ]
+
+
+def written(level: int, ten: str) -> str:
+    return ten if level == GREATEST else str(level)
+
+
+def scale(ten: str) -> str:
+    """The scale in words; ten: how 10 is written."""
+    top = "10, as strongly as it ever does" if ten == "10" else f"9, and {ten} for as strongly as it ever does"
+    return f"a level from 0, not at all, to {top}"
+
+
+def all_at_once_start(ten: str = "10") -> str:
+    """Instructions and examples for whole records: lines of a token, a tab and a level or `unknown`."""
+    parts = [
+        "Neurons of a language model each look for one thing in a text. Told what a neuron looks for, one can say how "
+        f"strongly it fires at every token: {scale(ten)}. In the records below each line holds a token, a tab and the "
+        f"level at that token; {UNKNOWN} stands where nobody has looked yet. Most levels are 0.\n"
+    ]
+    for shown in SHOWN:
+        parts.append(about(shown.explanation))
+        for record, hidden in zip(shown.records, _HIDDEN, strict=True):
+            lines = (
+                f"{token}\t{UNKNOWN if place < hidden else written(level, ten)}\n"
+                for place, (token, level) in enumerate(record)
+            )
+            parts.append(f"{START}\n{''.join(lines)}{END}\n")
+    return "".join(parts)
+
+
+def about(explanation: str) -> str:
+    """The part of a prompt that says what the neuron looks for; ends where a record or a text begins."""
+    return f"\nA neuron that looks for: {one_line(explanation)}\n"
+
+
+def one_line(explanation: str) -> str:
+    return visible(" ".join(explanation.split()))
+
+
+def unknown_record(pieces: Sequence[str], unknown: str = UNKNOWN) -> str:
+    """The record to be simulated: no level is known, and it is not closed."""
+    return f"{START}\n" + "".join(f"{piece}\t{unknown}\n" for piece in pieces)
+
+
+def one_at_a_time_start(ten: str = "10") -> str:
+    """Instructions and examples for single tokens: lines of a text, a tab and the level at the text's last token."""
+    parts = [
+        "Neurons of a language model each look for one thing in a text. Told what a neuron looks for, one can say how "
+        f"strongly it fires at the last token of a text: {scale(ten)}. Each line below holds a text, a tab and that "
+        "level. Most levels are 0.\n"
+    ]
+    for shown in SHOWN:
+        parts.append(about(shown.explanation))
+        for record in shown.records:
+            for end in _ends(record):
+                text = "".join(token for token, _ in record[: end + 1])
+                parts.append(f"{text}{BRANCH}{written(record[end][1], ten)}\n")
+    return "".join(parts)
+
+
+def _ends(record: Sequence[tuple[str, int]]) -> list[int]:
+    """Where an example's text is cut: at every token that fires and at the one that follows it."""
+    fires = [place for place, (_, level) in enumerate(record) if level]
+    return sorted({end for place in fires for end in (place, place + 1) if end < len(record)})
+
+
+def text_so_far(pieces: Sequence[str], end: int) -> str:
+    """What stands before the level of the token at `end`."""
+    return "".join(pieces[: end + 1]) + BRANCH
+
+
+def written_start(form: str) -> str:
+    """Instructions for a model that writes its levels out, as `json` or as `lines`."""
+    answer = (
+        'Answer in JSON: {"activations": [{"token": the token as given, "activation": its level}, ...]}, every token '
+        "once, in the order given."
+        if form == "json"
+        else "Answer with the tokens as given, every one on a line of its own, in the order given, each followed by a "
+        "tab and its level, and nothing else."
+    )
+    return (
+        "Neurons of a language model each look for one thing in a text. You are told what a neuron looks for and get "
+        f"the tokens of a text. Say how strongly the neuron fires at each token: {scale('10')}. Most levels are 0. "
+        + answer
+    )
+
+
+def written_question(explanation: str, pieces: Sequence[str]) -> str:
+    """One window for `written_start`: the tokens one a line, between marks."""
+    lines = "".join(f"{piece}\n" for piece in pieces)
+    return f"The neuron looks for: {one_line(explanation)}\n\n{len(pieces)} tokens, one a line:\n{START}\n{lines}{END}"
