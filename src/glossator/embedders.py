@@ -19,7 +19,9 @@ EMBEDDERS = ("minilm",)
 """Built-in embedders; any encoder that `load_subject` opens will do as well."""
 MAX_TOKENS = 256
 """Of a text with its special tokens, as all-MiniLM-L6-v2 is configured in sentence-transformers."""
-BATCH_TOKENS = 2048
+BATCH_TOKENS = 1024
+"""On a CPU: the layers' values then stay in the core's own cache (of 512 to 8192, measured on MiniLM)."""
+BATCH_TOKENS_ACCELERATOR = 1 << 16
 
 
 class Embedder(Protocol):
@@ -35,7 +37,7 @@ class Embedder(Protocol):
 
 
 def load_embedder(
-    name: str = "minilm", *, dtype: str = "float32", device: str = "cpu", batch_tokens: int = BATCH_TOKENS
+    name: str = "minilm", *, dtype: str = "float32", device: str = "cpu", batch_tokens: int | None = None
 ) -> SentenceEmbedder:
     """An embedder from a built-in alias, or from the folder or hub id of an encoder that pools by the mean.
 
@@ -61,7 +63,9 @@ class SentenceEmbedder:
     alone (about 1e-7).
     """
 
-    def __init__(self, subject: Subject, *, max_tokens: int = MAX_TOKENS, batch_tokens: int = BATCH_TOKENS):
+    def __init__(self, subject: Subject, *, max_tokens: int = MAX_TOKENS, batch_tokens: int | None = None):
+        if batch_tokens is None:
+            batch_tokens = BATCH_TOKENS if subject.device.type == "cpu" else BATCH_TOKENS_ACCELERATOR
         if max_tokens < 8 or batch_tokens < max_tokens:
             raise UserError(
                 "bad sizes of batches",

@@ -32,48 +32,56 @@ class TextsCache:
             digest = hashlib.blake2b(fingerprint.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
             fingerprint = f"x{digest}"
         self.folder = Path(folder).expanduser() / fingerprint
-        self._shards: dict[Path, np.ndarray] = {}
-        self._keys = np.empty((0, 2), np.uint64)
-        self._where = np.empty((0, 2), np.int64)
-        self._order: list[Path] = []
+        self._shards: list[np.ndarray] = []
+        self._known: set[Path] = set()
+        # Sorted keys with (shard, row) of each, in parts of which each is less than half of the one before.
+        self._index: list[tuple[np.ndarray, np.ndarray]] = []
         self.refresh()
 
     def __len__(self) -> int:
-        return len(self._keys)
+        return len(_merged(self._index)[0]) if self._index else 0
 
     def refresh(self) -> None:
         """Take in what other processes have written meanwhile."""
-        for path in sorted(self.folder.glob("*.npy")):
-            if path not in self._shards and (shard := _read(path)) is not None:
-                self._take_in(path, shard)
+        fresh = [path for path in sorted(self.folder.glob("*.npy")) if path not in self._known]
+        parts = [part for path in fresh if (part := self._opened(path)) is not None]
+        if parts:
+            self._add(_merged(parts))
 
-    def _take_in(self, path: Path, shard: np.ndarray) -> None:
-        if self._order and shard.dtype != self._shards[self._order[0]].dtype:
-            return
-        where = np.stack([np.full(len(shard), len(self._order)), np.arange(len(shard))], axis=1)
-        self._shards[path] = shard
-        self._order.append(path)
-        keys = np.concatenate([self._keys, np.asarray(shard["key"])])
-        where = np.concatenate([self._where, where])
-        order = np.lexsort((keys[:, 1], keys[:, 0]))
-        keys, where = keys[order], where[order]
-        new = np.ones(len(keys), dtype=bool)
-        new[1:] = (keys[1:] != keys[:-1]).any(1)
-        self._keys, self._where = keys[new], where[new]
+    def _opened(self, path: Path) -> tuple[np.ndarray, np.ndarray] | None:
+        shard = _read(path)
+        if shard is None or (self._shards and shard.dtype != self._shards[0].dtype):
+            return None
+        where = np.stack([np.full(len(shard), len(self._shards)), np.arange(len(shard))], axis=1)
+        self._shards.append(shard)
+        self._known.add(path)
+        return np.array(shard["key"]), where
+
+    def _add(self, part: tuple[np.ndarray, np.ndarray]) -> None:
+        self._index.append(_merged([part]))
+        while len(self._index) > 1 and len(self._index[-2][0]) <= 2 * len(self._index[-1][0]):
+            last = self._index.pop()
+            self._index[-1] = _merged([self._index[-1], last])
 
     def get(self, texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
         """Which texts are known, bool (n,), and the rows of those that are, (known, width)."""
-        if not len(self._keys) or not len(texts):
-            return np.zeros(len(texts), dtype=bool), np.empty((0, 0))
-        wanted = _keys_of(texts)
-        place = np.minimum(np.searchsorted(self._keys[:, 0], wanted[:, 0]), len(self._keys) - 1)
-        known = (self._keys[place] == wanted).all(1)
-        where = self._where[place[known]]
-        first = self._shards[self._order[0]]["value"]
+        return self._get(_keys_of(texts))
+
+    def _get(self, wanted: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        where = np.full((len(wanted), 2), -1)
+        for keys, places in self._index:
+            place = np.minimum(np.searchsorted(keys[:, 0], wanted[:, 0]), len(keys) - 1)
+            here = (keys[place] == wanted).all(1)
+            where[here] = places[place[here]]
+        known = where[:, 0] >= 0
+        where = where[known]
+        if not len(where):
+            return known, np.empty((0, 0))
+        first = self._shards[0]["value"]
         rows = np.empty((len(where), first.shape[1]), first.dtype)
         for number in np.unique(where[:, 0]):
             mine = where[:, 0] == number
-            rows[mine] = self._shards[self._order[number]]["value"][where[mine, 1]]
+            rows[mine] = self._shards[number]["value"][where[mine, 1]]
         return known, rows
 
     def put(self, texts: Sequence[str], values: np.ndarray) -> None:
@@ -82,40 +90,43 @@ class TextsCache:
         Raises `UserError` when the width or type differs from what is there: the fingerprint then stands for two
         different modules.
         """
-        if not len(texts):
-            return
-        shard = np.empty(
-            len(texts), dtype=[("key", "<u8", (2,)), ("value", values.dtype.newbyteorder("<"), (values.shape[1],))]
-        )
-        if self._order and shard.dtype != self._shards[self._order[0]].dtype:
+        if len(texts):
+            self._put(_keys_of(texts), values)
+
+    def _put(self, keys: np.ndarray, values: np.ndarray) -> None:
+        kind = [("key", "<u8", (2,)), ("value", values.dtype.newbyteorder("<"), (values.shape[1],))]
+        shard = np.empty(len(keys), dtype=kind)
+        if self._shards and shard.dtype != self._shards[0].dtype:
             raise UserError(
                 "cached responses of this fingerprint have another shape",
                 value=str(self.folder),
                 fix="Give the module a fingerprint of its own, or remove the folder",
             )
-        shard["key"], shard["value"] = _keys_of(texts), values
+        shard["key"], shard["value"] = keys, values
         # Named by its texts: two processes that compute the same shard write the same file.
         path = self.folder / f"{hashlib.blake2b(shard['key'].tobytes(), digest_size=12).hexdigest()}.npy"
         write_array(path, shard)
-        if (written := _read(path)) is not None:
-            self._take_in(path, written)
+        if (part := self._opened(path)) is not None:
+            self._add(part)
 
     def through(self, texts: Sequence[str], compute: Callable[[list[str]], np.ndarray]) -> np.ndarray:
         """Rows of all texts: known ones from disk, the others computed in one call and written."""
-        known, rows = self.get(texts)
+        keys = _keys_of(texts)
+        known, rows = self._get(keys)
         if known.all() and len(known):
             return rows
-        missing = [text for text, there in zip(texts, known, strict=True) if not there]
-        distinct = list(dict.fromkeys(missing))
-        fresh = compute(distinct)
-        self.put(distinct, fresh)
-        if not known.any() and len(distinct) == len(texts):
+        row_of: dict[str, int] = {}
+        missing = np.flatnonzero(~known)
+        place = np.array([row_of.setdefault(texts[i], len(row_of)) for i in missing], dtype=np.int64)
+        first = missing[np.unique(place, return_index=True)[1]]
+        fresh = compute(list(row_of))
+        self._put(keys[first], fresh)
+        if len(first) == len(texts):
             return fresh
-        row_of = {text: row for row, text in enumerate(distinct)}
         found = np.empty((len(texts), fresh.shape[1]), fresh.dtype)
         if known.any():
             found[known] = rows
-        found[~known] = fresh[[row_of[text] for text in missing]]
+        found[missing] = fresh[place]
         return found
 
 
@@ -142,6 +153,17 @@ class CachedEmbedder:
 def _keys_of(texts: Sequence[str]) -> np.ndarray:
     digests = b"".join(hashlib.blake2b(t.encode("utf-8", "surrogatepass"), digest_size=16).digest() for t in texts)
     return np.frombuffer(digests, dtype="<u8").astype(np.uint64).reshape(-1, 2)
+
+
+def _merged(parts: list[tuple[np.ndarray, np.ndarray]]) -> tuple[np.ndarray, np.ndarray]:
+    """Sorted distinct keys, and the first place of each."""
+    keys = np.concatenate([keys for keys, _ in parts])
+    where = np.concatenate([where for _, where in parts])
+    order = np.lexsort((keys[:, 1], keys[:, 0]))
+    keys, where = keys[order], where[order]
+    new = np.ones(len(keys), dtype=bool)
+    new[1:] = (keys[1:] != keys[:-1]).any(1)
+    return keys[new], where[new]
 
 
 def _read(path: Path) -> np.ndarray | None:
