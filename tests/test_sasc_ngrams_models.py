@@ -81,6 +81,21 @@ def test_texts_with_the_same_tokens_run_once_and_lengths_are_not_mixed(tiny_enco
     assert embedder.padded_tokens == 36 * 4 + 216 * 5
 
 
+def test_several_threads_give_the_same_bytes_as_one(tiny_encoder: Path) -> None:
+    texts = documents_of(300, 0)[0].split()
+    before = torch.get_num_threads()
+    found = []
+    try:
+        for threads in (1, 2, 3):
+            torch.set_num_threads(threads)
+            embedder = load_embedder(str(tiny_encoder), batch_tokens=256)
+            embedder.batch_tokens = 16
+            found.append(embedder.embed(texts))
+    finally:
+        torch.set_num_threads(before)
+    assert len(texts) > 30 and np.array_equal(found[0], found[1]) and np.array_equal(found[0], found[2])
+
+
 def test_the_fingerprint_is_that_of_the_weights(tiny_encoder: Path, tmp_path: Path) -> None:
     one = load_embedder(str(tiny_encoder))
     assert one.fingerprint == load_embedder(str(tiny_encoder)).fingerprint

@@ -117,7 +117,7 @@ class TextsCache:
             return rows
         row_of: dict[str, int] = {}
         missing = np.flatnonzero(~known)
-        place = np.array([row_of.setdefault(texts[i], len(row_of)) for i in missing], dtype=np.int64)
+        place = np.array([row_of.setdefault(texts[i], len(row_of)) for i in missing.tolist()], dtype=np.int64)
         first = missing[np.unique(place, return_index=True)[1]]
         fresh = compute(list(row_of))
         self._put(keys[first], fresh)
