@@ -1,6 +1,7 @@
 """Numbers that the code of Bills et al. 2023 (PyPI `automated-interpretability` 0.0.24) gives, reproduced.
 
-They were made by running that code. Conventions that differ on purpose are listed in docs/bills.md.
+They were made by running that code. Conventions that differ on purpose are listed in docs/bills.md. The numbers of
+their simulators' answers are in test_simulators_lm_reading.py.
 """
 
 from __future__ import annotations
@@ -12,9 +13,11 @@ from glossator.errors import UserError
 from glossator.explainers.answers import remove_final_period, split_numbered
 from glossator.neuron_records import RANDOM_SPLITS, TOP_SPLITS, interleaved, record_numbers, token_pair
 from glossator.scorers.explained_variance import absolute_of, centred_of, uncentred_of
+from glossator.scorers.marking import marked_text
 from glossator.scorers.threshold import balanced_accuracy
 from glossator.simulators.calibration import fit_calibration
 from glossator.statistics import pearson
+from glossator.windows import TokenWindows, Vocabulary
 from glossator.zero_to_ten import format_records, largest, non_zero_share, zero_to_ten
 
 EXACT = {"rel": 1e-9, "abs": 1e-9}
@@ -182,3 +185,11 @@ def test_balanced_accuracy_of_four_answers() -> None:
     hits, false_alarms = (said & true).sum(), (said & ~true).sum()
     found = balanced_accuracy(hits, false_alarms, int(true.sum()), int((~true).sum()))
     assert float(found) == pytest.approx(5 / 6, **EXACT)
+
+
+def test_marks_around_runs_of_tokens() -> None:
+    """As in the code of semantic regexes (Boggust et al. 2025): one pair of marks around neighbouring tokens."""
+    vocabulary = Vocabulary("three", (b"I", b" ran", b" fast"))
+    tokens = np.array([[0, 1, 2]], np.int32)
+    windows = TokenWindows(tokens, np.array([3]), tokens >= 0, np.array([0]), np.array([0]), vocabulary)
+    assert marked_text(windows, 0, np.array([0, 9, 8]) >= 3) == "I<< ran fast>>"
