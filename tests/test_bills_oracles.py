@@ -188,7 +188,7 @@ def test_balanced_accuracy_of_four_answers() -> None:
 
 
 def test_marks_around_runs_of_tokens() -> None:
-    """As in the code of semantic regexes (Boggust et al. 2025): one pair of marks around neighbouring tokens."""
+    """As in the code of semantic regexes (arXiv 2510.06378): one pair of marks around neighbouring tokens."""
     vocabulary = Vocabulary("three", (b"I", b" ran", b" fast"))
     tokens = np.array([[0, 1, 2]], np.int32)
     windows = TokenWindows(tokens, np.array([3]), tokens >= 0, np.array([0]), np.array([0]), vocabulary)
