@@ -25,6 +25,11 @@ SHORT = 14
 """Tests of at most so many characters are tried again at the end, to fill what is left of the limit."""
 FRAME = 3.0
 """Characters that a test takes beside its own words."""
+EXCHANGES, TRIALS, FIRSTS = 20, 30, 3
+"""At most so many exchanges are made, and so many looked at in full for each; so many of the best that
+could stand for a test."""
+LOOSE = 8
+"""Characters by which an exchange may seem too long before its English is looked at."""
 
 
 def joined(tests: Items[Test], values: np.ndarray, steps: float) -> list[tuple[Test, float]]:
@@ -99,6 +104,14 @@ def compose(problem: Problem, tests: Items[Test], *, steps: float = 1.0, limit: 
     for i in reversed(out):  # what was left out last may fit after all
         if lengths[i] <= SHORT and (fuller := _sketch(tests, [*kept, i], gram, moment, steps, limit)) is not None:
             kept, sketch = [*kept, i], fuller
+    noise = float(problem.weight @ problem.target**2 - _explained(gram, moment, kept)) / float(problem.weight.sum())
+    for _ in range(EXCHANGES if len(kept) < len(tests) else 0):
+        for other in _exchanges(kept, gram, moment, lengths, noise)[:TRIALS]:
+            if (better := _sketch(tests, other, gram, moment, steps, limit)) is not None:
+                kept, sketch = other, better
+                break
+        else:
+            break
     while kept and sketch is not None:
         program = _fitted(problem, [clause.test for clause in sketch.clauses])
         if limit is None or english_length(program) <= limit:
@@ -106,6 +119,47 @@ def compose(problem: Problem, tests: Items[Test], *, steps: float = 1.0, limit: 
         kept.pop()
         sketch = _sketch(tests, kept, gram, moment, steps, None)
     return None
+
+
+def _exchanges(
+    kept: list[int], gram: np.ndarray, moment: np.ndarray, lengths: np.ndarray, least: float
+) -> list[list[int]]:
+    """What is kept with one test given up for one or two others of about its length, best first.
+
+    Only where that explains more by at least `least`, about what a test that means nothing would explain by chance.
+    """
+    base, found = _explained(gram, moment, kept), list[tuple[float, list[int]]]()
+    others = np.setdiff1d(np.arange(len(lengths)), kept)
+    for given_up in kept:
+        rest, room = [i for i in kept if i != given_up], lengths[given_up] + LOOSE
+        without = _explained(gram, moment, rest)
+        fitting = [int(i) for i in others if lengths[i] <= room]
+        if not fitting:
+            continue
+        gains = without - base + _gains(gram, moment, rest, fitting)
+        for first in np.argsort(-gains, kind="stable")[:FIRSTS]:
+            one, left = [*rest, fitting[first]], room - lengths[fitting[first]]
+            found.append((float(gains[first]), one))
+            if second := [i for i in fitting if lengths[i] <= left and i != fitting[first]]:
+                more = gains[first] + _gains(gram, moment, one, second)
+                found.append((float(more.max()), [*one, second[int(np.argmax(more))]]))
+    return [rest for gain, rest in sorted(found, key=lambda pair: -pair[0]) if gain > least]
+
+
+def _explained(gram: np.ndarray, moment: np.ndarray, kept: list[int]) -> float:
+    """The sum of squares that a bias and these tests explain."""
+    rows = [0, *(i + 1 for i in kept)]
+    return float(moment[rows] @ np.linalg.solve(gram[np.ix_(rows, rows)], moment[rows]))
+
+
+def _gains(gram: np.ndarray, moment: np.ndarray, kept: list[int], others: list[int]) -> np.ndarray:
+    """How much more each of the others would explain beside those kept: squared partial moments over what is left of
+    their own squares."""
+    rows, more = [0, *(i + 1 for i in kept)], [i + 1 for i in others]
+    cross = gram[np.ix_(rows, more)]
+    solved = np.linalg.solve(gram[np.ix_(rows, rows)], np.column_stack([cross, moment[rows]]))
+    left = gram[more, more] - (cross * solved[:, :-1]).sum(axis=0)
+    return (moment[more] - cross.T @ solved[:, -1]) ** 2 / np.maximum(left, 1e-9)
 
 
 def _sketch(
