@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from glossator.errors import MissingPower, UserError
 from glossator.language_models import NOTHING_USED, Answer, Request, Usage
@@ -18,6 +18,7 @@ from glossator.language_models.faults import NotInCache
 
 if TYPE_CHECKING:
     from glossator.language_models.asking import OpenModel
+    from glossator.language_models.ledger import Hold, Ledger
 
 STAGES = ("explain", "score")
 Entry = list[float | None]
@@ -46,6 +47,11 @@ class Meter:
             for request, answer in zip(requests, answers, strict=True):
                 known[key_of(model, request)[:16]] = _entry(answer.usage, answer.failure is not None)
 
+    def add_computed(self, model: str, what: str, tokens: int) -> None:
+        """Count what was computed in this process without a request; what: a digest of the question."""
+        with self._lock:
+            self.entries.setdefault(model, {})[what] = [1, tokens, 0, 0.0, 0]
+
     def take(self) -> dict[str, dict[str, Entry]]:
         """What was counted since the last call, sorted."""
         with self._lock:
@@ -62,8 +68,10 @@ class Metered:
 
     def __init__(self, model: OpenModel, meter: Meter, showing: bool = False):
         self.model, self.meter, self.showing = model, meter, showing
-        self.name, self.powers = model.name, model.powers
+        self.name, self.powers, self.inner = model.name, model.powers, model.inner
+        self.is_here = model.name.startswith("inprocess:")
         self.context: int | None = getattr(model.inner, "context", None)
+        self.ledger = _Counting(model.ledger)
 
     def ask(self, requests: Sequence[Request]) -> list[Answer]:
         try:
@@ -76,6 +84,21 @@ class Metered:
             raise Interrupted.by(error) from error
         self.meter.add(self.name, requests, answers)
         return answers
+
+
+class _Counting:
+    """A ledger that also keeps how many tokens were settled through it here: what a simulator that computes with a
+    model in this process has used without asking it."""
+
+    def __init__(self, ledger: Ledger):
+        self._ledger, self.tokens = ledger, 0
+
+    def settle(self, hold: Hold, usage: Usage) -> Usage:
+        self.tokens += usage.prompt_tokens + usage.completion_tokens
+        return self._ledger.settle(hold, usage)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._ledger, name)
 
 
 @dataclass(frozen=True)

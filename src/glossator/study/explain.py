@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from glossator.errors import MissingPower
 from glossator.evidence import Evidence, ExplainEvidence
@@ -12,6 +13,7 @@ from glossator.files import plain
 from glossator.scorers.correlation import pooled
 from glossator.scorers.lab import Lab
 from glossator.scorers.sample import SETTINGS
+from glossator.study.readable import Readings
 from glossator.study.results import CLOCK, Chosen, UnitResult, as_stored
 from glossator.study.tools import Tools, reason_of
 from glossator.units import Unit
@@ -78,8 +80,11 @@ def _result(unit: Unit, evidence: Evidence | str, answers: dict[str, Answered], 
 
 def rank(candidates: Sequence[Explanation], evidence: Evidence, tools: Tools) -> list[Chosen]:
     """The candidates of one method, best first by correlation on the select split; undefined ones last."""
-    lab = tools.lab()
-    valued = [(_on_select(candidate, evidence, lab), place, candidate) for place, candidate in enumerate(candidates)]
+    readings = Readings(tools.reader)
+    lab = replace(tools.lab(), simulator=readings)
+    valued = [
+        (_on_select(candidate, evidence, lab, readings), place, candidate) for place, candidate in enumerate(candidates)
+    ]
     valued.sort(key=lambda v: (v[0] is None, -(v[0] or 0.0), v[1]))
     for _, _, candidate in valued:
         if seconds := candidate.provenance.cost.get(CLOCK):
@@ -87,8 +92,9 @@ def rank(candidates: Sequence[Explanation], evidence: Evidence, tools: Tools) ->
     return [as_stored(candidate, tools.lexicon, place, value) for place, (value, _, candidate) in enumerate(valued)]
 
 
-def _on_select(candidate: Explanation, evidence: Evidence, lab: Lab) -> float | None:
+def _on_select(candidate: Explanation, evidence: Evidence, lab: Lab, readings: Readings) -> float | None:
     """Pearson r on the select split's top and random windows, on its random ones where it has no top windows."""
+    evidence = readings.readable([candidate], evidence, ["select"])
     for setting in SETTINGS:
         trial = lab.trial(evidence, setting, "select")
         if len(trial.test):

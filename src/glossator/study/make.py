@@ -98,10 +98,15 @@ class NamedScorer:
     own_resources: Resources
     needs: frozenset[str]
 
+    @property
+    def simulates(self) -> bool:
+        """Whether it scores the simulation of an explanation, and not what a language model or the subject says."""
+        return self.needs == {TOKEN_VALUES}
+
     def score(self, unit: Unit, explanation: Explanation, evidence: Evidence, lab: Lab) -> list[Score]:
         """The scorer's scores; where a language model read the explanation, `how` names it and its simulator."""
         scores = self.scorer.score(unit, explanation, evidence, dataclasses.replace(lab, resources=self.own_resources))
-        if TOKEN_VALUES not in self.needs or (read := getattr(lab.simulator, "how", None)) is None:
+        if not self.simulates or (read := getattr(lab.simulator, "how", None)) is None:
             return scores
         return [dataclasses.replace(s, how={**s.how, **read(explanation)}) for s in scores]
 

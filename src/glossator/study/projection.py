@@ -40,6 +40,7 @@ class Unanswering:
 
     name: str
     powers: frozenset[str]
+    is_here: bool = False
     asked: dict[str, Request] = field(default_factory=dict)
 
     def ask(self, requests: Sequence[Request]) -> list[Answer]:

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from glossator.errors import MissingPower
 from glossator.explanations import Explanation
+from glossator.files import fingerprint
 from glossator.language_models import PROMPT_LOGPROBS
+from glossator.language_models.ledger import BudgetReached
 from glossator.resources import Resources
 from glossator.simulators import Simulation, Simulator
 from glossator.simulators.program import ProgramSimulator
+from glossator.study.costs import Interrupted, Metered
 from glossator.study.spec import StudySpec
 from glossator.windows import TokenWindows
 
@@ -27,19 +29,20 @@ WRITE_PROGRAMS = (EXECUTE, *TABLES)
 """Explainers whose explanations always have a program, and are executed unless a simulator is named."""
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(eq=False)
 class Reader:
     """The simulator of a study.
 
-    words: reads explanations in English, None where there is no language model; name: its registered name; model: of
-    its language model; every: it also reads the English of programs, instead of executing them.
+    words: reads explanations in English, None where there is no language model; name: its registered name; model: its
+    language model; every: it also reads the English of programs, instead of executing them.
     """
 
     executor: ProgramSimulator
     words: Simulator | None = None
     name: str = EXECUTE
-    model: str | None = None
+    model: Metered | None = None
     every: bool = False
+    _is_warm: bool = field(default=False, repr=False)
 
     def reads(self, explanation: Explanation) -> bool:
         """Whether the language model reads this explanation."""
@@ -48,18 +51,40 @@ class Reader:
         return self.every or explanation.program is None
 
     def simulate(self, explanation: Explanation, windows: TokenWindows) -> Simulation:
-        """Raises `MissingPower` when nobody can read this explanation, or a token got no value."""
+        """Raises `MissingPower` when nobody can read this explanation; tokens that got no value are NaN."""
         if not self.reads(explanation):
             return self.executor.simulate(explanation, windows)
         assert self.words is not None
-        found = self.words.simulate(explanation, windows)
-        if unread := int((~np.isfinite(found.expected[windows.valid])).sum()):
-            raise MissingPower(f"{self.name} gave no value for {unread} of {int(windows.valid.sum())} tokens")
+        try:
+            if self.model is not None and self.model.is_here and len(windows):
+                return self._computed_here(self.words, self.model, explanation, windows)
+            return self.words.simulate(explanation, windows)
+        except BudgetReached as error:
+            raise Interrupted.by(error) from error
+
+    def _computed_here(
+        self, words: Simulator, model: Metered, explanation: Explanation, windows: TokenWindows
+    ) -> Simulation:
+        """Read by a model in this process, which need not be asked: what it computes is counted as one question.
+
+        The beginning of the prompt, which all explanations share, is computed on one window before, so that a run that
+        goes on after a stop counts the same.
+        """
+        if not self._is_warm:
+            words.simulate(explanation, windows.take(np.array([0])))
+            self._is_warm = True
+        before = model.ledger.tokens
+        found = words.simulate(explanation, windows)
+        if used := model.ledger.tokens - before:
+            question = [self.name, explanation.text, windows.ids.tolist(), windows.width]
+            model.meter.add_computed(model.name, fingerprint(question), used)
         return found
 
     def how(self, explanation: Explanation) -> dict[str, Any]:
         """What a score says of its simulation; nothing for programs, which say all themselves."""
-        return {"simulator": self.name, "read_by": self.model} if self.reads(explanation) else {}
+        if not self.reads(explanation) or self.model is None:
+            return {}
+        return {"simulator": self.name, "read_by": self.model.name}
 
 
 def simulator_name(spec: StudySpec, powers: frozenset[str] | None) -> str:
@@ -85,6 +110,6 @@ def make_reader(
     name = simulator_name(spec, powers)
     if name == EXECUTE:
         return Reader(executor)
-    model = resources_for(name)
-    own = model.get("lm").name if model.has("lm") else None
-    return Reader(executor, build("simulators", name), name, own, every=spec.simulator is not None)
+    own = resources_for(name)
+    model = own.get("lm") if own.has("lm") else None
+    return Reader(executor, build("simulators", name), name, model, every=spec.simulator is not None)

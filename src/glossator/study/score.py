@@ -6,16 +6,19 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from glossator.evidence import Evidence
+from glossator.evidence import Evidence, Split
 from glossator.explainers.lookup import LookupExplainer
 from glossator.explainers.token_list import TokenListExplainer
 from glossator.explanations import Explanation
 from glossator.scorers.lab import score_explanation
 from glossator.scores import Score
+from glossator.study.readable import Readings
 from glossator.study.results import Chosen, UnitResult
 from glossator.study.tools import Tools, reason_of
 from glossator.units import Unit
 
+FIT_NOTHING = ("correlation", "specificity")
+"""Scorers that simulate and ask nothing of the calibrate split."""
 NULLS = ("lookup", "token-list", "other-unit")
 
 
@@ -53,8 +56,22 @@ def score_one(chosen: Chosen, unit: Unit, evidence: Evidence, other: Explanation
         nulls["token-list"] = same_length.explain(unit, evidence.explain)[0]
     if other is not None:
         nulls["other-unit"] = other
+    lab = tools.lab().for_unit(nulls)
+    if tools.reader.reads(explanation):
+        # What a language model could not read of the test split is left out for the nulls as well.
+        readings = Readings(tools.reader)
+        lab = replace(lab, simulator=readings)
+        both = [explanation, *([other] if other is not None else [])]
+        evidence = readings.readable(both, evidence, splits_read(tools))
     scorers: list[Any] = [*tools.scorers.values()]
-    return score_explanation(unit, explanation, evidence, tools.lab().for_unit(nulls), scorers)
+    return score_explanation(unit, explanation, evidence, lab, scorers)
+
+
+def splits_read(tools: Tools) -> list[Split]:
+    """The splits whose windows are simulated to score: `calibrate` only for scorers that fit something there."""
+    simulating = [name for name, scorer in tools.scorers.items() if scorer.simulates]
+    fitting = [name for name in simulating if name not in FIT_NOTHING]
+    return ["test", "calibrate"] if fitting else ["test"] if simulating else []
 
 
 def other_unit(unit: Unit, method: str, site: Sequence[UnitResult], tools: Tools) -> Explanation | None:

@@ -17,6 +17,7 @@ from glossator.programs import Lexicon
 from glossator.recording import Recording, draw
 from glossator.resources import Resources
 from glossator.scorers.lab import Lab
+from glossator.scorers.others import RecordedOthers
 from glossator.study.costs import Interrupted, Meter
 from glossator.study.make import NamedScorer, make, named_scorer, own_resources, resources_of
 from glossator.study.models import StudyModels, models_to_show
@@ -84,6 +85,11 @@ class Tools:
         """Simulates: programs by executing them, words by the simulator of the spec."""
         return make_reader(self.spec, self.lexicon, self.resources_for, self.build)
 
+    @cached_property
+    def others(self) -> RecordedOthers:
+        """What other units of a site did, for scores that compare units."""
+        return RecordedOthers(self.recording)
+
     def build(self, kind: str, name: str) -> Any:
         return make(kind, name, self.spec, self.resources_for(name))
 
@@ -98,7 +104,8 @@ class Tools:
         return draw(self.recording, unit, self.spec.evidence)
 
     def lab(self) -> Lab:
-        return Lab(self.lexicon, self.reader, self.resources, calibration=self.spec.calibration, seed=self.spec.seed)
+        calibration, seed = self.spec.calibration, self.spec.seed
+        return Lab(self.lexicon, self.reader, self.resources, self.others, calibration=calibration, seed=seed)
 
     def rng(self, unit: Unit) -> np.random.Generator:
         """The same for the same unit and seed, whatever was worked on before."""
