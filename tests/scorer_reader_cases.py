@@ -21,8 +21,8 @@ from glossator.windows import TokenWindows, Vocabulary
 
 _TEXT = """
 the of and , . a to is was in one red made make Rome walking slowly ended two blue making Anna table house water
-? s makes very old garden river stone three green many these cities words Caesar playing wanted quickly black four an more
-most less not after before under bridge window letter spoken written silver
+? s makes very old garden river stone three green many these cities words Caesar playing wanted quickly black four an
+more most less not after before under bridge window letter spoken written silver
 """
 WORDS = (*(word if word in ",.?s" else f" {word}" for word in _TEXT.split()), "\n")
 WIDTH = 20

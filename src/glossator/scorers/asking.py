@@ -22,7 +22,7 @@ Mode = Literal["auto", "json", "probability"]
 MODES: tuple[Mode, ...] = ("auto", "json", "probability")
 ALTERNATIVES = 20
 """How many alternatives are asked for at the answer's token; the most that servers commonly give."""
-REASON_LENGTH = 100
+REASON_LENGTH = 160
 
 
 @dataclass(frozen=True, eq=False)
