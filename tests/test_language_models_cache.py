@@ -175,7 +175,9 @@ answers = st.builds(
 def test_any_answer_comes_back_as_it_was(answers: list[Answer]) -> None:
     with TemporaryDirectory() as folder, AnswerCache(Path(folder) / "c.sqlite") as cache:
         for i, answer in enumerate(answers):
-            assert cache.put(str(i), "m", answer) == answer
+            kept = cache.put(str(i), "m", answer)
+            assert kept == answer
+            assert [list(token.top) for token in kept.tokens] == [list(token.top) for token in answer.tokens]
 
 
 def test_numbers_of_numpy_are_kept_as_numbers(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -25,8 +26,9 @@ from glossator.language_models import (
     Scripted,
     open_language_model,
 )
+from glossator.language_models.opening import IN_PROCESS_OPTIONS
 from glossator.language_models.powers import DECLARED
-from glossator.language_models.specs import parse_spec
+from glossator.language_models.specs import OPTIONS, parse_spec
 from lm_server import serve
 
 KEY = "sk-a-very-secret-key-0123456789"
@@ -201,3 +203,30 @@ def test_opening_imports_no_client() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert not {"openai", "anthropic", "jsonschema", "torch", "httpx2"} & set(done.stdout.split())
+
+
+DOCUMENT = (Path(__file__).resolve().parent.parent / "docs" / "language-models.md").read_text()
+
+
+def test_the_document_says_what_is_declared() -> None:
+    rows = [line for line in DOCUMENT.splitlines() if line.startswith(("| `", "| power"))]
+    table = [row.removeprefix("|").removesuffix("|").split("|") for row in rows]
+    (start,) = [i for i, row in enumerate(table) if row[0].strip() == "power"]
+    kinds = [name.strip() for name in table[start]][1:]
+    found: dict[str, set[str]] = {kind: set() for kind in kinds}
+    for power, *cells in table[start + 1 :]:
+        for kind, cell in zip(kinds, cells, strict=True):
+            if cell.strip() == "yes":
+                found[kind].add(power.strip().split("`")[1])
+    assert found.pop("inprocess") == {CHAT, COMPLETION, LOGPROBS, PROMPT_LOGPROBS}
+    assert found == {kind: set(powers) for kind, powers in DECLARED.items()}
+
+
+def test_every_option_is_in_the_document() -> None:
+    for option in (*OPTIONS, *IN_PROCESS_OPTIONS):
+        assert f"`{option}`" in DOCUMENT
+
+
+def test_the_example_of_the_document_runs() -> None:
+    (example,) = [block for block in re.findall(r"```python\n(.*?)```", DOCUMENT, re.DOTALL) if "Scripted(" in block]
+    exec(example, {})
