@@ -80,7 +80,7 @@ def test_three_rounds_and_two_halves() -> None:
     for half in (shown, held):
         assert {s["meant"] for s in half} == {"active", "silent"}
     reviser = lm.asked[-1].messages[-1].content
-    assert "First description: unit 2 is active at the first one" in reviser
+    assert "First description of unit 2: the first one" in reviser
     told = reviser.partition("New sentences:")[2]
     for sentence in shown:
         assert f" {sentence['text'].split()[1]}\t0" in told
@@ -111,7 +111,7 @@ def test_sentences_are_cut_like_the_recording(monkeypatch: pytest.MonkeyPatch) -
 def test_re_explaining_does_not_show_the_old_text() -> None:
     lm, _, found = explained(control="no-old-text")
     reviser = lm.asked[-1]
-    assert "the first one" not in str(reviser.messages) and "First description" not in str(reviser.messages)
+    assert "the first one" not in str(reviser.messages) and "First description of" not in str(reviser.messages)
     assert "New sentences:" in reviser.messages[-1].content
     assert found[0].provenance.settings["control"] == "no-old-text"
 
@@ -142,7 +142,7 @@ def test_units_fail_apart() -> None:
         if asked.endswith("Sentences:"):
             return "I'm sorry, I cannot do that." if "mute" in asked else script(request)
         if "New sentences:" in asked:
-            return "..." if "First description: unit 2 is active at worse" in asked else "better"
+            return "..." if "First description of unit 2: worse" in asked else "better"
         return next(name for place, name in (("w39", "mute"), ("w38", "worse"), ("", "fine")) if place in asked)
 
     def given(word: int):

@@ -31,7 +31,7 @@ SYSTEM_AGAIN = (
     f"{_WHAT} You are also shown what the unit did in new sentences. Say in one short phrase what it is active at, so"
     f" that it holds for everything shown. {_HOW}"
 )
-FIRST = "First description: unit {number} is active at {text}"
+FIRST = "First description of unit {number}: {text}"
 SENTENCES = "New sentences:"
 
 _FIRST_GUESS = "verbs"
