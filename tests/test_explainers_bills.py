@@ -258,6 +258,7 @@ def test_cleaning_keeps_the_words(said: str, text: str) -> None:
         ("I'm sorry, but I can’t help with that.", "a refusal"),
         ("As an AI language model, I ...", "a refusal"),
         ("...", "no words in the answer"),
+        ("10", "no words in the answer"),
         ("In one phrase, unit 4 is active at", "no words in the answer"),
         (" cat\t10", "the answer repeats the records"),
         ("<start>", "the answer repeats the records"),

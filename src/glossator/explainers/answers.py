@@ -135,7 +135,7 @@ def clean(answer: Answer) -> tuple[str, str | None]:
         if not line:
             return "", "the answer was cut off at max_tokens"
     text = _unwrapped(line)
-    if not any(character.isalnum() for character in text):
+    if not any(character.isalpha() for character in text):  # a bare number is a level, not a description
         return "", "no words in the answer"
     return text, None
 
