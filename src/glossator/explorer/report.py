@@ -96,7 +96,7 @@ def _facts(results: Sequence[UnitResult], tools: Tools) -> list[tuple[str, str]]
     shares = "; ".join(f"{name} {share:.0%}" for name, share in text.get("shares", {}).items())
     methods = f"{', '.join(spec.explainers)}; at most {spec.candidates} candidates each, ranked on the select split"
     read = tools.reader
-    words = f"words are read by {read.model} ({read.name})" if read.words else "words are read by nobody"
+    words = f"words are read by {read.model.name} ({read.name})" if read.model else "words are read by nobody"
     simulation = f"programs are executed, {words}" if not read.every else f"{words}, those of programs too"
     made = f"recording {recording.fingerprint}, seed {spec.seed}, made with glossator {__version__}"
     return [

@@ -6,8 +6,9 @@ replayed from its answers, has the ledger of one that ran through; what this run
 
 from __future__ import annotations
 
+import contextlib
 import threading
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -72,10 +73,13 @@ class Metered:
         self.is_here = model.name.startswith("inprocess:")
         self.context: int | None = getattr(model.inner, "context", None)
         self.ledger = _Counting(model.ledger)
+        self._out: set[str] = set()
+        self._free = threading.Condition()
 
     def ask(self, requests: Sequence[Request]) -> list[Answer]:
         try:
-            answers = self.model.ask(requests)
+            with self._alone_with(frozenset(key_of(self.name, request) for request in requests)):
+                answers = self.model.ask(requests)
         except MissingPower:
             raise
         except UserError as error:
@@ -84,6 +88,19 @@ class Metered:
             raise Interrupted.by(error) from error
         self.meter.add(self.name, requests, answers)
         return answers
+
+    @contextlib.contextmanager
+    def _alone_with(self, keys: frozenset[str]) -> Iterator[None]:
+        """Wait until no other thread asks one of these questions; its answer is in the cache then, and paid once."""
+        with self._free:
+            self._free.wait_for(lambda: not keys & self._out)
+            self._out |= keys
+        try:
+            yield
+        finally:
+            with self._free:
+                self._out -= keys
+                self._free.notify_all()
 
 
 class _Counting:

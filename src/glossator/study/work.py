@@ -29,8 +29,9 @@ LOG = "run.log"
 ANSWERS = "answers.sqlite"
 """What language models answered, so that the study replays without them; like the log no part of its identity."""
 DOING = {"explain": "explaining", "score": "scoring"}
-SHARD_UNITS = 16
-"""Units that are explained and written together; it is fixed, because what is computed together may round alike."""
+SHARD_UNITS, SHARD_UNITS_READ = 16, 4
+"""Units that are explained and written together, without and with a language model, which takes its time. The numbers
+are fixed, because what is computed together may round alike."""
 
 
 class Work:
@@ -51,10 +52,11 @@ class Work:
         that what follows cannot tell them from resumed ones.
         """
         results: list[UnitResult] = []
+        size = SHARD_UNITS_READ if tuple(tools.models) else SHARD_UNITS
         more = {"everyone": items} if "everyone" in inspect.signature(do).parameters else {}
         with self._bar(name, len(items)) as bar:
-            for number, first in enumerate(range(0, len(items), SHARD_UNITS)):
-                some = items[first : first + SHARD_UNITS]
+            for number, first in enumerate(range(0, len(items), size)):
+                some = items[first : first + size]
                 if not self._path(name, number).exists():
                     with self.timed(f"{name} shard {number}, {len(some)} units"):
                         done = do(some, tools, **more)

@@ -1,0 +1,174 @@
+"""Studies against a real HTTP server: several units at a time, faults on the way, a replay with the server down."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from glossator.cli import main
+from glossator.language_models import CHAT, JSON_SCHEMA, Request
+from glossator.language_models.ledger import Ledger
+from glossator.language_models.scripted import Scripted
+from glossator.study import StudySpec, open_study, run_study
+from glossator.study.costs import total
+from glossator.study.models import Access
+from glossator.study.spec import READ_EVIDENCE
+from glossator.study.work import ANSWERS
+from lm_server import LMServer, serve
+from study_cases import contents, lm_spec, register_lm_methods, said, small_spec, write_corpus
+
+FEW = replace(
+    READ_EVIDENCE, explain_random=8, calibrate_top=2, calibrate_random=2, select_top=2, select_random=2, test_top=3,
+    test_random=3, min_firing_windows=2,
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def subject(tiny_folder: Path) -> Path:
+    write_corpus(tiny_folder.parent / "corpus.jsonl")
+    return tiny_folder
+
+
+@pytest.fixture
+def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[LMServer]:
+    register_lm_methods(monkeypatch)
+    with serve(Scripted(said)) as found:
+        yield found
+
+
+def run(spec: StudySpec, folder: Path, access: Access | None = None) -> Path:
+    study = run_study(spec, folder, progress=False, access=access)
+    assert study is not None
+    study.close()
+    return folder
+
+
+def test_a_replay_with_the_server_down_gives_the_same_bytes(subject: Path, server: LMServer, tmp_path: Path) -> None:
+    spec = lm_spec(subject, lm=server.spec(), evidence=FEW)
+    run(spec, tmp_path / "first")
+    assert server.most_at_once > 1
+    with open_study(tmp_path / "first") as study:
+        assert study.counts["ok"] == 5
+        assert total(study.costs).calls == server.calls
+        assert total(study.costs).money is None
+    server.stop()
+    (tmp_path / "again").mkdir()
+    shutil.copy(tmp_path / "first" / ANSWERS, tmp_path / "again" / ANSWERS)
+    spent = Ledger()
+    run(spec, tmp_path / "again", Access(ledger=spent))
+    assert contents(tmp_path / "again") == contents(tmp_path / "first")
+    assert (spent.total().calls, spent.total().replayed > 0) == (0, True)
+
+
+def test_faults_of_the_server_change_nothing(subject: Path, server: LMServer, tmp_path: Path) -> None:
+    spec = lm_spec(subject, lm=server.spec(), units=2, evidence=FEW)
+    run(spec, tmp_path / "smooth")
+    server.faults = {n: fault for n, fault in zip(range(server.calls + 1, server.calls + 200, 9), FAULTS, strict=False)}
+    run(spec, tmp_path / "rough")
+    assert contents(tmp_path / "rough") == contents(tmp_path / "smooth")
+
+
+FAULTS = ("429", "500", "reset", "half", "garbage", "html")
+
+
+def test_prices_and_a_budget_in_dollars(
+    subject: Path, server: LMServer, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from glossator.files import plain, write_json
+
+    write_json(tmp_path / "spec.json", plain(lm_spec(subject, lm=server.spec(), units=2, evidence=FEW)))
+    (tmp_path / "prices.toml").write_text("[served]\nprompt = 1000.0\ncompletion = 2000.0\n")
+    arguments = ["run", str(tmp_path / "spec.json"), "--out", str(tmp_path / "s"), "--quiet"]
+    assert main([*arguments, "--budget", "2"]) == 2
+    assert "a budget in dollars needs the price of the model" in capsys.readouterr().err
+    assert not (tmp_path / "s").exists()
+    priced = [*arguments, "--prices", str(tmp_path / "prices.toml")]
+    assert main([*priced, "--budget", "0.9"]) == 2
+    stopped = capsys.readouterr().err
+    assert "Foreseen for 2 units" in stopped
+    assert "$" in stopped.splitlines()[0]
+    assert stopped.splitlines()[-1].startswith("glossator: the budget is reached")
+    assert "--budget" in stopped
+    assert stopped.count("\n") == 2
+    asked = server.calls
+    assert asked > 0
+    assert main([*priced, "--budget", "100"]) == 0
+    out = capsys.readouterr().out
+    assert "Cost of explain, http://127.0.0.1" in out
+    assert "Cost in all: " in out
+    with open_study(tmp_path / "s") as study:
+        found = total(study.costs)
+    assert found.calls == server.calls
+    assert found.money == pytest.approx((found.prompt_tokens * 1000 + found.completion_tokens * 2000) / 1e6)
+    assert main(["run", str(tmp_path / "s"), "--json"]) == 0
+    assert '"costs": [' in capsys.readouterr().out
+
+
+def levels(request: Request) -> Any:
+    """Answers to the built-in prompts: an explanation; or for each token of the record its length as its level."""
+    question = request.messages[-1].content
+    if request.schema is None:
+        return f"words of {len(question) % 7} letters"
+    if "activations" not in request.schema["properties"]:
+        return "no idea"
+    tokens = question[question.rindex("<start>\n") + 8 : question.rindex("<end>")].split("\n")[:-1]
+    return {"activations": [{"token": token, "activation": min(10, len(token))} for token in tokens]}
+
+
+def test_the_built_in_methods_over_http(subject: Path, tmp_path: Path) -> None:
+    """Plumbing of `bills` and `lm-json` over a server that chats in JSON; what it says is scripted."""
+    with serve(Scripted(levels, powers=frozenset({CHAT, JSON_SCHEMA}))) as server:
+        changes = {"explainers": ("bills",), "candidates": 1, "scorers": ("correlation", "lm-detection")}
+        lm = server.spec("kind=openai&key_variable=SOME_KEY")
+        spec = small_spec(subject, lm=lm, units=2, evidence=FEW, **changes)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("SOME_KEY", "secret-of-mine")
+            folder = run(spec, tmp_path / "s")
+    with open_study(folder) as study:
+        for result in study.results():
+            (chosen,) = result.explanations
+            assert chosen.provenance["prompt"]
+            score = next(s for s in chosen.scores if s.name == "correlation.top-and-random")
+            assert (score.value, score.how["simulator"]) != (None, None)
+    for path in folder.rglob("*"):
+        assert path.is_dir() or b"secret-of-mine" not in path.read_bytes(), path
+
+
+@pytest.mark.slow
+def test_bills_with_real_weights_in_process_and_over_http(smollm2: Any, tmp_path: Path) -> None:
+    """`--explainer bills` on 8 units with SmolLM2 in this process, then the same model behind a server that goes down.
+
+    The two differ in how much of each prompt is computed at once, so their numbers agree to rounding alone.
+    """
+    from glossator.language_models.in_process import InProcess
+
+    shared = {
+        "subject": "smollm2-135m", "sites": ("mlp.12",), "units": 8, "max_tokens": 16384, "explainers": ("bills",),
+        "candidates": 1, "scorers": ("correlation",), "evidence": FEW, "options": {"bills": {"temperature": 0.0}},
+    }  # fmt: skip
+    here = run(StudySpec(lm="inprocess:smollm2-135m", **shared), tmp_path / "here")
+    with serve(InProcess.of_subject(smollm2)) as server:
+        spec = StudySpec(lm=server.spec("kind=vllm"), **shared)
+        shutil.copytree(here / "recording", tmp_path / "there" / "recording")
+        from glossator.files import plain, write_json
+
+        write_json(tmp_path / "there" / "spec.json", plain(spec))
+        there = run(spec, tmp_path / "there")
+    shutil.copytree(here / "recording", tmp_path / "again" / "recording")
+    write_json(tmp_path / "again" / "spec.json", plain(spec))
+    shutil.copy(there / ANSWERS, tmp_path / "again" / ANSWERS)
+    again = run(spec, tmp_path / "again", Access(offline=True))
+    assert contents(again) == contents(there)
+    with open_study(here) as a, open_study(there) as b:
+        assert a.counts == b.counts
+        assert a.counts["ok"] == 8
+        for ours, theirs in zip(a.results(), b.results(), strict=True):
+            (mine,), (other,) = ours.explanations, theirs.explanations
+            assert mine.text == other.text
+            values = [next(s.value for s in e.scores if s.name == "correlation.top-and-random") for e in (mine, other)]
+            assert values[0] == pytest.approx(values[1], abs=0.05)
