@@ -35,7 +35,7 @@ def test_in_this_process_behind_a_server_and_from_the_cache(smollm2: object, tmp
     for one, other in zip(direct, served, strict=False):
         assert (one.text, one.finish, one.usage.calls) == (other.text, other.finish, other.usage.calls)
         if kind == "vllm" and other.prompt_tokens and not other.prompt_tokens[0].text:
-            # vLLM does not give the first token; it is what the others leave, unless one of them is a part of a character
+            # vLLM does not give the first token: it is what the others leave, unless one of them is part of a letter
             assert "\\xe6" in "".join(token.text for token in one.prompt_tokens)
             one, other = (replace(answer, prompt_tokens=answer.prompt_tokens[1:]) for answer in (one, other))
         for tokens, others in ((one.tokens, other.tokens), (one.prompt_tokens, other.prompt_tokens)):
