@@ -5,12 +5,13 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 
-from glossator.explanations import Explanation
+from glossator.explanations import Explanation, Provenance
 from glossator.human import HumanFolder, draw_tasks, import_answers
 from glossator.human.agreement import Judgement, agreement
 from glossator.human.answers import RATER
@@ -19,14 +20,15 @@ from glossator.human.preference import Choice, choice_of, score_preference, win_
 from glossator.human.rewriting import read_rewrite, rewrite_all
 from glossator.human.screens import Rewrite, RewriteResult, keep_rates, score_gibberish, score_rewrites, scrambled
 from glossator.human.simulation import rated_evidence, score_simulation
-from glossator.human.sources import PLACEBO, sealed, unsealed
+from glossator.human.sources import PLACEBO, evidence_to_read, sealed, unsealed
 from glossator.human.steganography import steganography
 from glossator.human.tasks import TaskSet, TextItem
 from glossator.language_models.request import Answer, Request, Usage
 from glossator.scorers.lab import score_explanation
 from glossator.scores import Score
-from glossator.simulators import ACTIVATION, Simulation
+from glossator.simulators import ACTIVATION, ZERO_TO_TEN, Simulation
 from glossator.study import Study
+from glossator.study.reading import Reader
 from glossator.study.tools import Tools
 from glossator.units import parse_unit
 from glossator.windows import TokenWindows
@@ -126,6 +128,7 @@ def test_only_peoples_own_random_draw_counts_as_random(study: Study, tools: Tool
         places = [w for w in key["windows"] if w["split"] == "test"]
         assert len(evidence.test) == len(places)
         assert np.asarray(evidence.test.in_random).sum() == sum(w["random"] for w in places) == 5
+        assert (evidence.test.kinds == "top").sum() == sum(w["top"] for w in places) == 5
 
 
 def test_a_study_recorded_anew_with_other_windows_is_noticed(study: Study, tools: Tools) -> None:
@@ -158,6 +161,36 @@ def test_an_import_sets_person_and_machine_side_by_side(study: Study, tmp_path: 
     assert mean["difference"]["value"] == pytest.approx(mean["person"]["value"] - mean["machine"]["value"])
     assert found["agreement"]["alpha"]["value"] == pytest.approx(1.0)
     assert (found["agreement"]["raters"], found["agreement"]["metric"]) == (2, "interval")
+
+
+class Halting:
+    """Reads words, but no window whose id is a multiple of 4: a language model that fails now and then."""
+
+    def simulate(self, explanation: Explanation, windows: TokenWindows) -> Simulation:
+        expected = np.where((windows.ids % 4 > 0)[:, None], windows.tokens % 7, np.nan).astype(np.float32)
+        return Simulation(expected, ZERO_TO_TEN, missing={"no answer": int(np.isnan(expected).sum())})
+
+
+def test_what_the_machine_could_not_read_is_no_score_of_it_and_costs_the_person_nothing(
+    study: Study, tools: Tools
+) -> None:
+    drawn = draw_tasks(study, "simulation", units="1", seed=1)
+    (item,) = drawn.tasks.items
+    key = drawn.key.items[item.id]
+    key = {**key, "explanation": {**key["explanation"], "program": None, "provenance": {"method": "wordy"}}}
+    reading = Reading(tools, Halting())
+    rng = np.random.default_rng(0)
+    values = {slot: rng.integers(0, 11, len(p.tokens)).tolist() for slot, p in drawn.tasks.slots.items() if p}
+    result = score_simulation(item, key, "ann", values, reading)  # type: ignore[arg-type]
+    person, machine = (
+        next(s for s in scores if s.name == "correlation.random-only") for scores in (result.scores, result.machine)
+    )
+    read = [w for w in key["windows"] if w["split"] == "test" and w["random"] and w["window"] % 4]
+    assert 2 < len(read) < 5
+    assert person.how["windows"] == {"random": 5}
+    assert machine.how["windows"] == {"random": len(read)}
+    assert machine.value is not None and np.isfinite(machine.value)
+    assert machine.how["unread"]["test"]["windows"] > 0
 
 
 # Labels
@@ -404,14 +437,18 @@ class WordCount:
         return Simulation(hits[windows.tokens], ACTIVATION)
 
 
+NOBODY: Any = SimpleNamespace(is_here=False, name="nobody")
+
+
 class Reading:
     """The tools of a study with a simulator of words."""
 
-    def __init__(self, tools: Tools):
-        self.tools, self.evidence, self.spec = tools, tools.evidence, tools.spec
+    def __init__(self, tools: Tools, words: Any = None):
+        self.lexicon, self.tools, self.evidence, self.spec = tools.lexicon, tools, tools.evidence, tools.spec
+        self.reader = Reader(tools.reader.executor, words or WordCount(), "word-count", NOBODY)
 
     def lab(self) -> Any:
-        return dataclasses.replace(self.tools.lab(), simulator=WordCount())
+        return dataclasses.replace(self.tools.lab(), simulator=self.reader)
 
 
 def test_rewrites_and_originals_are_read_as_words_by_one_simulator(study: Study, tools: Tools) -> None:
@@ -419,15 +456,29 @@ def test_rewrites_and_originals_are_read_as_words_by_one_simulator(study: Study,
     rewrites = []
     for result in results:
         original = result.explanations[0].explanation(result.unit)
+        original = dataclasses.replace(original, provenance=Provenance("wordy"))  # tables are never read as words
         rewrites.append(Rewrite(original, "same", f"{original.text} indeed", "ann"))
         rewrites.append(Rewrite(original, "lost", "nothing of it", "ann"))
     scored = score_rewrites(rewrites, Reading(tools))  # type: ignore[arg-type]
     for same, lost in zip(scored[::2], scored[1::2], strict=True):
         assert same.original == lost.original
+        assert same.original.how["simulator"] == "word-count"
         assert same.original.value == same.rewritten.value
         assert lost.rewritten.value is None
         assert lost.rewritten.reason == "the prediction is constant"
     assert any(r.original.value is not None for r in scored)
+
+
+def test_a_language_model_reads_no_more_windows_than_in_a_study_of_its_own(study: Study, tools: Tools) -> None:
+    unit = next(r.unit for r in study.results() if r.status == "ok")
+    whole, unread = tools.evidence(unit), evidence_to_read(tools, unit)
+    assert unread.test.windows.ids.tolist() == whole.test.windows.ids.tolist()
+    reading = dataclasses.replace(tools, spec=dataclasses.replace(study.spec, lm="scripted:nobody"))
+    fewer = evidence_to_read(reading, unit)
+    assert np.asarray(fewer.test.in_random).sum() == 40 < np.asarray(whole.test.in_random).sum()
+    assert len(fewer.test) <= 60
+    assert set(fewer.test.windows.ids.tolist()) <= set(whole.test.windows.ids.tolist())
+    assert fewer.test.windows.ids.tolist() == evidence_to_read(reading, unit).test.windows.ids.tolist()
 
 
 # Rewrites by a language model: a scripted one, which proves the plumbing and nothing about models

@@ -11,7 +11,7 @@ from typing import Any
 
 from glossator.errors import UserError
 from glossator.explanations import Explanation, Provenance
-from glossator.human.sources import Drawn, Source, passages_of, shown_exemplars
+from glossator.human.sources import Drawn, Source, evidence_to_read, passages_of, shown_exemplars
 from glossator.human.tasks import LabellingItem, TaskSet
 from glossator.programs import Program, english, parse_program
 from glossator.scores import Score
@@ -85,7 +85,8 @@ def score_label(label: Explanation, note: str | None, tools: Tools) -> LabelResu
     """
     stored = as_stored(label, tools.lexicon, 0, None)
     try:
-        scores = score_one(stored, label.unit, tools.evidence(label.unit), None, tools)
+        read = evidence_to_read if label.program is None else Tools.evidence
+        scores = score_one(stored, label.unit, read(tools, label.unit), None, tools)
     except UserError as error:
         scores = [Score("correlation.top-and-random", None, "Pearson r", reason=str(error))]
     return LabelResult(

@@ -17,11 +17,12 @@ import numpy as np
 from glossator.explanations import Explanation
 from glossator.human.agreement import Judgement, agreement
 from glossator.human.preference import means
-from glossator.human.sources import PLACEBO, Drawn, Source, sealed
+from glossator.human.sources import PLACEBO, Drawn, Source, evidence_to_read, sealed
 from glossator.human.tasks import READINGS, TextItem
 from glossator.scorers.lab import score_explanation
 from glossator.scores import Score
 from glossator.statistics import Estimate, mean_over_units, paired_difference, paired_ratio
+from glossator.study.readable import Readings
 from glossator.study.summary import HEADLINES
 from glossator.study.tools import Tools
 from glossator.units import Unit
@@ -141,12 +142,20 @@ def score_rewrites(rewrites: Sequence[Rewrite], tools: Tools, score: str = HEADL
 
 
 def score_explanation_pair(unit: Unit, both: Sequence[Explanation], tools: Tools, score: str) -> list[Score]:
-    """The named score of each explanation, or the missing value that says why there is none."""
-    evidence, lab = tools.evidence(unit), tools.lab().for_unit({})
+    """The named score of each explanation, or the missing value that says why there is none.
+
+    Windows that a language model could not read for one of them count for neither.
+    """
+    evidence, lab = evidence_to_read(tools, unit), tools.lab().for_unit({})
+    readings = Readings(tools.reader)
+    if any(tools.reader.reads(e) for e in both):
+        evidence = readings.readable(both, evidence, ["test"])
+        lab = replace(lab, simulator=readings)
     found = []
     for explanation in both:
         scores = score_explanation(unit, explanation, evidence, lab, [score.partition(".")[0]])
-        found.append(next((s for s in scores if s.name == score), scores[0]))
+        chosen = next((s for s in scores if s.name == score), scores[0])
+        found.append(replace(chosen, how={**chosen.how, **readings.how(explanation)}))
     return found
 
 

@@ -21,6 +21,7 @@ from glossator.human.tasks import Passage, SimulationItem
 from glossator.scorers.lab import Lab, score_explanation
 from glossator.scores import Score
 from glossator.simulators import ZERO_TO_TEN, Simulation, Simulator
+from glossator.study.readable import Readings
 from glossator.study.tools import Tools
 from glossator.units import Unit, parse_unit
 from glossator.windows import TokenWindows
@@ -105,7 +106,8 @@ class PersonSimulator:
 class SimulationResult:
     """One person's ratings of one explanation.
 
-    scores: of the ratings; machine: of the study's own simulator on the very same windows; windows: how many of each
+    scores: of the ratings; machine: of the study's own simulator on the very same windows, as far as it could read them
+    (`how` says where it could not); windows: how many of each
     split were rated whole; missing: how many passages were not.
     """
 
@@ -130,7 +132,7 @@ def score_simulation(
     evidence = rated_evidence(whole, list(rated.values()))
     ratings = {place["window"]: np.array(values[slot], np.float32) for slot, place in rated.items()}
     lab = tools.lab().for_unit({"lookup": LookupExplainer().explain(unit, evidence.explain)[0]})
-    machine = _scores(unit, explanation, evidence, lab)
+    machine = _machine_scores(unit, explanation, evidence, lab, tools)
     person = replace(lab.for_unit(lab.nulls), simulator=PersonSimulator(explanation, ratings, _simulator(lab)))
     by_person = _scores(unit, explanation, evidence, person)
     return SimulationResult(
@@ -149,6 +151,16 @@ def _scores(unit: Unit, explanation: Explanation, evidence: Evidence, lab: Lab) 
     return score_explanation(unit, explanation, evidence, lab, SCORERS)
 
 
+def _machine_scores(unit: Unit, explanation: Explanation, evidence: Evidence, lab: Lab, tools: Tools) -> list[Score]:
+    """The study's own simulator on the passages that people rated, but for those that it could not read."""
+    if not tools.reader.reads(explanation):
+        return _scores(unit, explanation, evidence, lab)
+    readings = Readings(tools.reader)
+    evidence = readings.readable([explanation], evidence, ["test", "calibrate"])
+    scores = _scores(unit, explanation, evidence, replace(lab.for_unit(lab.nulls), simulator=readings))
+    return [replace(s, how={**s.how, **readings.how(explanation)}) for s in scores]
+
+
 def _simulator(lab: Lab) -> Simulator:
     from glossator.simulators.program import ProgramSimulator
 
@@ -158,8 +170,8 @@ def _simulator(lab: Lab) -> Simulator:
 def rated_evidence(evidence: Evidence, places: Sequence[Mapping[str, Any]]) -> Evidence:
     """The evidence with only these windows in its test and calibrate splits, each as it was drawn for people.
 
-    Only what people's own random draw took counts as random: with the rest of the top windows in it, the random
-    windows would be no unbiased sample.
+    A window is a top one or a random one by which of people's two draws took it: the others of its kind in the study
+    say nothing about this sample.
     """
     return replace(
         evidence, test=_taken(evidence.test, places, "test"), calibrate=_taken(evidence.calibrate, places, "calibrate")
@@ -167,9 +179,11 @@ def rated_evidence(evidence: Evidence, places: Sequence[Mapping[str, Any]]) -> E
 
 
 def _taken(exemplars: Exemplars, places: Sequence[Mapping[str, Any]], split: str) -> Exemplars:
-    wanted = {place["window"]: place["random"] for place in places if place["split"] == split}
+    wanted = {place["window"]: place for place in places if place["split"] == split}
     taken = exemplars.take(np.flatnonzero(np.isin(exemplars.windows.ids, list(wanted))))
-    return replace(taken, in_random=np.array([wanted[window] for window in taken.windows.ids.tolist()], bool))
+    chosen = [wanted[window] for window in taken.windows.ids.tolist()]
+    kinds = np.array(["top" if place["top"] else "random" for place in chosen], exemplars.kinds.dtype)
+    return replace(taken, kinds=kinds, in_random=np.array([place["random"] for place in chosen], bool))
 
 
 def check_same_tokens(item: SimulationItem, key: Mapping[str, Any], evidence: Evidence) -> None:

@@ -21,6 +21,7 @@ from glossator.files import fingerprint, plain
 from glossator.human.tasks import SCALE, Passage, TaskSet
 from glossator.programs import parse_program
 from glossator.study import Study, UnitResult
+from glossator.study.spec import READ_EVIDENCE
 from glossator.study.tools import Tools
 from glossator.units import Unit, parse_unit
 
@@ -176,14 +177,33 @@ def drawn_rows(exemplars: Exemplars, top: int, random: int, rng: np.random.Gener
 
 
 def shown_exemplars(exemplars: Exemplars, top: int, random: int, rng: np.random.Generator) -> Exemplars:
-    """The windows where the unit fires most, then some random others, as an explainer would lay them out."""
+    """The windows where the unit fires most, then some random others, as an explainer would lay them out.
+
+    As in drawing evidence, a window is a top one by this number of top windows, and random by this random draw.
+    """
     tops = np.flatnonzero((exemplars.kinds == "top") & exemplars.windows.valid.any(axis=1))[:top]
     _, randoms = drawn_rows(exemplars, 0, random, rng)
-    return exemplars.take(np.concatenate([tops, np.setdiff1d(randoms, tops)]).astype(np.int64))
+    rows = np.concatenate([tops, np.setdiff1d(randoms, tops)]).astype(np.int64)
+    kinds = np.where(np.isin(rows, tops), "top", "random").astype(exemplars.kinds.dtype)
+    return replace(exemplars.take(rows), kinds=kinds, in_random=np.isin(rows, randoms))
 
 
 def _sample(rows: np.ndarray, count: int, rng: np.random.Generator) -> np.ndarray:
     return np.sort(rng.choice(rows, min(count, len(rows)), replace=False))
+
+
+def evidence_to_read(tools: Tools, unit: Unit) -> Evidence:
+    """The evidence, with no more test and calibrate windows than a study with a language model draws, where one reads.
+
+    A study that executes programs scores them on all windows it has; to have as many read would take hours.
+    """
+    evidence, spec = tools.evidence(unit), READ_EVIDENCE
+    if tools.spec.lm is None:
+        return evidence
+    rng = np.random.default_rng([tools.spec.seed, int(fingerprint(str(unit)), 16)])
+    test = shown_exemplars(evidence.test, spec.test_top, spec.test_random or 0, rng)
+    calibrate = shown_exemplars(evidence.calibrate, spec.calibrate_top, spec.calibrate_random or 0, rng)
+    return replace(evidence, test=test, calibrate=calibrate)
 
 
 def sealed(explanation: Explanation) -> dict[str, Any]:
