@@ -12,6 +12,7 @@ import pytest
 
 from glossator.benchmarks.reader_prompts import take_apart, without_marks
 from glossator.language_models import LOGPROBS, Answer, Request, TokenLogprob, Usage
+from glossator.programs import execute, parse_program
 from glossator.scorers import prompts
 from glossator.scorers.agreement import AgreementScorer
 from glossator.scorers.asking import ask_yes_no
@@ -20,6 +21,7 @@ from glossator.scorers.generate_and_test import GenerateAndTestScorer, read_writ
 from glossator.scorers.intruder import IntruderScorer
 from glossator.scorers.lab import score_explanation, score_explanations
 from glossator.scorers.lm_detection import LmDetectionScorer
+from glossator.scorers.program_cut import program_cut
 from glossator.scorers.surprisal import SurprisalScorer, likelihood
 from scorer_reader_cases import (
     ALL_POWERS,
@@ -381,3 +383,24 @@ def test_generate_and_test_needs_a_program_or_a_language_model():
 def test_without_a_language_model_the_score_is_missing_and_says_what_to_give(name):
     (score,) = scored(name, None).values()
     assert score.value is None and "--lm" in score.reason
+
+
+def test_a_program_calls_firing_as_often_as_the_unit_fires():
+    world, place = toy_world(), place_of("past-graded")
+    evidence = world.evidence(place)
+    valid = evidence.calibrate.windows.valid
+    rate = (evidence.calibrate.activations[valid] > 0).mean()
+
+    def called(text):
+        program = parse_program(text)
+        cut = program_cut(program, evidence, world.lexicon)
+        values = execute(program, evidence.calibrate.windows, world.lexicon)[valid]
+        return cut if isinstance(cut, str) else (values > cut).mean()
+
+    # weak everywhere, strong where the unit fires, at less than the unit's own strength: an expectation
+    assert called('0.01 + 0.2*suffix("ed") + 0.1*suffix("ly")') == pytest.approx(rate)
+    assert called('0 + 1*suffix("ed")') < rate  # all that it calls, though the unit fires more often
+    assert called("1 + 1*shape(letters)") < 1.0  # never all tokens
+    assert called("2") == "the program says the same of every token of the calibrate split"
+    silent = replace(evidence, calibrate=replace(evidence.calibrate, activations=0 * evidence.calibrate.activations))
+    assert "does not fire" in program_cut(parse_program("0 + 1*repeated()"), silent, world.lexicon)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -21,6 +21,7 @@ from glossator.scorers.asking import Mode
 from glossator.scorers.items import WindowItems, balanced_windows, scored_split, unit_rng
 from glossator.scorers.judged import Verdict, auroc_of, balanced_accuracy_of
 from glossator.scorers.lab import Lab
+from glossator.scorers.program_cut import RULE, program_cut
 from glossator.scorers.prompts import DETECT, DETECT_ONE
 from glossator.scorers.yes_no import YesNo
 from glossator.scores import Score
@@ -47,10 +48,12 @@ class AgreementScorer:
 
     def score(self, unit: Unit, explanation: Explanation, evidence: Evidence, lab: Lab) -> list[Score]:
         lm = lab.resources.get("lm", self.name)
-        threshold = evidence.statistics.firing_threshold
-        how = {"split": self.split, "truth": "the program", "positive": f"a token at which it is above {threshold:g}"}
-        if explanation.program is None or not explanation.text.strip():
-            verdict = Verdict(None, how=how, why_not="the explanation is not both a sentence and a program")
+        how: dict[str, Any] = {"split": self.split, "truth": "the program", "positive": RULE}
+        cut: float | str = "the explanation is not both a sentence and a program"
+        if explanation.program is not None and explanation.text.strip():
+            cut = program_cut(explanation.program, evidence, lab.lexicon)
+        if isinstance(cut, str):
+            verdict = Verdict(None, how=how, why_not=cut)
             return [
                 verdict.score(lab, f"{self.name}.auroc", "AUROC", auroc_of),
                 verdict.score(lab, f"{self.name}.balanced-accuracy", "balanced accuracy", balanced_accuracy_of),
@@ -63,10 +66,10 @@ class AgreementScorer:
         items: WindowItems = lab.kept(
             ("program items", self.items),
             (executed,),
-            lambda: balanced_windows(executed, threshold, self.items, unit_rng(unit, lab.seed, "agreement")),
+            lambda: balanced_windows(executed, cut, self.items, unit_rng(unit, lab.seed, "agreement")),
         )
         asked = YesNo(self.name, DETECT, DETECT_ONE, self.answers, self.batch)
-        scores = asked.scores(lab, lm, evidence, items, [explanation], [], how)
+        scores = asked.scores(lab, lm, evidence, items, [explanation], [], {**how, "program_cut": cut})
         return [*scores, self._per_token(explanation, executed, lab)] if self.per_token else scores
 
     def _per_token(self, explanation: Explanation, executed: Exemplars, lab: Lab) -> Score:

@@ -23,6 +23,7 @@ from glossator.scorers.asking import cost_of, failure_of
 from glossator.scorers.items import scored_split, unit_rng
 from glossator.scorers.judged import no_text, readable
 from glossator.scorers.lab import Lab
+from glossator.scorers.program_cut import RULE, program_cut
 from glossator.scorers.program_texts import program_texts
 from glossator.scores import Score
 from glossator.statistics import Resampled, document_index, estimate, sums_by
@@ -130,7 +131,11 @@ class GenerateAndTestScorer:
     def _made(self, unit: Unit, explanation: Explanation, evidence: Evidence, lab: Lab) -> Tested:
         program, windows = explanation.program, scored_split(evidence, self.split).windows
         assert program is not None
-        cut, rng = self._threshold(evidence), unit_rng(unit, lab.seed, "program texts")
+        cut = program_cut(program, evidence, lab.lexicon)
+        if isinstance(cut, str):
+            nothing = np.empty(0, bool)
+            return Tested(nothing, nothing, nothing, {"program_fires": RULE}, f"no texts can be made: {cut}")
+        rng = unit_rng(unit, lab.seed, "program texts")
         written = program_texts(program, windows, lab.lexicon, self.texts, cut, rng)
         sources = np.array([*written.sources, *written.silent_sources], int)
         intended = np.arange(len(sources)) < len(written.active)
@@ -139,7 +144,8 @@ class GenerateAndTestScorer:
             """What the program says of the texts as the subject cuts them into tokens."""
             return np.asarray((execute(program, tokens, lab.lexicon) > cut).any(axis=1))
 
-        return self._run(unit, [*written.active, *written.silent], intended, sources, evidence, lab, meant)
+        tested = self._run(unit, [*written.active, *written.silent], intended, sources, evidence, lab, meant)
+        return replace(tested, how={**tested.how, "program_fires": RULE, "program_cut": cut})
 
     def _by_reader(self, unit: Unit, explanations: list[Explanation], evidence: Evidence, lab: Lab) -> list[Tested]:
         lm: LanguageModel = lab.resources.get("lm", self.name)
