@@ -15,7 +15,7 @@ from glossator.cli import main
 from glossator.study.find import find_studies
 from study_cases import small_spec, write_corpus
 
-COMMANDS = ("run", "show", "search", "studies", "units", "record", "explain", "score", "bench")
+COMMANDS = ("run", "show", "search", "studies", "units", "record", "explain", "score", "grid", "bench")
 
 
 @pytest.fixture(scope="module")
@@ -223,6 +223,26 @@ def test_your_own_program_is_scored(here: Path, capsys: pytest.CaptureFixture) -
     assert again == json.loads(capsys.readouterr().out)["explanations"][0]["scores"]
 
 
+def test_your_own_words_are_read(here: Path, capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:
+    from study_cases import register_lm_methods, scripted_name
+
+    register_lm_methods(monkeypatch)
+    arguments = ["score", a_unit(here), "--study", "studies/one", "--text", "words", "--json"]
+    assert main(arguments) == 0
+    nobody = json.loads(capsys.readouterr().out)["scores"]
+    assert {s["value"] for s in nobody} == {None}
+    assert "no program" in nobody[0]["reason"]
+    assert {s["name"] for s in nobody} == {"correlation", "detection"}
+    answers = ["--lm", scripted_name(), "--lm-cache", "answers.sqlite"]
+    assert main([*arguments, *answers]) == 0
+    read = json.loads(capsys.readouterr().out)["scores"]
+    assert read[0]["how"]["read_by"] == scripted_name()
+    assert read[0]["value"] is not None
+    assert main([*arguments, *answers, "--offline"]) == 0
+    assert json.loads(capsys.readouterr().out)["scores"] == read
+    assert not (here / "studies" / "one" / "answers.sqlite").exists()
+
+
 def test_units_of_a_subject(here: Path, capsys: pytest.CaptureFixture) -> None:
     assert main(["units", "tiny", "--json"]) == 0
     sites = {s["name"]: s["width"] for s in json.loads(capsys.readouterr().out)["sites"]}
@@ -270,6 +290,13 @@ def test_benchmarks_are_listed_and_run(monkeypatch: pytest.MonkeyPatch, capsys: 
         (["show"], "Missing argument"),
         (["search", "!!", "--study", "studies/one"], "nothing to search"),
         (["score", "mlp.0/1", "--study", "studies/one", "--program", "0.0 +"], "program"),
+        (["score", "mlp.0/1", "--study", "studies/one", "--program", "0.0", "--text", "words"], "both given"),
+        (["run", "--subject", "tiny", "--site", "mlp.0", "--lm", "parrot"], "unknown form of a language model"),
+        (["run", "--subject", "tiny", "--site", "mlp.0", "--budget", "much"], "a budget cannot be read"),
+        (["run", "--subject", "tiny", "--site", "mlp.0", "--prices", "none.toml"], "cannot read the prices"),
+        (["run", "--subject", "tiny", "--site", "mlp.0", "--explainer", "bills"], "Name a language model with --lm"),
+        (["run", "--subject", "tiny", "--site", "mlp.0", "--simulator", "lm-jsn"], "did you mean lm-json"),
+        (["grid", "none.toml", "--out", "studies/grid"], "cannot read the spec"),
         (["studies", "nowhere"], "no such folder"),
         (["units", "nobody"], "unknown subject"),
         (["bench", "nothing"], "unknown benchmark"),

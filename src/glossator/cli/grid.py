@@ -84,7 +84,7 @@ def print_grid(results: GridResults, page: Path) -> None:
             place = (row.site or "all") + ("" if row.polarity == "+" else " (−)")
             units = f"{row.value.n} of {row.units}"
             told = (Text(row.subject), Text(place), Text(row.series), row.score)
-            table.add_row(*told, units, *(in_brackets(e, 2) for e in estimates))
+            table.add_row(*told, units, *(in_brackets(e) for e in estimates))
     out.print(table)
     for cost in results.costs:
         if cost.costs:

@@ -93,8 +93,8 @@ def _points(rows: Sequence[Row], place: Any, estimate: Any) -> tuple[Point, ...]
     return tuple(points[x] for x in sorted(points))
 
 
-def in_brackets(found: Estimate, digits: int = 3) -> str:
-    """`0.312 [0.281, 0.340]`, or a dash."""
+def in_brackets(found: Estimate, digits: int = 2) -> str:
+    """`0.31 [0.28, 0.34]`, or a dash."""
     if found.value is None:
         return "–"
     text = f"{found.value:.{digits}f}"
