@@ -74,9 +74,7 @@ class AnswerCache:
 
     def put(self, key: str, name: str, answer: Answer) -> Answer:
         """Keep an answer and return the one that stands: an earlier one when another run was faster."""
-        text = json.dumps(
-            dataclasses.asdict(answer), separators=(",", ":"), default=float
-        )  # NumPy's numbers
+        text = json.dumps(dataclasses.asdict(answer), separators=(",", ":"), default=float)  # NumPy's numbers
         with self._lock:
             self._run("INSERT OR IGNORE INTO answers VALUES (?, ?, ?)", (key, name, text))
             return self._loaded(self._run("SELECT answer FROM answers WHERE key = ?", (key,))[0][0])
