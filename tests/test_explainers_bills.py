@@ -126,6 +126,12 @@ def test_samples_are_asked_together_merged_and_counted() -> None:
     assert sum(e.provenance.cost["calls"] for e in found) == 5
 
 
+def test_a_copy_of_a_worked_example_is_marked() -> None:
+    lm = Scripted([f"{EXAMPLES[1].explanation.upper()}.", "cats"])
+    copy, own = BillsExplainer(lm).explain(UNIT, evidence_with(one_hot(1)), n=2)
+    assert copy.provenance.settings["copied"] and not own.provenance.settings["copied"]
+
+
 def test_what_more_samples_than_explanations_cost_is_counted() -> None:
     lm = Scripted(["cats", "dogs", "birds"])
     (only,) = BillsExplainer(lm, samples=3).explain(UNIT, evidence_with(one_hot(1)), n=1)

@@ -38,11 +38,16 @@ _ABBREVIATIONS = ("etc.", "e.g.", "i.e.", "vs.", "al.", "Inc.", "Ltd.", "Mr.", "
 
 @dataclass(frozen=True)
 class Found:
-    """One explanation out of several samples; votes: how many samples said it; usage: what they cost."""
+    """One explanation out of several samples.
+
+    votes: how many samples said it; usage: what they cost; copied: it is the answer of a worked example, word for word,
+    which weak models give to anything.
+    """
 
     text: str
     votes: int
     usage: Usage
+    copied: bool = False
 
 
 @dataclass(frozen=True)
@@ -65,8 +70,8 @@ class Outcome:
         return {"asked": self.asked, "failed": dict(self.failed)}
 
 
-def outcome_of(answers: Sequence[Answer]) -> Outcome:
-    """Clean the answers and merge those that say the same.
+def outcome_of(answers: Sequence[Answer], examples: Sequence[str] = ()) -> Outcome:
+    """Clean the answers and merge those that say the same; examples: the answers of the prompt's worked examples.
 
     What failed samples cost is counted with the first explanation, so that the explanations' costs add to the whole.
     """
@@ -85,9 +90,10 @@ def outcome_of(answers: Sequence[Answer]) -> Outcome:
         texts.setdefault(key, text)
         votes[key] += 1
         usages[key] = usages.get(key, NOTHING_USED) + answer.usage
-    found = [Found(texts[key], count, usages[key]) for key, count in votes.most_common()]
+    known = {_same(remove_final_period(example)) for example in examples}
+    found = [Found(texts[key], count, usages[key], key in known) for key, count in votes.most_common()]
     if found:
-        found[0] = Found(found[0].text, found[0].votes, found[0].usage + lost)
+        found[0] = replace(found[0], usage=found[0].usage + lost)
     whole = sum((answer.usage for answer in answers), NOTHING_USED)
     return Outcome(tuple(found), len(answers), dict(failed), whole)
 
@@ -101,7 +107,7 @@ def explanations_of(unit: Unit, outcome: Outcome, base: Provenance, n: int) -> A
     for rank, one in enumerate(kept):
         # what is not kept was paid for as well; it is counted with the first
         usage = sum((other.usage for other in rest), one.usage) if rank == 0 else one.usage
-        settings = base.settings | {"votes": one.votes, "samples": outcome.record}
+        settings = base.settings | {"votes": one.votes, "samples": outcome.record, "copied": one.copied}
         found.append(Explanation(unit, one.text, replace(base, settings=settings, cost=cost_of(usage)), rank=rank))
     return found
 

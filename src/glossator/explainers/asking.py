@@ -109,7 +109,12 @@ def ask(
         for sample in range(samples)
     ]
     answers = iter(lm.ask(requests) if requests else [])
-    return [Outcome() if p is None else outcome_of([next(answers) for _ in range(samples)]) for p in prompts]
+    return [
+        Outcome()
+        if prompt is None
+        else outcome_of([next(answers) for _ in range(samples)], [example.answer for example in prompt.examples])
+        for prompt in prompts
+    ]
 
 
 def fingerprint_of(*words: object) -> str:
