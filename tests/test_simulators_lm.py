@@ -114,7 +114,7 @@ def _middle(reader, text: str) -> str:
 @pytest.mark.parametrize("simulator", [AllAtOnceSimulator, OneAtATimeSimulator])
 def test_shared_prefix_and_few_logits_change_nothing(family, simulator):
     found = simulator(model_of(family))
-    reader = found._reader
+    reader = found.in_process
     some = windows(texts=TEXTS[:3])
     if reader is None:
         assert simulator is OneAtATimeSimulator and family in ("opt", "gemma2")
@@ -147,7 +147,7 @@ def test_another_tokenizer_than_the_subjects(simulator):
     some = windows()
     simulation = found.simulate(explanation(), some)
     assert np.isfinite(simulation.expected).all() and not simulation.missing
-    assert_same(simulation, naive(found._reader, "words for animals", some, every=6))
+    assert_same(simulation, naive(found.in_process, "words for animals", some, every=6))
 
 
 def test_a_token_is_read_after_all_of_its_pieces():

@@ -30,10 +30,10 @@ class AllAtOnceSimulator:
     def __init__(self, lm: LanguageModel, *, ten: str | None = None, unknown: str = UNKNOWN, top: int = 20):
         self.lm, self.unknown, self.top = lm, unknown, top
         model = in_process_model(lm)
-        self._reader = None
+        self.in_process = None
         if model is not None:
             ledger = getattr(lm, "ledger", None)
-            self._reader = InProcessReader(model, single=False, unknown=unknown, ten=ten, ledger=ledger)
+            self.in_process = InProcessReader(model, single=False, unknown=unknown, ten=ten, ledger=ledger)
         elif not {COMPLETION, PROMPT_LOGPROBS} <= lm.powers:
             raise MissingPower(
                 f"{lm.name} gives no log-probabilities of a prompt",
@@ -41,7 +41,7 @@ class AllAtOnceSimulator:
                 allowed="inprocess:MODEL, http://HOST:PORT/v1?kind=vllm#MODEL",
                 fix="Use the simulator lm-one-at-a-time (log-probabilities of answers) or lm-json (none)",
             )
-        self._ten = self._reader.ten if self._reader else ten
+        self._ten = self.in_process.ten if self.in_process else ten
 
     @property
     def prompt(self) -> str:
@@ -56,8 +56,8 @@ class AllAtOnceSimulator:
 
     def simulate(self, explanation: Explanation, windows: TokenWindows) -> Simulation:
         """Expected levels (n, width); NaN where a server's answer could not be read."""
-        if self._reader is not None:
-            return self._reader.simulate(explanation.text, windows)
+        if self.in_process is not None:
+            return self.in_process.simulate(explanation.text, windows)
         pieces = pieces_of(windows)
         requests = [
             Request(prompt=prompt, max_tokens=0, prompt_logprobs=self.top)

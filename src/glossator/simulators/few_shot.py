@@ -44,23 +44,15 @@ def _record(text: str) -> tuple[tuple[str, int], ...]:
 SHOWN = (
     Shown(
         "words for water and for what floats on it",
-        (
-            "Before dawn the old {boat|7} left the {harbour|8} for the open {sea|10}.",
-            "She poured the {water|5} into a glass and looked out at the {lake|9}.",
-        ),
+        ("The old {boat|7} left the {harbour|10}.", "She drank {water|4} by the {lake|9}."),
     ),
     Shown(
         "the word that follows a negation such as not",
-        (
-            "He did not {wait|10} for us, and nobody {called|6} him back.",
-            "There was no {reason|8} to leave, so we stayed.",
-        ),
+        ("He did not {wait|10} for us.", "Nobody {called|6} for no {reason|8}."),
     ),
     Shown(
         "numbers and words for amounts",
-        (
-            "In {1954|9} the farm had {twenty|8} cows and {some|2} hens.",
-            "{Three|8} of the guests paid {40|10} dollars each.",
-        ),
+        ("In {1954|9} he had {some|2} hens.", "{Three|8} cows ate {twenty|10} apples."),
     ),
 )
+"""Short on purpose: every token of the simulator attends to all of this."""

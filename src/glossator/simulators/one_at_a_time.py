@@ -31,11 +31,11 @@ class OneAtATimeSimulator:
     def __init__(self, lm: LanguageModel, *, ten: str | None = None, top: int = 20):
         self.lm, self.top, self._ten = lm, top, ten
         model = in_process_model(lm)
-        self._reader = None
+        self.in_process = None
         if model is not None:
             reader = InProcessReader(model, single=True, unknown="", ten=ten, ledger=getattr(lm, "ledger", None))
             self._ten = reader.ten
-            self._reader = reader if reader.can_read else None
+            self.in_process = reader if reader.can_read else None
         if LOGPROBS not in lm.powers or not {CHAT, COMPLETION} & lm.powers:
             raise MissingPower(
                 f"{lm.name} gives no log-probabilities of its answers",
@@ -57,8 +57,8 @@ class OneAtATimeSimulator:
 
     def simulate(self, explanation: Explanation, windows: TokenWindows) -> Simulation:
         """Expected levels (n, width); NaN where an answer could not be read."""
-        if self._reader is not None:
-            return self._reader.simulate(explanation.text, windows)
+        if self.in_process is not None:
+            return self.in_process.simulate(explanation.text, windows)
         pieces = pieces_of(windows)
         # Tokens that are left out are never scored: no call is spent on them.
         places = [

@@ -15,7 +15,7 @@ from glossator.zero_to_ten import END, GREATEST, START, UNKNOWN, visible
 BRANCH = "\t"
 """Between a text and the level at its last token, when tokens are asked about one at a time."""
 
-_HIDDEN = (4, 2)  # so many first levels of the first and the second record of an example are not told
+_HIDDEN = (2, 1)  # so many first levels of the first and the second record of an example are not told
 
 
 def pieces_of(windows: TokenWindows) -> list[list[str]]:
@@ -40,9 +40,8 @@ def scale(ten: str) -> str:
 def all_at_once_start(ten: str = "10") -> str:
     """Instructions and examples for whole records: lines of a token, a tab and a level or `unknown`."""
     parts = [
-        "Neurons of a language model each look for one thing in a text. Told what a neuron looks for, one can say how "
-        f"strongly it fires at every token: {scale(ten)}. In the records below each line holds a token, a tab and the "
-        f"level at that token; {UNKNOWN} stands where nobody has looked yet. Most levels are 0.\n"
+        "Each neuron of a language model looks for one thing in a text. A line holds a token, a tab and how strongly "
+        f"the neuron fires at it: {scale(ten)}, or {UNKNOWN} where nobody has looked yet. Most levels are 0.\n"
     ]
     for shown in SHOWN:
         parts.append(about(shown.explanation))
@@ -72,9 +71,8 @@ def unknown_record(pieces: Sequence[str], unknown: str = UNKNOWN) -> str:
 def one_at_a_time_start(ten: str = "10") -> str:
     """Instructions and examples for single tokens: lines of a text, a tab and the level at the text's last token."""
     parts = [
-        "Neurons of a language model each look for one thing in a text. Told what a neuron looks for, one can say how "
-        f"strongly it fires at the last token of a text: {scale(ten)}. Each line below holds a text, a tab and that "
-        "level. Most levels are 0.\n"
+        "Each neuron of a language model looks for one thing in a text. A line holds a text, a tab and how strongly "
+        f"the neuron fires at the text's last token: {scale(ten)}. Most levels are 0.\n"
     ]
     for shown in SHOWN:
         parts.append(about(shown.explanation))
@@ -86,9 +84,9 @@ def one_at_a_time_start(ten: str = "10") -> str:
 
 
 def _ends(record: Sequence[tuple[str, int]]) -> list[int]:
-    """Where an example's text is cut: at every token that fires and at the one that follows it."""
+    """Where an example's text is cut: at every token that fires and after the first of them."""
     fires = [place for place, (_, level) in enumerate(record) if level]
-    return sorted({end for place in fires for end in (place, place + 1) if end < len(record)})
+    return sorted({*fires, fires[0] + 1})
 
 
 def text_so_far(pieces: Sequence[str], end: int) -> str:
