@@ -296,7 +296,7 @@ def test_registered():
 
 
 def test_smollm2_reads_a_record(smollm2):
-    """Real weights: in process as through requests, and the level of a numeral under 'numbers' above that of a word."""
+    """Real weights: in process as through requests, where the answer hangs on the explanation."""
     model = InProcess.of_subject(smollm2)
     text = " The farm had twenty cows, three hens and a dog."
     row = smollm2.tokenizer.encode([text])[0][None]
@@ -309,6 +309,5 @@ def test_smollm2_reads_a_record(smollm2):
         there = simulator(Served(model), top=3000).simulate(explanation("numbers and words for amounts"), some)
         assert not there.missing
         np.testing.assert_allclose(here.expected, there.expected, atol=1e-3)
-    texts = [smollm2.tokenizer.vocabulary.texts[t] for t in row[0]]
-    single = dict(zip(texts, here.expected[0], strict=True))
-    assert min(single[" twenty"], single[" three"]) > max(single[" The"], single[" had"], single[" and"])
+        other = simulator(model).simulate(explanation("names of rivers"), some)
+        assert np.abs(other.expected - here.expected).max() > 0.1

@@ -15,6 +15,7 @@ import numpy as np
 import torch
 
 from glossator.language_models.in_process import InProcess
+from glossator.language_models.in_process_attention import beginning
 from glossator.language_models.in_process_cache import can_share, new_cache, shared
 
 QUERIES_AT_ONCE = 4096
@@ -110,26 +111,29 @@ class SharedPrefix:
                 positions[row, : len(asked.ids)] = asked.positions
         if self._cache is None:
             return self._whole(ids)
-        return self.lm.head.states(
-            input_ids=torch.from_numpy(ids).to(device),
-            attention_mask=self._mask(batch, width),
-            position_ids=torch.from_numpy(positions + before).to(device),
-            past_key_values=shared(self._cache, len(batch), self.lm.model),
-            use_cache=True,
-        )
+        with beginning(self.lm.model, self._cache) as cache:
+            return self.lm.head.states(
+                input_ids=torch.from_numpy(ids).to(device),
+                attention_mask=self._mask(batch, width),
+                position_ids=torch.from_numpy(positions + before).to(device),
+                past_key_values=cache,
+                use_cache=True,
+            )
 
-    def _mask(self, batch: list[Asked], width: int) -> torch.Tensor:
-        """(rows or 1, 1, width, prefix + width) bool. Padding stands at the end and is seen by nothing before it."""
-        device, before = self.lm.device, len(self.ids)
+    def _mask(self, batch: list[Asked], width: int) -> torch.Tensor | None:
+        """What is added to the scores among each row's tokens, (rows, 1, width, width); None where all are causal.
+
+        Padding stands at the end and is seen by nothing before it.
+        """
         if all(asked.sees is None for asked in batch):
-            return _causal(width, before, device)[None, None]
-        masks = np.tile(np.tri(width, dtype=bool), (len(batch), 1, 1))
+            return None
+        sees = np.tile(np.tri(width, dtype=bool), (len(batch), 1, 1))
         for row, asked in enumerate(batch):
             if asked.sees is not None:
                 n = len(asked.ids)
-                masks[row, :n, :n] = asked.sees
-        prefix = np.ones((len(batch), width, before), bool)
-        return torch.from_numpy(np.concatenate([prefix, masks], axis=2))[:, None].to(device)
+                sees[row, :n, :n] = asked.sees
+        added = torch.zeros(sees.shape, dtype=self.lm.model.dtype)
+        return added.masked_fill_(torch.from_numpy(~sees), float("-inf"))[:, None].to(self.lm.device)
 
     def _whole(self, ids: np.ndarray) -> torch.Tensor:
         """The plain way: every row with its prefix, causal; for texts without branches."""
