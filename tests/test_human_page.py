@@ -57,7 +57,7 @@ def drive(page: Path, profile: Path, do: str) -> Any:
     flags = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync"]
     flags += ["--disable-background-networking", "--disable-component-update", "--virtual-time-budget=20000"]
     flags += [f"--user-data-dir={profile}", "--dump-dom", driven.resolve().as_uri()]
-    dom = subprocess.run([str(CHROMIUM), *flags], capture_output=True, text=True, timeout=120, check=True).stdout
+    dom = subprocess.run([str(CHROMIUM), *flags], capture_output=True, text=True, timeout=400, check=True).stdout
     found = re.search(r'<pre id="captured">(.*?)</pre>', dom, re.DOTALL)
     assert found, dom[-2000:]
     captured = json.loads(html.unescape(found[1]))
