@@ -79,8 +79,8 @@ def test_what_it_cost_is_in_the_study(finished: Path) -> None:
     with open_study(finished) as study:
         explain, score = study.costs
         assert (explain.stage, score.stage) == ("explain", "score")
-        # 2 candidates for each of 5 units, and at most 20 windows of the select split for each of them
-        assert 10 + 10 * 2 < explain.requests <= 10 + 10 * 20
+        # 2 candidates for each of 5 units, and at most 12 windows of the select split for each of them
+        assert 10 + 10 * 2 < explain.requests <= 10 + 10 * 12
         assert explain.usage.calls == explain.requests
         assert total(study.costs).money == 0
         assert study._rows("SELECT sum(amount) FROM costs WHERE what = 'calls'") == [(10.0,)]

@@ -48,11 +48,12 @@ def run_study(
             recording = source.record(folder / "recording", work)
             tools = Tools.of(spec, recording, work.note, source.models, source.subject)
             units = studied(spec, recording)
-            if until != "record":
+            if until != "record":  # What language models will be asked is foreseen on one unit, and said.
                 announce(units, tools, work)
             # Each method sees the explain split of a unit's evidence and makes candidates; the select split ranks them.
             explained = work.stage("explain", units, explain_units, tools) if until != "record" else []
-            # The first candidate of each method meets the test split, beside explanations that understood nothing.
+            # The first candidate of each method meets the test split, beside explanations that understood nothing. Who
+            # reads it: its program is executed; words are read by the language model (`glossator.study.reading`).
             scored = work.stage("score", explained, score_units, tools) if until == "score" else []
             if until == "score":
                 finish(scored, tools, work)

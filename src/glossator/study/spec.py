@@ -24,7 +24,7 @@ from glossator.units import Polarity
 DEFAULT_SCORERS = ("correlation", "explained-variance", "detection", "firing")
 DEFAULT_EVIDENCE = EvidenceSpec(test_random=500)
 READ_EVIDENCE = EvidenceSpec(
-    calibrate_top=10, calibrate_random=10, select_top=10, select_random=10, test_top=20, test_random=40
+    calibrate_top=6, calibrate_random=6, select_top=6, select_random=6, test_top=12, test_random=24
 )
 """What a study with a language model draws: each window that is read costs a request for each explanation."""
 NOT_SET = EvidenceSpec()
