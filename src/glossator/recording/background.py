@@ -16,8 +16,8 @@ from glossator.recording.store import ArrayWriter
 def one_core_pool(workers: int) -> ThreadPoolExecutor:
     """A pool whose threads do not share their torch operations with other cores.
 
-    Two threads that each work on a tensor of their own wait for each other once; one operation spread over two cores
-    waits at its end, hundreds of times a batch, which is slow wherever another program takes turns on a core.
+    Threads that each run a batch of their own wait for each other once a shard; one operation spread over the cores
+    waits at its end, hundreds of times a batch, and what is done between operations leaves all cores but one idle.
     """
     outside = torch.get_num_threads()
     started = threading.Barrier(workers)
@@ -49,6 +49,7 @@ class Background:
         for _ in range(count):
             self._free.put(torch.empty((rows, width), dtype=torch.float16))
         self._thread = threading.Thread(target=self._run, name="recording-writer", daemon=True)
+        self._aside = ThreadPoolExecutor(1, thread_name_prefix="recording-disk")
 
     def __enter__(self) -> Background:
         self._thread.start()
@@ -59,6 +60,7 @@ class Background:
             self._error = self._error or RuntimeError("recording stopped")
         self._calls.put(None)
         self._thread.join()
+        self._aside.shutdown(wait=True)
         for file in self._files:
             file.abandon()
         if kind is None:
@@ -68,6 +70,10 @@ class Background:
         """Call it later, after all that was handed in before."""
         self._check()
         self._calls.put((call, args))
+
+    def do_aside(self, call: Callable[..., Any], *args: Any) -> None:
+        """As `do`, but what is handed in later does not wait for it: for waiting for the disk."""
+        self.do(self._aside.submit, self._guarded, call, args)
 
     def keep(self, file: ArrayWriter) -> None:
         """Close this file in the end, also when what was handed in to fill it is not run."""
@@ -91,8 +97,11 @@ class Background:
 
     def _run(self) -> None:
         while (item := self._calls.get()) is not None:
-            if self._error is None:
-                try:
-                    item[0](*item[1])
-                except BaseException as error:  # handed to the thread that asked
-                    self._error = error
+            self._guarded(*item)
+
+    def _guarded(self, call: Callable[..., Any], args: tuple[Any, ...]) -> None:
+        if self._error is None:
+            try:
+                call(*args)
+            except BaseException as error:  # handed to the thread that asked
+                self._error = error

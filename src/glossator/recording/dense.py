@@ -7,13 +7,15 @@ stays in memory between shards is one key per unit, polarity and place.
 
 from __future__ import annotations
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 import torch
 
 from glossator.errors import UserError
-from glossator.recording.background import Background, one_core_pool
+from glossator.recording.background import Background
 from glossator.recording.keys import LARGEST_HALF, pack
 from glossator.recording.spec import Plan, RecordingSpec, SitePlan
 from glossator.recording.store import ArrayReader, ArrayWriter, offsets_of, save
@@ -25,43 +27,33 @@ _UNIT_BLOCK = 512
 class DenseShards:
     """Accumulates batches into a shard and shards into the running top k; see `dense_merge` for the finished files."""
 
-    def __init__(self, spec: RecordingSpec, plan: Plan):
+    def __init__(self, spec: RecordingSpec, plan: Plan, pool: ThreadPoolExecutor):
         units, width, batch = plan.dense_units, spec.width, plan.batch
         most = max(-(-(end - first) // batch) for first, end in plan.shards)
         self.plan, self.width = plan, width
         self.keys = np.zeros((units, 2, spec.top_k), np.uint64)
         self.raw = torch.empty((most, units, batch * width), dtype=torch.float16)
         self.maxima = torch.empty((2, most * batch, units), dtype=torch.float32)
-        self.sums = torch.zeros((4, units), dtype=torch.float64)
+        self.sums = torch.zeros((most, 4, units), dtype=torch.float64)
         self._in_panel = np.zeros(plan.windows, bool)
         self._in_panel[plan.panel] = True
-        self._benches = [_Bench() for _ in range(max(1, torch.get_num_threads()))]
-        self._pool = one_core_pool(len(self._benches))
+        self._pool, self._of_thread = pool, threading.local()
 
     def add(self, batch: int, source: str, values: torch.Tensor, valid: np.ndarray) -> None:
         """Take in one source site's part of a batch of the open shard: values (n, width, site width), valid (n, width).
 
-        Values at invalid positions may be anything.
+        Values at invalid positions may be anything. Batches may come from several threads at once.
         """
+        if not hasattr(self._of_thread, "bench"):
+            self._of_thread.bench = _Bench()
         for site in self.plan.sites:
-            if site.kind == "dense" and site.source == source:
-                self._add_site(batch, site, values, valid)
-
-    def _add_site(self, batch: int, site: SitePlan, values: torch.Tensor, valid: np.ndarray) -> None:
-        """Work on chunks of a few windows, in turns on all cores; their sums are added in order, for the same bytes on
-        any number of cores."""
-        n, step = len(valid), max(1, _CHUNK_VALUES // (self.width * len(site.units)))
-        chunks = [slice(row, min(row + step, n)) for row in range(0, n, step)]
-        chosen = None if site.all_units else torch.as_tensor(site.units, device=values.device).long()
-
-        def work(bench: _Bench, number: int) -> list[torch.Tensor]:
-            with torch.inference_mode():
-                share = chunks[number :: len(self._benches)]
-                return [self._add_chunk(bench, batch, site, values[c], valid[c], chosen, c.start) for c in share]
-
-        shares = list(self._pool.map(work, self._benches, range(len(self._benches))))
-        for i in range(len(chunks)):
-            self.sums[:, site.columns] += shares[i % len(shares)][i // len(shares)]
+            if site.kind != "dense" or site.source != source:
+                continue
+            chosen = None if site.all_units else torch.as_tensor(site.units, device=values.device).long()
+            step = max(1, _CHUNK_VALUES // (self.width * len(site.units)))
+            for row in range(0, len(valid), step):
+                rows = slice(row, row + step)
+                self._add_chunk(self._of_thread.bench, batch, site, values[rows], valid[rows], chosen, row)
 
     def _add_chunk(
         self,
@@ -72,8 +64,8 @@ class DenseShards:
         mask: np.ndarray,
         chosen: torch.Tensor | None,
         row: int,
-    ) -> torch.Tensor:
-        """Maxima and values of a few windows, which start at `row` of the batch; returns their power sums."""
+    ) -> None:
+        """Maxima, values and power sums of a few windows, which start at `row` of the batch."""
         n, units, columns = len(mask), len(site.units), site.columns
         if chosen is not None:
             part = part.index_select(2, chosen)
@@ -101,7 +93,7 @@ class DenseShards:
         turned = halves.view(-1, units).t()
         place = slice(row * self.width, (row + n) * self.width)
         self.raw[batch, columns, place].copy_(turned.contiguous() if turned.is_cuda else turned)
-        return _power_sums(x.view(-1, units), square.view(-1, units))
+        self.sums[batch, :, columns] += _power_sums(x.view(-1, units), square.view(-1, units))
 
     def finish(self, shard: int, folder: Path, background: Background) -> None:
         """Hand what the shard adds to the recording to the writing thread, for files in `folder`, and start anew."""
@@ -115,7 +107,7 @@ class DenseShards:
             "rows": rows.astype(np.uint32),
             "maxima": maxima,
             "value_offsets": offsets_of(value_counts),
-            "sums": self.sums.numpy().copy(),
+            "sums": self.sums.sum(0).numpy(),
         }.items():
             background.do(save, folder / f"{name}.npy", array)
         panel = self.plan.panel_of(shard) - first

@@ -9,7 +9,8 @@ from __future__ import annotations
 import json
 import shutil
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -21,7 +22,7 @@ import torch
 from glossator import __version__
 from glossator.errors import UserError
 from glossator.files import fingerprint, plain, write_json
-from glossator.recording.background import Background
+from glossator.recording.background import Background, one_core_pool
 from glossator.recording.dense import DenseShards
 from glossator.recording.dense_merge import merge_dense
 from glossator.recording.reader import FORMAT, Recording, open_recording
@@ -140,7 +141,8 @@ def _run(
     progress: bool | None,
 ) -> np.ndarray | None:
     """All shards; returns the running top k of the dense units."""
-    dense = DenseShards(spec, plan) if plan.dense_units else None
+    pool = one_core_pool(_streams(subject, plan))
+    dense = DenseShards(spec, plan, pool) if plan.dense_units else None
     sparse = {site.name: SparseShards(plan, site) for site in plan.sites if site.kind == "sparse"}
     sources = list(dict.fromkeys(site.source for site in plan.sites))
     piece = (max(1, _PIECE_BYTES // (2 * spec.width)), spec.width) if dense else (0, 0)
@@ -154,19 +156,53 @@ def _run(
                 found, indices = encoders[name].encode(values) if name in encoders else (values, None)
                 collector.add(first, found, indices, valid)
 
-    with _Bar(windows, progress) as bar, Background(*piece) as background, torch.inference_mode():
+    def run(number: int, first: int, end: int) -> None:
+        see = partial(take, number, first, windows.valid[first:end])
+        with torch.inference_mode():
+            _visit(subject, windows.tokens[first:end], windows.lengths[first:end], sources, see)
+
+    with pool, _Bar(windows, progress) as bar, Background(*piece) as background:
         for shard, batches in _todo(plan, folder, dense, bar):
-            for number, (first, end) in enumerate(batches):
-                see = partial(take, number, first, windows.valid[first:end])
-                _visit(subject, windows.tokens[first:end], windows.lengths[first:end], sources, see)
+            for (first, end), _ in zip(batches, _in_streams(pool, run, batches), strict=True):
                 bar.advance(first, end)
             hidden = hidden_folder(_shard(folder, shard))
             if dense:
                 dense.finish(shard, _made(hidden / "dense"), background)
             for number, collector in enumerate(sparse.values()):
                 collector.finish(_made(hidden / f"sparse-{number}"), background)
-            background.do(show_folder, hidden, _shard(folder, shard))
+            background.do_aside(show_folder, hidden, _shard(folder, shard))
     return dense.keys if dense else None
+
+
+MOST_STREAMS = 8
+
+
+def _streams(subject: Any, plan: Plan) -> int:
+    """How many batches are run at once, each on one core, which is faster than one batch on all of them.
+
+    One where order matters (the lists of sparse sites), where the model is not on the processor, or where it has to
+    hold all values of a pass.
+    """
+    on_cpu = str(getattr(subject, "device", "cpu")) == "cpu" and hasattr(subject, "visit")
+    in_any_order = all(site.kind == "dense" for site in plan.sites)
+    return min(MOST_STREAMS, torch.get_num_threads()) if on_cpu and in_any_order else 1
+
+
+def _in_streams(
+    pool: ThreadPoolExecutor, run: Callable[[int, int, int], None], batches: list[tuple[int, int]]
+) -> Iterator[None]:
+    """Run all batches, (first, end) each, and yield as they end, in order; a stream alone runs here, on all cores."""
+    if pool._max_workers == 1:
+        for number, batch in enumerate(batches):
+            yield run(number, *batch)
+        return
+    futures = [pool.submit(run, number, *batch) for number, batch in enumerate(batches)]
+    try:
+        for future in futures:
+            yield future.result()
+    finally:
+        for future in futures:
+            future.cancel()
 
 
 def _visit(subject: Any, tokens: np.ndarray, lengths: np.ndarray, sources: list[str], see: Any) -> None:

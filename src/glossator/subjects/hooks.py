@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -53,13 +54,16 @@ def watch(
     """Call `see(site name, tensor)` as soon as each of these sites has its tensor, in every pass run inside.
 
     Tensors are the model's own, neither copied nor detached. With `stop` the pass is ended once every site has been
-    seen; run it inside `stopping()`.
+    seen; run it inside `stopping()`. Passes that other threads run through the model meanwhile are not watched.
     """
     wanted = {site.name: site for site in (_resolve(model, s) for s in sites)}
     seen: set[str] = set()
+    mine = threading.get_ident()
 
     def seeing(name: str) -> Callable[[torch.Tensor], None]:
         def look(tensor: torch.Tensor) -> None:
+            if threading.get_ident() != mine:
+                return
             see(name, tensor)
             seen.add(name)
             if stop and len(seen) == len(wanted):
