@@ -46,6 +46,7 @@ BUILT_IN: dict[str, dict[str, str]] = {
         "recording": "glossator.benchmarks.recording:run",
         "programs": "glossator.benchmarks.programs:run",
         "planted": "glossator.benchmarks.planted:run",
+        "sasc": "glossator.benchmarks.sasc:run",
         "simulation": "glossator.benchmarks.simulation:run",
         "scorers": "glossator.benchmarks.scorers:run",
     },

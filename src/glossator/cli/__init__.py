@@ -16,6 +16,7 @@ from glossator.cli.grid import grid
 from glossator.cli.human import human
 from glossator.cli.record import record
 from glossator.cli.run import run
+from glossator.cli.sasc import sasc
 from glossator.cli.score import score
 from glossator.cli.search import search
 from glossator.cli.show import show
@@ -36,7 +37,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
 )
-for command in (run, show, search, studies, units, record, explain, score, grid, bench):
+for command in (run, show, search, studies, units, record, explain, score, grid, sasc, bench):
     app.command()(command)
 app.add_typer(human, name="human")
 

@@ -14,6 +14,11 @@ The n-gram stage:
 
 `respond_in_text(modules, corpus, ngrams)` gives the same from n-grams in their running text.
 
+The whole method, for any callable:
+
+    found = explain_module(function, "embedded")                      # or explain_modules([...], Reference.of(corpus))
+    found.best.name, found.best.score(), found.top, found.problem
+
 Names are resolved on first use, so that importing the package loads no torch.
 """
 
@@ -30,8 +35,12 @@ _HOME = {
     "Nearness": "glossator.sasc.modules",
     "NgramSpec": "glossator.sasc.ngrams",
     "Ngrams": "glossator.sasc.ngrams",
+    "Reference": "glossator.sasc.reference",
     "Responses": "glossator.sasc.responses",
+    "SascSpec": "glossator.sasc.explain",
     "SubjectModule": "glossator.sasc.modules",
+    "explain_module": "glossator.sasc.explain",
+    "explain_modules": "glossator.sasc.explain",
     "extract_ngrams": "glossator.sasc.ngrams",
     "load_embedder": "glossator.embedders",
     "rank": "glossator.sasc.responses_rank",

@@ -64,6 +64,7 @@ class WordNet:
         self.seen: dict[str, int] = {}
         """How often definitions and examples hold each word, in lower case."""
         self.synsets = [self._synset(number, line) for number, line in enumerate(body.splitlines()[1:])]
+        self._shares: dict[str, dict[int, float]] = {}
         self._exceptions: dict[tuple[str, Part], list[str]] = {}
         for line in exceptions.splitlines():
             part, form, lemmas = line.split("\t")
@@ -125,11 +126,14 @@ class WordNet:
         found = [self.synsets[number] for number in self._of_word.get(word.lower(), ())]
         return [synset for synset in found if part in (None, synset.part)]
 
-    def share(self, word: str, synset: Synset) -> float:
-        """How likely a word means this: tagged uses, plus one half for each meaning, as a share."""
-        meanings = self.meanings(word)
-        uses = {m.number: _tagged(m, word) + 0.5 for m in meanings}
-        return uses.get(synset.number, 0.0) / sum(uses.values()) if uses else 0.0
+    def shares(self, word: str) -> dict[int, float]:
+        """How likely a word means each of its meanings: tagged uses, plus one half each, as shares that sum to 1."""
+        found = self._shares.get(word)
+        if found is None:
+            uses = {meaning.number: _tagged(meaning, word.lower()) + 0.5 for meaning in self.meanings(word)}
+            total = sum(uses.values())
+            found = self._shares[word] = {number: count / total for number, count in uses.items()}
+        return found
 
     def lemmas(self, form: str) -> list[tuple[str, Part]]:
         """What a form may be an inflection of, as (word, part of speech); the form itself where it is a word."""
@@ -206,7 +210,7 @@ def load_wordnet() -> WordNet:
 
 
 def _tagged(synset: Synset, word: str) -> int:
-    return sum(times for name, times in zip(synset.words, synset.tagged, strict=True) if name.lower() == word.lower())
+    return sum(times for name, times in zip(synset.words, synset.tagged, strict=True) if name.lower() == word)
 
 
 def _relation(text: str) -> tuple[str, int]:

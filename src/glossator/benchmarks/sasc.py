@@ -1,0 +1,278 @@
+"""`glossator bench sasc`: is the keyphrase of a module found, in four settings, with no key and with a language model?
+
+A module is minus the distance of a text's MiniLM vector to a keyphrase's (`sasc_keyphrases`), or counts the words of a
+lexicon (`sasc_modules`). An answer is the best candidate's name, at most a few words; it is right when the pattern that
+was written for the keyphrase beforehand finds it. Naming looks for names in a general vocabulary (WordNet's common
+words) and in a space that owes nothing to the modules' encoder (token vectors of another model), so that it cannot read
+the keyphrase's vector off the responses. Settings of the method were chosen on other keyphrases (`DEVELOPMENT`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from glossator.benchmarks.sasc_judges import agreement, named, named_by_wordnet
+from glossator.benchmarks.sasc_keyphrases import DEVELOPMENT, REPORTED, Keyphrase
+from glossator.benchmarks.sasc_modules import DEVELOPMENT_LEXICONS, LEXICONS, Lexicon, Remembering, near_keyphrases
+from glossator.benchmarks.sasc_settings import SETTINGS, SLICES, Corpora, noisy
+from glossator.errors import UserError
+from glossator.language_models import LanguageModel
+from glossator.sasc.explain import Explained, SascSpec, Task, explain_tasks
+from glossator.sasc.halves import Halves
+from glossator.sasc.modules import EmbedderModule, FunctionModule
+from glossator.sasc.responses import Responses, respond
+from glossator.statistics import mean_over_units
+from glossator.units import Unit
+
+DEFAULTS: dict[str, Any] = {
+    "seeds": 3,
+    "settings": SETTINGS,
+    "space": "smollm2-135m",
+    "lm": None,
+    "every": 1,
+    "min_count": 3,
+    "keyphrases": None,
+    "development": False,
+    "speed": True,
+    "spec": {},
+}
+QUICK = {"seeds": 1, "every": 8, "min_count": 2, "keyphrases": 6}
+PAPER = {"default": 0.883, "restricted": 0.667, "noisy": 0.679, "leak_free": "0 to .10"}
+"""The paper with GPT-3, recomputed from its released runs; leak-free: those where the answer was in no top n-gram."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """One module in one setting with one seed: what was answered."""
+
+    keyphrase: Keyphrase
+    setting: str
+    seed: int
+    names: tuple[str, ...]
+    sources: tuple[str, ...]
+    first_proposed: str
+    echo: str
+    selection: float | None
+    score: float | None
+
+
+def run(options: dict[str, Any] | None = None) -> dict[str, Any]:
+    """Recovery by setting for names found with and without a language model, with 95 % intervals over keyphrases.
+
+    options: `quick`, and any name of `DEFAULTS`: lm, a language model's spec; space, where names are looked for
+    (`minilm` is the modules' own encoder: an unfair contrast); keyphrases, so many of them, spread over the list;
+    development, the other list; speed, whether the n-gram stage is timed as well.
+    """
+    options = dict(options or {})
+    quick = options.pop("quick", False)
+    unknown = sorted(set(options) - set(DEFAULTS))
+    if unknown:
+        raise UserError("unknown option", value=unknown[0], allowed=", ".join(DEFAULTS))
+    chosen = DEFAULTS | (QUICK if quick else {}) | {k: v for k, v in options.items() if v is not None}
+    bench = _Bench(chosen)
+    free = bench.runs(None)
+    result: dict[str, Any] = {"options": chosen | {"quick": quick}}
+    result["recovery"] = {s: {"llm_free": recovered(_of(free, s, "keyphrase"))} for s in chosen["settings"]}
+    if chosen["lm"]:
+        from glossator.language_models import open_language_model
+
+        model = open_language_model(chosen["lm"])
+        by_model = bench.runs(model)
+        for setting in chosen["settings"]:
+            result["recovery"][setting]["lm"] = recovered(_of(by_model, setting, "keyphrase"))
+        result["lm"] = {
+            "name": model.name,
+            "without_an_answer": sum(not r.names for r in by_model),
+            "runs": len(by_model),
+        }
+    result["paper"] = PAPER
+    result["more"] = {s: _more(free, s) for s in chosen["settings"]}
+    result["judge"] = _judge(free, bench)
+    result["corpus"] = bench.about()
+    result["answers"] = [
+        {"keyphrase": r.keyphrase.phrase, "setting": r.setting, "answer": r.names[0] if r.names else None,
+         "right": named(r.names[:1], r.keyphrase)}
+        for r in free if r.seed == 0
+    ]  # fmt: skip
+    if chosen["speed"]:
+        from glossator.benchmarks.sasc_speed import ngram_ratios
+
+        speed = ngram_ratios({"quick": quick})
+        result |= {key: speed[key] for key in ("ngram_ratio_1", "ngram_ratio_50")} | {"speed": speed}
+    return result
+
+
+class _Bench:
+    def __init__(self, chosen: dict[str, Any]):
+        self.chosen = chosen
+        given = dict(chosen["spec"])
+        self.spec = replace(SascSpec(reported=0), **given)
+        phrases, lexicons = (DEVELOPMENT, DEVELOPMENT_LEXICONS) if chosen["development"] else (REPORTED, LEXICONS)
+        self.keyphrases: list[Keyphrase] = [*_spread(phrases, chosen["keyphrases"])]
+        self.lexicons: list[Lexicon] = [*_spread(lexicons, chosen["keyphrases"])]
+
+    @cached_property
+    def corpora(self) -> Corpora:
+        from glossator.sasc.spaces import open_space
+
+        return Corpora.of(open_space(self.chosen["space"]), self.chosen["every"], self.chosen["min_count"])
+
+    @cached_property
+    def embedder(self) -> Remembering:
+        from glossator.sasc.spaces import open_space
+
+        return Remembering(open_space("minilm"))
+
+    @cached_property
+    def modules(self) -> list[Any]:
+        near = EmbedderModule(self.embedder, near_keyphrases(self.keyphrases, self.embedder), "near")
+        wordnet = self.corpora.reference.wordnet
+        counts = [FunctionModule(lexicon.responses(wordnet), lexicon.phrase) for lexicon in self.lexicons]
+        return [near, *counts]
+
+    @cached_property
+    def responses(self) -> Responses:
+        return respond(self.modules, self.corpora.reference.ngrams, keep_values=True)
+
+    def runs(self, lm: LanguageModel | None) -> list[Run]:
+        """Every module in every setting with every seed; with a language model keyphrases alone."""
+        found = []
+        for seed in range(self.chosen["seeds"]):
+            whole = Halves(self.corpora.reference, self.spec.candidates.naming_share, seed)
+            for setting in self.chosen["settings"]:
+                for tasks, halves in self._groups(setting, seed, whole, lm is None):
+                    explained = explain_tasks(
+                        [task for _, task in tasks], halves.reference, spec=self.spec, lm=lm, seed=seed, halves=halves
+                    )
+                    found += [
+                        _run(keyphrase, setting, seed, task, answer, halves)
+                        for (keyphrase, task), answer in zip(tasks, explained, strict=True)
+                    ]
+        return found
+
+    def _groups(
+        self, setting: str, seed: int, whole: Halves, lexicons: bool
+    ) -> Iterator[tuple[list[tuple[Keyphrase, Task]], Halves]]:
+        """Modules that share n-grams, with those n-grams; one group at a time is in memory."""
+        corpora, values = self.corpora, self.responses.values
+        assert values is not None
+        every = [*self.keyphrases, *(self.lexicons if lexicons else [])]
+        if setting == "leak_free":
+            for row, keyphrase in enumerate(every):
+                kept = corpora.leak_free(keyphrase)
+                yield [(keyphrase, self._task(row, values[kept, row], setting, seed))], whole.only(kept)
+        elif setting == "restricted":
+            for number, (reference, kept) in enumerate(zip(corpora.restricted, corpora.slices, strict=True)):
+                members = [row for row in range(len(every)) if (row + seed) % len(SLICES) == number]
+                tasks = [(every[row], self._task(row, values[kept, row], setting, seed)) for row in members]
+                if tasks:
+                    yield tasks, Halves(reference, whole.naming_share, seed)
+        else:
+            yield [(k, self._task(row, values[:, row], setting, seed)) for row, k in enumerate(every)], whole
+
+    def _task(self, row: int, values: np.ndarray, setting: str, seed: int) -> Task:
+        unit = self.responses.units[row]
+        if setting == "noisy":
+            values = noisy(values, seed, unit.name)
+        module = self.modules[0] if row < len(self.keyphrases) else self.modules[1 + row - len(self.keyphrases)]
+        column = row if row < len(self.keyphrases) else 0
+
+        def ask(texts: Sequence[str]) -> np.ndarray:
+            return np.asarray(module(list(texts)), dtype=np.float64).reshape(len(texts), -1)[:, column]
+
+        return Task(Unit(unit.module, "output", unit.column), unit, ask, values)
+
+    def about(self) -> dict[str, Any]:
+        """The corpus: n-grams, and of how many keyphrases an accepted name stands in them."""
+        reference = self.corpora.reference
+        holds = [sum(k.pattern.search(text) is not None for text in reference.ngrams.texts) for k in self.keyphrases]
+        return {
+            "documents": len(self.corpora.documents),
+            "words": reference.ngrams.corpus_words,
+            "ngrams": len(reference.ngrams),
+            "vocabulary": 0 if reference.space is None else len(reference.space.vocabulary.names),
+            "answers_in_the_corpus": float(np.mean([n > 0 for n in holds])),
+            "ngrams_with_the_answer_median": float(np.median(holds)),
+            "restricted_share": {
+                name: float(kept.mean()) for name, kept in zip(SLICES, self.corpora.slices, strict=True)
+            },
+            "texts_run": self.embedder.texts,
+        }
+
+
+def _run(keyphrase: Keyphrase, setting: str, seed: int, task: Task, answer: Explained, halves: Halves) -> Run:
+    best = answer.best
+    first = min(answer.candidates, key=lambda c: c.proposed, default=None)
+    top = halves.reference.ngrams.texts[task.order[0]] if len(task.order) else ""
+    score = None if best is None else best.score()
+    return Run(
+        keyphrase,
+        setting,
+        seed,
+        tuple(candidate.name for candidate in answer.candidates[:5]),
+        () if best is None else best.sources,
+        "" if first is None else first.name,
+        top,
+        None if best is None else best.selection,
+        None if score is None else score.value,
+    )
+
+
+def _of(runs: Sequence[Run], setting: str, kind: str) -> list[Run]:
+    lexicon = kind == "lexicon"
+    return [run for run in runs if run.setting == setting and (run.keyphrase.kind == "lexicon") == lexicon]
+
+
+def recovered(runs: Sequence[Run], within: int = 1) -> dict[str, Any]:
+    """Share of right answers: mean over keyphrases of the mean over seeds, interval over keyphrases."""
+    return _share([(run.keyphrase.phrase, named(run.names[:within], run.keyphrase)) for run in runs])
+
+
+def _share(pairs: Sequence[tuple[str, bool]]) -> dict[str, Any]:
+    by_phrase: dict[str, list[bool]] = {}
+    for phrase, right in pairs:
+        by_phrase.setdefault(phrase, []).append(right)
+    found = mean_over_units([float(np.mean(rights)) for rights in by_phrase.values()])
+    return {"value": found.value, "low": found.low, "high": found.high, "n": found.n, "runs": len(pairs)}
+
+
+def _more(runs: Sequence[Run], setting: str) -> dict[str, Any]:
+    """Among the first five; the first name before the module was asked about any; the top n-gram as the answer."""
+    mine = _of(runs, setting, "keyphrase")
+    kinds = dict.fromkeys(run.keyphrase.kind for run in mine)
+    return {
+        "top_5": recovered(mine, 5),
+        "first_proposed": _share([(r.keyphrase.phrase, named([r.first_proposed], r.keyphrase)) for r in mine]),
+        "echo_of_top_ngram": _share([(r.keyphrase.phrase, named([r.echo], r.keyphrase)) for r in mine]),
+        "by_kind": {kind: recovered([r for r in mine if r.keyphrase.kind == kind]) for kind in kinds},
+        "lexicons": recovered(_of(runs, setting, "lexicon")),
+        "lexicons_echo": _share(
+            [(r.keyphrase.phrase, named([r.echo], r.keyphrase)) for r in _of(runs, setting, "lexicon")]
+        ),
+    }
+
+
+def _judge(runs: Sequence[Run], bench: _Bench) -> dict[str, Any]:
+    """The judge and how far a second one, WordNet, agrees with it on the keyphrases' answers."""
+    wordnet = bench.corpora.reference.wordnet
+    pairs = [
+        (named(r.names[:1], r.keyphrase), named_by_wordnet(r.names[0], r.keyphrase.phrase, wordnet))
+        for r in runs
+        if r.names and r.keyphrase.kind != "lexicon"
+    ]
+    return {
+        "judge": "a pattern written for each keyphrase beforehand finds the best candidate's name",
+        "second": "WordNet: the same word, a common meaning, a derived word, or one step above or below",
+        **agreement(pairs),
+    }
+
+
+def _spread(items: Sequence[Any], count: int | None) -> Sequence[Any]:
+    if count is None or count >= len(items):
+        return items
+    return [items[round(place)] for place in np.linspace(0, len(items) - 1, max(1, count))]

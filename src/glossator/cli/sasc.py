@@ -1,0 +1,131 @@
+"""`glossator sasc`: what any function from text to numbers responds to."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from glossator.cli.printing import JSON, QUIET, clean, console, emit, interval, make_table, number
+from glossator.errors import UserError, near_matches
+
+if TYPE_CHECKING:
+    from glossator.sasc.explain import Explained
+
+
+def sasc(
+    module: str = typer.Argument(..., help="FILE.py:FUNCTION or package.module:FUNCTION; texts in, numbers out."),
+    corpus: str = typer.Option("embedded", help="The reference: 'embedded', a file or a folder of text."),
+    lm: str | None = typer.Option(None, help="A language model names and writes texts, e.g. inprocess:smollm2-135m."),
+    space: str = typer.Option("smollm2-135m", help="Where names are looked for: smollm2-135m, minilm, or none."),
+    words: int = typer.Option(3, min=1, max=8, help="Longest n-gram, in words."),
+    min_count: int = typer.Option(2, min=1, help="Leave out n-grams that stand less often in the corpus."),
+    most: int = typer.Option(50_000, min=1, help="Keep so many of the most frequent n-grams."),
+    negative: bool = typer.Option(False, "--negative", help="Explain what makes the responses small."),
+    reported: int = typer.Option(3, min=1, help="How many candidates are scored on held-out texts."),
+    seed: int = typer.Option(0, help="Seed of what is dealt to naming, ranking and reporting."),
+    json: bool = JSON,
+    quiet: bool = QUIET,
+) -> None:
+    """Explain a function of text: n-grams, candidate names, texts with and without each, a score in sigma.
+
+    The function takes a list of strings and returns one number, or one row of numbers, for each. It is run as it is:
+    only give files that you trust.
+
+    \b
+    Examples:
+      glossator sasc detector.py:respond
+      glossator sasc detector.py:respond --corpus notes/ --lm openai:gpt-5-mini
+    """
+    from dataclasses import replace
+
+    from glossator.sasc.explain import SascSpec, explain_modules
+    from glossator.sasc.reference import NGRAMS
+
+    function = load_function(module)
+    model: Any = None
+    if lm is not None:
+        from glossator.language_models import open_language_model
+
+        model = open_language_model(lm)
+    found = explain_modules(
+        [function],
+        corpus,
+        lm=model,
+        embedder=None if space == "none" else space,
+        ngrams=replace(NGRAMS, n=words, min_count=min_count, most=most),
+        spec=SascSpec(reported=reported),
+        polarity="-" if negative else "+",
+        seed=seed,
+        progress=not quiet and not json,
+    )
+    if json:
+        emit(found)
+        return
+    for explained in found:
+        show(explained)
+
+
+def load_function(spec: str) -> Any:
+    """The object that FILE.py:NAME or package.module:NAME means; `UserError` when there is none that can be called."""
+    place, colon, name = spec.rpartition(":")
+    if not colon or not place or not name:
+        raise UserError("not a function", value=spec, allowed="FILE.py:FUNCTION or package.module:FUNCTION")
+    if place.endswith(".py"):
+        path = Path(place).expanduser()
+        if not path.is_file():
+            raise UserError("no such file", value=place, fix="Check the path")
+        made = importlib.util.spec_from_file_location(path.stem, path)
+        assert made is not None and made.loader is not None
+        loaded = importlib.util.module_from_spec(made)
+        sys.modules.setdefault(path.stem, loaded)
+        made.loader.exec_module(loaded)
+    else:
+        try:
+            loaded = importlib.import_module(place)
+        except ModuleNotFoundError as error:
+            raise UserError("no such module", value=place, fix=f"{error}. Install it, or give FILE.py") from error
+    if not callable(getattr(loaded, name, None)):
+        functions = [key for key, value in vars(loaded).items() if callable(value) and not key.startswith("_")]
+        raise UserError(f"{place} has no function of this name", value=name, allowed=near_matches(name, functions))
+    return getattr(loaded, name)
+
+
+def show(explained: Explained) -> None:
+    """The unit's candidates with their scores, and its top n-grams."""
+    from rich.text import Text
+
+    out = console()
+    out.print(Text(str(explained.unit), style="bold"))
+    if explained.problem:
+        out.print(f"  not explained: {explained.problem}", markup=False)
+    if explained.candidates:
+        table = make_table()
+        for column in ("name", "selection", "corpus [95 %]", "p", "written [95 %]", "sentences [95 %]", "fit", "from"):
+            table.add_column(column)
+        for candidate in explained.candidates[:10]:
+            scores = {score.name: score for score in candidate.scores}
+            texts = [interval(s) if (s := scores.get(f"sasc.{n}")) else "" for n in ("corpus", "written", "sentences")]
+            p = scores["sasc.corpus"].how.get("p") if "sasc.corpus" in scores else None
+            table.add_row(
+                Text(clean(candidate.name) + (" (kinds of it)" if candidate.kinds else "")),
+                number(candidate.selection),
+                texts[0],
+                "" if p is None else f"{p:.4f}",
+                texts[1],
+                texts[2],
+                number(candidate.fit),
+                ", ".join(candidate.sources),
+            )
+        out.print(table)
+        out.print("Scores are differences of means in sigma of the corpus's n-grams; corpus, written and sentences are")
+        out.print("on texts that neither naming nor ranking has seen.")
+    if explained.top:
+        shown = ", ".join(f"“{clean(text)}” {value:.3g}" for text, value in explained.top[:12])
+        out.print(f"Top n-grams: {shown}", markup=False, soft_wrap=True)
+    for reason, count in explained.failures.items():
+        out.print(f"{count} answers of the language model gave nothing: {reason}", markup=False, soft_wrap=True)

@@ -1,0 +1,88 @@
+"""Candidate names for many units at once: by a language model where there is one, else without."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from glossator.explanations import Provenance
+from glossator.files import plain
+from glossator.language_models import LanguageModel
+from glossator.sasc.halves import Halves
+from glossator.sasc.naming import Name, NamingSpec, propose
+from glossator.sasc.naming_lm import PROMPT, Bill, LmSpec, name_requests, read_names, read_texts, text_requests
+
+if TYPE_CHECKING:
+    from glossator.sasc.explain import SascSpec, Task
+
+
+@dataclass(frozen=True)
+class CandidateSpec:
+    """naming_share: share of the n-grams that names are proposed from; the others are kept for ranking."""
+
+    naming: NamingSpec = field(default_factory=NamingSpec)
+    lm: LmSpec = field(default_factory=LmSpec)
+    naming_share: float = 2 / 3
+
+
+@dataclass
+class Proposed:
+    """Names of one unit; written: for each name, texts with and without the concept, by a language model."""
+
+    names: list[Name]
+    bill: Bill = field(default_factory=Bill)
+    written: dict[str, tuple[list[str], list[str]]] = field(default_factory=dict)
+
+    def provenance(self, spec: SascSpec, evidence: str, seed: int, lm: LanguageModel | None) -> Provenance:
+        settings: dict[str, Any] = plain(spec)
+        if lm is None:
+            settings["candidates"].pop("lm")
+            return Provenance("sasc", settings, evidence, seed)
+        settings["candidates"].pop("naming")
+        return Provenance("sasc", settings, evidence, seed, lm.name, PROMPT, self.bill.cost)
+
+
+def propose_all(tasks: Sequence[Task], halves: Halves, spec: CandidateSpec, lm: LanguageModel | None) -> list[Proposed]:
+    """Names of each unit from its responses to the naming part of the n-grams."""
+    if lm is not None and tasks:
+        return _by_language_model(tasks, halves, spec.lm, lm)
+    found = []
+    for task in tasks:
+        values = filled(task.values[halves.naming_rows])
+        found.append(Proposed([] if values is None else propose(values, halves.naming, spec.naming)))
+    return found
+
+
+def filled(values: np.ndarray) -> np.ndarray | None:
+    """Responses with the mean in place of missing ones; None when they are constant or none is there."""
+    known = np.isfinite(values)
+    if not known.any():
+        return None
+    whole = np.where(known, values, values[known].mean())
+    return None if whole.std() <= 1e-12 * max(1.0, float(np.abs(whole).max())) else whole
+
+
+def _by_language_model(tasks: Sequence[Task], halves: Halves, spec: LmSpec, lm: LanguageModel) -> list[Proposed]:
+    """Two rounds of questions, each for all units in one call: names, then texts for every name."""
+    texts = halves.reference.ngrams.texts
+    naming = np.zeros(len(texts), dtype=bool)
+    naming[halves.naming_rows] = True
+    asked = []
+    for task in tasks:
+        top = task.order[naming[task.order]][: spec.top]
+        asked.append(name_requests([texts[row] for row in top], spec, halves.seed))
+    answers = iter(lm.ask([request for requests in asked for request in requests]))
+    found = []
+    for requests in asked:
+        bill = Bill()
+        names = read_names([next(answers) for _ in requests], bill)
+        found.append(Proposed([Name(name, {"lm": place}) for place, name in enumerate(names)], bill))
+    answers = iter(lm.ask([r for proposed in found for name in proposed.names for r in text_requests(name.text, spec)]))
+    for proposed in found:
+        for name in proposed.names:
+            two = [next(answers), next(answers)]
+            proposed.written[name.text] = read_texts(two, proposed.bill, spec)
+    return found

@@ -1,0 +1,165 @@
+"""What a name stands for, as a test of texts, and texts about it that no language model writes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+
+from glossator.sasc.reference import Sentences, stable_order
+from glossator.sasc.wordnet import Synset, WordNet
+from glossator.sasc.words_in_ngrams import WordTable, names_in
+
+SELECTING = ("{}", "about {}", "more on {}", "the subject is {}")
+REPORTING = (
+    "a text about {}",
+    "it is all about {}",
+    "{} and the like",
+    "an example of {}",
+    "what I know of {}",
+    "they spoke of {} yesterday",
+)
+"""Phrases around a name: those that candidates are ranked by, and those that the chosen one is reported on."""
+LIKELY = 0.2
+"""A meaning counts for a word from this share of its uses."""
+
+
+@dataclass(frozen=True)
+class Text:
+    """A text that a name is tested on. kind: template, definition, example, written (by a language model), corpus."""
+
+    text: str
+    kind: str
+
+
+@dataclass(frozen=True, eq=False)
+class Concept:
+    """A name and the words that stand for it, each with the share of its uses that do.
+
+    all_of: where WordNet does not have the name, the words that a text must all hold. kinds: words below the name that
+    mostly mean something below it, the most common first.
+    """
+
+    name: str
+    members: dict[str, float]
+    all_of: tuple[str, ...] = ()
+    kinds: tuple[str, ...] = ()
+
+    def held(self, table: WordTable) -> np.ndarray:
+        """How surely each text of the table holds the concept, float32 (texts,), 0 to 1."""
+        if self.all_of:
+            rows = [table.row[word] for word in self.all_of if word in table.row]
+            if len(rows) < len(self.all_of):
+                return np.zeros(table.holds.shape[1], np.float32)
+            return np.asarray(table.holds[rows].sum(0) == len(rows), dtype=np.float32)
+        known = [(table.row[word], weight) for word, weight in self.members.items() if word in table.row]
+        if not known:
+            return np.zeros(table.holds.shape[1], np.float32)
+        rows, weights = [row for row, _ in known], np.array([weight for _, weight in known], np.float32)
+        return np.asarray(np.minimum(weights @ table.holds[rows], 1.0), dtype=np.float32)
+
+
+@lru_cache(maxsize=20_000)
+def concept_of(name: str, wordnet: WordNet) -> Concept:
+    """The name itself, its synonyms, words derived from it, and all that its likely meanings stand above."""
+    base = wordnet.base(name)
+    if base not in wordnet:
+        words = [word for word in names_in(name, wordnet) if " " not in word]
+        return Concept(name, {}, tuple(dict.fromkeys(words)) or (base,))
+    members: dict[str, float] = {}
+    for meaning in likely(base, wordnet):
+        below = set(wordnet.below(meaning.number))
+        for number in below | {n for n in meaning.related("+") if derived(base, wordnet.synsets[n])}:
+            for word in wordnet.synsets[number].words:
+                low = word.lower()
+                members[low] = min(1.0, members.get(low, 0.0) + wordnet.shares(low)[number])
+    members[base] = 1.0
+    own = {word.lower() for meaning in likely(base, wordnet) for word in meaning.words} | {base}
+    kinds = [word for word, share in members.items() if share >= 0.5 and word not in own and base not in word]
+    kinds.sort(key=lambda word: (-wordnet.frequency(word), word))
+    return Concept(name, members, kinds=tuple(kinds))
+
+
+def derived(word: str, synset: Synset) -> bool:
+    """Whether a related synset has a word of the same stem (the relation says which meaning, not which word)."""
+    return any(other.lower()[:4] == word[:4] for other in synset.words)
+
+
+def likely(word: str, wordnet: WordNet) -> list[Synset]:
+    """Meanings that the word is used in often enough, or else its first."""
+    shares = wordnet.shares(word)
+    meanings = wordnet.meanings(word)
+    return [meaning for meaning in meanings if shares[meaning.number] >= LIKELY] or meanings[:1]
+
+
+def from_templates(name: str, templates: Iterable[str]) -> list[Text]:
+    return [Text(template.format(name), "template") for template in templates]
+
+
+def definitions(name: str, wordnet: WordNet, most: int = 2) -> list[Text]:
+    """`name: definition` of its likely meanings."""
+    base = wordnet.base(name)
+    return [Text(f"{name}: {meaning.definition}", "definition") for meaning in likely(base, wordnet)[:most]]
+
+
+def examples(name: str, wordnet: WordNet, most: int = 6) -> list[Text]:
+    """WordNet's examples of the likely meanings, those that hold a form of the name."""
+    base = wordnet.base(name)
+    forms = set(wordnet.forms(base)) if base in wordnet else {base}
+    found = [
+        Text(example, "example")
+        for meaning in likely(base, wordnet)
+        for example in meaning.examples
+        if any(f" {form} " in f" {' '.join(example.lower().split())} " for form in forms)
+    ]
+    return found[:most]
+
+
+def from_corpus(held: np.ndarray, sentences: Sentences, documents: np.ndarray, most: int, salt: object) -> list[Text]:
+    """Sentences that hold the concept (more surely than not), one a document, of these documents."""
+    rows = np.flatnonzero((held >= 0.5) & np.isin(sentences.documents, documents))
+    return [Text(sentences.texts[row], "corpus") for row in one_a_document(rows, sentences, salt)[:most]]
+
+
+def one_a_document(rows: np.ndarray, sentences: Sentences, salt: object) -> list[int]:
+    """Of these sentences the first of each document, in an order that depends on the texts and the salt alone."""
+    ordered = sorted(rows.tolist(), key=lambda row: stable_order(sentences.texts[row], salt))
+    first: dict[int, int] = {}
+    for row in ordered:
+        first.setdefault(int(sentences.documents[row]), row)
+    return list(first.values())
+
+
+def corpus_negatives(
+    held: np.ndarray,
+    sentences: Sentences,
+    documents: np.ndarray,
+    lengths: Sequence[int],
+    salt: object,
+    word_spans: Callable[[str], list[tuple[int, int]]],
+) -> list[Text]:
+    """For each length in words, a stretch of so many words of a sentence that does not hold the concept at all."""
+    rows = np.flatnonzero((held == 0) & np.isin(sentences.documents, documents))
+    ordered = one_a_document(rows, sentences, salt)
+    found = []
+    for place, length in enumerate(lengths if ordered else ()):
+        text = sentences.texts[ordered[place % len(ordered)]]
+        spans = word_spans(text)
+        spare = max(0, len(spans) - length)
+        start = stable_order(text, (salt, place)) % (spare + 1)
+        end = min(start + length, len(spans)) - 1
+        found.append(Text(text[spans[start][0] : spans[end][1]], "corpus"))
+    return found
+
+
+def other_names(concept: Concept, vocabulary: Sequence[str], count: int, salt: object) -> list[str]:
+    """Names drawn at random of those that do not stand for the concept, for negatives written like the positives."""
+    drawn: list[str] = []
+    rng = np.random.default_rng(stable_order("names", salt))
+    while len(drawn) < min(count, len(vocabulary)):
+        name = vocabulary[int(rng.integers(len(vocabulary)))]
+        if concept.members.get(name, 0.0) == 0 and name not in drawn and name != concept.name:
+            drawn.append(name)
+    return drawn

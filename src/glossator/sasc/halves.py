@@ -1,0 +1,94 @@
+"""What is shared by the units of one reference and one seed: which n-grams name, which rank, which documents report."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from glossator.sasc.concepts import Concept, other_names
+from glossator.sasc.reference import Reference, stable_order
+from glossator.sasc.vocabulary import general_names
+from glossator.sasc.words_in_ngrams import WordTable
+
+OTHERS = 12
+"""Names drawn at random for written negatives: so many for ranking, and so many others for reporting."""
+
+KINDS = 6
+"""Kinds of a class that phrases are made around: so many for ranking, and so many others for reporting."""
+
+
+@dataclass(frozen=True, eq=False)
+class Halves:
+    """naming_share: share of the n-grams that names are proposed from; the others rank them."""
+
+    reference: Reference
+    naming_share: float
+    seed: int
+
+    @cached_property
+    def _place(self) -> np.ndarray:
+        return places(self.reference.ngrams.texts, ("n-grams", self.seed))
+
+    @cached_property
+    def naming_rows(self) -> np.ndarray:
+        return np.flatnonzero(self._place < self.naming_share)
+
+    @cached_property
+    def ranking_rows(self) -> np.ndarray:
+        return np.flatnonzero(self._place >= self.naming_share)
+
+    @cached_property
+    def naming(self) -> Reference:
+        return self.reference.only(self.naming_rows)
+
+    @cached_property
+    def ranking(self) -> WordTable:
+        return self.reference.table.only(self.ranking_rows)
+
+    def only(self, kept: np.ndarray) -> Halves:
+        """With these n-grams (bool) alone, dealt to the same parts; quicker than anew when few are left out."""
+        made = Halves(self.reference.only(kept), self.naming_share, self.seed)
+        made.__dict__["naming"] = self.naming.only(kept[self.naming_rows])
+        made.__dict__["_others"] = self._others
+        return made
+
+    def kinds(self, concept: Concept, reporting: bool) -> list[str]:
+        """Kinds of a class for phrases, those that the corpus speaks of first; those for reporting are others."""
+        row, counts = self.reference.table.row, self.reference.table.counts
+        known = [kind for kind in concept.kinds if kind in row and counts[row[kind]]]
+        known.sort(key=lambda kind: -int(counts[row[kind]]))
+        return list(dict.fromkeys((*known, *concept.kinds)))[: 2 * KINDS][int(reporting) :: 2]
+
+    def nearness(self, name: str) -> np.ndarray | None:
+        """Cosines of a name of the vocabulary with the ranking n-grams; None without a space or for another name."""
+        space = self.reference.space
+        row = None if space is None else space.vocabulary.row.get(name)
+        return None if space is None or row is None else self._ranking_vectors @ space.names[row]
+
+    @cached_property
+    def _ranking_vectors(self) -> np.ndarray:
+        assert self.reference.space is not None
+        return self.reference.space.ngrams[self.ranking_rows]
+
+    @cached_property
+    def _others(self) -> list[str]:
+        nothing = Concept("", {})
+        return other_names(nothing, general_names(self.reference.wordnet), 4 * OTHERS, ("others", self.seed))
+
+    def others(self, concept: Concept, reporting: bool) -> list[str]:
+        """Random names that do not stand for the concept; those for reporting are not those for ranking."""
+        half = self._others[2 * OTHERS :] if reporting else self._others[: 2 * OTHERS]
+        return [name for name in half if concept.members.get(name, 0.0) == 0 and name != concept.name][:OTHERS]
+
+    @cached_property
+    def reporting_documents(self) -> np.ndarray:
+        """Half of the documents of the corpus, by their numbers."""
+        documents = np.unique(self.reference.sentences.documents)
+        return documents[places([str(n) for n in documents], ("documents", self.seed)) < 0.5]
+
+
+def places(texts: tuple[str, ...] | list[str], salt: object) -> np.ndarray:
+    """A number in [0, 1) for each text, the same for the same text (case aside) and salt."""
+    return np.array([stable_order(text.lower(), salt) for text in texts], dtype=np.float64) / 2.0**64

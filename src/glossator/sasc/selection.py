@@ -1,0 +1,131 @@
+"""Ranking candidate names on the selection half: texts around each name, and n-grams that naming has not seen."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from glossator.sasc.candidates import Proposed, filled
+from glossator.sasc.concepts import SELECTING, Concept, concept_of, definitions, from_templates
+from glossator.sasc.halves import Halves
+from glossator.sasc.naming import Name
+
+if TYPE_CHECKING:
+    from glossator.sasc.explain import Task
+
+LEAST_KINDS = 2
+"""A class with fewer common kinds (in one half) is not tried by its kinds."""
+
+
+@dataclass(frozen=True, eq=False)
+class Ranked:
+    """A candidate after ranking.
+
+    selection: difference of means in sigma on the selection texts; fit: how well the concept predicts responses to
+    held-out n-grams (see `fit_of`); both None where undefined. kinds: whether it was tried on phrases around the kinds
+    below it and not around itself. written: the texts that a language model wrote, those kept for reporting, with and
+    without the concept.
+    """
+
+    name: Name
+    concept: Concept
+    selection: float | None
+    fit: float | None
+    kinds: bool = False
+    written: tuple[Sequence[str], Sequence[str]] = ((), ())
+
+
+def rank(task: Task, proposed: Proposed, halves: Halves, fit_weight: float) -> list[Ranked]:
+    """Candidates, best first; those without a selection score come last.
+
+    A name of a class is tried in two readings, the word itself and the kinds below it, and keeps the better one.
+    """
+    trials = [trial for name in proposed.names for trial in _trials(name, proposed, halves)]
+    answers = ask_once(task, [text for trial in trials for side in (trial.positive, trial.negative) for text in side])
+    z = filled(task.values[halves.ranking_rows])
+    sigma = task.responses.sigma or 0.0
+    best: dict[str, Ranked] = {}
+    for trial in trials:
+        with_it, without = (mean([answers[text] for text in side]) for side in (trial.positive, trial.negative))
+        score = None if with_it is None or without is None or sigma <= 0 else (with_it - without) / sigma
+        text = trial.name.text
+        if text not in best:
+            fit = None if z is None else fit_of(trial.concept, z, halves)
+            kept = proposed.written.get(text, ((), ()))
+            best[text] = Ranked(trial.name, trial.concept, score, fit, trial.kinds, (kept[0][1::2], kept[1][1::2]))
+        elif score is not None and score > (best[text].selection or 0.0):
+            best[text] = replace(best[text], selection=score, kinds=trial.kinds)
+    return in_order(list(best.values()), fit_weight)
+
+
+@dataclass(frozen=True, eq=False)
+class _Trial:
+    name: Name
+    concept: Concept
+    kinds: bool
+    positive: list[str]
+    negative: list[str]
+
+
+def _trials(name: Name, proposed: Proposed, halves: Halves) -> list[_Trial]:
+    wordnet = halves.reference.wordnet
+    concept = concept_of(name.text, wordnet)
+    with_it, without = (list(written[::2]) for written in proposed.written.get(name.text, ((), ())))
+    if not without:
+        others = halves.others(concept, reporting=False)
+        without = [text.text for other in others for text in from_templates(other, SELECTING)]
+    if with_it:
+        return [_Trial(name, concept, False, with_it, without)]
+    itself = [*from_templates(name.text, SELECTING), *definitions(name.text, wordnet)]
+    found = [_Trial(name, concept, False, [text.text for text in itself], without)]
+    kinds = halves.kinds(concept, reporting=False)
+    if len(kinds) >= LEAST_KINDS:
+        below = [text.text for kind in kinds for text in from_templates(kind, SELECTING[:2])]
+        found.append(_Trial(name, concept, True, below, without))
+    return found
+
+
+def in_order(candidates: Sequence[Ranked], fit_weight: float) -> list[Ranked]:
+    """By selection score plus weighted fit, each as a share of the largest."""
+    scored = [c for c in candidates if c.selection is not None]
+    scale = max((c.selection or 0.0 for c in scored), default=0.0)
+    fits = max((c.fit or 0.0 for c in scored), default=0.0)
+
+    def value(c: Ranked) -> float:
+        share = (c.selection or 0.0) / scale if scale > 0 else c.selection or 0.0
+        return share + (fit_weight * (c.fit or 0.0) / fits if fits > 0 else 0.0)
+
+    return [*sorted(scored, key=lambda c: -value(c)), *(c for c in candidates if c.selection is None)]
+
+
+def fit_of(concept: Concept, z: np.ndarray, halves: Halves) -> float | None:
+    """Correlation over the held-out n-grams of responses with holding the concept's words, or with nearness to the
+    name in the naming space, whichever is larger; None where neither is defined."""
+    found = [correlation(concept.held(halves.ranking), z)]
+    near = halves.nearness(concept.name)
+    if near is not None:
+        found.append(correlation(near, z))
+    known = [value for value in found if value is not None]
+    return max(known) if known else None
+
+
+def ask_once(task: Task, texts: Sequence[str]) -> dict[str, float]:
+    """Responses by text, each text asked for once."""
+    distinct = list(dict.fromkeys(texts))
+    return dict(zip(distinct, task.ask(distinct).tolist(), strict=True)) if distinct else {}
+
+
+def mean(values: Sequence[float]) -> float | None:
+    """Of the finite values; None where there is none."""
+    known = np.array([value for value in values if np.isfinite(value)])
+    return float(known.mean()) if len(known) else None
+
+
+def correlation(held: np.ndarray, z: np.ndarray) -> float | None:
+    """Pearson r; None where nothing, or everything, holds the concept alike."""
+    if held.max(initial=0.0) == held.min(initial=0.0):
+        return None
+    return float(np.corrcoef(held, z)[0, 1])

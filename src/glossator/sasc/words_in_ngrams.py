@@ -1,0 +1,340 @@
+"""Which words and phrases of WordNet stand in which n-grams: the table from which names are read off responses."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from scipy import sparse
+
+from glossator.sasc.ngrams_words import words
+from glossator.sasc.wordnet import WordNet
+
+FUNCTION_WORDS = frozenset(
+    [
+        "a",
+        "about",
+        "above",
+        "after",
+        "again",
+        "against",
+        "all",
+        "almost",
+        "also",
+        "although",
+        "always",
+        "am",
+        "among",
+        "an",
+        "and",
+        "another",
+        "any",
+        "are",
+        "aren't",
+        "as",
+        "at",
+        "away",
+        "back",
+        "be",
+        "because",
+        "been",
+        "before",
+        "being",
+        "below",
+        "between",
+        "both",
+        "but",
+        "by",
+        "came",
+        "can",
+        "cannot",
+        "can't",
+        "come",
+        "could",
+        "couldn't",
+        "did",
+        "didn't",
+        "do",
+        "does",
+        "doesn't",
+        "doing",
+        "don't",
+        "done",
+        "down",
+        "during",
+        "each",
+        "either",
+        "else",
+        "enough",
+        "etc",
+        "even",
+        "ever",
+        "every",
+        "few",
+        "for",
+        "from",
+        "further",
+        "get",
+        "gets",
+        "getting",
+        "give",
+        "given",
+        "go",
+        "goes",
+        "going",
+        "gone",
+        "got",
+        "had",
+        "hadn't",
+        "has",
+        "hasn't",
+        "have",
+        "haven't",
+        "having",
+        "he",
+        "he's",
+        "her",
+        "here",
+        "hers",
+        "herself",
+        "him",
+        "himself",
+        "his",
+        "how",
+        "however",
+        "i",
+        "i'd",
+        "i'll",
+        "i'm",
+        "i've",
+        "if",
+        "in",
+        "into",
+        "is",
+        "isn't",
+        "it",
+        "it's",
+        "its",
+        "itself",
+        "just",
+        "last",
+        "later",
+        "least",
+        "less",
+        "let",
+        "let's",
+        "like",
+        "made",
+        "make",
+        "makes",
+        "making",
+        "many",
+        "may",
+        "maybe",
+        "me",
+        "might",
+        "mine",
+        "more",
+        "most",
+        "much",
+        "must",
+        "my",
+        "myself",
+        "near",
+        "neither",
+        "never",
+        "next",
+        "no",
+        "nor",
+        "not",
+        "nothing",
+        "now",
+        "of",
+        "off",
+        "often",
+        "on",
+        "once",
+        "one",
+        "only",
+        "onto",
+        "or",
+        "other",
+        "others",
+        "our",
+        "ours",
+        "out",
+        "over",
+        "own",
+        "per",
+        "perhaps",
+        "please",
+        "put",
+        "quite",
+        "rather",
+        "really",
+        "same",
+        "say",
+        "says",
+        "said",
+        "see",
+        "seem",
+        "she",
+        "should",
+        "shouldn't",
+        "since",
+        "so",
+        "some",
+        "something",
+        "still",
+        "such",
+        "sure",
+        "take",
+        "taken",
+        "than",
+        "that",
+        "that's",
+        "the",
+        "their",
+        "theirs",
+        "them",
+        "themselves",
+        "then",
+        "there",
+        "these",
+        "they",
+        "they're",
+        "thing",
+        "things",
+        "this",
+        "those",
+        "though",
+        "through",
+        "thus",
+        "to",
+        "together",
+        "too",
+        "toward",
+        "towards",
+        "two",
+        "under",
+        "until",
+        "up",
+        "upon",
+        "us",
+        "use",
+        "used",
+        "uses",
+        "using",
+        "very",
+        "via",
+        "want",
+        "was",
+        "wasn't",
+        "way",
+        "we",
+        "well",
+        "went",
+        "were",
+        "what",
+        "when",
+        "where",
+        "whether",
+        "which",
+        "while",
+        "who",
+        "whom",
+        "whose",
+        "why",
+        "will",
+        "with",
+        "within",
+        "without",
+        "won't",
+        "would",
+        "wouldn't",
+        "yes",
+        "yet",
+        "you",
+        "you're",
+        "your",
+        "yours",
+        "yourself",
+        "it'll",
+        "they'll",
+        "we're",
+        "we've",
+        "you'll",
+        "you've",
+        "first",
+        "second",
+        "new",
+        "able",
+        "several",
+        "various",
+        "certain",
+        "whatever",
+    ]
+)
+"""Words that name nothing by themselves; a module that responds to one is named by its top n-grams all the same."""
+
+
+@dataclass(frozen=True, eq=False)
+class WordTable:
+    """names: words and phrases in lower case, lemmas where known; holds: CSR (names, n-grams) of 0 and 1."""
+
+    names: tuple[str, ...]
+    holds: sparse.csr_array
+
+    @cached_property
+    def row(self) -> dict[str, int]:
+        return {name: row for row, name in enumerate(self.names)}
+
+    @cached_property
+    def counts(self) -> np.ndarray:
+        return np.diff(self.holds.indptr)
+
+    def only(self, columns: np.ndarray) -> WordTable:
+        """Over these n-grams alone; names that none of them holds stay, with a count of 0."""
+        return WordTable(self.names, self.holds[:, columns].tocsr())
+
+
+def word_table(texts: Sequence[str], wordnet: WordNet, longest: int = 3) -> WordTable:
+    """Content words by lemma, and phrases of up to `longest` words that WordNet has, of each text."""
+    rows: dict[str, int] = {}
+    names, columns = [], []
+    lemma: dict[str, str] = {}
+    for column, text in enumerate(texts):
+        for name in dict.fromkeys(names_in(text, wordnet, longest, lemma)):
+            names.append(rows.setdefault(name, len(rows)))
+            columns.append(column)
+    entries = np.ones(len(names), np.float32)
+    return WordTable(tuple(rows), sparse.csr_array((entries, (names, columns)), shape=(len(rows), len(texts))))
+
+
+def names_in(text: str, wordnet: WordNet, longest: int = 3, lemma: dict[str, str] | None = None) -> list[str]:
+    """Content words of a text by lemma (figures as `number`), then phrases that WordNet has.
+
+    lemma: lemmas found so far, kept from text to text for speed.
+    """
+    lemma = {} if lemma is None else lemma
+    low = text.lower()
+    forms = [low[a:b].replace("’", "'") for a, b in words(low)]
+    forms = [form for form in forms if form[0].isalnum()]
+    found = []
+    for form in forms:
+        if form not in FUNCTION_WORDS:
+            if form not in lemma:
+                lemma[form] = "number" if form[0].isdecimal() else wordnet.base(form.removesuffix("'s"))
+            found.append(lemma[form])
+    for n in range(2, min(longest, len(forms)) + 1):
+        for start in range(len(forms) - n + 1):
+            if all(form in FUNCTION_WORDS for form in forms[start : start + n]):
+                continue
+            phrase = " ".join(forms[start : start + n])
+            if phrase not in lemma:
+                lemma[phrase] = wordnet.base(phrase)
+            if lemma[phrase] in wordnet:
+                found.append(lemma[phrase])
+    return found

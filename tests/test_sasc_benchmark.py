@@ -1,0 +1,124 @@
+"""The SASC benchmark: what stands in its lists, what its settings leave out, and that all of it runs."""
+
+from __future__ import annotations
+
+import re
+
+import numpy as np
+import pytest
+
+from glossator.benchmarks.sasc_judges import agreement, named, named_by_wordnet
+from glossator.benchmarks.sasc_keyphrases import DEVELOPMENT, REPORTED, Keyphrase
+from glossator.benchmarks.sasc_modules import DEVELOPMENT_LEXICONS, LEXICONS, Remembering
+from glossator.benchmarks.sasc_settings import SLICES, Corpora, noisy
+from glossator.sasc.wordnet import load_wordnet
+
+EVERY = [*REPORTED, *DEVELOPMENT]
+
+
+def test_there_are_enough_keyphrases_of_several_kinds_and_none_is_in_both_lists() -> None:
+    assert len(REPORTED) >= 60
+    assert {k.kind for k in REPORTED} == {"concrete", "abstract", "action", "event", "topic"}
+    words = [{k.phrase for k in group} for group in (REPORTED, DEVELOPMENT)]
+    assert len(words[0]) == len(REPORTED) and words[0].isdisjoint(words[1])
+    assert {k.phrase for k in LEXICONS}.isdisjoint(k.phrase for k in DEVELOPMENT_LEXICONS)
+
+
+@pytest.mark.parametrize("keyphrase", EVERY, ids=lambda k: k.phrase)
+def test_a_keyphrase_names_itself_and_little_else(keyphrase: Keyphrase) -> None:
+    assert named([keyphrase.phrase], keyphrase) and keyphrase.leak.search(keyphrase.phrase)
+    accepted = [k.phrase for k in EVERY if k is not keyphrase and named([k.phrase], keyphrase)]
+    assert len(accepted) <= 2, accepted
+
+
+def test_names_are_judged_by_whole_words() -> None:
+    (war,) = (k for k in REPORTED if k.phrase == "war")
+    assert named(["the war of 1812"], war) and not named(["warm software", "award"], war)
+    assert not named([], war)
+
+
+def test_leaks_are_found_inside_longer_words() -> None:
+    (river,) = (k for k in REPORTED if k.phrase == "river")
+    assert all(river.leak.search(text) for text in ("riverbank", "two rivers", "a Stream of"))
+    assert river.leak.search("the driver") is not None  # harsher than needed, on purpose
+    assert river.leak.search("deep water") is None
+
+
+@pytest.mark.parametrize(
+    ("name", "phrase", "same"),
+    [("stream", "river", True), ("swim", "swimming", True), ("riches", "wealth", True), ("dog", "river", False),
+     ("climate", "climate change", True), ("automobile", "car", True), ("qqq", "car", False)],
+)  # fmt: skip
+def test_the_second_judge(name: str, phrase: str, same: bool) -> None:
+    assert named_by_wordnet(name, phrase, load_wordnet()) is same
+
+
+def test_agreement_of_judges() -> None:
+    found = agreement([(True, True), (True, False), (False, False), (False, False)])
+    assert found["agreement"] == 0.75 and found["kappa"] == pytest.approx(0.5)
+    assert agreement([(True, True)])["kappa"] is None and agreement([])["agreement"] is None
+
+
+def test_lexicon_modules_count_or_average() -> None:
+    wordnet = load_wordnet()
+    by_name = {lexicon.phrase: lexicon for lexicon in LEXICONS}
+    animals, months = by_name["animals"].responses(wordnet), by_name["planets"].responses(wordnet)
+    assert animals(["Two dogs and a Horse", "a wooden table"]).tolist() == [2, 0]
+    assert months(["Mars and Venus", "nothing"]).tolist() == [pytest.approx(2 / 3), 0]
+    assert all(len(lexicon.words(wordnet)) >= 8 for lexicon in (*LEXICONS, *DEVELOPMENT_LEXICONS))
+
+
+def test_noise_is_of_the_top_responses_and_drawn_for_each_module() -> None:
+    values = np.linspace(0, 1, 5000)
+    noise = noisy(values, 0, "a") - values
+    assert noise.std() == pytest.approx(3 * np.sort(values)[-100:].std(), rel=0.05)
+    assert not np.array_equal(noise, noisy(values, 0, "b") - values)
+    assert np.array_equal(noise, noisy(values, 0, "a") - values)
+
+
+@pytest.fixture(scope="module")
+def corpora() -> Corpora:
+    return Corpora.of(None, every=40, min_count=1)
+
+
+def test_settings_leave_out_what_they_say(corpora: Corpora) -> None:
+    texts = np.array(corpora.reference.ngrams.texts)
+    keyphrase = next(k for k in REPORTED if k.phrase == "religion")
+    kept = corpora.leak_free(keyphrase)
+    assert 0 < (~kept).sum() < len(texts) / 10
+    assert not [text for text in texts[kept] if re.search(r"religio", text, re.IGNORECASE)]
+    assert [text for text in texts[~kept] if "religio" in text.lower()]
+    assert len(corpora.slices) == len(SLICES)
+    assert all(0 < part.mean() < 0.6 for part in corpora.slices)
+
+
+class Letters:
+    name, fingerprint, width = "letters", "0" * 16, 4
+
+    def __init__(self) -> None:
+        self.seen: list[str] = []
+
+    def embed(self, texts):
+        self.seen += texts
+        return np.array([[len(t), 1, 0, 0] for t in texts], dtype=np.float32)
+
+
+def test_texts_are_embedded_once() -> None:
+    inner = Letters()
+    remembering = Remembering(inner)
+    first = remembering.embed(["a", "bb", "a"])
+    second = remembering.embed(["bb", "ccc"])
+    assert inner.seen == ["a", "bb", "ccc"] and remembering.texts == 3
+    assert first[:, 0].tolist() == [1, 2, 1] and second[:, 0].tolist() == [2, 3]
+
+
+@pytest.mark.slow
+def test_the_benchmark_runs(minilm: object, smollm2: object) -> None:
+    from glossator.benchmarks.sasc import run
+
+    result = run({"quick": True, "speed": False})
+    assert set(result["recovery"]) == {"default", "restricted", "noisy", "leak_free"}
+    for setting in result["recovery"].values():
+        assert 0 <= setting["llm_free"]["value"] <= 1 and setting["llm_free"]["n"] == 6
+    assert result["recovery"]["default"]["llm_free"]["value"] >= 0.5
+    assert result["judge"]["n"] == 24

@@ -1,0 +1,242 @@
+"""SASC from a function to ranked, scored names; what cannot be explained is said, not scored."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+
+from glossator.errors import UserError
+from glossator.language_models import Answer, Scripted
+from glossator.sasc.candidates import CandidateSpec, filled
+from glossator.sasc.concepts import concept_of
+from glossator.sasc.explain import SascSpec, explain_module, explain_modules
+from glossator.sasc.halves import Halves
+from glossator.sasc.naming_lm import Bill, LmSpec, name_requests, read_names, tidy
+from glossator.sasc.ngrams import NgramSpec
+from glossator.sasc.reference import Reference
+from glossator.sasc.sigma import in_sigma
+from glossator.sasc.wordnet import load_wordnet
+from glossator.sasc.words_in_ngrams import word_table
+
+ANIMALS = ("dog", "horse", "cow", "pig", "cat", "sheep", "goat", "rabbit", "wolf", "bear")
+OTHERS = ("table", "letter", "road", "house", "minister", "river", "window", "engine", "book", "price")
+FRAMES = (
+    "Yesterday the {} was seen behind the old barn.",
+    "Nobody had told me about this {} before Monday.",
+    "We bought a {} at the market in the village.",
+    "She wrote that her {} had gone missing again.",
+    "A picture of the {} hangs in the long hall.",
+    "They spent the whole morning with that {} outside.",
+)
+BRIEF = SascSpec(candidates=CandidateSpec(lm=LmSpec(samples=2, texts=8)), reported=2)
+
+
+@pytest.fixture(scope="module")
+def reference() -> Reference:
+    documents = [frame.format(word) for word in (*ANIMALS, *OTHERS) for frame in FRAMES]
+    return Reference.of(documents, NgramSpec(n=2, fold_case=True, punctuation="none"))
+
+
+def animals(texts: Sequence[str]) -> list[float]:
+    return [float(sum(word.strip(".,") in ANIMALS for word in text.lower().split())) for text in texts]
+
+
+def rivers(texts: Sequence[str]) -> np.ndarray:
+    return np.array([text.lower().count("river") for text in texts])
+
+
+def test_a_word_is_named_and_scored(reference: Reference) -> None:
+    found = explain_module(rivers, reference, spec=BRIEF)
+    assert found.problem is None and found.best is not None and found.best.name == "river"
+    score = found.best.score("sasc.written")
+    assert score is not None and score.value is not None and score.low is not None and score.low > 1
+    assert score.how["p"] < 0.01
+    assert found.top[0][1] == 1.0 and "river" in found.top[0][0].lower()
+    assert found.best.explanation.provenance.method == "sasc"
+
+
+def test_a_class_is_named_by_its_kinds(reference: Reference) -> None:
+    best = explain_module(animals, reference, spec=BRIEF).best
+    assert best is not None and best.kinds and "class" in best.sources
+    assert {"dog", "cow"} <= set(concept_of(best.name, load_wordnet()).members)
+
+
+def test_the_other_side(reference: Reference) -> None:
+    found = explain_module(lambda texts: -rivers(texts), reference, spec=BRIEF, polarity="-")
+    assert found.best is not None and found.best.name == "river" and found.unit.polarity == "-"
+
+
+def test_the_same_seed_gives_the_same(reference: Reference) -> None:
+    one, two = (explain_module(animals, reference, spec=BRIEF, seed=3) for _ in range(2))
+    assert one == two
+
+
+@pytest.mark.parametrize(
+    ("function", "problem"),
+    [
+        (lambda texts: [0.0] * len(texts), "dead"),
+        (lambda texts: [2.5] * len(texts), "constant"),
+        (lambda texts: [float("nan")] * len(texts), "no finite value"),
+    ],
+)
+def test_what_cannot_be_explained_is_said(reference: Reference, function: object, problem: str) -> None:
+    found = explain_module(function, reference, spec=BRIEF)
+    assert found.candidates == () and problem in str(found.problem)
+
+
+def test_missing_responses_are_counted_and_never_win(reference: Reference) -> None:
+    def odd(texts: Sequence[str]) -> list[float]:
+        return [float("nan") if "engine" in text else float("river" in text) for text in texts]
+
+    found = explain_module(odd, reference, spec=BRIEF)
+    assert found.responses.missing > 0
+    assert found.best is not None and found.best.name == "river"
+    assert all(np.isfinite(value) for _, value in found.top)
+
+
+def test_several_outputs(reference: Reference) -> None:
+    def both(texts: Sequence[str]) -> np.ndarray:
+        return np.stack([rivers(texts), animals(texts)], axis=1)
+
+    with pytest.raises(UserError, match="several outputs"):
+        explain_module(both, reference)
+    found = explain_modules([both], reference, spec=BRIEF)
+    assert [each.best.name for each in found if each.best][:1] == ["river"] and len(found) == 2
+
+
+def test_two_functions_of_one_name_are_refused(reference: Reference) -> None:
+    with pytest.raises(UserError, match="same name"):
+        explain_modules([rivers, rivers], reference)
+
+
+def test_parts_do_not_overlap(reference: Reference) -> None:
+    halves = Halves(reference, 2 / 3, 0)
+    assert set(halves.naming_rows).isdisjoint(halves.ranking_rows)
+    assert len(halves.naming_rows) + len(halves.ranking_rows) == len(reference.ngrams)
+    assert 0.55 < len(halves.naming_rows) / len(reference.ngrams) < 0.78
+    nothing = concept_of("river", reference.wordnet)
+    assert set(halves.others(nothing, True)).isdisjoint(halves.others(nothing, False))
+    assert 0 < len(halves.reporting_documents) < len(FRAMES) * (len(ANIMALS) + len(OTHERS))
+
+
+def test_some_ngrams_alone_are_dealt_alike(reference: Reference) -> None:
+    kept = np.array(["river" not in text.lower() for text in reference.ngrams.texts])
+    whole = Halves(reference, 2 / 3, 0)
+    quick, anew = whole.only(kept), Halves(reference.only(kept), 2 / 3, 0)
+    assert quick.naming.ngrams.texts == anew.naming.ngrams.texts
+    assert (quick.naming.table.holds != anew.naming.table.holds).nnz == 0
+    assert not [text for text in quick.naming.ngrams.texts if "river" in text.lower()]
+
+
+def test_words_phrases_and_figures_of_texts() -> None:
+    table = word_table(["the wolves ran", "climate change", "on 14 May"], load_wordnet())
+    assert {"wolf", "run", "climate change", "number", "may"} - set(table.names) == {"may"}  # "may" is a function word
+    assert table.holds[[table.row["wolf"]]].toarray().tolist() == [[1, 0, 0]]
+
+
+def test_a_concept_holds_its_kinds_and_a_phrase_all_its_words() -> None:
+    wordnet = load_wordnet()
+    table = word_table(["two dogs", "a table", "the red old engine", "engine"], wordnet)
+    held = concept_of("animal", wordnet).held(table)
+    assert held[0] > 0.5 and held[1] == 0
+    assert concept_of("red engine", wordnet).held(table).tolist() == [0, 0, 1, 0]
+    assert not concept_of("zzzqx", wordnet).held(table).any()
+
+
+# ---- scores
+
+
+def test_the_score_is_a_difference_in_sigma() -> None:
+    score = in_sigma("x", np.array([3.0, 5.0, 4.0]), np.array([1.0, 1.0, 1.0, 1.0]), sigma=2.0)
+    assert score.value == pytest.approx(1.5) and score.n == 7
+    assert score.low is not None and score.high is not None and score.low < 1.5 < score.high
+    assert score.how["p"] < 0.1
+
+
+def test_missing_values_are_left_out_and_counted() -> None:
+    score = in_sigma("x", np.array([1.0, np.nan, 1, 1]), np.array([0.0, 0, 0, np.inf]), sigma=1.0)
+    assert score.value == pytest.approx(1.0) and score.how["missing"] == 2
+
+
+@pytest.mark.parametrize(("positive", "sigma"), [([1.0, np.nan, np.nan], 1.0), ([1.0, 1.0, 1.0], 0.0), ([], 1.0)])
+def test_no_score_without_texts_or_spread(positive: list[float], sigma: float) -> None:
+    score = in_sigma("x", np.array(positive), np.zeros(5), sigma)
+    assert score.value is None and score.reason
+
+
+def test_chance_has_a_large_p() -> None:
+    rng = np.random.default_rng(0)
+    ps = [in_sigma("x", rng.normal(size=12), rng.normal(size=12), 1.0).how["p"] for _ in range(20)]
+    assert 0.3 < float(np.mean(ps)) < 0.7
+
+
+def test_missing_responses_become_the_mean() -> None:
+    values = filled(np.array([1.0, np.nan, 3.0]))
+    assert values is not None and values.tolist() == [1, 2, 3]
+    assert filled(np.array([np.nan, np.nan])) is None and filled(np.array([2.0, 2.0])) is None
+
+
+# ---- a scripted language model: it proves that questions are asked and answers are read, nothing about names
+
+
+def answering(request: object) -> object:
+    asked = request.messages[-1].content  # type: ignore[attr-defined]
+    if "names" in asked:
+        return {"names": ["river", "Water."]}
+    if "nothing to do" in asked:
+        return {"texts": [f"A table number {i} in the hall." for i in range(8)]}
+    word = "river" if '"river"' in asked else "sea"
+    return {"texts": [f"The {word} rose by {i} metres." for i in range(8)]}
+
+
+def test_a_language_model_names_and_writes(reference: Reference) -> None:
+    model = Scripted(answering)
+    found = explain_module(rivers, reference, spec=BRIEF, lm=model)
+    assert [candidate.name for candidate in found.candidates] == ["river", "Water"]
+    assert found.best is not None
+    made_by = found.best.explanation.provenance
+    assert made_by.model == model.name and made_by.prompt and made_by.cost["calls"] == 6
+    assert found.failures == {}
+    score = found.best.score("sasc.written")
+    assert score is not None and score.value is not None and score.value > 1
+    assert {kind for kind, *_ in found.best.texts} == {"written", "corpus"}
+
+
+def test_refusals_are_counted_and_give_no_name(reference: Reference) -> None:
+    model = Scripted(lambda request: Answer("", failure="refused", finish="refusal"))
+    found = explain_module(rivers, reference, spec=BRIEF, lm=model)
+    assert found.candidates == () and found.problem == "no candidate name was found"
+    assert found.failures == {"refused": 2}
+
+
+def test_texts_that_were_not_written_are_made(reference: Reference) -> None:
+    def names_alone(request: object) -> object:
+        asked = request.messages[-1].content  # type: ignore[attr-defined]
+        return {"names": ["river"]} if "names" in asked else Answer("", failure="refused", finish="refusal")
+
+    found = explain_module(rivers, reference, spec=BRIEF, lm=Scripted(names_alone))
+    assert found.best is not None and found.best.name == "river" and found.failures == {"refused": 2}
+    assert "template" in {kind for kind, *_ in found.best.texts}
+
+
+def test_samples_of_the_top_ngrams_differ_and_keep_their_order() -> None:
+    top = [f"gram {i:02d}" for i in range(60)]
+    requests = name_requests(top, LmSpec(), seed=0)
+    shown = [[line[2:] for line in r.messages[1].content.splitlines() if line.startswith("- ")] for r in requests]
+    assert [len(lines) for lines in shown] == [30] * 5
+    assert all(lines == sorted(lines) for lines in shown) and len({tuple(lines) for lines in shown}) == 5
+    assert max(line for lines in shown for line in lines) < "gram 50"
+
+
+@pytest.mark.parametrize(
+    ("said", "name"), [("  Theater and drama. ", "Theater and drama"), ("…", ""), ("x" * 200, ""), ("“dogs”", "dogs")]
+)
+def test_names_are_tidied_not_mangled(said: str, name: str) -> None:
+    assert tidy(said) == name
+
+
+def test_best_names_of_all_answers_come_first() -> None:
+    answers = [Answer("", value={"names": ["a1", "a2"]}), Answer("", value={"names": ["b1", "A1"]})]
+    assert read_names(answers, Bill()) == ["a1", "b1", "a2"]
