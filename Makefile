@@ -43,9 +43,9 @@ test: setup  ## the fast tests
 test-all: setup  ## every test, the slow ones and the speed measurements too
 	@$(PYTEST) -m ""
 
-bench: setup  ## the three benchmarks, as JSON in studies/bench
+bench: setup  ## all benchmarks, as JSON in studies/bench
 	@mkdir -p studies/bench
-	@for name in recording programs planted; do \
+	@for name in recording programs planted scorers simulation sasc; do \
 		echo "bench: $$name"; $(BIN)/glossator bench $$name --json > studies/bench/$$name.json || exit 1; \
 		cat studies/bench/$$name.json; done
 
