@@ -12,8 +12,18 @@ import torch
 from glossator import registry
 from glossator.errors import MissingPower, UserError
 from glossator.explanations import Explanation, Provenance
-from glossator.language_models import CHAT, COMPLETION, LOGPROBS, PROMPT_LOGPROBS, Answer, Request, TokenLogprob
+from glossator.language_models import (
+    CHAT,
+    COMPLETION,
+    LOGPROBS,
+    PROMPT_LOGPROBS,
+    Answer,
+    Request,
+    TokenLogprob,
+    in_process_attention,
+)
 from glossator.language_models.in_process import InProcess
+from glossator.simulators import Simulation
 from glossator.simulators.all_at_once import AllAtOnceSimulator
 from glossator.simulators.in_process_reading import in_process_model
 from glossator.simulators.one_at_a_time import OneAtATimeSimulator
@@ -289,12 +299,88 @@ def test_behind_a_cache_and_a_ledger_it_is_still_the_model_in_this_process():
     assert opened.ledger.total().prompt_tokens > 4 * some.lengths.sum()
 
 
+@pytest.mark.parametrize("simulator", [AllAtOnceSimulator, OneAtATimeSimulator])
+def test_attention_without_the_kernel_of_torch(simulator, monkeypatch):
+    model, some = model_of(), windows(texts=TEXTS[:2])
+    with_kernel = simulator(model).simulate(explanation(), some).expected
+    monkeypatch.setattr(in_process_attention, "_ON_CPU", "no_such_kernel")
+    plainly = simulator(model)
+    assert plainly.in_process.prefix.is_shared
+    np.testing.assert_allclose(plainly.simulate(explanation(), some).expected, with_kernel, atol=1e-4)
+
+
+def test_a_model_that_takes_no_masks_gets_whole_prompts():
+    model, some = model_of(), windows(texts=TEXTS[:2])
+    shared = AllAtOnceSimulator(model).simulate(explanation(), some).expected
+    model.model.config._attn_implementation = "eager"
+    model._takes_masks = False
+    whole = AllAtOnceSimulator(model)
+    assert not whole.in_process.prefix.is_shared and OneAtATimeSimulator(model).in_process is None
+    np.testing.assert_allclose(whole.simulate(explanation(), some).expected, shared, atol=1e-4)
+
+
+def test_the_model_is_left_as_it_was():
+    model = model_of()
+    before = model.model.config._attn_implementation
+    AllAtOnceSimulator(model).simulate(explanation(), windows())
+    assert model.model.config._attn_implementation == before
+    with pytest.raises(ValueError, match="softcap"):
+        in_process_attention.attend(None, *[torch.ones(1, 1, 1, 1)] * 3, None, softcap=30.0)
+
+
+def test_tokens_without_a_value_give_no_score():
+    from glossator.scorers.lab import Lab, score_explanation
+    from scorer_cases import LEXICON, UNIT, TokenWorld
+
+    class Gaps:
+        def __init__(self, gap: bool):
+            self.gap = gap
+
+        def simulate(self, explanation, windows):
+            expected = (windows.tokens % 7).astype(float)
+            if self.gap:
+                expected[:, 0] = np.nan
+            return Simulation(expected, "0..10", missing={"the model refused to answer": len(windows)})
+
+    evidence = TokenWorld().evidence()
+    whole, gaps = (
+        score_explanation(
+            UNIT, explanation(), evidence, Lab(LEXICON, simulator=Gaps(gap), resamples=50), ["correlation"]
+        )
+        for gap in (False, True)
+    )
+    assert all(score.value is not None for score in whole)
+    assert [score.value for score in gaps] == [None] and "refused" in gaps[0].reason
+
+
+def test_the_benchmark_measures_what_it_says(tmp_path):
+    big("llama").save_pretrained(tmp_path)
+    byte_level_tokenizer().save_pretrained(tmp_path)
+    options = {"quick": True, "model": str(tmp_path), "width": 16, "windows": 4}
+    found = registry.load("benchmarks", "simulation")(options)
+    assert set(found["layouts"]) == {"lm-one-at-a-time", "lm-all-at-once"}
+    for layout in found["layouts"].values():
+        assert layout["ratio"] > 0 and layout["floor"] > 0
+        seconds = {task: layout["seconds"][task][0][0] for task in ("bare", "layout", "simulate")}
+        assert layout["ratio"] == pytest.approx(seconds["bare"] / seconds["simulate"])
+        assert layout["floor"] == pytest.approx(seconds["bare"] / seconds["layout"])
+        assert layout["distance"] == pytest.approx(layout["ratio"] / layout["floor"])
+    assert found["ratio"] == found["layouts"]["lm-one-at-a-time"]["ratio"]
+    # A tab as a branch at every token; a tab, `unknown` and a line break at every token.
+    assert found["layouts"]["lm-one-at-a-time"]["simulator_tokens_per_token"] >= 2
+    assert found["layouts"]["lm-all-at-once"]["simulator_tokens_per_token"] >= 4
+    assert found["tokens"] == 64
+    with pytest.raises(UserError, match="unknown option"):
+        registry.load("benchmarks", "simulation")({"window": 3})
+
+
 def test_registered():
     for name in ("lm-all-at-once", "lm-one-at-a-time", "lm-json"):
         assert registry.load("simulators", name)(model_of()).prompt
     assert SharedPrefix(model_of(), [1, 2]).is_shared
 
 
+@pytest.mark.slow
 def test_smollm2_reads_a_record(smollm2):
     """Real weights: in process as through requests, where the answer hangs on the explanation."""
     model = InProcess.of_subject(smollm2)
