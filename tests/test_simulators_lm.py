@@ -190,6 +190,13 @@ def test_bytes_that_are_no_character_are_shown():
         assert np.isfinite(simulator(model_of()).simulate(explanation(), some).expected).all()
 
 
+def test_a_window_that_does_not_fit_is_refused():
+    narrow = AllAtOnceSimulator(model_of(max_position_embeddings=1400))
+    assert np.isfinite(narrow.simulate(explanation(), windows(texts=["x"])).expected).all()
+    with pytest.raises(MissingPower, match="1400"):
+        narrow.simulate(explanation(), windows(texts=["x " * 200]))
+
+
 def test_nothing_to_simulate():
     some = windows().take(np.array([], int))
     assert AllAtOnceSimulator(model_of()).simulate(explanation(), some).expected.shape == some.tokens.shape

@@ -53,6 +53,7 @@ def echo(*texts: str, top: dict[str, float] | None = None) -> list[TokenLogprob]
     return [TokenLogprob(text, -1.0, top if text.startswith(("unknown", "unk", "?")) else {"7": 0.0}) for text in texts]
 
 
+LAST = ("y", "\\xe2", "\t", "unknown", "\n")
 HALVES = {"0": ln(0.75), "10": ln(0.25)}
 
 
@@ -62,8 +63,7 @@ HALVES = {"0": ln(0.75), "10": ln(0.25)}
         ["<start>", "\n", "x", "\t", "unknown", "\n", "y", "\t", "unknown", "\n"],
         ["<", "start", ">\n", "x", "\t", "unk", "nown", "\n", "y", "\t", "unknown\n"],
         # an earlier record, a token that spells the mark, a token of two tokens, one of cut bytes
-        [*["<start>\n", "a", "\t", "unknown", "\n<end>\n<start>\n", "<start>", "\t", "unknown", "\n"], "y", "\\xe2"]
-        + ["\t", "unknown", "\n"],
+        [*("<start>\n", "a", "\t", "unknown", "\n<end>\n<start>\n", "<start>", "\t", "unknown", "\n"), *LAST],
     ],
 )
 def test_echoed_records(texts):

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from glossator.errors import MissingPower
 from glossator.language_models.in_process import InProcess
 from glossator.language_models.in_process_attention import beginning
 from glossator.language_models.in_process_cache import can_share, new_cache, shared
@@ -59,7 +60,11 @@ class SharedPrefix:
         return found
 
     def logits(self, asked: Sequence[Asked], answers: Sequence[int]) -> list[np.ndarray]:
-        """Logits of the answers at the wanted places of each text: (t, answers) float64."""
+        """Logits of the answers at the wanted places of each text: (t, answers) float64.
+
+        Raises `MissingPower` for a text that does not fit the model behind the prefix.
+        """
+        self._refuse_what_does_not_fit(asked)
         wanted = torch.tensor(list(answers), device=self.lm.device)
         found: list[np.ndarray] = [np.empty(0)] * len(asked)
         for batch in self._batches(asked):
@@ -73,6 +78,16 @@ class SharedPrefix:
             for i, of_text in zip(batch, np.split(logits, ends), strict=True):
                 found[i] = of_text
         return found
+
+    def _refuse_what_does_not_fit(self, asked: Sequence[Asked]) -> None:
+        last = max((len(a.ids) if a.positions is None else int(a.positions.max()) + 1 for a in asked), default=0)
+        if self.lm.context is not None and len(self.ids) + last > self.lm.context:
+            raise MissingPower(
+                f"windows too wide for {self.lm.name}",
+                value=f"{len(self.ids)} tokens of the prompt and {last} of the window",
+                allowed=f"{self.lm.context} together",
+                fix="Use narrower windows, or a simulator with a longer context",
+            )
 
     def _extend(self, ids: list[int], done: int) -> None:
         if not ids:
