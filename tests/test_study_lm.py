@@ -14,6 +14,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -24,6 +25,7 @@ from glossator.study import Study, open_study, run_study
 from glossator.study.costs import Interrupted, total
 from glossator.study.exemplars import shown_windows
 from glossator.study.models import Access
+from glossator.study.spec import READ_EVIDENCE
 from glossator.study.tools import Tools
 from glossator.study.work import ANSWERS, LOG
 from study_cases import contents, lm_spec, register, register_lm_methods, scripted_name, write_corpus
@@ -234,6 +236,40 @@ LAST_WRITES = 7
 """Costs and results of two stages, the database, the report, the manifest; the first three are tried."""
 
 
+@pytest.fixture(scope="module")
+def reader(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The random model with room for long prompts, to read explanations with in this process."""
+    from tiny_models import byte_level_tokenizer, save_tiny
+
+    folder = save_tiny(tmp_path_factory.mktemp("reader") / "reader", "llama", byte_level_tokenizer())
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps({**config, "max_position_embeddings": 16384}))
+    return f"inprocess:{folder}"
+
+
+def test_what_a_model_in_this_process_computes_is_counted_once(subject: Path, reader: str, tmp_path: Path) -> None:
+    """Stages one by one open the model anew each time, and still end with the same bytes."""
+    few = replace(READ_EVIDENCE, select_top=2, select_random=2, test_top=3, test_random=3, min_firing_windows=2)
+    spec = {"lm": reader, "explainers": ("program",), "simulator": "lm-one-at-a-time", "units": 2, "candidates": 1,
+            "scorers": ("correlation",), "evidence": few}  # fmt: skip
+    whole = run(subject, tmp_path / "whole", **spec)
+    assert run_study(lm_spec(subject, **spec), tmp_path / "parts", until="explain", progress=False) is None
+    run(subject, tmp_path / "parts", **spec)
+    assert contents(tmp_path / "parts") == contents(tmp_path / "whole")
+    with open_study(whole.folder) as study:
+        explain, score = study.costs
+        # each of two units: its own program on the select split; it and the other unit's on the test split
+        assert (explain.requests, score.requests) == (2, 4)
+        assert explain.usage.prompt_tokens > 2 * 4 * 32
+        scores = [r.explanations[0].scores[0] for r in study.results()]
+        assert all(s.how["simulator"] == "lm-one-at-a-time" for s in scores)
+        shown = shown_windows(next(study.results()), Tools.to_show(study), 1, 1)
+        assert all(w.predicted is not None for w in shown)
+    spent = Ledger("900 tokens")
+    with pytest.raises(Interrupted, match="budget"):
+        run(subject, tmp_path / "poor", Access(ledger=spent), **spec)
+
+
 class Killed(BaseException):
     """Stands for the end of the process: no handler catches it."""
 
@@ -241,13 +277,13 @@ class Killed(BaseException):
 def test_a_run_that_stops_between_costs_and_results_goes_on_to_the_same_bytes(
     subject: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    replace, writes = os.replace, [0, 10**9]
+    rename, writes = os.replace, [0, 10**9]
 
     def counted(source: object, target: object) -> None:
         writes[0] += 1
         if writes[0] == writes[1]:
             raise Killed
-        replace(source, target)  # type: ignore[arg-type]
+        rename(source, target)  # type: ignore[arg-type]
 
     monkeypatch.setattr(os, "replace", counted)
     few = {"units": 2, "candidates": 1}

@@ -147,9 +147,10 @@ def test_bills_with_real_weights_in_process_and_over_http(smollm2: Any, tmp_path
     """
     from glossator.language_models.in_process import InProcess
 
+    fewest = replace(FEW, select_top=1, select_random=1, test_top=2, test_random=2)
     shared = {
         "subject": "smollm2-135m", "sites": ("mlp.12",), "units": 8, "max_tokens": 16384, "explainers": ("bills",),
-        "candidates": 1, "scorers": ("correlation",), "evidence": FEW, "options": {"bills": {"temperature": 0.0}},
+        "candidates": 1, "scorers": ("correlation",), "evidence": fewest, "options": {"bills": {"temperature": 0.0}},
     }  # fmt: skip
     here = run(StudySpec(lm="inprocess:smollm2-135m", **shared), tmp_path / "here")
     with serve(InProcess.of_subject(smollm2)) as server:
