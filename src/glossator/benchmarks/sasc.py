@@ -114,6 +114,7 @@ class _Bench:
         self.spec = replace(SascSpec(reported=0), **given)
         phrases, lexicons = (DEVELOPMENT, DEVELOPMENT_LEXICONS) if chosen["development"] else (REPORTED, LEXICONS)
         self.keyphrases: list[Keyphrase] = [*_spread(phrases, chosen["keyphrases"])]
+        self._kept: dict[Keyphrase, np.ndarray] = {}
         self.lexicons: list[Lexicon] = [*_spread(lexicons, chosen["keyphrases"])]
 
     @cached_property
@@ -164,7 +165,7 @@ class _Bench:
         every = [*self.keyphrases, *(self.lexicons if lexicons else [])]
         if setting == "leak_free":
             for row, keyphrase in enumerate(every):
-                kept = corpora.leak_free(keyphrase)
+                kept = self._leak_free(keyphrase)
                 yield [(keyphrase, self._task(row, values[kept, row], setting, seed))], whole.only(kept)
         elif setting == "restricted":
             for number, (reference, kept) in enumerate(zip(corpora.restricted, corpora.slices, strict=True)):
@@ -174,6 +175,11 @@ class _Bench:
                     yield tasks, Halves(reference, whole.naming_share, seed)
         else:
             yield [(k, self._task(row, values[:, row], setting, seed)) for row, k in enumerate(every)], whole
+
+    def _leak_free(self, keyphrase: Keyphrase) -> np.ndarray:
+        if keyphrase not in self._kept:
+            self._kept[keyphrase] = self.corpora.leak_free(keyphrase)
+        return self._kept[keyphrase]
 
     def _task(self, row: int, values: np.ndarray, setting: str, seed: int) -> Task:
         unit = self.responses.units[row]

@@ -202,7 +202,7 @@ def _unexplained(task: Task) -> Explained:
 def _explained(task: Task, proposed: Proposed, halves: Halves, spec: SascSpec, lm: LanguageModel | None) -> Explained:
     ngrams = halves.reference.ngrams
     ranked = rank(task, proposed, halves, spec.fit_weight)
-    provenance = proposed.provenance(spec, ngrams.fingerprint, halves.seed, lm)
+    provenance = proposed.provenance(spec, halves.reference.fingerprint, halves.seed, lm)
     before = {name.text: place for place, name in enumerate(proposed.names)}
     candidates = []
     for place, row in enumerate(ranked):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -61,11 +62,14 @@ class Halves:
         known.sort(key=lambda kind: -int(counts[row[kind]]))
         return list(dict.fromkeys((*known, *concept.kinds)))[: 2 * KINDS][int(reporting) :: 2]
 
-    def nearness(self, name: str) -> np.ndarray | None:
-        """Cosines of a name of the vocabulary with the ranking n-grams; None without a space or for another name."""
+    def nearness(self, names: Sequence[str]) -> dict[str, np.ndarray]:
+        """Cosines with the ranking n-grams of those names that the vocabulary has; empty without a space."""
         space = self.reference.space
-        row = None if space is None else space.vocabulary.row.get(name)
-        return None if space is None or row is None else self._ranking_vectors @ space.names[row]
+        rows = {} if space is None else {n: space.vocabulary.row[n] for n in names if n in space.vocabulary.row}
+        if space is None or not rows:
+            return {}
+        cosines = space.names[list(rows.values())] @ self._ranking_vectors.T
+        return dict(zip(rows, cosines, strict=True))
 
     @cached_property
     def _ranking_vectors(self) -> np.ndarray:

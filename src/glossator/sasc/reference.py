@@ -86,6 +86,11 @@ class Reference:
         )
 
     @cached_property
+    def fingerprint(self) -> str:
+        """16 hexadecimal digits of the n-grams in order: the evidence that names come from."""
+        return hashlib.sha256("\0".join(self.ngrams.texts).encode("utf-8", "replace")).hexdigest()[:16]
+
+    @cached_property
     def sentences(self) -> Sentences:
         """Sentences of 4 to 30 words, at most `MOST_SENTENCES`, with the words they hold."""
         return sentences_of(self.corpus, self.wordnet)

@@ -46,6 +46,7 @@ def rank(task: Task, proposed: Proposed, halves: Halves, fit_weight: float) -> l
     trials = [trial for name in proposed.names for trial in _trials(name, proposed, halves)]
     answers = ask_once(task, [text for trial in trials for side in (trial.positive, trial.negative) for text in side])
     z = filled(task.values[halves.ranking_rows])
+    near = halves.nearness([name.text for name in proposed.names])
     sigma = task.responses.sigma or 0.0
     best: dict[str, Ranked] = {}
     for trial in trials:
@@ -53,7 +54,7 @@ def rank(task: Task, proposed: Proposed, halves: Halves, fit_weight: float) -> l
         score = None if with_it is None or without is None or sigma <= 0 else (with_it - without) / sigma
         text = trial.name.text
         if text not in best:
-            fit = None if z is None else fit_of(trial.concept, z, halves)
+            fit = None if z is None else fit_of(trial.concept, z, halves, near.get(text))
             kept = proposed.written.get(text, ((), ()))
             best[text] = Ranked(trial.name, trial.concept, score, fit, trial.kinds, (kept[0][1::2], kept[1][1::2]))
         elif score is not None and score > (best[text].selection or 0.0):
@@ -101,13 +102,10 @@ def in_order(candidates: Sequence[Ranked], fit_weight: float) -> list[Ranked]:
     return [*sorted(scored, key=lambda c: -value(c)), *(c for c in candidates if c.selection is None)]
 
 
-def fit_of(concept: Concept, z: np.ndarray, halves: Halves) -> float | None:
+def fit_of(concept: Concept, z: np.ndarray, halves: Halves, near: np.ndarray | None) -> float | None:
     """Correlation over the held-out n-grams of responses with holding the concept's words, or with nearness to the
-    name in the naming space, whichever is larger; None where neither is defined."""
-    found = [correlation(concept.held(halves.ranking), z)]
-    near = halves.nearness(concept.name)
-    if near is not None:
-        found.append(correlation(near, z))
+    name in the naming space (near), whichever is larger; None where neither is defined."""
+    found = [correlation(concept.held(halves.ranking), z), None if near is None else correlation(near, z)]
     known = [value for value in found if value is not None]
     return max(known) if known else None
 
