@@ -13,6 +13,7 @@ import json
 import os
 import sqlite3
 import threading
+import time
 import weakref
 from collections.abc import Iterable
 from pathlib import Path
@@ -106,7 +107,7 @@ class AnswerCache:
                 self._connection, self._process = connection, os.getpid()
                 return connection
             try:
-                connection.execute("PRAGMA journal_mode = WAL")
+                _use_wal(connection)
                 connection.execute("PRAGMA synchronous = NORMAL")
                 version = connection.execute("PRAGMA user_version").fetchone()[0]
                 if version not in (0, FORMAT):
@@ -133,6 +134,19 @@ class AnswerCache:
     def _unusable(self, error: Exception) -> UserError:
         return UserError(f"the cache of answers cannot be used ({error})", value=str(self.path),
                          fix="Delete it, or name another file; answers are then asked for again")  # fmt: skip
+
+
+def _use_wal(connection: sqlite3.Connection) -> None:
+    """Turn the write-ahead log on. While another process does the same, SQLite refuses at once instead of waiting."""
+    give_up = time.monotonic() + WAIT_SECONDS
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+            return
+        except sqlite3.OperationalError as error:
+            if "locked" not in str(error) or time.monotonic() > give_up:
+                raise
+            time.sleep(0.02)
 
 
 def _connected(path: Path) -> sqlite3.Connection:

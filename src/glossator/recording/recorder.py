@@ -192,9 +192,10 @@ def _in_streams(
     pool: ThreadPoolExecutor, run: Callable[[int, int, int], None], batches: list[tuple[int, int]]
 ) -> Iterator[None]:
     """Run all batches, (first, end) each, and yield as they end, in order; a stream alone runs here, on all cores."""
-    if pool._max_workers == 1:
+    if pool._max_workers == 1:  # here, where operations use all cores
         for number, batch in enumerate(batches):
-            yield run(number, *batch)
+            run(number, *batch)
+            yield
         return
     futures = [pool.submit(run, number, *batch) for number, batch in enumerate(batches)]
     try:
