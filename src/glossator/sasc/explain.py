@@ -35,14 +35,14 @@ from glossator.units import Polarity, Unit
 class SascSpec:
     """candidates: how names are found. reported: so many of the best are scored on the reporting half.
 
-    fit_weight: candidates are ranked by their score on the selection texts, plus so much of how well they predict the
-    responses to held-out n-grams, each as a share of the best. sentences: most sentences of the corpus that a reported
-    name is tested on.
+    fit_weight: candidates are ranked by their score on the selection texts, as a share of the best one's, plus so much
+    of the share of variance that holding (or nearness to) the concept explains of the responses to held-out n-grams.
+    sentences: most sentences of the corpus that a reported name is tested on.
     """
 
     candidates: CandidateSpec = field(default_factory=CandidateSpec)
     reported: int = 3
-    fit_weight: float = 0.5
+    fit_weight: float = 2.0
     sentences: int = 24
 
 

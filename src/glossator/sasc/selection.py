@@ -90,14 +90,16 @@ def _trials(name: Name, proposed: Proposed, halves: Halves) -> list[_Trial]:
 
 
 def in_order(candidates: Sequence[Ranked], fit_weight: float) -> list[Ranked]:
-    """By selection score plus weighted fit, each as a share of the largest."""
+    """By selection score, as a share of the best one's, plus weighted share of variance explained.
+
+    The square of the fit lets a good prediction decide, and a poor one say little.
+    """
     scored = [c for c in candidates if c.selection is not None]
     scale = max((c.selection or 0.0 for c in scored), default=0.0)
-    fits = max((c.fit or 0.0 for c in scored), default=0.0)
 
     def value(c: Ranked) -> float:
         share = (c.selection or 0.0) / scale if scale > 0 else c.selection or 0.0
-        return share + (fit_weight * (c.fit or 0.0) / fits if fits > 0 else 0.0)
+        return share + fit_weight * max(c.fit or 0.0, 0.0) ** 2
 
     return [*sorted(scored, key=lambda c: -value(c)), *(c for c in candidates if c.selection is None)]
 
