@@ -1,6 +1,6 @@
 """WordNet's common synsets: words, meanings, what stands above and below, definitions and examples.
 
-Read from the packaged file that `scripts/wordnet/build.py` makes; nothing is downloaded.
+Read from the packaged file that `scripts/wordnet_data/build.py` makes; nothing is downloaded.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Build src/glossator/data/wordnet.tsv.xz: WordNet's common synsets with their relations, definitions and examples.
 
-Usage: python scripts/wordnet/build.py DICT [OUTPUT]
+Usage: python scripts/wordnet_data/build.py DICT [OUTPUT]
 
 DICT is WordNet's database folder with index.*, data.*, *.exc and cntlist.rev, for example usr/share/wordnet of
 Debian's package `wordnet-base` (`apt-get download wordnet-base && dpkg-deb -x wordnet-base_*.deb unpacked`).
@@ -184,7 +184,7 @@ def written(
     synsets: dict[Key, Synset], kept: list[Key], seen: Counter[str], exceptions: list[tuple[str, str, list[str]]]
 ) -> list[str]:
     number = {key: place for place, key in enumerate(kept)}
-    made = ["# WordNet 3.0, Princeton University, chosen by scripts/wordnet/build.py; see NOTICE.wordnet"]
+    made = ["# WordNet 3.0, Princeton University, chosen by scripts/wordnet_data/build.py; see NOTICE.wordnet"]
     words: defaultdict[str, set[str]] = defaultdict(set)
     for key in kept:
         synset = synsets[key]
