@@ -109,6 +109,8 @@ def test_texts_are_embedded_once() -> None:
     first = remembering.embed(["a", "bb", "a"])
     second = remembering.embed(["bb", "ccc"])
     assert inner.seen == ["a", "bb", "ccc"] and remembering.texts == 3
+    remembering.learn(["dddd"], np.ones((1, 4), np.float32))
+    assert remembering.embed(["dddd"]).tolist() == [[1, 1, 1, 1]] and len(inner.seen) == 3
     assert first[:, 0].tolist() == [1, 2, 1] and second[:, 0].tolist() == [2, 3]
 
 

@@ -125,9 +125,16 @@ class _Bench:
 
     @cached_property
     def embedder(self) -> Remembering:
-        from glossator.sasc.spaces import open_space
+        """The modules' encoder; vectors of the n-grams are kept on disk, those of candidates' texts in memory."""
+        from glossator.embedders import load_embedder
+        from glossator.sasc.texts_cache import CachedEmbedder
+        from glossator.subjects.weights import cache_folder
 
-        return Remembering(open_space("minilm"))
+        encoder = load_embedder("minilm")
+        found = Remembering(encoder)
+        ngrams = self.corpora.reference.ngrams.texts
+        found.learn(ngrams, CachedEmbedder(encoder, cache_folder() / "vectors").embed(ngrams))
+        return found
 
     @cached_property
     def modules(self) -> list[Any]:

@@ -80,6 +80,10 @@ class Remembering:
             np.stack([self._vectors[text] for text in texts]) if len(texts) else np.empty((0, self.width), np.float32)
         )
 
+    def learn(self, texts: Sequence[str], vectors: np.ndarray) -> None:
+        """Take in vectors that are known already."""
+        self._vectors.update(zip(texts, vectors, strict=True))
+
     @property
     def texts(self) -> int:
         return len(self._vectors)

@@ -51,6 +51,7 @@ class Halves:
     def only(self, kept: np.ndarray) -> Halves:
         """With these n-grams (bool) alone, dealt to the same parts; quicker than anew when few are left out."""
         made = Halves(self.reference.only(kept), self.naming_share, self.seed)
+        made.__dict__["_place"] = self._place[kept]
         made.__dict__["naming"] = self.naming.only(kept[self.naming_rows])
         made.__dict__["_others"] = self._others
         return made

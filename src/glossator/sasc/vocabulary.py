@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 import numpy as np
 
@@ -24,6 +24,7 @@ class Vocabulary:
         return {name: row for row, name in enumerate(self.names)}
 
 
+@lru_cache(maxsize=4)
 def general_names(wordnet: WordNet, word_uses: int = 4, phrase_uses: int = 1) -> tuple[str, ...]:
     """Words and phrases of WordNet that its own texts use so often, sorted."""
     return tuple(
