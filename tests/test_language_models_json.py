@@ -127,8 +127,15 @@ json_values = st.recursive(
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),
     max_leaves=10,
 )  # fmt: skip
-prose = st.text(st.characters(blacklist_characters="{}[]`<", codec="utf-8"), max_size=60)
+prose = st.text(st.characters(blacklist_characters="{}[]`<", codec="utf-8"), max_size=60).filter(
+    lambda text: not text.strip().startswith(("NaN", "Infinity", "-Infinity"))  # no number: refused, whatever follows
+)
 right = st.lists(st.integers(0, 10), min_size=3, max_size=3).map(lambda scores: {"scores": scores})
+
+
+def test_an_answer_that_begins_with_no_number_is_refused() -> None:
+    with pytest.raises(NoValue, match="NaN is not a JSON number"):
+        value_in('NaN{"scores": [0, 0, 0]}', SCORES)
 
 
 @given(right, prose, prose)
