@@ -87,13 +87,14 @@ def check_against_hand(texts: list[str], spec: NgramSpec) -> None:
     assert Counter(zip(got.counts.tolist(), got.document_counts.tolist(), strict=True)) == Counter(
         (sum(v["spellings"].values()), len(v["documents"])) for v in expected.values()
     )
-    spelled = {spelling: v for v in expected.values() for spelling in v["spellings"]}
+    spelled = defaultdict(list)  # one word "3.14" and the two words "3.1" and "4" are spelled alike
+    for entry in expected.values():
+        for spelling, count in entry["spellings"].items():
+            if count == max(entry["spellings"].values()):
+                spelled[spelling].append((sum(entry["spellings"].values()), len(entry["documents"])))
     for row, text in enumerate(got.texts):
         assert texts[got.documents[row]][got.starts[row] : got.ends[row]] == text
-        entry = spelled[text]
-        assert entry["spellings"][text] == max(entry["spellings"].values())
-        assert got.counts[row] == sum(entry["spellings"].values())
-        assert got.document_counts[row] == len(entry["documents"])
+        assert (got.counts[row], got.document_counts[row]) in spelled[text]
 
 
 @settings(deadline=None, max_examples=200)
