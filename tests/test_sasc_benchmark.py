@@ -11,6 +11,7 @@ from glossator.benchmarks.sasc_judges import agreement, named, named_by_wordnet
 from glossator.benchmarks.sasc_keyphrases import DEVELOPMENT, REPORTED, Keyphrase
 from glossator.benchmarks.sasc_modules import DEVELOPMENT_LEXICONS, LEXICONS, Remembering
 from glossator.benchmarks.sasc_settings import SLICES, Corpora, noisy
+from glossator.language_models import Request, Scripted
 from glossator.sasc.wordnet import load_wordnet
 
 EVERY = [*REPORTED, *DEVELOPMENT]
@@ -114,13 +115,24 @@ def test_texts_are_embedded_once() -> None:
     assert first[:, 0].tolist() == [1, 2, 1] and second[:, 0].tolist() == [2, 3]
 
 
+def _named_river(request: Request) -> dict[str, list[str]]:
+    asked = request.messages[-1].content
+    return {"names": ["river"]} if "names" in asked else {"texts": ["a wide river", "a river bed", "two rivers"]}
+
+
+MODEL = Scripted(_named_river)
+"""It says "river" whatever it is shown: enough to see that its answers are judged, and judged wrong where they are."""
+
+
 @pytest.mark.slow
 def test_the_benchmark_runs(minilm: object, smollm2: object) -> None:
     from glossator.benchmarks.sasc import run
 
-    result = run({"quick": True, "speed": False})
+    result = run({"quick": True, "speed": False, "lm": f"scripted:{__name__}:MODEL"})
     assert set(result["recovery"]) == {"default", "restricted", "noisy", "leak_free"}
     for setting in result["recovery"].values():
         assert 0 <= setting["llm_free"]["value"] <= 1 and setting["llm_free"]["n"] == 6
     assert result["recovery"]["default"]["llm_free"]["value"] >= 0.5
     assert result["judge"]["n"] == 24
+    right = sum(named(["river"], k) for k in (REPORTED[round(i)] for i in np.linspace(0, len(REPORTED) - 1, 6)))
+    assert result["recovery"]["default"]["lm"]["value"] == pytest.approx(right / 6)
