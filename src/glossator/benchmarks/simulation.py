@@ -10,6 +10,7 @@ masks and reading levels leave of it. Runs are taken in turns, so that what else
 from __future__ import annotations
 
 import statistics
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -70,10 +71,14 @@ def _measure(lm: Any, name: str, windows: Any, options: dict[str, Any]) -> dict[
     from glossator import registry
     from glossator.simulators.prompts import pieces_of
 
+    if name not in DEFAULTS["layouts"].split(","):
+        raise UserError("no simulator with a layout of its own", value=name, allowed=DEFAULTS["layouts"])
+    started = time.perf_counter()
     reader = registry.load("simulators", name)(lm).in_process
     if reader is None:
-        raise UserError("this simulator does not run in this process", value=name, allowed=DEFAULTS["layouts"])
-    prefix_seconds = _seconds(lambda: reader.prefix)[0]
+        raise UserError("this model takes no branches, so this layout cannot be had", value=name)
+    prefix_tokens = len(reader.prefix.ids)  # computes it
+    prefix_seconds = time.perf_counter() - started
     own = [windows.tokens[row, :length].astype(np.int64) for row, length in enumerate(windows.lengths)]
     laid_out = [reader.layout(pieces).ids for pieces in pieces_of(windows)]
     explanations = [EXPLANATION.format(unit) for unit in range(options["units"])]
@@ -97,7 +102,7 @@ def _measure(lm: Any, name: str, windows: Any, options: dict[str, Any]) -> dict[
         "tokens_per_second": n / statistics.median(wall for wall, _ in times["simulate"]),
         "bare_tokens_per_second": n / statistics.median(wall for wall, _ in times["bare"]),
         "simulator_tokens_per_token": sum(map(len, laid_out)) / n,
-        "prefix_tokens": len(reader.prefix.ids),
+        "prefix_tokens": prefix_tokens,
         "prefix_seconds": prefix_seconds,
         "processor": _ratios(times, clock=1),
         "seconds": times,
