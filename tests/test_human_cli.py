@@ -4,21 +4,28 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from shutil import copytree
 
 import pytest
 
 from glossator.cli import main
 from glossator.cli.human import estimate, short
 from glossator.human.tasks import TaskSet, from_plain
-from glossator.study import Study
+from glossator.study import Study, open_study
 from human_cases import filled, study_of_two_methods, zeros
 
 MODEL = "scripted:human_cases:rewording"
 
 
 @pytest.fixture(scope="module")
-def study(tiny_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Study:
+def untouched(tiny_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Study:
     return study_of_two_methods(tiny_folder, tmp_path_factory.mktemp("human") / "s")
+
+
+@pytest.fixture
+def study(untouched: Study, tmp_path: Path) -> Study:
+    """A copy of its own for each test: what one imports is no answer in another."""
+    return open_study(copytree(untouched.folder, tmp_path / "study"))
 
 
 def exported_tasks(study: Study, identity: str) -> TaskSet:
@@ -82,7 +89,7 @@ def test_a_language_model_paraphrases(study: Study, capsys: pytest.CaptureFixtur
     command = ["human", "paraphrase", str(study.folder), "--lm", MODEL, "--units", "2", "--json"]
     assert main(command) == 0
     found = json.loads(capsys.readouterr().out)
-    assert found["answers"][-1]["rater"].startswith("lm-scripted")
+    assert [a for a in found["answers"] if a["rater"].startswith("lm-scripted")]
     rewrites = found["paraphrase"]["rewrites"]
     assert rewrites
     assert {r["text"][:6] for r in rewrites} == {"Reword"}
