@@ -8,6 +8,7 @@ import torch
 
 from glossator.errors import UserError
 from glossator.recording import Recording, open_recording, record, recording_spec, verify
+from glossator.recording.disk import BLOCK
 from glossator.units import Unit
 from recording_fakes import FakeEncoder, FakeSubject, fake_windows, truth
 
@@ -135,7 +136,7 @@ def test_postings_are_every_value_of_a_sparse_site(tmp_path, settings):
             )
             total += len(row)
     size = sum(p.stat().st_size for p in (tmp_path / "r").glob("sparse-*/[pa]*.npy"))
-    assert size <= 6 * total + 4 * 128
+    assert size <= 6 * total + 4 * BLOCK
 
 
 def test_windows_and_splits_and_words_come_back(tmp_path):

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 import torch
@@ -31,6 +32,19 @@ def one_core_pool(workers: int) -> ThreadPoolExecutor:
         future.result()
     torch.set_num_threads(outside)
     return pool
+
+
+def in_turn(
+    pool: ThreadPoolExecutor, call: Callable[[Any], Any], items: Iterable[Any], ahead: int = 2
+) -> Iterator[Any]:
+    """Results in the order of the items, with at most `ahead` calls running or waiting."""
+    waiting: deque[Future[Any]] = deque()
+    for item in items:
+        waiting.append(pool.submit(call, item))
+        if len(waiting) >= ahead:
+            yield waiting.popleft().result()
+    while waiting:
+        yield waiting.popleft().result()
 
 
 class Background:

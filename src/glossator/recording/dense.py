@@ -8,6 +8,7 @@ stays in memory between shards is one key per unit, polarity and place.
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -15,7 +16,7 @@ import numpy as np
 import torch
 
 from glossator.errors import UserError
-from glossator.recording.background import Background
+from glossator.recording.background import Background, in_turn
 from glossator.recording.keys import LARGEST_HALF, pack
 from glossator.recording.spec import Plan, RecordingSpec, SitePlan
 from glossator.recording.store import ArrayReader, ArrayWriter, offsets_of, save
@@ -99,21 +100,24 @@ class DenseShards:
         """Hand what the shard adds to the recording to the writing thread, for files in `folder`, and start anew."""
         first, end = self.plan.shards[shard]
         units, local, maxima = self._update(first, end - first)
-        rows = local + first
-        stored = ~self._in_panel[rows]
-        value_counts = np.bincount(units[stored], minlength=len(self.keys))
+        stored = ~self._in_panel[first:end][local]
         for name, array in {
             "offsets": offsets_of(np.bincount(units, minlength=len(self.keys))),
-            "rows": rows.astype(np.uint32),
+            "rows": local + np.uint32(first),
             "maxima": maxima,
-            "value_offsets": offsets_of(value_counts),
+            "value_offsets": offsets_of(np.bincount(units[stored], minlength=len(self.keys))),
             "sums": self.sums.sum(0).numpy(),
         }.items():
             background.do(save, folder / f"{name}.npy", array)
+        units, local = units[stored], local[stored]
+        self._write(folder / "values.npy", len(units), lambda part: (units[part], local[part]), background)
         panel = self.plan.panel_of(shard) - first
-        every = np.repeat(np.arange(len(self.keys)), len(panel))
-        self._write(folder / "values.npy", units[stored], local[stored], background)
-        self._write(folder / "panel.npy", every, np.tile(panel, len(self.keys)), background)
+
+        def every(part: slice) -> tuple[np.ndarray, np.ndarray]:
+            number = np.arange(part.start, part.stop)
+            return number // len(panel), panel[number % len(panel)]
+
+        self._write(folder / "panel.npy", len(panel) * len(self.keys), every, background)
         self.sums.zero_()
 
     def restore(self, shard: int, folder: Path) -> None:
@@ -143,11 +147,14 @@ class DenseShards:
         self.keys[block] = merged[:, :, n:]
         least = np.maximum(merged[:, :, n], 1)  # key 0 is no window
         units, local = np.nonzero((fresh >= least[:, :, None]).any(axis=1))
-        return units + block.start, local, maxima[units, :, local]
+        picked = maxima[units, :, local]
+        return (units + block.start).astype(np.int32), local.astype(np.uint32), picked
 
-    def _write(self, path: Path, units: np.ndarray, local: np.ndarray, background: Background) -> None:
-        """Write the values of (column, local row) pairs, in that order: float16 (pairs, width)."""
-        writer = ArrayWriter(path, np.float16, (len(units), self.width))
+    def _write(
+        self, path: Path, count: int, pairs: Callable[[slice], tuple[np.ndarray, np.ndarray]], background: Background
+    ) -> None:
+        """Write the values of `count` (columns, local rows), in that order: float16 (count, width)."""
+        writer = ArrayWriter(path, np.float16, (count, self.width))
         background.keep(writer)
         batch, rows = self.plan.batch, self.raw.view(-1, self.width)
 
@@ -155,12 +162,16 @@ class DenseShards:
             writer.write(buffer[:size].numpy())
             background.release(buffer)
 
-        for start in range(0, len(units), background.rows):
-            u, j = units[start : start + background.rows], local[start : start + background.rows]
-            place = (j // batch * len(self.keys) + u) * batch + j % batch
+        def gather(start: int) -> tuple[torch.Tensor, int]:
+            u, j = pairs(slice(start, min(start + background.rows, count)))
+            number, inside = np.divmod(j.astype(np.int64), batch)
+            place = (number * len(self.keys) + u) * batch + inside
             buffer = background.buffer()
             torch.index_select(rows, 0, torch.from_numpy(place), out=buffer[: len(u)])
-            background.do(pass_on, buffer, len(u))
+            return buffer, len(u)
+
+        for buffer, size in in_turn(self._pool, gather, range(0, count, background.rows)):
+            background.do(pass_on, buffer, size)
         background.do(writer.close)
 
 

@@ -8,106 +8,115 @@ sums of x, x^2, x^3, x^4.
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import ExitStack
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
+from glossator.recording.background import in_turn
 from glossator.recording.keys import maxima_of, rows_of
 from glossator.recording.spec import Plan
 from glossator.recording.store import ArrayReader, ArrayWriter, offsets_of, save
 
 _BLOCK_BYTES = 32 << 20
+_UNIT_BLOCK = 512
+_THREADS = 3  # two that read and compute, beside the one that writes
 
 
-def merge_dense(keys: np.ndarray, plan: Plan, width: int, shards: list[Path], folder: Path) -> None:
-    """Write the finished dense files into `folder`; keys: the running top k after the last shard, (units, 2, k)."""
+def merge_dense(keys: np.ndarray, plan: Plan, width: int, shards: list[Path], folder: Path) -> dict[str, int]:
+    """Write the finished dense files into `folder`; keys: the running top k after the last shard, (units, 2, k).
+
+    Returns the checksums of the large ones.
+    """
     sums = np.zeros((4, len(keys)))
     for shard in shards:
         sums += ArrayReader(shard / "sums.npy").all()
     save(folder / "sums.npy", sums)
+    with ThreadPoolExecutor(_THREADS) as pool:
+        extra = _merge_top(keys, plan, folder, pool)
+        files = {"panel.npy": _merge_panel(len(keys), plan, width, shards, folder, pool)}
+        files["extra_values.npy"] = _merge_extra(extra, plan, width, shards, folder, pool)
+    return files
+
+
+class _Extra(NamedTuple):
+    """Each unit's top windows of both polarities that are not in the panel, once each."""
+
+    offsets: np.ndarray
+    rows: np.ndarray
+
+
+def _merge_top(keys: np.ndarray, plan: Plan, folder: Path, pool: ThreadPoolExecutor) -> _Extra:
     in_panel = np.zeros(plan.windows + 1, bool)
     in_panel[plan.panel] = True
     in_panel[-1] = True  # row -1, an empty place
-    sources = [_ShardPairs(shard, in_panel, plan.windows) for shard in shards]
-    _merge_panel(len(keys), plan, width, shards, folder)
-    step = max(1, _BLOCK_BYTES // (2 * width * keys.shape[1] * keys.shape[2]))
-    blocks = [slice(unit, min(unit + step, len(keys))) for unit in range(0, len(keys), step)]
-    counts = []
-    with ExitStack() as stack:
-        top_rows, top_maxima, extra_rows, extra_values = (
-            stack.enter_context(ArrayWriter(folder / f"{name}.npy", dtype, shape))
-            for name, dtype, shape in (
-                ("top_rows", np.int32, keys.shape),
-                ("top_maxima", np.float32, keys.shape),
-                ("extra_rows", np.int32, (None,)),
-                ("extra_values", np.float16, (None, width)),
-            )
-        )
-        pool = stack.enter_context(ThreadPoolExecutor(2))
-        for block in in_turn(pool, lambda block: _merge_block(keys[block], block, sources, in_panel, width), blocks):
-            top_rows.write(block.top_rows)
-            top_maxima.write(block.top_maxima)
-            extra_rows.write(block.extra_rows)
-            extra_values.write(block.extra_values)
-            counts.append(block.counts)
-    save(folder / "extra_offsets.npy", offsets_of(np.concatenate(counts)))
+
+    def merge(start: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+        largest_first = np.sort(keys[start : start + _UNIT_BLOCK], axis=2)[:, :, ::-1]
+        rows = rows_of(largest_first)
+        ordered = np.sort(rows.reshape(len(rows), -1), axis=1)
+        wanted = ~in_panel[ordered]
+        wanted[:, 1:] &= ordered[:, 1:] != ordered[:, :-1]
+        return rows, maxima_of(largest_first), ordered[wanted], wanted.sum(1)
+
+    extra_rows, counts = [], []
+    with (
+        ArrayWriter(folder / "top_rows.npy", np.int32, keys.shape) as top_rows,
+        ArrayWriter(folder / "top_maxima.npy", np.float32, keys.shape) as top_maxima,
+    ):
+        for rows, maxima, extra, count in in_turn(pool, merge, range(0, len(keys), _UNIT_BLOCK)):
+            top_rows.write(rows)
+            top_maxima.write(maxima)
+            extra_rows.append(extra.astype(np.int32))
+            counts.append(count)
+    found = _Extra(offsets_of(np.concatenate(counts)), np.concatenate(extra_rows))
+    save(folder / "extra_offsets.npy", found.offsets)
+    save(folder / "extra_rows.npy", found.rows)
+    return found
 
 
-def _merge_panel(units: int, plan: Plan, width: int, shards: list[Path], folder: Path) -> None:
+def _merge_panel(units: int, plan: Plan, width: int, shards: list[Path], folder: Path, pool: ThreadPoolExecutor) -> int:
     """Put each unit's panel windows, which lie shard by shard, side by side."""
     parts = [ArrayReader(shard / "panel.npy") for shard in shards]
     counts = [len(plan.panel_of(number)) for number in range(len(shards))]
     ends = np.cumsum(counts)
     step = max(1, _BLOCK_BYTES // (2 * width * len(plan.panel)))
-    block = np.empty((step, len(plan.panel), width), np.float16)
-    with ArrayWriter(folder / "panel.npy", np.float16, (units, len(plan.panel), width)) as writer:
-        for unit in range(0, units, step):
-            size = min(step, units - unit)
-            for part, count, end in zip(parts, counts, ends, strict=True):
-                values = part.read(unit * count, (unit + size) * count)
-                block[:size, end - count : end] = values.reshape(size, count, width)
-            writer.write(block[:size])
+
+    def merge(unit: int) -> np.ndarray:
+        size = min(step, units - unit)
+        block = np.empty((size, len(plan.panel), width), np.float16)
+        for part, count, end in zip(parts, counts, ends, strict=True):
+            block[:, end - count : end] = part.read(unit * count, (unit + size) * count).reshape(size, count, width)
+        return block
+
+    shape = (units, len(plan.panel), width)
+    with ArrayWriter(folder / "panel.npy", np.float16, shape, checksum=True) as writer:
+        for block in in_turn(pool, merge, range(0, units, step)):
+            writer.write(block)
+    return writer.crc or 0
 
 
-class _Merged(NamedTuple):
-    top_rows: np.ndarray
-    top_maxima: np.ndarray
-    extra_rows: np.ndarray
-    extra_values: np.ndarray
-    counts: np.ndarray
+def _merge_extra(
+    extra: _Extra, plan: Plan, width: int, shards: list[Path], folder: Path, pool: ThreadPoolExecutor
+) -> int:
+    """The values of the extra windows, from among all that entered a top k at some time."""
+    in_panel = np.zeros(plan.windows, bool)
+    in_panel[plan.panel] = True
+    sources = [_ShardPairs(shard, in_panel, plan.windows) for shard in shards]
+    units = len(extra.offsets) - 1
+    step = max(1, int(_BLOCK_BYTES * units // (2 * width * max(1, len(extra.rows)))))
 
+    def merge(start: int) -> np.ndarray:
+        block = slice(start, min(start + step, units))
+        offsets = extra.offsets[block.start : block.stop + 1]
+        unit = np.repeat(np.arange(len(offsets) - 1), np.diff(offsets))
+        return _collect(sources, block, unit * plan.windows + extra.rows[offsets[0] : offsets[-1]], width)
 
-def _merge_block(
-    keys: np.ndarray, block: slice, sources: list[_ShardPairs], in_panel: np.ndarray, width: int
-) -> _Merged:
-    """The finished entries of a block of units, whose keys these are."""
-    keys = np.sort(keys, axis=2)[:, :, ::-1]
-    rows = rows_of(keys)
-    ordered = np.sort(rows.reshape(len(rows), -1), axis=1)
-    wanted = ~in_panel[ordered]
-    wanted[:, 1:] &= ordered[:, 1:] != ordered[:, :-1]  # top windows of both polarities once
-    unit, _ = np.nonzero(wanted)
-    extra = ordered[wanted]
-    values = _collect(sources, block, unit * (len(in_panel) - 1) + extra, width)
-    return _Merged(rows, maxima_of(keys), extra, values, np.bincount(unit, minlength=len(rows)))
-
-
-def in_turn(
-    pool: ThreadPoolExecutor, call: Callable[[Any], Any], items: Iterable[Any], ahead: int = 2
-) -> Iterator[Any]:
-    """Results in the order of the items, with at most `ahead` calls running or waiting."""
-    waiting: deque[Future[Any]] = deque()
-    for item in items:
-        waiting.append(pool.submit(call, item))
-        if len(waiting) >= ahead:
-            yield waiting.popleft().result()
-    while waiting:
-        yield waiting.popleft().result()
+    with ArrayWriter(folder / "extra_values.npy", np.float16, (len(extra.rows), width), checksum=True) as writer:
+        for block in in_turn(pool, merge, range(0, units, step)):
+            writer.write(block)
+    return writer.crc or 0
 
 
 def _collect(sources: list[_ShardPairs], block: slice, wanted: np.ndarray, width: int) -> np.ndarray:

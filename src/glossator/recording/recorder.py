@@ -43,7 +43,7 @@ from glossator.windows import TokenWindows
 if TYPE_CHECKING:
     from glossator.corpora import WindowedCorpus
 
-_PIECE_BYTES = 32 << 20
+_PIECE_BYTES = 8 << 20
 
 
 def record(
@@ -251,8 +251,10 @@ def _finish(
 ) -> None:
     """Merge the shards into the finished files, write the manifest, remove the shards."""
     shards = [_shard(folder, number) for number in range(len(plan.shards))]
+    checksums = {}
     if keys is not None:
-        merge_dense(keys, plan, spec.width, [shard / "dense" for shard in shards], _fresh(folder / "dense"))
+        made = merge_dense(keys, plan, spec.width, [shard / "dense" for shard in shards], _fresh(folder / "dense"))
+        checksums = {f"dense/{name}": checksum for name, checksum in made.items()}
     number = 0
     for site in plan.sites:
         if site.kind == "sparse":
@@ -273,7 +275,7 @@ def _finish(
         ],
         "vocabulary": {"name": windows.vocabulary.name, "special": sorted(windows.vocabulary.special)},
         "made_with": {"glossator": __version__, "torch": torch.__version__},
-        "files": describe_files(folder),
+        "files": describe_files(folder, checksums),
     }
     write_json(folder / "manifest.json", manifest | {"fingerprint": fingerprint(manifest)})
     _clean(folder)

@@ -7,13 +7,14 @@ last. Killing the process at any moment therefore leaves whole shards, and hidde
 from __future__ import annotations
 
 import contextlib
+import io
 import json
 import math
 import os
 import shutil
+import struct
 import zlib
-from collections.abc import Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ import numpy as np
 
 from glossator.errors import UserError
 from glossator.files import write_json
+from glossator.recording.disk import BLOCK, LargeFile, read_at
 
 PART = ".part"
 
@@ -38,27 +40,38 @@ def disk_errors(path: Path) -> Iterator[None]:
         ) from error
 
 
+LARGE = 8 << 20  # bytes from which a file goes past the page cache
+
+
 class ArrayWriter:
-    """A `.npy` file written piece by piece, in order; a first dimension of None is as long as the pieces together."""
+    """A `.npy` file written piece by piece, in order; checksum: keep the CRC-32 of what is written in `crc`."""
 
-    def __init__(self, path: Path, dtype: Any, shape: tuple[int | None, ...]):
+    def __init__(self, path: Path, dtype: Any, shape: tuple[int, ...], *, checksum: bool = False):
         self.path, self.dtype, self._shape = path, np.dtype(dtype), shape
-        self._row = math.prod(size or 0 for size in shape[1:]) * self.dtype.itemsize
-        self._written = 0
-        self._file = open(path, "wb")  # noqa: SIM115 - closed by `close`
-        self._write_header(shape[0] or 0)
+        self._left = math.prod(shape) * self.dtype.itemsize
+        self.crc: int | None = 0 if checksum else None
+        self._file: Any = LargeFile(path) if self._left >= LARGE else open(path, "wb")  # noqa: SIM115 - see `close`
+        self._pass_on(self._header())
 
-    def _write_header(self, rows: int) -> None:
-        # NumPy pads the header so that another length of the first dimension takes the same room
-        shape = (rows, *self._shape[1:])
-        header = {"descr": np.lib.format.dtype_to_descr(self.dtype), "fortran_order": False, "shape": shape}
-        np.lib.format.write_array_header_1_0(self._file, header)
+    def _header(self) -> bytes:
+        """NumPy's own, filled up to a whole block, so that the values start at one."""
+        made = io.BytesIO()
+        header = {"descr": np.lib.format.dtype_to_descr(self.dtype), "fortran_order": False, "shape": self._shape}
+        np.lib.format.write_array_header_1_0(made, header)
+        start = len(np.lib.format.magic(1, 0)) + 2
+        text = made.getvalue()[start:].rstrip()
+        return np.lib.format.magic(1, 0) + struct.pack("<H", BLOCK - start) + text.ljust(BLOCK - start - 1) + b"\n"
+
+    def _pass_on(self, data: bytes | memoryview) -> None:
+        if self.crc is not None:
+            self.crc = zlib.crc32(data, self.crc)
+        self._file.write(data)
 
     def write(self, piece: np.ndarray) -> None:
         data = np.ascontiguousarray(piece, dtype=self.dtype)
-        self._written += data.nbytes
+        self._left -= data.nbytes
         if data.nbytes:
-            self._file.write(data.reshape(-1).view(np.uint8).data)
+            self._pass_on(data.reshape(-1).view(np.uint8).data)
 
     @property
     def closed(self) -> bool:
@@ -66,15 +79,15 @@ class ArrayWriter:
 
     def abandon(self) -> None:
         """Close the file as it is; it is not used."""
-        self._file.close()
+        if isinstance(self._file, LargeFile):
+            self._file.abandon()
+        else:
+            self._file.close()
 
     def close(self) -> None:
-        if self._shape[0] is None:
-            self._file.seek(0)
-            self._write_header(self._written // self._row)
         self._file.close()
-        if self._shape[0] is not None and self._written != self._shape[0] * self._row:
-            raise RuntimeError(f"{self.path.name}: {self._written} bytes, not {self._shape[0]} rows of {self._row}")
+        if self._left:
+            raise RuntimeError(f"{self.path.name}: {-self._left} bytes more than its shape {self._shape}")
 
     def __enter__(self) -> ArrayWriter:
         return self
@@ -118,16 +131,15 @@ class ArrayReader:
 
     def read_into(self, first: int, array: np.ndarray) -> None:
         """Fill a contiguous array with the rows from `first` on."""
-        if not array.nbytes:
-            return
-        with open(self.path, "rb", buffering=0) as file:
-            file.seek(self._start + int(first) * self._row)
-            view, done = array.reshape(-1).view(np.uint8).data, 0
-            while done < len(view):
-                read = file.readinto(view[done:])
-                if not read:
-                    raise damaged(self.path, "it is cut short")
-                done += read
+        view, start = array.reshape(-1).view(np.uint8), self._start + int(first) * self._row
+        if len(view) >= LARGE >> 3:
+            done = read_at(self.path, start, view)
+        else:
+            with open(self.path, "rb") as file:
+                file.seek(start)
+                done = file.readinto(view.data)
+        if done < len(view):
+            raise damaged(self.path, "it is cut short")
 
     def all(self) -> np.ndarray:
         return self.read(0, self.shape[0])
@@ -193,12 +205,11 @@ def crc32_of(path: Path) -> str:
     return f"{value:08x}"
 
 
-def describe_files(folder: Path) -> dict[str, dict[str, Any]]:
-    """{relative path: {size, crc32}} of every file of a finished recording, for its manifest."""
+def describe_files(folder: Path, known: Mapping[str, int]) -> dict[str, dict[str, Any]]:
+    """{relative path: {size, crc32}} of every file of a finished recording, for its manifest; known: some checksums."""
     names = [p.relative_to(folder) for p in sorted(folder.rglob("*")) if p.is_file()]
     names = [n for n in names if n.name not in ("manifest.json", "plan.json")]
     names = [n for n in names if not any(part.startswith(".") or part == "shards" for part in n.parts)]
-    with ThreadPoolExecutor(2) as pool:
-        sums = pool.map(lambda name: crc32_of(folder / name), names)
+    sums = [f"{known[n.as_posix()]:08x}" if n.as_posix() in known else crc32_of(folder / n) for n in names]
     pairs = zip(names, sums, strict=True)
     return {n.as_posix(): {"size": (folder / n).stat().st_size, "crc32": crc} for n, crc in pairs}
