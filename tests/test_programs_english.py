@@ -14,18 +14,18 @@ CASES = [
     (
         '0 + 1*token(" keep", " kept") + 0.9*token(" more") + 0.4*shape(number) + 0.4*suffix("ing") '
         '+ 0.1*and(token(" the"), after(token(","))) - 0.4*shape(punctuation)',
-        "Strongly on “keep/kept/more”, numbers, words ending “-ing”; also on “the” after “,”; less on punctuation.",
+        "Most on “keep/kept/more” or ending “-ing”, numbers; also “the” after “,”; less on punctuation.",
     ),
-    ('0 + token(" keep", " Keep", "keep", "ed")', "On “keep”/“-ed”."),
-    ('0 + token("ing") + 0.1*token("\\n")', "Strongly on “-ing”; also on line breaks."),
+    ('0 + token(" keep", " Keep", "keep", "ed")', "On “keep/-ed”."),
+    ('0 + token("ing") + 0.1*token("\\n")', "Most on “-ing”; also line breaks."),
     (
         '0 + like(" keep", " hold"; 0.5) + like(" more"; 0.4)',
         "On words like “keep/hold/more”.",
     ),
-    ('0 + suffix("ed") + suffix("s") + prefix("un")', "On words ending “-ed”/“-s”, words starting “un-”."),
+    ('0 + suffix("ed") + suffix("s") + prefix("un")', "On words ending “-ed/-s” or starting “un-”."),
     ("1 - 1*word(articles)", "Everywhere except on articles."),
     ("1 - 0.5*word(articles)", "Everywhere; less on articles."),
-    ("1 + 2*word(articles)", "A little everywhere; strongly on articles."),
+    ("1 + 2*word(articles)", "A little everywhere; most on articles."),
     ('-1.5 + token(" a") + after(token(" b"))', "When together on “a”, after “b”."),
     (
         '-0.5 + token(" a") + 0.4*within(word(noun.food), 3)',
@@ -37,7 +37,10 @@ CASES = [
      "On colours not after “the” in the first 4 places."),
     ('0 + between(token(" ("), token(")"))', "On tokens between “(” and “)”."),
     ("0 + repeated() + position(5..)", "On tokens seen before, tokens from place 6 on."),
-    ('0 + table(" a"=1, " b"=3; 0)', "On a table of 2 tokens, most “b”/“a”."),
+    ('0 + table(" a"=1, " b"=3; 0)', "On a table of 2 tokens, most “b/a”."),
+    ('0 + token(" keep", " a/b", "“", "\\t", " tabs")', "On “keep/tabs”/“a/b”/“\u201c”/tabs."),
+    ('0 + token(" keep") + like(" hold"; 0.5) + 0.1*after(token(","))',
+     "Most on “keep” or like “hold”; also after “,”."),
     ("0", "Never."),
     ("0.5", "Everywhere."),
 ]  # fmt: skip

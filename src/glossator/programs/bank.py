@@ -137,7 +137,7 @@ def characters(test: Test) -> int:
         case Token(texts) | Spelled(texts) | Like(texts, _):
             return sum(len(text) + 1 for text in texts)
         case Prefix(text) | Suffix(text) | Contains(text):
-            return len(text) + 4
+            return len(text) + 3
         case Shape(name):
             return len(SHAPES[name].english) + 2
         case Word(name):

@@ -37,11 +37,12 @@ from glossator.programs.words import WORD_CLASSES
 STRONG, MEDIUM = 0.4, 0.3
 """A clause is strong from the first share of the strongest clause's strength on; a bias counts from the second on."""
 TABLE_SHOWN = 5
-AFTER = "after "
+AFTER, WORDS, ALSO = "after ", "words ", "also"
 
 NAMED = {
     "\n": "line breaks", "\n\n": "blank lines", "\t": "tabs", " ": "single spaces", "": "empty tokens",
 }  # fmt: skip
+_APART = frozenset("/“” ")
 
 
 def english(program: Program, limit: int | None = None) -> str:
@@ -92,12 +93,12 @@ def _sentence(bias: float, clauses: list[Clause], left_out: int) -> str:
         if only_less and clauses and all(_size(c) >= bias for c in clauses):
             parts = [f"everywhere except on {_listed(groups.pop('less'))}"]
     graded = sum(bool(groups[name]) for name in ("strong", "medium")) > 1 or bool(parts)
-    lead = {"strong": "strongly on", "medium": "also on", "less": "less on"}
+    lead = {"strong": "most on", "medium": ALSO, "less": "less on"}
     lead["helped"] = "helped by" if parts or strongest > 0 else "when together on"
     for name, tests in groups.items():
         if tests:
             words = "on" if name in ("strong", "medium") and not graded else lead[name]
-            parts.append(f"{words} {_listed(tests)}")
+            parts.append(f"{words} {_listed(tests, tokens=words != ALSO)}")
     if left_out:
         parts.append(f"and {left_out} weaker")
     if not parts:
@@ -106,15 +107,22 @@ def _sentence(bias: float, clauses: list[Clause], left_out: int) -> str:
     return text[0].upper() + text[1:] + "."
 
 
-def _listed(tests: Iterable[Test]) -> str:
-    """Several tests as one list: exact tokens first, tests of one kind merged ("words ending “-ing”/“-ed”")."""
+def _listed(tests: Iterable[Test], *, tokens: bool = True) -> str:
+    """Several tests as one list: exact tokens first, then kinds of words (“a/b” or like “c” or ending “-ed/-ing”), then
+    the rest; tokens: whether "after" needs a noun before it."""
     kinds: dict[str, list[Test]] = {}
     for test in tests:
         kinds.setdefault(_kind(test), []).append(test)
-    tokens = [text for test in kinds.pop("token", []) for text in _texts_of(test)]
-    phrases = [_merged(kind, members) for kind, members in kinds.items()]
-    listed = ", ".join([*([_run(tokens)] if tokens else []), *phrases])
-    return f"tokens {listed}" if listed.startswith(AFTER) else listed
+    listed = ""
+    for kind in sorted(kinds, key=lambda kind: _ORDER.index(kind) if kind in _ORDER else len(_ORDER)):
+        phrase = _merged(kind, kinds[kind])
+        if not listed:
+            listed = phrase
+        elif kind in _ORDER:
+            listed += f" or {phrase.removeprefix(WORDS)}"
+        else:
+            listed += f", {phrase}"
+    return f"tokens {listed}" if tokens and listed.startswith(AFTER) else listed
 
 
 def _kind(test: Test) -> str:
@@ -137,10 +145,10 @@ def _merged(kind: str, tests: list[Test]) -> str:
         return f"{AFTER}{_merged(kind.removeprefix('after '), [t.test for t in tests if isinstance(t, After)])}"
     if kind in ("token", "like"):
         run = _run(text for test in tests for text in _texts_of(test))
-        return run if kind == "token" else f"words like {run}"
+        return run if kind == "token" else f"{WORDS}like {run}"
     if isinstance(first, (Prefix, Suffix, Contains)):
-        parts = [_quoted_part(t) for t in tests if isinstance(t, (Prefix, Suffix, Contains))]
-        return f"{_SPELLED[type(first)]} {'/'.join(parts)}"
+        parts = [_part(t) for t in tests if isinstance(t, (Prefix, Suffix, Contains))]
+        return f"{_SPELLED[type(first)]} {_together(parts)}"
     return _noun(first)
 
 
@@ -154,44 +162,44 @@ def _texts_of(test: Test) -> tuple[str, ...]:
 
 
 _SPELLED: dict[type[Test], str] = {
-    Prefix: "words starting",
-    Suffix: "words ending",
-    Contains: "words containing",
+    Prefix: f"{WORDS}starting",
+    Suffix: f"{WORDS}ending",
+    Contains: f"{WORDS}containing",
 }
+_ORDER = ("token", "like", "Suffix", "Prefix", "Contains")
 
 
-def _quoted_part(test: Prefix | Suffix | Contains) -> str:
+def _part(test: Prefix | Suffix | Contains) -> str:
     shown = _visible(test.text)
-    return f"“{shown}-”" if isinstance(test, Prefix) else f"“-{shown}”" if isinstance(test, Suffix) else f"“{shown}”"
+    return f"{shown}-" if isinstance(test, Prefix) else f"-{shown}" if isinstance(test, Suffix) else shown
 
 
 def _visible(text: str) -> str:
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
-def _quoted(texts: Iterable[str]) -> list[str]:
+def _run(texts: Iterable[str]) -> str:
     """Token texts as a reader names them; those that differ only in case or a leading space stand once."""
-    found: dict[str, str] = {}
+    shown: dict[str, str] = {}
+    named: dict[str, None] = {}
     given = list(texts)
     words = {t[1:].lower() for t in given if t[:1] == " "}
     for text in given:
         body = text[1:] if text[:1] == " " and len(text) > 1 else text
-        key = body.lower()
         if body in NAMED:
-            found.setdefault(key, NAMED[body])
-        elif text[:1].islower() and key not in words:
-            found.setdefault(key, f"“-{_visible(body)}”")
-        elif key not in found:
-            found[key] = f"“{_visible(body)}”"
-    return list(found.values())
+            named[NAMED[body]] = None
+        else:
+            piece = text[:1].islower() and body.lower() not in words
+            shown.setdefault(body.lower(), f"-{_visible(body)}" if piece else _visible(body))
+    return "/".join(filter(None, [_together(shown.values()), *named]))
 
 
-def _run(texts: Iterable[str]) -> str:
-    """Several texts in few characters: plain words share one pair of quotation marks, “keep/hold”."""
-    named = _quoted(texts)
-    plain = [name[1:-1] for name in named if name[:1] == "“" and name[1:-1].isalpha()]
-    rest = [name for name in named if not (name[:1] == "“" and name[1:-1].isalpha())]
-    return "/".join([*([f"“{'/'.join(plain)}”"] if plain else []), *rest])
+def _together(texts: Iterable[str]) -> str:
+    """Texts that can be told apart share one pair of quotation marks: “keep/hold/-ing”."""
+    given = list(texts)
+    shared = [text for text in given if not set(text) & _APART]
+    alone = [f"“{text}”" for text in given if set(text) & _APART]
+    return "/".join([*([f"“{'/'.join(shared)}”"] if shared else []), *alone])
 
 
 def _noun(test: Test) -> str:
@@ -204,7 +212,7 @@ def _noun(test: Test) -> str:
         case Like(seeds, _):
             return f"words like {_run(seeds)}"
         case Prefix() | Suffix() | Contains():
-            return f"{_SPELLED[type(test)]} {_quoted_part(test)}"
+            return f"{_SPELLED[type(test)]} {_together([_part(test)])}"
         case Shape(name):
             return SHAPES[name].english
         case Word(name):
@@ -223,7 +231,7 @@ def _noun(test: Test) -> str:
             return " right after ".join(_noun(t) for t in reversed(tests))
         case Table(values, _):
             best = sorted(values, key=lambda item: -item[1])[:TABLE_SHOWN]
-            most = f", most {'/'.join(_quoted([text for text, _ in best]))}" if best else ""
+            most = f", most {_run(text for text, _ in best)}" if best else ""
             return f"a table of {len(values)} tokens{most}"
     return f"tokens {_modifier(test)}"
 
