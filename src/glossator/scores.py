@@ -5,6 +5,19 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+Column = Literal["observational", "causal"]
+
+
+@dataclass(frozen=True)
+class Margin:
+    """A score minus one of its nulls. low, high: interval of the difference, both resampled on the same documents; p:
+    one-sided, of the score being no better than the null (see `glossator.statistics.comparing`)."""
+
+    value: float
+    low: float | None = None
+    high: float | None = None
+    p: float | None = None
+
 
 @dataclass(frozen=True)
 class Score:
@@ -14,7 +27,8 @@ class Score:
     it says?); value with low and high (two-sided 95 % bootstrap over documents unless `how` says otherwise), None
     with a `reason` when undefined; n: number of independent items behind it (documents unless `how` says otherwise);
     measure: the unit of measure ("Pearson r", "AUROC", "fraction"); nulls: the same score for the null explanations
-    (`lookup`, `other-unit`, ...); how: settings that make the number reproducible.
+    (`lookup`, `other-unit`, ...); margins: the value minus each null, for those nulls that could be resampled with it;
+    how: settings that make the number reproducible.
     """
 
     name: str
@@ -23,10 +37,11 @@ class Score:
     low: float | None = None
     high: float | None = None
     n: int = 0
-    column: Literal["observational", "causal"] = "observational"
+    column: Column = "observational"
     nulls: dict[str, float | None] = field(default_factory=dict)
     reason: str | None = None
     how: dict[str, Any] = field(default_factory=dict)
+    margins: dict[str, Margin] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if (self.value is None) == (self.reason is None):

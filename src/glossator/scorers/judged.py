@@ -17,7 +17,7 @@ from glossator.language_models import LanguageModel
 from glossator.scorers.asking import Asking, Replies, ask_all
 from glossator.scorers.lab import Lab
 from glossator.scores import Score
-from glossator.statistics import Resampled, auroc, document_index, estimate, ratio, sums_by, undefined
+from glossator.statistics import Resampled, auroc, compare, constant, document_index, ratio, sums_by, undefined
 
 LEAST_ANSWERED = 0.5
 """Share of the items that must be answered; what few answers a reader gives may be those it finds easy."""
@@ -144,9 +144,10 @@ class Verdict:
             "interval": f"{lab.level:.0%} percentile bootstrap over documents, {lab.resamples} resamples",
             "seed": lab.seed,
         }
-        nulls: dict[str, float | None] = {
-            null: None if judged.why_not else statistic(judged).value for null, judged in self.nulls.items()
+        compared: dict[str, Resampled | None] = {
+            null: None if judged.why_not else statistic(judged) for null, judged in self.nulls.items()
         }
+        nulls = {null: None if other is None else other.value for null, other in compared.items()}
         if chance_null:
             nulls["chance"] = self.chance
         if self.judged is None:
@@ -156,9 +157,22 @@ class Verdict:
         reason = self.why_not or self.judged.why_not
         if reason:
             return Score(name, None, measure, n=documents, nulls=nulls, reason=reason, how=how)
-        found = estimate(statistic(self.judged), seed=lab.seed, resamples=lab.resamples, level=lab.level)
+        # Differences are paired where the very same documents were answered for both.
+        paired = {
+            null: other if _same_documents(self.judged, self.nulls[null]) else None for null, other in compared.items()
+        }
+        if chance_null:
+            paired["chance"] = constant(self.chance, documents)
+        found, _, over = compare(
+            statistic(self.judged), paired, seed=lab.seed, resamples=lab.resamples, level=lab.level
+        )
         if found.value is not None and found.defined < 1:
             how["resamples_defined"] = round(found.defined, 4)
         return Score(
-            name, found.value, measure, found.low, found.high, documents, nulls=nulls, reason=found.reason, how=how
-        )
+            name, found.value, measure, found.low, found.high, documents,
+            nulls=nulls, margins=over, reason=found.reason, how=how,
+        )  # fmt: skip
+
+
+def _same_documents(one: Judged, other: Judged) -> bool:
+    return np.array_equal(np.unique(one.documents), np.unique(other.documents))

@@ -19,11 +19,11 @@ from glossator.resources import Resources
 from glossator.scorers import TOKEN_VALUES, Scorer
 from glossator.scorers.others import Others
 from glossator.scorers.sample import TRUTH, Sample, Setting, any_sample, draw_sample
-from glossator.scores import Score
+from glossator.scores import Column, Score
 from glossator.simulators import Simulation, Simulator
 from glossator.simulators.calibration import fit_calibration
 from glossator.simulators.program import ProgramSimulator
-from glossator.statistics import LEVEL, RESAMPLES, Resampled, estimate
+from glossator.statistics import LEVEL, RESAMPLES, Drawn, Resampled, draw, estimate_of, margins
 from glossator.units import Unit
 
 if TYPE_CHECKING:
@@ -136,26 +136,30 @@ class Trial:
             why_not = f"no windows for {self.setting} in the {self.split} split"
         if why_not:
             return Score(name, None, measure, n=n, reason=why_not, nulls=dict.fromkeys(lab.nulls), how=settings)
-        found = estimate(statistic(self, explanation), seed=lab.seed, resamples=lab.resamples, level=lab.level)
+        drawn = draw(statistic(self, explanation), seed=lab.seed, resamples=lab.resamples)
+        found = estimate_of(drawn, lab.level)
         if found.value is not None and found.defined < 1:
             settings["resamples_defined"] = round(found.defined, 4)
         nulls = {
             null: lab.kept(
                 (name, measure, self.split, self.setting),
                 (other, self.evidence),
-                partial(self._null_value, statistic, other),
+                partial(self._null_drawn, statistic, other),
             )
             for null, other in lab.nulls.items()
         }
         return Score(
-            name, found.value, measure, found.low, found.high, n, nulls=nulls, reason=found.reason, how=settings
-        )
+            name, found.value, measure, found.low, found.high, n,
+            nulls={null: None if other is None else other.value for null, other in nulls.items()},
+            margins=margins(drawn, nulls, lab.level), reason=found.reason, how=settings,
+        )  # fmt: skip
 
-    def _null_value(self, statistic: Callable[[Trial, Explanation], Resampled], null: Explanation) -> float | None:
+    def _null_drawn(self, statistic: Callable[[Trial, Explanation], Resampled], null: Explanation) -> Drawn | None:
+        """The null's value, resampled in step with the score; None where this simulator cannot read the null."""
         try:
-            return statistic(self, null).value
+            return draw(statistic(self, null), seed=self.lab.seed, resamples=self.lab.resamples)
         except MissingPower:
-            return None  # this simulator cannot read the null
+            return None
 
     def _calibrated(self, explanation: Explanation) -> np.ndarray:
         fitted = fit_calibration(self.lab.calibration, self.predicted_to_fit(explanation), self.calibrate.truth)
@@ -204,7 +208,8 @@ def _scores(scorer: Scorer, unit: Unit, explanation: Explanation, evidence: Evid
             resources.get(power, name)
         return scorer.score(unit, explanation, evidence, lab)
     except MissingPower as error:
-        return [Score(name, None, "none", reason=str(error))]
+        column: Column = getattr(scorer, "column", "observational")
+        return [Score(name, None, "none", column=column, reason=str(error))]
 
 
 def score_explanation(

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from glossator.explanations import Explanation, Provenance
 from glossator.files import plain
-from glossator.scores import Score
+from glossator.scores import Margin, Score
 from glossator.units import Unit, parse_unit
 
 if TYPE_CHECKING:
@@ -85,6 +85,16 @@ def to_plain(result: UnitResult) -> dict[str, Any]:
 
 def from_plain(stored: Mapping[str, Any]) -> UnitResult:
     explanations = tuple(
-        Chosen(**{**e, "scores": tuple(Score(**score) for score in e["scores"])}) for e in stored["explanations"]
+        Chosen(**{**e, "scores": tuple(score_from_plain(score) for score in e["scores"])})
+        for e in stored["explanations"]
     )
     return UnitResult(**{**stored, "unit": parse_unit(stored["unit"]), "explanations": explanations})
+
+
+def score_from_plain(stored: Mapping[str, Any]) -> Score:
+    """A score from JSON; one of an older study has no margins."""
+    return Score(**{**stored, "margins": margins_from_plain(stored.get("margins", {}))})
+
+
+def margins_from_plain(stored: Mapping[str, Mapping[str, float | None]]) -> dict[str, Margin]:
+    return {null: Margin(**margin) for null, margin in stored.items()}  # type: ignore[arg-type]  # value is a number

@@ -90,6 +90,10 @@ MIGRATIONS: list[tuple[str, str]] = [
         ) WITHOUT ROWID;
         """,
     ),
+    (
+        "how far scores are above their nulls",
+        "ALTER TABLE scores ADD COLUMN margins TEXT NOT NULL DEFAULT '{}';",
+    ),
 ]
 
 

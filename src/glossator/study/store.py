@@ -20,7 +20,7 @@ from glossator.language_models import Usage
 from glossator.recording import Recording, open_recording
 from glossator.scores import Score
 from glossator.study.costs import Cost
-from glossator.study.results import STATUSES, Chosen, UnitResult
+from glossator.study.results import STATUSES, Chosen, UnitResult, margins_from_plain
 from glossator.study.schema import create, upgraded
 from glossator.study.spec import StudySpec, make_spec
 from glossator.units import Unit
@@ -82,7 +82,7 @@ def _fill(
             )
             for s in e.scores:
                 number = (s.value, s.low, s.high, s.n, s.measure, _json(s.nulls), s.reason, _json(s.how))
-                add("scores", None, explanation, s.name, s.column, *number)
+                add("scores", None, explanation, s.name, s.column, *number, _json(plain(s.margins)))
         for method, what, amount in _costs(result):
             add("costs", unit, method, what, amount)
     for cost in costs:
@@ -209,13 +209,13 @@ class Study:
 
     def _scores(self, explanation: int) -> tuple[Score, ...]:
         rows = self._rows(
-            """SELECT name, value, measure, low, high, n, "column", reason, nulls, how FROM scores
+            """SELECT name, value, measure, low, high, n, "column", reason, nulls, how, margins FROM scores
             WHERE explanation = ? ORDER BY id""",
             explanation,
         )
         return tuple(
-            Score(name, value, measure, low, high, n, column, json.loads(nulls), reason, json.loads(how))
-            for name, value, measure, low, high, n, column, reason, nulls, how in rows
+            Score(*number, column, json.loads(nulls), reason, json.loads(how), margins_from_plain(json.loads(margins)))
+            for *number, column, reason, nulls, how, margins in rows
         )
 
     def _rows(self, query: str, *values: Any) -> list[tuple[Any, ...]]:

@@ -1,0 +1,102 @@
+"""Statistics over tokens or items, each as a function of document weights: correlation, AUROC, ratios of sums."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from glossator.statistics.resampling import Resampled, undefined
+
+_ROUNDING = 1e-10  # a centred sum of squares below this share of its own terms is rounding, so the data are constant
+
+
+def document_index(documents: np.ndarray) -> tuple[np.ndarray, int]:
+    """Document ids (n,) as numbers 0..D-1 (n,), and D."""
+    distinct, index = np.unique(documents, return_inverse=True)
+    return index.reshape(-1), len(distinct)
+
+
+def sums_by(index: np.ndarray, groups: int, *columns: np.ndarray) -> np.ndarray:
+    """Sums of each column (n,) within each group: (groups, columns) float64."""
+    return np.stack([np.bincount(index, weights=column, minlength=groups) for column in columns], axis=1)
+
+
+def pearson_of_sums(sums: np.ndarray) -> np.ndarray:
+    """Pearson r from (..., 6) sums n, y, p, yy, pp, yp; NaN where y or p is constant."""
+    n, y, p, yy, pp, yp = np.moveaxis(sums, -1, 0)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        variance_y, variance_p = yy - y * y / n, pp - p * p / n
+        r = (yp - y * p / n) / np.sqrt(variance_y * variance_p)
+    defined = (variance_y > _ROUNDING * yy) & (variance_p > _ROUNDING * pp)
+    return np.where(defined, np.clip(r, -1.0, 1.0), np.nan)
+
+
+def pearson_terms(truth: np.ndarray, prediction: np.ndarray) -> tuple[np.ndarray, ...]:
+    """The six columns whose sums give Pearson r, centred on the sample's means so that nothing cancels."""
+    y, p = truth - truth.mean(), prediction - prediction.mean()
+    return np.ones_like(y), y, p, y * y, p * p, y * p
+
+
+def why_constant(truth: np.ndarray, prediction: np.ndarray) -> str | None:
+    """The reason why a correlation of these is undefined, or None."""
+    if not len(truth):
+        return "no tokens"
+    if truth.min() == truth.max():
+        return "the true activations are constant"
+    if prediction.min() == prediction.max():
+        return "the prediction is constant"
+    return None
+
+
+def pearson(truth: np.ndarray, prediction: np.ndarray, index: np.ndarray, documents: int) -> Resampled:
+    """Pearson r pooled over all tokens (n,), as a function of document weights."""
+    reason = why_constant(truth, prediction)
+    if reason:
+        return Resampled(documents, undefined, reason)
+    sums = sums_by(index, documents, *pearson_terms(truth, prediction))
+    return Resampled(documents, lambda weights: pearson_of_sums(weights @ sums))
+
+
+def variance_explained(sums: np.ndarray) -> np.ndarray:
+    """1 - sum e^2 / sum (y-mean y)^2 from (..., 4) sums n, y, yy, ee; NaN where y is constant."""
+    n, y, yy, ee = np.moveaxis(sums, -1, 0)
+    spread = yy - y * y / n
+    return 1.0 - np.divide(ee, spread, out=np.full(len(ee), np.nan), where=spread > _ROUNDING * yy)
+
+
+def ratio(
+    numerator: np.ndarray, denominator: np.ndarray, *, one_minus: bool = False, reason: str = "the denominator is 0"
+) -> Resampled:
+    """sum(numerator) / sum(denominator), or 1 minus it, from per-document sums (documents,) each."""
+    sums = np.stack([numerator, denominator], axis=1).astype(np.float64)
+
+    def under(weights: np.ndarray) -> np.ndarray:
+        top, bottom = (weights @ sums).T
+        value = np.divide(top, bottom, out=np.full(len(top), np.nan), where=bottom > 0)
+        return 1.0 - value if one_minus else value
+
+    return Resampled(len(sums), under, None if sums[:, 1].sum() > 0 else reason)
+
+
+def auroc(positive: np.ndarray, score: np.ndarray, index: np.ndarray, documents: int) -> Resampled:
+    """Area under the ROC curve over items (n,): P(score of a positive > of a negative), ties count half."""
+    if positive.all() or not positive.any():
+        return Resampled(
+            documents, undefined, "all items are positive" if len(positive) and positive.all() else "no positive items"
+        )
+    order = np.argsort(score, kind="stable")
+    ranked, truth, where = score[order], positive[order], index[order]
+    negatives_before = np.concatenate([[0], np.cumsum(~truth)])
+    # Only negatives are accumulated, and only at the borders of each positive's tie group.
+    below = negatives_before[np.searchsorted(ranked, ranked[truth], "left")]
+    upto = negatives_before[np.searchsorted(ranked, ranked[truth], "right")]
+    of_positive, of_negative = where[truth], where[~truth]
+
+    def under(weights: np.ndarray) -> np.ndarray:
+        w = weights[:, of_positive]
+        running = np.zeros((len(weights), len(of_negative) + 1))
+        np.cumsum(weights[:, of_negative], axis=1, out=running[:, 1:])
+        wins = np.einsum("bi,bi->b", w, running[:, below] + running[:, upto]) / 2
+        pairs = w.sum(axis=1) * running[:, -1]
+        return np.divide(wins, pairs, out=np.full(len(pairs), np.nan), where=pairs > 0)
+
+    return Resampled(documents, under)

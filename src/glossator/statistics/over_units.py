@@ -1,0 +1,94 @@
+"""Statistics over units: means, paired differences and ratios, rank correlation; units are what is resampled."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from glossator.statistics.of_documents import pearson_of_sums, ratio
+from glossator.statistics.resampling import LEVEL, RESAMPLES, Estimate, Resampled, estimate, undefined
+
+
+def mean_over_units(
+    values: Sequence[float | None], *, seed: int = 0, resamples: int = RESAMPLES, level: float = LEVEL
+) -> Estimate:
+    """Mean of one score over units with a bootstrap interval over units; units without a value are left out (n counts
+    the others)."""
+    present = np.array([v for v in values if v is not None], np.float64)
+    if len(present) < 2:
+        return Estimate(
+            None, n=len(present), reason=f"fewer than 2 units have a value ({len(present)} of {len(values)})"
+        )
+    return estimate(ratio(present, np.ones(len(present))), seed=seed, resamples=resamples, level=level)
+
+
+def paired_difference(
+    ours: Sequence[float | None],
+    theirs: Sequence[float | None],
+    *,
+    seed: int = 0,
+    resamples: int = RESAMPLES,
+    level: float = LEVEL,
+) -> Estimate:
+    """Mean of ours - theirs over the units that have both, units resampled together."""
+    a, b = _paired(ours, theirs)
+    return mean_over_units(list(a - b), seed=seed, resamples=resamples, level=level)
+
+
+def paired_ratio(
+    ours: Sequence[float | None],
+    theirs: Sequence[float | None],
+    *,
+    seed: int = 0,
+    resamples: int = RESAMPLES,
+    level: float = LEVEL,
+) -> Estimate:
+    """Mean of ours / mean of theirs over the units that have both, units resampled together."""
+    a, b = _paired(ours, theirs)
+    if len(a) < 2:
+        return Estimate(None, n=len(a), reason=f"fewer than 2 units have both values ({len(a)})")
+    if b.sum() <= 0:
+        return Estimate(None, n=len(a), reason="the mean to compare with is not positive")
+    return estimate(ratio(a, b), seed=seed, resamples=resamples, level=level)
+
+
+def rank_correlation(
+    ours: Sequence[float | None],
+    theirs: Sequence[float | None],
+    *,
+    seed: int = 0,
+    resamples: int = RESAMPLES,
+    level: float = LEVEL,
+) -> Estimate:
+    """Spearman's rank correlation over the units that have both values, ties by their mean rank; units are resampled
+    and ranked anew within each resample."""
+    a, b = _paired(ours, theirs)
+    if len(a) < 3:
+        return Estimate(None, n=len(a), reason=f"fewer than 3 units have both values ({len(a)})")
+
+    def under(weights: np.ndarray) -> np.ndarray:
+        x, y = _weighted_ranks(a, weights), _weighted_ranks(b, weights)
+        terms = (np.ones_like(x), x, y, x * x, y * y, x * y)
+        return pearson_of_sums(np.stack([(weights * term).sum(axis=1) for term in terms], axis=-1))
+
+    constant = next((name for name, v in (("first", a), ("second", b)) if v.min() == v.max()), None)
+    reason = None if constant is None else f"the {constant} score is the same for all units"
+    return estimate(
+        Resampled(len(a), undefined if reason else under, reason), seed=seed, resamples=resamples, level=level
+    )
+
+
+def _weighted_ranks(values: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Mean ranks (b, n), about their middle, in samples that hold each value as often as its weight says."""
+    distinct, group = np.unique(values, return_inverse=True)
+    of_group = np.zeros((len(weights), len(distinct)))
+    np.add.at(of_group.T, group.reshape(-1), weights.T)
+    ranks = np.cumsum(of_group, axis=1) - of_group / 2
+    return ranks[:, group.reshape(-1)] - weights.sum(axis=1, keepdims=True) / 2
+
+
+def _paired(ours: Sequence[float | None], theirs: Sequence[float | None]) -> tuple[np.ndarray, np.ndarray]:
+    both = [(a, b) for a, b in zip(ours, theirs, strict=True) if a is not None and b is not None]
+    pairs = np.array(both, np.float64).reshape(-1, 2)
+    return pairs[:, 0], pairs[:, 1]
