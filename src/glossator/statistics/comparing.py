@@ -1,10 +1,10 @@
 """A score against its null: the difference on the same resampled documents, and how surprising it would be of nothing.
 
-The p-value is one-sided, of the hypothesis that the score is not above its null. It is the share of bootstrap resamples
-in which it is not (plus one above and below, as the sample itself is one; Phipson & Smyth 2010), which inverts the
-percentile interval of the difference. Few documents make that interval too narrow, so the share is read as a quantile of
-the normal distribution and turned into one of Student's t with as many degrees of freedom as documents less one, which
-is exact for a mean of normal differences (Hesterberg 2015, sec. 4.2, "expanded" percentiles).
+The p-value is one-sided, of the hypothesis that the score is not above its null. It is the share of bootstrap
+resamples in which it is not (one is added above and below, so that it is never 0; Phipson & Smyth 2010), which inverts
+the percentile interval of the difference. Few documents make that interval too narrow. So the share is read as a
+quantile of the normal distribution and turned into one of Student's t, with as many degrees of freedom as documents
+less one: exact for a mean of normal differences (the "expanded" percentiles of Hesterberg 2015).
 """
 
 from __future__ import annotations
@@ -37,8 +37,8 @@ def compare(
 ) -> tuple[Estimate, dict[str, float | None], dict[str, Margin]]:
     """The statistic with its interval, the values of its nulls, and its margins over them: what a `Score` is made of.
 
-    nulls: the same statistic of the null explanations over the same documents (`constant` for chance); None where a null
-    has none.
+    nulls: the same statistic of the null explanations over the same documents (`constant` for chance); None where a
+    null has none.
     """
     ours = draw(statistic, seed=seed, resamples=resamples)
     theirs = {
@@ -55,7 +55,10 @@ def margins(ours: Drawn, theirs: Mapping[str, Drawn | None], level: float = LEVE
 
 
 def margin(ours: Drawn, theirs: Drawn, level: float = LEVEL) -> Margin | None:
-    """Ours - theirs with its paired interval and p; None where one is undefined or they are not of the same documents."""
+    """Ours - theirs with its paired interval and p; None where one of them is undefined or they are of other documents.
+
+    No interval and no p where less than half of the resamples define the difference.
+    """
     if ours.value is None or theirs.value is None:
         return None
     if ours.documents != theirs.documents or len(ours.draws) != len(theirs.draws):

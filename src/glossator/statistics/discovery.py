@@ -1,9 +1,9 @@
 """Many units tested at once: which of them may be called above their null, and how many of those are wrong.
 
-Of 1,000 units that understood nothing, 50 have p < 0.05. Calling those with q < 0.05 keeps the expected share of false
-ones among the called at 5 %, whatever the number of units (Benjamini & Hochberg 1995). It holds for independent p-values
-and for positively dependent ones, as those of units on the same text are; `dependence="any"` makes no assumption
-(Benjamini & Yekutieli 2001) and costs power.
+Of 1,000 units whose explanations are worth nothing, 50 have p < 0.05. Calling those with q < 0.05 keeps the expected
+share of false ones among the called at 5 %, whatever the number of units (Benjamini & Hochberg 1995). That holds for
+independent p-values and for positively dependent ones, which those of units on the same text are taken to be;
+`dependence="any"` assumes nothing (Benjamini & Yekutieli 2001) and costs power.
 """
 
 from __future__ import annotations
