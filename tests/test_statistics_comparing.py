@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -134,7 +135,7 @@ def test_q_values_keep_the_order_and_are_no_smaller_than_p(p: list[float | None]
     q = q_values(p)
     tested = sorted((a, b) for a, b in zip(p, q, strict=True) if a is not None and b is not None)
     assert all(a <= b <= 1 for a, b in tested)
-    assert all(b <= d for (_, b), (_, d) in zip(tested, tested[1:], strict=False))
+    assert all(b <= d for (_, b), (_, d) in pairwise(tested))
     strict = q_values(p, "any")
     assert all(b is None or (c is not None and b <= c) for b, c in zip(q, strict, strict=True))
     with_scipy = stats.false_discovery_control([a for a in p if a is not None]) if tested else []
@@ -224,5 +225,5 @@ def test_a_wider_interval_and_a_larger_difference_need_less(width: float, spread
     ],
 )
 def test_impossible_questions_are_refused(asked) -> None:
-    with pytest.raises(UserError, match="bad .* Allowed"):
+    with pytest.raises(UserError, match=r"bad .* Allowed"):
         asked()

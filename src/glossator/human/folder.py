@@ -20,8 +20,9 @@ from glossator.human.answers import Answers
 from glossator.human.sources import Drawn
 from glossator.human.tasks import FORMAT, TaskSet, from_plain, to_plain
 from glossator.study import Study
+from glossator.study.work import PEOPLE
 
-FOLDER = "human"
+FOLDER = PEOPLE
 RESULTS = "results.json"
 MANIFEST = "manifest.json"
 

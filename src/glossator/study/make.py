@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import inspect
+import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -12,8 +14,8 @@ from glossator.errors import MissingPower, UserError, near_matches
 from glossator.evidence import Evidence
 from glossator.explanations import Explanation
 from glossator.resources import HOW, OPENED, Resources
-from glossator.scorers import TOKEN_VALUES, Scorer
-from glossator.scores import Score
+from glossator.scorers import SUBJECT, TOKEN_VALUES, Scorer
+from glossator.scores import Column, Score
 from glossator.study.models import StudyModels
 from glossator.study.spec import StudySpec
 from glossator.units import Unit
@@ -89,6 +91,10 @@ def _options(target: Any, name: str, spec: StudySpec) -> dict[str, Any]:
     return options
 
 
+ONE_AT_A_TIME = threading.RLock()
+"""Held while the subject is run: the hooks of two threads on one model would see each other's activations."""
+
+
 @dataclass(frozen=True, eq=False)
 class NamedScorer:
     """A scorer under its registered name, which stands in its missing values, with the resources of its own."""
@@ -99,13 +105,20 @@ class NamedScorer:
     needs: frozenset[str]
 
     @property
+    def column(self) -> Column:
+        return getattr(self.scorer, "column", "observational")
+
+    @property
     def simulates(self) -> bool:
-        """Whether it scores the simulation of an explanation, and not what a language model or the subject says."""
-        return self.needs == {TOKEN_VALUES}
+        """Whether it scores the simulation of an explanation: observational scorers that ask neither a language model
+        nor the subject do, others where they say so."""
+        return getattr(self.scorer, "simulates", self.needs == {TOKEN_VALUES})
 
     def score(self, unit: Unit, explanation: Explanation, evidence: Evidence, lab: Lab) -> list[Score]:
         """The scorer's scores; where a language model read the explanation, `how` names it and its simulator."""
-        scores = self.scorer.score(unit, explanation, evidence, dataclasses.replace(lab, resources=self.own_resources))
+        lab_of_its_own = dataclasses.replace(lab, resources=self.own_resources)
+        with ONE_AT_A_TIME if SUBJECT in self.needs else contextlib.nullcontext():
+            scores = self.scorer.score(unit, explanation, evidence, lab_of_its_own)
         if not self.simulates or (read := getattr(lab.simulator, "how", None)) is None:
             return scores
         return [dataclasses.replace(s, how={**s.how, **read(explanation)}) for s in scores]

@@ -19,9 +19,10 @@ from glossator.errors import UserError, near_matches
 from glossator.files import fingerprint, plain
 from glossator.recording.samplers import EvidenceSpec
 from glossator.simulators.calibration import CALIBRATIONS
+from glossator.study import card as cards
 from glossator.units import Polarity
 
-DEFAULT_SCORERS = ("correlation", "explained-variance", "detection", "firing")
+DEFAULT_SCORERS = cards.DEFAULT_SCORERS["observational"]
 DEFAULT_EVIDENCE = EvidenceSpec(test_random=500)
 READ_EVIDENCE = EvidenceSpec(
     calibrate_top=6, calibrate_random=6, select_top=6, select_random=6, test_top=12, test_random=24
@@ -29,8 +30,8 @@ READ_EVIDENCE = EvidenceSpec(
 """What a study with a language model draws: each window that is read costs a request for each explanation."""
 NOT_SET = EvidenceSpec()
 """Stands for the default, which depends on whether there is a language model."""
-LATER = ("lm", "simulator")
-"""Fields that older specs lack; where they are None the fingerprint is that of a spec without them."""
+LATER = {"lm": None, "simulator": None, "card": cards.OBSERVATIONAL}
+"""Fields that older specs lack, with what those mean; with these values the fingerprint is that of a spec without."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,9 @@ class StudySpec:
     max_tokens: None for the whole corpus; width: tokens in a window; candidates: explanations asked of each
     explainer; lm: the language model that explains, simulates and judges (see
     `glossator.language_models.open_language_model`), None for none; simulator: which one reads explanations, None to
-    execute programs and have words read by the best simulator that the language model can serve; calibration: see
+    execute programs and have words read by the best simulator that the language model can serve; card: which columns of
+    scores are filled, observational, causal or both; scorers: by default those of the card, see
+    `glossator.study.card.scorers_of`; calibration: see
     `glossator.simulators.calibration`; evidence: which windows are drawn, by default fewer where
     there is a language model; options: settings of explainers, simulators and scorers by name, for example
     {"token-list": {"n": 20}}, where `lm` names another language model for that method; seed: of every random choice.
@@ -61,13 +64,15 @@ class StudySpec:
     candidates: int = 5
     lm: str | None = None
     simulator: str | None = None
-    scorers: tuple[str, ...] = DEFAULT_SCORERS
+    card: cards.Card = "observational"
+    scorers: tuple[str, ...] = cards.OF_THE_CARD
     calibration: str = "linear"
     evidence: EvidenceSpec = NOT_SET
     options: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     seed: int = 0
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "scorers", cards.scorers_of(self.card, self.scorers))
         if self.evidence is NOT_SET:
             object.__setattr__(self, "evidence", _default_evidence(self.lm, self.options))
         for name in ("sites", "polarities", "explainers"):
@@ -103,7 +108,7 @@ class StudySpec:
     @property
     def fingerprint(self) -> str:
         stored = plain(self)
-        return fingerprint({k: v for k, v in stored.items() if v is not None or k not in LATER})
+        return fingerprint({k: v for k, v in stored.items() if k not in LATER or v != LATER[k]})
 
     @property
     def language_models(self) -> tuple[str, ...]:
@@ -225,7 +230,7 @@ def _typed(name: str, value: Any) -> Any:
         if not isinstance(value, Mapping) or not all(isinstance(v, Mapping) for v in value.values()):
             raise UserError("options in the spec are no tables", value=value, fix="Write [options.NAME], then its keys")
         return plain(value)
-    elif name in LATER and value is None:
+    elif name in ("lm", "simulator") and value is None:
         return None
     elif name != "evidence" and not isinstance(value, str):
         raise UserError(f"bad {name}", value=value, allowed="a text in quotes")

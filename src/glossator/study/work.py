@@ -20,7 +20,7 @@ from glossator.errors import UserError
 from glossator.files import plain, write_bytes, write_json
 from glossator.study.costs import STAGES, Cost, summed
 from glossator.study.results import UnitResult, from_plain, to_plain
-from glossator.study.spec import StudySpec
+from glossator.study.spec import LATER, StudySpec
 
 if TYPE_CHECKING:
     from glossator.study.tools import Tools
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 LOG = "run.log"
 ANSWERS = "answers.sqlite"
 """What language models answered, so that the study replays without them; like the log no part of its identity."""
+PEOPLE = "human"
+"""The folder of people's tasks and answers (`glossator.human.folder`), which outlives the study it is about."""
 DOING = {"explain": "explaining", "score": "scoring"}
 SHARD_UNITS, SHARD_UNITS_READ = 16, 4
 """Units that are explained and written together, without and with a language model, which takes its time. The numbers
@@ -140,7 +142,7 @@ def check_folder(spec: StudySpec, folder: Path) -> None:
             raise UserError(
                 "the study's spec is damaged", value=str(claim), fix="Delete the folder and run again"
             ) from error
-        mine = json.loads(json.dumps(plain(spec)))
+        mine, held = json.loads(json.dumps(plain(spec))), {**LATER, **held}
         differing = sorted(k for k in {*held, *mine} if held.get(k) != mine.get(k))
         if differing:
             raise UserError(
@@ -148,7 +150,7 @@ def check_folder(spec: StudySpec, folder: Path) -> None:
                 value=str(folder),
                 fix="Choose another folder with --out",
             )
-    elif folder.is_dir() and any(not p.name.startswith((".", LOG, ANSWERS)) for p in folder.iterdir()):
+    elif folder.is_dir() and any(not _may_be_there(p.name) for p in folder.iterdir()):
         raise UserError(
             "the folder is not empty and holds no study", value=str(folder), fix="Choose another with --out"
         )
@@ -158,6 +160,11 @@ def check_folder(spec: StudySpec, folder: Path) -> None:
         raise UserError(
             "cannot write the study", value=str(folder), fix=f"{there} {why}; choose another folder with --out"
         )
+
+
+def _may_be_there(name: str) -> bool:
+    """What is no part of a study: leftovers, the log, answers of language models, people's answers."""
+    return name.startswith((".", LOG, ANSWERS)) or name == PEOPLE
 
 
 @contextlib.contextmanager

@@ -1,0 +1,57 @@
+"""The card of an explanation: which of its two columns a study fills, and with which scorers.
+
+Observational scores ask whether an explanation predicts, causal ones whether acting on the unit does what it says.
+"""
+
+from __future__ import annotations
+
+from typing import Literal, get_args
+
+from glossator import registry
+from glossator.errors import UserError, near_matches
+from glossator.scores import Column
+
+Card = Literal["observational", "causal", "both"]
+CARDS: tuple[Card, ...] = get_args(Card)
+COLUMNS: tuple[Column, ...] = get_args(Column)
+OBSERVATIONAL = "observational"
+"""What a study fills unless it is told otherwise: causal scores take many more forward passes of the subject."""
+
+DEFAULT_SCORERS: dict[Column, tuple[str, ...]] = {
+    "observational": ("correlation", "explained-variance", "detection", "firing"),
+    "causal": ("ablation",),
+}
+OF_THE_CARD = ("of the card",)
+"""Stands for the default scorers of whatever card a study has."""
+NOT_MEASURED = {
+    "observational": "not measured: the card is causal (add --card both)",
+    "causal": "not measured: the card is observational (add --card both)",
+}
+
+
+def columns_of(card: str) -> tuple[Column, ...]:
+    """The columns that a card fills; `UserError` for a card that does not exist."""
+    if card not in CARDS:
+        raise UserError("unknown card", value=card, allowed=near_matches(str(card), CARDS))
+    return tuple(column for column in COLUMNS if card in (column, "both"))
+
+
+def column_of(name: str) -> Column:
+    """The column of a registered scorer, which its class says in `column`; observational where it says nothing."""
+    for column, names in DEFAULT_SCORERS.items():
+        if name in names:
+            return column
+    return getattr(registry.load("scorers", name), "column", OBSERVATIONAL)
+
+
+def scorers_of(card: str, named: tuple[str, ...]) -> tuple[str, ...]:
+    """The scorers of a study: those that are named, and the default ones of each column of its card for which none is.
+
+    So `--scorer correlation --card both` means correlation and the default causal scorers.
+    """
+    columns = columns_of(card)
+    if named is OF_THE_CARD:
+        return tuple(name for column in columns for name in DEFAULT_SCORERS[column])
+    there = {column_of(name) for name in named if name in registry.table("scorers")}
+    absent = [column for column in columns if column not in there] if named else []
+    return (*named, *(name for column in absent for name in DEFAULT_SCORERS[column]))
