@@ -1,0 +1,105 @@
+"""What an intervention does to the numbers of a part: set, add, scale, clamp, or splice a matrix of values.
+
+Mean ablation is `Set(mean)`, zero ablation `Set(0.0)`; resample ablation is `Splice` of values drawn from other tokens
+(`resampled`); patching is `Splice` of another run's values.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+
+from glossator.errors import UserError
+
+if TYPE_CHECKING:
+    import torch
+
+
+class Change(Protocol):
+    """From the old numbers of a part to new ones."""
+
+    def apply(self, old: torch.Tensor, rows: np.ndarray) -> torch.Tensor:
+        """old (b, w, k), rows (b,) row numbers in the windows of the run -> (b, w, k)."""
+        ...
+
+
+@dataclass(frozen=True, eq=False)
+class Set:
+    """Every number becomes v: one number, or (k,) one for each of the part."""
+
+    v: float | np.ndarray
+
+    def apply(self, old: torch.Tensor, rows: np.ndarray) -> torch.Tensor:
+        return _numbers(self.v, old).expand_as(old)
+
+
+@dataclass(frozen=True, eq=False)
+class Add:
+    """v, one number or (k,), is added."""
+
+    v: float | np.ndarray
+
+    def apply(self, old: torch.Tensor, rows: np.ndarray) -> torch.Tensor:
+        return old + _numbers(self.v, old)
+
+
+@dataclass(frozen=True, eq=False)
+class Scale:
+    """Every number is multiplied by f, one number or (k,)."""
+
+    f: float | np.ndarray
+
+    def apply(self, old: torch.Tensor, rows: np.ndarray) -> torch.Tensor:
+        return old * _numbers(self.f, old)
+
+
+@dataclass(frozen=True, eq=False)
+class Clamp:
+    """Numbers below `low` become low, those above `high` become high; None leaves a side open."""
+
+    low: float | None = None
+    high: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.low is not None and self.high is not None and self.low > self.high:
+            raise UserError("clamp borders are the wrong way round", value=f"{self.low:g} to {self.high:g}")
+
+    def apply(self, old: torch.Tensor, rows: np.ndarray) -> torch.Tensor:
+        return old if self.low is None and self.high is None else old.clamp(self.low, self.high)
+
+
+@dataclass(frozen=True, eq=False)
+class Splice:
+    """A number for each window, token and member of the part: values (n, w, k), or (n, w) where k is 1.
+
+    n counts all windows of the run, not those of one batch.
+    """
+
+    values: np.ndarray
+
+    def __post_init__(self) -> None:
+        values = np.asarray(self.values)
+        object.__setattr__(self, "values", values[..., None] if values.ndim == 2 else values)
+
+    def apply(self, old: torch.Tensor, rows: np.ndarray) -> torch.Tensor:
+        import torch
+
+        return torch.as_tensor(self.values[rows], dtype=old.dtype, device=old.device)
+
+
+def resampled(values: np.ndarray, valid: np.ndarray, rng: np.random.Generator) -> Splice:
+    """Resample ablation: at each valid token the values (n, w, k) of another one, drawn with replacement."""
+    values = np.asarray(values)
+    drawn = values.copy()
+    pool = values[valid]
+    if len(pool):
+        drawn[valid] = pool[rng.integers(len(pool), size=len(pool))]
+    return Splice(drawn)
+
+
+def _numbers(value: float | np.ndarray, old: torch.Tensor) -> torch.Tensor:
+    import torch
+
+    return torch.as_tensor(np.asarray(value, np.float64), dtype=old.dtype, device=old.device)

@@ -1,0 +1,128 @@
+"""One intervention: at a site, a part, a change and the positions it counts for; and edits as forward hooks."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from glossator.causal.changes import Change, Splice
+from glossator.causal.parts import Part
+from glossator.errors import MissingPower, UserError
+from glossator.windows import TokenWindows
+
+if TYPE_CHECKING:
+    import torch
+
+
+@dataclass(frozen=True, eq=False)
+class Edit:
+    """One change of what flows at a site, for as long as a run lasts.
+
+    where: bool (n, w), the window positions that are changed, None for all tokens of each window (padding is never
+    changed); borders: the prefix and suffix that a subject puts around windows are changed too, which needs `where`
+    None and a change that is the same at every position.
+    """
+
+    site: str
+    part: Part
+    change: Change
+    where: np.ndarray | None = None
+    borders: bool = False
+
+
+@dataclass(frozen=True, eq=False)
+class BoundEdit:
+    """An edit checked against its subject and windows; `site` is resolved."""
+
+    site: Any
+    part: Part
+    change: Change
+    where: np.ndarray
+    borders: bool
+
+    def hook(self, rows: np.ndarray, before: int) -> Callable[[torch.Tensor], torch.Tensor]:
+        """What the edit does to the site's tensor (b, positions, width) in a pass over these rows of the windows."""
+        import torch
+
+        def on_windows(tensor: torch.Tensor) -> torch.Tensor:
+            # A batch of short windows may be cut to its longest one.
+            width = min(self.where.shape[1], tensor.shape[1] - before)
+            inside = tensor[:, before : before + width]
+            old = self.part.read(inside)
+            full = _cut(self.change, width).apply(old, rows)
+            mask = torch.from_numpy(self.where[rows, :width]).to(old.device).unsqueeze(-1)
+            changed = tensor.clone()
+            changed[:, before : before + width] = self.part.write(inside, torch.where(mask, full, old))
+            return changed
+
+        def everywhere(tensor: torch.Tensor) -> torch.Tensor:
+            return self.part.write(tensor, self.change.apply(self.part.read(tensor), rows))
+
+        return everywhere if self.borders else on_windows
+
+
+def _cut(change: Change, width: int) -> Change:
+    if isinstance(change, Splice) and change.values.shape[1] > width:
+        return Splice(change.values[:, :width])
+    return change
+
+
+def bind(subject: Any, edits: Sequence[Edit], windows: TokenWindows) -> list[BoundEdit]:
+    """The edits checked: raises `MissingPower` for a subject that cannot be intervened on, `UserError` for the rest."""
+    check_intervene(subject)
+    real = np.arange(windows.width) < windows.lengths[:, None]
+    return [_bound(subject, edit, windows, real) for edit in edits]
+
+
+def _bound(subject: Any, edit: Edit, windows: TokenWindows, real: np.ndarray) -> BoundEdit:
+    site = subject.site(edit.site)
+    part = edit.part.bound(site)
+    if edit.where is not None and np.shape(edit.where) != real.shape:
+        raise UserError("`where` of an edit has another shape than the windows", value=np.shape(edit.where),
+                        allowed=str(real.shape))  # fmt: skip
+    if edit.borders and (edit.where is not None or isinstance(edit.change, Splice)):
+        raise UserError("an edit with borders changes every position in the same way", value=type(edit.change).__name__)
+    where = real if edit.where is None else real & np.asarray(edit.where, bool)
+    if isinstance(edit.change, Splice):
+        wanted = (*real.shape, part.size)
+        if edit.change.values.shape != wanted:
+            raise UserError("spliced values have the wrong shape", value=edit.change.values.shape, allowed=str(wanted))
+        if lacking := int(np.isnan(edit.change.values[where]).any(axis=-1).sum()):
+            raise UserError(f"spliced values are missing (NaN) at {lacking} of {int(where.sum())} edited tokens")
+    return BoundEdit(site, part, edit.change, where, edit.borders)
+
+
+def check_intervene(subject: Any) -> None:
+    """Raises `MissingPower` unless this is a model whose insides can be changed."""
+    if not (hasattr(subject, "model") and hasattr(subject, "site") and hasattr(subject, "model_inputs")):
+        raise MissingPower(
+            "this cannot be intervened on: it is a black box of values, not a model with sites",
+            value=getattr(subject, "name", type(subject).__name__),
+            fix="Causal requests need a subject from load_subject",
+        )
+
+
+def check_outputs(subject: Any) -> None:
+    """Raises `MissingPower` for a subject without next-token distributions (an encoder)."""
+    check_intervene(subject)
+    if not subject.causal:
+        raise MissingPower(
+            "this model has no next-token distribution, which effects on outputs are measured in",
+            value=subject.name,
+            allowed="a causal language model",
+        )
+
+
+@contextlib.contextmanager
+def editing(subject: Any, edits: Sequence[BoundEdit], rows: np.ndarray) -> Iterator[None]:
+    """Edits in force for a pass over these rows (b,) of the windows they were bound to, in the order given."""
+    from glossator.subjects.hooks import edit
+
+    with contextlib.ExitStack() as stack:
+        for one in edits:
+            stack.enter_context(edit(subject.model, one.site, one.hook(rows, len(subject.prefix))))
+        yield

@@ -1,0 +1,131 @@
+"""Generation under intervention: the model goes on writing while edits are in force."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+
+from glossator.causal.changes import Splice
+from glossator.causal.edits import Edit, bind, check_outputs
+from glossator.errors import UserError
+from glossator.subjects.hooks import edit as hooked
+from glossator.windows import TokenWindows
+
+
+def generate(
+    subject: Any,
+    prompts: Sequence[str],
+    edits: Sequence[Edit] = (),
+    *,
+    new_tokens: int = 20,
+    temperature: float = 1.0,
+    seed: int = 0,
+    prompt_too: bool = True,
+) -> list[str]:
+    """The texts that the model writes after each prompt, `new_tokens` tokens or until it ends the text.
+
+    Edits must be the same at every position (no `where`, no `Splice`) and act on what is generated, with `prompt_too`
+    on the prompt as well, and on the subject's prefix only where `borders` is set. temperature 0 takes the likeliest
+    token. A prompt's text depends on its own number and the seed, not on the prompts beside it.
+    Raises `UserError` for prompts that with `new_tokens` go beyond the model's context.
+    """
+    check_outputs(subject)
+    for one in edits:
+        if one.where is not None or isinstance(one.change, Splice):
+            raise UserError("generation takes edits that are the same at every position", value=one.site)
+    if new_tokens < 1 or temperature < 0:
+        raise UserError("bad settings for generation", value=f"new_tokens {new_tokens}, temperature {temperature:g}",
+                        allowed="new_tokens 1 or more, temperature 0 or more")  # fmt: skip
+    encoded = [np.asarray(ids, np.int64) for ids in subject.tokenizer.encode(list(prompts))]
+    longest = max((len(ids) for ids in encoded), default=0) + new_tokens
+    if subject.max_width is not None and longest > subject.max_width:
+        raise UserError("a prompt and its continuation go beyond the model's context", value=f"{longest} tokens",
+                        allowed=f"at most {subject.max_width}")  # fmt: skip
+    found = [""] * len(encoded)
+    by_length: dict[int, list[int]] = {}
+    for number, ids in enumerate(encoded):
+        if not len(ids) and not subject.prefix:
+            raise UserError("an empty prompt for a model without a prefix", value=number, fix="Give at least one token")
+        by_length.setdefault(len(ids), []).append(number)
+    for numbers in by_length.values():
+        tokens = np.stack([encoded[i] for i in numbers])
+        rngs = [np.random.default_rng([seed, i]) for i in numbers]
+        written = _continue(subject, tokens, edits, new_tokens, temperature, rngs, prompt_too)
+        for number, ids in zip(numbers, written, strict=True):
+            found[number] = subject.tokenizer.vocabulary.join(ids)
+    return found
+
+
+def _continue(
+    subject: Any,
+    prompts: np.ndarray,
+    edits: Sequence[Edit],
+    new_tokens: int,
+    temperature: float,
+    rngs: Sequence[np.random.Generator],
+    prompt_too: bool,
+) -> list[np.ndarray]:
+    """Prompts (b, t) of one length -> the tokens that follow each, cut before the end of the text."""
+    rows, before = np.arange(len(prompts)), len(subject.prefix)
+    ends = _end_tokens(subject.model)
+    inputs = torch.tensor([[*subject.prefix, *prompt] for prompt in prompts.tolist()], device=subject.device)
+    position, cache = 0, None
+    written: list[np.ndarray] = []
+    done = np.zeros(len(prompts), bool)
+    first_edited = before if prompt_too else before + prompts.shape[1]
+
+    def hook(bound: Any) -> Any:
+        def change(tensor: torch.Tensor) -> torch.Tensor:
+            new = bound.part.write(tensor, bound.change.apply(bound.part.read(tensor), rows))
+            keep = max(0, first_edited - position)
+            if bound.borders and prompt_too:
+                keep = 0
+            return torch.cat([tensor[:, :keep], new[:, keep:]], dim=1) if keep else new
+
+        return change
+
+    nothing = np.zeros((len(prompts), 1), np.int32)
+    windows = TokenWindows(nothing, nothing[:, 0] + 1, nothing == 0, nothing[:, 0], nothing[:, 0],
+                           subject.tokenizer.vocabulary)  # fmt: skip
+    bound = bind(subject, edits, windows)
+    with torch.inference_mode():
+        while len(written) < new_tokens and not done.all():
+            with _hooked(subject, bound, hook):
+                out = subject.model(input_ids=inputs, past_key_values=cache, use_cache=True)
+            position += inputs.shape[1]
+            cache = out.past_key_values
+            chosen = _choose(out.logits[:, -1], temperature, rngs, len(subject.tokenizer.vocabulary))
+            written.append(chosen)
+            done |= np.isin(chosen, ends)
+            inputs = torch.from_numpy(chosen).to(subject.device)[:, None]
+    texts = np.stack(written, axis=1)
+    return [row[: int(np.isin(row, ends).argmax())] if np.isin(row, ends).any() else row for row in texts]
+
+
+def _hooked(subject: Any, bound: Sequence[Any], hook: Any) -> Any:
+    import contextlib
+
+    stack = contextlib.ExitStack()
+    for one in bound:
+        stack.enter_context(hooked(subject.model, one.site, hook(one)))
+    return stack
+
+
+def _choose(
+    logits: torch.Tensor, temperature: float, rngs: Sequence[np.random.Generator], vocabulary: int
+) -> np.ndarray:
+    """One token a row; ids beyond the vocabulary (padding of the output matrix) are never chosen."""
+    scores = logits[:, :vocabulary].double().cpu().numpy()
+    if temperature > 0:
+        # The largest of logits with Gumbel noise is a draw from their softmax.
+        noise = np.stack([rng.gumbel(size=scores.shape[1]) for rng in rngs])
+        scores = scores / temperature + noise
+    return scores.argmax(axis=1).astype(np.int64)
+
+
+def _end_tokens(model: Any) -> list[int]:
+    ends = getattr(model.config, "eos_token_id", None)
+    return [] if ends is None else [ends] if isinstance(ends, int) else list(ends)

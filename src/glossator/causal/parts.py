@@ -1,0 +1,221 @@
+"""Which part of a site's tensor an intervention reads and writes: neurons, a direction, a head, latents, all of it.
+
+A part turns (..., width) values into (..., k) numbers and puts changed numbers back; what it does not name stays as it
+was: the orthogonal remainder of a direction, the reconstruction error of a dictionary.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+
+from glossator.errors import MissingPower, UserError
+
+if TYPE_CHECKING:
+    import torch
+
+    from glossator.subjects.sites import SiteInfo
+
+
+class Part(Protocol):
+    """k numbers a token of a site."""
+
+    def bound(self, site: SiteInfo) -> Part:
+        """The part ready for this site; raises `UserError` where the site has no such part."""
+        ...
+
+    @property
+    def size(self) -> int | None:
+        """k, None until the part is bound to a site whose width it takes."""
+        ...
+
+    def read(self, values: torch.Tensor) -> torch.Tensor:
+        """(..., width) -> (..., k)."""
+        ...
+
+    def write(self, values: torch.Tensor, new: torch.Tensor) -> torch.Tensor:
+        """The values (..., width) with this part set to `new` (..., k), as a new tensor."""
+        ...
+
+
+@dataclass(frozen=True)
+class Units:
+    """Single columns of a site, such as neurons."""
+
+    indices: Sequence[int] | int
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "indices", tuple(int(i) for i in np.atleast_1d(np.asarray(self.indices))))
+
+    def bound(self, site: SiteInfo) -> Units:
+        bad = [i for i in self._columns if not 0 <= i < (site.width or 0)]
+        if bad:
+            raise UserError("no such unit", value=f"{site.name}/{bad[0]}", allowed=f"0 to {(site.width or 0) - 1}")
+        return self
+
+    @property
+    def _columns(self) -> list[int]:
+        assert isinstance(self.indices, tuple)
+        return list(self.indices)
+
+    @property
+    def size(self) -> int:
+        return len(self._columns)
+
+    def read(self, values: torch.Tensor) -> torch.Tensor:
+        return values[..., self._columns]
+
+    def write(self, values: torch.Tensor, new: torch.Tensor) -> torch.Tensor:
+        changed = values.clone()
+        changed[..., self._columns] = new
+        return changed
+
+
+@dataclass(frozen=True, eq=False)
+class Direction:
+    """The component along a vector (d,), made unit-norm: value = x . v - offset. All that is orthogonal to it stays.
+
+    offset: centre . v, for directions whose values are taken from a centre.
+    """
+
+    vector: np.ndarray
+    offset: float = 0.0
+
+    def __post_init__(self) -> None:
+        vector = np.asarray(self.vector, np.float64).reshape(-1)
+        norm = float(np.linalg.norm(vector))
+        if not np.isfinite(norm) or norm == 0:
+            raise UserError("a direction needs a finite vector that is not zero", value=f"norm {norm:g}")
+        object.__setattr__(self, "vector", vector / norm)
+
+    def bound(self, site: SiteInfo) -> Direction:
+        if len(self.vector) != site.width:
+            raise UserError(
+                "the direction has another width than its site", value=len(self.vector), allowed=str(site.width)
+            )
+        return self
+
+    @property
+    def size(self) -> int:
+        return 1
+
+    def read(self, values: torch.Tensor) -> torch.Tensor:
+        return (values @ self._vector(values) - self.offset).unsqueeze(-1)
+
+    def write(self, values: torch.Tensor, new: torch.Tensor) -> torch.Tensor:
+        return values + (new - self.read(values)) * self._vector(values)
+
+    def _vector(self, values: torch.Tensor) -> torch.Tensor:
+        import torch
+
+        return torch.as_tensor(self.vector, dtype=values.dtype, device=values.device)
+
+
+@dataclass(frozen=True)
+class Head:
+    """One attention head's slice of a `head.L` site."""
+
+    index: int
+    head_dim: int | None = None
+
+    def bound(self, site: SiteInfo) -> Head:
+        if not site.heads or not site.width:
+            raise UserError("this site has no heads", value=site.name, allowed="head.L of a model with equal heads")
+        if not 0 <= self.index < site.heads:
+            raise UserError("no such head", value=f"{site.name} head {self.index}", allowed=f"0 to {site.heads - 1}")
+        return replace(self, head_dim=site.width // site.heads)
+
+    @property
+    def size(self) -> int | None:
+        return self.head_dim
+
+    @property
+    def _slice(self) -> slice:
+        assert self.head_dim is not None
+        return slice(self.index * self.head_dim, (self.index + 1) * self.head_dim)
+
+    def read(self, values: torch.Tensor) -> torch.Tensor:
+        return values[..., self._slice]
+
+    def write(self, values: torch.Tensor, new: torch.Tensor) -> torch.Tensor:
+        changed = values.clone()
+        changed[..., self._slice] = new
+        return changed
+
+
+class Decoder(Protocol):
+    """A sparse encoder (see `glossator.recording.SparseEncoder`) that also says what each latent writes."""
+
+    def encode(self, values: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """(n, width, site width) -> activations and latent numbers, both (n, width, k)."""
+        ...
+
+    def decoder_rows(self, indices: Sequence[int]) -> torch.Tensor:
+        """(latents, site width): what one unit of each latent adds to the site."""
+        ...
+
+
+@dataclass(frozen=True, eq=False)
+class Latents:
+    """Latents of a dictionary: a change of a latent adds its decoder row, so that the reconstruction error is kept."""
+
+    encoder: Any
+    indices: Sequence[int] | int
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "indices", tuple(int(i) for i in np.atleast_1d(np.asarray(self.indices))))
+        for power in ("encode", "decoder_rows"):
+            if not callable(getattr(self.encoder, power, None)):
+                raise MissingPower(
+                    f"this encoder has no `{power}`, which acting on its latents needs",
+                    value=type(self.encoder).__name__,
+                )
+
+    @property
+    def _numbers(self) -> list[int]:
+        assert isinstance(self.indices, tuple)
+        return list(self.indices)
+
+    def bound(self, site: SiteInfo) -> Latents:
+        width = getattr(self.encoder, "width", None)
+        bad = [i for i in self._numbers if i < 0 or (width is not None and i >= width)]
+        if bad:
+            raise UserError("no such latent", value=bad[0], allowed=f"0 to {(width or 0) - 1}")
+        return self
+
+    @property
+    def size(self) -> int:
+        return len(self._numbers)
+
+    def read(self, values: torch.Tensor) -> torch.Tensor:
+        import torch
+
+        activations, numbers = self.encoder.encode(values)
+        return torch.stack([torch.where(numbers == i, activations, 0).sum(-1) for i in self._numbers], dim=-1)
+
+    def write(self, values: torch.Tensor, new: torch.Tensor) -> torch.Tensor:
+        rows = self.encoder.decoder_rows(self._numbers).to(values)
+        return values + (new - self.read(values)).to(values) @ rows
+
+
+@dataclass(frozen=True)
+class Whole:
+    """Everything at the site."""
+
+    width: int | None = None
+
+    def bound(self, site: SiteInfo) -> Whole:
+        return replace(self, width=site.width)
+
+    @property
+    def size(self) -> int | None:
+        return self.width
+
+    def read(self, values: torch.Tensor) -> torch.Tensor:
+        return values
+
+    def write(self, values: torch.Tensor, new: torch.Tensor) -> torch.Tensor:
+        return new.to(values)
