@@ -31,7 +31,7 @@ from glossator.programs import (
     Within,
     Word,
 )  # fmt: skip
-from glossator.programs.language import walk
+from glossator.programs.language import is_local, walk
 from glossator.programs.shapes import SHAPES
 from glossator.programs.words import WORD_CLASSES, members
 from glossator.windows import TokenWindows, Vocabulary
@@ -89,7 +89,13 @@ tables = st.builds(
     Table, st.lists(st.tuples(texts, numbers), max_size=5, unique_by=lambda entry: entry[0]).map(tuple), numbers
 )
 clauses = st.one_of(st.builds(Clause, numbers, tests), st.builds(Clause, st.just(1.0), tables))
-programs = st.builds(Program, numbers, st.lists(clauses, max_size=5).map(tuple))
+local = st.recursive(
+    atoms.filter(is_local),
+    lambda inner: st.builds(Not, inner) | st.builds(Or, st.lists(inner, min_size=2, max_size=3).map(tuple)),
+    max_leaves=4,
+)
+outputs = st.none() | local
+programs = st.builds(Program, numbers, st.lists(clauses, max_size=5).map(tuple), outputs, outputs)
 modest = st.floats(-4, 4)
 modest_programs = st.builds(
     Program, modest, st.lists(st.builds(Clause, modest, tests), max_size=4).map(tuple)

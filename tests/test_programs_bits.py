@@ -37,6 +37,8 @@ EMPTY = 8 + 5 + 1
         ('0 + after(token(" keep"))', EMPTY + 2 + 5 + 2 * KIND + 1 + LITERAL),
         ('0 + table(" keep"=1, " the"=2; 0)', EMPTY + 2 + KIND + 3 + 2 * (LITERAL + 5) - 1 + 5),
         ('0 + token(" keep") + token(" the")', EMPTY + 2 + 2 * (5 + KIND + 1 + LITERAL) - 1),
+        ('0; raises token(" keep")', EMPTY + 2 + 5 + 1 + KIND + 1 + LITERAL),
+        ('0 + token(" the"); lowers suffix("I")', EMPTY + 2 + 5 + KIND + 1 + LITERAL + 5 + 1 + KIND + 3 + 12 - 1),
     ],
 )
 def test_prices_by_hand(text, cost):
@@ -56,13 +58,14 @@ def test_the_number_of_kinds_is_the_language_s():
 def test_the_order_of_clauses_costs_nothing(program, random):
     clauses = list(program.clauses)
     random.shuffle(clauses)
-    assert bits(Program(program.bias, tuple(clauses)), LEXICON) == pytest.approx(bits(program, LEXICON))
+    shuffled = Program(program.bias, tuple(clauses), **program.output)
+    assert bits(shuffled, LEXICON) == pytest.approx(bits(program, LEXICON))
 
 
 @given(programs, tests, st.floats(0.1, 1))
 @settings(max_examples=200, deadline=None)
 def test_another_clause_never_makes_a_program_cheaper(program, test, strength):
-    longer = Program(program.bias, (*program.clauses, Clause(strength, test)))
+    longer = Program(program.bias, (*program.clauses, Clause(strength, test)), **program.output)
     assert bits(longer, LEXICON) >= bits(program, LEXICON) > 0
     assert bits_of_test(test, LEXICON) > 0
 

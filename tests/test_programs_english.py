@@ -42,6 +42,9 @@ CASES = [
     ('0 + token(" keep") + like(" hold"; 0.5) + 0.1*after(token(","))',
      "Most on “keep” or like “hold”; also after “,”."),
     ("0", "Never."),
+    ('0 + token(" keep"); raises token(" on", " up"); lowers suffix("ed")',
+     "On “keep”; raises “on/up”; lowers words ending “-ed”."),
+    ('0; raises word(prepositions)', "Raises prepositions."),
     ("0.5", "Everywhere."),
 ]  # fmt: skip
 

@@ -82,6 +82,12 @@ def test_the_syntax_as_documented():
         ("1e999", 1, 1, "bias"),
         ("nan", 1, 1, "a number"),
         ("1 + repeated(99999999999999999999999999)", 1, 5, "whole number"),
+        ('1; raises after(token("a"))', 1, 11, "next token alone"),
+        ('1; raises table(" a"=1; 0)', 1, 11, "stands alone"),
+        ('1; lowers token("a"); raises token("b")', 1, 23, "then `lowers`"),
+        ('1; raises token("a"); raises token("b")', 1, 23, "at most once"),
+        ("1; lifts token", 1, 4, "`raises`"),
+        ("1;", 1, 3, "`raises`"),
     ],
 )
 def test_errors_tell_place_and_cure(text, line, column, says):
@@ -89,6 +95,16 @@ def test_errors_tell_place_and_cure(text, line, column, says):
         parse_program(text)
     assert f"line {line}, column {column}" in str(caught.value)
     assert says in str(caught.value)
+
+
+def test_the_output_side_is_said_after_the_clauses():
+    program = Program(0.5, (Clause(0.9, Token((" keep",))),), Token((" on", " up")), Like((" red",), 0.5))
+    text = '0.5 + 0.9*token(" keep"); raises token(" on", " up"); lowers like(" red"; 0.5)'
+    assert str(program) == text and parse_program(text) == program
+    assert parse_program('.5+.9*token(" keep")\n;raises token(" on"," up") ;lowers like(" red" ; .5)') == program
+    assert parse_program('0; lowers token(" on")') == Program(0.0, (), lowers=Token((" on",)))
+    assert scaled(program, 2.0) == Program(1.0, (Clause(1.8, Token((" keep",))),), **program.output)
+    assert program.output == {"raises": program.raises, "lowers": program.lowers} and Program(0.0).output == {}
 
 
 def test_no_depth_breaks_the_parser():
@@ -117,6 +133,9 @@ def test_no_depth_breaks_the_parser():
         lambda: Clause(1.0, "word"),
         lambda: Program("much"),
         lambda: Program(0.0, (Repeated(),)),
+        lambda: Program(0.0, (), raises=Repeated()),
+        lambda: Program(0.0, (), lowers=Table(())),
+        lambda: Program(0.0, (), raises="up"),
         lambda: After(Table(())),
         lambda: scaled(Program(1.0), 0.0),
     ],

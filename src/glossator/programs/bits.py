@@ -4,6 +4,8 @@ The code, from the outside in (logarithms to base 2, universal(n) = 2 floor(log 
 - program: 8 bits for the scale, a level for the bias, universal(1 + clauses), then the clauses in any order;
 - level: 4 bits for 0 or one of 15 steps of a factor 2 ** -0.5 down from the scale, and a sign: 5 bits;
 - clause: a level and a test; a table has no level of its own;
+- output (what the unit raises or lowers): a clause that opens with the level -0, which no strength has, then 1 bit for
+  which of the two it is, and a test;
 - test: log of the number of kinds, then its arguments;
 - word in any spelling: the literal of its token;
 - token literal: log V, or -log of its smoothed frequency when the lexicon carries counts; a text that is no token is
@@ -52,13 +54,16 @@ from glossator.programs.words import WORD_CLASSES
 LEVEL_BITS = 5.0
 SCALE_BITS = 8.0
 FLOOR_BITS = 4.0
+SIDE_BITS = 1.0
 KINDS = 18
 
 
 def bits(program: Program, lexicon: Lexicon) -> float:
     """Description length of the program in bits, at least 0."""
     costs = [_clause_bits(clause, lexicon) for clause in program.clauses]
-    return SCALE_BITS + LEVEL_BITS + _universal(1 + len(costs)) + _unordered(costs, program.clauses)
+    costs += [LEVEL_BITS + SIDE_BITS + test_bits(test, lexicon) for test in program.output.values()]
+    items: list[Hashable] = [*program.clauses, *program.output.items()]
+    return SCALE_BITS + LEVEL_BITS + _universal(1 + len(costs)) + _unordered(costs, items)
 
 
 def test_bits(test: Test, lexicon: Lexicon) -> float:

@@ -1,4 +1,4 @@
-"""Programs in plain English: what the unit fires on, the strongest first, in few words.
+"""Programs in plain English: what the unit fires on, the strongest first, in few words; then what it makes likelier.
 
 The rendering is generated from the program and nothing else. It keeps what a reader can use (which tokens, meanings,
 spellings, contexts, and roughly how strongly) and drops exact strengths and floors.
@@ -52,10 +52,11 @@ def english(program: Program, limit: int | None = None) -> str:
     were left out; `english_length` tells the length of the whole. With one clause left it may still be longer.
     """
     order = sorted(range(len(program.clauses)), key=lambda i: -_size(program.clauses[i]))
+    output = [f"{side} {_noun(test)}" for side, test in program.output.items()]
     kept = len(order)
     while True:
         clauses = [program.clauses[i] for i in sorted(order[:kept])]
-        text = _sentence(program.bias, clauses, len(order) - kept)
+        text = _sentence(program.bias, clauses, len(order) - kept, output)
         if limit is None or len(text) <= limit or kept <= 1:
             return text
         kept -= 1
@@ -72,7 +73,7 @@ def _size(clause: Clause) -> float:
     return abs(clause.strength)
 
 
-def _sentence(bias: float, clauses: list[Clause], left_out: int) -> str:
+def _sentence(bias: float, clauses: list[Clause], left_out: int, output: list[str]) -> str:
     clauses = [c for c in clauses if c.strength != 0.0]
     threshold = max(0.0, -bias)
     strongest = max((_size(c) - threshold for c in clauses), default=0.0)
@@ -101,9 +102,9 @@ def _sentence(bias: float, clauses: list[Clause], left_out: int) -> str:
             parts.append(f"{words} {_listed(tests, tokens=words != ALSO)}")
     if left_out:
         parts.append(f"and {left_out} weaker")
-    if not parts:
+    if not parts and not output:
         return "Never."
-    text = "; ".join(parts)
+    text = "; ".join([*parts, *output])
     return text[0].upper() + text[1:] + "."
 
 

@@ -1,7 +1,9 @@
 """The language of programs: a small, total, typed way to say when a unit fires and how strongly.
 
 A program is a bias and a sum of clauses. A clause is a strength times the truth, between 0 and 1, of a test on one
-token in its window. Programs are values: frozen, hashable, equal when they say the same thing in the same order.
+token in its window. It may also say which tokens the unit makes likelier or less likely to come next; that says what
+the unit does, not when it fires, and execution does not look at it.
+Programs are values: frozen, hashable, equal when they say the same thing in the same order.
 The constructors check their arguments and raise `ValueError`; whatever could be built can be executed.
 """
 
@@ -9,7 +11,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from glossator.programs.atoms import (
     Contains,
@@ -173,16 +175,31 @@ class Clause:
 
 @dataclass(frozen=True)
 class Program:
-    """Value at a token = max(0, bias + sum of strength * truth(test)), in units of the unit's activation."""
+    """Value at a token = max(0, bias + sum of strength * truth(test)), in units of the unit's activation.
+
+    raises, lowers: the output side, each a test of the next token alone; where it is true, the unit makes that token
+    likelier (less likely). None where nothing is said of it.
+    """
 
     bias: float
     clauses: tuple[Clause, ...] = ()
+    raises: Test | None = None
+    lowers: Test | None = None
 
     def __post_init__(self) -> None:
         clauses = tuple(self.clauses)
         if not all(isinstance(c, Clause) for c in clauses):
             raise ValueError("a program's clauses must be clauses")
+        for side, test in self.output.items():
+            if not is_local(_part(test, side)):
+                raise ValueError(f"what a unit {side} must be told by the next token alone")
         assign(self, bias=number(self.bias, "bias"), clauses=clauses)
+
+    @property
+    def output(self) -> dict[str, Test]:
+        """What is said of the output side: `raises` and `lowers`, as far as they are there."""
+        sides = {"raises": self.raises, "lowers": self.lowers}
+        return {side: test for side, test in sides.items() if test is not None}
 
     def __str__(self) -> str:
         from glossator.programs.printer import print_program
@@ -216,7 +233,7 @@ def is_local(test: Test) -> bool:
 
 
 def scaled(program: Program, factor: float) -> Program:
-    """The same program for a unit whose activations are `factor` times as large (factor > 0)."""
+    """The same program for a unit whose activations are `factor` times as large (factor > 0); its output stays."""
     if not factor > 0 or math.isinf(factor):
         raise ValueError(f"factor must be above 0 and finite, not {factor!r}")
 
@@ -226,4 +243,4 @@ def scaled(program: Program, factor: float) -> Program:
             return Clause(1.0, table)
         return Clause(c.strength * factor, c.test)
 
-    return Program(program.bias * factor, tuple(clause(c) for c in program.clauses))
+    return replace(program, bias=program.bias * factor, clauses=tuple(clause(c) for c in program.clauses))

@@ -1,6 +1,6 @@
 """Text to programs, the inverse of the printer; mistakes are told with their place.
 
-program  = number { ("+" | "-") [number "*"] test }
+program  = number { ("+" | "-") [number "*"] test } [";" "raises" test] [";" "lowers" test]
 test     = "token(" strings ")" | "spelled(" strings ")" | "like(" strings ";" number ")"
          | "prefix(" string ")" | "suffix(" string ")" | "contains(" string ")"
          | "shape(" name ")" | "word(" name ")" | "position(" whole ".." [whole] ")"
@@ -114,7 +114,7 @@ class _Reader:
     def end(self) -> None:
         self.skip()
         if self.at != len(self.text):
-            self.fail("`+` or `-` and another clause, or the end")
+            self.fail("`+` or `-` and another clause, `;` and an output, or the end")
 
     def program(self) -> Program:
         self.skip()
@@ -131,7 +131,23 @@ class _Reader:
             signed = strength if plus else -strength
             test = self.test(1)
             clauses.append(self.build(begin, lambda s=signed, t=test: Clause(s, t)))  # type: ignore[misc]
-        return self.build(start, lambda: Program(bias, tuple(clauses)))
+        output = self.output()
+        return self.build(start, lambda: Program(bias, tuple(clauses), **output))
+
+    def output(self) -> dict[str, Test]:
+        """What follows the clauses: what the unit raises, then what it lowers."""
+        found: dict[str, Test] = {}
+        while self.take(";"):
+            self.skip()
+            start = self.at
+            side = self.need(NAME, "`raises` or `lowers`")
+            if side not in ("raises", "lowers") or side in found or "lowers" in found:
+                self.fail("`raises` and a test, then `lowers` and a test, each at most once", start)
+            self.skip()
+            begin = self.at
+            test = self.test(1)
+            found[side] = self.build(begin, lambda s=side, t=test: Program(0.0, (), **{s: t}).output[s])  # type: ignore[misc]
+        return found
 
     def number(self) -> float:
         return float(self.need(NUMBER, "a number"))

@@ -1,6 +1,7 @@
 """Programs as text: one line, compact, and read back by `parse_program` to the same program.
 
 Example: 0.0 + 0.9*token(" keep", " kept") + 0.5*like(" more", " most"; 0.4) - 0.3*and(shape(punctuation), after(...))
+With an output side: 0.0 + 0.9*token(" keep"); raises token(" on", " up"); lowers suffix("ed")
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ def print_program(program: Program) -> str:
     for clause in program.clauses:
         sign = "-" if math.copysign(1.0, clause.strength) < 0 else "+"
         parts.append(f"{sign} {abs(clause.strength)!r}*{print_test(clause.test)}")
-    return " ".join(parts)
+    return "; ".join([" ".join(parts), *(f"{side} {print_test(test)}" for side, test in program.output.items())])
 
 
 def print_test(test: Test) -> str:

@@ -45,7 +45,8 @@ def quantise(program: Program) -> Program:
             clauses.append(Clause(1.0, Table(values, level(clause.test.default))))
         elif strength := level(clause.strength):
             clauses.append(Clause(strength, _on_grid(clause.test)))
-    return Program(level(program.bias), tuple(clauses))
+    output = {side: _on_grid(test) for side, test in program.output.items()}
+    return Program(level(program.bias), tuple(clauses), **output)
 
 
 def _leveller(greatest: float) -> Callable[[float], float]:
