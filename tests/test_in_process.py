@@ -11,7 +11,7 @@ import torch
 from glossator.errors import MissingPower, UserError
 from glossator.language_models import Message, Request
 from glossator.language_models.in_process import InProcess, open_in_process
-from glossator.language_models.in_process_generation import common_prefix
+from glossator.language_models.in_process_generation import Row, common_prefix
 from glossator.language_models.in_process_head import Head
 from glossator.subjects.tokenizer import FastTextTokenizer
 from tiny_models import byte_level_tokenizer, sentencepiece_tokenizer, tiny_model
@@ -108,6 +108,36 @@ def test_samples_do_not_depend_on_their_neighbours(lm):
     assert together == [a.text for a in in_process(batch_tokens=20).ask(requests)]
     assert len(set(together[:3])) == 3
     assert together != [a.text for a in in_process(seed=1).ask(requests)]
+
+
+def test_a_sample_does_not_turn_on_the_last_bits_of_the_logits(lm):
+    """What another batch changes of a logit, some 1e-6, tells only tied tokens apart."""
+
+    def chosen(noise: float, **settings) -> list[int]:
+        vocabulary, bits = 2000, np.random.default_rng(3)
+        logits = [bits.normal(size=vocabulary).astype(np.float32) for _ in range(400)]
+        moved = [row + (noise * bits.normal(size=vocabulary)).astype(np.float32) for row in logits]
+        rows = [row_of(lm, seed=seed, **settings) for seed in range(400)]
+        return [row._choose(torch.from_numpy(of_row)) for row, of_row in zip(rows, moved, strict=True)]
+
+    for settings in ({}, {"temperature": 0.7}, {"top_p": 0.9}):
+        assert chosen(0.0, **settings) == chosen(1e-5, **settings)
+    assert len(set(chosen(0.0))) > 300
+
+
+def row_of(lm: InProcess, seed: int, temperature: float = 1.0, top_p: float = 1.0) -> Row:
+    return Row([1], 1, temperature, top_p, (), 0, np.random.default_rng(seed))
+
+
+def test_samples_of_one_prompt_are_computed_from_it_once(lm, monkeypatch):
+    """Ten samples of two prompts pass two prompts through the model, and say what each says alone."""
+    requests = [Request(prompt=text, max_tokens=6, temperature=1.0, sample=s) for text in TEXTS[:2] for s in range(5)]
+    alone = [lm.ask([request])[0] for request in requests]
+    batches, states = [], lm.head.states
+    monkeypatch.setattr(lm.head, "states", lambda **kw: batches.append(kw["input_ids"].shape[0]) or states(**kw))
+    together = lm.ask(requests)
+    assert batches[0] == 2 and max(batches) == 10
+    assert [(a.text, a.usage) for a in together] == [(a.text, a.usage) for a in alone]
 
 
 def test_temperature_and_top_p_follow_the_distribution(lm):

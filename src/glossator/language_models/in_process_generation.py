@@ -1,4 +1,9 @@
-"""The loop that writes answers: many rows at a time, each with its own seed, stops and length."""
+"""The loop that writes answers: many rows at a time, each with its own seed, stops and length.
+
+Tokens are sampled by adding noise to the logits and taking the largest (Gumbel-max). The noise is the row's own, so
+what float sums in another order change, which is some 1e-6 of a logit, matters only between two tokens that are as
+good as tied. A draw from cumulative probabilities would turn on the sum over the whole vocabulary.
+"""
 
 from __future__ import annotations
 
@@ -52,13 +57,14 @@ class Row:
     def _choose(self, logits: torch.Tensor) -> int:
         if self.temperature <= 0:
             return int(logits.argmax())
-        p = torch.softmax(logits.double() / self.temperature, -1).cpu().numpy()
+        scores = logits.double().cpu().numpy() / self.temperature
+        noise = self.rng.gumbel(size=len(scores))
         if self.top_p < 1:
+            p = np.exp(scores - scores.max())
             order = np.argsort(-p, kind="stable")
-            kept = order[: int(np.searchsorted(np.cumsum(p[order]), self.top_p)) + 1]
-            p = np.where(np.isin(np.arange(len(p)), kept), p, 0.0)
-        steps = np.cumsum(p)
-        return int(np.searchsorted(steps, self.rng.random() * steps[-1], side="right").clip(0, len(p) - 1))
+            left_out = order[int(np.searchsorted(np.cumsum(p[order]), self.top_p * p.sum())) + 1 :]
+            scores[left_out] = -np.inf
+        return int(np.argmax(scores + noise))
 
     def _cut_at_stop(self, before: int) -> None:
         """End at the earliest stop that the newest token, written from `before` on, completed."""
@@ -84,18 +90,19 @@ def token_logprob(logprobs: torch.Tensor, token: int, top: int, vocabulary: Voca
 def generate(head: Head, rows: Sequence[Row], vocabulary: Vocabulary, end: frozenset[int]) -> None:
     """Write the answers of all rows, as one batch, into the rows; every row has at least one token to write.
 
-    What all prompts start with is computed once.
+    What all prompts start with is computed once, and a prompt that several rows have is computed once.
     """
     if not rows:
         return
     device = head.model.get_input_embeddings().weight.device
-    cache, common = _start(head, rows, device)
-    longest = max(len(row.ids) for row in rows) - common
-    rest = np.zeros((len(rows), longest), np.int64)
-    seen = np.ones((len(rows), common + longest + max(row.max_tokens for row in rows)), np.int64)
-    for i, row in enumerate(rows):
-        padding = longest - (len(row.ids) - common)
-        rest[i, padding:] = row.ids[common:]
+    prompts, prompt_of_row = _distinct(rows)
+    cache, common = _start(head, prompts, device)
+    longest = max(map(len, prompts)) - common
+    rest = np.zeros((len(prompts), longest), np.int64)
+    seen = np.ones((len(prompts), common + longest + max(row.max_tokens for row in rows)), np.int64)
+    for i, prompt in enumerate(prompts):
+        padding = longest - (len(prompt) - common)
+        rest[i, padding:] = prompt[common:]
         seen[i, common : common + padding] = 0
     ids, mask = torch.from_numpy(rest).to(device), torch.from_numpy(seen).to(device)
     positions = (mask.cumsum(1) - 1).clamp(min=0)
@@ -111,6 +118,10 @@ def generate(head: Head, rows: Sequence[Row], vocabulary: Vocabulary, end: froze
         )
         length += width
         logits = head.logits(states[:, -1])
+        if len(logits) < len(alive):  # the first pass: from here on the samples of one prompt go apart
+            index = torch.tensor(prompt_of_row, device=device)
+            cache.batch_select_indices(index)
+            logits, mask, positions = logits[index], mask[index], positions[index]
         chosen = [row.take(logits[i], vocabulary, end) for i, row in enumerate(alive)]
         going = [i for i, row in enumerate(alive) if not row.finish]
         alive = [alive[i] for i in going]
@@ -121,14 +132,21 @@ def generate(head: Head, rows: Sequence[Row], vocabulary: Vocabulary, end: froze
             mask, positions = mask[index], positions[index]
 
 
-def _start(head: Head, rows: Sequence[Row], device: Any) -> tuple[Any, int]:
+def _distinct(rows: Sequence[Row]) -> tuple[list[list[int]], list[int]]:
+    """The different prompts, in order, and which of them each row has."""
+    number: dict[tuple[int, ...], int] = {}
+    of_row = [number.setdefault(tuple(row.ids), len(number)) for row in rows]
+    return [list(ids) for ids in number], of_row
+
+
+def _start(head: Head, prompts: Sequence[list[int]], device: Any) -> tuple[Any, int]:
     """An empty cache, or one that holds the beginning which all prompts share; and the length of that."""
-    cache, common = new_cache(head.model), common_prefix([row.ids for row in rows])
-    if len(rows) == 1 or common < 8 or not can_share(cache):
+    cache, common = new_cache(head.model), common_prefix(prompts)
+    if len(prompts) == 1 or common < 8 or not can_share(cache):
         return cache, 0
-    ids = torch.tensor([rows[0].ids[:common]], device=device)
+    ids = torch.tensor([prompts[0][:common]], device=device)
     head.states(input_ids=ids, past_key_values=cache, use_cache=True)
-    return shared(cache, len(rows), head.model), common
+    return shared(cache, len(prompts), head.model), common
 
 
 def common_prefix(prompts: Sequence[list[int]]) -> int:
