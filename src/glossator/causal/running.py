@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -9,12 +10,13 @@ from typing import Any
 import numpy as np
 import torch
 
-from glossator.causal.divergence import jensen_shannon
-from glossator.causal.edits import Edit, bind, check_outputs, editing
+from glossator.causal.divergence import Reference, as_float
+from glossator.causal.edits import BoundEdit, Edit, bind, check_outputs, editing
+from glossator.causal.restart import Restart, restart_of
 from glossator.subjects.hooks import stopping, watch
 from glossator.windows import TokenWindows
 
-BATCH_TOKENS = 1024
+BATCH_TOKENS = 512
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,15 +52,15 @@ def run(
     if outputs:
         check_outputs(subject)
     wanted = [subject.site(name) for name in sites]
+    inside = slice(len(subject.prefix), len(subject.prefix) + windows.width)
     for some in batches(windows, rows, batch_tokens):
         values: dict[str, torch.Tensor] = {}
         log_probs = None
         watching = watch(subject.model, wanted, values.__setitem__, stop=not outputs)
         with torch.inference_mode(), editing(subject, bound, some), watching, stopping():
             logits = forward(subject, windows, some)
-            log_probs = log_softmax(subject, logits, windows.width) if outputs else None
-        inside = slice(len(subject.prefix), len(subject.prefix) + windows.width)
-        found = {name: values[site.name][:, inside] for name, site in zip(sites, wanted, strict=True)}
+            log_probs = log_softmax(logits[:, inside]) if outputs else None
+        found = {name: _by_window(values[site.name], some)[:, inside] for name, site in zip(sites, wanted, strict=True)}
         yield Batch(some, log_probs, found)
 
 
@@ -69,24 +71,16 @@ def run_each(
     *,
     rows: np.ndarray | None = None,
     batch_tokens: int = BATCH_TOKENS,
+    restart: bool = True,
 ) -> Iterator[tuple[Batch, Iterator[tuple[int, torch.Tensor]]]]:
     """Many interventions beside one clean pass: for each batch of windows the clean outputs, and an iterator of
-    (number of the intervention, its log_probs (b, w, V)), which must be used up before the next batch."""
-    check_outputs(subject)
-    bound = [bind(subject, edits, windows) for edits in interventions]
-    for some in batches(windows, rows, batch_tokens):
-        with torch.inference_mode():
-            clean = log_softmax(subject, forward(subject, windows, some), windows.width)
+    (number of the intervention, its log_probs (b, w, V)), which must be used up before the next batch.
 
-        def edited(some: np.ndarray = some) -> Iterator[tuple[int, torch.Tensor]]:
-            for number, edits in enumerate(bound):
-                with torch.inference_mode():
-                    with editing(subject, edits, some):
-                        logits = forward(subject, windows, some)
-                    log_probs = log_softmax(subject, logits, windows.width)
-                yield number, log_probs
-
-        yield Batch(some, clean), edited()
+    Edited passes start at the first layer that they change (see `glossator.causal.restart`); without `restart`, or in
+    a model that cannot be started in the middle, each is a whole pass.
+    """
+    for some, clean, edited in _each(subject, windows, interventions, rows, batch_tokens, restart):
+        yield Batch(some, log_softmax(clean)), ((number, log_softmax(logits)) for number, logits in edited)
 
 
 def divergences(
@@ -96,20 +90,59 @@ def divergences(
     *,
     rows: np.ndarray | None = None,
     batch_tokens: int = BATCH_TOKENS,
+    restart: bool = True,
 ) -> np.ndarray:
     """Jensen-Shannon divergence, in nats, of the next-token distributions under each intervention from the clean ones:
-    float32 (interventions, n, w), where n counts the rows asked for; 0 on padding."""
+    float32 (interventions, n, w), where n counts the rows asked for; 0 on padding. As `run_each`."""
     chosen = np.arange(len(windows)) if rows is None else np.asarray(rows)
     found = np.zeros((len(interventions), len(chosen), windows.width), np.float32)
     first = 0
-    for clean, edited in run_each(subject, windows, interventions, rows=chosen, batch_tokens=batch_tokens):
-        end = first + len(clean.rows)
-        assert clean.log_probs is not None
-        for number, log_probs in edited:
-            found[number, first:end] = jensen_shannon(clean.log_probs, log_probs).cpu().numpy()
-        first = end
-    real = np.arange(windows.width) < windows.lengths[chosen][:, None]
-    return np.where(real, found, np.float32(0))
+    for some, clean, edited in _each(subject, windows, interventions, chosen, batch_tokens, restart):
+        with torch.inference_mode():
+            reference = Reference(clean, windows.lengths[some])
+        for number, logits in edited:
+            with torch.inference_mode():
+                found[number, first : first + len(some)] = reference.divergence(logits).cpu().numpy()
+        first += len(some)
+    return found
+
+
+def _each(
+    subject: Any,
+    windows: TokenWindows,
+    interventions: Sequence[Sequence[Edit]],
+    rows: np.ndarray | None,
+    batch_tokens: int,
+    restart: bool,
+) -> Iterator[tuple[np.ndarray, torch.Tensor, Iterator[tuple[int, torch.Tensor]]]]:
+    """For each batch: rows, clean logits (b, w, V), and an iterator of (number, edited logits)."""
+    check_outputs(subject)
+    bound = [bind(subject, edits, windows) for edits in interventions]
+    middle = restart_of(subject) if restart else None
+    starts = [_start(middle, edits) for edits in bound]
+    inside = slice(len(subject.prefix), len(subject.prefix) + windows.width)
+    for some in batches(windows, rows, batch_tokens):
+        streams: dict[str, torch.Tensor] = {}
+        wanted = [middle.stream(layer) for layer in sorted({s for s in starts if s})] if middle else []
+        with torch.inference_mode(), watch(subject.model, wanted, streams.__setitem__):
+            clean = forward(subject, windows, some)[:, inside]
+
+        def edited(some: np.ndarray = some, streams: dict[str, torch.Tensor] = streams) -> Any:
+            for number, (edits, start) in enumerate(zip(bound, starts, strict=True)):
+                begin: Any = contextlib.nullcontext()
+                if middle is not None and start:
+                    begin = middle.start(start, streams[middle.stream(start).name])
+                with torch.inference_mode(), begin, editing(subject, edits, some):
+                    logits = forward(subject, windows, some)[:, inside]
+                yield number, logits
+
+        yield some, clean, edited()
+
+
+def _start(middle: Restart | None, edits: Sequence[BoundEdit]) -> int:
+    """The block at which a pass under these edits may start, 0 for a whole pass."""
+    layers = [middle.layer(edit.site) if middle else None for edit in edits]
+    return min((layer for layer in layers if layer is not None), default=0) if None not in layers else 0
 
 
 def batches(windows: TokenWindows, rows: np.ndarray | None, batch_tokens: int) -> Iterator[np.ndarray]:
@@ -128,8 +161,11 @@ def forward(subject: Any, windows: TokenWindows, rows: np.ndarray) -> torch.Tens
     return subject.model(**inputs)[0]
 
 
-def log_softmax(subject: Any, logits: torch.Tensor, width: int) -> torch.Tensor:
-    """(b, w, V) float32 (float64 of a float64 model) log-probabilities at the window positions."""
-    before = len(subject.prefix)
-    inside = logits[:, before : before + width]
-    return torch.log_softmax(inside if inside.dtype == torch.float64 else inside.float(), dim=-1)
+def _by_window(values: torch.Tensor, rows: np.ndarray) -> torch.Tensor:
+    """(b, positions, width), also where a model runs all tokens of a batch in one row."""
+    return values.unflatten(0, (len(rows), -1)) if values.ndim == 2 else values
+
+
+def log_softmax(logits: torch.Tensor) -> torch.Tensor:
+    with torch.inference_mode():
+        return torch.log_softmax(as_float(logits), dim=-1)

@@ -1,0 +1,235 @@
+"""Steering: a unit is pushed up or down at every token, as hard as moves the next-token distributions by a set amount.
+
+Units differ in what a push of 1 does, and a hard enough push of anything changes everything; so effects are compared at
+one mean Kullback-Leibler divergence from the clean distributions (as in Paulo et al. 2024, "Automatically interpreting
+millions of features in large language models", section on intervention scoring). The strength is found by a bracketed
+search on the logarithms of strength and divergence, where the divergence of a weak push has slope 2.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from glossator.causal.changes import Add
+from glossator.causal.edits import Edit, check_outputs
+from glossator.causal.parts import Direction, Part, Units
+from glossator.errors import MissingPower, UserError
+from glossator.statistics import document_index
+from glossator.units import Unit
+from glossator.windows import TokenWindows
+
+if TYPE_CHECKING:
+    import torch
+
+TOLERANCE = 0.03
+MOST_TRIES = 14
+_STEEPEST, _FIRST_LEAP = 64.0, 1e4  # how far one step of the search may go, and the first one
+_NOTHING = 1e-10  # nats; a mean divergence below it is the rounding of float32
+
+
+@dataclass(frozen=True, eq=False)
+class Push:
+    """A part of a site to which a strength is added at every token; sign -1 turns the push round."""
+
+    site: str
+    part: Part
+    sign: int = 1
+
+    def edit(self, strength: float, where: np.ndarray) -> Edit:
+        return Edit(self.site, self.part, Add(self.sign * strength), where)
+
+    @property
+    def reversed(self) -> Push:
+        return Push(self.site, self.part, -self.sign)
+
+
+@dataclass(frozen=True)
+class Matched:
+    """strength: of the push that was found; kl: mean divergence there, in nats; why_not: why the target was not met,
+    None when it was; tries: how many strengths were run."""
+
+    strength: float
+    kl: float
+    tries: int
+    why_not: str | None = None
+
+    @property
+    def moves_nothing(self) -> bool:
+        """No strength that was tried changed the outputs at all."""
+        return self.why_not is not None and self.kl < _NOTHING
+
+
+@dataclass(frozen=True, eq=False)
+class Shift:
+    """What pushes did to the log-probability of every token of the vocabulary.
+
+    clean (V,): mean log-probability without a push; sums (pushes, documents, V) float32: changes summed over the valid
+    tokens of each document; counts (documents,): how many tokens those are; kl (pushes,): mean divergence in nats.
+    """
+
+    clean: np.ndarray
+    sums: np.ndarray
+    counts: np.ndarray
+    kl: np.ndarray
+
+
+def unit_push(unit: Unit) -> Push:
+    """The push of a unit towards its own side; raises `MissingPower` for units that are no column of a site."""
+    if "@" in unit.site:
+        raise MissingPower("steering takes units of the model's own sites", value=str(unit), allowed="mlp.L, head.L, ...")
+    return Push(unit.site, Units((unit.index,)), unit.sign)
+
+
+def random_units(subject: Any, site: str, n: int, seed: int, besides: int | None = None) -> list[Push]:
+    """Pushes of n seeded units of the site, the same whichever unit `besides` is left out."""
+    width = int(subject.site(site).width)
+    drawn = np.random.default_rng([seed, width]).permutation(width)[: n + 1]
+    return [Push(site, Units((int(i),))) for i in drawn if i != besides][:n]
+
+
+def random_directions(subject: Any, site: str, n: int, seed: int) -> list[Push]:
+    """Pushes along n seeded random directions where the site's units write: the residual stream after their layer, or
+    the site itself where it is part of the stream already. Matched in divergence they need no norm of their own."""
+    kind, _, layer = site.partition(".")
+    inside = kind in ("mlp", "head", "attn") and any(s.name == f"resid.{layer}" for s in subject.sites())
+    place = f"resid.{layer}" if inside else site
+    width = int(subject.site(place).width)
+    vectors = np.random.default_rng([seed, width, 1]).normal(size=(n, width))
+    return [Push(place, Direction(vector)) for vector in vectors]
+
+
+def shift(
+    subject: Any,
+    windows: TokenWindows,
+    pushes: Sequence[Push],
+    strengths: Sequence[float],
+    *,
+    by_document: bool = True,
+    tokens: bool = True,
+) -> Shift:
+    """Run the windows clean and under each push. Without `by_document` all windows are one document; without `tokens`
+    only divergences are computed, and `clean` and `sums` are empty."""
+    from glossator.causal.running import run_each
+
+    check_outputs(subject)
+    if not windows.valid.any():
+        raise UserError("no valid tokens to steer on", value=f"{len(windows)} windows")
+    index, documents = document_index(windows.documents) if by_document else (np.zeros(len(windows), np.int64), 1)
+    size = len(subject.tokenizer.vocabulary) if tokens else 0
+    clean_sum, sums = np.zeros(size), np.zeros((len(pushes), documents, size), np.float32)
+    divergence = np.zeros(len(pushes))
+    interventions = [[p.edit(s, windows.valid)] for p, s in zip(pushes, strengths, strict=True)]
+    for batch, edited in run_each(subject, windows, interventions):
+        mask, clean = _valid(windows, batch), batch.log_probs
+        assert clean is not None
+        if tokens:
+            clean_sum += (clean[..., :size] * mask).sum(dim=(0, 1)).double().cpu().numpy()
+        for number, log_probs in edited:
+            change = (log_probs - clean) * mask
+            divergence[number] += float((log_probs.exp() * change).sum())
+            if tokens:
+                of_rows = change[..., :size].sum(dim=1).cpu().numpy()
+                np.add.at(sums[number], index[batch.rows], of_rows)
+    counts = np.bincount(index, weights=windows.valid.sum(axis=1), minlength=documents)
+    return Shift(clean_sum / counts.sum(), sums, counts, np.maximum(divergence / counts.sum(), 0.0))
+
+
+def match_divergence(
+    subject: Any,
+    windows: TokenWindows,
+    pushes: Sequence[Push],
+    target: float,
+    *,
+    start: float = 1.0,
+    tolerance: float = TOLERANCE,
+    tries: int = MOST_TRIES,
+) -> list[Matched]:
+    """For each push the strength at which the mean of KL(steered || clean) over the valid tokens is `target` nats.
+
+    All pushes are searched side by side, so that each round costs one clean pass. A push that cannot reach the target
+    within `tolerance` (a share) comes back with its nearest strength and the reason.
+    """
+    if not target > 0:
+        raise UserError("the divergence to steer at must be above 0", value=target, allowed="nats, such as 0.1")
+    searches = [_Search(target, start) for _ in pushes]
+    for _ in range(tries):
+        open_ = [i for i, search in enumerate(searches) if not search.done(tolerance)]
+        if not open_:
+            break
+        found = shift(
+            subject, windows, [pushes[i] for i in open_], [searches[i].next for i in open_],
+            by_document=False, tokens=False,
+        )  # fmt: skip
+        for i, kl in zip(open_, found.kl, strict=True):
+            searches[i].told(float(kl))
+    return [search.result(tolerance) for search in searches]
+
+
+class _Search:
+    """The strength of one push: outwards until the target is enclosed, then inwards."""
+
+    def __init__(self, target: float, start: float):
+        self.target, self.next = target, start
+        self.tried: list[tuple[float, float]] = []
+        self.stopped = False
+
+    def done(self, tolerance: float) -> bool:
+        return self.stopped or (bool(self.tried) and abs(self.best[1] / self.target - 1) <= tolerance)
+
+    @property
+    def best(self) -> tuple[float, float]:
+        return min(self.tried, key=lambda t: abs(math.log(max(t[1], _NOTHING) / self.target)))
+
+    def told(self, kl: float) -> None:
+        if not math.isfinite(kl):
+            kl = math.inf
+        self.tried.append((self.next, kl))
+        below = max((t for t in self.tried if t[1] < self.target), default=None)
+        above = min((t for t in self.tried if t[1] >= self.target and (below is None or t[0] > below[0])), default=None)
+        if below is None:
+            assert above is not None
+            self.next = above[0] * max(_slope_two(above[1], self.target), 1 / _STEEPEST)
+        elif above is None:
+            leap = _FIRST_LEAP if len(self.tried) == 1 else _STEEPEST
+            self.next = below[0] * min(max(1.2 * _slope_two(below[1], self.target), 1.5), leap)
+            self.stopped = self.next > 1e12
+        else:
+            self.next = _between(below, above, self.target, len(self.tried) % 3 == 0)
+            self.stopped = above[0] / below[0] < 1 + 1e-6
+
+    def result(self, tolerance: float) -> Matched:
+        strength, kl = self.best
+        if abs(kl / self.target - 1) <= tolerance:
+            return Matched(strength, kl, len(self.tried))
+        strongest, most = max(self.tried, key=lambda t: t[1] if math.isfinite(t[1]) else -1.0)
+        if most < _NOTHING:
+            why = f"no push up to {max(s for s, _ in self.tried):.3g} changes the outputs"
+        else:
+            why = f"no push was found that moves the outputs by {self.target:g} nats; {kl:.3g} at {strength:.3g}"
+        return Matched(strength, kl, len(self.tried), why)
+
+
+def _slope_two(kl: float, target: float) -> float:
+    """The factor on the strength if divergence grew with its square."""
+    return math.sqrt(target / max(kl, _NOTHING)) if math.isfinite(kl) else 0.0
+
+
+def _between(below: tuple[float, float], above: tuple[float, float], target: float, middle: bool) -> float:
+    """A strength inside the bracket: by the line through both ends in logarithms, or the middle."""
+    low, high = math.log(below[0]), math.log(above[0])
+    share = 0.5
+    if not middle and math.isfinite(above[1]):
+        bottom, top = math.log(max(below[1], _NOTHING)), math.log(above[1])
+        share = min(max((math.log(target) - bottom) / max(top - bottom, 1e-12), 0.05), 0.95)
+    return math.exp(low + share * (high - low))
+
+
+def _valid(windows: TokenWindows, batch: Any) -> torch.Tensor:
+    import torch
+
+    return torch.from_numpy(windows.valid[batch.rows]).to(batch.log_probs.device).unsqueeze(-1)
