@@ -1,0 +1,162 @@
+"""All values of one site on stored windows, and directions read from them as if they had been recorded.
+
+A recording of all units of a dense site holds every value of its panel's windows. Any direction of that site is one
+matrix product away from them, so that its evidence needs no further forward pass; `ProjectedRecording` is a recording
+of directions made in this way, and `glossator.recording.draw` draws from it as from any other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import numpy as np
+
+from glossator.directions.sets import DirectionSet
+from glossator.errors import UserError, near_matches
+from glossator.evidence import SPLITS, Split
+from glossator.files import fingerprint, plain
+from glossator.recording import Recording
+from glossator.recording.keys import LARGEST_HALF
+from glossator.windows import TokenWindows
+
+_BLOCK_WINDOWS = 256
+
+
+@dataclass(frozen=True, eq=False)
+class SiteValues:
+    """The values of a dense site on the panel of a recording, as stored: float16 on disk, read in blocks.
+
+    Raises `UserError` for a site that was not recorded, is sparse, or was not recorded with all its units.
+    """
+
+    recording: Recording
+    site: str
+
+    def __post_init__(self) -> None:
+        if self.site not in self.recording.sites:
+            raise UserError(
+                "the site was not recorded", value=self.site, allowed=near_matches(self.site, self.recording.sites)
+            )
+        found = self.recording.sites[self.site]
+        if found.kind != "dense":
+            raise UserError("directions need a dense site", value=self.site, fix="Record mlp, attn, head or resid")
+        if len(found.units) != found.width:
+            raise UserError(
+                f"the recording holds {len(found.units)} of {found.width} units of {self.site}",
+                fix="Directions need all of them; record the site with --units all",
+            )
+
+    @property
+    def width(self) -> int:
+        """d, the number of units of the site."""
+        return self.recording.sites[self.site].width
+
+    @property
+    def subject(self) -> str:
+        return self.recording.spec.subject
+
+    @cached_property
+    def windows(self) -> TokenWindows:
+        """The windows whose values are here: the recording's panel."""
+        return self.recording.windows.take(self.recording.panel)
+
+    @cached_property
+    def split_of_window(self) -> np.ndarray:
+        """int8 (n,): index of `evidence.SPLITS` for each window."""
+        return self.recording.split_of_window[self.recording.panel]
+
+    def rows(self, split: Split) -> np.ndarray:
+        """The windows of a split, ascending."""
+        return np.flatnonzero(self.split_of_window == SPLITS.index(split))
+
+    def tokens(self, split: Split, rows: np.ndarray | None = None) -> np.ndarray:
+        """(d, T) float32: all units at the valid tokens of a split's windows (or of these rows), in order."""
+        rows = self.rows(split) if rows is None else rows
+        valid = self.windows.valid[rows]
+        if not valid.any():
+            raise UserError(f"the recording's panel has no tokens of the {split} split", fix="Record more text")
+        found = np.empty((self.width, int(valid.sum())), np.float32)
+        end = 0
+        for part in _blocks(len(rows)):
+            values = self._panel[:, rows[part]][:, valid[part]]
+            start, end = end, end + values.shape[1]
+            found[:, start:end] = values
+        return found
+
+    def project(self, directions: DirectionSet) -> np.ndarray:
+        """(k, n, w) float32: the directions' values on all windows, 0 where not valid."""
+        directions.check_fits(self.site, self.width, self.subject)
+        valid = self.windows.valid
+        found = np.empty((len(directions), *valid.shape), np.float32)
+        offset = directions.vectors @ directions.centre
+        for part in _blocks(len(valid)):
+            values = self._panel[:, part].astype(np.float32).reshape(self.width, -1)
+            found[:, part] = (directions.vectors @ values - offset[:, None]).reshape(len(directions), -1, valid.shape[1])
+        return np.where(valid, found, np.float32(0))
+
+    @property
+    def _panel(self) -> np.ndarray:
+        return self.recording.panel_block(self.site)
+
+
+class ProjectedRecording(Recording):
+    """Directions as recorded units of the site `NAME@SITE`: windows, splits, top windows and moments are those of the
+    stored windows of the site's own recording."""
+
+    def __init__(self, values: SiteValues, directions: DirectionSet):
+        base, name = values.recording, directions.site_name
+        projected = values.project(directions)
+        spec = replace(base.spec, sites=(name,), units={}, encoders={name: directions.fingerprint})
+        site = {"name": name, "source": directions.site, "kind": "dense", "width": len(directions), "start": 0}
+        manifest = {
+            "spec": plain(spec),
+            "windows": len(values.windows),
+            "valid_tokens": int(values.windows.valid.sum()),
+            "sites": [site],
+            "vocabulary": base.manifest["vocabulary"],
+            "files": base.manifest["files"],
+            "fingerprint": fingerprint([base.fingerprint, directions.fingerprint]),
+        }
+        super().__init__(base.folder, manifest)
+        self.directions = directions
+        top_rows, top_maxima = _top(projected, values.windows.valid, spec.top_k)
+        self.__dict__.update(  # what a recording reads from its files at first use
+            windows=values.windows,
+            vocabulary=base.vocabulary,
+            split_of_window=values.split_of_window,
+            panel=np.arange(len(values.windows)),
+            _panel=np.clip(projected, -LARGEST_HALF, LARGEST_HALF).astype(np.float16),
+            _top_rows=top_rows,
+            _top_maxima=top_maxima,
+            _sums=_power_sums(projected),
+        )
+
+
+def _blocks(n: int) -> Iterator[slice]:
+    return (slice(start, min(start + _BLOCK_WINDOWS, n)) for start in range(0, n, _BLOCK_WINDOWS))
+
+
+def _top(projected: np.ndarray, valid: np.ndarray, top_k: int) -> tuple[np.ndarray, np.ndarray]:
+    """Rows int32 and maxima float32 (k, 2, top_k) of the windows with the largest values of either sign, best first,
+    lower row first among equals; row -1 where there are fewer windows."""
+    rows = np.full((len(projected), 2, top_k), -1, np.int32)
+    maxima = np.full(rows.shape, -np.inf, np.float32)
+    usable = np.flatnonzero(valid.any(axis=1))
+    for side, signed in enumerate((projected, -projected)):
+        best = np.where(valid, signed, -np.inf).max(axis=2)[:, usable]
+        order = np.argsort(-best, axis=1, kind="stable")[:, :top_k]
+        rows[:, side, : order.shape[1]] = usable[order]
+        maxima[:, side, : order.shape[1]] = np.take_along_axis(best, order, axis=1)
+    return rows, maxima
+
+
+def _power_sums(projected: np.ndarray) -> np.ndarray:
+    """float64 (4, k): sums of x, x^2, x^3, x^4 of each direction."""
+    flat = projected.reshape(len(projected), -1)
+    sums = np.empty((4, len(flat)))
+    for place, x in enumerate(flat.astype(np.float64)):
+        square = x * x
+        sums[:, place] = x.sum(), square.sum(), (square * x).sum(), (square * square).sum()
+    return sums
