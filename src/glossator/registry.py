@@ -41,6 +41,7 @@ BUILT_IN: dict[str, dict[str, str]] = {
         "embedding": "glossator.scorers.embedding:EmbeddingScorer",
         "generate-and-test": "glossator.scorers.generate_and_test:GenerateAndTestScorer",
         "agreement": "glossator.scorers.agreement:AgreementScorer",
+        "ablation": "glossator.scorers.ablation:AblationScorer",
     },
     "benchmarks": {
         "recording": "glossator.benchmarks.recording:run",
