@@ -18,6 +18,7 @@ from glossator.explanations import Explanation, Provenance
 from glossator.language_models import Answer, LanguageModel, Message, Request
 from glossator.scores import Score
 from glossator.simulators import ZERO_TO_TEN, Simulation
+from glossator.statistics import compare, ratio
 from glossator.study import StudySpec
 from glossator.study.spec import DEFAULT_EVIDENCE, READ_EVIDENCE
 from glossator.study.work import ANSWERS, LOG
@@ -119,6 +120,24 @@ class BrokenScorer:
 
     def score(self, *_: Any) -> list:
         raise KeyError("no such thing")
+
+
+class Acting:
+    """A causal score that needs the subject and a random unit beside it; what it measures is made up from the unit."""
+
+    column = "causal"
+    needs: frozenset[str] = frozenset({"subject"})
+
+    def score(self, unit: Unit, explanation: Explanation, evidence: Any, lab: Any) -> list[Score]:
+        assert lab.resources.get("subject", "acting").site(unit.site).width
+        if unit.index % 7 == 3:
+            return [Score("acting", None, "share", column="causal", nulls={"random-unit": None}, reason="no effect")]
+        rng = np.random.default_rng(unit.index)
+        effects = rng.normal(0.4, 0.3, (2, 30)) - [[0.0], [0.4]]
+        own, random = (ratio(values, np.ones(30)) for values in effects)
+        found, nulls, margins = compare(own, {"random-unit": random}, seed=lab.seed)
+        interval = (found.low, found.high, found.n)
+        return [Score("acting", found.value, "share", *interval, "causal", nulls, None, {"made": "up"}, margins)]
 
 
 class Asking:

@@ -146,7 +146,15 @@ def test_show_in_a_pipe_uses_brackets(here: Path, capsys: pytest.CaptureFixture)
     assert main(["show", name, "--study", "studies/one", "--top", "2", "--random", "1"]) == 0
     text = capsys.readouterr().out
     assert "\x1b" not in text
-    for words in (name, "token(", "lookup", "other-unit", "causal: not measured yet", "Top windows", "Random windows"):
+    for words in (
+        name,
+        "token(",
+        "lookup",
+        "other-unit",
+        "not measured, as the card is observational",
+        "Top windows",
+        "Random windows",
+    ):
         assert words in text
     assert text.count("true ") == text.count("said ") == 3
     assert any("[" in line and line.startswith("true") for line in text.splitlines())
@@ -175,7 +183,10 @@ def test_show_for_machines(here: Path, capsys: pytest.CaptureFixture) -> None:
     assert main(["show", name, "--study", "studies/one", "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
     assert found["unit"] == name
-    assert found["causal"] is None
+    assert {score["column"] for e in found["explanations"] for score in e["scores"]} == {"observational"}
+    assert found["people"] == {}
+    (q,) = [q for q in found["q_values"] if (q["score"], q["null"]) == ("correlation.top-and-random", "lookup")]
+    assert 0 < q["q"] <= 1
     for window in found["windows"]:
         assert len(window["tokens"]) == len(window["true"]) == len(window["predicted"])
     tops = [max(w["true"]) for w in found["windows"] if w["kind"] == "top"]
@@ -189,10 +200,12 @@ def test_a_unit_may_be_named_by_its_end(here: Path, capsys: pytest.CaptureFixtur
 
 
 def test_search_and_studies(here: Path, capsys: pytest.CaptureFixture) -> None:
-    assert main(["search", "strongly", "--study", "studies/one", "--json"]) == 0
+    assert main(["show", a_unit(here), "--study", "studies/one", "--json"]) == 0
+    word = json.loads(capsys.readouterr().out)["explanations"][0]["text"].split()[0].lower()
+    assert main(["search", word, "--study", "studies/one", "--json"]) == 0
     hits = json.loads(capsys.readouterr().out)
     assert hits
-    assert all("strongly" in hit["explanation"]["text"].lower() for hit in hits)
+    assert all(word in hit["explanation"]["text"].lower() for hit in hits)
     assert main(["search", "zeppelin", "--study", "studies/one"]) == 0
     assert "No explanation" in capsys.readouterr().out
     assert main(["studies", "--json"]) == 0

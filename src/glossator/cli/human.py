@@ -7,13 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from glossator.cli.printing import JSON, clean, console, emit, make_table, number
+from glossator.cli.people import estimate
+from glossator.cli.printing import JSON, clean, console, emit, make_table
 from glossator.cli.spec_options import BUDGET, LM_CACHE, OFFLINE, PRICES, make_access
 
 if TYPE_CHECKING:
     from rich.console import Console
-
-MAIN = ("correlation", "explained-variance.centred", "detection.auroc")
 
 human = typer.Typer(
     no_args_is_help=True,
@@ -195,14 +194,14 @@ def print_results(out: Console, results: dict[str, Any], study: Path) -> None:
 
 
 def _simulation(out: Console, simulation: dict[str, Any]) -> None:
+    from glossator.human.shown import means_beside_machine
+
     table = make_table("People as simulators, beside the machine on the same passages")
     for name in ("person", "score", "person [95 %]", "machine [95 %]", "difference [95 %]"):
         table.add_column(name, justify="left" if name in ("person", "score") else "right")
-    for mean in simulation["means"]:
-        for score, found in mean["scores"].items():
-            values = (found["person"], found["machine"], found["difference"])
-            if score.split(": ")[1].rpartition(".")[0] in MAIN and any(v["value"] is not None for v in values):
-                table.add_row(mean["rater"], score, *map(estimate, values))
+    for row in means_beside_machine({"simulation": simulation}):
+        values = (row["person"], row["machine"], row["difference"])
+        table.add_row(row["rater"], f"{row['method']}: {row['score']}", *map(estimate, values))
     out.print(table)
     out.print(f"agreement (alpha): {estimate(simulation['agreement']['alpha'])}", markup=False)
 
@@ -221,18 +220,17 @@ def _labelling(out: Console, labelling: dict[str, Any]) -> None:
 
 
 def _preference(out: Console, preference: dict[str, Any]) -> None:
+    from glossator.human.shown import win_rates
+
     check = preference["steganography"]
-    flagged = {(a["method"], a["against"]): a for a in check["advantages"]}
     table = make_table("Preferred to")
     for name in ("method", "against", "answers", "win rate [95 %]", f"{check['score']}, difference [95 %]", "check"):
         table.add_column(name, justify="right" if "[" in name or name == "answers" else "left")
-    for row in preference["win_rates"]:
-        found = flagged.get((row["method"], row["against"]))
-        notes = ("", "–") if found is None else (found["why"], estimate(found["score"]))
-        mark = "FLAGGED: " if found and found["flagged"] else ""
-        table.add_row(
-            row["method"], row["against"], str(row["answers"]), estimate(row["rate"]), notes[1], mark + notes[0]
-        )
+    for row in win_rates({"preference": preference}):
+        difference = "–" if row["difference"] is None else estimate(row["difference"])
+        checked = ("FLAGGED: " if row["flagged"] else "") + row["why"]
+        told = (row["method"], row["against"], str(row["answers"]), estimate(row["rate"]))
+        table.add_row(*told, difference, checked)
     out.print(table)
     for name, found in (
         ("preference against score, correlation over pairs", check["correlation"]),
@@ -266,12 +264,3 @@ def short(reason: str) -> str:
     """A reason without the text that it is about; for a missing reader of words, what gives one."""
     said = reason.partition(": ")[0]
     return f"{said}; --lm reads words" if "no program to execute" in reason else said
-
-
-def estimate(found: dict[str, Any]) -> str:
-    """`0.61 [0.52, 0.70]`, or the reason why there is no value."""
-    if found["value"] is None:
-        return f"– ({found['reason']})"
-    if found["low"] is None or found["high"] is None:
-        return number(found["value"])
-    return f"{number(found['value'])} [{number(found['low'])}, {number(found['high'])}]"

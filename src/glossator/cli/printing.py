@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from glossator.study.summary import Headline
 
 JSON = typer.Option(False, "--json", help="Print JSON on stdout, and nothing else there.")
+WIDE = 160
 QUIET = typer.Option(False, "--quiet", help="No progress bars.")
 
 
@@ -30,11 +31,11 @@ def emit(value: Any) -> None:
 
 
 def console() -> Console:
-    """A console on stdout; where that is no terminal, lines are not broken at 80 columns."""
+    """A console on stdout; where that is no terminal, lines are as long as two columns of scores take."""
     from rich.console import Console
 
     made = Console(highlight=False)
-    return made if made.is_terminal else Console(highlight=False, width=140)
+    return made if made.is_terminal else Console(highlight=False, width=WIDE)
 
 
 def make_table(title: str | None = None, *, plain: bool = False) -> Any:
@@ -61,15 +62,16 @@ def number(value: float | None, digits: int = 2) -> str:
 
 def interval(score: Score) -> str:
     """`0.61 [0.52, 0.70]`, or the reason why there is no value."""
-    if score.value is None:
-        return f"– ({score.reason})"
-    if score.low is None or score.high is None:
-        return number(score.value)
-    return f"{number(score.value)} [{number(score.low)}, {number(score.high)}]"
+    return f"– ({score.reason})" if score.value is None else in_brackets(score.value, score.low, score.high)
 
 
-def score_table(title: str, rows: Sequence[Headline], nulls: Sequence[str]) -> Any:
-    """Explained units with their headline score beside its nulls."""
+def in_brackets(value: float | None, low: float | None, high: float | None) -> str:
+    """`0.61 [0.52, 0.70]`, without the interval where there is none."""
+    return number(value) if low is None or high is None else f"{number(value)} [{number(low)}, {number(high)}]"
+
+
+def score_table(title: str, rows: Sequence[Headline], nulls: Sequence[str], causal_nulls: Sequence[str]) -> Any:
+    """Explained units with the headlines of both columns, each beside its nulls; causal ones where any unit has one."""
     from rich.text import Text
 
     table = make_table(title)
@@ -78,9 +80,18 @@ def score_table(title: str, rows: Sequence[Headline], nulls: Sequence[str]) -> A
     table.add_column("r [95 %]", no_wrap=True, justify="right")
     for null in nulls:
         table.add_column(null, justify="right", no_wrap=True)
+    causal = next((row.causal.name for row in rows if row.causal is not None), None)
+    if causal is not None:
+        table.add_column(f"causal: {causal} [95 %]", justify="right", overflow="fold")
+        for null in causal_nulls:
+            table.add_column(null, justify="right", no_wrap=True)
     for row in rows:
         unit = f"{row.result.unit.site}/{row.result.unit.index}{'-' if row.result.unit.polarity == '-' else ''}"
         values = [number(row.score.nulls.get(null)) for null in nulls]
+        if causal is not None:
+            acted = row.causal
+            values.append("–" if acted is None else interval(acted))
+            values += ["–" if acted is None else number(acted.nulls.get(null)) for null in causal_nulls]
         table.add_row(unit, Text(clean(row.chosen.text)), interval(row.score), *values)
     return table
 

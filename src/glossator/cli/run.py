@@ -6,13 +6,17 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from glossator.cli.printing import JSON, QUIET, console, emit, make_table, number, score_table
+from glossator.cli.printing import JSON, QUIET, console, emit, in_brackets, make_table, number, score_table
 from glossator.cli.spec_options import takes_spec
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
+    from glossator.scores import Column
     from glossator.study import Study, StudySpec
     from glossator.study.costs import Cost
     from glossator.study.models import Access
+    from glossator.study.summary import Mean
 
 SHOWN = 5
 
@@ -28,6 +32,7 @@ def run(spec: StudySpec, folder: Path, access: Access, quiet: bool = QUIET, json
     Examples:
       glossator run --subject smollm2-135m --site mlp.12 --units 64 --tokens 65536
       glossator run smollm2-135m/mlp.12/345
+      glossator run --subject smollm2-135m --site mlp.12 --units 8 --card both
       glossator run --subject smollm2-135m --site mlp.12 --units 8 --explainer bills --lm inprocess:smollm2-135m
       glossator run spec.toml --out studies/mine
 
@@ -38,6 +43,7 @@ def run(spec: StudySpec, folder: Path, access: Access, quiet: bool = QUIET, json
       units = 64               # or "all", or [3, 17, 345]
       max_tokens = 65536       # or "all"
       explainers = ["program", "bills"]
+      card = "both"            # observational scores, causal ones, or both
       lm = "openai:gpt-4.1-mini"
       [evidence]
       test_top = 50
@@ -58,7 +64,7 @@ def run(spec: StudySpec, folder: Path, access: Access, quiet: bool = QUIET, json
 def as_json(study: Study) -> dict[str, object]:
     """The study for machines: where it lies, means over units, and each unit's explanation and scores."""
     from glossator.study.results import to_plain
-    from glossator.study.summary import means
+    from glossator.study.summary import agreement_of_columns, means
 
     results = list(study.results())
     return {
@@ -67,7 +73,8 @@ def as_json(study: Study) -> dict[str, object]:
         "fingerprint": study.manifest["fingerprint"],
         "counts": study.counts,
         "costs": study.costs,
-        "means": means(results),
+        "means": means(results, discoveries=study.discoveries()),
+        "columns_agree": agreement_of_columns(results),
         "units": [to_plain(result) for result in results],
     }
 
@@ -83,30 +90,56 @@ def cost_lines(costs: Sequence[Cost]) -> list[str]:
     return [*lines, f"Cost in all: {in_words(total(costs))}"] if len(lines) > 1 else lines
 
 
-def print_study(study: Study) -> None:
-    """The best and the worst explained units, the means, and where to look further."""
+def print_means(out: Console, column: Column, means: Sequence[Mean], card: str) -> None:
+    """Means over units of one column of scores; beside each null how many units are called above it."""
+    from glossator.study.card import why_empty
+    from glossator.study.discoveries import RATE
 
-    from glossator.study.summary import means, nulls_of, ranked
+    if not means:
+        out.print(f"{column.capitalize()} scores: {why_empty(column, card)}", markup=False)
+        return
+    nulls = [*dict.fromkeys(null for mean in means for null in mean.nulls)]
+    table = make_table(f"Means over units, {column}; beside each null, how many units are above it (q < {RATE})")
+    for name in ("site", "method", "score", "units", "mean [95 %]", *nulls):
+        table.add_column(name, justify="right" if name in ("units", "mean [95 %]", *nulls) else "left", no_wrap=True)
+    for mean in means:
+        side = "" if mean.polarity == "+" else " (−)"
+        value = in_brackets(mean.value.value, mean.value.low, mean.value.high)
+        values = [beside(mean, null) for null in nulls]
+        table.add_row(mean.site + side, mean.method, mean.score, str(mean.value.n), value, *values)
+    out.print(table)
+
+
+def beside(mean: Mean, null: str) -> str:
+    """`0.37, 12 of 64`: the null's mean, and how many of the tested units are above it."""
+    if null not in mean.nulls or mean.nulls[null].value is None:
+        return "–"
+    counts = mean.above.get(null)
+    return number(mean.nulls[null].value) + (f", {counts[0]} of {counts[1]}" if counts else "")
+
+
+def print_study(study: Study) -> None:
+    """The best and the worst explained units, the means of both columns, and where to look further."""
+    from glossator.study.card import COLUMNS
+    from glossator.study.summary import agreement_of_columns, means, nulls_of, nulls_of_scores, ranked
 
     out, results = console(), list(study.results())
     rows = ranked(results)
     shown = min(SHOWN, -(-len(rows) // 2))
-    nulls = nulls_of(rows)
+    nulls, causal_nulls = nulls_of(rows), nulls_of_scores(row.causal for row in rows if row.causal is not None)
     if rows:
         out.print()
-        out.print(score_table(f"Best explained of {len(rows)} units ({rows[0].score.name})", rows[:shown], nulls))
+        title = f"Best explained of {len(rows)} units ({rows[0].score.name})"
+        out.print(score_table(title, rows[:shown], nulls, causal_nulls))
         if len(rows) > shown:
-            out.print(score_table("Worst explained", rows[-min(shown, len(rows) - shown) :], nulls))
-    table = make_table("Means over units")
-    for name in ("site", "method", "score", "units", "mean [95 %]", *nulls):
-        table.add_column(name, justify="right" if name in ("units", "mean [95 %]", *nulls) else "left", no_wrap=True)
-    for mean in means(results):
-        side = "" if mean.polarity == "+" else " (−)"
-        value = f"{number(mean.value.value)} [{number(mean.value.low)}, {number(mean.value.high)}]"
-        values = [number(mean.nulls[n].value) if n in mean.nulls else "–" for n in nulls]
-        table.add_row(mean.site + side, mean.method, mean.score, str(mean.value.n), value, *values)
-    if table.row_count:
-        out.print(table)
+            worst = rows[-min(shown, len(rows) - shown) :]
+            out.print(score_table("Worst explained", worst, nulls, causal_nulls))
+    found = means(results, discoveries=study.discoveries())
+    for column in COLUMNS:
+        print_means(out, column, [mean for mean in found if mean.column == column], study.spec.card)
+    if (agree := agreement_of_columns(results)) is not None:
+        said = in_brackets(agree.value, agree.low, agree.high) if agree.value is not None else f"– ({agree.reason})"
+        out.print(f"Rank correlation of the two columns over {agree.n} units: {said}", markup=False)
     counts = ", ".join(f"{n} {status}" for status, n in study.counts.items() if n)
     out.print(f"Units: {counts}", markup=False)
     for line in cost_lines(study.costs):

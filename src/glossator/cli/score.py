@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import typer
 
-from glossator.cli.printing import JSON, console, emit, interval, make_table, number
+from glossator.cli.card import print_card
+from glossator.cli.printing import JSON, console, emit
 from glossator.cli.spec_options import BUDGET, LM_CACHE, OFFLINE, PRICES, make_access
 from glossator.errors import UserError
 
 if TYPE_CHECKING:
-    from glossator.study import Study
+    from glossator.study import Study, StudySpec
     from glossator.study.models import Access
     from glossator.study.results import Chosen
     from glossator.study.tools import Tools
@@ -31,6 +32,10 @@ def score(
     ),
     lm: str | None = typer.Option(None, help="Language model that reads words; default: the study's."),
     simulator: str | None = typer.Option(None, help="Who reads explanations; default: the study's."),
+    card: str | None = typer.Option(
+        None, help="Columns of scores: observational, causal (acts on the unit), or both; default: the study's."
+    ),
+    scorer: list[str] | None = typer.Option(None, help="Scorer; repeat it for more. Default: those of the card."),
     budget: str | None = BUDGET,
     lm_cache: Path | None = LM_CACHE,
     prices: Path | None = PRICES,
@@ -40,29 +45,33 @@ def score(
     """Score explanations on the test split beside nulls.
 
     All explanations of a study that has none yet, your own words or program for a unit, or the study's explanation of
-    it again.
+    it again. Observational scores ask whether the explanation predicts the unit, causal ones whether acting on the unit
+    does what it says: for these the subject is loaded and run. With --card both, a finished study gets the causal
+    column added to it.
 
     \b
     Examples:
       glossator score studies/layer-12
-      glossator score mlp.12/345
+      glossator score studies/layer-12 --card both
+      glossator score mlp.12/345 --card causal
+      glossator score mlp.12/345 --card both --scorer correlation --scorer ablation
       glossator score mlp.12/345 --program '0.1 + 2.0*token(" keep", " hold")'
       glossator score mlp.12/345 --text 'words for keeping and holding' --lm inprocess:smollm2-135m
     """
     access = make_access(budget, lm_cache, prices, offline)
     if Path(unit).is_dir():
-        score_study(Path(unit), {"lm": lm, "simulator": simulator}, access, json)
+        score_study(Path(unit), {"lm": lm, "simulator": simulator, "card": card, "scorer": scorer}, access, json)
         return
     from glossator.study.find import study_with
     from glossator.study.score import other_unit, score_one
-    from glossator.study.summary import nulls_of_scores
 
     if program is not None and text is not None:
         raise UserError("--program and --text are both given", fix="Use one of them")
     opened, found = study_with(unit, study)
     with opened:
         result = opened.result(found)
-        with tools_for(opened, lm, simulator, access) as tools:
+        changes = {"lm": lm, "simulator": simulator, **scored_with(opened.spec, card, scorer)}
+        with tools_for(opened, changes, access) as tools:
             chosen = yours(found, program, text, tools) or result.best()
             if chosen is None:
                 raise UserError(
@@ -82,17 +91,23 @@ def score(
 
     out = console()
     out.print(chosen.text, style="bold", markup=False)
-    nulls = nulls_of_scores(scores)
-    table = make_table(plain=True)
-    for name in ("score", "value [95 %]", "n", *nulls):
-        table.add_column(name, justify="left" if name == "score" else "right", no_wrap=True)
-    for found_score in scores:
-        values = (number(found_score.nulls.get(n)) for n in nulls)
-        table.add_row(found_score.name, interval(found_score), str(found_score.n), *values)
-    out.print(table)
+    print_card(out, scores, {}, changes.get("card") or opened.spec.card)
 
 
 BY_HAND = "by-hand"
+
+
+def scored_with(spec: StudySpec, card: str | None, scorers: list[str] | None) -> dict[str, Any]:
+    """Card and scorers of the spec that one unit is scored under: those that are named, else of the columns asked for
+    the study's own, else the default ones."""
+    from glossator.study.card import OF_THE_CARD, column_of, columns_of
+
+    if card is None and not scorers:
+        return {}
+    card = card or spec.card
+    columns = columns_of(card)
+    named = tuple(scorers) if scorers else tuple(name for name in spec.scorers if column_of(name) in columns)
+    return {"card": card, "scorers": named or OF_THE_CARD}
 
 
 def yours(unit: Unit, program: str | None, text: str | None, tools: Tools) -> Chosen | None:
@@ -109,21 +124,20 @@ def yours(unit: Unit, program: str | None, text: str | None, tools: Tools) -> Ch
 
 
 @contextlib.contextmanager
-def tools_for(study: Study, lm: str | None, simulator: str | None, access: Access) -> Iterator[Tools]:
-    """The tools of a finished study, with another language model or simulator where one is named.
+def tools_for(study: Study, changes: Mapping[str, Any], access: Access) -> Iterator[Tools]:
+    """The tools of a finished study, with what its spec is changed to: another language model, simulator or card.
 
     Answers that are new are kept where --lm-cache says, else in the study.
     """
     from glossator.study.models import StudyModels
     from glossator.study.tools import Tools
 
-    changes = {name: value for name, value in (("lm", lm), ("simulator", simulator)) if value is not None}
-    spec = dataclasses.replace(study.spec, **changes)  # type: ignore[arg-type]  # both are text
+    spec = dataclasses.replace(study.spec, **{name: value for name, value in changes.items() if value is not None})
     with StudyModels(spec.language_models, access, study.folder) as models:
         yield Tools.of(spec, study.recording, models=models)
 
 
-def score_study(folder: Path, flags: dict[str, str | None], access: Access, json: bool) -> None:
+def score_study(folder: Path, flags: dict[str, Any], access: Access, json: bool) -> None:
     """The remaining stages of the study in a folder."""
     from glossator.cli.run import as_json, print_study
     from glossator.cli.spec_options import read_spec

@@ -7,16 +7,16 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from glossator.cli.printing import JSON, clean, console, emit, highlighted, interval, make_table, number
+from glossator.cli.card import print_card
+from glossator.cli.people import print_people
+from glossator.cli.printing import JSON, clean, console, emit, highlighted, number
 
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from glossator.study.discoveries import Discoveries
     from glossator.study.exemplars import ShownWindow
     from glossator.study.results import Chosen, UnitResult
-
-
-MAIN = ("correlation", "explained-variance.centred", "detection.auroc", "firing.f1")
 
 
 def show(
@@ -29,16 +29,19 @@ def show(
     every_score: bool = typer.Option(False, "--all-scores", help="All scores, not only the main ones."),
     json: bool = JSON,
 ) -> None:
-    """Show one unit: explanations, scores, highlighted windows.
+    """Show one unit: explanations, their card of scores, highlighted windows, what people said of it.
 
-    Scores stand beside those of nulls. The windows are of the test split, which no explainer saw. In a pipe,
-    [brackets] with the activation stand for colour.
+    The card has two columns: observational scores (does the explanation predict?) and causal ones (does acting on the
+    unit do what it says?). Below each score stand its nulls, how far it is above them with a 95 % interval, and q: the
+    false-discovery rate at which it is called above that null, over all units of the study. The windows are of the test
+    split, which no explainer saw. In a pipe, [brackets] with the activation stand for colour.
 
     \b
     Examples:
       glossator show smollm2-135m/mlp.12/345
       glossator show mlp.12/345 --study studies/demo --top 20
     """
+    from glossator.human.shown import people_on
     from glossator.study.exemplars import shown_windows
     from glossator.study.find import study_with
     from glossator.study.tools import Tools
@@ -49,10 +52,27 @@ def show(
         tools = Tools.to_show(opened)
         windows = shown_windows(result, tools, top, random) if result.statistics else []
         texts = opened.recording.vocabulary.texts
+        discoveries = opened.discoveries()
+        people = people_on(opened, str(found))
         if json:
-            emit(as_json(str(opened.folder), result, windows, texts))
-        else:
-            print_unit(console(), str(opened.folder), result, windows, texts, every_score)
+            q = q_values(result, discoveries)
+            emit(as_json(str(opened.folder), result, windows, texts) | {"q_values": q, "people": people})
+            return
+        out = console()
+        print_unit(out, str(opened.folder), result, discoveries, opened.spec.card, every_score)
+        print_people(out, people)
+        if windows:
+            _print_windows(out, windows, texts)
+
+
+def q_values(result: UnitResult, discoveries: Discoveries) -> list[dict[str, Any]]:
+    """q-values over the study's units, for each method, score and null of a unit that has one."""
+    return [
+        {"method": chosen.method, "score": score.name, "null": null, "q": q}
+        for chosen in result.explanations
+        for score in chosen.scores
+        for null, q in discoveries.of_score(str(result.unit), chosen.method, score.name).items()
+    ]
 
 
 def as_json(folder: str, result: UnitResult, windows: list[ShownWindow], texts: tuple[str, ...]) -> dict[str, Any]:
@@ -68,15 +88,15 @@ def as_json(folder: str, result: UnitResult, windows: list[ShownWindow], texts: 
         }
         for w in windows
     ]
-    return {"study": folder, **to_plain(result), "causal": None, "windows": shown}
+    return {"study": folder, **to_plain(result), "windows": shown}
 
 
 def print_unit(
     out: Console,
     folder: str,
     result: UnitResult,
-    windows: list[ShownWindow],
-    texts: tuple[str, ...],
+    discoveries: Discoveries,
+    card: str,
     every_score: bool,
 ) -> None:
     out.print(str(result.unit), style="bold", markup=False, end="")
@@ -91,14 +111,15 @@ def print_unit(
             markup=False,
         )
     for chosen in result.explanations:
-        _print_explanation(out, chosen, every_score)
-    if windows:
-        _print_windows(out, windows, texts)
+        _print_explanation(out, chosen)
+        if chosen.scores:
+            name = str(result.unit)
+            q = {score.name: discoveries.of_score(name, chosen.method, score.name) for score in chosen.scores}
+            print_card(out, chosen.scores, q, card, every_score=every_score)
 
 
-def _print_explanation(out: Console, chosen: Chosen, every_score: bool) -> None:
+def _print_explanation(out: Console, chosen: Chosen) -> None:
     from glossator.study.costs import cost_in_words
-    from glossator.study.summary import nulls_of_scores
 
     bits = "" if chosen.bits is None else f", {chosen.bits:.0f} bits"
     select = "" if chosen.select is None else f", r on the select split {number(chosen.select)}"
@@ -110,19 +131,6 @@ def _print_explanation(out: Console, chosen: Chosen, every_score: bool) -> None:
         out.print(f"  {chosen.provenance['model']}{f', {cost}' if cost else ''}", markup=False, soft_wrap=True)
     if chosen.program and len(chosen.program) < 2000:
         out.print(f"  {clean(chosen.program)}", style="dim", markup=False)
-    if not chosen.scores:
-        return
-    nulls = nulls_of_scores(chosen.scores)
-    table = make_table(plain=True)
-    for name in ("observational", "value [95 %]", "n", *nulls):
-        table.add_column(name, justify="left" if name == "observational" else "right", no_wrap=name != "value [95 %]")
-    observational = [s for s in chosen.scores if s.column == "observational"]
-    main = [s for s in observational if s.name.rpartition(".")[0] in MAIN]
-    for score in observational if every_score or not main else main:
-        table.add_row(score.name, interval(score), str(score.n), *(number(score.nulls.get(n)) for n in nulls))
-    out.print(table)
-    causal = [s for s in chosen.scores if s.column == "causal"]
-    out.print("causal: " + ("; ".join(f"{s.name} {interval(s)}" for s in causal) or "not measured yet"), markup=False)
 
 
 def _print_windows(out: Console, windows: list[ShownWindow], texts: tuple[str, ...]) -> None:

@@ -42,7 +42,12 @@ def _flags(
     simulator: str | None = typer.Option(
         None, help="Who reads explanations. Default: programs are executed, words read by the language model."
     ),
-    scorer: list[str] | None = typer.Option(None, help="Scorer; repeat it for more. Default: all that are built in."),
+    card: str | None = typer.Option(
+        None, help="Columns of scores: observational (default), causal (acts on the unit, takes longer), or both."
+    ),
+    scorer: list[str] | None = typer.Option(
+        None, help="Scorer; repeat it for more. Default: correlation, explained variance, detection, firing; ablation."
+    ),
     seed: int | None = typer.Option(None, help="Seed of every random choice (0)."),
     out: Path | None = typer.Option(
         None, help="Folder of the study. Default: a name made from the spec, below studies/."

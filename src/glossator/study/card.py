@@ -23,10 +23,6 @@ DEFAULT_SCORERS: dict[Column, tuple[str, ...]] = {
 }
 OF_THE_CARD = ("of the card",)
 """Stands for the default scorers of whatever card a study has."""
-NOT_MEASURED = {
-    "observational": "not measured: the card is causal (add --card both)",
-    "causal": "not measured: the card is observational (add --card both)",
-}
 
 
 def columns_of(card: str) -> tuple[Column, ...]:
@@ -36,12 +32,20 @@ def columns_of(card: str) -> tuple[Column, ...]:
     return tuple(column for column in COLUMNS if card in (column, "both"))
 
 
+def why_empty(column: Column, card: str) -> str:
+    """Why there is no score of a column."""
+    if column in columns_of(card):
+        return "no explanation has one"
+    return f"not measured, as the card is {card}; --card both measures it"
+
+
 def column_of(name: str) -> Column:
     """The column of a registered scorer, which its class says in `column`; observational where it says nothing."""
     for column, names in DEFAULT_SCORERS.items():
         if name in names:
             return column
-    return getattr(registry.load("scorers", name), "column", OBSERVATIONAL)
+    said: Column = getattr(registry.load("scorers", name), "column", "observational")
+    return said
 
 
 def scorers_of(card: str, named: tuple[str, ...]) -> tuple[str, ...]:

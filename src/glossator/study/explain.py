@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
+
+import numpy as np
 
 from glossator.errors import MissingPower
-from glossator.evidence import Evidence, ExplainEvidence
+from glossator.evidence import Evidence, ExplainEvidence, Split
 from glossator.explainers import Answered, explain_all
 from glossator.explanations import Explanation
 from glossator.files import plain
@@ -94,7 +97,7 @@ def rank(candidates: Sequence[Explanation], evidence: Evidence, tools: Tools) ->
 
 def _on_select(candidate: Explanation, evidence: Evidence, lab: Lab, readings: Readings) -> float | None:
     """Pearson r on the select split's top and random windows, on its random ones where it has no top windows."""
-    evidence = readings.readable([candidate], evidence, ["select"])
+    evidence = readings.readable([candidate], evidence, ["select"], partial(rows_ranked_on, lab))
     for setting in SETTINGS:
         trial = lab.trial(evidence, setting, "select")
         if len(trial.test):
@@ -103,3 +106,9 @@ def _on_select(candidate: Explanation, evidence: Evidence, lab: Lab, readings: R
             except MissingPower:
                 return None
     return None
+
+
+def rows_ranked_on(lab: Lab, evidence: Evidence, split: Split = "select") -> np.ndarray:
+    """Row numbers, ascending, of the windows that candidates are ranked on."""
+    samples = [lab.trial(evidence, setting, split).test for setting in SETTINGS]
+    return np.sort(next((sample.rows for sample in samples if len(sample)), samples[-1].rows))

@@ -18,6 +18,7 @@ from glossator.study.score import score_units
 from glossator.study.spec import StudySpec
 from glossator.study.store import Study, open_study
 from glossator.study.tools import Tools
+from glossator.study.widen import widen
 from glossator.study.work import Work, check_folder, claimed
 from glossator.units import Unit
 
@@ -36,14 +37,17 @@ def run_study(
 
     until: the last stage; a study that stops before `score` is unfinished, and None is returned. progress: bars on
     stderr; None shows them on a terminal only. access: how language models are paid for and where their answers are
-    kept. Raises `UserError` for bad input before anything is written, and when a budget is reached: what is finished
-    is kept, and the same call with a higher budget goes on.
+    kept. A finished study of this spec with fewer scorers gets the others, such as its causal column. Raises
+    `UserError` for bad input before anything is written, and when a budget is reached: what is finished is kept, and
+    the same call with a higher budget goes on.
     """
     folder = Path(folder)
-    check_folder(spec, folder)
-    if not (folder / "manifest.json").exists():
+    more = check_folder(spec, folder)
+    if more or not (folder / "manifest.json").exists():
         source = prepare(spec, folder, access or Access())
         with claimed(spec, folder, progress) as work, source.models:
+            if more:  # The study is there with fewer scores: what was explained is scored anew.
+                widen(spec, work)
             # The subject reads the corpus; what its units did is recorded.
             recording = source.record(folder / "recording", work)
             tools = Tools.of(spec, recording, work.note, source.models, source.subject)

@@ -1,8 +1,8 @@
-"""What a run will cost, before it is paid: one unit is walked through with a language model that answers nothing.
+"""What a run will cost, before it is paid: one unit is walked through with a language model that writes stand-ins.
 
 Its requests are counted and multiplied by the number of units. That is an estimate: tokens are guessed from
-characters, answers taken to be as long as they may be, and questions that follow from answers (revisions, further
-rounds) are not foreseen.
+characters, answers taken to be as long as they may be, each as unlike the others as can be. What follows from answers
+is asked about the stand-ins: revisions by new sentences, a simulation of each candidate.
 """
 
 from __future__ import annotations
@@ -16,13 +16,19 @@ import numpy as np
 from glossator.evidence import Evidence
 from glossator.explainers import explain_all
 from glossator.explanations import Explanation, Provenance
+from glossator.files import fingerprint
 from glossator.language_models import NOTHING_USED, Answer, Request, Usage
 from glossator.language_models.prices import PICO
 from glossator.language_models.projection import likely
+from glossator.resources import Resources
+from glossator.scorers.lab import Lab
 from glossator.simulators import ACTIVATION, Simulation
 from glossator.study.costs import in_words
+from glossator.study.explain import rows_ranked_on
+from glossator.study.make import resources_of
 from glossator.study.models import StudyModels
 from glossator.study.reading import WRITE_PROGRAMS, Reader
+from glossator.study.score import splits_read
 from glossator.study.tools import Tools
 from glossator.study.work import Work
 from glossator.units import Unit
@@ -30,22 +36,37 @@ from glossator.windows import TokenWindows
 
 SOMETHING = "words about animals, and about people who keep them, mostly in the plural"
 """Stands for an explanation that is not yet there; about as long as explanations are."""
+SENTENCE = "The old farmer and both of his sisters keep seventeen goats behind the red barn"
+"""Stands for a sentence that is not yet written."""
+TOKENS_A_SENTENCE = 40
+"""So many tokens of a long answer are taken up by one sentence."""
 TRIED = 20
 """Units looked at for one with enough evidence."""
 
 
 @dataclass
 class Unanswering:
-    """Has the name and the powers of a language model; keeps what it is asked, and answers nothing."""
+    """Has the name and the powers of a language model; keeps what it is asked, and writes stand-ins: an explanation
+    where there is room for one line, else sentences. Nothing else can be made up, so that JSON is never answered."""
 
     name: str
     powers: frozenset[str]
+    context: int | None = None
     is_here: bool = False
     asked: dict[str, Request] = field(default_factory=dict)
+    computed: dict[str, int] = field(default_factory=dict)
 
     def ask(self, requests: Sequence[Request]) -> list[Answer]:
         self.asked.update((repr(request), request) for request in requests)
-        return [Answer("", finish="error", failure="nobody answers a rehearsal") for _ in requests]
+        return [self._answer(request) for request in requests]
+
+    def _answer(self, request: Request) -> Answer:
+        lines = request.max_tokens // TOKENS_A_SENTENCE
+        if request.schema is not None or lines == 0:
+            return Answer("", finish="error", failure="nobody answers a rehearsal")
+        if lines == 1:
+            return Answer(f"{SOMETHING}, number {request.sample}")
+        return Answer("\n".join(f"{SENTENCE}, and {number} more." for number in range(lines)))
 
 
 class Rehearsal(StudyModels):
@@ -59,14 +80,20 @@ class Rehearsal(StudyModels):
     def open(self, name: str) -> Unanswering:  # type: ignore[override]
         if name not in self._stand_ins:
             real = self._real.open(name)
-            self._stand_ins[name] = Unanswering(real.name, real.powers)
+            self._stand_ins[name] = Unanswering(real.name, real.powers, real.context)
         return self._stand_ins[name]
+
+    def compute(self, model: str, what: str, tokens: int) -> None:
+        """Count what a model in this process would compute without being asked; model: its name as opened."""
+        stand_in = next(s for s in map(self.open, self._names) if s.name == model)
+        stand_in.computed[what] = tokens
 
     def used(self) -> Usage:
         """About what everything asked so far would cost, answers as long as they may be."""
         total = NOTHING_USED
         for model in self._stand_ins.values():
             price = self.access.ledger.price(model.name)
+            total += Usage(len(model.computed), sum(model.computed.values()), 0, 0.0)
             for request in model.asked.values():
                 tokens = likely(request)
                 total += Usage(1, *tokens, None if price is None else price.pico(*tokens) / PICO)
@@ -101,47 +128,87 @@ def project(units: Sequence[Unit], tools: Tools) -> Usage | None:
     if chosen is None:
         return None
     models = Rehearsal(tools.models)
-    dry = Tools.of(tools.spec, tools.recording, models=models)
-    _rehearse(*chosen, dry)
+    _rehearse(*chosen, tools, _dry(tools, models), models)
     return models.used()
 
 
-def _rehearse(unit: Unit, evidence: Evidence, dry: Tools) -> None:
+def _dry(tools: Tools, models: Rehearsal) -> Tools:
+    """The study's tools with nobody's language models; what else is open stays open."""
+    shared = {kind: (lambda kind=kind: tools.resources.get(kind)) for kind in tools.resources.openers if kind != "lm"}
+    asked = resources_of(tools.spec, models, tools.lexicon).openers
+    resources = Resources(shared | ({"lm": asked["lm"]} if "lm" in asked else {}))
+    return Tools(tools.spec, tools.recording, tools.lexicon, resources, models, lambda _: None)
+
+
+def _rehearse(unit: Unit, evidence: Evidence, tools: Tools, dry: Tools, models: Rehearsal) -> None:
     """Explain, rank and score, as the stages do; where nobody's answer is an error, the next step is walked through."""
-    n, spec = dry.spec.candidates, dry.spec
-    for name in (n for n in spec.explainers if n not in WRITE_PROGRAMS):
-        with contextlib.suppress(Exception):
-            explain_all(dry.explainers[name], [(unit, evidence.explain)], n=n, rng=dry.rng(unit))
-    reading = _AsIfRead(dry.reader)
+    reading = _AsIfRead(tools.reader if _computes_here(tools.reader) else dry.reader, models)
     lab = replace(dry.lab(), simulator=reading)
-    for name in spec.explainers:
+    for name in dry.spec.explainers:
         if name in WRITE_PROGRAMS and not dry.reader.every:
             continue
-        *candidates, other = (
-            Explanation(unit, f"{name} {place}: {SOMETHING}", Provenance(name)) for place in range(n + 1)
-        )
+        candidates = _candidates(name, unit, evidence, dry)
         for candidate in candidates:
-            lab.simulate(candidate, evidence.select)
-        reading.read.clear()
-        for scorer in dry.scorers.values():
+            reading.simulate(candidate, evidence.select.take(rows_ranked_on(lab, evidence)).windows)
+        if candidates:
+            _score(candidates[0], name, evidence, dry, lab, reading)
+
+
+def _candidates(name: str, unit: Unit, evidence: Evidence, dry: Tools) -> list[Explanation]:
+    """What the explainer makes of stand-ins; as many stand-ins as it may give where it makes nothing of them."""
+    n = dry.spec.candidates
+    with contextlib.suppress(Exception):
+        (found,) = explain_all(dry.explainers[name], [(unit, evidence.explain)], n=n, rng=dry.rng(unit))
+        if not isinstance(found, str):
+            return list(found)
+    return [Explanation(unit, f"{name} {place}: {SOMETHING}", Provenance(name)) for place in range(n)]
+
+
+def _score(explanation: Explanation, name: str, evidence: Evidence, dry: Tools, lab: Lab, reading: _AsIfRead) -> None:
+    """Simulate the explanation and the null, another unit's, where they are scored; ask the readers about both.
+
+    A server's answers about the null on the random windows, which all units share, are there already; a model in this
+    process keeps no answers and computes them anew.
+    """
+    other = Explanation(explanation.unit, f"{name}: {SOMETHING}, elsewhere", Provenance(name))
+    for split in splits_read(dry):
+        exemplars = getattr(evidence, split).take(lab.rows_scored(evidence, split))
+        reading.simulate(explanation, exemplars.windows)
+        reading.simulate(
+            other, exemplars.windows if reading.here else exemplars.take(np.flatnonzero(~exemplars.in_random)).windows
+        )
+    for scorer in dry.scorers.values():
+        if not scorer.simulates:
             with contextlib.suppress(Exception):
-                scorer.score(unit, candidates[0], evidence, lab.for_unit({}))
-        # The null, another unit's explanation, is read on this unit's top windows; on the random ones, which all units
-        # share, it has been read already.
-        for split in (evidence.test, evidence.calibrate):
-            if id(split.windows) in reading.read:
-                reading.simulate(other, split.take(np.flatnonzero(~np.asarray(split.in_random))).windows)
+                scorer.score(explanation.unit, explanation, evidence, lab.for_unit({"other-unit": other}))
+
+
+def _computes_here(reader: Reader) -> bool:
+    return reader.model is not None and reader.model.is_here and hasattr(reader.words, "in_process")
 
 
 @dataclass(frozen=True, eq=False)
 class _AsIfRead:
-    """Asks the reader's questions and goes on with zeros, so that what comes after them is asked as well."""
+    """Asks the reader's questions and goes on with zeros, so that what comes after them is asked as well; counts what
+    a model in this process would compute. reader: the study's own where it computes here, else one that asks nobody."""
 
     reader: Reader
-    read: set[int] = field(default_factory=set)
+    models: Rehearsal
+
+    @property
+    def here(self) -> bool:
+        return _computes_here(self.reader)
+
+    def reads(self, explanation: Explanation) -> bool:
+        return self.reader.reads(explanation)
 
     def simulate(self, explanation: Explanation, windows: TokenWindows) -> Simulation:
-        self.read.add(id(windows))
-        with contextlib.suppress(Exception):
-            self.reader.simulate(explanation, windows)
+        layout = getattr(self.reader.words, "in_process", None)
+        if layout is not None and self.here and self.reads(explanation):
+            assert self.reader.model is not None
+            question = fingerprint([explanation.text, windows.ids.tolist()])
+            self.models.compute(self.reader.model.name, question, layout.tokens_of(explanation.text, windows))
+        else:
+            with contextlib.suppress(Exception):
+                self.reader.simulate(explanation, windows)
         return Simulation(np.zeros(windows.tokens.shape), ACTIVATION)

@@ -7,7 +7,7 @@ fewer than half of the windows of a split were read, the explanation has no scor
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -39,18 +39,34 @@ class Readings:
             raise MissingPower(_why(int(read.sum()), len(read), found.missing))
         return found
 
+    def reads(self, explanation: Explanation) -> bool:
+        """Whether the language model reads this explanation."""
+        return self.reader.reads(explanation)
+
     def how(self, explanation: Explanation) -> dict[str, Any]:
         how = self.reader.how(explanation)
         return {**how, "unread": self.unread} if how and self.unread else how
 
-    def readable(self, explanations: Sequence[Explanation], evidence: Evidence, splits: Sequence[Split]) -> Evidence:
+    def readable(
+        self,
+        explanations: Sequence[Explanation],
+        evidence: Evidence,
+        splits: Sequence[Split],
+        needed: Callable[[Evidence, Split], np.ndarray] | None = None,
+    ) -> Evidence:
         """The evidence with those windows of these splits that were read for every explanation.
 
+        needed: row numbers of the windows that are wanted at all, such as `Lab.rows_scored`; the others are not read.
         One that is read in fewer than half of a split's windows takes no part in this, and has no score later on.
         """
-        for split in splits:
+        explanations = [e for e in explanations if self.reads(e)]
+        for split in splits if explanations else ():
             exemplars: Exemplars = getattr(evidence, split)
-            told = [(e, self._asked(e, exemplars.windows)) for e in explanations if self.reader.reads(e)]
+            if needed is not None and len(rows := needed(evidence, split)) < len(exemplars):
+                exemplars = exemplars.take(rows)
+                fewer: dict[str, Any] = {split: exemplars}
+                evidence = replace(evidence, **fewer)
+            told = [(e, self._asked(e, exemplars.windows)) for e in explanations]
             masks = [(e, found, _read_rows(found, exemplars.windows)) for e, found in told]
             enough = [entry for entry in masks if entry[2].mean() >= LEAST_READ] if len(exemplars) else []
             keep = np.all([rows for *_, rows in enough], axis=0) if enough else np.ones(len(exemplars), bool)

@@ -10,7 +10,7 @@ import numpy as np
 
 from glossator.explanations import Explanation
 from glossator.files import fingerprint
-from glossator.language_models import PROMPT_LOGPROBS
+from glossator.language_models import PROMPT_LOGPROBS, LanguageModel
 from glossator.language_models.ledger import BudgetReached
 from glossator.resources import Resources
 from glossator.simulators import Simulation, Simulator
@@ -87,14 +87,28 @@ class Reader:
         return {"simulator": self.name, "read_by": self.model.name}
 
 
-def simulator_name(spec: StudySpec, powers: frozenset[str] | None) -> str:
-    """The registered simulator that reads words in this study: the one that is named, else the best that a language
-    model with these powers serves; `program`, which reads none, where there is no language model."""
+def simulator_name(spec: StudySpec, lm: LanguageModel | None) -> str:
+    """The registered simulator that reads words in this study: the one that is named, else the best that this language
+    model serves; `program`, which reads none, where there is no language model.
+
+    Behind a server one prompt for each window is the cheapest by far. In this process single tokens are, as branches
+    off a text that is run once: half as many tokens as whole records take.
+    """
     if spec.simulator is not None:
         return spec.simulator
-    if powers is None:
+    if lm is None:
         return EXECUTE
-    return "lm-all-at-once" if PROMPT_LOGPROBS in powers else "lm-json"
+    if _takes_branches(lm):
+        return "lm-one-at-a-time"
+    return "lm-all-at-once" if PROMPT_LOGPROBS in lm.powers else "lm-json"
+
+
+def _takes_branches(lm: LanguageModel) -> bool:
+    if not getattr(lm, "is_here", False):
+        return False
+    from glossator.simulators.in_process_reading import takes_branches
+
+    return takes_branches(lm)
 
 
 def make_reader(
@@ -106,8 +120,7 @@ def make_reader(
     """The reader of a study. resources_for: of a method by its name; build: makes it, by kind and name."""
     executor = ProgramSimulator(lexicon)  # type: ignore[arg-type]  # None where nothing is executed yet
     resources = resources_for(spec.simulator or "")
-    powers = resources.get("lm").powers if resources.has("lm") else None
-    name = simulator_name(spec, powers)
+    name = simulator_name(spec, resources.get("lm") if resources.has("lm") else None)
     if name == EXECUTE:
         return Reader(executor)
     own = resources_for(name)

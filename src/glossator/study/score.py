@@ -15,6 +15,7 @@ from glossator.scores import Score
 from glossator.study.readable import Readings
 from glossator.study.results import Chosen, UnitResult
 from glossator.study.tools import Tools, reason_of
+from glossator.study.widen import SCORING
 from glossator.units import Unit
 
 FIT_NOTHING = ("correlation", "specificity")
@@ -44,7 +45,7 @@ def _scored(result: UnitResult, site: Sequence[UnitResult], tools: Tools) -> Uni
             explanations.append(chosen)
         return replace(result, explanations=tuple(explanations))
     except Exception as error:
-        return replace(result, status="failed", reason=f"scoring: {reason_of(error)}")
+        return replace(result, status="failed", reason=f"{SCORING}{reason_of(error)}")
 
 
 def score_one(chosen: Chosen, unit: Unit, evidence: Evidence, other: Explanation | None, tools: Tools) -> list[Score]:
@@ -62,7 +63,7 @@ def score_one(chosen: Chosen, unit: Unit, evidence: Evidence, other: Explanation
         readings = Readings(tools.reader)
         lab = replace(lab, simulator=readings)
         both = [explanation, *([other] if other is not None else [])]
-        evidence = readings.readable(both, evidence, splits_read(tools))
+        evidence = readings.readable(both, evidence, splits_read(tools), lab.rows_scored)
     scorers: list[Any] = [*tools.scorers.values()]
     return score_explanation(unit, explanation, evidence, lab, scorers)
 

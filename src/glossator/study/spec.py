@@ -25,9 +25,10 @@ from glossator.units import Polarity
 DEFAULT_SCORERS = cards.DEFAULT_SCORERS["observational"]
 DEFAULT_EVIDENCE = EvidenceSpec(test_random=500)
 READ_EVIDENCE = EvidenceSpec(
-    calibrate_top=6, calibrate_random=6, select_top=6, select_random=6, test_top=12, test_random=24
+    calibrate_top=5, calibrate_random=5, select_top=5, select_random=5, test_top=10, test_random=10
 )
-"""What a study with a language model draws: each window that is read costs a request for each explanation."""
+"""What a study with a language model draws: each window that is read costs a request for each explanation. Bills et al.
+2023 calibrate on 5 top and 5 random windows and score on as many; to score there are twice as many here."""
 NOT_SET = EvidenceSpec()
 """Stands for the default, which depends on whether there is a language model."""
 LATER = {"lm": None, "simulator": None, "card": cards.OBSERVATIONAL}

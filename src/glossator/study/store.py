@@ -20,6 +20,7 @@ from glossator.language_models import Usage
 from glossator.recording import Recording, open_recording
 from glossator.scores import Score
 from glossator.study.costs import Cost
+from glossator.study.discoveries import Discoveries
 from glossator.study.results import STATUSES, Chosen, UnitResult, margins_from_plain
 from glossator.study.schema import create, upgraded
 from glossator.study.spec import StudySpec, make_spec
@@ -166,6 +167,15 @@ class Study:
         """All units, in the study's order."""
         return self._results("")
 
+    def discoveries(self) -> Discoveries:
+        """Which units are above their nulls, over all units of the study."""
+        rows = self._rows(
+            """SELECT units.name, method, scores.name, margins FROM scores
+            JOIN explanations ON explanations.id = scores.explanation JOIN units ON units.id = explanations.unit
+            WHERE margins <> '{}' ORDER BY scores.id"""
+        )
+        return Discoveries.of((*names, margins_from_plain(json.loads(margins))) for *names, margins in rows)
+
     def search(self, words: str, limit: int = 50) -> list[tuple[str, Chosen]]:
         """(unit id, explanation) of the explanations in which all these words stand, best match first.
 
@@ -214,8 +224,20 @@ class Study:
             explanation,
         )
         return tuple(
-            Score(*number, column, json.loads(nulls), reason, json.loads(how), margins_from_plain(json.loads(margins)))
-            for *number, column, reason, nulls, how, margins in rows
+            Score(
+                name,
+                value,
+                measure,
+                low,
+                high,
+                n,
+                column,
+                json.loads(nulls),
+                reason,
+                json.loads(how),
+                margins_from_plain(json.loads(margins)),
+            )
+            for name, value, measure, low, high, n, column, reason, nulls, how, margins in rows
         )
 
     def _rows(self, query: str, *values: Any) -> list[tuple[Any, ...]]:

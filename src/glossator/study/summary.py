@@ -1,48 +1,65 @@
-"""Studies at a glance: the headline score of a unit, the best and the worst, means over units with intervals."""
+"""Studies at a glance: the headline scores of a unit, the best and the worst, means over units with intervals."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from glossator.scores import Score
-from glossator.statistics import Estimate, mean_over_units
+from glossator.scores import Column, Score
+from glossator.statistics import Estimate, mean_over_units, paired_difference, rank_correlation
+from glossator.study.card import COLUMNS
+from glossator.study.discoveries import Discoveries, margins_in
 from glossator.study.results import Chosen, UnitResult
 from glossator.study.score import NULLS
 
 HEADLINES = ("correlation.top-and-random", "correlation.random-only")
+CAUSAL_HEADLINES = ("ablation",)
+"""Names of causal scores, or what they begin with, that stand for their column."""
+FIRST: dict[Column, tuple[str, ...]] = {"observational": HEADLINES, "causal": CAUSAL_HEADLINES}
 
 
 @dataclass(frozen=True)
 class Headline:
-    """A unit with its first explanation and the score that ranks it."""
+    """A unit with its first explanation and the scores that stand for its two columns; causal: None where there is
+    none."""
 
     result: UnitResult
     chosen: Chosen
     score: Score
+    causal: Score | None = None
 
 
-def headline(chosen: Chosen) -> Score | None:
-    """The first of `HEADLINES` that has a value, else the first score; None for an explanation without scores."""
-    by_name = {score.name: score for score in chosen.scores}
-    found = [by_name[name] for name in HEADLINES if name in by_name and by_name[name].value is not None]
-    return next(iter([*found, *chosen.scores]), None)
+def headline(chosen: Chosen, column: Column = "observational") -> Score | None:
+    """The score that stands for a column: the first of its headlines that has a value, else its first one with a
+    value, else its first one; None where the column is empty."""
+    scores = [score for score in chosen.scores if score.column == column]
+    known = [score for score in scores if score.value is not None]
+    named = [s for name in FIRST[column] for s in known if s.name == name or s.name.startswith(f"{name}.")]
+    return next(iter([*named, *known, *scores]), None)
 
 
 def ranked(results: Iterable[UnitResult]) -> list[Headline]:
-    """Units that have a score, best first; equal ones in the study's order."""
+    """Units that have a score, best first by their observational headline (by the causal one where that column is
+    empty); equal ones in the study's order."""
     found = []
     for result in results:
         chosen = result.best()
-        score = None if chosen is None else headline(chosen)
-        if chosen is not None and score is not None and score.value is not None:
-            found.append(Headline(result, chosen, score))
+        if chosen is None:
+            continue
+        causal = headline(chosen, "causal")
+        score = headline(chosen) or causal
+        if score is not None and score.value is not None:
+            found.append(Headline(result, chosen, score, None if causal is score else causal))
     return sorted(found, key=lambda h: -(h.score.value or 0.0))
 
 
 @dataclass(frozen=True)
 class Mean:
-    """Means over the units of one site and side that one method explained. nulls: by name, over the same units."""
+    """Means over the units of one site and side that one method explained.
+
+    nulls: by name, over the same units; over: the score minus each null, paired by unit; above: for each null, how many
+    units are called above it and how many were tested, see `glossator.study.discoveries`.
+    """
 
     site: str
     polarity: str
@@ -52,25 +69,58 @@ class Mean:
     units: int
     value: Estimate
     nulls: dict[str, Estimate]
+    column: Column = "observational"
+    over: dict[str, Estimate] = field(default_factory=dict)
+    above: dict[str, tuple[int, int]] = field(default_factory=dict)
 
 
-def means(results: Sequence[UnitResult], names: Sequence[str] = HEADLINES) -> list[Mean]:
-    """Means of the named scores by site, side and method, in the study's order."""
-    groups: dict[tuple[str, str, str, str], list[Score]] = {}
+def means(
+    results: Sequence[UnitResult], names: Sequence[str] | None = None, discoveries: Discoveries | None = None
+) -> list[Mean]:
+    """Means of the named scores by column, site, side and method, in the study's order.
+
+    names: None for the observational headlines and every causal score; discoveries: of the results, where they are at
+    hand.
+    """
+    groups: dict[tuple[Column, str, str, str, str], list[tuple[str, Score]]] = {}
     units: dict[tuple[str, str], int] = {}
     for result in results:
         place = (result.unit.site, result.unit.polarity)
         units[place] = units.get(place, 0) + 1
         for chosen in result.explanations:
             for score in chosen.scores:
-                if score.name in names:
-                    groups.setdefault((*place, chosen.method, score.name), []).append(score)
+                if score.name in names if names is not None else score.column == "causal" or score.name in HEADLINES:
+                    key = (score.column, *place, chosen.method, score.name)
+                    groups.setdefault(key, []).append((str(result.unit), score))
+    discoveries = Discoveries.of(margins_in(results)) if discoveries is None else discoveries
     found = []
-    for (site, polarity, method, name), scores in groups.items():
-        estimates = {n: mean_over_units([s.nulls.get(n) for s in scores]) for n in nulls_of_scores(scores)}
-        value = mean_over_units([s.value for s in scores])
-        found.append(Mean(site, polarity, method, name, scores[0].measure, units[site, polarity], value, estimates))
+    for (column, site, polarity, method, name), named in sorted(groups.items(), key=lambda g: COLUMNS.index(g[0][0])):
+        scores = [score for _, score in named]
+        values, nulls = [score.value for score in scores], nulls_of_scores(scores)
+        above = {null: discoveries.above(method, name, null, [unit for unit, _ in named]) for null in nulls}
+        found.append(
+            Mean(
+                site,
+                polarity,
+                method,
+                name,
+                scores[0].measure,
+                units[site, polarity],
+                mean_over_units(values),
+                {null: mean_over_units([s.nulls.get(null) for s in scores]) for null in nulls},
+                column,
+                {null: paired_difference(values, [s.nulls.get(null) for s in scores]) for null in nulls},
+                {null: counts for null, counts in above.items() if counts is not None},
+            )
+        )
     return found
+
+
+def agreement_of_columns(results: Iterable[UnitResult]) -> Estimate | None:
+    """Rank correlation over units of the causal headline with the observational one, both of each unit's first
+    explanation; None where no unit has both columns. Whether what predicts also acts is found out, not assumed."""
+    pairs = [(h.score.value, h.causal.value) for h in ranked(results) if h.causal is not None]
+    return rank_correlation([a for a, _ in pairs], [b for _, b in pairs]) if pairs else None
 
 
 def nulls_of_scores(scores: Iterable[Score]) -> list[str]:

@@ -132,9 +132,12 @@ def explained_so_far(folder: Path) -> list[UnitResult]:
     return [result for number in range(len(shards)) for result in work.shard("explain", number)]
 
 
-def check_folder(spec: StudySpec, folder: Path) -> None:
-    """Raise `UserError` when the folder holds something else or cannot be written; changes nothing."""
-    claim = folder / "spec.json"
+def check_folder(spec: StudySpec, folder: Path) -> bool:
+    """Whether the folder holds this study with fewer scorers; `UserError` when it holds something else or cannot be
+    written. Changes nothing."""
+    from glossator.study.widen import widens
+
+    claim, more = folder / "spec.json", False
     if claim.exists():
         try:
             held: Any = json.loads(claim.read_text())
@@ -144,7 +147,8 @@ def check_folder(spec: StudySpec, folder: Path) -> None:
             ) from error
         mine, held = json.loads(json.dumps(plain(spec))), {**LATER, **held}
         differing = sorted(k for k in {*held, *mine} if held.get(k) != mine.get(k))
-        if differing:
+        more = widens(spec, held, set(differing), folder)
+        if differing and not more:
             raise UserError(
                 f"the folder holds another study (they differ in {', '.join(differing)})",
                 value=str(folder),
@@ -160,6 +164,7 @@ def check_folder(spec: StudySpec, folder: Path) -> None:
         raise UserError(
             "cannot write the study", value=str(folder), fix=f"{there} {why}; choose another folder with --out"
         )
+    return more
 
 
 def _may_be_there(name: str) -> bool:

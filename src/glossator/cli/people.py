@@ -1,0 +1,50 @@
+"""What people said of a unit, in the terminal, beside what machines say of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from glossator.cli.printing import clean, in_brackets, make_table
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+
+def print_people(out: Console, people: Mapping[str, Sequence[Mapping[str, Any]]]) -> None:
+    """Simulations beside the machine's, people's own explanations, and rewrites; nothing where there are none."""
+    from rich.text import Text
+
+    from glossator.human.shown import beside_machine, main_scores
+
+    if not people:
+        return
+    out.print("\nPeople", style="bold")
+    table = make_table(plain=True)
+    for name in ("person", "did", "score", "value [95 %]", "beside it"):
+        table.add_column(name, justify="right" if name in ("value [95 %]", "beside it") else "left", overflow="fold")
+    for simulation in people.get("simulations", ()):
+        told = f"rated tokens by the {simulation['method']} explanation"
+        for name, person, machine in beside_machine(simulation):
+            beside = "" if machine is None else f"machine {estimate(machine)}"
+            table.add_row(Text(simulation["rater"]), told, name, estimate(person), beside)
+            told = ""
+    for label in people.get("labels", ()):
+        told = f"wrote: {clean(label['text'])}"
+        for score in main_scores(label["scores"]):
+            nulls = ", ".join(f"{null} {in_brackets(value, None, None)}" for null, value in score["nulls"].items())
+            table.add_row(Text(label["method"].partition(":")[2]), Text(told), score["name"], estimate(score), nulls)
+            told = ""
+    for rewrite in people.get("rewrites", ()):
+        told = f"said otherwise: {clean(rewrite['text'])}"
+        original, rewritten = rewrite["original"], rewrite["rewritten"]
+        beside = f"original {estimate(original)}"
+        table.add_row(Text(rewrite["by"]), Text(told), rewritten["name"], estimate(rewritten), beside)
+    out.print(table)
+
+
+def estimate(found: Mapping[str, Any]) -> str:
+    """`0.61 [0.52, 0.70]`, or the reason why there is no value."""
+    if found["value"] is None:
+        return f"– ({found['reason']})"
+    return in_brackets(found["value"], found["low"], found["high"])

@@ -1,0 +1,224 @@
+"""The card: which columns a study fills, how a column is added to a study, and which units are above their nulls."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from glossator.errors import UserError
+from glossator.files import plain
+from glossator.scores import Margin, Score
+from glossator.statistics import q_values
+from glossator.study import StudySpec, UnitResult, open_study, run_study
+from glossator.study.card import DEFAULT_SCORERS, column_of, scorers_of
+from glossator.study.discoveries import Discoveries, margins_in
+from glossator.study.spec import make_spec
+from glossator.study.store import DATABASE
+from glossator.study.summary import agreement_of_columns, headline, means, ranked
+from glossator.study.widen import unscored
+from glossator.units import Unit
+from study_cases import contents, lm_spec, register, register_lm_methods, small_spec, write_corpus
+from test_study_store import CATS, RESULTS
+
+OBSERVATIONAL, CAUSAL = DEFAULT_SCORERS["observational"], DEFAULT_SCORERS["causal"]
+
+
+@pytest.fixture(autouse=True)
+def causal_scorer(monkeypatch: pytest.MonkeyPatch, tiny_folder: Path) -> None:
+    register(monkeypatch, "scorers", acting="Acting")
+    write_corpus(tiny_folder.parent / "corpus.jsonl")
+
+
+@pytest.mark.parametrize(
+    ("card", "named", "scorers"),
+    [
+        ("observational", None, OBSERVATIONAL),
+        ("causal", None, CAUSAL),
+        ("both", None, (*OBSERVATIONAL, *CAUSAL)),
+        ("both", ("correlation",), ("correlation", *CAUSAL)),
+        ("both", ("acting",), ("acting", *OBSERVATIONAL)),
+        ("both", ("correlation", "acting"), ("correlation", "acting")),
+        ("observational", ("acting",), ("acting", *OBSERVATIONAL)),
+        ("observational", ("detection",), ("detection",)),
+        ("both", (), ()),
+    ],
+)
+def test_scorers_of_a_card(card: str, named: tuple[str, ...] | None, scorers: tuple[str, ...]) -> None:
+    spec = StudySpec("s", ("a",), card=card, **({} if named is None else {"scorers": named}))  # type: ignore[arg-type]
+    assert spec.scorers == scorers
+    again = make_spec(json.loads(json.dumps(plain(spec))))
+    assert again == spec and again.fingerprint == spec.fingerprint
+
+
+def test_a_card_of_another_name_is_refused() -> None:
+    with pytest.raises(UserError, match="unknown card: 'casual'. Allowed: did you mean causal"):
+        scorers_of("casual", ("correlation",))
+    assert column_of("acting") == "causal"
+    assert column_of("specificity") == "observational"
+
+
+def test_specs_that_were_made_before_cards_mean_what_they_meant() -> None:
+    spec = StudySpec("smollm2-135m", ("mlp.12",))
+    stored = plain(spec)
+    assert stored.pop("card") == "observational"
+    assert make_spec(stored).fingerprint == spec.fingerprint == "df55bcd5511feeeb"
+    assert StudySpec("smollm2-135m", ("mlp.12",), card="both").fingerprint != spec.fingerprint
+
+
+def test_a_study_of_both_columns(tiny_folder: Path, tmp_path: Path) -> None:
+    spec = small_spec(tiny_folder, card="both", scorers=("correlation", "acting"), units=(1, 2, 3, 4, 5))
+    study = run_study(spec, tmp_path / "s", progress=False)
+    assert study is not None
+    results = list(study.results())
+    for result in results:
+        (chosen,) = result.explanations
+        assert {s.column for s in chosen.scores} == {"observational", "causal"}
+        (acted,) = [s for s in chosen.scores if s.column == "causal"]
+        assert (acted.value is None) == (result.unit.index == 3)
+        if acted.value is not None:
+            assert acted.margins["random-unit"].p is not None
+        correlation = next(s for s in chosen.scores if s.name == "correlation.top-and-random")
+        for null, value in correlation.nulls.items():
+            if value is not None and correlation.value is not None:
+                assert correlation.margins[null].value == pytest.approx(correlation.value - value)
+    found = {(m.column, m.score): m for m in means(results)}
+    causal = found["causal", "acting"]
+    assert causal.value.n == 4
+    assert causal.over["random-unit"].value == pytest.approx(
+        (causal.value.value or 0) - (causal.nulls["random-unit"].value or 0)
+    )
+    assert causal.above["random-unit"][1] == 4
+    agreement = agreement_of_columns(results)
+    assert agreement is not None and agreement.n == 4
+    assert study.discoveries() == Discoveries.of(margins_in(results))
+
+
+def test_a_finished_study_gets_its_causal_column(tiny_folder: Path, tmp_path: Path) -> None:
+    small = small_spec(tiny_folder, scorers=("correlation",))
+    both = replace(small, card="both", scorers=("correlation", "acting"))
+    whole = run_study(both, tmp_path / "whole", progress=False)
+    grown = run_study(small, tmp_path / "grown", progress=False)
+    assert whole is not None and grown is not None
+    grown.close()
+    recorded = {p: p.stat().st_mtime_ns for p in (tmp_path / "grown" / "recording").rglob("*") if p.is_file()}
+    grown = run_study(both, tmp_path / "grown", progress=False)
+    assert contents(tmp_path / "grown") == contents(tmp_path / "whole")
+    assert {p: p.stat().st_mtime_ns for p in recorded} == recorded
+    with pytest.raises(UserError, match="they differ in card, scorers"):
+        run_study(small, tmp_path / "grown", progress=False)
+
+
+def test_a_study_that_is_killed_while_it_grows_goes_on(
+    tiny_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    small = small_spec(tiny_folder, scorers=("correlation",))
+    both = replace(small, card="both", scorers=("correlation", "acting"))
+    run_study(both, tmp_path / "whole", progress=False)
+    run_study(small, tmp_path / "grown", progress=False)
+
+    def killed(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    for place in ("glossator.study.widen.shutil.rmtree", "glossator.study.pipeline.finish"):
+        with monkeypatch.context() as patch:
+            patch.setattr(place, killed)
+            with pytest.raises(KeyboardInterrupt):
+                run_study(both, tmp_path / "grown", progress=False)
+    run_study(both, tmp_path / "grown", progress=False)
+    assert contents(tmp_path / "grown") == contents(tmp_path / "whole")
+
+
+def test_a_study_with_a_language_model_is_not_grown(
+    tiny_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from glossator.study.work import check_folder
+
+    register_lm_methods(monkeypatch)
+    spec = lm_spec(tiny_folder, scorers=("correlation",))
+    (tmp_path / "spec.json").write_text(json.dumps(plain(spec)))
+    with pytest.raises(UserError, match="--lm-cache"):
+        check_folder(replace(spec, card="both", scorers=("correlation", "acting")), tmp_path)
+
+
+def test_peoples_answers_may_be_there_before_the_study(tiny_folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "s" / "human" / "answers").mkdir(parents=True)
+    study = run_study(small_spec(tiny_folder, scorers=("correlation",)), tmp_path / "s", progress=False)
+    assert study is not None
+    (tmp_path / "t" / "pictures").mkdir(parents=True)
+    with pytest.raises(UserError, match="not empty"):
+        run_study(small_spec(tiny_folder), tmp_path / "t", progress=False)
+
+
+def test_a_unit_whose_scoring_failed_is_scored_again() -> None:
+    failed = replace(RESULTS[0], status="failed", reason="scoring: boom")
+    assert unscored(failed).status == "ok"
+    assert unscored(failed).reason == ""
+    assert unscored(RESULTS[1]) == RESULTS[1]
+    assert all(not e.scores for e in unscored(failed).explanations)
+
+
+# Which units are above their nulls
+
+
+def unit_with(index: int, p: float | None, value: float = 0.5, causal: float | None = None) -> UnitResult:
+    scores = [Score("correlation.top-and-random", value, "Pearson r", nulls={"lookup": 0.1},
+                    margins={"lookup": Margin(value - 0.1, 0.0, 0.5, p)})]  # fmt: skip
+    if causal is not None:
+        scores.append(Score("ablation", causal, "share", column="causal", nulls={"random-unit": 0.0}))
+    chosen = (replace(CATS[0], scores=tuple(scores)),)
+    return replace(RESULTS[0], unit=Unit("toy", "mlp.0", index), explanations=chosen)
+
+
+def test_q_values_are_over_the_units_that_were_tested() -> None:
+    p = [0.001, 0.04, None, 0.03, 0.9]
+    results = [unit_with(i, value) for i, value in enumerate(p)]
+    found = Discoveries.of(margins_in(results))
+    expected = q_values([v for v in p if v is not None])
+    names = [f"toy/mlp.0/{i}" for i, value in enumerate(p) if value is not None]
+    family = ("token-list", "correlation.top-and-random", "lookup")
+    assert found.q[family] == dict(zip(names, expected, strict=True))
+    assert found.of_score(names[0], *family[:2]) == {"lookup": pytest.approx(0.004)}
+    assert found.of_score("toy/mlp.0/2", *family[:2]) == {}
+    assert found.above(*family) == (1, 4)
+    assert found.above(*family, among=names[2:]) == (0, 2)
+    assert found.above("token-list", "detection.auroc", "lookup") is None
+    (mean,) = means(results)
+    assert mean.above == {"lookup": (1, 4)}
+
+
+def test_one_unit_has_no_q() -> None:
+    assert Discoveries.of(margins_in([unit_with(1, 0.01), unit_with(2, None)])).q == {}
+
+
+def test_headlines_of_both_columns() -> None:
+    rows = ranked([unit_with(1, None, 0.2, 0.9), unit_with(2, None, 0.7), unit_with(3, None, 0.4, 0.1)])
+    assert [(r.score.value, r.causal and r.causal.value) for r in rows] == [(0.7, None), (0.4, 0.1), (0.2, 0.9)]
+    only_causal = replace(CATS[0], scores=(Score("ablation.x", None, "share", column="causal", reason="flat"),
+                                           Score("ablation", 0.3, "share", column="causal")))  # fmt: skip
+    assert headline(only_causal) is None
+    assert headline(only_causal, "causal") == only_causal.scores[1]
+    (row,) = ranked([replace(RESULTS[0], explanations=(only_causal,))])
+    assert (row.score.value, row.causal) == (0.3, None)
+
+
+def test_an_older_study_has_no_margins(tmp_path: Path) -> None:
+    """A file as version 2 of the tables wrote it."""
+    import sqlite3
+
+    from test_study_store import write_study
+
+    folder = write_study(tmp_path)
+    connection = sqlite3.connect(folder / DATABASE)
+    connection.execute("ALTER TABLE scores DROP COLUMN margins")
+    connection.execute("UPDATE meta SET value = '2' WHERE key = 'schema'")
+    connection.commit()
+    connection.close()
+    manifest = json.loads((folder / "manifest.json").read_text())
+    manifest["files"][DATABASE]["size"] = (folder / DATABASE).stat().st_size
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+    with open_study(folder) as study:
+        assert list(study.results()) == RESULTS
+        assert study.discoveries().q == {}
