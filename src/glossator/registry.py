@@ -16,7 +16,10 @@ from glossator.errors import UserError, near_matches
 BUILT_IN: dict[str, dict[str, str]] = {
     "explainers": {
         "bills": "glossator.explainers.bills:BillsExplainer",
+        "ensemble": "glossator.explainers.output_side:EnsembleExplainer",
         "lookup": "glossator.explainers.lookup:LookupExplainer",
+        "output-effect": "glossator.explainers.output_side:OutputEffectExplainer",
+        "output-weights": "glossator.explainers.output_side:OutputWeightsExplainer",
         "program": "glossator.explainers.program:ProgramExplainer",
         "revised": "glossator.explainers.revision:RevisedExplainer",
         "token-list": "glossator.explainers.token_list:TokenListExplainer",
@@ -42,6 +45,7 @@ BUILT_IN: dict[str, dict[str, str]] = {
         "generate-and-test": "glossator.scorers.generate_and_test:GenerateAndTestScorer",
         "agreement": "glossator.scorers.agreement:AgreementScorer",
         "ablation": "glossator.scorers.ablation:AblationScorer",
+        "output-side": "glossator.scorers.output_side:OutputSideScorer",
     },
     "benchmarks": {
         "recording": "glossator.benchmarks.recording:run",

@@ -9,16 +9,17 @@ search on the logarithms of strength and divergence, where the divergence of a w
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from glossator.causal.acting import part_of
 from glossator.causal.changes import Add
 from glossator.causal.edits import Edit, check_outputs
-from glossator.causal.parts import Direction, Part, Units
-from glossator.errors import MissingPower, UserError
+from glossator.causal.parts import Direction, Part
+from glossator.errors import UserError
 from glossator.statistics import document_index
 from glossator.units import Unit
 from glossator.windows import TokenWindows
@@ -26,7 +27,7 @@ from glossator.windows import TokenWindows
 if TYPE_CHECKING:
     import torch
 
-TOLERANCE = 0.03
+TOLERANCE = 0.05
 MOST_TRIES = 14
 _STEEPEST, _FIRST_LEAP = 64.0, 1e4  # how far one step of the search may go, and the first one
 _NOTHING = 1e-10  # nats; a mean divergence below it is the rounding of float32
@@ -66,10 +67,11 @@ class Matched:
 
 @dataclass(frozen=True, eq=False)
 class Shift:
-    """What pushes did to the log-probability of every token of the vocabulary.
+    """What interventions did to the log-probability of every token of the vocabulary.
 
-    clean (V,): mean log-probability without a push; sums (pushes, documents, V) float32: changes summed over the valid
-    tokens of each document; counts (documents,): how many tokens those are; kl (pushes,): mean divergence in nats.
+    clean (V,): mean log-probability without any; sums (interventions, documents, V) float32: changes summed over the
+    valid tokens of each document; counts (documents,): how many tokens those are; kl (interventions,): mean
+    KL(under the intervention || clean) in nats.
     """
 
     clean: np.ndarray
@@ -78,23 +80,23 @@ class Shift:
     kl: np.ndarray
 
 
-def unit_push(unit: Unit) -> Push:
-    """The push of a unit towards its own side; raises `MissingPower` for units that are no column of a site."""
-    if "@" in unit.site:
-        raise MissingPower("steering takes units of the model's own sites", value=str(unit), allowed="mlp.L, head.L, ...")
-    return Push(unit.site, Units((unit.index,)), unit.sign)
+def unit_push(unit: Unit, sets: Mapping[str, Any] | None = None) -> Push:
+    """The push of a unit towards its own side; sets: as for `part_of`."""
+    site, part = part_of(unit, sets)
+    return Push(site, part, unit.sign)
 
 
-def random_units(subject: Any, site: str, n: int, seed: int, besides: int | None = None) -> list[Push]:
-    """Pushes of n seeded units of the site, the same whichever unit `besides` is left out."""
-    width = int(subject.site(site).width)
-    drawn = np.random.default_rng([seed, width]).permutation(width)[: n + 1]
-    return [Push(site, Units((int(i),))) for i in drawn if i != besides][:n]
+def random_units(subject: Any, site: str, n: int, seed: int, sets: Mapping[str, Any] | None = None) -> dict[int, Push]:
+    """Pushes of n seeded units of the site, by their index; site may be the NAME@SITE of a member of `sets`."""
+    width = int(sets[site].width if sets and site in sets else subject.site(site).width)
+    drawn = np.random.default_rng([seed, width]).permutation(width)[:n].tolist()
+    return {i: unit_push(Unit(subject.name, site, i), sets) for i in drawn}
 
 
 def random_directions(subject: Any, site: str, n: int, seed: int) -> list[Push]:
     """Pushes along n seeded random directions where the site's units write: the residual stream after their layer, or
     the site itself where it is part of the stream already. Matched in divergence they need no norm of their own."""
+    site = site.rpartition("@")[2]
     kind, _, layer = site.partition(".")
     inside = kind in ("mlp", "head", "attn") and any(s.name == f"resid.{layer}" for s in subject.sites())
     place = f"resid.{layer}" if inside else site
@@ -103,17 +105,28 @@ def random_directions(subject: Any, site: str, n: int, seed: int) -> list[Push]:
     return [Push(place, Direction(vector)) for vector in vectors]
 
 
+def first_windows(windows: TokenWindows, most: int, width: int) -> TokenWindows:
+    """The first `most` windows by their id, and the first `width` tokens of each: the same for all units that share
+    the windows."""
+    some = windows.take(np.argsort(windows.ids, kind="stable")[:most])
+    return replace(
+        some, tokens=some.tokens[:, :width], lengths=np.minimum(some.lengths, width), valid=some.valid[:, :width]
+    )
+
+
 def shift(
     subject: Any,
     windows: TokenWindows,
-    pushes: Sequence[Push],
-    strengths: Sequence[float],
+    interventions: Sequence[Sequence[Edit]],
     *,
     by_document: bool = True,
     tokens: bool = True,
 ) -> Shift:
-    """Run the windows clean and under each push. Without `by_document` all windows are one document; without `tokens`
-    only divergences are computed, and `clean` and `sums` are empty."""
+    """Run the windows clean and under each intervention.
+
+    Without `by_document` all windows are one document; without `tokens` only divergences are computed, and `clean` and
+    `sums` are empty. Raises `UserError` for windows without a valid token.
+    """
     from glossator.causal.running import run_each
 
     check_outputs(subject)
@@ -121,9 +134,8 @@ def shift(
         raise UserError("no valid tokens to steer on", value=f"{len(windows)} windows")
     index, documents = document_index(windows.documents) if by_document else (np.zeros(len(windows), np.int64), 1)
     size = len(subject.tokenizer.vocabulary) if tokens else 0
-    clean_sum, sums = np.zeros(size), np.zeros((len(pushes), documents, size), np.float32)
-    divergence = np.zeros(len(pushes))
-    interventions = [[p.edit(s, windows.valid)] for p, s in zip(pushes, strengths, strict=True)]
+    clean_sum, sums = np.zeros(size), np.zeros((len(interventions), documents, size), np.float32)
+    divergence = np.zeros(len(interventions))
     for batch, edited in run_each(subject, windows, interventions):
         mask, clean = _valid(windows, batch), batch.log_probs
         assert clean is not None
@@ -145,26 +157,25 @@ def match_divergence(
     pushes: Sequence[Push],
     target: float,
     *,
-    start: float = 1.0,
+    start: Sequence[float] | float = 1.0,
     tolerance: float = TOLERANCE,
     tries: int = MOST_TRIES,
 ) -> list[Matched]:
     """For each push the strength at which the mean of KL(steered || clean) over the valid tokens is `target` nats.
 
     All pushes are searched side by side, so that each round costs one clean pass. A push that cannot reach the target
-    within `tolerance` (a share) comes back with its nearest strength and the reason.
+    within `tolerance` (a share) comes back with its nearest strength and the reason. start: the first strength tried.
     """
     if not target > 0:
         raise UserError("the divergence to steer at must be above 0", value=target, allowed="nats, such as 0.1")
-    searches = [_Search(target, start) for _ in pushes]
+    starts = np.broadcast_to(np.asarray(start, np.float64), len(pushes)).tolist()
+    searches = [_Search(target, first) for first in starts]
     for _ in range(tries):
         open_ = [i for i, search in enumerate(searches) if not search.done(tolerance)]
         if not open_:
             break
-        found = shift(
-            subject, windows, [pushes[i] for i in open_], [searches[i].next for i in open_],
-            by_document=False, tokens=False,
-        )  # fmt: skip
+        tried = [[pushes[i].edit(searches[i].next, windows.valid)] for i in open_]
+        found = shift(subject, windows, tried, by_document=False, tokens=False)
         for i, kl in zip(open_, found.kl, strict=True):
             searches[i].told(float(kl))
     return [search.result(tolerance) for search in searches]
@@ -206,8 +217,7 @@ class _Search:
         strength, kl = self.best
         if abs(kl / self.target - 1) <= tolerance:
             return Matched(strength, kl, len(self.tried))
-        strongest, most = max(self.tried, key=lambda t: t[1] if math.isfinite(t[1]) else -1.0)
-        if most < _NOTHING:
+        if max(tried for _, tried in self.tried) < _NOTHING:
             why = f"no push up to {max(s for s, _ in self.tried):.3g} changes the outputs"
         else:
             why = f"no push was found that moves the outputs by {self.target:g} nats; {kl:.3g} at {strength:.3g}"

@@ -19,7 +19,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from glossator.errors import MissingPower
+from glossator.errors import MissingPower, UserError
 from glossator.subjects.hooks import capture
 from glossator.subjects.sites import SiteInfo, projection_shape
 
@@ -44,14 +44,47 @@ def input_strengths(subject: Subject, site: str, indices: Sequence[int]) -> np.n
 
 def output_strengths(subject: Subject, site: str, indices: Sequence[int]) -> np.ndarray:
     """How much these neurons raise each token's logit by their output weights, float32 (V, neurons)."""
-    info = _mlp_site(subject, site)
+    return logit_strengths(subject, written(subject, _mlp_site(subject, site).name, indices))
+
+
+def written(subject: Subject, site: str, indices: Sequence[int]) -> np.ndarray:
+    """What one unit of value of each of these units adds to the residual stream, float32 (units, d).
+
+    For a site that a projection to the stream reads (`mlp.L`, `head.L`) its weights; for numbers of the stream itself
+    (`resid.L`, `attn.L`) the stream's own axes. A norm that a model puts between projection and stream is passed over.
+    """
+    if not hasattr(subject, "model"):
+        raise MissingPower("this subject has no weights to read", value=getattr(subject, "name", "it"))
+    info = subject.site(site)
+    hidden = subject.model.get_input_embeddings().weight.shape[1]
+    if bad := [i for i in indices if not 0 <= i < (info.width or 0)]:
+        raise UserError("no such unit", value=f"{site}/{bad[0]}", allowed=f"0 to {(info.width or 0) - 1}")
+    module = subject.model.get_submodule(info.module)
+    shape = projection_shape(module)
+    if info.side == "input" and shape is not None and shape[1] == hidden:
+        return _numpy(_by_output(module).T[list(indices)])
+    if info.side == "output" and info.width == hidden and info.name.partition(".")[0] in ("resid", "attn"):
+        return np.eye(hidden, dtype=np.float32)[list(indices)]
+    raise MissingPower(
+        "what units of this site write into the stream is not known",
+        value=site,
+        allowed="mlp.L, head.L, attn.L, resid.L",
+    )
+
+
+def logit_strengths(subject: Subject, vectors: np.ndarray) -> np.ndarray:
+    """How much each of these vectors (n, d) in the residual stream raises each token's logit, float32 (V, n).
+
+    vector * g_final . U[t], past all layers in between (Geva et al. 2022, "Transformer feed-forward layers build
+    predictions by promoting concepts in the vocabulary space").
+    """
     head = subject.model.get_output_embeddings() if hasattr(subject.model, "get_output_embeddings") else None
     if head is None:
         raise MissingPower("this subject has no unembedding", value=subject.name, allowed="a causal language model")
-    written = _by_output(subject.model.get_submodule(info.module)).T[list(indices)]
     norm = _norm_before(subject, head)
-    unembedding = head.weight[: len(subject.tokenizer.vocabulary)].float()
-    return _numpy(unembedding @ (written * gain_of(norm, written.shape[1])).T)
+    gained = torch.from_numpy(np.asarray(vectors, np.float32)).to(head.weight.device)
+    gained = gained * gain_of(norm, gained.shape[1])
+    return _numpy(head.weight[: len(subject.tokenizer.vocabulary)].float() @ gained.T)
 
 
 def gain_of(norm: nn.Module, width: int) -> torch.Tensor:

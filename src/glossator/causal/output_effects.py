@@ -1,0 +1,101 @@
+"""What a unit does to the next token: by its weights through the unembedding, or by what happens when it is clamped.
+
+These are the two readings of Gur-Arieh et al. 2025, "Enhancing automated interpretability with output-centric feature
+descriptions" (VocabProj and TokenChange). Both give one number a token of the vocabulary, which is named in standard
+deviations over the vocabulary and set beside what random directions of the residual stream reach: their most favoured
+token stands out as well, because an unembedding has tokens that lie far out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from glossator.causal.steering import shift, unit_push
+from glossator.units import Unit
+from glossator.windows import TokenWindows, Vocabulary
+
+if TYPE_CHECKING:
+    from glossator.subjects.subject import Subject
+
+RANDOM_DIRECTIONS = 300
+CHANCE = 0.05
+"""A token is named when it stands out more than the most favoured token of all but this share of random directions."""
+
+
+@dataclass(frozen=True, eq=False)
+class Standing:
+    """strengths (V,): how far each token stands out, in standard deviations over the vocabulary, NaN for tokens that
+    do not count (special and empty ones); chance: what a random direction's most favoured token reaches."""
+
+    strengths: np.ndarray
+    chance: float
+
+    def named(self, sign: int, most: int) -> np.ndarray:
+        """The tokens that stand out beyond chance on one side, the furthest first, at most so many."""
+        signed = np.nan_to_num(self.strengths * sign, nan=-np.inf)
+        order = np.argsort(-signed, kind="stable")[:most]
+        return order[signed[order] > self.chance]
+
+
+def by_weights(subject: Subject, units: Sequence[Unit]) -> np.ndarray:
+    """How much each unit's write vector raises each token's logit, signed by polarity: float32 (V, units)."""
+    from glossator.subjects.token_weights import logit_strengths, written
+
+    vectors = np.concatenate([written(subject, unit.site, [unit.index]) * unit.sign for unit in units])
+    return logit_strengths(subject, vectors)
+
+
+def by_clamping(subject: Any, unit: Unit, windows: TokenWindows, high: float, mean: float) -> np.ndarray:
+    """Mean change of every token's log-probability when the unit is held at `high` against being held at its `mean`:
+    (V,) float64, over all valid tokens of the windows.
+
+    high and mean are signed by polarity, as recorded. At one token, log-probability is logit up to a number that is the
+    same for the whole vocabulary, so `standing` makes nothing of the difference.
+    """
+    from glossator.causal.changes import Set
+    from glossator.causal.edits import Edit
+
+    push = unit_push(unit)
+    held = [[Edit(push.site, push.part, Set(unit.sign * value), windows.valid)] for value in (high, mean)]
+    found = shift(subject, windows, held, by_document=False)
+    return (found.sums[0, 0] - found.sums[1, 0]).astype(np.float64) / found.counts.sum()
+
+
+def standing(subject: Subject, effects: np.ndarray) -> list[Standing]:
+    """Effects (V, units) as standard deviations over the vocabulary, each beside chance."""
+    chance = chance_of_standing_out(subject)
+    return [Standing(column, chance) for column in standardised(effects, subject.tokenizer.vocabulary).T]
+
+
+def standardised(effects: np.ndarray, vocabulary: Vocabulary) -> np.ndarray:
+    """(V, units) less the mean of the tokens that count, over their standard deviation; NaN for the other tokens and
+    for effects that are the same for all tokens."""
+    counts = countable(vocabulary)
+    values = np.where(counts[:, None], effects.astype(np.float64), np.nan)
+    spread = np.nanstd(values, axis=0)
+    centred = values - np.nanmean(values, axis=0)
+    flat = spread <= 1e-7 * np.nanmax(np.abs(values), axis=0, initial=0.0)
+    return np.divide(centred, spread, out=np.full(values.shape, np.nan), where=~flat)
+
+
+def countable(vocabulary: Vocabulary) -> np.ndarray:
+    """Which tokens can be named: bool (V,), neither special nor empty, and the first with their text."""
+    return np.array([
+        bool(piece) and i not in vocabulary.special and vocabulary.ids[vocabulary.texts[i]] == i
+        for i, piece in enumerate(vocabulary.pieces)
+    ])  # fmt: skip
+
+
+def chance_of_standing_out(subject: Subject, directions: int = RANDOM_DIRECTIONS, seed: int = 0) -> float:
+    """What the most favoured token of a random direction of the residual stream reaches, in standard deviations: the
+    quantile of 1 - `CHANCE` over seeded directions."""
+    from glossator.subjects.token_weights import logit_strengths
+
+    width = subject.model.get_input_embeddings().weight.shape[1]
+    vectors = np.random.default_rng([seed, width]).normal(size=(directions, width))
+    found = standardised(logit_strengths(subject, vectors), subject.tokenizer.vocabulary)
+    return float(np.quantile(np.nanmax(found, axis=0), 1 - CHANCE))

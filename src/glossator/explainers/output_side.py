@@ -1,0 +1,193 @@
+"""What a unit makes likelier and less likely to come next: explanations of its output side, with no language model.
+
+`output-weights` reads it off the unit's own weights through the unembedding; `output-effect` holds the unit at its
+largest value and at its mean on windows of the explain split and sees what changes; `ensemble` adds such an output side
+to what an explainer of the input side found (after Gur-Arieh et al. 2025, "Enhancing automated interpretability with
+output-centric feature descriptions", where descriptions of both sides together are the better ones). Nothing is claimed
+where no token stands out more than a random direction's most favoured one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from glossator import registry
+from glossator.errors import UserError
+from glossator.evidence import ExplainEvidence
+from glossator.explainers import Answered, Explainer, explain_all, explained
+from glossator.explanations import Explanation, Provenance
+from glossator.programs import Program, Token, english
+from glossator.units import Unit
+from glossator.windows import TokenWindows
+
+if TYPE_CHECKING:
+    from glossator.causal.output_effects import Standing
+
+By = Literal["weights", "effect", "both"]
+WAYS: tuple[By, ...] = ("weights", "effect", "both")
+
+
+@dataclass(frozen=True)
+class OutputSideExplainer:
+    """The tokens that a unit raises and lowers most, as the output side of a program that says nothing else.
+
+    subject: the model under study, causal; by: how they are found, `both` for the mean of the two standings; tokens: at
+    most so many a side; windows, width: random windows of the explain split that the unit is held on, and how much of
+    each.
+    """
+
+    subject: Any
+    by: By = "weights"
+    tokens: int = 10
+    windows: int = 24
+    width: int = 32
+
+    def __post_init__(self) -> None:
+        if self.by not in WAYS:
+            raise UserError("unknown way to find an output side", value=self.by, allowed=", ".join(WAYS))
+        for name in ("tokens", "windows", "width"):
+            if getattr(self, name) < 1:
+                raise UserError(f"bad {name} of an output side", value=getattr(self, name), allowed="1 or more")
+
+    @property
+    def name(self) -> str:
+        return f"output-{self.by}"
+
+    def explain(
+        self, unit: Unit, evidence: ExplainEvidence, *, n: int = 1, rng: np.random.Generator | None = None
+    ) -> list[Explanation]:
+        return explained(self.explain_many([(unit, evidence)], n=n)[0])
+
+    def explain_many(
+        self, pairs: Sequence[tuple[Unit, ExplainEvidence]], *, n: int = 1, rng: np.random.Generator | None = None
+    ) -> list[Answered]:
+        """One explanation a unit; weights of all units are read together."""
+        found: list[Answered] = []
+        for (unit, evidence), standing in zip(pairs, self.standings(pairs), strict=True):
+            output = self.output(standing)
+            program = Program(0.0, (), **output)
+            seen = "" if self.by == "weights" else evidence.fingerprint
+            provenance = Provenance(self.name, self.settings(), seen)
+            found.append([Explanation(unit, english(program), provenance, program)] if output else [])
+        return found
+
+    def output(self, standing: Standing) -> dict[str, Token]:
+        """The tokens that stand out, as the `raises` and `lowers` of a program."""
+        texts = self.subject.tokenizer.vocabulary.texts
+        named = {"raises": standing.named(1, self.tokens), "lowers": standing.named(-1, self.tokens)}
+        return {side: Token(tuple(texts[t] for t in tokens)) for side, tokens in named.items() if len(tokens)}
+
+    def standings(self, pairs: Sequence[tuple[Unit, ExplainEvidence]]) -> list[Standing]:
+        """How far each token stands out, for each unit."""
+        from glossator.causal.output_effects import Standing, by_weights, standing
+
+        if not pairs:
+            return []
+        found: list[list[Standing]] = []
+        if self.by in ("weights", "both"):
+            found.append(standing(self.subject, by_weights(self.subject, [unit for unit, _ in pairs])))
+        if self.by in ("effect", "both"):
+            found.append(standing(self.subject, np.stack([self._effect(*pair) for pair in pairs], axis=1)))
+        mean = [np.mean([one.strengths for one in of_unit], axis=0) for of_unit in zip(*found, strict=True)]
+        return [Standing(strengths, found[0][0].chance) for strengths in mean]
+
+    def settings(self) -> dict[str, Any]:
+        own = {"by": self.by, "tokens": self.tokens}
+        return own if self.by == "weights" else {**own, "windows": self.windows, "width": self.width}
+
+    def _effect(self, unit: Unit, evidence: ExplainEvidence) -> np.ndarray:
+        from glossator.causal.output_effects import by_clamping
+
+        windows = first_of_random(evidence, self.windows, self.width)
+        statistics = evidence.statistics
+        return by_clamping(self.subject, unit, windows, statistics.maximum, statistics.mean)
+
+
+@dataclass(frozen=True)
+class OutputWeightsExplainer(OutputSideExplainer):
+    """`output-weights`: by the unit's write vector, the final norm's gain and the unembedding. No text is read."""
+
+    by: By = field(default="weights", init=False)
+
+
+@dataclass(frozen=True)
+class OutputEffectExplainer(OutputSideExplainer):
+    """`output-effect`: by what happens to the next token when the unit is held high, against its mean."""
+
+    by: By = field(default="effect", init=False)
+
+
+@dataclass(frozen=True)
+class EnsembleExplainer:
+    """`ensemble`: each program of the explainer `first`, with the output side added; where there is none, as it was.
+
+    first: the registered name of an explainer of the input side that gives programs, or such an explainer; by, tokens,
+    windows, width: of the output side. Where `first` abstains, nothing is claimed of the input and the output side
+    stands alone.
+    """
+
+    subject: Any
+    first: str | Explainer = "program"
+    by: By = "both"
+    tokens: int = 6
+    windows: int = 24
+    width: int = 32
+    lexicon: Any = None
+
+    def explain(
+        self, unit: Unit, evidence: ExplainEvidence, *, n: int = 5, rng: np.random.Generator | None = None
+    ) -> list[Explanation]:
+        return explained(self.explain_many([(unit, evidence)], n=n, rng=rng)[0])
+
+    def explain_many(
+        self, pairs: Sequence[tuple[Unit, ExplainEvidence]], *, n: int = 5, rng: np.random.Generator | None = None
+    ) -> list[Answered]:
+        """Both sides of all units, each side for all units together."""
+        rng = np.random.default_rng(0) if rng is None else rng
+        inputs = explain_all(self._first, pairs, n=n, rng=rng)
+        outputs = self._second.explain_many(pairs)
+        return [self._joined(*both) for both in zip(inputs, outputs, strict=True)]
+
+    @property
+    def _second(self) -> OutputSideExplainer:
+        return OutputSideExplainer(self.subject, self.by, self.tokens, self.windows, self.width)
+
+    @property
+    def _first(self) -> Explainer:
+        if not isinstance(self.first, str):
+            return self.first
+        target = registry.load("explainers", self.first)
+        takes = {"lexicon": self.lexicon} if "lexicon" in getattr(target, "__dataclass_fields__", {}) else {}
+        return target(**takes)
+
+    def _joined(self, inputs: Answered, outputs: Answered) -> Answered:
+        if isinstance(inputs, str) or isinstance(outputs, str):
+            return inputs if isinstance(inputs, str) else outputs
+        output = outputs[0].program.output if outputs and outputs[0].program is not None else {}
+        found = []
+        for one in inputs:
+            if one.program is None:
+                raise UserError("an ensemble needs programs to add an output side to", value=one.provenance.method)
+            program = replace(one.program, raises=output.get("raises"), lowers=output.get("lowers"))
+            settings = {"first": one.provenance.method, **one.provenance.settings, "output": self._second.settings()}
+            provenance = replace(one.provenance, method="ensemble", settings=settings)
+            found.append(replace(one, text=english(program), program=program, provenance=provenance))
+        if found:
+            return found
+        settings = {"first": None, "output": self._second.settings()}
+        return [
+            replace(one, provenance=replace(one.provenance, method="ensemble", settings=settings)) for one in outputs
+        ]
+
+
+def first_of_random(evidence: ExplainEvidence, most: int, width: int) -> TokenWindows:
+    """The first random windows of the explain split, cut to their first `width` tokens; all windows where none was
+    drawn at random."""
+    from glossator.causal.steering import first_windows
+
+    exemplars = evidence.exemplars.of("random")
+    return first_windows(exemplars.windows if len(exemplars) else evidence.exemplars.windows, most, width)

@@ -1,0 +1,260 @@
+"""Does the unit do what the explanation says of its output? Steering, at one divergence for all that are compared.
+
+The unit is pushed up and down at every token, each as hard as moves the next-token distributions by a set mean
+divergence (`glossator.causal.steering`). What half the difference of both does to the log-probability of a token is the
+token's change. Raised tokens should have a greater change than tokens of like frequency, lowered tokens a smaller one.
+Random units of the site and random directions of the stream are pushed in the same way, matched in the same divergence,
+and judged by the same tokens; so are the tokens that other explanations name, under this unit's push.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+import numpy as np
+
+from glossator.evidence import Evidence, Split
+from glossator.explanations import Explanation
+from glossator.scorers import SUBJECT, TOKEN_VALUES
+from glossator.scorers.items import scored_split
+from glossator.scorers.lab import Lab
+from glossator.scores import Column, Score
+from glossator.statistics import Resampled, compare, undefined
+from glossator.units import Unit
+
+RANDOM_UNIT, RANDOM_DIRECTION = "random-unit", "random-direction"
+MEASURES = {"auroc": "AUROC", "gain": "nats"}
+MOST_SITES = 4
+"""Controls of so many sites and samples of windows are held in memory."""
+
+
+@dataclass(frozen=True, eq=False)
+class Steered:
+    """One push, up and down: half the difference of the changes in log-probability.
+
+    sums (documents, V) float32, summed over the valid tokens of each document; strengths and kl: of the push up and the
+    push down, in units of the pushed value and in nats; why_not: why there is no such change.
+    """
+
+    sums: np.ndarray
+    strengths: tuple[float, float]
+    kl: tuple[float, float]
+    why_not: str | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Named:
+    """The tokens that an explanation names: tokens (t,) of the vocabulary; signs (t,), 1 raised and -1 lowered; others
+    (t, k): tokens of like frequency that it does not name."""
+
+    tokens: np.ndarray
+    signs: np.ndarray
+    others: np.ndarray
+
+
+@dataclass(frozen=True)
+class OutputSideScorer:
+    """`output-side.auroc` (0.5 by chance) and `output-side.gain` (0 by chance).
+
+    auroc: probability that the change of a named token, turned round for lowered ones, is greater than that of a token
+    of like frequency, ties half; gain: mean of the first minus mean of the second, in nats.
+    nats: mean KL(steered || clean) that every push is matched to; windows, width: random windows of the split that are
+    steered on, and how many tokens of each; controls: how many random units and as many random directions; like: how
+    many tokens of like frequency each named token is set beside; sets: direction sets and sparse encoders by their
+    NAME@SITE, for units of these.
+    """
+
+    nats: float = 0.1
+    windows: int = 24
+    width: int = 16
+    controls: int = 6
+    like: int = 40
+    split: Split = "test"
+    sets: Mapping[str, Any] = field(default_factory=dict, compare=False)
+    name: ClassVar[str] = "output-side"
+    column: ClassVar[Column] = "causal"
+    needs: frozenset[str] = frozenset({TOKEN_VALUES, SUBJECT})
+    _controls: dict[tuple, Any] = field(default_factory=dict, repr=False, compare=False)
+
+    def score(self, unit: Unit, explanation: Explanation, evidence: Evidence, lab: Lab) -> list[Score]:
+        nulls = [*lab.nulls, RANDOM_UNIT, RANDOM_DIRECTION]
+        program = explanation.program
+        if program is None or not program.output:
+            reason: str | None = "the explanation does not say what the unit raises or lowers"
+        elif evidence.status != "ok":
+            reason = f"insufficient evidence: {evidence.reason}"
+        else:
+            bench: _Bench = lab.kept(("output-side", self), (evidence,), lambda: _Bench(self, unit, evidence, lab))
+            reason = bench.why_not
+        if reason is None:
+            return bench.scores(explanation)
+        return [
+            Score(f"{self.name}.{m}", None, unit_of, column=self.column, nulls=dict.fromkeys(nulls), reason=reason)
+            for m, unit_of in MEASURES.items()
+        ]
+
+
+class _Bench:
+    """One unit and the windows it is steered on; its own pushes are run once for all explanations."""
+
+    def __init__(self, scorer: OutputSideScorer, unit: Unit, evidence: Evidence, lab: Lab):
+        from glossator.causal.edits import check_outputs
+        from glossator.causal.steering import first_windows, unit_push
+
+        self.scorer, self.unit, self.lab = scorer, unit, lab
+        self.subject = lab.resources.get(SUBJECT, scorer.name)
+        check_outputs(self.subject)
+        push = unit_push(unit, scorer.sets)
+        self.windows = first_windows(
+            scored_split(evidence, scorer.split).of("random").windows, scorer.windows, scorer.width
+        )
+        self.own: Steered | None = None
+        self.why_not: str | None = None
+        if not self.windows.valid.any():
+            self.why_not = f"no random windows in the {scorer.split} split"
+            return
+        self.clean, (self.own,), self.counts = self._steered([push], max(evidence.statistics.maximum, 1e-3))
+        self.why_not = self.own.why_not
+
+    def _steered(self, pushes: list[Any], start: float) -> tuple[np.ndarray, list[Steered], np.ndarray]:
+        from glossator.causal.steering import match_divergence, shift
+
+        both = [way for push in pushes for way in (push, push.reversed)]
+        matched = match_divergence(self.subject, self.windows, both, self.scorer.nats, start=start)
+        edits = [[way.edit(m.strength, self.windows.valid)] for way, m in zip(both, matched, strict=True)]
+        found: list[Steered] = []
+        clean, counts = np.zeros(0), np.zeros(0)
+        for i in range(len(pushes)):  # one at a time: each holds a number for every document and token
+            ways = shift(self.subject, self.windows, edits[2 * i : 2 * i + 2])
+            clean, counts = ways.clean, ways.counts
+            up, down = matched[2 * i : 2 * i + 2]
+            why_not = None if up.moves_nothing and down.moves_nothing else up.why_not or down.why_not
+            found.append(
+                Steered((ways.sums[0] - ways.sums[1]) / 2, (up.strength, down.strength), (up.kl, down.kl), why_not)
+            )
+        return clean, found, counts
+
+    def _controls(self) -> tuple[dict[str, list[Steered]], int]:
+        """Random units and directions of the site on the same windows, which other units of the site may share."""
+        from glossator.causal.steering import random_directions, random_units
+
+        scorer, lab, site = self.scorer, self.lab, self.unit.site
+        seen = hashlib.sha256(self.windows.ids.tobytes() + self.windows.tokens.tobytes()).hexdigest()
+        key = (self.subject.name, self.subject.fingerprint, site, seen, lab.seed)
+        if key not in scorer._controls:
+            units = random_units(self.subject, site, scorer.controls + 1, lab.seed, scorer.sets)
+            directions = random_directions(self.subject, site, scorer.controls, lab.seed)
+            assert self.own is not None
+            _, found, _ = self._steered([*units.values(), *directions], self.own.strengths[0])
+            while len(scorer._controls) >= MOST_SITES:
+                scorer._controls.pop(next(iter(scorer._controls)))
+            scorer._controls[key] = (dict(zip(units, found, strict=False)), found[len(units) :])
+        of_units, of_directions = scorer._controls[key]
+        others = [steered for index, steered in of_units.items() if index != self.unit.index][: scorer.controls]
+        made = {RANDOM_UNIT: others, RANDOM_DIRECTION: of_directions}
+        usable = {name: [s for s in steered if s.why_not is None] for name, steered in made.items()}
+        return usable, sum(map(len, made.values())) - sum(map(len, usable.values()))
+
+    def scores(self, explanation: Explanation) -> list[Score]:
+        named, own, lab = self._named(explanation), self.own, self.lab
+        nothing = "no token that the explanation names is in the vocabulary, besides tokens of like frequency"
+        controls, unmatched = self._controls()
+        assert own is not None
+        found = []
+        for measure, unit_of in MEASURES.items():
+            nulls: dict[str, Resampled | None] = {}
+            for name, null in lab.nulls.items():
+                theirs = self._named(null)
+                nulls[name] = None if theirs is None else self._statistic([own], theirs, measure)
+            for name, steered in controls.items():
+                nulls[name] = None if named is None or not steered else self._statistic(steered, named, measure)
+            statistic = Resampled(len(self.counts), undefined, nothing)
+            if named is not None:
+                statistic = self._statistic([own], named, measure)
+            value, values, margins = compare(statistic, nulls, seed=lab.seed, resamples=lab.resamples, level=lab.level)
+            how = {**self._how, "controls_not_matched": unmatched}
+            if named is not None:
+                alone = [self._statistic([s], named, measure).value or 0.0 for of in controls.values() for s in of]
+                below = [value.value is not None and control < value.value for control in alone]
+                how |= {
+                    "tokens_named": {"raises": int((named.signs > 0).sum()), "lowers": int((named.signs < 0).sum())},
+                    "controls_below": f"{sum(below)} of {len(below)}",
+                    "greatest_control": max(alone, default=None),
+                }
+            name, column = f"{self.scorer.name}.{measure}", self.scorer.column
+            found.append(
+                Score(
+                    name, value.value, unit_of, value.low, value.high, value.n, column, values, value.reason, how,
+                    margins,
+                )
+            )  # fmt: skip
+        return found
+
+    @property
+    def _how(self) -> dict[str, Any]:
+        scorer, own, lab = self.scorer, self.own, self.lab
+        assert own is not None
+        return {
+            "split": scorer.split,
+            "windows": {"random": len(self.windows)},
+            "tokens": int(self.windows.valid.sum()),
+            "positions": "pushed and measured at every valid position",
+            "nats": scorer.nats,
+            "nats_reached": {"up": own.kl[0], "down": own.kl[1]},
+            "strength": {"up": own.strengths[0], "down": own.strengths[1]},
+            "like": scorer.like,
+            "controls": scorer.controls,
+            "interval": f"{lab.level:.0%} percentile bootstrap over documents, {lab.resamples} resamples",
+            "seed": lab.seed,
+        }
+
+    def _named(self, explanation: Explanation) -> Named | None:
+        """None where the explanation names no token, or leaves none to compare with."""
+        from glossator.causal.output_effects import countable
+
+        program = explanation.program
+        if program is None or not program.output:
+            return None
+        usable = countable(self.windows.vocabulary)
+        size = len(usable)
+        lexicon = self.lab.lexicon
+        rows = np.arange(size)
+        if lexicon.vocabulary.fingerprint != self.windows.vocabulary.fingerprint:
+            ids = lexicon.vocabulary.ids
+            rows = np.array([ids.get(text, len(lexicon)) for text in self.windows.vocabulary.texts])
+        truths = {side: lexicon.truths(test)[rows] >= 0.5 for side, test in program.output.items()}
+        none = np.zeros(size, bool)
+        raised, lowered = truths.get("raises", none) & usable, truths.get("lowers", none) & usable
+        raised, lowered = raised & ~lowered, lowered & ~raised
+        tokens = np.flatnonzero(raised | lowered)
+        rest = np.flatnonzero(usable & ~(raised | lowered))
+        if not len(tokens) or len(rest) < 2:
+            return None
+        rest = rest[np.argsort(self.clean[rest], kind="stable")]
+        k = min(self.scorer.like, len(rest))
+        first = np.searchsorted(self.clean[rest], self.clean[tokens]) - k // 2
+        near = np.clip(first, 0, len(rest) - k)[:, None] + np.arange(k)
+        return Named(tokens, np.where(raised[tokens], 1, -1), rest[near])
+
+    def _statistic(self, steered: list[Steered], named: Named, measure: str) -> Resampled:
+        """The mean over these pushes of a measure, as a function of document weights."""
+        columns, places = np.unique(np.concatenate([named.tokens[:, None], named.others], axis=1), return_inverse=True)
+        places = places.reshape(len(named.tokens), -1)
+        changes = [s.sums[:, columns].astype(np.float64) for s in steered]
+
+        def under(weights: np.ndarray) -> np.ndarray:
+            found = np.zeros(len(weights))
+            for one in changes:
+                mean = (weights @ one) / (weights @ self.counts)[:, None]
+                signed = mean[:, places] * named.signs[:, None]
+                own, others = signed[..., :1], signed[..., 1:]
+                if measure == "auroc":
+                    found += ((own > others) + 0.5 * (own == others)).mean(axis=(1, 2))
+                else:
+                    found += (own - others).mean(axis=(1, 2))
+            return found / len(changes)
+
+        return Resampled(len(self.counts), under)
