@@ -18,7 +18,7 @@ from glossator.scorers.threshold import balanced_accuracy
 from glossator.simulators.calibration import fit_calibration
 from glossator.statistics import pearson
 from glossator.windows import TokenWindows, Vocabulary
-from glossator.zero_to_ten import format_records, largest, non_zero_share, zero_to_ten
+from glossator.zero_to_ten import format_records, largest, non_zero_share, snipped, zero_to_ten
 
 EXACT = {"rel": 1e-9, "abs": 1e-9}
 FIRST = (["a", " cat", "\n", "sat"], [-0.3, 2.0, 0.19, 1.0])
@@ -187,9 +187,31 @@ def test_balanced_accuracy_of_four_answers() -> None:
     assert float(found) == pytest.approx(5 / 6, **EXACT)
 
 
+def marked(texts: list[bytes], activations: list[float], threshold: float) -> str:
+    tokens = np.arange(len(texts), dtype=np.int32)[None]
+    vocabulary, one = Vocabulary("few", tuple(texts)), np.array([0])
+    windows = TokenWindows(tokens, np.array([len(texts)]), tokens >= 0, one, one, vocabulary)
+    return marked_text(windows, 0, np.array(activations) >= threshold)
+
+
 def test_marks_around_runs_of_tokens() -> None:
-    """As in the code of semantic regexes (arXiv 2510.06378): one pair of marks around neighbouring tokens."""
-    vocabulary = Vocabulary("three", (b"I", b" ran", b" fast"))
-    tokens = np.array([[0, 1, 2]], np.int32)
-    windows = TokenWindows(tokens, np.array([3]), tokens >= 0, np.array([0]), np.array([0]), vocabulary)
-    assert marked_text(windows, 0, np.array([0, 9, 8]) >= 3) == "I<< ran fast>>"
+    """As in the code of semantic regexes (arXiv 2510.06378): one pair of marks around neighbouring tokens. The scorers
+    of PyPI `automated-interpretability` give each token its own, `a<< b>><< c>>`; here they differ on purpose."""
+    assert marked([b"I", b" ran", b" fast"], [0, 9, 8], 3) == "I<< ran fast>>"
+    assert marked([b"a", b" b", b" c"], [1, 10, 3], 0.3 * 10) == "a<< b c>>"
+    assert marked([b"a", b" b", b" c"], [3, 1, 10], 0.3 * 10) == "<<a>> b<< c>>"
+
+
+def test_the_tokens_around_the_largest_activation() -> None:
+    """As `snip` in the code of semantic regexes; near an end there are as many tokens as elsewhere."""
+    letters = list("abcdefgh")
+    for values, text, levels in (
+        ([0, 0, 0, 0, 0, 9, 0, 0], "defg", [0, 0, 9, 0]),
+        ([9, 0, 0, 0, 0, 1, 0, 0], "abcd", [9, 0, 0, 0]),
+        ([0, 0, 0, 1, 0, 0, 0, 9], "efgh", [0, 0, 0, 9]),
+        ([0, 9, 0, 0, 0, 9, 0, 0], "abcd", [0, 9, 0, 0]),
+    ):
+        tokens, activations = snipped((letters, np.array(values, float)), 4)
+        assert ("".join(tokens), list(activations)) == (text, levels)
+    assert snipped((letters, [0.0] * 8), 64) == (letters, [0.0] * 8)
+    assert snipped(([], np.empty(0)), 4)[0] == []

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from glossator.errors import UserError
+from glossator.errors import MissingPower, UserError
 from glossator.explainers.revision import RevisedExplainer, first_on
 from glossator.explainers.revision_prompt import CONTROLS, fingerprint, fitting_prompt, revision_prompt
 from glossator.explainers.sentences import halves, random_sentences, read_sentences, writing_prompt
@@ -99,13 +99,38 @@ def test_sentences_are_cut_like_the_recording(monkeypatch: pytest.MonkeyPatch) -
     widths = []
     import glossator.explainers.revision as module
 
-    def spy(subject, unit, texts, *, width=64):
+    def spy(subject, unit, texts, *, width=64, encoders=None):
         widths.append(width)
         return [(np.array([7]), np.array([3.0], np.float32)) for _ in texts]
 
     monkeypatch.setattr(module, "unit_activations", spy)
     explained()
     assert widths[-1] == 12
+
+
+class Flipped:
+    """A sparse encoder of one latent per word side: latent 0 fires where unit 1 is silent, latent 5 where it is not."""
+
+    width, fingerprint = 6, "0" * 16
+
+    def encode(self, values):
+        fires = values[..., 1:2] > 0
+        return values[..., :1].abs(), torch.where(fires, 5, 0)
+
+
+def test_units_of_a_sparse_encoder_are_run_through_it() -> None:
+    unit, site = Unit("toy", "sae@mlp.0", 5), "sae@mlp.0"
+    lm, subject = Scripted(script), Words()
+    (found,) = RevisedExplainer(lm, subject, encoders={site: Flipped()}).explain(unit, evidence().explain, n=1)
+    settings = found.provenance.settings
+    assert {s["largest"] for s in settings["shown"] + settings["held_apart"]} == {3.0}
+    silent = Unit("toy", site, 4)
+    (found,) = RevisedExplainer(lm, subject, encoders={site: Flipped()}).explain(silent, evidence().explain, n=1)
+    assert {s["largest"] for s in found.provenance.settings["shown"]} == {0.0}
+    asked = len(lm.asked)
+    with pytest.raises(MissingPower, match="encoder that is not there"):
+        RevisedExplainer(lm, subject).explain(unit, evidence().explain, n=1)
+    assert len(lm.asked) == asked  # refused before anything is asked
 
 
 def test_re_explaining_does_not_show_the_old_text() -> None:

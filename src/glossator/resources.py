@@ -12,14 +12,16 @@ from typing import Any
 
 from glossator.errors import MissingPower
 
-OPENED = ("lm", "subject", "embedder", "lexicon")
-"""Parameter names that mean a resource: a language model, the subject under study, a text embedder, the lexicon."""
+OPENED = ("lm", "subject", "embedder", "lexicon", "encoders")
+"""Parameter names that mean a resource: a language model, the subject under study, a text embedder, the lexicon,
+encoders of the subject by site."""
 
 HOW = {
     "lm": "Name a language model with --lm, for example --lm inprocess:smollm2-135m",
     "subject": "Run it in a study of a model, or give resources with a subject",
     "embedder": "Give resources with an embedder, for example glossator.sasc.load_embedder()",
     "lexicon": "Give resources with a lexicon",
+    "encoders": "Give resources with encoders, a mapping from NAME@SITE to an encoder",
 }
 
 

@@ -75,6 +75,16 @@ def format_records(
     return "\n" + "".join(blocks)
 
 
+def snipped(record: Record, length: int) -> Record:
+    """At most `length` tokens of a record: those around its largest activation, which has `length // 2` tokens before
+    it (as in the code of semantic regexes, arXiv 2510.06378), or as many as there are near an end of the record."""
+    tokens, activations = record
+    values = np.nan_to_num(np.asarray(activations, np.float64), nan=-np.inf)
+    start = 0 if len(values) <= length else int(values.argmax()) - length // 2
+    start = max(0, min(start, len(values) - length))
+    return tokens[start : start + length], activations[start : start + length]
+
+
 def visible(text: str) -> str:
     """A token that keeps to its line and its column: line breaks, tabs and what cannot be printed are escaped.
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -11,10 +10,10 @@ from glossator.errors import MissingPower, UserError
 from glossator.explainers.answers import Outcome, outcome_of
 from glossator.files import fingerprint
 from glossator.language_models import CHAT, COMPLETION, LanguageModel, Message, Request
+from glossator.language_models.projection import rough_tokens
 
 Form = Literal["auto", "chat", "completion"]
 FORMS: tuple[Form, ...] = ("auto", "chat", "completion")
-_ROUGH_TOKEN = re.compile(r"[A-Za-z]{1,4}|[^A-Za-z ]")
 
 
 @dataclass(frozen=True)
@@ -63,9 +62,9 @@ class Prompt:
 
     @property
     def rough_tokens(self) -> int:
-        """About how many tokens the prompt has, rather too many than too few: letters in fours, all else one by one."""
+        """About how many tokens the prompt has, rather too many than too few."""
         marks = 8 * (2 + 2 * len(self.examples))  # what a chat template puts around each turn
-        return len(_ROUGH_TOKEN.findall(self.text)) + marks
+        return rough_tokens(self.text) + marks
 
 
 def _user(turn: Turn) -> Message:

@@ -22,7 +22,8 @@ from glossator.units import Unit
 class BillsExplainer:
     """Several samples of one prompt with the windows of the explain split in which the unit is most active.
 
-    lm: the language model; records: how many windows are shown; samples: how many answers are asked for, None for as
+    lm: the language model; records: how many windows are shown; around: of each only so many tokens around the largest
+    activation, None for whole windows; samples: how many answers are asked for, None for as
     many as explanations are wanted; temperature, max_tokens: of each answer; form: `chat`, `completion`, or `auto`;
     context: how many tokens the model takes, where it does not say so itself: records are left out until the prompt
     fits. A unit that is not active in its explain split is abstained from; one without any usable answer fails.
@@ -30,6 +31,7 @@ class BillsExplainer:
 
     lm: LanguageModel
     records: int = 5
+    around: int | None = None
     samples: int | None = None
     temperature: float = 1.0
     max_tokens: int = 60
@@ -37,7 +39,7 @@ class BillsExplainer:
     context: int | None = None
 
     def __post_init__(self) -> None:
-        for name in ("records", "samples", "max_tokens"):
+        for name in ("records", "around", "samples", "max_tokens"):
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise UserError(f"bad {name} of the bills explainer", value=value, allowed="1 or more")
@@ -53,7 +55,7 @@ class BillsExplainer:
     ) -> list[Answered]:
         """All samples of all units go out together; the samples are numbered, so that `rng` is not needed."""
         room = room_for(self.lm, self.context, self.max_tokens)
-        shown = [top_records(evidence.exemplars, self.records) for _, evidence in pairs]
+        shown = [top_records(evidence.exemplars, self.records, self.around) for _, evidence in pairs]
         layouts = [fitting_layout(records, room) if records else None for records in shown]
         prompts = [
             None if layout is None else bills_prompt(records, layout)
@@ -75,6 +77,7 @@ class BillsExplainer:
     def _settings(self) -> dict[str, object]:
         return {
             "records": self.records,
+            "around": self.around,
             "temperature": self.temperature,
             "max_tokens": self.max_tokens,
             "form": form_for(self.lm, self.form),

@@ -15,7 +15,7 @@ import numpy as np
 from glossator.evidence import Exemplars
 from glossator.explainers.asking import Prompt, Turn, fingerprint_of
 from glossator.explainers.bills_examples import EXAMPLES, Example
-from glossator.zero_to_ten import Record, format_records, largest, non_zero_share, visible
+from glossator.zero_to_ten import Record, format_records, largest, non_zero_share, snipped, visible
 
 SPARSE = 0.2
 """Records with a smaller share of tokens above 0 are repeated without the zeros."""
@@ -50,17 +50,19 @@ class Layout:
     records: int
 
 
-def top_records(exemplars: Exemplars, count: int) -> list[Record]:
+def top_records(exemplars: Exemplars, count: int, around: int | None = None) -> list[Record]:
     """The `count` windows in which the unit is most active, most active first; only windows in which it is at all.
 
-    Tokens are written so that they keep to their line; bytes that are no whole character are seen as \\xNN.
+    around: so many tokens around the largest activation of each are shown, None for whole windows. Tokens are written
+    so that they keep to their line; bytes that are no whole character are seen as \\xNN.
     """
     windows, valid = exemplars.windows, np.asarray(exemplars.windows.valid)
     values = np.where(valid, exemplars.activations, 0.0)
     maxima = values.max(axis=1, initial=0.0)
     order = np.argsort(-maxima, kind="stable")[:count]
-    return [record_of(windows.tokens[row, : windows.lengths[row]], values[row, : windows.lengths[row]],
-                      windows.vocabulary.texts) for row in order if maxima[row] > 0]  # fmt: skip
+    found = [record_of(windows.tokens[row, : windows.lengths[row]], values[row, : windows.lengths[row]],
+                       windows.vocabulary.texts) for row in order if maxima[row] > 0]  # fmt: skip
+    return found if around is None else [snipped(record, around) for record in found]
 
 
 def record_of(tokens: np.ndarray, activations: np.ndarray, texts: Sequence[str]) -> Record:
