@@ -18,7 +18,7 @@ from glossator.explanations import Explanation
 from glossator.resources import Resources
 from glossator.scorers import TOKEN_VALUES, Scorer
 from glossator.scorers.others import Others
-from glossator.scorers.sample import TRUTH, Sample, Setting, any_sample, draw_sample
+from glossator.scorers.sample import SETTINGS, TRUTH, Sample, Setting, any_sample, draw_sample
 from glossator.scores import Column, Score
 from glossator.simulators import Simulation, Simulator
 from glossator.simulators.calibration import fit_calibration
@@ -67,6 +67,20 @@ class Lab:
             ("simulation",), (explanation, exemplars), lambda: simulator.simulate(explanation, exemplars.windows)
         )
 
+    def executes(self, explanation: Explanation) -> bool:
+        """Whether predictions cost next to nothing, as those of an executed program do."""
+        reads = getattr(self.simulator, "reads", None)
+        return isinstance(self.simulator, ProgramSimulator | None) if reads is None else not reads(explanation)
+
+    def rows_scored(self, evidence: Evidence, split: Split) -> np.ndarray:
+        """Row numbers, ascending, of the windows of a split that scores are computed from in any setting; of the
+        calibrate split those that something is fitted on. No other window needs to be simulated."""
+        if split == "calibrate":
+            samples = [self.trial(evidence, setting).calibrate for setting in SETTINGS]
+        else:
+            samples = [self.trial(evidence, setting, split).test for setting in SETTINGS]
+        return np.unique(np.concatenate([sample.rows for sample in samples]))
+
     def trial(self, evidence: Evidence, setting: Setting, split: Split = "test") -> Trial:
         """The windows of one setting of one split, ready to score explanations on."""
         return self.kept(("trial", setting, split), (evidence,), lambda: Trial(self, evidence, setting, split))
@@ -96,11 +110,11 @@ class Trial:
 
     def predicted(self, explanation: Explanation) -> np.ndarray:
         """Uncalibrated predictions of the scored tokens (t,) float64."""
-        return self._flat(explanation, self.scored, self.test)
+        return self._flat(explanation, self.split, self.test)
 
     def predicted_to_fit(self, explanation: Explanation) -> np.ndarray:
         """Uncalibrated predictions of the calibrate tokens, in the order of `self.calibrate`."""
-        return self._flat(explanation, self.evidence.calibrate, self.calibrate)
+        return self._flat(explanation, "calibrate", self.calibrate)
 
     def calibrated(self, explanation: Explanation) -> np.ndarray:
         """Predictions of the scored tokens (t,) under the lab's calibration."""
@@ -165,18 +179,33 @@ class Trial:
         fitted = fit_calibration(self.lab.calibration, self.predicted_to_fit(explanation), self.calibrate.truth)
         return fitted.apply(self.predicted(explanation))
 
-    def _flat(self, explanation: Explanation, exemplars: Exemplars, sample: Sample) -> np.ndarray:
-        return self.lab.kept(("flat",), (explanation, sample), lambda: self._read(explanation, exemplars, sample))
+    def _flat(self, explanation: Explanation, split: Split, sample: Sample) -> np.ndarray:
+        return self.lab.kept(("flat",), (explanation, sample), lambda: self._read(explanation, split, sample))
 
-    def _read(self, explanation: Explanation, exemplars: Exemplars, sample: Sample) -> np.ndarray:
+    def _read(self, explanation: Explanation, split: Split, sample: Sample) -> np.ndarray:
         """Raises `MissingPower` where a scored token has no prediction: a score of the others would be another score
         than that of the nulls, on tokens that the simulator chose."""
-        simulation = self.lab.simulate(explanation, exemplars)
-        values = sample.flat(simulation.expected)
+        exemplars = self.evidence.calibrate if split == "calibrate" else self.scored
+        if self.lab.executes(explanation):
+            simulation = self.lab.simulate(explanation, exemplars)
+            values = sample.flat(simulation.expected)
+        else:
+            rows, some = self._scored_part(split, exemplars)
+            simulation = self.lab.simulate(explanation, some)
+            values = simulation.expected[np.searchsorted(rows, sample.rows)][sample.mask].astype(np.float64)
         if lacking := int(np.isnan(values).sum()):
             reasons = "; ".join(simulation.missing) or "no reason given"
             raise MissingPower(f"the simulation has no value at {lacking} of {len(values)} tokens ({reasons})")
         return values
+
+    def _scored_part(self, split: Split, exemplars: Exemplars) -> tuple[np.ndarray, Exemplars]:
+        """(row numbers, these windows of a split): what scores are computed from, the same object in every trial."""
+
+        def make() -> tuple[np.ndarray, Exemplars]:
+            rows = self.lab.rows_scored(self.evidence, split)
+            return rows, exemplars if len(rows) == len(exemplars) else exemplars.take(rows)
+
+        return self.lab.kept(("part", split), (self.evidence,), make)
 
 
 def score_explanations(

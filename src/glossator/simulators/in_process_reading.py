@@ -24,7 +24,7 @@ from glossator.simulators.prompts import (
     pieces_of,
 )
 from glossator.simulators.reading import LEVELS, level_words
-from glossator.simulators.shared_prefix import Asked, SharedPrefix
+from glossator.simulators.shared_prefix import Asked, SharedPrefix, shares_prefixes
 from glossator.windows import TokenWindows
 from glossator.zero_to_ten import START
 
@@ -39,6 +39,12 @@ def in_process_model(lm: LanguageModel) -> InProcess | None:
     module = sys.modules.get("glossator.language_models.in_process")  # without it no such model can have been opened
     inner = getattr(lm, "inner", lm)
     return inner if module is not None and isinstance(inner, module.InProcess) else None
+
+
+def takes_branches(lm: LanguageModel) -> bool:
+    """Whether single tokens can be asked about as branches off one text: a model in this process that takes masks."""
+    model = in_process_model(lm)
+    return model is not None and shares_prefixes(model)
 
 
 class InProcessReader:
@@ -56,7 +62,7 @@ class InProcessReader:
     @property
     def can_read(self) -> bool:
         """Whether the layout can be had: branches need a model that takes masks."""
-        return not self.single or self.prefix.is_shared
+        return not self.single or shares_prefixes(self.model)
 
     @property
     def prefix(self) -> SharedPrefix:
@@ -67,11 +73,20 @@ class InProcessReader:
 
     def simulate(self, explanation: str, windows: TokenWindows) -> Simulation:
         """Every token of the windows, in one pass over them; nothing is ever missing."""
-        middle = self._plain(about(explanation) + ("" if self.single else f"{START}\n"))
-        prefix = self._charged(self.prefix.then(middle), len(self.prefix.ids))
+        prefix = self._charged(self.prefix.then(self._middle(explanation)), len(self.prefix.ids))
         asked = [self.layout(pieces) for pieces in pieces_of(windows)]
         self._charge(sum(len(text.ids) for text in asked) + (0 if prefix.is_shared else len(asked) * len(prefix.ids)))
         return simulation_of_logits(prefix.logits(asked, self.answers), windows)
+
+    def tokens_of(self, explanation: str, windows: TokenWindows) -> int:
+        """How many tokens `simulate` will compute, beside the beginning that all explanations share."""
+        middle, of_windows = len(self._middle(explanation)), [len(self.layout(p).ids) for p in pieces_of(windows)]
+        if shares_prefixes(self.model):
+            return middle + sum(of_windows)
+        return sum(of_windows) + len(of_windows) * (middle + len(self.prefix.ids))
+
+    def _middle(self, explanation: str) -> list[int]:
+        return self._plain(about(explanation) + ("" if self.single else f"{START}\n"))
 
     def layout(self, pieces: Sequence[str]) -> Asked:
         """One window as it is run."""

@@ -41,7 +41,7 @@ class SharedPrefix:
     def __init__(self, lm: InProcess, ids: Sequence[int]):
         self.lm, self.ids = lm, list(ids)
         self._cache: Any = new_cache(lm.model)
-        if can_share(self._cache) and takes_masks(lm):
+        if shares_prefixes(lm):
             self._extend(self.ids, 0)
         else:
             self._cache = None
@@ -160,6 +160,11 @@ class SharedPrefix:
 def _causal(width: int, before: int, device: Any) -> torch.Tensor:
     """(width, before + width) bool: all that stands before, and up to itself."""
     return torch.ones((width, before + width), dtype=torch.bool, device=device).tril(before)
+
+
+def shares_prefixes(lm: InProcess) -> bool:
+    """Whether texts may go on from one beginning that is kept, with branches; else whole prompts are run."""
+    return can_share(new_cache(lm.model)) and takes_masks(lm)
 
 
 def takes_masks(lm: InProcess) -> bool:

@@ -41,7 +41,7 @@ SENTENCE = "The old farmer and both of his sisters keep seventeen goats behind t
 TOKENS_A_SENTENCE = 40
 """So many tokens of a long answer are taken up by one sentence."""
 TRIED = 20
-"""Units looked at for one with enough evidence."""
+"""Units looked at for one with enough evidence to stand for all."""
 
 
 @dataclass
@@ -122,11 +122,13 @@ def times(usage: Usage, n: int) -> Usage:
 
 
 def project(units: Sequence[Unit], tools: Tools) -> Usage | None:
-    """What one unit takes, from first to last stage; None when none of the first units has enough evidence."""
-    drawn = ((unit, tools.evidence(unit)) for unit in units[:TRIED])
-    chosen = next(((unit, evidence) for unit, evidence in drawn if evidence.status == "ok"), None)
-    if chosen is None:
+    """What one unit takes, from first to last stage: of the first units that with the most windows to read; None when
+    none of them has enough evidence."""
+    drawn = [(unit, tools.evidence(unit)) for unit in units[:TRIED]]
+    enough = [(unit, evidence) for unit, evidence in drawn if evidence.status == "ok"]
+    if not enough:
         return None
+    chosen = max(enough, key=lambda pair: len(pair[1].test) + len(pair[1].select) + len(pair[1].calibrate))
     models = Rehearsal(tools.models)
     _rehearse(*chosen, tools, _dry(tools, models), models)
     return models.used()
