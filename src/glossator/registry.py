@@ -54,6 +54,8 @@ BUILT_IN: dict[str, dict[str, str]] = {
         "sasc": "glossator.benchmarks.sasc:run",
         "simulation": "glossator.benchmarks.simulation:run",
         "scorers": "glossator.benchmarks.scorers:run",
+        "directions": "glossator.benchmarks.directions:run",
+        "causal": "glossator.benchmarks.causal:run",
     },
 }
 

@@ -11,6 +11,7 @@ from typing import Any
 import typer
 
 from glossator.cli.bench import bench
+from glossator.cli.directions import directions
 from glossator.cli.explain import explain
 from glossator.cli.grid import grid
 from glossator.cli.human import human
@@ -40,6 +41,7 @@ app = typer.Typer(
 for command in (run, show, search, studies, units, record, explain, score, grid, sasc, bench):
     app.command()(command)
 app.add_typer(human, name="human")
+app.add_typer(directions, name="directions")
 
 
 def _version(wanted: bool) -> None:

@@ -93,7 +93,9 @@ class SiteValues:
         offset = directions.vectors @ directions.centre
         for part in _blocks(len(valid)):
             values = self._panel[:, part].astype(np.float32).reshape(self.width, -1)
-            found[:, part] = (directions.vectors @ values - offset[:, None]).reshape(len(directions), -1, valid.shape[1])
+            found[:, part] = (directions.vectors @ values - offset[:, None]).reshape(
+                len(directions), -1, valid.shape[1]
+            )
         return np.where(valid, found, np.float32(0))
 
     @property

@@ -205,9 +205,7 @@ def climb(
     return best / np.linalg.norm(best, axis=1, keepdims=True)
 
 
-def starting_vectors(
-    spec: FindSpec, covariance: np.ndarray, rng: np.random.Generator, count: int
-) -> np.ndarray:
+def starting_vectors(spec: FindSpec, covariance: np.ndarray, rng: np.random.Generator, count: int) -> np.ndarray:
     """(count, d) vectors of norm 1 to search from."""
     d = len(covariance)
     if spec.start == "units":

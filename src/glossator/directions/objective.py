@@ -71,7 +71,7 @@ class Objective:
     def loss(self, u: np.ndarray) -> tuple[float, np.ndarray]:
         """-sum of correlations plus the pull, and its gradient (k, d)."""
         r, slope = self._correlate(u)
-        gradient = -((slope.astype(np.float32) @ self.tokens.T).astype(np.float64) @ self.whiten)
+        gradient = -((slope.astype(self.tokens.dtype) @ self.tokens.T).astype(np.float64) @ self.whiten)
         value = -float(r.sum())
         if self.apart:
             for back in (None, self.whiten):
@@ -82,7 +82,7 @@ class Objective:
 
     def _correlate(self, u: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """r (k,) and its derivative by the values (k, T)."""
-        values = ((u @ self.whiten).astype(np.float32) @ self.tokens).astype(np.float64)
+        values = ((u @ self.whiten).astype(self.tokens.dtype) @ self.tokens).astype(np.float64)
         centred = self._centred(np.maximum(values, 0.0) if self.rectified else values)
         size = np.linalg.norm(centred, axis=1, keepdims=True)
         unit = np.divide(centred, size, out=np.zeros_like(centred), where=size > 0)

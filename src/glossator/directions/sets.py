@@ -195,7 +195,9 @@ def load_directions(folder: str | Path, *, site: str | None = None, subject: str
             stored["name"], stored["site"], arrays["vectors"], arrays["centre"], stored["subject"], stored["made"]
         )
     except (ValueError, KeyError, TypeError, SafetensorError) as error:
-        raise UserError("the directions cannot be read", value=str(folder), fix=f"The files are damaged: {error}") from error
+        raise UserError(
+            "the directions cannot be read", value=str(folder), fix=f"The files are damaged: {error}"
+        ) from error
     if stored.get("format") != FORMAT or stored.get("fingerprint") != found.fingerprint:
         raise UserError(
             "the directions are not those that were saved", value=str(folder), fix="Save them again; the files differ"

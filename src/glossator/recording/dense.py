@@ -8,9 +8,10 @@ stays in memory between shards is one key per unit, polarity and place.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -18,6 +19,7 @@ import torch
 from glossator.errors import UserError
 from glossator.recording.background import Background, in_turn
 from glossator.recording.keys import LARGEST_HALF, pack
+from glossator.recording.sparse import DenseEncoder
 from glossator.recording.spec import Plan, RecordingSpec, SitePlan
 from glossator.recording.store import ArrayReader, ArrayWriter, offsets_of, save
 
@@ -26,12 +28,18 @@ _UNIT_BLOCK = 512
 
 
 class DenseShards:
-    """Accumulates batches into a shard and shards into the running top k; see `dense_merge` for the finished files."""
+    """Accumulates batches into a shard and shards into the running top k; see `dense_merge` for the finished files.
 
-    def __init__(self, spec: RecordingSpec, plan: Plan, pool: ThreadPoolExecutor):
+    encoders: of the sites whose values are computed from those of their source.
+    """
+
+    def __init__(
+        self, spec: RecordingSpec, plan: Plan, pool: ThreadPoolExecutor, encoders: Mapping[str, Any] | None = None
+    ):
         units, width, batch = plan.dense_units, spec.width, plan.batch
         most = max(-(-(end - first) // batch) for first, end in plan.shards)
         self.plan, self.width = plan, width
+        self._encoders: dict[str, DenseEncoder] = dict(encoders or {})
         self.keys = np.zeros((units, 2, spec.top_k), np.uint64)
         self.raw = torch.empty((most, units, batch * width), dtype=torch.float16)
         self.maxima = torch.empty((2, most * batch, units), dtype=torch.float32)
@@ -51,10 +59,11 @@ class DenseShards:
             if site.kind != "dense" or site.source != source:
                 continue
             chosen = None if site.all_units else torch.as_tensor(site.units, device=values.device).long()
+            found = self._encoders[site.name].project(values) if site.name in self._encoders else values
             step = max(1, _CHUNK_VALUES // (self.width * len(site.units)))
             for row in range(0, len(valid), step):
                 rows = slice(row, row + step)
-                self._add_chunk(self._of_thread.bench, batch, site, values[rows], valid[rows], chosen, row)
+                self._add_chunk(self._of_thread.bench, batch, site, found[rows], valid[rows], chosen, row)
 
     def _add_chunk(
         self,

@@ -26,7 +26,7 @@ from glossator.recording.background import Background, one_core_pool
 from glossator.recording.dense import DenseShards
 from glossator.recording.dense_merge import merge_dense
 from glossator.recording.reader import FORMAT, Recording, open_recording
-from glossator.recording.sparse import SparseEncoder, SparseShards, merge_sparse
+from glossator.recording.sparse import Encoder, SparseShards, is_dense, merge_sparse
 from glossator.recording.spec import Plan, RecordingSpec, make_plan, plan_sites, source_of
 from glossator.recording.store import (
     PART,
@@ -52,7 +52,7 @@ def record(
     windowed: WindowedCorpus,
     folder: str | Path,
     *,
-    encoders: Mapping[str, SparseEncoder] | None = None,
+    encoders: Mapping[str, Encoder] | None = None,
     progress: bool | None = None,
 ) -> Recording:
     """Run the subject over the windows and write what its units did to `folder`; a finished recording is opened.
@@ -75,7 +75,8 @@ def record(
     for name in spec.sites:
         info = subject.site(source_of(name))
         widths[info.name] = (info.width, info.kind)
-    sites = plan_sites(spec, widths, {name: encoder.width for name, encoder in encoders.items()})
+    encoded = {name: (e.width, "dense" if is_dense(e) else "sparse") for name, e in encoders.items()}
+    sites = plan_sites(spec, widths, encoded)
     plan = make_plan(spec, sites, len(windowed.windows))
     windows = _valid_windows(subject, windowed.windows)
     with disk_errors(folder):
@@ -85,7 +86,7 @@ def record(
     return open_recording(folder)
 
 
-def _check(spec: RecordingSpec, subject: Any, windowed: WindowedCorpus, encoders: dict[str, SparseEncoder]) -> None:
+def _check(spec: RecordingSpec, subject: Any, windowed: WindowedCorpus, encoders: dict[str, Encoder]) -> None:
     if spec.subject_fingerprint != subject.fingerprint:
         raise UserError(
             "the spec is of another subject",
@@ -137,12 +138,12 @@ def _run(
     subject: Any,
     windows: TokenWindows,
     folder: Path,
-    encoders: dict[str, SparseEncoder],
+    encoders: dict[str, Any],
     progress: bool | None,
 ) -> np.ndarray | None:
     """All shards; returns the running top k of the dense units."""
     pool = one_core_pool(_streams(subject, plan))
-    dense = DenseShards(spec, plan, pool) if plan.dense_units else None
+    dense = DenseShards(spec, plan, pool, encoders) if plan.dense_units else None
     sparse = {site.name: SparseShards(plan, site) for site in plan.sites if site.kind == "sparse"}
     sources = list(dict.fromkeys(site.source for site in plan.sites))
     piece = (max(1, _PIECE_BYTES // (2 * spec.width)), spec.width) if dense else (0, 0)

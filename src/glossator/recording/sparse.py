@@ -6,7 +6,7 @@ A shard's entries arrive in the order of positions; a stable radix sort by unit 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol, TypeAlias
 
 import numpy as np
 import torch
@@ -35,6 +35,27 @@ class SparseEncoder(Protocol):
     def encode(self, values: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """(n, width, site width) -> activations and latent numbers, both (n, width, k); zeros are not recorded."""
         ...
+
+
+class DenseEncoder(Protocol):
+    """Units that are functions of a captured site with a value at every token, such as directions."""
+
+    @property
+    def width(self) -> int: ...
+
+    @property
+    def fingerprint(self) -> str: ...
+
+    def project(self, activations: torch.Tensor) -> torch.Tensor:
+        """(n, width, site width) -> (n, width, k), every value recorded as that of a dense site."""
+        ...
+
+
+Encoder: TypeAlias = SparseEncoder | DenseEncoder
+
+
+def is_dense(encoder: Any) -> bool:
+    return hasattr(encoder, "project")
 
 
 class SparseShards:

@@ -16,7 +16,7 @@ from glossator.errors import UserError
 
 if TYPE_CHECKING:
     from glossator.corpora import WindowedCorpus
-    from glossator.recording.sparse import SparseEncoder
+    from glossator.recording.sparse import Encoder
 
 MOST_TOKENS = 2**32
 MOST_BATCHES_IN_A_SHARD = 32
@@ -27,9 +27,9 @@ SPARSE_PANEL = 4096  # windows, where nothing is stored densely
 class RecordingSpec:
     """Which units of which subject are recorded over which windows.
 
-    sites: names; `NAME@SITE` puts the sparse encoder called NAME on the values of SITE; units: per site the recorded
+    sites: names; `NAME@SITE` puts the encoder called NAME on the values of SITE; units: per site the recorded
     unit numbers, None or absent for all; windows: the windowed corpus' own spec; encoders: fingerprint of each
-    sparse encoder; top_k: windows kept per unit and polarity (dense sites); panel_windows: windows stored for every
+    encoder; top_k: windows kept per unit and polarity (dense sites); panel_windows: windows stored for every
     dense unit, None for as many as fit in panel_bytes; batch_tokens: tokens in one forward pass; shard_bytes: float16
     values of dense units held in memory until a shard is written; leaves_out: which positions do not count, in words.
     """
@@ -71,7 +71,7 @@ def recording_spec(
     windowed: WindowedCorpus,
     sites: Sequence[str],
     *,
-    encoders: Mapping[str, SparseEncoder] | None = None,
+    encoders: Mapping[str, Encoder] | None = None,
     units: Mapping[str, Sequence[int] | None] | None = None,
     **settings: Any,
 ) -> RecordingSpec:
@@ -138,14 +138,14 @@ class Plan:
 
 
 def plan_sites(
-    spec: RecordingSpec, widths: Mapping[str, tuple[int, str]], encoder_widths: Mapping[str, int]
+    spec: RecordingSpec, widths: Mapping[str, tuple[int, str]], encoded: Mapping[str, tuple[int, str]]
 ) -> tuple[SitePlan, ...]:
-    """Resolve the sites; widths: source site -> (width, dense or sparse); encoder_widths: NAME@SITE -> latents."""
+    """Resolve the sites; widths: source site -> (width, dense or sparse); encoded: the same of NAME@SITE."""
     sites: list[SitePlan] = []
     column = 0
     for name in spec.sites:
         source = source_of(name)
-        width, kind = (encoder_widths[name], "sparse") if name in encoder_widths else widths[source]
+        width, kind = encoded[name] if name in encoded else widths[source]
         chosen = spec.units.get(name)
         units = np.arange(width, dtype=np.int32) if chosen is None else np.unique(np.asarray(chosen, dtype=np.int32))
         if not len(units) or units[0] < 0 or units[-1] >= width:

@@ -18,7 +18,7 @@ from glossator.units import Unit
 from glossator.windows import TokenWindows
 
 if TYPE_CHECKING:
-    from glossator.recording.sparse import SparseEncoder
+    from glossator.recording.sparse import Encoder
 
 WIDTH = 64
 """Tokens in a window, as in a study by default; give the recording's own width where it differs."""
@@ -39,11 +39,12 @@ def unit_activations(
     texts: Sequence[str],
     *,
     width: int = WIDTH,
-    encoders: Mapping[str, SparseEncoder] | None = None,
+    encoders: Mapping[str, Encoder] | None = None,
 ) -> list[TextActivations]:
     """One pair of tokens and activations for each text, in order; a text without tokens gives empty arrays.
 
-    encoders: by site, for units of a sparse encoder (`NAME@SITE`); `MissingPower` where one is needed and not given.
+    encoders: by site, for units of an encoder (`NAME@SITE`: a dictionary, directions); `MissingPower` where one is
+    needed and not given.
     """
     windows = text_windows(subject, texts, width)
     values = site_activations(subject, unit.site, [unit.index], windows, encoders)[:, :, 0] * np.float32(unit.sign)
@@ -82,17 +83,17 @@ def site_activations(
     site: str,
     indices: Sequence[int],
     windows: TokenWindows,
-    encoders: Mapping[str, SparseEncoder] | None = None,
+    encoders: Mapping[str, Encoder] | None = None,
 ) -> np.ndarray:
     """Values of some units of one site, float32 (windows, width, units), 0 where a window is not valid.
 
     One pass over the windows serves all units; shorter windows run together, so that little padding is computed.
     """
-    encoder = None
+    encoder: Any = None
     if "@" in site:
         if site not in (encoders or {}):
             raise MissingPower(
-                "these units are read by a sparse encoder that is not there", value=site, fix="Give it in `encoders`"
+                "these units are read by an encoder that is not there", value=site, fix="Give it in `encoders`"
             )
         encoder = (encoders or {})[site]
     source, wanted = site.rpartition("@")[2], np.asarray(indices, np.int64)
@@ -105,7 +106,10 @@ def site_activations(
         rows = order[start:end]
         width, start = int(windows.lengths[rows[-1]]), end
         values = subject.activations(windows.tokens[rows, :width], windows.lengths[rows], [source])[source]
-        found[rows, :width] = _latents(*encoder.encode(values), wanted) if encoder else _columns(values, wanted)
+        if encoder is None or hasattr(encoder, "project"):
+            found[rows, :width] = _columns(values if encoder is None else encoder.project(values), wanted)
+        else:
+            found[rows, :width] = _latents(*encoder.encode(values), wanted)
     return np.where(windows.valid[:, :, None], found, np.float32(0))
 
 

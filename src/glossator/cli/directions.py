@@ -1,0 +1,219 @@
+"""`glossator directions`: vectors as units, made from texts or searched for."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from glossator.cli.printing import JSON, QUIET, clean, console, emit, make_table, number
+from glossator.errors import UserError, near_matches
+
+if TYPE_CHECKING:
+    from glossator.directions import DirectionSet, SiteValues
+
+METHODS = ("difference", "logistic", "ridge", "principal", "random", "vectors")
+
+directions = typer.Typer(
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    help="Directions as units: make them from texts, variance or chance, or find ones that can be explained.",
+)
+
+
+@directions.command("make")
+def make(
+    method: str = typer.Argument(..., help=f"{', '.join(METHODS)}."),
+    out: Path = typer.Option(..., help="Folder for the directions."),
+    site: str = typer.Option(..., help="Where in the subject, for example mlp.12 or resid.12."),
+    subject: str = typer.Option("smollm2-135m", help="The model, for methods that read texts."),
+    positive: Path | None = typer.Option(None, help="A file of texts, one a line, that have the property."),
+    negative: Path | None = typer.Option(None, help="A file of texts, one a line, that lack it."),
+    pool: str = typer.Option("mean", help="A text's activation: mean over its tokens, or that of the last one."),
+    recording: Path | None = typer.Option(None, help="A recording of all units of the site, for principal, random."),
+    vectors: Path | None = typer.Option(None, help="A .npy file (n, d), for vectors."),
+    n: int = typer.Option(10, min=1, help="How many, for principal and random."),
+    name: str | None = typer.Option(None, help="What the set is called in unit names; the method by default."),
+    seed: int = typer.Option(0, min=0, help="Seed of random directions and of what a probe does not see."),
+    json: bool = JSON,
+) -> None:
+    """Make a set of directions.
+
+    \b
+    Examples:
+      glossator directions make logistic --site resid.12 --positive joy.txt --negative fear.txt --out joy
+      glossator directions make principal --site mlp.12 --recording studies/layer-12/recording --n 20 --out pca
+    """
+    if method not in METHODS:
+        raise UserError("unknown method", value=method, allowed=near_matches(method, METHODS))
+    name = name or method
+    if method == "vectors":
+        made = _from_file(name, site, subject, vectors)
+    elif method in ("principal", "random"):
+        from glossator.directions import principal_directions, random_directions
+
+        values = _values(recording, site)
+        made = principal_directions(name, values, n) if method == "principal" else random_directions(
+            name, values, n, seed=seed
+        )  # fmt: skip
+    else:
+        made = _from_texts(method, name, site, subject, positive, negative, pool, seed)
+    made.save(out)
+    facts = {"folder": str(out), "name": made.name, "site": made.site_name, "directions": len(made), "made": made.made}
+    if json:
+        emit(facts)
+        return
+    console().print(f"{len(made)} directions, {made.site_name}, in {out}", soft_wrap=True, markup=False)
+    if (accuracy := made.made.get("held_out_accuracy")) is not None:
+        held_out = " and ".join(map(str, made.made["held_out"]))
+        console().print(f"Accuracy on {held_out} texts that were not fitted: {accuracy:.2f}")
+
+
+@directions.command("find")
+def find(
+    recording: Path = typer.Argument(..., help="A recording of all units of the site, or the study it is in."),
+    site: str = typer.Option(..., help="A dense site of it, for example mlp.12."),
+    out: Path = typer.Option(..., help="Folder for the directions and what explains them."),
+    n: int = typer.Option(10, min=1, help="How many directions."),
+    starts: int | None = typer.Option(None, min=1, help="Search from so many and keep the best; as many by default."),
+    rounds: int = typer.Option(6, min=1, help="Rounds of explaining and stepping."),
+    steps: int = typer.Option(12, min=1, help="Gradient steps a round, at most."),
+    start: str = typer.Option("random", help="random, covariance, principal or units."),
+    name: str = typer.Option("found", help="What the set is called in unit names."),
+    seed: int = typer.Option(0, min=0, help="Seed of the starts."),
+    json: bool = JSON,
+    quiet: bool = QUIET,
+) -> None:
+    """Search for directions of a site that a program explains, and score them on text that nothing saw.
+
+    \b
+    Example:
+      glossator record --subject smollm2-135m --site mlp.12 --units all --tokens 131072 --out studies/layer-12
+      glossator directions find studies/layer-12 --site mlp.12 --out studies/layer-12-found
+    """
+    from glossator.directions import FindSpec, ProjectedRecording, find_directions
+    from glossator.directions.comparison import AS_IT_COMES, SCORE, explain_and_score
+    from glossator.explainers.program import ProgramExplainer
+    from glossator.files import write_json
+    from glossator.programs import Lexicon
+    from glossator.scorers.lab import Lab
+
+    spec: Any = {"directions": n, "starts": starts, "rounds": rounds, "steps": steps, "start": start, "seed": seed}
+    spec, values = FindSpec(**spec), _values(recording, site)
+    lexicon = Lexicon.for_windows(values.recording.vocabulary, values.recording.embedding)
+    explainer, lab = ProgramExplainer(lexicon=lexicon), Lab(lexicon)
+
+    def note(line: str) -> None:
+        if not quiet and not json:
+            console().print(line, markup=False)
+
+    found = find_directions(values, explainer, lab, spec, name=name, note=note)
+    scored = explain_and_score(
+        ProjectedRecording(values, found.directions),
+        found.directions.units(),
+        explainer,
+        lab,
+        given=found.explanations,
+    )
+    rows = [
+        {
+            "unit": str(one.unit),
+            "explanation": one.explanation.text if one.explanation else None,
+            "program": str(one.explanation.program) if one.explanation else None,
+            "select": found.select[i],
+            "scores": list(one.scores.values()),
+            "start": found.start[i],
+            "round": found.round[i],
+        }
+        for i, one in enumerate(scored)
+    ]
+    found.directions.save(out)
+    facts = {"folder": str(out), "max_cosine": found.directions.largest_cosine(), "directions": rows}
+    write_json(out / "explanations.json", _plain(rows))
+    if json:
+        emit(facts)
+        return
+    from rich.text import Text
+
+    table = make_table()
+    for column in ("unit", "explanation", "r", "random only", "lookup", "token-list", "other-unit"):
+        table.add_column(column)
+    for one in scored:
+        text = clean(one.explanation.text) if one.explanation else one.reason
+        nulls = [number(one.null(null)) for null in ("lookup", "token-list", "other-unit")]
+        table.add_row(str(one.unit), Text(text), number(one.value(SCORE)), number(one.value(AS_IT_COMES)), *nulls)
+    console().print(table)
+    console().print(
+        f"Largest |cosine| of two directions: {number(facts['max_cosine'])}; saved in {out}", soft_wrap=True
+    )
+
+
+def _plain(rows: list[dict[str, Any]]) -> Any:
+    from glossator.files import plain
+
+    return plain(rows)
+
+
+def _values(folder: Path | None, site: str) -> SiteValues:
+    from glossator.directions import SiteValues
+    from glossator.recording import open_recording
+
+    if folder is None:
+        raise UserError("this method needs a recording", fix="Give --recording with a folder")
+    inside = folder / "recording"
+    return SiteValues(open_recording(inside if inside.is_dir() else folder), site)
+
+
+def _from_file(name: str, site: str, subject: str, path: Path | None) -> DirectionSet:
+    import numpy as np
+
+    from glossator.directions import direction_set
+    from glossator.subjects import describe_sites
+
+    if path is None:
+        raise UserError("this method needs vectors", fix="Give --vectors with a .npy file")
+    try:
+        given = np.load(path, allow_pickle=False)
+    except (OSError, ValueError) as error:
+        raise UserError("the vectors cannot be read", value=str(path), allowed="a .npy file", fix=str(error)) from error
+    made = direction_set(name, site, given, subject=subject, made={"method": "given", "file": path.name})
+    widths = {known.name: known.width for known in describe_sites(subject)}
+    made.check_fits(site, widths.get(site))
+    return made
+
+
+def _from_texts(
+    method: str,
+    name: str,
+    site: str,
+    subject: str,
+    positive: Path | None,
+    negative: Path | None,
+    pool: str,
+    seed: int,
+) -> DirectionSet:
+    from glossator.directions import difference_of_means, linear_probe, text_vectors
+    from glossator.subjects import load_subject
+
+    groups = [_lines(path, option) for path, option in ((positive, "--positive"), (negative, "--negative"))]
+    loaded = load_subject(subject)
+    read: Any = {"pool": pool}
+    vectors = [text_vectors(loaded, site, texts, **read) for texts in groups]
+    if method == "difference":
+        return difference_of_means(name, site, *vectors, subject=loaded.name)
+    loss: Any = method
+    return linear_probe(name, site, *vectors, loss=loss, seed=seed, subject=loaded.name)
+
+
+def _lines(path: Path | None, option: str) -> list[str]:
+    """The lines of a file that are not blank."""
+    if path is None or not path.is_file():
+        raise UserError("this method needs a file of texts", value=str(path or ""), fix=f"Give {option} with a file")
+    try:
+        found = [line for line in path.read_text("utf-8").splitlines() if line.strip()]
+    except UnicodeDecodeError as error:
+        raise UserError("the file is no UTF-8 text", value=str(path)) from error
+    if not found:
+        raise UserError("a group of texts is empty", value=str(path), fix="Give at least one line of text")
+    return found
