@@ -1,0 +1,241 @@
+"""One unit in the ablation score: the windows it is acted upon in, what takes its place there, and in the place of a
+random other unit of its site."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from glossator.causal.acting import InPlace, part_of
+from glossator.causal.edits import check_outputs
+from glossator.errors import MissingPower
+from glossator.evidence import Evidence, Split
+from glossator.explanations import Explanation
+from glossator.scorers import SUBJECT
+from glossator.scorers.items import unit_rng
+from glossator.scorers.lab import Lab
+from glossator.simulators.calibration import fit_calibration
+from glossator.statistics import document_index
+from glossator.units import Unit
+from glossator.windows import TokenWindows
+
+RANDOM_UNIT = "random-unit"
+TRIED = 4
+"""Random other units that are looked at until one is not constant."""
+FITTED_HERE = 32
+"""Windows on which another unit's values are taken from the subject, where no recording has them."""
+ROUNDING = 1e-11
+"""Nats a token by which float32's rounding may move the outputs; other types': by the square of their rounding step."""
+POSITIONS = "spliced at every valid position, divergence averaged over every valid position"
+MEAN = "mean"
+
+Planned: TypeAlias = "tuple[str, str | int]"
+"""A name for what takes a unit's place: the unit, and the mean or the explanation whose simulation it is."""
+
+
+@dataclass(frozen=True, eq=False)
+class Moved:
+    """How far each token's next-token distribution moves, in nats (t,): spliced, with the simulation in the unit's
+    place; ablated, with its mean; document (t,) 0..documents-1; rounding: mean divergence that is nothing."""
+
+    spliced: np.ndarray
+    ablated: np.ndarray
+    document: np.ndarray
+    documents: int
+    rounding: float = ROUNDING
+
+    @property
+    def why_not(self) -> str | None:
+        nats = float(self.ablated.mean()) if len(self.ablated) else 0.0
+        if nats > self.rounding:
+            return None
+        return f"mean ablation moves the outputs by {nats:.2g} nats a token: nothing to compare with"
+
+
+@dataclass(frozen=True, eq=False)
+class Fitting:
+    """A unit on tokens of the calibrate split: tokens, (t,) numbers of those in the sample that calibrates;
+    activations (t,) signed."""
+
+    unit: Unit
+    tokens: np.ndarray
+    activations: np.ndarray
+
+    @property
+    def mean(self) -> float:
+        return float(self.activations.mean())
+
+    @property
+    def varies(self) -> bool:
+        return len(self.activations) > 0 and bool(self.activations.min() < self.activations.max())
+
+    def calibrated(self, to_fit: np.ndarray, values: np.ndarray) -> np.ndarray:
+        """Simulated `values` on the unit's scale: a least-squares line to its signed activations, from simulated values
+        `to_fit` of all tokens of the calibrating sample."""
+        return fit_calibration("linear", to_fit[self.tokens], self.activations).apply(values)
+
+
+@dataclass(eq=False)
+class AblationTrial:
+    """One unit's windows and calibrations; windows, tokens, sets: as in `AblationScorer`."""
+
+    unit: Unit
+    evidence: Evidence
+    lab: Lab
+    split: Split
+    most_windows: int
+    most_tokens: int | None = None
+    sets: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.sample = self.lab.trial(self.evidence, "random-only", self.split)
+        count = len(self.sample.test)
+        self.chosen = np.arange(count)
+        if self.most_windows < count:  # the same windows for all units with the same random draw
+            rng = np.random.default_rng(self.lab.seed)
+            self.chosen = np.sort(rng.choice(count, self.most_windows, replace=False))
+        self.windows = first_tokens(
+            self.sample.scored.windows.take(self.sample.test.rows[self.chosen]), self.most_tokens
+        )
+
+    @cached_property
+    def why_not(self) -> str | None:
+        """A reason why no explanation of this unit can be scored; `MissingPower` where its subject cannot be acted
+        upon."""
+        check_outputs(self.subject)
+        part_of(self.unit, self.sets)
+        if self.evidence.status != "ok":
+            return f"insufficient evidence: {self.evidence.reason}"
+        if not self.windows.valid.any():
+            return f"no random windows in the {self.split} split"
+        if not len(self.sample.calibrate):
+            return "no windows in the calibrate split to calibrate on"
+        if not self.own.varies:
+            return "the unit is constant: its mean in its place changes nothing"
+        return None
+
+    @property
+    def subject(self) -> Any:
+        return self.lab.resources.get(SUBJECT, "ablation")
+
+    @property
+    def how(self) -> dict[str, Any]:
+        return {
+            "split": self.split,
+            "windows": {"random": len(self.windows)},
+            "tokens": int(self.windows.valid.sum()),
+            "positions": POSITIONS,
+            "calibration": "least-squares line to the signed activations",
+            "calibrated_on": self.sample.calibrate.kinds,
+            "mean": self.own.mean * self.unit.sign,
+            RANDOM_UNIT: None if self.other is None else str(self.other.unit),
+            "interval": f"{self.lab.level:.0%} percentile bootstrap over documents, {self.lab.resamples} resamples",
+            "seed": self.lab.seed,
+        }
+
+    def planned(self, explanation: Explanation) -> dict[Planned, InPlace]:
+        """All that has to be run to score the explanation beside its nulls; the same names mean the same values.
+
+        Raises `MissingPower` when the simulator cannot read the explanation; nulls that it cannot read are left out.
+        """
+        found = self._in_place(self.own, explanation)
+        for null in self.lab.nulls.values():
+            try:
+                found |= self._in_place(self.own, null)
+            except MissingPower:
+                continue
+        return found if self.other is None else found | self._in_place(self.other, explanation)
+
+    def moved(
+        self, explanation: Explanation, done: Mapping[Planned, np.ndarray]
+    ) -> tuple[Moved, dict[str, Moved | None]]:
+        """What the explanation's simulation does in the unit's place, and what the nulls do, from what was run."""
+        index, documents = document_index(np.repeat(self.windows.documents, self.windows.valid.sum(axis=1)))
+        rounding = rounding_of(self.subject)
+
+        def of(fitting: Fitting | None, spliced: Explanation) -> Moved | None:
+            if fitting is None or (key := (str(fitting.unit), id(spliced))) not in done:
+                return None
+            return Moved(done[key], done[str(fitting.unit), MEAN], index, documents, rounding)
+
+        own = of(self.own, explanation)
+        assert own is not None
+        nulls = {name: of(self.own, null) for name, null in self.lab.nulls.items()}
+        return own, nulls | {RANDOM_UNIT: of(self.other, explanation)}
+
+    def _in_place(self, fitting: Fitting, explanation: Explanation) -> dict[Planned, InPlace]:
+        """The simulation and the mean in a unit's place."""
+        flat = fitting.calibrated(self.sample.predicted_to_fit(explanation), self.sample.predicted(explanation))
+        values = np.zeros(self.sample.test.mask.shape)
+        values[self.sample.test.mask] = flat
+        name = str(fitting.unit)
+        return {
+            (name, MEAN): InPlace(fitting.unit, fitting.mean),
+            (name, id(explanation)): InPlace(fitting.unit, values[self.chosen, : self.windows.width]),
+        }
+
+    @cached_property
+    def own(self) -> Fitting:
+        activations = self.sample.calibrate.activations
+        return Fitting(self.unit, np.arange(len(activations)), activations)
+
+    @cached_property
+    def other(self) -> Fitting | None:
+        """A random other unit of the site and side that is not constant; None where there is none."""
+        calibrate = self.sample.calibrate
+        windows = self.evidence.calibrate.windows.take(calibrate.rows)
+        numbers = np.full(calibrate.mask.shape, -1)
+        numbers[calibrate.mask] = np.arange(calibrate.mask.sum())
+        if self.lab.others is not None:
+            found = self.lab.others(self.unit, windows, TRIED, self.lab.seed)
+            known, candidates = np.flatnonzero(found.known), list(zip(found.units, found.activations, strict=True))
+            candidates = [candidates[i] for i in self._rng.permutation(len(candidates))]
+        else:
+            known = np.arange(min(len(windows), FITTED_HERE))
+            candidates = self._others_run(windows.take(known))
+        place = numbers[known]
+        for unit, activations in candidates:
+            fitting = Fitting(unit, place[place >= 0], activations[place >= 0].astype(np.float64))
+            if fitting.varies:
+                return fitting
+        return None
+
+    @property
+    def _rng(self) -> np.random.Generator:
+        return unit_rng(self.unit, self.lab.seed, RANDOM_UNIT)
+
+    def _others_run(self, windows: TokenWindows) -> list[tuple[Unit, np.ndarray]]:
+        """Random other units and their signed activations, from the subject itself."""
+        from glossator.causal.patching import part_values
+
+        unit = self.unit
+        width = self.sets[unit.site].width if unit.site in self.sets else self.subject.site(unit.site).width
+        others = [replace(unit, index=int(i)) for i in self._rng.permutation(width) if i != unit.index]
+        found = []
+        for other in others[:TRIED]:
+            site, part = part_of(other, self.sets)
+            found.append((other, part_values(self.subject, windows, site, part)[..., 0] * unit.sign))
+        return found
+
+
+def first_tokens(windows: TokenWindows, most: int | None) -> TokenWindows:
+    """The windows cut to their first tokens."""
+    if most is None or most >= windows.width:
+        return windows
+    return replace(
+        windows,
+        tokens=windows.tokens[:, :most],
+        lengths=np.minimum(windows.lengths, most).astype(windows.lengths.dtype),
+        valid=windows.valid[:, :most],
+    )
+
+
+def rounding_of(subject: Any) -> float:
+    """Mean divergence, in nats a token, that rounding in the subject's own type may bring."""
+    import torch
+
+    return ROUNDING * (torch.finfo(subject.dtype).eps / torch.finfo(torch.float32).eps) ** 2
