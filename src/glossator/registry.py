@@ -46,6 +46,7 @@ BUILT_IN: dict[str, dict[str, str]] = {
         "agreement": "glossator.scorers.agreement:AgreementScorer",
         "ablation": "glossator.scorers.ablation:AblationScorer",
         "output-side": "glossator.scorers.output_side:OutputSideScorer",
+        "interchange": "glossator.scorers.interchange:InterchangeScorer",
     },
     "benchmarks": {
         "recording": "glossator.benchmarks.recording:run",

@@ -1,0 +1,83 @@
+"""Interchange on minimal pairs: does the answer change sides when a part is carried over from source to base?
+
+Interchange intervention accuracy is the share of pairs whose answer becomes the source's (Geiger et al. 2021, "Causal
+abstractions of neural networks"); a single unit seldom gets that far, so the share of the way in the difference of the
+answers' log-probabilities stands beside it (Wang et al. 2022, "Interpretability in the wild"). Only pairs count that
+the model itself answers rightly on both sides.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from glossator.causal.changes import Splice
+from glossator.causal.edits import Edit, check_outputs
+from glossator.causal.minimal_pairs import Pairs
+from glossator.causal.parts import Part
+from glossator.statistics import Resampled, document_index, ratio, sums_by
+
+
+@dataclass(frozen=True, eq=False)
+class Interchanged:
+    """log p(source answer) - log p(base answer) of each pair, (n,) each: on the base, on the source, and on the base
+    with the part carried over."""
+
+    pairs: Pairs
+    base: np.ndarray
+    source: np.ndarray
+    patched: np.ndarray
+
+    @cached_property
+    def known(self) -> np.ndarray:
+        """Which pairs (n,) the model answers rightly on both sides."""
+        return (self.base < 0) & (self.source > 0)
+
+    def effect(self) -> Resampled:
+        """Share of the way from the base's to the source's difference, over all known pairs together: 1 for a part that
+        carries all of it, 0 for one that carries nothing, below 0 for one that works against it."""
+        index, documents = document_index(self.pairs.base.documents)
+        moved, way = (np.where(self.known, x - self.base, 0.0) for x in (self.patched, self.source))
+        sums = sums_by(index, documents, moved, way)
+        return ratio(sums[:, 0], sums[:, 1], reason=self._reason)
+
+    def accuracy(self) -> Resampled:
+        """Share of the known pairs whose answer becomes the source's."""
+        index, documents = document_index(self.pairs.base.documents)
+        sums = sums_by(index, documents, self.known & (self.patched > 0), self.known)
+        return ratio(sums[:, 0], sums[:, 1], reason=self._reason)
+
+    @property
+    def _reason(self) -> str:
+        return f"the model answers none of the {len(self.pairs)} minimal pairs of {self.pairs.concept} rightly"
+
+
+def interchange(subject: Any, pairs: Pairs, site: str, parts: Sequence[Part]) -> list[Interchanged]:
+    """Each part carried over from source to base alone, from the first token in which the two differ."""
+    from glossator.causal.patching import outputs, part_values
+    from glossator.causal.running import run_each
+
+    check_outputs(subject)
+    on_source = _differences(outputs(subject, pairs.source), pairs)
+    edits = [[Edit(site, part, Splice(part_values(subject, pairs.source, site, part)), pairs.where)] for part in parts]
+    on_base, patched = np.zeros(len(pairs)), np.zeros((len(parts), len(pairs)))
+    for clean, edited in run_each(subject, pairs.base, edits):
+        some = pairs.take(clean.rows)
+        last = some.base.lengths.astype(np.int64) - 1
+        rows = np.arange(len(last))
+        assert clean.log_probs is not None
+        on_base[clean.rows] = _differences(clean.log_probs[rows, last], some)
+        for number, log_probs in edited:
+            patched[number, clean.rows] = _differences(log_probs[rows, last], some)
+    return [Interchanged(pairs, on_base, on_source, moved) for moved in patched]
+
+
+def _differences(log_probs: Any, pairs: Pairs) -> np.ndarray:
+    """(n, V) at the last tokens -> (n,) float64."""
+    rows = np.arange(len(pairs))
+    found = log_probs[rows, pairs.source_answers] - log_probs[rows, pairs.base_answers]
+    return np.asarray(found.double().cpu().numpy())

@@ -1,0 +1,224 @@
+"""Minimal pairs: two sentences that differ in one concept, cut off where the next token tells them apart.
+
+Each concept has templates and groups of words; two words of one group with different answers make a pair in every
+template. Pairs count for a model only where both sentences are as many tokens long and both answers are one token each,
+so that a unit can be carried over from one sentence to the other position by position. Templated pairs for patching
+follow Vig et al. 2020, "Investigating gender bias in language models using causal mediation analysis", and Geiger et
+al. 2021, "Causal abstractions of neural networks"; the sentences are our own.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from glossator.errors import UserError, near_matches
+from glossator.windows import TokenWindows
+
+
+@dataclass(frozen=True)
+class Concept:
+    """What the two sentences of a pair differ in.
+
+    templates: sentences with `{}` where the word stands, cut off before the answer; groups: {word: answer}, words of
+    one group may be exchanged for one another.
+    """
+
+    name: str
+    templates: tuple[str, ...]
+    groups: tuple[dict[str, str], ...]
+
+    def sentences(self) -> Iterator[tuple[str, str, str, str, str]]:
+        """(words, base, source, base answer, source answer) of every pair, in a fixed order; both ways round."""
+        for template in self.templates:
+            for group in self.groups:
+                for one, other in itertools.permutations(group, 2):
+                    if group[one] != group[other]:
+                        words = " ".join(sorted((one, other)))
+                        yield words, template.format(one), template.format(other), group[one], group[other]
+
+
+def _two(answers: tuple[str, str], *words: str) -> tuple[dict[str, str], ...]:
+    """Groups of two words each, written `one/other`, with these answers."""
+    return tuple(dict(zip(pair.split("/"), answers, strict=True)) for pair in words)
+
+
+CONCEPTS: dict[str, Concept] = {
+    concept.name: concept
+    for concept in (
+        Concept(
+            "number",
+            (
+                "The {} in the old garden",
+                "I have heard that the {} next door",
+                "Nobody knows why the {} behind the house",
+                "She wrote that the {} from the village",
+                "It seems to me that the {} over there",
+            ),
+            _two(
+                (" is", " are"), "dog/dogs", "girl/girls", "boy/boys", "teacher/teachers", "student/students",
+                "horse/horses", "tree/trees", "car/cars", "friend/friends", "bird/birds", "farmer/farmers",
+                "house/houses",
+            ),
+        ),
+        Concept(
+            "tense",
+            (
+                "{} the weather in the mountains",
+                "{} the old bridge",
+                "{} my sister",
+                "{} the price of bread",
+                "{} the train from the north",
+            ),
+            _two(
+                (" was", " will"), "Yesterday/Tomorrow", "Last week/Next week", "Last year/Next year",
+                "Last month/Next month", "Last summer/Next summer", "Last Monday/Next Monday",
+            ),
+        ),
+        Concept(
+            "gender",
+            (
+                "The {} went home early because",
+                "The {} was tired, so",
+                "The {} said that",
+                "The {} closed the door, and then",
+                "Nobody saw the {} again until",
+            ),
+            _two(
+                (" he", " she"), "king/queen", "boy/girl", "man/woman", "father/mother", "brother/sister", "uncle/aunt",
+                "husband/wife", "son/daughter", "prince/princess", "actor/actress",
+            ),
+        ),
+        Concept(
+            "capital",
+            (
+                "The capital of {} is the city of",
+                "The government of {} sits in the city of",
+                "We flew to {} and spent a week in",
+            ),
+            (
+                {
+                    "France": " Paris", "Italy": " Rome", "Germany": " Berlin", "Japan": " Tokyo", "Russia": " Moscow",
+                    "China": " Beijing", "England": " London", "Spain": " Madrid",
+                },
+            ),
+        ),
+        Concept(
+            "language",
+            ("The people of {} speak", "She grew up in {}, so her first language is", "A book from {}, written in"),
+            (
+                {
+                    "France": " French", "Italy": " Italian", "Germany": " German", "Japan": " Japanese",
+                    "Russia": " Russian", "China": " Chinese", "England": " English", "Spain": " Spanish",
+                },
+            ),
+        ),
+        Concept(
+            "colour",
+            ("The colour of {} is usually", "Everyone knows that the color of {} is", "In colour, {} is always"),
+            (
+                {
+                    "snow": " white", "grass": " green", "blood": " red", "coal": " black", "gold": " yellow",
+                    "milk": " white", "chocolate": " brown",
+                },
+            ),
+        ),
+    )
+}  # fmt: skip
+"""The concepts that come with the package."""
+
+
+@dataclass(frozen=True, eq=False)
+class Pairs:
+    """n minimal pairs, ready for a subject.
+
+    base, source: windows of the same lengths; the answer is due after the last token; base_answers, source_answers (n,)
+    token ids; where (n, w) bool: from the first token in which the two differ; windows' documents are the pairs of
+    words, so that templates around the same words are not taken for independent.
+    """
+
+    concept: str
+    base: TokenWindows
+    source: TokenWindows
+    base_answers: np.ndarray
+    source_answers: np.ndarray
+    where: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.base)
+
+    def take(self, rows: np.ndarray) -> Pairs:
+        return Pairs(
+            self.concept, self.base.take(rows), self.source.take(rows), self.base_answers[rows],
+            self.source_answers[rows], self.where[rows],
+        )  # fmt: skip
+
+
+def concept_named(name: str | Concept) -> Concept:
+    """A concept of the package by its name, or one's own; `UserError` for an unknown name."""
+    if isinstance(name, Concept):
+        return name
+    if name not in CONCEPTS:
+        raise UserError("unknown concept", value=name, allowed=near_matches(name, CONCEPTS))
+    return CONCEPTS[name]
+
+
+def minimal_pairs(subject: Any, concept: str | Concept, n: int | None = None, seed: int = 0) -> Pairs:
+    """Pairs of a concept that fit the subject's tokenizer, all of them or a seeded draw of n.
+
+    Raises `UserError` for a template without `{}` and where no pair fits (words of unequal length in tokens, answers of
+    several tokens).
+    """
+    concept = concept_named(concept)
+    if bad := [t for t in concept.templates if "{}" not in t]:
+        raise UserError("a template of minimal pairs has no place for the word", value=bad[0], allowed="one `{}`")
+    listed = list(concept.sentences())
+    fitting = _fitting(subject, listed)
+    if not fitting:
+        raise UserError(
+            "no minimal pair of this concept fits the tokenizer", value=concept.name,
+            allowed="sentences of as many tokens, answers of one token",
+        )  # fmt: skip
+    if n is not None and n < len(fitting):
+        chosen = np.random.default_rng(seed).choice(len(fitting), n, replace=False)
+        fitting = [fitting[i] for i in sorted(chosen.tolist())]
+    words = {name: i for i, name in enumerate(dict.fromkeys(words for words, *_ in listed))}
+    documents = np.array([words[pair[0]] for pair in fitting], np.int64)
+    base = _windows(subject, [pair[1] for pair in fitting], documents)
+    source = _windows(subject, [pair[2] for pair in fitting], documents)
+    answers = np.array([pair[3:] for pair in fitting], np.int64)
+    differs = (base.tokens != source.tokens) & base.valid
+    where = (np.cumsum(differs, axis=1) > 0) & base.valid
+    return Pairs(concept.name, base, source, answers[:, 0], answers[:, 1], where)
+
+
+_Fitting = tuple[str, np.ndarray, np.ndarray, int, int]
+
+
+def _fitting(subject: Any, listed: Sequence[tuple[str, str, str, str, str]]) -> list[_Fitting]:
+    """The pairs whose sentences are equally long and whose answers are one token each; equal pairs stand once."""
+    texts = list(dict.fromkeys(text for _, *four in listed for text in four))
+    ids = dict(zip(texts, (np.asarray(x, np.int32) for x in subject.tokenizer.encode(texts)), strict=True))
+    # Some tokenizers put a space before any text; an answer's own token is the one that has it once.
+    known = subject.tokenizer.vocabulary.ids
+    found: dict[bytes, _Fitting] = {}
+    for words, base, source, base_answer, source_answer in listed:
+        one, other = ids[base], ids[source]
+        answers = known.get(base_answer), known.get(source_answer)
+        if len(one) != len(other) or answers[0] is None or answers[1] is None or (one == other).all():
+            continue
+        found.setdefault(one.tobytes() + b"|" + other.tobytes(), (words, one, other, answers[0], answers[1]))
+    return list(found.values())
+
+
+def _windows(subject: Any, tokens: list[np.ndarray], documents: np.ndarray) -> TokenWindows:
+    lengths = np.array([len(t) for t in tokens], np.int32)
+    padded = np.zeros((len(tokens), int(lengths.max())), np.int32)
+    for row, found in enumerate(tokens):
+        padded[row, : len(found)] = found
+    valid = np.arange(padded.shape[1]) < lengths[:, None]
+    return TokenWindows(padded, lengths, valid, documents, np.arange(len(tokens)), subject.tokenizer.vocabulary)

@@ -1,0 +1,177 @@
+"""Does the unit carry the concept that its explanation is about? Interchange interventions on minimal pairs.
+
+An explanation is taken to be about the concept of the package whose minimal pairs it tells apart best: the share of
+pairs on which it predicts other activations for the two sentences. On these pairs the unit's values are carried over
+from the source sentence to the base one, and the answer should follow (`glossator.causal.interchange`). Random units of
+the site and random directions at it are carried over in the same way; the whole site is the ceiling.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+
+from glossator.errors import MissingPower, UserError
+from glossator.evidence import Evidence
+from glossator.explanations import Explanation
+from glossator.scorers import SUBJECT
+from glossator.scorers.lab import Lab
+from glossator.scores import Column, Score
+from glossator.simulators.program import ProgramSimulator
+from glossator.statistics import Resampled, compare
+from glossator.units import Unit
+
+if TYPE_CHECKING:
+    from glossator.causal.interchange import Interchanged
+    from glossator.causal.minimal_pairs import Pairs
+
+RANDOM_UNIT, RANDOM_DIRECTION = "random-unit", "random-direction"
+TOLD_APART = 0.25
+"""An explanation is about a concept when it predicts something else for both sentences of this share of its pairs."""
+LEAST_CHANGE = 0.05
+"""Predictions differ when some token's does by this share of the greatest prediction on all pairs."""
+
+
+@dataclass(frozen=True)
+class InterchangeScorer:
+    """`interchange.effect`: share of the way from base to source answer; `interchange.accuracy`: share of pairs whose
+    answer becomes the source's.
+
+    concept: a concept of the package, None for the one that the explanation is about; pairs: at most so many; controls:
+    how many random units and as many random directions; sets: direction sets and sparse encoders by their NAME@SITE.
+    """
+
+    concept: str | None = None
+    pairs: int = 60
+    controls: int = 6
+    sets: Mapping[str, Any] = field(default_factory=dict, compare=False)
+    name: ClassVar[str] = "interchange"
+    column: ClassVar[Column] = "causal"
+    needs: frozenset[str] = frozenset({SUBJECT})
+    _kept: dict[tuple, Any] = field(default_factory=dict, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        from glossator.causal.minimal_pairs import concept_named
+
+        if self.concept is not None:
+            concept_named(self.concept)
+
+    def score(self, unit: Unit, explanation: Explanation, evidence: Evidence, lab: Lab) -> list[Score]:
+        from glossator.causal.edits import check_outputs
+
+        subject = lab.resources.get(SUBJECT, self.name)
+        check_outputs(subject)
+        concept, told = self._concept(explanation, subject, lab)
+        if concept is None:
+            nulls: dict[str, float | None] = dict.fromkeys((RANDOM_UNIT, RANDOM_DIRECTION))
+            how: dict[str, Any] = {"told_apart": told}
+            reason = "the explanation predicts the same for both sentences of nearly all minimal pairs of every concept"
+            return [
+                Score(f"{self.name}.{m}", None, "fraction", column=self.column, nulls=nulls, reason=reason, how=how)
+                for m in ("effect", "accuracy")
+            ]
+        own, controls, ceiling = lab.kept(
+            ("interchange", self, concept),
+            (evidence,),
+            lambda: self._carried(unit, self._pairs(subject, concept, lab), lab),
+        )
+        return [self._score(m, own, controls, ceiling, told, lab) for m in ("effect", "accuracy")]
+
+    def _score(
+        self, measure: str, own: Interchanged, controls: Mapping[str, list[Interchanged]], ceiling: Interchanged,
+        told: Mapping[str, float], lab: Lab,
+    ) -> Score:  # fmt: skip
+        def of(one: Interchanged) -> Resampled:
+            return one.effect() if measure == "effect" else one.accuracy()
+
+        nulls = {name: mean_of([of(one) for one in several]) for name, several in controls.items()}
+        found, values, margins = compare(of(own), nulls, seed=lab.seed, resamples=lab.resamples, level=lab.level)
+        alone = [value for several in controls.values() for one in several if (value := of(one).value) is not None]
+        below = sum(found.value is not None and value < found.value for value in alone)
+        how = {
+            "concept": own.pairs.concept,
+            "told_apart": dict(told),
+            "pairs": {"run": len(own.pairs), "answered_rightly": int(own.known.sum())},
+            "whole_site": of(ceiling).value,
+            "controls_below": f"{below} of {len(alone)}",
+            "greatest_control": max(alone, default=None),
+            "interval": f"{lab.level:.0%} percentile bootstrap over pairs of words, {lab.resamples} resamples",
+            "seed": lab.seed,
+        }
+        return Score(
+            f"{self.name}.{measure}", found.value, "fraction", found.low, found.high, found.n, self.column, values,
+            found.reason, how, margins,
+        )  # fmt: skip
+
+    def _carried(
+        self, unit: Unit, pairs: Pairs, lab: Lab
+    ) -> tuple[Interchanged, dict[str, list[Interchanged]], Interchanged]:
+        """The unit, the controls and the whole site, all carried over beside one clean run."""
+        from glossator.causal.acting import part_of
+        from glossator.causal.interchange import interchange
+        from glossator.causal.parts import Direction, Whole
+        from glossator.causal.steering import random_units
+
+        subject = lab.resources.get(SUBJECT, self.name)
+        site, part = part_of(unit, self.sets)
+        units = random_units(subject, unit.site, self.controls + 1, lab.seed, self.sets)
+        others = [push.part for index, push in units.items() if index != unit.index][: self.controls]
+        width = int(subject.site(site).width)
+        vectors = np.random.default_rng([lab.seed, width, 2]).normal(size=(self.controls, width))
+        parts = [part, Whole(), *others, *map(Direction, vectors)]
+        own, ceiling, *rest = interchange(subject, pairs, site, parts)
+        controls = {RANDOM_UNIT: rest[: len(others)], RANDOM_DIRECTION: rest[len(others) :]}
+        return own, controls, ceiling
+
+    def _pairs(self, subject: Any, concept: str, lab: Lab) -> Pairs:
+        from glossator.causal.minimal_pairs import minimal_pairs
+
+        key = (subject.name, subject.fingerprint, concept, lab.seed)
+        if key not in self._kept:
+            self._kept[key] = minimal_pairs(subject, concept, self.pairs, lab.seed)
+        return self._kept[key]
+
+    def _concept(self, explanation: Explanation, subject: Any, lab: Lab) -> tuple[str | None, dict[str, float]]:
+        """The concept to test on, and the share of pairs of each concept that the explanation tells apart."""
+        from glossator.causal.minimal_pairs import CONCEPTS
+
+        if self.concept is not None:
+            return self.concept, {}
+        if explanation.program is None and lab.simulator is None:
+            raise MissingPower(
+                "which concept words are about is found by simulating them", value=explanation.text,
+                fix="Name a simulator, or the concept",
+            )  # fmt: skip
+        simulator = ProgramSimulator(lab.lexicon) if explanation.program is not None else lab.simulator
+        told: dict[str, float] = {}
+        for concept in CONCEPTS:
+            try:
+                pairs = self._pairs(subject, concept, lab)
+            except UserError:
+                continue  # its words do not fit this tokenizer
+            told[concept] = told_apart(simulator, explanation, pairs)
+        best = max(told, key=lambda c: told[c], default=None)
+        return (best if best is not None and told[best] >= TOLD_APART else None), told
+
+
+def told_apart(simulator: Any, explanation: Explanation, pairs: Pairs) -> float:
+    """Share of the pairs for which the explanation predicts different activations of base and source."""
+    base, source = (simulator.simulate(explanation, w).expected for w in (pairs.base, pairs.source))
+    greatest = float(max(np.nanmax(base, initial=0.0), np.nanmax(source, initial=0.0)))
+    if greatest <= 0:
+        return 0.0
+    differs = np.nan_to_num(np.abs(base - source)) > LEAST_CHANGE * greatest
+    return float((differs & pairs.base.valid).any(axis=1).mean())
+
+
+def mean_of(statistics: list[Resampled]) -> Resampled | None:
+    """The mean of several statistics over the same documents; None where there is none."""
+    if not statistics:
+        return None
+    reason = next((s.reason for s in statistics if s.reason is not None), None)
+    return Resampled(
+        statistics[0].documents, lambda weights: np.mean([s.under(weights) for s in statistics], axis=0), reason
+    )
