@@ -12,14 +12,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from glossator.explorer.plots import distribution
+from glossator.explorer.plots import distribution, tick_step
 from glossator.explorer.report import as_script, shown_results
 from glossator.explorer.tokens import visible
 from glossator.study import Study, UnitResult, run_study
 from glossator.study.exemplars import histogram, shown_windows
+from glossator.study.summary import agreement_of_columns
 from glossator.study.tools import Tools
 from glossator.units import Unit
-from study_cases import TRICKY, small_spec, write_corpus
+from study_cases import TRICKY, register, small_spec, write_corpus
 from test_study_store import RESULTS
 
 CHROMIUM = shutil.which("chromium")
@@ -96,9 +97,12 @@ def test_it_says_what_the_study_says(study: Study, data: dict) -> None:
         assert unit["explanations"][0]["program"] == visible(chosen.program)
         score = next(s for s in chosen.scores if s.name == "correlation.top-and-random")
         assert unit["score"]["value"] == pytest.approx(score.value, rel=1e-3)
-        assert dict(zip(data["nulls"], unit["score"]["nulls"], strict=True)) == {
-            name: pytest.approx(value, rel=1e-3) for name, value in score.nulls.items()
-        }
+        assert unit["score"]["nulls"] == {name: pytest.approx(value, rel=1e-3) for name, value in score.nulls.items()}
+        (told,) = [s for s in unit["explanations"][0]["scores"] if s["name"] == score.name]
+        q = study.discoveries().of_score(str(result.unit), chosen.method, score.name)
+        for null, over in score.margins.items():
+            expected = [over.value, over.low, over.high, over.p, q[null]]
+            assert told["over"][null] == pytest.approx(expected, rel=1e-3)
         assert len(unit["explanations"][0]["scores"]) == len(chosen.scores)
 
 
@@ -132,6 +136,85 @@ def test_the_histogram_counts_every_valid_token_of_the_panel(study: Study, data:
     found = histogram(next(study.results()).unit, Tools.of(study.spec, study.recording))
     assert found.counts.sum() == study.recording.manifest["valid_tokens"]
     assert data["units"][0]["histogram"]["counts"] == found.counts.tolist()
+
+
+def test_a_column_that_was_not_measured_says_so(page: str, data: dict) -> None:
+    assert data["why"]["causal"] == "not measured, as the card is observational; --card both measures it"
+    assert data["why"]["causal"] in page.split('<script type="application/json"')[0]
+    assert all(unit["causal"] is None for unit in data["units"])
+
+
+@pytest.fixture(scope="module")
+def both(tiny_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Study:
+    with pytest.MonkeyPatch.context() as patch:
+        register(patch, "scorers", acting="Acting")
+        write_corpus(tiny_folder.parent / "corpus.jsonl")
+        spec = small_spec(tiny_folder, card="both", scorers=("correlation", "acting"), units=(1, 2, 3, 4, 5))
+        found = run_study(spec, tmp_path_factory.mktemp("r") / "both", progress=False)
+        assert found is not None
+    return found
+
+
+def test_both_columns_stand_on_the_page_with_their_nulls(both: Study) -> None:
+    page = both.report.read_text(encoding="utf-8")
+    static = page.split('<script type="application/json"')[0]
+    for words in (
+        "does it predict?",
+        "does acting on the unit do what it says?",
+        "random-unit",
+        "units above, q ≤ 0.05",
+    ):
+        assert words in static
+    assert static.count('class="scatter"') == 1
+    assert static.split('class="scatter"')[1].split("</svg>")[0].count("<circle") == 4
+    agreement = agreement_of_columns(list(both.results()))
+    assert agreement is not None and f"rank correlation over {agreement.n} units" in static
+    (plot,) = re.findall(r'<svg[^>]*aria-label="Distribution of acting.*?</svg>', static, re.DOTALL)
+    assert "null-more" in plot and "random-unit" in plot and "lookup" not in plot
+    found = re.search(r'<script type="application/json" id="data">(.*?)</script>', page, re.DOTALL)
+    assert found
+    units = json.loads(found[1])["units"]
+    for unit in units:
+        (acted,) = [s for s in unit["explanations"][0]["scores"] if s["column"] == "causal"]
+        lacks = unit["name"].endswith("/3")
+        assert (acted["value"] is None) == lacks
+        assert acted["reason"] == ("no effect" if lacks else None)
+        assert lacks or acted["over"]["random-unit"][4] is not None
+
+
+def test_what_people_said_stands_on_a_page_of_its_own(both: Study) -> None:
+    from glossator.explorer.report import render
+    from glossator.human.report import prepared
+
+    name = both.names()[0]
+    score = {"name": "correlation.random-only", "value": 0.5, "low": 0.4, "high": 0.6, "reason": None, "nulls": {}}
+    estimate = {"value": 0.25, "low": 0.1, "high": 0.4}
+    results = {
+        "answers": [{"task": "simulation", "rater": "<ann>", "answered": 3, "asked": 4, "missing": {"no answer": 1}}],
+        "simulation": {
+            "explanations": [
+                {"unit": name, "rater": "<ann>", "method": "token-list", "scores": [score], "machine": [score]}
+            ],
+            "means": [
+                {"rater": "<ann>", "scores": {"token-list: correlation.random-only": dict.fromkeys(
+                    ("person", "machine", "difference"), estimate)}}
+            ],
+            "agreement": {"alpha": {"value": None, "low": None, "high": None, "reason": "one person"}},
+        },
+    }  # fmt: skip
+    people = prepared(results, both.names())
+    page = render(list(both.results()), Tools.to_show(both), people=people)
+    assert "What people said" in page
+    assert "&lt;ann&gt;" in page and "<ann>" not in page
+    assert "0.250 [0.100, 0.400]" in page
+    assert "– (one person)" in page
+    assert people["units"][name]["simulations"][0]["pairs"][0][0]["value"] == 0.5
+    assert people["units"][both.names()[1]]["simulations"] == []
+    assert "What people said" not in render(list(both.results()), Tools.to_show(both))
+
+
+def test_ticks_are_round_and_few() -> None:
+    assert [tick_step(span, 8) for span in (0.5, 1.0, 3.0, 7.0, 100.0, 5000.0)] == [0.1, 0.2, 0.5, 1.0, 20.0, 1000.0]
 
 
 def test_there_is_a_distribution_for_each_site_and_score(page: str) -> None:

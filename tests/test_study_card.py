@@ -54,7 +54,7 @@ def test_scorers_of_a_card(card: str, named: tuple[str, ...] | None, scorers: tu
 
 
 def test_a_card_of_another_name_is_refused() -> None:
-    with pytest.raises(UserError, match="unknown card: 'casual'. Allowed: did you mean causal"):
+    with pytest.raises(UserError, match=r"unknown card: 'casual'\. Allowed: did you mean causal"):
         scorers_of("casual", ("correlation",))
     assert column_of("acting") == "causal"
     assert column_of("specificity") == "observational"

@@ -15,7 +15,6 @@ if TYPE_CHECKING:
 
     from glossator.scores import Column, Margin, Score
 
-QUESTIONS = {"observational": "does it predict?", "causal": "does acting on it do what it says?"}
 MAIN = ("correlation", "explained-variance.centred", "detection.auroc")
 """Observational scores that are shown unless all are asked for, in both settings."""
 
@@ -49,7 +48,7 @@ def _column(
     from rich.console import Group
     from rich.text import Text
 
-    from glossator.study.card import why_empty
+    from glossator.study.card import QUESTIONS, why_empty
     from glossator.study.summary import nulls_of_scores
 
     own = [score for score in scores if score.column == column]

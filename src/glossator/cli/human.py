@@ -191,6 +191,7 @@ def print_results(out: Console, results: dict[str, Any], study: Path) -> None:
     if paraphrase := results.get("paraphrase"):
         _paraphrase(out, paraphrase)
     out.print(f"Results: {study / 'human' / 'results.json'}", markup=False, soft_wrap=True)
+    out.print(f"Report:  {Path(results['report']).resolve().as_uri()}", markup=False, soft_wrap=True)
 
 
 def _simulation(out: Console, simulation: dict[str, Any]) -> None:

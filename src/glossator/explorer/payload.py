@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from glossator.explorer.tokens import visible
+from glossator.scores import Score
+from glossator.study.card import COLUMNS, why_empty
 from glossator.study.costs import cost_in_words
+from glossator.study.discoveries import Discoveries
 from glossator.study.exemplars import Histogram, ShownWindow, histogram, shown_windows
 from glossator.study.results import Chosen, UnitResult
-from glossator.study.summary import headline
+from glossator.study.summary import headline, nulls_of_scores
 
 if TYPE_CHECKING:
     from glossator.study.tools import Tools
@@ -22,28 +25,39 @@ STEPS = 999
 LONGEST_PROGRAM = 4000
 
 
-def payload(results: Sequence[UnitResult], tools: Tools, nulls: Sequence[str], total: int) -> dict[str, Any]:
+def payload(
+    results: Sequence[UnitResult],
+    tools: Tools,
+    discoveries: Discoveries,
+    total: int,
+    people: Mapping[str, Mapping[str, Any]] | None = None,
+) -> dict[str, Any]:
     """total: units of the study; units: an entry for each that is shown; pieces: the texts that their tokens refer to;
-    nulls: names, in the order of their values."""
+    why: why a column of scores is empty where it is; people: what people did with each unit, by its name."""
     pieces: dict[int, int] = {}
-    units = [_unit(result, tools, nulls, pieces) for result in results]
+    units = [_unit(result, tools, discoveries, pieces) for result in results]
+    for entry in units:
+        entry["people"] = (people or {}).get(entry["name"], {})
     texts = tools.recording.vocabulary.texts
     shown = [visible(texts[token]) for token in pieces]
-    return {"total": total, "nulls": list(nulls), "pieces": shown, "units": units}
+    why = {column: why_empty(column, tools.spec.card) for column in COLUMNS}
+    return {"total": total, "pieces": shown, "why": why, "units": units}
 
 
-def _unit(result: UnitResult, tools: Tools, nulls: Sequence[str], pieces: dict[int, int]) -> dict[str, Any]:
+def _unit(result: UnitResult, tools: Tools, discoveries: Discoveries, pieces: dict[int, int]) -> dict[str, Any]:
     unit = result.unit
     best = result.best()
     score = None if best is None else headline(best)
+    causal = None if best is None else headline(best, "causal")
     entry = {
         "id": f"{unit.site}/{unit.index}" + ("-" if unit.polarity == "-" else ""),
         "name": str(unit),
         "status": result.status,
         "reason": result.reason,
         "text": "" if best is None else best.text,
-        "score": None if score is None else _score(score, nulls),
-        "explanations": [_explanation(e, nulls) for e in result.explanations],
+        "score": None if score is None else _score(score, {}),
+        "causal": None if causal is None else _score(causal, {}),
+        "explanations": [_explanation(e, str(unit), discoveries) for e in result.explanations],
     }
     if result.statistics is None:
         return entry
@@ -57,7 +71,7 @@ def _unit(result: UnitResult, tools: Tools, nulls: Sequence[str], pieces: dict[i
     }
 
 
-def _explanation(chosen: Chosen, nulls: Sequence[str]) -> dict[str, Any]:
+def _explanation(chosen: Chosen, unit: str, discoveries: Discoveries) -> dict[str, Any]:
     program = chosen.program or ""
     if len(program) > LONGEST_PROGRAM:
         program = f"{program[:LONGEST_PROGRAM]} … ({len(chosen.program or ''):,} characters)"
@@ -71,11 +85,13 @@ def _explanation(chosen: Chosen, nulls: Sequence[str]) -> dict[str, Any]:
         "program": visible(program) if program else "",
         "bits": _rounded(chosen.bits),
         "select": _rounded(chosen.select),
-        "scores": [_score(score, nulls) for score in chosen.scores],
+        "scores": [_score(s, discoveries.of_score(unit, chosen.method, s.name)) for s in chosen.scores],
     }
 
 
-def _score(score: Any, nulls: Sequence[str]) -> dict[str, Any]:
+def _score(score: Score, q: Mapping[str, float]) -> dict[str, Any]:
+    """nulls: by name, the usual ones first; over: the score minus the null, its interval, p, and q where it has one."""
+    names = nulls_of_scores([score])
     return {
         "name": score.name,
         "column": score.column,
@@ -84,7 +100,12 @@ def _score(score: Any, nulls: Sequence[str]) -> dict[str, Any]:
         "low": _rounded(score.low),
         "high": _rounded(score.high),
         "n": score.n,
-        "nulls": [_rounded(score.nulls.get(null)) for null in nulls],
+        "nulls": {null: _rounded(score.nulls[null]) for null in names},
+        "over": {
+            null: [*map(_rounded, (over.value, over.low, over.high, over.p)), _rounded(q.get(null))]
+            for null in names
+            if (over := score.margins.get(null)) is not None
+        },
         "reason": score.reason,
     }
 

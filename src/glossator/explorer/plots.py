@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from html import escape
+from itertools import count
 
 from glossator.study.results import UnitResult
 
@@ -21,7 +22,7 @@ def distribution(results: Sequence[UnitResult], score: str, nulls: Sequence[str]
     if not groups:
         return ""
     values = [v for rows in groups.values() for dots in rows.values() for v, _ in dots]
-    low, high = min(0.0, math.floor(min(values) * 5) / 5), max(1.0, max(values))
+    low, high = min(0.0, math.floor(min(values) * 5) / 5), max(1.0, *values)
     height = TOP + BOTTOM + sum(GAP + ROW * len(rows) for rows in groups.values())
 
     def x(value: float) -> float:
@@ -63,7 +64,8 @@ def _groups(
 
 
 def _axis(low: float, high: float, x: Scale, height: int) -> str:
-    ticks = [low + 0.2 * i for i in range(round((high - low) / 0.2) + 1)]
+    step = tick_step(high - low, 12)
+    ticks = [i * step for i in range(math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9) + 1)]
     bottom = height - BOTTOM + 4
     lines = []
     for tick in ticks:
@@ -96,6 +98,11 @@ def _row(name: str, method: str, dots: Sequence[tuple[float, str]], x: Scale, y:
             f'<line class="median" x1="{x(median)}" x2="{x(median)}" y1="{y + 3}" y2="{y + ROW - 3}"/></g>',
         )
     )
+
+
+def tick_step(span: float, most: int) -> float:
+    """The smallest of 0.1, 0.2, 0.5, 1, 2, 5, 10, ... that divides an axis into at most so many parts."""
+    return next(s for e in count(-1) for s in (10.0**e, 2 * 10.0**e, 5 * 10.0**e) if span / s <= most)
 
 
 def number(value: float, digits: int = 2) -> str:

@@ -7,22 +7,30 @@ What is on the page in words and plots is written here; what one clicks through 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib.resources import files as package_files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from glossator import __version__
 from glossator.explorer.payload import payload
-from glossator.explorer.plots import distribution
+from glossator.explorer.plots import distribution, number
+from glossator.explorer.scatter import scatter
 from glossator.files import plain, write_bytes
+from glossator.study.card import COLUMNS, QUESTIONS, columns_of, why_empty
 from glossator.study.costs import Cost, in_words, total
+from glossator.study.discoveries import RATE, Discoveries, margins_in
 from glossator.study.results import STATUSES, UnitResult
-from glossator.study.summary import HEADLINES, means, nulls_of_scores, ranked
+from glossator.study.summary import HEADLINES, agreement_of_columns, means, nulls_of_scores, ranked
 
 if TYPE_CHECKING:
     from glossator.study.tools import Tools
 
+ABOVE = (
+    "differences are of scores resampled on the same documents; q is the false-discovery rate (Benjamini & Hochberg "
+    "1995) at which the unit is called above the null, over all units of the study that have a p-value for this score, "
+    "method and null"
+)
 MOST_UNITS = 300
 """Units that can be looked at in one report; a study may have more, and all of them count in its plots."""
 
@@ -32,32 +40,67 @@ def write_report(path: Path, results: Sequence[UnitResult], tools: Tools, costs:
     write_bytes(path, render(results, tools, costs).encode())
 
 
-def render(results: Sequence[UnitResult], tools: Tools, costs: Sequence[Cost] = ()) -> str:
+def render(
+    results: Sequence[UnitResult],
+    tools: Tools,
+    costs: Sequence[Cost] = (),
+    people: Mapping[str, Any] | None = None,
+) -> str:
+    """The page. people: what people answered, as `glossator.human.report` prepares it; None for the study alone."""
     from jinja2 import Environment, StrictUndefined
     from markupsafe import Markup
 
-    here = package_files("glossator.explorer") / "templates"
     page = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     shown = shown_results(results)
-    nulls = nulls_of_scores(score for r in results for e in r.explanations for score in e.scores)
-    return page.from_string((here / "report.html").read_text(encoding="utf-8")).render(
+    discoveries = Discoveries.of(margins_in(results))
+    found, rows, agreement = means(results, discoveries=discoveries), ranked(results), agreement_of_columns(results)
+    tables = [(c, QUESTIONS[c], [m for m in found if m.column == c], why_empty(c, tools.spec.card)) for c in COLUMNS]
+    pictured = [*HEADLINES, *dict.fromkeys(row.causal.name for row in rows if row.causal is not None)]
+    drawn = {name: distribution(results, name, nulls_named(results, name)) for name in pictured}
+    return page.from_string(_read("report.html")).render(
         title=_title(tools),
         spec=tools.spec,
         facts=_facts(results, tools),
         counts={status: sum(r.status == status for r in results) for status in STATUSES},
         total=len(results),
         shown=len(shown),
-        means=means(results),
+        means=found,
+        tables=tables,
+        rate=RATE,
+        number=number,
+        estimate=_estimate,
+        agreement=agreement,
+        scatter=Markup(scatter(rows, "The two headline scores of each unit")),
+        people=Markup(page.from_string(_read("people.html")).render(people=people, estimate=_estimate))
+        if people
+        else "",
         costs=[*costs],
         whole=total(costs),
         words=in_words,
-        nulls=nulls,
-        plots=[(name, Markup(svg)) for name in HEADLINES if (svg := distribution(results, name, nulls))],
-        data=Markup(as_script(payload(shown, tools, nulls, len(results)))),
-        css=Markup((here / "report.css").read_text(encoding="utf-8")),
-        js=Markup((here / "report.js").read_text(encoding="utf-8")),
+        plots=[(name, Markup(svg)) for name, svg in drawn.items() if svg],
+        data=Markup(as_script(payload(shown, tools, discoveries, len(results), people and people["units"]))),
+        css=Markup(_read("report.css")),
+        js=Markup(_read("report.js")),
         version=__version__,
     )
+
+
+def _read(name: str) -> str:
+    """A template of this package."""
+    return (package_files("glossator.explorer") / "templates" / name).read_text(encoding="utf-8")
+
+
+def nulls_named(results: Sequence[UnitResult], name: str) -> list[str]:
+    """The nulls that stand beside a score."""
+    return nulls_of_scores(s for r in results for e in r.explanations for s in e.scores if s.name == name)
+
+
+def _estimate(found: Any) -> str:
+    """`0.612 [0.520, 0.700]`; found: an estimate, as an object or as JSON."""
+    value, low, high = (found[k] if isinstance(found, Mapping) else getattr(found, k) for k in ("value", "low", "high"))
+    if value is None:
+        return "–"
+    return number(value, 3) + ("" if low is None else f" [{number(low, 3)}, {number(high, 3)}]")
 
 
 def as_script(value: Any) -> str:
@@ -107,6 +150,8 @@ def _facts(results: Sequence[UnitResult], tools: Tools) -> list[tuple[str, str]]
         ("Left out", subject.leaves_out),
         ("Explainers", methods),
         ("Simulation", f"{simulation}; lists and tables of tokens are executed"),
+        ("Card", f"{' and '.join(columns_of(spec.card))}; {', '.join(spec.scorers)}"),
         ("Scores", "on the test split, which no explainer saw; 95 % intervals by bootstrap over documents"),
+        ("Above a null", ABOVE),
         ("Provenance", f"spec {spec.fingerprint}, {made}"),
     ]

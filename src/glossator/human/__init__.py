@@ -95,6 +95,7 @@ def import_answers(
     rewrites are held against, None for the study's headline; access: how language models are paid for. All files are
     checked before any is kept.
     """
+    from glossator.human.report import write_people_report
     from glossator.human.results import make_results
     from glossator.study.summary import HEADLINES
 
@@ -110,7 +111,8 @@ def import_answers(
     new = folder.add_all(list(read.values()), replace=replace_old)
     with opened_tools(study, lm, simulator, access) as tools:
         results = make_results(folder, tools, score=score or HEADLINES[0])
-    return {**results, "imported": new, "unchanged": len(read) - new}
+    report = write_people_report(study, results)
+    return {**results, "imported": new, "unchanged": len(read) - new, "report": str(report)}
 
 
 def paraphrase(
@@ -126,6 +128,7 @@ def paraphrase(
 ) -> dict[str, Any]:
     """The paraphrase screen with a language model in the person's place; it also reads both texts, unless the study
     has a simulator of its own."""
+    from glossator.human.report import write_people_report
     from glossator.human.results import make_results
     from glossator.human.rewriting import rewrite_all
     from glossator.study.summary import HEADLINES
@@ -136,7 +139,8 @@ def paraphrase(
         answers = rewrite_all(drawn.tasks, tools.resources.get("lm", "paraphrase"))
         folder.keep(drawn)
         folder.add_all([answers], replace=True)
-        return make_results(folder, tools, score=score or HEADLINES[0])
+        results = make_results(folder, tools, score=score or HEADLINES[0])
+    return {**results, "report": str(write_people_report(study, results))}
 
 
 @contextlib.contextmanager

@@ -14,6 +14,10 @@ from glossator.scores import Column
 Card = Literal["observational", "causal", "both"]
 CARDS: tuple[Card, ...] = get_args(Card)
 COLUMNS: tuple[Column, ...] = get_args(Column)
+QUESTIONS: dict[Column, str] = {
+    "observational": "does it predict?",
+    "causal": "does acting on the unit do what it says?",
+}
 OBSERVATIONAL = "observational"
 """What a study fills unless it is told otherwise: causal scores take many more forward passes of the subject."""
 

@@ -15,6 +15,8 @@ import numpy as np
 
 from glossator.evidence import Evidence
 from glossator.explainers import explain_all
+from glossator.explainers.sentences import LEAD as SENTENCES_LEAD
+from glossator.explainers.sentences import TOKENS_A_SENTENCE
 from glossator.explanations import Explanation, Provenance
 from glossator.files import fingerprint
 from glossator.language_models import NOTHING_USED, Answer, Request, Usage
@@ -38,16 +40,16 @@ SOMETHING = "words about animals, and about people who keep them, mostly in the 
 """Stands for an explanation that is not yet there; about as long as explanations are."""
 SENTENCE = "The old farmer and both of his sisters keep seventeen goats behind the red barn"
 """Stands for a sentence that is not yet written."""
-TOKENS_A_SENTENCE = 40
-"""So many tokens of a long answer are taken up by one sentence."""
+LEAST_TOKENS = 16
+"""Where an answer has less room, it is no explanation."""
 TRIED = 20
 """Units looked at for one with enough evidence to stand for all."""
 
 
 @dataclass
 class Unanswering:
-    """Has the name and the powers of a language model; keeps what it is asked, and writes stand-ins: an explanation
-    where there is room for one line, else sentences. Nothing else can be made up, so that JSON is never answered."""
+    """Has the name and the powers of a language model; keeps what it is asked, and writes stand-ins: sentences where it
+    is asked for them, else an explanation. JSON is not made up, and single tokens are not answered."""
 
     name: str
     powers: frozenset[str]
@@ -61,12 +63,13 @@ class Unanswering:
         return [self._answer(request) for request in requests]
 
     def _answer(self, request: Request) -> Answer:
-        lines = request.max_tokens // TOKENS_A_SENTENCE
-        if request.schema is not None or lines == 0:
+        if request.schema is not None or request.max_tokens < LEAST_TOKENS:
             return Answer("", finish="error", failure="nobody answers a rehearsal")
-        if lines == 1:
-            return Answer(f"{SOMETHING}, number {request.sample}")
-        return Answer("\n".join(f"{SENTENCE}, and {number} more." for number in range(lines)))
+        last = request.prompt if request.prompt is not None else request.messages[-1].content
+        if last.rstrip().endswith(SENTENCES_LEAD):
+            lines = request.max_tokens // TOKENS_A_SENTENCE
+            return Answer("\n".join(f"{SENTENCE}, and {number} more." for number in range(lines)))
+        return Answer(f"{SOMETHING}, number {request.sample}")
 
 
 class Rehearsal(StudyModels):

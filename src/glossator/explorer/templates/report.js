@@ -19,7 +19,7 @@
     return Number(text) === 0 ? text.replace("-", "") : text.replace("-", "−");
   };
   const precise = (value) => (value === null ? "–" : Number(value.toPrecision(3)).toString().replace("-", "−"));
-  const nullOf = (unit, name) => (unit.score ? unit.score.nulls[data.nulls.indexOf(name)] ?? null : null);
+  const nullOf = (unit, name) => (unit.score ? unit.score.nulls[name] ?? null : null);
 
   // The list
 
@@ -30,6 +30,7 @@
   const orders = {
     best: value,
     worst: (unit) => (value(unit) === -Infinity ? -Infinity : -value(unit)),
+    causal: (unit) => (unit.causal ? last(unit.causal.value) : -Infinity),
     list: gain("token-list"),
     table: gain("lookup"),
     rare: (unit) => (unit.stats ? -unit.stats.firing_rate : -Infinity),
@@ -54,7 +55,8 @@
     const score = unit.score;
     const link = el("a", { href: "#" + encodeURIComponent(unit.id), "data-id": unit.id },
       el("span", { class: "id" }, unit.id),
-      el("span", { class: "r" }, score && score.value !== null ? show(score.value) : unit.status));
+      el("span", { class: "r" }, score && score.value !== null ? show(score.value) : unit.status,
+        unit.causal && unit.causal.value !== null ? el("span", { class: "acted", title: "causal: " + unit.causal.name }, show(unit.causal.value)) : null));
     if (score && score.value !== null) link.append(bar(score, "bar", 260, 9));
     link.append(el("span", { class: "text" }, unit.text || unit.reason));
     return el("li", null, link);
@@ -70,14 +72,15 @@
   const shape = (name, x, y, r) => el("path", { d: (SHAPES[name] || SHAPES["other-unit"])(x, y, r), class: SHAPES[name] ? "mark-" + name : "mark-more" });
 
   function bar(score, className, width, height) {
-    const values = [score.value, score.low, ...score.nulls].filter((v) => v !== null);
+    const nulls = Object.entries(score.nulls).filter(([, v]) => v !== null);
+    const values = [score.value, score.low, ...nulls.map(([, v]) => v)].filter((v) => v !== null);
     const low = Math.min(0, ...values), high = Math.max(1, score.high ?? 1, ...values), r = Math.min(4, height / 2 - 0.5);
     const x = (v) => 5 + ((v - low) / (high - low)) * (width - 10), y = height / 2;
     const svg = el("svg", { viewBox: `0 0 ${width} ${height}`, class: className, preserveAspectRatio: "none", "aria-hidden": "true" });
     svg.append(el("line", { x1: x(low), x2: x(high), y1: y, y2: y, class: "mark-axis" }));
     svg.append(el("line", { x1: x(0), x2: x(0), y1: 0, y2: height, class: "mark-axis" }));
     if (score.low !== null) svg.append(el("line", { x1: x(score.low), x2: x(score.high), y1: y, y2: y, class: "mark-range" }));
-    score.nulls.forEach((v, i) => { if (v !== null) svg.append(shape(data.nulls[i], x(v), y, r - 1)); });
+    for (const [name, v] of nulls) svg.append(shape(name, x(v), y, r - 1));
     svg.append(el("circle", { cx: x(score.value), cy: y, r, class: "mark-value" }));
     return svg;
   }
@@ -94,6 +97,7 @@
       for (const other of others) box.append(explained(other));
       parts.push(box);
     }
+    parts.push(...people(unit));
     if (unit.stats) parts.push(el("h2", null, "What it does"), facts(unit));
     for (const [kind, heading] of [["top", "Test windows where it fires most"], ["random", "Random test windows"]]) {
       const windows = (unit.windows || []).filter((w) => w.k === kind);
@@ -127,40 +131,60 @@
     box.append(el("p", { class: "quiet" }, about.join(" · ")));
     if (e.program) box.append(el("div", { class: "program" }, e.program));
     if (!e.scores.length) return box;
-    const observational = e.scores.filter((s) => s.column === "observational"), causal = e.scores.filter((s) => s.column === "causal");
-    const main = observational.filter((s) => /^(correlation|detection\.auroc|explained-variance\.centred)\./.test(s.name) && !/per-window/.test(s.name));
-    const shown = main.length ? main : observational, rest = observational.filter((s) => !shown.includes(s));
-    const left = el("div", null, el("h3", null, "Observational"), table(shown), legend());
-    if (rest.length) left.append(el("details", null, el("summary", null, `${rest.length} more scores`), table(rest)));
-    const right = el("div", null, el("h3", null, "Causal"), causal.length ? table(causal) : el("p", { class: "quiet" }, "Not measured yet: does acting on the unit do what the explanation says?"));
-    box.append(el("div", { class: "columns" }, left, right));
+    const main = (s) => s.column === "causal" || (/^(correlation|detection\.auroc|explained-variance\.centred)\./.test(s.name) && !/per-window/.test(s.name));
+    const columns = Object.keys(data.why).map((column) => {
+      const own = e.scores.filter((s) => s.column === column), first = own.filter(main);
+      const shown = first.length ? first : own, rest = own.filter((s) => !shown.includes(s));
+      const box = el("div", null, el("h3", null, column + " ", el("span", { class: "question" }, QUESTIONS[column])));
+      box.append(own.length ? table(shown) : el("p", { class: "quiet" }, data.why[column]));
+      if (rest.length) box.append(el("details", null, el("summary", null, `${rest.length} more scores`), table(rest)));
+      return box;
+    });
+    box.append(el("div", { class: "columns" }, ...columns));
     return box;
   }
 
+  const QUESTIONS = { observational: "does it predict?", causal: "does acting on the unit do what it says?" };
+  const range = (value, low, high, digits = 2) => (low === null ? show(value, digits) : `${show(value, digits)} [${show(low, digits)}, ${show(high, digits)}]`);
+
   function scoreName(s) {
     const [, name, setting] = s.name.match(/^(.*?)(?:\.(top-and-random|random-only))?$/);
-    return el("td", { class: "name" }, name.replaceAll(".", ".\u200b"), setting ? el("span", { class: "quiet" }, setting.replaceAll("-", " ")) : null);
+    const about = [setting ? setting.replaceAll("-", " ") : null, s.value === null ? null : `n ${s.n}`].filter(Boolean).join(", ");
+    return el("td", { class: "name" }, name.replaceAll(".", ".\u200b"), el("span", { class: "quiet" }, about));
   }
 
+  // A score, then each of its nulls with the mark that stands for it in the plot, and how far the score is above it.
   function table(scores) {
-    const head = el("tr", null, el("th", { scope: "col" }, "score"), el("th", { scope: "col", class: "n" }, "value [95 %]"), el("th", { scope: "col", class: "plot" }),
-      ...data.nulls.map((name) => el("th", { scope: "col", class: "n" }, name)));
-    const rows = scores.map((s) => {
-      const range = s.low === null ? "" : ` [${show(s.low)}, ${show(s.high)}]`;
+    const corrected = scores.some((s) => Object.values(s.over).some((over) => over[4] !== null));
+    const head = el("tr", null, el("th", { scope: "col" }, "score, its nulls"), el("th", { scope: "col", class: "n" }, "value [95 %]"),
+      el("th", { scope: "col", class: "n" }, "above it by [95 %]"), el("th", { scope: "col", class: "n" }, corrected ? "q" : "p"));
+    const rows = scores.flatMap((s) => {
       const title = `${s.measure}, n = ${s.n}`;
-      if (s.value === null) return el("tr", { title }, scoreName(s), el("td", { colspan: 2 + data.nulls.length, class: "quiet" }, s.reason));
-      return el("tr", { title }, scoreName(s),
-        el("td", { class: "n" }, el("b", null, show(s.value)), el("span", { class: "quiet" }, range)),
-        el("td", { class: "plot" }, bar(s, "", 120, 16)),
-        ...s.nulls.map((v) => el("td", { class: "n" }, show(v))));
+      if (s.value === null) return [el("tr", { title, class: "score" }, scoreName(s), el("td", { colspan: 3, class: "quiet why" }, s.reason))];
+      const own = el("tr", { title, class: "score" }, scoreName(s),
+        el("td", { class: "n" }, el("b", null, show(s.value)), s.low === null ? null : el("span", { class: "quiet" }, ` [${show(s.low)}, ${show(s.high)}]`)),
+        el("td", { colspan: 2, class: "plot" }, bar(s, "", 200, 16)));
+      return [own, ...Object.entries(s.nulls).map(([name, value]) => {
+        const over = s.over[name], probability = over ? (corrected ? over[4] : over[3]) : null;
+        return el("tr", { class: "null" }, el("td", null, el("svg", { viewBox: "0 0 12 12" }, shape(name, 6, 6, 3.5)), " " + name), el("td", { class: "n" }, show(value)),
+          el("td", { class: "n" }, over ? range(over[0], over[1], over[2]) : "–"), el("td", { class: "n" }, show(probability, 3)));
+      })];
     });
     return el("div", { class: "scroll" }, el("table", { class: "scores" }, el("thead", null, head), el("tbody", null, ...rows)));
   }
 
-  function legend() {
-    const sign = (node, text) => el("span", null, el("svg", { viewBox: "0 0 12 12" }, node), " " + text);
-    return el("div", { class: "legend" }, sign(el("circle", { cx: 6, cy: 6, r: 4, class: "mark-value" }), "this explanation, bar: 95 % interval"),
-      ...data.nulls.map((name) => sign(shape(name, 6, 6, 3.5), name)));
+  // What people did with the unit
+
+  function people(unit) {
+    const told = unit.people || {}, rows = [];
+    const row = (who, did, score, beside) => rows.push(el("tr", null, el("td", null, who), el("td", { class: "did" }, did), el("td", { class: "name" }, score.name),
+      el("td", { class: "n" }, score.value === null ? el("span", { class: "quiet" }, score.reason) : range(score.value, score.low, score.high)), el("td", { class: "n" }, beside)));
+    for (const s of told.simulations || []) for (const [i, pair] of s.pairs.entries()) row(s.rater, i ? "" : `rated tokens by the ${s.method} explanation`, pair[0], pair[1] ? `machine ${range(pair[1].value, pair[1].low, pair[1].high)}` : "");
+    for (const l of told.labels || []) for (const [i, score] of l.scores.entries()) row(l.who, i ? "" : `wrote: ${l.text}`, score, Object.entries(score.nulls).map(([name, v]) => `${name} ${show(v)}`).join(", "));
+    for (const r of told.rewrites || []) row(r.by, `said otherwise: ${r.text}`, r.rewritten, `original ${range(r.original.value, r.original.low, r.original.high)}`);
+    if (!rows.length) return [];
+    const head = el("tr", null, ...["person", "did", "score", "value [95 %]", "beside it"].map((name, i) => el("th", { scope: "col", class: i > 2 ? "n" : null }, name)));
+    return [el("h2", null, "People"), el("div", { class: "scroll" }, el("table", { class: "people" }, el("thead", null, head), el("tbody", null, ...rows)))];
   }
 
   function facts(unit) {
