@@ -33,7 +33,7 @@ class PlantedSubject:
     """
 
     concepts: int = 2
-    spread: float = 4.0
+    spread: float = 1.0
     leaves_out_first: bool = False
     dtype: torch.dtype = torch.float32
     name: str = "planted"
@@ -50,7 +50,7 @@ class PlantedSubject:
         planted = planted_vectors()
         rest = np.eye(D) - planted.T @ planted
         uneven = rng.normal(size=(7919, D)) * np.geomspace(1, 0.1, D)
-        noise = self.spread * uneven @ rest + 0.3 * bool(self.spread) * rng.normal(size=(7919, 2)) @ planted
+        noise = self.spread * uneven @ rest + 0.2 * bool(self.spread) * rng.normal(size=(7919, 2)) @ planted
         ids = tokens.astype(np.int64)
         context = ids.copy()
         for back in (1, 2, 3):

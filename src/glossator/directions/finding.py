@@ -38,9 +38,9 @@ class FindSpec:
     best on the select split and lie apart are returned; rounds of explaining and stepping; steps: gradient steps a
     round at most; start: from random vectors (isotropic), `covariance` (normal as the activations are), `principal`
     components or single `units`; shrinkage of the covariance; rectified: correlate max(value, 0), as scores do, or the
-    value itself; apart: strength of the pull between directions, limit: the |cosine| above which it acts and above
-    which two are not returned together; windows: of a split, so many are simulated (None: all), for simulators that
-    cost something.
+    value itself; limit: the |cosine| above which two are not returned together; apart: strength of the pull that keeps
+    them from it, which acts from half of it; windows: of a split, so many are simulated (None: all), for
+    simulators that cost something.
     """
 
     directions: int = 10
@@ -50,7 +50,7 @@ class FindSpec:
     start: Start = "random"
     shrinkage: float = 0.1
     rectified: bool = True
-    apart: float = 1.0
+    apart: float = 10.0
     limit: float = 0.3
     windows: int | None = None
     seed: int = 0
@@ -160,14 +160,14 @@ class _Search:
 
     def step(self, now: Round) -> np.ndarray:
         """Vectors (k, d) after this round's steps; fills in the round's correlations."""
-        settings = {"rectified": self.spec.rectified, "apart": self.spec.apart, "limit": self.spec.limit}
+        settings = {"rectified": self.spec.rectified, "apart": self.spec.apart, "limit": self.spec.limit / 2}
         goals = {
             split: Objective(tokens, self.simulate(now.explanations, split), self.whiten, **settings)
             for split, tokens in self.tokens.items()
         }
         u = now.vectors @ np.linalg.inv(self.whiten)
         u /= np.linalg.norm(u, axis=1, keepdims=True)
-        found = climb(goals["explain"].loss, u, goals["select"].correlations, self.spec.steps)
+        found = climb(goals["explain"].loss, u, goals["select"].merits, self.spec.steps)
         for split, goal in goals.items():
             now.before[split] = goal.correlations(u).tolist()
             now.after[split] = goal.correlations(found).tolist()

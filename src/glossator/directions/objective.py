@@ -68,6 +68,11 @@ class Objective:
         """(k,) Pearson r of each direction's values with its simulation; 0 where either does not vary."""
         return self._correlate(u)[0]
 
+    def merits(self, u: np.ndarray) -> np.ndarray:
+        """(k,) each direction's share of -loss: its correlation minus half of the pulls that it is part of."""
+        pulls = [(excess(vectors, self.limit) ** 2).sum(axis=1) for vectors in (u, u @ self.whiten)]
+        return self.correlations(u) - self.apart / 2 * (pulls[0] + pulls[1])
+
     def loss(self, u: np.ndarray) -> tuple[float, np.ndarray]:
         """-sum of correlations plus the pull, and its gradient (k, d)."""
         r, slope = self._correlate(u)
@@ -97,9 +102,15 @@ def keep_apart(vectors: np.ndarray, limit: float) -> tuple[float, np.ndarray]:
     """Sum over pairs of max(0, |cosine| - limit)^2 of vectors (k, d) of any length, and its gradient (k, d)."""
     norms = np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-300)
     unit = vectors / norms
-    cosines = unit @ unit.T
-    np.fill_diagonal(cosines, 0.0)
-    over = np.maximum(np.abs(cosines) - limit, 0.0)
-    by_unit = 2 * (over * np.sign(cosines)) @ unit
+    over = excess(vectors, limit)
+    by_unit = 2 * over @ unit
     along = (by_unit * unit).sum(axis=1, keepdims=True)
     return float((over**2).sum() / 2), (by_unit - along * unit) / norms
+
+
+def excess(vectors: np.ndarray, limit: float) -> np.ndarray:
+    """(k, k) by how much each |cosine| is above the limit, with the cosine's sign; 0 on the diagonal."""
+    unit = vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-300)
+    cosines = unit @ unit.T
+    np.fill_diagonal(cosines, 0.0)
+    return np.sign(cosines) * np.maximum(np.abs(cosines) - limit, 0.0)
