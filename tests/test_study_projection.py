@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from zlib import crc32
 
 import pytest
 
@@ -50,7 +51,8 @@ def talk(request: Request) -> Answer:
     elif asked.startswith(("How much", "Judge")):
         text = str(said(request))
     else:
-        text = f"words for animals that somebody keeps, and what they are fed, kind {request.sample}"
+        kind = crc32(asked.encode())
+        text = f"words for animals that somebody keeps, and what they are fed, kind {kind} {request.sample}"
     prompt = rough_tokens(asked) + OF_A_MESSAGE
     return Answer(text, usage=Usage(1, prompt, rough_tokens(text), 0.0))
 

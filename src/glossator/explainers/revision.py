@@ -26,6 +26,7 @@ from glossator.explainers.bills_prompt import record_of, top_records
 from glossator.explainers.revision_prompt import CONTROLS, Control, fingerprint, fitting_prompt
 from glossator.explainers.sentences import (
     FINGERPRINT,
+    TOKENS_A_SENTENCE,
     WRITTEN,
     Sentence,
     halves,
@@ -39,8 +40,6 @@ from glossator.language_models import NOTHING_USED, LanguageModel, Usage
 from glossator.subjects.texts import unit_activations
 from glossator.units import Unit
 from glossator.zero_to_ten import Record
-
-TOKENS_A_SENTENCE = 40
 
 
 class Run(NamedTuple):

@@ -16,7 +16,8 @@ from glossator.language_models import Answer
 
 Intended = Literal["active", "silent", "random"]
 WRITTEN: tuple[Intended, ...] = ("active", "silent")
-MOST_WORDS = 60
+MOST_WORDS, TOKENS_A_SENTENCE = 60, 40
+"""Longer lines are no sentences; so many tokens of an answer are allowed for each sentence that is asked for."""
 
 SYSTEM = (
     "A unit of a neural network reads text and is active at some tokens and silent at all others. You are given a"
