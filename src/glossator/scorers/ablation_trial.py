@@ -169,14 +169,18 @@ class AblationTrial:
 
     def _in_place(self, fitting: Fitting, explanation: Explanation) -> dict[Planned, InPlace]:
         """The simulation and the mean in a unit's place."""
-        flat = fitting.calibrated(self.sample.predicted_to_fit(explanation), self.sample.predicted(explanation))
-        values = np.zeros(self.sample.test.mask.shape)
-        values[self.sample.test.mask] = flat
         name = str(fitting.unit)
         return {
             (name, MEAN): InPlace(fitting.unit, fitting.mean),
-            (name, id(explanation)): InPlace(fitting.unit, values[self.chosen, : self.windows.width]),
+            (name, id(explanation)): self.spliced(fitting, explanation),
         }
+
+    def spliced(self, fitting: Fitting, explanation: Explanation) -> InPlace:
+        """The calibrated simulation in a unit's place; `MissingPower` when the simulator cannot read the explanation."""
+        flat = fitting.calibrated(self.sample.predicted_to_fit(explanation), self.sample.predicted(explanation))
+        values = np.zeros(self.sample.test.mask.shape)
+        values[self.sample.test.mask] = flat
+        return InPlace(fitting.unit, values[self.chosen, : self.windows.width])
 
     @cached_property
     def own(self) -> Fitting:

@@ -1,0 +1,269 @@
+"""The ablation score: exact at truth, mean and worse than mean; its control; what it refuses."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from causal_cases import (
+    CAUSAL,
+    DECOY,
+    DORMANT,
+    SILENT,
+    PlantedWorld,
+    Said,
+    World,
+    planted_subject,
+    planted_unit,
+    saying,
+    subject_of,
+)
+from glossator.directions import direction_set
+from glossator.errors import MissingPower, UserError
+from glossator.resources import Resources
+from glossator.scorers.ablation import AblationScorer, per_token, pooled
+from glossator.scorers.ablation_trial import RANDOM_UNIT, Moved, first_tokens
+from glossator.scorers.correlation import CorrelationScorer
+from glossator.scorers.lab import score_explanation
+from glossator.subjects import edit
+from glossator.units import Unit
+
+UNIT = Unit("tiny-llama", "mlp.0", 5)
+
+
+@pytest.fixture(scope="module")
+def world():
+    return World(subject_of("llama", double=True))
+
+
+def ablation(world, said, unit=UNIT, scorer=None, **options):
+    """Both scores of an explanation that predicts `said` of the true activations, by name."""
+
+    def predicted(windows):
+        split = next(s for s, w in world.splits.items() if w.ids[0] == windows.ids[0])
+        return said(world.values(unit, split).astype(np.float64), split)
+
+    explanation = saying(unit, "said")
+    lab = world.lab(Said(said=predicted), **options)
+    scores = score_explanation(unit, explanation, world.evidence(unit), lab, [scorer or AblationScorer()])
+    return {score.name: score for score in scores}
+
+
+def test_the_truth_scores_one_also_on_another_scale(world):
+    """Truth as float32 evidence has it; the calibration undoes any line."""
+    for said in (lambda truth, _: truth, lambda truth, _: 3 - 2 * truth):
+        scores = ablation(world, said)
+        assert scores["ablation"].value == pytest.approx(1, abs=1e-6)
+        assert scores["ablation.per-token"].value == pytest.approx(1, abs=1e-4)
+    assert scores["ablation"].column == "causal"
+    assert scores["ablation"].n == 12
+
+
+def test_a_constant_scores_zero(world):
+    scores = ablation(world, lambda truth, _: np.full_like(truth, 7.0))
+    assert scores["ablation"].value == pytest.approx(0, abs=1e-9)
+    assert scores["ablation.per-token"].value == pytest.approx(0, abs=1e-9)
+    assert scores["ablation"].low == pytest.approx(0, abs=1e-9)
+
+
+def test_worse_than_the_mean_is_below_zero(world):
+    """Right on the split that calibrates, the wrong way round on the one that is scored."""
+    score = ablation(world, lambda truth, split: -truth if split == "test" else truth)["ablation"]
+    assert score.value < -1
+    assert score.high < 0
+
+
+def test_noise_lies_between_and_near_its_share_of_variance(world):
+    """For a unit of small effect the divergence is nearly quadratic, so the score is nearly the variance explained."""
+    rng = np.random.default_rng(0)
+
+    def said(truth, _):
+        return truth + rng.normal(0, truth.std(), truth.shape)
+
+    assert 0.3 < ablation(world, said)["ablation"].value < 0.7
+
+
+def test_it_is_what_one_gets_by_hand(world):
+    """Hooks of the subject, softmax and divergence written out."""
+    truth = world.values(UNIT, "test").astype(np.float64)
+    score = ablation(world, lambda values, _: np.maximum(values, 0))["ablation"]
+    evidence = world.evidence(UNIT)
+    fit = evidence.calibrate
+    y = fit.activations[fit.windows.valid].astype(np.float64)
+    slope, intercept = np.polyfit(np.maximum(y, 0), y, 1)
+    windows = world.splits["test"]
+
+    def outputs(values=None):
+        def put(tensor):
+            changed = tensor.clone()
+            inside = changed[:, 1:, UNIT.index]
+            inside[torch.from_numpy(windows.valid)] = torch.as_tensor(values[windows.valid], dtype=tensor.dtype)
+            return changed
+
+        ids = torch.from_numpy(np.pad(windows.tokens, ((0, 0), (1, 0))).astype(np.int64))
+        with torch.inference_mode():
+            if values is None:
+                return world.subject.model(ids).logits[:, 1:].softmax(-1)
+            with edit(world.subject.model, UNIT.site, put):
+                return world.subject.model(ids).logits[:, 1:].softmax(-1)
+
+    def divergence(p, q):
+        m = (p + q) / 2
+        return ((p * (p / m).log() + q * (q / m).log()).sum(-1) / 2)[torch.from_numpy(windows.valid)].mean().item()
+
+    clean = outputs()
+    simulated = divergence(clean, outputs(slope * np.maximum(truth, 0) + intercept))
+    ablated = divergence(clean, outputs(np.full(truth.shape, y.mean())))
+    assert score.value == pytest.approx(1 - simulated / ablated, abs=1e-7)
+    assert score.how["nats_of_mean_ablation"] == pytest.approx(ablated, rel=1e-5)
+    assert score.how["mean"] == pytest.approx(y.mean())
+
+
+def test_the_other_side_of_a_unit_has_the_same_score(world):
+    negative = dataclasses.replace(UNIT, polarity="-")
+    plus = ablation(world, lambda truth, _: np.round(truth, 1))["ablation"]
+    minus = ablation(world, lambda truth, _: -np.round(-truth, 1), unit=negative)["ablation"]
+    assert minus.value == pytest.approx(plus.value, abs=1e-6)
+    assert 0.5 < plus.value < 1
+
+
+def test_nulls_and_the_random_unit(world):
+    truth, split_of = world.values, {w.ids[0]: s for s, w in world.splits.items()}
+    other = Unit(UNIT.subject, UNIT.site, 20)
+    lab = world.lab(
+        Said(
+            own=lambda w: truth(UNIT, split_of[w.ids[0]]),
+            constant=lambda w: np.ones(w.tokens.shape),
+        ),
+        others=(UNIT, other),
+        nulls={"constant": saying(UNIT, "constant")},
+    )
+    score = score_explanation(UNIT, saying(UNIT, "own"), world.evidence(UNIT), lab, [AblationScorer()])[0]
+    assert score.nulls["constant"] == pytest.approx(0, abs=1e-9)
+    assert score.how[RANDOM_UNIT] == str(other)
+    assert abs(score.nulls[RANDOM_UNIT]) < 0.5
+    assert score.margins["constant"].value == pytest.approx(1, abs=1e-5)
+    assert score.margins["constant"].low > 0.99
+
+
+def test_the_random_unit_without_a_recording_is_run(world):
+    score = ablation(world, lambda truth, _: truth)["ablation"]
+    name = score.how[RANDOM_UNIT]
+    assert name.startswith("tiny-llama/mlp.0/")
+    assert name != str(UNIT)
+    assert abs(score.nulls[RANDOM_UNIT]) < 0.5
+
+
+def test_fewer_windows_and_tokens(world):
+    score = ablation(world, lambda truth, _: truth, scorer=AblationScorer(windows=4, tokens=6))["ablation"]
+    assert (score.n, score.how["windows"], score.how["tokens"]) == (4, {"random": 4}, 24)
+    short = first_tokens(world.splits["test"], 6)
+    assert short.tokens.shape == (12, 6)
+    assert short.lengths.max() == 6
+    with pytest.raises(UserError, match="nothing to run"):
+        AblationScorer(windows=0)
+
+
+def test_a_direction_as_a_unit(world):
+    sets = {
+        "mine@resid.0": direction_set("mine", "resid.0", np.random.default_rng(0).normal(size=(3, 32)), np.ones(32))
+    }
+    unit = Unit("tiny-llama", "mine@resid.0", 1, "-")
+    truth = {split: world.values(unit, split, sets) for split in world.splits}
+    split_of = {w.ids[0]: s for s, w in world.splits.items()}
+    lab = world.lab(Said(own=lambda w: truth[split_of[w.ids[0]]], none=lambda w: np.zeros(w.tokens.shape)))
+    evidence, scorer = world.evidence(unit, sets), AblationScorer(sets=sets)
+    assert score_explanation(unit, saying(unit, "own"), evidence, lab, [scorer])[0].value == pytest.approx(1, abs=1e-6)
+    assert score_explanation(unit, saying(unit, "none"), evidence, lab, [scorer])[0].value == pytest.approx(0, abs=1e-9)
+    missing = score_explanation(unit, saying(unit, "own"), evidence, lab, [AblationScorer()])
+    assert "needs the directions or the dictionary" in missing[0].reason
+
+
+@pytest.fixture(scope="module")
+def planted():
+    return PlantedWorld(planted_subject(), windows=20)
+
+
+def card(planted, neuron):
+    unit = planted_unit(neuron)
+    scorers = [CorrelationScorer(), AblationScorer()]
+    lab = planted.lab(others=tuple(planted_unit(n) for n in (CAUSAL, DECOY, DORMANT, SILENT)))
+    scores = score_explanation(unit, planted.marked_tokens(unit), planted.evidence(unit), lab, scorers)
+    return {score.name: score for score in scores}
+
+
+def test_the_card_tells_causal_decoy_and_dormant_apart(planted):
+    """All three have the same explanation. The observational column cannot tell the first two apart, the causal one
+    can: only one of them moves the outputs."""
+    causal, decoy, dormant = (card(planted, neuron) for neuron in (CAUSAL, DECOY, DORMANT))
+    for one in (causal, decoy):
+        assert one["correlation.random-only"].value == pytest.approx(1, abs=1e-6)
+    assert dormant["correlation.random-only"].reason == "the true activations are constant"
+
+    assert causal["ablation"].value == pytest.approx(1, abs=1e-6)
+    assert causal["ablation"].how["nats_of_mean_ablation"] > 0.01
+    assert decoy["ablation"].value is None
+    assert decoy["ablation"].reason.endswith("nats a token: nothing to compare with")
+    assert dormant["ablation"].reason == "the unit is constant: its mean in its place changes nothing"
+    assert decoy["ablation"].nulls[RANDOM_UNIT] == pytest.approx(1, abs=1e-6), "in the causal neuron's place it is true"
+
+
+def test_insufficient_evidence_and_empty_splits(world):
+    explanation, lab = saying(UNIT, "own"), world.lab(Said(own=lambda w: np.ones(w.tokens.shape)))
+    poor = world.evidence(UNIT, status="insufficient", reason="2 firing windows")
+    score = score_explanation(UNIT, explanation, poor, lab, [AblationScorer()])[0]
+    assert (score.value, score.reason) == (None, "insufficient evidence: 2 firing windows")
+    assert score.nulls == {RANDOM_UNIT: None}
+    evidence = world.evidence(UNIT)
+    nothing = dataclasses.replace(evidence, test=evidence.test.take(np.array([], int)))
+    assert "no random windows" in score_explanation(UNIT, explanation, nothing, lab, [AblationScorer()])[0].reason
+    uncalibrated = dataclasses.replace(evidence, calibrate=evidence.calibrate.take(np.array([], int)))
+    assert "to calibrate on" in score_explanation(UNIT, explanation, uncalibrated, lab, [AblationScorer()])[0].reason
+
+
+class BlackBox:
+    """Values and nothing else."""
+
+    name, causal = "a function of text", True
+
+
+def test_what_cannot_be_acted_upon_is_said_once(world):
+    explanation, simulator = saying(UNIT, "own"), Said(own=lambda w: np.ones(w.tokens.shape))
+
+    def reason(subject):
+        lab = world.lab(simulator)
+        lab = dataclasses.replace(lab, resources=Resources({} if subject is None else {"subject": lambda: subject}))
+        scores = score_explanation(UNIT, explanation, world.evidence(UNIT), lab, [AblationScorer()])
+        assert len(scores) == 1
+        return scores[0].reason
+
+    assert "cannot be intervened on: it is a black box of values" in reason(BlackBox())
+    assert "has no next-token distribution" in reason(subject_of("bert"))
+    assert "needs a resource that is not there" in reason(None)
+
+
+def test_a_simulation_with_gaps_is_refused(world):
+    def said(truth, split):
+        return np.where(np.arange(truth.shape[1]) == 3, np.nan, truth)
+
+    assert "has no value at" in ablation(world, said)["ablation"].reason
+
+
+def test_ratios_by_hand():
+    moved = Moved(np.array([1.0, 1.0, 0.0]), np.array([4.0, 1.0, 0.0]), np.array([0, 0, 1]), 2)
+    assert pooled(moved).value == pytest.approx(1 - 2 / 5)
+    assert per_token(moved).value == pytest.approx((1 - 1 / 4 + 0) / 2)
+    tiny = Moved(np.zeros(3), np.full(3, 1e-12), np.zeros(3, int), 1)
+    assert pooled(tiny).reason.startswith("mean ablation moves the outputs by 1e-12 nats")
+    assert math.isclose(pooled(dataclasses.replace(tiny, rounding=1e-13)).value, 1.0)
+
+
+def test_a_part_without_its_set():
+    with pytest.raises(MissingPower, match="NAME@SITE"):
+        from glossator.causal.acting import part_of
+
+        part_of(Unit("tiny", "sae@mlp.0", 1))
