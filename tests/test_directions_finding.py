@@ -19,8 +19,8 @@ from glossator.directions.comparison import (
     share_interval,
     summary,
 )
-from glossator.directions.finding import Round, choose, climb
-from glossator.directions.objective import Objective, keep_apart, whitening
+from glossator.directions.finding import Round, choose
+from glossator.directions.objective import Objective, climb, keep_apart, whitening
 from glossator.errors import UserError
 from glossator.evidence import SPLITS, ExplainEvidence
 from glossator.explainers.program import ProgramExplainer

@@ -129,10 +129,10 @@ def find(
         for i, one in enumerate(scored)
     ]
     found.directions.save(out)
-    facts = {"folder": str(out), "max_cosine": found.directions.largest_cosine(), "directions": rows}
+    largest = found.directions.largest_cosine()
     write_json(out / "explanations.json", _plain(rows))
     if json:
-        emit(facts)
+        emit({"folder": str(out), "max_cosine": largest, "directions": rows})
         return
     from rich.text import Text
 
@@ -144,9 +144,7 @@ def find(
         nulls = [number(one.null(null)) for null in ("lookup", "token-list", "other-unit")]
         table.add_row(str(one.unit), Text(text), number(one.value(SCORE)), number(one.value(AS_IT_COMES)), *nulls)
     console().print(table)
-    console().print(
-        f"Largest |cosine| of two directions: {number(facts['max_cosine'])}; saved in {out}", soft_wrap=True
-    )
+    console().print(f"Largest |cosine| of two directions: {number(largest)}; saved in {out}", soft_wrap=True)
 
 
 def _plain(rows: list[dict[str, Any]]) -> Any:

@@ -22,7 +22,6 @@ from glossator.explainers.token_list import TokenListExplainer
 from glossator.explanations import Explanation
 from glossator.programs import bits
 from glossator.recording import EvidenceSpec, Recording, draw
-from glossator.scorers.correlation import CorrelationScorer
 from glossator.scorers.lab import Lab, score_explanation
 from glossator.scores import Score
 from glossator.statistics import mean_over_units
@@ -99,7 +98,7 @@ def explain_and_score(
             others = [best[other] for other in wanted if other > place] + [best[o] for o in wanted if o < place]
             made = _nulls(nulls, explanation, evidence[place], others[0] if others else None, lab)
             return score_explanation(
-                evidence[place].unit, explanation, evidence[place], lab.for_unit(made), [CorrelationScorer()]
+                evidence[place].unit, explanation, evidence[place], lab.for_unit(made), ["correlation"]
             )
 
         # a simulator that holds a model or a connection does not survive a fork

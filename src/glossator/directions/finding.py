@@ -15,7 +15,7 @@ from typing import Any, Literal
 import numpy as np
 
 from glossator.directions.captured import ProjectedRecording, SiteValues
-from glossator.directions.objective import Objective, whitening
+from glossator.directions.objective import Objective, climb, whitening
 from glossator.directions.sets import DirectionSet, direction_set
 from glossator.directions.sources import moments_of_tokens
 from glossator.errors import UserError
@@ -29,7 +29,7 @@ from glossator.simulators import Simulator
 
 Start = Literal["random", "covariance", "principal", "units"]
 STARTS: tuple[Start, ...] = ("random", "covariance", "principal", "units")
-LATE = 3  # iterations without a gain on the select split after which a direction's steps have ended
+SEEN: tuple[Split, ...] = ("explain", "select")
 
 
 @dataclass(frozen=True)
@@ -110,7 +110,7 @@ class _Search:
         self.values, self.explainer, self.simulator, self.lab = values, explainer, simulator, lab
         self.spec, self.name = spec, name
         self.evidence = EvidenceSpec(test_top=0, test_random=0, min_firing_windows=0, seed=spec.seed)
-        self.rows = {split: self._rows(split) for split in ("explain", "select")}
+        self.rows = {split: self._rows(split) for split in SEEN}
         self.windows = {split: values.windows.take(rows) for split, rows in self.rows.items()}
         tokens = values.tokens("explain")
         self.centre, covariance, tokens = moments_of_tokens(tokens)
@@ -118,7 +118,7 @@ class _Search:
         self.covariance = covariance
         if spec.windows is not None:
             tokens = self._tokens("explain")
-        self.tokens = {"explain": tokens, "select": self._tokens("select")}
+        self.tokens: dict[Split, np.ndarray] = {"explain": tokens, "select": self._tokens("select")}
 
     def _rows(self, split: Split) -> np.ndarray:
         rows, most = self.values.rows(split), self.spec.windows
@@ -158,13 +158,20 @@ class _Search:
         found = [blank if e is None else self.simulator.simulate(e, windows).expected for e in explanations]
         return np.stack([predicted[windows.valid] for predicted in found]).astype(np.float64)
 
+    def goal(self, now: Round, split: Split) -> Objective:
+        """What this round's simulations ask of directions, on one split."""
+        return Objective(
+            self.tokens[split],
+            self.simulate(now.explanations, split),
+            self.whiten,
+            rectified=self.spec.rectified,
+            apart=self.spec.apart,
+            limit=self.spec.limit / 2,
+        )
+
     def step(self, now: Round) -> np.ndarray:
         """Vectors (k, d) after this round's steps; fills in the round's correlations."""
-        settings = {"rectified": self.spec.rectified, "apart": self.spec.apart, "limit": self.spec.limit / 2}
-        goals = {
-            split: Objective(tokens, self.simulate(now.explanations, split), self.whiten, **settings)
-            for split, tokens in self.tokens.items()
-        }
+        goals = {split: self.goal(now, split) for split in self.tokens}
         u = now.vectors @ np.linalg.inv(self.whiten)
         u /= np.linalg.norm(u, axis=1, keepdims=True)
         found = climb(goals["explain"].loss, u, goals["select"].merits, self.spec.steps)
@@ -172,37 +179,6 @@ class _Search:
             now.before[split] = goal.correlations(u).tolist()
             now.after[split] = goal.correlations(found).tolist()
         return found @ self.whiten
-
-
-def climb(
-    loss: Callable[[np.ndarray], tuple[float, np.ndarray]],
-    start: np.ndarray,
-    held_out: Callable[[np.ndarray], np.ndarray],
-    steps: int,
-) -> np.ndarray:
-    """At most `steps` steps of L-BFGS on the loss, all rows together; for each row the iterate, the start included,
-    that is best by `held_out`, rows scaled to norm 1. Steps end when no row has gained there for a few of them."""
-    from scipy.optimize import minimize
-
-    best, score = start.copy(), held_out(start)
-    late = 0
-
-    def flat_loss(flat: np.ndarray) -> tuple[float, np.ndarray]:
-        value, gradient = loss(flat.reshape(start.shape))
-        return value, gradient.ravel()
-
-    def look(intermediate_result: Any) -> None:
-        nonlocal late
-        now = intermediate_result.x.reshape(start.shape)
-        reached = held_out(now)
-        better = reached > score
-        best[better], score[better] = now[better], reached[better]
-        late = 0 if better.any() else late + 1
-        if late >= LATE:
-            raise StopIteration
-
-    minimize(flat_loss, start.ravel(), jac=True, method="L-BFGS-B", callback=look, options={"maxiter": steps})
-    return best / np.linalg.norm(best, axis=1, keepdims=True)
 
 
 def starting_vectors(spec: FindSpec, covariance: np.ndarray, rng: np.random.Generator, count: int) -> np.ndarray:

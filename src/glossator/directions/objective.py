@@ -8,9 +8,14 @@ directions that start apart from ending as one.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 
 from glossator.errors import UserError
+
+LATE = 3  # iterations without a gain on the select split after which a direction's steps have ended
 
 
 def whitening(covariance: np.ndarray, shrinkage: float) -> np.ndarray:
@@ -114,3 +119,34 @@ def excess(vectors: np.ndarray, limit: float) -> np.ndarray:
     cosines = unit @ unit.T
     np.fill_diagonal(cosines, 0.0)
     return np.sign(cosines) * np.maximum(np.abs(cosines) - limit, 0.0)
+
+
+def climb(
+    loss: Callable[[np.ndarray], tuple[float, np.ndarray]],
+    start: np.ndarray,
+    held_out: Callable[[np.ndarray], np.ndarray],
+    steps: int,
+) -> np.ndarray:
+    """At most `steps` steps of L-BFGS on the loss, all rows together; for each row the iterate, the start included,
+    that is best by `held_out`, rows scaled to norm 1. Steps end when no row has gained there for a few of them."""
+    from scipy.optimize import minimize
+
+    best, score = start.copy(), held_out(start)
+    late = 0
+
+    def flat_loss(flat: np.ndarray) -> tuple[float, np.ndarray]:
+        value, gradient = loss(flat.reshape(start.shape))
+        return value, gradient.ravel()
+
+    def look(intermediate_result: Any) -> None:
+        nonlocal late
+        now = intermediate_result.x.reshape(start.shape)
+        reached = held_out(now)
+        better = reached > score
+        best[better], score[better] = now[better], reached[better]
+        late = 0 if better.any() else late + 1
+        if late >= LATE:
+            raise StopIteration
+
+    minimize(flat_loss, start.ravel(), jac=True, method="L-BFGS-B", callback=look, options={"maxiter": steps})
+    return best / np.linalg.norm(best, axis=1, keepdims=True)

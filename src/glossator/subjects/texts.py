@@ -109,7 +109,8 @@ def site_activations(
         if encoder is None or hasattr(encoder, "project"):
             found[rows, :width] = _columns(values if encoder is None else encoder.project(values), wanted)
         else:
-            found[rows, :width] = _latents(*encoder.encode(values), wanted)
+            activations, latents = encoder.encode(values)
+            found[rows, :width] = _latents(activations, latents, wanted)
     return np.where(windows.valid[:, :, None], found, np.float32(0))
 
 
