@@ -13,6 +13,8 @@ from glossator.language_models import Message, Request
 from glossator.language_models.in_process import InProcess, open_in_process
 from glossator.language_models.in_process_generation import Row, common_prefix
 from glossator.language_models.in_process_head import Head
+from glossator.language_models.in_process_prompts import opening
+from glossator.language_models.json_answers import value_in
 from glossator.subjects.tokenizer import FastTextTokenizer
 from tiny_models import byte_level_tokenizer, sentencepiece_tokenizer, tiny_model
 
@@ -184,6 +186,35 @@ def test_own_template_and_an_open_answer():
     assert lm.tokenizer.decode(np.array(ids)).endswith("The <|endoftext|>")
 
 
+def one_of(**properties) -> dict:
+    return {"type": "object", "properties": properties, "required": list(properties)}
+
+
+@pytest.mark.parametrize(
+    ("schema", "begun"),
+    [
+        (one_of(colour={"type": "string"}, n={"type": "number"}), '{"colour": "'),
+        (one_of(**{'say "n"': {"type": "number"}}), '{"say \\"n\\"":'),
+        (one_of(levels={"type": "array"}), '{"levels": ['),
+        ({"type": "array"}, "["),
+        ({"type": "object"}, "{"),
+        ({}, ""),
+    ],
+)
+def test_an_answer_in_json_is_begun_for_the_model(lm, schema, begun):
+    asked = Request(messages=(Message("user", "fox"),), schema=schema, max_tokens=3)
+    plain, told = (lm.prompts.ids(dataclasses.replace(asked, schema=s)) for s in (None, schema))
+    assert lm.tokenizer.decode(np.array(told)).rstrip().endswith(begun)
+    (answer,) = lm.ask([asked])
+    assert answer.text.startswith(begun) and answer.usage.completion_tokens <= 3
+    if begun:
+        assert len(answer.text) > len(begun) or answer.finish == "stop"
+        open_already = dataclasses.replace(asked, messages=(*asked.messages, Message("assistant", "The")))
+        assert opening(open_already) == "" == opening(Request(prompt="fox", schema=schema))
+    else:
+        assert told == plain
+
+
 def test_failures_and_refusals(lm):
     long, empty, fine = lm.ask(
         [Request(prompt="fox " * 200), Request(prompt=""), Request(prompt="fox", max_tokens=500)]
@@ -220,7 +251,9 @@ def test_sentencepiece(tmp_path):
 def test_smollm2_answers(smollm2):
     lm = InProcess.of_subject(smollm2)
     chat = Request(messages=(Message("user", "What is the capital of France?"),), max_tokens=12)
+    json = Request(messages=chat.messages, max_tokens=24, schema=one_of(capital={"type": "string"}))
     count = Request(prompt="1, 2, 3, 4,", max_tokens=20, stop=(" 7",))
-    first, second = lm.ask([chat, count])
+    first, second, third = lm.ask([chat, count, json])
     assert "Paris" in first.text and first.finish == "stop"
     assert second.text == " 5, 6,"
+    assert value_in(third.text, json.schema)["capital"].startswith("Paris")

@@ -16,7 +16,7 @@ from glossator.errors import MissingPower, UserError
 from glossator.files import fingerprint
 from glossator.language_models.in_process_generation import Row, generate, token_logprob
 from glossator.language_models.in_process_head import Head
-from glossator.language_models.in_process_prompts import PromptTokens
+from glossator.language_models.in_process_prompts import PromptTokens, opening
 from glossator.language_models.request import (
     CHAT,
     COMPLETION,
@@ -40,7 +40,8 @@ class InProcess:
 
     name stands in provenance and should tell weights apart; seed: of all sampling; batch_tokens: prompt and answer
     tokens computed together, which bounds the memory; chat_template: a Jinja template instead of the tokenizer's own.
-    A schema is not held to here: whoever asks checks the answer.
+    An answer in JSON is begun for the model (`in_process_prompts.opening`) and not held to its schema any further:
+    whoever asks checks it.
     """
 
     powers = frozenset({CHAT, COMPLETION, LOGPROBS, PROMPT_LOGPROBS})
@@ -117,6 +118,7 @@ class InProcess:
             tuple(stop.encode() for stop in request.stop if stop),
             request.logprobs,
             np.random.default_rng(int(fingerprint(asked), 16)),
+            opening(request).encode(),
         )
 
     def _batches(self, rows: list[Row]) -> list[list[Row]]:

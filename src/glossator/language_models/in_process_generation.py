@@ -22,7 +22,8 @@ from glossator.windows import Vocabulary
 
 @dataclass(eq=False)
 class Row:
-    """One answer as it grows. ids: the prompt's; rng: the row's own, so that neighbours in a batch change nothing."""
+    """One answer as it grows. ids: the prompt's; rng: the row's own, so that neighbours in a batch change nothing;
+    text: what the prompt holds of the answer already."""
 
     ids: list[int]
     max_tokens: int

@@ -6,6 +6,7 @@ Corpora and answers are quoted in prompts; text such as `<|im_end|>` inside a me
 from __future__ import annotations
 
 import hashlib
+import json
 import re
 from typing import Any
 
@@ -51,7 +52,8 @@ class PromptTokens:
         before every text."""
         if request.prompt is not None:
             return list(self.tokenizer.backend.encode(request.prompt).ids)
-        return self._chat(request.messages)
+        begun = opening(request)
+        return self._chat((*request.messages, Message("assistant", begun)) if begun else request.messages)
 
     def _chat(self, messages: tuple[Message, ...]) -> list[int]:
         contents = [message.content for message in messages]
@@ -83,6 +85,25 @@ class PromptTokens:
         except (TemplateError, ValueError) as error:
             roles = ", ".join(m.role for m in messages)
             raise UserError("the chat template refuses these messages", value=roles, fix=str(error)) from error
+
+
+def opening(request: Request) -> str:
+    """What is written for the model when it is to answer in JSON: as much as the schema says of the beginning.
+
+    Small models answer in prose otherwise. Nothing where the answer is begun already, or a raw prompt is gone on from.
+    """
+    schema = request.schema
+    if schema is None or request.prompt is not None or request.messages[-1].role == "assistant":
+        return ""
+    required = schema.get("required") or ()
+    if schema.get("type") != "object" or not required:
+        return _BEGINNINGS.get(str(schema.get("type")), "")
+    of_first = schema.get("properties", {}).get(required[0], {})
+    value = _BEGINNINGS.get(str(of_first.get("type")), "")
+    return f"{{{json.dumps(required[0], ensure_ascii=False)}:{' ' if value else ''}{value}"
+
+
+_BEGINNINGS = {"object": "{", "array": "[", "string": '"'}
 
 
 def _own_template(tokenizer: Any) -> str | None:
