@@ -13,7 +13,7 @@ from glossator.explainers.program import ProgramExplainer
 from glossator.programs import bits, english, execute, parse_program
 from inducer_cases import LEXICON, UNIT, WORDS, back, evidence_of, is_in, windows_of
 
-SEEN, FRESH = windows_of(1), windows_of(2)
+SEEN, FRESH = windows_of(1, 600), windows_of(2)
 TOPIC, OTHER = WORDS[0:10], WORDS[200:210]
 
 
@@ -47,11 +47,13 @@ def test_finds_what_was_planted(name, explainer):
     assert np.corrcoef(predicted.ravel(), rule(FRESH).astype(float).ravel())[0, 1] > 0.93, found[0].text
 
 
-@pytest.mark.parametrize("seed", range(8))
-def test_abstains_on_shuffled_activations(seed, explainer):
+def test_claims_at_most_one_shuffled_unit_in_twenty(explainer):
     activations = PLANTED["meaning"](SEEN) + _noise(SEEN, 0.1)
-    shuffled = np.random.default_rng(seed).permutation(activations.ravel()).reshape(activations.shape)
-    assert explainer.explain(UNIT, evidence_of(shuffled, SEEN)) == []
+    claimed = 0
+    for seed in range(60):
+        shuffled = np.random.default_rng(seed).permutation(activations.ravel()).reshape(activations.shape)
+        claimed += bool(explainer.explain(UNIT, evidence_of(shuffled, SEEN), n=1))
+    assert claimed <= 3
 
 
 def test_abstains_on_a_constant_and_on_no_windows(explainer):

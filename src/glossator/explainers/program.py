@@ -1,6 +1,6 @@
 """The program explainer: induces a program from the explain split, says it in English, or abstains. No language model.
 
-The search runs on two parts of the explain split's documents. A third part, which the search never sees, decides
+The search runs on some parts of the explain split's documents. Another part, which the search never sees, decides
 whether anything is claimed: when the program found does not correlate with the unit there (lower end of the 95 %
 bootstrap interval over documents at most 0), the explainer returns nothing.
 """
@@ -23,7 +23,7 @@ from glossator.programs.bank import Bank, build_bank, characters
 from glossator.programs.candidates import Single
 from glossator.programs.compose import compose
 from glossator.programs.inducer import search, strengths
-from glossator.programs.problem import Problem, make_problem
+from glossator.programs.problem import CLAIM, Problem, make_problem
 from glossator.statistics import document_index, estimate, pearson
 from glossator.units import Unit
 
@@ -125,7 +125,7 @@ class ProgramExplainer:
 
 def _claim(problem: Problem, singles: tuple[Single, ...]) -> tuple[float, float] | None:
     """Correlation and its lower end on the documents kept for it, or None where nothing can be claimed."""
-    kept = problem.part == 2
+    kept = problem.part == CLAIM
     if not singles or not kept.any():
         return None
     truths = np.stack([single.truth for single in singles])

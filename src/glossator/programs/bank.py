@@ -41,7 +41,7 @@ Offer = Callable[..., None]
 @dataclass(frozen=True, eq=False)
 class Bank:
     """types (k,) canonical token ids; column_of (V + 1,) the column of each id, k where it has none; tests (F,);
-    truth, squares (F, k) sparse; costs (F,) of adding a test, in bits and characters of English; simple (F,) bool:
+    truth (F, k) sparse; costs (F,) of adding a test, in bits and characters of English; simple (F,) bool:
     tests that are also combined with others (literals, spellings, shapes, word classes).
     """
 
@@ -50,7 +50,6 @@ class Bank:
     column_of: np.ndarray
     tests: tuple[Test, ...]
     truth: sparse.csr_matrix
-    squares: sparse.csr_matrix
     costs: np.ndarray
     simple: np.ndarray
 
@@ -118,7 +117,6 @@ def build_bank(lexicon: Lexicon, counts: np.ndarray) -> Bank:
         column_of,
         tuple(tests),
         truth,
-        truth.multiply(truth).tocsr(),
         costs,
         np.arange(len(tests)) < simple,
     )

@@ -1,8 +1,8 @@
 """Candidates of the search: which tests, here or further back or together with another, may explain a residual.
 
-Each candidate's gain is estimated across the two search parts: what a test would explain is the product of its
-covariances with the residual in both, so that noise of one part is not taken for a finding. A test that helps in one
-part and hurts in the other has a negative gain.
+Each candidate's gain is estimated across parts of the documents: what a test would explain is the mean product of its
+covariances with the residual in two different parts, so that noise of one part is not taken for a finding. A test that
+helps in some parts and hurts in the others has a small or negative gain.
 """
 
 from __future__ import annotations
@@ -26,10 +26,12 @@ from glossator.programs.language import (
     Token,
     Within,
 )
-from glossator.programs.problem import REACH, Problem
+from glossator.programs.problem import PARTS, REACH, Problem
 
-PRIOR = 8.0
+PRIOR = 12.0
 """Tokens of no effect that every test is blended with: rare coincidences must not look like findings."""
+LEAST_TO_COMBINE = 10.0
+"""Tokens of which a test must be true to be tried further back or together with another, which is rarer still."""
 KEPT_HERE, KEPT_BEFORE = 260, 70
 """How many tests of the bank stay in the pool between two looks at the whole bank, on this token and the one before."""
 KEPT_SINGLES = 16
@@ -68,26 +70,33 @@ class Pool:
 
     def __post_init__(self) -> None:
         problem, bank = self.problem, self.problem.bank
-        self._halves = np.stack(problem.halves, 1).astype(np.float32)
-        self._totals = [half.sum() for half in problem.halves]
-        self._counts = [np.stack([problem.sums(half, d) for half in problem.halves], 1) for d in (0, 1)]
+        self._folds = problem.folds.astype(np.float32)
+        self._total = float(problem.searched.sum())
         self._active: list[np.ndarray] = []
         self._matrices: list[sparse.csr_matrix] = []
-        truth, squares = bank.truth[:, problem.seen], bank.squares[:, problem.seen]
-        for counts in self._counts:
+        truth = bank.truth[:, problem.seen]
+        squares = truth.copy()
+        squares.data **= 2
+        for place in (0, 1):
+            counts = problem.sums_by_part(np.ones(1), place)
             mass = truth @ counts
-            rows = np.flatnonzero((mass > 0).all(axis=1))  # no test can help in a part where it is never true
+            rows = np.flatnonzero((mass > 0).sum(axis=1) > 1)  # nothing can be said from one part
             self._active.append(rows)
             self._matrices.append(truth[rows])
-            mass = mass[rows]
-            self._spread.append(squares[rows] @ counts - mass * mass / np.maximum(self._totals, 1.0))
-        self._simple = self._active[0][bank.simple[self._active[0]]]
+            self._spread.append(self._spread_of(mass[rows].sum(axis=1), squares[rows] @ counts.sum(axis=1)))
+            if place == 0:
+                common = bank.simple[rows] & (mass[rows].sum(axis=1) >= LEAST_TO_COMBINE)
+                self._simple = rows[common]
         self._simple_truth, self._simple_squares = truth[self._simple], squares[self._simple]
         simple = Token((bank.lexicon.vocabulary.texts[int(bank.types[0])],))
         self.extra_cost = cost(After(simple), bank.lexicon) - cost(simple, bank.lexicon)
         self.known = {test for test in STANDING}
         for test in STANDING:
             self.add(test)
+
+    def _spread_of(self, mass: np.ndarray, squares: np.ndarray) -> np.ndarray:
+        """Sums of squares about the mean from sums and sums of squares."""
+        return squares - mass * mass / max(self._total, 1.0)
 
     def add(self, test: Test) -> None:
         problem = self.problem
@@ -132,11 +141,9 @@ class Pool:
             return np.zeros(0)
         if self._single_truths is None:
             self._single_truths = np.stack([s.truth for s in self.singles])
-            mass = self._single_truths @ self._halves
-            self._single_spread = (self._single_truths**2) @ self._halves - mass * mass / np.maximum(self._totals, 1.0)
-        covariance = self._single_truths @ (self._halves * residual.astype(np.float32)[:, None])
-        spread = self._single_spread
-        return _across(covariance[:, 0], covariance[:, 1], spread[:, 0], spread[:, 1])
+            weight = self.problem.searched.astype(np.float32)
+            self._single_spread = self._spread_of(self._single_truths @ weight, (self._single_truths**2) @ weight)
+        return _across(self._single_truths @ (self._folds * residual.astype(np.float32)[:, None]), self._single_spread)
 
     def _prune(self, residual: np.ndarray) -> None:
         """Keep the singles that promise most."""
@@ -153,10 +160,8 @@ class Pool:
         """Gains of the active rows of the bank at one place, or of some of them (their numbers among the active)."""
         problem = self.problem
         matrix = self._matrices[place] if matrix is None else matrix
-        sums = np.stack([problem.sums(residual * half, place) for half in problem.halves], 1)
-        covariance = matrix @ sums
         spread = self._spread[place] if rows is None else self._spread[place][rows]
-        return _across(covariance[:, 0], covariance[:, 1], spread[:, 0], spread[:, 1])
+        return _across(matrix @ problem.sums_by_part(residual, place), spread)
 
     # --- tests made of two ----------------------------------------------------------------------------------------
 
@@ -172,19 +177,16 @@ class Pool:
         mask = np.ones(len(residual), np.float32) if base is None else base.truth
         rows, truth, squares = self._simple, self._simple_truth, self._simple_squares
         costs = bank.costs[rows] + self.extra_cost
-        by_distance = []
-        for distance in range(REACH + 1):
-            halves = problem.halves
-            sums = np.stack([problem.sums(residual * half * mask, distance) for half in halves], 1)
-            counts = np.stack([problem.sums(half * mask * mask, distance) for half in halves], 1)
-            by_distance.append((truth @ sums, squares @ counts))
+        distances = range(REACH + 1)
+        sums = np.hstack([problem.sums_by_part(residual * mask, d) for d in distances])
+        counts = np.stack([problem.sums_by_part(mask * mask, d).sum(axis=1) for d in distances], 1)
+        covariances, masses = (truth @ sums).reshape(len(rows), len(distances), PARTS), squares @ counts
         looks: list[tuple[int, int]] = [(0, 0), (1, 1), (2, 2), (3, 3)] if base is not None else [(2, 2), (3, 3)]
         looks += [(1, k) for k in REACHES]
         for first, last in looks:
-            covariance = sum(by_distance[d][0] for d in range(first, last + 1))
-            mass = sum(by_distance[d][1] for d in range(first, last + 1))
-            spread = mass - mass * mass / np.maximum(self._totals, 1.0)
-            value = _across(covariance[:, 0], covariance[:, 1], spread[:, 0], spread[:, 1]) / costs
+            covariance = sum(covariances[:, d] for d in range(first, last + 1))
+            mass = sum(masses[:, d] for d in range(first, last + 1))
+            value = _across(covariance, self._spread_of(mass, mass)) / costs
             for i in _largest(value, most):
                 if value[i] > 0:
                     self._add_once(_together(base, _placed(bank.tests[rows[i]], first, last)))
@@ -200,16 +202,14 @@ class Pool:
         width = problem.windows.width
         place = problem.flat % width
         mask = np.ones(1, np.float32) if base is None else base.truth
-        sums = [np.bincount(place, residual * half * mask, minlength=width) for half in problem.halves]
-        counts = [np.bincount(place, half * mask * mask, minlength=width) for half in problem.halves]
-        covariance = [np.concatenate([[0.0], np.cumsum(s)]) for s in sums]
-        mass = [np.concatenate([[0.0], np.cumsum(c)]) for c in counts]
+        bins, weight = place + np.maximum(problem.part, 0) * width, problem.searched * mask
+        sums = np.bincount(bins, weight * residual, minlength=PARTS * width).reshape(PARTS, width).T
+        counts = np.bincount(place, weight * mask, minlength=width)
+        sums = np.concatenate([np.zeros((1, sums.shape[1])), np.cumsum(sums, axis=0)])
+        counts = np.concatenate([[0.0], np.cumsum(counts)])
         low, high = np.triu_indices(width + 1, 1)
-        parts = []
-        for c, m, total in zip(covariance, mass, self._totals, strict=True):
-            inside = m[high] - m[low]
-            parts.append((c[high] - c[low], inside - inside * inside / max(total, 1.0)))
-        gain = _across(parts[0][0], parts[1][0], parts[0][1], parts[1][1])
+        inside = counts[high] - counts[low]
+        gain = _across(sums[high] - sums[low], self._spread_of(inside, inside))
         for i in _largest(gain, 2):
             if gain[i] > 0 and (low[i], high[i]) != (0, width):
                 last = None if high[i] == width else int(high[i]) - 1
@@ -248,6 +248,9 @@ def _together(base: Single | None, other: Test) -> Test | None:
     return And((*parts, other))
 
 
-def _across(a: np.ndarray, b: np.ndarray, spread_a: np.ndarray, spread_b: np.ndarray) -> np.ndarray:
-    """Variance explained, estimated from covariances in two independent parts (twice their mean product)."""
-    return 2.0 * a * b / np.sqrt((np.maximum(spread_a, 0) + PRIOR) * (np.maximum(spread_b, 0) + PRIOR))
+def _across(covariances: np.ndarray, spread: np.ndarray) -> np.ndarray:
+    """Variance explained (f,), estimated from covariances (f, parts) of different parts: the sum of their products,
+    scaled up to what products of parts with themselves would add."""
+    parts = covariances.shape[1]
+    products = covariances.sum(axis=1) ** 2 - (covariances**2).sum(axis=1)
+    return parts / (parts - 1) * products / (np.maximum(spread, 0) + PRIOR)

@@ -2,7 +2,8 @@
 
 Greedy forward selection with all strengths refitted after each step (orthogonal matching pursuit): the residual is
 compared with every test of the bank on this token and the one before; now and then further-back tests, places and
-conjunctions with what already stands are added. A step must gain on both halves of the documents.
+conjunctions with what already stands are added. What a step gains is judged across parts of the
+documents.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from glossator.programs.language import Test
 from glossator.programs.problem import Problem
 
 RIDGE = 5.0
-LOOKS = frozenset({0, 3, 8, 16, 28, 45})
+LOOKS = frozenset({0, 3, 9, 20, 36})
 """Steps before which the whole bank is looked at again."""
 EXPANSIONS = frozenset({0, 3, 10})
 BASES = 2
@@ -38,7 +39,7 @@ def search(
     """Find up to `most` tests. A step that explains less than `least_gain` of the variance ends the search, and so
     does `full(tests)`. offset (T,): what is already predicted, for a search on top of it.
     """
-    train = problem.halves[0] + problem.halves[1]
+    train = problem.searched
     target = problem.target if offset is None else problem.target - offset
     if not train.any():
         return Path((), ())

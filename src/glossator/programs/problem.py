@@ -2,12 +2,13 @@
 
 Windows of the random draw stand for the population and count 1. Top windows count more, because users read them too:
 all of them together weigh `top_share` of the random draw. Documents are dealt into three parts by a hash of their
-number: two to search on (a test must help on both), one that only decides whether anything is claimed at all.
+number: some to search on (what a test explains is judged across them), one that only decides whether anything is
+claimed at all.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
@@ -18,7 +19,9 @@ from glossator.programs.executor import truth_at
 from glossator.programs.language import After, Like, Test
 from glossator.windows import TokenWindows
 
-CLAIM_SHARE = 0.15
+PARTS = 4
+"""Into so many parts the documents that are searched on are dealt."""
+CLAIM, CLAIM_SHARE = -1, 0.1
 REACH = 8
 """How many tokens back the search looks."""
 
@@ -29,7 +32,7 @@ class Problem:
 
     seen (s,) the bank's columns that occur; ids (n, width) the lexicon's rows; columns (REACH + 1, n, width): which of
     `seen` stands 0, 1, ... places back, s where there is none; flat: positions of valid tokens in (n * width); target,
-    weight (T,); part (T,): 0, 1 to search, 2 to claim.
+    weight (T,); part (T,): 0, 1, ... to search, `CLAIM` to claim.
     """
 
     bank: Bank
@@ -41,6 +44,7 @@ class Problem:
     target: np.ndarray
     weight: np.ndarray
     part: np.ndarray
+    _made: dict[Test, np.ndarray] = field(default_factory=dict, repr=False)
 
     @cached_property
     def back(self) -> list[np.ndarray]:
@@ -48,17 +52,38 @@ class Problem:
         return [column.reshape(-1)[self.flat] for column in self.columns]
 
     @cached_property
-    def halves(self) -> tuple[np.ndarray, np.ndarray]:
-        """Weights of the two search parts, 0 elsewhere."""
-        return self.weight * (self.part == 0), self.weight * (self.part == 1)
+    def searched(self) -> np.ndarray:
+        """Weights (T,), 0 where the claim is judged."""
+        return self.weight * (self.part != CLAIM)
+
+    @cached_property
+    def folds(self) -> np.ndarray:
+        """Weights (T, PARTS) of the parts that are searched on, 0 elsewhere."""
+        return self.searched[:, None] * (self.part[:, None] == np.arange(PARTS))
+
+    @cached_property
+    def _bins(self) -> list[np.ndarray]:
+        """`back` with a range of numbers for each part: (T,) int64."""
+        return [back + np.maximum(self.part, 0) * (len(self.seen) + 1) for back in self.back]
 
     def sums(self, values: np.ndarray, distance: int) -> np.ndarray:
         """(s,) sum of values (T,) over the token `distance` places back."""
+        return np.bincount(self.back[distance], values, minlength=len(self.seen) + 1)[:-1]
+
+    def sums_by_part(self, values: np.ndarray, distance: int) -> np.ndarray:
+        """(s, PARTS) float32: weighted sum of values (T,) over the token `distance` places back, in each part."""
         size = len(self.seen) + 1
-        return np.bincount(self.back[distance], values, minlength=size)[:-1]
+        found = np.bincount(self._bins[distance], self.searched * values, minlength=PARTS * size)
+        return found.reshape(PARTS, size)[:, :-1].T.astype(np.float32)
 
     def column(self, test: Test) -> np.ndarray:
-        """Truth (T,) of any test, as the executor has it; tests of the bank are looked up instead of executed."""
+        """Truth (T,) of any test, as the executor has it, not to be changed; made once."""
+        if test not in self._made:
+            self._made[test] = self._column(test)
+        return self._made[test]
+
+    def _column(self, test: Test) -> np.ndarray:
+        """Tests of the bank are looked up instead of executed."""
         inner, distance = (test.test, 1) if isinstance(test, After) else (test, 0)
         parts = [replace(inner, seeds=(seed,)) for seed in inner.seeds] if isinstance(inner, Like) else [inner]
         rows = [self.bank.row_of.get(part) for part in parts]
@@ -107,8 +132,8 @@ def make_problem(exemplars: Exemplars, bank: Bank, top_share: float) -> Problem:
 
 
 def _parts(documents: np.ndarray) -> np.ndarray:
-    """0, 1 or 2 for each window: documents in the order of a fixed hash (splitmix64) of their numbers, the last ones
-    for the claim, the others in turn for the two searches. At least two documents are kept for the claim."""
+    """The part of each window: documents in the order of a fixed hash (splitmix64) of their numbers, the last ones
+    for the claim, the others in turn for the search. At least two documents are kept for the claim."""
     distinct, index = np.unique(documents, return_inverse=True)
     z = distinct.astype(np.uint64) + np.uint64(0x9E3779B97F4A7C15)
     with np.errstate(over="ignore"):
@@ -116,6 +141,6 @@ def _parts(documents: np.ndarray) -> np.ndarray:
         z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
     order = np.argsort(z ^ (z >> np.uint64(31)), kind="stable")
     part = np.empty(len(distinct), np.int64)
-    part[order] = np.arange(len(distinct)) % 2
-    part[order[len(distinct) - max(2, round(CLAIM_SHARE * len(distinct))) :]] = 2
+    part[order] = np.arange(len(distinct)) % PARTS
+    part[order[len(distinct) - max(2, round(CLAIM_SHARE * len(distinct))) :]] = CLAIM
     return part[index.reshape(-1)]
