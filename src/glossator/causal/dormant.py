@@ -35,9 +35,9 @@ class DormantCheck:
 
     effect: of the whole direction; row_effect, null_effect: of its normed parts patched alone, None where there is no
     such part (null_effect is 0 but for rounding); site_effect: of the whole site, the ceiling; null_share: squared
-    length of the null part; null_variation: share of the difference along the direction, source - base, that the null part
-    brings (sums of absolute values over pairs and tokens); pairs: how many the model answers rightly; dormant: the
-    flag, None where the effect is too small to tell; reading: the flag in words.
+    length of the null part; null_variation: share of the difference along the direction, source - base, that the null
+    part brings (sums of absolute values over pairs and tokens); pairs: how many the model answers rightly; dormant:
+    the flag, None where the effect is too small to tell; reading: the flag in words.
     """
 
     effect: float

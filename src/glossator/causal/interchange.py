@@ -19,6 +19,7 @@ from glossator.causal.changes import Splice
 from glossator.causal.edits import Edit, check_outputs
 from glossator.causal.minimal_pairs import Pairs
 from glossator.causal.parts import Part
+from glossator.errors import UserError
 from glossator.statistics import Resampled, document_index, ratio, sums_by
 
 
@@ -57,11 +58,16 @@ class Interchanged:
 
 
 def interchange(subject: Any, pairs: Pairs, site: str, parts: Sequence[Part]) -> list[Interchanged]:
-    """Each part carried over from source to base alone, from the first token in which the two differ."""
+    """Each part carried over from source to base alone, from the first token in which the two differ.
+
+    Raises `UserError` where there is no pair.
+    """
     from glossator.causal.patching import outputs, part_values
     from glossator.causal.running import run_each
 
     check_outputs(subject)
+    if not len(pairs):
+        raise UserError("no minimal pairs to carry anything over in", value=pairs.concept)
     on_source = _differences(outputs(subject, pairs.source), pairs)
     edits = [[Edit(site, part, Splice(part_values(subject, pairs.source, site, part)), pairs.where)] for part in parts]
     on_base, patched = np.zeros(len(pairs)), np.zeros((len(parts), len(pairs)))

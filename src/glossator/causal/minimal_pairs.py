@@ -62,7 +62,7 @@ CONCEPTS: dict[str, Concept] = {
             _two(
                 (" is", " are"), "dog/dogs", "girl/girls", "boy/boys", "teacher/teachers", "student/students",
                 "horse/horses", "tree/trees", "car/cars", "friend/friends", "bird/birds", "farmer/farmers",
-                "house/houses",
+                "letter/letters",
             ),
         ),
         Concept(
@@ -109,7 +109,7 @@ CONCEPTS: dict[str, Concept] = {
         ),
         Concept(
             "language",
-            ("The people of {} speak", "She grew up in {}, so her first language is", "A book from {}, written in"),
+            ("The people of {} speak", "She grew up in {} and her first language is", "A book from {} is written in"),
             (
                 {
                     "France": " French", "Italy": " Italian", "Germany": " German", "Japan": " Japanese",

@@ -57,11 +57,12 @@ def by_clamping(subject: Any, unit: Unit, windows: TokenWindows, high: float, me
     same for the whole vocabulary, so `standing` makes nothing of the difference.
     """
     from glossator.causal.changes import Set
+    from glossator.causal.clean_run import CleanRun
     from glossator.causal.edits import Edit
 
     push = unit_push(unit)
     held = [[Edit(push.site, push.part, Set(unit.sign * value), windows.valid)] for value in (high, mean)]
-    found = shift(subject, windows, held, by_document=False)
+    found = shift(CleanRun(subject, windows, [push.site]), held, by_document=False)
     return (found.sums[0, 0] - found.sums[1, 0]).astype(np.float64) / found.counts.sum()
 
 

@@ -17,7 +17,7 @@ import numpy as np
 
 from glossator.causal.acting import part_of
 from glossator.causal.changes import Add
-from glossator.causal.edits import Edit, check_outputs
+from glossator.causal.edits import Edit
 from glossator.causal.parts import Direction, Part
 from glossator.errors import UserError
 from glossator.statistics import document_index
@@ -26,6 +26,8 @@ from glossator.windows import TokenWindows
 
 if TYPE_CHECKING:
     import torch
+
+    from glossator.causal.clean_run import CleanRun
 
 TOLERANCE = 0.05
 MOST_TRIES = 14
@@ -115,70 +117,59 @@ def first_windows(windows: TokenWindows, most: int, width: int) -> TokenWindows:
 
 
 def shift(
-    subject: Any,
-    windows: TokenWindows,
-    interventions: Sequence[Sequence[Edit]],
-    *,
-    by_document: bool = True,
-    tokens: bool = True,
+    clean: CleanRun, interventions: Sequence[Sequence[Edit]], *, by_document: bool = True, tokens: bool = True
 ) -> Shift:
-    """Run the windows clean and under each intervention.
+    """What each intervention does beside a clean run, on its windows.
 
     Without `by_document` all windows are one document; without `tokens` only divergences are computed, and `clean` and
-    `sums` are empty. Raises `UserError` for windows without a valid token.
+    `sums` are empty.
     """
-    from glossator.causal.running import run_each
-
-    check_outputs(subject)
-    if not windows.valid.any():
-        raise UserError("no valid tokens to steer on", value=f"{len(windows)} windows")
+    windows = clean.windows
     index, documents = document_index(windows.documents) if by_document else (np.zeros(len(windows), np.int64), 1)
-    size = len(subject.tokenizer.vocabulary) if tokens else 0
+    size = len(clean.subject.tokenizer.vocabulary) if tokens else 0
     clean_sum, sums = np.zeros(size), np.zeros((len(interventions), documents, size), np.float32)
     divergence = np.zeros(len(interventions))
-    for batch, edited in run_each(subject, windows, interventions):
-        mask, clean = _valid(windows, batch), batch.log_probs
-        assert clean is not None
-        if tokens:
-            clean_sum += (clean[..., :size] * mask).sum(dim=(0, 1)).double().cpu().numpy()
-        for number, log_probs in edited:
-            change = (log_probs - clean) * mask
+    if tokens:
+        for rows, log_probs in clean.clean():
+            mask = _valid(windows, rows, log_probs)
+            clean_sum += (log_probs[..., :size] * mask).sum(dim=(0, 1)).double().cpu().numpy()
+    for number, edits in enumerate(interventions):
+        for rows, before, log_probs in clean.under(edits):
+            change = (log_probs - before) * _valid(windows, rows, log_probs)
             divergence[number] += float((log_probs.exp() * change).sum())
             if tokens:
-                of_rows = change[..., :size].sum(dim=1).cpu().numpy()
-                np.add.at(sums[number], index[batch.rows], of_rows)
+                np.add.at(sums[number], index[rows], change[..., :size].sum(dim=1).cpu().numpy())
     counts = np.bincount(index, weights=windows.valid.sum(axis=1), minlength=documents)
     return Shift(clean_sum / counts.sum(), sums, counts, np.maximum(divergence / counts.sum(), 0.0))
 
 
 def match_divergence(
-    subject: Any,
-    windows: TokenWindows,
+    clean: CleanRun,
     pushes: Sequence[Push],
     target: float,
     *,
-    start: Sequence[float] | float = 1.0,
+    start: float = 1.0,
     tolerance: float = TOLERANCE,
     tries: int = MOST_TRIES,
 ) -> list[Matched]:
     """For each push the strength at which the mean of KL(steered || clean) over the valid tokens is `target` nats.
 
-    All pushes are searched side by side, so that each round costs one clean pass. A push that cannot reach the target
-    within `tolerance` (a share) comes back with its nearest strength and the reason. start: the first strength tried.
+    A push that cannot reach the target within `tolerance` (a share) comes back with its nearest strength and the
+    reason. start: the first strength tried; a push begins where the one before it at the same site ended.
     """
     if not target > 0:
         raise UserError("the divergence to steer at must be above 0", value=target, allowed="nats, such as 0.1")
-    starts = np.broadcast_to(np.asarray(start, np.float64), len(pushes)).tolist()
-    searches = [_Search(target, first) for first in starts]
-    for _ in range(tries):
-        open_ = [i for i, search in enumerate(searches) if not search.done(tolerance)]
-        if not open_:
-            break
-        tried = [[pushes[i].edit(searches[i].next, windows.valid)] for i in open_]
-        found = shift(subject, windows, tried, by_document=False, tokens=False)
-        for i, kl in zip(open_, found.kl, strict=True):
-            searches[i].told(float(kl))
-    return [search.result(tolerance) for search in searches]
+    found: list[Matched] = []
+    begin = {push.site: start for push in pushes}
+    for push in pushes:
+        search = _Search(target, begin[push.site])
+        while len(search.tried) < tries and not search.done(tolerance):
+            edits = [push.edit(search.next, clean.windows.valid)]
+            search.told(float(shift(clean, [edits], by_document=False, tokens=False).kl[0]))
+        found.append(search.result(tolerance))
+        if found[-1].why_not is None:
+            begin[push.site] = found[-1].strength
+    return found
 
 
 class _Search:
@@ -207,7 +198,7 @@ class _Search:
             self.next = above[0] * max(_slope_two(above[1], self.target), 1 / _STEEPEST)
         elif above is None:
             leap = _FIRST_LEAP if len(self.tried) == 1 else _STEEPEST
-            self.next = below[0] * min(max(1.2 * _slope_two(below[1], self.target), 1.5), leap)
+            self.next = below[0] * min(max(1.1 * _slope_two(below[1], self.target), 1.1), leap)
             self.stopped = self.next > 1e12
         else:
             self.next = _between(below, above, self.target, len(self.tried) % 3 == 0)
@@ -239,7 +230,7 @@ def _between(below: tuple[float, float], above: tuple[float, float], target: flo
     return math.exp(low + share * (high - low))
 
 
-def _valid(windows: TokenWindows, batch: Any) -> torch.Tensor:
+def _valid(windows: TokenWindows, rows: np.ndarray, like: torch.Tensor) -> torch.Tensor:
     import torch
 
-    return torch.from_numpy(windows.valid[batch.rows]).to(batch.log_probs.device).unsqueeze(-1)
+    return torch.from_numpy(windows.valid[rows]).to(like.device).unsqueeze(-1)

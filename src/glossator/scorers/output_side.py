@@ -29,6 +29,8 @@ RANDOM_UNIT, RANDOM_DIRECTION = "random-unit", "random-direction"
 MEASURES = {"auroc": "AUROC", "gain": "nats"}
 MOST_SITES = 4
 """Controls of so many sites and samples of windows are held in memory."""
+CONTROL_START = 10.0
+"""The first strength tried for controls."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,8 +103,9 @@ class _Bench:
     """One unit and the windows it is steered on; its own pushes are run once for all explanations."""
 
     def __init__(self, scorer: OutputSideScorer, unit: Unit, evidence: Evidence, lab: Lab):
+        from glossator.causal.clean_run import CleanRun
         from glossator.causal.edits import check_outputs
-        from glossator.causal.steering import first_windows, unit_push
+        from glossator.causal.steering import first_windows, random_directions, random_units, unit_push
 
         self.scorer, self.unit, self.lab = scorer, unit, lab
         self.subject = lab.resources.get(SUBJECT, scorer.name)
@@ -116,6 +119,10 @@ class _Bench:
         if not self.windows.valid.any():
             self.why_not = f"no random windows in the {scorer.split} split"
             return
+        units = random_units(self.subject, unit.site, scorer.controls + 1, lab.seed, scorer.sets)
+        self.of_units, self.of_directions = units, random_directions(self.subject, unit.site, scorer.controls, lab.seed)
+        sites = {one.site for one in (push, *units.values(), *self.of_directions)}
+        self.run = CleanRun(self.subject, self.windows, sorted(sites))
         self.clean, (self.own,), self.counts = self._steered([push], max(evidence.statistics.maximum, 1e-3))
         self.why_not = self.own.why_not
 
@@ -123,12 +130,12 @@ class _Bench:
         from glossator.causal.steering import match_divergence, shift
 
         both = [way for push in pushes for way in (push, push.reversed)]
-        matched = match_divergence(self.subject, self.windows, both, self.scorer.nats, start=start)
+        matched = match_divergence(self.run, both, self.scorer.nats, start=start)
         edits = [[way.edit(m.strength, self.windows.valid)] for way, m in zip(both, matched, strict=True)]
         found: list[Steered] = []
         clean, counts = np.zeros(0), np.zeros(0)
         for i in range(len(pushes)):  # one at a time: each holds a number for every document and token
-            ways = shift(self.subject, self.windows, edits[2 * i : 2 * i + 2])
+            ways = shift(self.run, edits[2 * i : 2 * i + 2])
             clean, counts = ways.clean, ways.counts
             up, down = matched[2 * i : 2 * i + 2]
             why_not = None if up.moves_nothing and down.moves_nothing else up.why_not or down.why_not
@@ -139,16 +146,13 @@ class _Bench:
 
     def _controls(self) -> tuple[dict[str, list[Steered]], int]:
         """Random units and directions of the site on the same windows, which other units of the site may share."""
-        from glossator.causal.steering import random_directions, random_units
-
         scorer, lab, site = self.scorer, self.lab, self.unit.site
         seen = hashlib.sha256(self.windows.ids.tobytes() + self.windows.tokens.tobytes()).hexdigest()
         key = (self.subject.name, self.subject.fingerprint, site, seen, lab.seed)
         if key not in scorer._controls:
-            units = random_units(self.subject, site, scorer.controls + 1, lab.seed, scorer.sets)
-            directions = random_directions(self.subject, site, scorer.controls, lab.seed)
-            assert self.own is not None
-            _, found, _ = self._steered([*units.values(), *directions], self.own.strengths[0])
+            units = self.of_units
+            # Searched from a strength that does not depend on the unit at hand: others will be given these controls.
+            _, found, _ = self._steered([*units.values(), *self.of_directions], CONTROL_START)
             while len(scorer._controls) >= MOST_SITES:
                 scorer._controls.pop(next(iter(scorer._controls)))
             scorer._controls[key] = (dict(zip(units, found, strict=False)), found[len(units) :])

@@ -1,0 +1,130 @@
+"""Minimal pairs, interchange on a model whose mechanism is planted, and the score that controls it."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from causal_output_cases import CAUSAL, DECOY, DORMANT, RANDOM, SITE, evidence, lab, planted, unit
+from glossator.causal import Units, Whole
+from glossator.causal.interchange import interchange
+from glossator.causal.minimal_pairs import CONCEPTS, Concept, minimal_pairs
+from glossator.errors import UserError
+from glossator.explanations import Explanation, Provenance
+from glossator.programs import parse_program
+from glossator.scorers.interchange import InterchangeScorer
+from glossator.scorers.lab import score_explanation
+from glossator.statistics import estimate
+
+PAIRS = minimal_pairs(planted(), "number")
+SCORER = InterchangeScorer(pairs=40, controls=4)
+
+
+@pytest.mark.parametrize("name", sorted(CONCEPTS))
+def test_pairs_differ_in_the_concept_alone(name):
+    pairs, texts = minimal_pairs(planted(), name), planted().tokenizer.vocabulary.texts
+    assert len(pairs) > 20
+    answers = {answer for group in CONCEPTS[name].groups for answer in group.values()}
+    words = {word for group in CONCEPTS[name].groups for both in group for word in both.split()}
+    for row in range(len(pairs)):
+        length = pairs.base.lengths[row]
+        assert length == pairs.source.lengths[row]
+        one, other = pairs.base.tokens[row, :length], pairs.source.tokens[row, :length]
+        changed = np.flatnonzero(one != other)
+        assert 0 < len(changed) <= 2
+        assert {texts[t].strip() for t in [*one[changed], *other[changed]]} <= words
+        assert pairs.where[row].tolist() == [changed[0] <= i < length for i in range(pairs.base.width)]
+        both = texts[pairs.base_answers[row]], texts[pairs.source_answers[row]]
+        assert set(both) <= answers and both[0] != both[1]
+
+
+def test_every_pair_stands_both_ways_round_and_templates_share_a_document():
+    sentences = {(PAIRS.base.text(i), PAIRS.source.text(i)) for i in range(len(PAIRS))}
+    assert len(sentences) == len(PAIRS) and {(b, a) for a, b in sentences} == sentences
+    assert len(np.unique(PAIRS.base.documents)) == len(CONCEPTS["number"].groups)
+
+
+def test_a_draw_is_seeded_and_keeps_the_order():
+    some, again, other = (minimal_pairs(planted(), "number", 8, seed) for seed in (1, 1, 2))
+    assert len(some) == 8 and (some.base.tokens == again.base.tokens).all()
+    assert (some.base.tokens != other.base.tokens).any()
+
+
+@pytest.mark.parametrize(
+    ("concept", "says"),
+    [
+        ("numbers", "did you mean number"),
+        (Concept("empty", ("No place",), ({"a": " b", "c": " d"},)), "no place for the word"),
+        (Concept("long", ("The {} is",), ({"dog": " a very long answer", "cat": " no"},)), "fits the tokenizer"),
+    ],
+)
+def test_bad_concepts_say_what_is_wrong(concept, says):
+    with pytest.raises(UserError, match=says):
+        minimal_pairs(planted(), concept)
+
+
+def test_the_causal_neuron_carries_the_number_and_no_other_does():
+    found = dict(
+        zip(
+            ["causal", "decoy", "dormant", "random", "site"],
+            interchange(planted(), PAIRS, SITE, [*map(Units, (CAUSAL, DECOY, DORMANT, RANDOM)), Whole()]),
+            strict=True,
+        )
+    )
+    assert found["causal"].known.all()
+    for name, effect, accuracy in (("causal", 1, 1), ("decoy", 0, 0), ("dormant", 0, 0), ("random", 0, 0)):
+        assert found[name].effect().value == pytest.approx(effect, abs=0.1)
+        assert found[name].accuracy().value == accuracy
+    assert found["site"].effect().value == pytest.approx(1.0, abs=1e-2), "nothing after it reads the sentence again"
+    (whole,) = interchange(planted(), PAIRS, "resid.1", [Whole()])
+    assert whole.patched == pytest.approx(whole.source, abs=1e-4), "all of the stream carries all of it"
+    value = estimate(found["causal"].effect())
+    assert value.n == len(CONCEPTS["number"].groups) and value.low is not None and value.low > 0.9
+
+
+def test_only_pairs_that_the_model_knows_count():
+    unknown = minimal_pairs(planted(), "colour")
+    (found,) = interchange(planted(), unknown, SITE, [Units(CAUSAL)])
+    some = found.known
+    assert not some.all()
+    if some.any():
+        by_hand = (found.patched - found.base)[some].sum() / (found.source - found.base)[some].sum()
+        assert found.effect().value == pytest.approx(by_hand)
+
+
+# The score.
+
+
+def says(program: str | None, of: int = CAUSAL, text: str = "by hand") -> Explanation:
+    return Explanation(unit(of), text, Provenance("by-hand"), None if program is None else parse_program(program))
+
+
+PLURALS = "0 + 2*token({})".format(
+    ", ".join(f'" {word}"' for group in CONCEPTS["number"].groups for word in group if group[word] == " are")
+)
+
+
+def scores(explanation: Explanation, scorer: InterchangeScorer = SCORER):
+    found = score_explanation(explanation.unit, explanation, evidence(explanation.unit), lab(), [scorer])
+    return {score.name: score for score in found}
+
+
+def test_the_score_finds_the_concept_and_beats_its_controls():
+    effect, accuracy = (scores(says(PLURALS))[f"interchange.{m}"] for m in ("effect", "accuracy"))
+    assert effect.how["concept"] == "number" and effect.how["told_apart"]["number"] == 1.0
+    assert effect.column == "causal" and effect.value == pytest.approx(1.0, abs=0.1) and accuracy.value == 1.0
+    assert abs(effect.nulls["random-unit"]) < 0.05 and abs(effect.nulls["random-direction"]) < 0.5
+    assert effect.how["controls_below"] == "8 of 8" and effect.how["whole_site"] == pytest.approx(1.0, abs=1e-2)
+    assert effect.margins["random-unit"].low > 0.5
+    assert scores(says(PLURALS, DECOY))["interchange.effect"].value == 0.0
+
+
+def test_a_concept_can_be_named_and_an_explanation_of_none_has_no_score():
+    named = InterchangeScorer(concept="number", pairs=20, controls=2)
+    assert scores(says('0 + token(" snow")'), named)["interchange.accuracy"].value == 1.0
+    nothing = scores(says('0 + token(",")'))["interchange.effect"]
+    assert nothing.value is None and "every concept" in (nothing.reason or "")
+    words = score_explanation(unit(0), says(None, text="plurals"), evidence(unit(0)), lab(), [SCORER])
+    assert [s.value for s in words] == [None] and "Name a simulator, or the concept" in (words[0].reason or "")
+    with pytest.raises(UserError, match="unknown concept"):
+        InterchangeScorer(concept="weather")
