@@ -22,6 +22,7 @@ from causal_cases import (
     saying,
     subject_of,
 )
+from glossator.causal.acting import part_of
 from glossator.directions import direction_set
 from glossator.errors import MissingPower, UserError
 from glossator.resources import Resources
@@ -264,6 +265,4 @@ def test_ratios_by_hand():
 
 def test_a_part_without_its_set():
     with pytest.raises(MissingPower, match="NAME@SITE"):
-        from glossator.causal.acting import part_of
-
         part_of(Unit("tiny", "sae@mlp.0", 1))

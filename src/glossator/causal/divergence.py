@@ -72,7 +72,8 @@ class Reference:
             return jensen_shannon(torch.log_softmax(clean, -1), torch.log_softmax(logits, -1))
         # The difference of the normalisers lies between low and high too, so |x| is below the series' border.
         ratio = torch.exp(moved)
-        scale = (p * ratio).sum(dim=-1, keepdim=True)
+        # Rounding leaves the sum of p a little off 1, and the sum of q off by as much.
+        scale = (p * ratio).sum(dim=-1, keepdim=True) / p.sum(dim=-1, keepdim=True)
         square = moved.sub_(scale.log()).square_().mul_(0.25)
         mean = ratio.div_(scale).add_(1.0).mul_(p)
         series = torch.full_like(square, _SERIES[-1])

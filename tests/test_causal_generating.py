@@ -1,0 +1,90 @@
+"""Generation under intervention: the same as the model's own when nothing is changed, and what it refuses."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from causal_cases import subject_of
+from glossator.causal import Add, Direction, Edit, Set, Splice, Units, generate
+from glossator.errors import UserError
+
+PROMPTS = ["The quick brown fox", "In 1987", "def add(a, b):", "In 1988"]
+
+
+@pytest.fixture(scope="module")
+def subject():
+    return subject_of("llama")
+
+
+def test_greedy_generation_is_that_of_the_model(subject):
+    found = generate(subject, PROMPTS, new_tokens=8, temperature=0)
+    for prompt, text in zip(PROMPTS, found, strict=True):
+        ids = torch.tensor([[*subject.prefix, *subject.tokenizer.encode([prompt])[0].tolist()]])
+        with torch.inference_mode():
+            for _ in range(8):
+                logits = subject.model(ids, use_cache=False).logits[0, -1, : len(subject.tokenizer.vocabulary)]
+                ids = torch.cat([ids, logits.argmax().reshape(1, 1)], dim=1)
+        assert text == subject.tokenizer.vocabulary.join(ids[0, -8:].numpy())
+
+
+def by_whole_passes(subject, prompt, edits, n, prompt_too):
+    """Greedy generation without a cache, the edit written out on a whole pass for each token."""
+    from glossator.subjects import edit
+
+    ids = torch.tensor([[*subject.prefix, *subject.tokenizer.encode([prompt])[0].tolist()]])
+    first = len(subject.prefix) if prompt_too else ids.shape[1]
+
+    def push(tensor):
+        moved = tensor.clone()
+        moved[:, first:, 3] = 40.0
+        return moved
+
+    start = ids.shape[1]
+    with torch.inference_mode(), edit(subject.model, "mlp.0", push):
+        for _ in range(n):
+            logits = subject.model(ids, use_cache=False).logits[0, -1, : len(subject.tokenizer.vocabulary)]
+            ids = torch.cat([ids, logits.argmax().reshape(1, 1)], dim=1)
+    return subject.tokenizer.vocabulary.join(ids[0, start:].numpy())
+
+
+@pytest.mark.parametrize("prompt_too", [True, False])
+def test_an_edit_acts_at_every_step(subject, prompt_too):
+    edits = [Edit("mlp.0", Units(3), Set(40.0))]
+    found = generate(subject, PROMPTS, edits, new_tokens=6, temperature=0, prompt_too=prompt_too)
+    assert found == [by_whole_passes(subject, prompt, edits, 6, prompt_too) for prompt in PROMPTS]
+    assert found != generate(subject, PROMPTS, new_tokens=6, temperature=0)
+
+
+def test_sampling_is_seeded_and_does_not_depend_on_neighbours(subject):
+    edits = [Edit("resid.0", Direction(np.ones(32)), Add(2.0))]
+    together = generate(subject, PROMPTS, edits, new_tokens=6, seed=3)
+    assert together == generate(subject, PROMPTS, edits, new_tokens=6, seed=3)
+    assert together != generate(subject, PROMPTS, edits, new_tokens=6, seed=4)
+    assert generate(subject, PROMPTS[:2], edits, new_tokens=6, seed=3) == together[:2]
+
+
+def test_a_text_ends_where_the_model_ends_it():
+    subject = subject_of("llama")
+    first = generate(subject, ["In 1987"], new_tokens=6, temperature=0)[0]
+    tokens = subject.tokenizer.encode([first])[0]
+    with torch.inference_mode():
+        ids = torch.tensor([[*subject.prefix, *subject.tokenizer.encode(["In 1987"])[0].tolist()]])
+        subject.model.config.eos_token_id = int(subject.model(ids).logits[0, -1, :320].argmax())
+    assert len(tokens) > 0
+    assert generate(subject, ["In 1987"], new_tokens=6, temperature=0) == [""]
+
+
+def test_what_generation_refuses(subject):
+    with pytest.raises(UserError, match="beyond the model's context"):
+        generate(subject, ["In 1987"], new_tokens=64)
+    with pytest.raises(UserError, match="the same at every position"):
+        generate(subject, ["In"], [Edit("mlp.0", Units(0), Splice(np.zeros((1, 1))))])
+    with pytest.raises(UserError, match="the same at every position"):
+        generate(subject, ["In"], [Edit("mlp.0", Units(0), Set(0.0), where=np.ones((1, 1), bool))])
+    with pytest.raises(UserError, match="bad settings"):
+        generate(subject, ["In"], new_tokens=0)
+    with pytest.raises(UserError, match="empty prompt"):
+        generate(subject_of("llama", prefix=()), [""])
+    assert generate(subject, [], new_tokens=3) == []
