@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from glossator.scores import Column, Margin, Score
 
+GAP = 3
 MAIN = ("correlation", "explained-variance.centred", "detection.auroc")
 """Observational scores that are shown unless all are asked for, in both settings."""
 
@@ -26,26 +27,30 @@ def print_card(
 
     q: name of a score -> null -> q-value; where there are none, p is shown; card: which columns were asked for.
     """
+    from rich.console import Group
     from rich.measure import Measurement
     from rich.table import Table
 
     from glossator.study.card import COLUMNS
 
     columns = [_column(column, scores, q, card, every_score) for column in COLUMNS]
-    widths = [Measurement.get(out, out.options, column).maximum for column in columns]
-    if sum(widths) + 3 <= out.width:
-        both = Table.grid(padding=(0, 3))
-        both.add_row(*columns)
+    # Reasons wrap below their table: only titles and tables say how wide a column has to be.
+    widths = [max(Measurement.get(out, out.options, part).maximum for part in parts[:2]) for parts in columns]
+    if sum(widths) + GAP <= out.width:
+        both = Table.grid(padding=(0, GAP, 0, 0), pad_edge=False)
+        for width in widths:
+            both.add_column(width=width)
+        both.add_row(*(Group(*parts) for parts in columns))
         out.print(both)
     else:
-        for column in columns:
-            out.print(column)
+        for parts in columns:
+            out.print(Group(*parts))
 
 
 def _column(
     column: Column, scores: Sequence[Score], q: Mapping[str, Mapping[str, float]], card: str, every_score: bool
-) -> Any:
-    from rich.console import Group
+) -> list[Any]:
+    """What stands below each other: the title, then a table and reasons, or why the column is empty."""
     from rich.text import Text
 
     from glossator.study.card import QUESTIONS, why_empty
@@ -54,7 +59,7 @@ def _column(
     own = [score for score in scores if score.column == column]
     title = Text.assemble((column, "bold"), (f"  {QUESTIONS[column]}", "dim"))
     if not own:
-        return Group(title, Text(why_empty(column, card), style="dim"))
+        return [title, Text(why_empty(column, card), style="dim")]
     main = [score for score in own if score.name.rpartition(".")[0] in MAIN]
     shown = own if every_score or not main else main
     table = make_table(plain=True)
@@ -76,7 +81,7 @@ def _column(
             cells = (f"  {null}", number(score.nulls[null]), above(margin), small(probability))
             table.add_row(*(Text(cell, style="dim") for cell in cells))
     reasons = [Text(f"{', '.join(names)}: {reason}", style="dim") for reason, names in missing.items()]
-    return Group(title, table, *reasons)
+    return [title, table, *reasons]
 
 
 def above(margin: Margin | None) -> str:

@@ -70,8 +70,9 @@ def in_brackets(value: float | None, low: float | None, high: float | None) -> s
     return number(value) if low is None or high is None else f"{number(value)} [{number(low)}, {number(high)}]"
 
 
-def score_table(title: str, rows: Sequence[Headline], nulls: Sequence[str], causal_nulls: Sequence[str]) -> Any:
-    """Explained units with the headlines of both columns, each beside its nulls; causal ones where any unit has one."""
+def score_table(title: str, rows: Sequence[Headline], nulls: Sequence[str], controls: Sequence[str]) -> Any:
+    """Explained units with their observational headline beside its nulls, and, where any unit has one, the causal
+    headline beside the controls of its own; the card of a unit (`glossator show`) has all nulls of both."""
     from rich.text import Text
 
     table = make_table(title)
@@ -83,7 +84,7 @@ def score_table(title: str, rows: Sequence[Headline], nulls: Sequence[str], caus
     causal = next((row.causal.name for row in rows if row.causal is not None), None)
     if causal is not None:
         table.add_column(f"causal: {causal} [95 %]", justify="right", overflow="fold")
-        for null in causal_nulls:
+        for null in controls:
             table.add_column(null, justify="right", no_wrap=True)
     for row in rows:
         unit = f"{row.result.unit.site}/{row.result.unit.index}{'-' if row.result.unit.polarity == '-' else ''}"
@@ -91,7 +92,7 @@ def score_table(title: str, rows: Sequence[Headline], nulls: Sequence[str], caus
         if causal is not None:
             acted = row.causal
             values.append("–" if acted is None else interval(acted))
-            values += ["–" if acted is None else number(acted.nulls.get(null)) for null in causal_nulls]
+            values += ["–" if acted is None else number(acted.nulls.get(null)) for null in controls]
         table.add_row(unit, Text(clean(row.chosen.text)), interval(row.score), *values)
     return table
 

@@ -126,14 +126,15 @@ def print_study(study: Study) -> None:
     out, results = console(), list(study.results())
     rows = ranked(results)
     shown = min(SHOWN, -(-len(rows) // 2))
-    nulls, causal_nulls = nulls_of(rows), nulls_of_scores(row.causal for row in rows if row.causal is not None)
+    nulls = nulls_of(rows)
+    controls = [null for null in nulls_of_scores(r.causal for r in rows if r.causal is not None) if null not in nulls]
     if rows:
         out.print()
         title = f"Best explained of {len(rows)} units ({rows[0].score.name})"
-        out.print(score_table(title, rows[:shown], nulls, causal_nulls))
+        out.print(score_table(title, rows[:shown], nulls, controls))
         if len(rows) > shown:
             worst = rows[-min(shown, len(rows) - shown) :]
-            out.print(score_table("Worst explained", worst, nulls, causal_nulls))
+            out.print(score_table("Worst explained", worst, nulls, controls))
     found = means(results, discoveries=study.discoveries())
     for column in COLUMNS:
         print_means(out, column, [mean for mean in found if mean.column == column], study.spec.card)

@@ -9,6 +9,8 @@ import numpy as np
 from glossator.statistics.of_documents import pearson_of_sums, ratio
 from glossator.statistics.resampling import LEVEL, RESAMPLES, Estimate, Resampled, estimate, undefined
 
+LEAST_RANKED = 8
+
 
 def mean_over_units(
     values: Sequence[float | None], *, seed: int = 0, resamples: int = RESAMPLES, level: float = LEVEL
@@ -62,10 +64,13 @@ def rank_correlation(
     level: float = LEVEL,
 ) -> Estimate:
     """Spearman's rank correlation over the units that have both values, ties by their mean rank; units are resampled
-    and ranked anew within each resample."""
+    and ranked anew within each resample.
+
+    None for fewer than 8 units: so few are often in the same order by chance, and then every resample is as well.
+    """
     a, b = _paired(ours, theirs)
-    if len(a) < 3:
-        return Estimate(None, n=len(a), reason=f"fewer than 3 units have both values ({len(a)})")
+    if len(a) < LEAST_RANKED:
+        return Estimate(None, n=len(a), reason=f"fewer than {LEAST_RANKED} units have both values ({len(a)})")
 
     def under(weights: np.ndarray) -> np.ndarray:
         x, y = _weighted_ranks(a, weights), _weighted_ranks(b, weights)
