@@ -12,8 +12,10 @@ from glossator.causal.minimal_pairs import CONCEPTS, Concept, minimal_pairs
 from glossator.errors import UserError
 from glossator.explanations import Explanation, Provenance
 from glossator.programs import parse_program
+from glossator.resources import Resources
 from glossator.scorers.interchange import InterchangeScorer
-from glossator.scorers.lab import score_explanation
+from glossator.scorers.lab import Lab, score_explanation
+from glossator.scorers.output_side import OutputSideScorer
 from glossator.statistics import estimate
 
 PAIRS = minimal_pairs(planted(), "number")
@@ -123,8 +125,17 @@ def test_a_concept_can_be_named_and_an_explanation_of_none_has_no_score():
     named = InterchangeScorer(concept="number", pairs=20, controls=2)
     assert scores(says('0 + token(" snow")'), named)["interchange.accuracy"].value == 1.0
     nothing = scores(says('0 + token(",")'))["interchange.effect"]
-    assert nothing.value is None and "every concept" in (nothing.reason or "")
+    assert nothing.value is None and "hardly any minimal pair" in (nothing.reason or "")
     words = score_explanation(unit(0), says(None, text="plurals"), evidence(unit(0)), lab(), [SCORER])
     assert [s.value for s in words] == [None] and "Name a simulator, or the concept" in (words[0].reason or "")
     with pytest.raises(UserError, match="unknown concept"):
         InterchangeScorer(concept="weather")
+
+
+@pytest.mark.parametrize("scorer", [SCORER, OutputSideScorer()], ids=lambda s: s.name)
+def test_a_black_box_has_every_score_with_the_same_reason(scorer):
+    black_box = Lab(lab().lexicon, resources=Resources({"subject": object}))
+    given = says('0 + token(" dogs"); raises token(" are")'), evidence(unit(CAUSAL)), black_box
+    found = scorer.score(unit(CAUSAL), *given)
+    assert {s.name for s in found} == {s.name for s in scorer.score(unit(CAUSAL), *given[:2], lab())}
+    assert all(s.value is None and "black box" in (s.reason or "") for s in found)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
 import numpy as np
 
@@ -29,10 +29,14 @@ if TYPE_CHECKING:
     from glossator.causal.minimal_pairs import Pairs
 
 RANDOM_UNIT, RANDOM_DIRECTION = "random-unit", "random-direction"
+MEASURES = ("effect", "accuracy")
 TOLD_APART = 0.25
 """An explanation is about a concept when it predicts something else for both sentences of this share of its pairs."""
 LEAST_CHANGE = 0.05
 """Predictions differ when some token's does by this share of the greatest prediction on all pairs."""
+
+
+_Found: TypeAlias = "tuple[Interchanged, dict[str, list[Interchanged]], Interchanged, dict[str, float]]"
 
 
 @dataclass(frozen=True)
@@ -60,25 +64,32 @@ class InterchangeScorer:
             concept_named(self.concept)
 
     def score(self, unit: Unit, explanation: Explanation, evidence: Evidence, lab: Lab) -> list[Score]:
+        found = self._found(unit, explanation, evidence, lab)
+        if not isinstance(found, str):
+            return [self._score(m, *found, lab) for m in MEASURES]
+        nulls: dict[str, float | None] = dict.fromkeys((RANDOM_UNIT, RANDOM_DIRECTION))
+        return [
+            Score(f"{self.name}.{m}", None, "fraction", column=self.column, nulls=nulls, reason=found) for m in MEASURES
+        ]
+
+    def _found(self, unit: Unit, explanation: Explanation, evidence: Evidence, lab: Lab) -> _Found | str:
+        """What was carried over on the concept's pairs, or why nothing was."""
         from glossator.causal.edits import check_outputs
 
         subject = lab.resources.get(SUBJECT, self.name)
-        check_outputs(subject)
-        concept, told = self._concept(explanation, subject, lab)
-        if concept is None:
-            nulls: dict[str, float | None] = dict.fromkeys((RANDOM_UNIT, RANDOM_DIRECTION))
-            how: dict[str, Any] = {"told_apart": told}
-            reason = "the explanation predicts the same for both sentences of nearly all minimal pairs of every concept"
-            return [
-                Score(f"{self.name}.{m}", None, "fraction", column=self.column, nulls=nulls, reason=reason, how=how)
-                for m in ("effect", "accuracy")
-            ]
-        own, controls, ceiling = lab.kept(
-            ("interchange", self, concept),
-            (evidence,),
-            lambda: self._carried(unit, self._pairs(subject, concept, lab), lab),
-        )
-        return [self._score(m, own, controls, ceiling, told, lab) for m in ("effect", "accuracy")]
+        try:
+            check_outputs(subject)
+            concept, told = self._concept(explanation, subject, lab)
+            if concept is None:
+                closest = ", ".join(f"{name} {share:.2f}" for name, share in told.items())
+                return f"the explanation tells hardly any minimal pair apart (share of each concept's: {closest})"
+            carried = lab.kept(
+                ("interchange", self, concept), (evidence,),
+                lambda: self._carried(unit, self._pairs(subject, concept, lab), lab),
+            )  # fmt: skip
+        except UserError as error:
+            return str(error)
+        return (*carried, told)
 
     def _score(
         self, measure: str, own: Interchanged, controls: Mapping[str, list[Interchanged]], ceiling: Interchanged,

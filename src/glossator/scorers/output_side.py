@@ -16,6 +16,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from glossator.errors import MissingPower
 from glossator.evidence import Evidence, Split
 from glossator.explanations import Explanation
 from glossator.scorers import SUBJECT, TOKEN_VALUES
@@ -89,8 +90,11 @@ class OutputSideScorer:
         elif evidence.status != "ok":
             reason = f"insufficient evidence: {evidence.reason}"
         else:
-            bench: _Bench = lab.kept(("output-side", self), (evidence,), lambda: _Bench(self, unit, evidence, lab))
-            reason = bench.why_not
+            try:
+                bench: _Bench = lab.kept(("output-side", self), (evidence,), lambda: _Bench(self, unit, evidence, lab))
+                reason = bench.why_not
+            except MissingPower as error:
+                reason = str(error)
         if reason is None:
             return bench.scores(explanation)
         return [
