@@ -184,6 +184,17 @@ def test_a_direction_as_a_unit(world):
     assert "needs the directions or the dictionary" in missing[0].reason
 
 
+def test_units_of_one_draw_are_acted_upon_in_the_same_windows(world):
+    """Whatever order their evidence has the windows in."""
+    evidence = world.evidence(UNIT)
+    shuffled = dataclasses.replace(evidence, test=evidence.test.take(np.random.default_rng(0).permutation(12)))
+    scorer, lab = AblationScorer(windows=5), world.lab(Said())
+    one, two = (scorer.trial(UNIT, e, lab) for e in (evidence, shuffled))
+    np.testing.assert_array_equal(one.windows.ids, two.windows.ids)
+    np.testing.assert_array_equal(one.windows.tokens, two.windows.tokens)
+    assert len(one.windows) == 5
+
+
 @pytest.fixture(scope="module")
 def planted():
     return PlantedWorld(planted_subject(), windows=20)

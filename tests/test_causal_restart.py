@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import threading
+
 import numpy as np
 import pytest
 import torch
 
 from causal_cases import subject_of, tiny_windows
 from glossator.causal import Add, Direction, Edit, Head, Set, Splice, Units, Whole, divergences, run_each
+from glossator.causal.edits import bind, editing
 from glossator.causal.restart import restart_of
 
 CAUSAL = ["llama", "gpt2", "gpt_neox", "opt", "qwen3", "gemma2"]
@@ -93,3 +96,23 @@ def test_where_a_change_can_first_be_seen():
     layers = {name: restart.layer(subject.site(name)) for name in ("mlp.0", "head.1", "resid.0", "resid.1")}
     assert layers == {"mlp.0": 0, "head.1": 1, "resid.0": 1, "resid.1": 2}
     assert restart.layer(subject.site("model.embed_tokens")) is None
+
+
+def test_other_threads_are_not_touched():
+    """A pass that another thread runs through the model meanwhile is neither edited nor begun in the middle."""
+    subject = subject_of("llama")
+    windows = tiny_windows(subject)
+    alone = next(batch.log_probs for batch, _ in run_each(subject, windows, []))
+    restart, rows = restart_of(subject), np.arange(len(windows))
+    bound = bind(subject, [Edit("mlp.0", Units(0), Set(9.0))], windows)
+    found = {}
+
+    def other():
+        found["other"] = next(batch.log_probs for batch, _ in run_each(subject, windows, []))
+
+    with restart.start(2, torch.zeros(len(windows), windows.width + 1, 32)), editing(subject, bound, rows):
+        thread = threading.Thread(target=other)
+        thread.start()
+        thread.join(5)
+        assert not thread.is_alive()
+    torch.testing.assert_close(found["other"], alone, rtol=0, atol=0)

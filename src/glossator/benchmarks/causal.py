@@ -119,6 +119,7 @@ class _Bench:
             if trial.why_not is None:
                 planned |= trial.planned(explanation)  # a unit's mean ablation serves all that are compared with it
         windows = trials[0].windows
+        assert all(np.array_equal(trial.windows.ids, windows.ids) for trial in trials)
         found, seconds, floor = timed_divergences(self.subject, windows, planned)
         scored = [
             Scored(unit, e, self.scorer.scores(trial, e, found)[0], _correlations(e, evidence, own))

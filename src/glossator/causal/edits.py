@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -121,10 +122,19 @@ def check_outputs(subject: Any) -> None:
 
 @contextlib.contextmanager
 def editing(subject: Any, edits: Sequence[BoundEdit], rows: np.ndarray) -> Iterator[None]:
-    """Edits in force for a pass over these rows (b,) of the windows they were bound to, in the order given."""
+    """Edits in force for a pass over these rows (b,) of the windows they were bound to, in the order given.
+
+    Passes that other threads run through the model meanwhile are not changed.
+    """
     from glossator.subjects.hooks import edit
+
+    mine = threading.get_ident()
+
+    def of_this_thread(change: Callable[[torch.Tensor], torch.Tensor]) -> Callable[[torch.Tensor], torch.Tensor]:
+        return lambda tensor: change(tensor) if threading.get_ident() == mine else tensor
 
     with contextlib.ExitStack() as stack:
         for one in edits:
-            stack.enter_context(edit(subject.model, one.site, one.hook(rows, len(subject.prefix))))
+            changing = of_this_thread(one.hook(rows, len(subject.prefix)))
+            stack.enter_context(edit(subject.model, one.site, changing))
         yield

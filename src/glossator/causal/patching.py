@@ -16,6 +16,7 @@ import numpy as np
 import torch
 
 from glossator.causal.changes import Splice
+from glossator.causal.divergence import as_float
 from glossator.causal.edits import Edit, check_outputs
 from glossator.causal.parts import Part, Whole
 from glossator.causal.running import BATCH_TOKENS, run
@@ -134,7 +135,7 @@ def part_values(
     """The numbers (n, w, k) of a part in a run, under edits if there are any; 0 on padding."""
     bound = part.bound(subject.site(site))
     found = [
-        bound.read(batch.values[site]).cpu().numpy()
+        as_float(bound.read(batch.values[site])).cpu().numpy()
         for batch in run(subject, windows, edits, sites=[site], outputs=False, batch_tokens=batch_tokens)
     ]
     real = np.arange(windows.width) < windows.lengths[:, None]
@@ -148,7 +149,7 @@ def site_values(
     if not sites:
         return {}
     batches = list(run(subject, windows, sites=sites, outputs=False, batch_tokens=batch_tokens))
-    return {site: np.concatenate([b.values[site].cpu().numpy() for b in batches]) for site in sites}
+    return {site: np.concatenate([as_float(b.values[site]).cpu().numpy() for b in batches]) for site in sites}
 
 
 def outputs(

@@ -84,10 +84,10 @@ def _handing_on(block: nn.Module, stream: torch.Tensor | None, members: int | No
 
 def restart_of(subject: Any) -> Restart | None:
     """How passes of this subject can be started in the middle, None where they cannot; probed once for each model."""
-    with _LOCK:
-        if subject.model not in _KNOWN:
+    if subject.model not in _KNOWN:
+        with _LOCK:
             _KNOWN[subject.model] = _probed(subject)
-        return _KNOWN[subject.model]
+    return _KNOWN[subject.model]
 
 
 def _probed(subject: Any) -> Restart | None:

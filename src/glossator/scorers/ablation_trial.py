@@ -93,14 +93,13 @@ class AblationTrial:
 
     def __post_init__(self) -> None:
         self.sample = self.lab.trial(self.evidence, "random-only", self.split)
-        count = len(self.sample.test)
-        self.chosen = np.arange(count)
-        if self.most_windows < count:  # the same windows for all units with the same random draw
-            rng = np.random.default_rng(self.lab.seed)
-            self.chosen = np.sort(rng.choice(count, self.most_windows, replace=False))
-        self.windows = first_tokens(
-            self.sample.scored.windows.take(self.sample.test.rows[self.chosen]), self.most_tokens
-        )
+        scored, rows = self.sample.scored.windows, self.sample.test.rows
+        # By their numbers, so that units with the same random draw are acted upon in the same windows.
+        self.chosen = np.argsort(scored.ids[rows], kind="stable")
+        if self.most_windows < len(rows):
+            drawn = np.random.default_rng(self.lab.seed).choice(len(rows), self.most_windows, replace=False)
+            self.chosen = self.chosen[np.sort(drawn)]
+        self.windows = first_tokens(scored.take(rows[self.chosen]), self.most_tokens)
 
     @cached_property
     def why_not(self) -> str | None:
@@ -176,7 +175,7 @@ class AblationTrial:
         }
 
     def spliced(self, fitting: Fitting, explanation: Explanation) -> InPlace:
-        """The calibrated simulation in a unit's place; `MissingPower` when the simulator cannot read the explanation."""
+        """The calibrated simulation in a unit's place; `MissingPower` when the simulator cannot read it."""
         flat = fitting.calibrated(self.sample.predicted_to_fit(explanation), self.sample.predicted(explanation))
         values = np.zeros(self.sample.test.mask.shape)
         values[self.sample.test.mask] = flat
