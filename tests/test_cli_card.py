@@ -48,7 +48,7 @@ def printed(width: int, scores: list[Score] = SCORES, card: str = "both", **opti
 
 def test_the_columns_stand_side_by_side_where_there_is_room() -> None:
     wide = printed(160)
-    assert wide[0].startswith("observational") and "causal  does acting on it" in wide[0]
+    assert wide[0].startswith("observational") and "causal  does acting on the unit" in wide[0]
     (line,) = [line for line in wide if "0.61 [0.52, 0.70]" in line]
     assert "0.41 [0.30, 0.52]" in line
     (line,) = [line for line in wide if "lookup" in line]

@@ -22,7 +22,8 @@ def print_people(out: Console, people: Mapping[str, Sequence[Mapping[str, Any]]]
     out.print("\nPeople", style="bold")
     table = make_table(plain=True)
     for name in ("person", "did", "score", "value [95 %]", "beside it"):
-        table.add_column(name, justify="right" if name in ("value [95 %]", "beside it") else "left", overflow="fold")
+        justify: Any = "right" if name in ("value [95 %]", "beside it") else "left"
+        table.add_column(name, justify=justify, overflow="fold", no_wrap=name == "score")
     for simulation in people.get("simulations", ()):
         told = f"rated tokens by the {simulation['method']} explanation"
         for name, person, machine in beside_machine(simulation):

@@ -39,8 +39,10 @@ def beside_machine(simulation: Mapping[str, Any]) -> Iterator[tuple[str, Mapping
 
 
 def main_scores(scores: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-    """Those of `MAIN`, in both settings; all where none of them is there."""
-    return [s for s in scores if s["name"].rpartition(".")[0] in MAIN] or list(scores)
+    """Those of `MAIN`, in both settings, all where none of them is there; where none has a value, the first one, as its
+    reason is that of all."""
+    main = [s for s in scores if s["name"].rpartition(".")[0] in MAIN] or list(scores)
+    return main if any(s["value"] is not None for s in main) else main[:1]
 
 
 def means_beside_machine(results: Results) -> list[dict[str, Any]]:
