@@ -103,12 +103,14 @@ class AblationTrial:
 
     @cached_property
     def why_not(self) -> str | None:
-        """A reason why no explanation of this unit can be scored; `MissingPower` where its subject cannot be acted
-        upon."""
-        check_outputs(self.subject)
-        part_of(self.unit, self.sets)
+        """A reason why no explanation of this unit can be scored."""
         if self.evidence.status != "ok":
             return f"insufficient evidence: {self.evidence.reason}"
+        try:
+            check_outputs(self.subject)
+            part_of(self.unit, self.sets)
+        except MissingPower as error:
+            return str(error)
         if not self.windows.valid.any():
             return f"no random windows in the {self.split} split"
         if not len(self.sample.calibrate):
