@@ -37,7 +37,7 @@ DEFAULTS: dict[str, Any] = {
     "subject": "smollm2-135m",
     "sites": ("mlp.2", "mlp.7", "mlp.12", "mlp.17", "mlp.22", "mlp.28"),
     "units": 10,
-    "windows": 32,
+    "windows": 24,
     "tokens_each": 32,
     "recorded_units": 100,
     "tokens": 131072,
@@ -46,7 +46,6 @@ DEFAULTS: dict[str, Any] = {
     "folder": None,
 }
 QUICK = {"sites": ("mlp.2", "mlp.12"), "units": 3, "recorded_units": 6, "tokens": 16384, "windows": 8}
-LESS_THAN_FLOOR = 1.3
 
 
 @dataclass(frozen=True, eq=False)
@@ -103,13 +102,15 @@ class Site:
 
 class _Bench:
     def __init__(self, recording: Recording, subject: Any, chosen: dict[str, Any]):
-        self.recording, self.subject, self.chosen = recording, subject, chosen
+        self.recording, self.subject, self.chosen, self.warm = recording, subject, chosen, False
         self.lexicon = Lexicon.for_windows(recording.vocabulary, recording.embedding)
         self.explainer = ProgramExplainer(lexicon=self.lexicon)
         self.scorer = AblationScorer(windows=chosen["windows"], tokens=chosen["tokens_each"])
 
     def site(self, name: str) -> Site:
         explained, abstained = self._explained(name)
+        if not explained:
+            return Site(name, [], abstained, 0, 0.0, 0.0)
         units = [unit for unit, _, _ in explained]
         lab = Lab(self.lexicon, resources=Resources({"subject": lambda: self.subject}), others=self._others(units))
         labs = [lab.for_unit({}) for _ in units]
@@ -120,6 +121,9 @@ class _Bench:
                 planned |= trial.planned(explanation)  # a unit's mean ablation serves all that are compared with it
         windows = trials[0].windows
         assert all(np.array_equal(trial.windows.ids, windows.ids) for trial in trials)
+        if not self.warm:
+            bare_pass(self.subject, windows)  # the first pass of all is slower
+            self.warm = True
         found, seconds, floor = timed_divergences(self.subject, windows, planned)
         scored = [
             Scored(unit, e, self.scorer.scores(trial, e, found)[0], _correlations(e, evidence, own))
@@ -156,38 +160,36 @@ def timed_divergences(
 ) -> tuple[dict[Planned, np.ndarray], float, float]:
     """What was planned, run; seconds that took; seconds of as many bare forward passes over the same windows.
 
-    Both are timed in `turns`, one after the other, so that a busy machine slows both; no turn shares a clean pass.
+    Interventions run in `turns`, each between two bare passes, so that a busy machine slows both; each turn has a clean
+    pass of its own, which counts as cost.
     """
     from glossator.causal.acting import divergences_in_place
 
     names = list(planned)
     found: dict[Planned, np.ndarray] = {}
     seconds = floor = 0.0
-    bare_pass(subject, windows)  # not timed: the first pass of a size is slower
-    for part in np.array_split(np.arange(len(names)), min(turns, len(names))):
+    before = bare_pass(subject, windows)
+    for part in np.array_split(np.arange(len(names)), max(1, min(turns, len(names)))):
         some = [names[i] for i in part]
-        before = _timed(lambda: bare_pass(subject, windows))
         started = time.perf_counter()
         found |= zip(some, divergences_in_place(subject, windows, [planned[n] for n in some]), strict=True)
         seconds += time.perf_counter() - started
-        floor += len(some) * (before + _timed(lambda: bare_pass(subject, windows))) / 2
+        after = bare_pass(subject, windows)
+        floor += len(some) * (before + after) / 2
+        before = after
     return found, seconds, floor
 
 
-def bare_pass(subject: Any, windows: Any) -> None:
-    """One forward pass of the model over all windows to its logits, in batches of the same size as interventions."""
+def bare_pass(subject: Any, windows: Any) -> float:
+    """Seconds of one forward pass over all windows to the logits, in batches of the same size as interventions."""
     import torch
 
     from glossator.causal.running import BATCH_TOKENS, batches, forward
 
+    started = time.perf_counter()
     with torch.inference_mode():
         for rows in batches(windows, None, BATCH_TOKENS):
             forward(subject, windows, rows)
-
-
-def _timed(action: Any) -> float:
-    started = time.perf_counter()
-    action()
     return time.perf_counter() - started
 
 
@@ -210,7 +212,8 @@ def _figures(scored: Sequence[Scored], seconds: float, floor: float, passes: int
         result[f"correlation_{name}"] = _plain(mean_over_units(values))
         result[f"rank_correlation_{name}"] = _plain(rank_correlation(ours, values))
     result["rank_correlation"] = result["rank_correlation_random_only"]
-    return result | {"interventions": passes, "seconds": seconds, "floor_seconds": floor, "cost_ratio": seconds / floor}
+    cost = {"interventions": passes, "seconds": seconds, "floor_seconds": floor}
+    return result | cost | {"cost_ratio": seconds / floor if floor else None}
 
 
 def _row(one: Scored) -> dict[str, Any]:
