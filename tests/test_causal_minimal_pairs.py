@@ -127,7 +127,7 @@ def test_a_concept_can_be_named_and_an_explanation_of_none_has_no_score():
     nothing = scores(says('0 + token(",")'))["interchange.effect"]
     assert nothing.value is None and "hardly any minimal pair" in (nothing.reason or "")
     words = score_explanation(unit(0), says(None, text="plurals"), evidence(unit(0)), lab(), [SCORER])
-    assert [s.value for s in words] == [None] and "Name a simulator, or the concept" in (words[0].reason or "")
+    assert [s.value for s in words] == [None, None] and "Name a simulator, or the concept" in (words[0].reason or "")
     with pytest.raises(UserError, match="unknown concept"):
         InterchangeScorer(concept="weather")
 
