@@ -68,7 +68,7 @@ def test_latents_need_their_encoder(tiny_subject) -> None:
             return torch.topk(values, 4, dim=-1)
 
     unit = Unit("tiny", "top@mlp.0", 5)
-    with pytest.raises(MissingPower, match="sparse encoder"):
+    with pytest.raises(MissingPower, match="encoder that is not there"):
         unit_activations(tiny_subject, unit, TEXTS)
     (_, latent), *_ = unit_activations(tiny_subject, unit, TEXTS, encoders={"top@mlp.0": Largest()})
     (_, neuron), *_ = unit_activations(tiny_subject, Unit("tiny", "mlp.0", 5), TEXTS)

@@ -43,12 +43,16 @@ def why_empty(column: Column, card: str) -> str:
     return f"not measured, as the card is {card}; --card both measures it"
 
 
-def column_of(name: str) -> Column:
-    """The column of a registered scorer, which its class says in `column`; observational where it says nothing."""
+def column_of(name: str) -> Column | None:
+    """The column of a registered scorer, which its class says in `column`, observational where it says nothing; None
+    where its module is not here any more, as when a finished study is opened without the plug-in that scored it."""
     for column, names in DEFAULT_SCORERS.items():
         if name in names:
             return column
-    said: Column = getattr(registry.load("scorers", name), "column", "observational")
+    try:
+        said: Column = getattr(registry.load("scorers", name), "column", "observational")
+    except ImportError:
+        return None
     return said
 
 
@@ -61,5 +65,5 @@ def scorers_of(card: str, named: tuple[str, ...]) -> tuple[str, ...]:
     if named is OF_THE_CARD:
         return tuple(name for column in columns for name in DEFAULT_SCORERS[column])
     there = {column_of(name) for name in named if name in registry.table("scorers")}
-    absent = [column for column in columns if column not in there] if named else []
+    absent = [column for column in columns if column not in there] if named and None not in there else []
     return (*named, *(name for column in absent for name in DEFAULT_SCORERS[column]))
