@@ -25,6 +25,7 @@ from glossator.programs import parse_program
 from glossator.resources import Resources
 from glossator.scorers.lab import Lab, score_explanation
 from glossator.scorers.output_side import OutputSideScorer
+from glossator.units import Unit
 
 WINDOWS = windows_of(6, 9)
 CLEAN = CleanRun(planted(), WINDOWS, [SITE, "resid.1"])
@@ -189,3 +190,22 @@ def test_a_score_does_not_depend_on_what_was_scored_before():
     given = says(TRUE), evidence(unit(CAUSAL)), lab()
     one, other = (score_explanation(unit(CAUSAL), *given, [scorer]) for scorer in (fresh, used))
     assert one == other
+
+
+def test_real_neurons_move_what_their_weights_say_and_random_ones_do_not(smollm2):
+    """Neuron 58 of the feed-forward of layer 27 writes towards " to", as its output weights say."""
+    from glossator.explainers.output_side import OutputWeightsExplainer
+    from glossator.subjects.texts import text_windows
+
+    of = Unit("smollm2-135m", "mlp.27", 58)
+    (found,) = OutputWeightsExplainer(smollm2, tokens=4).explain(of, evidence(unit(CAUSAL)).explain)
+    assert found.program is not None and " to" in found.program.raises.texts
+    windows = text_windows(smollm2, ["The old dog slept under the table.", "In June we went back home again."])
+    clean = CleanRun(smollm2, windows, ["mlp.27"])
+    pushes = [unit_push(of), *random_units(smollm2, "mlp.27", 3, seed=0).values()]
+    matched = match_divergence(clean, pushes, 0.1)
+    moved = shift(clean, [[p.edit(m.strength, windows.valid)] for p, m in zip(pushes, matched, strict=True)])
+    assert moved.kl == pytest.approx(np.full(4, 0.1), rel=0.06)
+    ids = smollm2.tokenizer.vocabulary.ids
+    change = moved.sums[:, :, [ids[text] for text in found.program.raises.texts]].sum(1) / moved.counts.sum()
+    assert change[0].min() > 1.0 > np.abs(change[1:]).max(), "nats a token"
