@@ -8,7 +8,7 @@ from functools import cache
 
 import numpy as np
 
-from glossator.benchmarks.planted_units import planted_units
+from glossator.benchmarks.planted_library import planted_units
 from glossator.benchmarks.reader import ProgramReader
 from glossator.benchmarks.scorer_levels import LEVELS, Levels, levels_of, usable
 from glossator.benchmarks.scorer_units import PlantedWorld

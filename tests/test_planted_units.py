@@ -7,7 +7,8 @@ import re
 import numpy as np
 import pytest
 
-from glossator.benchmarks.planted_units import KINDS, PlantedUnit, planted_units
+from glossator.benchmarks.planted_library import planted_units
+from glossator.benchmarks.planted_units import KINDS, PlantedUnit
 from glossator.corpora import open_corpus
 from glossator.errors import UserError
 from glossator.programs import Lexicon, execute, parse_program

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from glossator.benchmarks import scorers as bench
-from glossator.benchmarks.planted_units import planted_units
+from glossator.benchmarks.planted_library import planted_units
 from glossator.benchmarks.scorer_levels import LEVELS, half_of, levels_of
 from glossator.errors import UserError
 from glossator.language_models import Message, Request

@@ -13,7 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from glossator.benchmarks.planted_units import PlantedUnit, planted_units
+from glossator.benchmarks.planted_library import planted_units
+from glossator.benchmarks.planted_units import PlantedUnit
 from glossator.evidence import Exemplars, ExplainEvidence, UnitStatistics
 from glossator.explainers.program import ProgramExplainer
 from glossator.programs import Lexicon, execute

@@ -6,7 +6,8 @@ from dataclasses import replace
 
 from glossator.benchmarks import planted_forms as forms
 from glossator.benchmarks import planted_words as words
-from glossator.benchmarks.planted_units import PlantedUnit
+from glossator.benchmarks.planted_units import KINDS, PlantedUnit
+from glossator.errors import UserError, near_matches
 
 _UNITS = (
     *words.TOKEN,
@@ -28,3 +29,11 @@ def _with_wrong(units: tuple[PlantedUnit, ...]) -> tuple[PlantedUnit, ...]:
 
 
 LIBRARY: tuple[PlantedUnit, ...] = _with_wrong(_UNITS)
+
+
+def planted_units(*kinds: str) -> tuple[PlantedUnit, ...]:
+    """The library, or the units of these kinds; an unknown kind is a `UserError`."""
+    for kind in kinds:
+        if kind not in KINDS:
+            raise UserError("unknown kind of planted unit", value=kind, allowed=near_matches(kind, KINDS))
+    return tuple(unit for unit in LIBRARY if not kinds or unit.kind in kinds)

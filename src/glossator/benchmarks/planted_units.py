@@ -15,7 +15,6 @@ from typing import Literal, get_args
 
 import numpy as np
 
-from glossator.errors import UserError, near_matches
 from glossator.programs import Program
 from glossator.windows import TokenWindows, Vocabulary
 
@@ -60,13 +59,3 @@ class PlantedUnit:
 def decoded(vocabulary: Vocabulary) -> tuple[str, ...]:
     """Token texts; bytes that are no whole character become lone surrogates, so that different bytes stay different."""
     return tuple(piece.decode("utf-8", "surrogateescape") for piece in vocabulary.pieces)
-
-
-def planted_units(*kinds: str) -> tuple[PlantedUnit, ...]:
-    """The library, or the units of these kinds; an unknown kind is a `UserError`."""
-    from glossator.benchmarks.planted_library import LIBRARY
-
-    for kind in kinds:
-        if kind not in KINDS:
-            raise UserError("unknown kind of planted unit", value=kind, allowed=near_matches(kind, KINDS))
-    return tuple(unit for unit in LIBRARY if not kinds or unit.kind in kinds)

@@ -25,7 +25,7 @@ from typing import Any
 import numpy as np
 
 from glossator import registry
-from glossator.benchmarks.planted_units import planted_units
+from glossator.benchmarks.planted_library import planted_units
 from glossator.benchmarks.reader import ProgramReader
 from glossator.benchmarks.scorer_levels import LEVELS, Levels, levels_of, usable
 from glossator.benchmarks.scorer_units import PlantedWorld

@@ -18,8 +18,8 @@ import torch
 
 from glossator.errors import UserError
 from glossator.recording.background import Background, in_turn
+from glossator.recording.encoders import DenseEncoder
 from glossator.recording.keys import LARGEST_HALF, pack
-from glossator.recording.sparse import DenseEncoder
 from glossator.recording.spec import Plan, RecordingSpec, SitePlan
 from glossator.recording.store import ArrayReader, ArrayWriter, offsets_of, save
 

@@ -25,8 +25,9 @@ from glossator.files import fingerprint, plain, write_json
 from glossator.recording.background import Background, one_core_pool
 from glossator.recording.dense import DenseShards
 from glossator.recording.dense_merge import merge_dense
+from glossator.recording.encoders import Encoder, is_dense
 from glossator.recording.reader import FORMAT, Recording, open_recording
-from glossator.recording.sparse import Encoder, SparseShards, is_dense, merge_sparse
+from glossator.recording.sparse import SparseShards, merge_sparse
 from glossator.recording.spec import Plan, RecordingSpec, make_plan, plan_sites, source_of
 from glossator.recording.store import (
     PART,

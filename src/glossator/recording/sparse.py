@@ -6,7 +6,6 @@ A shard's entries arrive in the order of positions; a stable radix sort by unit 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Protocol, TypeAlias
 
 import numpy as np
 import torch
@@ -18,44 +17,6 @@ from glossator.recording.store import ArrayReader, ArrayWriter, offsets_of, save
 
 _SMALLEST = np.float32(2.0**-24)
 _BLOCK_POSTINGS = 4 << 20
-
-
-class SparseEncoder(Protocol):
-    """A dictionary whose units are read from a captured site, such as a sparse autoencoder.
-
-    width: number of latents; fingerprint: changes with the weights.
-    """
-
-    @property
-    def width(self) -> int: ...
-
-    @property
-    def fingerprint(self) -> str: ...
-
-    def encode(self, values: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """(n, width, site width) -> activations and latent numbers, both (n, width, k); zeros are not recorded."""
-        ...
-
-
-class DenseEncoder(Protocol):
-    """Units that are functions of a captured site with a value at every token, such as directions."""
-
-    @property
-    def width(self) -> int: ...
-
-    @property
-    def fingerprint(self) -> str: ...
-
-    def project(self, activations: torch.Tensor) -> torch.Tensor:
-        """(n, width, site width) -> (n, width, k), every value recorded as that of a dense site."""
-        ...
-
-
-Encoder: TypeAlias = SparseEncoder | DenseEncoder
-
-
-def is_dense(encoder: Any) -> bool:
-    return hasattr(encoder, "project")
 
 
 class SparseShards:
