@@ -99,7 +99,7 @@ def print_means(out: Console, column: Column, means: Sequence[Mean], card: str) 
         out.print(f"{column.capitalize()} scores: {why_empty(column, card)}", markup=False)
         return
     nulls = [*dict.fromkeys(null for mean in means for null in mean.nulls)]
-    table = make_table(f"Means over units, {column}; beside each null, how many units are above it (q < {RATE})")
+    table = make_table(f"Means over units, {column}; beside each null, how many units are above it (q ≤ {RATE})")
     for name in ("site", "method", "score", "units", "mean [95 %]", *nulls):
         table.add_column(name, justify="right" if name in ("units", "mean [95 %]", *nulls) else "left", no_wrap=True)
     for mean in means:

@@ -145,7 +145,7 @@
   }
 
   const QUESTIONS = { observational: "does it predict?", causal: "does acting on the unit do what it says?" };
-  const range = (value, low, high, digits = 2) => (low === null ? show(value, digits) : `${show(value, digits)} [${show(low, digits)}, ${show(high, digits)}]`);
+  const range = (value, low, high, digits = 2) => (low === null ? show(value, digits) : `${show(value, digits)} [${show(low, digits)},\u00a0${show(high, digits)}]`);
 
   function scoreName(s) {
     const [, name, setting] = s.name.match(/^(.*?)(?:\.(top-and-random|random-only))?$/);
@@ -156,13 +156,13 @@
   // A score, then each of its nulls with the mark that stands for it in the plot, and how far the score is above it.
   function table(scores) {
     const corrected = scores.some((s) => Object.values(s.over).some((over) => over[4] !== null));
-    const head = el("tr", null, el("th", { scope: "col" }, "score, its nulls"), el("th", { scope: "col", class: "n" }, "value [95 %]"),
-      el("th", { scope: "col", class: "n" }, "above it by [95 %]"), el("th", { scope: "col", class: "n" }, corrected ? "q" : "p"));
+    const head = el("tr", null, el("th", { scope: "col" }, "score, its nulls"), el("th", { scope: "col", class: "n" }, "value [95\u00a0%]"),
+      el("th", { scope: "col", class: "n" }, "above it by [95\u00a0%]"), el("th", { scope: "col", class: "n" }, corrected ? "q" : "p"));
     const rows = scores.flatMap((s) => {
       const title = `${s.measure}, n = ${s.n}`;
       if (s.value === null) return [el("tr", { title, class: "score" }, scoreName(s), el("td", { colspan: 3, class: "quiet why" }, s.reason))];
       const own = el("tr", { title, class: "score" }, scoreName(s),
-        el("td", { class: "n" }, el("b", null, show(s.value)), s.low === null ? null : el("span", { class: "quiet" }, ` [${show(s.low)}, ${show(s.high)}]`)),
+        el("td", { class: "n" }, el("b", null, show(s.value)), s.low === null ? null : el("span", { class: "quiet" }, ` [${show(s.low)},\u00a0${show(s.high)}]`)),
         el("td", { colspan: 2, class: "plot" }, bar(s, "", 200, 16)));
       return [own, ...Object.entries(s.nulls).map(([name, value]) => {
         const over = s.over[name], probability = over ? (corrected ? over[4] : over[3]) : null;
