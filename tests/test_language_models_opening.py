@@ -181,6 +181,17 @@ def test_keys_appear_nowhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ca
         assert KEY.encode() not in path.read_bytes()
 
 
+@pytest.mark.parametrize("before", range(230, 300, 7))
+def test_a_long_complaint_is_not_cut_within_a_key(before: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is left of a key that is cut in two would be shown."""
+    monkeypatch.setenv("MINE", KEY)
+    refused = Answer("", finish="error", failure=f"{'x' * before} {KEY} is not for this model")
+    with serve(Scripted(lambda _: refused)) as server:
+        answer = open_language_model(server.spec("key_variable=MINE")).ask([chat()])[0]
+    assert answer.failure is not None and "xxx" in answer.failure
+    assert KEY[:4] not in answer.failure
+
+
 def test_keys_of_openai_do_not_go_to_other_servers(monkeypatch: pytest.MonkeyPatch) -> None:
     for variable in ("OPENAI_API_KEY", "OPENAI_ORG_ID", "OPENAI_PROJECT_ID", "OPENAI_ADMIN_KEY"):
         monkeypatch.setenv(variable, KEY)

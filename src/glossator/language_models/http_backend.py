@@ -110,7 +110,7 @@ class HttpBackend(abc.ABC):
 
     def _translated(self, error: Any) -> Exception:
         """What an HTTP status means for this request, or for all. Complaints about keys are not quoted."""
-        status, said = error.status_code, self._without_key(_cut(str(error.message)))
+        status, said = error.status_code, _cut(self._without_key(str(error.message)))
         code, parameter = getattr(error, "code", None), getattr(error, "param", None)
         if status in (401, 403):
             where = f"the key in {self.spec.key_variable}" if self.spec.key_variable else "a request without a key"
