@@ -73,6 +73,11 @@ def test_mistakes_are_one_sentence(
     np.save(tmp_path / "v.npy", np.ones((2, 5)))
     empty = ["--positive", tmp_path / "empty.txt", "--negative", tmp_path / "full.txt"]
     vectors = ["--vectors", tmp_path / "v.npy", "--subject", tiny_folder]
+    np.save(tmp_path / "64.npy", np.ones((2, 64)))
+    fitting = ["--vectors", tmp_path / "64.npy", "--subject", tiny_folder]
+    for name, array in (("complex", np.full((1, 64), 1j)), ("huge", np.full((1, 64), 1e300)), ("no", np.array(["a"]))):
+        np.save(tmp_path / f"{name}.npy", array)
+    np.savez(tmp_path / "several.npz", np.ones(64))
     for arguments, words in (
         (("make", "odd", "--site", "mlp.0", *out), "unknown method"),
         (("make", "logistic", "--site", "mlp.0", *empty, *out), "a group of texts is empty"),
@@ -81,6 +86,14 @@ def test_mistakes_are_one_sentence(
         (("make", "random", "--site", "mlp.3", "--recording", recording, *out), "was not recorded"),
         (("make", "vectors", "--site", "mlp.1", *out), "needs vectors"),
         (("make", "vectors", "--site", "mlp.1", *vectors, *out), "another width than mlp.1: 5"),
+        (("make", "vectors", "--site", "mlp.99", *fitting, *out), "no such site: 'mlp.99'"),
+        (("make", "vectors", "--site", "nonsense", *fitting, *out), "no such site"),
+        (("make", "vectors", "--site", "mlp.1", "--vectors", tmp_path / "complex.npy", *out), "no real numbers"),
+        (("make", "vectors", "--site", "mlp.1", "--vectors", tmp_path / "huge.npy", *out), "not finite"),
+        (("make", "vectors", "--site", "mlp.1", "--vectors", tmp_path / "no.npy", *out), "no numbers"),
+        (("make", "vectors", "--site", "mlp.1", "--vectors", tmp_path / "several.npz", *out), "cannot be read"),
+        (("make", "vectors", "--site", "mlp.1", *fitting, "--out", tmp_path / "v.npy"), "is a file"),
+        (("find", recording, "--site", "mlp.0", "--out", tmp_path / "v.npy" / "o"), "is a file"),
         (("find", tmp_path, "--site", "mlp.0", *out), "no recording here"),
         (("find", recording, "--site", "mlp.0", "--start", "odd", *out), "unknown start"),
     ):

@@ -59,12 +59,16 @@ def run(options: dict[str, Any] | None = None) -> dict[str, Any]:
     if unknown := set(options) - set(DEFAULTS):
         raise UserError("unknown option", value=", ".join(sorted(unknown)), allowed=", ".join(DEFAULTS))
     chosen = DEFAULTS | (QUICK if quick else {}) | {k: v for k, v in options.items() if v is not None}
+    for name in ("neurons", "others"):
+        if chosen[name] < 1:
+            raise UserError(f"bad number of {name}", value=chosen[name], allowed="1 or more")
+    spec = spec_of(chosen)
     recording = recorded(chosen)
     values = SiteValues(recording, chosen["site"])
     lexicon = Lexicon.for_windows(recording.vocabulary, recording.embedding)
     explainer, lab = ProgramExplainer(lexicon=lexicon), Lab(lexicon)
     started = time.perf_counter()
-    found = find_directions(values, explainer, lab, spec_of(chosen))
+    found = find_directions(values, explainer, lab, spec)
     seconds = {"find": time.perf_counter() - started}
     groups = scored_groups(values, found, explainer, lab, chosen)
     seconds["compare"] = time.perf_counter() - started - seconds["find"]

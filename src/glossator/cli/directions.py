@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -47,6 +48,7 @@ def make(
     """
     if method not in METHODS:
         raise UserError("unknown method", value=method, allowed=near_matches(method, METHODS))
+    _check_out(out)
     name = name or method
     if method == "vectors":
         made = _from_file(name, site, subject, vectors)
@@ -101,6 +103,7 @@ def find(
 
     spec: Any = {"directions": n, "starts": starts, "rounds": rounds, "steps": steps, "start": start, "seed": seed}
     spec, values = FindSpec(**spec), _values(recording, site)
+    _check_out(out)
     lexicon = Lexicon.for_windows(values.recording.vocabulary, values.recording.embedding)
     explainer, lab = ProgramExplainer(lexicon=lexicon), Lab(lexicon)
 
@@ -175,10 +178,23 @@ def _from_file(name: str, site: str, subject: str, path: Path | None) -> Directi
         given = np.load(path, allow_pickle=False)
     except (OSError, ValueError) as error:
         raise UserError("the vectors cannot be read", value=str(path), allowed="a .npy file", fix=str(error)) from error
+    if not isinstance(given, np.ndarray):
+        raise UserError("the vectors cannot be read", value=str(path), allowed="a .npy file")
     made = direction_set(name, site, given, subject=subject, made={"method": "given", "file": path.name})
     widths = {known.name: known.width for known in describe_sites(subject)}
+    kinds = {known.partition(".")[0] for known in widths}
+    if site not in widths and (site.partition(".")[0] in kinds or "." not in site):  # else a path in the model
+        raise UserError("no such site", value=site, allowed=near_matches(site, widths))
     made.check_fits(site, widths.get(site))
     return made
+
+
+def _check_out(folder: Path) -> None:
+    """Refuse a folder that cannot be written before the work is done, not after it."""
+    there = next(p for p in (folder, *folder.absolute().parents) if p.exists())
+    if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
+        why = "is read-only" if there.is_dir() else "is a file"
+        raise UserError("cannot write directions", value=str(folder), fix=f"{there} {why}; choose another with --out")
 
 
 def _from_texts(

@@ -136,7 +136,6 @@ class DirectionSet:
         from safetensors.numpy import save
 
         folder = Path(folder)
-        folder.mkdir(parents=True, exist_ok=True)
         write_bytes(folder / WEIGHTS, save({"vectors": self.vectors, "centre": self.centre}))
         write_json(
             folder / MANIFEST,
@@ -216,7 +215,11 @@ def largest_off_diagonal(matrix: np.ndarray) -> float | None:
 def _numbers(values: Any, what: str) -> np.ndarray:
     """As contiguous finite float32."""
     try:
-        found = np.ascontiguousarray(values, dtype=np.float32)
+        given = np.asarray(values)
+        if np.iscomplexobj(given):
+            raise UserError(f"{what} of a direction set are no real numbers", value=str(given.dtype))
+        with np.errstate(over="ignore"):  # too large for float32 is not finite, which is said below
+            found = np.ascontiguousarray(given, dtype=np.float32)
     except (TypeError, ValueError) as error:
         raise UserError(f"{what} of a direction set are no numbers", value=type(values).__name__) from error
     if not np.isfinite(found).all():
