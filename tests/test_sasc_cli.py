@@ -16,7 +16,21 @@ def rivers(texts):
 def silent(texts):
     return [0.0 for _ in texts]
 
+def failing(texts):
+    raise RuntimeError("the weights\\nare gone")
+
+def failing_later(texts):
+    assert all(len(text.split()) < 4 for text in texts)
+    return [text.lower().count("river") for text in texts]
+
 ANSWER = 42
+"""
+TALKER = """
+def answer(request):
+    asked = request.messages[-1].content
+    if "names" in asked:
+        return {"names": ["river"]}
+    return {"texts": [f"The river {n}." if "clearly" in asked else f"The letter {n}." for n in range(10)]}
 """
 LINES = ["We crossed the river at noon.", "The letter came on a grey day.", "A river runs behind the house.",
          "They sold the old table cheaply.", "The wide river froze in January.", "Nobody reads that book."]  # fmt: skip
@@ -25,6 +39,9 @@ LINES = ["We crossed the river at noon.", "The letter came on a grey day.", "A r
 @pytest.fixture
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "detector.py").write_text(MODULE)
+    (tmp_path / "broken.py").write_text("def f(:")
+    (tmp_path / "lacking.py").write_text("import no_such_package_at_all")
+    (tmp_path / "sasc_talker.py").write_text(TALKER)
     (tmp_path / "notes.jsonl").write_text(
         "".join(json.dumps({"text": f"{t} {i}"}) + "\n" for i, t in enumerate(LINES * 4))
     )
@@ -61,9 +78,32 @@ def test_a_silent_function_is_said_to_be_dead(here: Path, capsys: pytest.Capture
         ("detector.py:river", "did you mean rivers"),
         ("detector.py:ANSWER", "no function of this name"),
         ("no_such_package_at_all:f", "no such module"),
+        ("broken.py:f", "broken.py cannot be imported: 'SyntaxError"),
+        ("lacking.py:f", "lacking.py imports what is not installed: 'no_such_package_at_all'"),
+        ("detector.py:failing", "module 'failing' failed: 'RuntimeError: the weights"),
+        ("detector.py:failing_later", "module 'failing_later' failed: 'AssertionError"),
     ],
 )
 def test_a_mistake_is_one_paragraph(here: Path, capsys: pytest.CaptureFixture, module: str, said: str) -> None:
     assert main(["sasc", module, *ARGUMENTS]) == 2
     error = capsys.readouterr().err
     assert said in error and error.count("\n") == 1
+
+
+def test_what_a_language_model_costs_is_foreseen_bounded_and_kept(
+    here: Path, capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(str(here))
+    ask = ["sasc", "detector.py:rivers", *ARGUMENTS, "--lm", "scripted:sasc_talker:answer", "--lm-cache", "a.sqlite"]
+    assert main([*ask, "--budget", "200 tokens"]) == 2
+    said = capsys.readouterr()
+    assert "Foreseen for 1 unit with scripted:sasc_talker:answer: 35 calls" in said.err
+    assert "the budget is reached" in said.err and said.out == ""
+    assert main([*ask, "--offline"]) == 2
+    assert "not in the cache" in capsys.readouterr().err
+    assert main(ask) == 0
+    told = capsys.readouterr().out
+    assert "river" in told and "Cost with scripted:sasc_talker:answer: 7 calls" in told
+    (here / "sasc_talker.py").write_text("answer = []")
+    assert main([*ask, "--offline", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)[0]["candidates"][0]["explanation"]["text"] == "river"

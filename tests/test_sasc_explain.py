@@ -240,3 +240,7 @@ def test_names_are_tidied_not_mangled(said: str, name: str) -> None:
 def test_best_names_of_all_answers_come_first() -> None:
     answers = [Answer("", value={"names": ["a1", "a2"]}), Answer("", value={"names": ["b1", "A1"]})]
     assert read_names(answers, Bill()) == ["a1", "b1", "a2"]
+
+
+def test_a_model_that_says_more_names_than_it_was_asked_for_costs_no_more() -> None:
+    assert read_names([Answer("", value={"names": ["a", "b", "c", "d", "e"]})], Bill()) == ["a", "b", "c"]

@@ -5,12 +5,14 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import typer
 
 from glossator.cli.printing import JSON, QUIET, clean, console, emit, interval, make_table, number
+from glossator.cli.spec_options import BUDGET, OFFLINE, PRICES, make_access
 from glossator.errors import UserError, near_matches
 
 if TYPE_CHECKING:
@@ -28,6 +30,10 @@ def sasc(
     negative: bool = typer.Option(False, "--negative", help="Explain what makes the responses small."),
     reported: int = typer.Option(3, min=1, help="How many candidates are scored on held-out texts."),
     seed: int = typer.Option(0, help="Seed of what is dealt to naming, ranking and reporting."),
+    budget: str | None = BUDGET,
+    lm_cache: Path | None = typer.Option(None, help="File that keeps its answers. Default: none are kept."),
+    prices: Path | None = PRICES,
+    offline: bool = OFFLINE,
     json: bool = JSON,
     quiet: bool = QUIET,
 ) -> None:
@@ -51,7 +57,8 @@ def sasc(
     if lm is not None:
         from glossator.language_models import open_language_model
 
-        model = open_language_model(lm)
+        ledger = make_access(budget, lm_cache, prices, offline).ledger
+        model = open_language_model(lm, cache=lm_cache, ledger=ledger, offline=offline)
     found = explain_modules(
         [function],
         corpus,
@@ -62,12 +69,15 @@ def sasc(
         polarity="-" if negative else "+",
         seed=seed,
         progress=not quiet and not json,
+        say=lambda text: typer.echo(text, err=True),
     )
     if json:
         emit(found)
         return
     for explained in found:
         show(explained)
+    if model is not None:
+        show_cost(model)
 
 
 def load_function(spec: str) -> Any:
@@ -81,18 +91,28 @@ def load_function(spec: str) -> Any:
             raise UserError("no such file", value=place, fix="Check the path")
         made = importlib.util.spec_from_file_location(path.stem, path)
         assert made is not None and made.loader is not None
-        loaded = importlib.util.module_from_spec(made)
+        loader, loaded = made.loader, importlib.util.module_from_spec(made)
         sys.modules.setdefault(path.stem, loaded)
-        made.loader.exec_module(loaded)
+        _run(place, lambda: loader.exec_module(loaded))
     else:
-        try:
-            loaded = importlib.import_module(place)
-        except ModuleNotFoundError as error:
-            raise UserError("no such module", value=place, fix=f"{error}. Install it, or give FILE.py") from error
+        loaded = _run(place, lambda: importlib.import_module(place))
     if not callable(getattr(loaded, name, None)):
         functions = [key for key, value in vars(loaded).items() if callable(value) and not key.startswith("_")]
         raise UserError(f"{place} has no function of this name", value=name, allowed=near_matches(name, functions))
     return getattr(loaded, name)
+
+
+def _run(place: str, importing: Callable[[], Any]) -> Any:
+    """What importing gives; `UserError` for code that cannot be imported."""
+    try:
+        return importing()
+    except ModuleNotFoundError as error:
+        missing = error.name or ""
+        if not place.endswith(".py") and f"{place}.".startswith(f"{missing}."):
+            raise UserError("no such module", value=place, fix=f"{error}. Install it, or give FILE.py") from error
+        raise UserError(f"{place} imports what is not installed", value=missing, fix="Install it") from error
+    except Exception as error:
+        raise UserError(f"{place} cannot be imported", value=f"{type(error).__name__}: {error}") from error
 
 
 def show(explained: Explained) -> None:
@@ -129,3 +149,14 @@ def show(explained: Explained) -> None:
         out.print(f"Top n-grams: {shown}", markup=False, soft_wrap=True)
     for reason, count in explained.failures.items():
         out.print(f"{count} answers of the language model gave nothing: {reason}", markup=False, soft_wrap=True)
+
+
+def show_cost(model: Any) -> None:
+    """What this run asked of its language model."""
+    from glossator.language_models import Usage
+    from glossator.study.costs import in_words
+
+    spent = model.ledger.total()
+    usage = Usage(spent.calls, spent.prompt_tokens, spent.completion_tokens, spent.money)
+    kept = f"; {spent.replayed:,} answers from the cache" if spent.replayed else ""
+    console().print(f"Cost with {model.name}: {in_words(usage)}{kept}", markup=False, soft_wrap=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -10,10 +10,10 @@ import numpy as np
 
 from glossator.explanations import Provenance
 from glossator.files import plain
-from glossator.language_models import LanguageModel
+from glossator.language_models import LanguageModel, OpenModel, Projection, Request
 from glossator.sasc.halves import Halves
 from glossator.sasc.naming import Name, NamingSpec, propose
-from glossator.sasc.naming_lm import PROMPT, Bill, LmSpec, name_requests, read_names, read_texts, text_requests
+from glossator.sasc.naming_lm import NAMES, PROMPT, Bill, LmSpec, name_requests, read_names, read_texts, text_requests
 
 if TYPE_CHECKING:
     from glossator.sasc.explain import SascSpec, Task
@@ -45,10 +45,16 @@ class Proposed:
         return Provenance("sasc", settings, evidence, seed, lm.name, PROMPT, self.bill.cost)
 
 
-def propose_all(tasks: Sequence[Task], halves: Halves, spec: CandidateSpec, lm: LanguageModel | None) -> list[Proposed]:
-    """Names of each unit from its responses to the naming part of the n-grams."""
+def propose_all(
+    tasks: Sequence[Task],
+    halves: Halves,
+    spec: CandidateSpec,
+    lm: LanguageModel | None,
+    say: Callable[[str], None] | None = None,
+) -> list[Proposed]:
+    """Names of each unit from its responses to the naming part of the n-grams; say: told what `lm` will be asked."""
     if lm is not None and tasks:
-        return _by_language_model(tasks, halves, spec.lm, lm)
+        return _by_language_model(tasks, halves, spec.lm, lm, say)
     found = []
     for task in tasks:
         values = filled(task.values[halves.naming_rows])
@@ -65,7 +71,9 @@ def filled(values: np.ndarray) -> np.ndarray | None:
     return None if whole.std() <= 1e-12 * max(1.0, float(np.abs(whole).max())) else whole
 
 
-def _by_language_model(tasks: Sequence[Task], halves: Halves, spec: LmSpec, lm: LanguageModel) -> list[Proposed]:
+def _by_language_model(
+    tasks: Sequence[Task], halves: Halves, spec: LmSpec, lm: LanguageModel, say: Callable[[str], None] | None
+) -> list[Proposed]:
     """Two rounds of questions, each for all units in one call: names, then texts for every name."""
     texts = halves.reference.ngrams.texts
     naming = np.zeros(len(texts), dtype=bool)
@@ -74,6 +82,9 @@ def _by_language_model(tasks: Sequence[Task], halves: Halves, spec: LmSpec, lm: 
     for task in tasks:
         top = task.order[naming[task.order]][: spec.top]
         asked.append(name_requests([texts[row] for row in top], spec, halves.seed))
+    if say is not None and isinstance(lm, OpenModel):
+        units = f"{len(tasks)} unit{'' if len(tasks) == 1 else 's'}"
+        say(f"Foreseen for {units} with {lm.name}: {foreseen(asked, spec, lm)}")
     answers = iter(lm.ask([request for requests in asked for request in requests]))
     found = []
     for requests in asked:
@@ -86,3 +97,10 @@ def _by_language_model(tasks: Sequence[Task], halves: Halves, spec: LmSpec, lm: 
             two = [next(answers), next(answers)]
             proposed.written[name.text] = read_texts(two, proposed.bill, spec)
     return found
+
+
+def foreseen(asked: Sequence[Sequence[Request]], spec: LmSpec, lm: OpenModel) -> Projection:
+    """What both rounds take when each sample brings as many new names as are taken of it."""
+    names = [f"name {place} of unit {unit}" for unit in range(len(asked)) for place in range(spec.samples * NAMES)]
+    texts = [request for name in names for request in text_requests(name, spec)]
+    return lm.project([*(request for requests in asked for request in requests), *texts])

@@ -133,13 +133,14 @@ def explain_modules(
     seed: int = 0,
     cache: str | Path | None = None,
     progress: bool = False,
+    say: Callable[[str], None] | None = None,
 ) -> list[Explained]:
     """What each output of each module responds to; n-grams are run once for all modules.
 
     lm: a language model that names and writes texts; without one both are done by word lists, WordNet and vectors.
     embedder: of the space in which names are looked for, an `Embedder`, the alias of one (`smollm2-135m`: token
     vectors, no model is run; `minilm`), or None for no space. polarity: "-" explains what makes responses small.
-    cache: folder for responses and vectors.
+    cache: folder for responses and vectors. say: told what a language model will be asked, before it is.
     """
     if polarity not in ("+", "-"):
         raise UserError("unknown polarity", value=polarity, allowed="+ or -")
@@ -159,7 +160,7 @@ def explain_modules(
         face = next(face for face in faces if face.name == unit.module)
         name = Unit(unit.module, "output", unit.column, polarity)
         tasks.append(Task(name, unit, _asker(face, unit.column, sign), sign * responses.values[:, column]))
-    return explain_tasks(tasks, reference, spec=spec, lm=lm, seed=seed)
+    return explain_tasks(tasks, reference, spec=spec, lm=lm, seed=seed, say=say)
 
 
 def _asker(module: Any, column: int, sign: int) -> Callable[[Sequence[str]], np.ndarray]:
@@ -177,6 +178,7 @@ def explain_tasks(
     lm: LanguageModel | None = None,
     seed: int = 0,
     halves: Halves | None = None,
+    say: Callable[[str], None] | None = None,
 ) -> list[Explained]:
     """The steps after the n-grams' responses, for units on one reference; a language model is asked for all at once.
 
@@ -188,7 +190,7 @@ def explain_tasks(
     if len(set(names)) < len(names):
         raise UserError("two units have the same name", value=[str(name) for name in names][:5], fix="Name the modules")
     halves = halves or Halves(reference, spec.candidates.naming_share, seed)
-    proposed = propose_all(sound, halves, spec.candidates, lm)
+    proposed = propose_all(sound, halves, spec.candidates, lm, say)
     found = {}
     for task, proposals in zip(sound, proposed, strict=True):
         found[task.unit] = _explained(task, proposals, halves, spec, lm)

@@ -6,6 +6,7 @@ Any callable from a list of strings to n numbers, or to a row of numbers each, i
 from __future__ import annotations
 
 import math
+import traceback
 from collections.abc import Callable, Sequence
 from typing import Any, Literal, Protocol, get_args, runtime_checkable
 
@@ -80,7 +81,7 @@ class EmbedderModule:
 
     def read(self, vectors: np.ndarray) -> np.ndarray:
         """(n, units) from vectors (n, width)."""
-        return as_numbers(self.function(vectors), len(vectors), self.name)
+        return as_numbers(called(self.function, vectors, self.name), len(vectors), self.name)
 
     def __call__(self, texts: Sequence[str]) -> np.ndarray:
         return self.read(self.embedder.embed(texts))
@@ -198,11 +199,25 @@ def in_batches(function: Callable[[list[str]], Any], texts: Sequence[str], batch
     parts = []
     for start in range(0, len(texts), batch):
         part = list(texts[start : start + batch])
-        parts.append(as_numbers(function(part), len(part), name))
+        parts.append(as_numbers(called(function, part, name), len(part), name))
     if len({part.shape[1] for part in parts}) > 1:
         shapes = sorted({part.shape[1] for part in parts})
         raise UserError(f"module {name!r} gave different numbers of units in two batches", value=shapes)
     return np.concatenate(parts) if parts else np.empty((0, 1))
+
+
+def called(function: Callable[[Any], Any], given: Any, name: str) -> Any:
+    """What a user's function gives; `UserError` that names the line where it failed."""
+    try:
+        return function(given)
+    except UserError:
+        raise
+    except Exception as error:
+        last = traceback.extract_tb(error.__traceback__)[-1]
+        what = f"{type(error).__name__}: {error}".removesuffix(": ")
+        raise UserError(
+            f"module {name!r} failed", value=what, fix=f"See line {last.lineno} of {last.filename}"
+        ) from error
 
 
 def as_numbers(output: Any, n: int, name: str) -> np.ndarray:
