@@ -159,6 +159,37 @@ def test_the_random_unit_without_a_recording_is_run(world):
     assert abs(score.nulls[RANDOM_UNIT]) < 0.5
 
 
+def test_what_units_and_explanations_share_is_run_once_and_changes_no_score(world, monkeypatch):
+    """A unit's mean ablation serves all its explanations, and the units that it is the random unit of."""
+    from glossator.causal import acting
+
+    units = [dataclasses.replace(UNIT, index=i) for i in (5, 20)]
+    splits = {w.ids[0]: s for s, w in world.splits.items()}
+    says = {"first": lambda w: world.values(units[0], splits[w.ids[0]]) > 0, "second": lambda w: w.tokens % 3}
+    lab = world.lab(Said(**says), others=tuple(units))
+    runs, really = [], acting.divergences_in_place
+
+    def counting(subject, windows, planned, sets=None):
+        runs.extend(planned)
+        return really(subject, windows, planned, sets)
+
+    monkeypatch.setattr(acting, "divergences_in_place", counting)
+
+    def scored(scorer, unit, text):
+        return score_explanation(unit, saying(unit, text), world.evidence(unit), lab, [scorer])
+
+    shared = AblationScorer()
+    together = [scored(shared, unit, text) for unit in units for text in says]
+    # The two means, and of each explanation one simulation in either unit's place.
+    assert len(runs) == 2 + 2 * len(says)
+    assert together == [scored(AblationScorer(), unit, text) for unit in units for text in says]
+    assert len({scores[0].value for scores in together}) == 4
+    other_side = dataclasses.replace(units[0], polarity="-")
+    means = [acting.InPlace(units[0], 0.5), acting.InPlace(other_side, -0.5), acting.InPlace(units[0], -0.5)]
+    same, flipped, not_flipped = (one.digest(world.splits["test"]) for one in means)
+    assert same == flipped != not_flipped
+
+
 def test_fewer_windows_and_tokens(world):
     score = ablation(world, lambda truth, _: truth, scorer=AblationScorer(windows=4, tokens=6))["ablation"]
     assert (score.n, score.how["windows"], score.how["tokens"]) == (4, {"random": 4}, 24)

@@ -30,16 +30,17 @@ def test_greedy_generation_is_that_of_the_model(subject):
 
 
 def by_whole_passes(subject, prompt, edits, n, prompt_too):
-    """Greedy generation without a cache, the edit written out on a whole pass for each token."""
+    """Greedy generation without a cache, the edit written out on a whole pass for each token; unit and value are those
+    of the one edit."""
     from glossator.subjects import edit
 
     ids = torch.tensor([[*subject.prefix, *subject.tokenizer.encode([prompt])[0].tolist()]])
     first = len(subject.prefix) if prompt_too else ids.shape[1]
 
     def push(tensor):
-        moved = tensor.clone()
-        moved[:, first:, 3] = 40.0
-        return moved
+        moved = tensor.clone().reshape(1, -1, tensor.shape[-1])
+        moved[:, first:, edits[0].part.indices[0]] = edits[0].change.v
+        return moved.reshape(tensor.shape)
 
     start = ids.shape[1]
     with torch.inference_mode(), edit(subject.model, "mlp.0", push):
@@ -55,6 +56,16 @@ def test_an_edit_acts_at_every_step(subject, prompt_too):
     found = generate(subject, PROMPTS, edits, new_tokens=6, temperature=0, prompt_too=prompt_too)
     assert found == [by_whole_passes(subject, prompt, edits, 6, prompt_too) for prompt in PROMPTS]
     assert found != generate(subject, PROMPTS, new_tokens=6, temperature=0)
+
+
+@pytest.mark.parametrize("index", [0, 50])
+@pytest.mark.parametrize("prompt_too", [True, False])
+def test_a_model_that_runs_all_tokens_in_one_row_is_edited_at_the_same_positions(index, prompt_too):
+    subject = subject_of("opt")
+    for value in (1e3, -1e3):
+        edits = [Edit("mlp.0", Units(index), Set(value))]
+        found = generate(subject, PROMPTS, edits, new_tokens=5, temperature=0, prompt_too=prompt_too)
+        assert found == [by_whole_passes(subject, prompt, edits, 5, prompt_too) for prompt in PROMPTS]
 
 
 def test_sampling_is_seeded_and_does_not_depend_on_neighbours(subject):

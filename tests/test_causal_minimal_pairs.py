@@ -9,6 +9,7 @@ from causal_output_cases import CAUSAL, DECOY, DORMANT, RANDOM, SITE, evidence, 
 from glossator.causal import Units, Whole
 from glossator.causal.interchange import interchange
 from glossator.causal.minimal_pairs import CONCEPTS, Concept, minimal_pairs
+from glossator.causal.steering import random_units
 from glossator.errors import UserError
 from glossator.explanations import Explanation, Provenance
 from glossator.programs import parse_program
@@ -130,6 +131,32 @@ def test_a_concept_can_be_named_and_an_explanation_of_none_has_no_score():
     assert [s.value for s in words] == [None, None] and "Name a simulator, or the concept" in (words[0].reason or "")
     with pytest.raises(UserError, match="unknown concept"):
         InterchangeScorer(concept="weather")
+
+
+def test_controls_are_run_once_for_a_site_and_change_no_score(monkeypatch):
+    from glossator.causal import interchange as module
+
+    runs, really = [], module.interchange
+    monkeypatch.setattr(module, "interchange", lambda *given: runs.append(len(given[3])) or really(*given))
+    shared = InterchangeScorer(concept="number", pairs=20, controls=2)
+    together = [scores(says(PLURALS, of), shared) for of in (CAUSAL, RANDOM, CAUSAL)]
+    assert runs == [1 + 3 + 2, 1, 1], "the whole site, random units and directions; then one unit at a time"
+    assert together[1] == scores(says(PLURALS, RANDOM), InterchangeScorer(concept="number", pairs=20, controls=2))
+    assert together[0] == together[2]
+    for of, found in zip((CAUSAL, RANDOM), together, strict=False):
+        drawn = [i for i in random_units(planted(), SITE, 3, seed=0) if i != of][:2]
+        alone = [one.effect().value for one in really(planted(), minimal_pairs(planted(), "number", 20, 0), SITE,
+                                                      [Units(i) for i in drawn])]  # fmt: skip
+        assert found["interchange.effect"].nulls["random-unit"] == pytest.approx(np.mean(alone))
+
+
+def test_a_control_is_never_the_unit_itself():
+    """Whichever unit is asked for, of a site whose units are all drawn."""
+    scorer = InterchangeScorer(concept="number", pairs=8, controls=15)
+    effect = scores(says(PLURALS, CAUSAL), scorer)["interchange.effect"]
+    assert effect.value == pytest.approx(1.0, abs=0.1)
+    assert abs(effect.nulls["random-unit"]) < 0.05, "none of the others carries the number"
+    assert scores(says(PLURALS, DECOY), scorer)["interchange.effect"].nulls["random-unit"] > 0.06
 
 
 @pytest.mark.parametrize("scorer", [SCORER, OutputSideScorer()], ids=lambda s: s.name)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -50,6 +51,12 @@ class InPlace:
         values = np.broadcast_to(np.asarray(self.values, np.float64), windows.tokens.shape) * self.unit.sign
         return Edit(site, part, Splice(values), windows.valid)
 
+    def digest(self, windows: TokenWindows) -> str:
+        """The same for what does the same to the model on these windows, whichever side of the unit it is meant for."""
+        values = np.broadcast_to(np.asarray(self.values, np.float64) * self.unit.sign + 0.0, windows.tokens.shape)
+        place = f"{self.unit.subject}/{self.unit.site}/{self.unit.index}"
+        return hashlib.sha256(place.encode() + values[windows.valid].tobytes()).hexdigest()
+
 
 def divergences_in_place(
     subject: Any, windows: TokenWindows, planned: Sequence[InPlace], sets: Mapping[str, Any] | None = None
@@ -60,3 +67,28 @@ def divergences_in_place(
 
     found = divergences(subject, windows, [[one.edit(windows, sets)] for one in planned])
     return found[:, windows.valid].astype(np.float64)
+
+
+@dataclass(frozen=True, eq=False)
+class Divergences:
+    """Divergences that were run once and are kept, at most so many: units of a site share random units, explanations of
+    a unit its mean ablation and nulls. Each is run in a pass of its own, so what else was run changes none of them."""
+
+    most: int = 1024
+    _kept: dict[tuple[str, ...], np.ndarray] = field(default_factory=dict, repr=False)
+
+    def of(
+        self, subject: Any, windows: TokenWindows, planned: Sequence[InPlace], sets: Mapping[str, Any] | None = None
+    ) -> list[np.ndarray]:
+        """As `divergences_in_place`, (t,) each."""
+        seen = hashlib.sha256(windows.tokens.tobytes() + windows.lengths.tobytes() + windows.valid.tobytes())
+        where = (str(subject.fingerprint), str(subject.dtype), str(subject.device), seen.hexdigest())
+        keys = [(*where, one.digest(windows)) for one in planned]
+        found = {key: self._kept.pop(key) for key in set(keys) & self._kept.keys()}
+        new = {key: one for key, one in zip(keys, planned, strict=True) if key not in found}
+        if new:
+            found |= zip(new, divergences_in_place(subject, windows, list(new.values()), sets), strict=True)
+        self._kept.update((key, found[key]) for key in keys)  # what was asked for last is given up last
+        while len(self._kept) > self.most:
+            del self._kept[next(iter(self._kept))]
+        return [found[key] for key in keys]

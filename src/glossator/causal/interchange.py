@@ -62,14 +62,15 @@ def interchange(subject: Any, pairs: Pairs, site: str, parts: Sequence[Part]) ->
 
     Raises `UserError` where there is no pair.
     """
-    from glossator.causal.patching import outputs, part_values
+    from glossator.causal.patching import outputs, parts_values
     from glossator.causal.running import run_each
 
     check_outputs(subject)
     if not len(pairs):
         raise UserError("no minimal pairs to carry anything over in", value=pairs.concept)
     on_source = _differences(outputs(subject, pairs.source), pairs)
-    edits = [[Edit(site, part, Splice(part_values(subject, pairs.source, site, part)), pairs.where)] for part in parts]
+    values = parts_values(subject, pairs.source, site, parts)
+    edits = [[Edit(site, part, Splice(of_part), pairs.where)] for part, of_part in zip(parts, values, strict=True)]
     on_base, patched = np.zeros(len(pairs)), np.zeros((len(parts), len(pairs)))
     for clean, edited in run_each(subject, pairs.base, edits):
         some = pairs.take(clean.rows)

@@ -133,13 +133,26 @@ def part_values(
     batch_tokens: int = BATCH_TOKENS,
 ) -> np.ndarray:
     """The numbers (n, w, k) of a part in a run, under edits if there are any; 0 on padding."""
-    bound = part.bound(subject.site(site))
-    found = [
-        as_float(bound.read(batch.values[site])).cpu().numpy()
-        for batch in run(subject, windows, edits, sites=[site], outputs=False, batch_tokens=batch_tokens)
-    ]
+    return parts_values(subject, windows, site, [part], edits, batch_tokens=batch_tokens)[0]
+
+
+def parts_values(
+    subject: Any,
+    windows: TokenWindows,
+    site: str,
+    parts: Sequence[Part],
+    edits: Sequence[Edit] = (),
+    *,
+    batch_tokens: int = BATCH_TOKENS,
+) -> list[np.ndarray]:
+    """As `part_values`, several parts of a site from one run."""
+    bound = [part.bound(subject.site(site)) for part in parts]
+    found: list[list[np.ndarray]] = [[] for _ in parts]
+    for batch in run(subject, windows, edits, sites=[site], outputs=False, batch_tokens=batch_tokens):
+        for values, part in zip(found, bound, strict=True):
+            values.append(as_float(part.read(batch.values[site])).cpu().numpy())
     real = np.arange(windows.width) < windows.lengths[:, None]
-    return np.where(real[:, :, None], np.concatenate(found), 0)
+    return [np.where(real[:, :, None], np.concatenate(values), 0) for values in found]
 
 
 def site_values(

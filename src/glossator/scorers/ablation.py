@@ -16,7 +16,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from glossator.causal.acting import divergences_in_place
+from glossator.causal.acting import Divergences
 from glossator.errors import UserError
 from glossator.evidence import Evidence, Split
 from glossator.explanations import Explanation
@@ -48,6 +48,7 @@ class AblationScorer:
     column: ClassVar[Column] = "causal"
     simulates: ClassVar[bool] = True
     needs: frozenset[str] = frozenset({TOKEN_VALUES, SUBJECT})
+    _run: Divergences = field(default_factory=Divergences, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         if self.windows < 1 or (self.tokens is not None and self.tokens < 1):
@@ -59,12 +60,9 @@ class AblationScorer:
         trial = self.trial(unit, evidence, lab)
         if trial.why_not is not None:
             return self.scores(trial, explanation, {})
-        done: dict[Planned, np.ndarray] = lab.kept(("ablation run",), (trial,), dict)
         planned = trial.planned(explanation)
-        new = {key: one for key, one in planned.items() if key not in done}
-        found = divergences_in_place(trial.subject, trial.windows, list(new.values()), self.sets)
-        done.update(zip(new, found, strict=True))
-        return self.scores(trial, explanation, done)
+        found = self._run.of(trial.subject, trial.windows, list(planned.values()), self.sets)
+        return self.scores(trial, explanation, dict(zip(planned, found, strict=True)))
 
     def trial(self, unit: Unit, evidence: Evidence, lab: Lab) -> AblationTrial:
         """The windows and calibrations of a unit, made once for all its explanations."""

@@ -83,13 +83,9 @@ class InterchangeScorer:
             if concept is None:
                 closest = ", ".join(f"{name} {share:.2f}" for name, share in told.items())
                 return f"the explanation tells hardly any minimal pair apart (share of each concept's: {closest})"
-            carried = lab.kept(
-                ("interchange", self, concept), (evidence,),
-                lambda: self._carried(unit, self._pairs(subject, concept, lab), lab),
-            )  # fmt: skip
+            return (*self._carried(unit, subject, concept, lab), told)
         except UserError as error:
             return str(error)
-        return (*carried, told)
 
     def _score(
         self, measure: str, own: Interchanged, controls: Mapping[str, list[Interchanged]], ceiling: Interchanged,
@@ -118,24 +114,30 @@ class InterchangeScorer:
         )  # fmt: skip
 
     def _carried(
-        self, unit: Unit, pairs: Pairs, lab: Lab
+        self, unit: Unit, subject: Any, concept: str, lab: Lab
     ) -> tuple[Interchanged, dict[str, list[Interchanged]], Interchanged]:
-        """The unit, the controls and the whole site, all carried over beside one clean run."""
+        """The unit, the controls and the whole site, each carried over alone. Controls and site are the same for all
+        units of a site, and are run once for them."""
         from glossator.causal.acting import part_of
         from glossator.causal.interchange import interchange
         from glossator.causal.parts import Direction, Whole
         from glossator.causal.steering import random_units
 
-        subject = lab.resources.get(SUBJECT, self.name)
+        pairs = self._pairs(subject, concept, lab)
         site, part = part_of(unit, self.sets)
-        units = random_units(subject, unit.site, self.controls + 1, lab.seed, self.sets)
-        others = [push.part for index, push in units.items() if index != unit.index][: self.controls]
-        width = int(subject.site(site).width)
-        vectors = np.random.default_rng([lab.seed, width, 2]).normal(size=(self.controls, width))
-        parts = [part, Whole(), *others, *map(Direction, vectors)]
-        own, ceiling, *rest = interchange(subject, pairs, site, parts)
-        controls = {RANDOM_UNIT: rest[: len(others)], RANDOM_DIRECTION: rest[len(others) :]}
-        return own, controls, ceiling
+        key = (subject.name, subject.fingerprint, concept, lab.seed, unit.site)
+        if key not in self._kept:
+            units = random_units(subject, unit.site, self.controls + 1, lab.seed, self.sets)
+            width = int(subject.site(site).width)
+            vectors = np.random.default_rng([lab.seed, width, 2]).normal(size=(self.controls, width))
+            parts = [Whole(), *(push.part for push in units.values()), *map(Direction, vectors)]
+            self._kept[key] = list(units), interchange(subject, pairs, site, parts)
+        indices, (ceiling, *several) = self._kept[key]
+        of_units, of_directions = several[: len(indices)], several[len(indices) :]
+        others = [one for index, one in zip(indices, of_units, strict=True) if index != unit.index][: self.controls]
+        if (*key, unit.index) not in self._kept:
+            (self._kept[*key, unit.index],) = interchange(subject, pairs, site, [part])
+        return self._kept[*key, unit.index], {RANDOM_UNIT: others, RANDOM_DIRECTION: of_directions}, ceiling
 
     def _pairs(self, subject: Any, concept: str, lab: Lab) -> Pairs:
         from glossator.causal.minimal_pairs import minimal_pairs

@@ -10,9 +10,9 @@ and judged by the same tokens; so are the tokens that other explanations name, u
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 import numpy as np
 
@@ -26,10 +26,14 @@ from glossator.scores import Column, Score
 from glossator.statistics import Resampled, compare, undefined
 from glossator.units import Unit
 
+if TYPE_CHECKING:
+    from glossator.causal.clean_run import CleanRun
+
+_Made = TypeVar("_Made")
 RANDOM_UNIT, RANDOM_DIRECTION = "random-unit", "random-direction"
 MEASURES = {"auroc": "AUROC", "gain": "nats"}
-MOST_SITES = 4
-"""Controls of so many sites and samples of windows are held in memory."""
+MOST_KEPT = 8
+"""Pushes of so many units, and controls of so many sites, are held in memory."""
 CONTROL_START = 10.0
 """The first strength tried for controls."""
 
@@ -80,7 +84,7 @@ class OutputSideScorer:
     name: ClassVar[str] = "output-side"
     column: ClassVar[Column] = "causal"
     needs: frozenset[str] = frozenset({TOKEN_VALUES, SUBJECT})
-    _controls: dict[tuple, Any] = field(default_factory=dict, repr=False, compare=False)
+    _kept: dict[tuple, Any] = field(default_factory=dict, repr=False, compare=False)
 
     def score(self, unit: Unit, explanation: Explanation, evidence: Evidence, lab: Lab) -> list[Score]:
         nulls = [*lab.nulls, RANDOM_UNIT, RANDOM_DIRECTION]
@@ -107,7 +111,6 @@ class _Bench:
     """One unit and the windows it is steered on; its own pushes are run once for all explanations."""
 
     def __init__(self, scorer: OutputSideScorer, unit: Unit, evidence: Evidence, lab: Lab):
-        from glossator.causal.clean_run import CleanRun
         from glossator.causal.edits import check_outputs
         from glossator.causal.steering import first_windows, random_directions, random_units, unit_push
 
@@ -120,48 +123,56 @@ class _Bench:
         )
         self.own: Steered | None = None
         self.why_not: str | None = None
+        self._run: CleanRun | None = None
         if not self.windows.valid.any():
             self.why_not = f"no random windows in the {scorer.split} split"
             return
         units = random_units(self.subject, unit.site, scorer.controls + 1, lab.seed, scorer.sets)
         self.of_units, self.of_directions = units, random_directions(self.subject, unit.site, scorer.controls, lab.seed)
-        sites = {one.site for one in (push, *units.values(), *self.of_directions)}
-        self.run = CleanRun(self.subject, self.windows, sorted(sites))
-        self.clean, (self.own,), self.counts = self._steered([push], max(evidence.statistics.maximum, 1e-3))
+        self.sites = sorted({one.site for one in (push, *units.values(), *self.of_directions)})
+        start = max(evidence.statistics.maximum, 1e-3)
+        self.clean, (self.own,), self.counts = self._once((unit, start), lambda: self._steered([push], start))
         self.why_not = self.own.why_not
 
+    def _once(self, key: tuple, make: Callable[[], _Made]) -> _Made:
+        """What was made for this key on these very windows, for another explanation or another unit."""
+        kept, seen = self.scorer._kept, hashlib.sha256(self.windows.ids.tobytes() + self.windows.tokens.tobytes())
+        full_key = (self.subject.name, self.subject.fingerprint, seen.hexdigest(), self.lab.seed, *key)
+        found: _Made = kept.pop(full_key) if full_key in kept else make()
+        kept[full_key] = found  # what was asked for last is given up last
+        while len(kept) > MOST_KEPT:
+            kept.pop(next(iter(kept)))
+        return found
+
     def _steered(self, pushes: list[Any], start: float) -> tuple[np.ndarray, list[Steered], np.ndarray]:
+        from glossator.causal.clean_run import CleanRun
         from glossator.causal.steering import match_divergence, shift
 
+        if self._run is None:
+            self._run = CleanRun(self.subject, self.windows, self.sites)
         both = [way for push in pushes for way in (push, push.reversed)]
-        matched = match_divergence(self.run, both, self.scorer.nats, start=start)
+        matched = match_divergence(self._run, both, self.scorer.nats, start=start)
         edits = [[way.edit(m.strength, self.windows.valid)] for way, m in zip(both, matched, strict=True)]
         found: list[Steered] = []
         clean, counts = np.zeros(0), np.zeros(0)
         for i in range(len(pushes)):  # one at a time: each holds a number for every document and token
-            ways = shift(self.run, edits[2 * i : 2 * i + 2])
+            ways = shift(self._run, edits[2 * i : 2 * i + 2])
             clean, counts = ways.clean, ways.counts
             up, down = matched[2 * i : 2 * i + 2]
-            why_not = None if up.moves_nothing and down.moves_nothing else up.why_not or down.why_not
-            found.append(
-                Steered((ways.sums[0] - ways.sums[1]) / 2, (up.strength, down.strength), (up.kl, down.kl), why_not)
-            )
+            nothing = up.moves_nothing and down.moves_nothing
+            change = np.zeros_like(ways.sums[0]) if nothing else (ways.sums[0] - ways.sums[1]) / 2
+            why_not = None if nothing else up.why_not or down.why_not
+            found.append(Steered(change, (up.strength, down.strength), (up.kl, down.kl), why_not))
         return clean, found, counts
 
     def _controls(self) -> tuple[dict[str, list[Steered]], int]:
         """Random units and directions of the site on the same windows, which other units of the site may share."""
-        scorer, lab, site = self.scorer, self.lab, self.unit.site
-        seen = hashlib.sha256(self.windows.ids.tobytes() + self.windows.tokens.tobytes()).hexdigest()
-        key = (self.subject.name, self.subject.fingerprint, site, seen, lab.seed)
-        if key not in scorer._controls:
-            units = self.of_units
-            # Searched from a strength that does not depend on the unit at hand: others will be given these controls.
-            _, found, _ = self._steered([*units.values(), *self.of_directions], CONTROL_START)
-            while len(scorer._controls) >= MOST_SITES:
-                scorer._controls.pop(next(iter(scorer._controls)))
-            scorer._controls[key] = (dict(zip(units, found, strict=False)), found[len(units) :])
-        of_units, of_directions = scorer._controls[key]
-        others = [steered for index, steered in of_units.items() if index != self.unit.index][: scorer.controls]
+        pushes = [*self.of_units.values(), *self.of_directions]
+        # Searched from a strength that does not depend on the unit at hand: others will be given these controls.
+        _, found, _ = self._once((self.unit.site,), lambda: self._steered(pushes, CONTROL_START))
+        of_units, of_directions = found[: len(self.of_units)], found[len(self.of_units) :]
+        by_index = zip(self.of_units, of_units, strict=True)
+        others = [steered for index, steered in by_index if index != self.unit.index][: self.scorer.controls]
         made = {RANDOM_UNIT: others, RANDOM_DIRECTION: of_directions}
         usable = {name: [s for s in steered if s.why_not is None] for name, steered in made.items()}
         return usable, sum(map(len, made.values())) - sum(map(len, usable.values()))
