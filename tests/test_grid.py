@@ -310,3 +310,17 @@ def test_the_command(subjects: tuple[Path, Path], tmp_path: Path, capsys: pytest
     assert {row["method"] for row in found["rows"]} == {"program", "lookup", "asking"}
     assert found["cells"][1]["usage"]["calls"] > 0
     assert json.loads((out / "results.json").read_text())["rows"] == found["rows"]
+
+
+def test_a_grid_with_a_cell_that_was_not_run_does_not_end_well(
+    subjects: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    spec, out = tmp_path / "grid.toml", tmp_path / "out"
+    text = TOML.format(subject=subjects[0], corpus=subjects[0].parent / "corpus.jsonl").replace(SAID, f"{SAID}_not")
+    spec.write_text(text)
+    assert main(["grid", str(spec), "--out", str(out), "--quiet"]) == 1
+    assert "not run: tiny_asking" in capsys.readouterr().out
+    spec.write_text(text.replace(f"{SAID}_not", "opnai:gpt"))
+    assert main(["grid", str(spec), "--out", str(tmp_path / "other"), "--quiet"]) == 2
+    assert "unknown form of a language model: 'opnai:gpt'" in capsys.readouterr().err
+    assert not (tmp_path / "other").exists()

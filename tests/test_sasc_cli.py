@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,9 @@ def rivers(texts):
 
 def silent(texts):
     return [0.0 for _ in texts]
+
+def hesitant(texts):
+    return [None if "table" in text else float("inf") if "grey" in text else text.count("river") for text in texts]
 
 def failing(texts):
     raise RuntimeError("the weights\\nare gone")
@@ -68,6 +72,11 @@ def test_for_machines(here: Path, capsys: pytest.CaptureFixture) -> None:
 def test_a_silent_function_is_said_to_be_dead(here: Path, capsys: pytest.CaptureFixture) -> None:
     assert main(["sasc", "detector.py:silent", *ARGUMENTS]) == 0
     assert "not explained: dead" in capsys.readouterr().out
+
+
+def test_responses_that_are_missing_are_told(here: Path, capsys: pytest.CaptureFixture) -> None:
+    assert main(["sasc", "detector.py:hesitant", *ARGUMENTS, "--most", "30"]) == 0
+    assert re.search(r"no response to \d+ of 30 n-grams", capsys.readouterr().out)
 
 
 @pytest.mark.parametrize(

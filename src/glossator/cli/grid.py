@@ -29,7 +29,8 @@ def grid(
 
     Each cell is a study in OUT/cells, on the same units and the same text as the others of its subject; the embedded
     program explainer and the token lookup table are always among them. The same command again goes on with a grid
-    that was stopped, and runs what was added to the spec. OUT/grid.html has the plots.
+    that was stopped, and runs what was added to the spec. OUT/grid.html has the plots. Cells that could not be run are
+    listed, and the exit code is 1 then.
 
     \b
     Example:
@@ -63,6 +64,8 @@ def grid(
         emit({"grid": str(out), "page": str(out / PAGE), **as_json(results)})
     else:
         print_grid(results, out / PAGE)
+    if results.failures:
+        raise typer.Exit(1)
 
 
 def print_grid(results: GridResults, page: Path) -> None:

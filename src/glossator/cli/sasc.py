@@ -123,6 +123,9 @@ def show(explained: Explained) -> None:
     out.print(Text(str(explained.unit), style="bold"))
     if explained.problem:
         out.print(f"  not explained: {explained.problem}", markup=False)
+    found = explained.responses
+    if lacking := found.missing + found.infinite:
+        out.print(f"  no response to {lacking:,} of {lacking + found.count:,} n-grams", markup=False)
     if explained.candidates:
         table = make_table()
         for column in ("name", "selection", "corpus [95 %]", "p", "written [95 %]", "sentences [95 %]", "fit", "from"):

@@ -9,6 +9,7 @@ from typing import Any
 
 from glossator import registry
 from glossator.errors import UserError, near_matches
+from glossator.language_models.specs import parse_spec
 from glossator.study.spec import READ_EVIDENCE, StudySpec, make_spec, read_table
 
 DEFAULT = "default"
@@ -46,6 +47,8 @@ class GridSpec:
             for name in names:
                 if name not in (known := registry.table(kind)):
                     raise UserError(f"unknown {kind[:-1]}", value=name, allowed=near_matches(name, known))
+        for name in (*self.lms, *self.explainer_lms):
+            parse_spec(name)  # a misspelt one is told before anything is run
         for axis in AXES:
             values = getattr(self, axis)
             if len(set(values)) != len(values):
