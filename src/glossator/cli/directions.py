@@ -66,7 +66,8 @@ def make(
     if json:
         emit(facts)
         return
-    console().print(f"{len(made)} directions, {made.site_name}, in {out}", soft_wrap=True, markup=False)
+    plural = "" if len(made) == 1 else "s"
+    console().print(f"{len(made)} direction{plural}, {made.site_name}, in {out}", soft_wrap=True, markup=False)
     if (accuracy := made.made.get("held_out_accuracy")) is not None:
         held_out = " and ".join(map(str, made.made["held_out"]))
         console().print(f"Accuracy on {held_out} texts that were not fitted: {accuracy:.2f}")
@@ -171,6 +172,7 @@ def _from_file(name: str, site: str, subject: str, path: Path | None) -> Directi
 
     from glossator.directions import direction_set
     from glossator.subjects import describe_sites
+    from glossator.subjects.loading import subject_name
 
     if path is None:
         raise UserError("this method needs vectors", fix="Give --vectors with a .npy file")
@@ -180,7 +182,7 @@ def _from_file(name: str, site: str, subject: str, path: Path | None) -> Directi
         raise UserError("the vectors cannot be read", value=str(path), allowed="a .npy file", fix=str(error)) from error
     if not isinstance(given, np.ndarray):
         raise UserError("the vectors cannot be read", value=str(path), allowed="a .npy file")
-    made = direction_set(name, site, given, subject=subject, made={"method": "given", "file": path.name})
+    made = direction_set(name, site, given, subject=subject_name(subject), made={"method": "given", "file": path.name})
     widths = {known.name: known.width for known in describe_sites(subject)}
     kinds = {known.partition(".")[0] for known in widths}
     if site not in widths and (site.partition(".")[0] in kinds or "." not in site):  # else a path in the model

@@ -48,6 +48,9 @@ def _flags(
     scorer: list[str] | None = typer.Option(
         None, help="Scorer; repeat it for more. Default: correlation, explained variance, detection, firing; ablation."
     ),
+    directions: list[str] | None = typer.Option(
+        None, help="Folder of directions to study as units (glossator directions); repeat it for more."
+    ),
     seed: int | None = typer.Option(None, help="Seed of every random choice (0)."),
     out: Path | None = typer.Option(
         None, help="Folder of the study. Default: a name made from the spec, below studies/."
@@ -127,6 +130,8 @@ def read_spec(what: str | None, out: Path | None, **flags: Any) -> tuple[StudySp
                 "polarities": [wanted.polarity],
             }
     values |= _given(**flags)
+    if flags.get("directions"):
+        values = _of_directions(flags["directions"], "sites" not in values) | values
     spec = make_spec(values)
     return spec, folder or STUDIES / _name(spec)
 
@@ -158,6 +163,17 @@ def _given(
     if tokens:
         found["max_tokens"] = None if tokens == "all" else _number("--tokens", tokens, "a number or 'all'")
     return found
+
+
+def _of_directions(folders: list[str], alone: bool) -> dict[str, Any]:
+    """What sets of directions say of a study of them: their subject and, where they are all that is studied, their
+    sites and all of them as units."""
+    from glossator.directions import load_directions
+
+    sets = [load_directions(folder) for folder in folders]
+    subject = next((one.subject for one in sets if one.subject), None)
+    found: dict[str, Any] = {} if subject is None else {"subject": subject}
+    return found | ({"sites": [one.site_name for one in sets], "units": "all"} if alone else {})
 
 
 def read_units(text: str) -> int | str | list[int]:

@@ -16,12 +16,14 @@ from glossator.explanations import Explanation
 from glossator.resources import HOW, OPENED, Resources
 from glossator.scorers import SUBJECT, TOKEN_VALUES, Scorer
 from glossator.scores import Column, Score
+from glossator.study.direction_sets import kept_sets
 from glossator.study.models import StudyModels
 from glossator.study.spec import StudySpec
 from glossator.units import Unit
 
 if TYPE_CHECKING:
     from glossator.programs import Lexicon
+    from glossator.recording import Recording
     from glossator.scorers.lab import Lab
 
 OWN_LM = "lm"
@@ -29,9 +31,14 @@ OWN_LM = "lm"
 
 
 def resources_of(
-    spec: StudySpec, models: StudyModels, lexicon: Lexicon | None = None, subject: Any = None
+    spec: StudySpec,
+    models: StudyModels,
+    lexicon: Lexicon | None = None,
+    subject: Any = None,
+    recording: Recording | None = None,
 ) -> Resources:
-    """What the methods of a study share: lexicon, subject, embedder, and the language model where there is one."""
+    """What the methods of a study share: lexicon, subject, embedder, the language model where there is one, and the
+    directions that were recorded."""
 
     def load() -> Any:
         from glossator.subjects import load_subject
@@ -44,6 +51,8 @@ def resources_of(
         return load_embedder("minilm")
 
     openers: dict[str, Any] = {"lexicon": lambda: lexicon, "subject": load, "embedder": embedder}
+    if recording is not None and recording.spec.encoders:
+        openers["encoders"] = openers["sets"] = lambda: kept_sets(recording)
     name = spec.lm
     if name is not None and name in models:
         openers["lm"] = lambda: models.open(name)
@@ -77,7 +86,7 @@ def check(kind: str, name: str, spec: StudySpec, resources: Resources) -> None:
     missing += [need for need in sorted(getattr(target, "needs", ())) if need in OPENED and not resources.has(need)]
     if missing:
         raise MissingPower(f"{name} needs a resource that is not there", value=missing[0], fix=HOW[missing[0]])
-    if not {p.name for p in taken} - {"lexicon", "lm"} and all(p.default is not p.empty for p in taken):
+    if not {p.name for p in taken} - {"lexicon", "lm", "sets"} and all(p.default is not p.empty for p in taken):
         given = {"lm": resources.get("lm")} if resources.has("lm") and any(p.name == "lm" for p in taken) else {}
         target(**options, **given)
 

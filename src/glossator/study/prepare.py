@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from glossator.errors import UserError, near_matches
 from glossator.recording import Recording, open_recording, recording_spec
+from glossator.recording.spec import source_of
+from glossator.study.direction_sets import check_unchanged, given_sets, keep_sets
 from glossator.study.make import check, own_resources, resources_of
 from glossator.study.models import Access, StudyModels
 from glossator.study.reading import EXECUTE, simulator_name
@@ -15,17 +18,20 @@ from glossator.study.spec import StudySpec
 
 if TYPE_CHECKING:
     from glossator.corpora import WindowedCorpus
+    from glossator.directions import DirectionSet
     from glossator.study.work import Work
 
 
 @dataclass(frozen=True, eq=False)
 class Source:
-    """The language models, opened, and a loaded subject and cut text, both None where the recording is finished."""
+    """The language models, opened, and a loaded subject and cut text, both None where the recording is finished; sets:
+    directions to record, by `NAME@SITE`."""
 
     spec: StudySpec
     models: StudyModels
     subject: Any = None
     windowed: WindowedCorpus | None = None
+    sets: Mapping[str, DirectionSet] = field(default_factory=dict)
 
     def record(self, folder: Path, work: Work) -> Recording:
         """Record the units of the spec; a finished recording is opened."""
@@ -33,11 +39,14 @@ class Source:
             return open_recording(folder)
         from glossator.recording import record
 
-        widths = {name: self.subject.site(name).width for name in self.spec.sites}
+        keep_sets(self.sets, folder.parent)
+        widths = _widths(self.spec, self.subject, self.sets)
         units = {site: self.spec.indices(site, width) for site, width in widths.items()}
-        plan = recording_spec(self.subject, self.windowed, self.spec.sites, units=units, seed=self.spec.seed)
+        plan = recording_spec(
+            self.subject, self.windowed, self.spec.sites, encoders=self.sets, units=units, seed=self.spec.seed
+        )
         with work.timed(f"record {self.windowed.spec['tokens']} tokens"):
-            return record(plan, self.subject, self.windowed, folder, progress=work.progress)
+            return record(plan, self.subject, self.windowed, folder, encoders=self.sets, progress=work.progress)
 
 
 def prepare(spec: StudySpec, folder: Path, access: Access) -> Source:
@@ -45,19 +54,33 @@ def prepare(spec: StudySpec, folder: Path, access: Access) -> Source:
     models = StudyModels(spec.language_models, access, folder)
     _check_methods(spec, models)
     if _is_recorded(folder / "recording"):
+        check_unchanged(spec, open_recording(folder / "recording"))
         return Source(spec, models)
     from glossator.corpora import make_windows, open_corpus
     from glossator.subjects import load_subject
 
     corpus = open_corpus(spec.corpus)
-    _check_sites(spec)
+    sets = given_sets(spec)
+    _check_sites(spec, sets)
     subject = load_subject(spec.subject, dtype=spec.dtype, device=spec.device)
-    for name in spec.sites:
-        spec.indices(name, subject.site(name).width or 0)
+    for name, width in _widths(spec, subject, sets).items():
+        spec.indices(name, width)
     if subject.max_width is not None and spec.width > subject.max_width:
         raise UserError("windows too wide for this subject", value=spec.width, allowed=f"at most {subject.max_width}")
     windowed = make_windows(corpus, subject.tokenizer, spec.width, max_tokens=spec.max_tokens, seed=spec.seed)
-    return Source(spec, models, subject, windowed)
+    return Source(spec, models, subject, windowed, sets)
+
+
+def _widths(spec: StudySpec, subject: Any, sets: Mapping[str, DirectionSet]) -> dict[str, int]:
+    """How many units each site has; `UserError` for a site that the subject lacks and directions that do not fit."""
+    found = {}
+    for name in spec.sites:
+        width = subject.site(source_of(name)).width
+        if name in sets:
+            sets[name].check_fits(source_of(name), width, subject.name)
+            width = sets[name].width
+        found[name] = width or 0
+    return found
 
 
 def _check_methods(spec: StudySpec, models: StudyModels) -> None:
@@ -76,7 +99,7 @@ def _is_recorded(folder: Path) -> bool:
     return (folder / "manifest.json").exists() and not (folder / "plan.json").exists()
 
 
-def _check_sites(spec: StudySpec) -> None:
+def _check_sites(spec: StudySpec, sets: Mapping[str, DirectionSet]) -> None:
     """Refuse a wrong site or index of a built-in subject before its weights are downloaded."""
     from glossator.subjects import describe_sites
     from glossator.subjects.aliases import ALIASES
@@ -85,8 +108,9 @@ def _check_sites(spec: StudySpec) -> None:
         return
     known = {site.name: site for site in describe_sites(spec.subject)}
     kinds = {name.partition(".")[0] for name in known}
-    for name in spec.sites:
+    for whole in spec.sites:
+        name = source_of(whole)
         if name in known:
-            spec.indices(name, known[name].width or 0)
+            spec.indices(whole, sets[whole].width if whole in sets else known[name].width or 0)
         elif name.partition(".")[0] in kinds or "." not in name:
             raise UserError("no such site", value=name, allowed=near_matches(name, known))

@@ -31,7 +31,7 @@ READ_EVIDENCE = EvidenceSpec(
 2023 calibrate on 5 top and 5 random windows and score on as many; to score there are twice as many here."""
 NOT_SET = EvidenceSpec()
 """Stands for the default, which depends on whether there is a language model."""
-LATER = {"lm": None, "simulator": None, "card": cards.OBSERVATIONAL}
+LATER: dict[str, Any] = {"lm": None, "simulator": None, "card": cards.OBSERVATIONAL, "directions": []}
 """Fields that older specs lack, with what those mean; with these values the fingerprint is that of a spec without."""
 
 
@@ -42,8 +42,9 @@ class StudySpec:
     subject: alias, folder or hub id; sites: names; units: how many are drawn at random from each site, `all`, or
     their indices; polarities: the sides that are explained; corpus: what `glossator.corpora.open_corpus` takes;
     max_tokens: None for the whole corpus; width: tokens in a window; candidates: explanations asked of each
-    explainer; lm: the language model that explains, simulates and judges (see
-    `glossator.language_models.open_language_model`), None for none; simulator: which one reads explanations, None to
+    explainer; directions: folders of sets of directions, whose `NAME@SITE` stand among the sites; lm: the language
+    model that explains, simulates and judges (see `glossator.language_models.open_language_model`), None for none;
+    simulator: which one reads explanations, None to
     execute programs and have words read by the best simulator that the language model can serve; card: which columns of
     scores are filled, observational, causal or both; scorers: by default those of the card, see
     `glossator.study.card.scorers_of`; calibration: see
@@ -71,6 +72,7 @@ class StudySpec:
     evidence: EvidenceSpec = NOT_SET
     options: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     seed: int = 0
+    directions: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "scorers", cards.scorers_of(self.card, self.scorers))
@@ -204,7 +206,7 @@ def _evidence(values: Any, default: EvidenceSpec) -> EvidenceSpec:
     return replace(default, **checked)
 
 
-_LISTS = ("sites", "polarities", "explainers", "scorers")
+_LISTS = ("sites", "polarities", "explainers", "scorers", "directions")
 _NUMBERS = ("max_tokens", "width", "candidates", "seed")
 
 

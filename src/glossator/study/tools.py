@@ -57,7 +57,7 @@ class Tools:
         """The tools of a study. subject: the loaded one where there is one; else it is loaded when it is asked for."""
         lexicon = Lexicon.for_windows(recording.vocabulary, recording.embedding)
         models = StudyModels() if models is None else models
-        return cls(spec, recording, lexicon, resources_of(spec, models, lexicon, subject), models, note)
+        return cls(spec, recording, lexicon, resources_of(spec, models, lexicon, subject, recording), models, note)
 
     @classmethod
     def to_show(cls, study: Study) -> Tools:
@@ -68,7 +68,12 @@ class Tools:
         """The same with language models that send nothing: what they said while the study was made is said again."""
         shown = self.models.for_showing()
         return Tools(
-            self.spec, self.recording, self.lexicon, resources_of(self.spec, shown, self.lexicon), shown, self.note
+            self.spec,
+            self.recording,
+            self.lexicon,
+            resources_of(self.spec, shown, self.lexicon, recording=self.recording),
+            shown,
+            self.note,
         )
 
     @cached_property
