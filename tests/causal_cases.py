@@ -113,7 +113,7 @@ def saying(unit: Unit, text: str, program: Program | None = None) -> Explanation
 
 CAUSAL, DECOY, DORMANT, SILENT = 0, 1, 2, 3
 """Neurons of mlp.0: causal fires on the marked tokens and writes; decoy fires on the very same and writes nothing;
-dormant never fires and would write what causal writes; silent is always zero and writes nothing."""
+dormant never fires and would write as much as causal does; silent is always zero and writes nothing."""
 MARKED = tuple(range(40, 80))
 """Token ids on which causal and decoy fire."""
 PLANTED = "planted"
@@ -122,8 +122,8 @@ PLANTED = "planted"
 def planted_subject(double: bool = True) -> Subject:
     """A Llama of two layers whose attention writes nothing, so that each token goes its own way.
 
-    The residual stream has a feature direction 0 that only marked tokens have, a direction 1 that none has, and a
-    direction 2 that only neurons write to; the output head reads all of them.
+    The residual stream has a feature direction 0 that only marked tokens have, a direction 1 that none has, and
+    directions 2 and 3 that only neurons write to; the output head reads all of them.
     """
     import torch
     from transformers import LlamaConfig, LlamaForCausalLM
@@ -137,7 +137,7 @@ def planted_subject(double: bool = True) -> Subject:
     model = LlamaForCausalLM(config).eval()
     with torch.no_grad():
         embedding = torch.randn(VOCABULARY_SIZE, 16)
-        embedding[:, :3] = 0.0
+        embedding[:, :4] = 0.0
         embedding[list(MARKED), 0] = torch.linspace(2.0, 4.0, len(MARKED))
         model.model.embed_tokens.weight.copy_(embedding)
         model.lm_head.weight.copy_(torch.randn(VOCABULARY_SIZE, 16) * 0.5)
@@ -146,10 +146,11 @@ def planted_subject(double: bool = True) -> Subject:
             for projection in (layer.mlp.gate_proj, layer.mlp.up_proj, layer.mlp.down_proj):
                 projection.weight.zero_()
         mlp = model.model.layers[0].mlp
-        for neuron, feature, writes in ((CAUSAL, 0, 1.0), (DECOY, 0, 0.0), (DORMANT, 1, 1.0)):
+        for neuron, feature, written in ((CAUSAL, 0, 2), (DECOY, 0, None), (DORMANT, 1, 3)):
             mlp.gate_proj.weight[neuron, feature] = 2.0
             mlp.up_proj.weight[neuron, feature] = 1.0
-            mlp.down_proj.weight[2, neuron] = writes
+            if written is not None:
+                mlp.down_proj.weight[written, neuron] = 1.0
     return as_subject(model.double() if double else model, PLANTED)
 
 

@@ -30,6 +30,7 @@ from glossator.scorers.ablation import AblationScorer, per_token, pooled
 from glossator.scorers.ablation_trial import RANDOM_UNIT, Moved, first_tokens
 from glossator.scorers.correlation import CorrelationScorer
 from glossator.scorers.lab import score_explanation
+from glossator.scorers.others import GivenOthers
 from glossator.subjects import edit
 from glossator.units import Unit
 
@@ -253,6 +254,52 @@ def test_the_card_tells_causal_decoy_and_dormant_apart(planted):
     assert decoy["ablation"].reason.endswith("nats a token: nothing to compare with")
     assert dormant["ablation"].reason == "the unit is constant: its mean in its place changes nothing"
     assert decoy["ablation"].nulls[RANDOM_UNIT] == pytest.approx(1, abs=1e-6), "in the causal neuron's place it is true"
+
+
+AXES = {"causal": [CAUSAL], "decoy": [DECOY], "dormant": [DECOY, DORMANT], "silent": [SILENT, 5]}
+"""Directions of the feed-forward: the dormant pathway varies with the decoy, and wakes the dormant neuron when set."""
+
+
+def direction_card(planted, name, polarity="+"):
+    vectors = np.zeros((len(AXES), 8))
+    for row, neurons in zip(vectors, AXES.values(), strict=True):
+        row[neurons] = 1.0
+    sets = {"mine@mlp.0": direction_set("mine", "mlp.0", vectors)}
+    units = [Unit("planted", "mine@mlp.0", i, polarity) for i in range(len(AXES))]
+    unit = units[list(AXES).index(name)]
+    values = {split: {u: planted.values(u, split, sets) for u in units} for split in planted.splits}
+    split_of = {w.ids[0]: s for s, w in planted.splits.items()}
+    lab = planted.lab(Said(true=lambda w: values[split_of[w.ids[0]]][unit]))
+    lab = dataclasses.replace(lab, others=GivenOthers(values["calibrate"], planted.splits["calibrate"].ids))
+    scorers = [CorrelationScorer(), AblationScorer(sets=sets)]
+    scores = score_explanation(unit, saying(unit, "true"), planted.evidence(unit, sets), lab, scorers)
+    return {score.name: score for score in scores}
+
+
+def test_the_card_shows_a_dormant_pathway(planted):
+    """A direction along decoy and dormant neuron varies with the decoy, and ablating it wakes the dormant one: both
+    columns take it for a causal unit. What the model reads of it never varies, and ablating that part does nothing."""
+    causal, decoy, dormant = (direction_card(planted, name) for name in ("causal", "decoy", "dormant"))
+    for one in (causal, decoy, dormant):
+        assert one["correlation.random-only"].value == pytest.approx(1, abs=1e-6)
+    assert causal["ablation"].value == pytest.approx(1, abs=1e-6)
+    assert dormant["ablation"].value == pytest.approx(1, abs=1e-6), "an illusion"
+    assert dormant["ablation"].how["nats_of_mean_ablation"] > 1e-3
+    assert causal["ablation.read-part"].value == pytest.approx(1, abs=1e-6)
+    assert dormant["ablation.read-part"].value == pytest.approx(0, abs=1e-9)
+    assert dormant["ablation.read-part"].high < 1e-6
+    assert causal["ablation"].how[RANDOM_UNIT].endswith("/2"), "the dormant one"
+    assert causal["ablation.read-part"].nulls == {RANDOM_UNIT: pytest.approx(0, abs=1e-9)}
+    for name in ("ablation", "ablation.read-part"):
+        assert decoy[name].value is None
+        assert decoy[name].reason.endswith("nothing to compare with")
+    assert direction_card(planted, "causal", "-")["ablation.read-part"].value == pytest.approx(1, abs=1e-6)
+
+
+def test_a_unit_that_was_recorded_alone_has_its_control_all_the_same(world):
+    score = ablation(world, lambda truth, _: truth, others=(UNIT,))["ablation"]
+    assert score.how[RANDOM_UNIT] not in (None, str(UNIT))
+    assert abs(score.nulls[RANDOM_UNIT]) < 0.5
 
 
 def test_insufficient_evidence_and_empty_splits(world):

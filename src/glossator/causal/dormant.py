@@ -118,6 +118,15 @@ def reading_weights(subject: Any, site: str) -> np.ndarray:
     return np.asarray(weight if hasattr(module, "in_features") else weight.T)
 
 
+def read_part(subject: Any, site: str, direction: np.ndarray) -> np.ndarray | None:
+    """The part of a direction (d,) that the projection after the site reads, of length 1; None where it reads none of
+    it. Raises `MissingPower` for a site that more than one projection reads."""
+    vector = np.asarray(direction, np.float64)
+    row, _ = split(vector, reading_weights(subject, site))
+    length = float(np.linalg.norm(row))
+    return row / length if length**2 > RANK_TOLERANCE * float(vector @ vector) else None
+
+
 def _null_variation(subject: Any, pairs: Pairs, site: str, row: np.ndarray, null: np.ndarray) -> float:
     from glossator.causal.patching import part_values
 

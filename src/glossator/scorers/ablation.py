@@ -11,17 +11,17 @@ gives, calibrated anew, in the place of a random other unit of the site, judged 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
 
 import numpy as np
 
 from glossator.causal.acting import Divergences
-from glossator.errors import UserError
+from glossator.errors import MissingPower, UserError
 from glossator.evidence import Evidence, Split
 from glossator.explanations import Explanation
 from glossator.scorers import SUBJECT, TOKEN_VALUES
-from glossator.scorers.ablation_trial import RANDOM_UNIT, AblationTrial, Moved, Planned
+from glossator.scorers.ablation_trial import RANDOM_UNIT, AblationTrial, Fitting, Moved, Planned
 from glossator.scorers.lab import Lab
 from glossator.scores import Column, Score
 from glossator.statistics import Resampled, compare, ratio, sums_by
@@ -33,7 +33,9 @@ LEAST_SHARE = 0.01
 
 @dataclass(frozen=True)
 class AblationScorer:
-    """`ablation`, over all tokens together, and `ablation.per-token`, the mean over tokens of each one's own score.
+    """`ablation`, over all tokens together, and `ablation.per-token`, the mean over tokens of each one's own score; for
+    directions at a site that one projection reads also `ablation.read-part`: what mean ablation of the part that is
+    read does to the outputs, as a share of what that of the direction does. Near 0 for a dormant pathway.
 
     windows: at most so many random windows of the split are run, the same for all units that were drawn alike; tokens:
     of each only the first so many, None for all, since more documents say more than longer windows; sets: direction
@@ -62,7 +64,8 @@ class AblationScorer:
             return self.scores(trial, explanation, {})
         planned = trial.planned(explanation)
         found = self._run.of(trial.subject, trial.windows, list(planned.values()), self.sets)
-        return self.scores(trial, explanation, dict(zip(planned, found, strict=True)))
+        scores = self.scores(trial, explanation, dict(zip(planned, found, strict=True)))
+        return scores + self._of_read_part(trial, explanation, dict(zip(planned, found, strict=True)))
 
     def trial(self, unit: Unit, evidence: Evidence, lab: Lab) -> AblationTrial:
         """The windows and calibrations of a unit, made once for all its explanations."""
@@ -80,6 +83,28 @@ class AblationScorer:
             return [Score(n, None, "fraction", column=self.column, nulls=nulls, reason=reason) for n in statistics]
         own, others = trial.moved(explanation, done)
         return [self._score(name, of, own, others, trial) for name, of in statistics.items()]
+
+    def _of_read_part(
+        self, trial: AblationTrial, explanation: Explanation, done: Mapping[Planned, np.ndarray]
+    ) -> list[Score]:
+        """Of a direction, and of the random other one (see `glossator.causal.dormant`)."""
+        own, others = trial.moved(explanation, done)
+        random = others[RANDOM_UNIT]
+        try:
+            shares = [self._moved_by_read_part(trial, *both) for both in ((trial.own, own), (trial.other, random))]
+        except MissingPower:
+            return []
+        assert shares[0] is not None
+        return [self._score(f"{self.name}.read-part", read_share, shares[0], {RANDOM_UNIT: shares[1]}, trial)]
+
+    def _moved_by_read_part(self, trial: AblationTrial, fitting: Fitting | None, moved: Moved | None) -> Moved | None:
+        if fitting is None or moved is None:
+            return None
+        if (part := trial.read_part(fitting)) is None:
+            return replace(moved, spliced=np.zeros_like(moved.ablated))
+        in_place, sets = part
+        (nats,) = self._run.of(trial.subject, trial.windows, [in_place], sets)
+        return replace(moved, spliced=nats)
 
     def _score(
         self,
@@ -104,6 +129,13 @@ def pooled(moved: Moved) -> Resampled:
     """1 - mean divergence with the simulation / mean divergence with the mean, means over all tokens."""
     sums = sums_by(moved.document, moved.documents, moved.spliced, moved.ablated)
     found = ratio(sums[:, 0], sums[:, 1], one_minus=True)
+    return Resampled(found.documents, found.under, moved.why_not or found.reason)
+
+
+def read_share(moved: Moved) -> Resampled:
+    """Mean divergence when the read part is at its mean / that when the direction is."""
+    sums = sums_by(moved.document, moved.documents, moved.spliced, moved.ablated)
+    found = ratio(sums[:, 0], sums[:, 1])
     return Resampled(found.documents, found.under, moved.why_not or found.reason)
 
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from types import SimpleNamespace
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -195,11 +196,12 @@ class AblationTrial:
         windows = self.evidence.calibrate.windows.take(calibrate.rows)
         numbers = np.full(calibrate.mask.shape, -1)
         numbers[calibrate.mask] = np.arange(calibrate.mask.sum())
+        candidates: list[tuple[Unit, np.ndarray]] = []
         if self.lab.others is not None:
             found = self.lab.others(self.unit, windows, TRIED, self.lab.seed)
             known, candidates = np.flatnonzero(found.known), list(zip(found.units, found.activations, strict=True))
             candidates = [candidates[i] for i in self._rng.permutation(len(candidates))]
-        else:
+        if not candidates:  # no other unit was recorded
             known = np.arange(min(len(windows), FITTED_HERE))
             candidates = self._others_run(windows.take(known))
         place = numbers[known]
@@ -208,6 +210,24 @@ class AblationTrial:
             if fitting.varies:
                 return fitting
         return None
+
+    def read_part(self, fitting: Fitting) -> tuple[InPlace, Mapping[str, Any]] | None:
+        """The mean of what the model reads of a direction, in the place of that part, and the set that has it; None
+        where it reads nothing of it. `MissingPower` where it is not known what reads the site, and for other units."""
+        from glossator.causal.dormant import read_part
+        from glossator.causal.parts import Direction
+        from glossator.causal.patching import part_values
+
+        site, part = part_of(fitting.unit, self.sets)
+        if not isinstance(part, Direction):
+            raise MissingPower("only directions are split by what reads them", value=str(fitting.unit))
+        row = read_part(self.subject, site, part.vector)
+        if row is None:
+            return None
+        windows = self.evidence.calibrate.windows.take(self.sample.calibrate.rows[:FITTED_HERE])
+        mean = float(part_values(self.subject, windows, site, Direction(row))[windows.valid].mean())
+        unit = Unit(fitting.unit.subject, f"read part of {fitting.unit.index} of {fitting.unit.site}", 0)
+        return InPlace(unit, mean), {unit.site: SimpleNamespace(vectors=row[None], centre=np.zeros_like(row))}
 
     @property
     def _rng(self) -> np.random.Generator:
