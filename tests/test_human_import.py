@@ -128,6 +128,27 @@ def test_ratings_out_of_range_are_one_clear_error(simulation: Drawn, tmp_path: P
         check(read_filled(path), simulation.tasks)
 
 
+@pytest.mark.parametrize("place", [False, True])
+def test_numbers_too_long_to_be_read_are_one_clear_error(simulation: Drawn, tmp_path: Path, place: bool) -> None:
+    path, number = tmp_path / "out" / "simulation.tsv", "1" * 5000
+    lines = path.read_text().replace("(write yes when this passage is rated)\t", "\tyes").splitlines()
+    last = lines[-1].split("\t")
+    lines[-1] = "\t".join([last[0], number, *last[2:]] if place else [*last[:3], number])
+    path.write_text("\n".join(lines) + "\n")
+    with pytest.raises(UserError, match="wrong number of ratings" if place else "0 to 10"):
+        check(read_filled(path), simulation.tasks, "ann")
+
+
+def test_kept_answers_that_were_damaged_are_one_clear_error(tiny_folder: Path, tmp_path: Path) -> None:
+    study = study_of_two_methods(tiny_folder, tmp_path / "s")
+    kept = study.folder / "human" / "answers" / "0.ann.json"
+    kept.parent.mkdir(parents=True)
+    for content in ("[]", "{}", '{"rater": "ann", "shoe": 43}', "{"):
+        kept.write_text(content)
+        with pytest.raises(UserError, match=r"damaged.*import the person's file again"):
+            list(HumanFolder(study).answers())
+
+
 def test_an_unrated_token_leaves_its_passage_out(simulation: Drawn, tmp_path: Path) -> None:
     slot, passage = next((s, p) for s, p in simulation.tasks.slots.items() if p is not None)
     place = passage.counts.index(True)
@@ -199,7 +220,8 @@ def test_answers_of_another_study_are_refused_and_nothing_is_kept(study: Study, 
     drawn = exported(study, "gibberish", tmp_path / "out")
     good = filled(drawn.tasks, dict.fromkeys(drawn.tasks.slots, "yes"), tmp_path / "good.json", "careful")
     for changes, said in (({"study": "f" * 16}, "another study"), ({"tasks": "0" * 16}, "no such task set"),
-                          ({"tasks": "../../x"}, "no such task set")):  # fmt: skip
+                          ({"tasks": "../../x"}, "no such task set"),
+                          ({"tasks": "0" * 5000}, "no such task set")):  # fmt: skip
         bad = filled(drawn.tasks, {}, tmp_path / "bad.json", **changes)
         with pytest.raises(UserError, match=said):
             import_answers(study, [good, bad])

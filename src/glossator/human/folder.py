@@ -25,6 +25,7 @@ from glossator.study.work import PEOPLE
 FOLDER = PEOPLE
 RESULTS = "results.json"
 MANIFEST = "manifest.json"
+LONGEST_ID = 64
 
 
 def study_id(study: Study) -> str:
@@ -58,7 +59,7 @@ class HumanFolder:
         if study != (own := study_id(self.study)):
             raise UserError("the answers are of another study", value=study, allowed=f"{own} ({self.study.folder})")
         path = self.path / "tasks" / f"{wanted}.json"
-        if not wanted.isalnum() or not path.exists():
+        if not wanted.isalnum() or len(wanted) > LONGEST_ID or not path.exists():
             raise UserError(
                 "no such task set in this study", value=wanted, fix="Export the tasks from this folder of the study"
             )
@@ -94,8 +95,10 @@ class HumanFolder:
         """All stored answers with their task sets, sorted by file name."""
         for path in sorted((self.path / "answers").glob("*.json")):
             stored = _read(path)
-            stored.pop("format", None)
-            found = Answers(**stored)
+            try:
+                found = Answers(**{name: value for name, value in stored.items() if name != "format"})
+            except (AttributeError, TypeError) as error:
+                raise _damaged(path) from error
             yield self.tasks(found.tasks, found.study), found
 
     def results(self) -> dict[str, Any] | None:
@@ -141,6 +144,11 @@ def _read(path: Path) -> Any:
     except FileNotFoundError as error:
         raise UserError("a file of the study's human folder is gone", value=str(path)) from error
     except (OSError, ValueError) as error:
-        raise UserError(
-            "a file of people's tasks is damaged", value=str(path), fix="Delete it, export again"
-        ) from error
+        raise _damaged(path) from error
+
+
+def _damaged(path: Path) -> UserError:
+    fix = (
+        "Delete it, and import the person's file again" if path.parent.name == "answers" else "Delete it, export again"
+    )
+    return UserError("a file of people's tasks is damaged", value=str(path), fix=f"Delete it, {again} again")

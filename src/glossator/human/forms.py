@@ -21,6 +21,8 @@ HEAD = ("format", "tasks", "study", "task", "rater")
 COLUMNS = ("slot", "place", "text", "rating")
 DONE = "done"
 SKIPPED = "-"
+DIGITS = 9
+"""No number in a form has more; Python refuses to read very long ones."""
 QUOTE = ">     "
 """Quoted code to Markdown, so that a preview shows the corpus as it is and loads nothing that it names."""
 
@@ -74,7 +76,7 @@ def read_tsv(text: str, path: str) -> Filled:
                 fields.setdefault(slot, place)
         elif place == DONE:
             _once(done, slot, rating.lower(), path)
-        elif place.isdecimal():
+        elif place.isdecimal() and len(place) <= DIGITS:
             _once(cells.setdefault(slot, {}), int(place), rating, f"{slot} in {path}")
     values = {
         slot: _ratings(slot, cells.get(slot, {}), path) for slot, word in done.items() if _is_yes(word, slot, path)
@@ -82,7 +84,7 @@ def read_tsv(text: str, path: str) -> Filled:
     for slot, given in cells.items():
         if slot not in done:
             raise UserError(f"the row 'done' of this passage is gone in {path}", value=slot)
-        if slot not in values and any(cell.isdecimal() and int(cell) for cell in given.values()):
+        if slot not in values and any(cell.isdecimal() and cell.strip("0") for cell in given.values()):
             values[slot] = [None] * len(given)  # begun, not finished
     return header_of(fields, path, values)
 
@@ -99,7 +101,7 @@ def _ratings(slot: str, given: dict[int, str], path: str) -> list[Any]:
     ratings: list[Any] = []
     for place in sorted(given):
         cell = given[place]
-        whole = re.fullmatch(r"(-?\d+)(?:\.0+)?", cell)  # spreadsheets may write 7 as 7.0
+        whole = re.fullmatch(rf"(-?\d{{1,{DIGITS}}})(?:\.0+)?", cell)  # spreadsheets may write 7 as 7.0
         ratings.append(0 if cell in ("", SKIPPED) else int(whole[1]) if whole else cell)
     return ratings
 
