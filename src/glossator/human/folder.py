@@ -148,7 +148,5 @@ def _read(path: Path) -> Any:
 
 
 def _damaged(path: Path) -> UserError:
-    fix = (
-        "Delete it, and import the person's file again" if path.parent.name == "answers" else "Delete it, export again"
-    )
-    return UserError("a file of people's tasks is damaged", value=str(path), fix=f"Delete it, {again} again")
+    again = "import the person's file" if path.parent.name == "answers" else "export"
+    return UserError("a file of people's tasks is damaged", value=str(path), fix=f"Delete it and {again} again")
