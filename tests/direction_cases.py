@@ -61,8 +61,8 @@ class PlantedSubject:
         return {name: torch.from_numpy(values.astype(np.float32)).to(self.dtype) for name in sites}
 
 
-def planted_values(folder: Path, subject: PlantedSubject | None = None, n: int = 300) -> SiteValues:
+def planted_values(folder: Path, subject: PlantedSubject | None = None, n: int = 300, top_k: int = 300) -> SiteValues:
     """All values of the planted site on n random windows of 16 tokens."""
     subject, windowed = subject or PlantedSubject(), fake_windows(n)
-    spec = recording_spec(subject, windowed, ["mlp.0"], top_k=60)
+    spec = recording_spec(subject, windowed, ["mlp.0"], top_k=top_k)
     return SiteValues(record(spec, subject, windowed, folder, progress=False), "mlp.0")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 from pathlib import Path
 
 import numpy as np
@@ -26,6 +27,8 @@ from glossator.evidence import SPLITS, ExplainEvidence
 from glossator.explainers.program import ProgramExplainer
 from glossator.explanations import Explanation, Provenance
 from glossator.programs import Clause, Lexicon, Program, Token
+from glossator.recording import EvidenceSpec, Recording, draw
+from glossator.scorers.correlation import pooled
 from glossator.scorers.lab import Lab
 from glossator.scores import Score
 from glossator.units import Unit
@@ -213,6 +216,51 @@ def test_nothing_of_the_test_split_is_shown_to_anything(values: SiteValues, lexi
     assert {split[i] for ids in explained for i in ids.tolist()} == {SPLITS.index("explain")}
     assert {split[i] for ids in simulated for i in ids.tolist()} == {SPLITS.index("explain"), SPLITS.index("select")}
     assert max(map(len, simulated)) == 40
+
+
+def test_what_the_test_split_holds_changes_nothing(tmp_path: Path, lexicon: Lexicon) -> None:
+    """Not what is searched, not which round is chosen, not what is said. Of so few top windows those of the test split
+    would crowd out others."""
+    values = planted_values(tmp_path / "r", top_k=60)
+    found = find_directions(values, ProgramExplainer(lexicon=lexicon), Lab(lexicon), SPEC)
+    panel = np.array(values.recording.panel_block("mlp.0"))
+    panel[:, values.rows("test")] = -panel[:, values.rows("test")] * 2 + 1
+    other = Recording(values.recording.folder, values.recording.manifest)
+    other.__dict__["_panel"] = panel
+    again = find_directions(SiteValues(other, "mlp.0"), ProgramExplainer(lexicon=lexicon), Lab(lexicon), SPEC)
+    assert (again.directions.vectors == found.directions.vectors).all()
+    assert (again.directions.centre == found.directions.centre).all()
+    assert [e.text for e in again.explanations if e] == [e.text for e in found.explanations if e]
+    assert again.select == found.select and again.round == found.round
+
+
+def test_rounds_are_chosen_by_the_select_split_alone(values: SiteValues, lexicon: Lexicon, found: Found) -> None:
+    recording = ProjectedRecording(values, found.directions)
+    for unit, explanation, select in zip(found.directions.units(), found.explanations, found.select, strict=True):
+        assert explanation is not None
+        evidence = draw(recording, unit, EvidenceSpec(min_firing_windows=0))
+        on = {split: pooled(Lab(lexicon).trial(evidence, "top-and-random", split), explanation).value
+              for split in ("explain", "select", "test")}  # fmt: skip
+        assert select == pytest.approx(on["select"], abs=1e-9)
+        assert min(abs(on["select"] - on[other]) for other in ("explain", "test")) > 1e-4
+
+
+def test_a_round_begins_where_the_steps_of_the_last_one_ended(
+    values: SiteValues, lexicon: Lexicon, found: Found
+) -> None:
+    """The correlation that was reached with the held simulation is that of the vectors themselves, not of a scaled
+    stand-in."""
+    from glossator.simulators.program import ProgramSimulator
+
+    rows, simulator = values.rows("select"), ProgramSimulator(lexicon)
+    windows = values.windows.take(rows)
+    tokens = values.tokens("select", rows) - found.directions.centre[:, None]
+    for one, following in itertools.pairwise(found.rounds):
+        for i, explanation in enumerate(one.explanations):
+            assert explanation is not None
+            held = simulator.simulate(explanation, windows).expected[windows.valid]
+            reached = np.corrcoef(np.maximum(following.vectors[i] @ tokens, 0), held)[0, 1]
+            assert reached == pytest.approx(one.after["select"][i], abs=1e-4)
 
 
 class Silent:

@@ -28,11 +28,13 @@ _BLOCK_WINDOWS = 256
 class SiteValues:
     """The values of a dense site on the panel of a recording, as stored: float16 on disk, read in blocks.
 
+    splits: those whose windows are here; what is searched with values that lack a split cannot have seen it.
     Raises `UserError` for a site that was not recorded, is sparse, or was not recorded with all its units.
     """
 
     recording: Recording
     site: str
+    splits: tuple[Split, ...] = SPLITS
 
     def __post_init__(self) -> None:
         if self.site not in self.recording.sites:
@@ -59,13 +61,13 @@ class SiteValues:
 
     @cached_property
     def windows(self) -> TokenWindows:
-        """The windows whose values are here: the recording's panel."""
-        return self.recording.windows.take(self.recording.panel)
+        """The windows whose values are here: those of the recording's panel that are of these splits."""
+        return self.recording.windows.take(self.recording.panel[self._places])
 
     @cached_property
     def split_of_window(self) -> np.ndarray:
         """int8 (n,): index of `evidence.SPLITS` for each window."""
-        return self.recording.split_of_window[self.recording.panel]
+        return self.recording.split_of_window[self.recording.panel[self._places]]
 
     def rows(self, split: Split) -> np.ndarray:
         """The windows of a split, ascending."""
@@ -80,7 +82,7 @@ class SiteValues:
         found = np.empty((self.width, int(valid.sum())), np.float32)
         end = 0
         for part in _blocks(len(rows)):
-            values = self._panel[:, rows[part]][:, valid[part]]
+            values = self._panel[:, self._places[rows[part]]][:, valid[part]]
             start, end = end, end + values.shape[1]
             found[:, start:end] = values
         return found
@@ -92,11 +94,17 @@ class SiteValues:
         found = np.empty((len(directions), *valid.shape), np.float32)
         offset = directions.vectors @ directions.centre
         for part in _blocks(len(valid)):
-            values = self._panel[:, part].astype(np.float32).reshape(self.width, -1)
+            values = self._panel[:, self._places[part]].astype(np.float32).reshape(self.width, -1)
             found[:, part] = (directions.vectors @ values - offset[:, None]).reshape(
                 len(directions), -1, valid.shape[1]
             )
         return np.where(valid, found, np.float32(0))
+
+    @cached_property
+    def _places(self) -> np.ndarray:
+        """Where these windows stand in the panel."""
+        wanted = [SPLITS.index(split) for split in self.splits]
+        return np.flatnonzero(np.isin(self.recording.split_of_window[self.recording.panel], wanted))
 
     @property
     def _panel(self) -> np.ndarray:
@@ -119,7 +127,9 @@ class ProjectedRecording(Recording):
             "sites": [site],
             "vocabulary": base.manifest["vocabulary"],
             "files": base.manifest["files"],
-            "fingerprint": fingerprint([base.fingerprint, directions.fingerprint]),
+            "fingerprint": fingerprint(
+                [base.fingerprint, directions.fingerprint, *(values.splits if values.splits != SPLITS else ())]
+            ),
         }
         super().__init__(base.folder, manifest)
         self.directions = directions

@@ -9,7 +9,7 @@ split is seen by nothing here.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -30,6 +30,7 @@ from glossator.simulators import Simulator
 Start = Literal["random", "covariance", "principal", "units"]
 STARTS: tuple[Start, ...] = ("random", "covariance", "principal", "units")
 SEEN: tuple[Split, ...] = ("explain", "select")
+BEFORE_TEST: tuple[Split, ...] = ("explain", "calibrate", "select")
 
 
 @dataclass(frozen=True)
@@ -107,7 +108,9 @@ class _Search:
     def __init__(
         self, values: SiteValues, explainer: Explainer, simulator: Simulator, lab: Lab, spec: FindSpec, name: str
     ):
-        self.values, self.explainer, self.simulator, self.lab = values, explainer, simulator, lab
+        # Even which windows of a split count as top windows must not depend on values of the test split.
+        self.values = values = replace(values, splits=BEFORE_TEST)
+        self.explainer, self.simulator, self.lab = explainer, simulator, lab
         self.spec, self.name = spec, name
         self.evidence = EvidenceSpec(test_top=0, test_random=0, min_firing_windows=0, seed=spec.seed)
         self.rows = {split: self._rows(split) for split in SEEN}
@@ -268,8 +271,6 @@ def choose(rounds: list[Round], most: int, limit: float) -> list[tuple[int, int]
 
 
 def _renamed(explanation: Explanation, directions: DirectionSet, index: int) -> Explanation:
-    from dataclasses import replace
-
     return replace(explanation, unit=directions.unit(index))
 
 
