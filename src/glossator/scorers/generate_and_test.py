@@ -184,7 +184,8 @@ class GenerateAndTestScorer:
 
         subject = lab.resources.get("subject", self.name)
         width = evidence.test.windows.width
-        found = unit_activations(subject, unit, texts, width=width)
+        encoders = lab.resources.get("encoders") if lab.resources.has("encoders") else None
+        found = unit_activations(subject, unit, texts, width=width, encoders=encoders)
         fired = np.array([bool((a.activations > self._threshold(evidence)).any()) for a in found], bool)
         kept = np.array([len(a.tokens) > 0 for a in found], bool)
         should = intended
