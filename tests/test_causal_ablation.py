@@ -191,6 +191,17 @@ def test_what_units_and_explanations_share_is_run_once_and_changes_no_score(worl
     assert same == flipped != not_flipped
 
 
+def test_the_random_unit_is_never_the_unit_itself(world, monkeypatch):
+    from glossator.scorers import ablation_trial
+
+    monkeypatch.setattr(ablation_trial, "TRIED", 64)
+    trial = AblationScorer().trial(UNIT, world.evidence(UNIT), world.lab(Said()))
+    candidates = trial._others_run(world.splits["calibrate"])
+    assert {unit.index for unit, _ in candidates} == set(range(64)) - {UNIT.index}
+    for unit, activations in candidates[:3]:
+        np.testing.assert_allclose(activations, world.values(unit, "calibrate"), rtol=1e-6)
+
+
 def test_fewer_windows_and_tokens(world):
     score = ablation(world, lambda truth, _: truth, scorer=AblationScorer(windows=4, tokens=6))["ablation"]
     assert (score.n, score.how["windows"], score.how["tokens"]) == (4, {"random": 4}, 24)
@@ -347,6 +358,10 @@ def test_ratios_by_hand():
     moved = Moved(np.array([1.0, 1.0, 0.0]), np.array([4.0, 1.0, 0.0]), np.array([0, 0, 1]), 2)
     assert pooled(moved).value == pytest.approx(1 - 2 / 5)
     assert per_token(moved).value == pytest.approx((1 - 1 / 4 + 0) / 2)
+    # A token that mean ablation hardly moves has no say of its own, but counts among all.
+    noisy = Moved(np.array([1.0, 5.0]), np.array([4.0, 1e-3]), np.array([0, 1]), 2)
+    assert per_token(noisy).value == pytest.approx(1 - 1 / 4)
+    assert pooled(noisy).value == pytest.approx(1 - 6 / 4.001)
     tiny = Moved(np.zeros(3), np.full(3, 1e-12), np.zeros(3, int), 1)
     assert pooled(tiny).reason.startswith("mean ablation moves the outputs by 1e-12 nats")
     assert math.isclose(pooled(dataclasses.replace(tiny, rounding=1e-13)).value, 1.0)

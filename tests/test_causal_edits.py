@@ -172,6 +172,7 @@ def test_prefix_padding_and_other_positions_stay_as_they_were(subject, windows):
     changed = positions()
     assert not changed[:, 0].any(), "the prefix"
     np.testing.assert_array_equal(changed[:, 1:], real)
+    np.testing.assert_array_equal(positions(where=np.ones_like(where))[:, 1:], real)
     np.testing.assert_array_equal(positions(where=where)[:, 1:], where & real)
     assert positions(borders=True).all()
 

@@ -7,7 +7,7 @@ import pytest
 
 from causal_output_cases import CAUSAL, DECOY, DORMANT, RANDOM, SITE, evidence, lab, planted, unit
 from glossator.causal import Units, Whole
-from glossator.causal.interchange import interchange
+from glossator.causal.interchange import Interchanged, interchange
 from glossator.causal.minimal_pairs import CONCEPTS, Concept, minimal_pairs
 from glossator.causal.steering import random_units
 from glossator.errors import UserError
@@ -88,11 +88,15 @@ def test_the_causal_neuron_carries_the_number_and_no_other_does():
 def test_only_pairs_that_the_model_knows_count():
     unknown = minimal_pairs(planted(), "colour")
     (found,) = interchange(planted(), unknown, SITE, [Units(CAUSAL)])
-    some = found.known
-    assert not some.all()
-    if some.any():
-        by_hand = (found.patched - found.base)[some].sum() / (found.source - found.base)[some].sum()
-        assert found.effect().value == pytest.approx(by_hand)
+    assert not found.known.all()
+    # Known on both sides; wrong on the base; wrong on the source; known, with an answer that changes sides.
+    base, source, patched = (np.array(x) for x in ([-2.0, 1.0, -2.0, -1.0], [2.0, 3.0, -1.0, 3.0], [-1.0, 3, -1, 1.0]))
+    by_hand = Interchanged(PAIRS.take(np.arange(4)), base, source, patched)
+    assert by_hand.known.tolist() == [True, False, False, True]
+    assert by_hand.effect().value == pytest.approx((1 + 2) / (4 + 4))
+    assert by_hand.accuracy().value == 0.5
+    none = Interchanged(PAIRS.take(np.arange(4)), -source, -np.abs(base), patched)
+    assert none.effect().value is None and "rightly" in (none.effect().reason or "")
 
 
 # The score.

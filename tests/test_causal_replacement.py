@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from functools import cached_property
 
 import numpy as np
 import pytest
@@ -17,9 +18,29 @@ from glossator.units import Unit
 UNITS = [Unit("tiny-llama", "mlp.1", i) for i in range(12)]
 
 
+class ToldByTheModel(World):
+    """Texts that the model itself finds likeliest, so that disturbing it raises the loss."""
+
+    @cached_property
+    def splits(self):
+        return {name: self._told(windows) for name, windows in super().splits.items()}
+
+    def _told(self, windows):
+        tokens = windows.tokens.copy()
+        for place in range(1, windows.width):
+            lengths = np.full(len(tokens), place, np.int32)
+            with torch.inference_mode():
+                logits = self.subject.model(**self.subject.model_inputs(tokens[:, :place], lengths)).logits
+            tokens[:, place] = logits[:, -1, :300].argmax(-1).numpy()
+        return dataclasses.replace(windows, tokens=tokens * windows.valid)
+
+
 @pytest.fixture(scope="module")
 def world():
-    return World(subject_of("llama", double=True), windows=24)
+    subject = subject_of("llama", double=True)
+    with torch.no_grad():  # the neurons matter
+        subject.model.model.layers[1].mlp.down_proj.weight *= 20
+    return ToldByTheModel(subject, windows=24)
 
 
 def replaced(world, said, units=UNITS):
@@ -34,17 +55,20 @@ def replaced(world, said, units=UNITS):
 def test_truth_keeps_all_and_the_mean_nothing(world):
     scores = replaced(world, lambda truth: truth)
     losses = scores["replacement.mean-ablated"].how["loss"]
+    assert losses["predicted"] == pytest.approx(losses["true"], abs=1e-6)
     for baseline in ("mean-ablated", "zero-ablated"):
         score = scores[f"replacement.{baseline}"]
-        assert losses["predicted"] == pytest.approx(losses["true"], abs=1e-6)
-        if score.value is not None:
-            assert score.value == pytest.approx(1, abs=1e-3)
-            assert score.nulls["other-unit"] < 0.6
-        else:
-            assert losses[baseline] <= losses["true"]
+        assert losses[baseline] > losses["true"] + 1e-3
+        assert score.value == pytest.approx(1, abs=1e-3)
+        assert score.nulls["other-unit"] < 0.6
+        by_hand = (losses[baseline] - losses["other-unit"]) / (losses[baseline] - losses["true"])
+        assert score.nulls["other-unit"] == pytest.approx(by_hand)
+    windows = world.splits["test"]
+    zeros = token_losses(world.subject, windows, {"zeros": [InPlace(unit, 0.0) for unit in UNITS]})["zeros"].mean()
+    assert losses["zero-ablated"] == pytest.approx(zeros) and losses["mean-ablated"] != pytest.approx(zeros)
     constant = replaced(world, np.ones_like)["replacement.mean-ablated"]
     assert constant.how["loss"]["predicted"] == pytest.approx(constant.how["loss"]["mean-ablated"])
-    assert constant.value is None or constant.value == pytest.approx(0, abs=1e-9)
+    assert constant.value == pytest.approx(0, abs=1e-9)
     assert (score.column, score.how["units"], score.n) == ("causal", 12, 24)
 
 

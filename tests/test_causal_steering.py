@@ -157,6 +157,28 @@ def test_a_true_output_side_beats_random_units_and_directions():
     assert gain.margins["random-unit"].p is not None and gain.margins["random-unit"].p < 0.05
 
 
+def test_the_strengths_reported_reach_the_divergence_up_and_down():
+    how = scores(says(TRUE))["output-side.auroc"].how
+    windows = first_windows(evidence(unit(CAUSAL)).test.windows, SCORER.windows, SCORER.width)
+    clean, push = CleanRun(planted(), windows, [SITE]), unit_push(unit(CAUSAL))
+    ways = {"up": push, "down": push.reversed}
+    found = shift(clean, [[way.edit(how["strength"][name], windows.valid)] for name, way in ways.items()])
+    assert found.kl == pytest.approx([how["nats_reached"][name] for name in ways], rel=1e-3)
+    assert how["nats_reached"]["up"] != how["nats_reached"]["down"]
+
+
+def test_a_control_is_never_the_unit_itself():
+    """All sixteen neurons are drawn: causal (AUROC 1) is a control of the decoy (0.5), and the other way round."""
+    every = OutputSideScorer(controls=15, like=20)
+    found = [
+        score_explanation(unit(of), says(TRUE, of), evidence(unit(of)), lab(), [every])[0] for of in (CAUSAL, DECOY)
+    ]
+    assert [score.value for score in found] == [1.0, 0.5]
+    assert {score.how["controls_not_matched"] for score in found} == {0}
+    of_causal, of_decoy = (score.nulls["random-unit"] for score in found)
+    assert of_decoy - of_causal == pytest.approx(0.5 / 15)
+
+
 def test_the_wrong_way_round_scores_the_opposite():
     true, swapped = scores(says(TRUE)), scores(says(SWAPPED))
     assert swapped["output-side.auroc"].value == 0.0
