@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from direction_cases import CONCEPTS, D, PlantedSubject, planted_values, planted_vectors
+from glossator.benchmarks import directions as directions_benchmark
 from glossator.directions import FindSpec, Found, ProjectedRecording, SiteValues, find_directions
 from glossator.directions.comparison import (
     ABSTAINED,
@@ -303,6 +304,22 @@ def test_the_best_rounds_are_kept_and_like_ones_are_not() -> None:
     assert choose(rounds, 3, 0.3) == [(0, 1), (2, 1), (1, 1)]  # start 1 only ever lay where start 0 was better
     assert choose(rounds, 1, 0.3) == [(0, 1)]
     assert choose([Round(eye, [None] * 3, [None] * 3)], 2, 0.3) == []
+
+
+@pytest.mark.parametrize(
+    ("option", "words"),
+    [
+        ({"odd": 1}, "unknown option: 'odd'"),
+        ({"seed": "x"}, "bad seed"),
+        ({"neurons": 0}, "bad neurons: 0"),
+        ({"others": 2.5}, "bad others"),
+        ({"start": "odd"}, "unknown start"),
+        ({"site": 12}, "bad site"),
+    ],
+)
+def test_the_benchmark_refuses_bad_options_before_it_loads_anything(option: dict, words: str) -> None:
+    with pytest.raises(UserError, match=words):
+        directions_benchmark.run(option)
 
 
 # --- the comparison ---------------------------------------------------------------------------------------------------

@@ -59,9 +59,7 @@ def run(options: dict[str, Any] | None = None) -> dict[str, Any]:
     if unknown := set(options) - set(DEFAULTS):
         raise UserError("unknown option", value=", ".join(sorted(unknown)), allowed=", ".join(DEFAULTS))
     chosen = DEFAULTS | (QUICK if quick else {}) | {k: v for k, v in options.items() if v is not None}
-    for name in ("neurons", "others"):
-        if chosen[name] < 1:
-            raise UserError(f"bad number of {name}", value=chosen[name], allowed="1 or more")
+    _check(chosen)
     spec = spec_of(chosen)
     recording = recorded(chosen)
     values = SiteValues(recording, chosen["site"])
@@ -83,6 +81,18 @@ def run(options: dict[str, Any] | None = None) -> dict[str, Any]:
         "paper": PAPER,
         "seconds": seconds,
     }
+
+
+def _check(chosen: dict[str, Any]) -> None:
+    """Refuse options of the wrong type, and numbers of units that leave nothing to compare."""
+    for name, default in DEFAULTS.items():
+        value = chosen[name]
+        if isinstance(default, int):
+            least = 0 if name == "seed" else 1
+            if not isinstance(value, int) or isinstance(value, bool) or value < least:
+                raise UserError(f"bad {name}", value=value, allowed=f"a whole number, {least} or more")
+        elif value is not None and not isinstance(value, str):
+            raise UserError(f"bad {name}", value=value, allowed="a text")
 
 
 def spec_of(chosen: dict[str, Any]) -> FindSpec:

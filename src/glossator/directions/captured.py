@@ -34,7 +34,7 @@ class SiteValues:
 
     recording: Recording
     site: str
-    splits: tuple[Split, ...] = SPLITS
+    splits: tuple[Split, ...] = ("explain", "calibrate", "select", "test")
 
     def __post_init__(self) -> None:
         if self.site not in self.recording.sites:

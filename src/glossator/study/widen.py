@@ -23,9 +23,17 @@ SCORING = "scoring: "
 
 
 def widens(spec: StudySpec, held: Mapping[str, Any], differing: set[str], folder: Path) -> bool:
-    """Whether the folder's study, by its spec, is this one with fewer scorers; `UserError` where it was read by a
-    language model, whose cost the folder no longer knows."""
-    if not differing or differing - SCORED_BY or not set(held["scorers"]) < set(spec.scorers):
+    """Whether the folder's study, by its spec, is this one with fewer scorers; `UserError` where it has more of them,
+    or was read by a language model, whose cost the folder no longer knows."""
+    if not differing or differing - SCORED_BY:
+        return False
+    if set(held["scorers"]) >= set(spec.scorers):
+        raise UserError(
+            f"the folder holds this study with more scores (they differ in {', '.join(sorted(differing))})",
+            value=str(folder),
+            fix="They can be looked at with glossator show; a study without them is made with glossator run --out",
+        )
+    if not set(held["scorers"]) < set(spec.scorers):
         return False
     if spec.language_models:
         raise UserError(
