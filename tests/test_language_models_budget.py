@@ -59,6 +59,20 @@ def test_budgets_are_read(given: Any, budget: Budget | None) -> None:
     assert make_budget(given) == budget
 
 
+@pytest.mark.parametrize("text", ["plain", "ü" * 50, "\U0001f600" * 50, "\ud800", "\n\n" * 20])
+def test_the_worst_case_holds_all_that_is_sent(text: str) -> None:
+    """A token for every byte of text and schema, ample room for an image, and as long an answer as allowed."""
+    bare, answer = worst_case(chat("", max_tokens=7))
+    assert (bare > 0, answer) == (True, 7)
+    assert worst_case(chat("", max_tokens=0))[1] == 1
+    length = len(text.encode("utf-8", "surrogatepass"))
+    assert worst_case(chat(text))[0] == bare + length
+    assert worst_case(Request(prompt=text))[0] >= length
+    assert worst_case(Request((Message("system", text), Message("user", text))))[0] > bare + 2 * length
+    assert worst_case(chat(text, schema=SCHEMA))[0] >= bare + length + len(json.dumps(SCHEMA))
+    assert worst_case(Request((Message("user", text, (b"1", b"2")),)))[0] >= bare + length + 2 * 10_000
+
+
 @pytest.mark.parametrize("given", ["much", "-1", "1e9", "5k", "", "nan", float("nan"), -1.0, "1 token 2"])
 def test_what_is_no_budget_is_refused(given: Any) -> None:
     with pytest.raises(UserError, match="budget"):

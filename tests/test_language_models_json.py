@@ -204,6 +204,21 @@ def test_numbers_that_are_none_are_refused(number: float) -> None:
             value_in(text, SCORES)
 
 
+@pytest.mark.parametrize(
+    ("text", "finish", "said", "failure"),
+    [
+        ("<think>Colours?\nYes.</think>\n\nred things", "stop", "red things", None),
+        ("<think></think>red things", "stop", "red things", None),
+        ("<think>Colours, I suppose", "length", "", "the answer was cut off at max_tokens"),
+        ("<think>Colours, I suppose</think>", "stop", "", "the answer is empty"),
+        ("the tag <think> and </think>", "stop", "the tag <think> and </think>", None),
+    ],
+)
+def test_thoughts_before_an_answer_are_no_part_of_it(text: str, finish: str, said: str, failure: str | None) -> None:
+    answer = Scripted([Answer(text, finish=finish)]).ask([Request((Message("user", "q"),))])[0]
+    assert (answer.text, answer.failure) == (said, failure)
+
+
 def test_a_broken_answer_is_asked_about_once_with_the_error_quoted() -> None:
     model = Scripted(['{"scores": [1]}', WRITTEN])
     answer = model.ask([Request((Message("user", "rate"),), schema=SCORES)])[0]

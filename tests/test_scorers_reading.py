@@ -216,7 +216,8 @@ def word(text, **top):
         (word("no", no=0.9), 0.0, None),
         (word("maybe", maybe=0.9), None, "none of yes to no among the likely answers"),
         (Answer("yes"), None, "no log-probabilities in the answer"),
-        (Answer("yes", tokens=(TokenLogprob("yes", None, {"yes": float("nan")}),)), None, "none of yes to no"),
+        (Answer("yes", tokens=(TokenLogprob("yes", None, {"yes": float("nan")}),)), None, "a log-probability"),
+        (word("no", yes=float("nan"), no=0.2), None, "a log-probability is no number"),
         (Answer("", failure="timeout"), None, "timeout"),
     ],
 )

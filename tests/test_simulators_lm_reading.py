@@ -44,7 +44,9 @@ def test_what_only_looks_like_a_level_does_not_count():
     assert expected_value(parse_top_logprobs({"unknown": -0.1})) == ({}, None)
     assert read_top({"unknown": -0.1}).reason == "none of the likeliest tokens is a level"
     assert read_top({}).expected is None
-    assert read_top({"7": math.nan, "3": -math.inf, "5": ln(0.5)}).expected == 5
+    assert read_top({"3": -math.inf, "5": ln(0.5), "maybe": math.nan}).expected == 5
+    assert read_top({"7": math.nan, "5": ln(0.5)}).expected is None  # how likely 5 is beside 7 is not known
+    assert read_top({"7": 1000.0}).expected == 7
     assert read_top({"7": math.nan}).expected is None
     assert read_top({"X": 0.0, "10": 0.0}, level_words("X")).probabilities == {10: 1.0}
 

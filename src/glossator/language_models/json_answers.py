@@ -17,7 +17,7 @@ CLOSERS = {"{": "}", "[": "]"}
 OPENER = re.compile(r"[{\[]")
 STRING = re.compile(r'"(?:[^"\\]|\\.)*"', re.DOTALL)
 FENCE = re.compile(r"```[a-zA-Z0-9_-]*[ \t]*\n(.*?)```", re.DOTALL)
-THOUGHT = re.compile(r"^\s*<think>.*?</think>", re.DOTALL)  # local reasoning models leave it in the answer
+THOUGHT = re.compile(r"^\s*<think>.*?(?:</think>\s*|$)", re.DOTALL)  # local reasoning models leave it in the answer
 PROSE = re.compile(r"\[(?!\W*(?:NaN|-?Infinity|None|null|true|false)\b)[^\[\]{}\"\d,:]*\]")  # such as "[see below]"
 
 
@@ -27,7 +27,7 @@ class NoValue(Exception):
 
 def value_in(text: str, schema: Mapping[str, Any]) -> Any:
     """The one JSON value in the text that fits the schema; raises `NoValue`."""
-    text = THOUGHT.sub("", text)
+    text = without_thoughts(text)
     if not text.strip():
         raise NoValue("the answer is empty")
     try:
@@ -38,6 +38,11 @@ def value_in(text: str, schema: Mapping[str, Any]) -> Any:
         value = _the_one(text, schema)
     check(value, schema)
     return value
+
+
+def without_thoughts(text: str) -> str:
+    """What follows the thoughts that an answer begins with; nothing where they have no end."""
+    return THOUGHT.sub("", text)
 
 
 def strict_json(text: str) -> Any:

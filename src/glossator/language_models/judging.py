@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 
-from glossator.language_models.json_answers import NoValue, value_in
+from glossator.language_models.json_answers import NoValue, value_in, without_thoughts
 from glossator.language_models.request import Answer, Message, Request
 
 REFUSED, CUT_OFF, EMPTY = "the model refused to answer", "the answer was cut off at max_tokens", "the answer is empty"
@@ -15,8 +15,9 @@ QUOTED = 2000  # characters of a broken answer that are shown to the model again
 def judged(request: Request, answer: Answer) -> Answer:
     """The answer with its `value`, or with the reason why it cannot be used. Judging twice changes nothing.
 
-    A cut-off answer is a failure when text was wanted from a chat; where log-probabilities were asked for, or a raw
-    prompt was to be gone on from, `max_tokens` is how much was wanted.
+    What a local reasoning model thought before it spoke is taken off. A cut-off answer is a failure when text was
+    wanted from a chat; where log-probabilities were asked for, or a raw prompt was to be gone on from, `max_tokens` is
+    how much was wanted.
     """
     if answer.failure is not None:
         return answer
@@ -26,6 +27,8 @@ def judged(request: Request, answer: Answer) -> Answer:
         return dataclasses.replace(answer, value=None, failure=REFUSED)
     if request.max_tokens == 0:
         return answer
+    if request.messages:
+        answer = dataclasses.replace(answer, text=without_thoughts(answer.text))
     if request.schema is not None:
         try:
             return dataclasses.replace(answer, value=value_in(answer.text, request.schema))

@@ -163,8 +163,10 @@ def _shares(answer: Answer, words: tuple[str, ...]) -> dict[str, float] | str:
     shares = dict.fromkeys(words, 0.0)
     for text, logprob in top.items():
         word = text.strip().lower()
-        if word in shares and logprob is not None and not math.isnan(logprob):
+        if word in shares and logprob is not None:
             shares[word] += math.exp(min(logprob, 0.0))
+    if any(map(math.isnan, shares.values())):
+        return "a log-probability is no number"
     return shares if sum(shares.values()) > 0 else f"none of {words[0]} to {words[-1]} among the likely answers"
 
 

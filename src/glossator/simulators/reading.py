@@ -43,12 +43,12 @@ def level_words(ten: str = "10") -> dict[str, int]:
 def parse_top_logprobs(top: Mapping[str, float], words: Mapping[str, int] | None = None) -> dict[int, float]:
     """Level -> probability, of those alternatives (token -> log-probability) that are exactly a level."""
     words = level_words() if words is None else words
-    found = {words[token]: math.exp(logprob) for token, logprob in top.items() if token in words}
-    return dict(sorted((level, p) for level, p in found.items() if math.isfinite(p)))
+    found = {words[token]: math.exp(min(logprob, 0.0)) for token, logprob in top.items() if token in words}
+    return dict(sorted(found.items()))
 
 
 def expected_value(levels: Mapping[int, float]) -> tuple[dict[int, float], float | None]:
-    """The probabilities made to sum to 1, and the mean level under them; ({}, None) when they sum to 0."""
+    """The probabilities made to sum to 1, and the mean level; ({}, None) where they sum to 0 or one is NaN."""
     total = sum(levels.values())
     if not total > 0:
         return {}, None
