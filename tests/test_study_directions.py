@@ -14,6 +14,7 @@ from glossator.cli import main
 from glossator.directions import direction_set
 from glossator.errors import UserError
 from glossator.files import plain
+from glossator.recording import open_recording
 from glossator.study import StudySpec, open_study, run_study
 from glossator.study.spec import make_spec
 from glossator.units import Unit
@@ -73,9 +74,9 @@ def test_a_neuron_as_a_direction_has_the_scores_of_the_neuron(tiny_folder: Path,
     for ours, theirs in pairs:
         for a, b in zip(ours.explanations, theirs.explanations, strict=True):
             assert a.text == b.text
-            for mine, yours in zip(a.scores, b.scores, strict=True):
-                assert mine.name == yours.name
-                assert yours.value == pytest.approx(mine.value, abs=2e-3)
+            theirs_by_name = {score.name: score for score in b.scores}
+            for score in a.scores:
+                assert theirs_by_name[score.name].value == pytest.approx(score.value, abs=2e-3)
 
 
 def test_a_study_keeps_its_directions(tiny_folder: Path, folders: list[str], tmp_path: Path) -> None:
@@ -154,6 +155,37 @@ def test_directions_from_the_command_line(
     assert main(["run", "--directions", str(tmp_path / "no"), "--out", str(tmp_path / "t")]) == 2
     assert "no directions here" in capsys.readouterr().err
     assert not (tmp_path / "t").exists()
+
+
+def test_text_that_directions_were_found_on_is_split_as_it_was(
+    tiny_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_corpus(tiny_folder.parent / "corpus.jsonl")
+    text = ["--corpus", str(tiny_folder.parent / "corpus.jsonl")]
+    small = ["--subject", str(tiny_folder), *text, "--tokens", "6000", "--width", "32", "--seed", "3"]
+    all_units = ["--site", "resid.1", "--units", "all", "--out", str(tmp_path / "r")]
+    assert main(["record", *small, *all_units]) == 0
+    from_recording = ["--site", "resid.1", "--recording", str(tmp_path / "r"), "--n", "2", "--out", str(tmp_path / "d")]
+    assert main(["directions", "make", "principal", *from_recording]) == 0
+    command = ["run", "--subject", str(tiny_folder), *text, "--directions", str(tmp_path / "d"), "--explainer"]
+    command += ["token-list", "--scorer", "correlation", "--out", str(tmp_path / "s")]
+    for other, words in (
+        (["--tokens", "5000"], "--tokens 6000"),
+        (["--seed", "0"], "--seed 3"),
+        (["--width", "48"], "--width 32"),
+    ):
+        capsys.readouterr()
+        assert main([*command, *other]) == 2
+        error = capsys.readouterr().err
+        assert "the test split would hold documents" in error and words in error and error.count("\n") == 1
+        assert not (tmp_path / "s").exists()
+    assert main(command) == 0  # without a word of these flags the text is cut as it was
+    with open_study(tmp_path / "s") as study:
+        assert (study.spec.max_tokens, study.spec.width, study.spec.seed) == (6000, 32, 3)
+        recorded = open_recording(tmp_path / "r" / "recording")
+        assert (study.recording.split_of_window == recorded.split_of_window).all()
+    write_corpus(tmp_path / "other.jsonl", 200)
+    assert main([*command[:-1], str(tmp_path / "t"), "--corpus", str(tmp_path / "other.jsonl"), "--seed", "1"]) == 0
 
 
 def test_specs_without_directions_mean_what_they_meant(tiny_folder: Path) -> None:

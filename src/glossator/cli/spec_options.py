@@ -166,13 +166,15 @@ def _given(
 
 
 def _of_directions(folders: list[str], alone: bool) -> dict[str, Any]:
-    """What sets of directions say of a study of them: their subject and, where they are all that is studied, their
-    sites and all of them as units."""
+    """What sets of directions say of a study of them: their subject, how the text was cut that they were found on and,
+    where they are all that is studied, their sites and all of them as units."""
     from glossator.directions import load_directions
 
     sets = [load_directions(folder) for folder in folders]
     subject = next((one.subject for one in sets if one.subject), None)
-    found: dict[str, Any] = {} if subject is None else {"subject": subject}
+    text: Any = next((one.made["text"] for one in sets if one.made.get("text")), {})
+    found: dict[str, Any] = {key: text[key] for key in ("max_tokens", "width", "seed") if key in text}
+    found |= {} if subject is None else {"subject": subject}
     return found | ({"sites": [one.site_name for one in sets], "units": "all"} if alone else {})
 
 

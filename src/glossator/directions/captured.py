@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 
@@ -22,6 +23,8 @@ from glossator.recording.keys import LARGEST_HALF
 from glossator.windows import TokenWindows
 
 _BLOCK_WINDOWS = 256
+CUT = ("corpus", "corpus_fingerprint", "width", "max_tokens", "min_length", "fractions", "seed")
+"""What decides which document is in which split."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,6 +61,12 @@ class SiteValues:
     @property
     def subject(self) -> str:
         return self.recording.spec.subject
+
+    @property
+    def text(self) -> dict[str, Any]:
+        """How the text was cut and split, as far as it is known: what is learnt from these values must not be scored
+        on the same text split otherwise."""
+        return {name: self.recording.spec.windows[name] for name in CUT if name in self.recording.spec.windows}
 
     @cached_property
     def windows(self) -> TokenWindows:

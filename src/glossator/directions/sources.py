@@ -111,7 +111,8 @@ def principal_directions(name: str, values: SiteValues, n: int) -> DirectionSet:
     chosen = vectors[:, ::-1][:, :n].T
     chosen = chosen * np.sign(chosen[np.arange(n), np.abs(chosen).argmax(axis=1)])[:, None]
     shares = variances[::-1][:n] / variances.sum()
-    made = {"method": "principal components", "variance": [round(float(share), 6) for share in shares]}
+    explained = [round(float(share), 6) for share in shares]
+    made = {"method": "principal components", "variance": explained, "text": values.text}
     return direction_set(name, values.site, chosen, centre, subject=values.subject, made=made)
 
 
@@ -130,7 +131,9 @@ def random_directions(
         drawn = drawn * np.sqrt(np.maximum(variances, 0.0)) @ vectors.T
     else:
         centre = values.tokens("explain").mean(axis=1, dtype=np.float64)
-    made = {"method": "random", "kind": kind, "seed": seed}
+    made: dict[str, Any] = {"method": "random", "kind": kind, "seed": seed}
+    if kind == "covariance":
+        made["text"] = values.text
     return direction_set(name, values.site, drawn, centre, subject=values.subject, made=made)
 
 

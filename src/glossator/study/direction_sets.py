@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from glossator.directions.sets import MANIFEST, DirectionSet, load_directions
 from glossator.errors import UserError
@@ -41,6 +41,27 @@ def given_sets(spec: StudySpec) -> dict[str, DirectionSet]:
         if name != source_of(name) and name not in found:
             raise UserError("the directions of this site are not given", value=name, fix="Give --directions FOLDER")
     return found
+
+
+def check_text(sets: Mapping[str, DirectionSet], cut: Mapping[str, Any]) -> None:
+    """Refuse text whose test split would hold documents that directions were searched or fitted on.
+
+    cut: how the study's text was cut. The same text cut in the same way has the same splits; of another text nothing
+    is known.
+    """
+    flags = {"max_tokens": "--tokens", "width": "--width", "seed": "--seed"}
+    for name, one in sets.items():
+        known: Any = one.made.get("text")
+        if not isinstance(known, Mapping) or known.get("corpus_fingerprint") != cut.get("corpus_fingerprint"):
+            continue
+        others = {key: value for key, value in known.items() if key != "corpus" and value != cut.get(key)}
+        if others:
+            same = (f"{flags.get(key, key)} {'all' if value is None else value}" for key, value in others.items())
+            raise UserError(
+                "the test split would hold documents that these directions were found on",
+                value=name,
+                fix=f"Cut the text as it was cut for them: {' '.join(same)}",
+            )
 
 
 def keep_sets(sets: Mapping[str, DirectionSet], folder: Path) -> None:

@@ -6,6 +6,7 @@ import contextlib
 import dataclasses
 import inspect
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -89,6 +90,22 @@ def check(kind: str, name: str, spec: StudySpec, resources: Resources) -> None:
     if not {p.name for p in taken} - {"lexicon", "lm", "sets"} and all(p.default is not p.empty for p in taken):
         given = {"lm": resources.get("lm")} if resources.has("lm") and any(p.name == "lm" for p in taken) else {}
         target(**options, **given)
+
+
+def check_subject(spec: StudySpec, subject: Callable[[], Any]) -> Any:
+    """Raise what the spec's scorers say of a subject that they cannot score, as causal ones do of an encoder.
+
+    Gives the subject, which is loaded only where a scorer has something to say; else None.
+    """
+    checks = [
+        check for name in spec.scorers if (check := getattr(registry.load("scorers", name), "check_subject", None))
+    ]
+    if not checks:
+        return None
+    loaded = subject()
+    for check_it in checks:
+        check_it(loaded)
+    return loaded
 
 
 def _options(target: Any, name: str, spec: StudySpec) -> dict[str, Any]:

@@ -5,12 +5,14 @@ Every stage leaves files behind and skips what is there, so that a killed run go
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
 from glossator.recording import Recording
 from glossator.study.explain import explain_units
 from glossator.study.finish import finish
+from glossator.study.make import check_subject, resources_of
 from glossator.study.models import Access
 from glossator.study.prepare import prepare
 from glossator.study.projection import announce
@@ -45,6 +47,10 @@ def run_study(
     more = check_folder(spec, folder)
     if more or not (folder / "manifest.json").exists():
         source = prepare(spec, folder, access or Access())
+        if until == "score":  # Who asks for the causal scores of an encoder is told before anything is done.
+            opened = resources_of(spec, source.models, subject=source.subject)
+            subject = check_subject(spec, lambda: opened.get("subject"))
+            source = replace(source, subject=source.subject or subject)
         with claimed(spec, folder, progress) as work, source.models:
             if more:  # The study is there with fewer scores: what was explained is scored anew.
                 widen(spec, work)

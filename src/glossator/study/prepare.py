@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from glossator.errors import UserError, near_matches
 from glossator.recording import Recording, open_recording, recording_spec
 from glossator.recording.spec import source_of
-from glossator.study.direction_sets import check_unchanged, given_sets, keep_sets
+from glossator.study.direction_sets import check_text, check_unchanged, given_sets, keep_sets
 from glossator.study.make import check, own_resources, resources_of
 from glossator.study.models import Access, StudyModels
 from glossator.study.reading import EXECUTE, simulator_name
@@ -68,6 +68,7 @@ def prepare(spec: StudySpec, folder: Path, access: Access) -> Source:
     if subject.max_width is not None and spec.width > subject.max_width:
         raise UserError("windows too wide for this subject", value=spec.width, allowed=f"at most {subject.max_width}")
     windowed = make_windows(corpus, subject.tokenizer, spec.width, max_tokens=spec.max_tokens, seed=spec.seed)
+    check_text(sets, windowed.spec)
     return Source(spec, models, subject, windowed, sets)
 
 

@@ -12,6 +12,7 @@ from glossator.explainers.token_list import TokenListExplainer
 from glossator.explanations import Explanation
 from glossator.scorers.lab import score_explanation
 from glossator.scores import Score
+from glossator.study.make import check_subject
 from glossator.study.readable import Readings
 from glossator.study.results import Chosen, UnitResult
 from glossator.study.tools import Tools, reason_of
@@ -51,6 +52,7 @@ def _scored(result: UnitResult, site: Sequence[UnitResult], tools: Tools) -> Uni
 def score_one(chosen: Chosen, unit: Unit, evidence: Evidence, other: Explanation | None, tools: Tools) -> list[Score]:
     """All scores of one explanation, beside the nulls that can be had for it."""
     explanation = chosen.explanation(unit)
+    check_subject(tools.spec, lambda: tools.resources.get("subject"))
     nulls = {"lookup": LookupExplainer().explain(unit, evidence.explain)[0]}
     if chosen.bits is not None:
         same_length = TokenListExplainer(bits=chosen.bits, lexicon=tools.lexicon)
