@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,7 +12,8 @@ from glossator.benchmarks.sasc_judges import agreement, named, named_by_wordnet
 from glossator.benchmarks.sasc_keyphrases import DEVELOPMENT, REPORTED, Keyphrase
 from glossator.benchmarks.sasc_modules import DEVELOPMENT_LEXICONS, LEXICONS, Remembering
 from glossator.benchmarks.sasc_settings import SLICES, Corpora, noisy
-from glossator.language_models import Request, Scripted
+from glossator.errors import UserError
+from glossator.language_models import Budget, Request, Scripted
 from glossator.sasc.wordnet import load_wordnet
 
 EVERY = [*REPORTED, *DEVELOPMENT]
@@ -122,6 +124,17 @@ def _named_river(request: Request) -> dict[str, list[str]]:
 
 MODEL = Scripted(_named_river)
 """It says "river" whatever it is shown: enough to see that its answers are judged, and judged wrong where they are."""
+
+
+def test_a_language_model_is_opened_before_anything_is_run_and_may_have_a_budget(tmp_path: Path) -> None:
+    from glossator.benchmarks.sasc import DEFAULTS, opened, run
+
+    with pytest.raises(UserError, match="unknown form of a language model"):
+        run({"lm": "opnai:gpt"})
+    assert opened(DEFAULTS) is None
+    cost = {"budget": "100 tokens", "lm_cache": str(tmp_path / "answers.sqlite")}
+    model = opened(DEFAULTS | cost | {"lm": f"scripted:{__name__}:MODEL"})
+    assert model is not None and model.cache is not None and model.ledger.budget == Budget(tokens=100)
 
 
 @pytest.mark.slow

@@ -153,6 +153,8 @@ def test_discrimination_by_hand():
 def test_unknown_scorers_are_a_clear_error():
     with pytest.raises(UserError, match="unknown scorer"):
         bench.run({"only": "detektion"})
+    with pytest.raises(UserError, match="unknown option: 'lms'"):
+        bench.run({"lms": "openai:gpt"})
 
 
 @pytest.mark.weights

@@ -9,7 +9,7 @@ the keyphrase's vector off the responses. Settings of the method were chosen on 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -21,7 +21,8 @@ from glossator.benchmarks.sasc_keyphrases import DEVELOPMENT, REPORTED, Keyphras
 from glossator.benchmarks.sasc_modules import DEVELOPMENT_LEXICONS, LEXICONS, Lexicon, Remembering, near_keyphrases
 from glossator.benchmarks.sasc_settings import SETTINGS, SLICES, Corpora, noisy
 from glossator.errors import UserError
-from glossator.language_models import LanguageModel
+from glossator.files import plain
+from glossator.language_models import LanguageModel, OpenModel, open_language_model
 from glossator.sasc.explain import Explained, SascSpec, Task, explain_tasks
 from glossator.sasc.halves import Halves
 from glossator.sasc.modules import EmbedderModule, FunctionModule
@@ -34,6 +35,9 @@ DEFAULTS: dict[str, Any] = {
     "settings": SETTINGS,
     "space": "smollm2-135m",
     "lm": None,
+    "lm_cache": None,
+    "budget": None,
+    "prices": None,
     "every": 1,
     "min_count": 3,
     "keyphrases": None,
@@ -64,7 +68,8 @@ class Run:
 def run(options: dict[str, Any] | None = None) -> dict[str, Any]:
     """Recovery by setting for names found with and without a language model, with 95 % intervals over keyphrases.
 
-    options: `quick`, and any name of `DEFAULTS`: lm, a language model's spec; space, where names are looked for
+    options: `quick`, and any name of `DEFAULTS`: lm, a language model's spec, and what it may cost (budget, with
+    prices, and lm_cache, a file of answers: see `open_language_model`); space, where names are looked for
     (`minilm` is the modules' own encoder: an unfair contrast); keyphrases, so many of them, spread over the list;
     development, the other list; speed, whether the n-gram stage is timed as well.
     """
@@ -74,14 +79,12 @@ def run(options: dict[str, Any] | None = None) -> dict[str, Any]:
     if unknown:
         raise UserError("unknown option", value=unknown[0], allowed=", ".join(DEFAULTS))
     chosen = DEFAULTS | (QUICK if quick else {}) | {k: v for k, v in options.items() if v is not None}
+    model = opened(chosen)
     bench = _Bench(chosen)
     free = bench.runs(None)
     result: dict[str, Any] = {"options": chosen | {"quick": quick}}
     result["recovery"] = {s: {"llm_free": recovered(_of(free, s, "keyphrase"))} for s in chosen["settings"]}
-    if chosen["lm"]:
-        from glossator.language_models import open_language_model
-
-        model = open_language_model(chosen["lm"])
+    if model is not None:
         by_model = bench.runs(model)
         for setting in chosen["settings"]:
             result["recovery"][setting]["lm"] = recovered(_of(by_model, setting, "keyphrase"))
@@ -89,6 +92,7 @@ def run(options: dict[str, Any] | None = None) -> dict[str, Any]:
             "name": model.name,
             "without_an_answer": sum(not r.names for r in by_model),
             "runs": len(by_model),
+            "spent": plain(model.ledger.total()),
         }
     result["paper"] = PAPER
     result["more"] = {s: _more(free, s) for s in chosen["settings"]}
@@ -105,6 +109,13 @@ def run(options: dict[str, Any] | None = None) -> dict[str, Any]:
         speed = ngram_ratios({"quick": quick})
         result |= {key: speed[key] for key in ("ngram_ratio_1", "ngram_ratio_50")} | {"speed": speed}
     return result
+
+
+def opened(chosen: Mapping[str, Any]) -> OpenModel | None:
+    """The language model of a benchmark's options `lm`, `lm_cache`, `budget` and `prices`; None where it names none."""
+    if not chosen["lm"]:
+        return None
+    return open_language_model(chosen["lm"], cache=chosen["lm_cache"], budget=chosen["budget"], prices=chosen["prices"])
 
 
 class _Bench:

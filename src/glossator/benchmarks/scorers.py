@@ -47,6 +47,9 @@ DEFAULTS: dict[str, Any] = {
     "units": 24,
     "seed": 0,
     "lm": None,
+    "lm_cache": None,
+    "budget": None,
+    "prices": None,
     "noise": 0.0,
     "embedder": "minilm",
     "only": None,
@@ -90,9 +93,12 @@ CONSTANT = Program(1.0)
 
 
 def run(options: dict[str, Any] | None = None) -> dict[str, Any]:
-    """One entry a scorer, see above; options: any name of `DEFAULTS`, and `quick`. only: names of scorers."""
+    """One entry a scorer, see above; options: any name of `DEFAULTS`, and `quick`. only: names of scorers; lm: a
+    language model's spec, and what it may cost (budget, with prices, and lm_cache, a file of answers)."""
     options = dict(options or {})
     quick = options.pop("quick", False)
+    if unknown := sorted(set(options) - set(DEFAULTS)):
+        raise UserError("unknown option", value=unknown[0], allowed=", ".join(DEFAULTS))
     chosen = DEFAULTS | (QUICK if quick else {}) | {k: v for k, v in options.items() if v is not None}
     rows = _chosen_rows(chosen["only"])
     world, places, levels = planted_levels(chosen)
@@ -206,7 +212,8 @@ class _Bench:
     def _real(self) -> LanguageModel:
         from glossator.language_models import open_language_model
 
-        return open_language_model(self.chosen["lm"])
+        cost = {"cache": self.chosen["lm_cache"], "budget": self.chosen["budget"], "prices": self.chosen["prices"]}
+        return open_language_model(self.chosen["lm"], **cost)
 
     def _no_embedder(self) -> str | None:
         """Loads the embedder once; why it cannot be had, or None."""
