@@ -124,3 +124,31 @@ def test_a_study_gets_its_causal_column_and_shows_both(made: Path, capsys: pytes
     assert main(["show", name, "--study", str(made), "--json"]) == 0
     q = json.loads(capsys.readouterr().out)["q_values"]
     assert {entry["null"] for entry in q if entry["score"] == "acting"} == {"random-unit"}
+
+
+def test_an_encoder_has_no_causal_column_and_its_study_is_left_as_it_is(
+    tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    from glossator.study import open_study
+    from tiny_models import save_tiny, wordpiece_tokenizer
+
+    subject = save_tiny(tmp_path / "bert", "bert", wordpiece_tokenizer())
+    write_corpus(tmp_path / "corpus.jsonl")
+    folder, spec = tmp_path / "s", small_spec(subject, scorers=("correlation",), units=2)
+    refused = tmp_path / "refused"
+    given = ["--subject", str(subject), "--site", "mlp.0", "--corpus", spec.corpus, "--width", "32", "--quiet"]
+    assert main(["run", *given, "--card", "causal", "--out", str(refused)]) == 2
+    assert not refused.exists()
+    first = capsys.readouterr().err
+    made = run_study(spec, folder, progress=False)
+    assert made is not None
+    with made:
+        name = made.names()[0]
+    before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    assert main(["score", str(folder), "--card", "both"]) == 2
+    assert {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()} == before
+    open_study(folder).close()
+    assert main(["score", name, "--study", str(folder), "--program", '1 + token("fox")', "--card", "causal"]) == 2
+    for said in (first, *capsys.readouterr().err.strip().splitlines()):
+        assert "this model has no next-token distribution, which effects on outputs are measured in" in said
+        assert "Traceback" not in said

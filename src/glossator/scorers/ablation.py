@@ -17,6 +17,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from glossator.causal.acting import Divergences
+from glossator.causal.edits import check_outputs
 from glossator.errors import MissingPower, UserError
 from glossator.evidence import Evidence, Split
 from glossator.explanations import Explanation
@@ -50,6 +51,7 @@ class AblationScorer:
     column: ClassVar[Column] = "causal"
     simulates: ClassVar[bool] = True
     needs: frozenset[str] = frozenset({TOKEN_VALUES, SUBJECT})
+    check_subject = staticmethod(check_outputs)
     _run: Divergences = field(default_factory=Divergences, repr=False, compare=False)
 
     def __post_init__(self) -> None:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
 import numpy as np
 
+from glossator.causal.edits import check_outputs
 from glossator.errors import MissingPower, UserError
 from glossator.evidence import Evidence
 from glossator.explanations import Explanation
@@ -55,6 +56,7 @@ class InterchangeScorer:
     name: ClassVar[str] = "interchange"
     column: ClassVar[Column] = "causal"
     needs: frozenset[str] = frozenset({SUBJECT})
+    check_subject = staticmethod(check_outputs)
     _kept: dict[tuple, Any] = field(default_factory=dict, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -74,8 +76,6 @@ class InterchangeScorer:
 
     def _found(self, unit: Unit, explanation: Explanation, evidence: Evidence, lab: Lab) -> _Found | str:
         """What was carried over on the concept's pairs, or why nothing was."""
-        from glossator.causal.edits import check_outputs
-
         subject = lab.resources.get(SUBJECT, self.name)
         try:
             check_outputs(subject)

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 import numpy as np
 
+from glossator.causal.edits import check_outputs
 from glossator.errors import MissingPower
 from glossator.evidence import Evidence, Split
 from glossator.explanations import Explanation
@@ -84,6 +85,7 @@ class OutputSideScorer:
     name: ClassVar[str] = "output-side"
     column: ClassVar[Column] = "causal"
     needs: frozenset[str] = frozenset({TOKEN_VALUES, SUBJECT})
+    check_subject = staticmethod(check_outputs)
     _kept: dict[tuple, Any] = field(default_factory=dict, repr=False, compare=False)
 
     def score(self, unit: Unit, explanation: Explanation, evidence: Evidence, lab: Lab) -> list[Score]:
@@ -111,7 +113,6 @@ class _Bench:
     """One unit and the windows it is steered on; its own pushes are run once for all explanations."""
 
     def __init__(self, scorer: OutputSideScorer, unit: Unit, evidence: Evidence, lab: Lab):
-        from glossator.causal.edits import check_outputs
         from glossator.causal.steering import first_windows, random_directions, random_units, unit_push
 
         self.scorer, self.unit, self.lab = scorer, unit, lab
