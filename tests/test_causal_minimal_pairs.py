@@ -126,6 +126,22 @@ def test_the_score_finds_the_concept_and_beats_its_controls():
     assert scores(says(PLURALS, DECOY))["interchange.effect"].value == 0.0
 
 
+@pytest.mark.parametrize(
+    ("scorer", "settings", "says_what"),
+    [
+        (InterchangeScorer, {"pairs": 0}, "bad pairs of interchange: 0"),
+        (InterchangeScorer, {"controls": 0}, "bad controls of interchange: 0"),
+        (OutputSideScorer, {"controls": 0}, "bad controls of output-side: 0"),
+        (OutputSideScorer, {"like": 0}, "bad like of output-side: 0"),
+        (OutputSideScorer, {"nats": -0.1}, "steer at must be above 0: -0.1"),
+    ],
+)
+def test_bad_settings_are_refused_at_once(scorer, settings, says_what):
+    """Without controls there would be a value and nothing beside it."""
+    with pytest.raises(UserError, match=says_what):
+        scorer(**settings)
+
+
 def test_a_concept_can_be_named_and_an_explanation_of_none_has_no_score():
     named = InterchangeScorer(concept="number", pairs=20, controls=2)
     assert scores(says('0 + token(" snow")'), named)["interchange.accuracy"].value == 1.0

@@ -87,6 +87,9 @@ def test_losses_are_the_models_own(world):
 def test_the_share_by_hand():
     true, predicted, ablated = np.array([1.0, 1.0]), np.array([1.5, 1.0]), np.array([3.0, 2.0])
     assert share_explained(true, predicted, ablated, np.array([0, 1]), 2).value == pytest.approx(2.5 / 3)
+    some = share_explained(true, predicted, np.array([3.0, 0.5]), np.array([0, 1]), 2)
+    assert some.value == pytest.approx((1.5 - 0.5) / (2 - 0.5))
+    assert np.isnan(some.under(np.array([[0.0, 2.0]]))).all(), "documents in which ablation helps have no share"
     useless = share_explained(true, predicted, true - 1, np.array([0, 1]), 2)
     assert useless.reason == "ablating these units does not raise the loss"
 

@@ -64,6 +64,9 @@ class InterchangeScorer:
 
         if self.concept is not None:
             concept_named(self.concept)
+        for name in ("pairs", "controls"):
+            if getattr(self, name) < 1:
+                raise UserError(f"bad {name} of interchange", value=getattr(self, name), allowed="1 or more")
 
     def score(self, unit: Unit, explanation: Explanation, evidence: Evidence, lab: Lab) -> list[Score]:
         found = self._found(unit, explanation, evidence, lab)

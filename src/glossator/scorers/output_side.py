@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 import numpy as np
 
 from glossator.causal.edits import check_outputs
-from glossator.errors import MissingPower
+from glossator.errors import MissingPower, UserError
 from glossator.evidence import Evidence, Split
 from glossator.explanations import Explanation
 from glossator.scorers import SUBJECT, TOKEN_VALUES
@@ -87,6 +87,13 @@ class OutputSideScorer:
     needs: frozenset[str] = frozenset({TOKEN_VALUES, SUBJECT})
     check_subject = staticmethod(check_outputs)
     _kept: dict[tuple, Any] = field(default_factory=dict, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        if not self.nats > 0:
+            raise UserError("the divergence to steer at must be above 0", value=self.nats, allowed="nats, such as 0.1")
+        for name in ("windows", "width", "controls", "like"):
+            if getattr(self, name) < 1:
+                raise UserError(f"bad {name} of output-side", value=getattr(self, name), allowed="1 or more")
 
     def score(self, unit: Unit, explanation: Explanation, evidence: Evidence, lab: Lab) -> list[Score]:
         nulls = [*lab.nulls, RANDOM_UNIT, RANDOM_DIRECTION]

@@ -124,6 +124,8 @@ def _score(
         "loss": {name: float(values.mean()) for name, values in losses.items()},
         "seed": lab.seed,
     }
+    if found.value is not None and found.defined < 1:  # where ablation does not raise the loss there is no share
+        how["resamples_defined"] = round(found.defined, 4)
     return Score(
         f"replacement.{baseline}", found.value, "share of the loss", found.low, found.high, found.n, "causal", values,
         found.reason, how, margins,
