@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from glossator.errors import UserError
+from glossator.explorer.scatter import scatter
 from glossator.files import plain
 from glossator.scores import Margin, Score
 from glossator.statistics import q_values
@@ -202,6 +203,23 @@ def test_headlines_of_both_columns() -> None:
     assert headline(only_causal, "causal") == only_causal.scores[1]
     (row,) = ranked([replace(RESULTS[0], explanations=(only_causal,))])
     assert (row.score.value, row.causal) == (0.3, None)
+
+
+def test_columns_are_compared_by_the_same_two_scores() -> None:
+    """Where the headline of a column has no value another score stands in, which is another number."""
+    results = [unit_with(i, None, 0.1 * i, 0.05 * i) for i in range(1, 10)]
+    odd = replace(CATS[0], scores=(Score("correlation.top-and-random", 0.95, "Pearson r"),
+                                   Score("ablation", None, "fraction", column="causal", reason="hardly moves"),
+                                   Score("ablation.read-part", 0.0, "fraction", column="causal")))  # fmt: skip
+    mixed = [*results, replace(RESULTS[0], unit=Unit("toy", "mlp.0", 77), explanations=(odd,))]
+    agreement = agreement_of_columns(mixed)
+    assert agreement is not None and (agreement.value, agreement.n) == (pytest.approx(1.0), 9)
+    svg = scatter(ranked(mixed), "both")
+    assert svg.count("<circle") == 9 and "read-part" not in svg and "mlp.0/77" not in svg
+    lacking = replace(odd, scores=odd.scores[:2])
+    agreement = agreement_of_columns([replace(RESULTS[0], explanations=(lacking,))])
+    assert agreement is not None and agreement.value is None and agreement.reason
+    assert agreement_of_columns([unit_with(1, None)]) is None
 
 
 def test_an_older_study_has_no_margins(tmp_path: Path) -> None:

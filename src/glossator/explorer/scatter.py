@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from html import escape
 
 from glossator.explorer.plots import number, tick_step
-from glossator.study.summary import Headline
+from glossator.study.summary import Headline, with_both_columns
 
 WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 620, 300, 46, 16, 12, 40
 
@@ -15,7 +15,7 @@ WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 620, 300, 46, 16, 12, 40
 def scatter(rows: Sequence[Headline], label: str) -> str:
     """An SVG of the units that have both columns: the observational headline across, the causal one up, both with
     their intervals; empty when there is none."""
-    pairs = [(row, row.score, row.causal) for row in rows if row.causal is not None and row.causal.value is not None]
+    pairs = with_both_columns(rows)
     if not pairs:
         return ""
     across = _axis([v for _, score, _ in pairs for v in (score.value, score.low, score.high)])

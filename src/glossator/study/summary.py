@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
@@ -119,8 +120,20 @@ def means(
 def agreement_of_columns(results: Iterable[UnitResult]) -> Estimate | None:
     """Rank correlation over units of the causal headline with the observational one, both of each unit's first
     explanation; None where no unit has both columns. Whether what predicts also acts is found out, not assumed."""
-    pairs = [(h.score.value, h.causal.value) for h in ranked(results) if h.causal is not None]
-    return rank_correlation([a for a, _ in pairs], [b for _, b in pairs]) if pairs else None
+    rows = ranked(results)
+    pairs = [(score.value, causal.value) for _, score, causal in with_both_columns(rows)]
+    if not pairs:
+        return Estimate(None, reason="no unit has both values") if any(r.causal is not None for r in rows) else None
+    return rank_correlation([a for a, _ in pairs], [b for _, b in pairs])
+
+
+def with_both_columns(rows: Sequence[Headline]) -> list[tuple[Headline, Score, Score]]:
+    """Units with a value in both columns, beside these two scores: the same two for all, those that most units have,
+    as another score that stands in where one is missing cannot be compared."""
+    both = [(r, r.score, r.causal) for r in rows if r.causal is not None and r.causal.value is not None]
+    names = Counter((score.name, causal.name) for _, score, causal in both)
+    most = max(names, key=lambda name: names[name], default=None)
+    return [row for row in both if (row[1].name, row[2].name) == most]
 
 
 def nulls_of_scores(scores: Iterable[Score]) -> list[str]:
