@@ -219,6 +219,14 @@ def test_thoughts_before_an_answer_are_no_part_of_it(text: str, finish: str, sai
     assert (answer.text, answer.failure) == (said, failure)
 
 
+def test_halves_of_surrogate_pairs_are_replaced_whoever_says_them() -> None:
+    said = Scripted(["a\ud800b", "\ud83d\ude00"])
+    assert [a.text for a in said.ask([Request((Message("user", "q"),)), Request(prompt="q")])] == [
+        "a\ufffdb",
+        "\U0001f600",
+    ]
+
+
 def test_a_broken_answer_is_asked_about_once_with_the_error_quoted() -> None:
     model = Scripted(['{"scores": [1]}', WRITTEN])
     answer = model.ask([Request((Message("user", "rate"),), schema=SCORES)])[0]

@@ -13,7 +13,8 @@ from typing import Any
 
 from glossator.errors import UserError
 from glossator.language_models.endpoint import Reply
-from glossator.language_models.http_backend import HttpBackend, clean, in_base64, media_type
+from glossator.language_models.http_backend import HttpBackend, in_base64, media_type
+from glossator.language_models.json_answers import clean
 from glossator.language_models.openai_replies import usage_of
 from glossator.language_models.request import JSON_SCHEMA, Answer, Message, Request, Usage
 

@@ -147,11 +147,6 @@ def in_base64(image: bytes) -> str:
     return base64.b64encode(image).decode()
 
 
-def clean(text: str) -> str:
-    """Text that can be written as UTF-8."""
-    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-
-
 def _retry_after(header: str | None) -> float | None:
     """Seconds that the server asks to wait, which it gives as a number or as a date."""
     if header is None:

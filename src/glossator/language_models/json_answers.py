@@ -40,6 +40,11 @@ def value_in(text: str, schema: Mapping[str, Any]) -> Any:
     return value
 
 
+def clean(text: str) -> str:
+    """Text that can be written as UTF-8: halves of surrogate pairs are replaced."""
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+
+
 def without_thoughts(text: str) -> str:
     """What follows the thoughts that an answer begins with; nothing where they have no end."""
     return THOUGHT.sub("", text)

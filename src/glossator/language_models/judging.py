@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 
-from glossator.language_models.json_answers import NoValue, value_in, without_thoughts
+from glossator.language_models.json_answers import NoValue, clean, value_in, without_thoughts
 from glossator.language_models.request import Answer, Message, Request
 
 REFUSED, CUT_OFF, EMPTY = "the model refused to answer", "the answer was cut off at max_tokens", "the answer is empty"
@@ -27,8 +27,8 @@ def judged(request: Request, answer: Answer) -> Answer:
         return dataclasses.replace(answer, value=None, failure=REFUSED)
     if request.max_tokens == 0:
         return answer
-    if request.messages:
-        answer = dataclasses.replace(answer, text=without_thoughts(answer.text))
+    text = clean(answer.text)
+    answer = dataclasses.replace(answer, text=without_thoughts(text) if request.messages else text)
     if request.schema is not None:
         try:
             return dataclasses.replace(answer, value=value_in(answer.text, request.schema))

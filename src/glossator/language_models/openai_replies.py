@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from glossator.language_models.endpoint import Reply
-from glossator.language_models.http_backend import clean
+from glossator.language_models.json_answers import clean
 from glossator.language_models.request import Answer, Request, TokenLogprob, Usage
 
 FINISH = {"stop": "stop", "eos": "stop", "length": "length", "content_filter": "refusal"}
