@@ -296,6 +296,9 @@ def test_other_starts(values: SiteValues, lexicon: Lexicon, start) -> None:
     assert len(found.directions) == 2 and found.rounds[0].vectors.shape == (3, D)
     if start == "units":
         assert np.isin(found.rounds[0].vectors, (0.0, 1.0)).all()
+    if start != "covariance":
+        with pytest.raises(UserError, match=f"more starts from {start} than the site has: {D + 1}"):
+            find_directions(values, Silent(), Lab(lexicon), FindSpec(directions=D + 1, start=start))
 
 
 def test_the_best_rounds_are_kept_and_like_ones_are_not() -> None:

@@ -187,8 +187,10 @@ class _Search:
 def starting_vectors(spec: FindSpec, covariance: np.ndarray, rng: np.random.Generator, count: int) -> np.ndarray:
     """(count, d) vectors of norm 1 to search from."""
     d = len(covariance)
+    if spec.start in ("units", "principal") and count > d:
+        raise UserError(f"more starts from {spec.start} than the site has", value=count, allowed=f"at most {d}")
     if spec.start == "units":
-        return np.eye(d)[rng.choice(d, min(count, d), replace=False)]
+        return np.eye(d)[rng.choice(d, count, replace=False)]
     if spec.start == "random":
         found = rng.normal(size=(count, d))
     else:
