@@ -100,6 +100,26 @@ def test_shifts_are_differences_of_log_probabilities_by_document():
     assert pooled.kl == pytest.approx(found.kl)
 
 
+def test_tokens_that_only_the_tokenizer_knows_have_no_say():
+    """A tokenizer may have more tokens than the model has outputs, such as an added one for padding."""
+    from causal_cases import as_subject, tiny_windows
+    from glossator.causal.output_effects import by_clamping, standardised
+    from glossator.explainers.output_side import OutputWeightsExplainer
+    from tiny_models import tiny_model
+
+    whole, short = (as_subject(tiny_model("llama", size), "tiny") for size in (320, 310))
+    for table in (short.model.model.embed_tokens, short.model.lm_head):
+        assert len(table.weight) == 310 < len(short.tokenizer.vocabulary)
+    assert short.embedding().shape == whole.embedding().shape and not short.embedding()[310:].any()
+    windows, of = tiny_windows(short), Unit("tiny", "mlp.0", 3)
+    moved = shift(CleanRun(short, windows, ["mlp.0"]), [[unit_push(of).edit(5.0, windows.valid)]])
+    assert np.isnan(moved.clean[310:]).all() and np.isfinite(moved.clean[:310]).all()
+    assert not moved.sums[..., 310:].any() and moved.sums[..., :310].any()
+    found = standardised(by_clamping(short, of, windows, 5.0, 0.0)[:, None], short.tokenizer.vocabulary)
+    assert np.isnan(found[310:]).all() and np.nanstd(found) == pytest.approx(1)
+    assert len(OutputWeightsExplainer(short).standings([(of, evidence(unit(0)).explain)])[0].strengths) == 320
+
+
 def test_controls_are_the_same_for_all_units_of_a_site():
     units = random_units(planted(), SITE, 5, seed=1)
     assert list(units) == list(random_units(planted(), SITE, 5, seed=1)) and len(set(units)) == 5

@@ -51,7 +51,7 @@ def by_weights(subject: Subject, units: Sequence[Unit]) -> np.ndarray:
 
 def by_clamping(subject: Any, unit: Unit, windows: TokenWindows, high: float, mean: float) -> np.ndarray:
     """Mean change of every token's log-probability when the unit is held at `high` against being held at its `mean`:
-    (V,) float64, over all valid tokens of the windows.
+    (V,) float64, over all valid tokens of the windows; NaN for tokens that only the tokenizer knows.
 
     high and mean are signed by polarity, as recorded. At one token, log-probability is logit up to a number that is the
     same for the whole vocabulary, so `standing` makes nothing of the difference.
@@ -63,7 +63,8 @@ def by_clamping(subject: Any, unit: Unit, windows: TokenWindows, high: float, me
     push = unit_push(unit)
     held = [[Edit(push.site, push.part, Set(unit.sign * value), windows.valid)] for value in (high, mean)]
     found = shift(CleanRun(subject, windows, [push.site]), held, by_document=False)
-    return (found.sums[0, 0] - found.sums[1, 0]).astype(np.float64) / found.counts.sum()
+    change = (found.sums[0, 0] - found.sums[1, 0]).astype(np.float64) / found.counts.sum()
+    return np.where(np.isfinite(found.clean), change, np.nan)
 
 
 def standing(subject: Subject, effects: np.ndarray) -> list[Standing]:
@@ -76,6 +77,8 @@ def standardised(effects: np.ndarray, vocabulary: Vocabulary) -> np.ndarray:
     """(V, units) less the mean of the tokens that count, over their standard deviation; NaN for the other tokens and
     for effects that are the same for all tokens."""
     counts = countable(vocabulary)
+    counts[len(effects) :] = False  # tokens that only the tokenizer knows
+    effects = np.pad(effects, ((0, len(counts) - len(effects)), (0, 0)))
     values = np.where(counts[:, None], effects.astype(np.float64), np.nan)
     spread = np.nanstd(values, axis=0)
     centred = values - np.nanmean(values, axis=0)

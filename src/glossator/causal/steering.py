@@ -71,9 +71,9 @@ class Matched:
 class Shift:
     """What interventions did to the log-probability of every token of the vocabulary.
 
-    clean (V,): mean log-probability without any; sums (interventions, documents, V) float32: changes summed over the
-    valid tokens of each document; counts (documents,): how many tokens those are; kl (interventions,): mean
-    KL(under the intervention || clean) in nats.
+    clean (V,): mean log-probability without any, NaN for tokens that only the tokenizer knows; sums (interventions,
+    documents, V) float32: changes summed over the valid tokens of each document; counts (documents,): how many tokens
+    those are; kl (interventions,): mean KL(under the intervention || clean) in nats.
     """
 
     clean: np.ndarray
@@ -132,13 +132,16 @@ def shift(
     if tokens:
         for rows, log_probs in clean.clean():
             mask = _valid(windows, rows, log_probs)
-            clean_sum += (log_probs[..., :size] * mask).sum(dim=(0, 1)).double().cpu().numpy()
+            there = min(size, log_probs.shape[-1])
+            clean_sum[:there] += (log_probs[..., :there] * mask).sum(dim=(0, 1)).double().cpu().numpy()
+            clean_sum[there:] = np.nan
     for number, edits in enumerate(interventions):
         for rows, before, log_probs in clean.under(edits):
             change = (log_probs - before) * _valid(windows, rows, log_probs)
             divergence[number] += float((log_probs.exp() * change).sum())
             if tokens:
-                np.add.at(sums[number], index[rows], change[..., :size].sum(dim=1).cpu().numpy())
+                there = min(size, change.shape[-1])
+                np.add.at(sums[number, :, :there], index[rows], change[..., :there].sum(dim=1).cpu().numpy())
     counts = np.bincount(index, weights=windows.valid.sum(axis=1), minlength=documents)
     return Shift(clean_sum / counts.sum(), sums, counts, np.maximum(divergence / counts.sum(), 0.0))
 

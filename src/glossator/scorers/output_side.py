@@ -245,7 +245,7 @@ class _Bench:
         program = explanation.program
         if program is None or not program.output:
             return None
-        usable = countable(self.windows.vocabulary)
+        usable = countable(self.windows.vocabulary) & np.isfinite(self.clean)
         size = len(usable)
         lexicon = self.lab.lexicon
         rows = np.arange(size)

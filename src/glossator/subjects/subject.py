@@ -87,9 +87,11 @@ class Subject:
         return int(value.shape[2])
 
     def embedding(self) -> np.ndarray:
-        """The static input embedding, float32 (V, d) with V the size of the vocabulary."""
-        weight = self.model.get_input_embeddings().weight
-        return weight.detach()[: len(self.tokenizer.vocabulary)].float().cpu().numpy()
+        """The static input embedding, float32 (V, d) with V the size of the vocabulary; 0 for tokens that only the
+        tokenizer knows."""
+        size = len(self.tokenizer.vocabulary)
+        found = self.model.get_input_embeddings().weight.detach()[:size].float().cpu().numpy()
+        return np.pad(found, ((0, size - len(found)), (0, 0)))
 
     def model_inputs(self, tokens: np.ndarray, lengths: np.ndarray) -> dict[str, Any]:
         """`input_ids` with prefix and suffix, and an `attention_mask` where padding could be seen.
