@@ -298,3 +298,35 @@ def test_it_works_in_a_browser(study: Study, data: dict, tmp_path: Path) -> None
     assert drawn.count('class="tok') == sum(len(w["t"]) for w in best["windows"])
     assert "linear-gradient" in drawn
     assert drawn.count("<li>") == len(data["units"])
+
+
+MEASURE = """<script>addEventListener("load", () => {
+  const tables = [...document.querySelectorAll(".scores")].filter((table) => table.offsetParent);
+  const tops = [...document.querySelectorAll(".explanation .columns")[0].children].map((column) => column.offsetTop);
+  const cut = tables.filter((table) => table.offsetWidth > table.parentElement.clientWidth + 1);
+  parent.postMessage({ width: innerWidth, page: document.documentElement.scrollWidth, beside: tops[0] === tops[1],
+    tables: tables.length, cut: cut.length }, "*");
+});</script>"""
+FRAME = """<body><iframe src="page.html" width="{}" height="900" style="border: 0"></iframe>
+<script>addEventListener("message", (e) => document.body.append("measured" + JSON.stringify(e.data) + "."));</script>"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(CHROMIUM is None, reason="no chromium here")
+@pytest.mark.parametrize(("width", "beside"), [(1366, True), (390, False)])
+def test_both_columns_fit_a_laptop_and_a_phone(both: Study, tmp_path: Path, width: int, beside: bool) -> None:
+    """In a frame, as a window of a browser cannot be that narrow."""
+    page = both.report.read_text(encoding="utf-8").replace("</body>", f"{MEASURE}</body>")
+    (tmp_path / "page.html").write_text(page, encoding="utf-8")
+    (tmp_path / "frame.html").write_text(FRAME.format(width), encoding="utf-8")
+    flags = ["--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking"]
+    flags += ["--disable-component-update", "--disable-sync", "--virtual-time-budget=4000"]
+    flags += [f"--user-data-dir={tmp_path / 'profile'}", "--window-size=1500,1000"]
+    command = [str(CHROMIUM), *flags, "--dump-dom", (tmp_path / "frame.html").as_uri()]
+    drawn = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True).stdout
+    found = re.search(r"measured({.*?})\.", drawn)
+    assert found
+    measured = json.loads(found[1])
+    assert measured["width"] == width and measured["page"] <= width
+    assert measured["tables"] >= 2 and measured["cut"] == 0
+    assert measured["beside"] == beside
