@@ -153,6 +153,18 @@ def test_a_concept_can_be_named_and_an_explanation_of_none_has_no_score():
         InterchangeScorer(concept="weather")
 
 
+@pytest.mark.parametrize(("of", "carries", "pushes"), [(CAUSAL, 1.0, 1.0), (DECOY, 0.0, 0.5), (DORMANT, 0.0, 1.0)])
+def test_the_card_tells_causal_decoy_and_dormant_apart(of, carries, pushes):
+    """One explanation of both sides for all three: the decoy does nothing, the dormant neuron would but does not."""
+    both = says(PLURALS + '; raises token(" are"); lowers token(" is")', of)
+    card = score_explanation(unit(of), both, evidence(unit(of)), lab(), [SCORER, OutputSideScorer(controls=2, like=20)])
+    found = {score.name: score for score in card}
+    assert found["interchange.effect"].value == pytest.approx(carries, abs=0.1)
+    assert found["interchange.accuracy"].value == carries
+    assert found["output-side.auroc"].value == pushes
+    assert {score.column for score in card} == {"causal"} and all(score.nulls for score in card)
+
+
 def test_controls_are_run_once_for_a_site_and_change_no_score(monkeypatch):
     from glossator.causal import interchange as module
 
