@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from glossator.explanations import Explanation, Provenance
-from glossator.human import HumanFolder, draw_tasks, import_answers
+from glossator.human import HumanFolder, draw_tasks, import_answers, opened_tools
 from glossator.human.agreement import Judgement, agreement
 from glossator.human.answers import RATER
 from glossator.human.labelling import label_of, read_program
@@ -485,6 +485,17 @@ def test_a_language_model_reads_no_more_windows_than_in_a_study_of_its_own(study
     assert fewer.test.windows.ids.tolist() == evidence_to_read(reading, unit).test.windows.ids.tolist()
 
 
+def test_a_simulator_that_is_named_reads_words_and_programs_are_executed_as_they_were(study: Study) -> None:
+    """Else the machine that people are set beside would be another one than in the study."""
+    result = next(r for r in study.results() if r.status == "ok")
+    program = result.explanations[0].explanation(result.unit)
+    program = dataclasses.replace(program, provenance=Provenance("program"))
+    with opened_tools(study, "scripted:study_cases:said", "lm-json", None) as tools:
+        assert tools.reader.name == "lm-json"
+        assert not tools.reader.reads(program)
+        assert tools.reader.reads(dataclasses.replace(program, program=None))
+
+
 # Rewrites by a language model: a scripted one, which proves the plumbing and nothing about models
 
 
@@ -513,6 +524,9 @@ def test_a_language_model_rewrites_as_a_person_would() -> None:
     assert RATER.fullmatch(answers.rater)
 
 
-@pytest.mark.parametrize(("text", "reason"), [("  ", "empty"), ('""', "empty"), ("x" * 2001, "too long")])
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [("  ", "empty"), ('""', "empty"), ("x" * 2001, "too long"), ("I'm sorry, but I can't reword this.", "refusal"),
+     ('"I cannot help with that."', "refusal")])  # fmt: skip
 def test_rewrites_that_are_none(text: str, reason: str) -> None:
     assert reason in str(read_rewrite(Answer(text))[1])

@@ -160,7 +160,10 @@ def opened_tools(study: Study, lm: str | None, simulator: str | None, access: Ac
         write_bytes(own, theirs.read_bytes())
     own.parent.mkdir(parents=True, exist_ok=True)
     with StudyModels(spec.language_models, access or Access(), own.parent) as models:
-        yield Tools.of(spec, study.recording, models=models)
+        tools = Tools.of(spec, study.recording, models=models)
+        if simulator is not None and study.spec.simulator is None:
+            tools.reader.every = False  # it is for words alone: programs are executed as they were in the study
+        yield tools
 
 
 def imported_labels(study: Study) -> dict[Unit, list[Explanation]]:

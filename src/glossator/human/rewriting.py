@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from glossator.explainers.answers import is_refusal
 from glossator.files import fingerprint, plain
 from glossator.human.answers import LONGEST, Answers
 from glossator.human.tasks import TaskSet
@@ -51,6 +52,8 @@ def read_rewrite(answer: Answer) -> tuple[str, str | None]:
         text = text[1:-1].strip()
     if not text:
         return "", "the answer is empty"
+    if is_refusal(text):
+        return "", "a refusal"
     return (text, None) if len(text) <= LONGEST else ("", "the answer is too long for a description")
 
 
