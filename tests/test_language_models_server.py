@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -20,6 +21,8 @@ from glossator.language_models import (
     TokenLogprob,
     open_language_model,
 )
+from glossator.language_models.faults import RequestRefused
+from glossator.language_models.openai_compatible import OpenAICompatible
 from lm_server import FAULTS, LMServer, serve
 
 SCHEMA = {
@@ -202,6 +205,21 @@ def test_a_request_that_the_server_refuses_is_a_missing_value() -> None:
         answers = model.ask([chat("too long"), chat("fine")])
     assert answers[0].failure is not None and "fault 400" in answers[0].failure
     assert (answers[1].text, server.calls) == ("fine", 2)
+
+
+@pytest.mark.parametrize(
+    ("said", "kind"),
+    [
+        ("Your chosen model requires moderation and your input was flagged for violence", RequestRefused),
+        ("Country, region, or territory not supported", UserError),
+    ],
+)
+def test_a_forbidden_text_is_told_from_a_forbidden_key(said: str, kind: type[Exception]) -> None:
+    """Corpus text that one server's moderation stops must not end the run."""
+    error = SimpleNamespace(status_code=403, message=said, code=None, param=None)
+    backend = open_language_model("http://localhost:9/v1#m").inner
+    assert isinstance(backend, OpenAICompatible)
+    assert type(backend._translated(error)) is kind
 
 
 @pytest.mark.parametrize(("fault", "what"), [("401", "does not accept"), ("404", "no such model")])

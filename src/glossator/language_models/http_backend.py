@@ -13,6 +13,7 @@ import base64
 import importlib
 import json
 import os
+import re
 import time
 import weakref
 from collections.abc import Awaitable
@@ -28,6 +29,7 @@ from glossator.language_models.request import Request
 from glossator.language_models.specs import ModelSpec
 
 REFUSED = frozenset({400, 413, 415, 422})  # this request cannot be answered; another may be
+FLAGGED = re.compile(r"\b(moderation|flagged)\b", re.IGNORECASE)
 UNSUPPORTED = ("unsupported_parameter", "unsupported_value")
 
 
@@ -112,6 +114,8 @@ class HttpBackend(abc.ABC):
         """What an HTTP status means for this request, or for all. Complaints about keys are not quoted."""
         status, said = error.status_code, _cut(self._without_key(str(error.message)))
         code, parameter = getattr(error, "code", None), getattr(error, "param", None)
+        if status == 403 and FLAGGED.search(said):  # some servers refuse single texts this way
+            return RequestRefused(f"{said} (HTTP {status})")
         if status in (401, 403):
             where = f"the key in {self.spec.key_variable}" if self.spec.key_variable else "a request without a key"
             return UserError(f"the server does not accept {where} (HTTP {status})", value=self.name,
