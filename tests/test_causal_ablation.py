@@ -170,17 +170,20 @@ def test_what_units_and_explanations_share_is_run_once_and_changes_no_score(worl
     lab = world.lab(Said(**says), others=tuple(units))
     runs, really = [], acting.divergences_in_place
 
-    def counting(subject, windows, planned, sets=None):
+    def counting(subject, windows, planned, *more):
         runs.extend(planned)
-        return really(subject, windows, planned, sets)
+        return really(subject, windows, planned, *more)
 
     monkeypatch.setattr(acting, "divergences_in_place", counting)
 
     def scored(scorer, unit, text):
         return score_explanation(unit, saying(unit, text), world.evidence(unit), lab, [scorer])
 
-    shared = AblationScorer()
+    shared, passes = AblationScorer(), []
+    head = world.subject.model.lm_head.register_forward_hook(lambda *_: passes.append(1))
     together = [scored(shared, unit, text) for unit in units for text in says]
+    head.remove()
+    assert len(passes) == len(runs) + 1, "and one clean pass"
     # The two means, and of each explanation one simulation in either unit's place.
     assert len(runs) == 2 + 2 * len(says)
     assert together == [scored(AblationScorer(), unit, text) for unit in units for text in says]
@@ -225,6 +228,24 @@ def test_a_direction_as_a_unit(world):
     assert score_explanation(unit, saying(unit, "none"), evidence, lab, [scorer])[0].value == pytest.approx(0, abs=1e-9)
     missing = score_explanation(unit, saying(unit, "own"), evidence, lab, [AblationScorer()])
     assert "needs the directions or the dictionary" in missing[0].reason
+
+
+@pytest.mark.parametrize("polarity", ["+", "-"])
+def test_a_direction_alone_has_random_ones_for_its_control(world, polarity):
+    vector = np.random.default_rng(2).normal(size=(1, 32))
+    sets = {"alone@resid.0": direction_set("alone", "resid.0", vector, np.ones(32))}
+    unit = Unit("tiny-llama", "alone@resid.0", 0, polarity)
+    truth = {split: world.values(unit, split, sets) for split in world.splits}
+    split_of = {w.ids[0]: s for s, w in world.splits.items()}
+    lab = world.lab(Said(own=lambda w: truth[split_of[w.ids[0]]]))
+    found = score_explanation(unit, saying(unit, "own"), world.evidence(unit, sets), lab, [AblationScorer(sets=sets)])[
+        0
+    ]
+    assert found.value == pytest.approx(1, abs=1e-6)
+    assert found.how[RANDOM_UNIT].startswith("tiny-llama/random-beside-alone@resid.0/")
+    assert found.how[RANDOM_UNIT].endswith("-") == (polarity == "-")
+    assert abs(found.nulls[RANDOM_UNIT]) < 0.5
+    assert found.margins[RANDOM_UNIT].value == pytest.approx(found.value - found.nulls[RANDOM_UNIT])
 
 
 def test_units_of_one_draw_are_acted_upon_in_the_same_windows(world):

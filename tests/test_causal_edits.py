@@ -229,6 +229,18 @@ def test_divergences_by_rows(subject, windows):
     np.testing.assert_array_equal(divergences(subject, windows, edits, rows=np.array([3, 1]))[0], found[0][[3, 1]])
 
 
+def test_kept_clean_passes_change_nothing(subject, windows):
+    """Also where later interventions start at other layers, and for edits that make whole passes."""
+    edits = [[Edit(site, Units(7), Set(5.0))] for site in ("mlp.1", "mlp.0", "model.embed_tokens", "mlp.1")]
+    kept, passes = {}, []
+    hook = subject.model.lm_head.register_forward_hook(lambda *_: passes.append(1))
+    found = [divergences(subject, windows, [one], batch_tokens=30, clean_passes=kept) for one in edits]
+    hook.remove()
+    assert len(passes) == 3 * (2 + 1 + 1 + 1), "three batches, clean only for the first"
+    for ours, one in zip(found, edits, strict=True):
+        np.testing.assert_array_equal(ours, divergences(subject, windows, [one], batch_tokens=30))
+
+
 @pytest.mark.parametrize(
     ("make", "message"),
     [

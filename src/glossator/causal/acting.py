@@ -59,23 +59,36 @@ class InPlace:
 
 
 def divergences_in_place(
-    subject: Any, windows: TokenWindows, planned: Sequence[InPlace], sets: Mapping[str, Any] | None = None
+    subject: Any,
+    windows: TokenWindows,
+    planned: Sequence[InPlace],
+    sets: Mapping[str, Any] | None = None,
+    clean_passes: Any = None,
 ) -> np.ndarray:
     """How far the next-token distribution at each valid token moves under each replacement, one at a time, in nats:
-    float64 (planned, t), tokens in the order of `windows.valid`."""
+    float64 (planned, t), tokens in the order of `windows.valid`. clean_passes: as in `divergences`."""
     from glossator.causal.running import divergences
 
-    found = divergences(subject, windows, [[one.edit(windows, sets)] for one in planned])
+    edits = [[one.edit(windows, sets)] for one in planned]
+    found = divergences(subject, windows, edits, clean_passes=clean_passes)
     return found[:, windows.valid].astype(np.float64)
+
+
+MOST_CLEAN = 1 << 26
+"""Numbers of a clean pass that are kept: a quarter of a gigabyte in float32."""
 
 
 @dataclass(frozen=True, eq=False)
 class Divergences:
     """Divergences that were run once and are kept, at most so many: units of a site share random units, explanations of
-    a unit its mean ablation and nulls. Each is run in a pass of its own, so what else was run changes none of them."""
+    a unit its mean ablation and nulls. Each is run in a pass of its own, so what else was run changes none of them.
+
+    The clean pass over the windows of the last call is kept as well, as long as it is at most `MOST_CLEAN` numbers.
+    """
 
     most: int = 1024
     _kept: dict[tuple[str, ...], np.ndarray] = field(default_factory=dict, repr=False)
+    _clean: dict[tuple[str, ...], Any] = field(default_factory=dict, repr=False)
 
     def of(
         self, subject: Any, windows: TokenWindows, planned: Sequence[InPlace], sets: Mapping[str, Any] | None = None
@@ -87,7 +100,13 @@ class Divergences:
         found = {key: self._kept.pop(key) for key in set(keys) & self._kept.keys()}
         new = {key: one for key, one in zip(keys, planned, strict=True) if key not in found}
         if new:
-            found |= zip(new, divergences_in_place(subject, windows, list(new.values()), sets), strict=True)
+            if where not in self._clean:
+                self._clean.clear()
+                if windows.tokens.size * len(subject.tokenizer.vocabulary) <= MOST_CLEAN:
+                    self._clean[where] = {}
+            clean = self._clean.get(where)
+            run = divergences_in_place(subject, windows, list(new.values()), sets, clean)
+            found |= zip(new, run, strict=True)
         self._kept.update((key, found[key]) for key in keys)  # what was asked for last is given up last
         while len(self._kept) > self.most:
             del self._kept[next(iter(self._kept))]

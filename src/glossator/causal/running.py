@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import torch
@@ -17,6 +17,10 @@ from glossator.subjects.hooks import stopping, watch
 from glossator.windows import TokenWindows
 
 BATCH_TOKENS = 512
+
+CleanPasses: TypeAlias = "dict[int, tuple[torch.Tensor, dict[str, torch.Tensor]]]"
+"""By the number of the batch, what a clean pass gave: logits (b, w, V), and the residual stream where edited passes
+start."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,13 +95,19 @@ def divergences(
     rows: np.ndarray | None = None,
     batch_tokens: int = BATCH_TOKENS,
     restart: bool = True,
+    clean_passes: CleanPasses | None = None,
 ) -> np.ndarray:
     """Jensen-Shannon divergence, in nats, of the next-token distributions under each intervention from the clean ones:
-    float32 (interventions, n, w), where n counts the rows asked for; 0 on padding. As `run_each`."""
+    float32 (interventions, n, w), where n counts the rows asked for; 0 on padding. As `run_each`.
+
+    clean_passes: what earlier calls with the same subject, windows, rows and batches kept of theirs; none is run where
+    all that is needed is there.
+    """
     chosen = np.arange(len(windows)) if rows is None else np.asarray(rows)
     found = np.zeros((len(interventions), len(chosen), windows.width), np.float32)
     first = 0
-    for some, clean, edited in _each(subject, windows, interventions, chosen, batch_tokens, restart):
+    passes = _each(subject, windows, interventions, chosen, batch_tokens, restart, clean_passes)
+    for some, clean, edited in passes:
         with torch.inference_mode():
             reference = Reference(clean, windows.lengths[some])
         for number, logits in edited:
@@ -114,6 +124,7 @@ def _each(
     rows: np.ndarray | None,
     batch_tokens: int,
     restart: bool,
+    kept: CleanPasses | None = None,
 ) -> Iterator[tuple[np.ndarray, torch.Tensor, Iterator[tuple[int, torch.Tensor]]]]:
     """For each batch: rows, clean logits (b, w, V), and an iterator of (number, edited logits)."""
     check_outputs(subject)
@@ -121,11 +132,15 @@ def _each(
     middle = restart_of(subject) if restart else None
     starts = [_start(middle, edits) for edits in bound]
     inside = slice(len(subject.prefix), len(subject.prefix) + windows.width)
-    for some in batches(windows, rows, batch_tokens):
-        streams: dict[str, torch.Tensor] = {}
-        wanted = [middle.stream(layer) for layer in sorted({s for s in starts if s})] if middle else []
-        with torch.inference_mode(), watch(subject.model, wanted, streams.__setitem__):
-            clean = forward(subject, windows, some)[:, inside]
+    wanted = [middle.stream(layer) for layer in sorted({s for s in starts if s})] if middle else []
+    for batch, some in enumerate(batches(windows, rows, batch_tokens)):
+        clean, streams = (kept or {}).get(batch, (None, {}))
+        if clean is None or any(site.name not in streams for site in wanted):
+            streams = dict(streams)
+            with torch.inference_mode(), watch(subject.model, wanted, streams.__setitem__):
+                clean = forward(subject, windows, some)[:, inside]
+            if kept is not None:
+                kept[batch] = clean, streams
 
         def edited(some: np.ndarray = some, streams: dict[str, torch.Tensor] = streams) -> Any:
             for number, (edits, start) in enumerate(zip(bound, starts, strict=True)):
