@@ -65,7 +65,7 @@ class AblationScorer:
         if trial.why_not is not None:
             return self.scores(trial, explanation, {})
         planned = trial.planned(explanation)
-        found = self._run.of(trial.subject, trial.windows, list(planned.values()), self.sets)
+        found = self._run.of(trial.subject, trial.windows, list(planned.values()), trial.sets)
         scores = self.scores(trial, explanation, dict(zip(planned, found, strict=True)))
         return scores + self._of_read_part(trial, explanation, dict(zip(planned, found, strict=True)))
 

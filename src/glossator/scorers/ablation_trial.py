@@ -91,8 +91,10 @@ class AblationTrial:
     most_windows: int
     most_tokens: int | None = None
     sets: Mapping[str, Any] = field(default_factory=dict)
+    company: str = field(init=False)
 
     def __post_init__(self) -> None:
+        self.sets, self.company = with_company(self.unit, self.sets, self.lab.seed)
         self.sample = self.lab.trial(self.evidence, "random-only", self.split)
         scored, rows = self.sample.scored.windows, self.sample.test.rows
         # By their numbers, so that units with the same random draw are acted upon in the same windows.
@@ -191,7 +193,8 @@ class AblationTrial:
 
     @cached_property
     def other(self) -> Fitting | None:
-        """A random other unit of the site and side that is not constant; None where there is none."""
+        """A random other unit of the site and side, or a random direction beside one that is alone, that is not
+        constant; None where there is none."""
         calibrate = self.sample.calibrate
         windows = self.evidence.calibrate.windows.take(calibrate.rows)
         numbers = np.full(calibrate.mask.shape, -1)
@@ -237,14 +240,28 @@ class AblationTrial:
         """Random other units and their signed activations, from the subject itself."""
         from glossator.causal.patching import part_values
 
-        unit = self.unit
-        width = self.sets[unit.site].width if unit.site in self.sets else self.subject.site(unit.site).width
-        others = [replace(unit, index=int(i)) for i in self._rng.permutation(width) if i != unit.index]
+        unit, site = self.unit, self.company
+        width = self.sets[site].width if site in self.sets else self.subject.site(site).width
+        named = [replace(unit, site=site, index=int(i)) for i in self._rng.permutation(width)]
+        others = [other for other in named if other != unit]
         found = []
         for other in others[:TRIED]:
             site, part = part_of(other, self.sets)
             found.append((other, part_values(self.subject, windows, site, part)[..., 0] * unit.sign))
         return found
+
+
+def with_company(unit: Unit, sets: Mapping[str, Any], seed: int) -> tuple[Mapping[str, Any], str]:
+    """The sets, and the site that other units are drawn from. A direction that is alone in its set has none beside it:
+    random directions of the site, about the same centre, take their place."""
+    own = sets.get(unit.site)
+    if own is None or not hasattr(own, "vectors") or len(own.vectors) > 1:
+        return sets, unit.site
+    from glossator.directions.sets import direction_set
+
+    vectors = np.random.default_rng([seed, TRIED]).normal(size=(TRIED, own.vectors.shape[1]))
+    random = direction_set(f"random-beside-{own.name}", own.site, vectors, own.centre, subject=own.subject)
+    return {**sets, random.site_name: random}, random.site_name
 
 
 def first_tokens(windows: TokenWindows, most: int | None) -> TokenWindows:
