@@ -349,6 +349,7 @@ def test_percentiles_count_those_that_are_beaten() -> None:
     assert percentiles([scored(None)], neurons)["of_mean"] is None
     low, high = share_interval(1.0, 400)
     assert high == 1.0 and low == pytest.approx(0.9905, abs=1e-4)
+    assert all(share_interval(1.0, n)[1] == 1.0 and share_interval(0.0, n)[0] == 0.0 for n in range(1, 400))
     with pytest.raises(ValueError):
         share_below(0.5, [])
 

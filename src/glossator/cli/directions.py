@@ -44,6 +44,7 @@ def make(
     \b
     Examples:
       glossator directions make logistic --site resid.12 --positive joy.txt --negative fear.txt --out joy
+      glossator run --directions joy --card both
       glossator directions make principal --site mlp.12 --recording studies/layer-12/recording --n 20 --out pca
     """
     if method not in METHODS:
@@ -91,9 +92,10 @@ def find(
     """Search for directions of a site that a program explains, and score them on text that nothing saw.
 
     \b
-    Example:
+    Examples:
       glossator record --subject smollm2-135m --site mlp.12 --units all --tokens 131072 --out studies/layer-12
-      glossator directions find studies/layer-12 --site mlp.12 --out studies/layer-12-found
+      glossator directions find studies/layer-12 --site mlp.12 --out found
+      glossator run --directions found --side both --card both --out studies/found
     """
     from glossator.directions import FindSpec, ProjectedRecording, find_directions
     from glossator.directions.comparison import AS_IT_COMES, SCORE, explain_and_score

@@ -162,7 +162,8 @@ def share_interval(share: float, n: int, z: float = 1.959964) -> tuple[float, fl
     middle = share + z * z / (2 * n)
     half = z * math.sqrt(share * (1 - share) / n + z * z / (4 * n * n))
     scale = 1 + z * z / n
-    return max(0.0, (middle - half) / scale), min(1.0, (middle + half) / scale)
+    low, high = max(0.0, (middle - half) / scale), min(1.0, (middle + half) / scale)
+    return (low if share > 0 else 0.0), (high if share < 1 else 1.0)  # exact where rounding is not
 
 
 def percentiles(scored: Sequence[Scored], among: Sequence[Scored]) -> dict[str, Any]:
