@@ -38,6 +38,7 @@ FAULTS = (
     "half",  # half of the body
     "garbage",  # HTTP 200 with a body that is not JSON
     "shapeless",  # HTTP 200 with JSON that is no completion
+    "complaint",  # HTTP 200 with an error in the body
     "html",  # HTTP 502 with a page
     "refusal",
     "schema",  # JSON that fits no schema
@@ -207,6 +208,8 @@ class _Handler(BaseHTTPRequestHandler):
             self._send(200, None, raw=b'{"choices": [{"mess')
         elif fault == "shapeless":
             self._send(200, {"choices": "none"})
+        elif fault == "complaint":
+            self._send(200, {"error": {"code": 502, "message": "no provider is left"}})
         elif fault == "html":
             self._send(502, None, raw=b"<html>bad gateway</html>")
         else:

@@ -152,6 +152,14 @@ def test_one_fault_is_tried_again(fault: str) -> None:
     assert (model.ledger.total().unanswered_tokens > 0) == perhaps_billed
 
 
+def test_what_a_server_complains_of_in_an_answer_is_told() -> None:
+    with serve(Scripted(echo), {1: "complaint", 2: "complaint"}) as server:
+        model = open_language_model(server.spec(), retry=Retry(attempts=2, first=0.01), concurrency=1)
+        first, second = model.ask([chat("a"), chat("b")])
+    assert first.failure is not None and "(no provider is left)" in first.failure
+    assert second.text == "b"
+
+
 def test_retry_after_is_kept_by_all_requests() -> None:
     with serve(Scripted(echo), {1: "429"}, retry_after="0.4") as server:
         model = open_language_model(server.spec(), retry=FAST, concurrency=1)

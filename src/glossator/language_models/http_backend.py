@@ -25,6 +25,7 @@ from glossator.errors import UserError
 from glossator.language_models import background
 from glossator.language_models.endpoint import Reply
 from glossator.language_models.faults import RequestRefused, ServerFault
+from glossator.language_models.json_answers import clean
 from glossator.language_models.request import Request
 from glossator.language_models.specs import ModelSpec
 
@@ -94,12 +95,13 @@ class HttpBackend(abc.ABC):
             problem = RequestRefused("the text cannot be written as UTF-8")
         if problem is not None:
             raise problem
+        body: Any = None
         try:
-            return self.read(request, json.loads(self._without_key(content.decode("utf-8"))))
+            body = json.loads(self._without_key(content.decode("utf-8")))
+            return self.read(request, body)
         except (ValueError, KeyError, TypeError, IndexError, AttributeError, RecursionError) as error:
-            raise ServerFault(
-                f"the server sent something else than an answer ({type(error).__name__})", perhaps_billed=True
-            ) from None
+            why = _complaint(body) or type(error).__name__
+            raise ServerFault(f"the server sent something else than an answer ({why})", perhaps_billed=True) from None
 
     def _connected(self) -> Any:
         """The client, made on the background loop at first use; a forked process makes its own."""
@@ -163,6 +165,13 @@ def _retry_after(header: str | None) -> float | None:
         except ValueError:
             return None
     return max(seconds, 0.0) if seconds == seconds and seconds != float("inf") else None
+
+
+def _complaint(body: Any) -> str | None:
+    """What a server complains of in a body that came with HTTP 200, as OpenRouter's does."""
+    complaint = body.get("error") if isinstance(body, dict) else None
+    said = complaint.get("message") if isinstance(complaint, dict) else complaint
+    return _cut(clean(said)) if isinstance(said, str) and said.strip() else None
 
 
 def _close(client: Any, process: int) -> None:
