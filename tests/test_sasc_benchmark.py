@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -124,6 +125,18 @@ def _named_river(request: Request) -> dict[str, list[str]]:
 
 MODEL = Scripted(_named_river)
 """It says "river" whatever it is shown: enough to see that its answers are judged, and judged wrong where they are."""
+
+
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [("keyphrases", 0), ("keyphrases", "x"), ("seeds", 0), ("seeds", True), ("every", 0), ("min_count", 1.5),
+     ("settings", "foo"), ("settings", ["default", "foo"]), ("spec", 3), ("shoe", 43)],
+)  # fmt: skip
+def test_options_that_cannot_be_are_refused_before_anything_is_run(option: str, value: Any) -> None:
+    from glossator.benchmarks.sasc import run
+
+    with pytest.raises(UserError):
+        run({option: value, "quick": True})
 
 
 def test_a_language_model_is_opened_before_anything_is_run_and_may_have_a_budget(tmp_path: Path) -> None:

@@ -79,6 +79,7 @@ def run(options: dict[str, Any] | None = None) -> dict[str, Any]:
     if unknown:
         raise UserError("unknown option", value=unknown[0], allowed=", ".join(DEFAULTS))
     chosen = DEFAULTS | (QUICK if quick else {}) | {k: v for k, v in options.items() if v is not None}
+    chosen["settings"] = _checked(chosen)
     model = opened(chosen)
     bench = _Bench(chosen)
     free = bench.runs(None)
@@ -109,6 +110,22 @@ def run(options: dict[str, Any] | None = None) -> dict[str, Any]:
         speed = ngram_ratios({"quick": quick})
         result |= {key: speed[key] for key in ("ngram_ratio_1", "ngram_ratio_50")} | {"speed": speed}
     return result
+
+
+def _checked(chosen: Mapping[str, Any]) -> tuple[str, ...]:
+    """The settings that are to be run; `UserError` for one that there is not, and for numbers that are none."""
+    for name in ("seeds", "every", "min_count", "keyphrases"):
+        value = chosen[name]
+        if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
+            raise UserError(f"bad {name} of the benchmark", value=value, allowed="a whole number from 1 on")
+    if not isinstance(chosen["spec"], Mapping):
+        raise UserError("bad spec of the benchmark", value=chosen["spec"], allowed="settings of `SascSpec` by name")
+    given = chosen["settings"]
+    wanted = tuple(given.split(",")) if isinstance(given, str) else tuple(given)
+    for setting in wanted:
+        if setting not in SETTINGS:
+            raise UserError("no such setting of the benchmark", value=setting, allowed=", ".join(SETTINGS))
+    return wanted
 
 
 def opened(chosen: Mapping[str, Any]) -> OpenModel | None:
