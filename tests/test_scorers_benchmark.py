@@ -155,6 +155,9 @@ def test_unknown_scorers_are_a_clear_error():
         bench.run({"only": "detektion"})
     with pytest.raises(UserError, match="unknown option: 'lms'"):
         bench.run({"lms": "openai:gpt"})
+    for value in ("x", 0, True, 2.5):
+        with pytest.raises(UserError, match="bad units"):
+            bench.run({"units": value})
 
 
 @pytest.mark.weights

@@ -100,6 +100,9 @@ def run(options: dict[str, Any] | None = None) -> dict[str, Any]:
     if unknown := sorted(set(options) - set(DEFAULTS)):
         raise UserError("unknown option", value=unknown[0], allowed=", ".join(DEFAULTS))
     chosen = DEFAULTS | (QUICK if quick else {}) | {k: v for k, v in options.items() if v is not None}
+    for name in ("tokens", "width", "units"):
+        if isinstance(chosen[name], bool) or not isinstance(chosen[name], int) or chosen[name] < 1:
+            raise UserError(f"bad {name} of the benchmark", value=chosen[name], allowed="a whole number from 1 on")
     rows = _chosen_rows(chosen["only"])
     world, places, levels = planted_levels(chosen)
     bench = _Bench(world, places, levels, chosen)
