@@ -12,11 +12,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from glossator.cli.show import as_json
+from glossator.explorer.payload import _window
 from glossator.explorer.plots import distribution, tick_step
 from glossator.explorer.report import as_script, shown_results
 from glossator.explorer.tokens import visible
 from glossator.study import Study, UnitResult, run_study
-from glossator.study.exemplars import histogram, shown_windows
+from glossator.study.exemplars import ShownWindow, histogram, shown_windows
 from glossator.study.summary import agreement_of_columns
 from glossator.study.tools import Tools
 from glossator.units import Unit
@@ -121,6 +123,16 @@ def test_windows_hold_the_true_and_the_predicted_activations(study: Study, data:
     tops = [max(w["a"]) for w in unit["windows"][:12]]
     assert tops == sorted(tops, reverse=True)
     assert max(abs(a) for w in unit["windows"] for a in w["a"]) == 999
+
+
+def test_what_was_not_predicted_is_no_number() -> None:
+    window = ShownWindow(
+        "top", "d", np.arange(3), np.array([True, True, False]), np.array([2.0, 1.0, 0.0]), np.array([1.0, np.nan, 0.0])
+    )
+    assert _window(window, 2.0, {})["p"] == [500, None, 0]
+    assert (window.peak(window.true), window.peak(window.predicted)) == (2.0, 1.0)
+    told = as_json("s", RESULTS[0], [window], ("a", "b", "c"))["windows"][0]["predicted"]
+    assert told == [1.0, None, 0.0]
 
 
 def test_windows_are_of_the_test_split(study: Study) -> None:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from io import StringIO
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
+from glossator.cli.printing import score_table
 from glossator.errors import UserError
 from glossator.explorer.scatter import scatter
 from glossator.files import plain
@@ -188,6 +191,18 @@ def test_q_values_are_over_the_units_that_were_tested() -> None:
     assert found.above("token-list", "detection.auroc", "lookup") is None
     (mean,) = means(results)
     assert mean.above == {"lookup": (1, 4)}
+
+
+def test_a_study_without_headlines_has_means_of_what_it_has() -> None:
+    score = Score("embedding.auroc", 0.7, "AUROC", nulls={"lookup": 0.5})
+    asked = replace(RESULTS[0], explanations=(replace(CATS[0], scores=(score,)),))
+    assert [(m.score, m.value.value) for m in means([asked, asked])] == [("embedding.auroc", 0.7)]
+    scores = (*unit_with(0, 0.1).explanations[0].scores, score)
+    both = replace(RESULTS[0], explanations=(replace(CATS[0], scores=scores),))
+    assert [m.score for m in means([both])] == ["correlation.top-and-random"]
+    printed = StringIO()
+    Console(file=printed, width=160).print(score_table("t", ranked([asked]), ["lookup"], []))
+    assert "score [95 %]" in printed.getvalue() and "r [95 %]" not in printed.getvalue()
 
 
 def test_one_unit_has_no_q() -> None:

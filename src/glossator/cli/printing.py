@@ -78,7 +78,8 @@ def score_table(title: str, rows: Sequence[Headline], nulls: Sequence[str], cont
     table = make_table(title)
     table.add_column("unit", no_wrap=True)
     table.add_column("explanation", ratio=1, overflow="fold")
-    table.add_column("r [95 %]", no_wrap=True, justify="right")
+    of_correlation = all(row.score.measure == "Pearson r" for row in rows)
+    table.add_column(f"{'r' if of_correlation else 'score'} [95 %]", no_wrap=True, justify="right")
     for null in nulls:
         table.add_column(null, justify="right", no_wrap=True)
     causal = next((row.causal.name for row in rows if row.causal is not None), None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import isnan
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -84,11 +85,16 @@ def as_json(folder: str, result: UnitResult, windows: list[ShownWindow], texts: 
             "document": w.document,
             "tokens": [texts[t] for t in w.tokens.tolist()],
             "true": [round(v, 5) for v in w.true.tolist()],
-            "predicted": None if w.predicted is None else [round(v, 5) for v in w.predicted.tolist()],
+            "predicted": None if w.predicted is None else [rounded(v) for v in w.predicted.tolist()],
         }
         for w in windows
     ]
     return {"study": folder, **to_plain(result), "windows": shown}
+
+
+def rounded(value: float) -> float | None:
+    """None where there is no prediction."""
+    return None if isnan(value) else round(value, 5)
 
 
 def print_unit(
@@ -135,15 +141,15 @@ def _print_explanation(out: Console, chosen: Chosen) -> None:
 
 def _print_windows(out: Console, windows: list[ShownWindow], texts: tuple[str, ...]) -> None:
     colour = out.is_terminal and not out.no_color
-    largest = max((float(w.true[w.counts].max(initial=0.0)) for w in windows), default=0.0)
+    largest = max((w.peak(w.true) for w in windows), default=0.0)
     kind = ""
     for w in windows:
         if w.kind != kind:
             kind = w.kind
             out.print(f"\n{'Top' if kind == 'top' else 'Random'} windows of the test split", style="bold")
         pieces = [texts[t] for t in w.tokens.tolist()]
-        out.print(f"true {number(float(w.true[w.counts].max(initial=0.0)), 2):>6}  ", style="dim", end="")
+        out.print(f"true {number(w.peak(w.true), 2):>6}  ", style="dim", end="")
         out.print(highlighted(pieces, w.true.tolist(), largest, colour), soft_wrap=not colour)
         if w.predicted is not None:
-            out.print(f"said {number(float(w.predicted[w.counts].max(initial=0.0)), 2):>6}  ", style="dim", end="")
+            out.print(f"said {number(w.peak(w.predicted), 2):>6}  ", style="dim", end="")
             out.print(highlighted(pieces, w.predicted.tolist(), largest, colour), soft_wrap=not colour)

@@ -111,7 +111,8 @@ def _score(score: Score, q: Mapping[str, float]) -> dict[str, Any]:
 
 
 def _window(window: ShownWindow, largest: float, pieces: dict[int, int]) -> dict[str, Any]:
-    """kind, document, tokens as places in `pieces`, true and predicted activations in steps, positions left out."""
+    """kind, document, tokens as places in `pieces`, true and predicted activations in steps (None: no prediction),
+    positions left out."""
     return {
         "k": window.kind,
         "d": window.document,
@@ -122,8 +123,9 @@ def _window(window: ShownWindow, largest: float, pieces: dict[int, int]) -> dict
     }
 
 
-def _steps(values: np.ndarray, largest: float) -> list[int]:
-    return np.rint(np.clip(values / largest, -1, 1) * STEPS).astype(int).tolist()
+def _steps(values: np.ndarray, largest: float) -> list[int | None]:
+    steps = np.rint(np.clip(values / largest, -1, 1) * STEPS)
+    return [None if np.isnan(step) else int(step) for step in steps.tolist()]
 
 
 def _histogram(found: Histogram) -> dict[str, Any]:

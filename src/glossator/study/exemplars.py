@@ -21,7 +21,8 @@ BINS = 40
 @dataclass(frozen=True, eq=False)
 class ShownWindow:
     """One window without its padding. kind: top or random; document: the id of its document; tokens (t,) ids;
-    counts (t,) bool, False where a position is left out; true (t,) signed activations; predicted (t,) or None."""
+    counts (t,) bool, False where a position is left out; true (t,) signed activations; predicted (t,), NaN where there
+    is no prediction, or None where there is none at all."""
 
     kind: str
     document: str
@@ -29,6 +30,10 @@ class ShownWindow:
     counts: np.ndarray
     true: np.ndarray
     predicted: np.ndarray | None
+
+    def peak(self, values: np.ndarray) -> float:
+        """The largest of these values at positions that count, at least 0."""
+        return float(np.fmax.reduce(values[self.counts], initial=0.0))
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,13 +71,14 @@ def predictions(result: UnitResult, evidence: Evidence, exemplars: Exemplars, to
 
 def _window(shown: Exemplars, predicted: np.ndarray | None, row: int, kind: str, tools: Tools) -> ShownWindow:
     windows, length = shown.windows, int(shown.windows.lengths[row])
+    said = None if predicted is None else predicted[row, :length]
     return ShownWindow(
         kind,
         tools.recording.document_ids[int(windows.documents[row])],
         windows.tokens[row, :length],
         windows.valid[row, :length],
         shown.activations[row, :length],
-        None if predicted is None else predicted[row, :length],
+        None if said is None or np.isnan(said[windows.valid[row, :length]]).all() else said,
     )
 
 

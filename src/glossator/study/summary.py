@@ -80,9 +80,10 @@ def means(
 ) -> list[Mean]:
     """Means of the named scores by column, site, side and method, in the study's order.
 
-    names: None for the observational headlines and every causal score; discoveries: of the results, where they are at
-    hand.
+    names: None for every causal score and the observational headlines, or every observational score where a study has
+    none of these; discoveries: of the results, where they are at hand.
     """
+    told = _told(results) if names is None else set(names)
     groups: dict[tuple[Column, str, str, str, str], list[tuple[str, Score]]] = {}
     units: dict[tuple[str, str], int] = {}
     for result in results:
@@ -90,7 +91,7 @@ def means(
         units[place] = units.get(place, 0) + 1
         for chosen in result.explanations:
             for score in chosen.scores:
-                if score.name in names if names is not None else score.column == "causal" or score.name in HEADLINES:
+                if score.name in told:
                     key = (score.column, *place, chosen.method, score.name)
                     groups.setdefault(key, []).append((str(result.unit), score))
     discoveries = Discoveries.of(margins_in(results)) if discoveries is None else discoveries
@@ -115,6 +116,12 @@ def means(
             )
         )
     return found
+
+
+def _told(results: Sequence[UnitResult]) -> set[str]:
+    there = {(s.column, s.name) for result in results for chosen in result.explanations for s in chosen.scores}
+    observational = {name for column, name in there if column == "observational"}
+    return {name for column, name in there if column == "causal"} | (observational & {*HEADLINES} or observational)
 
 
 def agreement_of_columns(results: Iterable[UnitResult]) -> Estimate | None:

@@ -233,7 +233,7 @@
       const span = el("span", { class: out.has(i) ? "tok out" : "tok" }, data.pieces[token]);
       const t = Math.max(0, w.a[i]) / STEPS, p = w.p ? Math.max(0, w.p[i]) / STEPS : 0;
       if (!out.has(i) && (t > 0.03 || p > 0.03)) span.style.backgroundImage = background(0.8 * t, 0.8 * p);
-      span.dataset.tip = `${data.pieces[token]}\n` + (out.has(i) ? "left out" : `true ${precise((w.a[i] * unit.largest) / STEPS)}` + (w.p ? `, predicted ${precise((w.p[i] * unit.largest) / STEPS)}` : ""));
+      span.dataset.tip = `${data.pieces[token]}\n` + (out.has(i) ? "left out" : `true ${precise((w.a[i] * unit.largest) / STEPS)}` + (w.p ? `, predicted ${w.p[i] === null ? "–" : precise((w.p[i] * unit.largest) / STEPS)}` : ""));
       line.append(span);
     });
     return line;
