@@ -138,7 +138,7 @@ def test_a_study_that_is_killed_while_it_grows_goes_on(
 def test_a_study_with_a_language_model_is_not_grown(
     tiny_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from glossator.study.work import check_folder
+    from glossator.study.claim import check_folder
 
     register_lm_methods(monkeypatch)
     spec = lm_spec(tiny_folder, scorers=("correlation",))

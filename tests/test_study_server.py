@@ -21,9 +21,9 @@ from glossator.simulators.prompts import pieces_of
 from glossator.study import Study, StudySpec, open_study, run_study
 from glossator.study.costs import total
 from glossator.study.models import Access
+from glossator.study.names import ANSWERS
 from glossator.study.results import UnitResult
 from glossator.study.spec import READ_EVIDENCE
-from glossator.study.work import ANSWERS
 from lm_server import LMServer, serve
 from study_cases import contents, lm_spec, register_lm_methods, said, small_spec, write_corpus
 

@@ -23,10 +23,11 @@ from glossator.benchmarks.sasc_settings import SETTINGS, SLICES, Corpora, noisy
 from glossator.errors import UserError
 from glossator.files import plain
 from glossator.language_models import LanguageModel, OpenModel, open_language_model
-from glossator.sasc.explain import Explained, SascSpec, Task, explain_tasks
+from glossator.sasc.explain import Explained, SascSpec, explain_tasks
 from glossator.sasc.halves import Halves
 from glossator.sasc.modules import EmbedderModule, FunctionModule
 from glossator.sasc.responses import Responses, respond
+from glossator.sasc.task import Task
 from glossator.statistics import mean_over_units
 from glossator.units import Unit
 
@@ -147,7 +148,7 @@ class _Bench:
 
     @cached_property
     def corpora(self) -> Corpora:
-        from glossator.sasc.spaces import open_space
+        from glossator.sasc.space import open_space
 
         return Corpora.of(open_space(self.chosen["space"]), self.chosen["every"], self.chosen["min_count"])
 

@@ -15,7 +15,7 @@ from glossator.grid.spec import GridSpec
 from glossator.study import StudySpec, open_study, run_study
 from glossator.study.costs import Interrupted
 from glossator.study.models import Access
-from glossator.study.work import ANSWERS
+from glossator.study.names import ANSWERS
 
 CELLS = "cells"
 SPEC = "grid.json"

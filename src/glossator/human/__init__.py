@@ -151,8 +151,8 @@ def opened_tools(study: Study, lm: str | None, simulator: str | None, access: Ac
     stays as it is.
     """
     from glossator.study.models import Access, StudyModels
+    from glossator.study.names import ANSWERS
     from glossator.study.tools import Tools
-    from glossator.study.work import ANSWERS
 
     spec = replace(study.spec, lm=lm or study.spec.lm, simulator=simulator or study.spec.simulator)
     own, theirs = HumanFolder(study).path / ANSWERS, study.folder / ANSWERS

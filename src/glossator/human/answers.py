@@ -14,25 +14,13 @@ from pathlib import Path
 from typing import Any
 
 from glossator.errors import UserError, near_matches
-from glossator.human.tasks import PREFERENCES, READINGS, SCALE, Passage, TaskSet
+from glossator.human.filled import CHOICES, FORMAT, Filled
+from glossator.human.forms import read_markdown, read_tsv
+from glossator.human.tasks import SCALE, Passage, TaskSet
 
-FORMAT = "glossator-answers/1"
 RATER = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,39}")
 LONGEST = 2000
 """Characters of a written answer."""
-CHOICES = {"preference": PREFERENCES, "gibberish": READINGS}
-
-
-@dataclass(frozen=True)
-class Filled:
-    """A filled file as it was read, not yet checked against its task set. tasks, study: ids; values: by slot."""
-
-    path: str
-    tasks: str
-    study: str
-    task: str
-    rater: str
-    values: Mapping[str, Any]
 
 
 @dataclass(frozen=True)
@@ -53,8 +41,6 @@ class Answers:
 
 def read_filled(path: Path) -> Filled:
     """Read a filled page (JSON) or form (TSV, Markdown) by its ending; `UserError` for anything else."""
-    from glossator.human.forms import read_markdown, read_tsv
-
     readers = {".json": _read_json, ".tsv": read_tsv, ".md": read_markdown}
     if path.suffix.lower() not in readers:
         raise UserError("not a file of answers", value=str(path), allowed="*.json (from the page), *.tsv or *.md")
@@ -84,17 +70,6 @@ def _read_json(text: str, path: str) -> Filled:
         return Filled(path, **named, rater=str(found.get("rater") or ""), values=values)
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise UserError("not a file of answers", value=path, fix="Save the answers again from the page") from error
-
-
-def header_of(fields: Mapping[str, str], path: str, values: Mapping[str, Any]) -> Filled:
-    """What the head of a form says; `UserError` when it is no form or its head is gone."""
-    if fields.get("format") != FORMAT:
-        raise UserError(
-            "not a form with answers", value=path, allowed=f"its head says {FORMAT}", fix="Leave the head as it is"
-        )
-    if missing := [name for name in ("tasks", "study", "task") if not fields.get(name)]:
-        raise UserError(f"the head of {path} lacks", value=missing[0], fix="Leave the head as it is")
-    return Filled(path, fields["tasks"], fields["study"], fields["task"], fields.get("rater", "").strip(), values)
 
 
 def check(filled: Filled, tasks: TaskSet, rater: str | None = None) -> Answers:

@@ -13,7 +13,7 @@ from typing import Any
 
 from glossator.errors import UserError
 from glossator.explorer.tokens import visible
-from glossator.human.answers import CHOICES, FORMAT, Filled, header_of
+from glossator.human.filled import CHOICES, FORMAT, Filled, header_of
 from glossator.human.tasks import LabellingItem, Passage, PreferenceItem, SimulationItem, TaskSet
 from glossator.human.words import INSTRUCTIONS, TITLES
 

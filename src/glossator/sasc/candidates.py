@@ -4,19 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from glossator.explanations import Provenance
-from glossator.files import plain
 from glossator.language_models import LanguageModel, OpenModel, Projection, Request
 from glossator.sasc.halves import Halves
 from glossator.sasc.naming import Name, NamingSpec, propose
 from glossator.sasc.naming_lm import NAMES, PROMPT, Bill, LmSpec, name_requests, read_names, read_texts, text_requests
-
-if TYPE_CHECKING:
-    from glossator.sasc.explain import SascSpec, Task
+from glossator.sasc.task import Task
 
 
 @dataclass(frozen=True)
@@ -36,8 +33,9 @@ class Proposed:
     bill: Bill = field(default_factory=Bill)
     written: dict[str, tuple[list[str], list[str]]] = field(default_factory=dict)
 
-    def provenance(self, spec: SascSpec, evidence: str, seed: int, lm: LanguageModel | None) -> Provenance:
-        settings: dict[str, Any] = plain(spec)
+    def provenance(self, settings: dict[str, Any], evidence: str, seed: int, lm: LanguageModel | None) -> Provenance:
+        """settings: those of the whole method, as plain values."""
+        settings = {**settings, "candidates": dict(settings["candidates"])}
         if lm is None:
             settings["candidates"].pop("lm")
             return Provenance("sasc", settings, evidence, seed)

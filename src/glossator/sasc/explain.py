@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +17,7 @@ import numpy as np
 from glossator.embedders import Embedder
 from glossator.errors import UserError
 from glossator.explanations import Explanation
+from glossator.files import plain
 from glossator.language_models import LanguageModel
 from glossator.sasc.candidates import CandidateSpec, Proposed, propose_all
 from glossator.sasc.halves import Halves
@@ -27,6 +27,7 @@ from glossator.sasc.reference import NGRAMS, Reference
 from glossator.sasc.reporting import report_on
 from glossator.sasc.responses import UnitResponses, respond
 from glossator.sasc.selection import rank
+from glossator.sasc.task import Task
 from glossator.scores import Score
 from glossator.units import Polarity, Unit
 
@@ -92,23 +93,6 @@ class Explained:
         return self.candidates[0] if self.candidates else None
 
 
-@dataclass(frozen=True, eq=False)
-class Task:
-    """One unit to explain. ask: texts to its responses, times the sign of its polarity, NaN where it has none;
-    values (n,): responses to the reference's n-grams, signed alike."""
-
-    unit: Unit
-    responses: UnitResponses
-    ask: Callable[[Sequence[str]], np.ndarray]
-    values: np.ndarray
-
-    @cached_property
-    def order(self) -> np.ndarray:
-        """N-grams by response, largest first; those without one are left out."""
-        rows = np.flatnonzero(np.isfinite(self.values))
-        return rows[np.argsort(-self.values[rows], kind="stable")]
-
-
 def explain_module(module: Any, corpus: CorpusLike | Reference, **settings: Any) -> Explained:
     """What a function of text responds to, as ranked names with scores.
 
@@ -147,7 +131,7 @@ def explain_modules(
     spec = spec or SascSpec()
     reference = corpus
     if not isinstance(reference, Reference):
-        from glossator.sasc.spaces import open_space
+        from glossator.sasc.space import open_space
 
         space = open_space(embedder, cache) if isinstance(embedder, str) else embedder
         reference = Reference.of(reference, ngrams, embedder=space)
@@ -204,7 +188,7 @@ def _unexplained(task: Task) -> Explained:
 def _explained(task: Task, proposed: Proposed, halves: Halves, spec: SascSpec, lm: LanguageModel | None) -> Explained:
     ngrams = halves.reference.ngrams
     ranked = rank(task, proposed, halves, spec.fit_weight)
-    provenance = proposed.provenance(spec, halves.reference.fingerprint, halves.seed, lm)
+    provenance = proposed.provenance(plain(spec), halves.reference.fingerprint, halves.seed, lm)
     before = {name.text: place for place, name in enumerate(proposed.names)}
     candidates = []
     for place, row in enumerate(ranked):

@@ -15,9 +15,10 @@ import numpy as np
 from glossator.corpora import Corpus, open_corpus
 from glossator.embedders import Embedder
 from glossator.errors import UserError
-from glossator.sasc.naming import Classes, Space, word_classes
+from glossator.sasc.classes import Classes, word_classes
 from glossator.sasc.ngrams import CorpusLike, Ngrams, NgramSpec, extract_ngrams
 from glossator.sasc.ngrams_words import words
+from glossator.sasc.space import Space
 from glossator.sasc.vocabulary import Vocabulary, open_vocabulary
 from glossator.sasc.wordnet import WordNet, load_wordnet
 from glossator.sasc.words_in_ngrams import WordTable, word_table

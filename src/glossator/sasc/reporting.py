@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -19,10 +18,8 @@ from glossator.sasc.halves import Halves
 from glossator.sasc.ngrams_words import words
 from glossator.sasc.selection import Ranked, ask_once
 from glossator.sasc.sigma import in_sigma
+from glossator.sasc.task import Task
 from glossator.scores import Score
-
-if TYPE_CHECKING:
-    from glossator.sasc.explain import Task
 
 Report = tuple[tuple[Score, ...], tuple[tuple[str, str, float], ...]]
 

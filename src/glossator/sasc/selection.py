@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -12,9 +11,7 @@ from glossator.sasc.candidates import Proposed, filled
 from glossator.sasc.concepts import SELECTING, Concept, concept_of, definitions, from_templates
 from glossator.sasc.halves import Halves
 from glossator.sasc.naming import Name
-
-if TYPE_CHECKING:
-    from glossator.sasc.explain import Task
+from glossator.sasc.task import Task
 
 LEAST_KINDS = 2
 """A class with fewer common kinds (in one half) is not tried by its kinds."""

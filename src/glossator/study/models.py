@@ -12,8 +12,8 @@ from glossator.language_models.cache import AnswerCache
 from glossator.language_models.ledger import Ledger
 from glossator.language_models.opening import open_language_model
 from glossator.study.costs import Meter, Metered
+from glossator.study.names import ANSWERS
 from glossator.study.spec import StudySpec
-from glossator.study.work import ANSWERS
 
 IN_THIS_PROCESS = ("inprocess:", "scripted:")
 AT_ONCE = 8

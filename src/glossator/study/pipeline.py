@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Literal
 
 from glossator.recording import Recording
+from glossator.study.claim import check_folder, claimed
 from glossator.study.explain import explain_units
 from glossator.study.finish import finish
 from glossator.study.make import check_subject, resources_of
@@ -21,7 +22,7 @@ from glossator.study.spec import StudySpec
 from glossator.study.store import Study, open_study
 from glossator.study.tools import Tools
 from glossator.study.widen import widen
-from glossator.study.work import Work, check_folder, claimed
+from glossator.study.work import Work
 from glossator.units import Unit
 
 Stage = Literal["record", "explain", "score"]

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 from glossator.errors import UserError
 from glossator.files import plain, write_json
+from glossator.study.names import ANSWERS
 from glossator.study.results import UnitResult
 from glossator.study.spec import StudySpec
-from glossator.study.work import ANSWERS, SHARD_UNITS, Work
+from glossator.study.work import SHARD_UNITS, Work
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -1,4 +1,4 @@
-"""What a running study has done so far: one folder, claimed by one spec and one process, results in whole shards.
+"""What a running study has done so far: results in whole shards.
 
 Killing the process at any moment leaves whole shards and hidden leftovers; running again goes on after them.
 """
@@ -8,7 +8,6 @@ from __future__ import annotations
 import contextlib
 import inspect
 import json
-import os
 import shutil
 import sys
 import time
@@ -17,19 +16,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
 from glossator.errors import UserError
-from glossator.files import plain, write_bytes, write_json
+from glossator.files import write_bytes, write_json
 from glossator.study.costs import STAGES, Cost, summed
 from glossator.study.results import UnitResult, from_plain, to_plain
-from glossator.study.spec import LATER, StudySpec
 
 if TYPE_CHECKING:
     from glossator.study.tools import Tools
 
-LOG = "run.log"
-ANSWERS = "answers.sqlite"
-"""What language models answered, so that the study replays without them; like the log no part of its identity."""
-PEOPLE = "human"
-"""The folder of people's tasks and answers (`glossator.human.folder`), which outlives the study it is about."""
 DOING = {"explain": "explaining", "score": "scoring"}
 SHARD_UNITS, SHARD_UNITS_READ = 16, 4
 """Units that are explained and written together, without and with a language model, which takes its time. The numbers
@@ -130,74 +123,3 @@ def explained_so_far(folder: Path) -> list[UnitResult]:
     """What the explain stage of an unfinished study left behind, in the study's order."""
     work, shards = Work(folder), sorted((folder / "work" / "explain").glob("[0-9]*.jsonl"))
     return [result for number in range(len(shards)) for result in work.shard("explain", number)]
-
-
-def check_folder(spec: StudySpec, folder: Path) -> bool:
-    """Whether the folder holds this study with fewer scorers; `UserError` when it holds something else or cannot be
-    written. Changes nothing."""
-    from glossator.study.widen import widens
-
-    claim, more = folder / "spec.json", False
-    if claim.exists():
-        try:
-            held: Any = json.loads(claim.read_text())
-        except ValueError as error:
-            raise UserError(
-                "the study's spec is damaged", value=str(claim), fix="Delete the folder and run again"
-            ) from error
-        mine, held = json.loads(json.dumps(plain(spec))), {**LATER, **held}
-        differing = sorted(k for k in {*held, *mine} if held.get(k) != mine.get(k))
-        more = widens(spec, held, set(differing), folder)
-        if differing and not more:
-            raise UserError(
-                f"the folder holds another study (they differ in {', '.join(differing)})",
-                value=str(folder),
-                fix="Choose another folder with --out",
-            )
-    elif folder.is_dir() and any(not _may_be_there(p.name) for p in folder.iterdir()):
-        raise UserError(
-            "the folder is not empty and holds no study", value=str(folder), fix="Choose another with --out"
-        )
-    there = next(p for p in (folder, *folder.absolute().parents) if p.exists())
-    if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
-        why = "is read-only" if there.is_dir() else "is a file"
-        raise UserError(
-            "cannot write the study", value=str(folder), fix=f"{there} {why}; choose another folder with --out"
-        )
-    return more
-
-
-def _may_be_there(name: str) -> bool:
-    """What is no part of a study: leftovers, the log, answers of language models, people's answers."""
-    return name.startswith((".", LOG, ANSWERS)) or name == PEOPLE
-
-
-@contextlib.contextmanager
-def claimed(spec: StudySpec, folder: Path, progress: bool | None = None) -> Iterator[Work]:
-    """Hold the folder for this spec and this process; raises `UserError` when another process works in it."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        lock = open(folder / LOG, "a", encoding="utf-8")  # noqa: SIM115 - closed below, which gives the lock back
-    except OSError as error:
-        raise UserError(
-            "cannot write the study", value=str(folder), fix=f"{error.strerror}; choose another folder"
-        ) from error
-    with lock:
-        _lock(lock, folder)
-        if not (folder / "spec.json").exists():
-            write_json(folder / "spec.json", plain(spec))
-        yield Work(folder, progress, lock)
-
-
-def _lock(file: Any, folder: Path) -> None:
-    try:
-        import fcntl
-    except ImportError:  # not on this system; two processes would do the same work twice and write the same files
-        return
-    try:
-        # A lock of this process alone: workers that outlive a killed parent for a moment must not hold it.
-        fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except (BlockingIOError, PermissionError) as error:
-        raise UserError("another process works on this study", value=str(folder), fix="Wait for it to end") from error
-    except OSError:  # a file system without locks
-        return

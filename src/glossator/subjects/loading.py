@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import re
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from glossator import files
 from glossator.errors import UserError, near_matches
 from glossator.subjects.aliases import ALIASES
+from glossator.subjects.quiet import quiet_transformers
 from glossator.subjects.sites import SiteInfo, find_sites
 from glossator.subjects.subject import Subject
 from glossator.subjects.tokenizer import FastTextTokenizer
@@ -20,22 +19,6 @@ from glossator.subjects.weights import ensure_weights
 DTYPES = ("float32", "bfloat16", "float16")
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
 _NOT_CONTENT = ("_name_or_path", "transformers_version", "torch_dtype", "dtype")
-
-
-@contextlib.contextmanager
-def quiet_transformers() -> Iterator[None]:
-    """Keep `transformers` from drawing progress bars and advice inside, and give it back as it was."""
-    from transformers.utils import logging
-
-    bars, level = logging.is_progress_bar_enabled(), logging.get_verbosity()
-    logging.disable_progress_bar()
-    logging.set_verbosity_error()
-    try:
-        yield
-    finally:
-        logging.set_verbosity(level)
-        if bars:
-            logging.enable_progress_bar()
 
 
 def _is_folder(name: str) -> bool:
