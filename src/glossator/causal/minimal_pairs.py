@@ -2,7 +2,8 @@
 
 Each concept has templates and groups of words; two words of one group with different answers make a pair in every
 template. Pairs count for a model only where both sentences are as many tokens long and both answers are one token each,
-so that a unit can be carried over from one sentence to the other position by position. Templated pairs for patching
+so that a unit can be carried over from one sentence to the other position by position. No word stands in two couples:
+intervals are over couples, and couples that share a word would not be independent. Templated pairs for patching
 follow Vig et al. 2020, "Investigating gender bias in language models using causal mediation analysis", and Geiger et
 al. 2021, "Causal abstractions of neural networks"; the sentences are our own.
 """
@@ -12,12 +13,15 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
 from glossator.errors import UserError, near_matches
 from glossator.windows import TokenWindows
+
+Couple: TypeAlias = "tuple[str, str]"
+"""Two words that are exchanged for one another, in alphabetical order."""
 
 
 @dataclass(frozen=True)
@@ -32,13 +36,13 @@ class Concept:
     templates: tuple[str, ...]
     groups: tuple[dict[str, str], ...]
 
-    def sentences(self) -> Iterator[tuple[str, str, str, str, str]]:
+    def sentences(self) -> Iterator[tuple[Couple, str, str, str, str]]:
         """(words, base, source, base answer, source answer) of every pair, in a fixed order; both ways round."""
         for template in self.templates:
             for group in self.groups:
                 for one, other in itertools.permutations(group, 2):
                     if group[one] != group[other]:
-                        words = " ".join(sorted((one, other)))
+                        words = min(one, other), max(one, other)
                         yield words, template.format(one), template.format(other), group[one], group[other]
 
 
@@ -103,7 +107,9 @@ CONCEPTS: dict[str, Concept] = {
             (
                 {
                     "France": " Paris", "Italy": " Rome", "Germany": " Berlin", "Japan": " Tokyo", "Russia": " Moscow",
-                    "China": " Beijing", "England": " London", "Spain": " Madrid",
+                    "China": " Beijing", "England": " London", "Spain": " Madrid", "Austria": " Vienna",
+                    "Greece": " Athens", "Ireland": " Dublin", "Egypt": " Cairo", "Sweden": " Stockholm",
+                    "Portugal": " Lisbon", "Iraq": " Baghdad", "Iran": " Tehran", "Cuba": " Havana", "Norway": " Oslo",
                 },
             ),
         ),
@@ -114,6 +120,8 @@ CONCEPTS: dict[str, Concept] = {
                 {
                     "France": " French", "Italy": " Italian", "Germany": " German", "Japan": " Japanese",
                     "Russia": " Russian", "China": " Chinese", "England": " English", "Spain": " Spanish",
+                    "Sweden": " Swedish", "Greece": " Greek", "Poland": " Polish", "Turkey": " Turkish",
+                    "Portugal": " Portuguese", "Denmark": " Danish", "Finland": " Finnish", "Norway": " Norwegian",
                 },
             ),
         ),
@@ -123,7 +131,8 @@ CONCEPTS: dict[str, Concept] = {
             (
                 {
                     "snow": " white", "grass": " green", "blood": " red", "coal": " black", "gold": " yellow",
-                    "milk": " white", "chocolate": " brown",
+                    "milk": " white", "chocolate": " brown", "fire": " red", "silver": " grey", "butter": " yellow",
+                    "lemon": " yellow", "ink": " black", "the sky": " blue", "salt": " white", "the sea": " blue",
                 },
             ),
         ),
@@ -177,7 +186,7 @@ def minimal_pairs(subject: Any, concept: str | Concept, n: int | None = None, se
     if bad := [t for t in concept.templates if "{}" not in t]:
         raise UserError("a template of minimal pairs has no place for the word", value=bad[0], allowed="one `{}`")
     listed = list(concept.sentences())
-    fitting = _fitting(subject, listed)
+    fitting = _disjoint(_fitting(subject, listed))
     if not fitting:
         raise UserError(
             "no minimal pair of this concept fits the tokenizer", value=concept.name,
@@ -196,10 +205,19 @@ def minimal_pairs(subject: Any, concept: str | Concept, n: int | None = None, se
     return Pairs(concept.name, base, source, answers[:, 0], answers[:, 1], where)
 
 
-_Fitting = tuple[str, np.ndarray, np.ndarray, int, int]
+_Fitting: TypeAlias = "tuple[Couple, np.ndarray, np.ndarray, int, int]"
 
 
-def _fitting(subject: Any, listed: Sequence[tuple[str, str, str, str, str]]) -> list[_Fitting]:
+def _disjoint(fitting: Sequence[_Fitting]) -> list[_Fitting]:
+    """The pairs of couples that share no word, taken in their order."""
+    partner: dict[str, str] = {}
+    for (one, other), *_ in fitting:
+        if one not in partner and other not in partner:
+            partner |= {one: other, other: one}
+    return [pair for pair in fitting if partner.get(pair[0][0]) == pair[0][1]]
+
+
+def _fitting(subject: Any, listed: Sequence[tuple[Couple, str, str, str, str]]) -> list[_Fitting]:
     """The pairs whose sentences are equally long and whose answers are one token each; equal pairs stand once."""
     texts = list(dict.fromkeys(text for _, *four in listed for text in four))
     ids = dict(zip(texts, (np.asarray(x, np.int32) for x in subject.tokenizer.encode(texts)), strict=True))
