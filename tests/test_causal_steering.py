@@ -153,7 +153,10 @@ def says(program: str, of: int = CAUSAL, polarity: str = "+") -> Explanation:
 
 
 TRUE, SWAPPED = '0; raises token(" are"); lowers token(" is")', '0; raises token(" is"); lowers token(" are")'
-OTHER = '0; raises token(" more"); lowers token(" only")'
+OTHER = (
+    '0; raises token(" more", " yes", " France", " Italy", " queen", " garden"); '
+    'lowers token(" only", " king", " Japan", " bread", " train", " village")'
+)
 
 
 def scores(explanation: Explanation, **nulls):
@@ -172,7 +175,7 @@ def test_a_true_output_side_beats_random_units_and_directions():
     assert gain.how["nats_reached"]["down"] == pytest.approx(0.1, rel=0.05)
     assert gain.how["controls_below"] == "8 of 8" and gain.how["greatest_control"] < gain.low
     assert auroc.nulls["random-unit"] < 0.9 and auroc.nulls["random-direction"] < 0.9
-    assert abs(auroc.nulls["other"] - 0.5) < 0.4, "tokens that the unit does not write"
+    assert abs(auroc.nulls["other"] - 0.5) < 0.3, "tokens that the unit does not write"
     assert auroc.nulls["lookup"] is None, "an explanation that says nothing of the output"
     assert gain.margins["random-unit"].p is not None and gain.margins["random-unit"].p < 0.05
 
