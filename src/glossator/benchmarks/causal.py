@@ -12,7 +12,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -32,6 +32,9 @@ from glossator.scorers.sample import SETTINGS, Setting
 from glossator.scores import Score
 from glossator.statistics import Estimate, mean_over_units, paired_difference, rank_correlation
 from glossator.units import Unit
+
+if TYPE_CHECKING:
+    from glossator.causal.running import CleanPasses
 
 DEFAULTS: dict[str, Any] = {
     "subject": "smollm2-135m",
@@ -160,19 +163,21 @@ def timed_divergences(
 ) -> tuple[dict[Planned, np.ndarray], float, float]:
     """What was planned, run; seconds that took; seconds of as many bare forward passes over the same windows.
 
-    Interventions run in `turns`, each between two bare passes, so that a busy machine slows both; each turn has a clean
-    pass of its own, which counts as cost.
+    Interventions run in `turns`, each between two bare passes, so that a busy machine slows both; the clean pass, which
+    counts as cost, is kept from the first turn on, as the scorer keeps it.
     """
     from glossator.causal.acting import divergences_in_place
 
     names = list(planned)
     found: dict[Planned, np.ndarray] = {}
+    clean: CleanPasses = {}
     seconds = floor = 0.0
     before = bare_pass(subject, windows)
     for part in np.array_split(np.arange(len(names)), max(1, min(turns, len(names)))):
         some = [names[i] for i in part]
         started = time.perf_counter()
-        found |= zip(some, divergences_in_place(subject, windows, [planned[n] for n in some]), strict=True)
+        run = divergences_in_place(subject, windows, [planned[n] for n in some], clean_passes=clean)
+        found |= zip(some, run, strict=True)
         seconds += time.perf_counter() - started
         after = bare_pass(subject, windows)
         floor += len(some) * (before + after) / 2
