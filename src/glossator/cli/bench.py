@@ -16,7 +16,7 @@ def bench(
 ) -> None:
     """Run a benchmark, or list them.
 
-    Units with a known answer, real neurons against nulls, the speed of recording.
+    Units with a known answer, real neurons against nulls, scorers, directions, SASC, acting on units, and speed.
 
     \b
     Examples:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from glossator.cli.printing import JSON, QUIET, console, emit, make_table
-from glossator.cli.spec_options import BUDGET, LM_CACHE, OFFLINE, PRICES, make_access
+from glossator.cli.spec_options import BUDGET, OFFLINE, PRICES, make_access
 
 if TYPE_CHECKING:
     from glossator.grid.results import GridResults
@@ -19,7 +19,7 @@ def grid(
     spec: Path = typer.Argument(..., help="A grid in TOML."),
     out: Path = typer.Option(..., help="Folder of the grid; it may hold an earlier run of it, or a smaller one."),
     budget: str | None = BUDGET,
-    lm_cache: Path | None = LM_CACHE,
+    lm_cache: Path | None = typer.Option(None, help="File that keeps its answers. Default: answers.sqlite in OUT."),
     prices: Path | None = PRICES,
     offline: bool = OFFLINE,
     quiet: bool = QUIET,

@@ -9,7 +9,7 @@ import typer
 
 from glossator.cli.people import estimate
 from glossator.cli.printing import JSON, clean, console, emit, make_table
-from glossator.cli.spec_options import BUDGET, LM_CACHE, OFFLINE, PRICES, make_access
+from glossator.cli.spec_options import BUDGET, OFFLINE, PRICES, make_access
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -19,6 +19,7 @@ human = typer.Typer(
     rich_markup_mode=None,
     help="Ask people: simulate, compare, label; score them as machines are scored.",
 )
+KEPT = typer.Option(None, help="File that keeps its answers. Default: human/answers.sqlite in the study.")
 
 
 @human.command("export")
@@ -93,7 +94,7 @@ def import_(
     simulator: str | None = typer.Option(None, help="Simulator that reads explanations in words."),
     score: str | None = typer.Option(None, help="Score that preferences and rewrites are held against."),
     budget: str | None = BUDGET,
-    lm_cache: Path | None = LM_CACHE,
+    lm_cache: Path | None = KEPT,
     prices: Path | None = PRICES,
     offline: bool = OFFLINE,
     json: bool = JSON,
@@ -137,7 +138,7 @@ def paraphrase(
     score: str | None = typer.Option(None, help="Score that must be kept."),
     seed: int = typer.Option(0, min=0, help="Seed of what is drawn."),
     budget: str | None = BUDGET,
-    lm_cache: Path | None = LM_CACHE,
+    lm_cache: Path | None = KEPT,
     prices: Path | None = PRICES,
     offline: bool = OFFLINE,
     json: bool = JSON,
