@@ -133,6 +133,10 @@ def test_record_explain_and_score_one_after_the_other(here: Path, capsys: pytest
     assert not (here / "studies/steps/manifest.json").exists()
     assert main(["score", "studies/steps", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["counts"]["ok"] == 2
+    assert main(["explain", "studies/steps", "--json"]) == 0
+    assert len(json.loads(capsys.readouterr().out)["units"]) == 2
+    assert main(["explain", "studies/steps", "--quiet"]) == 0
+    assert "finished, with scores" in capsys.readouterr().out
 
 
 def test_one_unit_by_its_name(here: Path, capsys: pytest.CaptureFixture) -> None:

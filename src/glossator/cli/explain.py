@@ -17,19 +17,23 @@ if TYPE_CHECKING:
 def explain(spec: StudySpec, folder: Path, access: Access, quiet: bool = QUIET, json: bool = JSON) -> None:
     """Record and explain: the first two stages of a study.
 
-    Takes the same arguments as `glossator run`, which goes on from here. What is printed is not yet scored.
+    Takes the same arguments as `glossator run`, which goes on from here. What is printed has no scores.
 
     \b
     Examples:
       glossator explain smollm2-135m/mlp.12/345
       glossator explain studies/layer-12
     """
-    from glossator.study import run_study
+    from glossator.study import open_study, run_study
     from glossator.study.results import to_plain
     from glossator.study.work import explained_so_far
 
     run_study(spec, folder, until="explain", progress=False if quiet else None, access=access)
-    results = explained_so_far(folder)
+    if finished := (folder / "manifest.json").exists():
+        with open_study(folder) as study:
+            results = list(study.results())
+    else:
+        results = explained_so_far(folder)
     if json:
         emit({"study": str(folder), "units": [to_plain(result) for result in results]})
         return
@@ -38,4 +42,5 @@ def explain(spec: StudySpec, folder: Path, access: Access, quiet: bool = QUIET, 
         out.print(str(result.unit), style="bold", markup=False, end="  ")
         best = result.best()
         out.print(clean(best.text) if best else f"{result.status}: {result.reason}", markup=False, soft_wrap=True)
-    out.print(f"Score them with: glossator run {folder}", markup=False, soft_wrap=True)
+    then = "The study is finished, with scores; look at it with" if finished else "Score them with"
+    out.print(f"{then}: glossator run {folder}", markup=False, soft_wrap=True)

@@ -86,7 +86,7 @@ class OpenModel:
             where = "there is no cache" if self.cache is None else str(self.cache.path)
             raise NotInCache(
                 f"{len(wanted)} requests to {self.name} are not in the cache ({where})",
-                fix="Replay the same study with the same settings, or run it without --offline",
+                fix="Ask with the same settings as when they were kept, or without --offline",
             )
 
     def _keep(self, key: str, answer: Answer) -> Answer:
