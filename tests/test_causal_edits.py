@@ -29,6 +29,7 @@ from glossator.causal import (
 )
 from glossator.causal.divergence import Reference
 from glossator.causal.edits import bind, editing
+from glossator.causal.restart import restart_of
 from glossator.causal.running import forward
 from glossator.errors import MissingPower, UserError
 from glossator.subjects import capture, edit
@@ -232,6 +233,7 @@ def test_divergences_by_rows(subject, windows):
 def test_kept_clean_passes_change_nothing(subject, windows):
     """Also where later interventions start at other layers, and for edits that make whole passes."""
     edits = [[Edit(site, Units(7), Set(5.0))] for site in ("mlp.1", "mlp.0", "model.embed_tokens", "mlp.1")]
+    restart_of(subject)  # asks the model by passes of its own, once
     kept, passes = {}, []
     hook = subject.model.lm_head.register_forward_hook(lambda *_: passes.append(1))
     found = [divergences(subject, windows, [one], batch_tokens=30, clean_passes=kept) for one in edits]

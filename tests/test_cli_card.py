@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -103,7 +104,10 @@ def test_one_unit_is_scored_under_another_card(made: Path, capsys: pytest.Captur
     assert "did you mean causal" in capsys.readouterr().err
 
 
-def test_a_study_gets_its_causal_column_and_shows_both(made: Path, capsys: pytest.CaptureFixture) -> None:
+def test_a_study_gets_its_causal_column_and_shows_both(
+    made: Path, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    made = Path(shutil.copytree(made, tmp_path / "study"))  # what is changed here is this test's own
     command = ["score", str(made), "--card", "both", "--scorer", "correlation", "--scorer", "acting"]
     assert main(command) == 0
     out = capsys.readouterr().out
