@@ -23,6 +23,7 @@ from causal_cases import (
     subject_of,
 )
 from glossator.causal.acting import part_of
+from glossator.causal.restart import restart_of
 from glossator.directions import direction_set
 from glossator.errors import MissingPower, UserError
 from glossator.resources import Resources
@@ -179,6 +180,7 @@ def test_what_units_and_explanations_share_is_run_once_and_changes_no_score(worl
     def scored(scorer, unit, text):
         return score_explanation(unit, saying(unit, text), world.evidence(unit), lab, [scorer])
 
+    restart_of(world.subject)  # asks the model by passes of its own, once
     shared, passes = AblationScorer(), []
     head = world.subject.model.lm_head.register_forward_hook(lambda *_: passes.append(1))
     together = [scored(shared, unit, text) for unit in units for text in says]
