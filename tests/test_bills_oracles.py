@@ -38,6 +38,11 @@ def test_normalised_activations() -> None:
     assert zero_to_ten([1, 2], 0).tolist() == [0, 0]
 
 
+def test_the_largest_is_a_nine_where_ten_times_it_by_it_rounds_down() -> None:
+    assert zero_to_ten([0.8338663238334605, 0.5], 0.8338663238334605).tolist() == [9, 5]
+    assert zero_to_ten([0.84, 2.0, 0.8338663238334605], 0.8338663238334605).tolist() == [10, 10, 9]
+
+
 def test_the_share_above_zero() -> None:
     assert non_zero_share(RECORDS, 2.0) == 0.5
 
@@ -45,6 +50,14 @@ def test_the_share_above_zero() -> None:
 def test_records_without_zeros() -> None:
     expected = "\n<start>\n cat\t10\nsat\t5\n<end>\n<start>\nc\t2\n<end>\n"
     assert format_records(RECORDS, 2.0, omit_zeros=True) == expected
+
+
+def test_records_without_a_token_are_an_empty_line() -> None:
+    silent = (["a", "b"], [0.0, 0.09])
+    assert format_records([silent], 1.0, omit_zeros=True) == "\n<start>\n\n<end>\n"
+    expected = "\n<start>\n\n<end>\n<start>\nc\t5\n<end>\n<start>\n\n<end>\n"
+    assert format_records([silent, SECOND, silent], 1.0, omit_zeros=True, shown_from=[0, 0, 0]) == expected
+    assert format_records([([], [])], 1.0) == format_records([], 1.0) == "\n<start>\n\n<end>\n"
 
 
 def test_records_whose_levels_are_told_from_somewhere_on() -> None:

@@ -1,7 +1,7 @@
 """The scale of whole numbers from 0 to 10 on which language models are shown activations and asked for them.
 
-Bills et al. 2023: a record's activations are divided by the largest one shown and rounded down, so that only the
-largest itself is a 10 and everything below a tenth of it is a 0. A record is one token a line, with its level after a
+Bills et al. 2023: a record's activations are divided by the largest one shown and rounded down, so that nothing below
+the largest is a 10 and everything below a tenth of it is a 0. A record is one token a line, with its level after a
 tab, between two marks.
 """
 
@@ -33,11 +33,17 @@ def largest(activations: Iterable[Sequence[float] | np.ndarray] | np.ndarray) ->
 
 
 def zero_to_ten(activations: Sequence[float] | np.ndarray, largest: float) -> np.ndarray:
-    """min(10, floor(10 max(a, 0) / largest)) int64, of any shape; all 0 where `largest` is not above 0."""
-    values = np.maximum(np.nan_to_num(np.asarray(activations, np.float64), nan=0.0), 0.0)
+    """min(10, floor(10 max(a, 0) / largest)) int64, of any shape; all 0 where `largest` is not above 0.
+
+    In double precision and in this order, as published: 10 x / x may round to below 10, and the largest be a 9. NaN is
+    a 0; what is infinite, where the published code ends in an error, is a 10.
+    """
+    values = np.maximum(np.nan_to_num(np.asarray(activations, np.float64), nan=0.0, posinf=np.inf), 0.0)
     if not largest > 0:
         return np.zeros(values.shape, np.int64)
-    return np.minimum(GREATEST, np.floor(GREATEST * np.minimum(values, largest) / largest)).astype(np.int64)
+    with np.errstate(over="ignore", invalid="ignore"):
+        tenths = np.floor(GREATEST * values / largest)
+    return np.where(tenths < GREATEST, tenths, GREATEST).astype(np.int64)
 
 
 def non_zero_share(records: Iterable[Record], largest: float) -> float:
@@ -54,25 +60,26 @@ def format_records(
     omit_zeros: bool = False,
     shown_from: Sequence[int] | None = None,
 ) -> str:
-    """The records as text, one token a line.
+    """The records as text, one token a line, to the byte as the published code writes them.
 
-    omit_zeros: leave out tokens whose level is 0, which can leave a record empty; shown_from: for each record the first
-    token whose level is told, those before it are `unknown`. Tokens are written as they are given: see `visible`.
-    Raises ValueError when both are asked for.
+    omit_zeros: leave out tokens whose level is 0; shown_from: for each record the first token whose level is told,
+    those before it are `unknown`. A record without a token is one empty line, and so is a list without a record.
+    Tokens are written as they are given: see `visible`. Raises ValueError when zeros are to be left out of a record
+    with hidden levels.
     """
-    if omit_zeros and shown_from is not None:
-        raise ValueError("a record with hidden levels cannot leave out its zeros")
     starts = [0] * len(records) if shown_from is None else list(shown_from)
+    if omit_zeros and any(starts):
+        raise ValueError("a record with hidden levels cannot leave out its zeros")
     blocks = []
     for (tokens, activations), start in zip(records, starts, strict=True):
         levels = zero_to_ten(activations, largest)
         lines = [
-            f"{token}\t{UNKNOWN if place < start else level}\n"
+            f"{token}\t{UNKNOWN if place < start else level}"
             for place, (token, level) in enumerate(zip(tokens, levels.tolist(), strict=True))
             if level or not omit_zeros
         ]
-        blocks.append(f"{START}\n{''.join(lines)}{END}\n")
-    return "\n" + "".join(blocks)
+        blocks.append("\n".join(lines))
+    return f"\n{START}\n" + f"\n{END}\n{START}\n".join(blocks) + f"\n{END}\n"
 
 
 def snipped(record: Record, length: int) -> Record:
