@@ -95,7 +95,7 @@ def test_directions_that_changed_are_refused(tiny_folder: Path, folders: list[st
     spec = spec_of(tiny_folder, folders, scorers=("correlation",), card="observational")
     run_study(spec, tmp_path / "s", progress=False)
     direction_set("mine", "mlp.0", np.ones((3, 64)), subject=tiny_folder.name).save(folders[0])
-    with pytest.raises(UserError, match="not those that the study recorded"):
+    with pytest.raises(UserError, match="directions have changed"):
         run_study(spec_of(tiny_folder, folders), tmp_path / "s", progress=False)
     (kept,) = (tmp_path / "s" / "directions").glob("mine@*")
     direction_set("mine", "mlp.0", np.ones((3, 64)), subject=tiny_folder.name).save(kept)

@@ -162,10 +162,14 @@ def _plain(rows: list[dict[str, Any]]) -> Any:
 def _values(folder: Path | None, site: str) -> SiteValues:
     from glossator.directions import SiteValues
     from glossator.recording import open_recording
+    from glossator.study.spec import load_spec
+    from glossator.study.unchanged import check_finished
 
     if folder is None:
         raise UserError("this method needs a recording", fix="Give --recording with a folder")
     inside = folder / "recording"
+    if inside.is_dir() and (folder / "spec.json").is_file():
+        check_finished(load_spec(folder / "spec.json"), folder)
     return SiteValues(open_recording(inside if inside.is_dir() else folder), site)
 
 

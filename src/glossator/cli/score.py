@@ -131,7 +131,9 @@ def tools_for(study: Study, changes: Mapping[str, Any], access: Access) -> Itera
     """
     from glossator.study.models import StudyModels
     from glossator.study.tools import Tools
+    from glossator.study.unchanged import check_unchanged
 
+    check_unchanged(study.spec, study.recording)
     spec = dataclasses.replace(study.spec, **{name: value for name, value in changes.items() if value is not None})
     with StudyModels(spec.language_models, access, study.folder) as models:
         yield Tools.of(spec, study.recording, models=models)

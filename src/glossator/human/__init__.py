@@ -40,8 +40,10 @@ def draw_tasks(study: Study, task: str, *, units: str | None = None, seed: int =
     dataclass, None for its defaults. `UserError` when the study has nothing to ask.
     """
     from glossator.study.tools import Tools
+    from glossator.study.unchanged import check_finished
 
     draw, defaults, default = _kind(task)
+    check_finished(study.spec, study.folder)
     labels = imported_labels(study) if task != "labelling" else {}
     tools = Tools.of(study.spec, study.recording)
     source = Source(study, tools, study_id(study), secret_of(study), seed, labels)

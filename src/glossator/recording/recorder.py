@@ -67,9 +67,7 @@ def record(
     if (folder / "manifest.json").exists():
         recording = open_recording(folder)
         if recording.spec != spec:
-            raise UserError(
-                "the folder holds another recording", value=str(folder), fix="Choose another folder or delete it"
-            )
+            raise _another(plain(recording.spec), plain(spec), folder)
         _clean(folder)
         return recording
     widths = {}
@@ -118,12 +116,9 @@ def _begin(spec: RecordingSpec, folder: Path) -> None:
     """Claim the folder for this spec."""
     mine, claim = plain(spec), folder / "plan.json"
     if claim.exists():
-        if json.loads(claim.read_text()) != json.loads(json.dumps(mine)):
-            raise UserError(
-                "the folder holds an unfinished recording of another spec",
-                value=str(folder),
-                fix="Choose another folder or delete it",
-            )
+        held = json.loads(claim.read_text())
+        if held != json.loads(json.dumps(mine)):
+            raise _another(held, mine, folder)
     elif folder.exists() and any(p for p in folder.iterdir() if not p.name.startswith(".")):
         raise UserError(
             "the folder is not empty and holds no recording", value=str(folder), fix="Choose another folder"
@@ -131,6 +126,22 @@ def _begin(spec: RecordingSpec, folder: Path) -> None:
     else:
         write_json(claim, mine)
     (folder / "shards").mkdir(exist_ok=True)
+
+
+def _another(held: dict[str, Any], mine: dict[str, Any], folder: Path) -> UserError:
+    """The error for a folder that was claimed by another spec; what changed under the same names is named."""
+    windows, now = held.get("windows", {}), mine["windows"]
+    if held.get("subject") == mine["subject"] and held.get("subject_fingerprint") != mine["subject_fingerprint"]:
+        what = "the subject has changed since this recording was begun"
+    elif windows.get("vocabulary") != now.get("vocabulary"):
+        what = "the subject's tokenizer has changed since this recording was begun"
+    elif windows.get("corpus") == now.get("corpus") and windows.get("corpus_fingerprint") != now.get(
+        "corpus_fingerprint"
+    ):
+        what = "the text has changed since this recording was begun"
+    else:
+        what = "the folder holds a recording of another spec"
+    return UserError(what, value=str(folder), fix="Put back what was recorded, or choose another folder")
 
 
 def _run(

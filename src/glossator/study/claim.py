@@ -41,6 +41,8 @@ def check_folder(spec: StudySpec, folder: Path) -> bool:
         raise UserError(
             "the folder is not empty and holds no study", value=str(folder), fix="Choose another with --out"
         )
+    if (folder / "manifest.json").exists() and not more:  # opened, not written
+        return False
     there = next(p for p in (folder, *folder.absolute().parents) if p.exists())
     if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
         why = "is read-only" if there.is_dir() else "is a file"

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from glossator.directions.sets import MANIFEST, DirectionSet, load_directions
+from glossator.directions.sets import DirectionSet, load_directions
 from glossator.errors import UserError
 from glossator.recording.spec import source_of
 
@@ -80,16 +80,3 @@ def kept_sets(recording: Recording) -> dict[str, DirectionSet]:
             raise UserError("the directions are not those that were recorded", value=str(folder / name))
         found[name] = one
     return found
-
-
-def check_unchanged(spec: StudySpec, recording: Recording) -> None:
-    """Refuse to go on with a study whose directions have become others since it was recorded; that they are no longer
-    there does not matter."""
-    for folder in spec.directions:
-        if not (Path(folder) / MANIFEST).is_file():
-            continue
-        one = load_directions(folder)
-        if recording.spec.encoders.get(one.site_name) != one.fingerprint:
-            raise UserError(
-                "the directions are not those that the study recorded", value=folder, fix="Make another study: --out"
-            )

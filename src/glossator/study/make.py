@@ -20,6 +20,7 @@ from glossator.scores import Column, Score
 from glossator.study.direction_sets import kept_sets
 from glossator.study.models import StudyModels
 from glossator.study.spec import StudySpec
+from glossator.study.unchanged import check_same
 from glossator.units import Unit
 
 if TYPE_CHECKING:
@@ -44,7 +45,10 @@ def resources_of(
     def load() -> Any:
         from glossator.subjects import load_subject
 
-        return subject or load_subject(spec.subject, dtype=spec.dtype, device=spec.device)
+        loaded = subject or load_subject(spec.subject, dtype=spec.dtype, device=spec.device)
+        if recording is not None:
+            check_same(recording.spec, {"subject_fingerprint": loaded.fingerprint}, spec.subject)
+        return loaded
 
     def embedder() -> Any:
         from glossator.embedders import load_embedder

@@ -21,6 +21,7 @@ from glossator.study.score import score_units
 from glossator.study.spec import StudySpec
 from glossator.study.store import Study, open_study
 from glossator.study.tools import Tools
+from glossator.study.unchanged import check_finished
 from glossator.study.widen import widen
 from glossator.study.work import Work
 from glossator.units import Unit
@@ -46,7 +47,9 @@ def run_study(
     """
     folder = Path(folder)
     more = check_folder(spec, folder)
-    if more or not (folder / "manifest.json").exists():
+    if not more and (folder / "manifest.json").exists():  # Its scores are of what it recorded.
+        check_finished(spec, folder)
+    else:
         source = prepare(spec, folder, access or Access())
         if until == "score":  # Who asks for the causal scores of an encoder is told before anything is done.
             opened = resources_of(spec, source.models, subject=source.subject)

@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Any
 from glossator.errors import UserError, near_matches
 from glossator.recording import Recording, open_recording, recording_spec
 from glossator.recording.spec import source_of
-from glossator.study.direction_sets import check_text, check_unchanged, given_sets, keep_sets
+from glossator.study.direction_sets import check_text, given_sets, keep_sets
 from glossator.study.make import check, own_resources, resources_of
 from glossator.study.models import Access, StudyModels
 from glossator.study.reading import EXECUTE, simulator_name
 from glossator.study.spec import StudySpec
+from glossator.study.unchanged import check_unchanged
 
 if TYPE_CHECKING:
     from glossator.corpora import WindowedCorpus

@@ -14,7 +14,7 @@ from glossator.subjects.quiet import quiet_transformers
 from glossator.subjects.sites import SiteInfo, find_sites
 from glossator.subjects.subject import Subject
 from glossator.subjects.tokenizer import FastTextTokenizer
-from glossator.subjects.weights import ensure_weights
+from glossator.subjects.weights import cache_folder, ensure_weights, is_complete
 
 DTYPES = ("float32", "bfloat16", "float16")
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
@@ -135,6 +135,46 @@ def fingerprint_of(folder: Path, *borders: tuple[int, ...]) -> str:
     weights = sorted(folder.glob("*.safetensors")) or sorted(folder.glob("*.bin"))
     digests = {path.name: known.get(path.name, {}).get("sha256") or files.sha256_of(path) for path in weights}
     return files.fingerprint({"config": content, "weights": digests, "borders": borders})
+
+
+def known_fingerprints(name: str) -> dict[str, str] | None:
+    """What tells a subject from others, as recordings keep it, without loading its model; None where it is not here.
+
+    Nothing is downloaded. `subject_fingerprint` is that of the loaded subject, `vocabulary` that of its tokenizer.
+    """
+    from transformers import AutoConfig
+
+    folder = _folder_here(name)
+    if folder is None:
+        return None
+    tokenizer = load_tokenizer(name, folder)
+    try:
+        config = AutoConfig.from_pretrained(folder, trust_remote_code=False)
+    except (OSError, ValueError) as error:
+        raise UserError("cannot read the config of", value=name, fix=str(error).splitlines()[0]) from error
+    around = _borders(name, config, tokenizer.hub_tokenizer, is_causal(config))
+    return {"subject_fingerprint": fingerprint_of(folder, *around), "vocabulary": tokenizer.vocabulary.fingerprint}
+
+
+def _folder_here(name: str) -> Path | None:
+    """The folder of a subject that is on this machine with its weights; None for any other."""
+    if name in ALIASES:
+        folder = cache_folder() / "weights" / name
+        return folder if is_complete(folder, ALIASES[name]) else None
+    if _is_folder(name):
+        folder = Path(name).expanduser()
+    elif _HUB_ID.fullmatch(name):
+        from huggingface_hub import snapshot_download
+        from huggingface_hub.errors import LocalEntryNotFoundError
+
+        try:
+            folder = Path(snapshot_download(name, local_files_only=True))
+        except (LocalEntryNotFoundError, OSError, ValueError):
+            return None
+    else:
+        return None
+    weights = [*folder.glob("*.safetensors"), *folder.glob("*.bin")]
+    return folder if weights and (folder / "config.json").is_file() else None
 
 
 def load_subject(name: str, *, dtype: str = "float32", device: str = "cpu") -> Subject:

@@ -1,0 +1,66 @@
+"""Whether a study's subject, text and directions are still those that it recorded.
+
+Asked by whatever adds to a study or draws something new from it: old values beside a new model's, or a new text's, are
+scores of nothing. Looking at a study asks nothing, and what is no longer there cannot have changed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from glossator.directions.sets import MANIFEST, load_directions
+from glossator.errors import UserError
+
+if TYPE_CHECKING:
+    from glossator.recording import Recording
+    from glossator.recording.spec import RecordingSpec
+    from glossator.study.spec import StudySpec
+
+OTHERWISE = "Put back what was recorded, or make another study: --out FOLDER"
+
+
+def check_unchanged(spec: StudySpec, recording: Recording) -> None:
+    """Raise `UserError` that names the first of subject, text and directions that is there and another one now."""
+    from glossator.corpora import open_corpus
+    from glossator.subjects.loading import known_fingerprints
+
+    now = known_fingerprints(spec.subject)
+    if now is not None:
+        check_same(recording.spec, now, spec.subject)
+    try:
+        corpus = open_corpus(spec.corpus)
+    except UserError:  # not there any more
+        corpus = None
+    if corpus is not None:
+        check_same(recording.spec, {"corpus_fingerprint": corpus.fingerprint}, spec.subject)
+    for folder in spec.directions:
+        if (Path(folder) / MANIFEST).is_file():
+            one = load_directions(folder)
+            if recording.spec.encoders.get(one.site_name) != one.fingerprint:
+                raise UserError("the directions have changed since they were recorded", value=folder, fix=OTHERWISE)
+
+
+def check_finished(spec: StudySpec, folder: Path) -> None:
+    """The same of a study whose folder may lack its recording, which is then no longer compared."""
+    from glossator.recording import open_recording
+
+    if (folder / "recording" / "manifest.json").exists():
+        check_unchanged(spec, open_recording(folder / "recording"))
+
+
+def check_same(recorded: RecordingSpec, now: Mapping[str, Any], subject: str) -> None:
+    """Raise `UserError` for the first of these fingerprints that is not the recorded one.
+
+    now: any of `subject_fingerprint`, `vocabulary` and `corpus_fingerprint`; subject: as the user named it.
+    """
+    then = {"subject_fingerprint": recorded.subject_fingerprint, **recorded.windows}
+    named = {
+        "subject_fingerprint": ("the subject has", subject),
+        "vocabulary": ("the subject's tokenizer has", subject),
+        "corpus_fingerprint": ("the text has", recorded.windows.get("corpus")),
+    }
+    for name, (what, value) in named.items():
+        if name in now and name in then and now[name] != then[name]:
+            raise UserError(f"{what} changed since it was recorded", value=value, fix=OTHERWISE)

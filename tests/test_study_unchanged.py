@@ -1,0 +1,131 @@
+"""A study whose subject, text or directions are others by now is refused wherever something is added to it or drawn
+from it; what is no longer there cannot have changed, and looking needs neither."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from safetensors.torch import load_file, save_file
+
+from glossator.cli import main
+from glossator.errors import UserError
+from glossator.files import plain
+from glossator.grid import GridSpec, run_grid
+from glossator.study import StudySpec, open_study, run_study
+from study_cases import small_spec, write_corpus
+
+
+def other_weights(model: Path) -> None:
+    weights = load_file(model / "model.safetensors")
+    changed = {name: value.flip(0) if "up_proj" in name else value for name, value in weights.items()}
+    save_file({name: value.contiguous() for name, value in changed.items()}, model / "model.safetensors")
+
+
+def other_text(model: Path) -> None:
+    corpus = model.parent / "corpus.jsonl"
+    corpus.write_text("".join(corpus.read_text().replace("fox", "cat")))
+
+
+def other_tokenizer(model: Path) -> None:
+    saved = json.loads((model / "tokenizer.json").read_text())
+    vocabulary = saved["model"]["vocab"]
+    vocabulary["a"], vocabulary["o"] = vocabulary["o"], vocabulary["a"]
+    (model / "tokenizer.json").write_text(json.dumps(saved))
+
+
+CHANGES = [
+    (other_weights, "the subject has changed"),
+    (other_tokenizer, "the subject's tokenizer has changed"),
+    (other_text, "the text has changed"),
+]
+
+
+@pytest.fixture
+def model(tiny_folder: Path, tmp_path: Path) -> Path:
+    write_corpus(tmp_path / "corpus.jsonl")
+    return Path(shutil.copytree(tiny_folder, tmp_path / "model"))
+
+
+def spec_of(model: Path, **changes: object) -> StudySpec:
+    return small_spec(model, **{"units": 2, "max_tokens": 3000, "scorers": ("correlation",), **changes})
+
+
+@pytest.mark.parametrize(("change", "message"), CHANGES)
+def test_a_finished_study_is_not_used_with_another_model_or_text(
+    model: Path, tmp_path: Path, change: Callable[[Path], None], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder, spec = tmp_path / "s", spec_of(model)
+    run_study(spec, folder, progress=False)
+    with open_study(folder) as study:
+        unit = study.names()[0]
+    change(model)
+    for command in (
+        ["run", folder], ["explain", folder], ["score", folder], ["score", folder, "--card", "both"],
+        ["score", unit, "--study", folder], ["score", unit, "--study", folder, "--card", "causal"],
+        ["human", "export", folder, "--task", "simulation", "--out", tmp_path / "out"],
+        ["directions", "find", folder, "--site", "mlp.0", "--out", tmp_path / "d"],
+    ):  # fmt: skip
+        code, said = main([*map(str, command)]), capsys.readouterr().err
+        assert (code, message in said) == (2, True), (command, said)
+    assert not (tmp_path / "out").exists()
+    for command in (["show", unit, "--study", folder], ["search", "token", "--study", folder]):
+        assert main([*map(str, command)]) == 0, command
+
+
+@pytest.mark.parametrize(("change", "message"), CHANGES)
+@pytest.mark.parametrize("until", ["record", "explain"])
+def test_an_unfinished_study_does_not_go_on_with_another_model_or_text(
+    model: Path, tmp_path: Path, change: Callable[[Path], None], message: str, until: str
+) -> None:
+    spec = spec_of(model)
+    run_study(spec, tmp_path / "s", until=until, progress=False)  # type: ignore[arg-type]
+    change(model)
+    with pytest.raises(UserError, match=message):
+        run_study(spec, tmp_path / "s", progress=False)
+
+
+@pytest.mark.parametrize(("change", "message"), CHANGES)
+def test_a_recording_does_not_go_on_with_another_model_or_text(
+    model: Path, tmp_path: Path, change: Callable[[Path], None], message: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from glossator.recording import recorder
+
+    def killed(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    spec = spec_of(model)
+    with monkeypatch.context() as patch:
+        patch.setattr(recorder, "_finish", killed)
+        with pytest.raises(KeyboardInterrupt):
+            run_study(spec, tmp_path / "s", progress=False)
+    change(model)
+    with pytest.raises(UserError, match=message):
+        run_study(spec, tmp_path / "s", progress=False)
+
+
+def test_a_grid_does_not_mix_two_models(model: Path, tmp_path: Path) -> None:
+    one = plain(spec_of(model))
+    own = {name: one.pop(name) for name in ("subject", "sites", "units")}
+    shared = {name: one[name] for name in ("corpus", "max_tokens", "width", "scorers")}
+    grid = GridSpec(subjects=(own,), explainers=("token-list",), shared=shared)
+    assert [cell.failure for cell in run_grid(grid, tmp_path / "g")] == [None, None]
+    other_weights(model)
+    for cell in run_grid(grid, tmp_path / "g"):
+        assert "the subject has changed" in str(cell.failure)
+
+
+def test_what_is_gone_is_not_missed(model: Path, tmp_path: Path) -> None:
+    """Everything is recorded: neither the model nor its text are needed any more."""
+    spec = spec_of(model)
+    run_study(spec, tmp_path / "s", until="record", progress=False)
+    shutil.rmtree(model)
+    (tmp_path / "corpus.jsonl").unlink()
+    for _ in range(2):
+        study = run_study(spec, tmp_path / "s", progress=False)
+        assert study is not None
+        assert study.counts["ok"] == 2
+        study.close()
