@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from glossator.corpora import assign_splits, group_by_shared_runs, make_windows, open_corpus
+from glossator.corpora.splits import shared_beginnings
 from glossator.errors import UserError
 from glossator.evidence import SPLITS
 from glossator.windows import Vocabulary
@@ -69,11 +70,52 @@ def test_no_shared_run_across_splits(texts, seed):
             make_windows(open_corpus(texts[:2]), Letters(), 32, seed=seed)
         return
     windowed = make_windows(open_corpus(texts), Letters(), 32, seed=seed)
+    assert_no_run_crosses(windowed)
+
+
+def assert_no_run_crosses(windowed):
+    """No run of 24 tokens of the windows of one split, set side by side again, stands in those of another."""
     of_split = [set() for _ in SPLITS]
-    for row, name in enumerate(windowed.document_ids):
-        of_split[windowed.split_of_document[row]] |= runs(texts[int(name)], 24)
+    for row, split in enumerate(windowed.split_of_document):
+        mine = windowed.windows.documents == row
+        of_split[split] |= runs(windowed.windows.tokens[mine][windowed.windows.valid[mine]].tolist(), 24)
     for a, b in itertools.combinations(of_split, 2):
         assert not a & b
+
+
+def brute_beginnings(documents, run):
+    def same(a, b):
+        return len(list(itertools.takewhile(lambda pair: pair[0] == pair[1], zip(a, b, strict=False))))
+
+    most = [max((same(d, e) for e in documents[:i]), default=0) for i, d in enumerate(documents)]
+    return [n if n >= run else 0 for n in most]
+
+
+@settings(deadline=None, max_examples=200)
+@given(st.lists(st.lists(st.integers(0, 1), max_size=12), min_size=1, max_size=9), st.integers(1, 5))
+def test_shared_beginnings_agree_with_brute_force(documents, run):
+    arrays = [np.array(d, dtype=np.int32) for d in documents]
+    assert shared_beginnings(arrays, run).tolist() == brute_beginnings(documents, run)
+
+
+@pytest.mark.parametrize("length", [30, 64, 100, 700])
+def test_texts_that_share_a_system_prompt_are_not_one_group(length):
+    rng = np.random.default_rng(0)
+
+    def text(size):
+        return "".join(rng.choice(list("abcdefghij"), size))
+
+    prompt, own = text(length), [text(rng.integers(40, 150)) for _ in range(60)]
+    own[7], own[8] = own[3], own[4][:30] + "!" + own[4][31:]  # a repeat, and one with another letter in its midst
+    windowed = make_windows(open_corpus([prompt + text for text in own]), Letters(), 32)
+    assert windowed.spec["groups"] >= 57
+    assert windowed.spec["largest_group_share"] < 0.15
+    assert windowed.spec["shared_beginnings"]["documents"] == 59
+    assert "7" not in windowed.document_ids
+    split = dict(zip(windowed.document_ids, windowed.split_of_document.tolist(), strict=True))
+    assert split["4"] == split["8"]
+    assert_no_run_crosses(windowed)
+    assert any("begin as an earlier one does: 59" in note for note in windowed.notes)
 
 
 def test_23_shared_tokens_do_not_join_and_24_do():

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 def sasc(
     module: str = typer.Argument(..., help="FILE.py:FUNCTION or package.module:FUNCTION; texts in, numbers out."),
     corpus: str = typer.Option("embedded", help="The reference: 'embedded', a file or a folder of text."),
+    text_column: str | None = typer.Option(None, help="Field or column of the corpus that holds the text (text)."),
     lm: str | None = typer.Option(None, help="A language model names and writes texts, e.g. inprocess:smollm2-135m."),
     space: str = typer.Option("smollm2-135m", help="Where names are looked for: smollm2-135m, minilm, or none."),
     words: int = typer.Option(3, min=1, max=8, help="Longest n-gram, in words."),
@@ -49,6 +50,7 @@ def sasc(
     """
     from dataclasses import replace
 
+    from glossator.corpora import open_corpus
     from glossator.sasc.explain import SascSpec, explain_modules
     from glossator.sasc.reference import NGRAMS
 
@@ -59,9 +61,10 @@ def sasc(
 
         ledger = make_access(budget, lm_cache, prices, offline).ledger
         model = open_language_model(lm, cache=lm_cache, ledger=ledger, offline=offline)
+    opened = open_corpus(corpus, text_column)
     found = explain_modules(
         [function],
-        corpus,
+        opened,
         lm=model,
         embedder=None if space == "none" else space,
         ngrams=replace(NGRAMS, n=words, min_count=min_count, most=most),
@@ -71,6 +74,8 @@ def sasc(
         progress=not quiet and not json,
         say=lambda text: typer.echo(text, err=True),
     )
+    for note in opened.notes:
+        typer.echo(note, err=True)
     if json:
         emit(found)
         return

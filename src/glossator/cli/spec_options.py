@@ -30,7 +30,10 @@ def _flags(
     ),
     unit: list[int] | None = typer.Option(None, help="Index of one unit; repeat it for more."),
     side: str | None = typer.Option(None, help="Which side of each unit: + (default), - or both."),
-    corpus: str | None = typer.Option(None, help="'embedded', or JSONL, text, Parquet, or a folder of these."),
+    corpus: str | None = typer.Option(
+        None, help="'embedded', or JSONL, CSV, text, Parquet, Arrow, or a folder of these."
+    ),
+    text_column: str | None = typer.Option(None, help="Field or column of the corpus that holds the text (text)."),
     tokens: str | None = typer.Option(None, help="Tokens of the corpus to read (65536), or 'all'."),
     width: int | None = typer.Option(None, help="Tokens in a window (64)."),
     dtype: str | None = typer.Option(None, help="float32 (default), bfloat16 or float16."),

@@ -1,195 +1,138 @@
-"""Where documents come from: the packaged corpus, JSONL, text files, folders, Parquet, or any iterable.
-
-Every reader refuses bad input with one error that names the file and the place in it.
-"""
+"""Where documents come from: the packaged corpus, a file, a folder of files, or a Python object."""
 
 from __future__ import annotations
 
-import gzip
-import json
-import lzma
-import zlib
+import os
+import stat
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import Any, BinaryIO, cast
+from typing import Any
 
+from glossator.corpora import tables, text_files
 from glossator.corpora.documents import Corpus, Document
 from glossator.errors import UserError
 
 EMBEDDED = "embedded"
-LINE_LIMIT = 64 << 20
+TEXT = "text"
+IN_MEMORY = "texts:"
+"""Stands before the fingerprint of texts that were given as a Python object, where a study names its corpus."""
 _EMBEDDED_FILE = Path(__file__).resolve().parent.parent / "data" / "corpus.jsonl.xz"
 _TEXT_SUFFIXES = (".txt", ".md", ".rst")
 _ALLOWED = (
-    f"'{EMBEDDED}', a .jsonl file (also .jsonl.gz, .jsonl.xz), a {', '.join(_TEXT_SUFFIXES)} file, a .parquet file, "
-    "a folder of those, or in Python any iterable of texts"
+    f"'{EMBEDDED}', a file of JSON lines (.jsonl), CSV or TSV, text ({', '.join(_TEXT_SUFFIXES)}), each also with "
+    f"{', '.join(text_files.COMPRESSED)}, Parquet or Arrow, a folder of those, or in Python any iterable of texts"
 )
+Reader = Callable[[Path, str], Iterator[Document | None]]
 
 
-def open_corpus(spec: str | Path | Iterable[str | Document]) -> Corpus:
+def open_corpus(spec: str | Path | Corpus | Iterable[Any], text_column: str | None = None) -> Corpus:
     """Open a corpus by what it is.
 
-    spec: `"embedded"`; the path of a JSONL file (field `text`, optional `id` and `source`), of a text file (one
-    document), of a Parquet file (column `text`) or of a folder of such files; or an iterable of texts or documents,
-    which is held in memory. Raises `UserError` for a missing path or an unknown kind of file at once, and for bad
-    content when it is read.
+    spec: `"embedded"`; the path of a file, where JSON lines, CSV, TSV, Parquet and Arrow have one document a row
+    (optional fields `id` and `source`) and a text file one a paragraph; the path of a folder of such files, where a
+    text file is one document, or of a dataset saved with `save_to_disk`; in Python a `Corpus`, an iterable of texts,
+    dicts or documents, or a table with columns, which are held in memory. text_column: which field holds the text
+    (`text`). Rows whose text is null or blank are left out and counted. Raises `UserError` for a missing path or an
+    unknown kind of file at once, and for bad content when it is read.
     """
+    column = TEXT if text_column is None else text_column
+    if isinstance(spec, Corpus):
+        return spec
     if isinstance(spec, (str, Path)):
-        return _open_path(spec)
-    documents = tuple(_as_document(item, number) for number, item in enumerate(spec))
+        return _open_path(spec, column)
+    if not hasattr(spec, "__iter__") and not tables.has_columns(spec):
+        raise UserError("the corpus is no text", value=type(spec).__name__, allowed=_ALLOWED)
+    documents = tuple(tables.from_objects(spec, column))
     return Corpus("iterable", lambda: iter(documents))
 
 
-def _as_document(item: object, number: int) -> Document:
-    if isinstance(item, Document):
-        return item
-    if isinstance(item, str):
-        return Document(str(number), item)
-    raise UserError(f"item {number} of the corpus is no text", value=type(item).__name__, allowed="str or Document")
-
-
-def _open_path(spec: str | Path) -> Corpus:
+def _open_path(spec: str | Path, column: str) -> Corpus:
     if spec == EMBEDDED:
-        return Corpus(EMBEDDED, lambda: _read_jsonl(_EMBEDDED_FILE))
+        return Corpus(EMBEDDED, lambda: text_files.json_lines(_EMBEDDED_FILE, TEXT))
+    if str(spec).startswith(IN_MEMORY):
+        raise UserError(
+            "the study's texts were given in Python, and are needed again", value=str(spec), fix="Give corpus="
+        )
     path = Path(spec).expanduser()
-    if not path.exists():
-        raise UserError("no such corpus", value=str(spec), allowed=_ALLOWED, fix="Check the path")
-    if path.is_dir():
-        return Corpus(path.name, lambda: _read_folder(path))
+    try:
+        mode = path.stat().st_mode
+    except FileNotFoundError as error:
+        raise UserError("no such corpus", value=str(spec), allowed=_ALLOWED, fix="Check the path") from error
+    except (OSError, ValueError) as error:
+        why = getattr(error, "strerror", None) or str(error)
+        raise UserError("cannot read the corpus", value=str(spec), fix=why) from error
+    if stat.S_ISDIR(mode):
+        return Corpus(path.resolve().name, lambda: _folder(path, column))
+    if not stat.S_ISREG(mode):
+        raise UserError(
+            "the corpus is neither a file nor a folder (a pipe or a device, which cannot be read twice)",
+            value=str(spec),
+            fix="Write the texts to a file first",
+        )
     reader = _reader_for(path)
     if reader is None:
         raise UserError("unknown kind of corpus file", value=str(spec), allowed=_ALLOWED)
-    return Corpus(path.name, lambda: reader(path))
+    reader = text_files.paragraphs if reader is text_files.whole else reader
+    return Corpus(path.name, lambda: reader(path, column))
 
 
-def _reader_for(path: Path) -> Callable[[Path], Iterator[Document]] | None:
+_READERS: dict[tuple[str, ...], Reader] = {
+    (".jsonl", ".ndjson"): text_files.json_lines,
+    (".csv",): text_files.comma_separated,
+    (".tsv",): text_files.tab_separated,
+    _TEXT_SUFFIXES: text_files.whole,
+}
+
+
+def _reader_for(path: Path) -> Reader | None:
     name = path.name.lower()
-    if name.endswith((".jsonl", ".jsonl.gz", ".jsonl.xz")):
-        return _read_jsonl
-    if name.endswith(_TEXT_SUFFIXES):
-        return _read_text
-    return _read_parquet if name.endswith(".parquet") else None
+    if name.endswith(".parquet"):
+        return tables.parquet
+    if name.endswith(".arrow"):
+        return tables.arrow
+    for ending in text_files.COMPRESSED:
+        name = name.removesuffix(ending)
+    return next((reader for endings, reader in _READERS.items() if name.endswith(endings)), None)
 
 
-def _read_folder(folder: Path) -> Iterator[Document]:
+def _folder(folder: Path, column: str) -> Iterator[Document | None]:
     """Every readable file below the folder, sorted by path; hidden files are left out; ids start with the path."""
-    for path in sorted(folder.rglob("*")):
-        inside = path.relative_to(folder)
-        reader = _reader_for(path)
-        if reader is None or any(part.startswith(".") for part in inside.parts) or not path.is_file():
-            continue
-        for document in reader(path):
-            name = str(inside) if reader is _read_text else f"{inside}:{document.id}"
+    for path in _files(folder, set()):
+        inside, reader = str(path.relative_to(folder)), _reader_for(path)
+        for document in reader(path, column) if reader else ():
+            if document is None:
+                yield None
+                continue
+            name = inside if reader is text_files.whole else f"{inside}:{document.id}"
             yield Document(name, document.text, document.source, document.meta)
 
 
-def _read_text(path: Path) -> Iterator[Document]:
-    yield Document(path.name, "".join(line for _, line in _lines(path)))
-
-
-def _read_jsonl(path: Path) -> Iterator[Document]:
-    for number, line in _lines(path):
-        if not line.strip():
-            continue
-        try:
-            record = json.loads(line)
-        except (ValueError, RecursionError) as error:
-            why = getattr(error, "msg", "nested too deeply")
-            raise UserError(f"line {number} of {str(path)!r} is not JSON ({why})", value=line[:60]) from error
-        yield _from_record(record, number, path)
-
-
-def _from_record(record: Any, number: int, path: Path) -> Document:
-    if not isinstance(record, dict) or not isinstance(record.get("text"), str):
-        found = sorted(map(str, record))[:12] if isinstance(record, dict) else type(record).__name__
-        raise UserError(
-            f"line {number} of {str(path)!r} has no field `text` that holds a string",
-            value=found,
-            allowed='{"text": "...", "id": "..."}',
-        )
-    rest = {key: value for key, value in record.items() if key not in ("id", "text", "source")}
-    return Document(str(record.get("id", number)), record["text"], str(record.get("source", "")), rest)
-
-
-def _lines(path: Path) -> Iterator[tuple[int, str]]:
-    """(number, text) of each line, decoded as UTF-8; a byte-order mark at the start is dropped."""
-    offset = 0
+def _files(folder: Path, seen: set[tuple[int, int]]) -> Iterator[Path]:
+    """Files below a folder, sorted, links followed, each folder once; of a saved dataset those that it lists."""
     try:
-        with _open_bytes(path) as handle:
-            number = 0
-            while raw := handle.readline(LINE_LIMIT + 1):
-                number += 1
-                if len(raw) > LINE_LIMIT:
-                    raise UserError(
-                        f"line {number} of {str(path)!r} is longer than {LINE_LIMIT >> 20} MiB",
-                        fix="Cut the text into documents first",
-                    )
-                yield number, _decode(raw, path, number, offset)
-                offset += len(raw)
-    except (EOFError, lzma.LZMAError, gzip.BadGzipFile, zlib.error) as error:
-        raise UserError(
-            "the compressed file is damaged or cut off", value=str(path), fix=f"{error}. Fetch it again"
-        ) from error
+        about = folder.stat()
+        entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
     except OSError as error:
-        raise UserError("cannot read the corpus", value=str(path), fix=error.strerror or str(error)) from error
-
-
-def _decode(raw: bytes, path: Path, number: int, offset: int) -> str:
-    if offset == 0 and raw.startswith(b"\xef\xbb\xbf"):
-        raw, offset = raw[3:], 3
-    nul = raw.find(b"\0")
-    try:
-        text = raw.decode("utf-8")
-    except UnicodeDecodeError as error:
-        bad, what = error.start, "is not UTF-8"
-    else:
-        if nul < 0:
-            return text
-        bad, what = nul, "is binary (it has a NUL byte)"
-    if 0 <= nul < bad:
-        bad, what = nul, "is binary (it has a NUL byte)"
-    raise UserError(
-        f"{str(path)!r} {what}: byte {offset + bad}, line {number}",
-        allowed="text in UTF-8",
-        fix="Convert it, for example with iconv",
-    )
-
-
-def _open_bytes(path: Path) -> BinaryIO:
-    if path.suffix.lower() == ".gz":
-        return cast(BinaryIO, gzip.open(path, "rb"))
-    if path.suffix.lower() == ".xz":
-        return cast(BinaryIO, lzma.open(path, "rb"))
-    return open(path, "rb")
-
-
-def _read_parquet(path: Path) -> Iterator[Document]:
-    try:
-        import pyarrow as pa
-        import pyarrow.parquet as pq
-    except ImportError as error:
         raise UserError(
-            "Parquet needs the package pyarrow", value=str(path), fix="Install pyarrow, or give JSONL"
+            "cannot read a folder of the corpus", value=str(folder), fix=f"{error.strerror}; allow it, or move it away"
         ) from error
-    try:
-        with pq.ParquetFile(path) as table:
-            columns = table.schema_arrow.names
-            if "text" not in columns:
-                raise UserError(
-                    f"{str(path)!r} has no column `text`", value=columns, fix="Rename the column that holds the text"
-                )
-            kind = table.schema_arrow.field("text").type
-            if not (pa.types.is_string(kind) or pa.types.is_large_string(kind)):
-                raise UserError(f"the column `text` of {str(path)!r} does not hold strings", value=str(kind))
-            wanted = [name for name in ("id", "text", "source") if name in columns]
-            row = 0
-            for batch in table.iter_batches(batch_size=1024, columns=wanted):
-                for record in batch.to_pylist():
-                    row += 1
-                    if record["text"] is not None:
-                        name = record.get("id")
-                        yield Document(
-                            str(row if name is None else name), record["text"], str(record.get("source") or "")
-                        )
-    except (pa.ArrowException, OSError) as error:
-        raise UserError("not a readable Parquet file", value=str(path), fix=str(error).splitlines()[0]) from error
+    if (about.st_dev, about.st_ino) in seen:
+        return
+    seen.add((about.st_dev, about.st_ino))
+    if (saved := tables.saved_files(folder)) is not None:
+        yield from saved
+        return
+    for entry in entries:
+        if entry.name.startswith("."):
+            continue
+        path = folder / entry.name
+        if path.is_dir():
+            yield from _files(path, seen)
+        elif path.is_file():
+            yield path
+        elif _reader_for(path):
+            raise UserError(
+                "the corpus holds what is no file (a link that leads nowhere, a pipe or a device)",
+                value=str(path),
+                fix="Remove it",
+            )

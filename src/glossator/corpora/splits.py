@@ -1,12 +1,14 @@
 """Splits that do not leak: documents that share text are kept together, then whole groups are dealt out.
 
 Two documents share text when some run of `RUN` or more identical tokens stands in both. Sharing is made transitive
-by union-find, so no such run can be found on both sides of a split, whatever the seed.
+by union-find, so no such run can be found on both sides of a split, whatever the seed. A beginning that documents share
+(a system prompt, the head of a form) would join them all: it is kept in the first of them, and left out of the others.
 """
 
 from __future__ import annotations
 
 import hashlib
+from bisect import bisect_left
 from collections.abc import Sequence
 
 import numpy as np
@@ -15,6 +17,35 @@ RUN = 24
 _MULTIPLIER = np.uint64(0x9E3779B97F4A7C15)
 _BUCKETS = 16
 _BUCKET_FROM = 1 << 24
+
+
+def shared_beginnings(documents: Sequence[np.ndarray], run: int = RUN) -> np.ndarray:
+    """How many of its first tokens each document shares with an earlier one, 0 where these are fewer than `run`.
+
+    documents: token ids, one int array each. Returns int64 (len(documents),). Whole repeats share all their tokens.
+    """
+    shared = np.zeros(len(documents), np.int64)
+    alike: dict[bytes, list[int]] = {}
+    for row, tokens in enumerate(documents):
+        if len(tokens) >= run:
+            alike.setdefault(np.asarray(tokens[:run], ">i4").tobytes(), []).append(row)
+    for rows in alike.values():
+        # Among texts in alphabetical order, the one that shares most with a new text is one of its two neighbours.
+        earlier: list[bytes] = []
+        for row in rows if len(rows) > 1 else ():
+            written = np.asarray(documents[row], ">i4").tobytes()
+            place = bisect_left(earlier, written)
+            beside = earlier[max(place - 1, 0) : place + 1]
+            shared[row] = max((_same_beginning(written, other) for other in beside), default=0)
+            earlier.insert(place, written)
+    return shared
+
+
+def _same_beginning(one: bytes, other: bytes) -> int:
+    size = min(len(one), len(other)) // 4
+    a, b = np.frombuffer(one, ">i4", size), np.frombuffer(other, ">i4", size)
+    differ = np.flatnonzero(a != b)
+    return int(differ[0]) if len(differ) else size
 
 
 def group_by_shared_runs(documents: Sequence[np.ndarray], run: int = RUN) -> np.ndarray:

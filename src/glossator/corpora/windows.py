@@ -1,4 +1,4 @@
-"""Documents in, windows out: cut to a fixed width, repeated windows kept once, documents split without leaks."""
+"""Documents in, windows out: cut to a fixed width, what is repeated kept once, documents split without leaks."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from glossator.corpora.documents import Corpus
-from glossator.corpora.splits import RUN, assign_splits, group_by_shared_runs
+from glossator.corpora.documents import Corpus, left_out_in_words
+from glossator.corpora.splits import RUN, assign_splits, group_by_shared_runs, shared_beginnings
 from glossator.errors import UserError
 from glossator.evidence import SPLITS
 from glossator.files import fingerprint
@@ -54,6 +54,18 @@ class WindowedCorpus:
     def fingerprint(self) -> str:
         return fingerprint(self.spec)
 
+    @property
+    def notes(self) -> list[str]:
+        """What of the corpus is not in the windows, in sentences for the user."""
+        short, begin = self.spec["short"], self.spec["shared_beginnings"]
+        said = left_out_in_words(self.spec["left_out"])
+        if begin["documents"]:
+            which = f"Documents that begin as an earlier one does: {begin['documents']:,}"
+            said.append(f"{which}; what they share, {begin['tokens']:,} tokens, is read in that one alone.")
+        if short:
+            said.append(f"Documents left out because they have fewer than {self.spec['min_length']} tokens: {short:,}.")
+        return said
+
 
 def make_windows(
     corpus: Corpus,
@@ -68,8 +80,9 @@ def make_windows(
     """Cut documents into consecutive windows of `width` tokens and split the documents.
 
     Documents are taken in a seeded order until `max_tokens` tokens stand in windows (never more; all of them when
-    None). The last window of a document is kept when it has at least `min_length` tokens. Of windows with the same
-    tokens the first is kept. fractions: shares of the tokens for explain, calibrate, select and test.
+    None). A beginning of `RUN` tokens or more that an earlier document has as well is cut off first. The last window of
+    a document is kept when it has at least `min_length` tokens. Of windows with the same tokens the first is kept.
+    fractions: shares of the tokens for explain, calibrate, select and test.
     Raises `UserError` for settings that make no sense and for a corpus too small to be split.
     """
     _check(width, max_tokens, min_length, fractions)
@@ -78,7 +91,9 @@ def make_windows(
     read = _Reader(corpus, tokenizer, order, sizes)
     while True:
         read.more(max_tokens)
-        windows, owners, lengths = _cut(read.tokens, width, min_length)
+        shared = shared_beginnings(read.tokens)
+        texts = [tokens[begin:] for tokens, begin in zip(read.tokens, shared.tolist(), strict=True)]
+        windows, owners, lengths = _cut(texts, width, min_length)
         if max_tokens is None or int(lengths.sum()) >= max_tokens or read.exhausted:
             break
     if max_tokens is not None:
@@ -92,7 +107,7 @@ def make_windows(
         )
     used, documents = np.unique(owners, return_inverse=True)
     splits, report = _split(
-        [read.tokens[i] for i in used], [read.ids[i] for i in used], documents, lengths, fractions, seed, corpus.name
+        [texts[i] for i in used], [read.ids[i] for i in used], documents, lengths, fractions, seed, corpus.name
     )
     spec = {
         "corpus": corpus.name,
@@ -104,6 +119,9 @@ def make_windows(
         "fractions": list(fractions),
         "seed": seed,
         "run": RUN,
+        "left_out": corpus.left_out,
+        "short": sum(len(text) < min_length and len(text) > 0 for text in texts),
+        "shared_beginnings": {"documents": int((shared > 0).sum()), "tokens": int(shared.sum())},
         **report,
     }
     token_windows = TokenWindows(
@@ -211,7 +229,8 @@ def _split(
         raise UserError(
             f"the corpus cannot be split: its {len(ids)} documents make only {n_groups} groups without shared text",
             value=name,
-            fix="Give separate documents, for example JSONL with one text a line or a folder of files",
+            fix="Give separate texts: one a row (JSONL, CSV, Parquet), one a file of a folder, or in one text file with"
+            " blank lines between them",
         )
     sizes = np.bincount(documents, weights=lengths, minlength=len(ids)).astype(np.int64)
     names = [f"{i}\0{identity}" for i, identity in enumerate(ids)]

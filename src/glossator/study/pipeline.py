@@ -7,8 +7,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
+from glossator.corpora import open_corpus
+from glossator.corpora.sources import IN_MEMORY
 from glossator.recording import Recording
 from glossator.study.claim import check_folder, claimed
 from glossator.study.explain import explain_units
@@ -36,21 +38,26 @@ def run_study(
     until: Stage = "score",
     progress: bool | None = None,
     access: Access | None = None,
+    corpus: Any = None,
 ) -> Study | None:
     """Do what the spec says and leave a study in `folder`; what an earlier run of the same spec did is kept.
 
     until: the last stage; a study that stops before `score` is unfinished, and None is returned. progress: bars on
     stderr; None shows them on a terminal only. access: how language models are paid for and where their answers are
-    kept. A finished study of this spec with fewer scorers gets the others, such as its causal column. Raises
-    `UserError` for bad input before anything is written, and when a budget is reached: what is finished is kept, and
-    the same call with a higher budget goes on.
+    kept. corpus: texts as a Python object that `open_corpus` takes, in place of those that the spec names; the study is
+    gone on with by giving the same ones again. A finished study of this spec with fewer scorers gets the others, such
+    as its causal column. Raises `UserError` for bad input before anything is written, and when a budget is reached:
+    what is finished is kept, and the same call with a higher budget goes on.
     """
-    folder = Path(folder)
+    folder, texts = Path(folder), None
+    if corpus is not None:
+        texts = open_corpus(corpus, spec.text_column)
+        spec = replace(spec, corpus=IN_MEMORY + texts.fingerprint)
     more = check_folder(spec, folder)
     if not more and (folder / "manifest.json").exists():  # Its scores are of what it recorded.
         check_finished(spec, folder)
     else:
-        source = prepare(spec, folder, access or Access())
+        source = prepare(spec, folder, access or Access(), texts)
         if until == "score":  # Who asks for the causal scores of an encoder is told before anything is done.
             opened = resources_of(spec, source.models, subject=source.subject)
             subject = check_subject(spec, lambda: opened.get("subject"))

@@ -18,7 +18,7 @@ from glossator.study.spec import StudySpec
 from glossator.study.unchanged import check_unchanged
 
 if TYPE_CHECKING:
-    from glossator.corpora import WindowedCorpus
+    from glossator.corpora import Corpus, WindowedCorpus
     from glossator.directions import DirectionSet
     from glossator.study.work import Work
 
@@ -46,12 +46,17 @@ class Source:
         plan = recording_spec(
             self.subject, self.windowed, self.spec.sites, encoders=self.sets, units=units, seed=self.spec.seed
         )
+        for note in self.windowed.notes:
+            work.say(note)
         with work.timed(f"record {self.windowed.spec['tokens']} tokens"):
             return record(plan, self.subject, self.windowed, folder, encoders=self.sets, progress=work.progress)
 
 
-def prepare(spec: StudySpec, folder: Path, access: Access) -> Source:
-    """Load the subject and cut the corpus, unless what they are for is recorded; raises `UserError` for bad input."""
+def prepare(spec: StudySpec, folder: Path, access: Access, corpus: Corpus | None = None) -> Source:
+    """Load the subject and cut the corpus, unless what they are for is recorded; raises `UserError` for bad input.
+
+    corpus: texts given as a Python object, in place of those that the spec names.
+    """
     models = StudyModels(spec.language_models, access, folder)
     _check_methods(spec, models)
     if _is_recorded(folder / "recording"):
@@ -60,7 +65,7 @@ def prepare(spec: StudySpec, folder: Path, access: Access) -> Source:
     from glossator.corpora import make_windows, open_corpus
     from glossator.subjects import load_subject
 
-    corpus = open_corpus(spec.corpus)
+    corpus = corpus or open_corpus(spec.corpus, spec.text_column)
     sets = given_sets(spec)
     _check_sites(spec, sets)
     subject = load_subject(spec.subject, dtype=spec.dtype, device=spec.device)

@@ -31,7 +31,13 @@ READ_EVIDENCE = EvidenceSpec(
 2023 calibrate on 5 top and 5 random windows and score on as many; to score there are twice as many here."""
 NOT_SET = EvidenceSpec()
 """Stands for the default, which depends on whether there is a language model."""
-LATER: dict[str, Any] = {"lm": None, "simulator": None, "card": cards.OBSERVATIONAL, "directions": []}
+LATER: dict[str, Any] = {
+    "lm": None,
+    "simulator": None,
+    "card": cards.OBSERVATIONAL,
+    "directions": [],
+    "text_column": None,
+}
 """Fields that older specs lack, with what those mean; with these values the fingerprint is that of a spec without."""
 
 
@@ -40,7 +46,8 @@ class StudySpec:
     """Which units of which subject are explained on which text, by what, and how that is scored.
 
     subject: alias, folder or hub id; sites: names; units: how many are drawn at random from each site, `all`, or
-    their indices; polarities: the sides that are explained; corpus: what `glossator.corpora.open_corpus` takes;
+    their indices; polarities: the sides that are explained; corpus: a path or name that
+    `glossator.corpora.open_corpus` takes; text_column: its field that holds the text, None for `text`;
     max_tokens: None for the whole corpus; width: tokens in a window; candidates: explanations asked of each
     explainer; directions: folders of sets of directions, whose `NAME@SITE` stand among the sites; lm: the language
     model that explains, simulates and judges (see `glossator.language_models.open_language_model`), None for none;
@@ -73,6 +80,7 @@ class StudySpec:
     options: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     seed: int = 0
     directions: tuple[str, ...] = ()
+    text_column: str | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "scorers", cards.scorers_of(self.card, self.scorers))
@@ -233,7 +241,7 @@ def _typed(name: str, value: Any) -> Any:
         if not isinstance(value, Mapping) or not all(isinstance(v, Mapping) for v in value.values()):
             raise UserError("options in the spec are no tables", value=value, fix="Write [options.NAME], then its keys")
         return plain(value)
-    elif name in ("lm", "simulator") and value is None:
+    elif name in ("lm", "simulator", "text_column") and value is None:
         return None
     elif name != "evidence" and not isinstance(value, str):
         raise UserError(f"bad {name}", value=value, allowed="a text in quotes")

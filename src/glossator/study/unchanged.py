@@ -30,7 +30,7 @@ def check_unchanged(spec: StudySpec, recording: Recording) -> None:
     if now is not None:
         check_same(recording.spec, now, spec.subject)
     try:
-        corpus = open_corpus(spec.corpus)
+        corpus = open_corpus(spec.corpus, spec.text_column)
     except UserError:  # not there any more
         corpus = None
     if corpus is not None:
