@@ -2,23 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import cache
 
 import numpy as np
 import pytest
 
 from glossator.errors import UserError
 from glossator.language_models import Answer, Scripted
-from glossator.sasc.candidates import CandidateSpec, filled
+from glossator.sasc.candidates import CandidateSpec, Proposed, filled
 from glossator.sasc.concepts import concept_of
 from glossator.sasc.explain import SascSpec, explain_module, explain_modules
 from glossator.sasc.halves import Halves
+from glossator.sasc.naming import Name
 from glossator.sasc.naming_lm import Bill, LmSpec, name_requests, read_names, tidy
 from glossator.sasc.ngrams import NgramSpec
-from glossator.sasc.reference import Reference
+from glossator.sasc.reference import Reference, stable_order
+from glossator.sasc.reporting import RandomNames, report_on
+from glossator.sasc.responses import respond
+from glossator.sasc.selection import readings
 from glossator.sasc.sigma import in_sigma
+from glossator.sasc.task import Task
+from glossator.sasc.vocabulary import general_names
 from glossator.sasc.wordnet import load_wordnet
 from glossator.sasc.words_in_ngrams import word_table
+from glossator.units import Unit
 
 ANIMALS = ("dog", "horse", "cow", "pig", "cat", "sheep", "goat", "rabbit", "wolf", "bear")
 OTHERS = ("table", "letter", "road", "house", "minister", "river", "window", "engine", "book", "price")
@@ -148,11 +156,26 @@ def test_a_concept_holds_its_kinds_and_a_phrase_all_its_words() -> None:
 # ---- scores
 
 
-def test_the_score_is_a_difference_in_sigma() -> None:
-    score = in_sigma("x", np.array([3.0, 5.0, 4.0]), np.array([1.0, 1.0, 1.0, 1.0]), sigma=2.0)
-    assert score.value == pytest.approx(1.5) and score.n == 7
-    assert score.low is not None and score.high is not None and score.low < 1.5 < score.high
-    assert score.how["p"] < 0.1
+DRAWN = np.linspace(-1, 1, 199)
+
+
+def test_the_score_is_a_difference_in_sigma_ranked_among_random_names() -> None:
+    with_it, without = np.array([3.0, 5.0, 4.0]), np.array([1.0, 1.0, 1.0, 1.0])
+    score = in_sigma("x", with_it, without, sigma=2.0, random=DRAWN + 0.5)
+    assert score.value == pytest.approx(1.5) and score.n == 7 and score.nulls == {"random_name": pytest.approx(0.5)}
+    assert score.how["p"] == pytest.approx(2 / 200)  # one random name in 199 scores 1.5
+    assert (score.low, score.high) == (pytest.approx(1.5 - 0.96, abs=0.01), pytest.approx(1.5 + 0.96, abs=0.01))
+
+
+def test_many_alike_texts_around_a_name_are_no_evidence() -> None:
+    score = in_sigma("x", np.full(500, 0.9), np.zeros(500), sigma=1.0, random=DRAWN)
+    assert score.how["p"] > 0.05 and score.low is not None and score.low < 0
+
+
+def test_too_few_random_names_give_no_interval() -> None:
+    score = in_sigma("x", np.ones(5), np.zeros(5), sigma=1.0, random=np.append(DRAWN[:38], np.nan))
+    assert score.value == 1.0 and score.low is None and score.high is None and score.how["p"] is None
+    assert "fewer than 39" in score.how["interval"]
 
 
 def test_missing_values_are_left_out_and_counted() -> None:
@@ -166,10 +189,39 @@ def test_no_score_without_texts_or_spread(positive: list[float], sigma: float) -
     assert score.value is None and score.reason
 
 
-def test_chance_has_a_large_p() -> None:
-    rng = np.random.default_rng(0)
-    ps = [in_sigma("x", rng.normal(size=12), rng.normal(size=12), 1.0).how["p"] for _ in range(20)]
-    assert 0.3 < float(np.mean(ps)) < 0.7
+def word_values(salt: int) -> Callable[[Sequence[str]], np.ndarray]:
+    """A module that likes each word as chance has it: texts around one name have that name's value in common."""
+
+    @cache
+    def value(word: str) -> float:
+        return float(np.random.default_rng(stable_order(word, salt) % 2**32).normal())
+
+    def module(texts: Sequence[str]) -> np.ndarray:
+        return np.array([np.mean([0.0, *map(value, text.lower().split())]) for text in texts])
+
+    return module
+
+
+def test_p_of_random_names_is_uniform_and_their_intervals_cover(reference: Reference) -> None:
+    found, covered = [], []
+    names, halves = general_names(reference.wordnet), Halves(reference, 2 / 3, 0)
+    for salt in range(8):
+        ask = word_values(salt)
+        values = ask(reference.ngrams.texts)
+        responses = respond([ask], reference.ngrams).units[0]
+        task = Task(Unit("m", "output", 0), responses, ask, values)
+        random = RandomNames(task, halves, 24)
+        drawn = np.random.default_rng([7, salt]).choice(len(names), 60, replace=False)
+        for row in readings(task, Proposed([Name(names[i]) for i in drawn]), halves):
+            written = report_on(row, task, halves, 24, random)[0][1]
+            assert written.low is not None and written.high is not None
+            found.append(written.how["p"])
+            covered.append(written.low <= written.nulls["random_name"] <= written.high)
+    p = np.array(found)
+    # 480 names, ranked among 8 draws of 199: standard error .012 at .05, .025 at .5.
+    assert 0.015 <= (p < 0.05).mean() <= 0.085, (p < 0.05).mean()
+    assert all(abs((p < level).mean() - level) < 0.075 for level in (0.25, 0.5, 0.75))
+    assert 0.915 <= np.mean(covered) <= 0.985
 
 
 def test_missing_responses_become_the_mean() -> None:

@@ -21,10 +21,10 @@ from glossator.files import plain
 from glossator.language_models import LanguageModel
 from glossator.sasc.candidates import CandidateSpec, Proposed, propose_all
 from glossator.sasc.halves import Halves
-from glossator.sasc.modules import as_module
+from glossator.sasc.modules import answers_of, as_module
 from glossator.sasc.ngrams import CorpusLike, NgramSpec
 from glossator.sasc.reference import NGRAMS, Reference
-from glossator.sasc.reporting import report_on
+from glossator.sasc.reporting import RandomNames, report_on
 from glossator.sasc.responses import UnitResponses, respond
 from glossator.sasc.selection import rank
 from glossator.sasc.task import Task
@@ -139,17 +139,18 @@ def explain_modules(
     responses = respond(faces, reference.ngrams, cache=cache, keep_values=True, progress=progress)
     assert responses.values is not None
     sign = 1 if polarity == "+" else -1
+    answering = {face.name: answers_of(face) for face in faces}
     tasks = []
     for column, unit in enumerate(responses.units):
-        face = next(face for face in faces if face.name == unit.module)
         name = Unit(unit.module, "output", unit.column, polarity)
-        tasks.append(Task(name, unit, _asker(face, unit.column, sign), sign * responses.values[:, column]))
+        ask = _asker(answering[unit.module], unit.column, sign)
+        tasks.append(Task(name, unit, ask, sign * responses.values[:, column]))
     return explain_tasks(tasks, reference, spec=spec, lm=lm, seed=seed, say=say)
 
 
-def _asker(module: Any, column: int, sign: int) -> Callable[[Sequence[str]], np.ndarray]:
+def _asker(answers: Callable[[Sequence[str]], np.ndarray], column: int, sign: int) -> Callable[..., np.ndarray]:
     def ask(texts: Sequence[str]) -> np.ndarray:
-        return sign * np.asarray(module(list(texts)), dtype=np.float64).reshape(len(texts), -1)[:, column]
+        return sign * answers(texts)[:, column].astype(np.float64)
 
     return ask
 
@@ -190,10 +191,11 @@ def _explained(task: Task, proposed: Proposed, halves: Halves, spec: SascSpec, l
     ranked = rank(task, proposed, halves, spec.fit_weight)
     provenance = proposed.provenance(plain(spec), halves.reference.fingerprint, halves.seed, lm)
     before = {name.text: place for place, name in enumerate(proposed.names)}
+    random = RandomNames(task, halves, spec.sentences)
     candidates = []
     for place, row in enumerate(ranked):
         explanation = Explanation(task.unit, row.name.text, provenance, rank=place)
-        report = report_on(row, task, halves, spec.sentences) if place < spec.reported else ((), ())
+        report = report_on(row, task, halves, spec.sentences, random) if place < spec.reported else ((), ())
         candidates.append(
             Candidate(
                 explanation, tuple(row.name.sources), row.selection, row.fit, before[row.name.text], row.kinds, *report

@@ -8,13 +8,19 @@ from functools import cached_property
 
 import numpy as np
 
-from glossator.sasc.concepts import Concept, other_names
+from glossator.sasc.concepts import Concept, concept_of, other_names
 from glossator.sasc.reference import Reference, stable_order
+from glossator.sasc.sigma import LEAST
 from glossator.sasc.vocabulary import general_names
 from glossator.sasc.words_in_ngrams import WordTable
 
 OTHERS = 12
 """Names drawn at random for written negatives: so many for ranking, and so many others for reporting."""
+
+RANDOM = 199
+"""Names drawn at random that a reported name is ranked against: the least p is 1 in 200."""
+DRAWS = 8000
+"""At most so many names are looked at to find those."""
 
 KINDS = 6
 """Kinds of a class that phrases are made around: so many for ranking, and so many others for reporting."""
@@ -86,6 +92,30 @@ class Halves:
         """Random names that do not stand for the concept; those for reporting are not those for ranking."""
         half = self._others[2 * OTHERS :] if reporting else self._others[: 2 * OTHERS]
         return [name for name in half if concept.members.get(name, 0.0) == 0 and name != concept.name][:OTHERS]
+
+    @cached_property
+    def random_names(self) -> dict[bool, list[str]]:
+        """Names of the general vocabulary drawn at random, up to `RANDOM` that are spoken of in held-out documents (in
+        `LEAST` sentences), and as many that are not."""
+        names = general_names(self.reference.wordnet)
+        order = np.random.default_rng(stable_order("random names", self.seed)).permutation(len(names))[:DRAWS]
+        found: dict[bool, list[str]] = {True: [], False: []}
+        for row in order.tolist():
+            mine = found[self.spoken_of(concept_of(names[row], self.reference.wordnet))]
+            if len(mine) < RANDOM:
+                mine.append(names[row])
+            if all(len(part) >= RANDOM for part in found.values()):
+                break
+        return found
+
+    def spoken_of(self, concept: Concept) -> bool:
+        """Whether at least `LEAST` sentences of the reporting documents hold the concept."""
+        held = concept.held(self.reference.sentences.table) >= 0.5
+        return int((held & self._reporting_sentences).sum()) >= LEAST
+
+    @cached_property
+    def _reporting_sentences(self) -> np.ndarray:
+        return np.isin(self.reference.sentences.documents, self.reporting_documents)
 
     @cached_property
     def reporting_documents(self) -> np.ndarray:

@@ -187,6 +187,25 @@ def pooled(values: np.ndarray, pool: Pool) -> np.ndarray:
     return known.mean(0) if pool == "mean" else known.max(0)
 
 
+class Kept:
+    """Rows of numbers by text, each text run once while this lives: units of one module share its answers."""
+
+    def __init__(self, run: Callable[[list[str]], np.ndarray]):
+        self._run = run
+        self._rows: dict[str, np.ndarray] = {}
+
+    def __call__(self, texts: Sequence[str]) -> np.ndarray:
+        new = [text for text in dict.fromkeys(texts) if text not in self._rows]
+        if new:
+            self._rows.update(zip(new, self._run(new), strict=True))
+        return np.stack([self._rows[text] for text in texts]) if len(texts) else np.empty((0, 1))
+
+
+def answers_of(module: Any) -> Kept:
+    """A module's answers (n, units), each text run once."""
+    return Kept(lambda texts: as_numbers(module(texts), len(texts), module.name))
+
+
 def as_module(module: Any, name: str | None = None) -> Any:
     """The module itself, or a callable made one."""
     if isinstance(module, Module):

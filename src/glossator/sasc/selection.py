@@ -36,14 +36,23 @@ class Ranked:
 
 
 def rank(task: Task, proposed: Proposed, halves: Halves, fit_weight: float) -> list[Ranked]:
-    """Candidates, best first; those without a selection score come last.
+    """Candidates, best first; those without a selection score come last."""
+    z = filled(task.values[halves.ranking_rows])
+    near = halves.nearness([name.text for name in proposed.names])
+    found = []
+    for row in readings(task, proposed, halves):
+        fit = None if z is None else fit_of(row.concept, z, halves, near.get(row.name.text))
+        found.append(replace(row, fit=fit))
+    return in_order(found, fit_weight)
+
+
+def readings(task: Task, proposed: Proposed, halves: Halves) -> list[Ranked]:
+    """Each name with its selection score, in the order given, without a fit.
 
     A name of a class is tried in two readings, the word itself and the kinds below it, and keeps the better one.
     """
     trials = [trial for name in proposed.names for trial in _trials(name, proposed, halves)]
     answers = ask_once(task, [text for trial in trials for side in (trial.positive, trial.negative) for text in side])
-    z = filled(task.values[halves.ranking_rows])
-    near = halves.nearness([name.text for name in proposed.names])
     sigma = task.responses.sigma or 0.0
     best: dict[str, Ranked] = {}
     for trial in trials:
@@ -51,12 +60,11 @@ def rank(task: Task, proposed: Proposed, halves: Halves, fit_weight: float) -> l
         score = None if with_it is None or without is None or sigma <= 0 else (with_it - without) / sigma
         text = trial.name.text
         if text not in best:
-            fit = None if z is None else fit_of(trial.concept, z, halves, near.get(text))
             kept = proposed.written.get(text, ((), ()))
-            best[text] = Ranked(trial.name, trial.concept, score, fit, trial.kinds, (kept[0][1::2], kept[1][1::2]))
+            best[text] = Ranked(trial.name, trial.concept, score, None, trial.kinds, (kept[0][1::2], kept[1][1::2]))
         elif score is not None and score > (best[text].selection or 0.0):
             best[text] = replace(best[text], selection=score, kinds=trial.kinds)
-    return in_order(list(best.values()), fit_weight)
+    return list(best.values())
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,7 +88,7 @@ def _trials(name: Name, proposed: Proposed, halves: Halves) -> list[_Trial]:
     itself = [*from_templates(name.text, SELECTING), *definitions(name.text, wordnet)]
     found = [_Trial(name, concept, False, [text.text for text in itself], without)]
     kinds = halves.kinds(concept, reporting=False)
-    if len(kinds) >= LEAST_KINDS:
+    if min(len(kinds), len(halves.kinds(concept, reporting=True))) >= LEAST_KINDS:
         below = [text.text for kind in kinds for text in from_templates(kind, SELECTING[:2])]
         found.append(_Trial(name, concept, True, below, without))
     return found

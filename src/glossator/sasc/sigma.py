@@ -1,7 +1,9 @@
 """The score of SASC: how much more a module gives texts with a concept than texts without, in sigma of its corpus.
 
 Singh et al. 2023, section 3: (mean f(Text+) - mean f(Text-)) / sigma, where sigma is the standard deviation of f over
-the n-grams of the reference corpus.
+the n-grams of the reference corpus. Texts around one name are no independent draws: whatever the module makes of that name moves all of them. What is drawn is the
+name. So p is the rank of a score among those of names drawn at random, tested in the same way on texts of their own,
+and the interval is as wide as their scores scatter.
 """
 
 from __future__ import annotations
@@ -11,11 +13,20 @@ from typing import Any
 import numpy as np
 
 from glossator.scores import Score
+from glossator.statistics import permutation_p
 
-RESAMPLES = 1000
-PERMUTATIONS = 2000
 LEAST = 3
 """Fewer texts on one side give no score."""
+LEAST_RANDOM = 39
+"""Fewer random names with a score give no interval and no p: the least p would be above 2.5 %."""
+
+
+def difference(positive: np.ndarray, negative: np.ndarray, sigma: float) -> float | None:
+    """Mean of the finite responses of one side minus that of the other, in sigma; None where a side has too few."""
+    known = [values[np.isfinite(values)] for values in (positive, negative)]
+    if min(map(len, known)) < LEAST or not sigma > 0:
+        return None
+    return float((known[0].mean() - known[1].mean()) / sigma)
 
 
 def in_sigma(
@@ -24,44 +35,36 @@ def in_sigma(
     negative: np.ndarray,
     sigma: float,
     *,
-    seed: int = 0,
+    random: np.ndarray | None = None,
+    ranked: float | None = None,
     how: dict[str, Any] | None = None,
 ) -> Score:
-    """The difference of means in sigma, with a 95 % bootstrap interval over texts and a one-sided permutation p.
+    """The difference of means in sigma, with a one-sided p and a 95 % interval from the scores of random names.
 
-    positive, negative (n,): responses, NaN where there is none; those are left out and counted in `how`. p: how often
-    texts dealt at random to the two sides differ as much, (1 + hits) / (1 + permutations).
+    positive, negative (n,): responses, NaN where there is none; those are left out and counted in `how`. random (m,):
+    scores of random names, NaN where they have none; p = (1 + those at least as large) / (1 + m), of `ranked` where
+    the score itself was not made as theirs were. The interval is the value minus the middle 95 % of the random names'
+    scores about their mean, which is the null `random_name`. Without enough of them there is neither.
     """
-    known = [values[np.isfinite(values)] for values in (positive, negative)]
+    known = [int(np.isfinite(values).sum()) for values in (positive, negative)]
     details = {
-        "positive": len(known[0]),
-        "negative": len(known[1]),
-        "missing": len(positive) + len(negative) - len(known[0]) - len(known[1]),
+        "positive": known[0],
+        "negative": known[1],
+        "missing": len(positive) + len(negative) - sum(known),
         "sigma": sigma,
-        "interval": "bootstrap over texts",
         **(how or {}),
     }
-    n = len(known[0]) + len(known[1])
-    if min(map(len, known)) < LEAST:
-        reason = f"fewer than {LEAST} texts with a response on one side ({len(known[0])} with, {len(known[1])} without)"
-        return Score(name, None, "sigma", n=n, reason=reason, how=details)
-    if not sigma > 0:
-        return Score(name, None, "sigma", n=n, reason="the module is constant on the corpus", how=details)
-    rng = np.random.default_rng(seed)
-    draws = [v[rng.integers(0, len(v), (RESAMPLES, len(v)))].mean(1) for v in known]
-    low, high = np.quantile((draws[0] - draws[1]) / sigma, [0.025, 0.975])
-    value = float((known[0].mean() - known[1].mean()) / sigma)
-    details["p"] = permutation_p(known[0], known[1], rng)
-    return Score(name, value, "sigma", float(low), float(high), n, how=details)
-
-
-def permutation_p(positive: np.ndarray, negative: np.ndarray, rng: np.random.Generator) -> float:
-    """One-sided p of the difference of means under random labels."""
-    both = np.concatenate([positive, negative])
-    shuffled = rng.permuted(np.tile(both, (PERMUTATIONS, 1)), axis=1)[:, : len(positive)]
-    total = both.sum()
-    means = shuffled.mean(1)
-    differences = means - (total - means * len(positive)) / len(negative)
-    observed = positive.mean() - negative.mean()
-    hits = int((differences >= observed - 1e-12 * max(1.0, abs(observed))).sum())
-    return (1 + hits) / (1 + PERMUTATIONS)
+    value = difference(positive, negative, sigma)
+    if value is None:
+        reason = f"fewer than {LEAST} texts with a response on one side ({known[0]} with, {known[1]} without)"
+        reason = reason if min(known) < LEAST else "the module is constant on the corpus"
+        return Score(name, None, "sigma", n=sum(known), reason=reason, how=details)
+    drawn = np.empty(0) if random is None else random[np.isfinite(random)]
+    details["random_names"] = len(drawn)
+    if len(drawn) < LEAST_RANDOM:
+        details |= {"interval": f"none: fewer than {LEAST_RANDOM} random names have this score", "p": None}
+        return Score(name, value, "sigma", n=sum(known), how=details)
+    details |= {"interval": "scatter of random names", "p": permutation_p(value if ranked is None else ranked, drawn)}
+    mean = float(drawn.mean())
+    low, high = value - (np.quantile(drawn, [0.975, 0.025], method="weibull") - mean)
+    return Score(name, value, "sigma", float(low), float(high), sum(known), nulls={"random_name": mean}, how=details)
