@@ -1,9 +1,9 @@
 """The score of SASC: how much more a module gives texts with a concept than texts without, in sigma of its corpus.
 
 Singh et al. 2023, section 3: (mean f(Text+) - mean f(Text-)) / sigma, where sigma is the standard deviation of f over
-the n-grams of the reference corpus. Texts around one name are no independent draws: whatever the module makes of that name moves all of them. What is drawn is the
-name. So p is the rank of a score among those of names drawn at random, tested in the same way on texts of their own,
-and the interval is as wide as their scores scatter.
+the n-grams of the reference corpus. Texts around one name are no independent draws: whatever the module makes of that
+name moves all of them. What is drawn is the name. So p is the rank of a score among those of names drawn at random,
+tested in the same way on texts of their own, and the interval is as wide as their scores scatter.
 """
 
 from __future__ import annotations
