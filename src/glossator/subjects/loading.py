@@ -10,14 +10,26 @@ from typing import Any
 from glossator import files
 from glossator.errors import UserError, near_matches
 from glossator.subjects.aliases import ALIASES
+from glossator.subjects.checkpoints import check_config_file, empty_model, kind_of, load_model, read_config, reason_of
 from glossator.subjects.quiet import quiet_transformers
 from glossator.subjects.sites import SiteInfo, find_sites
 from glossator.subjects.subject import Subject
 from glossator.subjects.tokenizer import FastTextTokenizer
+from glossator.subjects.trial import sees_ahead
 from glossator.subjects.weights import cache_folder, ensure_weights, is_complete
 
 DTYPES = ("float32", "bfloat16", "float16")
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
+_TOKENIZER_FILES = (
+    "tokenizer.json",
+    "*.model",
+    "vocab*",
+    "*.vocab",
+    "merges.txt",
+    "*.tiktoken",
+    "tekken.json",
+    "*.bpe",
+)
 _NOT_CONTENT = ("_name_or_path", "transformers_version", "torch_dtype", "dtype")
 
 
@@ -62,8 +74,7 @@ def resolve_folder(name: str) -> Path:
         return ensure_weights(name)
     if _is_folder(name):
         folder = Path(name).expanduser()
-        if not (folder / "config.json").is_file():
-            raise UserError("no config.json in this folder", value=name, fix="Save the model with save_pretrained")
+        check_config_file(folder)
         return folder
     if _HUB_ID.fullmatch(name):
         return _whole_model_from_hub(name)
@@ -75,41 +86,23 @@ def subject_name(name: str) -> str:
     return name if name in ALIASES else Path(name).expanduser().resolve().name
 
 
-def is_causal(config: Any) -> bool:
-    """Whether a config describes a causal language model and not an encoder.
-
-    The class that was saved says so; where it is a bare base model, families that can be masked models are encoders.
-    """
-    from transformers.models.auto.modeling_auto import (
-        MODEL_FOR_CAUSAL_LM_MAPPING_NAMES,
-        MODEL_FOR_MASKED_LM_MAPPING_NAMES,
-    )
-
-    names = " ".join(getattr(config, "architectures", None) or [])
-    if re.search(r"CausalLM|LMHead|ConditionalGeneration", names):
-        return True
-    if re.search(r"MaskedLM|Classification|PreTraining|QuestionAnswering", names):
-        return False
-    kind = config.model_type
-    return kind in MODEL_FOR_CAUSAL_LM_MAPPING_NAMES and kind not in MODEL_FOR_MASKED_LM_MAPPING_NAMES
-
-
-def _auto_class(config: Any) -> Any:
-    from transformers import AutoModel, AutoModelForCausalLM
-
-    return AutoModelForCausalLM if is_causal(config) else AutoModel
-
-
 def load_tokenizer(name: str, folder: Path | None = None) -> FastTextTokenizer:
-    """The tokenizer of a subject, without its model."""
+    """The tokenizer of a subject, without its model; `UserError` for a folder that has none that can be used."""
     from transformers import AutoTokenizer
 
     folder = resolve_folder(name) if folder is None else folder
+    # Without this, some classes make one with no vocabulary.
+    if not any(found for pattern in _TOKENIZER_FILES for found in folder.glob(pattern)):
+        raise UserError(
+            "this folder has no tokenizer",
+            value=str(folder),
+            fix="Save it beside the model: tokenizer.save_pretrained(folder)",
+        )
     try:
         with quiet_transformers():
             tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
-    except (OSError, ValueError, TypeError) as error:
-        raise UserError("cannot read the tokenizer of", value=str(folder), fix=str(error).splitlines()[0]) from error
+    except Exception as error:
+        raise UserError("cannot read the tokenizer of", value=str(folder), fix=reason_of(error)) from error
     return FastTextTokenizer(tokenizer, subject_name(name))
 
 
@@ -142,17 +135,11 @@ def known_fingerprints(name: str) -> dict[str, str] | None:
 
     Nothing is downloaded. `subject_fingerprint` is that of the loaded subject, `vocabulary` that of its tokenizer.
     """
-    from transformers import AutoConfig
-
     folder = _folder_here(name)
     if folder is None:
         return None
-    tokenizer = load_tokenizer(name, folder)
-    try:
-        config = AutoConfig.from_pretrained(folder, trust_remote_code=False)
-    except (OSError, ValueError) as error:
-        raise UserError("cannot read the config of", value=name, fix=str(error).splitlines()[0]) from error
-    around = _borders(name, config, tokenizer.hub_tokenizer, is_causal(config))
+    config, tokenizer = read_config(folder), load_tokenizer(name, folder)
+    around = _borders(name, config, tokenizer.hub_tokenizer, kind_of(config) == "causal")
     return {"subject_fingerprint": fingerprint_of(folder, *around), "vocabulary": tokenizer.vocabulary.fingerprint}
 
 
@@ -185,8 +172,6 @@ def load_subject(name: str, *, dtype: str = "float32", device: str = "cpu") -> S
     a hub model is never run.
     """
     import torch
-    from safetensors import SafetensorError
-    from transformers import AutoConfig
 
     if dtype not in DTYPES:
         raise UserError("unknown dtype", value=dtype, allowed=", ".join(DTYPES))
@@ -194,19 +179,12 @@ def load_subject(name: str, *, dtype: str = "float32", device: str = "cpu") -> S
     if target is None:
         target = _device("cpu" if device == "auto" else device)
     folder = resolve_folder(name)
+    config = read_config(folder)
+    kind = kind_of(config)
     tokenizer = load_tokenizer(name, folder)
-    try:
-        with quiet_transformers():
-            config = AutoConfig.from_pretrained(folder, trust_remote_code=False)
-            causal = is_causal(config)
-            placed = {"device_map": target} if target == "auto" else {}
-            model = _auto_class(config).from_pretrained(
-                folder, dtype=getattr(torch, dtype), trust_remote_code=False, **placed
-            )
-    except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
-        lines = str(error).strip().splitlines() or [type(error).__name__]
-        raise UserError("cannot load this model", value=str(folder), fix=lines[0]) from error
-    model = (model if target == "auto" else model.to(target)).eval().requires_grad_(False)
+    model = load_model(folder, config, getattr(torch, dtype), target)
+    # A BERT saved with a head for causal models still attends to both sides unless its config says otherwise.
+    causal = not sees_ahead(model) and kind == "causal"
     prefix, suffix = _borders(name, config, tokenizer.hub_tokenizer, causal)
     fingerprint = fingerprint_of(folder, prefix, suffix)
     return Subject(subject_name(name), model, tokenizer, fingerprint, causal, prefix, suffix)
@@ -236,13 +214,12 @@ def describe_sites(name: str) -> list[SiteInfo]:
     if name in ALIASES:
         config = AutoConfig.for_model(**ALIASES[name].config)
     elif _is_folder(name) or _HUB_ID.fullmatch(name):
-        folder = resolve_folder(name) if _is_folder(name) else _from_hub(name, "config.json")
-        try:
-            config = AutoConfig.from_pretrained(folder, trust_remote_code=False)
-        except (OSError, ValueError) as error:
-            raise UserError("cannot read the config of", value=name, fix=str(error).splitlines()[0]) from error
+        config = read_config(resolve_folder(name) if _is_folder(name) else _from_hub(name, "config.json"))
     else:
         raise _unknown(name)
-    with torch.device("meta"), quiet_transformers():
-        model = _auto_class(config).from_config(config)
+    try:
+        with torch.device("meta"), quiet_transformers():
+            model = empty_model(config)
+    except Exception as error:
+        raise UserError("cannot build this model", value=name, fix=reason_of(error)) from error
     return find_sites(model)

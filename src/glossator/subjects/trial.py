@@ -1,0 +1,51 @@
+"""What a pass over a few tokens tells of a model that its config may not: that it reads tokens, and how far it sees."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from glossator.errors import UserError
+
+if TYPE_CHECKING:
+    import torch
+    from torch import nn
+
+_ROUNDING = 64
+"""In units of the dtype's own precision: two rows of one batch differ by less when they mean the same."""
+
+
+def output_of(model: nn.Module, ids: list[list[int]]) -> torch.Tensor:
+    """What a model puts out first for rows of token ids of one length: (rows, tokens, width), logits or last states."""
+    import torch
+
+    tokens = torch.tensor(ids, device=model.get_input_embeddings().weight.device)
+    with torch.inference_mode():
+        out: Any = model(input_ids=tokens, attention_mask=torch.ones_like(tokens))
+    return out if isinstance(out, torch.Tensor) else out[0]
+
+
+def sees_ahead(model: nn.Module) -> bool:
+    """Whether the last token of a row changes what the model puts out at those before it.
+
+    Raises `UserError` for a model that cannot be run on token ids alone.
+    """
+    import torch
+
+    padding = getattr(model.config, "pad_token_id", None)
+    try:
+        rows = len(model.get_input_embeddings().weight)
+        a, b, c, d = [i for i in range(rows) if i != padding][:4]
+        found = output_of(model, [[a, b, c], [a, b, d]]).detach().float()
+        one, two = found[0, :2], found[1, :2]
+        if found.shape[:2] != (2, 3):
+            raise ValueError(f"it gives a tensor of shape {tuple(found.shape)} for two rows of three tokens")
+    except Exception as error:
+        raise UserError(
+            "cannot run this model on token ids",
+            value=type(model).__name__,
+            allowed="a causal language model, or an encoder of text",
+            fix=f"{type(error).__name__}: {error}".strip().splitlines()[0],
+        ) from error
+    scale = float(one.abs().max())
+    limit = _ROUNDING * torch.finfo(model.dtype).eps * scale
+    return bool((one - two).abs().max() > limit)
