@@ -5,6 +5,8 @@ Commands import what they need when they run, so that `glossator --help` is ther
 
 from __future__ import annotations
 
+import contextlib
+import os
 import sys
 from typing import Any
 
@@ -24,6 +26,7 @@ from glossator.cli.show import show
 from glossator.cli.studies import studies
 from glossator.cli.units import units
 from glossator.errors import UserError
+from glossator.terminal import neutral, neutral_streams
 
 STOPPED = 130
 # Wrong usage: typer carries its own copy of click, or uses the one that is installed, depending on its version.
@@ -71,8 +74,24 @@ def glossator(
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line and return its exit code: 0, 2 for a user's mistake, 130 when it was stopped."""
+    with neutral_streams():
+        return _run(arguments)
+
+
+def _run(arguments: list[str] | None) -> int:
     try:
         code = app(args=arguments, prog_name="glossator", standalone_mode=False)
+        sys.stdout.flush()
+    except (BrokenPipeError, SystemExit) as error:  # whoever read the output has seen enough; click ends then
+        if not isinstance(error, BrokenPipeError) and not isinstance(error.__context__, BrokenPipeError):
+            raise
+        _write_to_nothing(sys.__stdout__)
+        return 0
+    except OSError as error:  # a full disk, a missing permission, a name too long
+        where = f": {error.filename!r}" if error.filename is not None else ""
+        return _complain(f"{error.strerror or error}{where}.")
+    except MemoryError:
+        return _complain("there is not enough memory. Study fewer units or tokens at once.")
     except UserError as error:
         return _complain(str(error))
     except USAGE_ERROR as error:
@@ -86,5 +105,11 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _complain(message: str) -> int:
-    sys.stderr.write(f"glossator: {message}\n")
+    sys.stderr.write(f"glossator: {neutral(message)}\n")
     return 2
+
+
+def _write_to_nothing(stream: Any) -> None:
+    """What is still to be written, at the latest when Python ends, goes nowhere."""
+    with contextlib.suppress(OSError, ValueError), open(os.devnull, "w") as nothing:
+        os.dup2(nothing.fileno(), stream.fileno())

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import typer
 
 from glossator.explorer.tokens import visible
+from glossator.terminal import is_unicode, neutral, neutral_json
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -24,18 +25,41 @@ QUIET = typer.Option(False, "--quiet", help="No progress bars.")
 
 
 def emit(value: Any) -> None:
-    """Print a value as JSON."""
+    """Print a value as JSON, what a terminal would obey escaped."""
     from glossator.files import plain
 
-    sys.stdout.write(json.dumps(plain(value), ensure_ascii=False, allow_nan=False, indent=1) + "\n")
+    text = json.dumps(plain(value), ensure_ascii=not is_unicode(sys.stdout), allow_nan=False, indent=1)
+    sys.stdout.write(neutral_json(text) + "\n")
+
+
+def say(line: str) -> None:
+    """A line for the person at the terminal, on stderr."""
+    sys.stderr.write(neutral(line) + "\n")
 
 
 def console() -> Console:
-    """A console on stdout; where that is no terminal, lines are as long as two columns of scores take."""
-    from rich.console import Console
+    """A console on stdout; where that is no terminal, lines are as long as two columns of scores take.
 
-    made = Console(highlight=False)
-    return made if made.is_terminal else Console(highlight=False, width=WIDE)
+    It is the one way by which text gets on stdout: what a terminal would obey in it, markup included, stays text.
+    """
+    from rich.console import Console, ConsoleOptions, RenderableType
+    from rich.segment import Segment
+    from rich.text import Text
+
+    class NeutralConsole(Console):
+        def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
+            if isinstance(renderable, Text) and (plain := neutral(renderable.plain)) != renderable.plain:
+                renderable = renderable.copy()
+                renderable.plain = plain
+            for segment in super().render(renderable, options):
+                yield segment if segment.control else Segment(neutral(segment.text), segment.style)
+
+        def on_broken_pipe(self) -> None:
+            raise BrokenPipeError
+
+    settings: dict[str, Any] = {"highlight": False, "markup": False, "emoji": False}
+    made = NeutralConsole(**settings)
+    return made if made.is_terminal else NeutralConsole(**settings, width=WIDE)
 
 
 def make_table(title: str | None = None, *, plain: bool = False) -> Any:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from glossator.cli.printing import JSON, QUIET, clean, console, emit, interval, make_table, number
+from glossator.cli.printing import JSON, QUIET, clean, console, emit, interval, make_table, number, say
 from glossator.cli.spec_options import BUDGET, OFFLINE, PRICES, make_access
 from glossator.errors import UserError, near_matches
 
@@ -72,10 +72,10 @@ def sasc(
         polarity="-" if negative else "+",
         seed=seed,
         progress=not quiet and not json,
-        say=lambda text: typer.echo(text, err=True),
+        say=say,
     )
     for note in opened.notes:
-        typer.echo(note, err=True)
+        say(note)
     if json:
         emit(found)
         return

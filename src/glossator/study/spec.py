@@ -103,6 +103,10 @@ class StudySpec:
         for name in self.options:
             takes_options = (*self.explainers, *self.scorers, *registry.table("simulators"))
             _known("explainer, simulator or scorer with options", name, takes_options)
+        try:
+            json.dumps(plain(self), ensure_ascii=False).encode()
+        except (UnicodeEncodeError, TypeError, ValueError, RecursionError) as error:
+            raise UserError("the spec cannot be written as JSON in UTF-8", fix=f"{error}") from error
         for name in self.language_models:
             if not isinstance(name, str):
                 raise UserError("bad lm", value=name, allowed="a text in quotes, such as inprocess:smollm2-135m")

@@ -19,6 +19,7 @@ from glossator.errors import UserError
 from glossator.files import write_bytes, write_json
 from glossator.study.costs import STAGES, Cost, summed
 from glossator.study.results import UnitResult, from_plain, to_plain
+from glossator.terminal import neutral
 
 if TYPE_CHECKING:
     from glossator.study.tools import Tools
@@ -88,13 +89,13 @@ class Work:
 
     def say(self, what: str) -> None:
         """A line for the person at the terminal, on stderr, and in the log."""
-        sys.stderr.write(f"{what}\n")
+        sys.stderr.write(f"{neutral(what)}\n")
         self.note(what)
 
     def note(self, what: str) -> None:
         """A line with the time in run.log, the one file that is no part of the study's identity."""
         if self._log is not None:
-            self._log.write(f"{time.strftime('%Y-%m-%dT%H:%M:%S')} {what}\n")
+            self._log.write(f"{time.strftime('%Y-%m-%dT%H:%M:%S')} {neutral(what)}\n")
             self._log.flush()
 
     @contextlib.contextmanager
