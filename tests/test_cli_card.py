@@ -148,6 +148,7 @@ def test_an_encoder_has_no_causal_column_and_its_study_is_left_as_it_is(
     assert made is not None
     with made:
         name = made.names()[0]
+    capsys.readouterr()
     before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
     assert main(["score", str(folder), "--card", "both"]) == 2
     assert {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()} == before
