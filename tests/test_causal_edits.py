@@ -233,7 +233,9 @@ def test_divergences_by_rows(subject, windows):
 def test_kept_clean_passes_change_nothing(subject, windows):
     """Also where later interventions start at other layers, and for edits that make whole passes."""
     edits = [[Edit(site, Units(7), Set(5.0))] for site in ("mlp.1", "mlp.0", "model.embed_tokens", "mlp.1")]
-    restart_of(subject)  # asks the model by passes of its own, once
+    restart_of(subject)
+    for name in ("mlp.0", "model.embed_tokens"):
+        subject.site(name)  # all ask the model by passes of their own, once
     kept, passes = {}, []
     hook = subject.model.lm_head.register_forward_hook(lambda *_: passes.append(1))
     found = [divergences(subject, windows, [one], batch_tokens=30, clean_passes=kept) for one in edits]

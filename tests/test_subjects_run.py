@@ -255,3 +255,57 @@ def test_hub_model_is_asked_for_what_is_needed_only(tiny_folder, monkeypatch):
     assert "*.bin" not in asked[0]
     assert describe_sites("owner/model")[0].name == "mlp.0"
     assert asked[1] == ["config.json"]
+
+
+def test_a_feed_forward_on_all_tokens_in_one_row_is_handed_out_by_window():
+    """OPT flattens (rows, positions): values, edits and their positions are those of each window all the same."""
+    from causal_cases import subject_of
+    from glossator.subjects import edit
+
+    subject, (tokens, lengths) = subject_of("opt"), batch()
+    for name, width in (("mlp.1", 64), ("model.decoder.layers.1.fc1", 64)):
+        together = subject.activations(tokens, lengths, [name])[name]
+        assert together.shape == (4, 9, width)
+        alone = subject.activations(tokens[1:2, :6], lengths[1:2], [name])[name]
+        torch.testing.assert_close(together[1, :6], alone[0], rtol=1e-4, atol=1e-5)
+    seen = []
+    with edit(subject.model, subject.site("mlp.1"), lambda values: seen.append(values.shape) or values * 2):
+        doubled = subject.activations(tokens, lengths, ["mlp.1"])["mlp.1"]
+    assert seen == [(4, 10, 64)]
+    torch.testing.assert_close(doubled, subject.activations(tokens, lengths, ["mlp.1"])["mlp.1"] * 2)
+
+
+def test_modules_whose_values_are_no_tokens_own_are_refused(tiny_subject):
+    """Shared layers run several times, tables of positions have no rows, several streams are no one stream."""
+    from families import family_subject
+
+    for family, module, why in (
+        ("albert", "encoder.albert_layer_groups.0.albert_layers.0.ffn_output", "runs 2 times"),
+        ("bert", "embeddings.position_embeddings", r"\(1, 8, 32\)"),
+        ("gemma3n_text", "resid.1", r"\(4, 3, 7, 32\)"),
+    ):
+        with pytest.raises(UserError, match=f"no numbers per token.*{why}"):
+            family_subject(family).site(module)
+
+
+def test_windows_of_several_lengths_where_padding_counts():
+    """FNet mixes all positions, padding included: windows run by length, and give what each gives alone."""
+    from families import family_subject
+
+    subject, (tokens, lengths) = family_subject("fnet"), batch()
+    assert subject.runs_by_length
+    together = subject.activations(tokens, lengths, ["resid.1"])["resid.1"]
+    for row, length in enumerate(lengths):
+        alone = subject.activations(tokens[row : row + 1, :length], lengths[row : row + 1], ["resid.1"])["resid.1"]
+        torch.testing.assert_close(together[row, :length], alone[0], rtol=1e-4, atol=1e-5)
+        assert (together[row, length:] == 0).all()
+
+
+def test_a_model_that_sees_ahead_is_not_run_as_a_causal_one():
+    import dataclasses
+
+    from families import family_subject
+
+    ahead = dataclasses.replace(family_subject("bert"), causal=True, suffix=())
+    with pytest.raises(UserError, match="no causal language model"):
+        ahead.activations(*batch(), ["resid.0"])

@@ -50,8 +50,6 @@ class BoundEdit:
         import torch
 
         def on_windows(tensor: torch.Tensor) -> torch.Tensor:
-            if tensor.ndim == 2:  # some models run the feed-forward on all tokens of a batch in one row
-                return on_windows(tensor.unflatten(0, (len(rows), -1))).flatten(0, 1)
             # A batch of short windows may be cut to its longest one.
             width = min(self.where.shape[1], tensor.shape[1] - before)
             inside = tensor[:, before : before + width]

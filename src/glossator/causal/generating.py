@@ -79,8 +79,6 @@ def _continue(
 
     def hook(bound: Any) -> Any:
         def change(tensor: torch.Tensor) -> torch.Tensor:
-            if tensor.ndim == 2:  # some models run the feed-forward on all tokens of a batch in one row
-                return change(tensor.unflatten(0, (len(rows), -1))).flatten(0, 1)
             new = bound.part.write(tensor, bound.change.apply(bound.part.read(tensor), rows))
             keep = max(0, first_edited - position)
             if bound.borders and prompt_too:

@@ -48,7 +48,7 @@ class Restart:
 
     def stream(self, layer: int) -> SiteInfo:
         """The site of the residual stream that enters block `layer`, 1 to the number of blocks."""
-        return SiteInfo(f"stream before {layer}", None, "dense", f"{self.path}.{layer - 1}", "output")
+        return SiteInfo(f"stream before {layer}", None, "dense", f"{self.path}.{layer - 1}", "output", layout="batch")
 
     @contextlib.contextmanager
     def start(self, layer: int, stream: torch.Tensor) -> Iterator[None]:
@@ -99,9 +99,8 @@ def _probed(subject: Any) -> Restart | None:
     if width < 1:
         return None
     tokens = (np.arange(2 * width, dtype=np.int32) * 7 + 11).reshape(2, width) % len(subject.tokenizer.vocabulary)
-    inputs = subject.model_inputs(tokens, np.array([width, max(1, width - 2)], np.int32))
-    if subject.causal:
-        inputs["use_cache"] = False
+    lengths = np.array([width, width if subject.runs_by_length else max(1, width - 2)], np.int32)
+    inputs = subject.pass_inputs(tokens, lengths)
     try:
         members = _members(subject.model, inputs, list(blocks))
         if members is None:
@@ -120,7 +119,7 @@ def _members(model: nn.Module, inputs: dict[str, Any], blocks: Sequence[nn.Modul
         for number, block in enumerate(blocks):
 
             def look(_: nn.Module, __: Any, output: Any, number: int = number) -> None:
-                seen.append((number, len(output) if isinstance(output, tuple) else None))
+                seen.append((number, len(output) if isinstance(output, tuple | list) else None))
 
             stack.callback(block.register_forward_hook(look).remove)
         model(**inputs)

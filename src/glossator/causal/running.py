@@ -64,7 +64,7 @@ def run(
         with torch.inference_mode(), editing(subject, bound, some), watching, stopping():
             logits = forward(subject, windows, some)
             log_probs = log_softmax(logits[:, inside]) if outputs else None
-        found = {name: _by_window(values[site.name], some)[:, inside] for name, site in zip(sites, wanted, strict=True)}
+        found = {name: values[site.name][:, inside] for name, site in zip(sites, wanted, strict=True)}
         yield Batch(some, log_probs, found)
 
 
@@ -170,15 +170,7 @@ def batches(windows: TokenWindows, rows: np.ndarray | None, batch_tokens: int) -
 
 def forward(subject: Any, windows: TokenWindows, rows: np.ndarray) -> torch.Tensor:
     """The model's outputs on these rows, prefix and suffix included: logits of a causal model."""
-    inputs = subject.model_inputs(windows.tokens[rows], windows.lengths[rows])
-    if subject.causal:
-        inputs["use_cache"] = False
-    return subject.model(**inputs)[0]
-
-
-def _by_window(values: torch.Tensor, rows: np.ndarray) -> torch.Tensor:
-    """(b, positions, width), also where a model runs all tokens of a batch in one row."""
-    return values.unflatten(0, (len(rows), -1)) if values.ndim == 2 else values
+    return subject.model(**subject.pass_inputs(windows.tokens[rows], windows.lengths[rows]))[0]
 
 
 def log_softmax(logits: torch.Tensor) -> torch.Tensor:

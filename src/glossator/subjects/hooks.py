@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from glossator.subjects.sites import SiteInfo, resolve_site
+from glossator.subjects.sites import Layout, SiteInfo, resolve_site
 
 if TYPE_CHECKING:
     import torch
@@ -23,28 +23,73 @@ def _resolve(model: nn.Module, site: SiteInfo | str) -> SiteInfo:
 
 
 def _first(value: Any) -> torch.Tensor:
-    """The tensor a module hands on: itself, or the first member of a tuple."""
-    return value[0] if isinstance(value, tuple) else value
+    """The tensor a module hands on: itself, or the first member of a tuple or list."""
+    return value[0] if isinstance(value, tuple | list) and value else value
 
 
-def _listen(model: nn.Module, site: SiteInfo, see: Callable[[torch.Tensor], Any]) -> Any:
-    """Call `see` with the site's tensor at each pass; what it returns, if not None, replaces the tensor."""
-    module = model.get_submodule(site.module)
-    if site.side == "input":
+class _Pass(threading.local):
+    """(rows, positions) of the pass that this thread runs through a model; None outside one."""
 
-        def before(_: nn.Module, args: tuple[Any, ...]) -> tuple[Any, ...] | None:
-            new = see(args[0])
-            return None if new is None else (new, *args[1:])
+    shape: tuple[int, int] | None = None
 
-        return module.register_forward_pre_hook(before)
+    def note(self, _: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        given = kwargs.get("input_ids")
+        given = kwargs.get("inputs_embeds") if given is None else given
+        given = args[0] if given is None and args else given
+        self.shape = None if given is None else (int(given.shape[0]), int(given.shape[1]))
+
+
+def by_window(values: Any, layout: Layout | None, shape: tuple[int, int] | None) -> Any:
+    """A module's tensor as (batch, positions, width), a view of it; as it is where the pass's shape is not known.
+
+    Some models run a feed-forward on all tokens of a batch in one row, some put positions before rows, some channels
+    before positions. Without a layout the tensor's own shape tells, as far as it can.
+    """
+    if shape is None or not hasattr(values, "ndim"):
+        return values
+    if layout is None:
+        layout = "flat" if values.ndim == 2 and len(values) == shape[0] * shape[1] else "batch"
+    if layout == "flat":
+        return values.unflatten(0, (shape[0], -1))
+    return values.transpose(*_SWAPPED[layout]) if layout in _SWAPPED else values
+
+
+_SWAPPED = {"positions": (0, 1), "channels": (1, 2)}
+
+
+def _as_it_was(new: torch.Tensor, old: torch.Tensor, layout: Layout | None) -> torch.Tensor:
+    """Values (batch, positions, width) in the order of dimensions of `old`."""
+    if layout in _SWAPPED:
+        return new.transpose(*_SWAPPED[layout])
+    return new.flatten(0, 1) if new.ndim == old.ndim + 1 else new
+
+
+def _listen(model: nn.Module, site: SiteInfo, see: Callable[[torch.Tensor], Any]) -> contextlib.ExitStack:
+    """Call `see` with the site's tensor at each pass; what it returns, if not None, replaces the tensor.
+
+    Closing what comes back ends it.
+    """
+    module, of_pass, stack = model.get_submodule(site.module), _Pass(), contextlib.ExitStack()
+
+    def changed(value: Any) -> Any:
+        new = see(by_window(value, site.layout, of_pass.shape))
+        return None if new is None else _as_it_was(new, value, site.layout)
+
+    def before(_: nn.Module, args: tuple[Any, ...]) -> tuple[Any, ...] | None:
+        new = changed(args[0])
+        return None if new is None else (new, *args[1:])
 
     def after(_: nn.Module, __: tuple[Any, ...], output: Any) -> Any:
-        new = see(_first(output))
+        new = changed(_first(output))
         if new is None:
             return None
-        return (new, *output[1:]) if isinstance(output, tuple) else new
+        return type(output)([new, *output[1:]]) if type(output) in (tuple, list) else new
 
-    return module.register_forward_hook(after)
+    if site.layout != "batch":
+        stack.callback(model.register_forward_pre_hook(of_pass.note, with_kwargs=True).remove)
+    handle = module.register_forward_pre_hook(before) if site.side == "input" else module.register_forward_hook(after)
+    stack.callback(handle.remove)
+    return stack
 
 
 @contextlib.contextmanager
@@ -73,7 +118,7 @@ def watch(
 
     with contextlib.ExitStack() as stack:
         for name, site in wanted.items():
-            stack.callback(_listen(model, site, seeing(name)).remove)
+            stack.enter_context(_listen(model, site, seeing(name)))
         yield
 
 
@@ -102,11 +147,8 @@ def edit(model: nn.Module, site: SiteInfo | str, fn: Callable[[torch.Tensor], to
             raise ValueError(f"edit changed the shape from {tuple(tensor.shape)} to {tuple(new.shape)}")
         return new
 
-    handle = _listen(model, _resolve(model, site), see)
-    try:
+    with _listen(model, _resolve(model, site), see):
         yield
-    finally:
-        handle.remove()
 
 
 @contextlib.contextmanager

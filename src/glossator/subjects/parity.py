@@ -40,9 +40,7 @@ def check_parity(subject: Subject, tokens: np.ndarray, lengths: np.ndarray) -> d
     outputs = {
         s.name: SiteInfo(f"{s.module}:out", s.width, s.kind, s.module, "output") for s in sites if s.side == "input"
     }
-    inputs = subject.model_inputs(tokens, lengths)
-    if subject.causal:
-        inputs["use_cache"] = False
+    inputs = subject.pass_inputs(tokens, lengths)
     with torch.inference_mode(), capture(subject.model, [*sites, *outputs.values()]) as values:
         result = subject.model(**inputs, output_hidden_states=True)
         worst: dict[str, Parity] = {}

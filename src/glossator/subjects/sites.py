@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 from glossator.errors import UserError, near_matches
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from torch import nn
 
 Side = Literal["input", "output"]
+Layout = Literal["batch", "flat", "positions", "channels"]
 ALIAS_KINDS = ("mlp", "attn", "head", "resid")
 
 
@@ -26,6 +27,10 @@ class SiteInfo:
 
     kind is 'sparse' where most values are exactly zero (ReLU neurons). heads is set for `head.L`, whose index is
     head * head_dim + i. width is None for a dotted path until it has been run once.
+
+    What a short pass tells (`Subject.site`): layout, the order of the module's own dimensions, None until then: 'batch'
+    for (rows, positions, width), 'flat' for (rows * positions, width), 'positions' for (positions, rows, width),
+    'channels' for (rows, width, positions); values are handed out as (rows, positions, width) whichever it is.
     """
 
     name: str
@@ -34,6 +39,7 @@ class SiteInfo:
     module: str
     side: Side
     heads: int | None = None
+    layout: Layout | None = field(default=None, compare=False)
 
 
 def projection_shape(module: Any) -> tuple[int, int] | None:
@@ -68,7 +74,8 @@ def _attention_name(block: nn.Module) -> str | None:
     for name, module in block.named_modules():
         last = name.rpartition(".")[2].lower()
         holds = any(projection_shape(m) for _, m in module.named_modules() if m is not module)
-        if "att" in last and "cross" not in last and "encoder_" not in last and "norm" not in last and holds:
+        named = "att" in last or "attention" in type(module).__name__.lower()
+        if name and named and "cross" not in last and "encoder_" not in last and "norm" not in last and holds:
             return name
     return None
 
@@ -101,13 +108,11 @@ def _block_sites(name: str, block: nn.Module, layer: int, config: Any) -> Iterat
         (path, shape)
         for path, shape in _projections(block)
         if not any("att" in part.lower() for part in path.split("."))
+        and (attention is None or not path.startswith(f"{attention}."))
     ]
     wanted = _intermediate(config, hidden)
-    down = [
-        (path, shape)
-        for path, shape in outside
-        if shape[1] == hidden and (shape[0] == wanted if wanted is not None else shape[0] > hidden)
-    ]
+    back = [(path, shape) for path, shape in outside if shape[1] == hidden]
+    down = [one for one in back if one[1][0] == wanted] or [one for one in back if one[1][0] > hidden]
     # With experts there is no one down projection that every token enters.
     if down and not any("expert" in path for path, _ in outside):
         path, (width, _) = down[-1]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
@@ -13,6 +13,8 @@ from torch import nn
 
 from glossator.errors import UserError
 from glossator.subjects.hooks import stopping, watch
+from glossator.subjects.positions import limit_of
+from glossator.subjects.probing import measured, padding_matters
 from glossator.subjects.sites import SiteInfo, find_sites, resolve_site
 from glossator.subjects.tokenizer import FastTextTokenizer
 
@@ -47,44 +49,33 @@ class Subject:
     def dtype(self) -> torch.dtype:
         return self.model.get_input_embeddings().weight.dtype
 
-    @property
+    @cached_property
     def max_width(self) -> int | None:
-        """The longest window the model takes, None when its config names no limit."""
-        limit = getattr(self.model.config, "max_position_embeddings", None)
-        return None if limit is None else int(limit) - len(self.prefix) - len(self.suffix)
+        """The longest window the model takes, None where there is no limit: see `glossator.subjects.positions`."""
+        limit = limit_of(self.model)
+        return None if limit is None else limit - len(self.prefix) - len(self.suffix)
 
     @cached_property
-    def _aliased(self) -> list[SiteInfo]:
+    def _listed(self) -> list[SiteInfo]:
         return find_sites(self.model)
 
     @cached_property
-    def _found(self) -> dict[str, SiteInfo]:
-        return {site.name: site for site in self._aliased}
+    def _known(self) -> dict[str, SiteInfo | UserError]:
+        return measured(self, self._listed)
 
     def sites(self) -> list[SiteInfo]:
         """All aliased sites; any dotted module path is a site as well."""
-        return list(self._aliased)
+        return [site for one in self._listed if isinstance(site := self._known[one.name], SiteInfo)]
 
     def site(self, name: str) -> SiteInfo:
-        """The site called `name`; raises `UserError` with near matches.
-
-        A dotted path whose width its module does not tell is run once on two tokens to learn it.
-        """
-        if name not in self._found:
-            site = resolve_site(self.model, name, self._aliased)
-            self._found[name] = site if site.width is not None else replace(site, width=self._probe_width(site))
-        return self._found[name]
-
-    def _probe_width(self, site: SiteInfo) -> int:
-        tokens = np.zeros((2, 2), np.int32)
-        value = self._run(tokens, np.array([2, 2], np.int32), [site]).get(site.name)
-        expected = (2, 2 + len(self.prefix) + len(self.suffix))
-        if not isinstance(value, torch.Tensor) or value.ndim != 3 or tuple(value.shape[:2]) != expected:
-            what = f"a tensor of shape {tuple(value.shape)}" if isinstance(value, torch.Tensor) else "no tensor"
-            raise UserError(
-                "this module gives no numbers per token", value=site.name, fix=f"It gives {what}; choose another module"
-            )
-        return int(value.shape[2])
+        """The site called `name`, as a short pass measures it; raises `UserError` with near matches, or with what is
+        wrong with the values there."""
+        found = self._known.get(name)
+        if found is None:
+            found = self._known[name] = measured(self, [resolve_site(self.model, name, self._listed)])[name]
+        if isinstance(found, UserError):
+            raise found
+        return found
 
     def embedding(self) -> np.ndarray:
         """The static input embedding, float32 (V, d) with V the size of the vocabulary; 0 for tokens that only the
@@ -117,6 +108,25 @@ class Subject:
             inputs["attention_mask"] = torch.from_numpy(mask.astype(np.int64)).to(self.device)
         return inputs
 
+    @cached_property
+    def runs_by_length(self) -> bool:
+        """Whether only windows of one length can be run together, since padding changes what the model computes."""
+        return padding_matters(self)
+
+    def pass_inputs(self, tokens: np.ndarray, lengths: np.ndarray, *, padded: bool = False) -> dict[str, Any]:
+        """As `model_inputs`, for a pass after which nothing is kept.
+
+        Raises `UserError` for windows of several lengths where padding changes what the model computes, unless padded.
+        """
+        if not padded and (np.asarray(lengths) < np.shape(tokens)[1]).any() and self.runs_by_length:
+            raise UserError(
+                "padding changes what this model computes",
+                value=f"windows of {min(lengths)} to {np.shape(tokens)[1]} tokens",
+                allowed="windows of one length",
+            )
+        inputs = self.model_inputs(tokens, lengths)
+        return {**inputs, "use_cache": False} if self.causal else inputs
+
     def _run(self, tokens: np.ndarray, lengths: np.ndarray, sites: Sequence[SiteInfo]) -> dict[str, torch.Tensor]:
         """One pass that ends after the last of `sites`; their tensors, prefix, suffix and padding included."""
         values: dict[str, torch.Tensor] = {}
@@ -130,11 +140,28 @@ class Subject:
         sites: Sequence[SiteInfo],
         see: Callable[[str, torch.Tensor], Any],
     ) -> None:
-        inputs = self.model_inputs(tokens, lengths)
-        if self.causal:
-            inputs["use_cache"] = False
+        tokens, lengths = np.asarray(tokens), np.asarray(lengths)
+        if (lengths < tokens.shape[1]).any() and self.runs_by_length:
+            self._pass_by_length(tokens, lengths, sites, see)
+            return
+        inputs = self.pass_inputs(tokens, lengths)
         with torch.inference_mode(), watch(self.model, sites, see, stop=bool(sites)), stopping():
             self.model(**inputs)
+
+    def _pass_by_length(
+        self, tokens: np.ndarray, lengths: np.ndarray, sites: Sequence[SiteInfo], see: Callable[[str, Any], Any]
+    ) -> None:
+        """As `_pass`, the windows of each length in a pass of their own; their values are put together before `see`."""
+        values: dict[str, torch.Tensor] = {}
+        positions = len(self.prefix) + tokens.shape[1] + len(self.suffix)
+        for length in np.unique(lengths[lengths > 0]):
+            rows = np.flatnonzero(lengths == length)
+            for name, found in self._run(tokens[rows, :length], lengths[rows], sites).items():
+                if name not in values:
+                    values[name] = found.new_zeros((len(tokens), positions, found.shape[2]))
+                values[name][torch.from_numpy(rows), : found.shape[1]] = found
+        for name, found in values.items():
+            see(name, found)
 
     def visit(
         self, tokens: np.ndarray, lengths: np.ndarray, sites: Sequence[str], see: Callable[[str, torch.Tensor], Any]
