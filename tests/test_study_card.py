@@ -65,7 +65,9 @@ def test_a_card_of_another_name_is_refused() -> None:
 
 
 def test_specs_that_were_made_before_cards_mean_what_they_meant() -> None:
-    spec = StudySpec("smollm2-135m", ("mlp.12",))
+    spec = StudySpec(
+        "smollm2-135m", ("mlp.12",), scorers=("correlation", "explained-variance", "detection", "firing")
+    )
     stored = plain(spec)
     assert stored.pop("card") == "observational"
     assert make_spec(stored).fingerprint == spec.fingerprint == "df55bcd5511feeeb"

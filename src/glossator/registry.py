@@ -36,6 +36,7 @@ BUILT_IN: dict[str, dict[str, str]] = {
         "explained-variance": "glossator.scorers.explained_variance:ExplainedVarianceScorer",
         "detection": "glossator.scorers.detection:DetectionScorer",
         "firing": "glossator.scorers.firing:FiringScorer",
+        "peak": "glossator.scorers.peak:PeakScorer",
         "specificity": "glossator.scorers.specificity:SpecificityScorer",
         "lm-detection": "glossator.scorers.lm_detection:LmDetectionScorer",
         "fuzzing": "glossator.scorers.fuzzing:FuzzingScorer",

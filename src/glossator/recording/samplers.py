@@ -54,7 +54,7 @@ class EvidenceSpec:
     select_top: int = 20
     select_random: int | None = None
     test_top: int = 50
-    test_random: int | None = 50
+    test_random: int | None = 500
     test_near_miss: int = 0
     min_firing_windows: int = 8
     seed: int = 0

@@ -16,11 +16,11 @@ from glossator.errors import MissingPower
 from glossator.evidence import Evidence, Exemplars, Split
 from glossator.explanations import Explanation
 from glossator.resources import Resources
-from glossator.scorers import TOKEN_VALUES, Scorer
+from glossator.scorers import DEFAULT_SCORERS, TOKEN_VALUES, Scorer
 from glossator.scorers.others import Others
 from glossator.scorers.sample import SETTINGS, TRUTH, Sample, Setting, any_sample, draw_sample
 from glossator.scores import Column, Score
-from glossator.simulators import Simulation, Simulator
+from glossator.simulators import ACTIVATION, Simulation, Simulator
 from glossator.simulators.calibration import fit_calibration
 from glossator.simulators.program import ProgramSimulator
 from glossator.statistics import LEVEL, RESAMPLES, Drawn, Resampled, draw, estimate_of, margins
@@ -29,7 +29,6 @@ from glossator.units import Unit
 if TYPE_CHECKING:
     from glossator.programs import Lexicon
 
-DEFAULT_SCORERS = ("correlation", "explained-variance", "detection", "firing")
 MOST_TO_FIT = 400
 """Calibrations and thresholds are fitted on at most so many windows of a kind; more would only take time."""
 
@@ -106,7 +105,8 @@ class Trial:
         self.lab, self.evidence, self.setting, self.split = lab, evidence, setting, split
         self.scored: Exemplars = evidence.explain.exemplars if split == "explain" else getattr(evidence, split)
         self.test = draw_sample(self.scored, setting, lab.seed)
-        self.calibrate = _calibration_sample(evidence.calibrate, setting, lab.seed)
+        mixed: Setting = "top-and-random" if setting == "top" else setting
+        self.calibrate = _calibration_sample(evidence.calibrate, mixed, lab.seed)
 
     def predicted(self, explanation: Explanation) -> np.ndarray:
         """Uncalibrated predictions of the scored tokens (t,) float64."""
@@ -119,6 +119,13 @@ class Trial:
     def calibrated(self, explanation: Explanation) -> np.ndarray:
         """Predictions of the scored tokens (t,) under the lab's calibration."""
         return self.lab.kept(("calibrated",), (explanation, self), lambda: self._calibrated(explanation))
+
+    def in_activations(self, explanation: Explanation) -> np.ndarray:
+        """Predictions of the scored tokens (t,) in the unit's own measure: as they are where the simulator gives
+        activations, else calibrated."""
+        exemplars = self.scored if self.lab.executes(explanation) else self._scored_part(self.split, self.scored)[1]
+        is_activation = self.lab.simulate(explanation, exemplars).scale == ACTIVATION
+        return self.predicted(explanation) if is_activation else self.calibrated(explanation)
 
     def score(
         self,
@@ -134,7 +141,8 @@ class Trial:
 
         why_not: a reason why the number cannot be had at all; it and insufficient evidence give a missing value.
         """
-        name, lab, n = f"{name}.{self.setting}", self.lab, self.test.documents
+        name = f"{name}.{self.setting}" if self.setting in SETTINGS else name
+        lab, n = self.lab, self.test.documents
         settings = {
             "split": self.split,
             "windows": dict(self.test.kinds),

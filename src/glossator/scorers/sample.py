@@ -1,7 +1,8 @@
-"""Which tokens a score is computed on: the two settings of Bills et al. 2023, flattened once for all explanations.
+"""Which tokens a score is computed on: the settings of Bills et al. 2023, flattened once for all explanations.
 
 top-and-random: the windows where the unit fires most and as many random ones, half and half, so that rare units can
-be scored at all. random-only: random windows alone, what the unit does on text as it comes.
+be scored at all. random-only: random windows alone, what the unit does on text as it comes. Beside these two, top: the
+top windows of top-and-random, for what is asked of peaks alone.
 """
 
 from __future__ import annotations
@@ -16,8 +17,9 @@ import numpy as np
 from glossator.evidence import Exemplars
 from glossator.statistics import document_index
 
-Setting = Literal["top-and-random", "random-only"]
+Setting = Literal["top-and-random", "random-only", "top"]
 SETTINGS: tuple[Setting, ...] = ("top-and-random", "random-only")
+"""Those that a score is given in under its name and the setting's; their windows are all that is simulated."""
 TRUTH = "max(activation, 0) of the unit's polarity, one-sided"
 
 
@@ -82,7 +84,8 @@ def draw_sample(exemplars: Exemplars, setting: Setting, seed: int = 0, most: int
         return sample_rows(exemplars, {"random": _draw(random, _least(most, random), rng)})
     top, random = np.flatnonzero(is_top), np.flatnonzero(in_random & ~is_top)
     n = _least(most, top, random)
-    return sample_rows(exemplars, {"top": _draw(top, n, rng), "random": _draw(random, n, rng)})
+    drawn = {"top": _draw(top, n, rng), "random": _draw(random, n, rng)}
+    return sample_rows(exemplars, {"top": drawn["top"]} if setting == "top" else drawn)
 
 
 def any_sample(exemplars: Exemplars, seed: int = 0, most: int | None = None) -> Sample:

@@ -9,6 +9,7 @@ from typing import Literal, get_args
 
 from glossator import registry
 from glossator.errors import UserError, near_matches
+from glossator.scorers import DEFAULT_SCORERS as OBSERVATIONAL_SCORERS
 from glossator.scores import Column
 
 Card = Literal["observational", "causal", "both"]
@@ -22,7 +23,7 @@ OBSERVATIONAL = "observational"
 """What a study fills unless it is told otherwise: causal scores take many more forward passes of the subject."""
 
 DEFAULT_SCORERS: dict[Column, tuple[str, ...]] = {
-    "observational": ("correlation", "explained-variance", "detection", "firing"),
+    "observational": OBSERVATIONAL_SCORERS,
     "causal": ("ablation",),
 }
 OF_THE_CARD = ("of the card",)

@@ -58,8 +58,11 @@ class UnitResult:
     explanations: tuple[Chosen, ...] = field(default=())
 
     def best(self, method: str | None = None) -> Chosen | None:
-        """The first-ranked explanation of a method, of the first method that has one when None."""
-        return next((e for e in self.explanations if e.rank == 0 and method in (None, e.method)), None)
+        """The first-ranked explanation of a method, of all methods when None: the one with the highest correlation on
+        the select split, so that no test score chooses what it is then quoted for; of equal ones, and where none has
+        that correlation, the first."""
+        first = [e for e in self.explanations if e.rank == 0 and method in (None, e.method)]
+        return max(first, key=lambda e: float("-inf") if e.select is None else e.select, default=None)
 
 
 def as_stored(explanation: Explanation, lexicon: Lexicon | None, rank: int, select: float | None) -> Chosen:

@@ -23,7 +23,7 @@ from glossator.study import card as cards
 from glossator.units import Polarity
 
 DEFAULT_SCORERS = cards.DEFAULT_SCORERS["observational"]
-DEFAULT_EVIDENCE = EvidenceSpec(test_random=500)
+DEFAULT_EVIDENCE = EvidenceSpec()
 READ_EVIDENCE = EvidenceSpec(
     calibrate_top=5, calibrate_random=5, select_top=5, select_random=5, test_top=10, test_random=10
 )

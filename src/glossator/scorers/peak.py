@@ -1,0 +1,85 @@
+"""Peaks: does an explanation say where in a window the unit is strongest, and how strong it is there?
+
+People look at peaks, and a correlation over all tokens can be good where these are missed. Both scores are of the top
+windows of the split, so a window counts however often the unit fires in it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from glossator.evidence import Evidence, Split
+from glossator.explanations import Explanation
+from glossator.scorers import TOKEN_VALUES
+from glossator.scorers.lab import Lab, Trial
+from glossator.scores import Score
+from glossator.statistics import Resampled, ratio, sums_by, undefined
+from glossator.units import Unit
+
+TIES = "a prediction that is highest at k tokens counts as one of them drawn at random: a constant one has chance"
+NO_PEAK = "the unit is on its own side at no token of the top windows"
+
+
+@dataclass(frozen=True)
+class PeakScorer:
+    """`peak.hit` and `peak.share`, on the top windows in which the unit is above 0 at all."""
+
+    split: Split = "test"
+    needs: frozenset[str] = frozenset({TOKEN_VALUES})
+
+    def score(self, unit: Unit, explanation: Explanation, evidence: Evidence, lab: Lab) -> list[Score]:
+        trial = lab.trial(evidence, "top", self.split)
+        share = {
+            "predicted": "in the unit's own measure; a reading on another scale is calibrated",
+            "pooled": "median over windows",
+        }
+        return [
+            trial.score("peak.hit", "fraction of windows", explanation, hits, how={"ties": TIES}),
+            trial.score("peak.share", "predicted / true", explanation, shares, how=share),
+        ]
+
+
+def hits(trial: Trial, explanation: Explanation) -> Resampled:
+    """Share of windows in which the maximum of the prediction falls on the token with the maximum of the truth."""
+    sample, predicted = trial.test, trial.predicted(explanation)
+    called = predicted == sample.window_max(predicted)[sample.window_of_token]
+    both, all_called = sample.window_sums(called & is_peak(trial), called).T
+    there = sample.window_max(sample.truth) > 0
+    sums = sums_by(sample.document_of_window, sample.documents, np.where(there, both / all_called, 0.0), there)
+    return ratio(sums[:, 0], sums[:, 1], reason=NO_PEAK)
+
+
+def shares(trial: Trial, explanation: Explanation) -> Resampled:
+    """Median over windows of the prediction at the true peak divided by the activation there."""
+    sample, at_peak = trial.test, is_peak(trial)
+    peaks = sample.window_max(sample.truth)
+    there = np.flatnonzero(peaks > 0)
+    if not len(there):
+        return Resampled(sample.documents, undefined, NO_PEAK)
+    summed, tied = sample.window_sums(np.where(at_peak, trial.in_activations(explanation), 0.0), at_peak).T
+    found = (summed / np.maximum(tied, 1) / np.where(peaks > 0, peaks, 1.0))[there]
+    order = np.argsort(found, kind="stable")
+    return weighted_median(found[order], sample.document_of_window[there][order], sample.documents)
+
+
+def is_peak(trial: Trial) -> np.ndarray:
+    """(t,) bool, the tokens at which a window's activation is largest; none in a window without any above 0."""
+    sample = trial.test
+    return (sample.truth > 0) & (sample.truth == sample.window_max(sample.truth)[sample.window_of_token])
+
+
+def weighted_median(ordered: np.ndarray, document: np.ndarray, documents: int) -> Resampled:
+    """The median of ascending values (m,), as a function of how often the document (m,) of each counts; halfway
+    between the two middle ones where the weights fall in halves."""
+
+    def under(weights: np.ndarray) -> np.ndarray:
+        running = np.cumsum(weights[:, document], axis=1)
+        half = running[:, -1:] / 2
+        lower, upper = (running < half).sum(axis=1), (running <= half).sum(axis=1)
+        last = len(ordered) - 1
+        middle = (ordered[np.minimum(lower, last)] + ordered[np.minimum(upper, last)]) / 2
+        return np.where(half[:, 0] > 0, middle, np.nan)
+
+    return Resampled(documents, under)
