@@ -156,11 +156,17 @@ def test_show_in_a_pipe_uses_brackets(here: Path, capsys: pytest.CaptureFixture)
         "lookup",
         "other-unit",
         "not measured, as the card is observational",
-        "Top windows",
-        "Random windows",
+        "Test windows where it fires most",
+        "Random test windows",
     ):
         assert words in text
-    assert text.count("true ") == text.count("said ") == 3
+    assert text.count("\ntrue ") == text.count("\npred ") == 3
+    lines = text.splitlines()
+    order = [
+        next(i for i, line in enumerate(lines) if words in line)
+        for words in ("Test windows", "observational", "token(")
+    ]
+    assert order[0] < order[2] < order[1]  # windows, then the program, then its scores
     assert any("[" in line and line.startswith("true") for line in text.splitlines())
 
 

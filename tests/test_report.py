@@ -8,6 +8,7 @@ import shutil
 import subprocess
 from html.parser import HTMLParser
 from pathlib import Path
+from urllib.parse import quote
 
 import numpy as np
 import pytest
@@ -310,6 +311,34 @@ def test_it_works_in_a_browser(study: Study, data: dict, tmp_path: Path) -> None
     assert drawn.count('class="tok') == sum(len(w["t"]) for w in best["windows"])
     assert "linear-gradient" in drawn
     assert drawn.count("<li>") == len(data["units"])
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(CHROMIUM is None, reason="no chromium here")
+def test_a_link_with_the_whole_id_leads_to_the_unit(study: Study, data: dict, tmp_path: Path) -> None:
+    flags = ["--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking"]
+    flags += ["--disable-component-update", "--disable-sync", "--virtual-time-budget=4000"]
+    flags += [f"--user-data-dir={tmp_path}"]
+
+    def opened(name: str) -> str:
+        address = f"{study.report.resolve().as_uri()}#{name}"
+        command = [str(CHROMIUM), *flags, "--dump-dom", address]
+        return subprocess.run(command, capture_output=True, text=True, timeout=120, check=True).stdout
+
+    worst = min(data["units"], key=lambda unit: unit["score"]["value"])
+    for name in (worst["name"], worst["id"], quote(worst["name"], safe="")):
+        drawn = opened(name)
+        (current,) = re.findall(r"<a [^>]*aria-current[^>]*>", drawn)
+        assert f'data-id="{worst["id"]}"' in current
+        assert "is no unit of this report" not in drawn
+    drawn = opened("mlp.99/1")
+    assert "mlp.99/1 is no unit of this report" in drawn
+    first = drawn.split('id="detail"')[1]
+    places = [
+        first.index(words)
+        for words in ('class="best"', "Test windows where it fires most", "Scores", 'class="program"')
+    ]
+    assert places == sorted(places)
 
 
 MEASURE = """<script>addEventListener("load", () => {

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from glossator.cli.printing import score_table
+from glossator.cli.printing import score_rows
 from glossator.errors import UserError
 from glossator.explorer.scatter import scatter
 from glossator.files import plain
@@ -65,9 +65,7 @@ def test_a_card_of_another_name_is_refused() -> None:
 
 
 def test_specs_that_were_made_before_cards_mean_what_they_meant() -> None:
-    spec = StudySpec(
-        "smollm2-135m", ("mlp.12",), scorers=("correlation", "explained-variance", "detection", "firing")
-    )
+    spec = StudySpec("smollm2-135m", ("mlp.12",), scorers=("correlation", "explained-variance", "detection", "firing"))
     stored = plain(spec)
     assert stored.pop("card") == "observational"
     assert make_spec(stored).fingerprint == spec.fingerprint == "df55bcd5511feeeb"
@@ -203,7 +201,7 @@ def test_a_study_without_headlines_has_means_of_what_it_has() -> None:
     both = replace(RESULTS[0], explanations=(replace(CATS[0], scores=scores),))
     assert [m.score for m in means([both])] == ["correlation.top-and-random"]
     printed = StringIO()
-    Console(file=printed, width=160).print(score_table("t", ranked([asked]), ["lookup"], []))
+    score_rows(Console(file=printed, width=160), ranked([asked]), ["lookup"], [])
     assert "score [95 %]" in printed.getvalue() and "r [95 %]" not in printed.getvalue()
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from glossator.cli.printing import JSON, console, emit, make_table
+from glossator.cli.printing import JSON, console, emit, make_table, print_table
 from glossator.errors import UserError
 
 
@@ -70,7 +70,7 @@ def print_tree(result: object) -> None:
                 table.add_column(column)
             for row in value:
                 table.add_row(*(Text(_short(row.get(column))) for column in columns))
-            out.print(table)
+            print_table(out, table)
         else:
             out.print(f"{key}: {_short(value)}", markup=False, soft_wrap=True)
 

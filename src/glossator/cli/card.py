@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from glossator.cli.printing import in_brackets, interval, make_table, number
+from glossator.cli.printing import in_brackets, interval, make_table, number, print_whole
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -16,14 +16,16 @@ if TYPE_CHECKING:
     from glossator.scores import Column, Margin, Score
 
 GAP = 3
-MAIN = ("correlation", "explained-variance.centred", "detection.auroc")
-"""Observational scores that are shown unless all are asked for, in both settings."""
+MAIN = ("correlation", "explained-variance.centred", "detection.auroc", "peak.hit", "peak.share")
+"""Observational scores that are shown unless all are asked for, in all their settings."""
+HEADINGS = {"top-and-random": "top and random windows", "random-only": "random windows", "": ""}
+"""Settings that scores are given in, in words; they head the scores that are named without them."""
 
 
 def print_card(
     out: Console, scores: Sequence[Score], q: Mapping[str, Mapping[str, float]], card: str, *, every_score: bool = True
 ) -> None:
-    """Both columns of one explanation.
+    """Both columns of one explanation, none of it cut whatever the width.
 
     q: name of a score -> null -> q-value; where there are none, p is shown; card: which columns were asked for.
     """
@@ -35,16 +37,19 @@ def print_card(
 
     columns = [_column(column, scores, q, card, every_score) for column in COLUMNS]
     # Reasons wrap below their table: only titles and tables say how wide a column has to be.
-    widths = [max(Measurement.get(out, out.options, part).maximum for part in parts[:2]) for parts in columns]
+    endless = out.options.update(width=1000)
+    widths = [max(Measurement.get(out, endless, part).maximum for part in parts[:2]) for parts in columns]
     if sum(widths) + GAP <= out.width:
         both = Table.grid(padding=(0, GAP, 0, 0), pad_edge=False)
         for width in widths:
             both.add_column(width=width)
         both.add_row(*(Group(*parts) for parts in columns))
         out.print(both)
-    else:
-        for parts in columns:
-            out.print(Group(*parts))
+        return
+    for title, *parts in columns:
+        out.print(title, soft_wrap=True)
+        for part in parts:
+            print_whole(out, part)
 
 
 def _column(
@@ -54,34 +59,50 @@ def _column(
     from rich.text import Text
 
     from glossator.study.card import QUESTIONS, why_empty
-    from glossator.study.summary import nulls_of_scores
 
     own = [score for score in scores if score.column == column]
     title = Text.assemble((column, "bold"), (f"  {QUESTIONS[column]}", "dim"))
     if not own:
         return [title, Text(why_empty(column, card), style="dim")]
-    main = [score for score in own if score.name.rpartition(".")[0] in MAIN]
+    main = [score for score in own if name_and_setting(score)[0] in MAIN]
     shown = own if every_score or not main else main
     table = make_table(plain=True)
     corrected = any(q.get(score.name) for score in shown)
     for name in ("score, its nulls", "value [95 %]", "above it by [95 %]", "q" if corrected else "p"):
         table.add_column(name, justify="left" if name == "score, its nulls" else "right", no_wrap=True)
-    missing: dict[str, list[str]] = {}
+    for setting, heading in HEADINGS.items():
+        of_setting = [score for score in shown if name_and_setting(score)[1] == setting]
+        if of_setting and heading:
+            table.add_row(Text(heading, style="italic"), "", "", "")
+        for score in of_setting:
+            for cells, style in _rows(score, q.get(score.name, {}), corrected):
+                table.add_row(*(Text(cell, style=style) for cell in cells))
+    reasons: dict[str, list[str]] = {}
     for score in shown:
         if score.value is None:
-            missing.setdefault(str(score.reason), []).append(score.name)
-            table.add_row(Text(score.name, style="bold"), "–", "", "")
-            continue
-        about = Text(f"n {score.n}", style="dim")
-        table.add_row(Text(score.name, style="bold"), Text(interval(score), style="bold"), about, "")
-        for null in nulls_of_scores([score]):
-            of_null = q.get(score.name, {}).get(null)
-            margin = score.margins.get(null)
-            probability = of_null if corrected or margin is None else margin.p
-            cells = (f"  {null}", number(score.nulls[null]), above(margin), small(probability))
-            table.add_row(*(Text(cell, style="dim") for cell in cells))
-    reasons = [Text(f"{', '.join(names)}: {reason}", style="dim") for reason, names in missing.items()]
-    return [title, table, *reasons]
+            reasons.setdefault(str(score.reason), []).append(score.name)
+    return [title, table, *(Text(f"{', '.join(names)}: {reason}", style="dim") for reason, names in reasons.items())]
+
+
+def _rows(score: Score, q: Mapping[str, float], corrected: bool) -> list[tuple[tuple[str, ...], str]]:
+    """Cells and style of a score's line and of those of its nulls."""
+    from glossator.study.summary import nulls_of_scores
+
+    name = name_and_setting(score)[0]
+    if score.value is None:
+        return [((name, "–", "", ""), "bold")]
+    rows = [((name, interval(score), f"n {score.n}", ""), "bold")]
+    for null in nulls_of_scores([score]):
+        margin = score.margins.get(null)
+        probability = q.get(null) if corrected or margin is None else margin.p
+        rows.append(((f"  {null}", number(score.nulls[null]), above(margin), small(probability)), "dim"))
+    return rows
+
+
+def name_and_setting(score: Score) -> tuple[str, str]:
+    """`correlation`, `random-only`: the name without the setting that it ends with, and the setting, "" for none."""
+    name, _, setting = score.name.rpartition(".")
+    return (name, setting) if setting in HEADINGS and setting else (score.name, "")
 
 
 def above(margin: Margin | None) -> str:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from glossator.cli.printing import JSON, QUIET, clean, console, emit, make_table, number
+from glossator.cli.printing import JSON, QUIET, clean, console, emit, make_table, number, print_table
 from glossator.errors import UserError, near_matches
 
 if TYPE_CHECKING:
@@ -149,7 +149,7 @@ def find(
         text = clean(one.explanation.text) if one.explanation else one.reason
         nulls = [number(one.null(null)) for null in ("lookup", "token-list", "other-unit")]
         table.add_row(str(one.unit), Text(text), number(one.value(SCORE)), number(one.value(AS_IT_COMES)), *nulls)
-    console().print(table)
+    print_table(console(), table)
     console().print(f"Largest |cosine| of two directions: {number(largest)}; saved in {out}", soft_wrap=True)
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from glossator.cli.printing import JSON, QUIET, console, emit, make_table
+from glossator.cli.printing import JSON, QUIET, console, emit, make_table, print_table
 from glossator.cli.spec_options import BUDGET, OFFLINE, PRICES, make_access
 
 if TYPE_CHECKING:
@@ -88,7 +88,7 @@ def print_grid(results: GridResults, page: Path) -> None:
             units = f"{row.value.n} of {row.units}"
             told = (Text(row.subject), Text(place), Text(row.series), row.score)
             table.add_row(*told, units, *(in_brackets(e) for e in estimates))
-    out.print(table)
+    print_table(out, table)
     for cost in results.costs:
         if cost.costs:
             out.print(f"{cost.cell}: {in_words(cost.usage)}", markup=False, soft_wrap=True)

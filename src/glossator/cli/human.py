@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from glossator.cli.people import estimate
-from glossator.cli.printing import JSON, clean, console, emit, make_table
+from glossator.cli.printing import JSON, clean, console, emit, make_table, print_table
 from glossator.cli.spec_options import BUDGET, OFFLINE, PRICES, make_access
 
 if TYPE_CHECKING:
@@ -174,7 +174,7 @@ def print_results(out: Console, results: dict[str, Any], study: Path) -> None:
     for a in results["answers"]:
         missing = "; ".join(f"{n} {reason}" for reason, n in a["missing"].items())
         table.add_row(a["task"], a["rater"], f"{a['answered']} of {a['asked']}", missing)
-    out.print(table)
+    print_table(out, table)
     if simulation := results.get("simulation"):
         _simulation(out, simulation)
     if labelling := results.get("labelling"):
@@ -187,7 +187,7 @@ def print_results(out: Console, results: dict[str, Any], study: Path) -> None:
         table.add_column("share [95 %]", justify="right")
         for method, found in gibberish["readable"].items():
             table.add_row(method, estimate(found))
-        out.print(table)
+        print_table(out, table)
         out.print(f"agreement (alpha): {estimate(gibberish['agreement']['alpha'])}", markup=False)
     if paraphrase := results.get("paraphrase"):
         _paraphrase(out, paraphrase)
@@ -204,7 +204,7 @@ def _simulation(out: Console, simulation: dict[str, Any]) -> None:
     for row in means_beside_machine({"simulation": simulation}):
         values = (row["person"], row["machine"], row["difference"])
         table.add_row(row["rater"], f"{row['method']}: {row['score']}", *map(estimate, values))
-    out.print(table)
+    print_table(out, table)
     out.print(f"agreement (alpha): {estimate(simulation['agreement']['alpha'])}", markup=False)
 
 
@@ -218,7 +218,7 @@ def _labelling(out: Console, labelling: dict[str, Any]) -> None:
         table.add_row(label["unit"].split("/", 1)[-1], label["method"], clean(label["text"]), first["name"], value)
         if label["note"]:
             table.add_row("", "", f"taken as words: {clean(label['note'])}", "", "")
-    out.print(table)
+    print_table(out, table)
 
 
 def _preference(out: Console, preference: dict[str, Any]) -> None:
@@ -233,7 +233,7 @@ def _preference(out: Console, preference: dict[str, Any]) -> None:
         checked = ("FLAGGED: " if row["flagged"] else "") + row["why"]
         told = (row["method"], row["against"], str(row["answers"]), estimate(row["rate"]))
         table.add_row(*told, difference, checked)
-    out.print(table)
+    print_table(out, table)
     for name, found in (
         ("preference against score, correlation over pairs", check["correlation"]),
         ("pairs in which the higher score is preferred", check["agree"]),
@@ -254,7 +254,7 @@ def _paraphrase(out: Console, paraphrase: dict[str, Any]) -> None:
     for row in paraphrase["methods"]:
         mark = {True: "FLAGGED", False: "keeps its score", None: "unknown"}[row["flagged"]]
         table.add_row(row["method"], str(row["rewrites"]), estimate(row["drop"]), estimate(row["kept"]), mark)
-    out.print(table)
+    print_table(out, table)
     reasons = [r["original"]["reason"] or r["rewritten"]["reason"] for r in paraphrase["rewrites"]]
     for reason in sorted({short(reason) for reason in reasons if reason}):
         out.print(f"not scored: {reason}", markup=False)

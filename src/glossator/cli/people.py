@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from glossator.cli.printing import clean, in_brackets, make_table
+from glossator.cli.printing import clean, in_brackets, make_table, print_table
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -41,7 +41,7 @@ def print_people(out: Console, people: Mapping[str, Sequence[Mapping[str, Any]]]
         original, rewritten = rewrite["original"], rewrite["rewritten"]
         beside = f"original {estimate(original)}"
         table.add_row(Text(rewrite["by"]), Text(told), rewritten["name"], estimate(rewritten), beside)
-    out.print(table)
+    print_table(out, table)
 
 
 def estimate(found: Mapping[str, Any]) -> str:

@@ -6,7 +6,18 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from glossator.cli.printing import JSON, QUIET, console, emit, in_brackets, make_table, number, score_table
+from glossator.cli.printing import (
+    JSON,
+    QUIET,
+    Row,
+    console,
+    emit,
+    in_brackets,
+    number,
+    print_rows,
+    score_rows,
+    short_name,
+)
 from glossator.cli.spec_options import takes_spec
 
 if TYPE_CHECKING:
@@ -99,15 +110,16 @@ def print_means(out: Console, column: Column, means: Sequence[Mean], card: str) 
         out.print(f"{column.capitalize()} scores: {why_empty(column, card)}", markup=False)
         return
     nulls = [*dict.fromkeys(null for mean in means for null in mean.nulls)]
-    table = make_table(f"Means over units, {column}; beside each null, how many units are above it (q ≤ {RATE})")
-    for name in ("site", "method", "score", "units", "mean [95 %]", *nulls):
-        table.add_column(name, justify="right" if name in ("units", "mean [95 %]", *nulls) else "left", no_wrap=True)
+    title = f"Means over units, {column}; beside each null, how many units are above it (q ≤ {RATE})"
+    out.print(title, style="bold", markup=False)
+    rows = []
     for mean in means:
         side = "" if mean.polarity == "+" else " (−)"
         value = in_brackets(mean.value.value, mean.value.low, mean.value.high)
         values = [beside(mean, null) for null in nulls]
-        table.add_row(mean.site + side, mean.method, mean.score, str(mean.value.n), value, *values)
-    out.print(table)
+        rows.append(Row([mean.site + side, mean.method, mean.score, str(mean.value.n), value, *values]))
+    print_rows(out, ["site", "method", "score", "units", "mean [95 %]", *nulls], rows, left=3)
+    out.print()
 
 
 def beside(mean: Mean, null: str) -> str:
@@ -124,17 +136,20 @@ def print_study(study: Study) -> None:
     from glossator.study.summary import agreement_of_columns, means, nulls_of, nulls_of_scores, ranked
 
     out, results = console(), list(study.results())
-    rows = ranked(results)
+    explained, rows = [result for result in results if result.best() is not None], ranked(results)
     shown = min(SHOWN, -(-len(rows) // 2))
     nulls = nulls_of(rows)
     controls = [null for null in nulls_of_scores(r.causal for r in rows if r.causal is not None) if null not in nulls]
     if rows:
         out.print()
-        title = f"Best explained of {len(rows)} units ({rows[0].score.name})"
-        out.print(score_table(title, rows[:shown], nulls, controls))
+        out.print(f"Best explained of {len(rows)} units, by {rows[0].score.name}", style="bold", markup=False)
+        score_rows(out, rows[:shown], nulls, controls)
         if len(rows) > shown:
-            worst = rows[-min(shown, len(rows) - shown) :]
-            out.print(score_table("Worst explained", worst, nulls, controls))
+            out.print("\nWorst explained", style="bold")
+            score_rows(out, rows[-min(shown, len(rows) - shown) :], nulls, controls)
+        if lacking := len(explained) - len(rows):
+            out.print(f"{lacking} more are explained and have no {rows[0].score.name}", markup=False)
+        out.print()
     found = means(results, discoveries=study.discoveries())
     for column in COLUMNS:
         print_means(out, column, [mean for mean in found if mean.column == column], study.spec.card)
@@ -145,5 +160,8 @@ def print_study(study: Study) -> None:
     out.print(f"Units: {counts}", markup=False)
     for line in cost_lines(study.costs):
         out.print(line, markup=False, soft_wrap=True)
+    if rows:
+        look = f"glossator show {short_name(rows[0].result.unit)} --study {study.folder}"
+        out.print(f"Look at one: {look}", markup=False, soft_wrap=True)
     out.print(f"Study:  {study.folder}", markup=False, soft_wrap=True)
     out.print(f"Report: {study.report.resolve().as_uri()}", markup=False, soft_wrap=True)

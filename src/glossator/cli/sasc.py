@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from glossator.cli.printing import JSON, QUIET, clean, console, emit, interval, make_table, number, say
+from glossator.cli.printing import JSON, QUIET, clean, console, emit, interval, make_table, number, print_table, say
 from glossator.cli.spec_options import BUDGET, OFFLINE, PRICES, make_access
 from glossator.errors import UserError, near_matches
 
@@ -149,7 +149,7 @@ def show(explained: Explained) -> None:
                 number(candidate.fit),
                 ", ".join(candidate.sources),
             )
-        out.print(table)
+        print_table(out, table)
         out.print("Scores are differences of means in sigma of the corpus's n-grams; corpus, written and sentences are")
         out.print("on texts that neither naming nor ranking has seen.")
     if explained.top:

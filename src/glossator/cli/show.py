@@ -1,7 +1,8 @@
-"""`glossator show`: one unit in the terminal."""
+"""`glossator show`: one unit in the terminal, what people look for first first."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from math import isnan
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,37 +11,51 @@ import typer
 
 from glossator.cli.card import print_card
 from glossator.cli.people import print_people
-from glossator.cli.printing import JSON, clean, console, emit, highlighted, number
+from glossator.cli.printing import (
+    JSON,
+    clean,
+    console,
+    emit,
+    highlighted,
+    in_the_middle,
+    interval,
+    number,
+    print_indented,
+)
 
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from glossator.scores import Score
     from glossator.study.discoveries import Discoveries
     from glossator.study.exemplars import ShownWindow
     from glossator.study.results import Chosen, UnitResult
 
 
 def show(
-    unit: str = typer.Argument(..., help="Unit such as smollm2-135m/mlp.12/345, or its end: mlp.12/345."),
+    unit: str = typer.Argument(..., help="Unit such as smollm2-135m/mlp.12/575, or its end: mlp.12/575."),
     study: Path | None = typer.Option(
         None, help="Folder of the study; default: the newest below studies/ that has the unit."
     ),
     top: int = typer.Option(8, min=0, help="How many of the windows where it fires most."),
     random: int = typer.Option(4, min=0, help="How many random windows."),
+    whole: bool = typer.Option(False, "--whole", help="Whole windows, not one line around the peak of each."),
     every_score: bool = typer.Option(False, "--all-scores", help="All scores, not only the main ones."),
     json: bool = JSON,
 ) -> None:
-    """Show one unit: explanations, their card of scores, highlighted windows, what people said of it.
+    """Show one unit: its explanation, windows around their peaks, then scores, other explanations, what people said.
 
-    The card has two columns: observational scores (does the explanation predict?) and causal ones (does acting on the
-    unit do what it says?). Below each score stand its nulls, how far it is above them with a 95 % interval, and q: the
-    false-discovery rate at which it is called above that null, over all units of the study. The windows are of the test
-    split, which no explainer saw. In a pipe, [brackets] with the activation stand for colour.
+    The windows are of the test split, which no explainer saw: above what the unit did, below what the explanation
+    predicted, at the left both numbers at the unit's peak. In a pipe, [brackets] with the activation stand for colour.
+
+    The card of scores has two columns: observational scores (does the explanation predict?) and causal ones (does
+    acting on the unit do what it says?). Below each score stand its nulls, how far it is above them with a 95 %
+    interval, and q: the false-discovery rate at which it is called above that null, over all units of the study.
 
     \b
     Examples:
-      glossator show smollm2-135m/mlp.12/345
-      glossator show mlp.12/345 --study studies/demo --top 20
+      glossator show smollm2-135m/mlp.12/575
+      glossator show mlp.12/575 --study studies/demo --top 20
     """
     from glossator.human.shown import people_on
     from glossator.study.exemplars import shown_windows
@@ -60,10 +75,11 @@ def show(
             emit(as_json(str(opened.folder), result, windows, texts) | {"q_values": q, "people": people})
             return
         out = console()
-        print_unit(out, str(opened.folder), result, discoveries, opened.spec.card, every_score)
-        print_people(out, people)
+        print_head(out, str(opened.folder), result)
         if windows:
-            _print_windows(out, windows, texts)
+            print_windows(out, windows, texts, whole)
+        print_scores(out, result, discoveries, opened.spec.card, every_score)
+        print_people(out, people)
 
 
 def q_values(result: UnitResult, discoveries: Discoveries) -> list[dict[str, Any]]:
@@ -97,59 +113,81 @@ def rounded(value: float) -> float | None:
     return None if isnan(value) else round(value, 5)
 
 
-def print_unit(
-    out: Console,
-    folder: str,
-    result: UnitResult,
-    discoveries: Discoveries,
-    card: str,
-    every_score: bool,
-) -> None:
+def print_head(out: Console, folder: str, result: UnitResult) -> None:
+    """The unit, what is said of it, how good that is, and how often it fires."""
+    from glossator.study.summary import headline
+
     out.print(str(result.unit), style="bold", markup=False, end="")
-    out.print(
-        f"  {result.status}{': ' + result.reason if result.reason else ''}  ({folder})", markup=False, soft_wrap=True
-    )
+    said = "" if result.status == "ok" and not result.reason else f"  {clean(f'{result.status}: {result.reason}')}"
+    out.print(f"{said}  ({folder})", markup=False, soft_wrap=True)
+    if (best := result.best()) is not None:
+        print_indented(out, best.text, "bold", by=0)
+        if (score := headline(best)) is not None:
+            print_indented(out, f"{best.method}: {in_one_line(score)}", by=0)
     if result.statistics:
         s = result.statistics
-        out.print(
-            f"fires on {s['firing_rate']:.2%} of random tokens ({s['firing_rule']}), "
-            f"mean {number(s['mean'], 3)}, maximum {number(s['maximum'], 3)}",
-            markup=False,
-        )
-    for chosen in result.explanations:
-        _print_explanation(out, chosen)
+        fires = f"Fires on {s['firing_rate']:.2%} of random tokens ({s['firing_rule']})"
+        print_indented(out, f"{fires}; mean {number(s['mean'], 3)}, maximum {number(s['maximum'], 3)}.", "dim", by=0)
+
+
+def in_one_line(score: Score) -> str:
+    """`correlation.top-and-random 0.61 [0.52, 0.70]; lookup 0.40, other-unit 0.02`."""
+    from glossator.study.summary import nulls_of_scores
+
+    nulls = ", ".join(f"{null} {number(score.nulls[null])}" for null in nulls_of_scores([score]))
+    return f"{score.name} {interval(score)}{f'; {nulls}' if nulls and score.value is not None else ''}"
+
+
+def print_scores(out: Console, result: UnitResult, discoveries: Discoveries, card: str, every_score: bool) -> None:
+    """The card of the best explanation, then all others with theirs."""
+    best = result.best()
+    for chosen in sorted(result.explanations, key=lambda e: e is not best):
+        _print_explanation(out, chosen, said=chosen is best)
         if chosen.scores:
             name = str(result.unit)
             q = {score.name: discoveries.of_score(name, chosen.method, score.name) for score in chosen.scores}
             print_card(out, chosen.scores, q, card, every_score=every_score)
 
 
-def _print_explanation(out: Console, chosen: Chosen) -> None:
+def _print_explanation(out: Console, chosen: Chosen, said: bool) -> None:
     from glossator.study.costs import cost_in_words
 
+    out.print()
+    if not said:
+        print_indented(out, chosen.text, "bold" if chosen.rank == 0 else "", by=0)
     bits = "" if chosen.bits is None else f", {chosen.bits:.0f} bits"
     select = "" if chosen.select is None else f", r on the select split {number(chosen.select)}"
-    out.print()
-    out.print(clean(chosen.text), style="bold" if chosen.rank == 0 else "", markup=False)
-    out.print(f"  {chosen.method}, candidate {chosen.rank + 1}{bits}{select}", markup=False)
+    print_indented(
+        out, f"{chosen.method}, candidate {chosen.rank + 1}{bits}{select}", "underline" if said else "", by=0
+    )
     if chosen.provenance["model"]:
         cost = cost_in_words(chosen.provenance["cost"])
-        out.print(f"  {chosen.provenance['model']}{f', {cost}' if cost else ''}", markup=False, soft_wrap=True)
+        print_indented(out, f"{chosen.provenance['model']}{f', {cost}' if cost else ''}", by=2)
     if chosen.program and len(chosen.program) < 2000:
-        out.print(f"  {clean(chosen.program)}", style="dim", markup=False)
+        print_indented(out, chosen.program, "dim", by=2)
 
 
-def _print_windows(out: Console, windows: list[ShownWindow], texts: tuple[str, ...]) -> None:
+def print_windows(out: Console, windows: Sequence[ShownWindow], texts: Sequence[str], whole: bool = False) -> None:
+    """Each window as it is and as it was predicted, in one line around the unit's peak or whole."""
+    from rich.text import Text
+
     colour = out.is_terminal and not out.no_color
     largest = max((w.peak(w.true) for w in windows), default=0.0)
     kind = ""
     for w in windows:
         if w.kind != kind:
             kind = w.kind
-            out.print(f"\n{'Top' if kind == 'top' else 'Random'} windows of the test split", style="bold")
-        pieces = [texts[t] for t in w.tokens.tolist()]
-        out.print(f"true {number(w.peak(w.true), 2):>6}  ", style="dim", end="")
-        out.print(highlighted(pieces, w.true.tolist(), largest, colour), soft_wrap=not colour)
-        if w.predicted is not None:
-            out.print(f"said {number(w.peak(w.predicted), 2):>6}  ", style="dim", end="")
-            out.print(highlighted(pieces, w.predicted.tolist(), largest, colour), soft_wrap=not colour)
+            where = "Test windows where it fires most" if kind == "top" else "Random test windows"
+            out.print(f"\n{where}", style="bold")
+        pieces, at = [texts[t] for t in w.tokens.tolist()], w.peak_at
+        for name, values in (("true", w.true), ("pred", w.predicted)):
+            if values is None:
+                continue
+            label = f"{name} {number(None if isnan(values[at]) else float(values[at])):>6}  "
+            parts = highlighted(pieces, [0.0 if isnan(v) else v for v in values.tolist()], largest, colour)
+            line = Text().join(parts) if whole else in_the_middle(parts, at, min(out.width, WIDEST) - len(label))
+            out.print(Text.assemble((label, "dim"), line), soft_wrap=whole and not colour, crop=False)
+
+
+WIDEST = 140
+"""Cells of a window's line: what stands further from a peak says little of it."""

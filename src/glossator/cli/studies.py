@@ -6,7 +6,7 @@ from pathlib import Path
 
 import typer
 
-from glossator.cli.printing import JSON, console, emit, make_table
+from glossator.cli.printing import JSON, console, emit, make_table, print_table
 from glossator.cli.spec_options import STUDIES
 
 
@@ -44,4 +44,4 @@ def studies(
         table.add_row(
             *(Text(str(entry[k])) for k in ("folder", "state", "subject")), Text(", ".join(entry["sites"])), *counts
         )
-    out.print(table)
+    print_table(out, table)

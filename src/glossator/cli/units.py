@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from glossator.cli.printing import JSON, console, emit, make_table
+from glossator.cli.printing import JSON, console, emit, make_table, print_table
 
 
 def units(
@@ -37,7 +37,7 @@ def units(
         total = "–" if width is None else f"{width * len(names):,}"
         table.add_row(span, str(len(names)), str(width or "–"), total, kind, MEANING.get(alias, ""))
     out = console()
-    out.print(table)
+    print_table(out, table)
     out.print("Any dotted module path is a site as well. A unit is named SUBJECT/SITE/INDEX.")
     if sites:
         out.print(f"Explain some: glossator run --subject {subject} --site {sites[0].name} --units 16", markup=False)

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from glossator.explorer.tokens import visible
-from glossator.scores import Score
+from glossator.scores import Column, Score
 from glossator.study.card import COLUMNS, why_empty
 from glossator.study.costs import cost_in_words
 from glossator.study.discoveries import Discoveries
 from glossator.study.exemplars import Histogram, ShownWindow, histogram, shown_windows
 from glossator.study.results import Chosen, UnitResult
-from glossator.study.summary import headline, nulls_of_scores
+from glossator.study.summary import kind_of_headline, nulls_of_scores
 
 if TYPE_CHECKING:
     from glossator.study.tools import Tools
@@ -29,26 +29,35 @@ def payload(
     results: Sequence[UnitResult],
     tools: Tools,
     discoveries: Discoveries,
-    total: int,
+    everyone: Sequence[UnitResult],
     people: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> dict[str, Any]:
-    """total: units of the study; units: an entry for each that is shown; pieces: the texts that their tokens refer to;
-    why: why a column of scores is empty where it is; people: what people did with each unit, by its name."""
+    """results: what is shown of everyone, all units of the study, of which there are `total`; units: an entry for
+    each; pieces: the texts that their tokens refer to; why: why a column of scores is empty where it is; people: what
+    people did with each unit, by its name."""
     pieces: dict[int, int] = {}
-    units = [_unit(result, tools, discoveries, pieces) for result in results]
+    kinds = {column: kind_of_headline(everyone, column) for column in COLUMNS}
+    units = [_unit(result, tools, discoveries, pieces, kinds) for result in results]
     for entry in units:
         entry["people"] = (people or {}).get(entry["name"], {})
     texts = tools.recording.vocabulary.texts
     shown = [visible(texts[token]) for token in pieces]
     why = {column: why_empty(column, tools.spec.card) for column in COLUMNS}
-    return {"total": total, "pieces": shown, "why": why, "units": units}
+    return {"total": len(everyone), "pieces": shown, "why": why, "units": units}
 
 
-def _unit(result: UnitResult, tools: Tools, discoveries: Discoveries, pieces: dict[int, int]) -> dict[str, Any]:
+def _unit(
+    result: UnitResult,
+    tools: Tools,
+    discoveries: Discoveries,
+    pieces: dict[int, int],
+    kinds: Mapping[Column, str | None],
+) -> dict[str, Any]:
+    """kinds: the score that stands for each column, the same for all units."""
     unit = result.unit
     best = result.best()
-    score = None if best is None else headline(best)
-    causal = None if best is None else headline(best, "causal")
+    scores = {} if best is None else {score.name: score for score in best.scores}
+    score, causal = (scores.get(kinds[column] or "") for column in COLUMNS)
     entry = {
         "id": f"{unit.site}/{unit.index}" + ("-" if unit.polarity == "-" else ""),
         "name": str(unit),
@@ -57,7 +66,10 @@ def _unit(result: UnitResult, tools: Tools, discoveries: Discoveries, pieces: di
         "text": "" if best is None else best.text,
         "score": None if score is None else _score(score, {}),
         "causal": None if causal is None else _score(causal, {}),
-        "explanations": [_explanation(e, str(unit), discoveries) for e in result.explanations],
+        "method": "" if best is None else best.method,
+        "explanations": [
+            _explanation(e, str(unit), discoveries) for e in sorted(result.explanations, key=lambda e: e is not best)
+        ],
     }
     if result.statistics is None:
         return entry

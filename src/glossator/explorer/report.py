@@ -78,7 +78,7 @@ def render(
         whole=total(costs),
         words=in_words,
         plots=[(name, Markup(svg)) for name, svg in drawn.items() if svg],
-        data=Markup(as_script(payload(shown, tools, discoveries, len(results), people and people["units"]))),
+        data=Markup(as_script(payload(shown, tools, discoveries, results, people and people["units"]))),
         css=Markup(_read("report.css")),
         js=Markup(_read("report.js")),
         version=__version__,

@@ -35,6 +35,11 @@ class ShownWindow:
         """The largest of these values at positions that count, at least 0."""
         return float(np.fmax.reduce(values[self.counts], initial=0.0))
 
+    @property
+    def peak_at(self) -> int:
+        """The position of the unit's largest activation, which the window is shown around; the first of equal ones."""
+        return int(np.argmax(np.where(self.counts, self.true, -np.inf)))
+
 
 @dataclass(frozen=True, eq=False)
 class Histogram:
@@ -45,7 +50,7 @@ class Histogram:
 
 
 def shown_windows(result: UnitResult, tools: Tools, top: int, random: int) -> list[ShownWindow]:
-    """The test windows with the largest activations, then random ones, with the first explanation's predictions."""
+    """The test windows with the largest activations, then random ones, with the best explanation's predictions."""
     evidence = tools.evidence(result.unit)
     exemplars = evidence.test
     largest = np.flatnonzero(exemplars.kinds == "top")[:top]
@@ -59,7 +64,7 @@ def shown_windows(result: UnitResult, tools: Tools, top: int, random: int) -> li
 
 
 def predictions(result: UnitResult, evidence: Evidence, exemplars: Exemplars, tools: Tools) -> np.ndarray | None:
-    """(n, width) predictions of the unit's first explanation, in units of its activation; None when it makes none."""
+    """(n, width) predictions of the unit's best explanation, in units of its activation; None when it makes none."""
     best = result.best()
     if best is None:
         return None

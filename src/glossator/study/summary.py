@@ -1,4 +1,4 @@
-"""Studies at a glance: the headline scores of a unit, the best and the worst, means over units with intervals."""
+"""Studies at a glance: the headline score of each column, the best and the worst, means over units with intervals."""
 
 from __future__ import annotations
 
@@ -14,6 +14,8 @@ from glossator.study.results import Chosen, UnitResult
 from glossator.study.score import NULLS
 
 HEADLINES = ("correlation.top-and-random", "correlation.random-only")
+TOLD = (*HEADLINES, "peak.hit", "peak.share")
+"""Observational scores whose means over units are told."""
 CAUSAL_HEADLINES = ("ablation",)
 """Names of causal scores, or what they begin with, that stand for their column."""
 FIRST: dict[Column, tuple[str, ...]] = {"observational": HEADLINES, "causal": CAUSAL_HEADLINES}
@@ -21,8 +23,8 @@ FIRST: dict[Column, tuple[str, ...]] = {"observational": HEADLINES, "causal": CA
 
 @dataclass(frozen=True)
 class Headline:
-    """A unit with its first explanation and the scores that stand for its two columns; causal: None where there is
-    none."""
+    """A unit with its best explanation (`UnitResult.best`) and the scores that stand for its two columns; causal: None
+    where there is none."""
 
     result: UnitResult
     chosen: Chosen
@@ -31,27 +33,47 @@ class Headline:
 
 
 def headline(chosen: Chosen, column: Column = "observational") -> Score | None:
-    """The score that stands for a column: the first of its headlines that has a value, else its first one with a
-    value, else its first one; None where the column is empty."""
+    """The score that stands for a column of one explanation: the first of its headlines that has a value, else its
+    first one with a value, else its first one; None where the column is empty."""
+    return next(iter(_by_rank(chosen, column)), None)
+
+
+def _by_rank(chosen: Chosen, column: Column) -> list[Score]:
+    """The scores of a column, those first that stand for it."""
     scores = [score for score in chosen.scores if score.column == column]
     known = [score for score in scores if score.value is not None]
     named = [s for name in FIRST[column] for s in known if s.name == name or s.name.startswith(f"{name}.")]
-    return next(iter([*named, *known, *scores]), None)
+    return list({score.name: score for score in (*named, *known, *scores)}.values())
 
 
-def ranked(results: Iterable[UnitResult]) -> list[Headline]:
-    """Units that have a score, best first by their observational headline (by the causal one where that column is
-    empty); equal ones in the study's order."""
-    found = []
+def kind_of_headline(results: Iterable[UnitResult], column: Column = "observational") -> str | None:
+    """The name of the one score that stands for a column of many units, as different scores cannot be ranked together:
+    the first headline that half as many of their best explanations have a value of as of any, else the commonest."""
+    counts: Counter[str] = Counter()
     for result in results:
-        chosen = result.best()
-        if chosen is None:
-            continue
-        causal = headline(chosen, "causal")
-        score = headline(chosen) or causal
-        if score is not None and score.value is not None:
-            found.append(Headline(result, chosen, score, None if causal is score else causal))
-    return sorted(found, key=lambda h: -(h.score.value or 0.0))
+        if (chosen := result.best()) is not None:
+            counts.update({score.name: int(score.value is not None) for score in _by_rank(chosen, column)})
+    most = max(counts.values(), default=0)
+    named = [name for first in FIRST[column] for name in counts if name == first or name.startswith(f"{first}.")]
+    return next((name for name in (*named, *counts) if counts[name] >= (most / 2 if name in named else most)), None)
+
+
+def ranked(results: Sequence[UnitResult]) -> list[Headline]:
+    """Units by their best explanations, best first, all by the same score: the observational headline of the study, the
+    causal one where no unit has any other. Units without a value of it are left out; equal ones keep their order."""
+    acted = kind_of_headline(results, "causal")
+    told = [(result, chosen) for result in results if (chosen := result.best()) is not None]
+    for kind, beside in ((kind_of_headline(results), acted), (acted, None)):
+        rows = [
+            Headline(r, chosen, score, _named(chosen, beside)) for r, chosen in told if (score := _named(chosen, kind))
+        ]
+        if rows := [row for row in rows if row.score.value is not None]:
+            return sorted(rows, key=lambda row: -(row.score.value or 0.0))
+    return []
+
+
+def _named(chosen: Chosen, name: str | None) -> Score | None:
+    return next((score for score in chosen.scores if score.name == name), None)
 
 
 @dataclass(frozen=True)
@@ -80,8 +102,8 @@ def means(
 ) -> list[Mean]:
     """Means of the named scores by column, site, side and method, in the study's order.
 
-    names: None for every causal score and the observational headlines, or every observational score where a study has
-    none of these; discoveries: of the results, where they are at hand.
+    names: None for every causal score and the observational ones of `TOLD`, or every observational score where a study
+    has none of these; discoveries: of the results, where they are at hand.
     """
     told = _told(results) if names is None else set(names)
     groups: dict[tuple[Column, str, str, str, str], list[tuple[str, Score]]] = {}
@@ -121,11 +143,11 @@ def means(
 def _told(results: Sequence[UnitResult]) -> set[str]:
     there = {(s.column, s.name) for result in results for chosen in result.explanations for s in chosen.scores}
     observational = {name for column, name in there if column == "observational"}
-    return {name for column, name in there if column == "causal"} | (observational & {*HEADLINES} or observational)
+    return {name for column, name in there if column == "causal"} | (observational & {*TOLD} or observational)
 
 
-def agreement_of_columns(results: Iterable[UnitResult]) -> Estimate | None:
-    """Rank correlation over units of the causal headline with the observational one, both of each unit's first
+def agreement_of_columns(results: Sequence[UnitResult]) -> Estimate | None:
+    """Rank correlation over units of the causal headline with the observational one, both of each unit's best
     explanation; None where no unit has both columns. Whether what predicts also acts is found out, not assumed."""
     rows = ranked(results)
     pairs = [(score.value, causal.value) for _, score, causal in with_both_columns(rows)]
@@ -135,12 +157,8 @@ def agreement_of_columns(results: Iterable[UnitResult]) -> Estimate | None:
 
 
 def with_both_columns(rows: Sequence[Headline]) -> list[tuple[Headline, Score, Score]]:
-    """Units with a value in both columns, beside these two scores: the same two for all, those that most units have,
-    as another score that stands in where one is missing cannot be compared."""
-    both = [(r, r.score, r.causal) for r in rows if r.causal is not None and r.causal.value is not None]
-    names = Counter((score.name, causal.name) for _, score, causal in both)
-    most = max(names, key=lambda name: names[name], default=None)
-    return [row for row in both if (row[1].name, row[2].name) == most]
+    """Units with a value in both columns, beside these two scores."""
+    return [(r, r.score, r.causal) for r in rows if r.causal is not None and r.causal.value is not None]
 
 
 def nulls_of_scores(scores: Iterable[Score]) -> list[str]:

@@ -4,7 +4,7 @@
   const data = JSON.parse(document.getElementById("data").textContent);
   const STEPS = 999;
   const $ = (id) => document.getElementById(id);
-  const byId = new Map(data.units.map((unit) => [unit.id, unit]));
+  const byId = new Map([...data.units.map((unit) => [unit.name, unit]), ...data.units.map((unit) => [unit.id, unit])]);
 
   function el(tag, attributes, ...children) {
     const svg = ["svg", "rect", "circle", "line", "path", "text", "title"].includes(tag);
@@ -91,7 +91,12 @@
     const parts = [top(unit)];
     if (unit.reason) parts.push(el("p", { class: "quiet" }, unit.status + ": " + unit.reason));
     const first = unit.explanations.filter((e) => e.rank === 0), others = unit.explanations.filter((e) => e.rank > 0);
-    for (const explanation of first) parts.push(explained(explanation));
+    if (first.length) parts.push(el("p", { class: "best" }, unit.text), el("p", { class: "quiet" }, inOneLine(unit)));
+    parts.push(...windows(unit));
+    for (const [i, explanation] of first.entries()) {
+      if (i < 2) parts.push(el("h2", null, i ? "Other methods" : "Scores"));
+      parts.push(explained(explanation, i === 0));
+    }
     if (others.length) {
       const box = el("details", null, el("summary", null, `${others.length} more candidate${others.length > 1 ? "s" : ""}, ranked on the select split`));
       for (const other of others) box.append(explained(other));
@@ -99,14 +104,27 @@
     }
     parts.push(...people(unit));
     if (unit.stats) parts.push(el("h2", null, "What it does"), facts(unit));
-    for (const [kind, heading] of [["top", "Test windows where it fires most"], ["random", "Random test windows"]]) {
-      const windows = (unit.windows || []).filter((w) => w.k === kind);
-      if (!windows.length) continue;
-      parts.push(el("h2", null, heading));
-      if (kind === "top") parts.push(key(windows.some((w) => w.p)));
-      parts.push(...windows.map((w) => drawWindow(unit, w)));
-    }
     $("detail").replaceChildren(...parts);
+  }
+
+  function windows(unit) {
+    const parts = [];
+    for (const [kind, heading] of [["top", "Test windows where it fires most"], ["random", "Random test windows"]]) {
+      const shown = (unit.windows || []).filter((w) => w.k === kind);
+      if (!shown.length) continue;
+      parts.push(el("h2", null, heading));
+      if (kind === "top") parts.push(key(shown.some((w) => w.p)));
+      parts.push(...shown.map((w) => drawWindow(unit, w)));
+    }
+    return parts;
+  }
+
+  // The method of the best explanation, its headline score, and the nulls beside it.
+  function inOneLine(unit) {
+    const s = unit.score;
+    if (!s) return unit.method;
+    const nulls = Object.entries(s.nulls).filter(([, v]) => v !== null).map(([name, v]) => `${name} ${show(v)}`);
+    return `${unit.method}: ${s.name} ` + (s.value === null ? `– (${s.reason})` : [range(s.value, s.low, s.high), nulls.join(", ")].filter(Boolean).join("; "));
   }
 
   function top(unit) {
@@ -120,9 +138,9 @@
       el("span", { class: "go" }, step(-1, "Previous unit in the list (k)"), step(1, "Next unit in the list (j)")));
   }
 
-  function explained(e) {
+  function explained(e, said) {
     const box = el("section", { class: "explanation" + (e.rank ? " more" : "") });
-    box.append(el("p", { class: "text" }, e.text));
+    if (!said) box.append(el("p", { class: "text" }, e.text));
     const about = [e.method + (e.role ? " (" + e.role + ")" : "")];
     if (e.model) about.push(e.model + (e.cost ? `, ${e.cost}` : ""));
     if (e.bits !== null) about.push(`${Math.round(e.bits)} bits`);
@@ -131,7 +149,7 @@
     box.append(el("p", { class: "quiet" }, about.join(" · ")));
     if (e.program) box.append(el("div", { class: "program" }, e.program));
     if (!e.scores.length) return box;
-    const main = (s) => s.column === "causal" || (/^(correlation|detection\.auroc|explained-variance\.centred)\./.test(s.name) && !/per-window/.test(s.name));
+    const main = (s) => s.column === "causal" || (/^(correlation|detection\.auroc|explained-variance\.centred|peak)\./.test(s.name) && !/per-window/.test(s.name));
     const columns = Object.keys(data.why).map((column) => {
       const own = e.scores.filter((s) => s.column === column), first = own.filter(main);
       const shown = first.length ? first : own, rest = own.filter((s) => !shown.includes(s));
@@ -227,22 +245,30 @@
 
   function drawWindow(unit, w) {
     const out = new Set(w.x);
-    const most = Math.max(0, ...w.a.filter((_, i) => !out.has(i))) * unit.largest / STEPS;
-    const line = el("div", { class: "window" }, el("span", { class: "about" }, `largest ${precise(most)} · document ${w.d}`));
+    const peak = w.a.reduce((at, a, i) => (!out.has(i) && (at < 0 || a > w.a[at]) ? i : at), -1);
+    const at = (values) => (peak < 0 || values[peak] === null ? "–" : precise((values[peak] * unit.largest) / STEPS));
+    const more = el("button", { type: "button", title: "Show the whole window, or one line around its peak" }, "whole");
+    const line = el("div", { class: "window" }, el("span", { class: "about" }, `peak ${at(w.a)}` + (w.p ? `, predicted ${at(w.p)}` : "") + ` · document ${w.d} `, more));
+    more.addEventListener("click", () => { more.textContent = line.classList.toggle("whole") ? "around the peak" : "whole"; });
+    const before = el("span"), after = el("span", { class: "after" });
     w.t.forEach((token, i) => {
       const span = el("span", { class: out.has(i) ? "tok out" : "tok" }, data.pieces[token]);
       const t = Math.max(0, w.a[i]) / STEPS, p = w.p ? Math.max(0, w.p[i]) / STEPS : 0;
       if (!out.has(i) && (t > 0.03 || p > 0.03)) span.style.backgroundImage = background(0.8 * t, 0.8 * p);
       span.dataset.tip = `${data.pieces[token]}\n` + (out.has(i) ? "left out" : `true ${precise((w.a[i] * unit.largest) / STEPS)}` + (w.p ? `, predicted ${w.p[i] === null ? "–" : precise((w.p[i] * unit.largest) / STEPS)}` : ""));
-      line.append(span);
+      (i < peak ? before : after).append(span);
     });
+    line.append(el("div", { class: "text" }, el("span", { class: "before" }, before), after));
     return line;
   }
 
   // Moving about
 
   let chosen = null; // the unit on the page
-  const addressed = () => byId.get(decodeURIComponent(location.hash.slice(1)));
+  function address() {
+    const written = location.hash.slice(1);
+    try { return decodeURIComponent(written); } catch { return written; }
+  }
   function mark() {
     for (const link of $("units").querySelectorAll("a")) {
       if (chosen && link.dataset.id === chosen.id) { link.setAttribute("aria-current", "true"); link.scrollIntoView({ block: "nearest" }); } else link.removeAttribute("aria-current");
@@ -254,9 +280,11 @@
     if (next) location.hash = encodeURIComponent(next.id);
   }
   function arrive(jump) {
-    chosen = addressed() || chosen || visible[0];
+    const wanted = address();
+    chosen = byId.get(wanted) || chosen || visible[0];
     if (!chosen) return;
     drawUnit(chosen);
+    if (wanted && !byId.has(wanted)) $("detail").prepend(el("p", { class: "quiet", role: "alert" }, `${wanted} is no unit of this report; here is another.`));
     mark();
     if (jump && $("detail").getBoundingClientRect().top < 0) $("detail").scrollIntoView();
     if (jump && window.innerWidth <= 900) $("detail").scrollIntoView();
