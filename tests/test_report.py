@@ -323,7 +323,8 @@ def test_a_link_with_the_whole_id_leads_to_the_unit(study: Study, data: dict, tm
     def opened(name: str) -> str:
         address = f"{study.report.resolve().as_uri()}#{name}"
         command = [str(CHROMIUM), *flags, "--dump-dom", address]
-        return subprocess.run(command, capture_output=True, text=True, timeout=120, check=True).stdout
+        drawn = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True).stdout
+        return drawn.split('<script type="application/json"')[0]
 
     worst = min(data["units"], key=lambda unit: unit["score"]["value"])
     for name in (worst["name"], worst["id"], quote(worst["name"], safe="")):

@@ -91,7 +91,7 @@ def _rows(score: Score, q: Mapping[str, float], corrected: bool) -> list[tuple[t
     name = name_and_setting(score)[0]
     if score.value is None:
         return [((name, "–", "", ""), "bold")]
-    rows = [((name, interval(score), f"n {score.n}", ""), "bold")]
+    rows: list[tuple[tuple[str, ...], str]] = [((name, interval(score), f"n {score.n}", ""), "bold")]
     for null in nulls_of_scores([score]):
         margin = score.margins.get(null)
         probability = q.get(null) if corrected or margin is None else margin.p
