@@ -25,13 +25,13 @@ def search(
       glossator search after comma --study studies/demo
     """
     from glossator.study import open_study
-    from glossator.study.find import finished_studies
+    from glossator.study.find import finished_studies, open_studies
     from glossator.study.summary import headline
 
     found = []
-    for folder in [study] if study else finished_studies():
-        with open_study(folder) as opened:
-            found += [(folder, unit, chosen) for unit, chosen in opened.search(" ".join(words), limit)]
+    for opened in [open_study(study)] if study else open_studies(finished_studies()):
+        with opened:
+            found += [(opened.folder, unit, chosen) for unit, chosen in opened.search(" ".join(words), limit)]
     found = found[:limit]
     if json:
         emit([{"study": str(folder), "unit": unit, "explanation": chosen} for folder, unit, chosen in found])

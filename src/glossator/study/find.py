@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
+import sys
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 from glossator.errors import UserError, near_matches
+from glossator.study.results import STATUSES
 from glossator.study.store import Study, open_study
+from glossator.terminal import neutral
 from glossator.units import Unit, parse_unit
 
 STUDIES = Path("studies")
@@ -29,7 +32,7 @@ def find_studies(root: str | Path) -> list[Path]:
 def _walk(folder: Path, depth: int) -> Iterator[Path]:
     try:
         entries = list(os.scandir(folder))
-    except PermissionError:
+    except OSError:  # not ours to read, or gone meanwhile
         return
     if any(entry.name == "spec.json" for entry in entries) and _reads_as_spec(folder / "spec.json"):
         yield folder
@@ -41,28 +44,43 @@ def _walk(folder: Path, depth: int) -> Iterator[Path]:
 
 def _reads_as_spec(path: Path) -> bool:
     try:
-        return {"subject", "sites", "explainers"} <= set(json.loads(path.read_text()))
-    except (OSError, ValueError, TypeError):
+        return path.is_file() and {"subject", "sites", "explainers"} <= set(json.loads(path.read_text("utf-8")))
+    except (OSError, ValueError, TypeError, RecursionError):
         return False
 
 
 def finished_studies(root: Path = STUDIES) -> list[Path]:
     """Finished studies below a folder, the newest first."""
     found = [f / "manifest.json" for f in find_studies(root)]
-    finished = [manifest for manifest in found if manifest.exists()]
+    finished = [manifest for manifest in found if manifest.is_file()]
     return [m.parent for m in sorted(finished, key=lambda m: (-m.stat().st_mtime, str(m)))]
 
 
+def open_studies(folders: Iterable[Path]) -> Iterator[Study]:
+    """Each of these studies, to be closed by the caller; of one that cannot be opened is said why, on stderr."""
+    for folder in folders:
+        try:
+            study = open_study(folder)
+        except UserError as error:
+            sys.stderr.write(f"{neutral(f'left out: {error}')}\n")
+        else:
+            yield study
+
+
 def describe(folder: Path) -> dict[str, Any]:
-    """What `glossator studies` says of a study, from its small files alone. units: by status, None while unfinished."""
-    spec = json.loads((folder / "spec.json").read_text())
-    entry = {"folder": str(folder), "subject": spec["subject"], "sites": spec["sites"], "units": None}
+    """What `glossator studies` says of a study, from its small files alone. units: by status, None while unfinished or
+    damaged."""
+    entry: dict[str, Any] = {"folder": str(folder), "subject": "", "sites": [], "units": None}
     try:
-        manifest = json.loads((folder / "manifest.json").read_text())
-        return entry | {"state": "finished", "units": manifest["units"], "fingerprint": manifest["fingerprint"]}
+        spec = json.loads((folder / "spec.json").read_text("utf-8"))
+        sites = [spec["sites"]] if isinstance(spec["sites"], str) else list(spec["sites"])
+        entry |= {"subject": str(spec["subject"]), "sites": [str(site) for site in sites]}
+        manifest = json.loads((folder / "manifest.json").read_text("utf-8"))
+        units = {status: int(manifest["units"][status]) for status in STATUSES}
+        return entry | {"state": "finished", "units": units, "fingerprint": str(manifest["fingerprint"])}
     except FileNotFoundError:
         return entry | {"state": "unfinished"}
-    except (ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return entry | {"state": "damaged"}
 
 
@@ -75,8 +93,7 @@ def study_with(unit: str, folder: Path | None) -> tuple[Study, Unit]:
     if not folders:
         raise UserError("no finished study here", value=str(STUDIES), fix="Make one, or name one with --study")
     names: list[str] = []
-    for place in folders:
-        study = open_study(place)
+    for study in open_studies(folders) if folder is None else [open_study(folder)]:
         known = study.names()
         fitting = [n for n in known if n == unit] or [n for n in known if n.endswith(f"/{unit}")]
         if len(fitting) == 1:

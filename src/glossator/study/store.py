@@ -6,6 +6,7 @@ A database that is written while a run goes on remembers the order of its writes
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 import sqlite3
@@ -18,6 +19,7 @@ from glossator.errors import UserError, near_matches
 from glossator.files import plain, replacing
 from glossator.language_models import Usage
 from glossator.recording import Recording, open_recording
+from glossator.recording.store import crc32_of
 from glossator.scores import Score
 from glossator.study.costs import Cost
 from glossator.study.discoveries import Discoveries
@@ -117,10 +119,10 @@ class Study:
         self.spec: StudySpec = make_spec(manifest["spec"])
         try:
             self._connection = upgraded(
-                sqlite3.connect(f"{self.path.resolve().as_uri()}?mode=ro", uri=True), str(folder)
+                sqlite3.connect(f"{self.path.resolve().as_uri()}?mode=ro", uri=True, timeout=2), str(folder)
             )
         except (sqlite3.DatabaseError, ValueError) as error:
-            raise self._damaged(error) from error
+            raise _unreadable(self.path, error) from error
 
     @cached_property
     def recording(self) -> Recording:
@@ -143,9 +145,10 @@ class Study:
             """SELECT stage, model, requests, failures, calls, prompt_tokens, completion_tokens, money FROM ledger
             ORDER BY stage, model"""
         )
-        return [
-            Cost(stage, model, requests, failures, Usage(*used)) for stage, model, requests, failures, *used in rows
-        ]
+        with self._whole():
+            return [
+                Cost(stage, model, requests, failures, Usage(*used)) for stage, model, requests, failures, *used in rows
+            ]
 
     def names(self) -> list[str]:
         """The ids of all units, in the study's order."""
@@ -174,7 +177,8 @@ class Study:
             JOIN explanations ON explanations.id = scores.explanation JOIN units ON units.id = explanations.unit
             WHERE margins <> '{}' ORDER BY scores.id"""
         )
-        return Discoveries.of((*names, margins_from_plain(json.loads(margins))) for *names, margins in rows)
+        with self._whole():
+            return Discoveries.of((*names, margins_from_plain(json.loads(margins))) for *names, margins in rows)
 
     def search(self, words: str, limit: int = 50) -> list[tuple[str, Chosen]]:
         """(unit id, explanation) of the explanations in which all these words stand, best match first.
@@ -211,11 +215,15 @@ class Study:
         for number, site, index, polarity, status, reason, statistics in rows:
             found = self._rows(f"SELECT {_EXPLANATION} FROM explanations WHERE unit = ? ORDER BY id", number)
             explanations = tuple(self._explanation(row) for row in found)
-            yield UnitResult(Unit(subject, site, index, polarity), status, reason, json.loads(statistics), explanations)
+            with self._whole():
+                unit, known = Unit(subject, site, index, polarity), json.loads(statistics)
+            yield UnitResult(unit, status, reason, known, explanations)
 
     def _explanation(self, row: tuple[Any, ...]) -> Chosen:
         number, method, rank, text, program, bits, select, provenance = row
-        return Chosen(method, rank, text, program, bits, select, json.loads(provenance), self._scores(number))
+        with self._whole():
+            made = json.loads(provenance)
+        return Chosen(method, rank, text, program, bits, select, made, self._scores(number))
 
     def _scores(self, explanation: int) -> tuple[Score, ...]:
         rows = self._rows(
@@ -223,33 +231,37 @@ class Study:
             WHERE explanation = ? ORDER BY id""",
             explanation,
         )
-        return tuple(
-            Score(
-                name,
-                value,
-                measure,
-                low,
-                high,
-                n,
-                column,
-                json.loads(nulls),
-                reason,
-                json.loads(how),
-                margins_from_plain(json.loads(margins)),
+        with self._whole():
+            return tuple(
+                Score(
+                    name,
+                    value,
+                    measure,
+                    low,
+                    high,
+                    n,
+                    column,
+                    json.loads(nulls),
+                    reason,
+                    json.loads(how),
+                    margins_from_plain(json.loads(margins)),
+                )
+                for name, value, measure, low, high, n, column, reason, nulls, how, margins in rows
             )
-            for name, value, measure, low, high, n, column, reason, nulls, how, margins in rows
-        )
 
     def _rows(self, query: str, *values: Any) -> list[tuple[Any, ...]]:
         try:
             return self._connection.execute(query, values).fetchall()
         except sqlite3.DatabaseError as error:
-            raise self._damaged(error) from error
+            raise _unreadable(self.path, error) from error
 
-    def _damaged(self, error: Exception) -> UserError:
-        return UserError(
-            f"the study is damaged ({error})", value=str(self.path), fix="Delete manifest.json and run the study again"
-        )
+    @contextlib.contextmanager
+    def _whole(self) -> Iterator[None]:
+        """Within, what rows hold is turned into objects; `UserError` where they hold something else."""
+        try:
+            yield
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+            raise _unreadable(self.path, error) from error
 
 
 _EXPLANATION = 'explanations.id, method, explanations.rank, explanations.text, program, bits, "select", provenance'
@@ -267,22 +279,43 @@ def open_study(folder: str | Path) -> Study:
             fix=f"Resume it with: glossator run {folder}" if begun else "List studies with: glossator studies",
         )
     try:
-        manifest = json.loads(path.read_text())
+        manifest = json.loads(path.read_text("utf-8"))
         version = manifest["format"]
-    except (ValueError, KeyError, TypeError) as error:
-        raise UserError("the study's manifest is damaged", value=str(path), fix="Delete it and run again") from error
-    if version != FORMAT:
-        raise UserError("the study has another format", value=version, allowed=FORMAT, fix="Update glossator")
-    size = manifest["files"][DATABASE]["size"]
-    database = folder / DATABASE
-    if not database.exists() or database.stat().st_size != size:
-        found = f"{database.stat().st_size} bytes" if database.exists() else "missing"
+        if version != FORMAT:
+            raise UserError("the study has another format", value=version, allowed=FORMAT, fix="Update glossator")
+        whole = manifest["files"][DATABASE]
+        size, checksum = int(whole["size"]), whole.get("crc32")
+        if not isinstance(manifest["spec"], dict) or not isinstance(manifest["subject"], str):
+            raise TypeError("spec or subject of another type")
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise UserError(
-            f"the study is damaged ({found}, not {size} bytes)",
-            value=str(database),
-            fix="Delete manifest.json and run the study again",
-        )
+            f"the study's manifest is damaged ({type(error).__name__}: {error})",
+            value=str(path),
+            fix="Delete it and run again",
+        ) from error
+    database = folder / DATABASE
+    if not database.is_file() or database.stat().st_size != size:
+        found = f"{database.stat().st_size} bytes" if database.is_file() else "missing"
+        raise _damaged(database, f"{found}, not {size} bytes")
+    if checksum is not None and crc32_of(database) != checksum:
+        raise _damaged(database, "its checksum is wrong")
     return Study(folder, manifest)
+
+
+def _unreadable(path: Path, error: Exception) -> UserError:
+    """What a database that cannot be read means: it is in use, may not be read, or does not hold what it should."""
+    name = getattr(error, "sqlite_errorname", "") or ""
+    if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
+        return UserError("another program holds the study", value=str(path), fix="Wait for it to end")
+    if name.startswith(("SQLITE_CANTOPEN", "SQLITE_PERM", "SQLITE_READONLY", "SQLITE_AUTH", "SQLITE_FULL")):
+        return UserError("cannot read the study", value=str(path), fix=f"{error}. Check permissions and free space")
+    return _damaged(path, f"{type(error).__name__}: {error}")
+
+
+def _damaged(path: Path, why: str) -> UserError:
+    return UserError(
+        f"the study is damaged ({why})", value=str(path), fix="Delete manifest.json and run the study again"
+    )
 
 
 def _json(value: Any) -> str:
