@@ -12,23 +12,21 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from glossator.explainers import Answered
+from glossator.explainers.cleaning import LABEL, body_of, phrase_of
+from glossator.explainers.refusals import is_refusal
 from glossator.explanations import Explanation, Provenance
 from glossator.language_models import NOTHING_USED, Answer, Usage
 from glossator.units import Unit
 
 REASON_LENGTH = 160
+REFUSAL = "a refusal"
 
 _NUMBER = re.compile(r"\n\s*\d+[.)]\s*")
-_LIST_MARK = re.compile(r"(?:\d+[.)]|[-*•])\s+")
-_LABEL = re.compile(r"(?:answer|explanation|description|summary)\s*(?:\d+\s*)?:\s*", re.IGNORECASE)
+_LIST_MARK = re.compile(r"(?:\d+[.)]|[-*•>]|#{2,6})\s+")
+_EMPHASIS = re.compile(r"\*(?!\*)([^*]+)\*|__([^_]+\s[^_]+)__|_([^_]+\s[^_]+)_")
 _LEAD = re.compile(
     r"(?:in one phrase,?\s+)?(?:(?:the|this)\s+unit|unit\s+\d+)"
     r"\s+(?:is|seems(?:\s+to\s+be)?|appears\s+to\s+be)\s+active\s+(?:at|on|when|for)\b[\s:.]*",
-    re.IGNORECASE,
-)
-_REFUSAL = re.compile(
-    r"(?:i['’]?m sorry|i am sorry|sorry,? (?:but )?i\b|i can(?:no|['’])?t\b|i(?: a|['’])m (?:unable|not able)"
-    r"|as an ai|unfortunately[,.]? i\b|i do(?: not|n['’]t) have enough)",
     re.IGNORECASE,
 )
 _SENTENCES = re.compile(r".*[.!?](?=\s)")
@@ -129,11 +127,11 @@ def clean(answer: Answer) -> tuple[str, str | None]:
     """
     if reason := failure_of(answer):
         return "", reason
-    line, is_last = _first_line(answer.text)
-    if not line:
-        return "", "the answer is empty"
-    if is_refusal(line):
-        return "", "a refusal"
+    line, is_last, reason = phrase_of(answer.text)
+    if reason is not None:
+        return "", "the answer was cut off at max_tokens" if answer.finish == "length" else reason
+    if is_refusal(line) or is_refusal(body_of(answer.text).partition("\n")[0]):
+        return "", REFUSAL
     if "\t" in line or "<start>" in line or "<end>" in line:
         return "", "the answer repeats the records"
     if is_last and answer.finish == "length":
@@ -143,7 +141,8 @@ def clean(answer: Answer) -> tuple[str, str | None]:
     text = _unwrapped(line)
     if not any(character.isalpha() for character in text):  # a bare number is a level, not a description
         return "", "no words in the answer"
-    return text, None
+    is_quoted = line[0] in _QUOTES  # then it was looked at as a whole
+    return ("", REFUSAL) if not is_quoted and is_refusal(text) else (text, None)
 
 
 def failure_of(answer: Answer) -> str | None:
@@ -151,11 +150,6 @@ def failure_of(answer: Answer) -> str | None:
     if answer.failure is None or (answer.finish == "length" and answer.text.strip()):
         return None
     return answer.failure.strip()[:REASON_LENGTH] or answer.finish
-
-
-def is_refusal(text: str) -> bool:
-    """Whether a text opens as a refusal does."""
-    return _REFUSAL.match(text.lstrip()) is not None
 
 
 def remove_final_period(text: str) -> str:
@@ -172,27 +166,20 @@ def split_numbered(text: str) -> list[str]:
     return [part.strip() for part in parts if part.strip()]
 
 
-def _first_line(text: str) -> tuple[str, bool]:
-    """The first line that says something, and whether the text ends with it (so that it may have been cut short)."""
-    lines = [line.strip() for line in text.strip("\n\r ").splitlines()]
-    lines = [line for line in lines if line.strip("*_`#=- ")]
-    while len(lines) > 1 and lines[0].rstrip("* ").endswith(":"):
-        lines.pop(0)
-    return (lines[0], len(lines) == 1) if lines else ("", False)
-
-
 def _unwrapped(line: str) -> str:
     """Without list marks, labels, the repeated lead, emphasis, quotation marks around the whole, and a full stop."""
     before = None
     while before != line:
         before = line
         line = line.strip()
-        for pattern in (_LIST_MARK, _LABEL, _LEAD):
+        for pattern in (_LIST_MARK, LABEL, _LEAD):
             if found := pattern.match(line):
                 line = line[found.end() :]
         inner, closing, rest = line.removeprefix("**").partition("**")
         if line.startswith("**") and closing:
             line = inner + rest
+        if found := _EMPHASIS.fullmatch(line):
+            line = next(group for group in found.groups() if group)
         line = _unquoted(line)
     return remove_final_period(line)
 

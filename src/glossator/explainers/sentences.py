@@ -10,8 +10,10 @@ from typing import Literal
 import numpy as np
 
 from glossator.evidence import Exemplars
-from glossator.explainers.answers import failure_of, is_refusal
+from glossator.explainers.answers import REFUSAL, failure_of
 from glossator.explainers.asking import Prompt, Turn, fingerprint_of
+from glossator.explainers.cleaning import lines_of
+from glossator.explainers.refusals import is_refusal
 from glossator.language_models import Answer
 
 Intended = Literal["active", "silent", "random"]
@@ -70,9 +72,9 @@ def read_sentences(answer: Answer, intended: Intended, n: int) -> tuple[list[Sen
     """
     if reason := failure_of(answer):
         return [], reason
-    if is_refusal(answer.text):
-        return [], "a refusal"
-    lines = answer.text.strip().splitlines()
+    lines = lines_of(answer.text)
+    if len(lines) < 3 and any(map(is_refusal, lines[:1])):  # of more lines, the first may be a sentence about refusing
+        return [], REFUSAL
     if answer.finish == "length":
         lines = lines[:-1]
     found: dict[str, Sentence] = {}

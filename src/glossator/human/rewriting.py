@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from glossator.explainers.answers import is_refusal
+from glossator.explainers.refusals import is_refusal
 from glossator.files import fingerprint, plain
 from glossator.human.answers import LONGEST, Answers
 from glossator.human.tasks import TaskSet

@@ -13,11 +13,12 @@ from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from typing import Any
 
+from glossator.language_models.thoughts import without_thoughts
+
 CLOSERS = {"{": "}", "[": "]"}
 OPENER = re.compile(r"[{\[]")
 STRING = re.compile(r'"(?:[^"\\]|\\.)*"', re.DOTALL)
 FENCE = re.compile(r"```[a-zA-Z0-9_-]*[ \t]*\n(.*?)```", re.DOTALL)
-THOUGHT = re.compile(r"^\s*<think>.*?(?:</think>\s*|$)", re.DOTALL)  # local reasoning models leave it in the answer
 PROSE = re.compile(r"\[(?!\W*(?:NaN|-?Infinity|None|null|true|false)\b)[^\[\]{}\"\d,:]*\]")  # such as "[see below]"
 
 
@@ -43,11 +44,6 @@ def value_in(text: str, schema: Mapping[str, Any]) -> Any:
 def clean(text: str) -> str:
     """Text that can be written as UTF-8: halves of surrogate pairs are replaced."""
     return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-
-
-def without_thoughts(text: str) -> str:
-    """What follows the thoughts that an answer begins with; nothing where they have no end."""
-    return THOUGHT.sub("", text)
 
 
 def strict_json(text: str) -> Any:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import dataclasses
 import json
 
-from glossator.language_models.json_answers import NoValue, clean, value_in, without_thoughts
+from glossator.language_models.json_answers import NoValue, clean, value_in
 from glossator.language_models.request import Answer, Message, Request
+from glossator.language_models.thoughts import without_thoughts
 
 REFUSED, CUT_OFF, EMPTY = "the model refused to answer", "the answer was cut off at max_tokens", "the answer is empty"
 QUOTED = 2000  # characters of a broken answer that are shown to the model again
