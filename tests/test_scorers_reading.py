@@ -12,6 +12,7 @@ import pytest
 
 from glossator.benchmarks.reader_prompts import take_apart, without_marks
 from glossator.language_models import LOGPROBS, Answer, Request, TokenLogprob, Usage
+from glossator.language_models.judging import ANOTHER_TEXT
 from glossator.programs import execute, parse_program
 from glossator.resources import Resources
 from glossator.scorers import prompts
@@ -432,3 +433,40 @@ def test_a_program_calls_firing_as_often_as_the_unit_fires():
     assert called("2") == "the program says the same of every token of the calibrate split"
     silent = replace(evidence, calibrate=replace(evidence.calibrate, activations=0 * evidence.calibrate.activations))
     assert "does not fire" in program_cut(parse_program("0 + 1*repeated()"), silent, world.lexicon)
+
+
+@pytest.mark.parametrize(
+    ("top", "is_answer"),
+    [
+        ({"<think>": 0.0, "Yes": -20.0}, False),
+        ({"<think>": 0.0, "Yes": -19.0, "No": -21.0}, False),
+        ({"Okay": -0.1, "No": -3.0, "Yes": -9.0}, False),
+        ({"The": -1.0, "Yes": -1.5, "No": -2.5}, False),
+        ({"Yes": -1.9, "No": -2.0, "1": -2.7, "The": -2.8}, True),  # a small model in this process
+        ({" yes": -0.2, "no": -2.0}, True),
+        ({"▁No": -0.1}, True),
+        ({"**Yes": -0.1, "No": -3.0}, True),
+        ({"The": -0.8, "Yes": -1.3, "yes": -1.4}, True),
+        ({"Yes": -4.0, "No": -4.1, "x": -4.2}, False),
+        ({}, False),
+    ],
+)
+def test_only_what_is_likely_counts_as_an_answer(top: dict[str, float], is_answer: bool) -> None:
+    asking = ask_yes_no(prompts.DETECT, prompts.DETECT_ONE, "e", ["t"], "probability", 5)
+    replies = asking.read([Answer("x", tokens=(TokenLogprob(next(iter(top), ""), None, top),))])
+    assert np.isfinite(replies.values[0]) == is_answer and bool(replies.failed) != is_answer
+
+
+def test_log_probabilities_of_another_text_are_none_of_this_one() -> None:
+    def tokens(*texts: str) -> tuple[TokenLogprob, ...]:
+        return tuple(TokenLogprob(text, -1.0) for text in texts)
+
+    def found(text: str, *texts: str) -> object:
+        return likelihood(Answer("", prompt_tokens=tokens(*texts)), text)
+
+    assert found("the cat sat", "Text:\n", "the", " cat", " sat") == (-1.0,) * 3
+    assert found("the cat sat", "Text:\n", "the", " dog", " sat") == ANOTHER_TEXT
+    assert found("the cat sat", "Text:\n", "the", "cat", "sat") == (-1.0,) * 3  # a server that loses spaces
+    assert found("ein Bär", "Text:\n", "ein", " B", "\ufffd", "\ufffd", "r") != ANOTHER_TEXT
+    assert found("ein Bär brummt", "wer weiss", " was anderes") == ANOTHER_TEXT
+    assert found("a " * 100, *["a "] * 20) == ANOTHER_TEXT  # too little of it

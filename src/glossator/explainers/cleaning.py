@@ -67,10 +67,10 @@ def body_of(text: str) -> str:
         inside = next((group for group in reversed(found[-1].groups()) if group), "") if found else ""
         if inside.strip() and (pattern is _BOX or not text[: found[-1].start()].strip() or _is_long(text, found[-1])):
             text = inside.strip()
-    if found := _FENCE.search(text):
-        text = found[1].strip("\n\r ") or text[found.end() :].strip("\n\r ")
-    elif found := _FENCE_ON_A_LINE.match(text):
-        text = found[1]
+    if fence := _FENCE.search(text):
+        text = fence[1].strip("\n\r ") or text[fence.end() :].strip("\n\r ")
+    elif fence := _FENCE_ON_A_LINE.match(text):
+        text = fence[1]
     return _ROLE.sub("", text, count=1) if _ROLE.match(text) else text
 
 
@@ -96,8 +96,8 @@ def phrase_of(text: str) -> tuple[str, bool, str | None]:
         lines.pop(0)
     lines[0] = _INTRODUCTION.sub("", _COURTESY.sub("", lines[0], count=1), count=1) or lines[0]
     if _ALOUD.match(lines[0]):
-        if found := list(_LABEL_INSIDE.finditer(lines[-1])):
-            return lines[-1][found[-1].end() :], True, None
+        if inside := list(_LABEL_INSIDE.finditer(lines[-1])):
+            return lines[-1][inside[-1].end() :], True, None
         if len(lines) > 1:
             last = lines[-1]
             return (last, True, None) if _is_phrase(last) and not _ALOUD.match(last) else ("", False, ALOUD)

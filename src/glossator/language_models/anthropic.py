@@ -15,10 +15,8 @@ from glossator.errors import UserError
 from glossator.language_models.endpoint import Reply
 from glossator.language_models.http_backend import HttpBackend, in_base64, media_type
 from glossator.language_models.json_answers import clean
-from glossator.language_models.openai_replies import usage_of
+from glossator.language_models.openai_replies import finish_of, text_of, usage_of
 from glossator.language_models.request import JSON_SCHEMA, Answer, Message, Request, Usage
-
-FINISH = {"max_tokens": "length", "model_context_window_exceeded": "length", "refusal": "refusal"}
 
 
 class Anthropic(HttpBackend):
@@ -61,11 +59,13 @@ class Anthropic(HttpBackend):
         return {name: value for name, value in sent.items() if value is not None and name not in self.spec.omit}
 
     def read(self, request: Request, body: Any) -> Reply:
-        text = clean("".join(block["text"] for block in body["content"] if block["type"] == "text"))
-        finish = FINISH.get(body.get("stop_reason") or "", "stop")
-        usage = body.get("usage") or {}
+        text = clean(text_of(body["content"]))
+        finish, failure = finish_of(body.get("stop_reason"))
+        usage = body.get("usage")
+        usage = usage if isinstance(usage, dict) else {}
         counted = usage_of(usage.get("input_tokens"), usage.get("output_tokens"))
-        return Reply(Answer(text, usage=counted or Usage(1), finish=finish), counted is not None)
+        answer = Answer(text, usage=counted or Usage(1), finish=finish, failure=failure)
+        return Reply(answer, counted is not None)
 
 
 def _message(message: Message) -> dict[str, Any]:

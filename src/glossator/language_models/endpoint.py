@@ -15,6 +15,7 @@ from glossator.language_models.request import NOTHING_USED, Answer, Request, Usa
 from glossator.language_models.specs import DEFAULT_CONCURRENCY
 
 DOWN_AFTER = 3  # requests in a row that used up all their attempts
+GENERATIONS = 3  # attempts at an answer that the server itself says has failed
 LOOK_AGAIN = 0.02  # seconds between looks at a budget that others hold parts of
 
 
@@ -65,7 +66,7 @@ class Endpoint:
         self, backend: Backend, request: Request, ledger: Ledger, retry: Retry, stop: asyncio.Event
     ) -> Answer:
         """The answer after as many attempts as it takes, or one with a failure; what it cost is in the ledger."""
-        reached = False
+        reached, spent = False, NOTHING_USED
         for attempt in range(1, retry.attempts + 1):
             async with self._slots:
                 await self._pause(stop)
@@ -87,7 +88,12 @@ class Endpoint:
                     raise
                 else:
                     self._used_up = 0
-                    return _settled(reply, hold, ledger)
+                    answer = _settled(reply, hold, ledger)
+                    spent += answer.usage
+                    answer = replace(answer, usage=spent)
+                    if answer.finish != "error" or attempt >= min(GENERATIONS, retry.attempts):
+                        return answer
+                    fault = ServerFault(answer.failure or "the generation failed")
             reached = reached or not fault.never_reached
             if attempt < retry.attempts:
                 await self._wait(fault, attempt, retry, stop)

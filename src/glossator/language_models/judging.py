@@ -4,12 +4,21 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
+import re
+from collections.abc import Callable, Mapping, Sequence
 
 from glossator.language_models.json_answers import NoValue, clean, value_in
-from glossator.language_models.request import Answer, Message, Request
+from glossator.language_models.request import Answer, Message, Request, TokenLogprob
 from glossator.language_models.thoughts import without_thoughts
 
 REFUSED, CUT_OFF, EMPTY = "the model refused to answer", "the answer was cut off at max_tokens", "the answer is empty"
+ANOTHER_TEXT = "the server repeats another text than it was sent"
+LEAST_SHARE, CLEAR_SHARE = 0.1, 0.5
+"""Of the probability at a token: what the words that can answer must have, where one of them is the likeliest token
+and where none is."""
+STRADDLING = 48  # characters that one token may have in common with what stands before a text
+_HIDDEN = re.compile(r"<unk>|\[UNK\]|<\|[^|<>]*\|>|<s>|</s>|<bos>|<eos>|<0x[0-9A-F]{2}>")
 QUOTED = 2000  # characters of a broken answer that are shown to the model again
 
 
@@ -71,3 +80,39 @@ def after_asking_again(request: Request, first: Answer, second: Answer) -> Answe
     if failure is not None and second.finish in ("stop", "length"):
         failure = f"{failure} (asked twice)"
     return dataclasses.replace(second, usage=first.usage + second.usage, failure=failure)
+
+
+def is_answered(top: Mapping[str, float], is_answer: Callable[[str], bool]) -> bool:
+    """Whether a token answers at all: alternatives (text -> log-probability) far down the list are no answer, however
+    they compare with one another."""
+    likely = {text: math.exp(min(value, 0.0)) for text, value in top.items() if not math.isnan(value)}
+    share = sum(p for text, p in likely.items() if is_answer(text))
+    if share >= CLEAR_SHARE:
+        return True
+    return share >= LEAST_SHARE and is_answer(max(likely, key=likely.__getitem__))
+
+
+def echoes(text: str, tokens: Sequence[TokenLogprob], before: bool = False) -> bool:
+    """Whether these tokens, which may be no more than its end, are those of a text.
+
+    Spaces do not count, nor do characters of which tokens have only parts (U+FFFD), unknown and special tokens. before:
+    the text may be the end of what the tokens spell, too.
+    """
+    if not tokens:
+        return True  # there is nothing to be wrong with
+    said = [_HIDDEN.sub("\ufffd", token.text) for token in tokens]
+    echo = [c for c in "".join(said).casefold() if not c.isspace() and c not in "▁Ġ"]
+    sent = [c for c in text.casefold() if not c.isspace() and c not in "▁Ġ"]
+    hidden = echo.count("\ufffd")
+    while echo and sent:
+        if echo[-1] == "\ufffd":
+            echo.pop()
+        elif echo[-1] == sent[-1]:
+            echo.pop()
+            sent.pop()
+        elif hidden > 0:
+            hidden -= 1
+            sent.pop()
+        else:
+            return False
+    return (before or not any(c != "\ufffd" for c in echo)) and len(sent) <= STRADDLING + hidden

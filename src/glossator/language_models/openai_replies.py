@@ -11,25 +11,89 @@ from typing import Any
 
 from glossator.language_models.endpoint import Reply
 from glossator.language_models.json_answers import clean
+from glossator.language_models.judging import ANOTHER_TEXT, echoes
 from glossator.language_models.request import Answer, Request, TokenLogprob, Usage
 
-FINISH = {"stop": "stop", "eos": "stop", "length": "length", "content_filter": "refusal"}
+STOP = ("stop", "eos", "eos_token", "end_turn", "stop_sequence", "stop_token", "complete", "completed", "end",
+        "finished", "tool_calls", "function_call", "tool_use")  # fmt: skip
+LENGTH = ("length", "max_tokens", "max_output_tokens", "model_length", "token_limit", "max_length",
+          "model_context_window_exceeded", "pause_turn")  # fmt: skip
+REFUSED = ("content_filter", "content_filtered", "refusal", "safety", "recitation", "blocklist", "prohibited_content",
+           "spii", "guardrail_intervened", "language", "image_safety")  # fmt: skip
+FINISH = {
+    **dict.fromkeys(STOP, "stop"),
+    **dict.fromkeys(LENGTH, "length"),
+    **dict.fromkeys(REFUSED, "refusal"),
+}
+"""What servers call the end of an answer. Any other word (error, abort, unknown, ...) is a generation that failed."""
+SPOKEN = ("text", "output_text")
+"""Kinds of parts of an answer that are said; thoughts are not."""
+MOST_TOKENS = 10**9
+"""What no call can use; a server that reports more counts wrong."""
+
+
+def finish_of(reason: Any) -> tuple[str, str | None]:
+    """How an answer ended, and why it is no answer: stop, length, refusal, or error with the server's word. Servers
+    that say nothing of it have stopped."""
+    if reason is None or reason == "":
+        return "stop", None
+    finish = FINISH.get(str(reason).lower().removeprefix("finish_reason_"), "error")
+    return finish, f"the server ended the answer with {str(reason)[:40]!r}" if finish == "error" else None
+
+
+def text_of(content: Any) -> str:
+    """The text of an answer that is text, or a list of parts of which some are text."""
+    if content is None or isinstance(content, str):
+        return content or ""
+    if isinstance(content, dict):
+        content = [content]
+    said = []
+    for part in content:
+        if isinstance(part, str):
+            said.append(part)
+        elif part.get("type", "text") in SPOKEN and not part.get("thought"):
+            inner = part.get("text")
+            said.append(inner if isinstance(inner, str) else text_of((inner or {}).get("value")))
+    return "".join(said)
+
+
+def refusal_of(message: dict[str, Any]) -> str:
+    """What a refusal says, beside the content or as a part of it."""
+    content = message.get("content")
+    parts = content if isinstance(content, list) else []
+    refusals = [
+        part.get("refusal") or "refused" for part in parts if isinstance(part, dict) and part.get("type") == "refusal"
+    ]
+    return str(message.get("refusal") or "".join(refusals))
 
 
 def chat_reply(request: Request, body: dict[str, Any]) -> Reply:
     """The first choice of a chat completion."""
     choice = body["choices"][0]
     message = choice["message"]
-    text, refusal = message.get("content"), message.get("refusal")
-    finish = "refusal" if refusal else FINISH.get(choice.get("finish_reason") or "stop", "stop")
+    text, refusal = clean(text_of(message.get("content"))), clean(refusal_of(message))
+    finish, failure = ("refusal", None) if refusal else finish_of(choice.get("finish_reason"))
     tokens = ((choice.get("logprobs") or {}).get("content") or []) if request.logprobs else []
+    read = tuple(_chat_token(token, request.logprobs) for token in tokens)
+    thought = any(message.get(name) for name in ("reasoning_content", "reasoning"))
     return _reply(
-        clean(refusal or text or ""),
-        tuple(_chat_token(token, request.logprobs) for token in tokens),
+        refusal or text,
+        _tokens_of(text, read) if thought else read,
         _vllm_prompt(choice, body) if request.prompt_logprobs else (),
         finish,
         body,
+        failure,
     )
+
+
+def _tokens_of(text: str, tokens: tuple[TokenLogprob, ...]) -> tuple[TokenLogprob, ...]:
+    """Those that make up the answer, where the server took the thoughts before it off the text alone."""
+    length = 0
+    for place in range(len(tokens) - 1, -1, -1):
+        length += len(tokens[place].text)
+        if length >= len(text) > 0:
+            return tokens[place:] if "".join(t.text for t in tokens[place:]).strip() == text.strip() else ()
+    return ()
 
 
 def completion_reply(request: Request, body: dict[str, Any]) -> Reply:
@@ -42,6 +106,9 @@ def completion_reply(request: Request, body: dict[str, Any]) -> Reply:
         tokens = _legacy_tokens(found)
     elif found.get("content"):  # llama.cpp answers here as in a chat
         tokens = tuple(_chat_token(token, request.logprobs) for token in found["content"])
+    finish, failure = finish_of(choice.get("finish_reason"))
+    if request.max_tokens == 0 and failure is None:
+        finish = "length"
     prompt_tokens: tuple[TokenLogprob, ...] = ()
     if request.prompt_logprobs:
         prompt_tokens = _vllm_prompt(choice, body, request.prompt or "")
@@ -49,15 +116,17 @@ def completion_reply(request: Request, body: dict[str, Any]) -> Reply:
             split = _prompt_length(request, tokens, found, body)
             prompt_tokens, tokens = tokens[:split], tokens[split:]
             text = text.removeprefix(request.prompt or "")
+        if failure is None and not echoes(request.prompt or "", prompt_tokens):
+            finish, failure = "error", ANOTHER_TEXT
     if request.max_tokens == 0:
         text, tokens = "", ()
-    finish = "length" if request.max_tokens == 0 else FINISH.get(choice.get("finish_reason") or "stop", "stop")
     return _reply(
         clean(text),
         tuple(_most_likely(token, request.logprobs) for token in tokens) if request.logprobs else (),
         tuple(_most_likely(token, request.prompt_logprobs) for token in prompt_tokens),
         finish,
         body,
+        failure,
     )
 
 
@@ -67,17 +136,20 @@ def _reply(
     prompt_tokens: tuple[TokenLogprob, ...],
     finish: str,
     body: dict[str, Any],
+    failure: str | None = None,
 ) -> Reply:
-    usage = body.get("usage") or {}
-    prompt, completion = usage.get("prompt_tokens"), usage.get("completion_tokens", 0)
-    counted = usage_of(prompt, completion)
-    return Reply(Answer(text, None, tokens, prompt_tokens, counted or Usage(1), finish), counted is not None)
+    usage = body.get("usage")
+    usage = usage if isinstance(usage, dict) else {}
+    counted = usage_of(usage.get("prompt_tokens"), usage.get("completion_tokens") or 0)
+    answer = Answer(text, None, tokens, prompt_tokens, counted or Usage(1), finish, failure)
+    return Reply(answer, counted is not None)
 
 
 def usage_of(prompt: Any, completion: Any) -> Usage | None:
-    """One call's usage; None when the server gave no counts."""
-    if isinstance(prompt, int) and isinstance(completion, int) and min(prompt, completion) >= 0:
-        return Usage(1, prompt, completion)
+    """One call's usage; None when the server gave no counts, or such as no call can have."""
+    counts = [int(n) if isinstance(n, float) and n.is_integer() else n for n in (prompt, completion)]
+    if all(isinstance(n, int) and not isinstance(n, bool) and 0 <= n <= MOST_TOKENS for n in counts):
+        return Usage(1, *counts)
     return None
 
 
@@ -104,7 +176,8 @@ def _prompt_length(
     request: Request, tokens: tuple[TokenLogprob, ...], found: dict[str, Any], body: dict[str, Any]
 ) -> int:
     """How many of the tokens of an echoed completion belong to the prompt."""
-    usage = body.get("usage") or {}
+    usage = body.get("usage")
+    usage = usage if isinstance(usage, dict) else {}
     counted = usage_of(usage.get("prompt_tokens"), usage.get("completion_tokens") or 0)
     if counted is not None and counted.prompt_tokens + counted.completion_tokens == len(tokens):
         return counted.prompt_tokens
@@ -134,21 +207,23 @@ def _vllm_prompt(choice: dict[str, Any], body: dict[str, Any], prompt: str = "")
 
 
 def _table(pairs: Iterable[tuple[str, Any]]) -> dict[str, float]:
-    """Alternatives by text; of several tokens that are written alike, the most likely."""
+    """Alternatives by text; of several tokens that are written alike, the most likely; NaN where one is no number."""
     found: dict[str, float] = {}
     for text, value in pairs:
         text, value = clean(text), _number(value)
-        found[text] = max(value, found.get(text, value))
+        before = found.get(text, value)
+        found[text] = value if math.isnan(value) or value > before else before
     return found
 
 
 def _most_likely(token: TokenLogprob, wanted: int) -> TokenLogprob:
-    """The alternatives, most likely first, as many as were asked for."""
-    top = dict(sorted(token.top.items(), key=lambda item: (-item[1], item[0]))[:wanted])
-    return TokenLogprob(token.text, token.logprob, top)
+    """The alternatives, most likely first, as many as were asked for; what is no number before them, to be seen."""
+    ranked = sorted(token.top.items(), key=lambda item: (not math.isnan(item[1]), -item[1], item[0]))
+    return TokenLogprob(token.text, token.logprob, dict(ranked[:wanted]))
 
 
 def _number(value: Any) -> float:
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or math.isnan(value) or value > 1e-3:
-        raise ValueError("not a log-probability")
+    """A log-probability, or NaN where the server sent what can be none: one answer is not worth less for it."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or value > 1e-3 or abs(value) > 1e300:
+        return -math.inf if isinstance(value, (int, float)) and value == -math.inf else math.nan
     return min(float(value), 0.0)

@@ -15,6 +15,7 @@ import numpy as np
 
 from glossator.errors import UserError
 from glossator.language_models import LOGPROBS, NOTHING_USED, Answer, LanguageModel, Request, Usage
+from glossator.language_models.judging import is_answered
 from glossator.scorers import prompts
 from glossator.scorers.prompts import Question
 
@@ -162,12 +163,19 @@ def _shares(answer: Answer, words: tuple[str, ...]) -> dict[str, float] | str:
     top = dict(first.top) or ({} if first.logprob is None else {first.text: first.logprob})
     shares = dict.fromkeys(words, 0.0)
     for text, logprob in top.items():
-        word = text.strip().lower()
-        if word in shares and logprob is not None:
+        if (word := _word(text)) in shares and logprob is not None:
             shares[word] += math.exp(min(logprob, 0.0))
     if any(map(math.isnan, shares.values())):
         return "a log-probability is no number"
-    return shares if sum(shares.values()) > 0 else f"none of {words[0]} to {words[-1]} among the likely answers"
+    if is_answered(top, lambda text: _word(text) in shares):
+        return shares
+    likeliest = max(top, key=top.__getitem__, default="")
+    return f"none of {words[0]} to {words[-1]} among the likely answers (most likely: {likeliest[:20]!r})"
+
+
+def _word(text: str) -> str:
+    """A token without the space, the capitals and the marks that it is written with."""
+    return text.strip(" \t\r\n▁ĠĊ*\"'`“”.,:!").lower()
 
 
 def _booleans(answer: Answer, n: int) -> list[float] | str:

@@ -20,6 +20,7 @@ from glossator.evidence import Evidence, Split
 from glossator.explanations import Explanation
 from glossator.files import fingerprint
 from glossator.language_models import COMPLETION, NOTHING_USED, PROMPT_LOGPROBS, Answer, LanguageModel, Request, Usage
+from glossator.language_models.judging import ANOTHER_TEXT, echoes
 from glossator.scorers import LANGUAGE_MODEL, TOKEN_VALUES
 from glossator.scorers.asking import Asking, Replies, cost_of, failure_of
 from glossator.scorers.judged import Judged, Verdict, ask_about, auroc_of, no_text, readable
@@ -104,9 +105,12 @@ def likelihood(answer: Answer, text: str) -> Likelihood:
         if length > len(text):
             break
         within += 1
-    values = [token.logprob for token in answer.prompt_tokens[len(answer.prompt_tokens) - within :]]
+    tokens = answer.prompt_tokens[len(answer.prompt_tokens) - within :]
+    values = [token.logprob for token in tokens]
     if not values:
         return "no log-probabilities of the prompt"
+    if not echoes(text, tokens):
+        return ANOTHER_TEXT
     numbers = tuple(value for value in values if value is not None and math.isfinite(value))
     return numbers if len(numbers) == len(values) else "a log-probability is missing"
 

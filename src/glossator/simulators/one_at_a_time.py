@@ -14,7 +14,7 @@ from glossator.language_models import CHAT, COMPLETION, LOGPROBS, LanguageModel,
 from glossator.simulators import Simulation
 from glossator.simulators.in_process_reading import InProcessReader, in_process_model
 from glossator.simulators.prompts import about, one_at_a_time_start, pieces_of, text_so_far
-from glossator.simulators.reading import Reading, level_words, read_top, simulation_of
+from glossator.simulators.reading import Reading, level_words, read_answer, simulation_of
 from glossator.simulators.tens import asked_how_ten_is_written
 from glossator.windows import TokenWindows
 
@@ -76,7 +76,7 @@ class OneAtATimeSimulator:
             elif not answer.tokens:
                 readings[row][end] = Reading(None, reason="the answer came without log-probabilities")
             else:
-                readings[row][end] = read_top(answer.tokens[0].top, words)
+                readings[row][end] = read_answer(answer.tokens[0].top, words, begun=COMPLETION in self.lm.powers)
         return simulation_of(readings, windows)
 
     def request(self, explanation: str, pieces: list[str], end: int) -> Request:

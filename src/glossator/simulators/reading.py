@@ -16,11 +16,13 @@ from typing import Any
 import numpy as np
 
 from glossator.language_models import TokenLogprob
+from glossator.language_models.judging import is_answered
 from glossator.simulators import ZERO_TO_TEN, Distribution, Simulation
 from glossator.windows import TokenWindows
 from glossator.zero_to_ten import GREATEST, START, UNKNOWN
 
 LEVELS = tuple(range(GREATEST + 1))
+LEAST_OF_BEGUN = 0.01
 NO_LEVEL = "none of the likeliest tokens is a level"
 NO_PLACE = "the model's tokens have no border between a tab and the level"
 
@@ -60,6 +62,18 @@ def read_top(top: Mapping[str, float], words: Mapping[str, int] | None = None) -
     """The reading at a position from the alternatives there."""
     shares, expected = expected_value(parse_top_logprobs(top, words))
     return Reading(expected, shares, NO_LEVEL if expected is None else None)
+
+
+def read_answer(top: Mapping[str, float], words: Mapping[str, int] | None = None, *, begun: bool = False) -> Reading:
+    """The same at the first token of an answer, which need not be a level: where the levels are far down the list of
+    alternatives, what the model begins with is something else (its thoughts, say). begun: a raw prompt led up to the
+    level, so that a small share of the probability will do."""
+    known = level_words() if words is None else words
+    if any(math.isnan(value) for token, value in top.items() if token in known):
+        return Reading(None, reason=NO_LEVEL)
+    if begun and sum(parse_top_logprobs(top, known).values()) >= LEAST_OF_BEGUN:
+        return read_top(top, known)
+    return read_top(top, known) if is_answered(top, known.__contains__) else Reading(None, reason=NO_LEVEL)
 
 
 def parse_echo(
