@@ -99,3 +99,17 @@ def test_what_generation_refuses(subject):
     with pytest.raises(UserError, match="empty prompt"):
         generate(subject_of("llama", prefix=()), [""])
     assert generate(subject, [], new_tokens=3) == []
+
+
+@pytest.mark.parametrize("family", ["mamba", "rwkv", "openai-gpt"])
+def test_models_without_keys_and_values_read_the_whole_text(family):
+    from families import family_subject
+
+    subject = family_subject(family)
+    (text,) = generate(subject, ["It rained"], new_tokens=5, temperature=0.0)
+    ids = [0, *subject.tokenizer.encode(["It rained"])[0].tolist()]
+    start = len(ids)
+    for _ in range(5):
+        with torch.inference_mode():
+            ids.append(int(subject.model(input_ids=torch.tensor([ids]), use_cache=False).logits[0, -1].argmax()))
+    assert text == subject.tokenizer.vocabulary.join(np.array(ids[start:]))

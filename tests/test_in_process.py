@@ -79,12 +79,12 @@ def test_an_unknown_change_of_the_logits_is_refused():
     model = tiny_model("llama")
     forward = model.forward
 
-    def doubled(*args, **kwargs):
+    def bent(*args, **kwargs):
         output = forward(*args, **kwargs)
-        output.logits = output.logits * 2
+        output.logits = output.logits.sinh()
         return output
 
-    model.forward = doubled
+    model.forward = bent
     with pytest.raises(UserError, match="apart"):
         Head(model)
 
@@ -257,3 +257,23 @@ def test_smollm2_answers(smollm2):
     assert "Paris" in first.text and first.finish == "stop"
     assert second.text == " 5, 6,"
     assert value_in(third.text, json.schema)["capital"].startswith("Paris")
+
+
+@pytest.mark.parametrize("family", ["mamba", "rwkv", "jamba", "recurrent_gemma", "gemma2"])
+def test_each_token_is_the_likeliest_after_all_text_before_it(family):
+    """Also in models that hand on no keys and values, and whatever else is asked."""
+    from families import family_subject
+
+    lm = InProcess.of_subject(family_subject(family))
+    short, long = (
+        Request(prompt=p, max_tokens=6, temperature=0.0, logprobs=1) for p in ("It rains", "It rained again")
+    )
+    alone, together = lm.ask([short])[0], lm.ask([short, long, short])
+    assert [answer.text for answer in (together[0], together[2])] == [alone.text] * 2
+    ids = lm.prompts.ids(short)
+    assert len(alone.tokens) == 6
+    for token in alone.tokens:
+        with torch.inference_mode():
+            right = lm.model(input_ids=torch.tensor([ids]), use_cache=False).logits[0, -1].float().log_softmax(-1)
+        assert token.logprob == pytest.approx(float(right.max()), abs=1e-3)
+        ids.append(int(right.argmax()))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Sequence
 from typing import Any
 
@@ -72,7 +73,7 @@ def _continue(
     rows, before = np.arange(len(prompts)), len(subject.prefix)
     ends = _end_tokens(subject.model)
     inputs = torch.tensor([[*subject.prefix, *prompt] for prompt in prompts.tolist()], device=subject.device)
-    position, cache = 0, None
+    keeps, position, cache = _keeps_its_past(subject), 0, None
     written: list[np.ndarray] = []
     done = np.zeros(len(prompts), bool)
     first_edited = before if prompt_too else before + prompts.shape[1]
@@ -93,16 +94,42 @@ def _continue(
     bound = bind(subject, edits, windows)
     with torch.inference_mode():
         while len(written) < new_tokens and not done.all():
+            kept = {"past_key_values": cache, "use_cache": True} if keeps else {"use_cache": False}
             with _hooked(subject, bound, hook):
-                out = subject.model(input_ids=inputs, past_key_values=cache, use_cache=True)
-            position += inputs.shape[1]
-            cache = out.past_key_values
+                out = subject.model(input_ids=inputs, **kept)
+            if keeps:
+                position, cache = position + inputs.shape[1], out.past_key_values
             chosen = _choose(out.logits[:, -1], temperature, rngs, len(subject.tokenizer.vocabulary))
             written.append(chosen)
             done |= np.isin(chosen, ends)
-            inputs = torch.from_numpy(chosen).to(subject.device)[:, None]
+            new = torch.from_numpy(chosen).to(subject.device)[:, None]
+            inputs = new if keeps else torch.cat([inputs, new], dim=1)
     texts = np.stack(written, axis=1)
     return [row[: int(np.isin(row, ends).argmax())] if np.isin(row, ends).any() else row for row in texts]
+
+
+_KEEPS: weakref.WeakKeyDictionary[Any, bool] = weakref.WeakKeyDictionary()
+
+
+def _keeps_its_past(subject: Any) -> bool:
+    """Whether tokens given one by one, with the keys and values of those before them, get what a whole pass gives;
+    tried once a model. Recurrent models hand their state on otherwise: they read the whole text each time."""
+    model = subject.model
+    if model not in _KEEPS:
+        ids = torch.arange(3, 10, device=subject.device)[None] % len(subject.tokenizer.vocabulary)
+        with torch.inference_mode():
+            whole, found, cache = model(input_ids=ids, use_cache=False).logits[:, 4:], [], None
+            try:
+                for start, end in ((0, 5), (5, 6), (6, 7)):
+                    out = model(input_ids=ids[:, start:end], past_key_values=cache, use_cache=True)
+                    cache = out.past_key_values
+                    found.append(out.logits[:, -1:])
+                allowed = 1e-3 if whole.dtype in (torch.float32, torch.float64) else 0.06
+                close = torch.allclose(torch.cat(found, 1), whole, rtol=0, atol=allowed * float(whole.abs().max()))
+                _KEEPS[model] = cache is not None and close
+            except (AttributeError, IndexError, KeyError, NotImplementedError, RuntimeError, TypeError, ValueError):
+                _KEEPS[model] = False
+    return _KEEPS[model]
 
 
 def _hooked(subject: Any, bound: Sequence[Any], hook: Any) -> Any:

@@ -27,6 +27,7 @@ from glossator.language_models.request import (
     TokenLogprob,
     Usage,
 )
+from glossator.subjects.positions import limit_of
 from glossator.subjects.tokenizer import FastTextTokenizer
 
 if TYPE_CHECKING:
@@ -60,8 +61,7 @@ class InProcess:
         self.seed, self.batch_tokens = seed, batch_tokens
         self.head = Head(model, len(tokenizer.vocabulary))
         self.prompts = PromptTokens(tokenizer, chat_template)
-        limit = getattr(model.config.get_text_config(), "max_position_embeddings", None)
-        self.context = int(limit) if limit else None
+        self.context = limit_of(model)
         self._end = _end_tokens(model, tokenizer)
 
     @classmethod

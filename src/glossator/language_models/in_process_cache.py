@@ -1,12 +1,20 @@
-"""Keys and values kept between passes: room that grows by doubling, and a prefix that many rows share."""
+"""Keys and values kept between passes: room that grows by doubling, and a prefix that many rows share.
+
+Whether a model can go on from what is kept is tried out: recurrent ones keep a state under other names, which is lost
+when keys and values are handed on, or run it over padding. What they are given then is the whole text, each time.
+"""
 
 from __future__ import annotations
 
-from typing import Any
+import weakref
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import nn
 from transformers.cache_utils import DynamicCache, DynamicLayer
+
+if TYPE_CHECKING:
+    from glossator.language_models.in_process_head import Head
 
 
 class RoomyLayer(DynamicLayer):
@@ -45,6 +53,51 @@ def new_cache(model: nn.Module) -> DynamicCache:
     cache = DynamicCache(config=model.config)
     cache.layers = [RoomyLayer() if type(layer) is DynamicLayer else layer for layer in cache.layers]
     return cache
+
+
+FAILS = (AttributeError, IndexError, KeyError, NotImplementedError, RuntimeError, TypeError, ValueError)
+"""What a model may raise that does not bear what is tried."""
+
+_GOES_ON: weakref.WeakKeyDictionary[nn.Module, bool] = weakref.WeakKeyDictionary()
+
+
+def goes_on(head: Head) -> bool:
+    """Whether rows of a padded batch that go on from a cache get what whole passes give them; tried once a model."""
+    if head.model not in _GOES_ON:
+        with torch.inference_mode():
+            try:
+                _GOES_ON[head.model] = _try_going_on(head)
+            except FAILS:
+                _GOES_ON[head.model] = False
+    return _GOES_ON[head.model]
+
+
+def _try_going_on(head: Head) -> bool:
+    """Two prompts of different lengths, two tokens more of both, one more of the second."""
+    device, some = head.model.get_input_embeddings().weight.device, max(1, min(head.size, 64) - 3)
+    long, short = ([3 + k * 5 % some for k in range(start, start + n)] for start, n in ((1, 11), (7, 8)))
+    padding = len(long) - len(short)
+    ids = torch.tensor([long, [0] * padding + short], device=device)
+    mask = torch.ones_like(ids)
+    mask[1, :padding] = 0
+    positions = (mask.cumsum(1) - 1).clamp(min=0)
+    cache, done, found = new_cache(head.model), 0, []
+    for end in (len(long) - 3, len(long) - 2, len(long) - 1, len(long)):
+        if end == len(long):
+            cache.batch_select_indices(torch.tensor([1], device=device))
+            ids, mask, positions = ids[1:], mask[1:], positions[1:]
+        states = head.states(
+            input_ids=ids[:, done:end],
+            attention_mask=mask[:, :end],
+            position_ids=positions[:, done:end],
+            past_key_values=cache,
+            use_cache=True,
+        )
+        found.append(states[-1, -1])
+        done = end
+    whole = head.states(input_ids=torch.tensor([short], device=device), use_cache=False)[0, -4:]
+    allowed = 1e-3 if whole.dtype in (torch.float32, torch.float64) else 0.06
+    return torch.allclose(torch.stack(found), whole, rtol=0, atol=allowed * float(whole.abs().max()))
 
 
 def can_share(cache: DynamicCache) -> bool:

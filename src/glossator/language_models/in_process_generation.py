@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from glossator.language_models.in_process_cache import can_share, new_cache, shared
+from glossator.language_models.in_process_cache import can_share, goes_on, new_cache, shared
 from glossator.language_models.in_process_head import Head
 from glossator.language_models.request import TokenLogprob
 from glossator.windows import Vocabulary
@@ -95,6 +95,9 @@ def generate(head: Head, rows: Sequence[Row], vocabulary: Vocabulary, end: froze
     """
     if not rows:
         return
+    if not goes_on(head):
+        _generate_whole(head, rows, vocabulary, end)
+        return
     device = head.model.get_input_embeddings().weight.device
     prompts, prompt_of_row = _distinct(rows)
     cache, common = _start(head, prompts, device)
@@ -131,6 +134,26 @@ def generate(head: Head, rows: Sequence[Row], vocabulary: Vocabulary, end: froze
             index = torch.tensor(going, device=device)
             cache.batch_select_indices(index)
             mask, positions = mask[index], positions[index]
+
+
+def _generate_whole(head: Head, rows: Sequence[Row], vocabulary: Vocabulary, end: frozenset[int]) -> None:
+    """As `generate`, for models that cannot go on from a cache: each token comes from a pass over all text before it.
+
+    Padding stands behind the text, where a causal model cannot see it.
+    """
+    device = head.model.get_input_embeddings().weight.device
+    alive, texts = list(rows), [list(row.ids) for row in rows]
+    while alive:
+        ids = np.zeros((len(texts), max(map(len, texts))), np.int64)
+        for text, row in zip(texts, ids, strict=True):
+            row[: len(text)] = text
+        states = head.states(input_ids=torch.from_numpy(ids).to(device), use_cache=False)
+        last = torch.tensor([len(text) - 1 for text in texts], device=states.device)
+        logits = head.logits(states[torch.arange(len(texts), device=states.device), last])
+        chosen = [row.take(logits[i], vocabulary, end) for i, row in enumerate(alive)]
+        going = [i for i, row in enumerate(alive) if not row.finish]
+        texts = [[*texts[i], chosen[i]] for i in going]
+        alive = [alive[i] for i in going]
 
 
 def _distinct(rows: Sequence[Row]) -> tuple[list[list[int]], list[int]]:

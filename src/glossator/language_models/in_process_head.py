@@ -32,9 +32,9 @@ class Head:
             )
         self.model, self.module = model, module
         config = model.config.get_text_config()
-        self._softcap = getattr(config, "final_logit_softcapping", None)
-        self._factor = float(getattr(config, "logit_scale", None) or 1.0)
-        self._factor /= float(getattr(config, "logits_scaling", None) or 1.0)
+        caps = (getattr(config, name, None) for name in ("final_logit_softcapping", "logits_soft_cap"))
+        self._softcap = next((cap for cap in caps if cap), None)
+        self._factor = 1.0
         self.size = module.out_features
         self._check()
         self.size = min(size or self.size, self.size)
@@ -44,6 +44,10 @@ class Head:
         with torch.inference_mode():
             own = self.model(input_ids=ids, use_cache=False).logits.float()
             here = self.logits(self.states(input_ids=ids, use_cache=False)).to(own.device)
+            if self._softcap is None:
+                self._factor = float((own * here).sum() / (here * here).sum().clamp(min=1e-30))
+                self._factor = 1.0 if abs(self._factor - 1) < 1e-3 else self._factor
+                here = here * self._factor
         if not torch.allclose(own, here, rtol=1e-3, atol=1e-3 * float(own.abs().max().clamp(min=1.0))):
             raise UserError(
                 "the logits of this model cannot be computed apart from it",

@@ -17,7 +17,7 @@ import torch
 from glossator.errors import MissingPower
 from glossator.language_models.in_process import InProcess
 from glossator.language_models.in_process_attention import beginning
-from glossator.language_models.in_process_cache import can_share, new_cache, shared
+from glossator.language_models.in_process_cache import FAILS, can_share, goes_on, new_cache, shared
 
 QUERIES_AT_ONCE = 4096
 """Tokens in one pass, prefix not counted."""
@@ -40,11 +40,9 @@ class SharedPrefix:
 
     def __init__(self, lm: InProcess, ids: Sequence[int]):
         self.lm, self.ids = lm, list(ids)
-        self._cache: Any = new_cache(lm.model)
-        if shares_prefixes(lm):
+        self._cache: Any = new_cache(lm.model) if shares_prefixes(lm) else None
+        if self.is_shared:
             self._extend(self.ids, 0)
-        else:
-            self._cache = None
 
     @property
     def is_shared(self) -> bool:
@@ -164,7 +162,7 @@ def _causal(width: int, before: int, device: Any) -> torch.Tensor:
 
 def shares_prefixes(lm: InProcess) -> bool:
     """Whether texts may go on from one beginning that is kept, with branches; else whole prompts are run."""
-    return can_share(new_cache(lm.model)) and takes_masks(lm)
+    return goes_on(lm.head) and can_share(new_cache(lm.model)) and takes_masks(lm)
 
 
 def takes_masks(lm: InProcess) -> bool:
@@ -188,7 +186,7 @@ def _try_masks(lm: InProcess) -> bool:
     try:
         found._extend(start, 0)
         states = found._states([asked])[0]
-    except (ValueError, RuntimeError, IndexError, TypeError):
+    except FAILS:
         return False
     wanted = torch.stack([alone[0][0, 1], alone[0][0, 2], alone[1][0, 2]])
     return torch.allclose(states, wanted, rtol=2e-2, atol=2e-2 * float(wanted.abs().max()))
