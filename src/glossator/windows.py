@@ -3,10 +3,57 @@
 from __future__ import annotations
 
 import hashlib
+import json
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
+from typing import Any
 
 import numpy as np
+
+
+@dataclass(frozen=True, eq=False)
+class Decoding:
+    """How a tokenizer whose tokens do not join as bytes turns a run of them into text: by its own decoder.
+
+    decoder: its JSON as in a tokenizer.json, `null` for none; tokens: the entries of the vocabulary as they are written
+    there, None for ids that have none; clean: whether spaces before English punctuation are taken out afterwards;
+    suffix: what marks the end of a word where the decoder itself leaves it standing.
+    """
+
+    decoder: str
+    tokens: tuple[str | None, ...]
+    clean: bool = False
+    suffix: str = ""
+
+    def text(self, ids: Sequence[int]) -> str:
+        return self.joined([token for i in ids if (token := self.tokens[i]) is not None])
+
+    def joined(self, tokens: list[str]) -> str:
+        """The text of entries of the vocabulary."""
+        decoder = _decoder(self.decoder)
+        text = " ".join(tokens) if decoder is None else decoder.decode(tokens)
+        if self.suffix:
+            text = text.replace(self.suffix, " ").strip()
+        return _cleaned(text) if self.clean else text
+
+
+@cache
+def _decoder(spec: str) -> Any:
+    from tokenizers import Tokenizer
+
+    model = {"type": "WordLevel", "vocab": {"": 0}, "unk_token": ""}
+    return Tokenizer.from_str(json.dumps({"version": "1.0", "model": model, "decoder": json.loads(spec)})).decoder
+
+
+def _cleaned(text: str) -> str:
+    """As `clean_up_tokenization` of `transformers`."""
+    for end in (".", "?", "!", ","):
+        text = text.replace(f" {end}", end)
+    text = text.replace(" ' ", "'")
+    for end in ("n't", "'m", "'s", "'ve", "'re"):
+        text = text.replace(f" {end}", end)
+    return text
 
 
 @dataclass(frozen=True, eq=False)
@@ -14,11 +61,14 @@ class Vocabulary:
     """What each token id stands for, as the bytes it adds to the text (a leading space is part of the piece).
 
     Bytes, not strings: byte-level tokenizers cut characters apart, and only the bytes join back to the true text.
+    Where a tokenizer has a decoder of another kind, a piece is what it adds between two others, and `decoding` says
+    what a run of them reads.
     """
 
     name: str
     pieces: tuple[bytes, ...]
     special: frozenset[int] = frozenset()
+    decoding: Decoding | None = None
 
     def __len__(self) -> int:
         return len(self.pieces)
@@ -41,10 +91,14 @@ class Vocabulary:
         digest = hashlib.sha256(self.name.encode())
         for piece in self.pieces:
             digest.update(len(piece).to_bytes(4, "little") + piece)
+        if self.decoding is not None:
+            digest.update(repr((self.decoding.decoder, self.decoding.clean, self.decoding.suffix)).encode())
         return digest.hexdigest()[:16]
 
     def join(self, tokens: np.ndarray) -> str:
         """The text of a run of tokens; characters cut at the border become the replacement character."""
+        if self.decoding is not None:
+            return self.decoding.text(np.asarray(tokens).tolist())
         return b"".join(self.pieces[int(t)] for t in tokens).decode("utf-8", "replace")
 
 

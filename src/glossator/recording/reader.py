@@ -16,7 +16,7 @@ from glossator.recording.postings import Postings
 from glossator.recording.spec import RecordingSpec
 from glossator.recording.store import check_size, crc32_of, damaged
 from glossator.units import Unit
-from glossator.windows import TokenWindows, Vocabulary
+from glossator.windows import Decoding, TokenWindows, Vocabulary
 
 FORMAT = "glossator-recording/1"
 
@@ -77,7 +77,11 @@ class Recording:
         data, offsets = self._map("windows/pieces.npy").tobytes(), self._map("windows/piece_offsets.npy")
         pieces = tuple(data[a:b] for a, b in zip(offsets[:-1].tolist(), offsets[1:].tolist(), strict=True))
         entry = self.manifest["vocabulary"]
-        return Vocabulary(entry["name"], pieces, frozenset(entry["special"]))
+        decoding = None
+        if (path := self.folder / "windows" / "decoding.json").exists():
+            stored = json.loads(path.read_text(encoding="utf-8"))
+            decoding = Decoding(**{**stored, "tokens": tuple(stored["tokens"])})
+        return Vocabulary(entry["name"], pieces, frozenset(entry["special"]), decoding)
 
     @cached_property
     def split_of_window(self) -> np.ndarray:

@@ -131,10 +131,11 @@ def _begin(spec: RecordingSpec, folder: Path) -> None:
 def _another(held: dict[str, Any], mine: dict[str, Any], folder: Path) -> UserError:
     """The error for a folder that was claimed by another spec; what changed under the same names is named."""
     windows, now = held.get("windows", {}), mine["windows"]
-    if held.get("subject") == mine["subject"] and held.get("subject_fingerprint") != mine["subject_fingerprint"]:
-        what = "the subject has changed since this recording was begun"
-    elif windows.get("vocabulary") != now.get("vocabulary"):
+    same_name = held.get("subject") == mine["subject"]
+    if same_name and windows.get("vocabulary") != now.get("vocabulary"):
         what = "the subject's tokenizer has changed since this recording was begun"
+    elif same_name and held.get("subject_fingerprint") != mine["subject_fingerprint"]:
+        what = "the subject has changed since this recording was begun"
     elif windows.get("corpus") == now.get("corpus") and windows.get("corpus_fingerprint") != now.get(
         "corpus_fingerprint"
     ):
@@ -302,6 +303,8 @@ def _save_windows(windowed: WindowedCorpus, windows: TokenWindows, plan: Plan, f
     pieces = windows.vocabulary.pieces
     save(folder / "pieces.npy", np.frombuffer(b"".join(pieces), np.uint8))
     save(folder / "piece_offsets.npy", np.cumsum([0, *map(len, pieces)]).astype(np.int64))
+    if windows.vocabulary.decoding is not None:
+        write_json(folder / "decoding.json", plain(windows.vocabulary.decoding))
     write_json(folder / "documents.json", list(windowed.document_ids))
 
 

@@ -57,8 +57,8 @@ def check_same(recorded: RecordingSpec, now: Mapping[str, Any], subject: str) ->
     """
     then = {"subject_fingerprint": recorded.subject_fingerprint, **recorded.windows}
     named = {
-        "subject_fingerprint": ("the subject has", subject),
         "vocabulary": ("the subject's tokenizer has", subject),
+        "subject_fingerprint": ("the subject has", subject),
         "corpus_fingerprint": ("the text has", recorded.windows.get("corpus")),
     }
     for name, (what, value) in named.items():

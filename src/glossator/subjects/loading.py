@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import re
 from pathlib import Path
 from typing import Any
 
-from glossator import files
 from glossator.errors import UserError, near_matches
+from glossator.subjects import fingerprints
 from glossator.subjects.aliases import ALIASES
 from glossator.subjects.checkpoints import check_config_file, empty_model, kind_of, load_model, read_config, reason_of
 from glossator.subjects.quiet import quiet_transformers
@@ -30,7 +29,6 @@ _TOKENIZER_FILES = (
     "tekken.json",
     "*.bpe",
 )
-_NOT_CONTENT = ("_name_or_path", "transformers_version", "torch_dtype", "dtype")
 
 
 def _is_folder(name: str) -> bool:
@@ -106,9 +104,13 @@ def load_tokenizer(name: str, folder: Path | None = None) -> FastTextTokenizer:
     return FastTextTokenizer(tokenizer, subject_name(name))
 
 
+def _given_prefix(name: str) -> tuple[int, ...] | None:
+    return ALIASES[name].prefix if name in ALIASES else None
+
+
 def _borders(name: str, config: Any, tokenizer: Any, causal: bool) -> tuple[tuple[int, ...], tuple[int, ...]]:
     """Token ids that go before and after each window."""
-    if name in ALIASES and (given := ALIASES[name].prefix) is not None:
+    if (given := _given_prefix(name)) is not None:
         return given, ()
 
     def one(*candidates: object) -> tuple[int, ...]:
@@ -119,17 +121,6 @@ def _borders(name: str, config: Any, tokenizer: Any, causal: bool) -> tuple[tupl
     return one(tokenizer.cls_token_id, tokenizer.bos_token_id), one(tokenizer.sep_token_id, tokenizer.eos_token_id)
 
 
-def fingerprint_of(folder: Path, *borders: tuple[int, ...]) -> str:
-    """16 hexadecimal digits that change when the config, the weights, or what is put around windows changes."""
-    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    content = {key: value for key, value in config.items() if key not in _NOT_CONTENT}
-    manifest = folder / "manifest.json"
-    known = json.loads(manifest.read_text(encoding="utf-8"))["files"] if manifest.is_file() else {}
-    weights = sorted(folder.glob("*.safetensors")) or sorted(folder.glob("*.bin"))
-    digests = {path.name: known.get(path.name, {}).get("sha256") or files.sha256_of(path) for path in weights}
-    return files.fingerprint({"config": content, "weights": digests, "borders": borders})
-
-
 def known_fingerprints(name: str) -> dict[str, str] | None:
     """What tells a subject from others, as recordings keep it, without loading its model; None where it is not here.
 
@@ -138,9 +129,10 @@ def known_fingerprints(name: str) -> dict[str, str] | None:
     folder = _folder_here(name)
     if folder is None:
         return None
-    config, tokenizer = read_config(folder), load_tokenizer(name, folder)
-    around = _borders(name, config, tokenizer.hub_tokenizer, kind_of(config) == "causal")
-    return {"subject_fingerprint": fingerprint_of(folder, *around), "vocabulary": tokenizer.vocabulary.fingerprint}
+    check_config_file(folder)
+    tokenizer = load_tokenizer(name, folder)
+    found = fingerprints.of_folder(folder, tokenizer, _given_prefix(name))
+    return {"subject_fingerprint": found, "vocabulary": tokenizer.vocabulary.fingerprint}
 
 
 def _folder_here(name: str) -> Path | None:
@@ -182,11 +174,15 @@ def load_subject(name: str, *, dtype: str = "float32", device: str = "cpu") -> S
     config = read_config(folder)
     kind = kind_of(config)
     tokenizer = load_tokenizer(name, folder)
+    paths = fingerprints.weight_files(folder)
+    before = fingerprints.states_of(paths)
     model = load_model(folder, config, getattr(torch, dtype), target)
+    fingerprint = fingerprints.of_folder(folder, tokenizer, _given_prefix(name))
+    if fingerprints.states_of(paths) != before:
+        raise UserError("the weights were written to while they were read", value=str(folder), fix="Run again")
     # A BERT saved with a head for causal models still attends to both sides unless its config says otherwise.
     causal = not sees_ahead(model) and kind == "causal"
     prefix, suffix = _borders(name, config, tokenizer.hub_tokenizer, causal)
-    fingerprint = fingerprint_of(folder, prefix, suffix)
     return Subject(subject_name(name), model, tokenizer, fingerprint, causal, prefix, suffix)
 
 

@@ -1,23 +1,26 @@
 """Text in, token ids out, and what each id adds to the text as bytes.
 
-Three families of tokenizer write their pieces in three ways: byte-level BPE maps every byte to a printable
-character, sentencepiece writes the space as U+2581 and rare bytes as <0xNN>, WordPiece marks continued words with ##.
+Byte-level tokenizers map every byte to a printable character, and their pieces join to the text as they are. All others
+are asked: their own decoder says what a piece adds between two others, and what a run of them reads.
 """
 
 from __future__ import annotations
 
 import json
 import re
-import unicodedata
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
 from glossator.errors import UserError
-from glossator.windows import Vocabulary
+from glossator.files import fingerprint
+from glossator.windows import Decoding, Vocabulary
 
 _CHUNK = 512
 _BYTE_PIECE = re.compile(r"<0x([0-9A-Fa-f]{2})>")
+_BEFORE, _AFTER = "\u25c6", "\u25c7"
+"""Stand-ins for the pieces around one: no decoder knows these characters."""
 
 
 def byte_of_character() -> dict[str, int]:
@@ -35,48 +38,57 @@ def _mentions(spec: Any, kind: str) -> bool:
     return isinstance(spec, list) and any(_mentions(v, kind) for v in spec)
 
 
-def piece_style(spec: dict[str, Any]) -> str:
-    """'byte-level', 'wordpiece' or 'sentencepiece', read from the parts of a tokenizer.json."""
-    if _mentions(spec.get("pre_tokenizer"), "ByteLevel") or _mentions(spec.get("decoder"), "ByteLevel"):
-        return "byte-level"
-    if spec["model"].get("type") == "WordPiece" or _mentions(spec.get("decoder"), "WordPiece"):
-        return "wordpiece"
-    return "sentencepiece"
+def is_byte_level(spec: dict[str, Any]) -> bool:
+    """Whether the parts of a tokenizer.json are those of a byte-level tokenizer."""
+    return _mentions(spec.get("pre_tokenizer"), "ByteLevel") or _mentions(spec.get("decoder"), "ByteLevel")
 
 
-def _is_punctuation(text: str) -> bool:
-    return all(unicodedata.category(c)[0] in "PS" for c in text)
+def vocabulary_of(spec: dict[str, Any], known: Mapping[str, int], name: str, *, clean: bool = False) -> Vocabulary:
+    """The vocabulary of a tokenizer.json; ids that no token has stand for no bytes.
 
-
-def piece_bytes(token: str, style: str, table: dict[str, int]) -> bytes:
-    """The bytes one vocabulary entry adds to the text.
-
-    WordPiece loses the spaces of the text: a piece that opens a word gets a leading space, punctuation none.
+    known: ids of all tokens, added ones included; clean: whether spaces before English punctuation are taken out.
     """
-    if style == "byte-level" and all(c in table for c in token):
-        return bytes(table[c] for c in token)
-    if style == "wordpiece":
-        continues = token.startswith("##") and len(token) > 2
-        text = token[2:] if continues else token
-        return (text if continues or _is_punctuation(text) else " " + text).encode()
-    if style == "sentencepiece":
-        if found := _BYTE_PIECE.fullmatch(token):
-            return bytes([int(found[1], 16)])
-        return token.replace("▁", " ").encode()
-    return token.encode()
-
-
-def vocabulary_of(backend: Any, name: str) -> Vocabulary:
-    """The vocabulary of a `tokenizers.Tokenizer`; ids that no token has stand for no bytes."""
-    spec = json.loads(backend.to_str())
-    style, table = piece_style(spec), byte_of_character()
     added = {entry["id"]: entry for entry in spec.get("added_tokens", [])}
-    known = backend.get_vocab(with_added_tokens=True)
-    pieces = [b""] * (max(known.values(), default=-1) + 1)
-    for token, i in known.items():
-        pieces[i] = token.encode() if i in added else piece_bytes(token, style, table)
     special = frozenset(i for i, entry in added.items() if entry["special"])
-    return Vocabulary(name, tuple(pieces), special)
+    tokens: list[str | None] = [None] * (max(known.values(), default=-1) + 1)
+    for token, i in known.items():
+        tokens[i] = token
+    suffix = spec["model"].get("end_of_word_suffix") or ""
+    if is_byte_level(spec):
+        table, decoder = byte_of_character(), json.dumps({"type": "ByteLevel"})
+        decoding = Decoding(decoder, tuple(tokens), suffix=suffix) if suffix else None
+        pieces = [_byte_level_piece(token, table, "" if i in added else suffix) for i, token in enumerate(tokens)]
+    else:
+        decoding = Decoding(json.dumps(spec.get("decoder")), tuple(tokens), clean=clean)
+        bytes_apart = _mentions(spec.get("decoder"), "ByteFallback")
+        around = (decoding.joined([_BEFORE]), decoding.joined([_BEFORE, _AFTER]))
+        pieces = [_piece(token, i in special, bytes_apart, decoding, around) for i, token in enumerate(tokens)]
+    return Vocabulary(name, tuple(pieces), special, decoding)
+
+
+def _byte_level_piece(token: str | None, table: Mapping[str, int], suffix: str) -> bytes:
+    if token is None:
+        return b""
+    ends = bool(suffix) and token.endswith(suffix)
+    body = token.removesuffix(suffix) if ends else token
+    known = all(c in table for c in body)
+    return (bytes(table[c] for c in body) if known else body.encode()) + (b" " if ends else b"")
+
+
+def _piece(token: str | None, special: bool, bytes_apart: bool, decoding: Decoding, around: tuple[str, str]) -> bytes:
+    """What a token adds between two others; special tokens are their names. around: the text without it."""
+    if token is None:
+        return b""
+    if special:
+        return token.encode()
+    if bytes_apart and (found := _BYTE_PIECE.fullmatch(token)):
+        return bytes([int(found[1], 16)])
+    before, without = around
+    after = without[len(before) :]
+    text = decoding.joined([_BEFORE, token, _AFTER])
+    if not (text.startswith(before) and text.endswith(after) and len(text) >= len(without)):
+        return decoding.joined([token]).encode()
+    return text[len(before) : len(text) - len(after)].encode()
 
 
 class FastTextTokenizer:
@@ -99,7 +111,14 @@ class FastTextTokenizer:
         self.backend.no_truncation()
         self.backend.no_padding()
         self.backend.encode_special_tokens = True
-        self.vocabulary = vocabulary_of(self.backend, name)
+        text = self.backend.to_str()
+        spec = json.loads(text)
+        # As `transformers` does, which leaves BPE alone.
+        clean = bool(getattr(tokenizer, "clean_up_tokenization_spaces", False)) and spec["model"].get("type") != "BPE"
+        self.vocabulary = vocabulary_of(spec, self.backend.get_vocab(with_added_tokens=True), name, clean=clean)
+        named = {key: str(token) for key, token in sorted(tokenizer.special_tokens_map.items())}
+        self.fingerprint = fingerprint([text, named, clean, getattr(tokenizer, "chat_template", None)])
+        """Changes with whatever changes the tokens of a text, their text, or the prompts made with a template."""
 
     def encode(self, texts: list[str]) -> list[np.ndarray]:
         """Token ids of each text as int32 arrays; no special tokens are added and nothing is cut off."""
