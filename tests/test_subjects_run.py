@@ -88,6 +88,7 @@ def test_sites_match_plain_model_outputs(tiny_subject):
 def test_the_pass_ends_after_the_last_site(tiny_subject):
     ran: list[str] = []
     model = tiny_subject.model
+    tiny_subject.forward(*batch(), stop_after=["mlp.0", "mlp.1", "resid.0", "head.0"])  # sites are probed once
     watched = ["model.layers.0.mlp.down_proj", "model.layers.1", "lm_head"]
     handles = [
         model.get_submodule(name).register_forward_hook(lambda *_, name=name: ran.append(name)) for name in watched

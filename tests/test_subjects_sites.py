@@ -113,3 +113,46 @@ def test_head_index_is_head_times_width_plus_i(tiny_subject):
         for h in range(site.heads)
     ]
     torch.testing.assert_close(sum(parts), values["attn.0"], rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("family", "module", "scale"),
+    [
+        ("llama", "self_attn.o_proj", 1.0),
+        ("gemma2", "post_attention_layernorm", 1.0),
+        ("granite", "self_attn.o_proj", 0.22),
+        ("bloom", "self_attention.dense", 1.0),
+        ("jetmoe", "self_attention", 1.0),
+        ("bert", "attention.output.dense", None),
+    ],
+)
+def test_attention_is_what_is_added_behind_norms_and_multipliers(family, module, scale):
+    from families import family_subject
+    from glossator.errors import MissingPower
+    from glossator.subjects.token_weights import written
+
+    subject = family_subject(family)
+    site = subject.site("attn.1")
+    assert site.module.endswith(f".1.{module}")
+    assert site.scale == (None if scale is None else pytest.approx(scale, rel=1e-6))
+    if scale is None:
+        with pytest.raises(MissingPower, match="depends on the token"):
+            written(subject, "attn.1", [3])
+    else:
+        assert written(subject, "attn.1", [3])[0, 3] == 1
+
+
+def test_heads_are_read_by_the_projection_behind_the_mixing_of_tokens():
+    """AFMoE has a gate as wide as its output projection, and listed after it; JetMoE's only projection makes keys."""
+    from families import family_subject
+
+    assert family_subject("afmoe").site("head.1").module.endswith("self_attn.o_proj")
+    with pytest.raises(UserError, match="no projection reads the outputs of the heads"):
+        family_subject("jetmoe").site("head.1")
+
+
+def test_a_list_of_modules_that_is_no_stream_has_no_residual_sites():
+    from families import family_subject
+
+    with pytest.raises(UserError, match="not the residual stream"):
+        family_subject("xlm").site("resid.1")

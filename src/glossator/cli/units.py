@@ -45,7 +45,7 @@ def units(
 
 MEANING = {
     "mlp": "values that enter the down projection: neurons",
-    "attn": "what the attention module adds",
+    "attn": "what attention adds to the stream, or gives to a norm of the sum",
     "head": "outputs of the heads; unit = head * head_dim + i",
     "resid": "what leaves the block",
 }

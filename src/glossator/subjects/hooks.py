@@ -22,7 +22,7 @@ def _resolve(model: nn.Module, site: SiteInfo | str) -> SiteInfo:
     return resolve_site(model, site) if isinstance(site, str) else site
 
 
-def _first(value: Any) -> torch.Tensor:
+def first_tensor(value: Any) -> torch.Tensor:
     """The tensor a module hands on: itself, or the first member of a tuple or list."""
     return value[0] if isinstance(value, tuple | list) and value else value
 
@@ -70,17 +70,21 @@ def _listen(model: nn.Module, site: SiteInfo, see: Callable[[torch.Tensor], Any]
     Closing what comes back ends it.
     """
     module, of_pass, stack = model.get_submodule(site.module), _Pass(), contextlib.ExitStack()
+    factor = None if site.side == "input" or site.scale == 1.0 else site.scale
 
     def changed(value: Any) -> Any:
-        new = see(by_window(value, site.layout, of_pass.shape))
-        return None if new is None else _as_it_was(new, value, site.layout)
+        seen = by_window(value, site.layout, of_pass.shape)
+        new = see(seen if factor is None else seen * seen.new_tensor(factor))
+        if new is None:
+            return None
+        return _as_it_was(new if factor is None else new / new.new_tensor(factor), value, site.layout)
 
     def before(_: nn.Module, args: tuple[Any, ...]) -> tuple[Any, ...] | None:
         new = changed(args[0])
         return None if new is None else (new, *args[1:])
 
     def after(_: nn.Module, __: tuple[Any, ...], output: Any) -> Any:
-        new = changed(_first(output))
+        new = changed(first_tensor(output))
         if new is None:
             return None
         return type(output)([new, *output[1:]]) if type(output) in (tuple, list) else new

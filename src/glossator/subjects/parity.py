@@ -32,8 +32,8 @@ def check_parity(subject: Subject, tokens: np.ndarray, lengths: np.ndarray) -> d
     """Largest absolute difference per site kind between captured values and a recomputation, over all layers.
 
     `mlp` and `head`: captured values times the projection's weight against the projection's own output; `attn`:
-    against the same product; `resid`: against the model's `hidden_states` (the last layer, which the model norms, is
-    left out). What remains is rounding: in float32 a difference below 1e-5 of the scale.
+    against the same product times the factor behind it, where nothing else stands between; `resid`: against the model's
+    `hidden_states` (the last layer, which the model norms, is left out). What remains is rounding: in float32 a difference below 1e-5 of the scale.
     """
     sites = subject.sites()
     by_name = {site.name: site for site in sites}
@@ -55,8 +55,9 @@ def check_parity(subject: Subject, tokens: np.ndarray, lengths: np.ndarray) -> d
             by_hand = _times_weight(module, values[name])
             note(name.partition(".")[0], by_hand, values[output.name])
             attention = name.replace("head.", "attn.")
-            if attention != name and attention in by_name:
-                note("attn", by_hand, values[attention])
+            if attention != name and attention in by_name and by_name[attention].module == output.module:
+                scale = by_name[attention].scale
+                note("attn", by_hand if scale is None else by_hand * by_hand.new_tensor(scale), values[attention])
         found = find_blocks(subject.model, subject.model.config)
         layers = 0 if found is None else len(found[1])
         for layer in range(layers - 1):

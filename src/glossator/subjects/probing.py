@@ -43,6 +43,12 @@ def probe_windows(subject: Subject) -> tuple[Windows, Windows]:
     return Windows(tokens, lengths), Windows(tokens[1:2, :short], lengths[1:2])
 
 
+def unpadded(windows: Windows) -> Windows:
+    """The windows cut to the length of the shortest."""
+    short = int(windows.lengths.min())
+    return Windows(windows.tokens[:, :short], np.full(len(windows.tokens), short, np.int32))
+
+
 def padding_matters(subject: Subject) -> bool:
     """Whether a window's outputs change when it is padded, behind its mask or behind the text of a causal model.
 
@@ -65,9 +71,8 @@ def measured(subject: Subject, sites: Sequence[SiteInfo]) -> dict[str, SiteInfo 
     """Each site with its width and layout, or why it gives no numbers that are a token's own."""
     together, alone = probe_windows(subject)
     if subject.runs_by_length:
-        short = alone.tokens.shape[1]
-        together = Windows(together.tokens[:, :short], np.full(ROWS, short, np.int32))
-    raw = [replace(site, layout="batch") for site in sites]
+        together = unpadded(together)
+    raw = [replace(site, layout="batch", scale=None) for site in sites]
     many, one = _calls(subject, together, raw), _calls(subject, alone, raw)
     before, length = len(subject.prefix), int(alone.lengths[0])
     around = before + len(subject.suffix)

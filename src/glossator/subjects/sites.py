@@ -30,7 +30,9 @@ class SiteInfo:
 
     What a short pass tells (`Subject.site`): layout, the order of the module's own dimensions, None until then: 'batch'
     for (rows, positions, width), 'flat' for (rows * positions, width), 'positions' for (positions, rows, width),
-    'channels' for (rows, width, positions); values are handed out as (rows, positions, width) whichever it is.
+    'channels' for (rows, width, positions); values are handed out as (rows, positions, width) whichever it is. scale:
+    the factor, one or one for each dimension, by which what the module gives is multiplied on its way into the residual
+    stream, None where it is not added there as it is; values of an `attn.L` are handed out times it.
     """
 
     name: str
@@ -40,6 +42,7 @@ class SiteInfo:
     side: Side
     heads: int | None = None
     layout: Layout | None = field(default=None, compare=False)
+    scale: float | tuple[float, ...] | None = field(default=None, compare=False)
 
 
 def projection_shape(module: Any) -> tuple[int, int] | None:
@@ -71,13 +74,16 @@ def find_blocks(model: nn.Module, config: Any) -> tuple[str, nn.ModuleList] | No
 
 def _attention_name(block: nn.Module) -> str | None:
     """Path of the block's own attention: the outermost, not crossing, module named so that holds projections."""
+    of_a_class = None  # where names say nothing ("mixer"), the name of the class may
     for name, module in block.named_modules():
         last = name.rpartition(".")[2].lower()
         holds = any(projection_shape(m) for _, m in module.named_modules() if m is not module)
-        named = "att" in last or "attention" in type(module).__name__.lower()
-        if name and named and "cross" not in last and "encoder_" not in last and "norm" not in last and holds:
-            return name
-    return None
+        if name and holds and "cross" not in last and "encoder_" not in last and "norm" not in last:
+            if "att" in last:
+                return name
+            if of_a_class is None and re.search("attention$", type(module).__name__.lower()):
+                of_a_class = name
+    return of_a_class
 
 
 def _projections(module: nn.Module, prefix: str = "") -> Iterator[tuple[str, tuple[int, int]]]:
@@ -125,8 +131,9 @@ def _block_sites(name: str, block: nn.Module, layer: int, config: Any) -> Iterat
 def find_sites(model: nn.Module) -> list[SiteInfo]:
     """All aliased sites of a model that carries a `config`, ordered by kind (mlp, attn, head, resid), then layer.
 
-    `mlp.L` the values that enter the feed-forward's down projection; `attn.L` what attention adds to the stream (its
-    output projection's output); `head.L` per-head outputs, the input of that projection; `resid.L` the block output.
+    `mlp.L` the values that enter the feed-forward's down projection; `attn.L` the output of attention's output
+    projection, which `Subject.site` moves to what is added to the stream where more follows; `head.L` per-head outputs,
+    the input of that projection; `resid.L` the block output.
     """
     config = _text_config(model.config)
     found = find_blocks(model, config)

@@ -12,9 +12,10 @@ import torch
 from torch import nn
 
 from glossator.errors import UserError
+from glossator.subjects.additions import BlockRun, block_runs, described
 from glossator.subjects.hooks import stopping, watch
 from glossator.subjects.positions import limit_of
-from glossator.subjects.probing import measured, padding_matters
+from glossator.subjects.probing import measured, padding_matters, probe_windows, unpadded
 from glossator.subjects.sites import SiteInfo, find_sites, resolve_site
 from glossator.subjects.tokenizer import FastTextTokenizer
 
@@ -60,22 +61,42 @@ class Subject:
         return find_sites(self.model)
 
     @cached_property
-    def _known(self) -> dict[str, SiteInfo | UserError]:
+    def _measured(self) -> dict[str, SiteInfo | UserError]:
         return measured(self, self._listed)
+
+    @cached_property
+    def _blocks(self) -> dict[int, BlockRun]:
+        return block_runs(self, self.pass_inputs(*unpadded(probe_windows(self)[0])))
+
+    @cached_property
+    def _known(self) -> dict[str, SiteInfo | UserError]:
+        return {}
 
     def sites(self) -> list[SiteInfo]:
         """All aliased sites; any dotted module path is a site as well."""
-        return [site for one in self._listed if isinstance(site := self._known[one.name], SiteInfo)]
+        return [site for one in self._listed if isinstance(site := self._resolved(one.name), SiteInfo)]
 
     def site(self, name: str) -> SiteInfo:
         """The site called `name`, as a short pass measures it; raises `UserError` with near matches, or with what is
         wrong with the values there."""
-        found = self._known.get(name)
-        if found is None:
-            found = self._known[name] = measured(self, [resolve_site(self.model, name, self._listed)])[name]
+        found = self._resolved(name)
         if isinstance(found, UserError):
             raise found
         return found
+
+    def _resolved(self, name: str) -> SiteInfo | UserError:
+        if name not in self._known:
+            found = self._measured.get(name)
+            if found is None:
+                found = measured(self, [resolve_site(self.model, name, self._listed)])[name]
+            elif isinstance(found, SiteInfo):
+                aliased = described(found, self._blocks)
+                if isinstance(aliased, SiteInfo) and aliased.module != found.module:
+                    found = measured(self, [aliased])[name]
+                else:
+                    found = aliased
+            self._known[name] = found
+        return self._known[name]
 
     def embedding(self) -> np.ndarray:
         """The static input embedding, float32 (V, d) with V the size of the vocabulary; 0 for tokens that only the

@@ -50,8 +50,9 @@ def output_strengths(subject: Subject, site: str, indices: Sequence[int]) -> np.
 def written(subject: Subject, site: str, indices: Sequence[int]) -> np.ndarray:
     """What one unit of value of each of these units adds to the residual stream, float32 (units, d).
 
-    For a site that a projection to the stream reads (`mlp.L`, `head.L`) its weights; for numbers of the stream itself
-    (`resid.L`, `attn.L`) the stream's own axes. A norm that a model puts between projection and stream is passed over.
+    For a site that a projection to the stream reads (`mlp.L`, `head.L`) its weights, times the factors that the model
+    puts behind it; for numbers of the stream itself (`resid.L`, `attn.L`) the stream's own axes. Raises `MissingPower`
+    where a norm or a gate stands between the units and the stream, so that what they add depends on the token.
     """
     if not hasattr(subject, "model"):
         raise MissingPower("this subject has no weights to read", value=getattr(subject, "name", "it"))
@@ -61,9 +62,17 @@ def written(subject: Subject, site: str, indices: Sequence[int]) -> np.ndarray:
         raise UserError("no such unit", value=f"{site}/{bad[0]}", allowed=f"0 to {(info.width or 0) - 1}")
     module = subject.model.get_submodule(info.module)
     shape = projection_shape(module)
+    kind = info.name.partition(".")[0]
+    if kind in ("mlp", "head", "attn") and info.scale is None:
+        raise MissingPower(
+            "what units of this site write into the stream depends on the token: a norm or a gate stands between",
+            value=site,
+            allowed="sites whose values are added to the stream",
+        )
     if info.side == "input" and shape is not None and shape[1] == hidden:
-        return _numpy(_by_output(module).T[list(indices)])
-    if info.side == "output" and info.width == hidden and info.name.partition(".")[0] in ("resid", "attn"):
+        weights = _by_output(module).T[list(indices)]
+        return _numpy(weights * weights.new_tensor(1.0 if info.scale is None else info.scale))
+    if info.side == "output" and info.width == hidden and kind in ("resid", "attn"):
         return np.eye(hidden, dtype=np.float32)[list(indices)]
     raise MissingPower(
         "what units of this site write into the stream is not known",

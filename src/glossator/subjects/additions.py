@@ -1,0 +1,364 @@
+"""What a block adds to the residual stream, and by which factor: found by pushing, not by the names of its parts.
+
+Blocks differ in what stands between a projection and the stream: nothing, a multiplier (Granite), a gain for each
+dimension, a norm (Gemma 2, OLMo 2), or the norm of the whole sum (BERT). So a block is run again on what a short pass
+gave it, with noise added to what one module gives and all the smallest modules held at what they gave: if the block's
+output moves by the noise times one factor a dimension, whatever the token, the module is added to the stream with it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import nn
+
+from glossator.errors import UserError
+from glossator.subjects.hooks import first_tensor
+from glossator.subjects.sites import SiteInfo, find_blocks, projection_shape
+
+if TYPE_CHECKING:
+    from glossator.subjects.subject import Subject
+
+Scale = float | tuple[float, ...]
+TOLERANCE = {torch.float64: 1e-6, torch.float32: 1e-3}  # of the size of what is compared
+COARSE = 0.05  # in half precision
+_MOST_SETS = 64
+
+_OF_KIND: dict[Any, list[str]] = {}
+"""By what a block is made of, which of its modules are added to the stream in the first block of the kind."""
+
+
+class BlockRun:
+    """One block with what a pass gave it. path: its name in the model; given, gave: the stream before and behind it."""
+
+    def __init__(self, path: str, block: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], gave: torch.Tensor):
+        self.path, self.block, self.args, self.kwargs, self.gave = path, block, args, kwargs, gave
+        given = args[0] if args else kwargs.get("hidden_states")
+        self.given: torch.Tensor | None = given if isinstance(given, torch.Tensor) else None
+        self.tolerance = TOLERANCE.get(gave.dtype, COARSE)
+
+    @cached_property
+    def _clean(self) -> dict[str, list[Any]]:
+        """What each module inside gave at each of its calls, in the order in which they came to an end."""
+        found: dict[str, list[Any]] = {}
+        self._again(lambda name, _, output: found.setdefault(name, []).append(_kept(output)))
+        return found
+
+    @cached_property
+    def factors(self) -> dict[str, Scale]:
+        """The factors of all modules that are added to the stream, by their paths within the block."""
+        kind = (type(self.block), tuple(self._clean))
+        names = _OF_KIND.get(kind) or list(self._clean)
+        found = {name: factor for name in names if (factor := self.factor(name)) is not None}
+        _OF_KIND.setdefault(kind, list(found))
+        return found
+
+    @cached_property
+    def _smallest(self) -> set[str]:
+        return {name for name, module in self.block.named_modules() if name and not list(module.children())}
+
+    @cached_property
+    def _passing(self) -> set[str]:
+        """Modules that hand on what they are given (dropout in evaluation): they stand between nothing."""
+        found: set[str] = set()
+
+        def look(name: str, args: tuple[Any, ...], output: Any) -> None:
+            if args and isinstance(output, torch.Tensor) and isinstance(args[0], torch.Tensor):
+                same = args[0].shape == output.shape and torch.equal(args[0], output)
+                found.update([name] if same else [])
+
+        self._again(look)
+        return found
+
+    @cached_property
+    def is_repeatable(self) -> bool:
+        """Whether the block alone gives what it gave in the model."""
+        return self._near(self._again(lambda *_: None), self.gave, self.gave)
+
+    def factor(self, name: str) -> Scale | None:
+        """The factor with which what this module (its path within the block) gives is added to the stream; None where
+        it is not: where it does not reach the stream but through others, or as the token will have it."""
+        outputs = self._clean.get(name, [])
+        if len(outputs) != 1 or name in self._passing or not self.is_repeatable:
+            return None
+        own = outputs[0]
+        if not self._like_stream(own):
+            return None
+        generator = torch.Generator().manual_seed(0)
+        size = float(self.gave.float().square().mean().sqrt() + own.float().square().mean().sqrt())
+        noise = (torch.randn(own.shape, generator=generator) * size).to(own)
+        moved = self._again(self._holding(name, own + noise)).double() - self.gave.double()
+        noise = ((own + noise).double() - own.double()).reshape(self.gave.shape)
+        axes = tuple(range(self.gave.ndim - 1))
+        factors = (moved * noise).sum(axes) / noise.square().sum(axes)
+        largest = float(factors.abs().max())
+        if not largest > self.tolerance or float(factors.abs().min()) < 1e-6 * largest:
+            return None
+        if not self._near(factors * noise, moved, moved):
+            return None
+        mean = float(factors.mean())
+        if float((factors - mean).abs().max()) <= self.tolerance * largest:
+            return 1.0 if abs(mean - 1) <= self.tolerance else mean
+        return tuple(factors.tolist())
+
+    def written_after(self, name: str) -> str | None:
+        """The first module behind this one that carries what this one gives, and nothing else, into the stream; None
+        where there is none or the block does not add up."""
+        order, moved, own = list(self._clean), self._moved_by(name), self._clean[name][0]
+        others: set[str] = set()
+
+        def look(other: str, _: Any, output: Any) -> Any:
+            if other == name:
+                return _with_first(output, own.clone())
+            if not _same(first_tensor(output), self._clean[other][0]):
+                others.add(other)
+            return None
+
+        assert self.given is not None
+        self._again(look, self.given + float(self.given.float().abs().max()) * torch.randn_like(self.given))
+        later = [n for n in order[order.index(name) + 1 :] if n in self.factors and n in moved and n not in others]
+        return later[0] if later and self.adds_up(later[0]) else None
+
+    def _moved_by(self, name: str) -> set[str]:
+        """Modules that give something else when this one gives something else."""
+        own, found = self._clean[name][0], set()
+        value = own + float(own.float().abs().max())
+
+        def look(other: str, _: Any, output: Any) -> Any:
+            if other == name:
+                return _with_first(output, value.clone())
+            if not _same(first_tensor(output), self._clean[other][0]):
+                found.add(other)
+            return None
+
+        self._again(look)
+        return found
+
+    @cached_property
+    def reading_other_tokens(self) -> list[str]:
+        """Modules whose input at a token holds what the block was given at another, in the order in which they end."""
+        assert self.given is not None
+        other, rows = self.given.clone(), self.given.shape[0]
+        other[:, 0] += float(other.float().abs().max())
+        inputs: list[dict[str, torch.Tensor]] = [{}, {}]
+        for stream, seen in zip((self.given, other), inputs, strict=True):
+
+            def look(name: str, args: tuple[Any, ...], _: Any, seen: dict[str, torch.Tensor] = seen) -> None:
+                if args and isinstance(args[0], torch.Tensor):
+                    seen[name] = args[0].clone()
+
+            self._again(look, stream)
+        before, after = inputs
+        return [
+            name
+            for name, value in before.items()
+            if value.ndim >= 2
+            and value.shape == after[name].shape
+            and value.numel() % (rows * value.shape[-1]) == 0
+            and not torch.equal(*(x.reshape(rows, -1, x.shape[-1])[:, 1:] for x in (value, after[name])))
+        ]
+
+    def projections(self, wide: int | None = None) -> list[str]:
+        """Projections to the width of the stream, from this width if one is given, in the order in which they end."""
+        shapes = {name: projection_shape(self.block.get_submodule(name)) for name in self._clean}
+        width = self.gave.shape[-1]
+        return [n for n, shape in shapes.items() if shape and shape[1] == width and wide in (None, shape[0])]
+
+    def adds_up(self, wanted: str) -> bool:
+        """Whether the stream moves by the sum of modules of which this is one, no two of them one inside the other."""
+        factors = self.factors
+        tops = [a for a in factors if not any(_inside(a, b) for b in factors)]
+        choices = [_antichains(top, list(factors)) for top in tops]
+        for sets in itertools.islice(itertools.product(*choices), _MOST_SETS):
+            names = [name for one in sets for name in one]
+            if wanted in names and self.given is not None and self.given.shape == self.gave.shape:
+                total = self.given.double()
+                for name in names:
+                    scale = torch.tensor(factors[name], dtype=torch.float64, device=total.device)
+                    total = total + scale * self._clean[name][0].double().reshape(total.shape)
+                if self._near(total, self.gave, self.gave):
+                    return True
+        return False
+
+    def goes_on_to(self, following: BlockRun) -> bool:
+        """Whether the next block is given what this one gives, times a number at most (RWKV halves its stream)."""
+        given = following.given
+        if given is None or given.shape != self.gave.shape:
+            return False
+        a, b = given.double(), self.gave.double()
+        return self._near(a, b * ((a * b).sum() / (b * b).sum()), a)
+
+    def _like_stream(self, value: Any) -> bool:
+        return (
+            isinstance(value, torch.Tensor)
+            and value.is_floating_point()
+            and value.numel() == self.gave.numel()
+            and value.shape[-1] == self.gave.shape[-1]
+            and (value.shape == self.gave.shape or value.ndim == 2)
+        )
+
+    def _near(self, one: torch.Tensor, other: torch.Tensor, scale: torch.Tensor) -> bool:
+        difference = (one.double() - other.double()).abs().max()
+        return bool(difference <= self.tolerance * scale.double().abs().max())
+
+    def _holding(self, name: str, value: torch.Tensor) -> Callable[..., Any]:
+        """This module gives `value`; those with none inside give what they gave, each at each of its calls."""
+        calls: dict[str, int] = {}
+
+        def change(other: str, _: Any, output: Any) -> Any:
+            call = calls[other] = calls.get(other, -1) + 1
+            if other == name:
+                return _with_first(output, value.clone())
+            clean = self._clean[other][call] if call < len(self._clean[other]) else None
+            if other not in self._smallest or other in self._passing or not isinstance(clean, torch.Tensor):
+                return None
+            return _with_first(output, clean.clone())
+
+        return change
+
+    def _again(
+        self, change: Callable[[str, tuple[Any, ...], Any], Any], stream: torch.Tensor | None = None
+    ) -> torch.Tensor:
+        """The block's output when `change(name, inputs, output)` may replace what each module inside gives; stream: in
+        place of the one that the block was given."""
+        mine = threading.get_ident()
+
+        def hook(name: str) -> Callable[..., Any]:
+            return lambda _, args, output: change(name, args, output) if threading.get_ident() == mine else None
+
+        with torch.inference_mode(), contextlib.ExitStack() as stack:
+            for name, module in self.block.named_modules():
+                if name:
+                    stack.callback(module.register_forward_hook(hook(name)).remove)
+            args = [arg.clone() if isinstance(arg, torch.Tensor) else arg for arg in self.args]
+            kwargs = dict(self.kwargs)
+            if stream is not None and args:
+                args[0] = stream.clone()
+            elif stream is not None or isinstance(kwargs.get("hidden_states"), torch.Tensor):
+                kwargs["hidden_states"] = (kwargs["hidden_states"] if stream is None else stream).clone()
+            return first_tensor(self.block(*args, **kwargs))
+
+
+def block_runs(subject: Subject, inputs: dict[str, Any]) -> dict[int, BlockRun]:
+    """Each block, by its layer, with what it was given in one pass over these inputs; blocks that do not run once with
+    a tensor are left out."""
+    blocks = find_blocks(subject.model, subject.model.config)
+    if blocks is None:
+        return {}
+    given: dict[int, list[tuple[Any, Any]]] = {}
+    gave: dict[int, Any] = {}
+    mine = threading.get_ident()
+
+    def before(layer: int) -> Callable[..., None]:
+        def note(_: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+            if threading.get_ident() == mine:
+                kept = tuple(arg.clone() if isinstance(arg, torch.Tensor) else arg for arg in args)
+                if isinstance(hidden := kwargs.get("hidden_states"), torch.Tensor):
+                    kwargs = {**kwargs, "hidden_states": hidden.clone()}
+                given.setdefault(layer, []).append((kept, dict(kwargs)))
+
+        return note
+
+    def after(layer: int) -> Callable[..., None]:
+        def note(_: nn.Module, __: Any, output: Any) -> None:
+            if threading.get_ident() == mine:
+                gave[layer] = _kept(output)
+
+        return note
+
+    with torch.inference_mode(), contextlib.ExitStack() as stack:
+        for layer, block in enumerate(blocks[1]):
+            stack.callback(block.register_forward_pre_hook(before(layer), with_kwargs=True).remove)
+            stack.callback(block.register_forward_hook(after(layer)).remove)
+        subject.model(**inputs)
+    return {
+        layer: BlockRun(f"{blocks[0]}.{layer}", blocks[1][layer], *calls[0], gave[layer])
+        for layer, calls in given.items()
+        if len(calls) == 1 and isinstance(gave.get(layer), torch.Tensor)
+    }
+
+
+def described(site: SiteInfo, runs: dict[int, BlockRun]) -> SiteInfo | UserError:
+    """The site at the module that does what its name says, and the factor by which that is added to the stream."""
+    kind, _, number = site.name.partition(".")
+    layer = int(number)
+    run = runs.get(layer)
+    pairs = [(runs.get(i), runs.get(i + 1)) for i in (layer - 1, layer)]
+    is_stream = all(one is None or other is None or one.goes_on_to(other) for one, other in pairs)
+    if kind == "resid":
+        return site if is_stream else UserError(
+            "what this block gives is not the residual stream that the next one gets", value=site.name,
+            fix="Name a module by its dotted path",
+        )  # fmt: skip
+    if run is None or not is_stream or run.given is None or run.given.ndim != 3 or not run.is_repeatable:
+        return site
+    name = site.module.removeprefix(f"{run.path}.")
+    if kind == "mlp":
+        name = ([other for other in run.projections(site.width) if _near_in_kind(other, name)] or [name])[-1]
+        return replace(site, module=f"{run.path}.{name}", scale=run.factor(name))
+    attention = _attention_around(name)
+    back = [other for other in run.projections() if _inside(other, attention)]
+    back = [other for other in back if other in run.reading_other_tokens]
+    if kind == "head":
+        if not back:
+            return UserError(
+                "no projection reads the outputs of the heads", value=site.name, fix="Name a module by its dotted path"
+            )
+        shape = projection_shape(run.block.get_submodule(back[-1]))
+        same = shape is not None and shape[0] == site.width
+        return replace(
+            site, module=f"{run.path}.{back[-1]}", scale=run.factor(back[-1]), heads=site.heads if same else None
+        )
+    name = back[-1] if back else attention
+    factor = run.factor(name) if back or run.adds_up(name) else None
+    if factor is None and (after := run.written_after(name)) is not None:
+        name, factor = after, run.factors[after]
+    return replace(site, module=f"{run.path}.{name}", scale=factor)
+
+
+def _near_in_kind(name: str, other: str) -> bool:
+    """Whether both are of an attention or neither is."""
+    return ("att" in name.lower()) == ("att" in other.lower())
+
+
+def _attention_around(name: str) -> str:
+    """The outermost part of a path that is an attention's."""
+    parts = name.split(".")
+    place = next((i for i, part in enumerate(parts) if "att" in part.lower()), len(parts) - 2)
+    return ".".join(parts[: max(place, 0) + 1])
+
+
+def _kept(output: Any) -> Any:
+    value = first_tensor(output)
+    return value.clone() if isinstance(value, torch.Tensor) else None
+
+
+def _with_first(output: Any, new: torch.Tensor) -> Any:
+    return type(output)([new, *output[1:]]) if type(output) in (tuple, list) else new
+
+
+def _same(one: Any, other: Any) -> bool:
+    if not isinstance(one, torch.Tensor) or not isinstance(other, torch.Tensor):
+        return one is other
+    return one.shape == other.shape and torch.equal(one, other)
+
+
+def _inside(name: str, other: str) -> bool:
+    return name.startswith(f"{other}.")
+
+
+def _antichains(top: str, names: list[str]) -> list[list[str]]:
+    """Ways to take a module: itself, or in its place those inside it."""
+    below = [name for name in names if _inside(name, top)]
+    firsts = [name for name in below if not any(_inside(name, other) for other in below)]
+    if not firsts:
+        return [[top]]
+    parts: Iterator[Any] = itertools.product(*(_antichains(name, below) for name in firsts))
+    return [[top], *([name for one in part for name in one] for part in itertools.islice(parts, _MOST_SETS))]
