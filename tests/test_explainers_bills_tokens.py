@@ -81,7 +81,7 @@ def test_a_norm_that_stores_its_gain_less_one(subjects) -> None:
 def test_what_has_no_such_weights_says_so(subjects) -> None:
     with pytest.raises(MissingPower, match="neurons only"):
         input_strengths(subjects("llama"), "resid.0", [0])
-    with pytest.raises(MissingPower, match="unembedding|depends on the token"):
+    with pytest.raises(MissingPower, match=r"unembedding|depends on the token"):
         output_strengths(subjects("bert"), "mlp.0", [0])
     with pytest.raises(MissingPower, match="no weights"):
         output_strengths(object(), "mlp.0", [0])  # type: ignore[arg-type]

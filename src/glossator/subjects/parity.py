@@ -33,7 +33,8 @@ def check_parity(subject: Subject, tokens: np.ndarray, lengths: np.ndarray) -> d
 
     `mlp` and `head`: captured values times the projection's weight against the projection's own output; `attn`:
     against the same product times the factor behind it, where nothing else stands between; `resid`: against the model's
-    `hidden_states` (the last layer, which the model norms, is left out). What remains is rounding: in float32 a difference below 1e-5 of the scale.
+    `hidden_states` (the last layer, which the model norms, is left out). What remains is rounding: in float32 a
+    difference below 1e-5 of the scale.
     """
     sites = subject.sites()
     by_name = {site.name: site for site in sites}
