@@ -2,31 +2,29 @@
 
 from __future__ import annotations
 
-import contextlib
-import dataclasses
-from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import typer
 
 from glossator.cli.card import print_card
-from glossator.cli.printing import JSON, console, emit
+from glossator.cli.printing import JSON, QUIET, console, emit, print_indented, say
 from glossator.cli.spec_options import BUDGET, LM_CACHE, OFFLINE, PRICES, make_access
 from glossator.errors import UserError
 
 if TYPE_CHECKING:
-    from glossator.study import Study, StudySpec
+    from glossator.study import Tested
     from glossator.study.models import Access
-    from glossator.study.results import Chosen
-    from glossator.study.tools import Tools
-    from glossator.units import Unit
 
 
 def score(
-    unit: str = typer.Argument(..., help="A unit of a finished study, such as mlp.12/345, or the folder of a study."),
-    program: str | None = typer.Option(None, help="Your program; default: the study's own explanation."),
-    text: str | None = typer.Option(None, help="Your explanation in words, which a language model reads."),
+    unit: str = typer.Argument(..., help="A unit of a finished study, such as mlp.12/575, or the folder of a study."),
+    program: str | None = typer.Option(
+        None, help="Your program, such as 'word(months)'; numbers that it leaves out are fitted on the calibrate split."
+    ),
+    text: str | None = typer.Option(
+        None, help="Your explanation in words; a language model reads it, or without one an embedder judges it."
+    ),
     study: Path | None = typer.Option(
         None, help="Folder of the study; default: the newest below studies/ that has the unit."
     ),
@@ -36,10 +34,12 @@ def score(
         None, help="Columns of scores: observational, causal (acts on the unit), or both; default: the study's."
     ),
     scorer: list[str] | None = typer.Option(None, help="Scorer; repeat it for more. Default: those of the card."),
+    every_score: bool = typer.Option(False, "--all-scores", help="All scores, not only the main ones."),
     budget: str | None = BUDGET,
     lm_cache: Path | None = LM_CACHE,
     prices: Path | None = PRICES,
     offline: bool = OFFLINE,
+    quiet: bool = QUIET,
     json: bool = JSON,
 ) -> None:
     """Score explanations on the test split beside nulls.
@@ -51,92 +51,75 @@ def score(
 
     \b
     Examples:
-      glossator score studies/layer-12
+      glossator score mlp.12/575 --program 'word(months)'
+      glossator score mlp.12/575 --program '0.1 + 2.0*token(" keep", " hold")'
+      glossator score mlp.12/575 --text 'words for keeping and holding'
+      glossator score mlp.12/575 --text 'words for keeping and holding' --lm inprocess:smollm2-135m
+      glossator score mlp.12/575 --card both --scorer correlation --scorer ablation
       glossator score studies/layer-12 --card both
-      glossator score mlp.12/345 --card causal
-      glossator score mlp.12/345 --card both --scorer correlation --scorer ablation
-      glossator score mlp.12/345 --program '0.1 + 2.0*token(" keep", " hold")'
-      glossator score mlp.12/345 --text 'words for keeping and holding' --lm inprocess:smollm2-135m
     """
     access = make_access(budget, lm_cache, prices, offline)
     if Path(unit).is_dir():
         score_study(Path(unit), {"lm": lm, "simulator": simulator, "card": card, "scorer": scorer}, access, json)
         return
+    from glossator.study import test_hypothesis
     from glossator.study.find import study_with
-    from glossator.study.score import other_unit, score_one
 
     if program is not None and text is not None:
         raise UserError("--program and --text are both given", fix="Use one of them")
     opened, found = study_with(unit, study)
     with opened:
-        result = opened.result(found)
-        changes = {"lm": lm, "simulator": simulator, **scored_with(opened.spec, card, scorer)}
-        with tools_for(opened, changes, access) as tools:
-            chosen = yours(found, program, text, tools) or result.best()
-            if chosen is None:
-                raise UserError(
-                    f"the study has no explanation of {found} ({result.status})",
-                    fix="Give one with --program or --text",
-                )
-            own = chosen.method != BY_HAND
-            method = chosen.method if own else next(iter(opened.spec.explainers))
-            site = [r for r in opened.results() if (r.unit.site, r.unit.polarity) == (found.site, found.polarity)]
-            other = other_unit(found, method, site, tools)
-            scores = score_one(chosen, found, tools.evidence(found), other, tools)
-    if json:
-        emit(
-            {"unit": str(found), "text": chosen.text, "program": chosen.program, "bits": chosen.bits, "scores": scores}
+        tested = test_hypothesis(
+            opened,
+            found,
+            program if text is None else text,
+            words=text is not None,
+            lm=lm,
+            simulator=simulator,
+            card=card,
+            scorers=scorer,
+            access=access,
+            progress=False if quiet or json else None,
+            say=lambda line: None if quiet or json else say(line),
         )
-        return
-
-    out = console()
-    out.print(chosen.text, style="bold", markup=False)
-    print_card(out, scores, {}, changes.get("card") or opened.spec.card)
-
-
-BY_HAND = "by-hand"
+        card = card or opened.spec.card
+    if json:
+        emit(as_json(tested))
+    else:
+        print_tested(tested, card, every_score or bool(scorer))
 
 
-def scored_with(spec: StudySpec, card: str | None, scorers: list[str] | None) -> dict[str, Any]:
-    """Card and scorers of the spec that one unit is scored under: those that are named, else of the columns asked for
-    the study's own, else the default ones."""
-    from glossator.study.card import OF_THE_CARD, column_of, columns_of
-
-    if card is None and not scorers:
-        return {}
-    card = card or spec.card
-    columns = columns_of(card)
-    named = tuple(scorers) if scorers else tuple(name for name in spec.scorers if column_of(name) in columns)
-    return {"card": card, "scorers": named or OF_THE_CARD}
-
-
-def yours(unit: Unit, program: str | None, text: str | None, tools: Tools) -> Chosen | None:
-    """The explanation that was given, None when none was."""
-    from glossator.explanations import Explanation, Provenance
-    from glossator.programs import english, parse_program
-    from glossator.study.results import as_stored
-
-    parsed = None if program is None else parse_program(program)
-    said = english(parsed) if parsed is not None else text
-    if said is None:
-        return None
-    return as_stored(Explanation(unit, said, Provenance(BY_HAND), parsed), tools.lexicon, 0, None)
+def as_json(tested: Tested) -> dict[str, Any]:
+    chosen = tested.explanation
+    return {
+        "unit": str(tested.unit),
+        "summary": tested.summary,
+        "method": chosen.method,
+        "text": chosen.text,
+        "program": chosen.program,
+        "bits": chosen.bits,
+        "fitted": tested.fitted,
+        "notes": tested.notes,
+        "scores": tested.scores,
+        "costs": tested.costs,
+    }
 
 
-@contextlib.contextmanager
-def tools_for(study: Study, changes: Mapping[str, Any], access: Access) -> Iterator[Tools]:
-    """The tools of a finished study, with what its spec is changed to: another language model, simulator or card.
+def print_tested(tested: Tested, card: str, every_score: bool) -> None:
+    """What came out in one line, then what was tested, the card, and what it cost."""
+    from glossator.cli.run import cost_lines
 
-    Answers that are new are kept where --lm-cache says, else in the study.
-    """
-    from glossator.study.models import StudyModels
-    from glossator.study.tools import Tools
-    from glossator.study.unchanged import check_unchanged
-
-    check_unchanged(study.spec, study.recording)
-    spec = dataclasses.replace(study.spec, **{name: value for name, value in changes.items() if value is not None})
-    with StudyModels(spec.language_models, access, study.folder) as models:
-        yield Tools.of(spec, study.recording, models=models)
+    out, chosen = console(), tested.explanation
+    out.print(tested.summary, style="bold", soft_wrap=True)
+    print_indented(out, chosen.text)
+    if chosen.program and len(chosen.program) < 2000:
+        print_indented(out, f"{chosen.program}{' (fitted on the calibrate split)' if tested.fitted else ''}", "dim")
+    for note in tested.notes:
+        print_indented(out, f"Note: {note}")
+    out.print()
+    print_card(out, tested.scores, {}, card, every_score=every_score)
+    for line in cost_lines(tested.costs):
+        out.print(line, soft_wrap=True)
 
 
 def score_study(folder: Path, flags: dict[str, Any], access: Access, json: bool) -> None:

@@ -7,6 +7,7 @@ from typing import ClassVar
 
 import numpy as np
 
+from glossator.errors import near_matches
 from glossator.programs.checks import assign, number, text_of, texts_of, whole
 from glossator.programs.shapes import SHAPES
 from glossator.programs.words import WORD_CLASSES
@@ -112,7 +113,7 @@ class Shape(Test):
 
     def __post_init__(self) -> None:
         if self.name not in SHAPES:
-            raise ValueError(f"unknown shape {self.name!r}; known: {', '.join(SHAPES)}")
+            raise ValueError(f"unknown shape {self.name!r}; {near_matches(self.name, SHAPES)}")
 
 
 @dataclass(frozen=True)
@@ -123,7 +124,7 @@ class Word(Test):
 
     def __post_init__(self) -> None:
         if self.name not in WORD_CLASSES:
-            raise ValueError(f"unknown word class {self.name!r}; known: {', '.join(WORD_CLASSES)}")
+            raise ValueError(f"unknown word class {self.name!r}; {near_matches(self.name, WORD_CLASSES)}")
 
 
 @dataclass(frozen=True)

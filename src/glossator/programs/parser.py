@@ -1,13 +1,17 @@
 """Text to programs, the inverse of the printer; mistakes are told with their place.
 
-program  = number { ("+" | "-") [number "*"] test } [";" "raises" test] [";" "lowers" test]
+program  = (number | ["+" | "-"] clause) { ("+" | "-") clause } [";" "raises" test] [";" "lowers" test]
+clause   = [number "*"] test
 test     = "token(" strings ")" | "spelled(" strings ")" | "like(" strings ";" number ")"
          | "prefix(" string ")" | "suffix(" string ")" | "contains(" string ")"
          | "shape(" name ")" | "word(" name ")" | "position(" whole ".." [whole] ")"
          | "repeated(" [whole] ")" | "after(" test ")" | "within(" test "," whole ")" | "not(" test ")"
          | "between(" test "," test ")" | ("and" | "or" | "sequence") "(" test "," test { "," test } ")"
          | "table(" [string "=" number { "," string "=" number }] ";" number ")"
-string   = JSON string; blank space between symbols is free.
+string   = JSON string, or the same in single quotes; blank space between symbols is free.
+
+A number that is left out is a bias of 0 and a strength of 1, or is fitted where a program is put to the test
+(`glossator.study.hypothesis`). Names may stand in quotes.
 """
 
 from __future__ import annotations
@@ -15,6 +19,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import NoReturn, TypeVar
 
 from glossator.errors import UserError, near_matches
@@ -48,16 +53,48 @@ BLANK = re.compile(r"\s*")
 NUMBER = re.compile(r"[+-]?(?:\d+(?:\.(?!\.)\d*)?|\.\d+)(?:[eE][+-]?\d+)?")
 WHOLE = re.compile(r"\d+")
 STRING = re.compile(r'"(?:[^"\\\x00-\x1f]|\\.)*"')
+BEGINNING = re.compile(
+    rf"\s*(?:{NUMBER.pattern}\s*[*+;-]|[+-])?\s*(?:{NUMBER.pattern}\s*\*\s*)?[A-Za-z]+\(.*", re.DOTALL
+)
+SINGLE = re.compile(r"'(?:[^'\\\x00-\x1f]|\\.)*'")
 NAME = re.compile(r"[A-Za-z]+")
 CLASS_NAME = re.compile(r"[A-Za-z][A-Za-z.\- ]*[A-Za-z]")
 
 
+@dataclass(frozen=True)
+class Draft:
+    """A program as it was written. bias: None where it was left out; clauses: (sign, size of the strength, test), the
+    size None where it was left out.
+
+    One that begins with its bias is complete: strengths that it leaves out are 1.
+    """
+
+    bias: float | None
+    clauses: tuple[tuple[float, float | None, Test], ...]
+    output: dict[str, Test] = field(default_factory=dict)
+
+    def program(self) -> Program:
+        """The program in which a bias that was left out is 0 and a strength is 1."""
+        clauses = (Clause(sign * (1.0 if size is None else size), test) for sign, size, test in self.clauses)
+        return Program(0.0 if self.bias is None else self.bias, tuple(clauses), **self.output)
+
+
 def parse_program(text: str) -> Program:
     """Read a program; `UserError` with line and column when it is none."""
+    return parse_draft(text).program()
+
+
+def parse_draft(text: str) -> Draft:
+    """Read a program and keep which of its numbers were left out; `UserError` with line and column when it is none."""
     reader = _Reader(text)
-    program = reader.program()
+    draft = reader.draft()
     reader.end()
-    return program
+    return draft
+
+
+def reads_as_program(text: str) -> bool:
+    """Whether a text is meant as a program and not as words: it begins as one, rightly written or not."""
+    return NUMBER.fullmatch(text.strip()) is not None or BEGINNING.match(text) is not None
 
 
 def parse_test(text: str) -> Test:
@@ -116,23 +153,35 @@ class _Reader:
         if self.at != len(self.text):
             self.fail("`+` or `-` and another clause, `;` and an output, or the end")
 
-    def program(self) -> Program:
+    def draft(self) -> Draft:
         self.skip()
-        start = self.at
-        bias = self.number()
-        clauses = []
+        start, bias, clauses = self.at, None, []
+        if (found := self.match(NUMBER)) is not None and not self.take("*"):
+            bias = float(found)
+        else:
+            self.at = start
+            sign = -1.0 if self.take("-") else 1.0
+            self.take("+")
+            clauses.append(self.clause(sign, 'a number or a test: 0.5, word(months), 2*token(" keep")'))
         while (plus := self.take("+")) or self.take("-"):
-            self.skip()
-            begin = self.at
-            strength = 1.0
-            if (found := self.match(NUMBER)) is not None:
-                strength = float(found)
-                self.want("*")
-            signed = strength if plus else -strength
-            test = self.test(1)
-            clauses.append(self.build(begin, lambda s=signed, t=test: Clause(s, t)))  # type: ignore[misc]
+            clauses.append(self.clause(1.0 if plus else -1.0))
         output = self.output()
-        return self.build(start, lambda: Program(bias, tuple(clauses), **output))
+        draft = Draft(bias, tuple(clauses), output)
+        self.build(start, draft.program)
+        return draft
+
+    def clause(self, sign: float, expected: str = "") -> tuple[float, float | None, Test]:
+        """Its sign, the size of its strength where that is written, and its test."""
+        self.skip()
+        begin, size = self.at, None
+        if (found := self.match(NUMBER)) is not None:
+            size = float(found)
+            self.want("*")
+        elif expected and not BEGINNING.match(self.text, self.at):
+            self.fail(expected)
+        test = self.test(1)
+        self.build(begin, lambda: Clause(sign * (1.0 if size is None else size), test))
+        return sign, size, test
 
     def output(self) -> dict[str, Test]:
         """What follows the clauses: what the unit raises, then what it lowers."""
@@ -158,6 +207,9 @@ class _Reader:
     def string(self) -> str:
         self.skip()
         start = self.at
+        if (single := self.match(SINGLE)) is not None:
+            inside = single[1:-1].replace("\\'", "'").replace('"', '\\"')
+            return self.build(start, lambda: str(json.loads(f'"{inside}"')))
         raw = self.need(STRING, 'a text in double quotes, such as " keep"')
         return self.build(start, lambda: str(json.loads(raw)))
 
@@ -168,6 +220,9 @@ class _Reader:
         return tuple(texts)
 
     def class_name(self) -> str:
+        self.skip()
+        if self.text[self.at : self.at + 1] in ('"', "'"):
+            return self.string()
         return self.need(CLASS_NAME, "a name")
 
     def several(self, deep: int) -> tuple[Test, ...]:

@@ -3,9 +3,20 @@
 Reading a study needs no torch; `run_study` brings it in when something has to be recorded.
 """
 
+from glossator.study.hypothesis import Tested, test_hypothesis
 from glossator.study.pipeline import run_study
 from glossator.study.results import Chosen, UnitResult
 from glossator.study.spec import StudySpec, load_spec
 from glossator.study.store import Study, open_study
 
-__all__ = ["Chosen", "Study", "StudySpec", "UnitResult", "load_spec", "open_study", "run_study"]
+__all__ = [
+    "Chosen",
+    "Study",
+    "StudySpec",
+    "Tested",
+    "UnitResult",
+    "load_spec",
+    "open_study",
+    "run_study",
+    "test_hypothesis",
+]

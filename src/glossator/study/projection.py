@@ -137,6 +137,16 @@ def project(units: Sequence[Unit], tools: Tools) -> Usage | None:
     return models.used()
 
 
+def project_explanation(explanation: Explanation, other: Explanation | None, evidence: Evidence, tools: Tools) -> Usage:
+    """What scoring one explanation takes that is already there. other: the null that another unit's is."""
+    models = Rehearsal(tools.models)
+    dry = _dry(tools, models)
+    reading = _AsIfRead(tools.reader if _computes_here(tools.reader) else dry.reader, models)
+    lab = replace(dry.lab(), simulator=reading)
+    _score(explanation, other or explanation, evidence, dry, lab, reading)
+    return models.used()
+
+
 def _dry(tools: Tools, models: Rehearsal) -> Tools:
     """The study's tools with nobody's language models; what else is open stays open."""
     shared = {kind: (lambda kind=kind: tools.resources.get(kind)) for kind in tools.resources.openers if kind != "lm"}
@@ -156,7 +166,8 @@ def _rehearse(unit: Unit, evidence: Evidence, tools: Tools, dry: Tools, models: 
         for candidate in candidates:
             reading.simulate(candidate, evidence.select.take(rows_ranked_on(lab, evidence)).windows)
         if candidates:
-            _score(candidates[0], name, evidence, dry, lab, reading)
+            other = Explanation(unit, f"{name}: {SOMETHING}, elsewhere", Provenance(name))
+            _score(candidates[0], other, evidence, dry, lab, reading)
 
 
 def _candidates(name: str, unit: Unit, evidence: Evidence, dry: Tools) -> list[Explanation]:
@@ -169,13 +180,14 @@ def _candidates(name: str, unit: Unit, evidence: Evidence, dry: Tools) -> list[E
     return [Explanation(unit, f"{name} {place}: {SOMETHING}", Provenance(name)) for place in range(n)]
 
 
-def _score(explanation: Explanation, name: str, evidence: Evidence, dry: Tools, lab: Lab, reading: _AsIfRead) -> None:
+def _score(
+    explanation: Explanation, other: Explanation, evidence: Evidence, dry: Tools, lab: Lab, reading: _AsIfRead
+) -> None:
     """Simulate the explanation and the null, another unit's, where they are scored; ask the readers about both.
 
     A server's answers about the null on the random windows, which all units share, are there already; a model in this
     process keeps no answers and computes them anew.
     """
-    other = Explanation(explanation.unit, f"{name}: {SOMETHING}, elsewhere", Provenance(name))
     for split in splits_read(dry):
         exemplars = getattr(evidence, split).take(lab.rows_scored(evidence, split))
         reading.simulate(explanation, exemplars.windows)

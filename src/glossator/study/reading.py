@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import contextlib
+import sys
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +16,7 @@ from glossator.files import fingerprint
 from glossator.language_models import PROMPT_LOGPROBS, LanguageModel
 from glossator.language_models.ledger import BudgetReached
 from glossator.resources import Resources
-from glossator.simulators import Simulation, Simulator
+from glossator.simulators import Distribution, Simulation, Simulator
 from glossator.simulators.program import ProgramSimulator
 from glossator.study.costs import Interrupted, Metered
 from glossator.study.spec import StudySpec
@@ -22,6 +25,8 @@ from glossator.windows import TokenWindows
 if TYPE_CHECKING:
     from glossator.programs import Lexicon
 
+SOME = 8
+"""Windows that are read together where somebody wants to see how far it is."""
 EXECUTE = "program"
 TABLES = ("lookup", "token-list")
 """Methods that name single tokens: their programs are executed whatever the simulator, as no sentence holds them."""
@@ -34,7 +39,8 @@ class Reader:
     """The simulator of a study.
 
     words: reads explanations in English, None where there is no language model; name: its registered name; model: its
-    language model; every: it also reads the English of programs, instead of executing them.
+    language model; every: it also reads the English of programs, instead of executing them; told: is told how many
+    windows were read, a few at a time.
     """
 
     executor: ProgramSimulator
@@ -42,6 +48,7 @@ class Reader:
     name: str = EXECUTE
     model: Metered | None = None
     every: bool = False
+    told: Callable[[int], Any] | None = None
     _is_warm: bool = field(default=False, repr=False)
 
     def reads(self, explanation: Explanation) -> bool:
@@ -54,6 +61,17 @@ class Reader:
         """Raises `MissingPower` when nobody can read this explanation; tokens that got no value are NaN."""
         if not self.reads(explanation):
             return self.executor.simulate(explanation, windows)
+        assert self.words is not None
+        if self.told is None:
+            return self._read(explanation, windows)
+        parts = []
+        for first in range(0, max(len(windows), 1), SOME):
+            some = windows.take(np.arange(first, min(first + SOME, len(windows))))
+            parts.append(self._read(explanation, some))
+            self.told(len(some))
+        return _joined(parts)
+
+    def _read(self, explanation: Explanation, windows: TokenWindows) -> Simulation:
         assert self.words is not None
         try:
             if self.model is not None and self.model.is_here and len(windows):
@@ -80,11 +98,38 @@ class Reader:
             model.meter.add_computed(model.name, fingerprint(question), used)
         return found
 
+    @contextlib.contextmanager
+    def watched(self, progress: bool | None = None) -> Iterator[None]:
+        """Windows that are read move a bar on stderr; progress: None shows it on a terminal only."""
+        from tqdm import tqdm
+
+        shown = sys.stderr.isatty() if progress is None else progress
+        with tqdm(unit="window", desc="reading", disable=not shown, file=sys.stderr) as bar:
+            self.told = bar.update
+            try:
+                yield
+            finally:
+                self.told = None
+
     def how(self, explanation: Explanation) -> dict[str, Any]:
         """What a score says of its simulation; nothing for programs, which say all themselves."""
         if not self.reads(explanation) or self.model is None:
             return {}
         return {"simulator": self.name, "read_by": self.model.name}
+
+
+def _joined(parts: Sequence[Simulation]) -> Simulation:
+    """Simulations of windows that follow each other as one."""
+    missing = sum((Counter(part.missing) for part in parts), Counter[str]())
+    first = parts[0]
+    beliefs = [part.distribution for part in parts if part.distribution is not None]
+    distribution = None
+    if len(beliefs) == len(parts) and len({belief.values.shape[1:] for belief in beliefs}) == 1:
+        distribution = Distribution(
+            np.concatenate([belief.values for belief in beliefs]),
+            np.concatenate([belief.probabilities for belief in beliefs]),
+        )
+    return Simulation(np.concatenate([p.expected for p in parts]), first.scale, distribution, missing=dict(missing))
 
 
 def simulator_name(spec: StudySpec, lm: LanguageModel | None) -> str:

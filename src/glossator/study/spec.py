@@ -152,6 +152,18 @@ def _language_models(lm: str | None, options: Mapping[str, Mapping[str, Any]]) -
     return tuple(dict.fromkeys(name for name in named if name))
 
 
+def bounded_to_read(evidence: EvidenceSpec) -> EvidenceSpec:
+    """The same with no more windows of the splits that are read than a study with a language model draws."""
+
+    def bounded(name: str) -> int:
+        most, drawn = getattr(READ_EVIDENCE, name), getattr(evidence, name)
+        return most if drawn is None else min(most, drawn)
+
+    kinds = [f"{split}_{kind}" for split in ("calibrate", "select", "test") for kind in ("top", "random")]
+    fewer: dict[str, Any] = {name: bounded(name) for name in kinds}
+    return replace(evidence, **fewer)
+
+
 def _default_evidence(lm: str | None, options: Mapping[str, Mapping[str, Any]]) -> EvidenceSpec:
     return READ_EVIDENCE if _language_models(lm, options) else DEFAULT_EVIDENCE
 

@@ -1,0 +1,268 @@
+"""One's own explanation of a unit put to the test, in the way in which a study tests those that it found.
+
+A program may leave out its numbers: bias and strengths are then fitted on the calibrate split, which neither explainers
+nor scores use. Words are read by a language model where there is one, else judged by a text embedder.
+"""
+
+# ruff: noqa: PT028  # `test_hypothesis` is no test case
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from glossator.errors import UserError
+from glossator.evidence import Evidence
+from glossator.explanations import Explanation, Provenance
+from glossator.programs import Clause, Lexicon, Program, Table, english, truth
+from glossator.programs.parser import Draft, parse_draft, reads_as_program
+from glossator.scorers.lab import MOST_TO_FIT
+from glossator.scorers.sample import Sample, any_sample
+from glossator.scores import Score
+from glossator.study.card import DEFAULT_SCORERS, OF_THE_CARD, column_of, columns_of
+from glossator.study.costs import Cost, in_words, summed
+from glossator.study.find import unit_of
+from glossator.study.models import Access, StudyModels
+from glossator.study.results import Chosen, as_stored
+from glossator.study.score import other_unit, score_one
+from glossator.study.spec import StudySpec, bounded_to_read
+from glossator.study.store import Study, open_study
+from glossator.study.summary import headline, nulls_of_scores
+from glossator.study.tools import Tools
+from glossator.study.unchanged import check_unchanged
+from glossator.units import Unit
+
+BY_HAND = "by-hand"
+JUDGE = "embedding"
+"""Scores words where there is no language model that could read them."""
+ALPHA = 0.05
+Hypothesis = str | Program | Explanation
+
+
+@dataclass(frozen=True)
+class Tested:
+    """An explanation with its scores. fitted: whether numbers of its program were; notes: what is to be known of how it
+    was tested; costs: what language models were asked, empty where there are none."""
+
+    unit: Unit
+    explanation: Chosen
+    scores: tuple[Score, ...]
+    fitted: bool = False
+    notes: tuple[str, ...] = ()
+    costs: tuple[Cost, ...] = field(default=())
+
+    @property
+    def summary(self) -> str:
+        """One line: the headline score, and which baselines it is above."""
+        score = headline(replace(self.explanation, scores=self.scores))
+        score = score or headline(replace(self.explanation, scores=self.scores), "causal")
+        if score is None:
+            return f"{self.unit}: no score"
+        if score.value is None:
+            return f"{self.unit}: {score.name} is missing: {score.reason}"
+        interval = "" if score.low is None or score.high is None else f" [{_short(score.low)}, {_short(score.high)}]"
+        told = f"{self.unit}: {score.name} {_short(score.value)}{interval} on held-out text"
+        above: list[str] = []
+        beside: list[str] = []
+        for null in nulls_of_scores([score]):
+            if (value := score.nulls[null]) is not None:
+                margin = score.margins.get(null)
+                is_above = margin is not None and margin.p is not None and margin.p <= ALPHA
+                (above if is_above else beside).append(f"{null} {_short(value)}")
+        parts = [f"{words} {', '.join(names)}" for words, names in (("above", above), ("not above", beside)) if names]
+        return "; ".join([told, *parts])
+
+
+def _short(value: float) -> str:
+    text = f"{value:.2f}"
+    return text.replace("-", "−") if float(text) else text.lstrip("-")
+
+
+def test_hypothesis(
+    study: Study | str | Path,
+    unit: Unit | str,
+    hypothesis: Hypothesis | None,
+    *,
+    words: bool | None = None,
+    lm: str | None = None,
+    simulator: str | None = None,
+    card: str | None = None,
+    scorers: Sequence[str] | None = None,
+    access: Access | None = None,
+    progress: bool | None = False,
+    say: Callable[[str], Any] = lambda line: None,
+) -> Tested:
+    """Score an explanation of one's own on the test split of a finished study, beside the study's baselines.
+
+    study: a folder, or an open study; unit: its name or the end of it; hypothesis: a program, as text too
+    (`word(months)`, `0.1 + 2.0*token(" keep")`), or words, or an explanation; None for the study's own best one.
+    words: whether a text is words, where that is not to be found out from how it begins. lm, simulator: who reads
+    words, the study's by default; without a language model an embedder judges them. card, scorers: what is scored, by
+    default as in the study. access: how a language model is paid for. progress: a bar on stderr while windows are read;
+    None shows it on a terminal only. say: is told what it will cost before it is paid. It is `glossator score UNIT`.
+    Raises `UserError` for what cannot be read.
+    """
+    with contextlib.nullcontext(study) if isinstance(study, Study) else open_study(study) as opened:
+        found = unit_of(opened, unit)
+        result = opened.result(found)
+        draft, asked = _understood(hypothesis, found, words)
+        if asked is None and draft is None and result.best() is None:
+            raise UserError(
+                f"the study has no explanation of {found} ({result.status})", fix="Give one with --program or --text"
+            )
+        spec = _spec(opened.spec, lm, simulator, card, scorers)
+        if asked is not None and asked.program is None and not scorers:
+            spec = judged(spec)
+        with _tools(opened, spec, access, progress) as tools:
+            evidence, fitted = tools.evidence(found), False
+            notes: tuple[str, ...] = ()
+            if draft is not None:
+                fitted = draft.bias is None
+                program, notes = fit(draft, evidence, tools.lexicon, spec.seed)
+                asked = Explanation(found, english(program), Provenance(BY_HAND), program)
+            chosen = result.best() if asked is None else as_stored(asked, tools.lexicon, 0, None)
+            assert chosen is not None
+            explanation = chosen.explanation(found)
+            if tools.reader.reads(explanation) and not opened.spec.language_models:
+                evidence = replace(tools, spec=replace(spec, evidence=bounded_to_read(spec.evidence))).evidence(found)
+            own = asked is None or chosen.method in spec.explainers
+            method = chosen.method if own else next(iter(spec.explainers))
+            site = [r for r in opened.results() if (r.unit.site, r.unit.polarity) == (found.site, found.polarity)]
+            other = other_unit(found, method, site, tools)
+            if tuple(tools.models):
+                _foresee(explanation, other, evidence, tools, say)
+            scores = score_one(chosen, found, evidence, other, tools)
+            costs = summed([("score", tools.meter.take())])
+    return Tested(found, chosen, tuple(scores), fitted, notes, tuple(costs))
+
+
+test_hypothesis.__test__ = False  # type: ignore[attr-defined]  # not a test case, whatever the name says to test runners
+
+
+def _understood(
+    hypothesis: Hypothesis | None, unit: Unit, words: bool | None
+) -> tuple[Draft | None, Explanation | None]:
+    """A program as it was written, or an explanation that is complete."""
+    if hypothesis is None:
+        return None, None
+    if isinstance(hypothesis, Explanation):
+        return None, replace(hypothesis, unit=unit)
+    if isinstance(hypothesis, Program):
+        return None, Explanation(unit, english(hypothesis), Provenance(BY_HAND), hypothesis)
+    if not hypothesis.strip():
+        raise UserError("an explanation without words", fix="Give a program such as 'word(months)', or words")
+    if words is False or (words is None and reads_as_program(hypothesis)):
+        return parse_draft(hypothesis), None
+    return None, Explanation(unit, hypothesis.strip(), Provenance(BY_HAND))
+
+
+def _spec(
+    spec: StudySpec, lm: str | None, simulator: str | None, card: str | None, scorers: Sequence[str] | None
+) -> StudySpec:
+    """The study's spec with what is to differ: of the columns asked for the study's own scorers, else default ones."""
+    changes: dict[str, Any] = {k: v for k, v in {"lm": lm, "simulator": simulator}.items() if v is not None}
+    if card is not None or scorers:
+        columns = columns_of(card or spec.card)
+        named = tuple(scorers) if scorers else tuple(name for name in spec.scorers if column_of(name) in columns)
+        changes |= {"card": card or spec.card, "scorers": named or OF_THE_CARD}
+    return replace(spec, **changes) if changes else spec
+
+
+def judged(spec: StudySpec) -> StudySpec:
+    """The spec under which words can be scored: nobody reads them without a language model, so an embedder judges them
+    in the place of the scorers that simulate."""
+    if spec.language_models:
+        return spec
+    unread = {*DEFAULT_SCORERS["observational"], "specificity"}
+    kept = [name for name in spec.scorers if name not in unread and column_of(name) in columns_of(spec.card)]
+    is_judged = "observational" not in columns_of(spec.card) or JUDGE in kept
+    return replace(spec, scorers=(*([] if is_judged else [JUDGE]), *kept))
+
+
+@contextlib.contextmanager
+def _tools(study: Study, spec: StudySpec, access: Access | None, progress: bool | None) -> Iterator[Tools]:
+    """The tools of a finished study under another spec. New answers are kept where `access` says, else in the study."""
+    check_unchanged(study.spec, study.recording)
+    with StudyModels(spec.language_models, access, study.folder) as models:
+        tools = Tools.of(spec, study.recording, models=models)
+        if progress is not False and tuple(models):
+            with tools.reader.watched(progress):
+                yield tools
+        else:
+            yield tools
+
+
+def _foresee(
+    explanation: Explanation, other: Explanation | None, evidence: Evidence, tools: Tools, say: Callable[[str], Any]
+) -> None:
+    from glossator.study.projection import project_explanation
+
+    usage = project_explanation(explanation, other, evidence, tools)
+    if usage.calls:
+        names = ", ".join(tools.models.open(name).name for name in tools.models)
+        say(f"Foreseen with {names}: about {in_words(usage)}. Answers that are already there are not paid for again.")
+
+
+def fit(draft: Draft, evidence: Evidence, lexicon: Lexicon, seed: int = 0) -> tuple[Program, tuple[str, ...]]:
+    """The program with the numbers that were left out, and notes on what could not be fitted.
+
+    Least squares on the top and random windows of the calibrate split. A strength keeps the sign that was written, or a
+    wrong hypothesis would be mended: one that the data give the other sign is 0. Where that leaves nothing, strengths
+    are 1, so that the scores can say how wrong it is. A draft that begins with its bias is complete.
+    """
+    if draft.bias is not None or not draft.clauses:
+        return draft.program(), ()
+    from scipy.optimize import lsq_linear
+
+    sample = any_sample(evidence.calibrate, seed, MOST_TO_FIT)
+    if not len(sample):
+        return draft.program(), ("the calibrate split has no windows to fit on: strengths are 1",)
+    windows = evidence.calibrate.windows
+    target, free = sample.truth.copy(), []
+    columns = [np.ones(len(target))]
+    for place, (sign, size, test) in enumerate(draft.clauses):
+        if isinstance(test, Table):
+            target -= _table_values(test, evidence, lexicon, sample)
+            continue
+        found = sign * sample.flat(truth(test, windows, lexicon))
+        if size is not None:
+            target -= size * found
+        else:
+            columns.append(found)
+            free.append(place)
+    lowest = np.array([-np.inf, *([0.0] * len(free))])
+    bias, *sizes = lsq_linear(np.stack(columns, axis=1), target, (lowest, np.inf), method="bvls").x.tolist()
+    sizes = [_rounded(size) if column.any() else 0.0 for size, column in zip(sizes, columns[1:], strict=True)]
+    notes = []
+    for place, size, column in zip(free, sizes, columns[1:], strict=True):
+        sign, _, test = draft.clauses[place]
+        if not column.any():
+            notes.append(f"{test} holds at no token of the calibrate split, so its strength could not be fitted")
+        elif not size:
+            notes.append(f"{test}: the unit is no {'higher' if sign > 0 else 'lower'} where it holds (calibrate split)")
+    if free and not any(sizes):
+        sizes = [1.0] * len(sizes)
+        notes.append("no strength could be fitted: all are 1")
+    given = dict(zip(free, sizes, strict=True))
+    clauses = tuple(
+        Clause(sign * given.get(place, 1.0 if size is None else size), test)
+        for place, (sign, size, test) in enumerate(draft.clauses)
+        if given.get(place, 1.0)
+    )
+    return Program(_rounded(bias), clauses, **draft.output), tuple(notes)
+
+
+def _table_values(test: Table, evidence: Evidence, lexicon: Lexicon, sample: Sample) -> np.ndarray:
+    from glossator.programs import execute
+
+    return sample.flat(execute(Program(0.0, (Clause(1.0, test),)), evidence.calibrate.windows, lexicon))
+
+
+def _rounded(value: float) -> float:
+    """Three digits: more would say more than the fit knows, and a strength near 0 is none."""
+    return float(f"{value:.3g}") if abs(value) > 1e-9 else 0.0
