@@ -51,6 +51,33 @@ def write_json(path: Path, value: Any) -> None:
     write_bytes(path, (json.dumps(value, indent=1, ensure_ascii=False, sort_keys=True) + "\n").encode())
 
 
+def read_json(path: Path, what: str, fix: str, kind: type | tuple[type, ...] = dict) -> Any:
+    """What a JSON file holds, of this kind; `UserError` names `what` it is when the file is damaged, with a `fix`."""
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UserError(f"cannot read {what}", value=str(path), fix=error.strerror or str(error)) from error
+    except (ValueError, RecursionError) as error:
+        raise UserError(f"{what} is damaged ({error})", value=str(path), fix=fix) from error
+    if not isinstance(value, kind):
+        raise UserError(f"{what} is damaged (it holds a {type(value).__name__})", value=str(path), fix=fix)
+    return value
+
+
+def read_array(path: Path, what: str, fix: str, *, mapped: bool = False) -> np.ndarray:
+    """The array of a .npy file; `UserError` names `what` it is when the file is damaged, with a `fix`. No pickle is
+    opened."""
+    try:
+        value = np.load(path, mmap_mode="r" if mapped else None, allow_pickle=False)
+    except FileNotFoundError as error:
+        raise UserError(f"{what} is not there", value=str(path), fix=fix) from error
+    except Exception as error:  # whatever the parser of the header raises: ValueError, EOFError, TokenError, ...
+        raise UserError(f"{what} cannot be read ({error})", value=str(path), fix=fix) from error
+    if not isinstance(value, np.ndarray):
+        raise UserError(f"{what} cannot be read (it holds several arrays)", value=str(path), fix=fix)
+    return value
+
+
 def write_array(path: Path, array: np.ndarray) -> None:
     with replacing(path) as temporary, open(temporary, "wb") as handle:
         np.save(handle, np.ascontiguousarray(array), allow_pickle=False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Literal
 
@@ -30,11 +31,20 @@ class Unit:
         return f"{self.subject}/{self.site}/{self.index}" + ("-" if self.polarity == "-" else "")
 
 
+_INDEX = re.compile("[0-9]{1,18}")
+
+
 def parse_unit(text: str) -> Unit:
     """Read `subject/site/index` with an optional closing `+` or `-`; the subject may itself contain slashes."""
     body, polarity = (text[:-1], text[-1]) if text[-1:] in "+-" and text else (text, "+")
     parts = body.rsplit("/", 2)
-    if len(parts) != 3 or not parts[2].isdigit() or not parts[0] or not parts[1]:
+    if (
+        len(parts) != 3
+        or not (parts[2].isascii() and parts[2].isdigit())
+        or len(parts[2]) > 18
+        or not parts[0]
+        or not parts[1]
+    ):
         raise UserError(
             "not a unit id",
             value=text,

@@ -97,7 +97,9 @@ def _run(arguments: list[str] | None) -> int:
     except USAGE_ERROR as error:
         context = getattr(error, "ctx", None)
         return _complain(error.format_message() + (f" See: {context.command_path} --help" if context else ""))
-    except (KeyboardInterrupt, typer.Abort):
+    except (KeyboardInterrupt, typer.Abort) as error:
+        if isinstance(error.__context__, EOFError):  # which click takes for an answer that was not given
+            raise error.__context__ from None
         code = STOPPED
     if code == STOPPED:
         sys.stderr.write("\nglossator: stopped. What is finished is kept; the same command goes on from here.\n")

@@ -52,7 +52,7 @@ def read_options(given: list[str]) -> dict[str, object]:
             raise UserError("--set is not understood", value=pair, allowed="NAME=VALUE")
         try:
             found[name] = json.loads(value)
-        except ValueError:
+        except (ValueError, RecursionError):
             found[name] = value
     return found
 

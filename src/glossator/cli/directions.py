@@ -174,20 +174,14 @@ def _values(folder: Path | None, site: str) -> SiteValues:
 
 
 def _from_file(name: str, site: str, subject: str, path: Path | None) -> DirectionSet:
-    import numpy as np
-
     from glossator.directions import direction_set
+    from glossator.files import read_array
     from glossator.subjects import describe_sites
     from glossator.subjects.loading import subject_name
 
     if path is None:
         raise UserError("this method needs vectors", fix="Give --vectors with a .npy file")
-    try:
-        given = np.load(path, allow_pickle=False)
-    except (OSError, ValueError) as error:
-        raise UserError("the vectors cannot be read", value=str(path), allowed="a .npy file", fix=str(error)) from error
-    if not isinstance(given, np.ndarray):
-        raise UserError("the vectors cannot be read", value=str(path), allowed="a .npy file")
+    given = read_array(path, "the file of vectors", "Save them with numpy.save")
     made = direction_set(name, site, given, subject=subject_name(subject), made={"method": "given", "file": path.name})
     widths = {known.name: known.width for known in describe_sites(subject)}
     kinds = {known.partition(".")[0] for known in widths}

@@ -186,7 +186,7 @@ def read_units(text: str) -> int | str | list[int]:
     allowed = "a number to draw at random (64), 'all', or indices (3,17,40-49)"
     if text == "all":
         return text
-    if text.isdigit():
+    if _is_number(text):
         return int(text)
     indices: list[int] = []
     for part in text.split(","):
@@ -194,15 +194,20 @@ def read_units(text: str) -> int | str | list[int]:
         begin = _number("--units", first, allowed)
         end = _number("--units", last, allowed) if dash else begin
         if end < begin or end - begin > 10_000_000:
-            raise UserError("--units is not understood", value=part, allowed=allowed)
+            raise UserError("--units is not understood", value=part[:80], allowed=allowed)
         indices += range(begin, end + 1)
     return indices
 
 
 def _number(flag: str, text: str, allowed: str) -> int:
-    if not text.isdigit():
-        raise UserError(f"{flag} is not understood", value=text, allowed=allowed)
+    if not _is_number(text):
+        raise UserError(f"{flag} is not understood", value=text[:80], allowed=allowed)
     return int(text)
+
+
+def _is_number(text: str) -> bool:
+    """Digits that every program reads alike, and not more than a number of bytes has."""
+    return text.isascii() and text.isdigit() and len(text) < 19
 
 
 def _name(spec: StudySpec) -> str:

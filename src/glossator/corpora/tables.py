@@ -80,18 +80,22 @@ def _wanted(schema: Any, column: str, path: Path) -> list[str]:
 
 
 def _documents(batches: Iterable[Any], column: str, path: Path) -> Iterator[Document | None]:
+    import pyarrow as pa
+
     row = 0
     for batch in batches:
         try:
-            records = batch.to_pylist()
-        except UnicodeDecodeError as error:
+            batch.validate(full=True)  # else damaged offsets are followed to anywhere in memory
+        except pa.ArrowInvalid as error:
+            if "UTF8" not in str(error):
+                raise
             raise UserError(
                 f"{str(path)!r} is not UTF-8 within its rows {row + 1} to {row + batch.num_rows}",
-                value=f"byte 0x{error.object[error.start]:02x}",
+                value=str(error).splitlines()[0],
                 allowed="text in UTF-8",
                 fix="Repair the text where it was written",
             ) from error
-        for record in records:
+        for record in batch.to_pylist():
             row += 1
             yield from_record(record, column, str(row), f"row {row} of {str(path)!r}")
 

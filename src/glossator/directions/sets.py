@@ -6,7 +6,6 @@ The value of direction i at activations x is `(x - centre) . v_i`, with v_i of n
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -17,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from glossator.errors import UserError
-from glossator.files import fingerprint, plain, sha256_of, write_bytes, write_json
+from glossator.files import fingerprint, plain, read_json, sha256_of, write_bytes, write_json
 from glossator.units import Polarity, Unit
 
 if TYPE_CHECKING:
@@ -188,12 +187,17 @@ def load_directions(folder: str | Path, *, site: str | None = None, subject: str
     if not (folder / MANIFEST).is_file() or not (folder / WEIGHTS).is_file():
         raise UserError("no directions here", value=str(folder), allowed=f"a folder with {MANIFEST} and {WEIGHTS}")
     try:
-        stored = json.loads((folder / MANIFEST).read_text())
+        stored = read_json(folder / MANIFEST, "the manifest of the directions", "Save them again")
         arrays = load((folder / WEIGHTS).read_bytes())
+        texts, made = [stored[name] for name in ("name", "site", "subject")], stored["made"]
+        if not all(isinstance(text, str) for text in texts) or not isinstance(made, dict):
+            raise TypeError("the manifest holds other types")
+        if not isinstance(made.get("text", {}), dict):
+            raise TypeError("what is known of the text is no table")
         found = DirectionSet(
             stored["name"], stored["site"], arrays["vectors"], arrays["centre"], stored["subject"], stored["made"]
         )
-    except (ValueError, KeyError, TypeError, SafetensorError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, SafetensorError) as error:
         raise UserError(
             "the directions cannot be read", value=str(folder), fix=f"The files are damaged: {error}"
         ) from error

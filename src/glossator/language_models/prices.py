@@ -67,8 +67,10 @@ def _price(name: str, entry: Any) -> Price:
 
 
 def _read(path: Path) -> Any:
+    if path.exists() and not path.is_file():
+        raise UserError("the prices are in no file", value=str(path), allowed=HOW)
     try:
         text = path.read_text(encoding="utf-8")
         return json.loads(text) if path.suffix == ".json" else tomllib.loads(text)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise UserError(f"cannot read the prices ({error})", value=str(path), allowed=HOW) from error

@@ -16,7 +16,7 @@ import numpy as np
 
 from glossator.embedders import Embedder
 from glossator.errors import UserError
-from glossator.files import write_array
+from glossator.files import read_array, write_array
 
 _NAME = re.compile(r"[A-Za-z0-9._-]{1,80}")
 
@@ -169,8 +169,8 @@ def _merged(parts: list[tuple[np.ndarray, np.ndarray]]) -> tuple[np.ndarray, np.
 def _read(path: Path) -> np.ndarray | None:
     """A shard, mapped; None when it is damaged, so that its texts are computed again."""
     try:
-        shard = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (OSError, ValueError, EOFError):
+        shard = read_array(path, "a shard", "", mapped=True)
+    except UserError:
         return None
     whole = shard.ndim == 1 and shard.dtype.names == ("key", "value") and shard.dtype["value"].ndim == 1
     return shard if whole else None

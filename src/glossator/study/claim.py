@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from glossator.errors import UserError
-from glossator.files import plain, write_json
+from glossator.files import plain, read_json, write_json
 from glossator.study.names import LOG, may_be_there
 from glossator.study.spec import LATER, StudySpec
 from glossator.study.widen import widens
@@ -21,13 +21,9 @@ def check_folder(spec: StudySpec, folder: Path) -> bool:
     """Whether the folder holds this study with fewer scorers; `UserError` when it holds something else or cannot be
     written. Changes nothing."""
     claim, more = folder / "spec.json", False
+    _check_name(folder)
     if claim.exists():
-        try:
-            held: Any = json.loads(claim.read_text())
-        except ValueError as error:
-            raise UserError(
-                "the study's spec is damaged", value=str(claim), fix="Delete the folder and run again"
-            ) from error
+        held: Any = read_json(claim, "the study's spec", "Delete the folder and run again")
         mine, held = json.loads(json.dumps(plain(spec))), {**LATER, **held}
         differing = sorted(k for k in {*held, *mine} if held.get(k) != mine.get(k))
         more = widens(spec, held, set(differing), folder)
@@ -50,6 +46,17 @@ def check_folder(spec: StudySpec, folder: Path) -> bool:
             "cannot write the study", value=str(folder), fix=f"{there} {why}; choose another folder with --out"
         )
     return more
+
+
+def _check_name(folder: Path) -> None:
+    try:
+        os.fsencode(folder)
+        folder.lstat()
+    except (FileNotFoundError, NotADirectoryError):
+        return
+    except (OSError, ValueError) as error:
+        why = getattr(error, "strerror", None) or str(error)
+        raise UserError("cannot write the study", value=str(folder)[:80], fix=f"{why}; give another --out") from error
 
 
 @contextlib.contextmanager

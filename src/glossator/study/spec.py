@@ -110,15 +110,17 @@ class StudySpec:
         for name in self.language_models:
             if not isinstance(name, str):
                 raise UserError("bad lm", value=name, allowed="a text in quotes, such as inprocess:smollm2-135m")
-        for name in ("width", "candidates"):
-            if getattr(self, name) < 1:
-                raise UserError(f"bad {name}", value=getattr(self, name), allowed="1 or more")
+        for name, least, most in (("width", 1, MOST_WIDTH), ("candidates", 1, MOST), ("seed", 0, MOST)):
+            if not least <= getattr(self, name) <= most:
+                raise UserError(f"bad {name}", value=getattr(self, name), allowed=f"{least} to {most}")
         if self.max_tokens is not None and self.max_tokens < self.width:
             raise UserError("max_tokens is below one window", value=self.max_tokens, allowed=f"{self.width} or more")
         if self.units != "all" and not isinstance(self.units, int | tuple):
             raise UserError("units are not understood", value=self.units, allowed=UNITS)
         if (isinstance(self.units, int) and self.units < 1) or self.units == ():
             raise UserError("a study of no unit", value=self.units, allowed=UNITS)
+        if isinstance(self.max_tokens, int) and self.max_tokens > MOST:
+            raise UserError("bad max_tokens", value=self.max_tokens, allowed=f"at most {MOST}, or all")
 
     @property
     def fingerprint(self) -> str:
@@ -168,6 +170,7 @@ def _default_evidence(lm: str | None, options: Mapping[str, Mapping[str, Any]]) 
     return READ_EVIDENCE if _language_models(lm, options) else DEFAULT_EVIDENCE
 
 
+MOST, MOST_WIDTH = 2**62, 2**20
 UNITS = 'a number to draw at random, "all", or a list of indices'
 EXAMPLE = "Example: glossator run --subject smollm2-135m --site mlp.12 --units 64"
 _TABLES = ("evidence", "options")
@@ -181,6 +184,8 @@ def load_spec(path: str | Path) -> StudySpec:
 def read_table(path: str | Path) -> dict[str, Any]:
     """The keys of a TOML or JSON file as they stand there; `UserError` when it cannot be read."""
     path = Path(path)
+    if path.exists() and not path.is_file():
+        raise UserError("the spec is no file", value=str(path), fix=EXAMPLE)
     try:
         raw = path.read_bytes()
     except OSError as error:
@@ -188,7 +193,7 @@ def read_table(path: str | Path) -> dict[str, Any]:
     language, read = ("JSON", json.loads) if path.suffix == ".json" else ("TOML", tomllib.loads)
     try:
         values = read(raw.decode())
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise UserError(f"the spec is not readable {language}", value=str(path), fix=str(error)) from error
     if not isinstance(values, dict):
         raise UserError("the spec is no table of keys", value=str(path), fix=EXAMPLE)

@@ -13,6 +13,7 @@ import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
+from types import NoneType
 from typing import Any
 
 from glossator.errors import UserError, near_matches
@@ -152,7 +153,7 @@ class Study:
 
     def names(self) -> list[str]:
         """The ids of all units, in the study's order."""
-        return [name for (name,) in self._rows("SELECT name FROM units ORDER BY id")]
+        return [str(name) for (name,) in self._rows("SELECT name FROM units ORDER BY id")]
 
     def __contains__(self, unit: Unit) -> bool:
         return bool(self._rows("SELECT 1 FROM units WHERE name = ?", str(unit)))
@@ -216,13 +217,15 @@ class Study:
             found = self._rows(f"SELECT {_EXPLANATION} FROM explanations WHERE unit = ? ORDER BY id", number)
             explanations = tuple(self._explanation(row) for row in found)
             with self._whole():
+                _of_kinds((site, str), (index, int), (polarity, str), (status, str), (reason, str))
                 unit, known = Unit(subject, site, index, polarity), json.loads(statistics)
             yield UnitResult(unit, status, reason, known, explanations)
 
     def _explanation(self, row: tuple[Any, ...]) -> Chosen:
         number, method, rank, text, program, bits, select, provenance = row
         with self._whole():
-            made = json.loads(provenance)
+            _of_kinds((method, str), (rank, int), (text, str), (program, MaybeText), (bits, MaybeNumber))
+            _of_kinds((select, MaybeNumber), (made := json.loads(provenance), dict))
         return Chosen(method, rank, text, program, bits, select, made, self._scores(number))
 
     def _scores(self, explanation: int) -> tuple[Score, ...]:
@@ -232,6 +235,9 @@ class Study:
             explanation,
         )
         with self._whole():
+            for name, value, measure, low, high, n, column, reason, *_ in rows:
+                _of_kinds((name, str), (value, MaybeNumber), (measure, str), (low, MaybeNumber), (high, MaybeNumber))
+                _of_kinds((n, int), (column, str), (reason, MaybeText))
             return tuple(
                 Score(
                     name,
@@ -300,6 +306,16 @@ def open_study(folder: str | Path) -> Study:
     if checksum is not None and crc32_of(database) != checksum:
         raise _damaged(database, "its checksum is wrong")
     return Study(folder, manifest)
+
+
+MaybeText, MaybeNumber = (str, NoneType), (float, int, NoneType)
+
+
+def _of_kinds(*values: tuple[Any, Any]) -> None:
+    """`TypeError` for the first value that is of another kind; a column of SQLite holds whatever was put into it."""
+    for value, kind in values:
+        if not isinstance(value, kind):
+            raise TypeError(f"{value!r:.60} where another type should be")
 
 
 def _unreadable(path: Path, error: Exception) -> UserError:

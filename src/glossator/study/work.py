@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
 from glossator.errors import UserError
-from glossator.files import write_bytes, write_json
+from glossator.files import read_json, write_bytes, write_json
 from glossator.study.costs import STAGES, Cost, summed
 from glossator.study.results import UnitResult, from_plain, to_plain
 from glossator.terminal import neutral
@@ -68,7 +68,7 @@ class Work:
         path = self._path(stage, number)
         try:
             return [from_plain(json.loads(line)) for line in path.read_text().splitlines()]
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise UserError("a file of the study is damaged", value=str(path), fix="Delete it and run again") from error
 
     def save(self, stage: str, number: int, results: Sequence[UnitResult]) -> None:
@@ -85,7 +85,8 @@ class Work:
         found = (
             (stage, path) for stage in STAGES for path in sorted((self.folder / "work" / stage).glob("*.cost.json"))
         )
-        return summed((stage, json.loads(path.read_text())) for stage, path in found)
+        what, fix = "a file of costs", "Delete it and the results beside it, and run again"
+        return summed((stage, read_json(path, what, fix)) for stage, path in found)
 
     def say(self, what: str) -> None:
         """A line for the person at the terminal, on stderr, and in the log."""
