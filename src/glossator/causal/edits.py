@@ -108,9 +108,9 @@ def check_intervene(subject: Any) -> None:
 
 
 def check_outputs(subject: Any) -> None:
-    """Raises `MissingPower` for a subject without next-token distributions (an encoder)."""
+    """Raises `MissingPower` for a subject without next-token distributions (an encoder, a model without its head)."""
     check_intervene(subject)
-    if not subject.causal:
+    if not getattr(subject, "writes_tokens", subject.causal):
         raise MissingPower(
             "this model has no next-token distribution, which effects on outputs are measured in",
             value=subject.name,

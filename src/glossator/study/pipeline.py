@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from glossator.corpora import open_corpus
 from glossator.corpora.sources import IN_MEMORY
+from glossator.errors import UserError
 from glossator.recording import Recording
 from glossator.study.claim import check_folder, claimed
 from glossator.study.explain import explain_units
@@ -26,7 +27,11 @@ from glossator.study.tools import Tools
 from glossator.study.unchanged import check_finished
 from glossator.study.widen import widen
 from glossator.study.work import Work
+from glossator.subjects.aliases import GIVEN
 from glossator.units import Unit
+
+if TYPE_CHECKING:
+    from glossator.subjects import Subject
 
 Stage = Literal["record", "explain", "score"]
 
@@ -39,29 +44,33 @@ def run_study(
     progress: bool | None = None,
     access: Access | None = None,
     corpus: Any = None,
+    subject: Subject | None = None,
 ) -> Study | None:
     """Do what the spec says and leave a study in `folder`; what an earlier run of the same spec did is kept.
 
     until: the last stage; a study that stops before `score` is unfinished, and None is returned. progress: bars on
     stderr; None shows them on a terminal only. access: how language models are paid for and where their answers are
     kept. corpus: texts as a Python object that `open_corpus` takes, in place of those that the spec names; the study is
-    gone on with by giving the same ones again. A finished study of this spec with fewer scorers gets the others, such
-    as its causal column. Raises `UserError` for bad input before anything is written, and when a budget is reached:
-    what is finished is kept, and the same call with a higher budget goes on.
+    gone on with by giving the same ones again. subject: a loaded one, such as `load_subject` makes of a model in
+    memory; the spec gives its name. A finished study of this spec with fewer scorers gets the others, such as its
+    causal column. Raises `UserError` for bad input before anything is written, and when a budget is reached: what is
+    finished is kept, and the same call with a higher budget goes on.
     """
     folder, texts = Path(folder), None
     if corpus is not None:
         texts = open_corpus(corpus, spec.text_column)
         spec = replace(spec, corpus=IN_MEMORY + texts.fingerprint)
+    if subject is not None:
+        spec = naming(spec, subject)
     more = check_folder(spec, folder)
     if not more and (folder / "manifest.json").exists():  # Its scores are of what it recorded.
-        check_finished(spec, folder)
+        check_finished(spec, folder, subject)
     else:
-        source = prepare(spec, folder, access or Access(), texts)
+        source = prepare(spec, folder, access or Access(), texts, subject)
         if until == "score":  # Who asks for the causal scores of an encoder is told before anything is done.
             opened = resources_of(spec, source.models, subject=source.subject)
-            subject = check_subject(spec, lambda: opened.get("subject"))
-            source = replace(source, subject=source.subject or subject)
+            checked = check_subject(spec, lambda: opened.get("subject"))
+            source = replace(source, subject=source.subject or checked)
         with claimed(spec, folder, progress) as work, source.models:
             if more:  # The study is there with fewer scores: what was explained is scored anew.
                 widen(spec, work)
@@ -82,6 +91,18 @@ def run_study(
         return None
     Work(folder).clean()
     return open_study(folder)
+
+
+def naming(spec: StudySpec, subject: Subject) -> StudySpec:
+    """The spec of a study of a subject that is given; raises `UserError` where it names another, and for a model in
+    memory that has changed since it became a subject."""
+    from glossator.subjects.loading import subject_name
+
+    given = spec.subject.removeprefix(GIVEN)
+    if subject.name not in (given, subject_name(given)):
+        raise UserError("the spec names another subject than is given", value=given, allowed=subject.name)
+    subject.check_unchanged()
+    return replace(spec, subject=GIVEN + subject.name) if subject.in_memory else spec
 
 
 def studied(spec: StudySpec, recording: Recording) -> list[Unit]:

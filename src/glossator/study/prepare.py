@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from glossator.corpora import Corpus, WindowedCorpus
     from glossator.directions import DirectionSet
     from glossator.study.work import Work
+    from glossator.subjects import Subject
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,23 +53,26 @@ class Source:
             return record(plan, self.subject, self.windowed, folder, encoders=self.sets, progress=work.progress)
 
 
-def prepare(spec: StudySpec, folder: Path, access: Access, corpus: Corpus | None = None) -> Source:
+def prepare(
+    spec: StudySpec, folder: Path, access: Access, corpus: Corpus | None = None, subject: Subject | None = None
+) -> Source:
     """Load the subject and cut the corpus, unless what they are for is recorded; raises `UserError` for bad input.
 
-    corpus: texts given as a Python object, in place of those that the spec names.
+    corpus, subject: texts and a model given as Python objects, in place of those that the spec names.
     """
     models = StudyModels(spec.language_models, access, folder)
     _check_methods(spec, models)
     if _is_recorded(folder / "recording"):
-        check_unchanged(spec, open_recording(folder / "recording"))
-        return Source(spec, models)
+        check_unchanged(spec, open_recording(folder / "recording"), subject)
+        return Source(spec, models, subject)
     from glossator.corpora import make_windows, open_corpus
     from glossator.subjects import load_subject
 
     corpus = corpus or open_corpus(spec.corpus, spec.text_column)
     sets = given_sets(spec)
-    _check_sites(spec, sets)
-    subject = load_subject(spec.subject, dtype=spec.dtype, device=spec.device)
+    if subject is None:
+        _check_sites(spec, sets)
+        subject = load_subject(spec.subject, dtype=spec.dtype, device=spec.device)
     for name, width in _widths(spec, subject, sets).items():
         spec.indices(name, width)
     if subject.max_width is not None and spec.width > subject.max_width:

@@ -17,16 +17,20 @@ if TYPE_CHECKING:
     from glossator.recording import Recording
     from glossator.recording.spec import RecordingSpec
     from glossator.study.spec import StudySpec
+    from glossator.subjects import Subject
 
 OTHERWISE = "Put back what was recorded, or make another study: --out FOLDER"
 
 
-def check_unchanged(spec: StudySpec, recording: Recording) -> None:
-    """Raise `UserError` that names the first of subject, text and directions that is there and another one now."""
-    from glossator.corpora import open_corpus
-    from glossator.subjects.loading import known_fingerprints
+def check_unchanged(spec: StudySpec, recording: Recording, subject: Subject | None = None) -> None:
+    """Raise `UserError` that names the first of subject, text and directions that is there and another one now.
 
-    now = known_fingerprints(spec.subject)
+    subject: one that was given in place of what the spec names.
+    """
+    from glossator.corpora import open_corpus
+    from glossator.subjects.loading import fingerprints_of, known_fingerprints
+
+    now = known_fingerprints(spec.subject) if subject is None else fingerprints_of(subject)
     if now is not None:
         check_same(recording.spec, now, spec.subject)
     try:
@@ -42,12 +46,12 @@ def check_unchanged(spec: StudySpec, recording: Recording) -> None:
                 raise UserError("the directions have changed since they were recorded", value=folder, fix=OTHERWISE)
 
 
-def check_finished(spec: StudySpec, folder: Path) -> None:
+def check_finished(spec: StudySpec, folder: Path, subject: Subject | None = None) -> None:
     """The same of a study whose folder may lack its recording, which is then no longer compared."""
     from glossator.recording import open_recording
 
     if (folder / "recording" / "manifest.json").exists():
-        check_unchanged(spec, open_recording(folder / "recording"))
+        check_unchanged(spec, open_recording(folder / "recording"), subject)
 
 
 def check_same(recorded: RecordingSpec, now: Mapping[str, Any], subject: str) -> None:

@@ -9,6 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+GIVEN = "model:"
+"""Before the name of a subject whose model was given in memory and can only be had by giving it again."""
+
 
 @dataclass(frozen=True)
 class Alias:

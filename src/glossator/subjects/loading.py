@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from glossator.errors import UserError, near_matches
 from glossator.subjects import fingerprints
-from glossator.subjects.aliases import ALIASES
+from glossator.subjects.aliases import ALIASES, GIVEN
 from glossator.subjects.checkpoints import check_config_file, empty_model, kind_of, load_model, read_config, reason_of
 from glossator.subjects.quiet import quiet_transformers
 from glossator.subjects.sites import SiteInfo, find_sites
@@ -16,6 +16,9 @@ from glossator.subjects.subject import Subject
 from glossator.subjects.tokenizer import FastTextTokenizer
 from glossator.subjects.trial import sees_ahead
 from glossator.subjects.weights import cache_folder, ensure_weights, is_complete
+
+if TYPE_CHECKING:
+    from torch import nn
 
 DTYPES = ("float32", "bfloat16", "float16")
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
@@ -36,6 +39,12 @@ def _is_folder(name: str) -> bool:
 
 
 def _unknown(name: str) -> UserError:
+    if name.startswith(GIVEN):
+        return UserError(
+            "the model of this study was given in memory",
+            value=name.removeprefix(GIVEN),
+            fix="Give it again: run_study(spec, folder, subject=load_subject(model, tokenizer))",
+        )
     return UserError(
         "unknown subject",
         value=name,
@@ -135,6 +144,11 @@ def known_fingerprints(name: str) -> dict[str, str] | None:
     return {"subject_fingerprint": found, "vocabulary": tokenizer.vocabulary.fingerprint}
 
 
+def fingerprints_of(subject: Subject) -> dict[str, str]:
+    """The same of a loaded subject."""
+    return {"subject_fingerprint": subject.fingerprint, "vocabulary": subject.tokenizer.vocabulary.fingerprint}
+
+
 def _folder_here(name: str) -> Path | None:
     """The folder of a subject that is on this machine with its weights; None for any other."""
     if name in ALIASES:
@@ -156,34 +170,62 @@ def _folder_here(name: str) -> Path | None:
     return folder if weights and (folder / "config.json").is_file() else None
 
 
-def load_subject(name: str, *, dtype: str = "float32", device: str = "cpu") -> Subject:
-    """A subject from an alias, a local folder or a hub id.
+def load_subject(
+    source: str | Path | nn.Module,
+    tokenizer: Any = None,
+    *,
+    name: str | None = None,
+    dtype: str | None = None,
+    device: str | None = None,
+) -> Subject:
+    """A subject from an alias, a local folder, a hub id, or a model in memory with its tokenizer.
 
-    dtype is 'float32', 'bfloat16' or 'float16'; device is a torch device, or 'auto' to spread the model over the
-    accelerators there are. Raises `UserError` for a name, dtype or device that cannot be had. Code that comes with
-    a hub model is never run.
+    dtype is 'float32' (the default), 'bfloat16' or 'float16'; device is a torch device (the CPU by default), or 'auto'
+    to spread the model over the accelerators there are. name stands in unit ids. A model in memory, one of
+    `transformers` or any module that maps token ids (rows, positions) to numbers a position, keeps its dtype and
+    device, is not copied, and is put into evaluation mode. Raises `UserError` for what cannot be had, and for a
+    checkpoint that does not fit. Code that comes with a model is never run.
     """
     import torch
 
-    if dtype not in DTYPES:
+    if isinstance(source, torch.nn.Module):
+        if dtype is not None or device is not None:
+            raise UserError("a model in memory keeps its dtype and device", value=dtype or device, fix="Move it before")
+        return _of_model(source, tokenizer, name)
+    source = str(source)
+    if tokenizer is not None:
+        raise UserError("a saved model brings its tokenizer", value=source, fix="Save the other one in its folder")
+    if (dtype := dtype or "float32") not in DTYPES:
         raise UserError("unknown dtype", value=dtype, allowed=", ".join(DTYPES))
+    device = device or "cpu"
     target: Any = "auto" if device == "auto" and torch.accelerator.is_available() else None
     if target is None:
         target = _device("cpu" if device == "auto" else device)
-    folder = resolve_folder(name)
+    folder = resolve_folder(source)
     config = read_config(folder)
     kind = kind_of(config)
-    tokenizer = load_tokenizer(name, folder)
+    own = load_tokenizer(source, folder)
     paths = fingerprints.weight_files(folder)
     before = fingerprints.states_of(paths)
     model = load_model(folder, config, getattr(torch, dtype), target)
-    fingerprint = fingerprints.of_folder(folder, tokenizer, _given_prefix(name))
+    fingerprint = fingerprints.of_folder(folder, own, _given_prefix(source))
     if fingerprints.states_of(paths) != before:
         raise UserError("the weights were written to while they were read", value=str(folder), fix="Run again")
     # A BERT saved with a head for causal models still attends to both sides unless its config says otherwise.
     causal = not sees_ahead(model) and kind == "causal"
-    prefix, suffix = _borders(name, config, tokenizer.hub_tokenizer, causal)
-    return Subject(subject_name(name), model, tokenizer, fingerprint, causal, prefix, suffix)
+    prefix, suffix = _borders(source, config, own.hub_tokenizer, causal)
+    return Subject(name or subject_name(source), model, own, fingerprint, causal, prefix, suffix)
+
+
+def _of_model(model: nn.Module, tokenizer: Any, name: str | None) -> Subject:
+    from glossator.subjects.in_memory import opened, own_tokenizer
+
+    name = name or Path(str(getattr(getattr(model, "config", None), "_name_or_path", ""))).name or type(model).__name__
+    own = own_tokenizer(tokenizer, name)
+    model = opened(model, own)
+    causal = not sees_ahead(model)
+    prefix, suffix = _borders("", model.config, own.hub_tokenizer, causal)
+    return Subject(name, model, own, fingerprints.of_model(model, own), causal, prefix, suffix, in_memory=True)
 
 
 def _device(device: str) -> Any:

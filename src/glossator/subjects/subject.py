@@ -26,7 +26,7 @@ class Subject:
 
     prefix and suffix are the token ids put around each window ([CLS] and [SEP], or a document separator on which the
     attention sink falls); they are no part of a window and are taken off the values again. causal is False for
-    encoders.
+    encoders. in_memory: whether its model was given, and may be changed by who gave it.
     """
 
     name: str
@@ -36,6 +36,24 @@ class Subject:
     causal: bool
     prefix: tuple[int, ...] = ()
     suffix: tuple[int, ...] = ()
+    in_memory: bool = False
+
+    def check_unchanged(self) -> None:
+        """Raise `UserError` when the weights of a given model are others than when it became a subject."""
+        from glossator.subjects.fingerprints import of_model
+
+        if self.in_memory and of_model(self.model, self.tokenizer) != self.fingerprint:
+            raise UserError(
+                "the model has changed since it was loaded", value=self.name, fix="Call load_subject on it again"
+            )
+
+    @cached_property
+    def writes_tokens(self) -> bool:
+        """Whether the model says how likely each next token is; a causal one that was given may lack its head."""
+        if not (self.causal and self.in_memory):
+            return self.causal
+        with torch.inference_mode():
+            return hasattr(self.model(**self.model_inputs(np.zeros((1, 1), np.int32), np.array([1]))), "logits")
 
     @property
     def leaves_out_first(self) -> bool:
@@ -116,8 +134,19 @@ class Subject:
         if self.max_width is not None and width > self.max_width:
             raise UserError("windows too wide for this subject", value=width, allowed=f"at most {self.max_width}")
         before, after = len(self.prefix), len(self.suffix)
+        known = self.model.get_input_embeddings().weight.shape[0]
+        real = tokens[np.arange(width) < lengths[:, None]]
+        if real.size and real.max() >= known:
+            token = int(real.max())
+            shown = self.tokenizer.vocabulary.texts[token] if token < len(self.tokenizer.vocabulary) else ""
+            raise UserError(
+                "the text has a token for which the model has no embedding",
+                value=f"{token} {shown!r}".replace("\n", " "),
+                allowed=f"0 to {known - 1}",
+                fix="Tokenizer and model do not belong together, or its embedding was not resized",
+            )
         pad = getattr(self.model.config, "pad_token_id", None)
-        padding = pad if isinstance(pad, int) and 0 <= pad < len(self.tokenizer.vocabulary) else 0
+        padding = pad if isinstance(pad, int) and 0 <= pad < min(known, len(self.tokenizer.vocabulary)) else 0
         ids = np.full((rows, before + width + after), padding, np.int64)
         ids[:, :before] = self.prefix
         ids[:, before : before + width] = np.where(np.arange(width) < lengths[:, None], tokens, padding)
