@@ -41,14 +41,6 @@ CAUSAL: dict[str, dict[str, Any]] = {
     "cohere": _GROUPED,
     "cohere2": {**_HEAD, "sliding_window": 8},
     "ctrl": {"n_positions": 48, "n_embd": 32, "n_layer": LAYERS, "n_head": 4, "dff": 64},
-    "dbrx": {
-        "d_model": 32,
-        "n_layers": LAYERS,
-        "n_heads": 4,
-        "max_seq_len": 48,
-        "attn_config": {"kv_n_heads": 2, "clip_qkv": 8.0},
-        "ffn_config": {"ffn_hidden_size": 64, "moe_num_experts": 4, "moe_top_k": 2},
-    },
     "deepseek_v2": {
         **_MLA,
         "n_routed_experts": 4,
@@ -252,6 +244,7 @@ CAUSAL: dict[str, dict[str, Any]] = {
     },
     "recurrent_gemma": {
         **_GROUPED,
+        "intermediate_size": 128,
         "lru_width": 32,
         "attention_window_size": 8,
         "block_types": ["recurrent", "attention"],
@@ -269,14 +262,6 @@ CAUSAL: dict[str, dict[str, Any]] = {
     "starcoder2": {**_GROUPED, "sliding_window": 8},
     "vaultgemma": {**_HEAD, "sliding_window": 8, "query_pre_attn_scalar": 8},
     "xglm": {"d_model": 32, "num_layers": LAYERS, "attention_heads": 4, "ffn_dim": 64, "max_position_embeddings": 48},
-    "xlstm": {
-        "hidden_size": 32,
-        "embedding_dim": 32,
-        "num_hidden_layers": LAYERS,
-        "num_blocks": LAYERS,
-        "num_heads": 4,
-        "chunk_size": 16,
-    },
     "zamba2": {
         **_GROUPED,
         "mamba_d_state": 8,

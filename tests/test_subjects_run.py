@@ -294,3 +294,14 @@ def test_a_model_that_sees_ahead_is_not_run_as_a_causal_one():
     ahead = dataclasses.replace(family_subject("bert"), causal=True, suffix=())
     with pytest.raises(UserError, match="no causal language model"):
         ahead.activations(*batch(), ["resid.0"])
+
+
+def test_values_are_those_of_the_moment_that_a_module_gave_them():
+    """Falcon goes on computing in the tensor that its feed-forward gave."""
+    from families import family_subject
+
+    subject, (tokens, lengths) = family_subject("falcon"), batch()
+    found = subject.activations(
+        tokens, lengths, ["transformer.h.0.mlp", "transformer.h.0.mlp.dense_4h_to_h", "resid.1"]
+    )
+    torch.testing.assert_close(found["transformer.h.0.mlp"], found["transformer.h.0.mlp.dense_4h_to_h"])

@@ -13,7 +13,7 @@ from glossator.causal.edits import Edit, bind, check_outputs, editing
 from glossator.causal.restart import restart_of
 from glossator.causal.running import BATCH_TOKENS, batches, forward, log_softmax
 from glossator.errors import UserError
-from glossator.subjects.hooks import watch
+from glossator.subjects.hooks import keeping, watch
 from glossator.windows import TokenWindows
 
 
@@ -38,7 +38,7 @@ class CleanRun:
         for some in batches(windows, None, batch_tokens):
             streams: dict[str, torch.Tensor] = {}
             wanted = [self._middle.stream(layer) for layer in starts] if self._middle else []
-            with torch.inference_mode(), watch(subject.model, wanted, streams.__setitem__):
+            with torch.inference_mode(), watch(subject.model, wanted, keeping(streams)):
                 logits = forward(subject, windows, some)[:, self._inside]
             self._kept.append((some, log_softmax(logits), streams))
 

@@ -20,7 +20,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from glossator.subjects.hooks import watch
+from glossator.subjects.hooks import keeping, watch
 from glossator.subjects.sites import SiteInfo, find_blocks
 
 TOLERANCE = 1e-5
@@ -130,7 +130,7 @@ def _same(model: nn.Module, inputs: dict[str, Any], restart: Restart, layers: Se
     streams: dict[str, torch.Tensor] = {}
     sites = [restart.stream(layer) for layer in layers]
     with torch.inference_mode():
-        with watch(model, sites, lambda name, value: streams.__setitem__(name, value.clone())):
+        with watch(model, sites, keeping(streams)):
             whole = model(**inputs)[0]
         for layer, site in zip(layers, sites, strict=True):
             with restart.start(layer, streams[site.name]):

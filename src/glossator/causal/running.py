@@ -13,7 +13,7 @@ import torch
 from glossator.causal.divergence import Reference, as_float
 from glossator.causal.edits import BoundEdit, Edit, bind, check_outputs, editing
 from glossator.causal.restart import Restart, restart_of
-from glossator.subjects.hooks import stopping, watch
+from glossator.subjects.hooks import keeping, stopping, watch
 from glossator.windows import TokenWindows
 
 BATCH_TOKENS = 512
@@ -60,7 +60,7 @@ def run(
     for some in batches(windows, rows, batch_tokens):
         values: dict[str, torch.Tensor] = {}
         log_probs = None
-        watching = watch(subject.model, wanted, values.__setitem__, stop=not outputs)
+        watching = watch(subject.model, wanted, keeping(values), stop=not outputs)
         with torch.inference_mode(), editing(subject, bound, some), watching, stopping():
             logits = forward(subject, windows, some)
             log_probs = log_softmax(logits[:, inside]) if outputs else None
@@ -137,7 +137,7 @@ def _each(
         clean, streams = (kept or {}).get(batch, (None, {}))
         if clean is None or any(site.name not in streams for site in wanted):
             streams = dict(streams)
-            with torch.inference_mode(), watch(subject.model, wanted, streams.__setitem__):
+            with torch.inference_mode(), watch(subject.model, wanted, keeping(streams)):
                 clean = forward(subject, windows, some)[:, inside]
             if kept is not None:
                 kept[batch] = clean, streams

@@ -126,11 +126,20 @@ def watch(
         yield
 
 
+def keeping(values: dict[str, Any]) -> Callable[[str, torch.Tensor], None]:
+    """A `see` that puts copies into `values`: some models go on computing in what a module gave (Falcon)."""
+
+    def see(name: str, value: torch.Tensor) -> None:
+        values[name] = value.clone()
+
+    return see
+
+
 @contextlib.contextmanager
 def capture(model: nn.Module, sites: Sequence[SiteInfo | str], *, stop: bool = False) -> Iterator[dict[str, Any]]:
     """Collect the tensors at these sites in the passes run inside: a dict from site name to the last pass's tensor.
 
-    As `watch`, whose `see` keeps them.
+    As `watch`, whose `see` keeps them; what a model then computes in their place shows (see `keeping`).
     """
     values: dict[str, torch.Tensor] = {}
     with watch(model, sites, values.__setitem__, stop=stop):

@@ -13,7 +13,7 @@ from torch import nn
 
 from glossator.errors import UserError
 from glossator.subjects.additions import BlockRun, block_runs, described
-from glossator.subjects.hooks import stopping, watch
+from glossator.subjects.hooks import keeping, stopping, watch
 from glossator.subjects.positions import limit_of
 from glossator.subjects.probing import measured, padding_matters, probe_windows, unpadded
 from glossator.subjects.sites import SiteInfo, find_sites, resolve_site
@@ -180,7 +180,7 @@ class Subject:
     def _run(self, tokens: np.ndarray, lengths: np.ndarray, sites: Sequence[SiteInfo]) -> dict[str, torch.Tensor]:
         """One pass that ends after the last of `sites`; their tensors, prefix, suffix and padding included."""
         values: dict[str, torch.Tensor] = {}
-        self._pass(tokens, lengths, sites, values.__setitem__)
+        self._pass(tokens, lengths, sites, keeping(values))
         return values
 
     def _pass(
@@ -231,7 +231,7 @@ class Subject:
         tokens (b, w) int32, lengths (b,) int32. The pass ends after the last site; nothing else is kept.
         """
         found: dict[str, torch.Tensor] = {}
-        self.visit(tokens, lengths, sites, found.__setitem__)
+        self.visit(tokens, lengths, sites, keeping(found))
         lengths = np.asarray(lengths)
         with torch.inference_mode():
             for value in found.values():
