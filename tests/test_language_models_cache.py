@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
+import json
 import multiprocessing
 import os
 import sqlite3
@@ -259,8 +260,70 @@ def test_a_damaged_cache_is_one_sentence(tmp_path: Path, content: bytes | None) 
         connection.close()
     else:
         path.write_bytes(content)
-    with AnswerCache(path) as cache, pytest.raises(UserError, match="cache of answers cannot be used"):
+    with AnswerCache(path) as cache, pytest.raises(UserError, match="cache of answers is damaged") as told:
         cache.get(["k"])
+    assert "Delete" not in str(told.value) and "Move it away" in str(told.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("SQLITE_FULL", "Free space"),
+        ("SQLITE_BUSY", "wait for it to end"),
+        ("SQLITE_CANTOPEN", "permissions"),
+        ("SQLITE_READONLY", "permissions"),
+        ("SQLITE_IOERR_WRITE", "Free space"),
+    ],
+)
+def test_trouble_with_the_disk_is_no_reason_to_delete_answers(tmp_path: Path, name: str, said: str) -> None:
+    error = sqlite3.OperationalError("trouble")
+    error.sqlite_errorname = name
+    with AnswerCache(tmp_path / "c.sqlite") as cache:
+        told = str(cache._unusable(error))
+    assert said in told and "elete" not in told and "damaged" not in told
+
+
+def test_a_disk_that_is_full_and_a_lock_are_told_apart_from_damage(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("glossator.language_models.cache.WAIT_SECONDS", 0.05)
+    path = tmp_path / "c.sqlite"
+    with AnswerCache(path) as cache:
+        cache.put("k", "m", Answer("a"))
+        cache._open().execute("PRAGMA max_page_count = 1")
+        with pytest.raises(UserError, match="Free space"):
+            cache.put("l", "m", Answer("b" * 100_000))
+    other = sqlite3.connect(path, isolation_level=None)
+    other.execute("BEGIN EXCLUSIVE")
+    with AnswerCache(path) as cache, pytest.raises(UserError, match="Another program holds it"):
+        cache.put("l", "m", Answer("b"))
+    other.close()
+    with AnswerCache(path) as cache:
+        assert cache.get(["k"])["k"].text == "a"
+
+
+def test_answers_are_for_their_owner_alone(tmp_path: Path) -> None:
+    with AnswerCache(tmp_path / "deep" / "c.sqlite") as cache:
+        cache.put("k", "m", Answer("a"))
+        modes = [path.stat().st_mode & 0o777 for path in (tmp_path / "deep").iterdir()]
+    assert modes and set(modes) == {0o600}
+
+
+@pytest.mark.parametrize("change", [{"usage": {"prompt_tokens": 2**63}}, {"usage": {"money": "much"}}])
+def test_counts_that_no_call_can_have_brick_no_cache(tmp_path: Path, change: dict[str, dict[str, object]]) -> None:
+    with AnswerCache(tmp_path / "c.sqlite") as cache:
+        cache.put("k", "m", Answer("a", usage=Usage(1, 2, 3, 0.5)))
+        kept = json.loads(cache._run("SELECT answer FROM answers", ())[0][0])
+        kept["usage"] |= change["usage"]
+        cache._run("UPDATE answers SET answer = ?", (json.dumps(kept),))
+        usage = cache.get(["k"])["k"].usage
+    assert usage.prompt_tokens < 10**9 and usage.money is None
+
+
+def test_a_failed_generation_that_was_kept_once_is_asked_for_again(tmp_path: Path) -> None:
+    with AnswerCache(tmp_path / "c.sqlite") as cache:
+        cache.put("k", "m", Answer("ra", finish="error"))
+        assert cache.get(["k"]) == {}
 
 
 def test_a_newer_cache_is_refused(tmp_path: Path) -> None:

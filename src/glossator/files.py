@@ -83,6 +83,21 @@ def write_array(path: Path, array: np.ndarray) -> None:
         np.save(handle, np.ascontiguousarray(array), allow_pickle=False)
 
 
+def sqlite_trouble(error: BaseException) -> str | None:
+    """What to do about a database that is in use, full or may not be touched, and is whole; None where it is damaged or
+    the trouble is not known."""
+    name = getattr(error, "sqlite_errorname", "") or ""
+    if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED", "SQLITE_PROTOCOL")):
+        return "Another program holds it: wait for it to end, then run again"
+    if name.startswith(("SQLITE_FULL", "SQLITE_IOERR_WRITE", "SQLITE_IOERR_SHMSIZE", "SQLITE_NOMEM", "SQLITE_TOOBIG")):
+        return "Free space, then run again; what it holds is whole"
+    if name.startswith(("SQLITE_CANTOPEN", "SQLITE_PERM", "SQLITE_READONLY", "SQLITE_AUTH")):
+        return "Check the permissions of the file and of its folder, then run again; what it holds is whole"
+    if name.startswith(("SQLITE_IOERR", "SQLITE_INTERRUPT")):
+        return "The disk did not answer as it should: check it and its free space, then run again"
+    return None
+
+
 def sha256_of(path: Path) -> str:
     digest = hashlib.sha256()
     with open(path, "rb") as handle:

@@ -7,6 +7,7 @@ again would give the same. What a server failed to say is never kept.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import hashlib
 import json
@@ -20,10 +21,11 @@ from pathlib import Path
 from typing import Any
 
 from glossator.errors import UserError
-from glossator.language_models.request import Answer, Request, TokenLogprob, Usage
+from glossator.files import sqlite_trouble
+from glossator.language_models.request import MOST_TOKENS, Answer, Request, TokenLogprob, Usage
 
 FORMAT = 1
-WAIT_SECONDS = 60  # for another process that is writing
+WAIT_SECONDS = 30  # for another process that is writing
 
 
 def key_of(name: str, request: Request) -> str:
@@ -70,7 +72,8 @@ class AnswerCache:
                 some = wanted[start : start + 500]
                 places = ", ".join("?" * len(some))
                 for key, answer in self._run(f"SELECT key, answer FROM answers WHERE key IN ({places})", some):
-                    found[key] = self._loaded(answer)
+                    if (loaded := self._loaded(answer)).finish != "error":
+                        found[key] = loaded
         return found
 
     def put(self, key: str, name: str, answer: Answer) -> Answer:
@@ -128,12 +131,19 @@ class AnswerCache:
     def _loaded(self, text: str) -> Answer:
         try:
             return _answer(json.loads(text))
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise self._unusable(error) from error
 
     def _unusable(self, error: Exception) -> UserError:
-        return UserError(f"the cache of answers cannot be used ({error})", value=str(self.path),
-                         fix="Delete it, or name another file; answers are then asked for again")  # fmt: skip
+        """Its answers were paid for: nothing here says to delete them."""
+        if (fix := sqlite_trouble(error)) is not None:
+            return UserError(f"the cache of answers cannot be used now ({error})", value=str(self.path), fix=fix)
+        return UserError(
+            f"the cache of answers is damaged ({error})",
+            value=str(self.path),
+            fix="Move it away and keep it, as sqlite3 FILE .recover may get its answers back; or name another file. "
+            "Answers that are not there are asked for again",
+        )
 
 
 def _use_wal(connection: sqlite3.Connection) -> None:
@@ -156,10 +166,12 @@ def _connected(path: Path) -> sqlite3.Connection:
             where += "?immutable=1"
         else:
             path.parent.mkdir(parents=True, exist_ok=True)
+            with contextlib.suppress(FileExistsError):  # prompts and answers are nobody else's
+                os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
         return sqlite3.connect(where, timeout=WAIT_SECONDS, isolation_level=None, check_same_thread=False, uri=True)
     except OSError as error:
         raise UserError("cannot write the cache of answers", value=str(path),
-                        fix=f"{error.strerror or error}; choose another folder") from error  # fmt: skip
+                        fix=f"{error.strerror or error}; free space or choose another folder") from error  # fmt: skip
 
 
 def _only_readable(path: Path) -> bool:
@@ -173,7 +185,30 @@ def _close(connection: sqlite3.Connection, process: int) -> None:
 
 
 def _answer(stored: dict[str, Any]) -> Answer:
-    stored["tokens"] = tuple(TokenLogprob(**token) for token in stored["tokens"])
-    stored["prompt_tokens"] = tuple(TokenLogprob(**token) for token in stored["prompt_tokens"])
-    stored["usage"] = Usage(**stored["usage"])
+    for name, kind in _KINDS.items():
+        if not isinstance(stored[name], kind):
+            raise TypeError(f"{name} of an answer is a {type(stored[name]).__name__}")
+    stored["tokens"] = tuple(_token(**token) for token in stored["tokens"])
+    stored["prompt_tokens"] = tuple(_token(**token) for token in stored["prompt_tokens"])
+    stored["usage"] = _usage(**stored["usage"])
     return Answer(**stored)
+
+
+_KINDS: dict[str, Any] = {
+    "text": str, "tokens": list, "prompt_tokens": list, "usage": dict, "finish": str, "failure": str | None,
+}  # fmt: skip
+
+
+def _token(text: str, logprob: float | None, top: dict[str, float]) -> TokenLogprob:
+    numbers = [*top.values(), *([] if logprob is None else [logprob])]
+    if not isinstance(text, str) or any(isinstance(n, bool) or not isinstance(n, (int, float)) for n in numbers):
+        raise TypeError("a token of an answer is none")
+    return TokenLogprob(text, logprob, top)
+
+
+def _usage(calls: Any, prompt_tokens: Any, completion_tokens: Any, money: Any) -> Usage:
+    """As it was kept; counts that no call can have, which servers have been known to report, are not known."""
+    counts = (calls, prompt_tokens, completion_tokens)
+    if not all(isinstance(n, int) and 0 <= n <= MOST_TOKENS for n in counts):
+        return Usage(1, 0, 0, None)
+    return Usage(*counts, money if isinstance(money, (int, float)) and 0 <= money < 1e9 else None)

@@ -12,7 +12,7 @@ from typing import Any
 from glossator.language_models.endpoint import Reply
 from glossator.language_models.json_answers import clean
 from glossator.language_models.judging import ANOTHER_TEXT, echoes
-from glossator.language_models.request import Answer, Request, TokenLogprob, Usage
+from glossator.language_models.request import MOST_TOKENS, Answer, Request, TokenLogprob, Usage
 
 STOP = ("stop", "eos", "eos_token", "end_turn", "stop_sequence", "stop_token", "complete", "completed", "end",
         "finished", "tool_calls", "function_call", "tool_use")  # fmt: skip
@@ -28,8 +28,6 @@ FINISH = {
 """What servers call the end of an answer. Any other word (error, abort, unknown, ...) is a generation that failed."""
 SPOKEN = ("text", "output_text")
 """Kinds of parts of an answer that are said; thoughts are not."""
-MOST_TOKENS = 10**9
-"""What no call can use; a server that reports more counts wrong."""
 
 
 def finish_of(reason: Any) -> tuple[str, str | None]:

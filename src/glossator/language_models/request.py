@@ -14,6 +14,7 @@ JSON_SCHEMA = (
 LOGPROBS = "logprobs"  # log-probabilities of the tokens of the answer
 PROMPT_LOGPROBS = "prompt-logprobs"  # log-probabilities of the tokens of the prompt
 IMAGES = "images"  # messages may hold images
+MOST_TOKENS = 10**9  # no call can use more: who reports more counts wrong
 
 
 @dataclass(frozen=True)

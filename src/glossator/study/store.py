@@ -17,7 +17,7 @@ from types import NoneType
 from typing import Any
 
 from glossator.errors import UserError, near_matches
-from glossator.files import plain, replacing
+from glossator.files import plain, replacing, sqlite_trouble
 from glossator.language_models import Usage
 from glossator.recording import Recording, open_recording
 from glossator.recording.store import crc32_of
@@ -320,11 +320,8 @@ def _of_kinds(*values: tuple[Any, Any]) -> None:
 
 def _unreadable(path: Path, error: Exception) -> UserError:
     """What a database that cannot be read means: it is in use, may not be read, or does not hold what it should."""
-    name = getattr(error, "sqlite_errorname", "") or ""
-    if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
-        return UserError("another program holds the study", value=str(path), fix="Wait for it to end")
-    if name.startswith(("SQLITE_CANTOPEN", "SQLITE_PERM", "SQLITE_READONLY", "SQLITE_AUTH", "SQLITE_FULL")):
-        return UserError("cannot read the study", value=str(path), fix=f"{error}. Check permissions and free space")
+    if (fix := sqlite_trouble(error)) is not None:
+        return UserError(f"the study cannot be read now ({error})", value=str(path), fix=fix)
     return _damaged(path, f"{type(error).__name__}: {error}")
 
 
