@@ -277,3 +277,49 @@ def test_each_token_is_the_likeliest_after_all_text_before_it(family):
             right = lm.model(input_ids=torch.tensor([ids]), use_cache=False).logits[0, -1].float().log_softmax(-1)
         assert token.logprob == pytest.approx(float(right.max()), abs=1e-3)
         ids.append(int(right.argmax()))
+
+
+NO_SYSTEM = (
+    "{% for m in messages %}{% if m['role'] == 'system' %}{{ raise_exception('System role not supported') }}{% endif %}"
+    "{{ '[' + m['role'] + ']' + m['content'] }}{% endfor %}{% if add_generation_prompt %}{{ '[model]' }}{% endif %}"
+)
+LEAVES_SYSTEM_OUT = NO_SYSTEM.replace("{{ raise_exception('System role not supported') }}", "{% continue %}").replace(
+    "{% if m['role'] == 'system' %}{% continue %}{% endif %}", "{% if m['role'] != 'system' %}"
+).replace("{% endfor %}", "{% endif %}{% endfor %}", 1)  # fmt: skip
+
+
+@pytest.mark.parametrize("template", [NO_SYSTEM, LEAVES_SYSTEM_OUT])
+def test_a_template_without_a_system_turn_gets_its_text_with_the_first_question(template: str) -> None:
+    lm = in_process(chat_template=template)
+    turns = (Message("system", "Be brief."), Message("user", "a"), Message("assistant", "b"), Message("user", "c"))
+    assert lm.prompts._render(turns, [m.content for m in turns]) == "[user]Be brief.\n\na[assistant]b[user]c[model]"
+    assert lm.prompts._render(turns[:1], ["Be brief."]) == "[user]Be brief.[model]"
+
+
+def test_a_raw_prompt_is_left_open_by_a_tokenizer_that_ends_every_text() -> None:
+    from tokenizers.processors import TemplateProcessing
+
+    tokenizer = byte_level_tokenizer()
+    first = tokenizer.convert_ids_to_tokens(0)
+    tokenizer.backend_tokenizer.post_processor = TemplateProcessing(
+        single=f"{first} $A {first}", special_tokens=[(first, 0)]
+    )
+    lm = InProcess(tiny_model("llama"), FastTextTokenizer(tokenizer, "tiny"), "tiny")
+    plain = list(lm.tokenizer.backend.encode("The fox", add_special_tokens=False).ids)
+    assert list(lm.tokenizer.backend.encode("The fox").ids) == [0, *plain, 0]
+    assert lm.prompts.ids(Request(prompt="The fox")) == [0, *plain]
+
+
+def test_outputs_that_are_no_numbers_are_no_answer() -> None:
+    model = tiny_model("llama")
+    with torch.no_grad():
+        model.get_input_embeddings().weight[5] = float("nan")
+    lm = InProcess(model, FastTextTokenizer(byte_level_tokenizer(), "tiny"), "tiny")
+    nan, fine = (lm.tokenizer.vocabulary.texts[i] for i in (5, 40))
+    for request in (
+        Request(prompt=nan, max_tokens=4),
+        Request(prompt=nan, max_tokens=1, logprobs=3),
+        Request(prompt=f"{fine}{nan}{fine}", max_tokens=0, prompt_logprobs=3),
+    ):
+        assert "no numbers" in (lm.ask([request])[0].failure or "")
+    assert lm.ask([Request(prompt=fine, max_tokens=1)])[0].failure is None

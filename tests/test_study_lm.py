@@ -19,6 +19,7 @@ from pathlib import Path
 
 import pytest
 
+from glossator.cli import main
 from glossator.errors import MissingPower, UserError
 from glossator.language_models.ledger import Ledger
 from glossator.study import Study, open_study, run_study
@@ -188,9 +189,7 @@ def test_a_method_may_have_its_own_language_model(subject: Path, tmp_path: Path)
     assert scores["correlation.top-and-random"] is not None
 
 
-def test_a_finished_study_is_shown_without_asking(
-    subject: Path, finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_finished_study_is_shown_without_asking(subject: Path, finished: Path, tmp_path: Path) -> None:
     folder = tmp_path / "s"
     shutil.copytree(finished, folder)
 
@@ -200,8 +199,6 @@ def test_a_finished_study_is_shown_without_asking(
 
     assert all(w.predicted is not None for w in windows())
     (folder / ANSWERS).unlink()
-    assert all(w.predicted is None for w in windows())
-    monkeypatch.setitem(sys.modules, "study_cases", None)
     assert all(w.predicted is None for w in windows())
 
 
@@ -335,3 +332,44 @@ def test_the_spec_of_a_study_without_one_is_what_it_was(subject: Path) -> None:
     older = {name: value for name, value in stored.items() if name not in ("lm", "simulator")}
     assert make_spec(older).fingerprint == make_spec(stored).fingerprint
     assert json.loads(json.dumps(older)) == older
+
+
+def test_looking_at_a_study_imports_no_code_that_it_names(
+    subject: Path, finished: Path, tmp_path: Path, capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "evil_module.py").write_text("raise SystemExit('imported')\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    folder = tmp_path / "studies" / "s"
+    shutil.copytree(finished, folder)
+    for path in (folder / "manifest.json", folder / "spec.json"):
+        path.write_text(path.read_text().replace(scripted_name(), "scripted:evil_module:model"))
+    manifest = json.loads((folder / "manifest.json").read_text())
+    manifest["files"].pop("spec.json", None)
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+    with open_study(folder) as study:
+        unit = study.names()[0]
+    for command in (
+        ["show", unit, "--study", str(folder)],
+        ["search", "words", "--study", str(folder)],
+        ["studies"],
+        ["human", "export", str(folder), "--task", "simulation", "--out", str(tmp_path / "out")],
+    ):
+        assert main(command) == 0, command
+        assert "imported" not in capsys.readouterr().out
+    assert "evil_module" not in sys.modules
+
+
+@pytest.mark.parametrize("where", ["file", "folder"])
+def test_a_key_that_only_a_file_names_is_confirmed(where: str, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    spec = {"subject": "x", "sites": ["mlp.0"], "lm": "http://127.0.0.1:9/v1?key_variable=MY_SECRET#m"}
+    path = tmp_path / ("spec.json" if where == "file" else "s/spec.json")
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(json.dumps(spec))
+    given = str(path if where == "file" else path.parent)
+    assert main(["run", given, "--out", str(tmp_path / "out")]) == 2
+    said = capsys.readouterr().err
+    assert "MY_SECRET sent to http://127.0.0.1:9/v1" in said and "--key-variable MY_SECRET" in said
+    for confirmed in (["--key-variable", "MY_SECRET"], ["--lm", spec["lm"]]):
+        assert main(["run", given, "--out", str(tmp_path / "out"), *confirmed]) == 2
+        assert "no key for" in capsys.readouterr().err  # it is not set here

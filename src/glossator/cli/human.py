@@ -9,7 +9,7 @@ import typer
 
 from glossator.cli.people import estimate
 from glossator.cli.printing import JSON, clean, console, emit, make_table, print_table
-from glossator.cli.spec_options import BUDGET, OFFLINE, PRICES, make_access
+from glossator.cli.spec_options import BUDGET, KEY_VARIABLE, OFFLINE, PRICES, make_access
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -96,6 +96,7 @@ def import_(
     budget: str | None = BUDGET,
     lm_cache: Path | None = KEPT,
     prices: Path | None = PRICES,
+    key_variable: list[str] | None = KEY_VARIABLE,
     offline: bool = OFFLINE,
     json: bool = JSON,
 ) -> None:
@@ -120,7 +121,7 @@ def import_(
             lm=lm,
             simulator=simulator,
             score=score,
-            access=make_access(budget, lm_cache, prices, offline),
+            access=make_access(budget, lm_cache, prices, offline, key_variable, lm),
         )
     if json:
         emit(results)
@@ -140,6 +141,7 @@ def paraphrase(
     budget: str | None = BUDGET,
     lm_cache: Path | None = KEPT,
     prices: Path | None = PRICES,
+    key_variable: list[str] | None = KEY_VARIABLE,
     offline: bool = OFFLINE,
     json: bool = JSON,
 ) -> None:
@@ -156,7 +158,7 @@ def paraphrase(
     from glossator.study import open_study
 
     with open_study(study) as opened:
-        access = make_access(budget, lm_cache, prices, offline)
+        access = make_access(budget, lm_cache, prices, offline, key_variable, lm)
         settings = _settings("paraphrase", method, None, None)
         results = ask(
             opened, lm, units=units, seed=seed, simulator=simulator, score=score, access=access, settings=settings

@@ -65,23 +65,42 @@ def _flags(
 BUDGET = typer.Option(None, help="Stop before the language model has cost more: dollars (2.50), or '200000 tokens'.")
 LM_CACHE = typer.Option(None, help="File that keeps its answers. Default: answers.sqlite in the study.")
 PRICES = typer.Option(None, help="TOML file with prices of models, in dollars per million tokens.")
+KEY_VARIABLE = typer.Option(
+    None, help="Environment variable that a spec file or a study may have sent as a key; repeat it for more."
+)
 OFFLINE = typer.Option(False, "--offline", help="Send nothing: only answers that are kept count.")
 
 
 def _access_flags(
-    budget: str | None = BUDGET, lm_cache: Path | None = LM_CACHE, prices: Path | None = PRICES, offline: bool = OFFLINE
+    budget: str | None = BUDGET,
+    lm_cache: Path | None = LM_CACHE,
+    prices: Path | None = PRICES,
+    key_variable: list[str] | None = KEY_VARIABLE,
+    offline: bool = OFFLINE,
 ) -> None:
     """How the language model is paid for; no part of what the study is."""
 
 
 def make_access(
-    budget: str | None = None, lm_cache: Path | None = None, prices: Path | None = None, offline: bool = False
+    budget: str | None = None,
+    lm_cache: Path | None = None,
+    prices: Path | None = None,
+    offline: bool = False,
+    key_variable: list[str] | None = None,
+    lm: str | None = None,
 ) -> Access:
-    """What the flags say of the language model's cost; `UserError` for a budget or prices that cannot be read."""
+    """What the flags say of the language model's cost; `UserError` for a budget or prices that cannot be read.
+
+    lm: the spec that was typed, which may name the variable of its key.
+    """
     from glossator.language_models.ledger import Ledger
+    from glossator.language_models.specs import parse_spec
     from glossator.study.models import Access
 
-    return Access(lm_cache, Ledger(budget, prices), offline)
+    typed = parse_spec(lm).options.get("key_variable") if lm else None
+    return Access(
+        lm_cache, Ledger(budget, prices), offline, frozenset([*(key_variable or ()), *([typed] if typed else [])])
+    )
 
 
 def takes_spec(command: Callable[..., None]) -> Callable[..., None]:
@@ -97,7 +116,7 @@ def takes_spec(command: Callable[..., None]) -> Callable[..., None]:
     @functools.wraps(command)
     def wrapped(**values: Any) -> None:
         flags = {name: values.pop(name) for name in shared}
-        access = make_access(**{name: values.pop(name) for name in paying})
+        access = make_access(**{name: values.pop(name) for name in paying}, lm=flags["lm"])
         spec, folder = read_spec(**flags)
         command(spec=spec, folder=folder, access=access, **values)
 

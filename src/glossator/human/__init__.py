@@ -161,7 +161,8 @@ def opened_tools(study: Study, lm: str | None, simulator: str | None, access: Ac
     if spec.language_models and theirs.exists() and not own.exists():
         write_bytes(own, theirs.read_bytes())
     own.parent.mkdir(parents=True, exist_ok=True)
-    with StudyModels(spec.language_models, access or Access(), own.parent) as models:
+    access = replace(access or Access(), trusted=frozenset([lm] if lm else []))  # what a study names is not imported
+    with StudyModels(spec.language_models, access, own.parent) as models:
         tools = Tools.of(spec, study.recording, models=models)
         if simulator is not None and study.spec.simulator is None:
             tools.reader.every = False  # it is for words alone: programs are executed as they were in the study

@@ -40,6 +40,9 @@ class Row:
 
     def take(self, logits: torch.Tensor, vocabulary: Vocabulary, end: frozenset[int]) -> int:
         """Choose the next token from logits (V,), write it, and end the row where it ends."""
+        if not bool(torch.isfinite(logits).any()) or bool(torch.isnan(logits).any()):
+            self.finish = "error"
+            return 0
         token = self._choose(logits)
         self.written += 1
         if token in end:

@@ -51,9 +51,18 @@ class PromptTokens:
         """The ids of a chat, its opening of the answer included, or of a raw prompt with what the tokenizer puts
         before every text."""
         if request.prompt is not None:
-            return list(self.tokenizer.backend.encode(request.prompt).ids)
+            return self.begun(request.prompt)
         begun = opening(request)
         return self._chat((*request.messages, Message("assistant", begun)) if begun else request.messages)
+
+    def begun(self, prompt: str) -> list[int]:
+        """A raw prompt, left open: what the tokenizer puts behind every text (its end, say) would end the answer too."""
+        backend = self.tokenizer.backend
+        ids, plain = list(backend.encode(prompt).ids), list(backend.encode(prompt, add_special_tokens=False).ids)
+        for before in range(len(ids) - len(plain) + 1):
+            if ids[before : before + len(plain)] == plain:
+                return ids[: before + len(plain)]
+        return ids
 
     def _chat(self, messages: tuple[Message, ...]) -> list[int]:
         contents = [message.content for message in messages]
@@ -74,7 +83,8 @@ class PromptTokens:
 
         goes_on = messages[-1].role == "assistant"
         turns = [{"role": m.role, "content": text} for m, text in zip(messages, contents, strict=True)]
-        try:
+
+        def filled(turns: list[dict[str, str]]) -> str:
             return self.tokenizer.hub_tokenizer.apply_chat_template(
                 turns,
                 chat_template=self.template,
@@ -82,9 +92,32 @@ class PromptTokens:
                 add_generation_prompt=not goes_on,
                 continue_final_message=goes_on,
             )
-        except (TemplateError, ValueError) as error:
+
+        try:
+            text = filled(turns)
+            system = [turn["content"] for turn in turns if turn["role"] == "system"]
+            return text if all(content.strip() in text for content in system) else filled(without_system(turns))
+        except (TemplateError, ValueError, TypeError) as error:
+            try:
+                if any(turn["role"] == "system" for turn in turns):
+                    return filled(without_system(turns))
+            except (TemplateError, ValueError, TypeError):
+                pass
             roles = ", ".join(m.role for m in messages)
             raise UserError("the chat template refuses these messages", value=roles, fix=str(error)) from error
+
+
+def without_system(turns: list[dict[str, str]]) -> list[dict[str, str]]:
+    """The same turns for a template that knows no system turn: its text goes before the user's first words."""
+    system = "\n\n".join(turn["content"] for turn in turns if turn["role"] == "system")
+    rest = [turn for turn in turns if turn["role"] != "system"]
+    first = next((place for place, turn in enumerate(rest) if turn["role"] == "user"), None)
+    if not system:
+        return rest
+    if first is None:
+        return [{"role": "user", "content": system}, *rest]
+    joined = {**rest[first], "content": f"{system}\n\n{rest[first]['content']}"}
+    return [*rest[:first], joined, *rest[first + 1 :]]
 
 
 def opening(request: Request) -> str:

@@ -139,7 +139,12 @@ def simulation_of_logits(logits: Sequence[np.ndarray], windows: TokenWindows) ->
     shares[..., 0] = 1.0  # padding
     for row, values in enumerate(logits):
         if len(values):
-            p = np.exp(values - values.max(axis=1, keepdims=True))
+            numbers = np.where(np.isfinite(values).all(axis=1, keepdims=True), values, np.nan)
+            p = np.exp(numbers - numbers.max(axis=1, keepdims=True))
             shares[row, : len(values)] = p / p.sum(axis=1, keepdims=True)
     levels = np.array(LEVELS, np.float64)
-    return Simulation(shares @ levels, ZERO_TO_TEN, Distribution(np.broadcast_to(levels, shares.shape), shares))
+    expected = shares @ levels
+    unread = int((np.isnan(expected) & windows.valid).sum())
+    missing = {"the outputs of the model are no numbers (NaN)": unread} if unread else {}
+    distribution = None if unread else Distribution(np.broadcast_to(levels, shares.shape), shares)
+    return Simulation(expected, ZERO_TO_TEN, distribution, missing=missing)

@@ -63,4 +63,4 @@ def answer_ids(tokens: PieceTokens, words: Iterable[str]) -> list[int]:
 
 def beginning(lm: InProcess, text: str) -> list[int]:
     """The ids of a prompt's first part, with what the tokenizer puts before every text."""
-    return list(lm.tokenizer.backend.encode(text).ids)
+    return lm.prompts.begun(text)

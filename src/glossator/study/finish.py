@@ -32,7 +32,10 @@ def finish(results: Sequence[UnitResult], tools: Tools, work: Work) -> None:
         build_database(folder / DATABASE, tools.spec, results, facts, costs)
     with work.timed("report"):
         write_report(folder / REPORT, results, tools.for_showing(), costs)
-    write_json(folder / "manifest.json", _manifest(folder, tools.spec, results, recording, made_with))
+    manifest = _manifest(folder, tools.spec, results, recording, made_with)
+    if identities := tools.models.identities():
+        manifest["language_models"] = identities
+    write_json(folder / "manifest.json", manifest)
 
 
 def _manifest(

@@ -5,12 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 from glossator.errors import UserError
 from glossator.language_models.asking import OpenModel
 from glossator.language_models.cache import AnswerCache
+from glossator.language_models.faults import NotInCache
 from glossator.language_models.ledger import Ledger
 from glossator.language_models.opening import open_language_model
+from glossator.language_models.powers import ALL
+from glossator.language_models.request import Answer, Request
+from glossator.language_models.specs import parse_spec
 from glossator.study.costs import Meter, Metered
 from glossator.study.names import ANSWERS
 from glossator.study.spec import StudySpec
@@ -26,11 +31,15 @@ class Access:
 
     cache: where answers are kept, None for a file in the study's folder; ledger: what may be spent, at which prices,
     and what was spent in this process; offline: answers come from the cache alone, and one that it lacks ends the run.
+    key_variables: environment variables that may be sent as keys because a spec says so, None for any; trusted: the
+    models that somebody named who may have code imported for them (`scripted:`), None for all.
     """
 
     cache: Path | None = None
     ledger: Ledger = field(default_factory=Ledger)
     offline: bool = False
+    key_variables: frozenset[str] | None = None
+    trusted: frozenset[str] | None = None
 
 
 class StudyModels:
@@ -59,11 +68,23 @@ class StudyModels:
 
     def open(self, name: str) -> Metered:
         if name not in self._open:
+            access = self.access
+            is_code = name.startswith("scripted:") and access.trusted is not None and name not in access.trusted
+            if not access.offline and access.key_variables is not None:
+                confirm_key(name, access.key_variables)
             opened = open_language_model(
-                name, cache=self._cache, ledger=self.access.ledger, offline=self.access.offline
+                Remembered.of(name, {}) if is_code else name,
+                cache=self._cache,
+                ledger=access.ledger,
+                offline=access.offline or is_code,
             )
             self._open[name] = Metered(opened, self.meter)
         return self._open[name]
+
+    def identities(self) -> dict[str, Any]:
+        """The name and the powers of every model, by what the spec calls it: what it takes to show what they said."""
+        opened = {name: self.open(name) for name in self._names}
+        return {name: {"name": m.name, "powers": sorted(m.powers)} for name, m in opened.items()}
 
     def for_showing(self) -> StudyModels:
         """The same models, which answer from the file alone, are not counted, and have no answer where it has none;
@@ -95,6 +116,49 @@ def _offline(model: OpenModel) -> OpenModel:
     return found
 
 
-def models_to_show(spec: StudySpec, folder: Path) -> StudyModels:
-    """The models of a finished study, for showing it: nothing is sent."""
-    return StudyModels(spec.language_models, Access(offline=True), folder).for_showing()
+@dataclass(frozen=True)
+class Remembered:
+    """Stands for a model of which only the answers are at hand: nothing is imported, loaded or sent for it."""
+
+    name: str
+    powers: frozenset[str]
+
+    @classmethod
+    def of(cls, spec: str, identity: Any) -> Remembered:
+        """identity: what `StudyModels.identities` says of it; older studies say nothing."""
+        known = identity if isinstance(identity, dict) else {}
+        powers = known.get("powers")
+        name = known.get("name")
+        return cls(
+            name if isinstance(name, str) else spec,
+            frozenset(p for p in powers if p in ALL) if isinstance(powers, list) else ALL,
+        )
+
+    def ask(self, requests: Sequence[Request]) -> list[Answer]:
+        raise NotInCache(f"{len(requests)} answers of {self.name} are not among those that are kept")
+
+
+def confirm_key(name: str, allowed: frozenset[str]) -> None:
+    """`UserError` for a model whose key is read from a variable that only a file names: a spec from elsewhere could
+    send any secret of the environment anywhere."""
+    spec = parse_spec(name)
+    variable = spec.options.get("key_variable")
+    if variable and variable not in allowed:
+        raise UserError(
+            f"the spec wants the environment variable {variable} sent to {spec.url}",
+            fix=f"If that is what you want, say so: --key-variable {variable}",
+        )
+
+
+def models_to_show(spec: StudySpec, folder: Path, identities: Any = None) -> StudyModels:
+    """The models of a finished study, for showing it: nothing is sent, and no code of a `scripted:` model imported.
+
+    identities: as `StudyModels.identities` gave them when the study was made.
+    """
+    known = identities if isinstance(identities, dict) else {}
+    models = StudyModels(spec.language_models, Access(offline=True), folder)
+    for name in models:
+        if name.startswith("scripted:"):
+            opened = open_language_model(Remembered.of(name, known.get(name)), cache=models._cache, offline=True)
+            models._open[name] = Metered(opened, models.meter)
+    return models.for_showing()

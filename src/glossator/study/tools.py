@@ -62,7 +62,11 @@ class Tools:
     @classmethod
     def to_show(cls, study: Study) -> Tools:
         """The tools to look at a finished study with: its language models repeat what they said."""
-        return cls.of(study.spec, study.recording, models=models_to_show(study.spec, study.folder))
+        return cls.of(
+            study.spec,
+            study.recording,
+            models=models_to_show(study.spec, study.folder, study.manifest.get("language_models")),
+        )
 
     def for_showing(self) -> Tools:
         """The same with language models that send nothing: what they said while the study was made is said again."""
