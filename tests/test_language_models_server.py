@@ -187,7 +187,11 @@ def test_a_request_that_always_fails_is_a_missing_value_and_the_others_go_on() -
         server.faults = by_question(server)
         model = open_language_model(server.spec(), retry=Retry(attempts=3, first=0.01), concurrency=2)
         answers = model.ask([chat("a"), chat("bad"), chat("b")])
-    assert [answer.failure for answer in answers] == [None, "no answer after 3 attempts: HTTP 500", None]
+    assert [answer.failure for answer in answers] == [
+        None,
+        "no answer after 3 attempts: HTTP 500: fault 500 Bearer none",
+        None,
+    ]
     assert [answer.finish for answer in answers] == ["stop", "error", "stop"]
     assert model.ledger.total().failures == 1
 
@@ -227,7 +231,7 @@ def test_a_forbidden_text_is_told_from_a_forbidden_key(said: str, kind: type[Exc
     error = SimpleNamespace(status_code=403, message=said, code=None, param=None)
     backend = open_language_model("http://localhost:9/v1#m").inner
     assert isinstance(backend, OpenAICompatible)
-    assert type(backend._translated(error)) is kind
+    assert type(backend._translated(error, {})) is kind
 
 
 @pytest.mark.parametrize(("fault", "what"), [("401", "does not accept"), ("404", "no such model")])

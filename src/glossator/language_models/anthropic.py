@@ -12,6 +12,7 @@ from types import ModuleType
 from typing import Any
 
 from glossator.errors import UserError
+from glossator.language_models.bounded import bounded_client
 from glossator.language_models.endpoint import Reply
 from glossator.language_models.http_backend import HttpBackend, in_base64, media_type
 from glossator.language_models.json_answers import clean
@@ -35,8 +36,16 @@ class Anthropic(HttpBackend):
         import anthropic
 
         return anthropic.AsyncAnthropic(
-            api_key=key, base_url=self.url, max_retries=0, timeout=self.timeout, open_telemetry=False
+            api_key=key,
+            base_url=self.url,
+            max_retries=0,
+            timeout=self.timeout,
+            open_telemetry=False,
+            http_client=bounded_client(anthropic.DefaultAsyncHttpxClient, timeout=self.timeout),
         )
+
+    def listing(self, client: Any) -> Awaitable[Any]:
+        return client.models.with_raw_response.list(limit=1000)
 
     def call(self, client: Any, request: Request) -> Awaitable[Any]:
         return client.messages.with_raw_response.create(**self.parameters(request))

@@ -10,12 +10,14 @@ from typing import Protocol, runtime_checkable
 
 from glossator.language_models.faults import RequestRefused, Retry, ServerFault, ServerUnavailable
 from glossator.language_models.ledger import Hold, Ledger
+from glossator.language_models.notices import notice
 from glossator.language_models.projection import worst_case
 from glossator.language_models.request import NOTHING_USED, Answer, Request, Usage
 from glossator.language_models.specs import DEFAULT_CONCURRENCY
 
 DOWN_AFTER = 3  # requests in a row that used up all their attempts
 GENERATIONS = 3  # attempts at an answer that the server itself says has failed
+TOLD_FROM, TOLD_EVERY = 1.0, 5.0  # seconds: of shorter waits nobody is told, and of longer ones not more often
 LOOK_AGAIN = 0.02  # seconds between looks at a budget that others hold parts of
 
 
@@ -74,9 +76,10 @@ class Endpoint:
                 try:
                     reply = await backend.send(request)
                 except RequestRefused as refused:
-                    ledger.release(hold)
+                    (ledger.forfeit if refused.perhaps_billed else ledger.release)(hold)
                     self._used_up = 0
-                    return _nothing(f"the server refused the request: {refused}")
+                    what = "no usable answer" if refused.perhaps_billed else "the server refused the request"
+                    return _nothing(f"{what}: {refused}")
                 except ServerFault as problem:
                     (ledger.forfeit if problem.perhaps_billed else ledger.release)(hold)
                     fault = problem
@@ -96,7 +99,7 @@ class Endpoint:
                     fault = ServerFault(answer.failure or "the generation failed")
             reached = reached or not fault.never_reached
             if attempt < retry.attempts:
-                await self._wait(fault, attempt, retry, stop)
+                await self._wait(fault, attempt, retry, stop, backend.name)
         self._used_up += 1
         if not reached or self._used_up >= DOWN_AFTER:
             raise ServerUnavailable(
@@ -105,8 +108,12 @@ class Endpoint:
             )
         return _nothing(f"no answer after {retry.attempts} attempts: {fault}")
 
-    async def _wait(self, fault: ServerFault, attempt: int, retry: Retry, stop: asyncio.Event) -> None:
+    async def _wait(self, fault: ServerFault, attempt: int, retry: Retry, stop: asyncio.Event, name: str) -> None:
         seconds = retry.wait(attempt)
+        asked = fault.retry_after or 0.0
+        if max(seconds, asked) >= TOLD_FROM:
+            wait = f"the next attempt ({attempt + 1} of {retry.attempts}) is in {max(seconds, min(asked, 1e6)):.0f} s"
+            notice(f"{name}: {fault}; {wait}.", about=name, every=TOLD_EVERY)
         if fault.retry_after is not None:
             if fault.retry_after > retry.longest_wait:
                 raise ServerUnavailable(

@@ -22,7 +22,20 @@ class ServerFault(Exception):
 
 
 class RequestRefused(Exception):
-    """The server will not take this one request (too long, a picture it cannot read); others may pass."""
+    """The server will not take this one request (too long, a picture it cannot read), or what it sent for it is beyond
+    use; others may pass. perhaps_billed: as for `ServerFault`."""
+
+    def __init__(self, what: str, *, perhaps_billed: bool = False):
+        super().__init__(what)
+        self.perhaps_billed = perhaps_billed
+
+
+class ParameterRefused(Exception):
+    """The server will not take a parameter, whatever its value; the request can be sent without it."""
+
+    def __init__(self, parameter: str, said: str):
+        super().__init__(said)
+        self.parameter, self.said = parameter, said
 
 
 class ServerUnavailable(UserError):

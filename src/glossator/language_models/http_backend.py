@@ -12,22 +12,30 @@ import asyncio
 import base64
 import importlib
 import json
+import math
 import os
 import re
 import time
 import weakref
-from collections.abc import Awaitable
+import zlib
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
 from email.utils import parsedate_to_datetime
 from types import ModuleType
 from typing import Any
 
 from glossator.errors import UserError
 from glossator.language_models import background
+from glossator.language_models.bounded import TooLarge, limit, most_bytes
 from glossator.language_models.endpoint import Reply
-from glossator.language_models.faults import RequestRefused, ServerFault
+from glossator.language_models.faults import ParameterRefused, RequestRefused, ServerFault
 from glossator.language_models.json_answers import clean
-from glossator.language_models.request import Request
+from glossator.language_models.notices import notice
+from glossator.language_models.refused_parameters import CAN_DO_WITHOUT, refused_parameter
+from glossator.language_models.request import Message, Request
+from glossator.language_models.secrets import Secret
 from glossator.language_models.specs import ModelSpec
+from glossator.terminal import neutral
 
 REFUSED = frozenset({400, 413, 415, 422})  # this request cannot be answered; another may be
 FLAGGED = re.compile(r"\b(moderation|flagged)\b", re.IGNORECASE)
@@ -43,8 +51,9 @@ class HttpBackend(abc.ABC):
         self.spec, self.name, self.powers, self.url = spec, spec.name, spec.powers, spec.url
         self.concurrency = spec.concurrency if concurrency is None else concurrency
         self.timeout = spec.timeout if timeout is None else timeout
+        self.refused: frozenset[str] = frozenset()  # parameters that the server would not take
         self._client: tuple[int, Any] | None = None
-        self._key: str | None = None
+        self._secret = Secret(None)
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.name!r})"
@@ -75,46 +84,120 @@ class HttpBackend(abc.ABC):
     def read(self, request: Request, body: Any) -> Reply:
         """What parsed JSON says; anything unexpected may raise KeyError, TypeError, ValueError and the like."""
 
+    @abc.abstractmethod
+    def parameters(self, request: Request) -> dict[str, Any]:
+        """What is sent, less the parameters that are refused."""
+
+    @abc.abstractmethod
+    def listing(self, client: Any) -> Awaitable[Any]:
+        """The client's raw response to the question which models there are."""
+
     async def send(self, request: Request) -> Reply:
-        """One attempt. Raises `ServerFault`, `RequestRefused`, or `UserError` for what fails every request."""
+        """One attempt, repeated without parameters that the server refuses. Raises `ServerFault`, `RequestRefused`, or
+        `UserError` for what fails every request."""
+        for _ in range(len(CAN_DO_WITHOUT) + 1):
+            sent = self.parameters(request)
+            before = self.refused
+            try:
+                return self._cut_at_stops(request, await self._attempt(request))
+            except ParameterRefused as refusal:
+                if refusal.parameter not in before:
+                    self._give_up(refusal, {*sent, *sent.get("extra_body", {})})
+        raise RequestRefused("the server refuses one parameter after another")
+
+    async def check(self) -> None:
+        """Whether the server can be reached, takes the key and has the model; `UserError` says what is wrong.
+
+        A server that lists no models, or lists others than it answers for, is taken at its word when it is asked.
+        """
+        limit.set(64 << 20)
+        content = await self._received(self.listing)
+        try:
+            models = {entry["id"] for entry in json.loads(content)["data"]}
+        except (ValueError, KeyError, TypeError, RecursionError):
+            return
+        if models and not any(self.spec.model in (name, name.partition(":")[0]) for name in models):
+            await self.send(Request((Message("user", "Hello"),), max_tokens=1))  # HTTP 404 where it is not there
+
+    async def _attempt(self, request: Request) -> Reply:
+        limit.set(most_bytes(request))
+        content = await self._received(lambda client: self.call(client, request), self.parameters(request))
+        body: Any = None
+        try:
+            body = json.loads(content.decode("utf-8"))
+            reply = self.read(request, body)
+        except (ValueError, KeyError, TypeError, IndexError, AttributeError, RecursionError, OverflowError) as error:
+            why = self._complaint(body) or type(error).__name__
+            raise ServerFault(f"the server sent something else than an answer ({why})", perhaps_billed=True) from None
+        return replace(reply, answer=self._secret.hide_in(reply.answer))
+
+    async def _received(self, call: Callable[[Any], Awaitable[Any]], sent: Mapping[str, Any] | None = None) -> bytes:
+        """What the server sent, or the problem in our own words."""
         library, client = self.library(), self._connected()
-        content: bytes = b""
         problem: Exception | None = None  # raised below, where the client's error, which may quote the key, is gone
         try:
             async with asyncio.timeout(self.timeout):
-                content = (await self.call(client, request)).http_response.content
+                return (await call(client)).http_response.content
         except library.APIStatusError as error:
-            problem = self._translated(error)
+            problem = self._translated(error, sent or {})
         except (library.APITimeoutError, TimeoutError):
             problem = ServerFault(f"no answer in {self.timeout:g} seconds", perhaps_billed=True)
         except library.APIConnectionError as error:
             cause = type(error.__cause__).__name__
             never = cause in ("ConnectError", "ConnectTimeout")
             problem = ServerFault(f"the connection failed ({cause})", perhaps_billed=not never, never_reached=never)
+        except TooLarge as error:
+            problem = RequestRefused(str(error), perhaps_billed=True)
+        except zlib.error as error:
+            problem = ServerFault(f"what the server sent cannot be unpacked ({error})", perhaps_billed=True)
         except UnicodeError:
             problem = RequestRefused("the text cannot be written as UTF-8")
-        if problem is not None:
-            raise problem
-        body: Any = None
-        try:
-            body = json.loads(self._without_key(content.decode("utf-8")))
-            return self.read(request, body)
-        except (ValueError, KeyError, TypeError, IndexError, AttributeError, RecursionError) as error:
-            why = _complaint(body) or type(error).__name__
-            raise ServerFault(f"the server sent something else than an answer ({why})", perhaps_billed=True) from None
+        assert problem is not None
+        raise problem
+
+    def _give_up(self, refusal: ParameterRefused, sent: set[str]) -> None:
+        """Go on without a parameter from now on, and say so; `UserError` where answers would not be what was asked."""
+        name = refusal.parameter
+        if name not in CAN_DO_WITHOUT:
+            raise UserError(
+                f"the server gives no {name} ({refusal.said})",
+                value=self.name,
+                fix="Use a method that samples its answers, or say what the server can do: ?powers=chat",
+            )
+        self.refused |= {name}
+        instead = {
+            "response_format": "JSON is asked for in words, and checked here",
+            "stop": "answers are cut here",
+            "max_tokens": "max_completion_tokens is sent instead",
+            "max_completion_tokens": "max_tokens is sent instead",
+        }.get(name, "the server's own value holds")
+        notice(
+            f"{self.name} does not take {name} ({refusal.said}); going on without it: {instead}.",
+            about=self.name + name,
+        )
+
+    def _cut_at_stops(self, request: Request, reply: Reply) -> Reply:
+        """The answer up to a stop that the server was not told of."""
+        if not self.refused & {"stop", "stop_sequences"}:
+            return reply
+        text = reply.answer.text
+        ends = [text.find(stop) for stop in request.stop if stop and stop in text]
+        return replace(reply, answer=replace(reply.answer, text=text[: min(ends)], finish="stop")) if ends else reply
 
     def _connected(self) -> Any:
         """The client, made on the background loop at first use; a forked process makes its own."""
         if self._client is None or self._client[0] != os.getpid():
-            self._key = self.spec.key()
-            client = self.connect(self._key)
+            key = self.spec.key()
+            self._secret = Secret(key)
+            client = self.connect(key)
             weakref.finalize(self, _close, client, os.getpid())
             self._client = (os.getpid(), client)
         return self._client[1]
 
-    def _translated(self, error: Any) -> Exception:
+    def _translated(self, error: Any, sent: Mapping[str, Any]) -> Exception:
         """What an HTTP status means for this request, or for all. Complaints about keys are not quoted."""
-        status, said = error.status_code, _cut(self._without_key(str(error.message)))
+        status, body = error.status_code, getattr(error, "body", None)
+        said = self._said(_words_of(body) or str(error.message))
         code, parameter = getattr(error, "code", None), getattr(error, "param", None)
         if status == 403 and FLAGGED.search(said):  # some servers refuse single texts this way
             return RequestRefused(f"{said} (HTTP {status})")
@@ -122,22 +205,37 @@ class HttpBackend(abc.ABC):
             where = f"the key in {self.spec.key_variable}" if self.spec.key_variable else "a request without a key"
             return UserError(f"the server does not accept {where} (HTTP {status})", value=self.name,
                              fix="Check the key, or name its variable in the spec: ?key_variable=NAME")  # fmt: skip
-        if status == 404:
+        if status == 404 or code == "model_not_found":
             return UserError(f"the server knows no such model or address ({said})", value=self.name,
                              fix="Check the spec; an OpenAI-compatible server lists its models under "
                                  "/v1/models")  # fmt: skip
         if status == 402 or code == "insufficient_quota":
             return UserError(f"the account has no credit left ({said})", value=self.name)
+        if 300 <= status < 400:
+            there = self._said(error.response.headers.get("location", "elsewhere"))
+            return UserError(f"the server sends requests on to {there} (HTTP {status})", value=self.name,
+                             fix="If that is right, put that address into the spec")  # fmt: skip
+        names = {name for name in (*sent, *sent.get("extra_body", {})) if name != "extra_body"}
+        whole = {"error": {"param": parameter}, **(body if isinstance(body, dict) else {})}
+        if (refused := refused_parameter(status, said, whole, names)) is not None:
+            return ParameterRefused(refused, said)
         if code in UNSUPPORTED and parameter:
             return UserError(f"the model does not take {parameter} ({said})", value=self.name,
                              fix=f"Leave it out: add ?omit={parameter} to the spec")  # fmt: skip
         if status in REFUSED:
             return RequestRefused(f"{said} (HTTP {status})")
-        return ServerFault(f"HTTP {status}", retry_after=_retry_after(error.response.headers.get("retry-after")))
+        why = f"HTTP {status}: {said}" if said else f"HTTP {status}"
+        return ServerFault(why, retry_after=_retry_after(error.response.headers.get("retry-after")))
 
-    def _without_key(self, text: str) -> str:
-        """Some servers repeat the key in what they say."""
-        return text.replace(self._key, "[key]") if self._key else text
+    def _said(self, text: str) -> str:
+        """What a server says, on one line, without the key, and not too much of it."""
+        return _cut(" ".join(neutral(self._secret.hide(clean(text[:10_000]))).split()))
+
+    def _complaint(self, body: Any) -> str | None:
+        """What a server complains of in a body that came with HTTP 200, as OpenRouter's does."""
+        complaint = body.get("error") if isinstance(body, dict) else None
+        said = complaint.get("message") if isinstance(complaint, dict) else complaint
+        return self._said(said) if isinstance(said, str) and said.strip() else None
 
 
 def media_type(image: bytes) -> str:
@@ -154,7 +252,7 @@ def in_base64(image: bytes) -> str:
 
 
 def _retry_after(header: str | None) -> float | None:
-    """Seconds that the server asks to wait, which it gives as a number or as a date."""
+    """Seconds that the server asks to wait, which it gives as a number or as a date; None for what is neither."""
     if header is None:
         return None
     try:
@@ -162,16 +260,25 @@ def _retry_after(header: str | None) -> float | None:
     except ValueError:
         try:
             seconds = parsedate_to_datetime(header).timestamp() - time.time()
-        except ValueError:
+        except (ValueError, TypeError, OverflowError, IndexError, OSError):
             return None
-    return max(seconds, 0.0) if seconds == seconds and seconds != float("inf") else None
+    return max(seconds, 0.0) if math.isfinite(seconds) else None
 
 
-def _complaint(body: Any) -> str | None:
-    """What a server complains of in a body that came with HTTP 200, as OpenRouter's does."""
-    complaint = body.get("error") if isinstance(body, dict) else None
-    said = complaint.get("message") if isinstance(complaint, dict) else complaint
-    return _cut(clean(said)) if isinstance(said, str) and said.strip() else None
+def _words_of(body: Any) -> str:
+    """What an error's body says, wherever it stands there; pages of HTML say nothing."""
+    if isinstance(body, str):
+        return "" if "<html" in body[:1000].lower() else body
+    if isinstance(body, dict):
+        inner = body.get("error", body)
+        if isinstance(inner, str):
+            return inner
+        for key in ("message", "msg", "detail", "error_message"):
+            found = inner.get(key) if isinstance(inner, dict) else None
+            if found:
+                return found if isinstance(found, str) else json.dumps(found)
+        return json.dumps(body) if body else ""
+    return ""
 
 
 def _close(client: Any, process: int) -> None:

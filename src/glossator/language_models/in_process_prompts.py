@@ -56,9 +56,10 @@ class PromptTokens:
         return self._chat((*request.messages, Message("assistant", begun)) if begun else request.messages)
 
     def begun(self, prompt: str) -> list[int]:
-        """A raw prompt, left open: what the tokenizer puts behind every text (its end, say) would end the answer too."""
+        """A raw prompt, left open: without what the tokenizer puts behind every text, such as its end."""
         backend = self.tokenizer.backend
-        ids, plain = list(backend.encode(prompt).ids), list(backend.encode(prompt, add_special_tokens=False).ids)
+        ids = list(backend.encode(prompt).ids)
+        plain = list(backend.encode(prompt, add_special_tokens=False).ids)
         for before in range(len(ids) - len(plain) + 1):
             if ids[before : before + len(plain)] == plain:
                 return ids[: before + len(plain)]

@@ -17,6 +17,8 @@ ANOTHER_TEXT = "the server repeats another text than it was sent"
 LEAST_SHARE, CLEAR_SHARE = 0.1, 0.5
 """Of the probability at a token: what the words that can answer must have, where one of them is the likeliest token
 and where none is."""
+TOO_LONG = "the answer is far longer than max_tokens allows"
+ROOM, LONGEST_TOKEN = 8192, 128  # characters
 STRADDLING = 48  # characters that one token may have in common with what stands before a text
 _HIDDEN = re.compile(r"<unk>|\[UNK\]|<\|[^|<>]*\|>|<s>|</s>|<bos>|<eos>|<0x[0-9A-F]{2}>")
 QUOTED = 2000  # characters of a broken answer that are shown to the model again
@@ -38,6 +40,8 @@ def judged(request: Request, answer: Answer) -> Answer:
     if request.max_tokens == 0:
         return answer
     text = clean(answer.text)
+    if len(text) > ROOM + LONGEST_TOKEN * request.max_tokens:
+        return dataclasses.replace(answer, text=text[:QUOTED], tokens=(), failure=TOO_LONG)
     answer = dataclasses.replace(answer, text=without_thoughts(text) if request.messages else text)
     if request.schema is not None:
         try:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Awaitable
+from dataclasses import replace
 from typing import Any
 
+from glossator.language_models.bounded import bounded_client
 from glossator.language_models.endpoint import Reply
 from glossator.language_models.http_backend import HttpBackend, in_base64, media_type
 from glossator.language_models.openai_replies import chat_reply, completion_reply
@@ -20,10 +22,19 @@ class OpenAICompatible(HttpBackend):
     def connect(self, key: str | None) -> Any:
         import openai
 
-        client = openai.AsyncOpenAI(api_key=key or "none", base_url=self.url, max_retries=0, timeout=self.timeout)
+        client = openai.AsyncOpenAI(
+            api_key=key or "none",
+            base_url=self.url,
+            max_retries=0,
+            timeout=self.timeout,
+            http_client=bounded_client(openai.DefaultAsyncHttpxClient, timeout=self.timeout),
+        )
         if self.spec.kind != "openai":  # read from the environment for OpenAI, and no other server's business
             client.organization = client.project = None
         return client
+
+    def listing(self, client: Any) -> Awaitable[Any]:
+        return client.models.with_raw_response.list()
 
     def call(self, client: Any, request: Request) -> Awaitable[Any]:
         endpoint = client.chat.completions if request.messages else client.completions
@@ -33,7 +44,8 @@ class OpenAICompatible(HttpBackend):
         return chat_reply(request, body) if request.messages else completion_reply(request, body)
 
     def parameters(self, request: Request) -> dict[str, Any]:
-        """The request in the protocol's words, less what the spec says to omit. `sample` is the seed."""
+        """The request in the protocol's words, less what the spec says to omit and the server has refused. `sample` is
+        the seed."""
         sent: dict[str, Any] = {
             "model": self.spec.model,
             "temperature": request.temperature,
@@ -42,12 +54,15 @@ class OpenAICompatible(HttpBackend):
             "seed": request.sample if request.temperature > 0 else None,
         }
         sent |= self._chat(request) if request.messages else self._completion(request)
-        extra = {name: value for name, value in sent.pop("extra_body", {}).items() if name not in self.spec.omit}
-        sent = {name: value for name, value in sent.items() if value is not None and name not in self.spec.omit}
+        omitted = self.spec.omit | self.refused
+        extra = {name: value for name, value in sent.pop("extra_body", {}).items() if name not in omitted}
+        sent = {name: value for name, value in sent.items() if value is not None and name not in omitted}
         return {**sent, "extra_body": extra} if extra else sent
 
     def _chat(self, request: Request) -> dict[str, Any]:
-        limit = "max_completion_tokens" if self.spec.kind == "openai" else "max_tokens"
+        limit, other = "max_tokens", "max_completion_tokens"
+        if (self.spec.kind == "openai" or limit in self.refused) and other not in self.refused:
+            limit = other
         sent: dict[str, Any] = {
             "messages": [_message(m) for m in request.messages],
             limit: max(request.max_tokens, 1),
@@ -55,7 +70,9 @@ class OpenAICompatible(HttpBackend):
             "top_logprobs": request.logprobs or None,
             "reasoning_effort": self.spec.effort,
         }
-        if request.schema is not None and JSON_SCHEMA in self.powers:
+        if request.schema is not None and "response_format" in self.refused:
+            sent["messages"] = [_message(m) for m in with_schema(request).messages]
+        elif request.schema is not None and JSON_SCHEMA in self.powers:
             schema = _plain(request.schema)
             if schema.get("type") == "object" or self.spec.kind != "openai":  # OpenAI takes objects alone
                 described = {"name": "answer", "schema": schema, "strict": _is_strict(schema)}
@@ -81,6 +98,14 @@ class OpenAICompatible(HttpBackend):
             response_format = {"type": "json_schema", "json_schema": described}
             sent["extra_body"] = {**sent.get("extra_body", {}), "response_format": response_format}
         return sent
+
+
+def with_schema(request: Request) -> Request:
+    """The same question with its schema in words, for a server that does not hold answers to one."""
+    last = request.messages[-1]
+    told = f"{last.content}\n\nReply with one JSON value and nothing else, valid under this JSON schema: "
+    told += json.dumps(_plain(request.schema), ensure_ascii=False)
+    return replace(request, messages=(*request.messages[:-1], replace(last, content=told)))
 
 
 def _message(message: Message) -> dict[str, Any]:

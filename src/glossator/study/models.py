@@ -116,7 +116,7 @@ def _offline(model: OpenModel) -> OpenModel:
     return found
 
 
-@dataclass(frozen=True)
+@dataclass
 class Remembered:
     """Stands for a model of which only the answers are at hand: nothing is imported, loaded or sent for it."""
 
