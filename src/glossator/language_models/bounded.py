@@ -41,7 +41,7 @@ def bounded_client(base: type[Any], **settings: Any) -> Any:
     """A client of this kind, one of the official packages' own, that reads whole responses with the bound in `limit`,
     and follows no redirection: a key goes nowhere else than it was sent."""
 
-    class Bounded(base):  # type: ignore[misc,valid-type]
+    class Bounded(base):
         async def send(self, request: Any, *, stream: bool = False, **options: Any) -> Any:
             options["follow_redirects"] = False
             response = await super().send(request, stream=True, **options)
