@@ -1,15 +1,17 @@
 """`glossator bench sasc`: is the keyphrase of a module found, in four settings, with no key and with a language model?
 
-A module is minus the distance of a text's MiniLM vector to a keyphrase's (`sasc_keyphrases`), or counts the words of a
-lexicon (`sasc_modules`). An answer is the best candidate's name, at most a few words; it is right when the pattern that
-was written for the keyphrase beforehand finds it. Naming looks for names in a general vocabulary (WordNet's common
+A module is minus the distance of a text's MiniLM vector to a keyphrase's, or counts the words of a lexicon
+(`sasc_modules`). The headline is that of keyphrases that are no single name (`sasc_phrases`); single names
+(`sasc_keyphrases`) stand beside it, and beside every figure the vocabulary name that the module responds to most, for
+which no n-gram is looked at. An answer is the best candidate's name, at most a few words; it is right when the pattern
+that was written for the keyphrase beforehand finds it. Naming looks for names in a general vocabulary (WordNet's common
 words) and in a space that owes nothing to the modules' encoder (token vectors of another model), so that it cannot read
-the keyphrase's vector off the responses. Settings of the method were chosen on other keyphrases (`DEVELOPMENT`).
+the keyphrase's vector off the responses. Settings of the method were chosen on other keyphrases (`DEVELOPMENT...`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -19,15 +21,18 @@ import numpy as np
 from glossator.benchmarks.sasc_judges import agreement, named, named_by_wordnet
 from glossator.benchmarks.sasc_keyphrases import DEVELOPMENT, REPORTED, Keyphrase
 from glossator.benchmarks.sasc_modules import DEVELOPMENT_LEXICONS, LEXICONS, Lexicon, Remembering, near_keyphrases
+from glossator.benchmarks.sasc_phrases import DEVELOPMENT_PHRASES, PHRASES
 from glossator.benchmarks.sasc_settings import SETTINGS, SLICES, Corpora, noisy
 from glossator.errors import UserError
 from glossator.files import plain
 from glossator.language_models import LanguageModel, OpenModel, open_language_model
+from glossator.sasc.composing import loudest
 from glossator.sasc.explain import Explained, SascSpec, explain_tasks
 from glossator.sasc.halves import Halves
 from glossator.sasc.modules import EmbedderModule, FunctionModule
 from glossator.sasc.responses import Responses, respond
 from glossator.sasc.task import Task
+from glossator.sasc.vocabulary import general_names
 from glossator.statistics import mean_over_units
 from glossator.units import Unit
 
@@ -53,15 +58,17 @@ PAPER = {"default": 0.883, "restricted": 0.667, "noisy": 0.679, "leak_free": "0 
 
 @dataclass(frozen=True)
 class Run:
-    """One module in one setting with one seed: what was answered."""
+    """One module in one setting with one seed: what was answered. group: phrases, single_names or lexicons."""
 
     keyphrase: Keyphrase
+    group: str
     setting: str
     seed: int
     names: tuple[str, ...]
     sources: tuple[str, ...]
     first_proposed: str
     echo: str
+    nearest: str
     selection: float | None
     score: float | None
 
@@ -85,11 +92,13 @@ def run(options: dict[str, Any] | None = None) -> dict[str, Any]:
     bench = _Bench(chosen)
     free = bench.runs(None)
     result: dict[str, Any] = {"options": chosen | {"quick": quick}}
-    result["recovery"] = {s: {"llm_free": recovered(_of(free, s, "keyphrase"))} for s in chosen["settings"]}
+    for key, group in (("recovery", "phrases"), ("single_names", "single_names"), ("lexicons", "lexicons")):
+        result[key] = {s: _figures(_of(free, s, group)) for s in chosen["settings"]}
     if model is not None:
         by_model = bench.runs(model)
-        for setting in chosen["settings"]:
-            result["recovery"][setting]["lm"] = recovered(_of(by_model, setting, "keyphrase"))
+        for key, group in (("recovery", "phrases"), ("single_names", "single_names")):
+            for setting in chosen["settings"]:
+                result[key][setting]["lm"] = recovered(_of(by_model, setting, group))
         result["lm"] = {
             "name": model.name,
             "without_an_answer": sum(not r.names for r in by_model),
@@ -97,12 +106,11 @@ def run(options: dict[str, Any] | None = None) -> dict[str, Any]:
             "spent": plain(model.ledger.total()),
         }
     result["paper"] = PAPER
-    result["more"] = {s: _more(free, s) for s in chosen["settings"]}
     result["judge"] = _judge(free, bench)
     result["corpus"] = bench.about()
     result["answers"] = [
         {"keyphrase": r.keyphrase.phrase, "setting": r.setting, "answer": r.names[0] if r.names else None,
-         "right": named(r.names[:1], r.keyphrase)}
+         "right": named(r.names[:1], r.keyphrase), "nearest_name": r.nearest}
         for r in free if r.seed == 0
     ]  # fmt: skip
     if chosen["speed"]:
@@ -139,12 +147,17 @@ def opened(chosen: Mapping[str, Any]) -> OpenModel | None:
 class _Bench:
     def __init__(self, chosen: dict[str, Any]):
         self.chosen = chosen
-        given = dict(chosen["spec"])
-        self.spec = replace(SascSpec(reported=0), **given)
-        phrases, lexicons = (DEVELOPMENT, DEVELOPMENT_LEXICONS) if chosen["development"] else (REPORTED, LEXICONS)
-        self.keyphrases: list[Keyphrase] = [*_spread(phrases, chosen["keyphrases"])]
+        self.spec = replace(SascSpec(reported=0), **dict(chosen["spec"]))
+        given = (
+            (DEVELOPMENT_PHRASES, DEVELOPMENT, DEVELOPMENT_LEXICONS)
+            if chosen["development"]
+            else (PHRASES, REPORTED, LEXICONS)
+        )
+        phrases, names, lexicons = (_spread(each, chosen["keyphrases"]) for each in given)
+        self.keyphrases: list[Keyphrase] = [*phrases, *names]
+        self.lexicons: list[Lexicon] = [*lexicons]
+        self.group = dict.fromkeys(phrases, "phrases") | dict.fromkeys(names, "single_names")
         self._kept: dict[Keyphrase, np.ndarray] = {}
-        self.lexicons: list[Lexicon] = [*_spread(lexicons, chosen["keyphrases"])]
 
     @cached_property
     def corpora(self) -> Corpora:
@@ -161,9 +174,13 @@ class _Bench:
 
         encoder = load_embedder("minilm")
         found = Remembering(encoder)
-        ngrams = self.corpora.reference.ngrams.texts
-        found.learn(ngrams, CachedEmbedder(encoder, cache_folder() / "vectors").embed(ngrams))
+        for texts in (self.corpora.reference.ngrams.texts, self.names):
+            found.learn(texts, CachedEmbedder(encoder, cache_folder() / "vectors").embed(texts))
         return found
+
+    @cached_property
+    def names(self) -> tuple[str, ...]:
+        return general_names(self.corpora.reference.wordnet)
 
     @cached_property
     def modules(self) -> list[Any]:
@@ -176,6 +193,13 @@ class _Bench:
     def responses(self) -> Responses:
         return respond(self.modules, self.corpora.reference.ngrams, keep_values=True)
 
+    @cached_property
+    def named(self) -> np.ndarray:
+        """Responses to the names of the general vocabulary, (names, modules)."""
+        values = respond(self.modules, self.names, keep_values=True).values
+        assert values is not None
+        return values
+
     def runs(self, lm: LanguageModel | None) -> list[Run]:
         """Every module in every setting with every seed; with a language model keyphrases alone."""
         found = []
@@ -187,7 +211,7 @@ class _Bench:
                         [task for _, task in tasks], halves.reference, spec=self.spec, lm=lm, seed=seed, halves=halves
                     )
                     found += [
-                        _run(keyphrase, setting, seed, task, answer, halves)
+                        self._run(keyphrase, setting, seed, task, answer, halves)
                         for (keyphrase, task), answer in zip(tasks, explained, strict=True)
                     ]
         return found
@@ -227,12 +251,32 @@ class _Bench:
         def ask(texts: Sequence[str]) -> np.ndarray:
             return np.asarray(module(list(texts)), dtype=np.float64).reshape(len(texts), -1)[:, column]
 
-        return Task(Unit(unit.module, "output", unit.column), unit, ask, values)
+        return Task(Unit(unit.module, "output", unit.column), unit, ask, values, self.named[:, row])
+
+    def _run(self, keyphrase: Keyphrase, setting: str, seed: int, task: Task, answer: Explained, halves: Halves) -> Run:
+        best = answer.best
+        first = min(answer.candidates, key=lambda c: c.proposed, default=None)
+        top = halves.reference.ngrams.texts[task.order[0]] if len(task.order) else ""
+        score = None if best is None else best.score()
+        assert task.named is not None
+        return Run(
+            keyphrase,
+            self.group.get(keyphrase, "lexicons"),
+            setting,
+            seed,
+            tuple(candidate.name for candidate in answer.candidates[:5]),
+            () if best is None else best.sources,
+            "" if first is None else first.name,
+            top,
+            loudest(self.names, task.named, 1)[0],
+            None if best is None else best.selection,
+            None if score is None else score.value,
+        )
 
     def about(self) -> dict[str, Any]:
         """The corpus: n-grams, and of how many keyphrases an accepted name stands in them."""
         reference = self.corpora.reference
-        holds = [sum(k.pattern.search(text) is not None for text in reference.ngrams.texts) for k in self.keyphrases]
+        holds = [sum(k.named_by(text) for text in reference.ngrams.texts) for k in self.keyphrases]
         return {
             "documents": len(self.corpora.documents),
             "words": reference.ngrams.corpus_words,
@@ -247,27 +291,8 @@ class _Bench:
         }
 
 
-def _run(keyphrase: Keyphrase, setting: str, seed: int, task: Task, answer: Explained, halves: Halves) -> Run:
-    best = answer.best
-    first = min(answer.candidates, key=lambda c: c.proposed, default=None)
-    top = halves.reference.ngrams.texts[task.order[0]] if len(task.order) else ""
-    score = None if best is None else best.score()
-    return Run(
-        keyphrase,
-        setting,
-        seed,
-        tuple(candidate.name for candidate in answer.candidates[:5]),
-        () if best is None else best.sources,
-        "" if first is None else first.name,
-        top,
-        None if best is None else best.selection,
-        None if score is None else score.value,
-    )
-
-
-def _of(runs: Sequence[Run], setting: str, kind: str) -> list[Run]:
-    lexicon = kind == "lexicon"
-    return [run for run in runs if run.setting == setting and (run.keyphrase.kind == "lexicon") == lexicon]
+def _of(runs: Sequence[Run], setting: str, group: str) -> list[Run]:
+    return [run for run in runs if run.setting == setting and run.group == group]
 
 
 def recovered(runs: Sequence[Run], within: int = 1) -> dict[str, Any]:
@@ -283,19 +308,21 @@ def _share(pairs: Sequence[tuple[str, bool]]) -> dict[str, Any]:
     return {"value": found.value, "low": found.low, "high": found.high, "n": found.n, "runs": len(pairs)}
 
 
-def _more(runs: Sequence[Run], setting: str) -> dict[str, Any]:
-    """Among the first five; the first name before the module was asked about any; the top n-gram as the answer."""
-    mine = _of(runs, setting, "keyphrase")
-    kinds = dict.fromkeys(run.keyphrase.kind for run in mine)
+def _figures(runs: Sequence[Run]) -> dict[str, Any]:
+    """Recovery by the best candidate; beside it by the vocabulary name that the module responds to most, by the top
+    n-gram, by the first name proposed before the module was asked about any, among the first five, and by kind."""
+    kinds = dict.fromkeys(run.keyphrase.kind for run in runs)
+
+    def of(answer: Callable[[Run], str]) -> dict[str, Any]:
+        return _share([(run.keyphrase.phrase, named([answer(run)], run.keyphrase)) for run in runs])
+
     return {
-        "top_5": recovered(mine, 5),
-        "first_proposed": _share([(r.keyphrase.phrase, named([r.first_proposed], r.keyphrase)) for r in mine]),
-        "echo_of_top_ngram": _share([(r.keyphrase.phrase, named([r.echo], r.keyphrase)) for r in mine]),
-        "by_kind": {kind: recovered([r for r in mine if r.keyphrase.kind == kind]) for kind in kinds},
-        "lexicons": recovered(_of(runs, setting, "lexicon")),
-        "lexicons_echo": _share(
-            [(r.keyphrase.phrase, named([r.echo], r.keyphrase)) for r in _of(runs, setting, "lexicon")]
-        ),
+        "llm_free": recovered(runs),
+        "nearest_name": of(lambda run: run.nearest),
+        "echo_of_top_ngram": of(lambda run: run.echo),
+        "first_proposed": of(lambda run: run.first_proposed),
+        "top_5": recovered(runs, 5),
+        "by_kind": {kind: recovered([run for run in runs if run.keyphrase.kind == kind]) for kind in kinds},
     }
 
 
@@ -305,7 +332,7 @@ def _judge(runs: Sequence[Run], bench: _Bench) -> dict[str, Any]:
     pairs = [
         (named(r.names[:1], r.keyphrase), named_by_wordnet(r.names[0], r.keyphrase.phrase, wordnet))
         for r in runs
-        if r.names and r.keyphrase.kind != "lexicon"
+        if r.names and r.group == "single_names"
     ]
     return {
         "judge": "a pattern written for each keyphrase beforehand finds the best candidate's name",

@@ -12,7 +12,7 @@ from glossator.sasc.words_in_ngrams import names_in
 
 def named(names: Sequence[str], keyphrase: Keyphrase) -> bool:
     """Whether any of these names holds an accepted name of the keyphrase as whole words."""
-    return any(keyphrase.pattern.search(name) is not None for name in names)
+    return any(keyphrase.named_by(name) for name in names)
 
 
 def named_by_wordnet(name: str, phrase: str, wordnet: WordNet) -> bool:

@@ -14,27 +14,41 @@ from functools import cached_property
 
 @dataclass(frozen=True)
 class Keyphrase:
-    """phrase: what the module is near to; accepted: alternatives that name it, as one regular expression."""
+    """phrase: what the module is near to; accepted: alternatives that name it, as one regular expression, or several
+    (between `&`) of which a name must hold all."""
 
     phrase: str
     accepted: str
     kind: str
 
     @cached_property
-    def pattern(self) -> re.Pattern[str]:
-        """Finds an accepted name as whole words."""
-        return re.compile(rf"\b(?:{self.accepted})\b", re.IGNORECASE)
+    def parts(self) -> tuple[str, ...]:
+        return tuple(part.strip() for part in self.accepted.split("&"))
+
+    @cached_property
+    def patterns(self) -> tuple[re.Pattern[str], ...]:
+        """Each finds an accepted name of one part as whole words."""
+        return tuple(re.compile(rf"\b(?:{part})\b", re.IGNORECASE) for part in self.parts)
+
+    def named_by(self, text: str) -> bool:
+        return all(pattern.search(text) is not None for pattern in self.patterns)
 
     @cached_property
     def leak(self) -> re.Pattern[str]:
-        """Finds an accepted name, or a content word of the phrase at either end of a longer word (`riverbank`)."""
-        words = [word for word in re.findall(r"\w+", self.phrase) if len(word) > 2]
+        """Finds an accepted name of any part, or a content word of the phrase at either end of a longer word
+        (`riverbank`)."""
+        words = [word for word in re.findall(r"\w+", self.phrase) if len(word) > 2 and word not in SMALL]
         stems = [word[:-1] if len(word) > 4 and word[-1] in "sye" else word for word in words]
-        parts = (rf"\b(?:{self.accepted})\b", *(rf"\b{stem}" for stem in stems), *(rf"{word}\b" for word in words))
+        names = (rf"\b(?:{part})\b" for part in self.parts)
+        parts = (*names, *(rf"\b{stem}" for stem in stems), *(rf"{word}\b" for word in words))
         return re.compile("|".join(parts), re.IGNORECASE)
 
 
-def _table(text: str) -> tuple[Keyphrase, ...]:
+SMALL = frozenset({"the", "and", "for", "about", "from", "into", "with", "after", "out", "between", "being"})
+"""Words of a phrase that give nothing away."""
+
+
+def keyphrases(text: str) -> tuple[Keyphrase, ...]:
     """Lines `phrase = pattern` below lines `kind:`; inflections of a word are written `word~`."""
     found, kind = [], ""
     for line in filter(None, map(str.strip, text.splitlines())):
@@ -46,7 +60,7 @@ def _table(text: str) -> tuple[Keyphrase, ...]:
     return tuple(found)
 
 
-REPORTED = _table(r"""
+REPORTED = keyphrases(r"""
 concrete:
     river = river~|stream~|creek~|waterway~
     mountain = mountain~|mountainous|mountaineer~|mount~|peak~
@@ -129,7 +143,7 @@ topic:
 """)
 """74 keyphrases, for the figures."""
 
-DEVELOPMENT = _table(r"""
+DEVELOPMENT = keyphrases(r"""
 concrete:
     ocean = ocean~|oceanic|sea|seas
     desert = desert~

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
 from glossator.explanations import Provenance
 from glossator.language_models import LanguageModel, OpenModel, Projection, Request
+from glossator.sasc.composing import ComposingSpec, composed, loudest, parts_of
 from glossator.sasc.halves import Halves
+from glossator.sasc.members import classes_of, loud_words
 from glossator.sasc.naming import Name, NamingSpec, propose
 from glossator.sasc.naming_lm import NAMES, PROMPT, Bill, LmSpec, name_requests, read_names, read_texts, text_requests
 from glossator.sasc.task import Task
+from glossator.sasc.vocabulary import general_names
 
 
 @dataclass(frozen=True)
@@ -21,6 +24,7 @@ class CandidateSpec:
     """naming_share: share of the n-grams that names are proposed from; the others are kept for ranking."""
 
     naming: NamingSpec = field(default_factory=NamingSpec)
+    composing: ComposingSpec = field(default_factory=ComposingSpec)
     lm: LmSpec = field(default_factory=LmSpec)
     naming_share: float = 2 / 3
 
@@ -40,6 +44,7 @@ class Proposed:
             settings["candidates"].pop("lm")
             return Provenance("sasc", settings, evidence, seed)
         settings["candidates"].pop("naming")
+        settings["candidates"].pop("composing")
         return Provenance("sasc", settings, evidence, seed, lm.name, PROMPT, self.bill.cost)
 
 
@@ -56,8 +61,37 @@ def propose_all(
     found = []
     for task in tasks:
         values = filled(task.values[halves.naming_rows])
-        found.append(Proposed([] if values is None else propose(values, halves.naming, spec.naming)))
+        names = [] if values is None else propose(values, halves.naming, spec.naming)
+        found.append(Proposed(_with(names, _asked(task, halves, spec.composing))))
     return found
+
+
+def _asked(task: Task, halves: Halves, spec: ComposingSpec) -> list[Name]:
+    """Names by the module's responses to the vocabulary: single ones, phrases put together from them, and the class of
+    those that are alike loud."""
+    if task.named is None or not spec.names:
+        return []
+    wordnet = halves.reference.wordnet
+    names = general_names(wordnet)
+    loud = loudest(names, task.named, 10 * spec.parts)
+    single = [Name(name, {"asked": place}) for place, name in enumerate(loud[: spec.names])]
+    phrases = composed(parts_of(loud, spec), task.ask, spec)
+    words = loud_words(names, task.named)
+    classes = classes_of(words, wordnet) if words else []
+    return [
+        *single,
+        *(Name(text, {"composed": place}, parts) for place, (text, parts) in enumerate(phrases.items())),
+        *(Name(text, {"members": place}, (), members) for place, (text, members) in enumerate(classes)),
+    ]
+
+
+def _with(names: Sequence[Name], further: Sequence[Name]) -> list[Name]:
+    """Both lists; a name of both keeps its place in the first and all of its sources."""
+    found = {name.text: name for name in names}
+    for name in further:
+        known = found.get(name.text)
+        found[name.text] = name if known is None else replace(name, sources=known.sources | name.sources)
+    return list(found.values())
 
 
 def filled(values: np.ndarray) -> np.ndarray | None:

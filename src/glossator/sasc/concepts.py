@@ -60,6 +60,13 @@ class Concept:
         rows, weights = [row for row, _ in known], np.array([weight for _, weight in known], np.float32)
         return np.asarray(np.minimum(weights @ table.holds[rows], 1.0), dtype=np.float32)
 
+    def partly_held(self, table: WordTable) -> np.ndarray:
+        """As `held`, but of a name that WordNet does not have the share of its words that each text holds."""
+        rows = [table.row[word] for word in self.all_of if word in table.row]
+        if not rows:
+            return self.held(table)
+        return np.asarray(table.holds[rows].sum(0), dtype=np.float32) / len(self.all_of)
+
 
 @lru_cache(maxsize=20_000)
 def concept_of(name: str, wordnet: WordNet) -> Concept:

@@ -28,6 +28,7 @@ from glossator.sasc.reporting import RandomNames, report_on
 from glossator.sasc.responses import UnitResponses, respond
 from glossator.sasc.selection import rank
 from glossator.sasc.task import Task
+from glossator.sasc.vocabulary import general_names
 from glossator.scores import Score
 from glossator.units import Polarity, Unit
 
@@ -138,13 +139,18 @@ def explain_modules(
     faces = [as_module(module) for module in modules]
     responses = respond(faces, reference.ngrams, cache=cache, keep_values=True, progress=progress)
     assert responses.values is not None
+    named = None
+    if lm is None and spec.candidates.composing.names:
+        names = general_names(reference.wordnet)
+        named = respond(faces, names, cache=cache, keep_values=True, progress=progress).values
     sign = 1 if polarity == "+" else -1
     answering = {face.name: answers_of(face) for face in faces}
     tasks = []
     for column, unit in enumerate(responses.units):
         name = Unit(unit.module, "output", unit.column, polarity)
         ask = _asker(answering[unit.module], unit.column, sign)
-        tasks.append(Task(name, unit, ask, sign * responses.values[:, column]))
+        mine = None if named is None else sign * named[:, column]
+        tasks.append(Task(name, unit, ask, sign * responses.values[:, column], mine))
     return explain_tasks(tasks, reference, spec=spec, lm=lm, seed=seed, say=say)
 
 

@@ -70,13 +70,19 @@ class Halves:
         return list(dict.fromkeys((*known, *concept.kinds)))[: 2 * KINDS][int(reporting) :: 2]
 
     def nearness(self, names: Sequence[str]) -> dict[str, np.ndarray]:
-        """Cosines with the ranking n-grams of those names that the vocabulary has; empty without a space."""
+        """Cosines with the ranking n-grams of those names that the vocabulary has, or that are put together from its
+        names; empty without a space."""
         space = self.reference.space
-        rows = {} if space is None else {n: space.vocabulary.row[n] for n in names if n in space.vocabulary.row}
-        if space is None or not rows:
+        if space is None:
             return {}
-        cosines = space.names[list(rows.values())] @ self._ranking_vectors.T
-        return dict(zip(rows, cosines, strict=True))
+        row = space.vocabulary.row
+        rows = {n: [row[n]] if n in row else [row[word] for word in n.split() if word in row] for n in names}
+        known = [name for name, its in rows.items() if its]
+        if not known:
+            return {}
+        vectors = np.stack([space.names[rows[name]].sum(0) for name in known])
+        vectors /= np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
+        return dict(zip(known, vectors @ self._ranking_vectors.T, strict=True))
 
     @cached_property
     def _ranking_vectors(self) -> np.ndarray:

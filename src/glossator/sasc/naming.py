@@ -42,10 +42,13 @@ class NamingSpec:
 
 @dataclass(frozen=True)
 class Name:
-    """A candidate: text; sources: rank (from 0) in each list that holds it."""
+    """A candidate: text; sources: rank (from 0) in each list that holds it; parts: what a phrase was put together
+    from; members: of a class that was found by them, words that are as loud as any, the most common first."""
 
     text: str
     sources: dict[str, int] = field(default_factory=dict)
+    parts: tuple[str, ...] = ()
+    members: tuple[str, ...] = ()
 
 
 def propose(responses: np.ndarray, reference: Reference, spec: NamingSpec) -> list[Name]:

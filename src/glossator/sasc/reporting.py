@@ -19,7 +19,7 @@ from glossator.sasc.concepts import (
 from glossator.sasc.halves import RANDOM, Halves
 from glossator.sasc.naming import Name
 from glossator.sasc.ngrams_words import words
-from glossator.sasc.selection import Ranked, ask_once, readings
+from glossator.sasc.selection import LEAST_KINDS, Ranked, ask_once, members_of, readings
 from glossator.sasc.sigma import difference, in_sigma
 from glossator.sasc.task import Task
 from glossator.scores import Score
@@ -129,7 +129,8 @@ def _texts(tests: dict[str, Sides]) -> list[str]:
 
 def _phrases(row: Ranked, halves: Halves) -> list[Text]:
     if row.kinds:
-        kinds = halves.kinds(row.concept, reporting=True)
+        members = members_of(row.name, reporting=True)
+        kinds = members if len(members) >= LEAST_KINDS else halves.kinds(row.concept, reporting=True)
         return [text for kind in kinds for text in from_templates(kind, REPORTING[:2])]
     return [*from_templates(row.name.text, REPORTING), *examples(row.name.text, halves.reference.wordnet)]
 

@@ -118,7 +118,7 @@ def _chunks(strings: Sequence[str], size: int) -> list[np.ndarray]:
 def _bar(chunks: list[np.ndarray], total: int, progress: bool) -> Iterator[np.ndarray]:
     from tqdm import tqdm
 
-    with tqdm(total=total, unit=" n-grams", disable=not progress, leave=False) as bar:
+    with tqdm(total=total, unit=" texts", disable=not progress, leave=False) as bar:
         for rows in chunks:
             yield rows
             bar.update(len(rows))

@@ -9,12 +9,16 @@ import numpy as np
 
 from glossator.sasc.candidates import Proposed, filled
 from glossator.sasc.concepts import SELECTING, Concept, concept_of, definitions, from_templates
-from glossator.sasc.halves import Halves
+from glossator.sasc.halves import KINDS, Halves
 from glossator.sasc.naming import Name
 from glossator.sasc.task import Task
 
 LEAST_KINDS = 2
 """A class with fewer common kinds (in one half) is not tried by its kinds."""
+MORE = 1.1
+"""A phrase must score so many times as much as its parts."""
+AS_LOUD = 0.5
+"""Members of a class must score so much of the best candidate's score."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,16 +53,26 @@ def rank(task: Task, proposed: Proposed, halves: Halves, fit_weight: float) -> l
 def readings(task: Task, proposed: Proposed, halves: Halves) -> list[Ranked]:
     """Each name with its selection score, in the order given, without a fit.
 
-    A name of a class is tried in two readings, the word itself and the kinds below it, and keeps the better one.
+    A name of a class is tried in two readings, the word itself and the kinds below it, and keeps the better one; the
+    kinds of a class that was found by its members are these. A phrase stays where it scores `MORE` times what any part
+    of it does, said once or twice: otherwise a module that adds up its words would be named by many of them.
     """
     trials = [trial for name in proposed.names for trial in _trials(name, proposed, halves)]
-    answers = ask_once(task, [text for trial in trials for side in (trial.positive, trial.negative) for text in side])
+    texts = [text for trial in trials for side in (trial.positive, trial.negative, *trial.parts) for text in side]
+    answers = ask_once(task, texts)
     sigma = task.responses.sigma or 0.0
+
+    def score_of(positive: Sequence[str], negative: Sequence[str]) -> float | None:
+        with_it, without = (mean([answers[text] for text in side]) for side in (positive, negative))
+        return None if with_it is None or without is None or sigma <= 0 else (with_it - without) / sigma
+
     best: dict[str, Ranked] = {}
     for trial in trials:
-        with_it, without = (mean([answers[text] for text in side]) for side in (trial.positive, trial.negative))
-        score = None if with_it is None or without is None or sigma <= 0 else (with_it - without) / sigma
+        score = score_of(trial.positive, trial.negative)
         text = trial.name.text
+        parts = [score_of(part, trial.negative) or 0.0 for part in trial.parts]
+        if parts and (score is None or score <= 0 or score < MORE * max(parts)):
+            continue
         if text not in best:
             kept = proposed.written.get(text, ((), ()))
             best[text] = Ranked(trial.name, trial.concept, score, None, trial.kinds, (kept[0][1::2], kept[1][1::2]))
@@ -74,6 +88,7 @@ class _Trial:
     kinds: bool
     positive: list[str]
     negative: list[str]
+    parts: tuple[list[str], ...] = ()
 
 
 def _trials(name: Name, proposed: Proposed, halves: Halves) -> list[_Trial]:
@@ -85,8 +100,17 @@ def _trials(name: Name, proposed: Proposed, halves: Halves) -> list[_Trial]:
         without = [text.text for other in others for text in from_templates(other, SELECTING)]
     if with_it:
         return [_Trial(name, concept, False, with_it, without)]
-    itself = [*from_templates(name.text, SELECTING), *definitions(name.text, wordnet)]
-    found = [_Trial(name, concept, False, [text.text for text in itself], without)]
+    said = name.parts or tuple(part for part in name.text.split() if part != name.text)
+    parts = tuple(
+        [text.text for text in from_templates(text, SELECTING)] for part in said for text in (part, f"{part} {part}")
+    )
+    itself = from_templates(name.text, SELECTING)
+    if not parts:  # phrases are compared with their parts, which have no definitions beside them
+        itself += definitions(name.text, wordnet)
+    found = [_Trial(name, concept, False, [text.text for text in itself], without, parts)]
+    if len(name.members) >= 2 * LEAST_KINDS:
+        below = [text.text for kind in members_of(name, False) for text in from_templates(kind, SELECTING[:2])]
+        return [*found, _Trial(name, concept, True, below, without)]
     kinds = halves.kinds(concept, reporting=False)
     if min(len(kinds), len(halves.kinds(concept, reporting=True))) >= LEAST_KINDS:
         below = [text.text for kind in kinds for text in from_templates(kind, SELECTING[:2])]
@@ -94,17 +118,26 @@ def _trials(name: Name, proposed: Proposed, halves: Halves) -> list[_Trial]:
     return found
 
 
+def members_of(name: Name, reporting: bool) -> tuple[str, ...]:
+    """Members of a class that phrases are made around; those for reporting are others."""
+    return name.members[: 2 * KINDS][int(reporting) :: 2]
+
+
 def in_order(candidates: Sequence[Ranked], fit_weight: float) -> list[Ranked]:
     """By selection score, as a share of the best one's, plus weighted share of variance explained.
 
-    The square of the fit lets a good prediction decide, and a poor one say little.
+    The square of the fit lets a good prediction decide, and a poor one say little. A class that was found by its
+    members goes before them: each is but one of several.
     """
     scored = [c for c in candidates if c.selection is not None]
     scale = max((c.selection or 0.0 for c in scored), default=0.0)
 
     def value(c: Ranked) -> float:
         share = (c.selection or 0.0) / scale if scale > 0 else c.selection or 0.0
-        return share + fit_weight * max(c.fit or 0.0, 0.0) ** 2
+        whole = 0.0
+        if c.name.members and c.kinds and share >= AS_LOUD:
+            whole = (1.0 + fit_weight) * (2.0 + 1.0 / (1 + c.name.sources["members"]))
+        return share + fit_weight * max(c.fit or 0.0, 0.0) ** 2 + whole
 
     return [*sorted(scored, key=lambda c: -value(c)), *(c for c in candidates if c.selection is None)]
 
@@ -112,7 +145,7 @@ def in_order(candidates: Sequence[Ranked], fit_weight: float) -> list[Ranked]:
 def fit_of(concept: Concept, z: np.ndarray, halves: Halves, near: np.ndarray | None) -> float | None:
     """Correlation over the held-out n-grams of responses with holding the concept's words, or with nearness to the
     name in the naming space (near), whichever is larger; None where neither is defined."""
-    found = [correlation(concept.held(halves.ranking), z), None if near is None else correlation(near, z)]
+    found = [correlation(concept.partly_held(halves.ranking), z), None if near is None else correlation(near, z)]
     known = [value for value in found if value is not None]
     return max(known) if known else None
 

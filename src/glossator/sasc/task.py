@@ -15,12 +15,14 @@ from glossator.units import Unit
 @dataclass(frozen=True, eq=False)
 class Task:
     """One unit to explain. ask: texts to its responses, times the sign of its polarity, NaN where it has none;
-    values (n,): responses to the reference's n-grams, signed alike."""
+    values (n,): responses to the reference's n-grams, signed alike; named (m,): those to the names of the general
+    vocabulary, None where they were not asked for."""
 
     unit: Unit
     responses: UnitResponses
     ask: Callable[[Sequence[str]], np.ndarray]
     values: np.ndarray
+    named: np.ndarray | None = None
 
     @cached_property
     def order(self) -> np.ndarray:
