@@ -15,7 +15,7 @@ from glossator.cli import main
 from glossator.study.find import find_studies
 from study_cases import small_spec, write_corpus
 
-COMMANDS = ("run", "show", "search", "studies", "units", "record", "explain", "score", "grid", "bench")
+COMMANDS = ("run", "show", "try", "search", "studies", "units", "record", "explain", "score", "grid", "bench")
 
 
 @pytest.fixture(scope="module")
@@ -73,6 +73,21 @@ def test_every_command_teaches_with_an_example(name: str, capsys: pytest.Capture
     assert "Example" in text
     assert f"glossator {name}" in text
     assert "--json" in text
+
+
+def test_help_names_every_method_with_a_line(capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:
+    from glossator import registry
+
+    monkeypatch.setenv("COLUMNS", "100")
+    for kind, known in registry.BUILT_IN.items():
+        assert set(registry.ABOUT[kind]) == set(known), kind
+        assert all(len(line) > 15 and "\n" not in line for line in registry.ABOUT[kind].values())
+        assert main(["bench" if kind == "benchmarks" else "run", "--help"]) == 0
+        listed = capsys.readouterr().out.split(f"{kind.capitalize()}", 1)[1]
+        for name, line in registry.ABOUT[kind].items():
+            assert any(row.split()[:1] == [name] and " ".join(line.split()[:4]) in row for row in listed.splitlines())
+    assert main(["--help"]) == 0
+    assert "..." not in capsys.readouterr().out.split("Commands:")[1]
 
 
 def test_no_command_shows_the_help(capsys: pytest.CaptureFixture) -> None:

@@ -61,6 +61,61 @@ BUILT_IN: dict[str, dict[str, str]] = {
     },
 }
 
+ABOUT: dict[str, dict[str, str]] = {
+    "explainers": {
+        "program": "a small program of tests on tokens and context, by search; needs no language model",
+        "token-list": "the tokens at which the unit is strongest, a list",
+        "lookup": "the mean activation of every token, a table: the null to beat",
+        "bills": "a sentence that a language model writes from the records of top windows (Bills et al. 2023)",
+        "revised": "the same, put to the test on new sentences and revised by them",
+        "token-space": "a sentence by a language model on what the unit's strongest tokens have in common",
+        "output-weights": "the next tokens that the unit's output weights raise and lower",
+        "output-effect": "the next tokens that holding the unit at its largest value raises and lowers",
+        "ensemble": "what an explainer of the input side found, with an output side added",
+    },
+    "simulators": {
+        "program": "executes programs, lists and tables; reads no words",
+        "lm-all-at-once": "a language model's log-probabilities at every token of one prompt",
+        "lm-one-at-a-time": "a language model in this process, one branch for each token",
+        "lm-json": "a language model that writes a number for each token, for any server",
+    },
+    "scorers": {
+        "correlation": "Pearson r of predicted with true activations",
+        "explained-variance": "share of the variance that calibrated predictions explain",
+        "detection": "do firing windows get higher predictions than silent ones (AUROC)",
+        "firing": "precision, recall and F1 of firing tokens",
+        "peak": "does the prediction peak where the unit does, and how high is it there",
+        "specificity": "does it fit its own unit better than other units",
+        "embedding": "are firing windows nearer to the words than silent ones, for a text embedder",
+        "lm-detection": "a language model tells firing windows from silent ones",
+        "fuzzing": "a language model tells rightly marked tokens from wrongly marked ones",
+        "intruder": "a language model finds the one silent window among firing ones",
+        "surprisal": "does the explanation make firing windows likelier to a language model than silent ones",
+        "generate-and-test": "a language model writes texts that should fire the unit; do they",
+        "agreement": "does a language model that reads the English understand what the program does",
+        "ablation": "does the model go on as before with predicted values in the unit's place (causal)",
+        "output-side": "does steering the unit make the tokens likelier that the explanation names (causal)",
+        "interchange": "does the model's answer follow the unit's value, on minimal pairs (causal)",
+    },
+    "benchmarks": {
+        "recording": "recording against the bare forward pass",
+        "programs": "real neurons: programs against lookup tables and token lists",
+        "planted": "units with a known answer: recovered, and falsely claimed",
+        "sasc": "is the keyphrase of a module of text found",
+        "simulation": "simulating against the bare forward pass",
+        "scorers": "do scorers rank explanations from true to wrong as they should",
+        "directions": "found directions against neurons",
+        "causal": "real neurons acted upon, and what it costs",
+    },
+}
+"""What the built-in ones are, in a line each; `--help` prints it."""
+
+
+def described(kind: str) -> list[tuple[str, str]]:
+    """Every name of a kind with its line: the built-in ones in the order of `ABOUT`, then what plug-ins add."""
+    known = ABOUT[kind]
+    return [*known.items(), *((name, "of a plug-in") for name in sorted(table(kind)) if name not in known)]
+
 
 @cache
 def table(kind: str) -> dict[str, str]:

@@ -11,6 +11,7 @@ import sys
 from typing import Any
 
 import typer
+import typer.core
 
 from glossator.cli.bench import bench
 from glossator.cli.directions import directions
@@ -24,6 +25,7 @@ from glossator.cli.score import score
 from glossator.cli.search import search
 from glossator.cli.show import show
 from glossator.cli.studies import studies
+from glossator.cli.try_text import try_text
 from glossator.cli.units import units
 from glossator.errors import UserError
 from glossator.terminal import neutral, neutral_streams
@@ -41,10 +43,39 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
 )
-for command in (run, show, search, studies, units, record, explain, score, grid, sasc, bench):
-    app.command()(command)
-app.add_typer(human, name="human")
-app.add_typer(directions, name="directions")
+
+
+class WithNames(typer.core.TyperCommand):
+    """A command whose help ends with the names that its flags take, each with one line."""
+
+    def format_epilog(self, ctx: Any, formatter: Any) -> None:
+        from glossator import registry
+
+        for kind in NAMES.get(self.name or "", ()):
+            with formatter.section(f"{kind.capitalize()}{FLAGS[kind]}"):
+                formatter.write_dl(registry.described(kind))
+
+
+FLAGS = {"explainers": " (--explainer)", "scorers": " (--scorer)", "simulators": " (--simulator)", "benchmarks": ""}
+NAMES = {
+    **dict.fromkeys(("run", "explain", "grid"), ("explainers", "scorers", "simulators")),
+    "score": ("scorers", "simulators"),
+    "bench": ("benchmarks",),
+}
+
+SHORT = {
+    run: "Record, explain and score units; write a study and a report.",
+    show: "Show one unit: its explanation, its peaks, its scores.",
+    try_text: "Try a unit on your own text, token by token.",
+    grid: "Run many studies: explainer x simulator x subject.",
+    sasc: "Explain any function of text: n-grams, names, scores.",
+}
+
+for command in (run, show, try_text, search, studies, units, record, explain, score, grid, sasc, bench):
+    named = "try" if command is try_text else None
+    app.command(named, cls=WithNames, short_help=SHORT.get(command))(command)
+app.add_typer(human, name="human", short_help="Ask people, and score what they say as machines are scored.")
+app.add_typer(directions, name="directions", short_help="Directions as units: make, find, compare them.")
 
 
 def _version(wanted: bool) -> None:
@@ -65,8 +96,13 @@ def glossator(
     \b
     Start here; it downloads a small model once:
       glossator run --subject smollm2-135m --site mlp.12 --units 64
-    Then look at one of its units:
-      glossator show mlp.12/UNIT
+    Then look at one of its units, put your own hypothesis to the test, try it on your own text:
+      glossator show mlp.12/575
+      glossator score mlp.12/575 --program 'word(pronouns)'
+      glossator try mlp.12/575 "In our view, we should let them keep it."
+
+    \b
+    All explainers, scorers and simulators: glossator run --help. Benchmarks: glossator bench --help.
     """
     if context.invoked_subcommand is None:
         typer.echo(context.get_help())

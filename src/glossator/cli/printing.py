@@ -147,24 +147,24 @@ class Row:
     note: str = ""
 
 
-def print_rows(out: Console, head: Sequence[str], rows: Sequence[Row], *, left: int = 1, note_style: str = "") -> None:
+def print_rows(out: Console, head: Sequence[str], rows: Sequence[Row], *, left: int = 1, bar: bool = False) -> None:
     """A table that is never cut: cells stand on one line each, and the last columns that the terminal has no room for
     are written out below their row, each with its name.
 
-    left: how many columns are words, which begin at the left; the others are numbers. A line that is longer even so is
-    left to the terminal, which wraps it.
+    left: how many columns are words, which begin at the left; the others are numbers; bar: except the last, a bar. A
+    line that is longer even so is left to the terminal, which wraps it.
     """
     from rich.cells import cell_len
     from rich.text import Text
 
     widths = [max(cell_len(cell) for cell in column) for column in zip(head, *(row.cells for row in rows), strict=True)]
-    fitting = len(head)
+    words, fitting = {*range(left), *([len(head) - 1] if bar else [])}, len(head)
     while fitting > left + 1 and sum(widths[:fitting]) + GAP * (fitting - 1) + 1 > out.width:
         fitting -= 1
 
     def line(cells: Sequence[str], style: str) -> Text:
         padded = [
-            cell + " " * (width - cell_len(cell)) if place < left else " " * (width - cell_len(cell)) + cell
+            cell + " " * (width - cell_len(cell)) if place in words else " " * (width - cell_len(cell)) + cell
             for place, (cell, width) in enumerate(zip(cells[:fitting], widths, strict=False))
         ]
         return Text((" " + (" " * GAP).join(padded)).rstrip(), style=style)
@@ -174,7 +174,7 @@ def print_rows(out: Console, head: Sequence[str], rows: Sequence[Row], *, left: 
     for row in rows:
         out.print(line(row.cells, ""), soft_wrap=True)
         beside = [f"{name} {cell}" for name, cell in zip(head[fitting:], row.cells[fitting:], strict=True) if cell]
-        for text, style in ((row.note, note_style), ("; ".join(beside), "dim")):
+        for text, style in ((row.note, ""), ("; ".join(beside), "dim")):
             if text:
                 print_indented(out, text, style)
 

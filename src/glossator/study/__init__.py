@@ -8,6 +8,7 @@ from glossator.study.pipeline import run_study
 from glossator.study.results import Chosen, UnitResult
 from glossator.study.spec import StudySpec, load_spec
 from glossator.study.store import Study, open_study
+from glossator.study.trying import try_text
 
 __all__ = [
     "Chosen",
@@ -19,4 +20,5 @@ __all__ = [
     "open_study",
     "run_study",
     "test_hypothesis",
+    "try_text",
 ]

@@ -1,0 +1,185 @@
+"""A unit on text of one's own: what it does at each token, beside what its explanation predicts there.
+
+Texts are treated as the study treats documents (`glossator.subjects.texts`): the same tokens, prefix, width of windows
+and positions left out, so that numbers can be compared with the recorded ones.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from glossator.errors import MissingPower, UserError, near_matches
+from glossator.study.find import unit_of
+from glossator.study.results import Chosen
+from glossator.study.store import Study, open_study
+from glossator.study.tools import Tools
+from glossator.units import Unit
+from glossator.windows import TokenWindows
+
+
+@dataclass(frozen=True, eq=False)
+class TriedText:
+    """One text. pieces: its tokens (t,) as they can be printed; counts (t,) bool, False where a recording leaves a
+    position out; true (t,) the unit's activations, of its side; predicted (t,), NaN where there is none, or None where
+    there is none at all; windows: how many it was cut into, each of which begins anew."""
+
+    text: str
+    pieces: tuple[str, ...]
+    counts: np.ndarray
+    true: np.ndarray
+    predicted: np.ndarray | None
+    windows: int
+
+    @property
+    def peak_at(self) -> int:
+        """The token at which the unit is strongest."""
+        return int(np.argmax(np.where(self.counts, self.true, -np.inf)))
+
+
+@dataclass(frozen=True)
+class Strong:
+    """A unit at one token. maximum: its largest recorded activation, None where it is not recorded; explanation: what
+    the study says of it, None where it says nothing."""
+
+    unit: Unit
+    activation: float
+    maximum: float | None = None
+    explanation: str | None = None
+
+
+class Bench:
+    """The subject of a study, or another one, ready to be run on texts.
+
+    study: None for a subject alone, about which nothing is predicted; tools: of the study.
+    """
+
+    def __init__(self, subject: Any, width: int, study: Study | None = None, tools: Tools | None = None):
+        self.subject, self.width, self.study, self.tools = subject, width, study, tools
+
+    @cached_property
+    def encoders(self) -> Mapping[str, Any]:
+        from glossator.study.direction_sets import kept_sets
+
+        return {} if self.study is None else kept_sets(self.study.recording)
+
+    def windows(self, texts: Sequence[str]) -> TokenWindows:
+        from glossator.subjects.texts import text_windows
+
+        windows = text_windows(self.subject, texts, self.width)
+        empty = sorted(set(range(len(texts))) - set(windows.documents.tolist()))
+        if empty or not texts:
+            raise UserError("a text without a token", value=texts[empty[0]] if texts else "", fix="Give a text")
+        return windows
+
+    def values(self, site: str, indices: Sequence[int], windows: TokenWindows) -> np.ndarray:
+        """(windows, width, units) signed activations."""
+        from glossator.subjects.texts import site_activations
+
+        return site_activations(self.subject, site, indices, windows, self.encoders)
+
+    def width_of(self, site: str) -> int:
+        """How many units a site has; `UserError` for a site that the subject lacks."""
+        if site in self.encoders:
+            return int(self.encoders[site].width)
+        return int(self.subject.site(site).width or 0)
+
+    def explanation(self, unit: Unit) -> Chosen | None:
+        if self.study is None or unit not in self.study:
+            return None
+        return self.study.result(unit).best()
+
+    def predicted(self, unit: Unit, windows: TokenWindows) -> np.ndarray | None:
+        """(windows, width) what the unit's best explanation predicts; None where nothing can be said without a language
+        model that is not asked here."""
+        chosen = self.explanation(unit)
+        if chosen is None or self.tools is None:
+            return None
+        try:
+            return self.tools.reader.simulate(chosen.explanation(unit), windows).expected
+        except MissingPower:
+            return None
+
+
+@contextlib.contextmanager
+def bench_for(study: Study | str | Path) -> Iterator[Bench]:
+    """The subject of a finished study, loaded; `UserError` when it is another one than was recorded."""
+    from glossator.study.unchanged import check_unchanged
+
+    with contextlib.nullcontext(study) if isinstance(study, Study) else open_study(study) as opened:
+        check_unchanged(opened.spec, opened.recording)
+        tools = Tools.to_show(opened)
+        yield Bench(tools.resources.get("subject"), opened.spec.width, opened, tools)
+
+
+def try_text(study: Study | str | Path, unit: Unit | str, texts: Sequence[str] | str) -> list[TriedText]:
+    """What a unit of a finished study does on texts of one's own, beside what its best explanation predicts.
+
+    unit: its name or the end of it; texts: one or several. Loads and runs the subject. It is `glossator try UNIT TEXT`.
+    """
+    with bench_for(study) as bench:
+        assert bench.study is not None
+        return tried(bench, unit_of(bench.study, unit), [texts] if isinstance(texts, str) else texts)
+
+
+def tried(bench: Bench, unit: Unit, texts: Sequence[str]) -> list[TriedText]:
+    width = bench.width_of(unit.site)
+    if not 0 <= unit.index < width:
+        raise UserError(f"no such unit at {unit.site}", value=unit.index, allowed=f"0 to {width - 1}")
+    windows = bench.windows(texts)
+    true = bench.values(unit.site, [unit.index], windows)[:, :, 0] * np.float32(unit.sign)
+    predicted, names = bench.predicted(unit, windows), windows.vocabulary.texts
+    found = []
+    for number, text in enumerate(texts):
+        rows = np.flatnonzero(windows.documents == number)
+        real = np.arange(windows.width) < windows.lengths[rows][:, None]
+        pieces = tuple(names[token] for token in windows.tokens[rows][real].tolist())
+        said = None if predicted is None else np.where(windows.valid[rows], predicted[rows], np.nan)[real]
+        found.append(TriedText(text, pieces, windows.valid[rows][real], true[rows][real], said, len(rows)))
+    return found
+
+
+def strongest(bench: Bench, site: str, polarity: Any, text: str, at: int, most: int = 10) -> list[Strong]:
+    """The units of a site that are strongest at one token of a text, by activation on their side, largest first.
+
+    at: the token, counted from 0 over the whole text.
+    """
+    windows = bench.windows([text])
+    row, column = divmod(at, windows.width)
+    if not 0 <= at < int(windows.lengths.sum()):
+        raise UserError("no such token", value=at, allowed=f"0 to {int(windows.lengths.sum()) - 1}")
+    if not windows.valid[row, column]:
+        raise UserError("a position that recordings leave out", value=at, fix="Choose another token")
+    width = bench.width_of(site)
+    signed = Unit(getattr(bench.subject, "name", ""), site, 0, polarity)
+    values = bench.values(site, range(width), windows)[row, column] * np.float32(signed.sign)
+    order = np.argsort(-values, kind="stable")[:most]
+    return [_strong(bench, replace(signed, index=int(i)), float(values[i])) for i in order]
+
+
+def _strong(bench: Bench, unit: Unit, activation: float) -> Strong:
+    if bench.study is None or unit not in bench.study:
+        return Strong(unit, activation)
+    result = bench.study.result(unit)
+    maximum = None if result.statistics is None else float(result.statistics["maximum"])
+    best = result.best()
+    return Strong(unit, activation, maximum, None if best is None else best.text)
+
+
+def token_at(pieces: Sequence[str], at: str) -> int:
+    """The place of a token: its number, or the first token with this text, blank space aside."""
+    if at.lstrip("-").isdigit():
+        place = int(at)
+        if not 0 <= place < len(pieces):
+            raise UserError("no such token", value=at, allowed=f"0 to {len(pieces) - 1}")
+        return place
+    for place, piece in enumerate(pieces):
+        if piece == at or piece.strip() == at.strip():
+            return place
+    raise UserError("no such token in the text", value=at, allowed=near_matches(at, [p.strip() for p in pieces]))
