@@ -90,7 +90,11 @@ def truth(subject: Any, windowed: WindowedCorpus, site: str) -> SimpleNamespace:
     return SimpleNamespace(
         exact=values,
         valid=valid,
-        rounded=np.where(valid[..., None], values.clip(-65504, 65504).astype(np.float16), np.float16(0)).astype(
-            np.float32
-        ),
+        rounded=np.where(valid[..., None], to_eleven_digits(values), np.float32(0)),
     )
+
+
+def to_eleven_digits(values: np.ndarray) -> np.ndarray:
+    """Values to eleven binary digits, as float16 has them, whatever their magnitude."""
+    mantissa, exponent = np.frexp(values.astype(np.float64))
+    return np.ldexp(np.round(mantissa * 2**11) / 2**11, exponent).astype(np.float32)

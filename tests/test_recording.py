@@ -7,10 +7,10 @@ import pytest
 import torch
 
 from glossator.errors import UserError
-from glossator.recording import Recording, open_recording, record, recording_spec, verify
+from glossator.recording import EvidenceSpec, Recording, draw, open_recording, record, recording_spec, verify
 from glossator.recording.disk import BLOCK
 from glossator.units import Unit
-from recording_fakes import FakeEncoder, FakeSubject, fake_windows, truth
+from recording_fakes import FakeEncoder, FakeSubject, fake_windows, to_eleven_digits, truth
 
 SMALL = dict(batch_tokens=5 * 16, shard_bytes=5 * 5 * 16 * 2 * 41, top_k=9)  # a few shards of a few batches
 
@@ -65,7 +65,8 @@ def test_panel_is_a_sample_of_whole_windows(tmp_path):
     true = truth(subject, windowed, "mlp.1").rounded[recording.panel]
     assert np.array_equal(recording.panel_values(Unit("fake", "mlp.1", 5)), true[..., 5])
     assert np.array_equal(recording.panel_values(Unit("fake", "mlp.1", 5, "-")), -true[..., 5])
-    assert np.array_equal(recording.panel_block("mlp.1").astype(np.float32), true.transpose(2, 0, 1))
+    halves, scale = recording.panel_block("mlp.1")
+    assert np.array_equal(halves * scale[:, None, None], true.transpose(2, 0, 1))
     assert make(tmp_path / "s", subject, windowed, panel_windows=30, seed=1).panel.tolist() != recording.panel.tolist()
 
 
@@ -118,16 +119,16 @@ def test_postings_are_every_value_of_a_sparse_site(tmp_path, settings):
     resid = truth(subject, windowed, "resid.0")
     values, latents = (a.numpy() for a in encoder.encode(torch.from_numpy(resid.exact)))
     dense = np.zeros((*resid.valid.shape, 64), np.float32)
-    np.put_along_axis(dense, latents, np.where(resid.valid[..., None], values, 0).astype(np.float16), axis=2)
+    np.put_along_axis(dense, latents, np.where(resid.valid[..., None], to_eleven_digits(values), 0), axis=2)
     total = 0
     for site, true in (("relu.0", relu), ("sae:x@resid.0", dense)):
         for index in range(true.shape[2]):
             unit = Unit("fake", site, index)
             positions, activations = recording.postings(unit)
-            assert positions.dtype == np.uint32 and activations.dtype == np.float16
+            assert positions.dtype == np.uint32 and activations.dtype == np.float32
             row, column = np.nonzero(true[..., index])
             assert positions.tolist() == (row * 16 + column).tolist()
-            assert np.array_equal(activations, true[row, column, index].astype(np.float16))
+            assert np.array_equal(activations, true[row, column, index])
             rows, top = recording.top(unit)
             order = np.argsort(-true[..., index].max(axis=1), kind="stable")[: len(rows)]
             assert rows.tolist() == order.tolist() and np.array_equal(top, true[order, :, index])
@@ -152,7 +153,8 @@ def test_windows_and_splits_and_words_come_back(tmp_path):
     assert np.array_equal(again.split_of_window, windowed.split_of_window)
     assert again.vocabulary.fingerprint == w.vocabulary.fingerprint
     assert again.document_ids == windowed.document_ids
-    assert np.array_equal(again.embedding, subject.embedding().astype(np.float16))
+    embedding = again.embedding.astype(np.float32)
+    assert embedding / embedding.max() == pytest.approx(subject.embedding() / subject.embedding().max(), rel=1e-3)
     assert again.spec == recording.spec and again.fingerprint == recording.fingerprint
 
 
@@ -161,22 +163,64 @@ def test_a_finished_recording_is_opened_and_not_made_again(tmp_path):
     subject = FakeSubject()
     make(tmp_path / "r", subject)
     assert subject.passes == 0
-    with pytest.raises(UserError, match="another recording"):
+    with pytest.raises(UserError, match="another spec"):
         make(tmp_path / "r", top_k=3)
 
 
-def test_values_beyond_float16_are_stored_as_the_largest_and_counted_in_full(tmp_path):
-    class Huge(FakeSubject):
+@pytest.mark.parametrize("power", [-40, -24, 17, 40])
+@pytest.mark.parametrize("which", ["all", "one"])
+def test_units_times_a_power_of_two_are_recorded_as_their_twins(tmp_path, power, which):
+    class Scaled(FakeSubject):
         def activations(self, tokens, lengths, sites):
-            return {name: x * 1e5 for name, x in super().activations(tokens, lengths, sites).items()}
+            found = super().activations(tokens, lengths, sites)
+            part = slice(None) if which == "all" else slice(5, 6)
+            for values in found.values():
+                values[..., part] *= 2.0**power
+            return found
 
-    subject = Huge()
-    recording = make(tmp_path / "r", subject)
-    unit = Unit("fake", "mlp.0", 1)
-    true = truth(subject, fake_windows(), "mlp.0")
-    assert recording.top(unit)[1].max() == 65504
-    assert recording.top_maxima(unit)[0] == true.exact[true.valid][:, 1].max()
-    assert recording.moments(unit).mean == pytest.approx(true.exact[true.valid][:, 1].mean(), rel=1e-4)
+    sites = ("mlp.0", "relu.0")
+    twins = make(tmp_path / "plain", sites=sites), make(tmp_path / "scaled", Scaled(), sites=sites)
+    for site, index in (("mlp.0", 5), ("mlp.0", 6), ("relu.0", 5), ("relu.0", 6)):
+        for polarity in "+-" if site == "mlp.0" else "+":
+            unit, scale = Unit("fake", site, index, polarity), 2.0 ** (power if which == "all" or index == 5 else 0)
+            (rows, values), (rows_of_twin, values_of_twin) = (recording.top(unit) for recording in twins)
+            assert rows.tolist() == rows_of_twin.tolist()
+            assert np.array_equal(values * scale, values_of_twin)
+            assert np.array_equal(twins[0].panel_values(unit) * scale, twins[1].panel_values(unit))
+            a, b = (recording.moments(unit) for recording in twins)
+            assert (a.mean * scale, a.variance * scale**2) == (b.mean, b.variance)
+            assert (a.skewness, a.kurtosis) == pytest.approx((b.skewness, b.kurtosis), rel=1e-12)
+            a, b = (draw(recording, unit, EvidenceSpec(min_firing_windows=1)) for recording in twins)
+            assert np.array_equal(a.test.activations * scale, b.test.activations)
+            assert (a.statistics.firing_rate, a.status, a.reason) == (b.statistics.firing_rate, b.status, b.reason)
+            assert a.statistics.firing_threshold * scale == b.statistics.firing_threshold
+            assert {q: x * scale for q, x in a.statistics.quantiles.items()} == b.statistics.quantiles
+
+
+@pytest.mark.parametrize("site", ["mlp.0", "relu.0", "sae:x@resid.0"])
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_values_that_are_not_finite_are_refused_where_they_count(tmp_path, site, value):
+    class Broken(FakeSubject):
+        where = 0
+
+        def activations(self, tokens, lengths, sites):
+            found = super().activations(tokens, lengths, sites)
+            for values in found.values():
+                values[3, self.where] = value
+            return found
+
+    class Thresholded(FakeEncoder):
+        def encode(self, values):
+            found, latents = super().encode(values)
+            return torch.where(found > 0.5, found, 0).nan_to_num(0, 0), latents
+
+    encoders = {"sae:x@resid.0": Thresholded()} if "@" in site else {}
+    with pytest.raises(UserError, match=rf"{site.rpartition('@')[2]} gave values that are not finite"):
+        make(tmp_path / "r", Broken(), sites=(site,), encoders=encoders)
+    Broken.where = -1  # padding in the window of every batch: long ones are full
+    short = fake_windows()
+    short.windows.valid[:, -1] = False
+    assert len(make(tmp_path / "s", Broken(), short, sites=(site,), encoders=encoders).panel)
 
 
 def test_values_that_are_not_finite_are_an_error_and_leave_no_recording(tmp_path):

@@ -7,6 +7,7 @@ import functools
 import multiprocessing
 import os
 import random
+import shutil
 import signal
 import time
 from pathlib import Path
@@ -14,7 +15,8 @@ from pathlib import Path
 import pytest
 
 from glossator.errors import UserError
-from glossator.recording import open_recording, record, recording_spec, store, verify
+from glossator.recording import open_recording, record, recorder, recording_spec, store, verify
+from glossator.recording.disk import BLOCK
 from recording_fakes import FakeEncoder, FakeSubject, fake_windows
 
 SITES = ("mlp.0", "relu.0", "sae:x@resid.0")
@@ -146,10 +148,46 @@ def test_finished_shards_are_not_recorded_again(tmp_path, context, undisturbed):
 
 def test_hand_made_shards_of_another_size_are_named(tmp_path, context):
     assert kill_before_step(context, tmp_path / "r", 41)
-    victim = next(p for p in (tmp_path / "r" / "shards" / "00000").rglob("positions.npy"))
+    victim = next(p for p in (tmp_path / "r" / "shards" / "000000000").rglob("positions.npy"))
     victim.write_bytes(victim.read_bytes()[:-1])
-    with pytest.raises(UserError, match=r"positions\.npy.*Delete the shard .*00000 and record again"):
+    with pytest.raises(UserError, match=r"positions\.npy.*Delete the shard .*000000000 and record again"):
         record_it(tmp_path / "r")
+
+
+def test_a_flipped_bit_in_a_shard_is_found_before_it_is_used(tmp_path, context, undisturbed):
+    assert kill_before_step(context, tmp_path / "r", 41)
+    shard = tmp_path / "r" / "shards" / "000000000"
+    for victim in sorted(shard.rglob("*.npy")):
+        whole = victim.read_bytes()
+        victim.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
+        with pytest.raises(UserError, match=rf"{victim.name}.*Delete the shard"):
+            record_it(tmp_path / "r")
+        victim.write_bytes(whole)
+    shutil.rmtree(shard)
+    record_it(tmp_path / "r")
+    assert bytes_of(tmp_path / "r") == undisturbed
+
+
+@pytest.mark.parametrize("seconds", [0.0, 0.005])
+def test_shards_end_with_time_as_well_and_change_no_byte(tmp_path, monkeypatch, undisturbed, seconds):
+    monkeypatch.setattr(recorder, "SHARD_SECONDS", seconds)
+    shown, show = [], recorder.show_shard
+    monkeypatch.setattr(recorder, "show_shard", lambda *args: (shown.append(args[1]), show(*args)))
+    record_it(tmp_path / "r", shard_bytes=1 << 30)
+    if not seconds:
+        assert [shard.end - shard.first for shard in shown] == [5] * 12
+    theirs = {name: data for name, data in undisturbed.items() if name != "manifest.json"}
+    assert {name: data for name, data in bytes_of(tmp_path / "r").items() if name in theirs} == theirs
+
+
+def test_another_panel_of_the_same_size_is_found_on_opening(tmp_path):
+    record_it(tmp_path / "r")
+    path = tmp_path / "r" / "dense" / "panel.npy"
+    data = bytearray(path.read_bytes())
+    data[BLOCK:] = random.Random(0).randbytes(len(data) - BLOCK)
+    path.write_bytes(bytes(data))
+    with pytest.raises(UserError, match=r"checksum is wrong.*panel\.npy"):
+        open_recording(tmp_path / "r")
 
 
 def test_a_truncated_file_is_named_on_opening(tmp_path):
@@ -220,6 +258,6 @@ def test_a_folder_with_something_else_is_left_alone(tmp_path):
 def test_a_newer_format_is_refused(tmp_path):
     record_it(tmp_path / "r")
     path = tmp_path / "r" / "manifest.json"
-    path.write_text(path.read_text().replace("glossator-recording/1", "glossator-recording/9"))
+    path.write_text(path.read_text().replace("glossator-recording/2", "glossator-recording/9"))
     with pytest.raises(UserError, match="glossator-recording/9"):
         open_recording(tmp_path / "r")

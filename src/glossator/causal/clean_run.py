@@ -11,7 +11,7 @@ import torch
 
 from glossator.causal.edits import Edit, bind, check_outputs, editing
 from glossator.causal.restart import restart_of
-from glossator.causal.running import BATCH_TOKENS, batches, forward, log_softmax
+from glossator.causal.running import BATCH_TOKENS, batches, log_softmax, next_logits
 from glossator.errors import UserError
 from glossator.subjects.hooks import keeping, watch
 from glossator.windows import TokenWindows
@@ -32,14 +32,13 @@ class CleanRun:
             raise UserError("no valid tokens to act on", value=f"{len(windows)} windows")
         self.subject, self.windows = subject, windows
         self._middle = restart_of(subject)
-        self._inside = slice(len(subject.prefix), len(subject.prefix) + windows.width)
         starts = sorted({self._start([subject.site(site)]) for site in sites} - {0})
         self._kept: list[tuple[np.ndarray, torch.Tensor, dict[str, torch.Tensor]]] = []
         for some in batches(windows, None, batch_tokens):
             streams: dict[str, torch.Tensor] = {}
             wanted = [self._middle.stream(layer) for layer in starts] if self._middle else []
             with torch.inference_mode(), watch(subject.model, wanted, keeping(streams)):
-                logits = forward(subject, windows, some)[:, self._inside]
+                logits = next_logits(subject, windows, some)
             self._kept.append((some, log_softmax(logits), streams))
 
     def under(self, edits: Sequence[Edit]) -> Iterator[tuple[np.ndarray, torch.Tensor, torch.Tensor]]:
@@ -51,7 +50,7 @@ class CleanRun:
             if self._middle is not None and start and self._middle.stream(start).name in streams:
                 begin = self._middle.start(start, streams[self._middle.stream(start).name])
             with torch.inference_mode(), begin, editing(self.subject, bound, some):
-                logits = forward(self.subject, self.windows, some)[:, self._inside]
+                logits = next_logits(self.subject, self.windows, some)
             yield some, clean, log_softmax(logits)
 
     def clean(self) -> Iterator[tuple[np.ndarray, torch.Tensor]]:

@@ -13,6 +13,7 @@ import torch
 from glossator.causal.divergence import Reference, as_float
 from glossator.causal.edits import BoundEdit, Edit, bind, check_outputs, editing
 from glossator.causal.restart import Restart, restart_of
+from glossator.errors import MissingPower
 from glossator.subjects.hooks import keeping, stopping, watch
 from glossator.windows import TokenWindows
 
@@ -62,8 +63,9 @@ def run(
         log_probs = None
         watching = watch(subject.model, wanted, keeping(values), stop=not outputs)
         with torch.inference_mode(), editing(subject, bound, some), watching, stopping():
-            logits = forward(subject, windows, some)
-            log_probs = log_softmax(logits[:, inside]) if outputs else None
+            log_probs = log_softmax(next_logits(subject, windows, some)) if outputs else None
+            if not outputs:
+                forward(subject, windows, some)
         found = {name: values[site.name][:, inside] for name, site in zip(sites, wanted, strict=True)}
         yield Batch(some, log_probs, found)
 
@@ -131,14 +133,13 @@ def _each(
     bound = [bind(subject, edits, windows) for edits in interventions]
     middle = restart_of(subject) if restart else None
     starts = [_start(middle, edits) for edits in bound]
-    inside = slice(len(subject.prefix), len(subject.prefix) + windows.width)
     wanted = [middle.stream(layer) for layer in sorted({s for s in starts if s})] if middle else []
     for batch, some in enumerate(batches(windows, rows, batch_tokens)):
         clean, streams = (kept or {}).get(batch, (None, {}))
         if clean is None or any(site.name not in streams for site in wanted):
             streams = dict(streams)
             with torch.inference_mode(), watch(subject.model, wanted, keeping(streams)):
-                clean = forward(subject, windows, some)[:, inside]
+                clean = next_logits(subject, windows, some)
             if kept is not None:
                 kept[batch] = clean, streams
 
@@ -148,7 +149,7 @@ def _each(
                 if middle is not None and start:
                     begin = middle.start(start, streams[middle.stream(start).name])
                 with torch.inference_mode(), begin, editing(subject, edits, some):
-                    logits = forward(subject, windows, some)[:, inside]
+                    logits = next_logits(subject, windows, some)
                 yield number, logits
 
         yield some, clean, edited()
@@ -171,6 +172,18 @@ def batches(windows: TokenWindows, rows: np.ndarray | None, batch_tokens: int) -
 def forward(subject: Any, windows: TokenWindows, rows: np.ndarray) -> torch.Tensor:
     """The model's outputs on these rows, prefix and suffix included: logits of a causal model."""
     return subject.model(**subject.pass_inputs(windows.tokens[rows], windows.lengths[rows]))[0]
+
+
+def next_logits(subject: Any, windows: TokenWindows, rows: np.ndarray) -> torch.Tensor:
+    """Logits (b, w, V) after each window position; `MissingPower` where they are no numbers at a token of a window."""
+    first = len(subject.prefix)
+    logits = forward(subject, windows, rows)[:, first : first + windows.width]
+    inside = np.arange(windows.width) < windows.lengths[rows][:, None]
+    if not torch.isfinite(logits.amax(-1)[torch.from_numpy(inside).to(logits.device)]).all():
+        raise MissingPower(
+            "the subject's outputs are not finite", value=subject.name, fix="Use dtype float32, or check its weights"
+        )
+    return logits
 
 
 def log_softmax(logits: torch.Tensor) -> torch.Tensor:

@@ -19,7 +19,7 @@ from glossator.errors import UserError, near_matches
 from glossator.evidence import SPLITS, Split
 from glossator.files import fingerprint, plain
 from glossator.recording import Recording
-from glossator.recording.keys import LARGEST_HALF
+from glossator.recording.keys import as_stored
 from glossator.windows import TokenWindows
 
 _BLOCK_WINDOWS = 256
@@ -90,8 +90,9 @@ class SiteValues:
             raise UserError(f"the recording's panel has no tokens of the {split} split", fix="Record more text")
         found = np.empty((self.width, int(valid.sum())), np.float32)
         end = 0
+        panel, scale = self.recording.panel_block(self.site)
         for part in _blocks(len(rows)):
-            values = self._panel[:, self._places[rows[part]]][:, valid[part]]
+            values = panel[:, self._places[rows[part]]][:, valid[part]] * scale[:, None]
             start, end = end, end + values.shape[1]
             found[:, start:end] = values
         return found
@@ -102,8 +103,9 @@ class SiteValues:
         valid = self.windows.valid
         found = np.empty((len(directions), *valid.shape), np.float32)
         offset = directions.vectors @ directions.centre
+        panel, scale = self.recording.panel_block(self.site)
         for part in _blocks(len(valid)):
-            values = self._panel[:, self._places[part]].astype(np.float32).reshape(self.width, -1)
+            values = panel[:, self._places[part]].reshape(self.width, -1) * scale[:, None]
             found[:, part] = (directions.vectors @ values - offset[:, None]).reshape(
                 len(directions), -1, valid.shape[1]
             )
@@ -114,10 +116,6 @@ class SiteValues:
         """Where these windows stand in the panel."""
         wanted = [SPLITS.index(split) for split in self.splits]
         return np.flatnonzero(np.isin(self.recording.split_of_window[self.recording.panel], wanted))
-
-    @property
-    def _panel(self) -> np.ndarray:
-        return self.recording.panel_block(self.site)
 
 
 class ProjectedRecording(Recording):
@@ -142,13 +140,15 @@ class ProjectedRecording(Recording):
         }
         super().__init__(base.folder, manifest)
         self.directions = directions
+        halves, exponents = as_stored(projected)
         top_rows, top_maxima = _top(projected, values.windows.valid, spec.top_k)
         self.__dict__.update(  # what a recording reads from its files at first use
             windows=values.windows,
             vocabulary=base.vocabulary,
             split_of_window=values.split_of_window,
             panel=np.arange(len(values.windows)),
-            _panel=np.clip(projected, -LARGEST_HALF, LARGEST_HALF).astype(np.float16),
+            _panel=halves,
+            _exponents=exponents,
             _top_rows=top_rows,
             _top_maxima=top_maxima,
             _sums=_power_sums(projected),

@@ -17,9 +17,9 @@ def with_table(problem: Problem, program: Program) -> Program:
     A token's entry is its mean residual, shrunk to 0 as the lookup table shrinks to the overall mean, so that rare and
     unseen tokens fall back on the clauses.
     """
-    linear = np.full(len(problem.target), program.bias)
+    linear = np.full(len(problem.target), program.bias / problem.scale)
     for clause in program.clauses:
-        linear += clause.strength * problem.column(clause.test)
+        linear += clause.strength / problem.scale * problem.column(clause.test)
     bank = problem.bank
     total = np.zeros(len(problem.seen))
     counts = problem.sums(problem.weight, 0)
@@ -34,6 +34,6 @@ def with_table(problem: Problem, program: Program) -> Program:
             prior = shrinkage(counts[seen], sums[seen], squares[seen])
         total[seen] += sums[seen] / (counts[seen] + prior)
     texts = bank.lexicon.vocabulary.texts
-    values = zip(bank.types[problem.seen], rounded(total), strict=True)
+    values = zip(bank.types[problem.seen], rounded(problem.scale * total), strict=True)
     table = Table(tuple((texts[token], float(value)) for token, value in values if value), 0.0)
     return Program(program.bias, (*program.clauses, Clause(1.0, table)))

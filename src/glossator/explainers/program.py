@@ -70,7 +70,9 @@ class ProgramExplainer:
             programs[0] = ("whole", with_table(problem, programs[0][1]))
         if n > 1 and len(tests) > BRIEF:
             programs.append(("brief", compose(problem, tests[:BRIEF], steps=self.steps, limit=self.limit)))
-        modes = separate_modes(problem, path.singles, evidence.statistics.firing_threshold) if n > 2 else []
+        modes = (
+            separate_modes(problem, path.singles, evidence.statistics.firing_threshold / problem.scale) if n > 2 else []
+        )
         for mode in modes:
             programs.append(("mode", compose(problem, mode, steps=self.steps, limit=self.limit)))
         found: dict[str, tuple[str, Program]] = {}

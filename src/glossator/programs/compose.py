@@ -33,11 +33,13 @@ LOOSE = 8
 
 
 def joined(tests: Items[Test], values: np.ndarray, steps: float) -> list[tuple[Test, float]]:
-    """Merge tests of one kind whose strengths (m,) lie on one step of a factor 2 ** (1 / steps); strongest first."""
+    """Merge tests of one kind whose strengths (m,) lie on one step of a factor 2 ** (1 / steps) from the greatest
+    downwards; strongest first."""
+    greatest = float(np.abs(values).max(initial=0.0))
     groups: dict[object, list[int]] = {}
     for i, test in enumerate(tests):
         size = abs(values[i])
-        step = round(steps * np.log2(size)) if size > 0 else None
+        step = round(steps * np.log2(size / greatest)) if size > 0 else None
         key = _family(test)
         groups.setdefault((key, np.sign(values[i]), step) if key is not None else (i,), []).append(i)
     merged = [(_union([tests[i] for i in members]), float(np.mean(values[members]))) for members in groups.values()]
@@ -186,4 +188,5 @@ def _normal_equations(problem: Problem, columns: list[np.ndarray]) -> tuple[np.n
 def _fitted(problem: Problem, tests: list[Test]) -> Program:
     columns = np.stack([problem.column(t) for t in tests])
     bias, *values = strengths(columns, problem.target, problem.weight).tolist()
-    return quantise(Program(bias, tuple(Clause(v, t) for v, t in zip(values, tests, strict=True))))
+    clauses = tuple(Clause(problem.scale * v, t) for v, t in zip(values, tests, strict=True))
+    return quantise(Program(problem.scale * bias, clauses))

@@ -32,7 +32,8 @@ class Problem:
 
     seen (s,) the bank's columns that occur; ids (n, width) the lexicon's rows; columns (REACH + 1, n, width): which of
     `seen` stands 0, 1, ... places back, s where there is none; flat: positions of valid tokens in (n * width); target,
-    weight (T,); part (T,): 0, 1, ... to search, `CLAIM` to claim.
+    weight (T,); part (T,): 0, 1, ... to search, `CLAIM` to claim; scale: the power of two that the unit's activations
+    were divided by, so that the largest is about 1 and no search depends on how large they are.
     """
 
     bank: Bank
@@ -44,6 +45,7 @@ class Problem:
     target: np.ndarray
     weight: np.ndarray
     part: np.ndarray
+    scale: float
     _made: dict[Test, np.ndarray] = field(default_factory=dict, repr=False)
 
     @cached_property
@@ -118,6 +120,8 @@ def make_problem(exemplars: Exemplars, bank: Bank, top_share: float) -> Problem:
     keep = valid & (weight > 0)[:, None]
     flat = np.flatnonzero(keep.reshape(-1))
     width = windows.width
+    target = np.maximum(exemplars.activations.reshape(-1)[flat].astype(np.float64), 0.0)
+    scale = 2.0 ** int(np.frexp(target.max(initial=0.0))[1])
     return Problem(
         bank,
         windows,
@@ -125,9 +129,10 @@ def make_problem(exemplars: Exemplars, bank: Bank, top_share: float) -> Problem:
         ids,
         columns,
         flat,
-        np.maximum(exemplars.activations.reshape(-1)[flat].astype(np.float64), 0.0),
+        target / scale,
         weight[flat // width],
         part[flat // width],
+        scale,
     )
 
 

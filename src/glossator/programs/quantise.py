@@ -51,13 +51,13 @@ def quantise(program: Program) -> Program:
 
 def _leveller(greatest: float) -> Callable[[float], float]:
     scale = float(f"{greatest:.3g}")
-    lowest = scale * 2.0 ** (-(LEVELS - 1) / 2)
+    lowest = greatest * 2.0 ** (-(LEVELS - 1) / 2)
 
     def level(value: float) -> float:
         size = abs(value)
         if size < lowest / 2 or scale == 0.0:
             return 0.0
-        step = min(LEVELS - 1, max(0, round(-2.0 * math.log2(size / scale))))
+        step = min(LEVELS - 1, max(0, round(-2.0 * math.log2(size / greatest))))
         return math.copysign(float(f"{scale * 2.0 ** (-step / 2):.3g}"), value)
 
     return level

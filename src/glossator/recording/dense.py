@@ -1,8 +1,11 @@
 """Dense sites while they are recorded: exact top-k windows of both polarities, exact moments, panel values.
 
-All dense units of all sites share one axis of columns. A shard's values are held as float16 in unit-major order; at
-its end the windows that still belong to a unit's top k so far are kept with their values, the rest is dropped. What
-stays in memory between shards is one key per unit, polarity and place.
+All dense units of all sites share one axis of columns. A shard's values are held as float16 in unit-major order, with
+a power of two for each unit and some windows; at its end the windows that still belong to a unit's top k so far are
+kept with their values, the rest is dropped. What stays in memory between shards is one key per unit, polarity and
+place.
+
+Where a shard ends changes nothing in the finished recording: sums are added batch by batch, values are rounded once.
 """
 
 from __future__ import annotations
@@ -16,12 +19,12 @@ from typing import Any
 import numpy as np
 import torch
 
-from glossator.errors import UserError
 from glossator.recording.background import Background, in_turn
 from glossator.recording.encoders import DenseEncoder
-from glossator.recording.keys import LARGEST_HALF, pack
+from glossator.recording.keys import exponents_of, halve, pack, powers
+from glossator.recording.sparse import not_finite
 from glossator.recording.spec import Plan, RecordingSpec, SitePlan
-from glossator.recording.store import ArrayReader, ArrayWriter, offsets_of, save
+from glossator.recording.store import ArrayReader, ArrayWriter, Checksums, offsets_of, save
 
 _CHUNK_VALUES = 1 << 19  # worked on at a time: they stay in the cache
 _UNIT_BLOCK = 512
@@ -37,13 +40,15 @@ class DenseShards:
         self, spec: RecordingSpec, plan: Plan, pool: ThreadPoolExecutor, encoders: Mapping[str, Any] | None = None
     ):
         units, width, batch = plan.dense_units, spec.width, plan.batch
-        most = max(-(-(end - first) // batch) for first, end in plan.shards)
+        most = plan.most_batches
         self.plan, self.width = plan, width
         self._encoders: dict[str, DenseEncoder] = dict(encoders or {})
         self.keys = np.zeros((units, 2, spec.top_k), np.uint64)
         self.raw = torch.empty((most, units, batch * width), dtype=torch.float16)
         self.maxima = torch.empty((2, most * batch, units), dtype=torch.float32)
+        self.exponents = torch.empty((most * batch, units), dtype=torch.int16)
         self.sums = torch.zeros((most, 4, units), dtype=torch.float64)
+        self.total = np.zeros((4, units))
         self._in_panel = np.zeros(plan.windows, bool)
         self._in_panel[plan.panel] = True
         self._pool, self._of_thread = pool, threading.local()
@@ -83,13 +88,11 @@ class DenseShards:
         holes = None if mask.all() else np.nonzero(~mask)
         if holes is not None:
             x[holes] = x[holes[0], mask.argmax(1)[holes[0]]]  # for the maxima: a value that is there anyway
+            x[~mask.any(1)] = 0
         high, low = x.amax(1), x.amin(1).neg_()
         bound = max(high.max().item(), low.max().item())
         if not np.isfinite(bound):
-            raise UserError(
-                f"{site.name} gave values that are not finite",
-                fix="Record with dtype float32, or check the subject's weights",
-            )
+            raise not_finite(site.name)
         if holes is not None and (empty := ~mask.any(1)).any():
             high[empty] = low[empty] = -torch.inf
         here = slice(batch * self.plan.batch + row, batch * self.plan.batch + row + n)
@@ -97,41 +100,51 @@ class DenseShards:
         self.maxima[1, here, columns] = low
         if holes is not None:
             x[holes] = 0
+        exponents = exponents_of(torch.maximum(high.amax(0), low.amax(0)).cpu().numpy())
+        self.exponents[here, columns] = torch.from_numpy(exponents)
+        x.mul_(torch.from_numpy(powers(-exponents)).to(part.device))
         square = bench.get("square", tuple(part.shape), torch.float32, part.device)
         halves = bench.get("halves", tuple(part.shape), torch.float16, part.device)
-        halves.copy_(x if bound <= LARGEST_HALF else x.clamp(-LARGEST_HALF, LARGEST_HALF))
+        halves.copy_(x)
         turned = halves.view(-1, units).t()
         place = slice(row * self.width, (row + n) * self.width)
         self.raw[batch, columns, place].copy_(turned.contiguous() if turned.is_cuda else turned)
-        self.sums[batch, :, columns] += _power_sums(x.view(-1, units), square.view(-1, units))
+        sums = _power_sums(x.view(-1, units), square.view(-1, units))
+        self.sums[batch, :, columns] += sums * torch.from_numpy(np.ldexp(1.0, np.arange(1, 5)[:, None] * exponents))
 
-    def finish(self, shard: int, folder: Path, background: Background) -> None:
-        """Hand what the shard adds to the recording to the writing thread, for files in `folder`, and start anew."""
-        first, end = self.plan.shards[shard]
+    def finish(self, first: int, end: int, folder: Path, background: Background, checksums: Checksums) -> None:
+        """Hand what the shard of these rows adds to the recording to the writing thread, for files in `folder`, and
+        start anew."""
         units, local, maxima = self._update(first, end - first)
         stored = ~self._in_panel[first:end][local]
+        for sums in self.sums[: self.plan.batches_in(first, end)].numpy():
+            self.total += sums
+        exponents = self.exponents[: end - first].amax(0).numpy()
         for name, array in {
             "offsets": offsets_of(np.bincount(units, minlength=len(self.keys))),
             "rows": local + np.uint32(first),
             "maxima": maxima,
             "value_offsets": offsets_of(np.bincount(units[stored], minlength=len(self.keys))),
-            "sums": self.sums.sum(0).numpy(),
+            "sums": self.total.copy(),
+            "exponents": exponents,
         }.items():
-            background.do(save, folder / f"{name}.npy", array)
+            background.do(save, folder / f"{name}.npy", array, checksums)
         units, local = units[stored], local[stored]
-        self._write(folder / "values.npy", len(units), lambda part: (units[part], local[part]), background)
-        panel = self.plan.panel_of(shard) - first
+        self._write(
+            folder / "values.npy", len(units), lambda part: (units[part], local[part]), exponents, background, checksums
+        )
+        panel = self.plan.panel_in(first, end) - first
 
         def every(part: slice) -> tuple[np.ndarray, np.ndarray]:
             number = np.arange(part.start, part.stop)
             return number // len(panel), panel[number % len(panel)]
 
-        self._write(folder / "panel.npy", len(panel) * len(self.keys), every, background)
+        self._write(folder / "panel.npy", len(panel) * len(self.keys), every, exponents, background, checksums)
         self.sums.zero_()
 
-    def restore(self, shard: int, folder: Path) -> None:
-        """Take a finished shard's windows back into the running top k, after a restart."""
-        first, end = self.plan.shards[shard]
+    def restore(self, first: int, end: int, folder: Path) -> None:
+        """Take a finished shard's windows and the sums so far back, after a restart."""
+        self.total = ArrayReader(folder / "sums.npy").all()
         offsets, rows, maxima = (ArrayReader(folder / f"{name}.npy").all() for name in ("offsets", "rows", "maxima"))
         units = np.repeat(np.arange(len(self.keys)), np.diff(offsets))
         self.maxima.fill_(-torch.inf)
@@ -160,10 +173,17 @@ class DenseShards:
         return (units + block.start).astype(np.int32), local.astype(np.uint32), picked
 
     def _write(
-        self, path: Path, count: int, pairs: Callable[[slice], tuple[np.ndarray, np.ndarray]], background: Background
+        self,
+        path: Path,
+        count: int,
+        pairs: Callable[[slice], tuple[np.ndarray, np.ndarray]],
+        exponents: np.ndarray,
+        background: Background,
+        checksums: Checksums,
     ) -> None:
-        """Write the values of `count` (columns, local rows), in that order: float16 (count, width)."""
-        writer = ArrayWriter(path, np.float16, (count, self.width))
+        """Write the values of `count` (columns, local rows), in that order: float16 (count, width), to be multiplied by
+        two to the power of their column's exponent."""
+        writer = ArrayWriter(path, np.float16, (count, self.width), checksums)
         background.keep(writer)
         batch, rows = self.plan.batch, self.raw.view(-1, self.width)
 
@@ -177,6 +197,7 @@ class DenseShards:
             place = (number * len(self.keys) + u) * batch + inside
             buffer = background.buffer()
             torch.index_select(rows, 0, torch.from_numpy(place), out=buffer[: len(u)])
+            halve(buffer[: len(u)].numpy(), exponents[u] - self.exponents.numpy()[j, u])
             return buffer, len(u)
 
         for buffer, size in in_turn(self._pool, gather, range(0, count, background.rows)):
@@ -200,7 +221,10 @@ class _Bench:
 
 
 def _power_sums(x: torch.Tensor, square: torch.Tensor) -> torch.Tensor:
-    """Sums of x, x^2, x^3, x^4 over a few hundred rows in float32, as float64 (4, units); square: room for x^2."""
+    """Sums of x, x^2, x^3, x^4 over a few hundred rows in float32, as float64 (4, units); square: room for x^2.
+
+    x is scaled so that none of these leaves the range of float32.
+    """
     ones = torch.ones(len(x), device=x.device)
     torch.mul(x, x, out=square)
     first, second = x.t().mv(ones), square.t().mv(ones)

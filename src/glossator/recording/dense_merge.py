@@ -1,5 +1,6 @@
 """From the shards of dense sites to the finished files, a block of units at a time.
 
+exponents.npy int16 (units,): the values of panel.npy and extra_values.npy are to be multiplied by two to these powers;
 panel.npy float16 (units, panel windows, width); top_rows.npy int32 and
 top_maxima.npy float32 (units, 2, k), largest first, -1 where a unit has fewer windows; extra_offsets, extra_rows and
 extra_values: per unit the values of those top windows that are not in the panel, by row; sums.npy float64 (4, units):
@@ -15,29 +16,35 @@ from typing import NamedTuple
 import numpy as np
 
 from glossator.recording.background import in_turn
-from glossator.recording.keys import maxima_of, rows_of
+from glossator.recording.keys import halve, maxima_of, rows_of
 from glossator.recording.spec import Plan
-from glossator.recording.store import ArrayReader, ArrayWriter, offsets_of, save
+from glossator.recording.store import ArrayReader, ArrayWriter, Checksums, Shard, offsets_of, save
 
 _BLOCK_BYTES = 32 << 20
 _UNIT_BLOCK = 512
 _THREADS = 3  # two that read and compute, beside the one that writes
 
 
-def merge_dense(keys: np.ndarray, plan: Plan, width: int, shards: list[Path], folder: Path) -> dict[str, int]:
-    """Write the finished dense files into `folder`; keys: the running top k after the last shard, (units, 2, k).
-
-    Returns the checksums of the large ones.
-    """
-    sums = np.zeros((4, len(keys)))
-    for shard in shards:
-        sums += ArrayReader(shard / "sums.npy").all()
-    save(folder / "sums.npy", sums)
+def merge_dense(
+    keys: np.ndarray, plan: Plan, width: int, shards: list[Shard], folder: Path, checksums: Checksums
+) -> None:
+    """Write the finished dense files into `folder`; keys: the running top k after the last shard, (units, 2, k)."""
+    save(folder / "sums.npy", ArrayReader(shards[-1].folder / "dense" / "sums.npy").all(), checksums)
+    each = np.stack([ArrayReader(shard.folder / "dense" / "exponents.npy").all() for shard in shards])
+    exponents = each.max(axis=0)
+    save(folder / "exponents.npy", exponents, checksums)
+    parts = [_Part(shard, times) for shard, times in zip(shards, exponents - each, strict=True)]
     with ThreadPoolExecutor(_THREADS) as pool:
-        extra = _merge_top(keys, plan, folder, pool)
-        files = {"panel.npy": _merge_panel(len(keys), plan, width, shards, folder, pool)}
-        files["extra_values.npy"] = _merge_extra(extra, plan, width, shards, folder, pool)
-    return files
+        extra = _merge_top(keys, plan, folder, pool, checksums)
+        _merge_panel(len(keys), plan, width, parts, folder, pool, checksums)
+        _merge_extra(extra, plan, width, parts, folder, pool, checksums)
+
+
+class _Part(NamedTuple):
+    """A shard, and how many times each unit's values in it are to be halved (units,)."""
+
+    shard: Shard
+    times: np.ndarray
 
 
 class _Extra(NamedTuple):
@@ -47,7 +54,7 @@ class _Extra(NamedTuple):
     rows: np.ndarray
 
 
-def _merge_top(keys: np.ndarray, plan: Plan, folder: Path, pool: ThreadPoolExecutor) -> _Extra:
+def _merge_top(keys: np.ndarray, plan: Plan, folder: Path, pool: ThreadPoolExecutor, checksums: Checksums) -> _Extra:
     in_panel = np.zeros(plan.windows + 1, bool)
     in_panel[plan.panel] = True
     in_panel[-1] = True  # row -1, an empty place
@@ -62,8 +69,8 @@ def _merge_top(keys: np.ndarray, plan: Plan, folder: Path, pool: ThreadPoolExecu
 
     extra_rows, counts = [], []
     with (
-        ArrayWriter(folder / "top_rows.npy", np.int32, keys.shape) as top_rows,
-        ArrayWriter(folder / "top_maxima.npy", np.float32, keys.shape) as top_maxima,
+        ArrayWriter(folder / "top_rows.npy", np.int32, keys.shape, checksums) as top_rows,
+        ArrayWriter(folder / "top_maxima.npy", np.float32, keys.shape, checksums) as top_maxima,
     ):
         for rows, maxima, extra, count in in_turn(pool, merge, range(0, len(keys), _UNIT_BLOCK)):
             top_rows.write(rows)
@@ -71,39 +78,54 @@ def _merge_top(keys: np.ndarray, plan: Plan, folder: Path, pool: ThreadPoolExecu
             extra_rows.append(extra.astype(np.int32))
             counts.append(count)
     found = _Extra(offsets_of(np.concatenate(counts)), np.concatenate(extra_rows))
-    save(folder / "extra_offsets.npy", found.offsets)
-    save(folder / "extra_rows.npy", found.rows)
+    save(folder / "extra_offsets.npy", found.offsets, checksums)
+    save(folder / "extra_rows.npy", found.rows, checksums)
     return found
 
 
-def _merge_panel(units: int, plan: Plan, width: int, shards: list[Path], folder: Path, pool: ThreadPoolExecutor) -> int:
+def _merge_panel(
+    units: int,
+    plan: Plan,
+    width: int,
+    parts: list[_Part],
+    folder: Path,
+    pool: ThreadPoolExecutor,
+    checksums: Checksums,
+) -> None:
     """Put each unit's panel windows, which lie shard by shard, side by side."""
-    parts = [ArrayReader(shard / "panel.npy") for shard in shards]
-    counts = [len(plan.panel_of(number)) for number in range(len(shards))]
+    readers = [ArrayReader(part.shard.folder / "dense" / "panel.npy") for part in parts]
+    counts = [len(plan.panel_in(part.shard.first, part.shard.end)) for part in parts]
     ends = np.cumsum(counts)
     step = max(1, _BLOCK_BYTES // (2 * width * len(plan.panel)))
 
     def merge(unit: int) -> np.ndarray:
         size = min(step, units - unit)
         block = np.empty((size, len(plan.panel), width), np.float16)
-        for part, count, end in zip(parts, counts, ends, strict=True):
-            block[:, end - count : end] = part.read(unit * count, (unit + size) * count).reshape(size, count, width)
+        for reader, part, count, end in zip(readers, parts, counts, ends, strict=True):
+            rows = reader.read(unit * count, (unit + size) * count)
+            _halve(rows, np.repeat(part.times[unit : unit + size], count))
+            block[:, end - count : end] = rows.reshape(size, count, width)
         return block
 
     shape = (units, len(plan.panel), width)
-    with ArrayWriter(folder / "panel.npy", np.float16, shape, checksum=True) as writer:
+    with ArrayWriter(folder / "panel.npy", np.float16, shape, checksums) as writer:
         for block in in_turn(pool, merge, range(0, units, step)):
             writer.write(block)
-    return writer.crc or 0
 
 
 def _merge_extra(
-    extra: _Extra, plan: Plan, width: int, shards: list[Path], folder: Path, pool: ThreadPoolExecutor
-) -> int:
+    extra: _Extra,
+    plan: Plan,
+    width: int,
+    parts: list[_Part],
+    folder: Path,
+    pool: ThreadPoolExecutor,
+    checksums: Checksums,
+) -> None:
     """The values of the extra windows, from among all that entered a top k at some time."""
     in_panel = np.zeros(plan.windows, bool)
     in_panel[plan.panel] = True
-    sources = [_ShardPairs(shard, in_panel, plan.windows) for shard in shards]
+    sources = [_ShardPairs(part, in_panel, plan.windows) for part in parts]
     units = len(extra.offsets) - 1
     step = max(1, int(_BLOCK_BYTES * units // (2 * width * max(1, len(extra.rows)))))
 
@@ -113,10 +135,20 @@ def _merge_extra(
         unit = np.repeat(np.arange(len(offsets) - 1), np.diff(offsets))
         return _collect(sources, block, unit * plan.windows + extra.rows[offsets[0] : offsets[-1]], width)
 
-    with ArrayWriter(folder / "extra_values.npy", np.float16, (len(extra.rows), width), checksum=True) as writer:
+    with ArrayWriter(folder / "extra_values.npy", np.float16, (len(extra.rows), width), checksums) as writer:
         for block in in_turn(pool, merge, range(0, units, step)):
             writer.write(block)
-    return writer.crc or 0
+
+
+def _halve(rows: np.ndarray, times: np.ndarray) -> None:
+    """Halve the rows that are to be halved at all."""
+    some = np.flatnonzero(times)
+    if len(some) == len(rows):
+        halve(rows, times)
+    elif len(some):
+        taken = rows[some]
+        halve(taken, times[some])
+        rows[some] = taken
 
 
 def _collect(sources: list[_ShardPairs], block: slice, wanted: np.ndarray, width: int) -> np.ndarray:
@@ -125,7 +157,7 @@ def _collect(sources: list[_ShardPairs], block: slice, wanted: np.ndarray, width
     buffer = np.empty((sum(len(keys) for keys, _ in stored), width), np.float16)
     start = 0
     for source, (keys, first) in zip(sources, stored, strict=True):
-        source.read_values(first, buffer[start : start + len(keys)])
+        source.read_values(first, block.start + keys // source.windows, buffer[start : start + len(keys)])
         start += len(keys)
     if not len(wanted):
         return buffer[:0]
@@ -141,17 +173,20 @@ def _collect(sources: list[_ShardPairs], block: slice, wanted: np.ndarray, width
 class _ShardPairs:
     """The (unit, window) pairs that one shard kept with their values."""
 
-    def __init__(self, folder: Path, in_panel: np.ndarray, windows: int):
+    def __init__(self, part: _Part, in_panel: np.ndarray, windows: int):
         names = ("offsets", "rows", "value_offsets", "values")
-        self._offsets, self._rows, self._value_offsets, self._values = (ArrayReader(folder / f"{n}.npy") for n in names)
-        self._in_panel, self._windows = in_panel, windows
+        files = (ArrayReader(part.shard.folder / "dense" / f"{name}.npy") for name in names)
+        self._offsets, self._rows, self._value_offsets, self._values = files
+        self._in_panel, self.windows, self._times = in_panel, windows, part.times
 
     def stored(self, block: slice) -> tuple[np.ndarray, int]:
         """Keys (column in the block * windows + row) of a block's pairs, and where their values start."""
         offsets = self._offsets.read(block.start, block.stop + 1)
         rows = self._rows.read(offsets[0], offsets[-1]).astype(np.int64)
-        keys = np.repeat(np.arange(len(offsets) - 1), np.diff(offsets)) * self._windows + rows
+        keys = np.repeat(np.arange(len(offsets) - 1), np.diff(offsets)) * self.windows + rows
         return keys[~self._in_panel[rows]], int(self._value_offsets.read(block.start, block.start + 1)[0])
 
-    def read_values(self, first: int, values: np.ndarray) -> None:
+    def read_values(self, first: int, units: np.ndarray, values: np.ndarray) -> None:
+        """Fill the values of the pairs from `first` on, which are of these units."""
         self._values.read_into(first, values)
+        _halve(values, self._times[units])

@@ -6,18 +6,27 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from glossator.recording.keys import powers
+
 
 @dataclass(frozen=True, eq=False)
 class Postings:
-    """offsets int64 (units + 1,); positions uint32 (row * width + column), ascending in a unit; activations float16."""
+    """offsets int64 (units + 1,); positions uint32 (row * width + column), ascending in a unit; activations float16, to
+    be multiplied by two to the power of their unit's exponent, int16 (units,)."""
 
     offsets: np.ndarray
     positions: np.ndarray
     activations: np.ndarray
+    exponents: np.ndarray
     width: int
 
     def of(self, unit: int) -> tuple[np.ndarray, np.ndarray]:
-        """positions and activations of one unit, views of the files."""
+        """positions and float32 activations of one unit."""
+        positions, halves = self.halves(unit)
+        return positions, halves.astype(np.float32) * powers(self.exponents[unit])
+
+    def halves(self, unit: int) -> tuple[np.ndarray, np.ndarray]:
+        """positions and activations of one unit as they are stored, views of the files."""
         first, end = self.offsets[unit], self.offsets[unit + 1]
         return self.positions[first:end], self.activations[first:end]
 
@@ -39,7 +48,7 @@ class Postings:
     def maxima(self, unit: int, sign: int) -> tuple[np.ndarray, np.ndarray]:
         """rows int64 in which the unit has a value of this sign, ascending, and the largest such value float32."""
         positions, activations = self.of(unit)
-        signed = activations.astype(np.float32) * np.float32(sign)
+        signed = activations * np.float32(sign)
         positive = signed > 0
         if not positive.all():
             positions, signed = positions[positive], signed[positive]

@@ -12,13 +12,14 @@ from typing import Any, Literal
 import numpy as np
 
 from glossator.errors import UserError, near_matches
+from glossator.recording.keys import powers
 from glossator.recording.postings import Postings
 from glossator.recording.spec import RecordingSpec
-from glossator.recording.store import check_size, crc32_of, damaged
+from glossator.recording.store import check_size, crc32_of, damaged, sample_of
 from glossator.units import Unit
 from glossator.windows import Decoding, TokenWindows, Vocabulary
 
-FORMAT = "glossator-recording/1"
+FORMAT = "glossator-recording/2"
 
 
 @dataclass(frozen=True)
@@ -94,7 +95,7 @@ class Recording:
 
     @cached_property
     def embedding(self) -> np.ndarray | None:
-        """The subject's static token embedding float16 (vocabulary, d), when it has one."""
+        """The subject's static token embedding float16 (vocabulary, d), up to a power of two, when it has one."""
         return self._map("embedding.npy") if "embedding.npy" in self.manifest["files"] else None
 
     # units
@@ -118,19 +119,28 @@ class Recording:
         site, place = self._find(unit)
         if site.kind == "sparse":
             return self._sparse(site).values(place, self.panel) * unit.sign
-        return self._panel[site.start + place].astype(np.float32) * np.float32(unit.sign)
+        return self._panel[site.start + place].astype(np.float32) * (powers(self.exponent(unit)) * unit.sign)
 
     def panel_halves(self, unit: Unit) -> np.ndarray:
-        """`panel_values` of a dense unit as the float16 that is stored."""
-        values = self.panel_block(unit.site)[self._find(unit)[1]]
+        """`panel_values` of a dense unit as the float16 that is stored, not multiplied by the power of its exponent."""
+        values = self.panel_block(unit.site)[0][self._find(unit)[1]]
         return values if unit.sign > 0 else -values
 
-    def panel_block(self, site: str) -> np.ndarray:
-        """float16 memory map (units of a dense site, panel windows, width), not signed: many units at once."""
+    def panel_block(self, site: str) -> tuple[np.ndarray, np.ndarray]:
+        """Many units of a dense site at once: float16 memory map (units, panel windows, width), not signed, and the
+        powers of two by which its units are to be multiplied, float32 (units,)."""
         found = self._site(site)
         if found.kind == "sparse":
             raise UserError("a sparse site has no stored panel", value=site, fix="Read its postings instead")
-        return self._panel[found.start : found.start + len(found.units)]
+        columns = slice(found.start, found.start + len(found.units))
+        return self._panel[columns], powers(self._exponents[columns])
+
+    def exponent(self, unit: Unit) -> int:
+        """The power of two by which the unit's stored float16 values are multiplied."""
+        site, place = self._find(unit)
+        return int(
+            self._sparse(site).exponents[place] if site.kind == "sparse" else self._exponents[site.start + place]
+        )
 
     def top_rows(self, unit: Unit) -> np.ndarray:
         """int64: the rows of the unit's windows by largest signed valid value, descending; at most `spec.top_k`.
@@ -174,7 +184,7 @@ class Recording:
                     f"values of {unit} were not stored for some of these windows", allowed="panel and top windows"
                 )
             values[missing] = self._extra_values[first:end][found]
-        return values.astype(np.float32) * np.float32(unit.sign)
+        return values.astype(np.float32) * (powers(self.exponent(unit)) * unit.sign)
 
     def moments(self, unit: Unit) -> Moments:
         site, place = self._find(unit)
@@ -187,12 +197,17 @@ class Recording:
         return moments(count, sums, unit.sign)
 
     def postings(self, unit: Unit) -> tuple[np.ndarray, np.ndarray]:
-        """positions uint32 (row * width + column, ascending) and float16 activations of a sparse unit, signed."""
+        """positions uint32 (row * width + column, ascending) and float32 activations of a sparse unit, signed."""
+        positions, halves = self.posting_halves(unit)
+        return positions, halves.astype(np.float32) * powers(self.exponent(unit))
+
+    def posting_halves(self, unit: Unit) -> tuple[np.ndarray, np.ndarray]:
+        """`postings` with the float16 that is stored, not multiplied by the power of the unit's exponent."""
         site, place = self._find(unit)
         if site.kind != "sparse":
             raise UserError("a dense site has no postings", value=unit.site, fix="Read panel_values or top instead")
-        positions, activations = self._sparse(site).of(place)
-        return positions, activations if unit.sign > 0 else -activations
+        positions, halves = self._sparse(site).halves(place)
+        return positions, halves if unit.sign > 0 else -halves
 
     def firing_rows(self, unit: Unit) -> np.ndarray:
         """int64: all windows in which a sparse unit has a value of its polarity, ascending."""
@@ -219,7 +234,9 @@ class Recording:
     def _sparse(self, site: RecordedSite) -> Postings:
         if site.name not in self._postings:
             folder = self._sparse_folders[site.name].name
-            arrays = {name: self._map(f"{folder}/{name}.npy") for name in ("offsets", "positions", "activations")}
+            arrays = {
+                name: self._map(f"{folder}/{name}.npy") for name in ("offsets", "positions", "activations", "exponents")
+            }
             self._postings[site.name] = Postings(**arrays, width=self.spec.width)
         return self._postings[site.name]
 
@@ -231,6 +248,7 @@ class Recording:
             raise damaged(path, str(error)) from error
         return np.asarray(array)
 
+    _exponents = cached_property(lambda self: self._map("dense/exponents.npy"))
     _panel = cached_property(lambda self: self._map("dense/panel.npy"))
     _top_rows = cached_property(lambda self: self._map("dense/top_rows.npy"))
     _top_maxima = cached_property(lambda self: self._map("dense/top_maxima.npy"))
@@ -247,7 +265,11 @@ class Recording:
 
 
 def open_recording(folder: str | Path) -> Recording:
-    """Open a finished recording; `UserError` if there is none, its format is newer, or a file has another size."""
+    """Open a finished recording.
+
+    Raises `UserError` if there is none, its format is another one, or a file has another size, or other bytes at the
+    places that are looked at.
+    """
     folder = Path(folder)
     path = folder / "manifest.json"
     if not path.exists():
@@ -263,10 +285,15 @@ def open_recording(folder: str | Path) -> Recording:
         raise damaged(path, str(error)) from error
     if manifest.get("format") != FORMAT:
         raise UserError(
-            "unknown recording format", value=manifest.get("format"), allowed=FORMAT, fix="Update glossator"
+            "unknown recording format",
+            value=manifest.get("format"),
+            allowed=FORMAT,
+            fix="Update glossator, or record again where the format is an older one",
         )
     for name, entry in manifest["files"].items():
         check_size(folder / name, entry["size"])
+        if sample_of(folder / name) != entry["sample"]:
+            raise damaged(folder / name, "its checksum is wrong")
     return Recording(folder, manifest)
 
 
@@ -281,7 +308,7 @@ def moments(count: int, sums: np.ndarray, sign: int = 1) -> Moments:
     """Moments from the sums of x, x^2, x^3, x^4 over `count` values."""
     m1, m2, m3, m4 = (sums / max(count, 1)).tolist()
     variance = m2 - m1**2
-    if variance <= 1e-12 * max(m2, 1e-30):
+    if variance <= 1e-12 * m2:
         return Moments(count, sign * m1, max(variance, 0.0), None, None)
     third = m3 - 3 * m1 * m2 + 2 * m1**3
     fourth = m4 - 4 * m1 * m3 + 6 * m1**2 * m2 - 3 * m1**4

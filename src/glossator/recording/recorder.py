@@ -9,8 +9,10 @@ from __future__ import annotations
 import json
 import shutil
 import sys
+import time
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -26,17 +28,20 @@ from glossator.recording.background import Background, one_core_pool
 from glossator.recording.dense import DenseShards
 from glossator.recording.dense_merge import merge_dense
 from glossator.recording.encoders import Encoder, is_dense
+from glossator.recording.keys import as_stored
 from glossator.recording.reader import FORMAT, Recording, open_recording
-from glossator.recording.sparse import SparseShards, merge_sparse
+from glossator.recording.sparse import SparseShards, merge_sparse, not_finite
 from glossator.recording.spec import Plan, RecordingSpec, make_plan, plan_sites, source_of
 from glossator.recording.store import (
     PART,
-    check_sizes,
+    Checksums,
+    Shard,
     describe_files,
     disk_errors,
     hidden_folder,
+    open_shard,
     save,
-    show_folder,
+    show_shard,
     sync,
 )
 from glossator.windows import TokenWindows
@@ -80,8 +85,8 @@ def record(
     windows = _valid_windows(subject, windowed.windows)
     with disk_errors(folder):
         _begin(spec, folder)
-        keys = _run(spec, plan, subject, windows, folder, encoders, progress)
-        _finish(spec, plan, keys, subject, windowed, windows, folder)
+        keys, shards = _run(spec, plan, subject, windows, folder, encoders, progress)
+        _finish(spec, plan, keys, shards, subject, windowed, windows, folder)
     return open_recording(folder)
 
 
@@ -153,9 +158,12 @@ def _run(
     folder: Path,
     encoders: dict[str, Any],
     progress: bool | None,
-) -> np.ndarray | None:
-    """All shards; returns the running top k of the dense units."""
-    pool = one_core_pool(_streams(subject, plan))
+) -> tuple[np.ndarray | None, list[Shard]]:
+    """Record what no finished shard holds; returns the running top k of the dense units, and all shards in order."""
+    streams = _streams(subject, plan)
+    if plan.most_batches > streams:  # no stream waits for the others at a shard's end
+        plan = replace(plan, most_batches=plan.most_batches - plan.most_batches % streams)
+    pool = one_core_pool(streams)
     dense = DenseShards(spec, plan, pool, encoders) if plan.dense_units else None
     sparse = {site.name: SparseShards(plan, site) for site in plan.sites if site.kind == "sparse"}
     sources = list(dict.fromkeys(site.source for site in plan.sites))
@@ -167,7 +175,11 @@ def _run(
             dense.add(number, source, values, valid)
         for name, collector in sparse.items():
             if source_of(name) == source:
-                found, indices = encoders[name].encode(values) if name in encoders else (values, None)
+                found, indices = values, None
+                if name in encoders:
+                    if not torch.isfinite(values[torch.from_numpy(valid)]).all():  # which an encoder may call silence
+                        raise not_finite(source)
+                    found, indices = encoders[name].encode(values)
                 collector.add(first, found, indices, valid)
 
     def run(number: int, first: int, end: int) -> None:
@@ -176,18 +188,27 @@ def _run(
             _visit(subject, windows.tokens[first:end], windows.lengths[first:end], sources, see)
 
     with pool, _Bar(windows, progress) as bar, Background(*piece) as background:
-        for shard, batches in _todo(plan, folder, dense, bar):
-            for (first, end), _ in zip(batches, _in_streams(pool, run, batches), strict=True):
-                bar.advance(first, end)
-            hidden = hidden_folder(_shard(folder, shard))
+        shards: list[Shard] = []
+        while (first := shards[-1].end if shards else 0) < plan.windows:
+            if (place := _shard(folder, first)).exists():
+                shards.append(_earlier(place, dense, bar))
+                continue
+            shard = Shard(place, first, first)
+            for batch in _in_streams(pool, run, plan.batches(first, _next(folder, first)), SHARD_SECONDS):
+                bar.advance(*batch)
+                shard = replace(shard, end=max(shard.end, batch[1]))
+            hidden, checksums = hidden_folder(place), Checksums()
             if dense:
-                dense.finish(shard, _made(hidden / "dense"), background)
+                dense.finish(first, shard.end, _made(hidden / "dense"), background, checksums)
             for number, collector in enumerate(sparse.values()):
-                collector.finish(_made(hidden / f"sparse-{number}"), background)
-            background.do_aside(show_folder, hidden, _shard(folder, shard))
-    return dense.keys if dense else None
+                collector.finish(_made(hidden / f"sparse-{number}"), background, checksums)
+            background.do_aside(show_shard, hidden, shard, checksums)
+            shards.append(shard)
+    return dense.keys if dense else None, shards
 
 
+SHARD_SECONDS = 5.0
+"""No batch is begun in a shard that is so old: a recording that is killed loses little more than that."""
 MOST_STREAMS = 8
 
 
@@ -203,21 +224,33 @@ def _streams(subject: Any, plan: Plan) -> int:
 
 
 def _in_streams(
-    pool: ThreadPoolExecutor, run: Callable[[int, int, int], None], batches: list[tuple[int, int]]
-) -> Iterator[None]:
-    """Run all batches, (first, end) each, and yield as they end, in order; a stream alone runs here, on all cores."""
-    if pool._max_workers == 1:  # here, where operations use all cores
-        for number, batch in enumerate(batches):
+    pool: ThreadPoolExecutor, run: Callable[[int, int, int], None], batches: list[tuple[int, int]], seconds: float
+) -> Iterator[tuple[int, int]]:
+    """Run batches, (first, end) each, in order, until all are done or so much time has passed; yield those that are
+    done. A stream alone runs here, on all cores."""
+    waiting, over = deque(enumerate(batches)), time.monotonic() + seconds
+    streams = pool._max_workers
+    running: dict[Future[None], tuple[int, int]] = {}
+    if streams == 1:  # here, where operations use all cores
+        while waiting:
+            number, batch = waiting.popleft()
             run(number, *batch)
-            yield
+            yield batch
+            if time.monotonic() > over:
+                return
         return
-    futures = [pool.submit(run, number, *batch) for number, batch in enumerate(batches)]
     try:
-        for future in futures:
-            yield future.result()
+        while waiting or running:
+            while waiting and len(running) < streams:
+                number, batch = waiting.popleft()
+                running[pool.submit(run, number, *batch)] = batch
+            for future in wait(running, return_when=FIRST_COMPLETED).done:
+                future.result()
+                yield running.pop(future)
+            if time.monotonic() > over:
+                waiting.clear()
     finally:
-        for future in futures:
-            future.cancel()
+        wait(running)
 
 
 def _visit(subject: Any, tokens: np.ndarray, lengths: np.ndarray, sources: list[str], see: Any) -> None:
@@ -230,23 +263,24 @@ def _visit(subject: Any, tokens: np.ndarray, lengths: np.ndarray, sources: list[
             see(source, values)
 
 
-def _todo(
-    plan: Plan, folder: Path, dense: DenseShards | None, bar: _Bar
-) -> Iterator[tuple[int, list[tuple[int, int]]]]:
-    """The shards that are not yet finished; finished ones are checked and taken into the state on the way."""
-    for shard in range(len(plan.shards)):
-        done = _shard(folder, shard)
-        if done.exists():
-            check_sizes(done)
-            if dense:
-                dense.restore(shard, done / "dense")
-            bar.advance(*plan.shards[shard], earlier=True)
-        else:
-            yield shard, plan.batches(shard)
+def _earlier(place: Path, dense: DenseShards | None, bar: _Bar) -> Shard:
+    """A shard of an earlier run, checked and taken into the state."""
+    shard = open_shard(place)
+    if dense:
+        dense.restore(shard.first, shard.end, place / "dense")
+    bar.advance(shard.first, shard.end, earlier=True)
+    return shard
 
 
-def _shard(folder: Path, number: int) -> Path:
-    return folder / "shards" / f"{number:05d}"
+def _next(folder: Path, first: int) -> int | None:
+    """The row with which the next shard of an earlier run begins, where one before it was deleted."""
+    rows = (int(place.name) for place in (folder / "shards").iterdir() if place.name.isdigit())
+    return min((row for row in rows if row > first), default=None)
+
+
+def _shard(folder: Path, first: int) -> Path:
+    """The folder of the shard that begins with this window row."""
+    return folder / "shards" / f"{first:09d}"
 
 
 def _made(folder: Path) -> Path:
@@ -258,25 +292,26 @@ def _finish(
     spec: RecordingSpec,
     plan: Plan,
     keys: np.ndarray | None,
+    shards: list[Shard],
     subject: Any,
     windowed: WindowedCorpus,
     windows: TokenWindows,
     folder: Path,
 ) -> None:
     """Merge the shards into the finished files, write the manifest, remove the shards."""
-    shards = [_shard(folder, number) for number in range(len(plan.shards))]
-    checksums = {}
+    checksums: Checksums = {}
     if keys is not None:
-        made = merge_dense(keys, plan, spec.width, [shard / "dense" for shard in shards], _fresh(folder / "dense"))
-        checksums = {f"dense/{name}": checksum for name, checksum in made.items()}
+        merge_dense(keys, plan, spec.width, shards, _fresh(folder / "dense"), checksums)
     number = 0
     for site in plan.sites:
         if site.kind == "sparse":
-            merge_sparse(site, [shard / f"sparse-{number}" for shard in shards], _fresh(folder / f"sparse-{number}"))
+            name = f"sparse-{number}"
+            merge_sparse(site, [shard.folder / name for shard in shards], _fresh(folder / name), checksums)
             number += 1
-    _save_windows(windowed, windows, plan, _fresh(folder / "windows"))
+    _save_windows(windowed, windows, plan, _fresh(folder / "windows"), checksums)
     if hasattr(subject, "embedding"):
-        save(folder / "embedding.npy", np.asarray(subject.embedding()).astype(np.float16))
+        halves, _ = as_stored(np.asarray(subject.embedding())[None])  # what is made of it does not depend on its scale
+        save(folder / "embedding.npy", halves[0], checksums)
     sync(p for p in folder.rglob("*.npy") if "shards" not in p.relative_to(folder).parts)
     manifest = {
         "format": FORMAT,
@@ -295,14 +330,16 @@ def _finish(
     _clean(folder)
 
 
-def _save_windows(windowed: WindowedCorpus, windows: TokenWindows, plan: Plan, folder: Path) -> None:
+def _save_windows(
+    windowed: WindowedCorpus, windows: TokenWindows, plan: Plan, folder: Path, checksums: Checksums
+) -> None:
     for name in ("tokens", "lengths", "valid", "documents", "ids"):
-        save(folder / f"{name}.npy", getattr(windows, name))
-    save(folder / "split.npy", np.asarray(windowed.split_of_document, np.int8)[windows.documents])
-    save(folder / "panel.npy", plan.panel)
+        save(folder / f"{name}.npy", getattr(windows, name), checksums)
+    save(folder / "split.npy", np.asarray(windowed.split_of_document, np.int8)[windows.documents], checksums)
+    save(folder / "panel.npy", plan.panel, checksums)
     pieces = windows.vocabulary.pieces
-    save(folder / "pieces.npy", np.frombuffer(b"".join(pieces), np.uint8))
-    save(folder / "piece_offsets.npy", np.cumsum([0, *map(len, pieces)]).astype(np.int64))
+    save(folder / "pieces.npy", np.frombuffer(b"".join(pieces), np.uint8), checksums)
+    save(folder / "piece_offsets.npy", np.cumsum([0, *map(len, pieces)]).astype(np.int64), checksums)
     if windows.vocabulary.decoding is not None:
         write_json(folder / "decoding.json", plain(windows.vocabulary.decoding))
     write_json(folder / "documents.json", list(windowed.document_ids))

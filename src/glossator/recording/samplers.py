@@ -16,7 +16,7 @@ import numpy as np
 from glossator.errors import UserError
 from glossator.evidence import SPLITS, Evidence, Exemplars, ExplainEvidence, Kind, Split
 from glossator.files import fingerprint
-from glossator.recording.keys import LARGEST_HALF, order_below, order_of
+from glossator.recording.keys import order_below, order_of, rounded
 from glossator.recording.reader import Recording
 from glossator.recording.unit_statistics import firing, observe, panel_part, split_statistics, whole_statistics
 from glossator.units import Unit
@@ -75,7 +75,7 @@ def draw(recording: Recording, unit: Unit, spec: EvidenceSpec | None = None) -> 
     spec = spec or EvidenceSpec()
     view = _UnitView(recording, unit)
     explain_random = observe(recording, unit, "explain", view.panel)
-    threshold, rule = firing(explain_random, view.sparse)
+    threshold, rule = firing(explain_random, view.maximum("explain"), view.sparse)
     parts: dict[Split, Exemplars] = {split: _draw_split(view, split, spec, threshold) for split in _SPLITS}
     firing_windows = {split: view.firing_windows(split, threshold) for split in (_SPLITS[0], _SPLITS[3])}
     explain = ExplainEvidence(
@@ -151,9 +151,11 @@ class _UnitView:
         if self.panel is None:
             return int((splits[self.recording.firing_rows(self.unit)] == number).sum())
         fires = np.zeros(len(splits), bool)
+        exponent = self.recording.exponent(self.unit)
+        threshold = threshold * 2.0**-exponent
         # rounded as the panel's values are, or a constant could fire above itself
-        rounded = np.minimum(self.top_maxima, LARGEST_HALF).astype(np.float16)
-        fires[self.top[(rounded > threshold) & (self.top_splits == number)]] = True
+        top = rounded(self.top_maxima, exponent)
+        fires[self.top[(top > threshold) & (self.top_splits == number)]] = True
         part = panel_part(self.recording, split)
         highest = order_of(self.panel).max(axis=1)[part.slots]
         fires[part.rows[highest > order_below(threshold)]] = True

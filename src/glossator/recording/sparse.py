@@ -10,12 +10,13 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from glossator.errors import UserError
 from glossator.recording.background import Background
-from glossator.recording.keys import LARGEST_HALF
+from glossator.recording.keys import exponents_of, powers
 from glossator.recording.spec import Plan, SitePlan
-from glossator.recording.store import ArrayReader, ArrayWriter, offsets_of, save
+from glossator.recording.store import ArrayReader, ArrayWriter, Checksums, offsets_of, save
 
-_SMALLEST = np.float32(2.0**-24)
+_SMALLEST = np.float16(2.0**-14)
 _BLOCK_POSTINGS = 4 << 20
 
 
@@ -40,24 +41,51 @@ class SparseShards:
             activation = values.reshape(-1).float().cpu().numpy()
             unit = indices.reshape(-1).cpu().numpy()
             position = np.repeat(np.arange(activation.size // k), k)
-        # what float16 would round to zero is no posting
-        keep = (np.abs(activation) >= _SMALLEST) & valid.ravel()[position]
+        keep = (activation != 0) & valid.ravel()[position]
+        if not np.isfinite(activation[keep]).all():
+            raise not_finite(self.site.name)
         if self._local is not None:
             unit = self._local[unit]
             keep &= unit >= 0
-        activation = np.clip(activation[keep], -LARGEST_HALF, LARGEST_HALF).astype(np.float16)
         position = (position[keep] + first * valid.shape[1]).astype(np.uint32)
-        self._parts.append((unit[keep].astype(self._unit_type), position, activation))
+        self._parts.append((unit[keep].astype(self._unit_type), position, activation[keep]))
 
-    def finish(self, folder: Path, background: Background) -> None:
+    def finish(self, folder: Path, background: Background, checksums: Checksums) -> None:
         """Hand the shard's index to the writing thread and start the next shard."""
         units, positions, activations = (np.concatenate([part[i] for part in self._parts]) for i in range(3))
         self._parts = []
         order = radix_order(units)
         counts = np.bincount(units, minlength=len(self.site.units))
-        background.do(save, folder / "offsets.npy", offsets_of(counts))
-        background.do(save, folder / "positions.npy", positions[order])
-        background.do(save, folder / "activations.npy", activations[order])
+        offsets = offsets_of(counts)
+        halves, exponents = _as_halves(activations[order], offsets)
+        background.do(save, folder / "offsets.npy", offsets, checksums)
+        background.do(save, folder / "exponents.npy", exponents, checksums)
+        background.do(save, folder / "positions.npy", positions[order], checksums)
+        background.do(save, folder / "activations.npy", halves, checksums)
+
+
+def not_finite(site: str) -> UserError:
+    """The error for a site that gave a value that is no number, or infinite."""
+    return UserError(
+        f"{site} gave values that are not finite", fix="Record with dtype float32, or check the subject's weights"
+    )
+
+
+def _as_halves(activations: np.ndarray, offsets: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """float16 (n,) and int16 powers of two (units,) that stand for these float32 values, which lie unit by unit."""
+    some = np.flatnonzero(np.diff(offsets))
+    largest = np.zeros(len(offsets) - 1, np.float32)
+    if len(some):
+        largest[some] = np.maximum.reduceat(np.abs(activations), offsets[some])
+    exponents = exponents_of(largest)
+    scales = np.repeat(powers(-exponents), np.diff(offsets))
+    return _no_less(activations * scales), exponents
+
+
+def _no_less(values: np.ndarray) -> np.ndarray:
+    """float16; what is below its smallest number with all its digits becomes that one: a posting is never 0."""
+    halves = values.astype(np.float16)
+    return np.where(np.abs(halves) < _SMALLEST, np.copysign(_SMALLEST, halves), halves)
 
 
 def radix_order(units: np.ndarray) -> np.ndarray:
@@ -68,27 +96,32 @@ def radix_order(units: np.ndarray) -> np.ndarray:
     return order[np.argsort((units >> 16).astype(np.uint16)[order], kind="stable")]
 
 
-def merge_sparse(site: SitePlan, shards: list[Path], folder: Path) -> None:
-    """One index from those of the shards: offsets int64 (units + 1,), positions uint32, activations float16."""
+def merge_sparse(site: SitePlan, shards: list[Path], folder: Path, checksums: Checksums) -> None:
+    """One index from those of the shards: offsets int64 (units + 1,), positions uint32, activations float16, and the
+    powers of two by which a unit's activations are to be multiplied, exponents int16 (units,)."""
     offsets = [ArrayReader(shard / "offsets.npy").all() for shard in shards]
     total = np.sum(offsets, axis=0)
-    save(folder / "offsets.npy", total)
+    save(folder / "offsets.npy", total, checksums)
+    each = np.stack([ArrayReader(shard / "exponents.npy").all() for shard in shards])
+    exponents = each.max(axis=0)
+    save(folder / "exponents.npy", exponents, checksums)
     sources = [(ArrayReader(s / "positions.npy"), ArrayReader(s / "activations.npy")) for s in shards]
     shape = (int(total[-1]),)
     with (
-        ArrayWriter(folder / "positions.npy", np.uint32, shape) as positions,
-        ArrayWriter(folder / "activations.npy", np.float16, shape) as activations,
+        ArrayWriter(folder / "positions.npy", np.uint32, shape, checksums) as positions,
+        ArrayWriter(folder / "activations.npy", np.float16, shape, checksums) as activations,
     ):
         for first, end in _blocks(total):
             start = total[first]
             size = int(total[end] - start)
             block_positions, block_activations = np.empty(size, np.uint32), np.empty(size, np.float16)
             written = total[first:end] - start
-            for (from_positions, from_activations), place in zip(sources, offsets, strict=True):
+            for (from_positions, from_activations), place, own in zip(sources, offsets, each, strict=True):
                 counts = np.diff(place[first : end + 1])
                 there = np.repeat(written - (place[first:end] - place[first]), counts) + np.arange(counts.sum())
                 block_positions[there] = from_positions.read(place[first], place[end])
-                block_activations[there] = from_activations.read(place[first], place[end])
+                scales = np.repeat(powers((own - exponents)[first:end]), counts)
+                block_activations[there] = _no_less(from_activations.read(place[first], place[end]) * scales)
                 written = written + counts
             positions.write(block_positions)
             activations.write(block_activations)

@@ -1,7 +1,7 @@
 """What to record and how it is cut up: pure planning, no model and no disk.
 
-All that can change the recorded bytes stands in the spec (batch and shard sizes too, since sums of floats depend on
-them), so that a spec's fingerprint is the recording's provenance.
+All that can change the recorded bytes stands in the spec (batch sizes too, since sums of floats depend on them), so
+that a spec's fingerprint is the recording's provenance. Where shards end changes nothing.
 """
 
 from __future__ import annotations
@@ -114,26 +114,30 @@ class SitePlan:
 
 @dataclass(frozen=True, eq=False)
 class Plan:
-    """How the work is cut. shards: (first, end) window rows; batch: windows in a forward pass; panel int64: the
-    window rows stored for every dense unit, ascending."""
+    """How the work is cut. batch: windows in a forward pass; most_batches: as many as a shard may hold; panel int64:
+    the window rows stored for every dense unit, ascending."""
 
     sites: tuple[SitePlan, ...]
     windows: int
     batch: int
-    shards: tuple[tuple[int, int], ...]
+    most_batches: int
     panel: np.ndarray
 
     @property
     def dense_units(self) -> int:
         return sum(len(site.units) for site in self.sites if site.kind == "dense")
 
-    def batches(self, shard: int) -> list[tuple[int, int]]:
-        first, end = self.shards[shard]
+    def batches(self, first: int, before: int | None = None) -> list[tuple[int, int]]:
+        """(first, end) window rows of the batches that a shard may hold which starts at row `first`, up to `before`."""
+        end = min(first + self.most_batches * self.batch, before or self.windows)
         return [(row, min(row + self.batch, end)) for row in range(first, end, self.batch)]
 
-    def panel_of(self, shard: int) -> np.ndarray:
-        """The panel's window rows that fall into a shard, ascending."""
-        first, end = self.shards[shard]
+    def batches_in(self, first: int, end: int) -> int:
+        """How many batches these rows are."""
+        return -(-(end - first) // self.batch)
+
+    def panel_in(self, first: int, end: int) -> np.ndarray:
+        """The panel's window rows from `first` to before `end`, ascending."""
         return self.panel[(self.panel >= first) & (self.panel < end)]
 
 
@@ -174,9 +178,8 @@ def make_plan(spec: RecordingSpec, sites: tuple[SitePlan, ...], windows: int) ->
     batch = max(1, spec.batch_tokens // spec.width)
     window_bytes = 2 * spec.width * dense_units
     fitting = MOST_BATCHES_IN_A_SHARD if not window_bytes else spec.shard_bytes // (window_bytes * batch)
-    step = batch * min(MOST_BATCHES_IN_A_SHARD, max(1, fitting))
-    shards = tuple((row, min(row + step, windows)) for row in range(0, windows, step))
+    most = min(MOST_BATCHES_IN_A_SHARD, max(1, fitting), -(-windows // batch))
     room = SPARSE_PANEL if not window_bytes else max(1, spec.panel_bytes // window_bytes)
     size = min(windows, room if spec.panel_windows is None else spec.panel_windows)
     panel = np.sort(np.random.default_rng([spec.seed, 1]).choice(windows, size, replace=False)).astype(np.int64)
-    return Plan(sites, windows, batch, shards, panel)
+    return Plan(sites, windows, batch, most, panel)

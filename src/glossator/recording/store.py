@@ -14,9 +14,10 @@ import os
 import shutil
 import struct
 import zlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -25,6 +26,19 @@ from glossator.files import write_json
 from glossator.recording.disk import BLOCK, LargeFile, read_at
 
 PART = ".part"
+SHARD = "shard.json"
+
+Checksums: TypeAlias = dict[Path, int]
+"""CRC-32 of files, from when they were written."""
+
+
+@dataclass(frozen=True)
+class Shard:
+    """A finished shard: its folder, and the window rows that it holds."""
+
+    folder: Path
+    first: int
+    end: int
 
 
 @contextlib.contextmanager
@@ -44,12 +58,12 @@ LARGE = 8 << 20  # bytes from which a file goes past the page cache
 
 
 class ArrayWriter:
-    """A `.npy` file written piece by piece, in order; checksum: keep the CRC-32 of what is written in `crc`."""
+    """A `.npy` file written piece by piece, in order; its checksum is put in `checksums` when it is closed."""
 
-    def __init__(self, path: Path, dtype: Any, shape: tuple[int, ...], *, checksum: bool = False):
+    def __init__(self, path: Path, dtype: Any, shape: tuple[int, ...], checksums: Checksums):
         self.path, self.dtype, self._shape = path, np.dtype(dtype), shape
         self._left = math.prod(shape) * self.dtype.itemsize
-        self.crc: int | None = 0 if checksum else None
+        self._crc, self._checksums = 0, checksums
         self._file: Any = LargeFile(path) if self._left >= LARGE else open(path, "wb")  # noqa: SIM115 - see `close`
         self._pass_on(self._header())
 
@@ -63,8 +77,7 @@ class ArrayWriter:
         return np.lib.format.magic(1, 0) + struct.pack("<H", BLOCK - start) + text.ljust(BLOCK - start - 1) + b"\n"
 
     def _pass_on(self, data: bytes | memoryview) -> None:
-        if self.crc is not None:
-            self.crc = zlib.crc32(data, self.crc)
+        self._crc = zlib.crc32(data, self._crc)
         self._file.write(data)
 
     def write(self, piece: np.ndarray) -> None:
@@ -88,6 +101,7 @@ class ArrayWriter:
         self._file.close()
         if self._left:
             raise RuntimeError(f"{self.path.name}: {-self._left} bytes more than its shape {self._shape}")
+        self._checksums[self.path] = self._crc
 
     def __enter__(self) -> ArrayWriter:
         return self
@@ -99,8 +113,8 @@ class ArrayWriter:
             self.abandon()
 
 
-def save(path: Path, array: np.ndarray) -> None:
-    with ArrayWriter(path, array.dtype, array.shape) as writer:
+def save(path: Path, array: np.ndarray, checksums: Checksums) -> None:
+    with ArrayWriter(path, array.dtype, array.shape, checksums) as writer:
         writer.write(array)
 
 
@@ -164,12 +178,13 @@ def hidden_folder(final: Path) -> Path:
     return hidden
 
 
-def show_folder(hidden: Path, final: Path) -> None:
-    """Give a filled folder its sizes.json, sync it and rename it to `final`."""
+def show_shard(hidden: Path, shard: Shard, checksums: Checksums) -> None:
+    """Sync a filled folder, say in it what it holds, and rename it to that of the shard."""
     files = sorted(p for p in hidden.rglob("*") if p.is_file())
     sync(files)
-    write_json(hidden / "sizes.json", {p.relative_to(hidden).as_posix(): p.stat().st_size for p in files})
-    os.rename(hidden, final)
+    held = {p.relative_to(hidden).as_posix(): {"size": p.stat().st_size, "crc32": checksums[p]} for p in files}
+    write_json(hidden / SHARD, {"first": shard.first, "end": shard.end, "files": held})
+    os.rename(hidden, shard.folder)
 
 
 def sync(files: Iterable[Path]) -> None:
@@ -179,14 +194,18 @@ def sync(files: Iterable[Path]) -> None:
             os.fsync(file.fileno())
 
 
-def check_sizes(folder: Path) -> None:
-    """Raise `UserError` when a file of a finished shard is missing or has another size than when it was written."""
+def open_shard(folder: Path) -> Shard:
+    """A shard of an earlier run; `UserError` when a file of it is not as it was written. Every file is read."""
     try:
-        sizes = json.loads((folder / "sizes.json").read_text())
-    except (OSError, ValueError) as error:
-        raise damaged(folder / "sizes.json", str(error)) from error
-    for name, size in sizes.items():
-        check_size(folder / name, size)
+        held = json.loads((folder / SHARD).read_text())
+        shard, files = Shard(folder, held["first"], held["end"]), held["files"].items()
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise damaged(folder / SHARD, str(error)) from error
+    for name, entry in files:
+        check_size(folder / name, entry["size"])
+        if crc32_of(folder / name) != f"{entry['crc32']:08x}":
+            raise damaged(folder / name, "its checksum is wrong")
+    return shard
 
 
 def check_size(path: Path, size: int) -> None:
@@ -205,11 +224,31 @@ def crc32_of(path: Path) -> str:
     return f"{value:08x}"
 
 
-def describe_files(folder: Path, known: Mapping[str, int]) -> dict[str, dict[str, Any]]:
-    """{relative path: {size, crc32}} of every file of a finished recording, for its manifest; known: some checksums."""
+SAMPLED = 16  # blocks of a file that are looked at when a recording is opened
+
+
+def sample_of(path: Path) -> str:
+    """Checksum of some blocks of a file, spread over it, its first and last among them: of all of a small file."""
+    size, value = path.stat().st_size, 0
+    starts = sorted({int(start) for start in np.linspace(0, max(size - BLOCK, 0), SAMPLED)})
+    with open(path, "rb") as file:
+        for start in starts:
+            file.seek(start)
+            value = zlib.crc32(file.read(BLOCK), value)
+    return f"{value:08x}"
+
+
+def describe_files(folder: Path, known: Checksums) -> dict[str, dict[str, Any]]:
+    """{relative path: {size, crc32, sample}} of every file of a finished recording, for its manifest; known: some
+    checksums."""
     names = [p.relative_to(folder) for p in sorted(folder.rglob("*")) if p.is_file()]
     names = [n for n in names if n.name not in ("manifest.json", "plan.json")]
     names = [n for n in names if not any(part.startswith(".") or part == "shards" for part in n.parts)]
-    sums = [f"{known[n.as_posix()]:08x}" if n.as_posix() in known else crc32_of(folder / n) for n in names]
-    pairs = zip(names, sums, strict=True)
-    return {n.as_posix(): {"size": (folder / n).stat().st_size, "crc32": crc} for n, crc in pairs}
+    return {
+        name.as_posix(): {
+            "size": (path := folder / name).stat().st_size,
+            "crc32": f"{known[path]:08x}" if path in known else crc32_of(path),
+            "sample": sample_of(path),
+        }
+        for name in names
+    }

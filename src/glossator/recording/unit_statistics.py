@@ -15,6 +15,7 @@ from glossator.units import Unit
 QUANTILES = (0.01, 0.1, 0.5, 0.9, 0.99, 0.999)
 FIRING_QUANTILE = 0.99
 TINY = 1e-6
+"""Of a unit's largest magnitude: what is smaller counts as 0."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,33 +44,47 @@ def panel_part(recording: Recording, split: Split | None) -> PanelPart:
 
 @dataclass(frozen=True, eq=False)
 class Observed:
-    """A unit's signed float16 values on random tokens: the stored ones, and how many zeros stand beside them."""
+    """A unit's signed float16 values on random tokens: the stored ones, the power of two by which they are multiplied,
+    and how many zeros stand beside them."""
 
-    values: np.ndarray
+    halves: np.ndarray
+    exponent: int
     zeros: int
 
     @cached_property
     def _ordered(self) -> np.ndarray:
         # 16-bit numbers sorted by radix: the costliest step of drawing evidence
-        return np.sort(order_of(self.values), kind="stable")
+        return np.sort(order_of(self.halves), kind="stable")
+
+    @cached_property
+    def values(self) -> np.ndarray:
+        """float64, without the zeros beside them."""
+        return self.halves.astype(np.float64) * 2.0**self.exponent
 
     @property
     def count(self) -> int:
-        return len(self.values) + self.zeros
+        return len(self.halves) + self.zeros
+
+    @property
+    def largest(self) -> float:
+        """The largest magnitude."""
+        ends = [half_of(self._ordered[0]), half_of(self._ordered[-1])] if len(self.halves) else [0.0]
+        return max(map(abs, ends)) * 2.0**self.exponent
 
     def quantile(self, probability: float) -> float | None:
         """The value below which this share of all tokens lies (the lower of two neighbours); None without tokens."""
         if not self.count:
             return None
         rank = int(probability * (self.count - 1))
-        below = int(np.searchsorted(self._ordered, 0)) if self.zeros else len(self.values)
-        if rank < below:
-            return half_of(self._ordered[rank])
-        return 0.0 if rank < below + self.zeros else half_of(self._ordered[rank - self.zeros])
+        below = int(np.searchsorted(self._ordered, 0)) if self.zeros else len(self.halves)
+        if below <= rank < below + self.zeros:
+            return 0.0
+        return half_of(self._ordered[rank if rank < below else rank - self.zeros]) * 2.0**self.exponent
 
     def share_above(self, threshold: float) -> float:
         """The share of all tokens above a threshold."""
-        above = len(self.values) - int(np.searchsorted(self._ordered, np.int16(order_below(threshold)), side="right"))
+        bound = np.int16(order_below(threshold * 2.0**-self.exponent))
+        above = len(self.halves) - int(np.searchsorted(self._ordered, bound, side="right"))
         return (above + (self.zeros if threshold < 0 else 0)) / max(self.count, 1)
 
 
@@ -78,13 +93,14 @@ def observe(recording: Recording, unit: Unit, split: Split | None, panel: np.nda
 
     For a sparse unit these are all tokens of the split.
     """
+    exponent = recording.exponent(unit)
     if panel is not None:
-        return Observed(panel.reshape(-1).take(panel_part(recording, split).tokens), 0)
-    positions, activations = recording.postings(unit)
+        return Observed(panel.reshape(-1).take(panel_part(recording, split).tokens), exponent, 0)
+    positions, halves = recording.posting_halves(unit)
     if split is not None:
         row = positions // np.uint32(recording.spec.width)
-        activations = activations[recording.split_of_window[row] == SPLITS.index(split)]
-    return Observed(activations, _valid_tokens(recording, split) - len(activations))
+        halves = halves[recording.split_of_window[row] == SPLITS.index(split)]
+    return Observed(halves, exponent, _valid_tokens(recording, split) - len(halves))
 
 
 def _valid_tokens(recording: Recording, split: Split | None) -> int:
@@ -95,18 +111,24 @@ def _valid_tokens(recording: Recording, split: Split | None) -> int:
     return cache[split]
 
 
-def firing(observed: Observed, sparse: bool) -> tuple[float, str]:
-    """The threshold above which a token counts as firing, and how it was set, in words."""
+def firing(observed: Observed, maximum: float, sparse: bool) -> tuple[float, str]:
+    """The threshold above which a token counts as firing, and how it was set, in words.
+
+    maximum: the largest value of the explain split.
+    """
     if sparse:
         return 0.0, "above 0"
-    found = observed.quantile(FIRING_QUANTILE)
-    rule = f"above the {FIRING_QUANTILE:.0%} quantile of random tokens of the explain split, at least {TINY:g}"
-    return max(TINY if found is None else found, TINY), rule
+    least, found = TINY * max(maximum, observed.largest), observed.quantile(FIRING_QUANTILE)
+    rule = (
+        f"above the {FIRING_QUANTILE:.0%} quantile of random tokens of the explain split, at least {TINY:g} of its "
+        "largest activation"
+    )
+    return least if found is None else max(found, least), rule
 
 
 def split_statistics(observed: Observed, maximum: float, threshold: float, rule: str) -> UnitStatistics:
     """Statistics from the observed values alone."""
-    x = observed.values.astype(np.float64)
+    x = observed.values
     square = x * x
     sums = np.array([x.sum(), square.sum(), (square * x).sum(), (square * square).sum()])
     return _statistics(moments(observed.count, sums), observed, maximum, threshold, rule)

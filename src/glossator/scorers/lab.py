@@ -154,6 +154,8 @@ class Trial:
         }
         if self.evidence.status != "ok":
             why_not = f"insufficient evidence: {self.evidence.reason}"
+        elif not np.isfinite(self.test.activations).all():
+            why_not = "the unit's activations are not finite"
         elif not len(self.test):
             why_not = f"no windows for {self.setting} in the {self.split} split"
         if why_not:
@@ -201,9 +203,9 @@ class Trial:
             rows, some = self._scored_part(split, exemplars)
             simulation = self.lab.simulate(explanation, some)
             values = simulation.expected[np.searchsorted(rows, sample.rows)][sample.mask].astype(np.float64)
-        if lacking := int(np.isnan(values).sum()):
+        if lacking := int((~np.isfinite(values)).sum()):
             reasons = "; ".join(simulation.missing) or "no reason given"
-            raise MissingPower(f"the simulation has no value at {lacking} of {len(values)} tokens ({reasons})")
+            raise MissingPower(f"the simulation has no finite value at {lacking} of {len(values)} tokens ({reasons})")
         return values
 
     def _scored_part(self, split: Split, exemplars: Exemplars) -> tuple[np.ndarray, Exemplars]:

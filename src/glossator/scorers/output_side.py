@@ -138,7 +138,7 @@ class _Bench:
         units = random_units(self.subject, unit.site, scorer.controls + 1, lab.seed, scorer.sets)
         self.of_units, self.of_directions = units, random_directions(self.subject, unit.site, scorer.controls, lab.seed)
         self.sites = sorted({one.site for one in (push, *units.values(), *self.of_directions)})
-        start = max(evidence.statistics.maximum, 1e-3)
+        start = evidence.statistics.maximum if evidence.statistics.maximum > 0 else 1.0
         self.clean, (self.own,), self.counts = self._once((unit, start), lambda: self._steered([push], start))
         self.why_not = self.own.why_not
 

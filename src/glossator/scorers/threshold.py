@@ -26,7 +26,7 @@ def best_threshold(positive: np.ndarray, score: np.ndarray, objective: Objective
     values = objective(true_positives, last_of_equals + 1 - true_positives, positives, len(positive) - positives)
     best = last_of_equals[int(np.argmax(values))]
     if best == len(ranked) - 1:  # everything is called positive: cut below the lowest score
-        return float(ranked[-1] - max(ranked[0] - ranked[-1], 1.0))
+        return float(ranked[-1] - (ranked[0] - ranked[-1] or abs(ranked[-1]) or 1.0))
     return float((ranked[best] + ranked[best + 1]) / 2)
 
 
