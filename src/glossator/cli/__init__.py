@@ -27,6 +27,7 @@ from glossator.cli.show import show
 from glossator.cli.studies import studies
 from glossator.cli.try_text import try_text
 from glossator.cli.units import units
+from glossator.cli.verify import verify
 from glossator.errors import UserError
 from glossator.terminal import neutral, neutral_streams
 
@@ -71,7 +72,7 @@ SHORT = {
     sasc: "Explain any function of text: n-grams, names, scores.",
 }
 
-for command in (run, show, try_text, search, studies, units, record, explain, score, grid, sasc, bench):
+for command in (run, show, try_text, search, studies, verify, units, record, explain, score, grid, sasc, bench):
     named = "try" if command is try_text else None
     app.command(named, cls=WithNames, short_help=SHORT.get(command))(command)
 app.add_typer(human, name="human", short_help="Ask people, and score what they say as machines are scored.")
