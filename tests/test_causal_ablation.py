@@ -374,7 +374,7 @@ def test_a_simulation_with_gaps_is_refused(world):
     def said(truth, split):
         return np.where(np.arange(truth.shape[1]) == 3, np.nan, truth)
 
-    assert "has no value at" in ablation(world, said)["ablation"].reason
+    assert "has no finite value at" in ablation(world, said)["ablation"].reason
 
 
 def test_ratios_by_hand():

@@ -224,7 +224,7 @@ def test_what_the_test_split_holds_changes_nothing(tmp_path: Path, lexicon: Lexi
     would crowd out others."""
     values = planted_values(tmp_path / "r", top_k=60)
     found = find_directions(values, ProgramExplainer(lexicon=lexicon), Lab(lexicon), SPEC)
-    panel = np.array(values.recording.panel_block("mlp.0"))
+    panel = np.array(values.recording.panel_block("mlp.0")[0])
     panel[:, values.rows("test")] = -panel[:, values.rows("test")] * 2 + 1
     other = Recording(values.recording.folder, values.recording.manifest)
     other.__dict__["_panel"] = panel

@@ -29,6 +29,8 @@ from glossator.units import Unit
 if TYPE_CHECKING:
     from glossator.programs import Lexicon
 
+LARGEST = float(np.finfo(np.float32).max)
+"""Predictions beyond it are infinite: no activation is, and their squares could not be summed."""
 MOST_TO_FIT = 400
 """Calibrations and thresholds are fitted on at most so many windows of a kind; more would only take time."""
 
@@ -203,7 +205,7 @@ class Trial:
             rows, some = self._scored_part(split, exemplars)
             simulation = self.lab.simulate(explanation, some)
             values = simulation.expected[np.searchsorted(rows, sample.rows)][sample.mask].astype(np.float64)
-        if lacking := int((~np.isfinite(values)).sum()):
+        if lacking := int((~(np.abs(values) <= LARGEST)).sum()):
             reasons = "; ".join(simulation.missing) or "no reason given"
             raise MissingPower(f"the simulation has no finite value at {lacking} of {len(values)} tokens ({reasons})")
         return values

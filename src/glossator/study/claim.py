@@ -7,26 +7,33 @@ import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from glossator.errors import UserError
 from glossator.files import plain, read_json, write_json
+from glossator.study.grow import grows
 from glossator.study.names import LOG, may_be_there
 from glossator.study.spec import LATER, StudySpec
 from glossator.study.widen import widens
 from glossator.study.work import Work
 
+More = Literal["scores", "units"]
 
-def check_folder(spec: StudySpec, folder: Path) -> bool:
-    """Whether the folder holds this study with fewer scorers; `UserError` when it holds something else or cannot be
-    written. Changes nothing."""
-    claim, more = folder / "spec.json", False
+
+def check_folder(spec: StudySpec, folder: Path) -> More | None:
+    """Of what the study that the folder holds gets more, None when it is this one or there is none; `UserError` when
+    it holds something else or cannot be written. Changes nothing."""
+    claim = folder / "spec.json"
+    more: More | None = None
     _check_name(folder)
     if claim.exists():
         held: Any = read_json(claim, "the study's spec", "Delete the folder and run again")
         mine, held = json.loads(json.dumps(plain(spec))), {**LATER, **held}
         differing = sorted(k for k in {*held, *mine} if held.get(k) != mine.get(k))
-        more = widens(spec, held, set(differing), folder)
+        if widens(spec, held, set(differing), folder):
+            more = "scores"
+        elif grows(spec, held, set(differing), folder):
+            more = "units"
         if differing and not more:
             raise UserError(
                 f"the folder holds another study (they differ in {', '.join(differing)})",
@@ -38,7 +45,7 @@ def check_folder(spec: StudySpec, folder: Path) -> bool:
             "the folder is not empty and holds no study", value=str(folder), fix="Choose another with --out"
         )
     if (folder / "manifest.json").exists() and not more:  # opened, not written
-        return False
+        return None
     there = next(p for p in (folder, *folder.absolute().parents) if p.exists())
     if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
         why = "is read-only" if there.is_dir() else "is a file"

@@ -16,6 +16,7 @@ from glossator.recording import Recording
 from glossator.study.claim import check_folder, claimed
 from glossator.study.explain import explain_units
 from glossator.study.finish import finish
+from glossator.study.grow import KEPT, grow
 from glossator.study.make import check_subject, resources_of
 from glossator.study.models import Access
 from glossator.study.prepare import prepare
@@ -53,8 +54,9 @@ def run_study(
     kept. corpus: texts as a Python object that `open_corpus` takes, in place of those that the spec names; the study is
     gone on with by giving the same ones again. subject: a loaded one, such as `load_subject` makes of a model in
     memory; the spec gives its name. A finished study of this spec with fewer scorers gets the others, such as its
-    causal column. Raises `UserError` for bad input before anything is written, and when a budget is reached: what is
-    finished is kept, and the same call with a higher budget goes on.
+    causal column; one with fewer units gets the others, and keeps what it found. Raises `UserError` for bad input
+    before anything is written, and when a budget is reached: what is finished is kept, and the same call with a higher
+    budget goes on.
     """
     folder, texts = Path(folder), None
     if corpus is not None:
@@ -72,21 +74,25 @@ def run_study(
             checked = check_subject(spec, lambda: opened.get("subject"))
             source = replace(source, subject=source.subject or checked)
         with claimed(spec, folder, progress) as work, source.models:
-            if more:  # The study is there with fewer scores: what was explained is scored anew.
+            if more == "scores":  # The study is there with fewer of them: what was explained is scored anew.
                 widen(spec, work)
+            if more == "units":  # The study is there with fewer of them: what was found stays.
+                grow(spec, work)
             # The subject reads the corpus; what its units did is recorded.
             recording = source.record(folder / "recording", work)
             tools = Tools.of(spec, recording, work.note, source.models, source.subject)
-            units = studied(spec, recording)
+            kept = {result.unit: result for result in work.results(KEPT)}
+            units = [unit for unit in studied(spec, recording) if unit not in kept]
             if until != "record":  # What language models will be asked is foreseen on one unit, and said.
                 announce(units, tools, work)
             # Each method sees the explain split of a unit's evidence and makes candidates; the select split ranks them.
             explained = work.stage("explain", units, explain_units, tools) if until != "record" else []
             # The first candidate of each method meets the test split, beside explanations that understood nothing. Who
             # reads it: its program is executed; words are read by the language model (`glossator.study.reading`).
-            scored = work.stage("score", explained, score_units, tools) if until == "score" else []
             if until == "score":
-                finish(scored, tools, work)
+                scored = work.stage("score", explained, score_units, tools, [*kept.values()])
+                found = kept | {result.unit: result for result in scored}
+                finish([found[unit] for unit in studied(spec, recording)], tools, work)
     if until != "score":
         return None
     Work(folder).clean()

@@ -11,6 +11,7 @@ from glossator.errors import UserError, near_matches
 from glossator.recording import Recording, open_recording, recording_spec
 from glossator.recording.spec import source_of
 from glossator.study.direction_sets import check_text, given_sets, keep_sets
+from glossator.study.grow import lacks_units, larger, put_in_place
 from glossator.study.make import check, own_resources, resources_of
 from glossator.study.models import Access, StudyModels
 from glossator.study.reading import EXECUTE, simulator_name
@@ -36,21 +37,32 @@ class Source:
     sets: Mapping[str, DirectionSet] = field(default_factory=dict)
 
     def record(self, folder: Path, work: Work) -> Recording:
-        """Record the units of the spec; a finished recording is opened."""
+        """Record the units of the spec; a finished recording is opened, one of fewer units is made anew."""
         if self.windowed is None:
             return open_recording(folder)
+        if not folder.exists() and _is_recorded(larger(work)):
+            return put_in_place(work)
         from glossator.recording import record
 
+        before = open_recording(folder) if _is_recorded(folder) else None
         keep_sets(self.sets, folder.parent)
         widths = _widths(self.spec, self.subject, self.sets)
         units = {site: self.spec.indices(site, width) for site, width in widths.items()}
         plan = recording_spec(
-            self.subject, self.windowed, self.spec.sites, encoders=self.sets, units=units, seed=self.spec.seed
+            self.subject,
+            self.windowed,
+            self.spec.sites,
+            encoders=self.sets,
+            units=units,
+            seed=self.spec.seed,
+            panel_windows=None if before is None else len(before.panel),
         )
         for note in self.windowed.notes:
             work.say(note)
         with work.timed(f"record {self.windowed.spec['tokens']} tokens"):
-            return record(plan, self.subject, self.windowed, folder, encoders=self.sets, progress=work.progress)
+            target = folder if before is None else larger(work)
+            made = record(plan, self.subject, self.windowed, target, encoders=self.sets, progress=work.progress)
+        return made if before is None else put_in_place(work)
 
 
 def prepare(
@@ -63,8 +75,10 @@ def prepare(
     models = StudyModels(spec.language_models, access, folder)
     _check_methods(spec, models)
     if _is_recorded(folder / "recording"):
-        check_unchanged(spec, open_recording(folder / "recording"), subject)
-        return Source(spec, models, subject)
+        recording = open_recording(folder / "recording")
+        check_unchanged(spec, recording, subject)
+        if not lacks_units(recording, spec):
+            return Source(spec, models, subject)
     from glossator.corpora import make_windows, open_corpus
     from glossator.subjects import load_subject
 

@@ -146,7 +146,10 @@ class StudySpec:
         if self.units > width:
             raise UserError(f"more units than {site} has", value=self.units, allowed=f"at most {width}, or all")
         rng = np.random.default_rng([self.seed, int(fingerprint(site), 16)])
-        return tuple(sorted(rng.choice(width, self.units, replace=False).tolist()))
+        # The first are drawn together, the rest in a random order: more units hold those of a smaller number.
+        first = rng.choice(width, min(FIRST_DRAWN, width), replace=False)
+        drawn = [*first.tolist(), *rng.permutation(np.setdiff1d(np.arange(width), first)).tolist()]
+        return tuple(sorted(drawn[: self.units]))
 
 
 def _language_models(lm: str | None, options: Mapping[str, Mapping[str, Any]]) -> tuple[str, ...]:
@@ -171,6 +174,7 @@ def _default_evidence(lm: str | None, options: Mapping[str, Mapping[str, Any]]) 
 
 
 MOST, MOST_WIDTH = 2**62, 2**20
+FIRST_DRAWN = 64
 UNITS = 'a number to draw at random, "all", or a list of indices'
 EXAMPLE = "Example: glossator run --subject smollm2-135m --site mlp.12 --units 64"
 _TABLES = ("evidence", "options")

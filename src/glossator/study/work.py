@@ -40,16 +40,21 @@ class Work:
         self.folder, self.progress, self._log = folder, progress, log
 
     def stage(
-        self, name: str, items: Sequence[Any], do: Callable[..., list[UnitResult]], tools: Tools
+        self,
+        name: str,
+        items: Sequence[Any],
+        do: Callable[..., list[UnitResult]],
+        tools: Tools,
+        beside: Sequence[Any] = (),
     ) -> list[UnitResult]:
         """Results of `do(some items, tools)` for all items, a fixed number at a time; finished shards are read back.
 
-        A function that takes `everyone` is given all items as well. Also new results are read back from their file, so
-        that what follows cannot tell them from resumed ones.
+        A function that takes `everyone` is given all items and those beside them as well. Also new results are read
+        back from their file, so that what follows cannot tell them from resumed ones.
         """
         results: list[UnitResult] = []
         size = SHARD_UNITS_READ if tuple(tools.models) else SHARD_UNITS
-        more = {"everyone": items} if "everyone" in inspect.signature(do).parameters else {}
+        more = {"everyone": [*items, *beside]} if "everyone" in inspect.signature(do).parameters else {}
         with self._bar(name, len(items)) as bar:
             for number, first in enumerate(range(0, len(items), size)):
                 some = items[first : first + size]
@@ -70,6 +75,11 @@ class Work:
             return [from_plain(json.loads(line)) for line in path.read_text().splitlines()]
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise UserError("a file of the study is damaged", value=str(path), fix="Delete it and run again") from error
+
+    def results(self, stage: str) -> list[UnitResult]:
+        """The results of all finished shards of a stage, in their order."""
+        shards = sorted((self.folder / "work" / stage).glob("[0-9]*.jsonl"))
+        return [result for number in range(len(shards)) for result in self.shard(stage, number)]
 
     def save(self, stage: str, number: int, results: Sequence[UnitResult]) -> None:
         lines = (json.dumps(to_plain(r), sort_keys=True, ensure_ascii=True, allow_nan=False) for r in results)
@@ -123,5 +133,4 @@ class Work:
 
 def explained_so_far(folder: Path) -> list[UnitResult]:
     """What the explain stage of an unfinished study left behind, in the study's order."""
-    work, shards = Work(folder), sorted((folder / "work" / "explain").glob("[0-9]*.jsonl"))
-    return [result for number in range(len(shards)) for result in work.shard("explain", number)]
+    return Work(folder).results("explain")
