@@ -6,7 +6,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -156,7 +156,7 @@ class Trial:
         }
         if self.evidence.status != "ok":
             why_not = f"insufficient evidence: {self.evidence.reason}"
-        elif not np.isfinite(self.test.activations).all():
+        elif not self._finite:
             why_not = "the unit's activations are not finite"
         elif not len(self.test):
             why_not = f"no windows for {self.setting} in the {self.split} split"
@@ -179,6 +179,13 @@ class Trial:
             nulls={null: None if other is None else other.value for null, other in nulls.items()},
             margins=margins(drawn, nulls, lab.level), reason=found.reason, how=settings,
         )  # fmt: skip
+
+    @cached_property
+    def _finite(self) -> bool:
+        """Whether all true activations are numbers, those that are fitted on included."""
+        return all(
+            np.isfinite(one.activations[one.windows.valid]).all() for one in (self.scored, self.evidence.calibrate)
+        )
 
     def _null_drawn(self, statistic: Callable[[Trial, Explanation], Resampled], null: Explanation) -> Drawn | None:
         """The null's value, resampled in step with the score; None where this simulator cannot read the null."""
