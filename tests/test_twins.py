@@ -6,7 +6,7 @@ Numbers of programs are rounded to three decimal digits, so that predictions of 
 from __future__ import annotations
 
 import re
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
@@ -79,19 +79,23 @@ def test_twins_have_the_same_explanations_and_scores(plain, power):
             assert a.nulls == pytest.approx(b.nulls, abs=2e-3), a.name
 
 
+@dataclass
 class Infinite:
-    """Says that one token is infinitely active."""
+    """Says that some tokens are infinitely active."""
+
+    value: float
 
     def simulate(self, explanation, windows):
         expected = np.zeros(windows.tokens.shape)
-        expected[0, 0] = np.inf
+        expected[:, ::7] = self.value
         return Simulation(expected, ACTIVATION)
 
 
-def test_infinite_predictions_are_a_missing_score():
+@pytest.mark.parametrize("value", [np.inf, -np.inf, 1e200])
+def test_infinite_predictions_are_a_missing_score(value):
     found = evidence(0)
     explanation = Explanation(UNIT, "x", Provenance("x"), Program(0.0, (Clause(1.0, Token((WORDS[0],))),)))
-    scores = score_explanation(UNIT, explanation, found, Lab(LEXICON, Infinite(), resamples=50), SCORERS)
+    scores = score_explanation(UNIT, explanation, found, Lab(LEXICON, Infinite(value), resamples=50), SCORERS)
     assert scores
     assert {score.value for score in scores} == {None}
     assert all("no finite value" in score.reason for score in scores)
