@@ -68,6 +68,7 @@ SHORT = {
     run: "Record, explain and score units; write a study and a report.",
     show: "Show one unit: its explanation, its peaks, its scores.",
     try_text: "Try a unit on your own text, token by token.",
+    verify: "Check that every file of a study is as it was written.",
     grid: "Run many studies: explainer x simulator x subject.",
     sasc: "Explain any function of text: n-grams, names, scores.",
 }
