@@ -11,7 +11,7 @@ from glossator.engines import in_parallel
 from glossator.explainers.lookup import LookupExplainer
 from glossator.explainers.program import ProgramExplainer
 from glossator.programs import bits, english, execute, parse_program
-from inducer_cases import LEXICON, UNIT, WORDS, back, evidence_of, is_in, windows_of
+from inducer_cases import LEXICON, UNIT, VOCABULARY, WORDS, back, evidence_of, is_in, windows_of
 
 SEEN, FRESH = windows_of(1, 600), windows_of(2)
 TOPIC, OTHER = WORDS[0:10], WORDS[200:210]
@@ -45,6 +45,40 @@ def test_finds_what_was_planted(name, explainer):
     assert found, "abstained"
     predicted = execute(found[0].program, FRESH, LEXICON)
     assert np.corrcoef(predicted.ravel(), rule(FRESH).astype(float).ravel())[0, 1] > 0.93, found[0].text
+
+
+def _planted(positions: dict[tuple[str, ...], int], fires: tuple[str, ...]) -> tuple:
+    """Windows with so many of each run of tokens, none of their rarer words elsewhere, and where `fires` ends."""
+    tokens, rng = np.array(SEEN.tokens), np.random.default_rng(5)
+    ids = {run: [VOCABULARY.ids[word] for word in run] for run in positions}
+    for word in {i for run in ids.values() for i in run} - {VOCABULARY.ids[" the"]}:
+        tokens[tokens == word] = VOCABULARY.ids[WORDS[62]]
+    slots = iter(rng.permutation([(row, at) for row in range(len(tokens)) for at in range(1, SEEN.width - 8, 8)]))
+    active = np.zeros(tokens.shape)
+    for run, count in positions.items():
+        for row, at in [next(slots) for _ in range(count)]:
+            tokens[row, at : at + len(run)] = ids[run]
+            active[row, at + len(run) - 1] = 2.0 * (run == fires)
+    return dataclasses.replace(SEEN, tokens=tokens), active
+
+
+@pytest.mark.parametrize("count", [8, 15, 30])
+def test_an_exact_rare_unit_is_said_once(count, explainer):
+    word = WORDS[61]
+    windows, active = _planted({(word,): count}, (word,))
+    found = explainer.explain(UNIT, evidence_of(active, windows), n=1)
+    assert [(e.text, str(e.program)) for e in found] == [(f"On “{word.strip()}”.", f'0.0 + 2.0*token("{word}")')]
+
+
+@pytest.mark.parametrize("decoys", [15, 40, 150])
+def test_a_unit_that_one_phrase_fires_comes_out_as_the_phrase(decoys, explainer):
+    river, bank, other = WORDS[60], WORDS[61], WORDS[70]
+    phrase = (" the", river, bank)
+    runs = {phrase: 40, (bank,): decoys, (" the", river): decoys, (other, river, bank): decoys, (" the", bank): decoys}
+    windows, active = _planted(runs, phrase)
+    (found,) = explainer.explain(UNIT, evidence_of(active, windows), n=1)
+    assert found.text == f"On the end of “the{river}{bank}”."
+    assert str(found.program) == f'0.0 + 2.0*sequence(token(" the"), token("{river}"), token("{bank}"))'
 
 
 def test_claims_at_most_one_shuffled_unit_in_twenty(explainer):

@@ -26,11 +26,12 @@ from glossator.programs.language import (
     Token,
     Within,
 )
+from glossator.programs.phrases import distance, phrase_of, runs_of
 from glossator.programs.problem import PARTS, REACH, Problem
 
 PRIOR = 12.0
 """Tokens of no effect that every test is blended with: rare coincidences must not look like findings."""
-LEAST_TO_COMBINE = 10.0
+LEAST_TO_COMBINE = 5.0
 """Tokens of which a test must be true to be tried further back or together with another, which is rarer still."""
 KEPT_HERE, KEPT_BEFORE = 260, 70
 """How many tests of the bank stay in the pool between two looks at the whole bank, on this token and the one before."""
@@ -90,8 +91,8 @@ class Pool:
         self._simple_truth, self._simple_squares = truth[self._simple], squares[self._simple]
         simple = Token((bank.lexicon.vocabulary.texts[int(bank.types[0])],))
         self.extra_cost = cost(After(simple), bank.lexicon) - cost(simple, bank.lexicon)
-        self.known = {test for test in STANDING}
-        for test in STANDING:
+        self.known = set(STANDING)
+        for test in (*STANDING, *runs_of(problem)):
             self.add(test)
 
     def _spread_of(self, mass: np.ndarray, squares: np.ndarray) -> np.ndarray:
@@ -245,7 +246,7 @@ def _together(base: Single | None, other: Test) -> Test | None:
     parts = base.test.tests if isinstance(base.test, And) else (base.test,)
     if other in parts:
         return None
-    return And((*parts, other))
+    return phrase_of((*parts, other)) or And(tuple(sorted((*parts, other), key=distance)))
 
 
 def _across(covariances: np.ndarray, spread: np.ndarray) -> np.ndarray:

@@ -14,8 +14,9 @@ import numpy as np
 from glossator.programs.atoms import Like, Spelled, Test, Token
 from glossator.programs.bank import characters
 from glossator.programs.english import english_length
-from glossator.programs.inducer import RIDGE, strengths
+from glossator.programs.inducer import LEAST_RIDGE, RIDGE, solved, strengths
 from glossator.programs.language import After, Clause, Program
+from glossator.programs.phrases import phrased
 from glossator.programs.problem import Problem
 from glossator.programs.quantise import quantise
 
@@ -93,7 +94,7 @@ def compose(problem: Problem, tests: Items[Test], *, steps: float = 1.0, limit: 
     are left out one by one: each time the one whose loss costs the least explained variance for its characters.
     None when nothing with a strength is left.
     """
-    tests = list(tests)
+    tests = list(dict.fromkeys(phrased(problem, test) for test in tests))
     gram, moment = _normal_equations(problem, [problem.column(t) for t in tests])
     kept = list(range(len(tests)))
     lengths = np.array([characters(t) for t in tests], float)
@@ -181,8 +182,10 @@ def _normal_equations(problem: Problem, columns: list[np.ndarray]) -> tuple[np.n
     design = np.vstack([np.ones((1, len(problem.target)), np.float32), *(c[None] for c in columns)]).astype(np.float32)
     weighted = design * problem.weight.astype(np.float32)
     gram = (weighted @ design.T).astype(np.float64)
-    gram[np.diag_indices_from(gram)] += RIDGE
-    return gram, (weighted @ problem.target.astype(np.float32)).astype(np.float64)
+    moment = (weighted @ problem.target.astype(np.float32)).astype(np.float64)
+    _, share = solved(gram, moment, float(problem.weight @ problem.target**2))
+    gram[np.diag_indices_from(gram)] += max(RIDGE * share, LEAST_RIDGE)
+    return gram, moment
 
 
 def _fitted(problem: Problem, tests: list[Test]) -> Program:

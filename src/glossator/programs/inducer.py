@@ -18,10 +18,17 @@ from glossator.programs.language import Test
 from glossator.programs.problem import Problem
 
 RIDGE = 5.0
+"""Strength of the ridge in tokens, where nothing is explained yet. It shrinks with the share of the variance that is
+left: noise is what it guards against, and a unit that a test explains wholly has none, however rarely it fires."""
+LEAST_RIDGE = 1e-3
+SETTLED = 4
+"""At most so many times the ridge is made to follow what is left; it stops when that has not halved."""
 LOOKS = frozenset({0, 3, 9, 20, 36})
 """Steps before which the whole bank is looked at again."""
 EXPANSIONS = frozenset({0, 3, 10})
 BASES = 2
+ALIKE = 0.96
+"""Squared cosine from which on two tests are copies of one another on the tokens at hand."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,6 +66,9 @@ def search(
         if step in EXPANSIONS:
             pool.expand(residual, _bases(pool, residual, found))
         best = pool.best(residual, taken, noise=least_gain * variance)
+        while best is not None and _copies(best[1], found, train):
+            taken.add(best[1].test)
+            best = pool.best(residual, taken, noise=least_gain * variance)
         if best is None or (full is not None and full([s.test for s in found] + [best[1].test])):
             break
         found.append(best[1])
@@ -69,6 +79,15 @@ def search(
         if left < 1e-3 * variance:
             break
     return Path(tuple(found), tuple(gains))
+
+
+def _copies(single: Single, found: list[Single], weight: np.ndarray) -> bool:
+    """Whether a test is true where one that was found is: it would share its strength and say nothing."""
+    mine = single.truth * weight
+    size = float(mine @ single.truth)
+    return any(
+        float(mine @ other.truth) ** 2 >= ALIKE * size * float((other.truth * weight) @ other.truth) for other in found
+    )
 
 
 def _bases(pool: Pool, residual: np.ndarray, found: list[Single]) -> list[Single]:
@@ -91,8 +110,10 @@ class _Fit:
         self._room = np.ones((16, len(target)), np.float32)
         self.columns = self._room[:1]
         self.target, self.weight = target.astype(np.float32), weight.astype(np.float32)
-        self.gram = np.array([[weight.sum()]])
+        self.gram = np.array([[weight.sum()]], np.float64)
         self.moment = np.array([weight @ target])
+        self.square = float(weight @ target**2)
+        self.share = 1.0
 
     def add(self, truth: np.ndarray) -> np.ndarray:
         """Predictions (T,) with this column added."""
@@ -102,14 +123,33 @@ class _Fit:
         gram = np.zeros((size + 1, size + 1))
         gram[:size, :size] = self.gram
         gram[size, :size] = gram[:size, size] = products
-        gram[size, size] = truth @ weighted + RIDGE
+        gram[size, size] = truth @ weighted
         self.gram, self.moment = gram, np.append(self.moment, weighted @ self.target)
         if size == len(self._room):
             self._room = np.concatenate([self._room, np.empty_like(self._room)])
         self._room[size] = truth
         self.columns = self._room[: size + 1]
-        strengths = np.linalg.solve(self.gram, self.moment)
+        strengths, self.share = solved(self.gram, self.moment, self.square, self.share)
         return strengths.astype(np.float32) @ self.columns
+
+
+def solved(gram: np.ndarray, moment: np.ndarray, square: float, share: float = 1.0) -> tuple[np.ndarray, float]:
+    """Bias and strengths (m + 1,) from normal equations without a ridge, and the share of the variance that is left.
+
+    square: the weighted sum of squares of the target; share: of the variance, left before. The ridge follows the share.
+    """
+    variance = square - moment[0] ** 2 / gram[0, 0]
+    size = np.arange(1, len(gram))
+    found = np.zeros(len(gram))
+    for _ in range(SETTLED):
+        ridged = gram.copy()
+        ridged[size, size] += max(RIDGE * share, LEAST_RIDGE)
+        found = np.linalg.solve(ridged, moment)
+        left = square - 2 * found @ moment + found @ gram @ found
+        before, share = share, min(share, max(left, 0.0) / variance) if variance > 0 else 0.0
+        if share > 0.5 * before:
+            break
+    return found, share
 
 
 def strengths(truths: np.ndarray, target: np.ndarray, weight: np.ndarray, rounds: int = 3) -> np.ndarray:
@@ -118,21 +158,23 @@ def strengths(truths: np.ndarray, target: np.ndarray, weight: np.ndarray, rounds
     truths (m, T). Gauss-Newton on the rectified model from the plain least-squares solution; the best round is kept.
     """
     design = np.vstack([np.ones((1, len(target)), np.float32), truths.astype(np.float32)])
-    ridge = np.diag([1e-9 * max(weight.sum(), 1.0), *([RIDGE] * len(truths))])
     weight, target = weight.astype(np.float32), target.astype(np.float32)
-    use = weight
+    use, share = weight, 1.0
+    mean = float(weight @ target) / max(float(weight.sum()), 1e-12)
+    least = 1e-4 * float(weight @ (target - mean) ** 2)
     best, best_error = np.zeros(len(design)), np.inf
     for _ in range(rounds):
         weighted = design * use
+        gram = (weighted @ design.T).astype(np.float64)
+        gram[0, 0] += 1e-9 * max(float(weight.sum()), 1.0)
         try:
-            now = np.linalg.solve(
-                (weighted @ design.T).astype(np.float64) + ridge, (weighted @ target).astype(np.float64)
-            )
+            now, share = solved(gram, (weighted @ target).astype(np.float64), float(use @ target**2), share)
         except np.linalg.LinAlgError:
             break
         linear = now.astype(np.float32) @ design
         error = float(weight @ (target - np.maximum(linear, 0.0)) ** 2)
-        if error >= best_error:
+        # Where hardly anything is left to gain, tokens at 0 still say which strengths are not needed.
+        if error >= best_error - least:
             break
         best, best_error = now, error
         use = weight * (linear > 0)
