@@ -130,6 +130,10 @@ def test_weights_without_a_place_are_named(tiny_folder, tmp_path):
     folder = changed(tiny_folder, tmp_path / "m", lambda w: w | {bias: torch.ones(32)})
     with pytest.raises(UserError, match=f"would leave out.*{bias}"):
         load_subject(str(folder))
+    low = "model.layers.1.mlp.up_proj.lora_A.weight"
+    folder = changed(tiny_folder, tmp_path / "lora", lambda w: w | {low: torch.ones(4, 32)})
+    with pytest.raises(UserError, match=f"would leave out.*{low}"):
+        load_subject(str(folder))
     fewer = rewritten(shutil.copytree(tiny_folder, tmp_path / "fewer"), num_hidden_layers=1)
     with pytest.raises(UserError, match=r"would leave out.*layers\.1"):
         load_subject(str(fewer))
@@ -222,6 +226,8 @@ def test_a_causal_head_does_not_make_a_model_causal(tmp_path, is_decoder):
     byte_level_tokenizer().save_pretrained(tmp_path)
     subject = load_subject(str(tmp_path))
     assert subject.causal is is_decoder
+    if not is_decoder:
+        assert load_embedder(str(tmp_path)).embed(["the fox", "a dog"]).shape == (2, 32)
     tokens = np.arange(5, 13, dtype=np.int32).reshape(2, 4)
     together = subject.activations(tokens, np.array([4, 2], np.int32), ["resid.1"])["resid.1"][1, :2]
     alone = subject.activations(tokens[1:, :2], np.array([2], np.int32), ["resid.1"])["resid.1"][0]

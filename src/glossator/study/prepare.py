@@ -92,6 +92,7 @@ def prepare(
     if subject.max_width is not None and spec.width > subject.max_width:
         raise UserError("windows too wide for this subject", value=spec.width, allowed=f"at most {subject.max_width}")
     windowed = make_windows(corpus, subject.tokenizer, spec.width, max_tokens=spec.max_tokens, seed=spec.seed)
+    subject.check_known(windowed.windows.tokens)
     check_text(sets, windowed.spec)
     return Source(spec, models, subject, windowed, sets)
 

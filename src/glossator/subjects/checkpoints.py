@@ -219,23 +219,19 @@ def _counts(model: nn.Module, missing: set[str]) -> bool:
 
 
 def _belongs(model: nn.Module, key: str) -> bool:
-    """Whether a key without a place belongs to a module that the model has: a bias, a scale, a further layer."""
+    """Whether a key without a place belongs to a part that the model has: a bias, a scale, an adapter, a layer more."""
     from torch import nn
 
-    parent, _, _ = key.rpartition(".")
     prefix = getattr(model, "base_model_prefix", "")
-    for path in (parent, parent.removeprefix(f"{prefix}."), f"{prefix}.{parent}"):
-        steps = path.split(".")
-        for i in range(len(steps), 0, -1):
-            try:
-                module = model.get_submodule(".".join(steps[:i]))
-            except AttributeError:
-                continue
-            if i == len(steps):
-                return bool(list(module.parameters(recurse=False)))
-            if isinstance(module, nn.ModuleList) and steps[i].isdigit():
-                return True
-            break
+    for path in (key, key.removeprefix(f"{prefix}."), f"{prefix}.{key}"):
+        module, steps = model, path.split(".")
+        while steps and isinstance(inside := getattr(module, steps[0], None), nn.Module):
+            module, steps = inside, steps[1:]
+        if isinstance(module, nn.ModuleList) and steps[0].isdigit():
+            # Layers that predict further tokens in training come behind the others and are no part of the model.
+            return not getattr(model.config, "num_nextn_predict_layers", 0)
+        if module is not model and list(module.parameters(recurse=False)):
+            return True
     return False
 
 

@@ -55,8 +55,10 @@ def of_model(model: nn.Module, tokenizer: FastTextTokenizer, prefix: Iterable[in
 
 
 def weight_files(folder: Path) -> list[Path]:
-    """The files of a folder that hold weights: safetensors, and pickles where there are none."""
-    return sorted(folder.glob("*.safetensors")) or sorted(folder.glob("*.bin"))
+    """The files of a folder that may hold its weights: pickles only where there are no whole safetensors."""
+    names = ("model.safetensors", "model.safetensors.index.json")
+    whole = any((folder / name).exists() for name in names)
+    return sorted(folder.glob("*.safetensors")) + ([] if whole else sorted(folder.glob("*.bin")))
 
 
 def states_of(paths: Iterable[Path]) -> list[tuple[int, ...]]:

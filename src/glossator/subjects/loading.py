@@ -71,7 +71,7 @@ def _from_hub(name: str, *patterns: str) -> Path:
 
 def _whole_model_from_hub(name: str) -> Path:
     """Config, tokenizer and weights of a hub model; safetensors where there are any."""
-    folder = _from_hub(name, "*.json", "*.txt", "*.model", "*.safetensors")
+    folder = _from_hub(name, "*.json", "*.txt", "*.model", "*.jinja", "*.tiktoken", "*.bpe", "*.safetensors")
     return folder if list(folder.glob("*.safetensors")) else _from_hub(name, "*.bin")
 
 
@@ -211,8 +211,10 @@ def load_subject(
     fingerprint = fingerprints.of_folder(folder, own, _given_prefix(source))
     if fingerprints.states_of(paths) != before:
         raise UserError("the weights were written to while they were read", value=str(folder), fix="Run again")
-    # A BERT saved with a head for causal models still attends to both sides unless its config says otherwise.
-    causal = not sees_ahead(model) and kind == "causal"
+    causal, ahead = kind == "causal", sees_ahead(model)
+    if causal and ahead:
+        # A BERT saved with a head for causal models still attends to both sides unless its config says otherwise.
+        causal, model = False, getattr(model, model.base_model_prefix, model)
     prefix, suffix = _borders(source, config, own.hub_tokenizer, causal)
     return Subject(name or subject_name(source), model, own, fingerprint, causal, prefix, suffix)
 

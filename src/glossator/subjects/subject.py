@@ -123,6 +123,19 @@ class Subject:
         found = self.model.get_input_embeddings().weight.detach()[:size].float().cpu().numpy()
         return np.pad(found, ((0, size - len(found)), (0, 0)))
 
+    def check_known(self, tokens: np.ndarray) -> int:
+        """How many tokens the model has embeddings for; raises `UserError` where one of these has none."""
+        known = int(self.model.get_input_embeddings().weight.shape[0])
+        if tokens.size and (token := int(tokens.max())) >= known:
+            texts = self.tokenizer.vocabulary.texts
+            raise UserError(
+                "the text has a token for which the model has no embedding",
+                value=f"{token} {(texts[token] if token < len(texts) else '')!r}",
+                allowed=f"0 to {known - 1}",
+                fix="Tokenizer and model do not belong together, or its embedding was not resized",
+            )
+        return known
+
     def model_inputs(self, tokens: np.ndarray, lengths: np.ndarray) -> dict[str, Any]:
         """`input_ids` with prefix and suffix, and an `attention_mask` where padding could be seen.
 
@@ -134,17 +147,7 @@ class Subject:
         if self.max_width is not None and width > self.max_width:
             raise UserError("windows too wide for this subject", value=width, allowed=f"at most {self.max_width}")
         before, after = len(self.prefix), len(self.suffix)
-        known = self.model.get_input_embeddings().weight.shape[0]
-        real = tokens[np.arange(width) < lengths[:, None]]
-        if real.size and real.max() >= known:
-            token = int(real.max())
-            shown = self.tokenizer.vocabulary.texts[token] if token < len(self.tokenizer.vocabulary) else ""
-            raise UserError(
-                "the text has a token for which the model has no embedding",
-                value=f"{token} {shown!r}".replace("\n", " "),
-                allowed=f"0 to {known - 1}",
-                fix="Tokenizer and model do not belong together, or its embedding was not resized",
-            )
+        known = self.check_known(tokens[np.arange(width) < lengths[:, None]])
         pad = getattr(self.model.config, "pad_token_id", None)
         padding = pad if isinstance(pad, int) and 0 <= pad < min(known, len(self.tokenizer.vocabulary)) else 0
         ids = np.full((rows, before + width + after), padding, np.int64)
