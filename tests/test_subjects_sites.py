@@ -156,3 +156,8 @@ def test_a_list_of_modules_that_is_no_stream_has_no_residual_sites():
 
     with pytest.raises(UserError, match="not the residual stream"):
         family_subject("xlm").site("resid.1")
+
+
+def test_a_model_that_shares_its_layers_says_so():
+    with pytest.raises(UserError, match=r"no layers that could be numbered.*dotted module path: embeddings"):
+        resolve_site(tiny_model("albert"), "mlp.1")

@@ -162,7 +162,13 @@ def resolve_site(model: nn.Module, name: str, sites: list[SiteInfo] | None = Non
     if kind in kinds:
         layers = sorted(int(s.name.partition(".")[2]) for s in sites if s.name.startswith(kind + "."))
         raise UserError("no such site", value=name, allowed=f"{kind}.{layers[0]} to {kind}.{layers[-1]}")
-    known = [s.name for s in sites] or list(modules)
+    known = [s.name for s in sites] or [path for path in modules if path]
+    if not sites and kind in ALIAS_KINDS:
+        raise UserError(
+            "this model has no layers that could be numbered (it shares one among all, or lists none)",
+            value=name,
+            allowed=f"a dotted module path: {near_matches(name, known)}",
+        )
     raise UserError(
         "no such site", value=name, allowed=near_matches(name, known), fix="Or give a dotted module path of the model"
     )
