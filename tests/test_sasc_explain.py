@@ -7,6 +7,7 @@ from functools import cache
 
 import numpy as np
 import pytest
+from scipy import sparse
 
 from glossator.errors import UserError
 from glossator.language_models import Answer, Scripted
@@ -87,11 +88,52 @@ def test_the_same_seed_gives_the_same(reference: Reference) -> None:
         (lambda texts: [0.0] * len(texts), "dead"),
         (lambda texts: [2.5] * len(texts), "constant"),
         (lambda texts: [float("nan")] * len(texts), "no finite value"),
+        (lambda texts: [1.7e308 if "river" in text else -1.7e308 for text in texts], "out of range"),
+        (lambda texts: [1e-200 * ("river" in text) for text in texts], "out of range"),
     ],
 )
 def test_what_cannot_be_explained_is_said(reference: Reference, function: object, problem: str) -> None:
     found = explain_module(function, reference, spec=BRIEF)
     assert found.candidates == () and problem in str(found.problem)
+
+
+async def later(texts: Sequence[str]) -> list[float]:
+    return [0.0] * len(texts)
+
+
+def ends(texts: Sequence[str]) -> list[float]:
+    raise SystemExit(3)
+
+
+@pytest.mark.parametrize(
+    ("function", "said"),
+    [
+        (lambda text: float("river" in text.lower()), "given a list of texts"),
+        (lambda texts: len(texts), "gave no numbers: 'int'.*one number"),
+        (lambda texts: [1.0] * (len(texts) - 1), "does not answer its"),
+        (lambda texts: np.zeros((len(texts), 2, 2)), "does not answer its"),
+        (lambda texts: [[1.0] * (1 + i % 2) for i in range(len(texts))], "different lengths"),
+        (later, "asynchronous"),
+        (ends, "SystemExit: 3.*line"),
+    ],
+)
+def test_a_function_that_answers_otherwise_is_one_sentence(reference: Reference, function: object, said: str) -> None:
+    with pytest.raises(UserError, match=said):
+        explain_module(function, reference, spec=BRIEF)
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda texts: sparse.csr_array(rivers(texts)[:, None].astype(float)),
+        lambda texts: (float(value) for value in rivers(texts)),
+        lambda texts: [float("river" in texts.pop(0).lower()) for _ in range(len(texts))],
+        lambda texts: np.ma.array(rivers(texts).astype(float), mask=["engine" in text for text in texts]),
+    ],
+)
+def test_numbers_in_other_containers(reference: Reference, function: object) -> None:
+    best = explain_module(function, reference, spec=SascSpec(reported=0)).best
+    assert best is not None and best.name == "river"
 
 
 def test_missing_responses_are_counted_and_never_win(reference: Reference) -> None:

@@ -21,13 +21,13 @@ from glossator.files import plain
 from glossator.language_models import LanguageModel
 from glossator.sasc.candidates import CandidateSpec, Proposed, propose_all
 from glossator.sasc.halves import Halves
-from glossator.sasc.modules import answers_of, as_module
+from glossator.sasc.modules import as_module
 from glossator.sasc.ngrams import CorpusLike, NgramSpec
 from glossator.sasc.reference import NGRAMS, Reference
 from glossator.sasc.reporting import RandomNames, report_on
 from glossator.sasc.responses import UnitResponses, respond
 from glossator.sasc.selection import rank
-from glossator.sasc.task import Task
+from glossator.sasc.task import Task, answers_of
 from glossator.sasc.vocabulary import general_names
 from glossator.scores import Score
 from glossator.units import Polarity, Unit

@@ -5,6 +5,7 @@ Any callable from a list of strings to n numbers, or to a row of numbers each, i
 
 from __future__ import annotations
 
+import inspect
 import math
 import traceback
 from collections.abc import Callable, Sequence
@@ -15,6 +16,8 @@ import numpy as np
 from glossator.embedders import Embedder
 from glossator.errors import UserError
 from glossator.files import fingerprint
+
+GIVEN = "It is given a list of texts and returns one number, or one row of numbers, for each"
 
 
 @runtime_checkable
@@ -187,25 +190,6 @@ def pooled(values: np.ndarray, pool: Pool) -> np.ndarray:
     return known.mean(0) if pool == "mean" else known.max(0)
 
 
-class Kept:
-    """Rows of numbers by text, each text run once while this lives: units of one module share its answers."""
-
-    def __init__(self, run: Callable[[list[str]], np.ndarray]):
-        self._run = run
-        self._rows: dict[str, np.ndarray] = {}
-
-    def __call__(self, texts: Sequence[str]) -> np.ndarray:
-        new = [text for text in dict.fromkeys(texts) if text not in self._rows]
-        if new:
-            self._rows.update(zip(new, self._run(new), strict=True))
-        return np.stack([self._rows[text] for text in texts]) if len(texts) else np.empty((0, 1))
-
-
-def answers_of(module: Any) -> Kept:
-    """A module's answers (n, units), each text run once."""
-    return Kept(lambda texts: as_numbers(module(texts), len(texts), module.name))
-
-
 def as_module(module: Any, name: str | None = None) -> Any:
     """The module itself, or a callable made one."""
     if isinstance(module, Module):
@@ -218,7 +202,8 @@ def in_batches(function: Callable[[list[str]], Any], texts: Sequence[str], batch
     parts = []
     for start in range(0, len(texts), batch):
         part = list(texts[start : start + batch])
-        parts.append(as_numbers(called(function, part, name), len(part), name))
+        n = len(part)  # what is given may be changed by the function
+        parts.append(as_numbers(called(function, part, name), n, name))
     if len({part.shape[1] for part in parts}) > 1:
         shapes = sorted({part.shape[1] for part in parts})
         raise UserError(f"module {name!r} gave different numbers of units in two batches", value=shapes)
@@ -231,12 +216,14 @@ def called(function: Callable[[Any], Any], given: Any, name: str) -> Any:
         return function(given)
     except UserError:
         raise
-    except Exception as error:
-        last = traceback.extract_tb(error.__traceback__)[-1]
+    except (Exception, SystemExit) as error:
+        places = traceback.extract_tb(error.__traceback__)
+        last = next((at for at in reversed(places) if not at.filename.startswith("<")), places[-1])
         what = f"{type(error).__name__}: {error}".removesuffix(": ")
-        raise UserError(
-            f"module {name!r} failed", value=what, fix=f"See line {last.lineno} of {last.filename}"
-        ) from error
+        fix = f"See line {last.lineno} of {last.filename}"
+        if isinstance(error, (AttributeError, TypeError)) and "list" in str(error):
+            fix += f". {GIVEN}"
+        raise UserError(f"module {name!r} failed", value=what, fix=fix) from error
 
 
 def as_numbers(output: Any, n: int, name: str) -> np.ndarray:
@@ -245,6 +232,10 @@ def as_numbers(output: Any, n: int, name: str) -> np.ndarray:
     Raises `UserError` for anything but one number, or one row of numbers, a text. NaN and inf are let through: they
     are counted and left out of rankings later.
     """
+    if np.ma.isMaskedArray(output):
+        output = output.astype(np.float64).filled(np.nan)
+    if hasattr(output, "toarray"):
+        output = output.toarray()
     if hasattr(output, "detach"):
         output = output.detach().cpu()
         output = (output.float() if output.dtype.is_floating_point and output.dtype.itemsize < 4 else output).numpy()
@@ -267,10 +258,12 @@ def as_numbers(output: Any, n: int, name: str) -> np.ndarray:
 
 
 def _from_items(output: Any, name: str) -> np.ndarray:
+    if inspect.iscoroutine(output):
+        output.close()
+        raise UserError(f"module {name!r} is asynchronous", allowed="a plain function", fix="Wrap it in asyncio.run")
     if isinstance(output, (str, bytes, dict)) or not hasattr(output, "__iter__"):
-        raise UserError(
-            f"module {name!r} gave no numbers", value=type(output).__name__, allowed="one number or row a text"
-        )
+        kind = type(output).__name__
+        raise UserError(f"module {name!r} gave no numbers", value=kind, allowed="one number or row a text", fix=GIVEN)
     rows = [row.detach().cpu().numpy() if hasattr(row, "detach") else row for row in output]
     rows = [math.nan if row is None else row for row in rows]
     try:
@@ -283,5 +276,8 @@ def _from_items(output: Any, name: str) -> np.ndarray:
 
 def _refused(name: str, n: int, value: str) -> UserError:
     return UserError(
-        f"module {name!r} does not answer its {n} texts", value=value, allowed=f"shape ({n},) or ({n}, units), numbers"
+        f"module {name!r} does not answer its {n} texts",
+        value=value,
+        allowed=f"shape ({n},) or ({n}, units), numbers",
+        fix=GIVEN,
     )

@@ -63,6 +63,10 @@ def rank(values: np.ndarray, k: int, *, largest: bool = True) -> np.ndarray:
     return top.rows
 
 
+LARGEST = 1e100
+"""Responses beyond this, or within its inverse of 0, have no variance in double precision."""
+
+
 class Moments:
     """Count, mean, variance, extremes of the finite values of each unit, and how many were NaN or infinite.
 
@@ -88,12 +92,13 @@ class Moments:
         self.infinite += np.isinf(values).sum(0)
         n = known.sum(0)
         safe = np.where(known, values, 0)
-        mean = safe.sum(0) / np.maximum(n, 1)
-        squares = (np.where(known, values - mean, 0) ** 2).sum(0)
-        total = np.maximum(self.count + n, 1)
-        shift = np.where(n > 0, mean - self.mean, 0)
-        self.mean = self.mean + shift * n / total
-        self._squares = self._squares + squares + shift**2 * self.count * n / total
+        with np.errstate(over="ignore", invalid="ignore"):  # see `problem`
+            mean = safe.sum(0) / np.maximum(n, 1)
+            squares = (np.where(known, values - mean, 0) ** 2).sum(0)
+            total = np.maximum(self.count + n, 1)
+            shift = np.where(n > 0, mean - self.mean, 0)
+            self.mean = self.mean + shift * n / total
+            self._squares = self._squares + squares + shift**2 * self.count * n / total
         self.count = self.count + n
         self.low = np.minimum(self.low, np.where(known, values, np.inf).min(0))
         self.high = np.maximum(self.high, np.where(known, values, -np.inf).max(0))
@@ -108,11 +113,13 @@ class Moments:
 
         Constant means: to within 8 roundings of its type.
         """
-        low, high = self.low[unit], self.high[unit]
+        low, high = float(self.low[unit]), float(self.high[unit])
         if not self.count[unit]:
             return "no finite value"
         if low == high == 0:
             return "dead: 0 on every n-gram"
+        if not 1 / LARGEST < max(abs(low), abs(high)) < LARGEST:
+            return f"out of range: its values lie between {low:.3g} and {high:.3g}; scale them, 1e-100 to 1e100 will do"
         if high - low <= 8 * self.epsilon * max(abs(low), abs(high)):
             return f"constant: {self.mean[unit]:.6g} on every n-gram"
         return None

@@ -1,13 +1,15 @@
-"""One unit of a module that SASC is to explain."""
+"""One unit of a module that SASC is to explain, and the module's answers to texts, for each of which it is run once."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 
+from glossator.sasc.modules import as_numbers
 from glossator.sasc.responses import UnitResponses
 from glossator.units import Unit
 
@@ -29,3 +31,22 @@ class Task:
         """N-grams by response, largest first; those without one are left out."""
         rows = np.flatnonzero(np.isfinite(self.values))
         return rows[np.argsort(-self.values[rows], kind="stable")]
+
+
+class Kept:
+    """Rows of numbers by text, each text run once while this lives: units of one module share its answers."""
+
+    def __init__(self, run: Callable[[list[str]], np.ndarray]):
+        self._run = run
+        self._rows: dict[str, np.ndarray] = {}
+
+    def __call__(self, texts: Sequence[str]) -> np.ndarray:
+        new = [text for text in dict.fromkeys(texts) if text not in self._rows]
+        if new:
+            self._rows.update(zip(new, self._run(new), strict=True))
+        return np.stack([self._rows[text] for text in texts]) if len(texts) else np.empty((0, 1))
+
+
+def answers_of(module: Any) -> Kept:
+    """A module's answers (n, units), each text run once."""
+    return Kept(lambda texts: as_numbers(module(texts), len(texts), module.name))
