@@ -72,7 +72,7 @@ def read_array(path: Path, what: str, fix: str, *, mapped: bool = False) -> np.n
     except FileNotFoundError as error:
         raise UserError(f"{what} is not there", value=str(path), fix=fix) from error
     except Exception as error:  # whatever the parser of the header raises: ValueError, EOFError, TokenError, ...
-        raise UserError(f"{what} cannot be read ({error})", value=str(path), fix=fix) from error
+        raise UserError(f"{what} is damaged ({error})", value=str(path), fix=fix) from error
     if not isinstance(value, np.ndarray):
         raise UserError(f"{what} cannot be read (it holds several arrays)", value=str(path), fix=fix)
     return value

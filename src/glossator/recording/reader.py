@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
 from functools import cached_property
@@ -12,6 +11,7 @@ from typing import Any, Literal
 import numpy as np
 
 from glossator.errors import UserError, near_matches
+from glossator.files import fingerprint, read_array, read_json
 from glossator.recording.keys import powers
 from glossator.recording.postings import Postings
 from glossator.recording.spec import RecordingSpec
@@ -20,6 +20,8 @@ from glossator.units import Unit
 from glossator.windows import Decoding, TokenWindows, Vocabulary
 
 FORMAT = "glossator-recording/2"
+
+AGAIN = "Delete the recording and record again"
 
 
 @dataclass(frozen=True)
@@ -80,8 +82,11 @@ class Recording:
         entry = self.manifest["vocabulary"]
         decoding = None
         if (path := self.folder / "windows" / "decoding.json").exists():
-            stored = json.loads(path.read_text(encoding="utf-8"))
-            decoding = Decoding(**{**stored, "tokens": tuple(stored["tokens"])})
+            stored = read_json(path, "a file of the recording", AGAIN)
+            try:
+                decoding = Decoding(**{**stored, "tokens": tuple(stored["tokens"])})
+            except (KeyError, TypeError) as error:
+                raise damaged(path, str(error)) from error
         return Vocabulary(entry["name"], pieces, frozenset(entry["special"]), decoding)
 
     @cached_property
@@ -91,7 +96,8 @@ class Recording:
 
     @cached_property
     def document_ids(self) -> list[str]:
-        return json.loads((self.folder / "windows" / "documents.json").read_text())
+        path = self.folder / "windows" / "documents.json"
+        return [str(name) for name in read_json(path, "a file of the recording", AGAIN, list)]
 
     @cached_property
     def embedding(self) -> np.ndarray | None:
@@ -241,12 +247,7 @@ class Recording:
         return self._postings[site.name]
 
     def _map(self, name: str) -> np.ndarray:
-        path = self.folder / name
-        try:
-            array = np.load(path, mmap_mode="r", allow_pickle=False)
-        except (OSError, ValueError) as error:
-            raise damaged(path, str(error)) from error
-        return np.asarray(array)
+        return np.asarray(read_array(self.folder / name, "a file of the recording", AGAIN, mapped=True))
 
     _exponents = cached_property(lambda self: self._map("dense/exponents.npy"))
     _panel = cached_property(lambda self: self._map("dense/panel.npy"))
@@ -279,10 +280,7 @@ def open_recording(folder: str | Path) -> Recording:
             value=str(folder),
             fix="Record again with the same settings to resume it" if unfinished else "Check the folder's name",
         )
-    try:
-        manifest = json.loads(path.read_text())
-    except ValueError as error:
-        raise damaged(path, str(error)) from error
+    manifest = read_json(path, "the recording's manifest", AGAIN)
     if manifest.get("format") != FORMAT:
         raise UserError(
             "unknown recording format",
@@ -290,11 +288,16 @@ def open_recording(folder: str | Path) -> Recording:
             allowed=FORMAT,
             fix="Update glossator, or record again where the format is an older one",
         )
-    for name, entry in manifest["files"].items():
-        check_size(folder / name, entry["size"])
-        if sample_of(folder / name) != entry["sample"]:
-            raise damaged(folder / name, "its checksum is wrong")
-    return Recording(folder, manifest)
+    if manifest.get("fingerprint") != fingerprint({k: v for k, v in manifest.items() if k != "fingerprint"}):
+        raise damaged(path, "it was changed")
+    try:
+        for name, entry in manifest["files"].items():
+            check_size(folder / name, entry["size"])
+            if sample_of(folder / name) != entry["sample"]:
+                raise damaged(folder / name, "its checksum is wrong")
+        return Recording(folder, manifest)
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
+        raise damaged(path, f"{type(error).__name__}: {error}") from error
 
 
 def verify(recording: Recording) -> None:

@@ -23,7 +23,7 @@ import torch
 
 from glossator import __version__
 from glossator.errors import UserError
-from glossator.files import fingerprint, plain, write_json
+from glossator.files import fingerprint, plain, read_json, write_json
 from glossator.recording.background import Background, one_core_pool
 from glossator.recording.dense import DenseShards
 from glossator.recording.dense_merge import merge_dense
@@ -121,7 +121,7 @@ def _begin(spec: RecordingSpec, folder: Path) -> None:
     """Claim the folder for this spec."""
     mine, claim = plain(spec), folder / "plan.json"
     if claim.exists():
-        held = json.loads(claim.read_text())
+        held = read_json(claim, "the recording's plan", "Delete the folder and record again")
         if held != json.loads(json.dumps(mine)):
             raise _another(held, mine, folder)
     elif folder.exists() and any(p for p in folder.iterdir() if not p.name.startswith(".")):

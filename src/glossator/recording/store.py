@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import io
-import json
 import math
 import os
 import shutil
@@ -22,7 +21,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from glossator.errors import UserError
-from glossator.files import write_json
+from glossator.files import read_json, write_json
 from glossator.recording.disk import BLOCK, LargeFile, read_at
 
 PART = ".part"
@@ -134,7 +133,7 @@ class ArrayReader:
                 read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
                 self.shape, _, self.dtype = read(file)
                 self._start = file.tell()
-        except (OSError, ValueError) as error:
+        except Exception as error:  # whatever the parser of the header raises
             raise damaged(path, str(error)) from error
         self._row = int(np.prod(self.shape[1:], dtype=np.int64)) * self.dtype.itemsize
 
@@ -197,9 +196,9 @@ def sync(files: Iterable[Path]) -> None:
 def open_shard(folder: Path) -> Shard:
     """A shard of an earlier run; `UserError` when a file of it is not as it was written. Every file is read."""
     try:
-        held = json.loads((folder / SHARD).read_text())
+        held = read_json(folder / SHARD, "a shard of the recording", "Delete its folder and run again")
         shard, files = Shard(folder, held["first"], held["end"]), held["files"].items()
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except (KeyError, TypeError, AttributeError) as error:
         raise damaged(folder / SHARD, str(error)) from error
     for name, entry in files:
         check_size(folder / name, entry["size"])
