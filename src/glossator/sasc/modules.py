@@ -233,7 +233,7 @@ def as_numbers(output: Any, n: int, name: str) -> np.ndarray:
     are counted and left out of rankings later.
     """
     if np.ma.isMaskedArray(output):
-        output = output.astype(np.float64).filled(np.nan)
+        output = np.ma.filled(output.astype(np.float64), np.nan)
     if hasattr(output, "toarray"):
         output = output.toarray()
     if hasattr(output, "detach"):
