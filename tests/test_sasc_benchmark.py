@@ -12,12 +12,15 @@ import pytest
 from glossator.benchmarks.sasc_judges import agreement, named, named_by_wordnet
 from glossator.benchmarks.sasc_keyphrases import DEVELOPMENT, REPORTED, Keyphrase
 from glossator.benchmarks.sasc_modules import DEVELOPMENT_LEXICONS, LEXICONS, Remembering
+from glossator.benchmarks.sasc_phrases import DEVELOPMENT_PHRASES, PHRASES
 from glossator.benchmarks.sasc_settings import SLICES, Corpora, noisy
 from glossator.errors import UserError
 from glossator.language_models import Budget, Request, Scripted
+from glossator.sasc.vocabulary import general_names
 from glossator.sasc.wordnet import load_wordnet
 
 EVERY = [*REPORTED, *DEVELOPMENT]
+PHRASE_SETS = [*PHRASES, *DEVELOPMENT_PHRASES]
 
 
 def test_there_are_enough_keyphrases_of_several_kinds_and_none_is_in_both_lists() -> None:
@@ -33,6 +36,22 @@ def test_a_keyphrase_names_itself_and_little_else(keyphrase: Keyphrase) -> None:
     assert named([keyphrase.phrase], keyphrase) and keyphrase.leak.search(keyphrase.phrase)
     accepted = [k.phrase for k in EVERY if k is not keyphrase and named([k.phrase], keyphrase)]
     assert len(accepted) <= 2, accepted
+
+
+def test_phrases_name_themselves_and_no_single_name_of_the_vocabulary_does() -> None:
+    names = general_names(load_wordnet())
+    assert len({k.phrase for k in PHRASE_SETS}) == len(PHRASE_SETS) and min(len(PHRASES), len(DEVELOPMENT_PHRASES)) > 35
+    assert {k.kind for k in PHRASES} == {k.kind for k in DEVELOPMENT_PHRASES} >= {"stance", "tone", "grammar and form"}
+    for keyphrase in PHRASE_SETS:
+        assert keyphrase.named_by(keyphrase.phrase) and keyphrase.leak.search(keyphrase.phrase), keyphrase.phrase
+        assert len(keyphrase.parts) > 1 and not [name for name in names if keyphrase.named_by(name)], keyphrase.phrase
+
+
+def test_a_phrase_is_named_by_all_of_its_parts_in_any_order() -> None:
+    (angry,) = (k for k in DEVELOPMENT_PHRASES if k.phrase == "angry letter")
+    assert named(["letters of anger"], angry) and named(["Furious letter"], angry)
+    assert not named(["letter"], angry) and not named(["anger"], angry) and not named(["angry", "letter"], angry)
+    assert all(angry.leak.search(text) for text in ("so angry", "the letter", "irate"))
 
 
 def test_names_are_judged_by_whole_words() -> None:
@@ -155,10 +174,17 @@ def test_the_benchmark_runs(minilm: object, smollm2: object) -> None:
     from glossator.benchmarks.sasc import run
 
     result = run({"quick": True, "speed": False, "lm": f"scripted:{__name__}:MODEL"})
-    assert set(result["recovery"]) == {"default", "restricted", "noisy", "leak_free"}
-    for setting in result["recovery"].values():
-        assert 0 <= setting["llm_free"]["value"] <= 1 and setting["llm_free"]["n"] == 6
-    assert result["recovery"]["default"]["llm_free"]["value"] >= 0.5
+    settings = {"default", "restricted", "noisy", "leak_free"}
+    for group in ("recovery", "single_names", "lexicons"):
+        assert set(result[group]) == settings
+        for setting in result[group].values():
+            assert 0 <= setting["llm_free"]["value"] <= 1 and setting["llm_free"]["n"] == 6
+            assert all(set(kind) == {"llm_free", "nearest_name"} for kind in setting["by_kind"].values())
+    for setting in settings:
+        assert result["recovery"][setting]["nearest_name"]["value"] == 0
+        assert result["recovery"][setting]["llm_free"]["value"] >= 0.5
+        assert result["single_names"][setting]["llm_free"]["value"] >= 0.5
     assert result["judge"]["n"] == 24
     right = sum(named(["river"], k) for k in (REPORTED[round(i)] for i in np.linspace(0, len(REPORTED) - 1, 6)))
-    assert result["recovery"]["default"]["lm"]["value"] == pytest.approx(right / 6)
+    assert result["single_names"]["default"]["lm"]["value"] == pytest.approx(right / 6)
+    assert result["recovery"]["default"]["lm"]["value"] == 0

@@ -311,19 +311,23 @@ def _share(pairs: Sequence[tuple[str, bool]]) -> dict[str, Any]:
 def _figures(runs: Sequence[Run]) -> dict[str, Any]:
     """Recovery by the best candidate; beside it by the vocabulary name that the module responds to most, by the top
     n-gram, by the first name proposed before the module was asked about any, among the first five, and by kind."""
-    kinds = dict.fromkeys(run.keyphrase.kind for run in runs)
-
-    def of(answer: Callable[[Run], str]) -> dict[str, Any]:
-        return _share([(run.keyphrase.phrase, named([answer(run)], run.keyphrase)) for run in runs])
-
-    return {
-        "llm_free": recovered(runs),
-        "nearest_name": of(lambda run: run.nearest),
-        "echo_of_top_ngram": of(lambda run: run.echo),
-        "first_proposed": of(lambda run: run.first_proposed),
+    found = {
+        **_beside(runs),
+        "echo_of_top_ngram": _by(runs, lambda run: run.echo),
+        "first_proposed": _by(runs, lambda run: run.first_proposed),
         "top_5": recovered(runs, 5),
-        "by_kind": {kind: recovered([run for run in runs if run.keyphrase.kind == kind]) for kind in kinds},
     }
+    kinds = dict.fromkeys(run.keyphrase.kind for run in runs)
+    found["by_kind"] = {kind: _beside([run for run in runs if run.keyphrase.kind == kind]) for kind in kinds}
+    return found
+
+
+def _beside(runs: Sequence[Run]) -> dict[str, Any]:
+    return {"llm_free": recovered(runs), "nearest_name": _by(runs, lambda run: run.nearest)}
+
+
+def _by(runs: Sequence[Run], answer: Callable[[Run], str]) -> dict[str, Any]:
+    return _share([(run.keyphrase.phrase, named([answer(run)], run.keyphrase)) for run in runs])
 
 
 def _judge(runs: Sequence[Run], bench: _Bench) -> dict[str, Any]:
