@@ -241,3 +241,20 @@ def test_every_option_is_in_the_document() -> None:
 def test_the_example_of_the_document_runs() -> None:
     (example,) = [block for block in re.findall(r"```python\n(.*?)```", DOCUMENT, re.DOTALL) if "Scripted(" in block]
     exec(example, {})
+
+
+def test_the_base_url_of_the_environment_is_honoured(monkeypatch: pytest.MonkeyPatch) -> None:
+    for url in ("https://api.openai.com/v1", "https://api.openai.com/v1/", " "):
+        monkeypatch.setenv("OPENAI_BASE_URL", url)
+        assert (parse_spec("openai:m").name, parse_spec("openai:m").kind) == ("openai:m", "openai")
+    monkeypatch.setenv("OPENAI_BASE_URL", "http://localhost:4000/v1/")
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    spec = parse_spec("openai:org/m?kind=vllm&concurrency=3")
+    assert (spec.url, spec.model, spec.kind, spec.concurrency) == ("http://localhost:4000/v1", "org/m", "vllm", 3)
+    assert spec.name == "http://localhost:4000/v1#org/m" and spec.key() is None
+    monkeypatch.setenv("OPENAI_API_KEY", "k" * 20)
+    assert parse_spec("openai:m").kind == "server" and parse_spec("openai:m").key() == "k" * 20
+    assert parse_spec("http://localhost:4000/v1#m").key() is None  # only where the environment names both
+    monkeypatch.setenv("OPENAI_BASE_URL", "localhost:4000")
+    with pytest.raises(UserError, match="OPENAI_BASE_URL is no address"):
+        parse_spec("openai:m")

@@ -12,14 +12,15 @@ import numpy as np
 import pytest
 
 from glossator.cli import main
-from glossator.language_models import CHAT, JSON_SCHEMA, Request, open_language_model
+from glossator.errors import UserError
+from glossator.language_models import CHAT, JSON_SCHEMA, Answer, Request, open_language_model
 from glossator.language_models.ledger import Ledger
 from glossator.language_models.scripted import Scripted
 from glossator.scores import Score
 from glossator.simulators.all_at_once import AllAtOnceSimulator
 from glossator.simulators.prompts import pieces_of
 from glossator.study import Study, StudySpec, open_study, run_study
-from glossator.study.costs import total
+from glossator.study.costs import Interrupted, total
 from glossator.study.models import Access
 from glossator.study.names import ANSWERS
 from glossator.study.results import UnitResult
@@ -216,3 +217,65 @@ def compare_simulations(model: Any, server: LMServer, study: Study) -> None:
     told, computed = (simulator.simulate(explanation, same).expected[same.valid] for simulator in (served, direct))
     np.testing.assert_allclose(told, computed, atol=1e-3)
     assert computed.std() > 0.1
+
+
+@pytest.mark.parametrize("fault", ["down", "key", "model"])
+def test_server_key_and_model_are_checked_before_anything_is_recorded(
+    fault: str, subject: Path, server: LMServer, tmp_path: Path
+) -> None:
+    spec = lm_spec(subject, lm=server.spec(), units=2, evidence=FEW)
+    if fault == "down":
+        server.stop()
+    elif fault == "model":
+        spec, server.faults = replace(spec, lm=server.url + "#other"), {1: "404"}
+    else:
+        spec, server.faults = replace(spec, lm=server.url + "#other"), {1: "401"}
+    said = {"down": "nothing answers at", "key": "does not accept a request without a key", "model": "no such model"}
+    with pytest.raises(UserError, match=said[fault]):
+        run(spec, tmp_path / "s")
+    assert not (tmp_path / "s" / "recording").exists() and server.calls <= 1
+
+
+@pytest.mark.parametrize(
+    ("answer", "why"),
+    [
+        ("I'm sorry, but I can't help with that.", r"a refusal \(\"I'm sorry, but I can't help with that\."),
+        ("", "the answer is empty"),
+        (Answer("Okay, let me see what", finish="length"), "cut off at max_tokens"),
+    ],
+)
+def test_a_model_that_says_nothing_of_use_stops_the_run(answer: Any, why: str, subject: Path, tmp_path: Path) -> None:
+    with serve(Scripted(lambda _: answer)) as server:
+        spec = small_spec(
+            subject,
+            units=2,
+            explainers=("bills",),
+            scorers=("correlation",),
+            candidates=5,
+            lm=server.spec(),
+            evidence=FEW,
+        )
+        with pytest.raises(Interrupted, match=f"the first 10 answers of .* of no use: .*{why}"):
+            run(spec, tmp_path / "s")
+        assert server.calls == 10 and not (tmp_path / "s" / "manifest.json").exists()
+
+
+def test_units_of_which_nothing_could_be_read_are_not_ok(subject: Path, tmp_path: Path) -> None:
+    def answer(request: Request) -> Any:
+        return {"activations": []} if "JSON" in str(request) else "words for rain"
+
+    with serve(Scripted(answer)) as server:
+        spec = small_spec(
+            subject,
+            units=1,
+            explainers=("bills",),
+            scorers=("correlation",),
+            candidates=1,
+            lm=server.spec(),
+            evidence=FEW,
+        )
+        with open_study(run(spec, tmp_path / "s")) as study:
+            assert study.counts["ok"] == 0 and study.counts["failed"] == 1
+            (result,) = study.results()
+            assert "no score has a value" in result.reason and "another number of tokens" in result.reason
+            assert result.explanations[0].text == "words for rain"

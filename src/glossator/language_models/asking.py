@@ -17,7 +17,7 @@ from glossator.language_models.judging import after_asking_again, again, asks_ag
 from glossator.language_models.ledger import Hold, Ledger
 from glossator.language_models.powers import refuse_what_is_missing
 from glossator.language_models.projection import Projection, project, worst_case
-from glossator.language_models.request import Answer, LanguageModel, Request
+from glossator.language_models.request import CHAT, Answer, LanguageModel, Message, Request
 
 AT_A_TIME = 4096  # requests handed to a model in this process in one call; what they bring is then in the cache
 
@@ -66,6 +66,20 @@ class OpenModel:
             else:
                 answers |= self._ask_here(self.inner, wanted)
         return [answers[key] for key in keys]
+
+    def check(self) -> None:
+        """Raise `UserError` when the server cannot be reached, does not take the key or has not the model.
+
+        It costs nothing where the server lists its models; else one short question is asked.
+        """
+        checked = getattr(self.inner, "check", None)
+        if self.offline or checked is None or not isinstance(self.inner, Backend):
+            return
+        self.inner.ready()
+        if not background.run(checked()):
+            is_chat = CHAT in self.powers
+            turns = (Message("user", "Hello"),) if is_chat else ()
+            self.ask([Request(turns, None if is_chat else "Hello", max_tokens=16)])
 
     def project(self, requests: Sequence[Request]) -> Projection:
         """What asking these would cost now; what is in the cache is free."""

@@ -28,11 +28,11 @@ from glossator.errors import UserError
 from glossator.language_models import background
 from glossator.language_models.bounded import TooLarge, limit, most_bytes
 from glossator.language_models.endpoint import Reply
-from glossator.language_models.faults import ParameterRefused, RequestRefused, ServerFault
+from glossator.language_models.faults import ParameterRefused, RequestRefused, ServerFault, ServerUnavailable
 from glossator.language_models.json_answers import clean
 from glossator.language_models.notices import notice
 from glossator.language_models.refused_parameters import CAN_DO_WITHOUT, refused_parameter
-from glossator.language_models.request import Message, Request
+from glossator.language_models.request import Request
 from glossator.language_models.secrets import Secret
 from glossator.language_models.specs import ModelSpec
 from glossator.terminal import neutral
@@ -40,6 +40,13 @@ from glossator.terminal import neutral
 REFUSED = frozenset({400, 413, 415, 422})  # this request cannot be answered; another may be
 FLAGGED = re.compile(r"\b(moderation|flagged)\b", re.IGNORECASE)
 UNSUPPORTED = ("unsupported_parameter", "unsupported_value")
+
+
+CHECK_SECONDS = 20.0
+
+
+class UnknownModel(UserError):
+    """The server has no such model, or nothing at that address."""
 
 
 class HttpBackend(abc.ABC):
@@ -105,19 +112,30 @@ class HttpBackend(abc.ABC):
                     self._give_up(refusal, {*sent, *sent.get("extra_body", {})})
         raise RequestRefused("the server refuses one parameter after another")
 
-    async def check(self) -> None:
-        """Whether the server can be reached, takes the key and has the model; `UserError` says what is wrong.
-
-        A server that lists no models, or lists others than it answers for, is taken at its word when it is asked.
-        """
+    async def check(self) -> bool:
+        """Whether the server can be reached, takes the key and has the model; `UserError` says what is wrong. False
+        where that cannot be told without asking something, as of a server that lists no models, or not this one."""
         limit.set(64 << 20)
-        content = await self._received(self.listing)
         try:
-            models = {entry["id"] for entry in json.loads(content)["data"]}
+            content = await self._received(self.listing, most_seconds=CHECK_SECONDS)
+            models = {str(entry["id"]) for entry in json.loads(content)["data"]}
+        except UnknownModel:  # there is no list
+            return False
+        except (ServerFault, RequestRefused, ParameterRefused) as fault:
+            if isinstance(fault, ServerFault) and fault.never_reached:
+                raise ServerUnavailable(
+                    f"nothing answers at {self.url}",
+                    fix="Start the server, or check the address; nothing was done yet",
+                ) from None
+            notice(
+                f"{self.name}: whether the model is there could not be checked ({fault}).", about=f"check {self.name}"
+            )
+            return True
         except (ValueError, KeyError, TypeError, RecursionError):
-            return
-        if models and not any(self.spec.model in (name, name.partition(":")[0]) for name in models):
-            await self.send(Request((Message("user", "Hello"),), max_tokens=1))  # HTTP 404 where it is not there
+            return False
+        return self.spec.kind != "openrouter" and any(  # which lists its models to everybody
+            self.spec.model in (name, name.partition(":")[0]) for name in models
+        )
 
     async def _attempt(self, request: Request) -> Reply:
         limit.set(most_bytes(request))
@@ -131,17 +149,22 @@ class HttpBackend(abc.ABC):
             raise ServerFault(f"the server sent something else than an answer ({why})", perhaps_billed=True) from None
         return replace(reply, answer=self._secret.hide_in(reply.answer))
 
-    async def _received(self, call: Callable[[Any], Awaitable[Any]], sent: Mapping[str, Any] | None = None) -> bytes:
+    async def _received(
+        self,
+        call: Callable[[Any], Awaitable[Any]],
+        sent: Mapping[str, Any] | None = None,
+        most_seconds: float = math.inf,
+    ) -> bytes:
         """What the server sent, or the problem in our own words."""
-        library, client = self.library(), self._connected()
+        library, client, timeout = self.library(), self._connected(), min(self.timeout, most_seconds)
         problem: Exception | None = None  # raised below, where the client's error, which may quote the key, is gone
         try:
-            async with asyncio.timeout(self.timeout):
+            async with asyncio.timeout(timeout):
                 return (await call(client)).http_response.content
         except library.APIStatusError as error:
             problem = self._translated(error, sent or {})
         except (library.APITimeoutError, TimeoutError):
-            problem = ServerFault(f"no answer in {self.timeout:g} seconds", perhaps_billed=True)
+            problem = ServerFault(f"no answer in {timeout:g} seconds", perhaps_billed=True)
         except library.APIConnectionError as error:
             cause = type(error.__cause__).__name__
             never = cause in ("ConnectError", "ConnectTimeout")
@@ -206,9 +229,9 @@ class HttpBackend(abc.ABC):
             return UserError(f"the server does not accept {where} (HTTP {status})", value=self.name,
                              fix="Check the key, or name its variable in the spec: ?key_variable=NAME")  # fmt: skip
         if status == 404 or code == "model_not_found":
-            return UserError(f"the server knows no such model or address ({said})", value=self.name,
-                             fix="Check the spec; an OpenAI-compatible server lists its models under "
-                                 "/v1/models")  # fmt: skip
+            return UnknownModel(f"the server knows no such model or address ({said})", value=self.name,
+                                fix="Check the spec; an OpenAI-compatible server lists its models under "
+                                    "/v1/models")  # fmt: skip
         if status == 402 or code == "insufficient_quota":
             return UserError(f"the account has no credit left ({said})", value=self.name)
         if 300 <= status < 400:

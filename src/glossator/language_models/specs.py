@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from urllib.parse import parse_qsl, urlsplit
 
 from glossator.errors import UserError, near_matches
@@ -82,10 +82,21 @@ def parse_spec(text: str) -> ModelSpec:
         raise UserError("no model is named", value=_short(text), allowed=FORMS)
     if form in ("inprocess", "scripted"):
         return ModelSpec(form, model, options=_options(query, None))
+    if form == "openai" and (elsewhere := _base_url()):
+        return _server(f"{elsewhere}{'?' if query else ''}{query}#{model}", KEY_VARIABLES["openai"])
     return _remote(form, model, form, OPENAI_URL if form == "openai" else ANTHROPIC_URL, query)
 
 
-def _server(text: str) -> ModelSpec:
+def _base_url() -> str:
+    """The address in `OPENAI_BASE_URL`, where it names another server than OpenAI's, as for the official client."""
+    url = os.environ.get("OPENAI_BASE_URL", "").strip().rstrip("/")
+    if url and not url.startswith(("http://", "https://")):
+        raise UserError("OPENAI_BASE_URL is no address", value=url, allowed="http://HOST:PORT/v1")
+    return "" if url == OPENAI_URL else url
+
+
+def _server(text: str, key_variable: str | None = None) -> ModelSpec:
+    """key_variable: of a key that is sent where it is set, unless the options name another."""
     address, _, model = text.partition("#")
     parts = urlsplit(address)
     model, _, late_query = model.partition("?")  # options may stand before or after the model
@@ -103,7 +114,10 @@ def _server(text: str) -> ModelSpec:
     url = f"{parts.scheme}://{parts.netloc}{parts.path.rstrip('/')}"
     kinds = {"api.openai.com": "openai", "openrouter.ai": "openrouter"}
     query = "&".join(q for q in (parts.query, late_query) if q)
-    return _remote("http", model, kinds.get(parts.hostname, "server"), url, query)
+    found = _remote("http", model, kinds.get(parts.hostname, "server"), url, query)
+    if found.key_variable is None and key_variable and os.environ.get(key_variable, "").strip():
+        return replace(found, key_variable=key_variable)
+    return found
 
 
 def _remote(form: str, model: str, kind: str, url: str, query: str) -> ModelSpec:

@@ -15,7 +15,9 @@ from typing import TYPE_CHECKING, Any
 from glossator.errors import MissingPower, UserError
 from glossator.language_models import NOTHING_USED, Answer, Request, Usage
 from glossator.language_models.cache import key_of
+from glossator.language_models.endpoint import Backend
 from glossator.language_models.faults import NotInCache
+from glossator.study.useless import WHAT_NOW, Useless
 
 if TYPE_CHECKING:
     from glossator.language_models.asking import OpenModel
@@ -73,6 +75,7 @@ class Metered:
         self.is_here = model.name.startswith("inprocess:")
         self.context: int | None = getattr(model.inner, "context", None)
         self.ledger = _Counting(model.ledger)
+        self._useless = Useless(model.name) if isinstance(model.inner, Backend) else None
         self._out: set[str] = set()
         self._free = threading.Condition()
 
@@ -87,6 +90,8 @@ class Metered:
                 raise MissingPower("not among the answers that are kept", value=self.name) from error
             raise Interrupted.by(error) from error
         self.meter.add(self.name, requests, answers)
+        if self._useless is not None and (stop := self._useless.after(requests, answers)) is not None:
+            raise Interrupted(stop, fix=WHAT_NOW)
         return answers
 
     @contextlib.contextmanager

@@ -81,6 +81,13 @@ class StudyModels:
             self._open[name] = Metered(opened, self.meter)
         return self._open[name]
 
+    def check(self) -> None:
+        """Raise `UserError` for a server that is not there, does not take the key or has not the model: before hours
+        are spent on what it shall read. Not where answers are kept already, which may be all that is needed."""
+        if not self.access.offline and (self._cache is None or len(self._cache) == 0):
+            for model in dict.fromkeys(self._open.values()):
+                model.model.check()
+
     def identities(self) -> dict[str, Any]:
         """The name and the powers of every model, by what the spec calls it: what it takes to show what they said."""
         opened = {name: self.open(name) for name in self._names}

@@ -115,6 +115,7 @@ def _check_methods(spec: StudySpec, models: StudyModels) -> None:
     named = [("explainers", name) for name in spec.explainers] + [("scorers", name) for name in spec.scorers]
     for name in models:
         models.open(name)
+    models.check()
     reader = simulator_name(spec, shared.get("lm") if shared.has("lm") else None)
     for kind, name in [*named, *([] if reader == EXECUTE else [("simulators", reader)])]:
         check(kind, name, spec, own_resources(name, spec, shared, models))

@@ -44,9 +44,23 @@ def _scored(result: UnitResult, site: Sequence[UnitResult], tools: Tools) -> Uni
                 other = other_unit(result.unit, chosen.method, site, tools)
                 chosen = replace(chosen, scores=tuple(score_one(chosen, result.unit, evidence, other, tools)))
             explanations.append(chosen)
-        return replace(result, explanations=tuple(explanations))
+        scored = replace(result, explanations=tuple(explanations))
+        if tuple(tools.models) and (reason := _nothing_read(scored)) is not None:
+            return replace(scored, status="failed", reason=f"{SCORING}{reason}")
+        return scored
     except Exception as error:
         return replace(result, status="failed", reason=f"{SCORING}{reason_of(error)}")
+
+
+def _nothing_read(result: UnitResult) -> str | None:
+    """Why no explanation of the unit has any score, which a language model was to read; None where one has."""
+    scores = [score for chosen in result.explanations if chosen.rank == 0 for score in chosen.scores]
+    reason = next((f"{score.name}: {score.reason}" for score in scores if score.reason), None)
+    return (
+        None
+        if reason is None or any(score.value is not None for score in scores)
+        else f"no score has a value: {reason}"
+    )
 
 
 def score_one(chosen: Chosen, unit: Unit, evidence: Evidence, other: Explanation | None, tools: Tools) -> list[Score]:
