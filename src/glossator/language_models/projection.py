@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -12,13 +13,15 @@ from glossator.language_models.request import Request
 
 _ROUGH_TOKEN = re.compile(r"[A-Za-z]{1,4}|[^A-Za-z ]")
 OF_A_REQUEST, OF_A_MESSAGE, OF_A_SCHEMA = 64, 16, 600  # tokens that servers put around what is sent, amply
+OF_JSON, OF_TEXT, LEAST_ROOM = 0.55, 0.35, 16
+"""Of `max_tokens`: what answers in JSON and in words take of it, where there is room."""
 OF_AN_IMAGE = 50_000  # tokens: no provider is known to count more
 
 
 @dataclass(frozen=True)
 class Projection:
     """calls: requests that would be sent; replayed: those that the cache answers. Tokens and US dollars: `about` is a
-    rule of thumb (`rough_tokens`, answers as long as allowed), `at_most` a bound (a byte a token, every JSON answer
+    rule of thumb (`likely`), `at_most` a bound (a byte a token, every JSON answer
     asked for twice); money is None when the price is unknown."""
 
     calls: int = 0
@@ -48,9 +51,11 @@ def worst_case(request: Request) -> tuple[int, int]:
 
 
 def likely(request: Request) -> tuple[int, int]:
-    """A rule of thumb for (prompt, answer) tokens."""
+    """A rule of thumb for (prompt, answer) tokens: answers leave some of the room that they are given."""
     images = 1000 * sum(len(m.images) for m in request.messages)
-    return images + OF_A_MESSAGE + sum(map(rough_tokens, _texts(request))), request.max_tokens
+    used = 1.0 if request.max_tokens < LEAST_ROOM else OF_JSON if request.schema is not None else OF_TEXT
+    prompt = images + OF_A_MESSAGE + sum(map(rough_tokens, _texts(request)))
+    return prompt, math.ceil(used * request.max_tokens)
 
 
 def rough_tokens(text: str) -> int:

@@ -1,7 +1,8 @@
 """What a run will cost, before it is paid: one unit is walked through with a language model that writes stand-ins.
 
-Its requests are counted and multiplied by the number of units. That is an estimate: tokens are guessed from
-characters, answers taken to be as long as they may be, each as unlike the others as can be. What follows from answers
+Its requests are counted and multiplied by the number of units that have enough evidence, as far as the first ones show.
+That is an estimate: tokens are guessed from characters and from how much of their room answers take, and each answer is
+taken to be unlike the others. What follows from answers
 is asked about the stand-ins: revisions by new sentences, a simulation of each candidate.
 """
 
@@ -92,7 +93,7 @@ class Rehearsal(StudyModels):
         stand_in.computed[what] = tokens
 
     def used(self) -> Usage:
-        """About what everything asked so far would cost, answers as long as they may be."""
+        """About what everything asked so far would cost."""
         total = NOTHING_USED
         for model in self._stand_ins.values():
             price = self.access.ledger.price(model.name)
@@ -109,12 +110,14 @@ def announce(units: Sequence[Unit], tools: Tools, work: Work) -> None:
         return
     left = len(units) - work.finished("score")
     names = ", ".join(tools.models.open(name).name for name in tools.models)
-    one = project(units, tools)
-    if one is None:
+    foreseen = foresee(units, tools)
+    if foreseen is None:
         work.say(f"No unit of the first {TRIED} has enough evidence to foresee what {names} will be asked.")
         return
+    one, share = foreseen
+    working = min(left, max(1, round(left * share)))
     work.say(
-        f"Foreseen for {left} unit{'' if left == 1 else 's'} with {names}: about {in_words(times(one, left))}. "
+        f"Foreseen for {left} unit{'' if left == 1 else 's'} with {names}: about {in_words(times(one, working))}. "
         "An estimate from one unit; answers that are already there are not paid for again."
     )
 
@@ -125,8 +128,14 @@ def times(usage: Usage, n: int) -> Usage:
 
 
 def project(units: Sequence[Unit], tools: Tools) -> Usage | None:
-    """What one unit takes, from first to last stage: of the first units that with the most windows to read; None when
-    none of them has enough evidence."""
+    """What one unit takes; see `foresee`."""
+    found = foresee(units, tools)
+    return None if found is None else found[0]
+
+
+def foresee(units: Sequence[Unit], tools: Tools) -> tuple[Usage, float] | None:
+    """(What one unit takes in all: of the first units, that with the most windows to read; the share of
+    these that have enough evidence to ask about.) None when none of them has."""
     drawn = [(unit, tools.evidence(unit)) for unit in units[:TRIED]]
     enough = [(unit, evidence) for unit, evidence in drawn if evidence.status == "ok"]
     if not enough:
@@ -134,7 +143,7 @@ def project(units: Sequence[Unit], tools: Tools) -> Usage | None:
     chosen = max(enough, key=lambda pair: len(pair[1].test) + len(pair[1].select) + len(pair[1].calibrate))
     models = Rehearsal(tools.models)
     _rehearse(*chosen, tools, _dry(tools, models), models)
-    return models.used()
+    return models.used(), len(enough) / len(drawn)
 
 
 def project_explanation(explanation: Explanation, other: Explanation | None, evidence: Evidence, tools: Tools) -> Usage:
