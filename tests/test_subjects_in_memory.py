@@ -176,6 +176,9 @@ def test_a_token_that_the_model_has_no_embedding_for():
     tokens = subject.tokenizer.encode(["a zebra"])[0][None]
     with pytest.raises(UserError, match=f"no embedding: \"{size - 1} 'zebra'\".*0 to {size - 2}"):
         subject.activations(tokens, np.array([tokens.shape[1]]), ["mlp.0"])
+    model.config.pad_token_id = tokenizer.bos_token_id = size - 1
+    subject = load_subject(model, tokenizer)
+    assert subject.prefix == ()
     padded = np.zeros((1, 3), np.int32)
     assert subject.activations(padded, np.array([2]), ["mlp.0"])["mlp.0"].shape == (1, 3, 64)
 

@@ -115,6 +115,16 @@ def _numbered(words: list[str]) -> dict[str, int]:
     return {word: i for i, word in enumerate(["<unk>", *words])}
 
 
+def _clip():
+    from tokenizers import pre_tokenizers
+    from transformers import CLIPTokenizer
+
+    letters = sorted(pre_tokenizers.ByteLevel.alphabet())
+    tokens = ["<|startoftext|>", "<|endoftext|>", *letters, *(f"{letter}</w>" for letter in letters), "th", "the</w>"]
+    vocabulary = {token: i for i, token in enumerate(tokens)}
+    return CLIPTokenizer(vocab=vocabulary, merges=[("t", "h"), ("th", "e</w>")])
+
+
 def _every_kind():
     """Name -> a tokenizer: one of each kind of decoder that `tokenizers` has, and of none."""
     from tokenizers import Regex, decoders, models, pre_tokenizers
@@ -151,6 +161,7 @@ def _every_kind():
             decoders.BPEDecoder(suffix="</w>"),
             split,
         ),
+        "byte-level with </w>": _clip(),
         "metaspace": _fast(
             models.Unigram(pieces, 0), decoders.Metaspace(prepend_scheme="always"), pre_tokenizers.Metaspace()
         ),

@@ -117,16 +117,17 @@ def _given_prefix(name: str) -> tuple[int, ...] | None:
     return ALIASES[name].prefix if name in ALIASES else None
 
 
-def _borders(name: str, config: Any, tokenizer: Any, causal: bool) -> tuple[tuple[int, ...], tuple[int, ...]]:
+def _borders(name: str, model: nn.Module, tokenizer: Any, causal: bool) -> tuple[tuple[int, ...], tuple[int, ...]]:
     """Token ids that go before and after each window."""
+    known = min(len(tokenizer), len(model.get_input_embeddings().weight))
     if (given := _given_prefix(name)) is not None:
         return given, ()
 
     def one(*candidates: object) -> tuple[int, ...]:
-        return next(((c,) for c in candidates if isinstance(c, int) and 0 <= c < len(tokenizer)), ())
+        return next(((c,) for c in candidates if isinstance(c, int) and 0 <= c < known), ())
 
     if causal:
-        return one(tokenizer.bos_token_id, getattr(config, "bos_token_id", None)), ()
+        return one(tokenizer.bos_token_id, getattr(model.config, "bos_token_id", None)), ()
     return one(tokenizer.cls_token_id, tokenizer.bos_token_id), one(tokenizer.sep_token_id, tokenizer.eos_token_id)
 
 
@@ -215,7 +216,7 @@ def load_subject(
     if causal and ahead:
         # A BERT saved with a head for causal models still attends to both sides unless its config says otherwise.
         causal, model = False, getattr(model, model.base_model_prefix, model)
-    prefix, suffix = _borders(source, config, own.hub_tokenizer, causal)
+    prefix, suffix = _borders(source, model, own.hub_tokenizer, causal)
     return Subject(name or subject_name(source), model, own, fingerprint, causal, prefix, suffix)
 
 
@@ -226,7 +227,7 @@ def _of_model(model: nn.Module, tokenizer: Any, name: str | None) -> Subject:
     own = own_tokenizer(tokenizer, name)
     model = opened(model, own)
     causal = not sees_ahead(model)
-    prefix, suffix = _borders("", model.config, own.hub_tokenizer, causal)
+    prefix, suffix = _borders("", model, own.hub_tokenizer, causal)
     return Subject(name, model, own, fingerprints.of_model(model, own), causal, prefix, suffix, in_memory=True)
 
 

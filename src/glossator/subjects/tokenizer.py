@@ -19,6 +19,7 @@ from glossator.windows import Decoding, Vocabulary
 
 _CHUNK = 512
 _BYTE_PIECE = re.compile(r"<0x([0-9A-Fa-f]{2})>")
+_BYTE_LEVEL = '{"type": "ByteLevel", "add_prefix_space": true, "trim_offsets": true, "use_regex": true}'
 _BEFORE, _AFTER = "\u25c6", "\u25c7"
 """Stand-ins for the pieces around one: no decoder knows these characters."""
 
@@ -55,8 +56,8 @@ def vocabulary_of(spec: dict[str, Any], known: Mapping[str, int], name: str, *, 
         tokens[i] = token
     suffix = spec["model"].get("end_of_word_suffix") or ""
     if is_byte_level(spec):
-        table, decoder = byte_of_character(), json.dumps({"type": "ByteLevel"})
-        decoding = Decoding(decoder, tuple(tokens), suffix=suffix) if suffix else None
+        table = byte_of_character()
+        decoding = Decoding(_BYTE_LEVEL, tuple(tokens), suffix=suffix) if suffix else None
         pieces = [_byte_level_piece(token, table, "" if i in added else suffix) for i, token in enumerate(tokens)]
     else:
         decoding = Decoding(json.dumps(spec.get("decoder")), tuple(tokens), clean=clean)
