@@ -323,3 +323,12 @@ def test_outputs_that_are_no_numbers_are_no_answer() -> None:
     ):
         assert "no numbers" in (lm.ask([request])[0].failure or "")
     assert lm.ask([Request(prompt=fine, max_tokens=1)])[0].failure is None
+
+
+def test_a_model_that_sees_ahead_cannot_answer():
+    import dataclasses
+
+    from families import family_subject
+
+    with pytest.raises(UserError, match="no causal language model"):
+        InProcess.of_subject(dataclasses.replace(family_subject("bert"), causal=True, suffix=()))

@@ -61,7 +61,7 @@ class InProcess:
         self.seed, self.batch_tokens = seed, batch_tokens
         self.head = Head(model, len(tokenizer.vocabulary))
         self.prompts = PromptTokens(tokenizer, chat_template)
-        self.context = limit_of(model)
+        self.context = limit_of(model, causal=True)
         self._end = _end_tokens(model, tokenizer)
 
     @classmethod
@@ -69,6 +69,7 @@ class InProcess:
         """The model under study itself as a language model: its weights are held once."""
         if not subject.causal:
             raise UserError("an encoder cannot answer", value=subject.name, allowed="a causal language model")
+        _ = subject.runs_by_length  # asking refuses a model that sees ahead
         kind = str(subject.dtype).removeprefix("torch.")
         name = f"inprocess:{subject.name}@{subject.fingerprint[:8]}" + ("" if kind == "float32" else f":{kind}")
         return cls(subject.model, subject.tokenizer, name, **options)

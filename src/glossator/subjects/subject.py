@@ -71,7 +71,7 @@ class Subject:
     @cached_property
     def max_width(self) -> int | None:
         """The longest window the model takes, None where there is no limit: see `glossator.subjects.positions`."""
-        limit = limit_of(self.model)
+        limit = limit_of(self.model, causal=self.causal)
         return None if limit is None else limit - len(self.prefix) - len(self.suffix)
 
     @cached_property

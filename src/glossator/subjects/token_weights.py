@@ -57,7 +57,6 @@ def written(subject: Subject, site: str, indices: Sequence[int]) -> np.ndarray:
     if not hasattr(subject, "model"):
         raise MissingPower("this subject has no weights to read", value=getattr(subject, "name", "it"))
     info = subject.site(site)
-    hidden = subject.model.get_input_embeddings().weight.shape[1]
     if bad := [i for i in indices if not 0 <= i < (info.width or 0)]:
         raise UserError("no such unit", value=f"{site}/{bad[0]}", allowed=f"0 to {(info.width or 0) - 1}")
     module = subject.model.get_submodule(info.module)
@@ -69,11 +68,11 @@ def written(subject: Subject, site: str, indices: Sequence[int]) -> np.ndarray:
             value=site,
             allowed="sites whose values are added to the stream",
         )
-    if info.side == "input" and shape is not None and shape[1] == hidden:
+    if info.side == "input" and shape is not None and kind in ("mlp", "head"):
         weights = _by_output(module).T[list(indices)]
         return _numpy(weights * weights.new_tensor(1.0 if info.scale is None else info.scale))
-    if info.side == "output" and info.width == hidden and kind in ("resid", "attn"):
-        return np.eye(hidden, dtype=np.float32)[list(indices)]
+    if info.side == "output" and info.width is not None and kind in ("resid", "attn"):
+        return np.eye(info.width, dtype=np.float32)[list(indices)]
     raise MissingPower(
         "what units of this site write into the stream is not known",
         value=site,
