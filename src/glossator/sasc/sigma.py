@@ -44,7 +44,7 @@ def in_sigma(
     positive, negative (n,): responses, NaN where there is none; those are left out and counted in `how`. random (m,):
     scores of random names, NaN where they have none; p = (1 + those at least as large) / (1 + m), of `ranked` where
     the score itself was not made as theirs were. The interval is the value minus the middle 95 % of the random names'
-    scores about their mean, which is the null `random_name`. Without enough of them there is neither.
+    scores about their median, which is the null `random_name`. Without enough of them there is neither.
     """
     known = [int(np.isfinite(values).sum()) for values in (positive, negative)]
     details = {
@@ -65,6 +65,6 @@ def in_sigma(
         details |= {"interval": f"none: fewer than {LEAST_RANDOM} random names have this score", "p": None}
         return Score(name, value, "sigma", n=sum(known), how=details)
     details |= {"interval": "scatter of random names", "p": permutation_p(value if ranked is None else ranked, drawn)}
-    mean = float(drawn.mean())
-    low, high = value - (np.quantile(drawn, [0.975, 0.025], method="weibull") - mean)
-    return Score(name, value, "sigma", float(low), float(high), sum(known), nulls={"random_name": mean}, how=details)
+    high_end, middle, low_end = np.quantile(drawn, [0.975, 0.5, 0.025], method="weibull").tolist()
+    low, high = value - (high_end - middle), value - (low_end - middle)
+    return Score(name, value, "sigma", low, high, sum(known), nulls={"random_name": middle}, how=details)
