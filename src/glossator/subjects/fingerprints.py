@@ -11,7 +11,7 @@ import json
 import mmap
 import os
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 
 _NOT_CONTENT = ("_name_or_path", "transformers_version", "torch_dtype", "dtype")
 _SETTLED_SECONDS = 2.0
-_known: dict[tuple[int, ...], dict[str, str]] = {}
-"""Digests of files that were read already, by what the file system says of them."""
+_known: dict[tuple[Any, ...], dict[str, str]] = {}
+"""What was found in files already, by what the file system says of them."""
 
 
 def of_folder(folder: Path, tokenizer: FastTextTokenizer, prefix: Iterable[int] | None = None) -> str:
@@ -86,14 +86,21 @@ def _joined(
 
 def _digests(path: Path) -> dict[str, str]:
     """A digest of each tensor of a file, or one of a file that is no safetensors."""
-    (state,) = states_of([path])
-    if state not in _known:
-        found = _read(path)
+    return once("digests", [path], lambda: _read(path))
+
+
+def once(name: str, paths: list[Path], find: Callable[[], dict[str, str]]) -> dict[str, str]:
+    """What `find` gives, kept under this name as long as none of these files is written to."""
+    states = states_of(paths)
+    key = (name, *states)
+    if key not in _known:
+        found = find()
         # A file written a moment ago may be written again within the resolution of its date.
-        if time.time() - max(state[3:]) / 1e9 < _SETTLED_SECONDS:
+        settled = time.time() - max((max(state[3:]) for state in states), default=0) / 1e9 >= _SETTLED_SECONDS
+        if not settled:
             return found
-        _known[state] = found
-    return _known[state]
+        _known[key] = found
+    return _known[key]
 
 
 def _read(path: Path) -> dict[str, str]:

@@ -140,9 +140,13 @@ def known_fingerprints(name: str) -> dict[str, str] | None:
     if folder is None:
         return None
     check_config_file(folder)
-    tokenizer = load_tokenizer(name, folder)
-    found = fingerprints.of_folder(folder, tokenizer, _given_prefix(name))
-    return {"subject_fingerprint": found, "vocabulary": tokenizer.vocabulary.fingerprint}
+
+    def found() -> dict[str, str]:
+        tokenizer = load_tokenizer(name, folder)
+        fingerprint = fingerprints.of_folder(folder, tokenizer, _given_prefix(name))
+        return {"subject_fingerprint": fingerprint, "vocabulary": tokenizer.vocabulary.fingerprint}
+
+    return fingerprints.once(name, [path for path in sorted(folder.iterdir()) if path.is_file()], found)
 
 
 def fingerprints_of(subject: Subject) -> dict[str, str]:
