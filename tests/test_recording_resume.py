@@ -180,6 +180,32 @@ def test_shards_end_with_time_as_well_and_change_no_byte(tmp_path, monkeypatch, 
     assert {name: data for name, data in bytes_of(tmp_path / "r").items() if name in theirs} == theirs
 
 
+def test_a_file_that_cannot_be_read_is_not_called_damaged(tmp_path, monkeypatch):
+    record_it(tmp_path / "r")
+
+    def refused(path, *args, **kwargs):
+        if str(path).endswith("panel.npy"):
+            raise PermissionError(errno.EACCES, "Permission denied")
+        return opened(path, *args, **kwargs)
+
+    opened = open
+    monkeypatch.setattr("builtins.open", refused)
+    with pytest.raises(UserError, match=r"Permission denied\. It may be whole") as caught:
+        open_recording(tmp_path / "r")
+    assert "Delete" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "edit", [('"windows": 60', '"windows": 61'), ("dense/panel.npy", "dense/panels.npy"), ("{", "[")]
+)
+def test_an_edited_manifest_is_damaged(tmp_path, edit):
+    record_it(tmp_path / "r")
+    path = tmp_path / "r" / "manifest.json"
+    path.write_text(path.read_text().replace(*edit))
+    with pytest.raises(UserError, match=r"damaged.*manifest\.json"):
+        open_recording(tmp_path / "r")
+
+
 def test_another_panel_of_the_same_size_is_found_on_opening(tmp_path):
     record_it(tmp_path / "r")
     path = tmp_path / "r" / "dense" / "panel.npy"

@@ -4,6 +4,7 @@ from it; what is no longer there cannot have changed, and looking needs neither.
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -116,6 +117,14 @@ def test_a_grid_does_not_mix_two_models(model: Path, tmp_path: Path) -> None:
     other_weights(model)
     for cell in run_grid(grid, tmp_path / "g"):
         assert "the subject has changed" in str(cell.failure)
+
+
+def test_a_file_whose_name_is_not_utf8_is_refused_before_anything_is_done(model: Path, tmp_path: Path) -> None:
+    odd = tmp_path / os.fsdecode(b"corpus-\xff.jsonl")
+    shutil.copy(tmp_path / "corpus.jsonl", odd)
+    with pytest.raises(UserError, match="in UTF-8"):
+        run_study(spec_of(model, corpus=str(odd)), tmp_path / "s", progress=False)
+    assert not (tmp_path / "s").exists()
 
 
 def test_what_is_gone_is_not_missed(model: Path, tmp_path: Path) -> None:

@@ -11,11 +11,11 @@ from typing import Any, Literal
 import numpy as np
 
 from glossator.errors import UserError, near_matches
-from glossator.files import fingerprint, read_array, read_json
+from glossator.files import fingerprint
 from glossator.recording.keys import powers
 from glossator.recording.postings import Postings
 from glossator.recording.spec import RecordingSpec
-from glossator.recording.store import check_size, crc32_of, damaged, sample_of
+from glossator.recording.store import check_size, crc32_of, damaged, reading, sample_of
 from glossator.units import Unit
 from glossator.windows import Decoding, TokenWindows, Vocabulary
 
@@ -247,7 +247,9 @@ class Recording:
         return self._postings[site.name]
 
     def _map(self, name: str) -> np.ndarray:
-        return np.asarray(read_array(self.folder / name, "a file of the recording", AGAIN, mapped=True))
+        path = self.folder / name
+        with reading(path):
+            return np.asarray(np.load(path, mmap_mode="r", allow_pickle=False))
 
     _exponents = cached_property(lambda self: self._map("dense/exponents.npy"))
     _panel = cached_property(lambda self: self._map("dense/panel.npy"))
@@ -280,30 +282,34 @@ def open_recording(folder: str | Path) -> Recording:
             value=str(folder),
             fix="Record again with the same settings to resume it" if unfinished else "Check the folder's name",
         )
-    manifest = read_json(path, "the recording's manifest", AGAIN)
-    if manifest.get("format") != FORMAT:
+    with reading(path):
+        manifest = json.loads(path.read_text("utf-8"))
+        written = manifest.get("format"), manifest.pop("fingerprint")
+    if written[0] != FORMAT:
         raise UserError(
             "unknown recording format",
-            value=manifest.get("format"),
+            value=written[0],
             allowed=FORMAT,
             fix="Update glossator, or record again where the format is an older one",
         )
-    if manifest.get("fingerprint") != fingerprint({k: v for k, v in manifest.items() if k != "fingerprint"}):
+    if fingerprint(manifest) != written[1]:
         raise damaged(path, "it was changed")
-    try:
+    with reading(path):
         for name, entry in manifest["files"].items():
             check_size(folder / name, entry["size"])
-            if sample_of(folder / name) != entry["sample"]:
+            with reading(folder / name):
+                found = sample_of(folder / name)
+            if found != entry["sample"]:
                 raise damaged(folder / name, "its checksum is wrong")
-        return Recording(folder, manifest)
-    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
-        raise damaged(path, f"{type(error).__name__}: {error}") from error
+        return Recording(folder, manifest | {"fingerprint": written[1]})
 
 
 def verify(recording: Recording) -> None:
     """Read every file and compare its checksum with the manifest; `UserError` names the first damaged one."""
     for name, entry in recording.manifest["files"].items():
-        if crc32_of(recording.folder / name) != entry["crc32"]:
+        with reading(recording.folder / name):
+            found = crc32_of(recording.folder / name)
+        if found != entry["crc32"]:
             raise damaged(recording.folder / name, "its checksum is wrong")
 
 

@@ -21,7 +21,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from glossator.errors import UserError
-from glossator.files import read_json, write_json
+from glossator.files import write_json
 from glossator.recording.disk import BLOCK, LargeFile, read_at
 
 PART = ".part"
@@ -127,14 +127,11 @@ class ArrayReader:
 
     def __init__(self, path: Path):
         self.path = path
-        try:
-            with open(path, "rb") as file:
-                version = np.lib.format.read_magic(file)
-                read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-                self.shape, _, self.dtype = read(file)
-                self._start = file.tell()
-        except Exception as error:  # whatever the parser of the header raises
-            raise damaged(path, str(error)) from error
+        with reading(path), open(path, "rb") as file:
+            version = np.lib.format.read_magic(file)
+            read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+            self.shape, _, self.dtype = read(file)
+            self._start = file.tell()
         self._row = int(np.prod(self.shape[1:], dtype=np.int64)) * self.dtype.itemsize
 
     def read(self, first: int, end: int) -> np.ndarray:
@@ -145,17 +142,38 @@ class ArrayReader:
     def read_into(self, first: int, array: np.ndarray) -> None:
         """Fill a contiguous array with the rows from `first` on."""
         view, start = array.reshape(-1).view(np.uint8), self._start + int(first) * self._row
-        if len(view) >= LARGE >> 3:
-            done = read_at(self.path, start, view)
-        else:
-            with open(self.path, "rb") as file:
-                file.seek(start)
-                done = file.readinto(view.data)
+        with reading(self.path):
+            if len(view) >= LARGE >> 3:
+                done = read_at(self.path, start, view)
+            else:
+                with open(self.path, "rb") as file:
+                    file.seek(start)
+                    done = file.readinto(view.data)
         if done < len(view):
             raise damaged(self.path, "it is cut short")
 
     def all(self) -> np.ndarray:
         return self.read(0, self.shape[0])
+
+
+@contextlib.contextmanager
+def reading(path: Path) -> Iterator[None]:
+    """Turn what goes wrong while a file is read into a `UserError`; only one that does not hold what it should is
+    called damaged, as the others may be whole."""
+    try:
+        yield
+    except FileNotFoundError as error:
+        raise damaged(path, "it is missing") from error
+    except OSError as error:
+        raise UserError(
+            "a file of the recording cannot be read",
+            value=str(path),
+            fix=f"{error.strerror or error}. It may be whole: check permissions and the disk, then try again",
+        ) from error
+    except (UserError, MemoryError):
+        raise
+    except Exception as error:  # whatever a parser raises
+        raise damaged(path, f"{type(error).__name__}: {error}") from error
 
 
 def damaged(path: Path, why: str) -> UserError:
@@ -195,23 +213,24 @@ def sync(files: Iterable[Path]) -> None:
 
 def open_shard(folder: Path) -> Shard:
     """A shard of an earlier run; `UserError` when a file of it is not as it was written. Every file is read."""
-    try:
-        held = read_json(folder / SHARD, "a shard of the recording", "Delete its folder and run again")
-        shard, files = Shard(folder, held["first"], held["end"]), held["files"].items()
-    except (KeyError, TypeError, AttributeError) as error:
-        raise damaged(folder / SHARD, str(error)) from error
-    for name, entry in files:
-        check_size(folder / name, entry["size"])
-        if crc32_of(folder / name) != f"{entry['crc32']:08x}":
-            raise damaged(folder / name, "its checksum is wrong")
+    with reading(folder / SHARD):
+        held = json.loads((folder / SHARD).read_text("utf-8"))
+        shard = Shard(folder, int(held["first"]), int(held["end"]))
+        files = [(folder / name, int(entry["size"]), f"{entry['crc32']:08x}") for name, entry in held["files"].items()]
+    for path, size, checksum in files:
+        check_size(path, size)
+        with reading(path):
+            found = crc32_of(path)
+        if found != checksum:
+            raise damaged(path, "its checksum is wrong")
     return shard
 
 
 def check_size(path: Path, size: int) -> None:
-    if not path.exists():
-        raise damaged(path, "it is missing")
-    if path.stat().st_size != size:
-        raise damaged(path, f"{path.stat().st_size} bytes, not {size}")
+    with reading(path):
+        found = path.stat().st_size
+    if found != size:
+        raise damaged(path, f"{found} bytes, not {size}")
 
 
 def crc32_of(path: Path) -> str:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from glossator.corpora import open_corpus
 from glossator.corpora.sources import IN_MEMORY
+from glossator.engines import fixed_sums
 from glossator.errors import UserError
 from glossator.language_models.notices import heard
 from glossator.recording import Recording
@@ -74,7 +75,7 @@ def run_study(
             opened = resources_of(spec, source.models, subject=source.subject)
             checked = check_subject(spec, lambda: opened.get("subject"))
             source = replace(source, subject=source.subject or checked)
-        with claimed(spec, folder, progress) as work, source.models, heard(work.say):
+        with claimed(spec, folder, progress) as work, source.models, heard(work.say), fixed_sums():
             if more == "scores":  # The study is there with fewer of them: what was explained is scored anew.
                 widen(spec, work)
             if more == "units":  # The study is there with fewer of them: what was found stays.
