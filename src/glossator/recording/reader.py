@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
 from functools import cached_property
@@ -11,7 +12,7 @@ from typing import Any, Literal
 import numpy as np
 
 from glossator.errors import UserError, near_matches
-from glossator.files import fingerprint
+from glossator.files import fingerprint, read_json
 from glossator.recording.keys import powers
 from glossator.recording.postings import Postings
 from glossator.recording.spec import RecordingSpec

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import contextlib
 import io
+import json
 import math
 import os
 import shutil
 import struct
+import tokenize
 import zlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -156,6 +158,11 @@ class ArrayReader:
         return self.read(0, self.shape[0])
 
 
+PARSING = (ValueError, LookupError, TypeError, AttributeError, RecursionError, EOFError, SyntaxError, OverflowError,
+           tokenize.TokenError)  # fmt: skip
+"""What reading JSON or the header of an array raises where they do not hold what they should."""
+
+
 @contextlib.contextmanager
 def reading(path: Path) -> Iterator[None]:
     """Turn what goes wrong while a file is read into a `UserError`; only one that does not hold what it should is
@@ -170,9 +177,7 @@ def reading(path: Path) -> Iterator[None]:
             value=str(path),
             fix=f"{error.strerror or error}. It may be whole: check permissions and the disk, then try again",
         ) from error
-    except (UserError, MemoryError):
-        raise
-    except Exception as error:  # whatever a parser raises
+    except PARSING as error:
         raise damaged(path, f"{type(error).__name__}: {error}") from error
 
 
