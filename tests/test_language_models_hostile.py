@@ -13,11 +13,16 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from glossator.errors import UserError
+from glossator.explainers.answers import clean
 from glossator.language_models import AnswerCache, Message, Request, Retry, ServerUnavailable, open_language_model
 from glossator.language_models.http_backend import _retry_after
+from glossator.language_models.judging import judged
 from glossator.language_models.notices import heard
+from glossator.language_models.openai_replies import chat_reply, completion_reply
 from glossator.language_models.refused_parameters import refused_parameter
 from glossator.language_models.secrets import Secret
 
@@ -253,3 +258,62 @@ def test_an_absurd_wait_is_said_and_a_long_one_is_told() -> None:
     assert (
         len(told) == 1 and "HTTP 503: loading" in told[0] and "(2 of 8) is in 1 s" in told[0] and "\x1b" not in told[0]
     )
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        "Invalid value: 'top_logprobs' must be less than or equal to 5",
+        "Requested sample logprobs of 20, which is greater than max allowed: 5",
+        "top_logprobs must be between 0 and 5",
+    ],
+)
+def test_a_server_that_gives_fewer_alternatives_gives_these(message: str) -> None:
+    def answer(sent: dict[str, Any]) -> Response:
+        if sent["top_logprobs"] > 5:
+            return error(400, {"error": {"message": message}})
+        return said("Yes", logprobs={"content": [{"token": "Yes", "logprob": 0.0, "top_logprobs": []}]})
+
+    with raw_server(answer) as (url, received), heard(lambda _: None):
+        lm = open_language_model(f"{url}?kind=vllm#m", retry=ONCE)
+        assert lm.ask([question(logprobs=20, max_tokens=1)])[0].tokens[0].text == "Yes"
+    assert [sent["top_logprobs"] for sent in received] == [20, 5]
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**70), 2**70) | st.floats() | st.text(max_size=8),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(
+                ["choices", "message", "content", "finish_reason", "logprobs", "text", "usage", "prompt_tokens"]
+            )
+            | st.sampled_from(
+                ["type", "token", "logprob", "top_logprobs", "tokens", "token_logprobs", "refusal", "error"]
+            ),
+            inner,
+            max_size=5,
+        )
+    ),
+    max_leaves=25,
+)
+
+
+@given(JSON, JSON, JSON, st.booleans())
+@settings(max_examples=300, deadline=None)
+def test_whatever_a_server_sends_is_an_answer_or_no_answer(
+    message: Any, logprobs: Any, usage: Any, whole: bool
+) -> None:
+    body = {
+        "choices": [{"message": message, "text": message, "logprobs": logprobs, "finish_reason": "stop"}],
+        "usage": usage,
+    }
+    for request in (question(logprobs=2), Request(prompt="q"), Request(prompt="q", max_tokens=0, prompt_logprobs=1)):
+        reader = chat_reply if request.messages else completion_reply
+        try:
+            answer = reader(request, message if whole else body).answer
+        except (ValueError, KeyError, TypeError, IndexError, AttributeError, OverflowError):
+            continue  # what the backend calls something else than an answer
+        judged(request, answer)
+        clean(judged(request, answer))
+        assert 0 <= answer.usage.prompt_tokens <= 10**9 and isinstance(answer.text, str)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from glossator.explainers.cleaning import body_of
 from glossator.explainers.refusals import is_refusal
 from glossator.files import fingerprint, plain
 from glossator.human.answers import LONGEST, Answers
@@ -47,7 +48,7 @@ def read_rewrite(answer: Answer) -> tuple[str, str | None]:
     """(the rewrite on one line, None), or ("", why there is none)."""
     if answer.failure is not None:
         return "", answer.failure
-    text = " ".join(answer.text.split()).strip()
+    text = " ".join(body_of(answer.text).split()).strip()
     if len(text) > 1 and (text[0], text[-1]) in (('"', '"'), ("“", "”"), ("'", "'")):
         text = text[1:-1].strip()
     if not text:

@@ -31,7 +31,7 @@ from glossator.language_models.endpoint import Reply
 from glossator.language_models.faults import ParameterRefused, RequestRefused, ServerFault, ServerUnavailable
 from glossator.language_models.json_answers import clean
 from glossator.language_models.notices import notice
-from glossator.language_models.refused_parameters import CAN_DO_WITHOUT, refused_parameter
+from glossator.language_models.refused_parameters import CAN_DO_WITHOUT, NEEDED, most_allowed, refused_parameter
 from glossator.language_models.request import Request
 from glossator.language_models.secrets import Secret
 from glossator.language_models.specs import ModelSpec
@@ -59,6 +59,7 @@ class HttpBackend(abc.ABC):
         self.concurrency = spec.concurrency if concurrency is None else concurrency
         self.timeout = spec.timeout if timeout is None else timeout
         self.refused: frozenset[str] = frozenset()  # parameters that the server would not take
+        self.most_alternatives: int | None = None  # at a token, where the server gives fewer than were asked for
         self._client: tuple[int, Any] | None = None
         self._secret = Secret(None)
 
@@ -104,11 +105,11 @@ class HttpBackend(abc.ABC):
         `UserError` for what fails every request."""
         for _ in range(len(CAN_DO_WITHOUT) + 1):
             sent = self.parameters(request)
-            before = self.refused
+            before = self.refused, self.most_alternatives
             try:
                 return self._cut_at_stops(request, await self._attempt(request))
             except ParameterRefused as refusal:
-                if refusal.parameter not in before:
+                if before == (self.refused, self.most_alternatives):  # else another request has learnt it meanwhile
                     self._give_up(refusal, {*sent, *sent.get("extra_body", {})})
         raise RequestRefused("the server refuses one parameter after another")
 
@@ -181,6 +182,10 @@ class HttpBackend(abc.ABC):
     def _give_up(self, refusal: ParameterRefused, sent: set[str]) -> None:
         """Go on without a parameter from now on, and say so; `UserError` where answers would not be what was asked."""
         name = refusal.parameter
+        if name in NEEDED and (most := most_allowed(refusal.said)) not in (None, self.most_alternatives):
+            self.most_alternatives = most
+            notice(f"{self.name} gives at most {most} alternatives at a token ({refusal.said}); going on with these.")
+            return
         if name not in CAN_DO_WITHOUT:
             raise UserError(
                 f"the server gives no {name} ({refusal.said})",

@@ -67,7 +67,7 @@ class OpenAICompatible(HttpBackend):
             "messages": [_message(m) for m in request.messages],
             limit: max(request.max_tokens, 1),
             "logprobs": True if request.logprobs else None,
-            "top_logprobs": request.logprobs or None,
+            "top_logprobs": self._alternatives(request.logprobs) or None,
             "reasoning_effort": self.spec.effort,
         }
         if request.schema is not None and "response_format" in self.refused:
@@ -81,17 +81,20 @@ class OpenAICompatible(HttpBackend):
             sent["extra_body"] = {"prompt_logprobs": request.prompt_logprobs, "return_token_ids": True}
         return sent
 
+    def _alternatives(self, wanted: int) -> int:
+        return wanted if self.most_alternatives is None else min(wanted, self.most_alternatives)
+
     def _completion(self, request: Request) -> dict[str, Any]:
         """vLLM gives a prompt's log-probabilities by a parameter of its own, others by repeating it (`echo`)."""
         sent: dict[str, Any] = {
             "prompt": request.prompt,
             "max_tokens": max(request.max_tokens, 1),
-            "logprobs": request.logprobs or None,
+            "logprobs": self._alternatives(request.logprobs) or None,
         }
         if request.prompt_logprobs and self.spec.kind == "vllm":
             sent["extra_body"] = {"prompt_logprobs": request.prompt_logprobs, "return_token_ids": True}
         elif request.prompt_logprobs:
-            wanted = max(request.prompt_logprobs, request.logprobs)
+            wanted = self._alternatives(max(request.prompt_logprobs, request.logprobs))
             sent |= {"echo": True, "logprobs": wanted, "max_tokens": request.max_tokens}
         if request.schema is not None and JSON_SCHEMA in self.powers and self.spec.kind == "vllm":
             described = {"name": "answer", "schema": _plain(request.schema)}

@@ -73,7 +73,9 @@ def chat_reply(request: Request, body: dict[str, Any]) -> Reply:
     finish, failure = ("refusal", None) if refusal else finish_of(choice.get("finish_reason"))
     tokens = ((choice.get("logprobs") or {}).get("content") or []) if request.logprobs else []
     read = tuple(_chat_token(token, request.logprobs) for token in tokens)
-    thought = any(message.get(name) for name in ("reasoning_content", "reasoning"))
+    if failure and isinstance(problem := choice.get("error"), dict):  # OpenRouter's form
+        failure = f"{failure}: {clean(str(problem.get('message')))[:200]}"
+    thought = any(message.get(name) for name in ("reasoning_content", "reasoning", "reasoning_details", "thinking"))
     return _reply(
         refusal or text,
         _tokens_of(text, read) if thought else read,

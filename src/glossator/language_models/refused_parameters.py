@@ -36,6 +36,10 @@ _TOO_LONG = re.compile(
     r"context (?:length|window|size)|maximum (?:context|sequence)|too (?:long|many tokens)|reduce the length",
     re.IGNORECASE,
 )
+_MOST = re.compile(
+    r"(?:less than or equal to|at most|max(?:imum)?(?: allowed)?(?: is| of|:)?|<=|between \d+ and|up to)\s*(\d{1,2})\b",
+    re.IGNORECASE,
+)
 _OF_LENGTH = ("max_tokens", "max_completion_tokens")
 
 
@@ -53,6 +57,12 @@ def refused_parameter(status: int, said: str, body: Any, sent: Collection[str]) 
         return None
     places = [(place, name) for name in candidates if (place := _place(name, said)) is not None]
     return min(places)[1] if places else None
+
+
+def most_allowed(said: str) -> int | None:
+    """How many alternatives at a token the complaint allows, where it allows some and names the number."""
+    found = _MOST.search(said)
+    return int(found[1]) if found and 1 < int(found[1]) < 20 else None
 
 
 def _named(body: Any) -> list[str]:
