@@ -119,6 +119,24 @@ def test_a_grid_does_not_mix_two_models(model: Path, tmp_path: Path) -> None:
         assert "the subject has changed" in str(cell.failure)
 
 
+def test_directions_of_another_model_are_refused(
+    model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run_study(spec_of(model, units="all"), tmp_path / "s", until="record", progress=False)
+    (tmp_path / "up.txt").write_text("the fox jumps\nthe lazy dogs")
+    (tmp_path / "down.txt").write_text("cannery in 1987\nreturn (a, b):")
+    groups = ["--positive", tmp_path / "up.txt", "--negative", tmp_path / "down.txt", "--subject", model]
+    made = {"principal": ["--recording", tmp_path / "s"], "difference": groups}
+    for method, given in made.items():
+        out = ["--site", "mlp.0", "--name", method, "--out", tmp_path / method]
+        assert main([*map(str, ["directions", "make", method, *given, *out])]) == 0, capsys.readouterr().err
+    other_weights(model)
+    for method in made:
+        spec = spec_of(model, sites=(f"{method}@mlp.0",), units="all", directions=(str(tmp_path / method),))
+        with pytest.raises(UserError, match="has changed since these directions were made"):
+            run_study(spec, tmp_path / f"of-{method}", progress=False)
+
+
 def test_a_file_whose_name_is_not_utf8_is_refused_before_anything_is_done(model: Path, tmp_path: Path) -> None:
     odd = tmp_path / os.fsdecode(b"corpus-\xff.jsonl")
     shutil.copy(tmp_path / "corpus.jsonl", odd)

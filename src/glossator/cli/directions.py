@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -216,10 +217,12 @@ def _from_texts(
     loaded = load_subject(subject)
     read: Any = {"pool": pool}
     vectors = [text_vectors(loaded, site, texts, **read) for texts in groups]
-    if method == "difference":
-        return difference_of_means(name, site, *vectors, subject=loaded.name)
     loss: Any = method
-    return linear_probe(name, site, *vectors, loss=loss, seed=seed, subject=loaded.name)
+    if method == "difference":
+        found = difference_of_means(name, site, *vectors, subject=loaded.name)
+    else:
+        found = linear_probe(name, site, *vectors, loss=loss, seed=seed, subject=loaded.name)
+    return replace(found, made={**found.made, "subject_fingerprint": loaded.fingerprint})
 
 
 def _lines(path: Path | None, option: str) -> list[str]:

@@ -68,6 +68,11 @@ class SiteValues:
         on the same text split otherwise."""
         return {name: self.recording.spec.windows[name] for name in CUT if name in self.recording.spec.windows}
 
+    @property
+    def origin(self) -> dict[str, Any]:
+        """What directions that are learnt from these values say of where they come from."""
+        return {"text": self.text, "subject_fingerprint": self.recording.spec.subject_fingerprint}
+
     @cached_property
     def windows(self) -> TokenWindows:
         """The windows whose values are here: those of the recording's panel that are of these splits."""

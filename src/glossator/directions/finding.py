@@ -242,7 +242,8 @@ def find_directions(
     places = choose(rounds, spec.directions, spec.limit)
     if not places:
         raise UserError("no direction could be explained", value=values.site, fix="Use more text, or more starts")
-    made = {"method": "found", "settings": asdict(spec), "recording": values.recording.fingerprint, "text": values.text}
+    made = {"method": "found", "settings": asdict(spec), "recording": values.recording.fingerprint}
+    made |= values.origin
     directions = search.set_of(np.stack([rounds[r].vectors[s] for s, r in places]), made)
     explanations = [
         None if e is None else _renamed(e, directions, i)

@@ -112,7 +112,7 @@ def principal_directions(name: str, values: SiteValues, n: int) -> DirectionSet:
     chosen = chosen * np.sign(chosen[np.arange(n), np.abs(chosen).argmax(axis=1)])[:, None]
     shares = variances[::-1][:n] / variances.sum()
     explained = [round(float(share), 6) for share in shares]
-    made = {"method": "principal components", "variance": explained, "text": values.text}
+    made = {"method": "principal components", "variance": explained, **values.origin}
     return direction_set(name, values.site, chosen, centre, subject=values.subject, made=made)
 
 
@@ -133,7 +133,7 @@ def random_directions(
         centre = values.tokens("explain").mean(axis=1, dtype=np.float64)
     made: dict[str, Any] = {"method": "random", "kind": kind, "seed": seed}
     if kind == "covariance":
-        made["text"] = values.text
+        made |= values.origin
     return direction_set(name, values.site, drawn, centre, subject=values.subject, made=made)
 
 

@@ -64,6 +64,15 @@ def check_text(sets: Mapping[str, DirectionSet], cut: Mapping[str, Any]) -> None
             )
 
 
+def check_made_from(sets: Mapping[str, DirectionSet], fingerprint: str) -> None:
+    """Refuse directions that were learnt from a subject of this name that was another one, as far as they say."""
+    for name, one in sets.items():
+        if one.made.get("subject_fingerprint", fingerprint) != fingerprint:
+            raise UserError(
+                "the subject has changed since these directions were made", value=name, fix="Make them again from it"
+            )
+
+
 def keep_sets(sets: Mapping[str, DirectionSet], folder: Path) -> None:
     """Write copies into the study."""
     for name, one in sets.items():

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from glossator.errors import UserError, near_matches
 from glossator.recording import Recording, open_recording, recording_spec
 from glossator.recording.spec import source_of
-from glossator.study.direction_sets import check_text, given_sets, keep_sets
+from glossator.study.direction_sets import check_made_from, check_text, given_sets, keep_sets
 from glossator.study.grow import lacks_units, larger, put_in_place
 from glossator.study.make import check, own_resources, resources_of
 from glossator.study.models import Access, StudyModels
@@ -93,6 +93,7 @@ def prepare(
         raise UserError("windows too wide for this subject", value=spec.width, allowed=f"at most {subject.max_width}")
     windowed = make_windows(corpus, subject.tokenizer, spec.width, max_tokens=spec.max_tokens, seed=spec.seed)
     subject.check_known(windowed.windows.tokens)
+    check_made_from(sets, subject.fingerprint)
     check_text(sets, windowed.spec)
     return Source(spec, models, subject, windowed, sets)
 
