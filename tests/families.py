@@ -237,7 +237,7 @@ CAUSAL: dict[str, dict[str, Any]] = {
         "num_experts": 4,
         "shared_expert_intermediate_size": 64,
         "linear_num_key_heads": 2,
-        "linear_num_value_heads": 4,
+        "linear_num_value_heads": 8,
         "linear_key_head_dim": 8,
         "linear_value_head_dim": 8,
         "layer_types": ["linear_attention", "full_attention"],

@@ -147,6 +147,8 @@ def test_heads_are_read_by_the_projection_behind_the_mixing_of_tokens():
     from families import family_subject
 
     assert family_subject("afmoe").site("head.1").module.endswith("self_attn.o_proj")
+    mixed = family_subject("qwen3_next")
+    assert [(mixed.site(f"head.{i}").width, mixed.site(f"head.{i}").heads) for i in (0, 1)] == [(64, 8), (32, 4)]
     with pytest.raises(UserError, match="no projection reads the outputs of the heads"):
         family_subject("jetmoe").site("head.1")
 

@@ -30,6 +30,7 @@ Scale = float | tuple[float, ...]
 TOLERANCE = {torch.float64: 1e-6, torch.float32: 1e-3}  # of the size of what is compared
 COARSE = 0.05  # in half precision
 _MOST_SETS = 64
+_HEAD_WIDTHS = ("v_head_dim", "head_v_dim", "head_dim", "attention_head_size", "head_size", "dim_per_head")
 
 _OF_KIND: dict[Any, list[str]] = {}
 """By what a block is made of, which of its modules are added to the stream in the first block of the kind."""
@@ -173,6 +174,17 @@ class BlockRun:
         width = self.gave.shape[-1]
         return [n for n, shape in shapes.items() if shape and shape[1] == width and wide in (None, shape[0])]
 
+    def heads(self, name: str, counted: int | None) -> int | None:
+        """How many heads this projection reads: by the width of one, where a module of its attention names that (mixed
+        layers have other heads than the config counts), else as counted; None where they do not divide its input."""
+        shape = projection_shape(self.block.get_submodule(name))
+        assert shape is not None
+        for module in self.block.get_submodule(_attention_around(name)).modules():
+            widths = (getattr(module, attribute, None) for attribute in _HEAD_WIDTHS)
+            if width := next((w for w in widths if isinstance(w, int) and w > 0 and shape[0] % w == 0), None):
+                return shape[0] // width
+        return counted if counted and shape[0] % counted == 0 else None
+
     def adds_up(self, wanted: str) -> bool:
         """Whether the stream moves by the sum of modules of which this is one, no two of them one inside the other."""
         factors = self.factors
@@ -314,10 +326,8 @@ def described(site: SiteInfo, runs: dict[int, BlockRun]) -> SiteInfo | UserError
             return UserError(
                 "no projection reads the outputs of the heads", value=site.name, fix="Name a module by its dotted path"
             )
-        shape = projection_shape(run.block.get_submodule(back[-1]))
-        same = shape is not None and shape[0] == site.width
         return replace(
-            site, module=f"{run.path}.{back[-1]}", scale=run.factor(back[-1]), heads=site.heads if same else None
+            site, module=f"{run.path}.{back[-1]}", scale=run.factor(back[-1]), heads=run.heads(back[-1], site.heads)
         )
     name = back[-1] if back else attention
     factor = run.factor(name) if back or run.adds_up(name) else None
