@@ -187,7 +187,8 @@ def _listed(keys: Iterable[str]) -> str:
 def _missing(model: nn.Module, info: dict[str, Any]) -> set[str]:
     """Keys that no file filled, also those which a class of `transformers` passes over in its own report."""
     missing = set(info.get("missing_keys") or ())
-    marked = {key: getattr(value, "_is_hf_initialized", False) for key, value in model.named_parameters()}
+    stored = model.state_dict(keep_vars=True)  # parameters, and the buffers that are saved with them
+    marked = {key: getattr(value, "_is_hf_initialized", False) for key, value in stored.items()}
     if any(marked.values()) and getattr(model, "hf_quantizer", None) is None:
         missing |= {key for key, filled in marked.items() if not filled}
     return missing
