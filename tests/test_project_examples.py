@@ -12,6 +12,7 @@ from glossator.evidence import Evidence, Exemplars, ExplainEvidence, UnitStatist
 from glossator.explanations import Explanation, Provenance
 from glossator.programs import Lexicon, parse_program
 from glossator.scorers.lab import Lab
+from glossator.study import StudySpec, run_study
 from glossator.units import Unit
 from glossator.windows import TokenWindows, Vocabulary
 from test_project_docs import blocks, run_blocks
@@ -93,8 +94,13 @@ def test_the_library_examples_run(
 ) -> None:
     """With a random model of two layers and less text in place of the real ones; scores with intervals are printed."""
     monkeypatch.chdir(tmp_path)
-    (code,) = blocks((ROOT / name).read_text(), "python")
+    code = "\n".join(blocks((ROOT / name).read_text(), "python"))
+    if "studies/layer-12" in code:  # made by the commands above it
+        spec = StudySpec(str(tiny_folder), ("mlp.1",), units=(7,), width=32, max_tokens=40960, explainers=("lookup",))
+        run_study(spec, "studies/layer-12", progress=False)
     for real, small in {
+        "mlp.12/575": "mlp.1/7",
+        "max_tokens=16384": "width=32, max_tokens=40960",
         '"smollm2-135m"': repr(str(tiny_folder)),
         "mlp.12": "mlp.1",
         "units=(345,)": "units=(7,), width=32, max_tokens=40960",
