@@ -67,7 +67,7 @@ def _by_worth(
         name = common_word(wordnet, number)
         # A word counts by how often it means a member, and in part because the other words say what it means here.
         covered = sum(0.5 + 0.5 * math.sqrt(share) for share in members.values()) / len(words)
-        if covered >= COVERED and name not in words:
+        if covered >= COVERED:
             uses = wordnet.frequency(name) * wordnet.shares(name)[number]
             size = covered * math.log2(1 + sizes.get(number, 0)) + (1 - covered) * largest
             worth = math.log2(1 + min(uses, COMMON_ENOUGH)) + name.count(" ") - SIZE_WEIGHT * size
