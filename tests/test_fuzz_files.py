@@ -128,7 +128,7 @@ def test_studies(seed: int, finished: Path, tmp_path: Path, monkeypatch: pytest.
     with fuzzing.canary(tmp_path, monkeypatch) as mark:
         path = rng.choice(small if rng.random() < 0.7 else files)  # type: ignore[arg-type]
         about = (str(path.relative_to(study)), fuzzing.damaged_file(rng, path, mark))
-        if rng.random() < 0.6:
+        if path in small and rng.random() < 0.6:  # what arrays hold is known by their checksums alone
             make_fit(study)
         for command in rng.permutation(np.array(commands(study, unit), dtype=object))[:3]:
             fuzzing.holds(command, about, (0, 1, 2) if command[0] == "verify" else (0, 2))

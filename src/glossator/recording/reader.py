@@ -327,6 +327,8 @@ def moments(count: int, sums: np.ndarray, sign: int = 1) -> Moments:
 
 def _read_spec(stored: dict[str, Any]) -> RecordingSpec:
     values = {f.name: stored[f.name] for f in fields(RecordingSpec)}
+    if not isinstance(values["windows"], dict) or not isinstance(values["encoders"], dict):
+        raise TypeError("windows and encoders are no tables")
     values["sites"] = tuple(values["sites"])
     values["units"] = {site: None if units is None else tuple(units) for site, units in values["units"].items()}
     return RecordingSpec(**values)
