@@ -1,0 +1,239 @@
+"""Every code block of the README and the docs is run: shell blocks as commands, Python blocks as they stand.
+
+A small random model with the layers and neurons of SmolLM2-135M stands in its place, so that sites and units are as
+written, on less text. What is not run is listed with its reason.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+import shlex
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from glossator.cli import main
+from study_cases import write_corpus
+from test_project_docs import DOCUMENTS, ROOT, blocks
+
+SUBJECT = "my-model"
+TOKENS = "16384"
+NOT_RUN = {
+    "make ": "the Makefile is run by whoever builds; its targets are looked up in another test",
+    "source ": "no command of Glossator",
+    "glossator bench": "each benchmark has its tests",
+    "human import": "the file is what a person fills in; see test_human_cli",
+    "openai:gpt-5-mini": "needs a key; see test_sasc_cli and test_language_models_server",
+}
+"""Commands that hold one of these are not run here."""
+PYTHON_ELSEWHERE = {
+    "README.md": "test_project_examples",
+    "docs/programs.md": "test_project_docs",
+    "docs/scores.md": "test_project_docs",
+    "CONTRIBUTING.md": "test_project_docs and test_project_examples",
+    "docs/human.md": "the file is what a person fills in; see test_human_import",
+}
+NAMES = [str(path.relative_to(ROOT)) for path in DOCUMENTS]
+WITH_COMMANDS = [name for name in NAMES if "```sh" in (ROOT / name).read_text()]
+
+
+def commands_of(name: str) -> list[str]:
+    """The commands of a document's shell blocks, in order, without comments."""
+    text = "\n".join(blocks((ROOT / name).read_text(), "sh")).replace("\\\n", " ")
+    lines = [re.sub(r"\s+#.*$", "", line).strip() for line in text.splitlines()]
+    return [line for line in lines if line and not line.startswith("#")]
+
+
+def is_run(command: str) -> bool:
+    return not any(part in command for part in NOT_RUN)
+
+
+def test_every_block_is_run_or_has_a_reason() -> None:
+    for name in NAMES:
+        text = (ROOT / name).read_text()
+        for command in commands_of(name):
+            assert not is_run(command) or command.startswith(("glossator ", "echo ")), f"{name}: {command}"
+        if blocks(text, "python"):
+            assert name in PYTHON_ELSEWHERE or name in PYTHON, f"{name}: no test runs its Python"
+    for part in NOT_RUN:
+        assert any(part in command for name in NAMES for command in commands_of(name)), f"{part} is nowhere"
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A working directory with what the documents take for granted: models, texts, files of one's own."""
+    import torch
+    from transformers import LlamaConfig, LlamaForCausalLM
+
+    from tiny_models import SENTENCES, byte_level_tokenizer
+
+    here = tmp_path_factory.mktemp("place")
+    torch.manual_seed(0)
+    config = LlamaConfig(
+        vocab_size=330, hidden_size=16, intermediate_size=1536, num_hidden_layers=30, num_attention_heads=2,
+        num_key_value_heads=1, max_position_embeddings=512, bos_token_id=None, eos_token_id=None, pad_token_id=0,
+    )  # fmt: skip
+    model = LlamaForCausalLM(config)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.normal_(0, 0.2)
+    model.save_pretrained(here / SUBJECT)
+    byte_level_tokenizer().save_pretrained(here / SUBJECT)
+    (here / "my-larger-model").symlink_to(here / SUBJECT)
+    write_corpus(here / "texts.jsonl", 300)
+    rng = np.random.default_rng(1)
+    words = " ".join(SENTENCES).split()
+    for name in ("joy", "fear"):
+        lines = [" ".join([name, *rng.choice(words, 12), name]) for _ in range(60)]
+        (here / f"{name}.txt").write_text("\n\n".join(lines))
+    (here / "letter.txt").write_text("In our view, we should let them keep it.\n")
+    (here / "notes").mkdir()
+    write_corpus(here / "notes" / "notes.jsonl", 200)
+    (here / "detector.py").write_text("def respond(texts):\n    return [text.count('fox') * 1.0 for text in texts]\n")
+    quickstart = (ROOT / "docs" / "quickstart.md").read_text()
+    for block in blocks(quickstart, "toml"):
+        name = "grid.toml" if "[[subjects]]" in block else "spec.toml" if "[evidence]" in block else "two-models.toml"
+        (here / name).write_text(smaller(block))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(here)
+        patch.setenv("GLOSSATOR_CACHE", str(here / "cache"))
+        run("glossator run --subject smollm2-135m --site mlp.12 --units 219-221,574-576 --out studies/demo")
+        run("glossator run --subject smollm2-135m --site mlp.12 --units 574-576 --out studies/layer-12")
+        run("glossator directions make logistic --site resid.12 --positive joy.txt --negative fear.txt --out joy")
+        yield here
+
+
+def smaller(text: str) -> str:
+    """A spec of the documents on the small model and less text, with fewer units."""
+    text = text.replace("smollm2-135m", SUBJECT).replace("./my-", "my-").replace("units = 16", "units = 2")
+    text = re.sub(r"max_tokens = \d+", f"max_tokens = {TOKENS}", text).replace("units = 100", "units = 3")
+    beginning = text.find("[")
+    lines = "" if "max_tokens" in text else f"max_tokens = {TOKENS}\n"
+    return lines + text if beginning != 0 else text
+
+
+def adapted(words: list[str]) -> list[str]:
+    """The words of a command on the small model, less text, fewer units."""
+    words = [word.replace("smollm2-135m", SUBJECT).replace("./my-", "my-") for word in words]
+    words = [f"inprocess:{SUBJECT}" if word.startswith("openai:") else word for word in words]
+    if words[0] == "sasc":
+        return [*words, "--space", "none"]
+    if words[:2] == ["directions", "make"]:
+        return [*words, "--subject", SUBJECT]
+    is_new = words[0] in ("run", "record", "explain") and not (words[1:2] and Path(words[1]).exists())
+    if not is_new:
+        return words
+    for flag, most in (("--tokens", TOKENS), ("--units", "4")):
+        if flag not in words:
+            words += [flag, most] if flag == "--tokens" else []
+        elif flag == "--tokens" or words[words.index(flag) + 1] in ("8", "16", "64", "all"):
+            words[words.index(flag) + 1] = most
+    return [*words, "--quiet"]
+
+
+def run(command: str) -> str:
+    """Run a command of the documents, with its pipe and its redirection, and return what it printed."""
+    command, _, target = (part.strip() for part in command.partition(" > "))
+    stdin = ""
+    if command.startswith("echo "):
+        said, _, command = (part.strip() for part in command.partition(" | "))
+        stdin = " ".join(shlex.split(said)[1:]) + "\n"
+    words = adapted(shlex.split(command)[1:])
+    out = io.StringIO()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("sys.stdin", io.StringIO(stdin))
+        patch.setattr("sys.stdout", out)
+        code = main(words)
+    assert code == 0, f"glossator {' '.join(words)} gave {code}"
+    assert out.getvalue().strip() or "--json" not in words
+    if "--json" in words:
+        json.loads(out.getvalue())
+    if target:
+        Path(target).write_text(out.getvalue())
+    return out.getvalue()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", WITH_COMMANDS)
+def test_the_commands_run(place: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(place)
+    for command in commands_of(name):
+        if is_run(command):
+            run(command)
+
+
+def test_the_quickstart_shows_units_of_the_study_that_it_made() -> None:
+    """`show mlp.12/575` is one of the 64 that `run --units 64` draws a few lines above."""
+    from glossator.study import StudySpec
+
+    (line,) = [c for c in commands_of("docs/quickstart.md") if c.endswith("--units 64 --out studies/layer-12")]
+    words = shlex.split(line)
+    spec = StudySpec(subject=words[words.index("--subject") + 1], sites=(words[words.index("--site") + 1],), units=64)
+    drawn = spec.indices("mlp.12", 1536)
+    assert drawn is not None
+    for name in ("docs/quickstart.md", "README.md"):
+        for command in commands_of(name):
+            for index in re.findall(r"(?<![\w/])mlp\.12/(\d+)", command):
+                assert int(index) in drawn, f"{name}: {command}"
+
+
+def python_of(name: str, number: int) -> str:
+    return blocks((ROOT / name).read_text(), "python")[number].replace("smollm2-135m", SUBJECT)
+
+
+PYTHON = {"docs/quickstart.md", "docs/causal.md", "docs/sasc.md", "docs/language-models.md"}
+
+
+@pytest.mark.slow
+def test_the_python_of_the_quickstart_runs(
+    place: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    monkeypatch.chdir(place)
+    for number in range(len(blocks((ROOT / "docs/quickstart.md").read_text(), "python"))):
+        code = python_of("docs/quickstart.md", number).replace("max_tokens=65536", f"max_tokens={TOKENS}")
+        exec(compile(code, f"quickstart, block {number}", "exec"), {"__name__": "example"})
+    printed = capsys.readouterr().out
+    assert "mlp.12/575: " in printed
+
+
+@pytest.mark.slow
+def test_the_python_of_acting_on_units_runs(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(place)
+    exec(compile(python_of("docs/causal.md", 0), "causal, block 0", "exec"), {"__name__": "example"})
+    run("glossator record --subject smollm2-135m --site mlp.28 --units 8 --out studies/layer-28")
+    given = (
+        "from glossator.benchmarks.programs import EXPLAIN\nfrom glossator.explainers.program import ProgramExplainer\n"
+        "from glossator.programs import Lexicon\nfrom glossator.recording import draw, open_recording\n"
+        "from glossator.resources import Resources\nfrom glossator.scorers.lab import Lab\n"
+        "from glossator.scorers.replacement import replacement\nfrom glossator.subjects import load_subject\n"
+        "from glossator.units import Unit\nfolder = 'studies/layer-28/recording'\n"
+    )
+    code = python_of("docs/causal.md", 1)
+    exec(compile(given + code, "causal, block 1", "exec"), {"__name__": "example"})
+
+
+@pytest.mark.slow
+def test_the_python_of_sasc_and_of_language_models_runs(
+    place: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    from glossator.language_models import Scripted
+    from lm_server import serve
+
+    monkeypatch.chdir(place)
+    (block,) = blocks((ROOT / "docs/sasc.md").read_text(), "python")
+    code = block.replace('"embedded"', '"notes", embedder=None')
+    exec(compile(code, "sasc", "exec"), {"my_function": lambda texts: [float(text.count("fox")) for text in texts]})
+    asked, scripted = blocks((ROOT / "docs/language-models.md").read_text(), "python")
+    exec(compile(scripted, "language models, scripted", "exec"), {})
+    prices = next(b for b in blocks((ROOT / "docs/language-models.md").read_text(), "toml") if "prompt" in b)
+    Path("prices.toml").write_text(prices)
+    capsys.readouterr()
+    with serve(Scripted(lambda request: '{"colour": "red"}'), model_name="gpt-5-mini") as server:
+        monkeypatch.setenv("OPENAI_API_KEY", "a key")
+        code = asked.replace('"openai:gpt-5-mini"', repr(server.spec()))
+        exec(compile(code, "language models, asked", "exec"), {})
+    assert "{'colour': 'red'}" in capsys.readouterr().out
