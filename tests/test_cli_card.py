@@ -57,6 +57,13 @@ def test_the_columns_stand_side_by_side_where_there_is_room() -> None:
     assert abs(acted - predicted) <= 1  # observational scores stand below a heading that says their setting
 
 
+def test_a_score_without_an_interval_says_why() -> None:
+    few = Score("correlation.random-only", 0.4, "Pearson r", n=4, how={"no_interval": "4 firing documents, 10 needed"})
+    text = "\n".join(printed(80, [few]))
+    assert "0.40" in text and "None" not in text
+    assert "correlation.random-only: no interval, 4 firing documents, 10 needed" in text
+
+
 @pytest.mark.parametrize("width", [60, 79, 80, 100, 120, 160, 200])
 def test_nothing_is_ever_cut(width: int) -> None:
     """Names of scores, intervals and q-values stand whole at any width; a line may be longer than a small terminal."""

@@ -151,7 +151,7 @@ def test_the_summary_is_one_line_with_what_the_score_is_above(study: Study) -> N
         if value is not None:
             margin = score.margins[null]
             above = tested.summary.partition("not above")[0]
-            assert (f"{null} " in above) == (margin.p is not None and margin.p <= 0.05)
+            assert (f"{null} " in above) == (margin.p is not None and margin.p <= 0.05 and margin.value > 0)
 
 
 def test_the_studys_own_explanation_has_its_own_scores(study: Study) -> None:

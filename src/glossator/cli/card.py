@@ -81,6 +81,8 @@ def _column(
     for score in shown:
         if score.value is None:
             reasons.setdefault(str(score.reason), []).append(score.name)
+        elif score.low is None and (why := score.how.get("no_interval")):
+            reasons.setdefault(f"no interval, {why}", []).append(score.name)
     return [title, table, *(Text(f"{', '.join(names)}: {reason}", style="dim") for reason, names in reasons.items())]
 
 

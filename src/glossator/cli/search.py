@@ -6,7 +6,7 @@ from pathlib import Path
 
 import typer
 
-from glossator.cli.printing import JSON, clean, console, emit, interval
+from glossator.cli.printing import JSON, Row, console, emit, interval, print_rows
 
 
 def search(
@@ -37,9 +37,11 @@ def search(
         emit([{"study": str(folder), "unit": unit, "explanation": chosen} for folder, unit, chosen in found])
         return
     out = console()
-    for _, unit, chosen in found:
-        score = headline(chosen)
-        note = f"  r = {interval(score)}" if score else ""
-        out.print(f"{unit}  {clean(chosen.text)}{note}", markup=False, soft_wrap=True)
     if not found:
         out.print("No explanation has all of these words.")
+        return
+    rows = []
+    for _, unit, chosen in found:
+        score = headline(chosen)
+        rows.append(Row([unit, "" if score is None else f"{score.name} {interval(score)}"], chosen.text))
+    print_rows(out, ["unit", "score [95 %]"], rows, left=2)

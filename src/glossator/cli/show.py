@@ -135,7 +135,9 @@ def in_one_line(score: Score) -> str:
     from glossator.study.summary import nulls_of_scores
 
     nulls = ", ".join(f"{null} {number(score.nulls[null])}" for null in nulls_of_scores([score]))
-    return f"{score.name} {interval(score)}{f'; {nulls}' if nulls and score.value is not None else ''}"
+    why = score.how.get("no_interval") if score.low is None and score.value is not None else None
+    parts = [f"{score.name} {interval(score)}", f"no interval, {why}" if why else "", nulls]
+    return "; ".join(part for part in parts if part) if score.value is not None else parts[0]
 
 
 def print_scores(out: Console, result: UnitResult, discoveries: Discoveries, card: str, every_score: bool) -> None:

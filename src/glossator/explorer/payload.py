@@ -119,6 +119,7 @@ def _score(score: Score, q: Mapping[str, float]) -> dict[str, Any]:
             if (over := score.margins.get(null)) is not None
         },
         "reason": score.reason,
+        "no_interval": score.how.get("no_interval"),
     }
 
 

@@ -65,14 +65,17 @@ class Tested:
             return f"{self.unit}: no score"
         if score.value is None:
             return f"{self.unit}: {score.name} is missing: {score.reason}"
-        interval = "" if score.low is None or score.high is None else f" [{_short(score.low)}, {_short(score.high)}]"
+        why = score.how.get("no_interval")
+        interval = f" (no interval: {why})" if why else ""
+        if score.low is not None and score.high is not None:
+            interval = f" [{_short(score.low)}, {_short(score.high)}]"
         told = f"{self.unit}: {score.name} {_short(score.value)}{interval} on held-out text"
         above: list[str] = []
         beside: list[str] = []
         for null in nulls_of_scores([score]):
             if (value := score.nulls[null]) is not None:
                 margin = score.margins.get(null)
-                is_above = margin is not None and margin.p is not None and margin.p <= ALPHA
+                is_above = margin is not None and margin.p is not None and margin.p <= ALPHA and margin.value > 0
                 (above if is_above else beside).append(f"{null} {_short(value)}")
         parts = [f"{words} {', '.join(names)}" for words, names in (("above", above), ("not above", beside)) if names]
         return "; ".join([told, *parts])

@@ -167,7 +167,8 @@
 
   function scoreName(s) {
     const [, name, setting] = s.name.match(/^(.*?)(?:\.(top-and-random|random-only))?$/);
-    const about = [setting ? setting.replaceAll("-", " ") : null, s.value === null ? null : `n ${s.n}`].filter(Boolean).join(", ");
+    const none = s.value !== null && s.low === null && s.no_interval ? `no interval: ${s.no_interval}` : null;
+    const about = [setting ? setting.replaceAll("-", " ") : null, s.value === null ? null : `n ${s.n}`, none].filter(Boolean).join(", ");
     return el("td", { class: "name" }, name.replaceAll(".", ".\u200b"), el("span", { class: "quiet" }, about));
   }
 
