@@ -8,9 +8,10 @@ tests run, so that the page stays true.
 
 from __future__ import annotations
 
+import contextlib
+import io
 import os
 import re
-import subprocess
 import sys
 from pathlib import Path
 
@@ -36,15 +37,23 @@ room for is written out below its row.
 
 def captured(command: list[str], study: str, width: int, colour: bool = False) -> str:
     """What a command prints, on a terminal of this width or in a pipe."""
+    from glossator.cli import main as glossator
+
     words = [word.format(study=study) for word in command]
-    env = {k: v for k, v in os.environ.items() if k not in ("NO_COLOR", "FORCE_COLOR", "COLORTERM")}
-    env |= {"COLUMNS": str(width), "PYTHONIOENCODING": "utf-8"}
-    if colour:
-        env |= {"FORCE_COLOR": "1", "COLORTERM": "truecolor", "TERM": "xterm-256color"}
-    made = subprocess.run(
-        [sys.executable, "-m", "glossator", *words], env=env, capture_output=True, encoding="utf-8", check=True
-    )
-    return re.sub(r"file://\S*/(?=studies/)", "file:///.../", made.stdout)
+    colours = {"FORCE_COLOR": "1", "COLORTERM": "truecolor", "TERM": "xterm-256color"} if colour else {}
+    before, out = dict(os.environ), io.StringIO()
+    for name in ("NO_COLOR", "FORCE_COLOR", "COLORTERM"):
+        os.environ.pop(name, None)
+    os.environ.update({"COLUMNS": str(width), **colours})
+    try:
+        with contextlib.redirect_stdout(out):
+            code = glossator(words)
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
+    if code:
+        sys.exit(f"glossator {' '.join(words)} gave {code}")
+    return re.sub(r"file://\S*/(?=studies/)", "file:///.../", out.getvalue())
 
 
 def page(study: str) -> str:

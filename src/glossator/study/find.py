@@ -104,8 +104,10 @@ def study_with(unit: str, folder: Path | None) -> tuple[Study, Unit]:
     Raises `UserError` with near matches when there is none, and when the end fits several units.
     """
     folders = [folder] if folder is not None else finished_studies()
+    is_whole = unit.count("/") > 1
+    make = f"Make one: glossator run {unit}" if is_whole else "Make one, or name one with --study"
     if not folders:
-        raise UserError("no finished study here", value=str(STUDIES), fix="Make one, or name one with --study")
+        raise UserError("no finished study here", value=str(STUDIES), fix=make)
     names: list[str] = []
     for study in open_studies(folders) if folder is None else [open_study(folder)]:
         known = study.names()
@@ -116,7 +118,8 @@ def study_with(unit: str, folder: Path | None) -> tuple[Study, Unit]:
         if fitting:
             raise UserError("several units end like this", value=unit, allowed=near_matches(unit, fitting))
         names += known
-    if unit.count("/") > 1:
+    if is_whole:
         parse_unit(unit)
     where = str(folder) if folder is not None else f"any study below {STUDIES}"
-    raise UserError(f"no such unit in {where}", value=unit, allowed=near_matches(unit, names))
+    fix = make if is_whole and folder is None else None
+    raise UserError(f"no such unit in {where}", value=unit, allowed=near_matches(unit, names), fix=fix)
