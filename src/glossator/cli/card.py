@@ -18,7 +18,12 @@ if TYPE_CHECKING:
 GAP = 3
 MAIN = ("correlation", "explained-variance.centred", "detection.auroc", "peak.hit", "peak.share")
 """Observational scores that are shown unless all are asked for, in all their settings."""
-HEADINGS = {"top-and-random": "top and random windows", "random-only": "random windows", "": ""}
+HEADINGS = {
+    "top-and-random": "top and random windows",
+    "random-only": "random windows",
+    "top": "top windows",
+    "": "windows of its own",
+}
 """Settings that scores are given in, in words; they head the scores that are named without them."""
 
 
@@ -72,7 +77,7 @@ def _column(
         table.add_column(name, justify="left" if name == "score, its nulls" else "right", no_wrap=True)
     for setting, heading in HEADINGS.items():
         of_setting = [score for score in shown if name_and_setting(score)[1] == setting]
-        if of_setting and heading:
+        if of_setting and (setting or len(of_setting) < len(shown)):
             table.add_row(Text(heading, style="italic"), "", "", "")
         for score in of_setting:
             for cells, style in _rows(score, q.get(score.name, {}), corrected):
@@ -104,7 +109,9 @@ def _rows(score: Score, q: Mapping[str, float], corrected: bool) -> list[tuple[t
 def name_and_setting(score: Score) -> tuple[str, str]:
     """`correlation`, `random-only`: the name without the setting that it ends with, and the setting, "" for none."""
     name, _, setting = score.name.rpartition(".")
-    return (name, setting) if setting in HEADINGS and setting else (score.name, "")
+    if setting in HEADINGS and setting:
+        return name, setting
+    return score.name, "top" if set(score.how.get("windows", ())) == {"top"} else ""
 
 
 def above(margin: Margin | None) -> str:
