@@ -313,3 +313,14 @@ def test_adapters_are_refused(tiny_folder, tmp_path):
     (folder / "config.json").unlink()
     with pytest.raises(UserError, match=r"no config\.json.*adapter.*merge_and_unload"):
         load_subject(str(folder))
+
+
+def test_a_model_without_keys_and_values_to_keep_is_tried_as_it_is_run(tmp_path):
+    """Its cache cannot be asked for a length; nothing here runs with one."""
+    sizes = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4, "num_key_value_heads": 2}
+    experts = {"num_experts": 4, "num_experts_per_tok": 2, "moe_intermediate_size": 16, "intermediate_size": 64}
+    kinds = {"layer_types": ["linear_attention"] * 2, "head_dim": 8, "pad_token_id": 0}
+    config = AutoConfig.for_model("qwen3_next", vocab_size=330, **sizes, **experts, **kinds)
+    transformers.Qwen3NextForCausalLM(config).save_pretrained(tmp_path)
+    byte_level_tokenizer().save_pretrained(tmp_path)
+    assert load_subject(str(tmp_path)).causal

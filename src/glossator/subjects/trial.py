@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from typing import TYPE_CHECKING, Any
 
 from glossator.errors import UserError
@@ -19,8 +20,9 @@ def output_of(model: nn.Module, ids: list[list[int]]) -> torch.Tensor:
     import torch
 
     tokens = torch.tensor(ids, device=model.get_input_embeddings().weight.device)
+    options = {"use_cache": False} if "use_cache" in inspect.signature(model.forward).parameters else {}
     with torch.inference_mode():
-        out: Any = model(input_ids=tokens, attention_mask=torch.ones_like(tokens))
+        out: Any = model(input_ids=tokens, attention_mask=torch.ones_like(tokens), **options)
     return out if isinstance(out, torch.Tensor) else out[0]
 
 
