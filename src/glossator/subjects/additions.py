@@ -12,19 +12,14 @@ import contextlib
 import itertools
 import threading
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import nn
 
-from glossator.errors import UserError
 from glossator.subjects.hooks import first_tensor
-from glossator.subjects.sites import SiteInfo, find_blocks, projection_shape
-
-if TYPE_CHECKING:
-    from glossator.subjects.subject import Subject
+from glossator.subjects.sites import projection_shape
 
 Scale = float | tuple[float, ...]
 TOLERANCE = {torch.float64: 1e-6, torch.float32: 1e-3}  # of the size of what is compared
@@ -49,7 +44,7 @@ class BlockRun:
     def _clean(self) -> dict[str, list[Any]]:
         """What each module inside gave at each of its calls, in the order in which they came to an end."""
         found: dict[str, list[Any]] = {}
-        self._again(lambda name, _, output: found.setdefault(name, []).append(_kept(output)))
+        self._again(lambda name, _, output: found.setdefault(name, []).append(copy_of(output)))
         return found
 
     @cached_property
@@ -179,7 +174,7 @@ class BlockRun:
         layers have other heads than the config counts), else as counted; None where they do not divide its input."""
         shape = projection_shape(self.block.get_submodule(name))
         assert shape is not None
-        for module in self.block.get_submodule(_attention_around(name)).modules():
+        for module in self.block.get_submodule(attention_around(name)).modules():
             widths = (getattr(module, attribute, None) for attribute in _HEAD_WIDTHS)
             if width := next((w for w in widths if isinstance(w, int) and w > 0 and shape[0] % w == 0), None):
                 return shape[0] // width
@@ -188,7 +183,7 @@ class BlockRun:
     def adds_up(self, wanted: str) -> bool:
         """Whether the stream moves by the sum of modules of which this is one, no two of them one inside the other."""
         factors = self.factors
-        tops = [a for a in factors if not any(_inside(a, b) for b in factors)]
+        tops = [a for a in factors if not any(is_inside(a, b) for b in factors)]
         choices = [_antichains(top, list(factors)) for top in tops]
         for sets in itertools.islice(itertools.product(*choices), _MOST_SETS):
             names = [name for one in sets for name in one]
@@ -261,94 +256,14 @@ class BlockRun:
             return first_tensor(self.block(*args, **kwargs))
 
 
-def block_runs(subject: Subject, inputs: dict[str, Any]) -> dict[int, BlockRun]:
-    """Each block, by its layer, with what it was given in one pass over these inputs; blocks that do not run once with
-    a tensor are left out."""
-    blocks = find_blocks(subject.model, subject.model.config)
-    if blocks is None:
-        return {}
-    given: dict[int, list[tuple[Any, Any]]] = {}
-    gave: dict[int, Any] = {}
-    mine = threading.get_ident()
-
-    def before(layer: int) -> Callable[..., None]:
-        def note(_: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-            if threading.get_ident() == mine:
-                kept = tuple(arg.clone() if isinstance(arg, torch.Tensor) else arg for arg in args)
-                if isinstance(hidden := kwargs.get("hidden_states"), torch.Tensor):
-                    kwargs = {**kwargs, "hidden_states": hidden.clone()}
-                given.setdefault(layer, []).append((kept, dict(kwargs)))
-
-        return note
-
-    def after(layer: int) -> Callable[..., None]:
-        def note(_: nn.Module, __: Any, output: Any) -> None:
-            if threading.get_ident() == mine:
-                gave[layer] = _kept(output)
-
-        return note
-
-    with torch.inference_mode(), contextlib.ExitStack() as stack:
-        for layer, block in enumerate(blocks[1]):
-            stack.callback(block.register_forward_pre_hook(before(layer), with_kwargs=True).remove)
-            stack.callback(block.register_forward_hook(after(layer)).remove)
-        subject.model(**inputs)
-    return {
-        layer: BlockRun(f"{blocks[0]}.{layer}", blocks[1][layer], *calls[0], gave[layer])
-        for layer, calls in given.items()
-        if len(calls) == 1 and isinstance(gave.get(layer), torch.Tensor)
-    }
-
-
-def described(site: SiteInfo, runs: dict[int, BlockRun]) -> SiteInfo | UserError:
-    """The site at the module that does what its name says, and the factor by which that is added to the stream."""
-    kind, _, number = site.name.partition(".")
-    layer = int(number)
-    run = runs.get(layer)
-    pairs = [(runs.get(i), runs.get(i + 1)) for i in (layer - 1, layer)]
-    is_stream = all(one is None or other is None or one.goes_on_to(other) for one, other in pairs)
-    if kind == "resid":
-        return site if is_stream else UserError(
-            "what this block gives is not the residual stream that the next one gets", value=site.name,
-            fix="Name a module by its dotted path",
-        )  # fmt: skip
-    if run is None or not is_stream or run.given is None or run.given.ndim != 3 or not run.is_repeatable:
-        return site
-    name = site.module.removeprefix(f"{run.path}.")
-    if kind == "mlp":
-        name = ([other for other in run.projections(site.width) if _near_in_kind(other, name)] or [name])[-1]
-        return replace(site, module=f"{run.path}.{name}", scale=run.factor(name))
-    attention = _attention_around(name)
-    back = [other for other in run.projections() if _inside(other, attention)]
-    back = [other for other in back if other in run.reading_other_tokens]
-    if kind == "head":
-        if not back:
-            return UserError(
-                "no projection reads the outputs of the heads", value=site.name, fix="Name a module by its dotted path"
-            )
-        return replace(
-            site, module=f"{run.path}.{back[-1]}", scale=run.factor(back[-1]), heads=run.heads(back[-1], site.heads)
-        )
-    name = back[-1] if back else attention
-    factor = run.factor(name) if back or run.adds_up(name) else None
-    if factor is None and (after := run.written_after(name)) is not None:
-        name, factor = after, run.factors[after]
-    return replace(site, module=f"{run.path}.{name}", scale=factor)
-
-
-def _near_in_kind(name: str, other: str) -> bool:
-    """Whether both are of an attention or neither is."""
-    return ("att" in name.lower()) == ("att" in other.lower())
-
-
-def _attention_around(name: str) -> str:
+def attention_around(name: str) -> str:
     """The outermost part of a path that is an attention's."""
     parts = name.split(".")
     place = next((i for i, part in enumerate(parts) if "att" in part.lower()), len(parts) - 2)
     return ".".join(parts[: max(place, 0) + 1])
 
 
-def _kept(output: Any) -> Any:
+def copy_of(output: Any) -> Any:
     value = first_tensor(output)
     return value.clone() if isinstance(value, torch.Tensor) else None
 
@@ -363,14 +278,14 @@ def _same(one: Any, other: Any) -> bool:
     return one.shape == other.shape and torch.equal(one, other)
 
 
-def _inside(name: str, other: str) -> bool:
+def is_inside(name: str, other: str) -> bool:
     return name.startswith(f"{other}.")
 
 
 def _antichains(top: str, names: list[str]) -> list[list[str]]:
     """Ways to take a module: itself, or in its place those inside it."""
-    below = [name for name in names if _inside(name, top)]
-    firsts = [name for name in below if not any(_inside(name, other) for other in below)]
+    below = [name for name in names if is_inside(name, top)]
+    firsts = [name for name in below if not any(is_inside(name, other) for other in below)]
     if not firsts:
         return [[top]]
     parts: Iterator[Any] = itertools.product(*(_antichains(name, below) for name in firsts))

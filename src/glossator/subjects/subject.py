@@ -12,7 +12,8 @@ import torch
 from torch import nn
 
 from glossator.errors import UserError
-from glossator.subjects.additions import BlockRun, block_runs, described
+from glossator.subjects.additions import BlockRun
+from glossator.subjects.described import block_runs, described
 from glossator.subjects.hooks import keeping, stopping, watch
 from glossator.subjects.positions import limit_of
 from glossator.subjects.probing import measured, padding_matters, probe_windows, unpadded
