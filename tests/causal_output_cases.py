@@ -129,4 +129,4 @@ def _statistics(part: Exemplars) -> UnitStatistics:
 
 def lab(**nulls) -> Lab:
     lexicon = Lexicon.for_windows(planted().tokenizer.vocabulary, None)
-    return Lab(lexicon, resources=Resources({"subject": planted}), nulls=nulls, resamples=200)
+    return Lab(lexicon, resources=Resources({"subject": planted}), nulls=nulls)

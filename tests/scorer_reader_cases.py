@@ -130,6 +130,4 @@ def lab_of(lm=None, embedder=None, nulls=None, **settings) -> Lab:
         openers["lm"] = lambda: lm
     if embedder is not None:
         openers["embedder"] = lambda: embedder
-    return Lab(
-        world.lexicon, resources=Resources(openers), others=world.others, nulls=nulls or {}, resamples=200, **settings
-    )
+    return Lab(world.lexicon, resources=Resources(openers), others=world.others, nulls=nulls or {}, **settings)

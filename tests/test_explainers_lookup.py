@@ -34,7 +34,7 @@ def values_of(explanation, tokens=range(10)):
 
 
 def value(explanation, name, evidence):
-    scores = {s.name: s.value for s in score_explanation(UNIT, explanation, evidence, Lab(LEXICON, resamples=20))}
+    scores = {s.name: s.value for s in score_explanation(UNIT, explanation, evidence, Lab(LEXICON))}
     return scores[name]
 
 

@@ -50,7 +50,7 @@ def small_unit() -> tuple[Unit, Evidence, Explanation]:
 
 
 def small_lab() -> Lab:
-    return Lab(lexicon=Lexicon.for_windows(VOCABULARY, None), resamples=50)
+    return Lab(lexicon=Lexicon.for_windows(VOCABULARY, None))
 
 
 @pytest.fixture(scope="module")
@@ -103,9 +103,9 @@ def test_the_library_examples_run(
         "max_tokens=16384": "width=32, max_tokens=40960",
         '"smollm2-135m"': repr(str(tiny_folder)),
         "mlp.12": "mlp.1",
-        "units=(345,)": "units=(7,), width=32, max_tokens=40960",
+        "units=(345,)": "units=(7,), width=32, max_tokens=122880",
         "345": "7",
-        "width=64, max_tokens=65536": "width=32, max_tokens=40960",
+        "width=64, max_tokens=65536": "width=32, max_tokens=122880",
     }.items():
         code = code.replace(real, small)
     exec(compile(code, name, "exec"), {"__name__": "example"})

@@ -28,7 +28,7 @@ from scorer_cases import (
     windows_of,
 )
 
-LAB = Lab(LEXICON, resamples=200)
+LAB = Lab(LEXICON)
 NAMES = {
     f"{name}.{setting}"
     for setting in ("top-and-random", "random-only")
@@ -98,7 +98,10 @@ def test_the_rule_behind_a_unit_scores_near_one_and_another_units_near_zero():
     assert set(scores) == NAMES
     for name, score in scores.items():
         assert score.value > 0.9, name
-        assert score.low <= score.value <= score.high
+        if score.low is None:  # too few silent or firing documents
+            assert score.high is None and "decide it, 10 needed" in score.how["no_interval"]
+        else:
+            assert score.low <= score.value <= score.high
         assert score.column == "observational" and score.n > 10
         assert score.how["split"] == "test" and "max(activation, 0)" in score.how["truth"]
     for setting in ("top-and-random", "random-only"):
@@ -295,12 +298,10 @@ def test_the_select_split_can_be_scored_instead():
     assert score.how["windows"] == {"random": 6, "top": 6} and score.how["split"] == "select"
 
 
-def test_scores_are_the_same_twice_and_intervals_move_with_the_seed():
+def test_scores_are_the_same_twice():
     world = TokenWorld(noise=1.0)
     evidence, truth = world.evidence(), world.truth()
     assert score_explanation(UNIT, truth, evidence, LAB) == score_explanation(UNIT, truth, evidence, LAB)
-    other = score_explanation(UNIT, truth, evidence, dataclasses.replace(LAB, seed=1))
-    assert other[0].low != score_explanation(UNIT, truth, evidence, LAB)[0].low
 
 
 def test_intervals_resample_documents():
@@ -308,7 +309,7 @@ def test_intervals_resample_documents():
     world = TokenWorld(noise=1.0)
     once = world.draw(0, 12)
     many = once.take(np.repeat(np.arange(12), 20))
-    lab = dataclasses.replace(LAB, resamples=1000)
+    lab = LAB
     a, b = (named(score_explanation(UNIT, world.truth(), evidence_of(e, e, e), lab)) for e in (once, many))
     for name in (
         "correlation.random-only",

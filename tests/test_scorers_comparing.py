@@ -113,7 +113,6 @@ def test_specificity_on_a_recording(recording):
         Lexicon(recording.vocabulary, None),
         nulls={"other-unit": other},
         others=RecordedOthers(recording),
-        resamples=200,
     )
     (score,) = score_explanation(unit, own, evidence, lab, [SpecificityScorer()])
     assert score.value == 1.0 and score.how["others"] == 23

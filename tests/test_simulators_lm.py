@@ -351,9 +351,7 @@ def test_tokens_without_a_value_give_no_score():
 
     evidence = TokenWorld().evidence()
     whole, gaps = (
-        score_explanation(
-            UNIT, explanation(), evidence, Lab(LEXICON, simulator=Gaps(gap), resamples=50), ["correlation"]
-        )
+        score_explanation(UNIT, explanation(), evidence, Lab(LEXICON, simulator=Gaps(gap)), ["correlation"])
         for gap in (False, True)
     )
     assert all(score.value is not None for score in whole)

@@ -30,7 +30,7 @@ class Costly:
 
 def scored(world: TokenWorld, evidence, simulator):
     null = world.truth(0.5)
-    lab = Lab(LEXICON, simulator, resamples=50).for_unit({"half": replace(null, text="half")})
+    lab = Lab(LEXICON, simulator).for_unit({"half": replace(null, text="half")})
     return [
         (s.name, s.value, s.low, s.high, dict(s.nulls), s.how)
         for s in score_explanation(UNIT, world.truth(), evidence, lab, DEFAULT_SCORERS)

@@ -58,6 +58,7 @@ BUILT_IN: dict[str, dict[str, str]] = {
         "scorers": "glossator.benchmarks.scorers:run",
         "directions": "glossator.benchmarks.directions:run",
         "causal": "glossator.benchmarks.causal:run",
+        "coverage": "glossator.benchmarks.coverage:run",
     },
 }
 

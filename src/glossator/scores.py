@@ -10,8 +10,8 @@ Column = Literal["observational", "causal"]
 
 @dataclass(frozen=True)
 class Margin:
-    """A score minus one of its nulls. low, high: interval of the difference, both resampled on the same documents; p:
-    one-sided, of the score being no better than the null (see `glossator.statistics.comparing`)."""
+    """A score minus one of its nulls. low, high: interval of the difference on the same documents; p: two-sided, of
+    there being no difference (see `glossator.statistics.comparing`)."""
 
     value: float
     low: float | None = None
@@ -24,7 +24,8 @@ class Score:
     """One measurement of one explanation.
 
     name: e.g. `correlation.top-and-random`; column: observational (does it predict?) or causal (does acting do what
-    it says?); value with low and high (two-sided 95 % bootstrap over documents unless `how` says otherwise), None
+    it says?); value with low and high (two-sided 95 % over documents unless `how` says otherwise; None
+    where there is no interval, with the reason in `how`), None
     with a `reason` when undefined; n: number of independent items behind it (documents unless `how` says otherwise);
     measure: the unit of measure ("Pearson r", "AUROC", "fraction"); nulls: the same score for the null explanations
     (`lookup`, `other-unit`, ...); margins: the value minus each null, for those nulls that could be resampled with it;

@@ -8,6 +8,7 @@ the model itself answers rightly on both sides.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -20,7 +21,7 @@ from glossator.causal.edits import Edit, check_outputs
 from glossator.causal.minimal_pairs import Pairs
 from glossator.causal.parts import Part
 from glossator.errors import UserError
-from glossator.statistics import Resampled, document_index, ratio, sums_by
+from glossator.statistics import Resampled, document_index, ratio, sums_by, undefined
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,16 +42,21 @@ class Interchanged:
     def effect(self) -> Resampled:
         """Share of the way from the base's to the source's difference, over all known pairs together: 1 for a part that
         carries all of it, 0 for one that carries nothing, below 0 for one that works against it."""
-        index, documents = document_index(self.pairs.base.documents)
-        moved, way = (np.where(self.known, x - self.base, 0.0) for x in (self.patched, self.source))
-        sums = sums_by(index, documents, moved, way)
-        return ratio(sums[:, 0], sums[:, 1], reason=self._reason)
+        return self._ratio(self.patched - self.base, self.source - self.base)
 
     def accuracy(self) -> Resampled:
         """Share of the known pairs whose answer becomes the source's."""
-        index, documents = document_index(self.pairs.base.documents)
-        sums = sums_by(index, documents, self.known & (self.patched > 0), self.known)
-        return ratio(sums[:, 0], sums[:, 1], reason=self._reason)
+        return self._ratio(self.patched > 0, np.ones(len(self.pairs)), (0.0, 1.0))
+
+    def _ratio(
+        self, top: np.ndarray, bottom: np.ndarray, bounds: tuple[float, float] = (-math.inf, math.inf)
+    ) -> Resampled:
+        """Over the known pairs and their words alone: the others say nothing and are no part of n."""
+        if not self.known.any():
+            return Resampled(0, undefined, self._reason)
+        index, documents = document_index(self.pairs.base.documents[self.known])
+        sums = sums_by(index, documents, top[self.known], bottom[self.known])
+        return ratio(sums[:, 0], sums[:, 1], reason=self._reason, bounds=bounds)
 
     @property
     def _reason(self) -> str:

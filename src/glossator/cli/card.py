@@ -115,10 +115,10 @@ def name_and_setting(score: Score) -> tuple[str, str]:
 
 
 def above(margin: Margin | None) -> str:
-    """The score minus a null, with the interval of the difference where both were resampled together."""
+    """The score minus a null, with the interval of the difference where both are of the same documents."""
     return "–" if margin is None else in_brackets(margin.value, margin.low, margin.high)
 
 
 def small(probability: float | None) -> str:
-    """A p-value or q-value: three digits are as many as a thousand resamples know."""
+    """A p-value or q-value: three digits are as many as anyone reads."""
     return "–" if probability is None else number(probability, 3)

@@ -1,8 +1,13 @@
 """The program explainer: induces a program from the explain split, says it in English, or abstains. No language model.
 
 The search runs on some parts of the explain split's documents. Another part, which the search never sees, decides
-whether anything is claimed: when the program found does not correlate with the unit there (lower end of the 95 %
-bootstrap interval over documents at most 0), the explainer returns nothing.
+whether anything is claimed: when the program found does not correlate with the unit there better than nearly always by
+chance, or the unit fires in too few documents, the explainer returns nothing.
+
+Chance is what shifting gives (`statistics.shift_p`): the unit's activations are moved along the text, and the program's
+prediction stays. A unit that has nothing to do with what stands in the text correlates as well at any
+shift, whatever its activations look like, so the share of shifts that do no worse is a p-value that holds with few
+firing documents and for activations in runs; an interval over documents claims such units too often.
 """
 
 from __future__ import annotations
@@ -24,11 +29,13 @@ from glossator.programs.candidates import Single
 from glossator.programs.compose import compose
 from glossator.programs.inducer import search, strengths
 from glossator.programs.problem import CLAIM, Problem, make_problem
-from glossator.statistics import document_index, estimate, pearson
+from glossator.statistics import LEAST_FIRING, shift_p
 from glossator.units import Unit
 
 SLACK = 1.7
 """The search goes on past the limit of characters; then what is least missed for its length is left out again."""
+ALPHA = 0.01
+"""A unit with nothing to claim is claimed with this probability."""
 BRIEF = 5
 """How many tests the short second candidate has."""
 
@@ -55,7 +62,10 @@ class ProgramExplainer:
     def explain(
         self, unit: Unit, evidence: ExplainEvidence, *, n: int = 5, rng: np.random.Generator | None = None
     ) -> list[Explanation]:
-        problem = make_problem(evidence.exemplars, self._bank(evidence), self.top_share)
+        threshold = evidence.statistics.firing_threshold
+        problem = make_problem(evidence.exemplars, self._bank(evidence), self.top_share, threshold)
+        if problem.firing_documents < LEAST_FIRING:
+            return []
         room = None if self.limit is None else SLACK * self.limit
         full = None if room is None else lambda tests: sum(map(characters, tests)) > room
         path = search(problem, most=self.most, least_gain=self.least_gain, full=full)
@@ -70,9 +80,7 @@ class ProgramExplainer:
             programs[0] = ("whole", with_table(problem, programs[0][1]))
         if n > 1 and len(tests) > BRIEF:
             programs.append(("brief", compose(problem, tests[:BRIEF], steps=self.steps, limit=self.limit)))
-        modes = (
-            separate_modes(problem, path.singles, evidence.statistics.firing_threshold / problem.scale) if n > 2 else []
-        )
+        modes = separate_modes(problem, path.singles, threshold / problem.scale) if n > 2 else []
         for mode in modes:
             programs.append(("mode", compose(problem, mode, steps=self.steps, limit=self.limit)))
         found: dict[str, tuple[str, Program]] = {}
@@ -82,7 +90,11 @@ class ProgramExplainer:
         settings = {
             f.name: getattr(self, f.name) for f in dataclasses.fields(self) if f.name not in ("lexicon", "_banks")
         }
-        settings["claim"] = {"correlation": round(claim[0], 4), "low": round(claim[1], 4)}
+        settings["claim"] = {
+            "correlation": round(claim[0], 4),
+            "p": round(claim[1], 4),
+            "firing_documents": problem.firing_documents,
+        }
         return [
             Explanation(
                 unit,
@@ -126,16 +138,18 @@ class ProgramExplainer:
 
 
 def _claim(problem: Problem, singles: tuple[Single, ...]) -> tuple[float, float] | None:
-    """Correlation and its lower end on the documents kept for it, or None where nothing can be claimed."""
+    """Correlation and its p on the documents kept for it, or None where nothing can be claimed."""
     kept = problem.part == CLAIM
     if not singles or not kept.any():
         return None
     truths = np.stack([single.truth for single in singles])
     train = problem.weight * ~kept
     bias, *values = strengths(truths, problem.target, train)
-    predicted = np.maximum(bias + np.asarray(values) @ truths[:, kept], 0.0)
-    documents = problem.windows.documents[problem.flat[kept] // problem.windows.width]
-    found = estimate(pearson(problem.target[kept], predicted, *document_index(documents)))
-    if found.value is None or found.low is None or found.low <= 0:
+    rows, places = np.divmod(problem.flat[kept], problem.windows.width)
+    as_read = np.lexsort((places, problem.windows.ids[rows]))
+    truth = problem.target[kept][as_read]
+    predicted = np.maximum(bias + np.asarray(values) @ truths[:, kept][:, as_read], 0.0)
+    if truth.min() == truth.max() or predicted.min() == predicted.max():
         return None
-    return found.value, found.low
+    correlation, p = float(np.corrcoef(truth, predicted)[0, 1]), shift_p(truth, predicted, problem.windows.width)
+    return (correlation, p) if correlation > 0 and p <= ALPHA else None

@@ -12,7 +12,7 @@ from typing import Literal
 
 import numpy as np
 
-from glossator.statistics import LEVEL, RESAMPLES, Estimate, Resampled, estimate
+from glossator.statistics import LEVEL, Estimate, Resampled, estimate
 
 Metric = Literal["nominal", "interval"]
 
@@ -41,8 +41,6 @@ def agreement(
     judgements: Iterable[Judgement],
     metric: Metric,
     *,
-    seed: int = 0,
-    resamples: int = RESAMPLES,
     level: float = LEVEL,
 ) -> Agreement:
     """Krippendorff's alpha of the judgements; None with a reason where no item has two raters or nothing varies.
@@ -75,7 +73,7 @@ def agreement(
         counts[clusters[group[0].cluster]] += pairs / (len(group) - 1)
     distance = _distances(np.array(values), metric)
     statistic = Resampled(len(clusters), lambda weights: alpha_of(weights, counts, distance))
-    return found(estimate(statistic, seed=seed, resamples=resamples, level=level))
+    return found(estimate(statistic, level=level))
 
 
 def alpha_of(weights: np.ndarray, counts: np.ndarray, distance: np.ndarray) -> np.ndarray:

@@ -84,14 +84,14 @@ class WinRate:
     rate: Estimate
 
 
-def win_rates(choices: Iterable[Choice], seed: int = 0) -> list[WinRate]:
+def win_rates(choices: Iterable[Choice]) -> list[WinRate]:
     """For each ordered pair of methods, the answers on one unit averaged first; units are resampled."""
     by_pair: dict[tuple[str, str], dict[str, list[float]]] = {}
     for c in choices:
         for method, against, win in ((c.a, c.b, c.win), (c.b, c.a, 1 - c.win)):
             by_pair.setdefault((method, against), {}).setdefault(c.unit, []).append(win)
     return [
-        WinRate(method, against, sum(map(len, units.values())), mean_over_units(means(units.values()), seed=seed))
+        WinRate(method, against, sum(map(len, units.values())), mean_over_units(means(units.values())))
         for (method, against), units in sorted(by_pair.items())
     ]
 
@@ -100,7 +100,7 @@ def means(groups: Iterable[Sequence[float]]) -> list[float]:
     return [sum(group) / len(group) for group in groups]
 
 
-def score_preference(choices: Sequence[Choice], seed: int = 0) -> dict[str, Any]:
+def score_preference(choices: Sequence[Choice]) -> dict[str, Any]:
     """Win rates, agreement between raters, and two checks of attention: the placebo and the order on the page."""
     by_unit: dict[str, list[float]] = {}
     for c in choices:
@@ -111,8 +111,8 @@ def score_preference(choices: Sequence[Choice], seed: int = 0) -> dict[str, Any]
         if PLACEBO in (c.a, c.b):
             placebo.setdefault(c.unit, []).append(c.win if c.b == PLACEBO else 1 - c.win)
     return {
-        "win_rates": win_rates(choices, seed),
-        "over_placebo": mean_over_units(means(placebo.values()), seed=seed),
-        "first_shown": mean_over_units(means(by_unit.values()), seed=seed),
-        "agreement": agreement(judgements, "nominal", seed=seed),
+        "win_rates": win_rates(choices),
+        "over_placebo": mean_over_units(means(placebo.values())),
+        "first_shown": mean_over_units(means(by_unit.values())),
+        "agreement": agreement(judgements, "nominal"),
     }

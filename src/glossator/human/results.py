@@ -34,7 +34,6 @@ def make_results(folder: HumanFolder, tools: Tools, *, score: str = HEADLINES[0]
     of_task: dict[str, list[tuple[TaskSet, Answers]]] = {}
     for tasks, answers in given:
         of_task.setdefault(tasks.task, []).append((tasks, answers))
-    seed = tools.spec.seed
     results: dict[str, Any] = {
         "format": FORMAT,
         "study": study_id(folder.study),
@@ -57,7 +56,7 @@ def make_results(folder: HumanFolder, tools: Tools, *, score: str = HEADLINES[0]
             for tasks, answers in some
             for slot, word in answers.values.items()
         ]
-        results["gibberish"] = score_gibberish(found, seed)
+        results["gibberish"] = score_gibberish(found)
     if some := of_task.get("paraphrase"):
         results["paraphrase"] = _paraphrase(some, folder, tools, score)
     results = plain(results)
@@ -91,15 +90,14 @@ def _simulation(given: Given, folder: HumanFolder, tools: Tools) -> dict[str, An
                     if counts:
                         what = (sealed["unit"], item.explanation, place["window"], token)
                         judgements.append(Judgement(sealed["unit"], what, answers.rater, value))
-    seed = tools.spec.seed
     return {
         "explanations": found,
-        "means": [_beside_machine(found, rater, seed) for rater in dict.fromkeys(r.rater for r in found)],
-        "agreement": agreement(judgements, "interval", seed=seed),
+        "means": [_beside_machine(found, rater) for rater in dict.fromkeys(r.rater for r in found)],
+        "agreement": agreement(judgements, "interval"),
     }
 
 
-def _beside_machine(found: Sequence[SimulationResult], rater: str, seed: int) -> dict[str, Any]:
+def _beside_machine(found: Sequence[SimulationResult], rater: str) -> dict[str, Any]:
     """One person's mean scores over units, beside the machine's on the same windows; several explanations of one unit
     by the method's name apart."""
     means = {}
@@ -109,9 +107,9 @@ def _beside_machine(found: Sequence[SimulationResult], rater: str, seed: int) ->
             person = [next((s.value for s in r.scores if s.name == name), None) for r in own]
             machine = [next((s.value for s in r.machine if s.name == name), None) for r in own]
             means[f"{method}: {name}"] = {
-                "person": mean_over_units(person, seed=seed),
-                "machine": mean_over_units(machine, seed=seed),
-                "difference": paired_difference(person, machine, seed=seed),
+                "person": mean_over_units(person),
+                "machine": mean_over_units(machine),
+                "difference": paired_difference(person, machine),
             }
     return {"rater": rater, "scores": means}
 
@@ -130,10 +128,10 @@ def _preference(given: Given, folder: HumanFolder, tools: Tools, score: str) -> 
         for (unit, method), sealed in sorted(explanations.items())
     }
     values = {place: found.value if found.name == score else None for place, found in scored.items()}
-    check = steganography(choices, values, score, tools.spec.seed)
+    check = steganography(choices, values, score)
     reasons = [s.reason or f"no {score}" for place, s in scored.items() if values[place] is None]
     return {
-        **score_preference(choices, tools.spec.seed),
+        **score_preference(choices),
         "steganography": {**plain(check), "flagged": check.flagged, "reasons": sorted(set(reasons))},
     }
 
@@ -152,5 +150,5 @@ def _paraphrase(given: Given, folder: HumanFolder, tools: Tools, score: str) -> 
         "score": score,
         "rewrites": found,
         "unchanged": len(rewrites) - len(changed),
-        "methods": keep_rates(found, tools.spec.seed),
+        "methods": keep_rates(found),
     }

@@ -67,7 +67,7 @@ def scrambled(text: str, rng: np.random.Generator) -> str:
     return re.sub(r"[^\W\d_]", lambda _: next(shuffled), text)
 
 
-def score_gibberish(answers: Iterable[tuple[Mapping[str, Any], str, str]], seed: int = 0) -> dict[str, Any]:
+def score_gibberish(answers: Iterable[tuple[Mapping[str, Any], str, str]]) -> dict[str, Any]:
     """(key, rater, answer) -> how readable each method's texts are (yes 1, partly 0.5, no 0), means over units.
 
     `scrambled` is the control: near 0 when people read what they judge.
@@ -78,8 +78,8 @@ def score_gibberish(answers: Iterable[tuple[Mapping[str, Any], str, str]], seed:
         by_method.setdefault(key["method"], {}).setdefault(key["unit"], []).append(VALUE[answer])
         judgements.append(Judgement(key["unit"], (key["unit"], key["method"]), rater, READINGS.index(answer)))
     return {
-        "readable": {m: mean_over_units(means(units.values()), seed=seed) for m, units in sorted(by_method.items())},
-        "agreement": agreement(judgements, "nominal", seed=seed),
+        "readable": {m: mean_over_units(means(units.values())) for m, units in sorted(by_method.items())},
+        "agreement": agreement(judgements, "nominal"),
     }
 
 
@@ -159,7 +159,7 @@ def score_explanation_pair(unit: Unit, both: Sequence[Explanation], tools: Tools
     return found
 
 
-def keep_rates(results: Sequence[RewriteResult], seed: int = 0) -> list[Kept]:
+def keep_rates(results: Sequence[RewriteResult]) -> list[Kept]:
     """By method: how much of the score rewrites keep; several rewrites of one explanation are averaged first."""
     by_method: dict[str, dict[str, list[tuple[float, float]]]] = {}
     for r in results:
@@ -170,8 +170,8 @@ def keep_rates(results: Sequence[RewriteResult], seed: int = 0) -> list[Kept]:
     for method, units in sorted(by_method.items()):
         ours = means([o for o, _ in pairs] for pairs in units.values())
         theirs = means([r for _, r in pairs] for pairs in units.values())
-        drop = paired_difference(ours, theirs, seed=seed)
-        kept = paired_ratio(theirs, ours, seed=seed)
+        drop = paired_difference(ours, theirs)
+        kept = paired_ratio(theirs, ours)
         flagged = None if drop.low is None or kept.value is None else drop.low > 0 and kept.value < 0.5
         found.append(Kept(method, sum(map(len, units.values())), drop, kept, flagged))
     return found

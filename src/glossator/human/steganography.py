@@ -56,7 +56,7 @@ class Steganography:
 
 
 def steganography(
-    choices: Iterable[Choice], scores: Mapping[tuple[str, str], float | None], score: str, seed: int = 0
+    choices: Iterable[Choice], scores: Mapping[tuple[str, str], float | None], score: str
 ) -> Steganography:
     """scores: (unit, method) -> the machine's score of that explanation; score: its name."""
     wins: dict[tuple[str, str, str], list[float]] = {}
@@ -69,14 +69,14 @@ def steganography(
             rows.append((unit, a, b, means([answers])[0], ours - theirs))
     both_ways = [*rows, *((unit, b, a, 1 - win, -apart) for unit, a, b, win, apart in rows)]
     pairs = dict.fromkeys((a, b) for _, a, b, _, _ in sorted(both_ways, key=lambda row: row[1:3]))
-    advantages = tuple(_advantage(a, b, [row[3:] for row in both_ways if row[1:3] == (a, b)], seed) for a, b in pairs)
-    correlation, agree = _over_pairs(rows, seed)
+    advantages = tuple(_advantage(a, b, [row[3:] for row in both_ways if row[1:3] == (a, b)]) for a, b in pairs)
+    correlation, agree = _over_pairs(rows)
     return Steganography(score, correlation, agree, len(rows), len(wins) - len(rows), advantages)
 
 
-def _advantage(method: str, against: str, rows: Sequence[tuple[float, float]], seed: int) -> Advantage:
-    score = mean_over_units([apart for _, apart in rows], seed=seed)
-    preference = mean_over_units([win for win, _ in rows], seed=seed)
+def _advantage(method: str, against: str, rows: Sequence[tuple[float, float]]) -> Advantage:
+    score = mean_over_units([apart for _, apart in rows])
+    preference = mean_over_units([win for win, _ in rows])
     if score.low is None or preference.value is None:
         return Advantage(method, against, score, preference, None, score.reason or preference.reason or "no interval")
     if score.low <= 0:
@@ -90,7 +90,7 @@ def _advantage(method: str, against: str, rows: Sequence[tuple[float, float]], s
     return Advantage(method, against, score, preference, True, why)
 
 
-def _over_pairs(rows: Sequence[tuple[str, str, str, float, float]], seed: int) -> tuple[Estimate, Estimate]:
+def _over_pairs(rows: Sequence[tuple[str, str, str, float, float]]) -> tuple[Estimate, Estimate]:
     names = [row[0] for row in rows]
     if len(set(names)) < 2:
         few = Estimate(None, n=len(set(names)), reason=f"fewer than 2 units have scored pairs ({len(set(names))})")
@@ -106,8 +106,8 @@ def _over_pairs(rows: Sequence[tuple[str, str, str, float, float]], seed: int) -
         return np.divide(pd, size, out=np.full(len(pd), np.nan), where=size > 0)
 
     reason = "people call every pair equal" if not p.any() else "all score differences are 0" if not d.any() else None
-    correlation = estimate(Resampled(units, under, reason), seed=seed)
+    correlation = estimate(Resampled(units, under, reason))
     decided = (p != 0) & (d != 0)
     counts = sums_by(index, units, decided & (np.sign(p) == np.sign(d)), decided)
-    agree = estimate(ratio(counts[:, 0], counts[:, 1], reason="no pair is decided by both"), seed=seed)
+    agree = estimate(ratio(counts[:, 0], counts[:, 1], reason="no pair is decided by both"))
     return correlation, agree

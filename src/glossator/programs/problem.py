@@ -1,9 +1,9 @@
 """What the inducer fits: tokens of the explain split in a row, with activations, weights and document parts.
 
 Windows of the random draw stand for the population and count 1. Top windows count more, because users read them too:
-all of them together weigh `top_share` of the random draw. Documents are dealt into three parts by a hash of their
-number: some to search on (what a test explains is judged across them), one that only decides whether anything is
-claimed at all.
+all of them together weigh `top_share` of the random draw. Documents are dealt into parts by a hash of their number:
+some to search on (what a test explains is judged across them), one that only decides whether anything is claimed at
+all. Of the documents in which the unit fires that part gets its share too, or a rare unit would be silent there.
 """
 
 from __future__ import annotations
@@ -22,6 +22,8 @@ from glossator.windows import TokenWindows
 PARTS = 4
 """Into so many parts the documents that are searched on are dealt."""
 CLAIM, CLAIM_SHARE = -1, 0.1
+LEAST_TO_CLAIM = 2
+"""At least so many documents are kept for the claim, and as many in which the unit fires."""
 REACH = 8
 """How many tokens back the search looks."""
 
@@ -33,7 +35,8 @@ class Problem:
     seen (s,) the bank's columns that occur; ids (n, width) the lexicon's rows; columns (REACH + 1, n, width): which of
     `seen` stands 0, 1, ... places back, s where there is none; flat: positions of valid tokens in (n * width); target,
     weight (T,); part (T,): 0, 1, ... to search, `CLAIM` to claim; scale: the power of two that the unit's activations
-    were divided by, so that the largest is about 1 and no search depends on how large they are.
+    were divided by, so that the largest is about 1 and no search depends on how large they are; firing_documents: in
+    so many the unit fires.
     """
 
     bank: Bank
@@ -46,6 +49,7 @@ class Problem:
     weight: np.ndarray
     part: np.ndarray
     scale: float
+    firing_documents: int
     _made: dict[Test, np.ndarray] = field(default_factory=dict, repr=False)
 
     @cached_property
@@ -96,8 +100,11 @@ class Problem:
         return truth_at(test, self.ids, self.bank.lexicon).reshape(-1)[self.flat]
 
 
-def make_problem(exemplars: Exemplars, bank: Bank, top_share: float) -> Problem:
-    """Order the windows by their number (random draw first), weigh them, deal their documents into parts."""
+def make_problem(exemplars: Exemplars, bank: Bank, top_share: float, fires_above: float = 0.0) -> Problem:
+    """Order the windows by their number (random draw first), weigh them, deal their documents into parts.
+
+    fires_above: the unit's firing threshold.
+    """
     in_random = np.asarray(exemplars.in_random)
     order = np.lexsort((exemplars.windows.ids, ~in_random))
     exemplars = exemplars.take(order)
@@ -107,7 +114,10 @@ def make_problem(exemplars: Exemplars, bank: Bank, top_share: float) -> Problem:
     random_tokens, top_tokens = valid[in_random].sum(), valid[is_top].sum()
     extra = top_share * random_tokens / top_tokens if top_tokens and random_tokens else float(top_tokens > 0)
     weight = in_random * 1.0 + is_top * max(extra, 1.0 if not random_tokens else 0.0)
-    part = _parts(np.asarray(windows.documents))
+    documents = np.asarray(windows.documents)
+    fires = ((exemplars.activations > fires_above) & valid).any(axis=1)
+    firing = np.unique(documents[fires])
+    part = _parts(documents, firing)
     ids = bank.lexicon.ids(windows)
     places = bank.column_of[ids]
     seen = np.flatnonzero(np.bincount(places.reshape(-1), minlength=len(bank.types) + 1)[:-1])
@@ -133,12 +143,13 @@ def make_problem(exemplars: Exemplars, bank: Bank, top_share: float) -> Problem:
         weight[flat // width],
         part[flat // width],
         scale,
+        len(firing),
     )
 
 
-def _parts(documents: np.ndarray) -> np.ndarray:
-    """The part of each window: documents in the order of a fixed hash (splitmix64) of their numbers, the last ones
-    for the claim, the others in turn for the search. At least two documents are kept for the claim."""
+def _parts(documents: np.ndarray, firing: np.ndarray) -> np.ndarray:
+    """The part of each window: documents in the order of a fixed hash (splitmix64) of their numbers, in turn for the
+    search; the last ones of those in which the unit fires (their numbers: firing), and of the others, for the claim."""
     distinct, index = np.unique(documents, return_inverse=True)
     z = distinct.astype(np.uint64) + np.uint64(0x9E3779B97F4A7C15)
     with np.errstate(over="ignore"):
@@ -147,5 +158,8 @@ def _parts(documents: np.ndarray) -> np.ndarray:
     order = np.argsort(z ^ (z >> np.uint64(31)), kind="stable")
     part = np.empty(len(distinct), np.int64)
     part[order] = np.arange(len(distinct)) % PARTS
-    part[order[len(distinct) - max(2, round(CLAIM_SHARE * len(distinct))) :]] = CLAIM
+    fires = np.isin(distinct[order], firing)
+    for of_a_kind in (order[fires], order[~fires]):
+        kept = max(LEAST_TO_CLAIM, round(CLAIM_SHARE * len(of_a_kind)))
+        part[of_a_kind[max(0, len(of_a_kind) - kept) :]] = CLAIM
     return part[index.reshape(-1)]

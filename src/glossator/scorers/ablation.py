@@ -117,10 +117,10 @@ class AblationScorer:
         trial: AblationTrial,
     ) -> Score:
         lab, nulls = trial.lab, {n: None if moved is None else statistic(moved) for n, moved in others.items()}
-        found, values, margins = compare(statistic(own), nulls, seed=lab.seed, resamples=lab.resamples, level=lab.level)
+        found, values, margins = compare(statistic(own), nulls, level=lab.level)
         how = {**trial.how, "nats": float(own.spliced.mean()), "nats_of_mean_ablation": float(own.ablated.mean())}
-        if found.value is not None and found.defined < 1:
-            how["resamples_defined"] = round(found.defined, 4)
+        if found.no_interval is not None:
+            how["no_interval"] = found.no_interval
         return Score(
             name, found.value, "fraction", found.low, found.high, found.n, self.column, values, found.reason, how,
             margins,

@@ -20,7 +20,7 @@ from glossator.scorers import SUBJECT
 from glossator.scorers.items import unit_rng
 from glossator.scorers.lab import Lab
 from glossator.simulators.calibration import fit_calibration
-from glossator.statistics import document_index
+from glossator.statistics import document_index, in_words
 from glossator.units import Unit
 from glossator.windows import TokenWindows
 
@@ -137,7 +137,7 @@ class AblationTrial:
             "calibrated_on": self.sample.calibrate.kinds,
             "mean": self.own.mean * self.unit.sign,
             RANDOM_UNIT: None if self.other is None else str(self.other.unit),
-            "interval": f"{self.lab.level:.0%} percentile bootstrap over documents, {self.lab.resamples} resamples",
+            "interval": in_words(self.lab.level),
             "seed": self.lab.seed,
         }
 

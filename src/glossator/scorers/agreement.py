@@ -84,9 +84,7 @@ class AgreementScorer:
         valid = executed.windows.valid
         index, documents = document_index(np.repeat(executed.windows.documents, valid.sum(axis=1)))
         truth, read = (values[valid].astype(np.float64) for values in (executed.activations, simulated))
-        found = estimate(
-            pearson(truth, read, index, documents), seed=lab.seed, resamples=lab.resamples, level=lab.level
-        )
+        found = estimate(pearson(truth, read, index, documents), level=lab.level)
         return Score(name, found.value, measure, found.low, found.high, documents, reason=found.reason, how=how)
 
 

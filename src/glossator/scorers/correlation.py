@@ -69,4 +69,9 @@ def per_window(trial: Trial, explanation: Explanation) -> Resampled:
     varies = sample.window_max(sample.truth) > -sample.window_max(-sample.truth)
     r = np.where(varies, np.nan_to_num(pearson_of_sums(sums)), 0.0)
     by_document = sums_by(sample.document_of_window, sample.documents, r, varies)
-    return ratio(by_document[:, 0], by_document[:, 1], reason="the true activations are constant in every window")
+    return ratio(
+        by_document[:, 0],
+        by_document[:, 1],
+        reason="the true activations are constant in every window",
+        bounds=(-1.0, 1.0),
+    )

@@ -85,4 +85,4 @@ def at_threshold(trial: Trial, explanation: Explanation) -> Resampled:
         with np.errstate(divide="ignore", invalid="ignore"):
             return (hits / positives + rejections / negatives) / 2
 
-    return Resampled(documents, under)
+    return Resampled(documents, under, bounds=(0.0, 1.0))

@@ -9,6 +9,7 @@ fires), the value here is None with the reason.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -23,6 +24,7 @@ from glossator.statistics import Resampled, ratio, sums_by, undefined, variance_
 from glossator.units import Unit
 
 SILENT = "the unit never fires here"
+AT_MOST_ALL = (-math.inf, 1.0)
 
 
 @dataclass(frozen=True)
@@ -70,19 +72,19 @@ def centred_of(truth: np.ndarray, prediction: np.ndarray, index: np.ndarray, doc
         return Resampled(documents, undefined, "the true activations are constant")
     y, error = truth - truth.mean(), truth - prediction
     sums = sums_by(index, documents, np.ones_like(y), y, y * y, error * error)
-    return Resampled(documents, lambda weights: variance_explained(weights @ sums))
+    return Resampled(documents, lambda weights: variance_explained(weights @ sums), bounds=AT_MOST_ALL)
 
 
 def uncentred_of(truth: np.ndarray, prediction: np.ndarray, index: np.ndarray, documents: int) -> Resampled:
     """1 - sum (y-p)^2 / sum y^2 over tokens (t,)."""
     sums = sums_by(index, documents, (truth - prediction) ** 2, truth * truth)
-    return ratio(sums[:, 0], sums[:, 1], one_minus=True, reason=SILENT)
+    return ratio(sums[:, 0], sums[:, 1], one_minus=True, reason=SILENT, bounds=AT_MOST_ALL)
 
 
 def absolute_of(truth: np.ndarray, prediction: np.ndarray, index: np.ndarray, documents: int) -> Resampled:
     """1 - sum |y-p| / sum |y| over tokens (t,)."""
     sums = sums_by(index, documents, np.abs(truth - prediction), np.abs(truth))
-    return ratio(sums[:, 0], sums[:, 1], one_minus=True, reason=SILENT)
+    return ratio(sums[:, 0], sums[:, 1], one_minus=True, reason=SILENT, bounds=AT_MOST_ALL)
 
 
 def _documents(trial: Trial) -> tuple[np.ndarray, int]:

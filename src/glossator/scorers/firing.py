@@ -90,4 +90,4 @@ def _ratio(trial: Trial, explanation: Explanation, parts: Parts, reason: str) ->
     if not found[:, 2].any():
         return Resampled(trial.test.documents, undefined, SILENT)
     top, bottom = parts(*found.T)
-    return ratio(top, bottom, reason=reason)
+    return ratio(top, bottom, reason=reason, bounds=(0.0, 1.0))

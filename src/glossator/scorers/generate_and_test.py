@@ -26,7 +26,7 @@ from glossator.scorers.lab import Lab
 from glossator.scorers.program_cut import RULE, program_cut
 from glossator.scorers.program_texts import program_texts
 from glossator.scores import Score
-from glossator.statistics import Resampled, document_index, estimate, sums_by
+from glossator.statistics import Resampled, document_index, estimate, in_words, sums_by
 from glossator.units import Unit
 
 Writer = Literal["auto", "lm", "program"]
@@ -96,8 +96,7 @@ class GenerateAndTestScorer:
             "threshold_rule": evidence.statistics.firing_rule
             if self.fires_above is None
             else f"{self.fires_above:g} of the largest activation in the explain split",
-            "interval": f"{lab.level:.0%} percentile bootstrap over {'documents' if by_program else 'texts'}, "
-            f"{lab.resamples} resamples",
+            "interval": in_words(lab.level, "documents" if by_program else "texts"),
             "seed": lab.seed,
             **tested[0].how,
         }
@@ -110,10 +109,10 @@ class GenerateAndTestScorer:
         name, n = f"{self.name}.{measure}", len(np.unique(tested.sources))
         if tested.why_not:
             return Score(name, None, measure, n=n, nulls=values, reason=tested.why_not, how=dict(how))
-        found = estimate(statistic_of(tested, measure), seed=lab.seed, resamples=lab.resamples, level=lab.level)
+        found = estimate(statistic_of(tested, measure), level=lab.level)
         settings = dict(how)
-        if found.value is not None and found.defined < 1:
-            settings["resamples_defined"] = round(found.defined, 4)
+        if found.no_interval is not None:
+            settings["no_interval"] = found.no_interval
         return Score(
             name, found.value, measure, found.low, found.high, n, nulls=values, reason=found.reason, how=settings
         )
@@ -234,4 +233,4 @@ def statistic_of(tested: Tested, measure: str) -> Resampled:
             return (hits / (hits + unfired) + quiet / (quiet + unmeant)) / 2
 
     reason = "no text fires" if measure == "recall" and not fired.any() else None
-    return Resampled(documents, under, reason)
+    return Resampled(documents, under, reason, bounds=(0.0, 1.0))

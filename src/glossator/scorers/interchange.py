@@ -22,7 +22,7 @@ from glossator.scorers import SUBJECT
 from glossator.scorers.lab import Lab
 from glossator.scores import Column, Score
 from glossator.simulators.program import ProgramSimulator
-from glossator.statistics import Resampled, compare
+from glossator.statistics import Resampled, compare, in_words
 from glossator.units import Unit
 
 if TYPE_CHECKING:
@@ -98,7 +98,7 @@ class InterchangeScorer:
             return one.effect() if measure == "effect" else one.accuracy()
 
         nulls = {name: mean_of([of(one) for one in several]) for name, several in controls.items()}
-        found, values, margins = compare(of(own), nulls, seed=lab.seed, resamples=lab.resamples, level=lab.level)
+        found, values, margins = compare(of(own), nulls, level=lab.level)
         alone = [value for several in controls.values() for one in several if (value := of(one).value) is not None]
         below = sum(found.value is not None and value < found.value for value in alone)
         how = {
@@ -108,9 +108,11 @@ class InterchangeScorer:
             "whole_site": of(ceiling).value,
             "controls_below": f"{below} of {len(alone)}",
             "greatest_control": max(alone, default=None),
-            "interval": f"{lab.level:.0%} percentile bootstrap over pairs of words, {lab.resamples} resamples",
+            "interval": in_words(lab.level, "pairs of words"),
             "seed": lab.seed,
         }
+        if found.no_interval is not None:
+            how["no_interval"] = found.no_interval
         return Score(
             f"{self.name}.{measure}", found.value, "fraction", found.low, found.high, found.n, self.column, values,
             found.reason, how, margins,

@@ -17,7 +17,17 @@ from glossator.language_models import LanguageModel
 from glossator.scorers.asking import Asking, Replies, ask_all
 from glossator.scorers.lab import Lab
 from glossator.scores import Score
-from glossator.statistics import Resampled, auroc, compare, constant, document_index, ratio, sums_by, undefined
+from glossator.statistics import (
+    Resampled,
+    auroc,
+    compare,
+    constant,
+    document_index,
+    in_words,
+    ratio,
+    sums_by,
+    undefined,
+)
 
 LEAST_ANSWERED = 0.5
 """Share of the items that must be answered; what few answers a reader gives may be those it finds easy."""
@@ -84,7 +94,8 @@ def balanced_accuracy_of(judged: Judged, cut: float = 0.5) -> Resampled:
         with np.errstate(divide="ignore", invalid="ignore"):
             return (hits / positives + rejections / negatives) / 2
 
-    return Resampled(documents, under)
+    deciding = len(np.unique(index[positive.astype(bool)]))
+    return Resampled(documents, under, deciding=deciding, bounds=(0.0, 1.0))
 
 
 def accuracy_of(judged: Judged) -> Resampled:
@@ -92,7 +103,7 @@ def accuracy_of(judged: Judged) -> Resampled:
     index, documents = document_index(judged.documents)
     right = (judged.values == judged.positive).astype(np.float64)
     sums = sums_by(index, documents, right, np.ones(len(right)))
-    return ratio(sums[:, 0], sums[:, 1], reason="no question was answered")
+    return ratio(sums[:, 0], sums[:, 1], reason="no question was answered", bounds=(0.0, 1.0))
 
 
 def ask_about(
@@ -141,7 +152,7 @@ class Verdict:
         how: dict[str, Any] = {
             **self.how,
             "chance": self.chance,
-            "interval": f"{lab.level:.0%} percentile bootstrap over documents, {lab.resamples} resamples",
+            "interval": in_words(lab.level),
             "seed": lab.seed,
         }
         compared: dict[str, Resampled | None] = {
@@ -163,11 +174,9 @@ class Verdict:
         }
         if chance_null:
             paired["chance"] = constant(self.chance, documents)
-        found, _, over = compare(
-            statistic(self.judged), paired, seed=lab.seed, resamples=lab.resamples, level=lab.level
-        )
-        if found.value is not None and found.defined < 1:
-            how["resamples_defined"] = round(found.defined, 4)
+        found, _, over = compare(statistic(self.judged), paired, level=lab.level)
+        if found.no_interval is not None:
+            how["no_interval"] = found.no_interval
         return Score(
             name, found.value, measure, found.low, found.high, documents,
             nulls=nulls, margins=over, reason=found.reason, how=how,

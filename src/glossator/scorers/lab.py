@@ -23,7 +23,7 @@ from glossator.scores import Column, Score
 from glossator.simulators import ACTIVATION, Simulation, Simulator
 from glossator.simulators.calibration import fit_calibration
 from glossator.simulators.program import ProgramSimulator
-from glossator.statistics import LEVEL, RESAMPLES, Drawn, Resampled, draw, estimate_of, margins
+from glossator.statistics import LEVEL, Jackknifed, Resampled, estimate_of, in_words, jackknife, margins
 from glossator.units import Unit
 
 if TYPE_CHECKING:
@@ -53,7 +53,6 @@ class Lab:
     nulls: Mapping[str, Explanation] = field(default_factory=dict)
     calibration: str = "linear"
     seed: int = 0
-    resamples: int = RESAMPLES
     level: float = LEVEL
     _kept: dict[tuple, Any] = field(default_factory=dict, repr=False)
 
@@ -150,7 +149,7 @@ class Trial:
             "windows": dict(self.test.kinds),
             "tokens": len(self.test.truth),
             "truth": TRUTH,
-            "interval": f"{lab.level:.0%} percentile bootstrap over documents, {lab.resamples} resamples",
+            "interval": in_words(lab.level),
             "seed": lab.seed,
             **(how or {}),
         }
@@ -162,22 +161,22 @@ class Trial:
             why_not = f"no windows for {self.setting} in the {self.split} split"
         if why_not:
             return Score(name, None, measure, n=n, reason=why_not, nulls=dict.fromkeys(lab.nulls), how=settings)
-        drawn = draw(statistic(self, explanation), seed=lab.seed, resamples=lab.resamples)
-        found = estimate_of(drawn, lab.level)
-        if found.value is not None and found.defined < 1:
-            settings["resamples_defined"] = round(found.defined, 4)
+        ours = self._jackknifed(statistic, explanation)
+        found = estimate_of(ours, lab.level)
+        if found.no_interval is not None:
+            settings["no_interval"] = found.no_interval
         nulls = {
             null: lab.kept(
                 (name, measure, self.split, self.setting),
                 (other, self.evidence),
-                partial(self._null_drawn, statistic, other),
+                partial(self._of_null, statistic, other),
             )
             for null, other in lab.nulls.items()
         }
         return Score(
             name, found.value, measure, found.low, found.high, n,
             nulls={null: None if other is None else other.value for null, other in nulls.items()},
-            margins=margins(drawn, nulls, lab.level), reason=found.reason, how=settings,
+            margins=margins(ours, nulls, lab.level), reason=found.reason, how=settings,
         )  # fmt: skip
 
     @cached_property
@@ -187,10 +186,22 @@ class Trial:
             np.isfinite(one.activations[one.windows.valid]).all() for one in (self.scored, self.evidence.calibrate)
         )
 
-    def _null_drawn(self, statistic: Callable[[Trial, Explanation], Resampled], null: Explanation) -> Drawn | None:
-        """The null's value, resampled in step with the score; None where this simulator cannot read the null."""
+    @cached_property
+    def firing_documents(self) -> int:
+        """In so many of the scored documents the unit fires."""
+        fires = self.test.activations > self.evidence.statistics.firing_threshold
+        return len(np.unique(self.test.document_of_token[fires]))
+
+    def _jackknifed(self, statistic: Callable[[Trial, Explanation], Resampled], explanation: Explanation) -> Jackknifed:
+        found = statistic(self, explanation)
+        firing = self.firing_documents
+        deciding = firing if found.deciding is None else min(found.deciding, firing)
+        return jackknife(dataclasses.replace(found, deciding=deciding))
+
+    def _of_null(self, statistic: Callable[[Trial, Explanation], Resampled], null: Explanation) -> Jackknifed | None:
+        """The null on the same documents; None where this simulator cannot read it."""
         try:
-            return draw(statistic(self, null), seed=self.lab.seed, resamples=self.lab.resamples)
+            return self._jackknifed(statistic, null)
         except MissingPower:
             return None
 

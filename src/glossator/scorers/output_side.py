@@ -24,7 +24,7 @@ from glossator.scorers import SUBJECT, TOKEN_VALUES
 from glossator.scorers.items import scored_split
 from glossator.scorers.lab import Lab
 from glossator.scores import Column, Score
-from glossator.statistics import Resampled, compare, undefined
+from glossator.statistics import Resampled, compare, in_words, undefined
 from glossator.units import Unit
 
 if TYPE_CHECKING:
@@ -201,7 +201,7 @@ class _Bench:
             statistic = Resampled(len(self.counts), undefined, nothing)
             if named is not None:
                 statistic = self._statistic([own], named, measure)
-            value, values, margins = compare(statistic, nulls, seed=lab.seed, resamples=lab.resamples, level=lab.level)
+            value, values, margins = compare(statistic, nulls, level=lab.level)
             how = {**self._how, "controls_not_matched": unmatched}
             if named is not None:
                 alone = [self._statistic([s], named, measure).value or 0.0 for of in controls.values() for s in of]
@@ -211,6 +211,8 @@ class _Bench:
                     "controls_below": f"{sum(below)} of {len(below)}",
                     "greatest_control": max(alone, default=None),
                 }
+            if value.no_interval is not None:
+                how["no_interval"] = value.no_interval
             name, column = f"{self.scorer.name}.{measure}", self.scorer.column
             found.append(
                 Score(
@@ -234,7 +236,7 @@ class _Bench:
             "strength": {"up": own.strengths[0], "down": own.strengths[1]},
             "like": scorer.like,
             "controls": scorer.controls,
-            "interval": f"{lab.level:.0%} percentile bootstrap over documents, {lab.resamples} resamples",
+            "interval": in_words(lab.level),
             "seed": lab.seed,
         }
 

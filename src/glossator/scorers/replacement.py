@@ -113,7 +113,7 @@ def _score(
         return share_explained(losses["true"], losses[name], losses[baseline], index, documents)
 
     nulls = {OTHER_UNIT: share(OTHER_UNIT) if OTHER_UNIT in losses else None}
-    found, values, margins = compare(share("predicted"), nulls, seed=lab.seed, resamples=lab.resamples, level=lab.level)
+    found, values, margins = compare(share("predicted"), nulls, level=lab.level)
     how = {
         **{
             key: value for key, value in trials[0].how.items() if key in ("split", "windows", "calibration", "interval")
@@ -124,8 +124,8 @@ def _score(
         "loss": {name: float(values.mean()) for name, values in losses.items()},
         "seed": lab.seed,
     }
-    if found.value is not None and found.defined < 1:  # where ablation does not raise the loss there is no share
-        how["resamples_defined"] = round(found.defined, 4)
+    if found.no_interval is not None:
+        how["no_interval"] = found.no_interval
     return Score(
         f"replacement.{baseline}", found.value, "share of the loss", found.low, found.high, found.n, "causal", values,
         found.reason, how, margins,

@@ -1,10 +1,10 @@
 """Intervals, comparisons with nulls, false discoveries among many units, and how much data a question needs.
 
-Statistics of one unit resample documents (`resampling`, `of_documents`, `comparing`), those of many resample units
-(`over_units`, `discovery`); `planning` foresees the size of a study.
+Statistics of one unit leave out one document at a time (`resampling`, `of_documents`, `comparing`), those of many one
+unit (`over_units`, `discovery`); `planning` foresees the size of a study.
 """
 
-from glossator.statistics.comparing import bootstrap_p, compare, margin, margins, permutation_p
+from glossator.statistics.comparing import compare, margin, margins, permutation_p, shift_p
 from glossator.statistics.discovery import called, q_values
 from glossator.statistics.of_documents import (
     auroc,
@@ -20,24 +20,26 @@ from glossator.statistics.of_documents import (
 from glossator.statistics.over_units import mean_over_units, paired_difference, paired_ratio, rank_correlation
 from glossator.statistics.planning import alpha_among, needed_for_width, needed_to_tell, power_of, spread_of
 from glossator.statistics.resampling import (
+    LEAST_FIRING,
     LEVEL,
-    RESAMPLES,
-    Drawn,
     Estimate,
+    Jackknifed,
     Resampled,
     constant,
-    draw,
     estimate,
     estimate_of,
-    percentile_interval,
-    resample_weights,
+    in_words,
+    interval,
+    jackknife,
+    p_of_zero,
     undefined,
 )
 
 __all__ = [
-    "LEVEL", "RESAMPLES", "Drawn", "Estimate", "Resampled", "alpha_among", "auroc", "bootstrap_p", "called", "compare",
-    "constant", "document_index", "draw", "estimate", "estimate_of", "margin", "margins", "mean_over_units",
-    "needed_for_width", "needed_to_tell", "paired_difference", "paired_ratio", "pearson", "pearson_of_sums",
-    "pearson_terms", "percentile_interval", "permutation_p", "power_of", "q_values", "rank_correlation", "ratio",
-    "resample_weights", "spread_of", "sums_by", "undefined", "variance_explained", "why_constant",
+    "LEAST_FIRING", "LEVEL", "Estimate", "Jackknifed", "Resampled", "alpha_among", "auroc", "called", "compare",
+    "constant", "document_index", "estimate", "estimate_of", "in_words", "interval", "jackknife", "margin",
+    "margins", "mean_over_units", "needed_for_width", "needed_to_tell", "p_of_zero", "paired_difference",
+    "paired_ratio", "pearson", "pearson_of_sums", "pearson_terms", "permutation_p", "power_of", "q_values",
+    "rank_correlation", "ratio", "shift_p", "spread_of", "sums_by", "undefined", "variance_explained",
+    "why_constant",
 ]  # fmt: skip

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from glossator.statistics.resampling import Resampled, undefined
@@ -53,7 +55,7 @@ def pearson(truth: np.ndarray, prediction: np.ndarray, index: np.ndarray, docume
     if reason:
         return Resampled(documents, undefined, reason)
     sums = sums_by(index, documents, *pearson_terms(truth, prediction))
-    return Resampled(documents, lambda weights: pearson_of_sums(weights @ sums))
+    return Resampled(documents, lambda weights: pearson_of_sums(weights @ sums), bounds=(-1.0, 1.0))
 
 
 def variance_explained(sums: np.ndarray) -> np.ndarray:
@@ -64,9 +66,17 @@ def variance_explained(sums: np.ndarray) -> np.ndarray:
 
 
 def ratio(
-    numerator: np.ndarray, denominator: np.ndarray, *, one_minus: bool = False, reason: str = "the denominator is 0"
+    numerator: np.ndarray,
+    denominator: np.ndarray,
+    *,
+    one_minus: bool = False,
+    reason: str = "the denominator is 0",
+    bounds: tuple[float, float] = (-math.inf, math.inf),
 ) -> Resampled:
-    """sum(numerator) / sum(denominator), or 1 minus it, from per-document sums (documents,) each."""
+    """sum(numerator) / sum(denominator), or 1 minus it, from per-document sums (documents,) each.
+
+    bounds: least and greatest possible value.
+    """
     sums = np.stack([numerator, denominator], axis=1).astype(np.float64)
 
     def under(weights: np.ndarray) -> np.ndarray:
@@ -74,7 +84,7 @@ def ratio(
         value = np.divide(top, bottom, out=np.full(len(top), np.nan), where=bottom > 0)
         return 1.0 - value if one_minus else value
 
-    return Resampled(len(sums), under, None if sums[:, 1].sum() > 0 else reason)
+    return Resampled(len(sums), under, None if sums[:, 1].sum() > 0 else reason, bounds=bounds)
 
 
 def auroc(positive: np.ndarray, score: np.ndarray, index: np.ndarray, documents: int) -> Resampled:
@@ -99,4 +109,6 @@ def auroc(positive: np.ndarray, score: np.ndarray, index: np.ndarray, documents:
         pairs = w.sum(axis=1) * running[:, -1]
         return np.divide(wins, pairs, out=np.full(len(pairs), np.nan), where=pairs > 0)
 
-    return Resampled(documents, under)
+    # What tells the kinds apart rests on documents that hold either.
+    deciding = min(len(np.unique(of_positive)), len(np.unique(of_negative)))
+    return Resampled(documents, under, deciding=deciding, bounds=(0.0, 1.0))

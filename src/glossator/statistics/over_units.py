@@ -1,4 +1,4 @@
-"""Statistics over units: means, paired differences and ratios, rank correlation; units are what is resampled."""
+"""Statistics over units: means, paired differences and ratios, rank correlation; units are what is left out in turn."""
 
 from __future__ import annotations
 
@@ -7,64 +7,56 @@ from collections.abc import Sequence
 import numpy as np
 
 from glossator.statistics.of_documents import pearson_of_sums, ratio
-from glossator.statistics.resampling import LEVEL, RESAMPLES, Estimate, Resampled, estimate, undefined
+from glossator.statistics.resampling import LEVEL, Estimate, Resampled, estimate, undefined
 
 LEAST_RANKED = 8
 
 
-def mean_over_units(
-    values: Sequence[float | None], *, seed: int = 0, resamples: int = RESAMPLES, level: float = LEVEL
-) -> Estimate:
-    """Mean of one score over units with a bootstrap interval over units; units without a value are left out (n counts
+def mean_over_units(values: Sequence[float | None], *, level: float = LEVEL) -> Estimate:
+    """Mean of one score over units with an interval over units; units without a value are left out (n counts
     the others)."""
     present = np.array([v for v in values if v is not None], np.float64)
     if len(present) < 2:
         return Estimate(
             None, n=len(present), reason=f"fewer than 2 units have a value ({len(present)} of {len(values)})"
         )
-    return estimate(ratio(present, np.ones(len(present))), seed=seed, resamples=resamples, level=level)
+    return estimate(ratio(present, np.ones(len(present))), level=level)
 
 
 def paired_difference(
     ours: Sequence[float | None],
     theirs: Sequence[float | None],
     *,
-    seed: int = 0,
-    resamples: int = RESAMPLES,
     level: float = LEVEL,
 ) -> Estimate:
-    """Mean of ours - theirs over the units that have both, units resampled together."""
+    """Mean of ours - theirs over the units that have both, left out together."""
     a, b = _paired(ours, theirs)
-    return mean_over_units(list(a - b), seed=seed, resamples=resamples, level=level)
+    return mean_over_units(list(a - b), level=level)
 
 
 def paired_ratio(
     ours: Sequence[float | None],
     theirs: Sequence[float | None],
     *,
-    seed: int = 0,
-    resamples: int = RESAMPLES,
     level: float = LEVEL,
 ) -> Estimate:
-    """Mean of ours / mean of theirs over the units that have both, units resampled together."""
+    """Mean of ours / mean of theirs over the units that have both, left out together."""
     a, b = _paired(ours, theirs)
     if len(a) < 2:
         return Estimate(None, n=len(a), reason=f"fewer than 2 units have both values ({len(a)})")
     if b.sum() <= 0:
         return Estimate(None, n=len(a), reason="the mean to compare with is not positive")
-    return estimate(ratio(a, b), seed=seed, resamples=resamples, level=level)
+    return estimate(ratio(a, b), level=level)
 
 
 def rank_correlation(
     ours: Sequence[float | None],
     theirs: Sequence[float | None],
     *,
-    seed: int = 0,
-    resamples: int = RESAMPLES,
     level: float = LEVEL,
 ) -> Estimate:
-    """Spearman's rank correlation over the units that have both values, ties by their mean rank; units are resampled
-    and ranked anew within each resample.
+    """Spearman's rank correlation over the units that have both values, ties by their mean rank; the others are ranked
+    anew when a unit is left out.
 
     None for fewer than 8 units: so few are often in the same order by chance, and then every resample is as well.
     """
@@ -79,9 +71,7 @@ def rank_correlation(
 
     constant = next((name for name, v in (("first", a), ("second", b)) if v.min() == v.max()), None)
     reason = None if constant is None else f"the {constant} score is the same for all units"
-    return estimate(
-        Resampled(len(a), undefined if reason else under, reason), seed=seed, resamples=resamples, level=level
-    )
+    return estimate(Resampled(len(a), undefined if reason else under, reason, bounds=(-1.0, 1.0)), level=level)
 
 
 def _weighted_ranks(values: np.ndarray, weights: np.ndarray) -> np.ndarray:

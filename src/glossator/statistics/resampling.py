@@ -1,30 +1,40 @@
-"""Resampling whole documents: a statistic is a function of how often each document counts, so that one matrix of
-weights gives its bootstrap, and thousands of units are scored without a Python loop over resamples.
+"""Intervals over documents: a statistic is a function of how often each document counts, and leaving each out once
+says how much it hangs on which documents were drawn.
 
-Tokens of one document are not independent, so documents, never tokens, are drawn with replacement (cluster
-bootstrap, Efron & Tibshirani 1993, ch. 8; two-sided percentile intervals, ch. 13). Drawing D documents out of D is a
-multinomial weight for each document; a statistic that depends on sums over documents is then one matrix product.
+Tokens of one document are not independent, so whole documents are left out (delete-one jackknife, Efron & Tibshirani
+1993, ch. 11). What changes is each document's influence; the influences' spread gives a standard error. Few documents
+carry most of what a unit does, so the influences are skewed and heavy-tailed, and a bootstrap of percentiles is too
+narrow. Two intervals allow for that, and the wider end of either is reported:
+
+- Student's t, with as many degrees of freedom as the variance of influences with this kurtosis is worth
+  (Satterthwaite's rule: 2 (mean of s^2)^2 / var s^2), at most documents less one;
+- the same quantile under Hall's transformation, which takes the skewness out (Hall 1992, J. R. Stat. Soc. B 54:221).
+
+No random numbers, and one matrix product for a statistic that depends on sums over documents.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache
 
 import numpy as np
 
-RESAMPLES = 1000
 LEVEL = 0.95
+LEAST_FIRING = 10
+"""An interval and a claim need so many documents in which the unit fires: from fewer, how much the next one may differ
+cannot be told."""
+_AT_ONCE = 256  # documents left out in one call, so that memory does not grow with their square
+_ROUNDING = 1e-12
 
 
 @dataclass(frozen=True)
 class Estimate:
     """A value with its interval, or None with the reason why it is undefined.
 
-    low, high: two-sided percentile interval, None when fewer than half of the resamples define the statistic;
-    n: independent items (documents or units); defined: share of resamples in which the statistic was defined (the
-    interval is over those).
+    low, high: two-sided interval, None with the reason `no_interval` where there is none; n: independent items
+    (documents or units).
     """
 
     value: float | None
@@ -32,7 +42,7 @@ class Estimate:
     high: float | None = None
     n: int = 0
     reason: str | None = None
-    defined: float = 1.0
+    no_interval: str | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,12 +50,15 @@ class Resampled:
     """A statistic as a function of how often each document counts.
 
     under: weights (b, documents) -> values (b,), NaN where undefined; reason: why it is undefined on the whole
-    sample, None when it is defined.
+    sample, None when it is defined; deciding: how many documents decide the value, mostly those in which the unit
+    fires, None for all of them; bounds: least and greatest possible value.
     """
 
     documents: int
     under: Callable[[np.ndarray], np.ndarray]
     reason: str | None = None
+    deciding: int | None = None
+    bounds: tuple[float, float] = (-math.inf, math.inf)
 
     @property
     def value(self) -> float | None:
@@ -56,71 +69,144 @@ class Resampled:
         return value if np.isfinite(value) else None
 
 
-@lru_cache(maxsize=64)
-def resample_weights(documents: int, resamples: int = RESAMPLES, seed: int = 0) -> np.ndarray:
-    """How often each document is drawn: (resamples, documents) float64, each row a multinomial draw; read-only.
-
-    The same arguments give the same array, so scores with the same documents are resampled in step, and their
-    differences are paired.
-    """
-    rng = np.random.default_rng([seed, documents, resamples])
-    drawn = rng.integers(0, documents, (resamples, documents))
-    drawn += np.arange(resamples)[:, None] * documents
-    weights = np.bincount(drawn.ravel(), minlength=resamples * documents).reshape(resamples, documents)
-    weights = weights.astype(np.float64)
-    weights.flags.writeable = False
-    return weights
-
-
-def percentile_interval(draws: np.ndarray, level: float = LEVEL) -> tuple[float | None, float | None, float]:
-    """(low, high, share of draws that are defined); no interval when less than half of the draws are defined."""
-    finite = np.sort(draws[np.isfinite(draws)])
-    share = len(finite) / max(len(draws), 1)
-    if share < 0.5:
-        return None, None, share
-    positions = np.array([(1 - level) / 2, (1 + level) / 2]) * (len(finite) - 1)
-    below = np.floor(positions).astype(int)
-    above = np.minimum(below + 1, len(finite) - 1)
-    low, high = finite[below] + (positions - below) * (finite[above] - finite[below])
-    return float(low), float(high), share
-
-
 @dataclass(frozen=True, eq=False)
-class Drawn:
-    """A statistic on its sample and on resamples of it. value: None with a `reason` where undefined; draws
-    (resamples,), NaN where undefined; documents: how many were resampled."""
+class Jackknifed:
+    """A statistic on its sample and without each document in turn. value: None with a `reason` where undefined;
+    without (documents,), NaN where undefined; bounds: of `Resampled`; no_interval: why there is no interval, or None.
+    """
 
     value: float | None
-    draws: np.ndarray
-    documents: int
+    without: np.ndarray
     reason: str | None = None
+    no_interval: str | None = None
+    bounds: tuple[float, float] = (-math.inf, math.inf)
+
+    @property
+    def documents(self) -> int:
+        return len(self.without)
+
+    def __sub__(self, other: Jackknifed) -> Jackknifed:
+        """The difference of two statistics that are defined on the same documents."""
+        assert self.value is not None and other.value is not None
+        why_not = self.no_interval or other.no_interval
+        return Jackknifed(self.value - other.value, self.without - other.without, None, why_not)
 
 
-def draw(statistic: Resampled, *, seed: int = 0, resamples: int = RESAMPLES) -> Drawn:
-    """The statistic and its bootstrap over documents; None with a reason for fewer than 2 documents.
-
-    Two statistics of the same documents, drawn with the same arguments, are drawn in step.
-    """
-    n, nothing = statistic.documents, np.empty(0)
-    if n < 2:
-        return Drawn(None, nothing, n, f"fewer than 2 documents ({n})")
-    value = statistic.value
+def jackknife(statistic: Resampled) -> Jackknifed:
+    """The statistic with each document left out once; None with a reason for fewer than 2 documents."""
+    n = statistic.documents
+    unknown = np.full(n, np.nan)
+    value = statistic.value if n >= 2 else None
     if value is None:
-        return Drawn(None, nothing, n, statistic.reason or "undefined on this sample")
-    return Drawn(value, statistic.under(resample_weights(n, resamples, seed)), n)
+        few = "undefined on this sample" if n >= 2 else f"fewer than 2 documents ({n})"
+        return Jackknifed(None, unknown, statistic.reason or few)
+    if statistic.deciding is not None and statistic.deciding < LEAST_FIRING:
+        few = f"only {statistic.deciding} of {n} documents decide it, {LEAST_FIRING} needed"
+        return Jackknifed(value, unknown, None, few, statistic.bounds)
+    parts = []
+    for first in range(0, n, _AT_ONCE):
+        rows = np.arange(first, min(first + _AT_ONCE, n))
+        weights = np.ones((len(rows), n))
+        weights[rows - first, rows] = 0.0
+        parts.append(statistic.under(weights))
+    without = np.concatenate(parts)
+    hangs = None if np.isfinite(without).all() else "it is undefined without one of the documents"
+    return Jackknifed(value, without, None, hangs, statistic.bounds)
 
 
-def estimate_of(drawn: Drawn, level: float = LEVEL) -> Estimate:
-    """The value with its percentile interval."""
-    if drawn.value is None:
-        return Estimate(None, n=drawn.documents, reason=drawn.reason)
-    low, high, defined = percentile_interval(drawn.draws, level)
-    return Estimate(drawn.value, low, high, drawn.documents, defined=defined)
+def estimate(statistic: Resampled, *, level: float = LEVEL) -> Estimate:
+    """The statistic with its interval over documents; None with a reason for fewer than 2 documents."""
+    return estimate_of(jackknife(statistic), level)
 
 
-def estimate(statistic: Resampled, *, seed: int = 0, resamples: int = RESAMPLES, level: float = LEVEL) -> Estimate:
-    """The statistic with its bootstrap interval over documents; None with a reason for fewer than 2 documents."""
-    return estimate_of(draw(statistic, seed=seed, resamples=resamples), level)
+def estimate_of(found: Jackknifed, level: float = LEVEL) -> Estimate:
+    """The value with its interval."""
+    if found.value is None:
+        return Estimate(None, n=found.documents, reason=found.reason)
+    ends = interval(found, level)
+    if ends is None:
+        return Estimate(found.value, n=found.documents, no_interval=found.no_interval)
+    return Estimate(found.value, *ends, n=found.documents)
+
+
+def interval(found: Jackknifed, level: float = LEVEL) -> tuple[float, float] | None:
+    """(low, high) of a statistic that has a value, within its bounds; None where there is no interval."""
+    from scipy.special import stdtrit
+
+    assert found.value is not None
+    if found.no_interval is not None:
+        return None
+    spread = _spread(found)
+    least, greatest = found.bounds
+    if spread is None:
+        return found.value, found.value
+    t = float(stdtrit(spread.freedom, (1 + level) / 2))
+    below, above = max(t, spread.without_skew(t)), max(t, -spread.without_skew(-t))
+    return max(found.value - below * spread.error, least), min(found.value + above * spread.error, greatest)
+
+
+def p_of_zero(found: Jackknifed) -> float | None:
+    """Two-sided p that the statistic is 0: below 1 - level exactly where the interval of that level leaves out 0.
+
+    None where there is no interval. Where all documents agree, n of them say no more than 2 / 2^n.
+    """
+    from scipy.special import stdtr
+
+    assert found.value is not None
+    if found.no_interval is not None:
+        return None
+    spread = _spread(found)
+    if spread is None:
+        return 1.0 if abs(found.value) <= _ROUNDING else 2.0 ** (1 - found.documents)
+    t = found.value / spread.error
+    least = min(abs(t), math.copysign(1.0, t) * spread.with_skew(t))
+    return float(2 * stdtr(spread.freedom, -max(least, 0.0)))
+
+
+@dataclass(frozen=True)
+class _Spread:
+    """What the influences say of (estimate - truth) / error: Student's t with `freedom`, after the skewness is out."""
+
+    error: float
+    freedom: float
+    skewness: float
+    n: int
+
+    def with_skew(self, t: float) -> float:
+        """Hall's transformation of a studentised value: what is nearly Student's t of it."""
+        g, root = self.skewness, math.sqrt(self.n)
+        return t + g * t * t / (3 * root) + g * g * t**3 / (27 * self.n) + g / (6 * root)
+
+    def without_skew(self, t: float) -> float:
+        """Its inverse."""
+        g, root = self.skewness, math.sqrt(self.n)
+        if abs(g) < 1e-6:
+            return t
+        return float(3 * root / g * (np.cbrt(1 + g * (t / root - g / (6 * self.n))) - 1))
+
+
+def _spread(found: Jackknifed) -> _Spread | None:
+    """None where no document makes a difference."""
+    n = found.documents
+    influence = (n - 1) * (found.without.mean() - found.without)
+    variance = float((influence**2).mean())
+    error = math.sqrt(variance / (n - 1))
+    if error <= _ROUNDING * max(1.0, abs(found.value or 0.0)):
+        return None
+    if n < 4:
+        return _Spread(error, n - 1, 0.0, n)
+    # The usual corrections of both moments for the sample's size (Joanes & Gill 1998).
+    skewness = float((influence**3).mean()) / variance**1.5 * math.sqrt(n * (n - 1)) / (n - 2)
+    excess = float((influence**4).mean()) / variance**2 - 3
+    excess = ((n + 1) * excess + 6) * (n - 1) / ((n - 2) * (n - 3))
+    worth = excess + 2 * n / (n - 1)
+    freedom = min(n - 1.0, max(1.0, 2 * n / worth)) if worth > 0 else n - 1.0
+    return _Spread(error, freedom, skewness, n)
+
+
+def in_words(level: float = LEVEL, of: str = "documents") -> str:
+    """How an interval was made, for `Score.how`."""
+    return f"{level:.0%} over {of}, each left out once: Student's t and its skewness-corrected form, the wider ends"
 
 
 def undefined(weights: np.ndarray) -> np.ndarray:

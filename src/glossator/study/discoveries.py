@@ -34,8 +34,8 @@ class Discoveries:
         p: dict[Family, dict[str, float]] = {}
         for unit, method, score, margins in tested:
             for null, margin in margins.items():
-                if margin.p is not None:
-                    p.setdefault((method, score, null), {})[unit] = margin.p
+                if margin.p is not None:  # two-sided: what is below its null must not count as above it
+                    p.setdefault((method, score, null), {})[unit] = margin.p if margin.value > 0 else 1.0
         families = {family: of_unit for family, of_unit in p.items() if len(of_unit) >= LEAST}
         return cls({family: _corrected(of_unit) for family, of_unit in families.items()})
 
