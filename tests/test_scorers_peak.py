@@ -13,7 +13,7 @@ from glossator.scorers.peak import NO_PEAK, weighted_median
 from glossator.simulators import ZERO_TO_TEN, Simulation
 from scorer_cases import LEXICON, UNIT, TokenWorld, evidence_of, exemplars_of, explanation_of, table_of, windows_of
 
-LAB = Lab(LEXICON, resamples=200)
+LAB = Lab(LEXICON)
 
 
 def peaks(truth, predicted, lab=LAB, documents=None):

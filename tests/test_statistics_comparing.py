@@ -169,13 +169,13 @@ def test_rank_correlation_is_spearmans_with_ties() -> None:
 def test_the_normal_formulas() -> None:
     assert needed_for_width(0.1, 0.5) == math.ceil((2 * 1.959963984540054 * 0.5 / 0.1) ** 2) == 385
     assert needed_for_width(1.0, 2.0, 0.9) == math.ceil((2 * 1.6448536269514722 * 2) ** 2)
-    # the textbook case: half a standard deviation, one-sided 5 %, power 80 %
-    assert needed_to_tell(0.5, 1.0) == math.ceil(((1.6448536269514722 + 0.8416212335729143) / 0.5) ** 2) == 25
+    # the textbook case: half a standard deviation, two-sided 5 %, power 80 %
+    assert needed_to_tell(0.5, 1.0) == math.ceil(((1.959963984540054 + 0.8416212335729143) / 0.5) ** 2) == 32
     assert needed_to_tell(0.0, 1.0) is None
     assert needed_to_tell(-0.1, 1.0) is None
     assert needed_to_tell(0.1, 0.0) == needed_for_width(0.1, 0.0) == 2
-    assert power_of(25, 0.5, 1.0) >= 0.8 > power_of(24, 0.5, 1.0)
-    assert power_of(10, 0.0, 1.0) == pytest.approx(0.05)
+    assert power_of(32, 0.5, 1.0) >= 0.8 > power_of(31, 0.5, 1.0)
+    assert power_of(10, 0.0, 1.0) == pytest.approx(0.025)
     assert alpha_among(64, 16) == pytest.approx(0.0125)
 
 
@@ -191,7 +191,7 @@ def test_a_pilot_plans_the_study() -> None:
 
 
 def test_planned_power_is_had() -> None:
-    n = needed_to_tell(0.4, 1.0, power=0.9, alpha=0.025)
+    n = needed_to_tell(0.4, 1.0, power=0.9)
     rng = np.random.default_rng(0)
     hits = [p_of_zero(jackknife(mean_of(rng.normal(size=n) + 0.4))) <= 0.05 for _ in range(600)]
     assert np.mean(hits) == pytest.approx(0.9, abs=0.05)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from scipy import stats
 
+from glossator.scorers.peak import weighted_median
 from glossator.statistics import (
     LEAST_FIRING,
     Jackknifed,
@@ -117,6 +119,24 @@ def test_of_normal_values_it_is_students_t_and_hardly_wider():
     assert found.low == pytest.approx(values.mean() - half, abs=0.1 * half)
     assert found.high == pytest.approx(values.mean() + half, abs=0.1 * half)
     assert estimate(mean_of(values), level=0.5).high < found.high
+
+
+def test_a_median_which_moves_in_steps_is_covered_too():
+    def median_of(values):
+        order = np.argsort(values)
+        return weighted_median(values[order], order, len(values))
+
+    covers, *_ = covered(1.0, lambda rng, n: (np.exp(rng.normal(size=n)),), median_of, trials=300, documents=40)
+    assert 0.92 <= covers <= 0.985
+    values = np.exp(np.random.default_rng(0).normal(size=40))
+    steps = estimate(median_of(values))
+    mean = estimate(replace(mean_of(values), in_steps=True))
+    assert (mean.low, mean.high) == pytest.approx(
+        (estimate(mean_of(values)).low, estimate(mean_of(values)).high), rel=0.15
+    )
+    assert steps == estimate(median_of(values))
+    over = margin(jackknife(median_of(values)), jackknife(median_of(values)))
+    assert over is not None and (over.value, over.low, over.high, over.p) == (0.0, 0.0, 0.0, 1.0)
 
 
 def test_an_interval_stays_within_what_is_possible():

@@ -48,7 +48,7 @@ def evidence(power: int) -> Evidence:
 def explained(power: int) -> tuple[list[Explanation], list[list[Score]]]:
     found = evidence(power)
     lookup = LookupExplainer().explain(UNIT, found.explain)
-    lab = Lab(LEXICON, nulls={"lookup": lookup[0]}, resamples=200)
+    lab = Lab(LEXICON, nulls={"lookup": lookup[0]})
     explanations = [
         *ProgramExplainer(lexicon=LEXICON).explain(UNIT, found.explain),
         *TokenListExplainer(n=8, lexicon=LEXICON).explain(UNIT, found.explain),
@@ -95,7 +95,7 @@ class Infinite:
 def test_infinite_predictions_are_a_missing_score(value):
     found = evidence(0)
     explanation = Explanation(UNIT, "x", Provenance("x"), Program(0.0, (Clause(1.0, Token((WORDS[0],))),)))
-    scores = score_explanation(UNIT, explanation, found, Lab(LEXICON, Infinite(value), resamples=50), SCORERS)
+    scores = score_explanation(UNIT, explanation, found, Lab(LEXICON, Infinite(value)), SCORERS)
     assert scores
     assert {score.value for score in scores} == {None}
     assert all("no finite value" in score.reason for score in scores)
@@ -108,7 +108,7 @@ def test_activations_that_are_no_numbers_are_a_missing_score(value):
     activations[3, 4] = value
     broken = replace(found, test=replace(found.test, activations=activations))
     explanation = LookupExplainer().explain(UNIT, found.explain)[0]
-    for score in score_explanation(UNIT, explanation, broken, Lab(LEXICON, resamples=50), SCORERS):
+    for score in score_explanation(UNIT, explanation, broken, Lab(LEXICON), SCORERS):
         assert score.value is None and score.reason == "the unit's activations are not finite", score.name
 
 

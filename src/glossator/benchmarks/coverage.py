@@ -29,7 +29,6 @@ from glossator.statistics import (
     LEAST_FIRING,
     Jackknifed,
     Resampled,
-    auroc,
     interval,
     jackknife,
     pearson_of_sums,
@@ -60,7 +59,7 @@ QUICK = {"sites": ("mlp.2",), "reported": ("mlp.2",), "recorded_units": 4, "unit
 FRACTIONS = (0.2, 0.04, 0.01, 0.75)
 """Most of the text is held out: it stands for all text."""
 RARE = 0.999
-RESAMPLES = 300
+RESAMPLES = 200
 SCORES = ("correlation", "explained_variance", "auroc", "margin")
 FIRING = ((1, 3), (4, 9), (10, 14), (15, 29), (30, 59), (60, None))
 """Numbers of firing documents in a sample, from and to."""
@@ -68,25 +67,28 @@ FIRING = ((1, 3), (4, 9), (10, 14), (15, 29), (30, 59), (60, None))
 
 @dataclass(frozen=True, eq=False)
 class Population:
-    """One unit and its explanation on all held-out documents: sums of each document for the correlation, that of the
-    baseline, and explained variance; windows' largest predictions, whether they fire, and their documents, ascending;
-    fires (documents,): whether it fires there."""
+    """One unit and its explanation on all held-out documents.
+
+    own, baseline, errors (documents, k): sums for the correlation, the baseline's, and explained variance; wins
+    (documents, documents): how often a firing window of one document has a larger prediction than a silent one of the
+    other, ties half; positive, negative (documents,): numbers of firing and of silent windows; fires (documents,).
+    """
 
     kind: str
     own: np.ndarray
     baseline: np.ndarray
     errors: np.ndarray
-    largest: np.ndarray
+    wins: np.ndarray
     positive: np.ndarray
-    document: np.ndarray
+    negative: np.ndarray
     fires: np.ndarray
 
     def statistics(self, documents: np.ndarray) -> dict[str, tuple[Resampled, ...]]:
         """The scores of a sample of documents, some of them more than once; of the margin, score and baseline."""
         n = len(documents)
         own, baseline, errors = self.own[documents], self.baseline[documents], self.errors[documents]
-        first, end = (np.searchsorted(self.document, documents, side) for side in ("left", "right"))
-        items = np.concatenate([np.arange(a, b) for a, b in zip(first, end, strict=True)])
+        wins = self.wins[np.ix_(documents, documents)]
+        positive, negative = self.positive[documents], self.negative[documents]
         firing = int(self.fires[documents].sum())
         r, r_baseline = (
             Resampled(n, lambda w, sums=sums: pearson_of_sums(w @ sums), None, firing, (-1.0, 1.0))  # type: ignore[misc]
@@ -97,9 +99,36 @@ class Population:
             "explained_variance": (
                 Resampled(n, lambda w: variance_explained(w @ errors), None, firing, (-np.inf, 1.0)),
             ),
-            "auroc": (auroc(self.positive[items], self.largest[items], np.repeat(np.arange(n), end - first), n),),
+            "auroc": (
+                Resampled(
+                    n,
+                    lambda w: ((w @ wins) * w).sum(axis=1) / _positive_or_nan((w @ positive) * (w @ negative)),
+                    None,
+                    min(int((positive > 0).sum()), int((negative > 0).sum())),
+                    (0.0, 1.0),
+                ),
+            ),
             "margin": (r, r_baseline),
         }
+
+
+def _positive_or_nan(values: np.ndarray) -> np.ndarray:
+    return np.where(values > 0, values, np.nan)
+
+
+def pairs_won(
+    largest: np.ndarray, positive: np.ndarray, document: np.ndarray, documents: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """wins, positive and negative of `Population`, from windows (m,)."""
+    silent = np.flatnonzero(~positive)
+    silent = silent[np.argsort(largest[silent], kind="stable")]
+    values, of_silent = largest[silent], document[silent]
+    wins = np.zeros((documents, documents))
+    for value, of_window in zip(largest[positive], document[positive], strict=True):
+        below, upto = np.searchsorted(values, value, "left"), np.searchsorted(values, value, "right")
+        wins[of_window] += np.bincount(of_silent[:below], minlength=documents) / 2
+        wins[of_window] += np.bincount(of_silent[:upto], minlength=documents) / 2
+    return wins, *(np.bincount(document[which], minlength=documents) for which in (positive, ~positive))
 
 
 @dataclass(frozen=True)
@@ -214,9 +243,9 @@ def _population(
         sums_by(document, documents, *pearson_terms(truth, predicted)),
         sums_by(document, documents, *pearson_terms(truth, table)),
         sums_by(document, documents, np.ones_like(centred), centred, centred**2, (truth - calibrated) ** 2),
-        np.maximum.reduceat(predicted, starts),
-        np.maximum.reduceat(truth, starts) > threshold,
-        of_window,
+        *pairs_won(
+            np.maximum.reduceat(predicted, starts), np.maximum.reduceat(truth, starts) > threshold, of_window, documents
+        ),
         np.bincount(document, truth > threshold, minlength=documents) > 0,
     )
 

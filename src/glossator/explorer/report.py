@@ -151,7 +151,7 @@ def _facts(results: Sequence[UnitResult], tools: Tools) -> list[tuple[str, str]]
         ("Explainers", methods),
         ("Simulation", f"{simulation}; lists and tables of tokens are executed"),
         ("Card", f"{' and '.join(columns_of(spec.card))}; {', '.join(spec.scorers)}"),
-        ("Scores", "on the test split, which no explainer saw; 95 % intervals by bootstrap over documents"),
+        ("Scores", "on the test split, which no explainer saw; 95 % intervals over documents"),
         ("Above a null", ABOVE),
         ("Provenance", f"spec {spec.fingerprint}, {made}"),
     ]

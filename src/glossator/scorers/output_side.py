@@ -286,4 +286,4 @@ class _Bench:
                     found += (own - others).mean(axis=(1, 2))
             return found / len(changes)
 
-        return Resampled(len(self.counts), under)
+        return Resampled(len(self.counts), under, in_steps=measure == "auroc")

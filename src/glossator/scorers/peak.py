@@ -48,7 +48,7 @@ def hits(trial: Trial, explanation: Explanation) -> Resampled:
     both, all_called = sample.window_sums(called & is_peak(trial), called).T
     there = sample.window_max(sample.truth) > 0
     sums = sums_by(sample.document_of_window, sample.documents, np.where(there, both / all_called, 0.0), there)
-    return ratio(sums[:, 0], sums[:, 1], reason=NO_PEAK)
+    return ratio(sums[:, 0], sums[:, 1], reason=NO_PEAK, bounds=(0.0, 1.0))
 
 
 def shares(trial: Trial, explanation: Explanation) -> Resampled:
@@ -82,4 +82,4 @@ def weighted_median(ordered: np.ndarray, document: np.ndarray, documents: int) -
         middle = (ordered[np.minimum(lower, last)] + ordered[np.minimum(upper, last)]) / 2
         return np.where(half[:, 0] > 0, middle, np.nan)
 
-    return Resampled(documents, under)
+    return Resampled(documents, under, in_steps=True)

@@ -93,4 +93,4 @@ def rank_among(trial: Trial, explanation: Explanation, others: OtherUnits) -> Re
         share = np.where(defined, below, 0.0).sum(axis=1) / np.maximum(defined.sum(axis=1), 1)
         return np.where(np.isnan(own[:, 0]) | ~defined.any(axis=1), np.nan, share)
 
-    return Resampled(documents, under, bounds=(0.0, 1.0))
+    return Resampled(documents, under, bounds=(0.0, 1.0), in_steps=True)

@@ -32,27 +32,27 @@ def needed_for_width(width: float, spread: float, level: float = LEVEL) -> int:
 
 
 def needed_to_tell(difference: float, spread: float, power: float = POWER, alpha: float = ALPHA) -> int | None:
-    """Items for a one-sided test at `alpha` to find a true difference from the null with this power.
+    """Items for a two-sided test at `alpha` to find a true difference from the null with this power.
 
-    ((z_alpha + z_power) spread / difference)^2, at least 2; spread: of the difference; None where the difference is not
-    above 0, as no number of items will do.
+    ((z_alpha/2 + z_power) spread / difference)^2, at least 2; spread: of the difference; None where the difference
+    is not above 0, as no number of items will do.
     """
     _check("power", power, 0 < power < 1, "between 0 and 1")
     _check("alpha", alpha, 0 < alpha < 1, "between 0 and 1")
     _check("spread", spread, spread >= 0, "0 or more")
     if difference <= 0:
         return None
-    quantiles = NORMAL.inv_cdf(1 - alpha) + NORMAL.inv_cdf(power)
+    quantiles = _two_sided(1 - alpha) + NORMAL.inv_cdf(power)
     return max(2, math.ceil(_nearly((max(quantiles, 0.0) * spread / difference) ** 2)))
 
 
 def power_of(n: int, difference: float, spread: float, alpha: float = ALPHA) -> float:
-    """The chance that a one-sided test at `alpha` on n items finds this difference."""
+    """The chance that a two-sided test at `alpha` on n items finds this difference, on its own side."""
     _check("n", n, n >= 1, "1 or more")
     _check("alpha", alpha, 0 < alpha < 1, "between 0 and 1")
     if spread == 0:
         return 1.0 if difference > 0 else 0.0
-    return NORMAL.cdf(difference * math.sqrt(n) / spread - NORMAL.inv_cdf(1 - alpha))
+    return NORMAL.cdf(difference * math.sqrt(n) / spread - _two_sided(1 - alpha))
 
 
 def alpha_among(units: int, expected_above: int, rate: float = ALPHA) -> float:
