@@ -135,7 +135,7 @@ class Acting:
         rng = np.random.default_rng(unit.index)
         effects = rng.normal(0.4, 0.3, (2, 30)) - [[0.0], [0.4]]
         own, random = (ratio(values, np.ones(30)) for values in effects)
-        found, nulls, margins = compare(own, {"random-unit": random}, seed=lab.seed)
+        found, nulls, margins = compare(own, {"random-unit": random})
         interval = (found.low, found.high, found.n)
         return [Score("acting", found.value, "share", *interval, "causal", nulls, None, {"made": "up"}, margins)]
 

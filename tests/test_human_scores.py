@@ -102,7 +102,7 @@ def test_ratings_are_correlated_with_the_truth_of_just_these_windows(study: Stud
             said += np.array(values[slot])[valid[: len(values[slot])]].tolist()
     found = next(s for s in result.scores if s.name == "correlation.random-only")
     assert found.value == pytest.approx(np.corrcoef(truth, said)[0, 1], abs=1e-6)
-    assert found.low is not None and found.low < found.value < found.high
+    assert found.low is None and "documents decide it, 10 needed" in found.how["no_interval"]
     assert found.how["windows"] == {"random": 5}
 
 
@@ -329,10 +329,10 @@ def test_a_method_that_scores_and_is_not_preferred_is_flagged() -> None:
     rng = np.random.default_rng(0)
     honest = {
         (f"u{u}", m): v + rng.normal(0, 0.05)
-        for u in range(12)
+        for u in range(30)
         for m, v in (("good", 0.6), ("bad", 0.2), ("coded", 0.7))
     }
-    given = choices({("bad", "good"): 0.1, ("bad", "coded"): 0.6, ("coded", "good"): 0.0})
+    given = choices({("bad", "good"): 0.1, ("bad", "coded"): 0.6, ("coded", "good"): 0.0}, units=30)
     found = steganography(given, honest, "correlation.top-and-random")
     assert found.flagged == ("coded",)
     rows = {(a.method, a.against): a for a in found.advantages}

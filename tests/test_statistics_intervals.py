@@ -142,7 +142,7 @@ def test_a_median_which_moves_in_steps_is_covered_too():
 def test_an_interval_stays_within_what_is_possible():
     right = np.r_[np.zeros(2), np.ones(18)]
     found = estimate(ratio(right, np.ones(20), bounds=(0.0, 1.0)))
-    assert found.value == 0.9 and found.high == 1.0 and 0.2 < found.low < 0.9
+    assert found.value == 0.9 and found.high == 1.0 and 0.5 < found.low < 0.72  # exact: 0.68
 
 
 def test_below_ten_deciding_documents_the_value_stands_without_an_interval_or_p():

@@ -29,11 +29,13 @@ from glossator.programs.candidates import Single
 from glossator.programs.compose import compose
 from glossator.programs.inducer import search, strengths
 from glossator.programs.problem import CLAIM, Problem, make_problem
-from glossator.statistics import LEAST_FIRING, shift_p
+from glossator.statistics import shift_p
 from glossator.units import Unit
 
 SLACK = 1.7
 """The search goes on past the limit of characters; then what is least missed for its length is left out again."""
+FIRING_TO_CLAIM = 8
+"""A claim needs so many documents in which the unit fires, as many as evidence needs firing windows."""
 ALPHA = 0.01
 """A unit with nothing to claim is claimed with this probability."""
 BRIEF = 5
@@ -64,7 +66,7 @@ class ProgramExplainer:
     ) -> list[Explanation]:
         threshold = evidence.statistics.firing_threshold
         problem = make_problem(evidence.exemplars, self._bank(evidence), self.top_share, threshold)
-        if problem.firing_documents < LEAST_FIRING:
+        if problem.firing_documents < FIRING_TO_CLAIM:
             return []
         room = None if self.limit is None else SLACK * self.limit
         full = None if room is None else lambda tests: sum(map(characters, tests)) > room

@@ -20,6 +20,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property, lru_cache
 
 import numpy as np
 
@@ -89,6 +90,11 @@ class Jackknifed:
     def documents(self) -> int:
         return len(self.without)
 
+    @cached_property
+    def spread(self) -> Spread | None:
+        """None where no document makes a difference."""
+        return spread_of_influences((self.documents - 1) * (self.without.mean() - self.without), self.value or 0.0)
+
     def __sub__(self, other: Jackknifed) -> Jackknifed:
         """The difference of two statistics that are defined on the same documents."""
         assert self.value is not None and other.value is not None
@@ -113,25 +119,37 @@ def jackknife(statistic: Resampled) -> Jackknifed:
 
 
 def _without_each(statistic: Resampled) -> np.ndarray:
-    n, parts = statistic.documents, []
-    for first in range(0, n, _AT_ONCE):
-        rows = np.arange(first, min(first + _AT_ONCE, n))
-        weights = np.ones((len(rows), n))
-        weights[rows - first, rows] = 0.0
-        parts.append(statistic.under(weights))
-    return np.concatenate(parts)
+    n = statistic.documents
+    pieces = [(first, min(first + _AT_ONCE, n)) for first in range(0, n, _AT_ONCE)]
+    return np.concatenate([statistic.under(_leaving_out(n, *piece)) for piece in pieces])
+
+
+@lru_cache(maxsize=8)
+def _leaving_out(documents: int, first: int, end: int) -> np.ndarray:
+    weights = np.ones((end - first, documents))
+    weights[np.arange(end - first), np.arange(first, end)] = 0.0
+    weights.flags.writeable = False
+    return weights
+
+
+@lru_cache(maxsize=8)
+def _bootstrap_weights(documents: int) -> np.ndarray:
+    drawn = np.random.default_rng(0).multinomial(documents, np.full(documents, 1 / documents), _BOOTSTRAP)
+    weights = drawn.astype(np.float64)
+    weights.flags.writeable = False
+    return weights
 
 
 def _in_steps(statistic: Resampled, value: float) -> np.ndarray:
     """What leaving out each document would give if a straight line in the weights were fitted to bootstrap samples."""
     n = statistic.documents
-    weights = np.random.default_rng(0).multinomial(n, np.full(n, 1 / n), _BOOTSTRAP).astype(np.float64)
+    weights = _bootstrap_weights(n)
     draws = statistic.under(weights)
     defined = np.isfinite(draws)
     if defined.mean() < 0.5:
         return np.full(n, np.nan)
     moved = draws[defined] - draws[defined].mean()
-    influence = (weights[defined] - 1).T @ moved / len(moved) * n
+    influence = moved @ weights[defined] / len(moved) * n
     influence -= influence.mean()
     # The samples' own noise is in each covariance: together they must spread as the draws do.
     spread = math.sqrt(float((influence**2).mean()) / (n - 1))
@@ -161,7 +179,7 @@ def interval(found: Jackknifed, level: float = LEVEL) -> tuple[float, float] | N
     assert found.value is not None
     if found.no_interval is not None:
         return None
-    spread = _spread(found)
+    spread = found.spread
     least, greatest = found.bounds
     if spread is None:
         return found.value, found.value
@@ -180,7 +198,7 @@ def p_of_zero(found: Jackknifed) -> float | None:
     assert found.value is not None
     if found.no_interval is not None:
         return None
-    spread = _spread(found)
+    spread = found.spread
     if spread is None:
         return 1.0 if abs(found.value) <= _ROUNDING else 2.0 ** (1 - found.documents)
     t = found.value / spread.error
@@ -189,7 +207,7 @@ def p_of_zero(found: Jackknifed) -> float | None:
 
 
 @dataclass(frozen=True)
-class _Spread:
+class Spread:
     """What the influences say of (estimate - truth) / error: Student's t with `freedom`, after the skewness is out."""
 
     error: float
@@ -198,8 +216,11 @@ class _Spread:
     n: int
 
     def with_skew(self, t: float) -> float:
-        """Hall's transformation of a studentised value: what is nearly Student's t of it."""
+        """Hall's transformation of a studentised value: what is nearly Student's t of it. Infinite beyond its turning
+        point, where it no longer describes anything and Student's t alone decides."""
         g, root = self.skewness, math.sqrt(self.n)
+        if -g * t >= 3 * root:
+            return math.copysign(math.inf, t)
         return t + g * t * t / (3 * root) + g * g * t**3 / (27 * self.n) + g / (6 * root)
 
     def without_skew(self, t: float) -> float:
@@ -207,26 +228,25 @@ class _Spread:
         g, root = self.skewness, math.sqrt(self.n)
         if abs(g) < 1e-6:
             return t
-        return float(3 * root / g * (np.cbrt(1 + g * (t / root - g / (6 * self.n))) - 1))
+        return float(3 * root / g * (np.cbrt(max(1 + g * (t / root - g / (6 * self.n)), 0.0)) - 1))
 
 
-def _spread(found: Jackknifed) -> _Spread | None:
-    """None where no document makes a difference."""
-    n = found.documents
-    influence = (n - 1) * (found.without.mean() - found.without)
-    variance = float((influence**2).mean())
+def spread_of_influences(influence: np.ndarray, value: float) -> Spread | None:
+    n = len(influence)
+    squares = influence * influence
+    variance = float(squares.sum()) / n
     error = math.sqrt(variance / (n - 1))
-    if error <= _ROUNDING * max(1.0, abs(found.value or 0.0)):
+    if error <= _ROUNDING * max(1.0, abs(value)):
         return None
     if n < 4:
-        return _Spread(error, n - 1, 0.0, n)
+        return Spread(error, n - 1, 0.0, n)
     # The usual corrections of both moments for the sample's size (Joanes & Gill 1998).
-    skewness = float((influence**3).mean()) / variance**1.5 * math.sqrt(n * (n - 1)) / (n - 2)
-    excess = float((influence**4).mean()) / variance**2 - 3
+    skewness = float(squares @ influence) / n / variance**1.5 * math.sqrt(n * (n - 1)) / (n - 2)
+    excess = float(squares @ squares) / n / variance**2 - 3
     excess = ((n + 1) * excess + 6) * (n - 1) / ((n - 2) * (n - 3))
     worth = excess + 2 * n / (n - 1)
     freedom = min(n - 1.0, max(1.0, 2 * n / worth)) if worth > 0 else n - 1.0
-    return _Spread(error, freedom, skewness, n)
+    return Spread(error, freedom, skewness, n)
 
 
 def in_words(level: float = LEVEL, of: str = "documents") -> str:
