@@ -128,7 +128,8 @@ def pairs_won(
         below, upto = np.searchsorted(values, value, "left"), np.searchsorted(values, value, "right")
         wins[of_window] += np.bincount(of_silent[:below], minlength=documents) / 2
         wins[of_window] += np.bincount(of_silent[:upto], minlength=documents) / 2
-    return wins, *(np.bincount(document[which], minlength=documents) for which in (positive, ~positive))
+    numbers = [np.bincount(document[which], minlength=documents) for which in (positive, ~positive)]
+    return wins, numbers[0], numbers[1]
 
 
 @dataclass(frozen=True)
