@@ -23,6 +23,8 @@ LEAST_LOUD, MOST_LOUD = 4, 0.05
 """So few loud words are no class, and neither are more than this share of all words."""
 COVERED, PART = 0.4, 0.2
 """A class covers at least the first share of the loud words; each of two that are named together, the second."""
+COMPLETE, WHOLE = 0.5, 100.0
+"""A class of which this share of words is loud is meant as a whole; what that is worth, times its F1."""
 VAST = 1000
 """A class with more words of the vocabulary below it says next to nothing."""
 SIZE_WEIGHT, COMMON_ENOUGH = 1.2, 1500
@@ -71,6 +73,9 @@ def _by_worth(
             uses = wordnet.frequency(name) * wordnet.shares(name)[number]
             size = covered * math.log2(1 + sizes.get(number, 0)) + (1 - covered) * largest
             worth = math.log2(1 + min(uses, COMMON_ENOUGH)) + name.count(" ") - SIZE_WEIGHT * size
+            precision = len(members) / max(1, sizes.get(number, 0))
+            if precision >= COMPLETE:  # most of a class is loud: it is that class, however common its name
+                worth += WHOLE * 2 * precision * covered / (precision + covered)
             found.append((worth, name, members))
     best: dict[str, Collection[str]] = {}
     for _, name, its in sorted(found, key=lambda item: (-item[0], item[1])):
