@@ -107,6 +107,7 @@ ABOUT: dict[str, dict[str, str]] = {
         "scorers": "do scorers rank explanations from true to wrong as they should",
         "directions": "found directions against neurons",
         "causal": "real neurons acted upon, and what it costs",
+        "coverage": "how often intervals hold the value that a large text gives",
     },
 }
 """What the built-in ones are, in a line each; `--help` prints it."""
