@@ -113,6 +113,22 @@ OF_OPENAI = "Unsupported parameter: 'max_tokens' is not supported with this mode
         ),
         (400, {"message": "property 'stop' is not supported"}, "stop"),
         (400, {"error": {"message": OF_OPENAI, "code": "invalid_request_body"}}, "max_tokens"),
+        (400, [{"error": {"message": 'Unknown name "response_format": Cannot find field.'}}], "response_format"),
+        (400, {"error": {"message": "This response_format type is unavailable now"}}, "response_format"),
+        (400, {"error": "json: cannot unmarshal object into field response_format of type string"}, "response_format"),
+        (400, {"error": {"message": "Failed to compile json grammar"}}, "response_format"),
+        (
+            400,
+            {"error": {"message": "Provider returned error", "metadata": {"raw": "response_format: not supported"}}},
+            "response_format",
+        ),
+        (
+            404,
+            {"error": {"message": "No endpoints found that support the requested parameters: response_format"}},
+            "response_format",
+        ),
+        (400, {"error": {"message": "`temperature` and `top_p` cannot both be specified for this model"}}, "top_p"),
+        (400, {"code": "invalid", "error": "Argument not supported on this model: stop"}, "stop"),
     ],
 )
 def test_a_refusal_of_a_parameter_is_no_outage(status: int, body: Any, parameter: str) -> None:
@@ -237,10 +253,33 @@ def test_words_are_no_secrets() -> None:
     ("header", "seconds"),
     [("3", 3.0), ("-5", 0.0), ("nan", None), ("inf", None), ("1e400", None), ("soon", None), ("", None)]
     + [(f"Wed, 21 Oct {year} 07:28:00 GMT", None) for year in ("100000000000000000000", "99999", "-1")]
-    + [("Wed, 21 Oct 2015 07:28:00 GMT", 0.0), ("Wed, 99 Foo 2015 07:28:00 GMT", None), ("1e20", 1e20)],
+    + [("Wed, 21 Oct 2015 07:28:00 GMT", 0.0), ("Wed, 99 Foo 2015 07:28:00 GMT", None), ("1e20", 1e20)]
+    + [("1m30s", 90.0), ("20ms", 0.02), ("1_0", None), ("0x10", None), (" 2 ", 2.0)],
 )
 def test_how_long_a_server_asks_to_wait(header: str, seconds: float | None) -> None:
-    assert _retry_after(header) == seconds
+    assert _retry_after({"retry-after": header}) == seconds
+    assert _retry_after({"retry-after": header, "retry-after-ms": "30"}) == 0.03
+
+
+@pytest.mark.parametrize(
+    ("sent", "why"),
+    [
+        ({"detail": "overloaded"}, "overloaded"),
+        ({"error": "overloaded"}, "overloaded"),
+        (b'data: {"choices": []}\n\ndata: [DONE]\n', "it begins with 'data: "),
+        (b"<html><body>Log in</body></html>", "it begins with '<html>"),
+    ],
+)
+def test_what_came_in_place_of_an_answer_is_said(sent: Any, why: str) -> None:
+    with raw_server(lambda _: (200, sent if isinstance(sent, bytes) else json.dumps(sent).encode(), {})) as (url, _):
+        failure = open_language_model(f"{url}#m", retry=ONCE).ask([question()])[0].failure
+    assert failure is not None and why in failure
+
+
+def test_a_byte_order_mark_is_no_part_of_json() -> None:
+    whole = b"\xef\xbb\xbf" + json.dumps({"choices": [{"message": {"content": "rain"}}]}).encode()
+    with raw_server(lambda _: (200, whole, {})) as (url, _):
+        assert open_language_model(f"{url}#m", retry=ONCE).ask([question()])[0].text == "rain"
 
 
 def test_an_absurd_wait_is_said_and_a_long_one_is_told() -> None:
@@ -266,6 +305,8 @@ def test_an_absurd_wait_is_said_and_a_long_one_is_told() -> None:
         "Invalid value: 'top_logprobs' must be less than or equal to 5",
         "Requested sample logprobs of 20, which is greater than max allowed: 5",
         "top_logprobs must be between 0 and 5",
+        "Input validation error: `top_n_tokens` must be >= 0 and <= 5. Given: 20",
+        "Invalid top_logprobs: 20. The allowed range is [0, 5].",
     ],
 )
 def test_a_server_that_gives_fewer_alternatives_gives_these(message: str) -> None:

@@ -34,10 +34,38 @@ def body(content: Any, finish: Any = "stop", usage: Any = None, logprobs: Any = 
         [{"text": "verbs?", "thought": True}, {"text": "rain"}],
         [{"type": "text", "text": {"value": "ra"}}, "in"],
         {"type": "text", "text": "rain"},
+        [None, {"type": "text", "text": None}, {"type": "text", "content": "rain"}],
     ],
 )
 def test_the_text_among_the_parts_of_an_answer(content: Any) -> None:
     assert judged(ASK, chat_reply(ASK, body(content)).answer).text == "rain"
+
+
+def test_json_that_the_server_has_parsed_is_json_again() -> None:
+    assert json.loads(chat_reply(ASK, body({"answers": [True]})).answer.text) == {"answers": [True]}
+
+
+@pytest.mark.parametrize("where", ["choice", "body"])
+def test_an_error_beside_an_answer_is_a_generation_that_failed(where: str) -> None:
+    found = body("ra")
+    (found if where == "body" else found["choices"][0])["error"] = {"message": "upstream died", "code": 502}
+    answer = judged(ASK, chat_reply(ASK, found).answer)
+    assert (answer.finish, answer.failure) == ("error", "the generation failed: upstream died")
+
+
+@pytest.mark.parametrize(
+    ("logprobs", "texts"),
+    [
+        ({"tokens": ["Yes"], "token_logprobs": [-0.1], "top_logprobs": [{"Yes": -0.1, "No": -3.0}]}, ["Yes"]),
+        ({"content": [{"token": None, "logprob": -0.1}]}, []),
+        ({"content": [{"token": "Yes", "logprob": -0.1, "top_logprobs": {"Yes": -0.1}}]}, []),
+        ([{"token": "Yes", "logprob": -0.1}], []),
+        ("none", []),
+    ],
+)
+def test_log_probabilities_in_other_forms_cost_no_answer(logprobs: Any, texts: list[str]) -> None:
+    answer = chat_reply(LIKELY, body("Yes", "length", logprobs=logprobs)).answer
+    assert [token.text for token in answer.tokens] == texts and answer.text == "Yes"
 
 
 def test_a_refusal_may_be_a_part() -> None:
@@ -48,9 +76,9 @@ def test_a_refusal_may_be_a_part() -> None:
 @pytest.mark.parametrize(
     ("said", "finish"),
     [
-        *[(said, "stop") for said in ("stop", "STOP", "eos_token", "end_turn", None, "")],
-        *[(said, "length") for said in ("length", "MAX_TOKENS", "model_length")],
-        *[(said, "refusal") for said in ("content_filter", "SAFETY", "RECITATION")],
+        *[(said, "stop") for said in ("stop", "STOP", "eos_token", "end_turn", None, "", {"type": "stop"})],
+        *[(said, "length") for said in ("length", "MAX_TOKENS", "MAX TOKENS", "model_length")],
+        *[(said, "refusal") for said in ("content_filter", "content-filter", "SAFETY", "RECITATION")],
         *[(said, "error") for said in ("error", "abort", "unknown", "FINISH_REASON_UNSPECIFIED", "OTHER", "cancelled")],
         *[(said, "error") for said in ("insufficient_system_resource", "malformed_function_call", 7)],
     ],
@@ -110,10 +138,19 @@ def test_counts_that_no_call_can_have_are_not_known(count: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("texts", "is_echo"), [(("The", " cat"), True), (("The", " dog"), False), (("a", " cat"), False)]
+    ("sent", "texts", "is_echo"),
+    [
+        ("The cat", ("The", " cat"), True),
+        ("The cat", ("The", " dog"), False),
+        ("The cat", ("a", " cat"), False),
+        ("The 日", ("The", " ", "\\xe6", "bytes:\\x97\\xa5"), True),
+        ("The 日", ("Le", " ", "\\xe6", "\\x97\\xa5"), False),
+        ("a \\xe6", ("a", " \\xe6"), True),
+    ],
 )
-def test_an_echo_of_another_text_is_no_answer(texts: tuple[str, ...], is_echo: bool) -> None:
-    found = {"tokens": list(texts), "token_logprobs": [None, -1.0], "top_logprobs": None, "text_offset": [0, 3]}
-    request = Request(prompt="The cat", max_tokens=0, prompt_logprobs=1)
+def test_an_echo_of_another_text_is_no_answer(sent: str, texts: tuple[str, ...], is_echo: bool) -> None:
+    numbers = [None, *[-1.0] * (len(texts) - 1)]
+    found = {"tokens": list(texts), "token_logprobs": numbers, "top_logprobs": None, "text_offset": [0] * len(texts)}
+    request = Request(prompt=sent, max_tokens=0, prompt_logprobs=1)
     answer = completion_reply(request, {"choices": [{"text": "".join(texts), "logprobs": found}]}).answer
     assert (judged(request, answer).failure is None) == is_echo

@@ -215,6 +215,7 @@ def word(text, **top):
         (word("yes", yes=0.6, no=0.2), 0.75, None),
         (word("Yes", Yes=0.3, _yes=0.3, no=0.2, _No=0.2), 0.6, None),
         (word("no", no=0.9), 0.0, None),
+        (word("(Yes)", **{"(Yes)": 0.6, "ＮＯ\n": 0.2}), 0.75, None),
         (word("maybe", maybe=0.9), None, "none of yes to no among the likely answers"),
         (Answer("yes"), None, "no log-probabilities in the answer"),
         (Answer("yes", tokens=(TokenLogprob("yes", None, {"yes": float("nan")}),)), None, "a log-probability"),

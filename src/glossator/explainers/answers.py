@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from glossator.explainers import Answered
-from glossator.explainers.cleaning import LABEL, body_of, phrase_of
+from glossator.explainers.cleaning import LABEL, WEAK_LABEL, body_of, phrase_of
 from glossator.explainers.refusals import is_refusal
 from glossator.explanations import Explanation, Provenance
 from glossator.language_models import NOTHING_USED, Answer, Usage
@@ -22,15 +22,21 @@ REASON_LENGTH = 160
 REFUSAL = "a refusal"
 
 _NUMBER = re.compile(r"\n\s*\d+[.)]\s*")
-_LIST_MARK = re.compile(r"(?:\d+[.)]|[-*•>]|#{2,6})\s+")
+_LIST_MARK = re.compile(r"(?:\d+[.)]|\(\d+\)|[-*•>]|#{2,6})\s+")
 _EMPHASIS = re.compile(r"\*(?!\*)([^*]+)\*|__([^_]+\s[^_]+)__|_([^_]+\s[^_]+)_")
 _LEAD = re.compile(
-    r"(?:in one phrase,?\s+)?(?:(?:the|this)\s+unit|unit\s+\d+)"
+    r"(?:in one phrase,?\s+|based on [^,]{1,60},\s+)?(?:(?:the|this)\s+unit|unit\s+\d+)"
     r"\s+(?:is|seems(?:\s+to\s+be)?|appears\s+to\s+be)\s+active\s+(?:at|on|when|for)\b[\s:.]*",
     re.IGNORECASE,
 )
 _SENTENCES = re.compile(r".*[.!?](?=\s)")
-_QUOTES = {'"': '"', "“": "”", "'": "'", "‘": "’", "«": "»", "`": "`"}
+_QUOTES = {
+    '"': '"', "“": "”", "”": "”", "„": "“”", "'": "'", "‘": "’", "’": "’", "‚": "‘’",
+    "«": "»", "»": "«", "‹": "›", "›": "‹",
+    "「": "」", "『": "』", "《": "》", "`": "`",
+}  # fmt: skip
+"""Opening marks, and the marks that close them."""
+_ELEMENT = re.compile(r"<(p|b|i|u|em|strong|div|span|code|q|h[1-6])>([^<>]*)</\1>", re.IGNORECASE)
 _ABBREVIATIONS = ("etc.", "e.g.", "i.e.", "vs.", "al.", "Inc.", "Ltd.", "Mr.", "Mrs.", "Ms.", "Dr.", "St.", "Jr.")
 
 
@@ -172,7 +178,7 @@ def _unwrapped(line: str) -> str:
     while before != line:
         before = line
         line = line.strip()
-        for pattern in (_LIST_MARK, LABEL, _LEAD):
+        for pattern in (_LIST_MARK, LABEL, WEAK_LABEL, _LEAD):
             if found := pattern.match(line):
                 line = line[found.end() :]
         inner, closing, rest = line.removeprefix("**").partition("**")
@@ -180,17 +186,20 @@ def _unwrapped(line: str) -> str:
             line = inner + rest
         if found := _EMPHASIS.fullmatch(line):
             line = next(group for group in found.groups() if group)
+        if found := _ELEMENT.fullmatch(line):
+            line = found[2]
         line = _unquoted(line)
     return remove_final_period(line)
 
 
 def _unquoted(line: str) -> str:
     """Without one pair of quotation marks, where they are around the whole and none of the kind is inside."""
-    bare = line[:-1] if line.endswith(".") and len(line) > 2 and line[-2] in _QUOTES.values() else line
-    close = _QUOTES.get(bare[:1], "")
+    closing = "".join(_QUOTES.values())
+    bare = line[:-1] if line.endswith(".") and len(line) > 2 and line[-2] in closing else line
     inner = bare[1:-1]
-    around = len(bare) > 2 and close != "" and bare.endswith(close)
-    return inner if around and close not in inner and bare[0] not in inner and " " in inner else line
+    around = len(bare) > 2 and bare[-1] in _QUOTES.get(bare[0], "")
+    is_phrase = " " in inner or (not inner.isascii() and len(inner) > 4)  # Chinese has no spaces
+    return inner if around and is_phrase and bare[-1] not in inner and bare[0] not in inner else line
 
 
 def _same(text: str) -> str:

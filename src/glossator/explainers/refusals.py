@@ -36,7 +36,8 @@ _NOT = _any_of(
     r"don['’]t (?:feel|have|see)", r"['’]?d rather not", "would rather not", "prefer not",
 )  # fmt: skip
 _TO_DO = _any_of(
-    "help", "assist", "provide", "answer", "fulfil", "comply", "complet", "generat", "creat", "discuss", "engag",
+    r"help(?! but)", "assist", "provide", "answer", "fulfil", "comply", "complet", "generat", "creat", "discuss",
+    "engag",
     "explain", "describ", "determin", "identif", "access", "process", "support", "participat", "continu", "offer",
     "respond", "infer", "interpret", "analy[sz]e", "summari[sz]e", "produc", "shar", "tell you", "say what",
     "do (?:that|this|so)", "give (?:you|an|that)", "make (?:out|sense)", "see (?:any|a|the|what)", "find (?:any|a)",
@@ -47,14 +48,31 @@ _I_WILL_NOT = re.compile(
     re.IGNORECASE,
 )
 _NOT_WITH_THAT = _compiled(
-    r"(?:no[,.] )?I (?:can(?:no|['’])?t|won['’]t) (?:help|assist|do) (?:you )?(?:with )?(?:that|this)\b"
+    r"(?:no[,.] )?I (?:can(?:no|['’])?t|won['’]t) (?:help|assist|do) (?:you )?(?:with )?(?:that|this)\b",
+    r"(?:apologies|sorry)[,.] I (?:can(?:no|['’])?t|won['’]t)\W*$",
+    r"th(?:at|is) is(?: not|n['’]t) something (?:that )?I (?:can|am able to)\b",
+    r"I['’]d prefer not to\b",
 )
 _ENGLISH = _compiled(
     r"(?:I['’]m|I am|we['’]re)?\s*(?:so |very |deeply |truly )?(?:sorry|afraid)[,.;:!]?\s*"
     r"(?:(?:but|that|,)\s*)*(?:I|we|(?<=but )\w+)\b",
     r"(?:I (?:do )?apologi[sz]e|my (?:sincere )?apologies|I regret)\b[,.;:!]?\s*(?:but|for|that|I|to)\b",
     r"(?:I['’]m sorry|I am sorry|sorry|I apologi[sz]e|my apologies)[.!…\s]*$",
-    r"as an? (?:AI|artificial intelligence|(?:large )?language model|assistant|LLM)\b",
+    r"as an? (?:AI|artificial intelligence|(?:large )?language model|assistant|LLM)\b[^.,;:!?\n]{0,40}?"
+    r"(?:,\s*(?:I|my|it|we|this|the|there)\b|\s+I\b|\s*[.;:—–])",
+    r"I['’]?\s?a?m (?:just|only|merely) an? (?:AI|language model|assistant)\b",
+    r"I (?:must|have to) (?:decline|refuse)\W*$", r"I (?:do not|don['’]t) know\W*$",
+    r"I['’]m afraid (?:that['’]?s|that is|this is|I)\b",
+    r"let['’]s (?:talk about|discuss|change) (?:something|the)\b.*[.!?]$",
+    r"I(?:['’]d| would)? need (?:more|some|the|additional)\b.*\bto\b",
+    r"(?:hello|hi)?[!,.\s]*how (?:can|may) I (?:help|assist) you\b",
+    r"(?:could|can|would) you (?:please )?(?:provide|share|paste|send|clarify)\b.*\?$",
+    r"please (?:provide|share|paste|send|supply|upload) (?:me|the|your|an?|some|more|any)\b.*[.!]$",
+    r"it (?:seems|looks like|appears)(?: like| that)? (?:you|your|there|the (?:message|input|text|records|examples))\b"
+    r".*(?:n['’]t|\bnot\b|\bno\b|empty|missing|cut off|incomplete)",
+    r"no explanation (?:can|could|is|was)\b",
+    r"(?:unable|cannot|can['’]t|impossible|could not) (?:to )?(?:be )?(?:determined?|tell|say)\b",
+    r"(?:insufficient|not enough) (?:information|data|evidence|context|examples)\W*$",
     r"(?:unfortunately|regrettably)\b[,.]?\s*(?:I|we|it is not|it['’]s not|there (?:is|are|isn))\b",
     r"I\s?(?:do not|don['’]t) (?:have|see) (?:enough|sufficient|any)\b",
     r"there (?:is|are)(?:n['’]t| not) (?:enough|sufficient)\b",
@@ -63,9 +81,12 @@ _ENGLISH = _compiled(
     r" (?:determine|tell|say|know|identify|infer|give|provide|answer)\b",
     r"(?:this|your|the) (?:request|content|prompt|message)"
     r" (?:was|is|has been|violates|goes against|may violate|cannot)\b",
-    r"(?:n/?a|none|unknown|unclear|inconclusive)\W*$",
-    r"no (?:clear|obvious|discernible|consistent|apparent|common|evident)"
-    r" (?:pattern|theme|answer|explanation|meaning)s?\W*$",
+    r"(?:n/?a|none|null|unknown|unclear|inconclusive|not (?:applicable|available|known)"
+    r"|nothing|(?:I have )?no idea|no (?:answer|explanation|response|comment)|\[?redacted\]?"
+    r"|(?:request|content|prompt|response|answer) (?:was )?(?:declined|blocked|refused|denied|filtered|withheld))\W*$",
+    r"(?:there (?:is|was|seems to be) )?no (?:clear|obvious|discernible|consistent|apparent|common|evident)"
+    r" (?:pattern|theme|answer|explanation|meaning)s?\b"
+    r"(?:\W*$|.*\b(?:in|across|among|can|could|was|were|found|here|that I)\b)",
 )  # fmt: skip
 
 _APOLOGIES = (
@@ -73,10 +94,10 @@ _APOLOGIES = (
      r"kann|können|nicht|darf|keine?\b"),
     (r"(?:je suis|nous sommes)?\s*(?:vraiment |sincèrement )?désolée?s?|malheureusement|je m['’]excuse|je regrette"
      r"|(?:toutes )?mes excuses|pardon", r"ne (?:peux|puis|suis|pouvons)|n['’]ai pas|impossible|pas en mesure"),
-    (r"lo siento(?: mucho)?|lamento|disculp[ae]|perd[oó]n|mis disculpas|desafortunadamente|lamentablemente"
+    (r"lo siento(?: mucho)?|(?:lo )?lamento|disculp[ae]|perd[oó]n|mis disculpas|desafortunadamente|lamentablemente"
      r"|(?:le|te|les) pido disculpas", r"no (?:puedo|poder|podemos|es posible|estoy|tengo|me)|imposible"),
     (r"desculp[ae]|sinto muito|lamento|infelizmente|peço desculpas?|perdão", r"não"),
-    (r"mi dispiace|mi scuso|spiacente|purtroppo|chiedo scusa|sono spiacente", r"non\b|impossibile"),
+    (r"mi (?:di)?spiace|mi scuso|spiacente|purtroppo|chiedo scusa|sono spiacente", r"non\b|impossibile"),
     (r"het spijt me|helaas|excuses|sorry", r"\bkan\b|niet|geen"),
     (r"извините|простите|прошу прощения|к сожалению|мне жаль|сожалею|приношу извинения", r"не\s|невозможно|нельзя"),
     (r"вибачте|перепрошую|на жаль|мені шкода", r"не\s|неможливо"),
@@ -93,9 +114,16 @@ _APOLOGIES = (
     (r"(?:jeg )?beklager|desværre|dessverre|undskyld|unnskyld", r"ikke\b"),
     (r"omlouvám se|bohužel|je mi líto", r"ne"),
     (r"valitettavasti|pahoittelen|olen pahoillani", r"en\b|ei\b"),
-    (r"xin lỗi|rất tiếc", r"không"), (r"maaf|mohon maaf|sayangnya", r"tidak"),
+    (r"(?:tôi )?(?:xin lỗi|rất tiếc)", r"không"), (r"maaf|mohon maaf|sayangnya", r"tidak"),
     (r"λυπάμαι|συγγνώμη|δυστυχώς", r"δεν"), (r"sajnálom|sajnos|elnézést", r"nem\b"),
     (r"îmi pare rău|din păcate", r"nu\b"), (r"אני מצטער|מצטער|לצערי", r"לא|אין"), (r"ขออภัย|ขอโทษ", r"ไม่"),
+    (r"съжалявам|за съжаление|извинявай", r"не\s"),
+    (r"жао ми је|нажалост|žao mi je|nažalost|oprosti|žal", r"(?:не|ne)\s"),
+    (r"žiaľ|ľutujem|prepáčte|je mi ľúto", r"ne"), (r"atsiprašau|deja", r"ne"), (r"atvainojiet|diemžēl", r"ne"),
+    (r"vabandust|kahjuks", r"\bei\b"), (r"ho sento|em sap greu|malauradament", r"\bno\b"),
+    (r"متأسف|متاسف|ببخشید|معذرت", r"نم[یي]|نہیں"), (r"দুঃখিত", r"না|নেই"), (r"மன்னிக்கவும்|வருந்துகிறேன்", r"முடிய|இயல"),
+    (r"క్షమించండి", r"లేను|లేదు"), (r"samahani|pole", r"\bsi\w|\bhaw"), (r"paumanhin|pasensya", r"hindi"),
+    (r"më vjen keq|fatkeqësisht", r"nuk"), (r"ვწუხვარ|ბოდიში", r"ვერ|არ"), (r"ներեցեք|ցավում եմ", r"չ"),
 )  # fmt: skip
 """(how a refusal begins, what it also says), by language; an apology that is the whole sentence is one as well."""
 _CANNOT = _compiled(
@@ -112,12 +140,14 @@ _CANNOT = _compiled(
     r"(?:无法|無法|不能)(?:协助|協助|帮助|幫助|提供|回答|满足|滿足|处理|處理|完成|继续)",
     r"作為(?:一個)?(?:ai|人工智慧|語言模型)", r"لا (?:أستطيع|يمكنني)", r"मैं .{0,40}नहीं कर सकत", r"nemohu\b",
     r"tôi không thể",
-    r"saya tidak (?:dapat|bisa)", r"δεν μπορώ", r"jag kan inte", r"jeg kan ikke", r"en voi\b",
-    r"nem tudok", r"nu pot\b",
+    r"saya tidak (?:dapat|bisa)", r"δεν μπορώ", r"jag kan(?: \w+)? inte", r"jeg kan(?: \w+)? ikke", r"en voi\b",
+    r"nem tudok", r"nu pot\b", r"не могу\W*$",
+    r"(?:(?:eu )?não sei|no (?:lo )?sé|je ne sais pas|ich weiß (?:es )?nicht|non (?:lo )?so|(?:я )?не знаю|我?不知道"
+    r"|わかりません|分かりません|모르겠습니다)\W*$",
     r"לא אוכל", r"אני לא יכול", r"저는 .{0,40}(?:없습니다|않습니다)",
 )  # fmt: skip
 _CANNOT_AT_THE_END = _compiled(
-    r"(?:応え|答え|手伝い|対応|提供|支援|回答|説明|お受け)\w{0,8}(?:できません|出来ません|できかねます|いたしかねます)[。！!\s]*$",
+    r"(?:応え|答え|手伝い|対応|提供|支援|回答|説明|お受け)\w{0,8}(?:できません|出来ません|られません|できかねます|いたしかねます)[。！!\s]*$",
     r"(?:도와|제공|답변|처리|수행)\S{0,8}\s?(?:수 (?:가 )?없습니다|어렵습니다)[.!\s]*$",
     r"yardımcı olamam[.!\s]*$",
 )

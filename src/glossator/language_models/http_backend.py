@@ -143,10 +143,10 @@ class HttpBackend(abc.ABC):
         content = await self._received(lambda client: self.call(client, request), self.parameters(request))
         body: Any = None
         try:
-            body = json.loads(content.decode("utf-8"))
+            body = json.loads(content.decode("utf-8-sig"))
             reply = self.read(request, body)
         except (ValueError, KeyError, TypeError, IndexError, AttributeError, RecursionError, OverflowError) as error:
-            why = self._complaint(body) or type(error).__name__
+            why = self._said(_complaint_of(body, content)) or type(error).__name__
             raise ServerFault(f"the server sent something else than an answer ({why})", perhaps_billed=True) from None
         return replace(reply, answer=self._secret.hide_in(reply.answer))
 
@@ -225,6 +225,8 @@ class HttpBackend(abc.ABC):
     def _translated(self, error: Any, sent: Mapping[str, Any]) -> Exception:
         """What an HTTP status means for this request, or for all. Complaints about keys are not quoted."""
         status, body = error.status_code, getattr(error, "body", None)
+        if isinstance(body, list) and body:  # Gemini's form
+            body = body[0].get("error", body[0]) if isinstance(body[0], dict) else None
         said = self._said(_words_of(body) or str(error.message))
         code, parameter = getattr(error, "code", None), getattr(error, "param", None)
         if status == 403 and FLAGGED.search(said):  # some servers refuse single texts this way
@@ -233,6 +235,10 @@ class HttpBackend(abc.ABC):
             where = f"the key in {self.spec.key_variable}" if self.spec.key_variable else "a request without a key"
             return UserError(f"the server does not accept {where} (HTTP {status})", value=self.name,
                              fix="Check the key, or name its variable in the spec: ?key_variable=NAME")  # fmt: skip
+        names = {name for name in (*sent, *sent.get("extra_body", {})) if name != "extra_body"}
+        whole = {"error": {"param": parameter}, **(body if isinstance(body, dict) else {})}
+        if (refused := refused_parameter(status, said, whole, names)) is not None:
+            return ParameterRefused(refused, said)
         if status == 404 or code == "model_not_found":
             return UnknownModel(f"the server knows no such model or address ({said})", value=self.name,
                                 fix="Check the spec; an OpenAI-compatible server lists its models under "
@@ -243,27 +249,17 @@ class HttpBackend(abc.ABC):
             there = self._said(error.response.headers.get("location", "elsewhere"))
             return UserError(f"the server sends requests on to {there} (HTTP {status})", value=self.name,
                              fix="If that is right, put that address into the spec")  # fmt: skip
-        names = {name for name in (*sent, *sent.get("extra_body", {})) if name != "extra_body"}
-        whole = {"error": {"param": parameter}, **(body if isinstance(body, dict) else {})}
-        if (refused := refused_parameter(status, said, whole, names)) is not None:
-            return ParameterRefused(refused, said)
         if code in UNSUPPORTED and parameter:
             return UserError(f"the model does not take {parameter} ({said})", value=self.name,
                              fix=f"Leave it out: add ?omit={parameter} to the spec")  # fmt: skip
         if status in REFUSED:
             return RequestRefused(f"{said} (HTTP {status})")
         why = f"HTTP {status}: {said}" if said else f"HTTP {status}"
-        return ServerFault(why, retry_after=_retry_after(error.response.headers.get("retry-after")))
+        return ServerFault(why, retry_after=_retry_after(error.response.headers))
 
     def _said(self, text: str) -> str:
         """What a server says, on one line, without the key, and not too much of it."""
         return _cut(" ".join(neutral(self._secret.hide(clean(text[:10_000]))).split()))
-
-    def _complaint(self, body: Any) -> str | None:
-        """What a server complains of in a body that came with HTTP 200, as OpenRouter's does."""
-        complaint = body.get("error") if isinstance(body, dict) else None
-        said = complaint.get("message") if isinstance(complaint, dict) else complaint
-        return self._said(said) if isinstance(said, str) and said.strip() else None
 
 
 def media_type(image: bytes) -> str:
@@ -279,18 +275,36 @@ def in_base64(image: bytes) -> str:
     return base64.b64encode(image).decode()
 
 
-def _retry_after(header: str | None) -> float | None:
-    """Seconds that the server asks to wait, which it gives as a number or as a date; None for what is neither."""
-    if header is None:
-        return None
+_NUMBER = re.compile(r"[+-]?\d+(?:\.\d*)?(?:[eE][+-]?\d+)?", re.ASCII)
+_DURATION = re.compile(r"(?:\d+(?:\.\d+)?(?:ms|s|m|h))+", re.ASCII)
+_SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
+
+
+def _retry_after(headers: Mapping[str, str]) -> float | None:
+    """Seconds that the server asks to wait, which it gives as a number, a duration (1m30s) or a date; None for none."""
+    if _NUMBER.fullmatch(milliseconds := headers.get("retry-after-ms", "").strip()):
+        return _bounded(float(milliseconds) / 1000)
+    said = headers.get("retry-after", "").strip()
+    if _NUMBER.fullmatch(said):
+        return _bounded(float(said))
+    if _DURATION.fullmatch(said):
+        return _bounded(sum(float(n) * _SECONDS[unit] for n, unit in re.findall(r"([\d.]+)(ms|s|m|h)", said)))
     try:
-        seconds = float(header)
-    except ValueError:
-        try:
-            seconds = parsedate_to_datetime(header).timestamp() - time.time()
-        except (ValueError, TypeError, OverflowError, IndexError, OSError):
-            return None
+        return _bounded(parsedate_to_datetime(said).timestamp() - time.time())
+    except (ValueError, TypeError, OverflowError, IndexError, OSError):
+        return None
+
+
+def _bounded(seconds: float) -> float | None:
     return max(seconds, 0.0) if math.isfinite(seconds) else None
+
+
+def _complaint_of(body: Any, content: bytes) -> str:
+    """What came in place of an answer with HTTP 200: an error, as OpenRouter sends it, or text that is no JSON."""
+    if isinstance(body, dict):
+        return _words_of(body) if body.keys() & {"error", "detail", "message", "msg"} else ""
+    text = content[:60].decode("utf-8", "replace").strip()
+    return f"it begins with {text!r}" if body is None and text else ""
 
 
 def _words_of(body: Any) -> str:
@@ -304,7 +318,9 @@ def _words_of(body: Any) -> str:
         for key in ("message", "msg", "detail", "error_message"):
             found = inner.get(key) if isinstance(inner, dict) else None
             if found:
-                return found if isinstance(found, str) else json.dumps(found)
+                further = inner.get("metadata")  # what the provider behind OpenRouter says
+                raw = f": {further['raw']}" if isinstance(further, dict) and further.get("raw") else ""
+                return (found if isinstance(found, str) else json.dumps(found)) + raw
         return json.dumps(body) if body else ""
     return ""
 

@@ -20,7 +20,7 @@ and where none is."""
 TOO_LONG = "the answer is far longer than max_tokens allows"
 ROOM, LONGEST_TOKEN = 8192, 128  # characters
 STRADDLING = 48  # characters that one token may have in common with what stands before a text
-_HIDDEN = re.compile(r"<unk>|\[UNK\]|<\|[^|<>]*\|>|<s>|</s>|<bos>|<eos>|<0x[0-9A-F]{2}>")
+_HIDDEN = re.compile(r"<unk>|\[UNK\]|<\|[^|<>]*\|>|<s>|</s>|<bos>|<eos>|<0x[0-9A-F]{2}>|(?:bytes:)?(?:\\x[0-9a-f]{2})+")
 QUOTED = 2000  # characters of a broken answer that are shown to the model again
 
 
@@ -99,12 +99,12 @@ def is_answered(top: Mapping[str, float], is_answer: Callable[[str], bool]) -> b
 def echoes(text: str, tokens: Sequence[TokenLogprob], before: bool = False) -> bool:
     """Whether these tokens, which may be no more than its end, are those of a text.
 
-    Spaces do not count, nor do characters of which tokens have only parts (U+FFFD), unknown and special tokens. before:
-    the text may be the end of what the tokens spell, too.
+    Spaces do not count, nor do characters of which tokens have only parts (U+FFFD, or escapes as `\\xe6`), unknown and
+    special tokens. before: the text may be the end of what the tokens spell, too.
     """
     if not tokens:
         return True  # there is nothing to be wrong with
-    said = [_HIDDEN.sub("\ufffd", token.text) for token in tokens]
+    said = [_HIDDEN.sub(lambda found: found[0] if found[0] in text else "\ufffd", token.text) for token in tokens]
     echo = [c for c in "".join(said).casefold() if not c.isspace() and c not in "▁Ġ"]
     sent = [c for c in text.casefold() if not c.isspace() and c not in "▁Ġ"]
     hidden = echo.count("\ufffd")

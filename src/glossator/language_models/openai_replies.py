@@ -5,7 +5,9 @@ Every function takes parsed JSON and raises KeyError, TypeError, ValueError or I
 
 from __future__ import annotations
 
+import json
 import math
+import re
 from collections.abc import Iterable
 from typing import Any
 
@@ -17,9 +19,11 @@ from glossator.language_models.request import MOST_TOKENS, Answer, Request, Toke
 STOP = ("stop", "eos", "eos_token", "end_turn", "stop_sequence", "stop_token", "complete", "completed", "end",
         "finished", "tool_calls", "function_call", "tool_use")  # fmt: skip
 LENGTH = ("length", "max_tokens", "max_output_tokens", "model_length", "token_limit", "max_length",
-          "model_context_window_exceeded", "pause_turn")  # fmt: skip
+          "model_context_window_exceeded", "pause_turn", "max_new_tokens", "max_tokens_reached",
+          "error_limit")  # fmt: skip
 REFUSED = ("content_filter", "content_filtered", "refusal", "safety", "recitation", "blocklist", "prohibited_content",
-           "spii", "guardrail_intervened", "language", "image_safety")  # fmt: skip
+           "spii", "guardrail_intervened", "language", "image_safety", "contentfilter", "sensitive",
+           "error_toxic")  # fmt: skip
 FINISH = {
     **dict.fromkeys(STOP, "stop"),
     **dict.fromkeys(LENGTH, "length"),
@@ -33,26 +37,26 @@ SPOKEN = ("text", "output_text")
 def finish_of(reason: Any) -> tuple[str, str | None]:
     """How an answer ended, and why it is no answer: stop, length, refusal, or error with the server's word. Servers
     that say nothing of it have stopped."""
+    if isinstance(reason, dict):  # with details beside it
+        reason = reason.get("type")
     if reason is None or reason == "":
         return "stop", None
-    finish = FINISH.get(str(reason).lower().removeprefix("finish_reason_"), "error")
+    word = re.sub(r"[-\s]", "_", str(reason).lower()).removeprefix("finish_reason_")
+    finish = FINISH.get(word, "error")
     return finish, f"the server ended the answer with {str(reason)[:40]!r}" if finish == "error" else None
 
 
 def text_of(content: Any) -> str:
-    """The text of an answer that is text, or a list of parts of which some are text."""
+    """The text of an answer that is text, or parts of which some are text, or JSON that the server has parsed."""
     if content is None or isinstance(content, str):
         return content or ""
-    if isinstance(content, dict):
-        content = [content]
-    said = []
-    for part in content:
-        if isinstance(part, str):
-            said.append(part)
-        elif part.get("type", "text") in SPOKEN and not part.get("thought"):
-            inner = part.get("text")
-            said.append(inner if isinstance(inner, str) else text_of((inner or {}).get("value")))
-    return "".join(said)
+    if isinstance(content, list):
+        return "".join(text_of(part) for part in content)
+    if not isinstance(content, dict) or not content.keys() & {"type", "text", "value", "thought"}:
+        return json.dumps(content, ensure_ascii=False)
+    if content.get("type", "text") not in SPOKEN or content.get("thought"):
+        return ""
+    return text_of(next((content[key] for key in ("text", "value", "content") if content.get(key)), None))
 
 
 def refusal_of(message: dict[str, Any]) -> str:
@@ -71,10 +75,10 @@ def chat_reply(request: Request, body: dict[str, Any]) -> Reply:
     message = choice["message"]
     text, refusal = clean(text_of(message.get("content"))), clean(refusal_of(message))
     finish, failure = ("refusal", None) if refusal else finish_of(choice.get("finish_reason"))
-    tokens = ((choice.get("logprobs") or {}).get("content") or []) if request.logprobs else []
-    read = tuple(_chat_token(token, request.logprobs) for token in tokens)
-    if failure and isinstance(problem := choice.get("error"), dict):  # OpenRouter's form
-        failure = f"{failure}: {clean(str(problem.get('message')))[:200]}"
+    read = _answer_tokens(choice.get("logprobs"), request.logprobs)
+    if problem := choice.get("error") or body.get("error"):  # OpenRouter's form; what came before it is no answer
+        said = clean(str(problem.get("message") if isinstance(problem, dict) else problem))[:200]
+        finish, failure = "error", f"{failure or 'the generation failed'}: {said}"
     thought = any(message.get(name) for name in ("reasoning_content", "reasoning", "reasoning_details", "thinking"))
     return _reply(
         refusal or text,
@@ -101,11 +105,7 @@ def completion_reply(request: Request, body: dict[str, Any]) -> Reply:
     choice = body["choices"][0]
     text = choice["text"] or ""
     found = choice.get("logprobs") or {}
-    tokens: tuple[TokenLogprob, ...] = ()
-    if found.get("tokens"):
-        tokens = _legacy_tokens(found)
-    elif found.get("content"):  # llama.cpp answers here as in a chat
-        tokens = tuple(_chat_token(token, request.logprobs) for token in found["content"])
+    tokens = _answer_tokens(found, max(request.logprobs, request.prompt_logprobs))
     finish, failure = finish_of(choice.get("finish_reason"))
     if request.max_tokens == 0 and failure is None:
         finish = "length"
@@ -151,6 +151,18 @@ def usage_of(prompt: Any, completion: Any) -> Usage | None:
     if all(isinstance(n, int) and not isinstance(n, bool) and 0 <= n <= MOST_TOKENS for n in counts):
         return Usage(1, *counts)
     return None
+
+
+def _answer_tokens(found: Any, wanted: int) -> tuple[TokenLogprob, ...]:
+    """In the form of chats or in the old one, which servers mix up; none where they cannot be read."""
+    if not wanted or not found:
+        return ()
+    try:
+        if found.get("tokens"):
+            return _legacy_tokens(found)
+        return tuple(_chat_token(token, wanted) for token in found.get("content") or ())
+    except (AttributeError, KeyError, TypeError, ValueError):  # the text was paid for, and can be read without
+        return ()
 
 
 def _chat_token(token: dict[str, Any], wanted: int) -> TokenLogprob:

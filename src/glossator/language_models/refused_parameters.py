@@ -10,7 +10,8 @@ import re
 from collections.abc import Collection, Mapping
 from typing import Any
 
-STATUSES = frozenset({400, 405, 409, 415, 422, 500, 501})
+STATUSES = frozenset({400, 404, 405, 409, 415, 422, 500, 501})
+THIS_REQUEST = frozenset({400, 422, 501})  # by these a server says that the request is at fault
 CAN_DO_WITHOUT = (
     "response_format", "seed", "stop", "stop_sequences", "temperature", "top_p", "reasoning_effort", "thinking",
     "output_config", "max_tokens", "max_completion_tokens",
@@ -20,8 +21,9 @@ are applied here, and one limit of the answer's length stands for the other."""
 NEEDED = ("logprobs", "top_logprobs", "prompt_logprobs", "return_token_ids", "echo")
 """Parameters without which the answer would not be what was asked for."""
 _OTHER_NAMES = {
-    "response_format": r"json[_ ](?:schema|mode|object)|structured[_ ]outputs?|guided[_ ](?:json|decoding)|grammar",
-    "top_logprobs": r"max_logprobs|logprobs of \d+",
+    "response_format": r"response[ _](?:format|schema)|additionalProperties|json[_ ](?:schema|mode|object)"
+    r"|structured[_ ]outputs?|guided[_ ](?:json|decoding)|grammar",
+    "top_logprobs": r"max_logprobs|logprobs of \d+|top_n_tokens",
     "thinking": "reasoning",
 }
 _REFUSES = re.compile(
@@ -29,7 +31,7 @@ _REFUSES = re.compile(
     r"|not (?:supported?|recogni[sz]ed|permitted|allowed|available|enabled|implemented|accepted|valid|compatible)"
     r"|does(?: not|n['’]t) (?:support|accept|take|allow|work)|extra_forbidden|input should be|must be|should be"
     r"|only (?:the default|supports?)|cannot be|can't be|deprecated|removed|disabled|use 'max_|exceeds?|greater than"
-    r"|less than or equal|failed to parse|no such",
+    r"|less than or equal|failed to (?:parse|compile|convert)|no such|cannot both|unavailable|no endpoints",
     re.IGNORECASE,
 )
 _TOO_LONG = re.compile(
@@ -37,7 +39,8 @@ _TOO_LONG = re.compile(
     re.IGNORECASE,
 )
 _MOST = re.compile(
-    r"(?:less than or equal to|at most|max(?:imum)?(?: allowed)?(?: is| of|:)?|<=|between \d+ and|up to)\s*(\d{1,2})\b",
+    r"(?:less than or equal to|at most|max(?:imum)?(?: allowed)?(?: is| of|:)?|<=|between \d+ and|up to"
+    r"|range (?:is |of )?[\[(]?\d+(?:,| to| and|-))\s*(\d{1,2})\b",
     re.IGNORECASE,
 )
 _OF_LENGTH = ("max_tokens", "max_completion_tokens")
@@ -53,10 +56,14 @@ def refused_parameter(status: int, said: str, body: Any, sent: Collection[str]) 
         name = named.partition(".")[0]
         if name in candidates and not (is_too_long and name in _OF_LENGTH):
             return name
-    if is_too_long or not _REFUSES.search(said):
+    if is_too_long:
         return None
-    places = [(place, name) for name in candidates if (place := _place(name, said)) is not None]
-    return min(places)[1] if places else None
+    places = {name: place for name in candidates if (place := _place(name, said)) is not None}
+    if not _REFUSES.search(said):  # JSON can be asked for in words, so it does not matter in which words it is refused
+        return "response_format" if status in THIS_REQUEST and "response_format" in places else None
+    if {"temperature", "top_p"} <= places.keys() and "both" in said:  # then either would do, and this one says less
+        return "top_p"
+    return min(places, key=places.__getitem__, default=None)
 
 
 def most_allowed(said: str) -> int | None:
@@ -86,7 +93,7 @@ def _place(name: str, said: str) -> int | None:
     else:
         is_name = (
             rf"['\"`]{name}['\"`]|\b(?:parameter|field|argument|param|option|key):?\s+{name}\b"
-            rf"|\b{name}\b\s+(?:is not|are not|param)|^{name}\b|[:,]\s*{name}\s*:"
+            rf"|\b{name}\b\s+(?:is not|are not|param)|^{name}\b|[:,]\s*{name}\s*(?::|$)"
         )
     pattern = f"(?:{is_name}|{_OTHER_NAMES[name]})" if name in _OTHER_NAMES else is_name
     found = re.search(pattern, said, re.IGNORECASE)

@@ -8,21 +8,25 @@ from __future__ import annotations
 
 import re
 
-_NAMES = r"think|thinking|thoughts?|reasoning|reflection|scratchpad|analysis|internal|inner_monologue|seed:think"
+_NAMES = (
+    r"think|(?:ant)?thinking|thoughts?|reasoning|reflection|scratchpad|analysis|internal|inner_monologue|seed:think"
+)
 _OPEN = re.compile(
-    rf"\s*(?:<(?P<tag>{_NAMES})>|\[(?P<square>THINK|THINKING|REASONING)\]|◁(?P<kimi>think)▷"
+    rf"\s*(?:<(?P<tag>{_NAMES})(?:\s[^<>]*)?>|\[(?P<square>THINK|THINKING|REASONING)\]|◁(?P<kimi>think)▷"
     r"|<\|(?P<bar>begin_of_thought|START_THINKING|inner_prefix)\|>|(?P<gemma><\|channel>thought))",
     re.IGNORECASE,
 )
 _CLOSED_BY = {"begin_of_thought": "end_of_thought", "start_thinking": "END_THINKING", "inner_prefix": "inner_suffix"}
 _ORPHAN = re.compile(
-    r"(?<![`'\"“‘«/\w])(?:</(?:think|thinking|thoughts?|reasoning|seed:think)>|\[/(?:THINK|THINKING|REASONING)\]|◁/think▷"
+    r"(?<![`'\"“‘«/])(?:</(?:think|(?:ant)?thinking|thoughts?|reasoning|seed:think)>|\[/(?:THINK|THINKING|REASONING)\]|◁/think▷"
     r"|<\|(?:end_of_thought|END_THINKING|inner_suffix)\|>|<channel\|>)(?![`'\"”’»])",
     re.IGNORECASE,
 )
 """The end of thoughts whose beginning stood in the prompt; between quotation marks or backticks it is text."""
 _ANYWHERE = re.compile(rf"<(?:{_NAMES})>|\[(?:THINK|THINKING|REASONING)\]|◁think▷", re.IGNORECASE)
-_ON_LINES = re.compile(rf"^<(?P<tag>{_NAMES})>.*?</(?P=tag)>[ \t]*\n*", re.IGNORECASE | re.DOTALL | re.MULTILINE)
+_ON_LINES = re.compile(
+    rf"^<(?P<tag>{_NAMES})(?:\s[^<>]*)?>.*?</(?P=tag)>[ \t]*\n*", re.IGNORECASE | re.DOTALL | re.MULTILINE
+)
 """Thoughts that are not the first thing said."""
 _CHANNEL = re.compile(r"<\|channel\|>\s*(\w+).{0,80}?<\|message\|>", re.DOTALL)
 _BARE_CHANNELS = re.compile(r"\s*analysis(?=[A-Z\W]).*?assistant\s*final(?=\S)", re.DOTALL)

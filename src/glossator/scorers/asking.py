@@ -6,6 +6,8 @@ A refusal, a failed request or an answer that cannot be read is a missing value,
 from __future__ import annotations
 
 import math
+import re
+import unicodedata
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -175,7 +177,7 @@ def _shares(answer: Answer, words: tuple[str, ...]) -> dict[str, float] | str:
 
 def _word(text: str) -> str:
     """A token without the space, the capitals and the marks that it is written with."""
-    return text.strip(" \t\r\n▁ĠĊ*\"'`“”.,:!").lower()
+    return re.sub(r"^[\W_ĠĊ]+|[\W_ĠĊ]+$", "", unicodedata.normalize("NFKC", text)).casefold()
 
 
 def _booleans(answer: Answer, n: int) -> list[float] | str:
