@@ -75,7 +75,7 @@ def true_r():
 @pytest.mark.parametrize("documents", [20, 45, 200])
 def test_a_few_loud_documents_are_allowed_for(documents):
     covers, *_ = covered(true_r(), lambda rng, n: (heavy(rng, n),), r_of, trials=1000, documents=documents)
-    assert 0.925 <= covers <= 0.98
+    assert 0.94 <= covers <= 0.99
 
 
 def test_a_percentile_bootstrap_would_not_do():

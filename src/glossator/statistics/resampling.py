@@ -7,8 +7,10 @@ carry most of what a unit does, so the influences are skewed and heavy-tailed, a
 narrow. Two intervals allow for that, and the wider end of either is reported:
 
 - Student's t, with as many degrees of freedom as the variance of influences with this kurtosis is worth
-  (Satterthwaite's rule: 2 (mean of s^2)^2 / var s^2), at most documents less one;
-- the same quantile under Hall's transformation, which takes the skewness out (Hall 1992, J. R. Stat. Soc. B 54:221).
+  (Satterthwaite's rule: 2 (mean of s^2)^2 / var s^2), at most documents less one. The documents that matter most are
+  often not in the sample, and the standard error falls short: it counts 1 + `TAILS` (excess kurtosis) / documents times;
+- Student's t of documents less one under Hall's transformation, which takes the skewness out (Hall 1992,
+  J. R. Stat. Soc. B 54:221).
 
 One matrix product for a statistic that depends on sums over documents, and no random numbers, except for one that
 moves in steps (a median, a rank): leaving out one document says nothing of it, and influences are its covariances with
@@ -28,6 +30,8 @@ LEVEL = 0.95
 LEAST_FIRING = 10
 """An interval and a claim need so many documents in which the unit fires: from fewer, how much the next one may differ
 cannot be told."""
+TAILS = 2.0
+"""Chosen on recorded neurons, other than those of the table of `glossator bench coverage`."""
 _AT_ONCE = 256  # documents left out in one call, so that memory does not grow with their square
 _BOOTSTRAP = 1000
 _ROUNDING = 1e-12
@@ -174,18 +178,14 @@ def estimate_of(found: Jackknifed, level: float = LEVEL) -> Estimate:
 
 def interval(found: Jackknifed, level: float = LEVEL) -> tuple[float, float] | None:
     """(low, high) of a statistic that has a value, within its bounds; None where there is no interval."""
-    from scipy.special import stdtrit
-
     assert found.value is not None
     if found.no_interval is not None:
         return None
-    spread = found.spread
-    least, greatest = found.bounds
-    if spread is None:
+    if found.spread is None:
         return found.value, found.value
-    t = float(stdtrit(spread.freedom, (1 + level) / 2))
-    below, above = max(t, spread.without_skew(t)), max(t, -spread.without_skew(-t))
-    return max(found.value - below * spread.error, least), min(found.value + above * spread.error, greatest)
+    below, above = found.spread.reach(level)
+    least, greatest = found.bounds
+    return max(found.value - below, least), min(found.value + above, greatest)
 
 
 def p_of_zero(found: Jackknifed) -> float | None:
@@ -193,29 +193,45 @@ def p_of_zero(found: Jackknifed) -> float | None:
 
     None where there is no interval. Where all documents agree, n of them say no more than 2 / 2^n.
     """
-    from scipy.special import stdtr
-
     assert found.value is not None
     if found.no_interval is not None:
         return None
-    spread = found.spread
-    if spread is None:
+    if found.spread is None:
         return 1.0 if abs(found.value) <= _ROUNDING else 2.0 ** (1 - found.documents)
-    t = found.value / spread.error
-    least = min(abs(t), math.copysign(1.0, t) * spread.with_skew(t))
-    return float(2 * stdtr(spread.freedom, -max(least, 0.0)))
+    return found.spread.p_of(found.value)
 
 
 @dataclass(frozen=True)
 class Spread:
-    """What the influences say of (estimate - truth) / error: Student's t with `freedom`, after the skewness is out."""
+    """What the influences say of how far an estimate may be from the truth.
+
+    error: standard error; freedom: degrees of freedom of its square; tails: how much more it counts for heavy tails.
+    """
 
     error: float
     freedom: float
+    tails: float
     skewness: float
     n: int
 
-    def with_skew(self, t: float) -> float:
+    def reach(self, level: float) -> tuple[float, float]:
+        """How far an interval of this level goes below and above the estimate."""
+        from scipy.special import stdtrit
+
+        plain, t = (float(stdtrit(freedom, (1 + level) / 2)) for freedom in (self.freedom, self.n - 1))
+        plain *= self.tails
+        return self.error * max(plain, self._without_skew(t)), self.error * max(plain, -self._without_skew(-t))
+
+    def p_of(self, distance: float) -> float:
+        """Two-sided p of a distance between estimate and truth: what `reach` is the inverse of."""
+        from scipy.special import stdtr
+
+        t = distance / self.error
+        corrected = math.copysign(1.0, t) * self._with_skew(t)
+        plain = 2 * stdtr(self.freedom, -abs(t) / self.tails)
+        return float(max(plain, 2 * stdtr(self.n - 1, -max(corrected, 0.0))))
+
+    def _with_skew(self, t: float) -> float:
         """Hall's transformation of a studentised value: what is nearly Student's t of it. Infinite beyond its turning
         point, where it no longer describes anything and Student's t alone decides."""
         g, root = self.skewness, math.sqrt(self.n)
@@ -223,7 +239,7 @@ class Spread:
             return math.copysign(math.inf, t)
         return t + g * t * t / (3 * root) + g * g * t**3 / (27 * self.n) + g / (6 * root)
 
-    def without_skew(self, t: float) -> float:
+    def _without_skew(self, t: float) -> float:
         """Its inverse."""
         g, root = self.skewness, math.sqrt(self.n)
         if abs(g) < 1e-6:
@@ -239,14 +255,13 @@ def spread_of_influences(influence: np.ndarray, value: float) -> Spread | None:
     if error <= _ROUNDING * max(1.0, abs(value)):
         return None
     if n < 4:
-        return Spread(error, n - 1, 0.0, n)
+        return Spread(error, n - 1, 1.0, 0.0, n)
     # The usual corrections of both moments for the sample's size (Joanes & Gill 1998).
     skewness = float(squares @ influence) / n / variance**1.5 * math.sqrt(n * (n - 1)) / (n - 2)
     excess = float(squares @ squares) / n / variance**2 - 3
     excess = ((n + 1) * excess + 6) * (n - 1) / ((n - 2) * (n - 3))
-    worth = excess + 2 * n / (n - 1)
-    freedom = min(n - 1.0, max(1.0, 2 * n / worth)) if worth > 0 else n - 1.0
-    return Spread(error, freedom, skewness, n)
+    excess = min(max(excess, 0.0), 2 * n * (n - 2) / (n - 1))  # freedom is between n - 1 and 1
+    return Spread(error, 2 * n / (excess + 2 * n / (n - 1)), 1 + TAILS * excess / n, skewness, n)
 
 
 def in_words(level: float = LEVEL, of: str = "documents") -> str:
