@@ -8,7 +8,7 @@ narrow. Two intervals allow for that, and the wider end of either is reported:
 
 - Student's t, with as many degrees of freedom as the variance of influences with this kurtosis is worth
   (Satterthwaite's rule: 2 (mean of s^2)^2 / var s^2), at most documents less one. The documents that matter most are
-  often not in the sample, and the standard error falls short: it counts 1 + `TAILS` (excess kurtosis) / documents times;
+  often not in the sample and the standard error falls short: it counts 1 + `TAILS` (excess kurtosis) / documents times;
 - Student's t of documents less one under Hall's transformation, which takes the skewness out (Hall 1992,
   J. R. Stat. Soc. B 54:221).
 
