@@ -303,13 +303,15 @@ def test_the_command(subjects: tuple[Path, Path], tmp_path: Path, capsys: pytest
     spec, out = tmp_path / "grid.toml", tmp_path / "out"
     spec.write_text(TOML.format(subject=subjects[0], corpus=subjects[0].parent / "corpus.jsonl"))
     assert load_grid(spec).lms == (SAID,)
-    assert main(["grid", str(spec), "--out", str(out), "--quiet"]) == 0
+    assert main(["grid", str(spec), "--out", str(out), "--quiet"]) == 1  # a file alone has no code imported
+    assert f"--trust {SAID}" in " ".join(capsys.readouterr().out.split())
+    trusted = ["--trust", SAID]
+    assert main(["grid", str(spec), "--out", str(out), "--quiet", *trusted]) == 0
     shown = capsys.readouterr()
     assert "over lookup" in shown.out
     assert "Page: file://" in shown.out
-    assert "cell 1 of 2" in shown.err
     assert (out / "grid.html").is_file()
-    assert main(["grid", str(spec), "--out", str(out), "--quiet", "--json"]) == 0
+    assert main(["grid", str(spec), "--out", str(out), "--quiet", "--json", *trusted]) == 0
     again = capsys.readouterr()
     assert again.err == ""
     found = json.loads(again.out)
@@ -324,7 +326,7 @@ def test_a_grid_with_a_cell_that_was_not_run_does_not_end_well(
     spec, out = tmp_path / "grid.toml", tmp_path / "out"
     text = TOML.format(subject=subjects[0], corpus=subjects[0].parent / "corpus.jsonl").replace(SAID, f"{SAID}_not")
     spec.write_text(text)
-    assert main(["grid", str(spec), "--out", str(out), "--quiet"]) == 1
+    assert main(["grid", str(spec), "--out", str(out), "--quiet", "--trust", f"{SAID}_not"]) == 1
     assert "not run: tiny_asking" in capsys.readouterr().out
     spec.write_text(text.replace(f"{SAID}_not", "opnai:gpt"))
     assert main(["grid", str(spec), "--out", str(tmp_path / "other"), "--quiet"]) == 2

@@ -360,6 +360,36 @@ def test_looking_at_a_study_imports_no_code_that_it_names(
     assert "evil_module" not in sys.modules
 
 
+def test_code_that_only_a_file_names_is_imported_when_that_is_confirmed(
+    subject: Path, finished: Path, tmp_path: Path, capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "other_module.py").write_text("raise SystemExit('imported')\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    name, folder = "scripted:other_module:model", tmp_path / "s"
+    shutil.copytree(finished, folder)
+    for path in (folder / "manifest.json", folder / "spec.json"):
+        path.write_text(path.read_text().replace(scripted_name(), name))
+    manifest = json.loads((folder / "manifest.json").read_text())
+    manifest["files"].pop("spec.json", None)
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+    with open_study(folder) as study:
+        unit = study.names()[0]
+    file = tmp_path / "spec.json"
+    shutil.copy(folder / "spec.json", file)
+    assert main(["run", str(folder)]) == 0  # it is finished: nobody is asked
+    capsys.readouterr()
+    for command in (
+        ["run", str(file), "--out", str(tmp_path / "new")],
+        ["score", unit, "--study", str(folder)],
+    ):
+        assert main(command) == 2, command
+        assert f"--trust {name}" in " ".join(capsys.readouterr().err.split())
+        assert "other_module" not in sys.modules
+        for confirmed in (["--trust", name], ["--lm", name]):
+            with pytest.raises(SystemExit, match="imported"):
+                main([*command, *confirmed])
+
+
 @pytest.mark.parametrize("where", ["file", "folder"])
 def test_a_key_that_only_a_file_names_is_confirmed(where: str, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
     spec = {"subject": "x", "sites": ["mlp.0"], "lm": "http://127.0.0.1:9/v1?key_variable=MY_SECRET#m"}

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from glossator.cli.printing import JSON, QUIET, console, emit, make_table, print_table
-from glossator.cli.spec_options import BUDGET, KEY_VARIABLE, OFFLINE, PRICES, make_access
+from glossator.cli.spec_options import BUDGET, KEY_VARIABLE, OFFLINE, PRICES, TRUST, make_access
 
 if TYPE_CHECKING:
     from glossator.grid.results import GridResults
@@ -22,6 +22,7 @@ def grid(
     lm_cache: Path | None = typer.Option(None, help="File that keeps its answers. Default: answers.sqlite in OUT."),
     prices: Path | None = PRICES,
     key_variable: list[str] | None = KEY_VARIABLE,
+    trust: list[str] | None = TRUST,
     offline: bool = OFFLINE,
     quiet: bool = QUIET,
     json: bool = JSON,
@@ -56,7 +57,7 @@ def grid(
     def say(text: str) -> None:
         sys.stderr.write(f"{text}\n")
 
-    access = make_access(budget, lm_cache, prices, offline, key_variable)
+    access = make_access(budget, lm_cache, prices, offline, key_variable, trust=trust)
     done = run_grid(load_grid(spec), out, access=access, progress=False if quiet else None, say=say)
     results = grid_results(done)
     write_page(out / PAGE, results)

@@ -9,7 +9,7 @@ import typer
 
 from glossator.cli.card import print_card
 from glossator.cli.printing import JSON, QUIET, console, emit, print_indented, say
-from glossator.cli.spec_options import BUDGET, LM_CACHE, OFFLINE, PRICES, make_access
+from glossator.cli.spec_options import BUDGET, KEY_VARIABLE, LM_CACHE, OFFLINE, PRICES, TRUST, make_access
 from glossator.errors import UserError
 
 if TYPE_CHECKING:
@@ -38,6 +38,8 @@ def score(
     budget: str | None = BUDGET,
     lm_cache: Path | None = LM_CACHE,
     prices: Path | None = PRICES,
+    key_variable: list[str] | None = KEY_VARIABLE,
+    trust: list[str] | None = TRUST,
     offline: bool = OFFLINE,
     quiet: bool = QUIET,
     json: bool = JSON,
@@ -58,7 +60,7 @@ def score(
       glossator score mlp.12/575 --card both --scorer correlation --scorer ablation
       glossator score studies/layer-12 --card both
     """
-    access = make_access(budget, lm_cache, prices, offline)
+    access = make_access(budget, lm_cache, prices, offline, key_variable, lm, trust)
     if Path(unit).is_dir():
         score_study(Path(unit), {"lm": lm, "simulator": simulator, "card": card, "scorer": scorer}, access, json)
         return

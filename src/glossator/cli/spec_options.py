@@ -68,6 +68,9 @@ PRICES = typer.Option(None, help="TOML file with prices of models, in dollars pe
 KEY_VARIABLE = typer.Option(
     None, help="Environment variable that a spec file or a study may have sent as a key; repeat it for more."
 )
+TRUST = typer.Option(
+    None, help="Model such as scripted:MODULE:OBJ whose code a spec file or a study may have imported; repeat it."
+)
 OFFLINE = typer.Option(False, "--offline", help="Send nothing: only answers that are kept count.")
 
 
@@ -76,6 +79,7 @@ def _access_flags(
     lm_cache: Path | None = LM_CACHE,
     prices: Path | None = PRICES,
     key_variable: list[str] | None = KEY_VARIABLE,
+    trust: list[str] | None = TRUST,
     offline: bool = OFFLINE,
 ) -> None:
     """How the language model is paid for; no part of what the study is."""
@@ -88,10 +92,11 @@ def make_access(
     offline: bool = False,
     key_variable: list[str] | None = None,
     lm: str | None = None,
+    trust: list[str] | None = None,
 ) -> Access:
     """What the flags say of the language model's cost; `UserError` for a budget or prices that cannot be read.
 
-    lm: the spec that was typed, which may name the variable of its key.
+    lm: the spec that was typed, which may name the variable of its key, or code.
     """
     from glossator.language_models.ledger import Ledger
     from glossator.language_models.specs import parse_spec
@@ -99,7 +104,11 @@ def make_access(
 
     typed = parse_spec(lm).options.get("key_variable") if lm else None
     return Access(
-        lm_cache, Ledger(budget, prices), offline, frozenset([*(key_variable or ()), *([typed] if typed else [])])
+        lm_cache,
+        Ledger(budget, prices),
+        offline,
+        key_variables=frozenset([*(key_variable or ()), *([typed] if typed else [])]),
+        trusted=frozenset([*(trust or ()), *([lm] if lm else [])]),
     )
 
 

@@ -152,7 +152,7 @@ def opened_tools(study: Study, lm: str | None, simulator: str | None, access: Ac
     Answers of language models are kept in the `human` folder, which begins with a copy of the study's: the study itself
     stays as it is.
     """
-    from glossator.study.models import Access, StudyModels
+    from glossator.study.models import StudyModels
     from glossator.study.names import ANSWERS
     from glossator.study.tools import Tools
 
@@ -161,8 +161,8 @@ def opened_tools(study: Study, lm: str | None, simulator: str | None, access: Ac
     if spec.language_models and theirs.exists() and not own.exists():
         write_bytes(own, theirs.read_bytes())
     own.parent.mkdir(parents=True, exist_ok=True)
-    access = replace(access or Access(), trusted=frozenset([lm] if lm else []))  # what a study names is not imported
     with StudyModels(spec.language_models, access, own.parent) as models:
+        models.remember(study.manifest.get("language_models"), but=lm)  # what a study names is not imported
         tools = Tools.of(spec, study.recording, models=models)
         if simulator is not None and study.spec.simulator is None:
             tools.reader.every = False  # it is for words alone: programs are executed as they were in the study

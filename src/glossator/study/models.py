@@ -20,7 +20,8 @@ from glossator.study.costs import Meter, Metered
 from glossator.study.names import ANSWERS
 from glossator.study.spec import StudySpec
 
-IN_THIS_PROCESS = ("inprocess:", "scripted:")
+CODE = "scripted:"
+IN_THIS_PROCESS = ("inprocess:", CODE)
 AT_ONCE = 8
 """Units that are worked on together where a server answers: while one is computed on, others wait for answers."""
 
@@ -32,7 +33,7 @@ class Access:
     cache: where answers are kept, None for a file in the study's folder; ledger: what may be spent, at which prices,
     and what was spent in this process; offline: answers come from the cache alone, and one that it lacks ends the run.
     key_variables: environment variables that may be sent as keys because a spec says so, None for any; trusted: the
-    models that somebody named who may have code imported for them (`scripted:`), None for all.
+    models that may have code imported for them (`scripted:`) because a spec says so, None for all.
     """
 
     cache: Path | None = None
@@ -69,17 +70,26 @@ class StudyModels:
     def open(self, name: str) -> Metered:
         if name not in self._open:
             access = self.access
-            is_code = name.startswith("scripted:") and access.trusted is not None and name not in access.trusted
+            if access.trusted is not None:
+                confirm_code(name, access.trusted)
             if not access.offline and access.key_variables is not None:
                 confirm_key(name, access.key_variables)
-            opened = open_language_model(
-                Remembered.of(name, {}) if is_code else name,
-                cache=self._cache,
-                ledger=access.ledger,
-                offline=access.offline or is_code,
-            )
+            opened = open_language_model(name, cache=self._cache, ledger=access.ledger, offline=access.offline)
             self._open[name] = Metered(opened, self.meter)
         return self._open[name]
+
+    def remember(self, identities: Any, but: str | None = None) -> None:
+        """Open models that are code of somebody's without importing it: what they have said before is all they say.
+
+        identities: as `identities` gave them when the study was made; but: a model that the user named himself.
+        """
+        known = identities if isinstance(identities, dict) else {}
+        for name in self._names:
+            if name.startswith(CODE) and name != but:
+                stand_in = Remembered.of(name, known.get(name))
+                ledger = self.access.ledger
+                opened = open_language_model(stand_in, cache=self._cache, ledger=ledger, offline=True)
+                self._open[name] = Metered(opened, self.meter)
 
     def check(self) -> None:
         """Raise `UserError` for a server that is not there, does not take the key or has not the model: before hours
@@ -145,6 +155,15 @@ class Remembered:
         raise NotInCache(f"{len(requests)} answers of {self.name} are not among those that are kept")
 
 
+def confirm_code(name: str, trusted: frozenset[str]) -> None:
+    """`UserError` for a model whose code would be imported because a file says so: a spec from elsewhere could run any
+    module that is at hand."""
+    if name.startswith(CODE) and name not in trusted:
+        raise UserError(
+            "the spec wants code imported", value=name, fix=f"If that is what you want, say so: --trust {name}"
+        )
+
+
 def confirm_key(name: str, allowed: frozenset[str]) -> None:
     """`UserError` for a model whose key is read from a variable that only a file names: a spec from elsewhere could
     send any secret of the environment anywhere."""
@@ -162,10 +181,6 @@ def models_to_show(spec: StudySpec, folder: Path, identities: Any = None) -> Stu
 
     identities: as `StudyModels.identities` gave them when the study was made.
     """
-    known = identities if isinstance(identities, dict) else {}
     models = StudyModels(spec.language_models, Access(offline=True), folder)
-    for name in models:
-        if name.startswith("scripted:"):
-            opened = open_language_model(Remembered.of(name, known.get(name)), cache=models._cache, offline=True)
-            models._open[name] = Metered(opened, models.meter)
+    models.remember(identities)
     return models.for_showing()
