@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import replace
 from io import StringIO
 from pathlib import Path
 
 import pytest
 from rich.console import Console
+from safetensors.torch import load_file, save_file
 
 from glossator.cli.printing import score_rows
 from glossator.errors import UserError
@@ -113,6 +115,22 @@ def test_a_finished_study_gets_its_causal_column(tiny_folder: Path, tmp_path: Pa
     assert {p: p.stat().st_mtime_ns for p in recorded} == recorded
     with pytest.raises(UserError, match=r"with more scores .they differ in card, scorers"):
         run_study(small, tmp_path / "grown", progress=False)
+
+
+def test_outputs_that_are_no_numbers_are_missing_scores(tiny_folder: Path, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(tiny_folder, tmp_path / "subject"))
+    weights = load_file(folder / "model.safetensors")
+    weights["model.layers.1.mlp.up_proj.weight"][0] = float("nan")
+    save_file(weights, folder / "model.safetensors", {"format": "pt"})
+    spec = replace(small_spec(tiny_folder), subject=str(folder), card="both", scorers=("correlation", "ablation"))
+    for _ in range(2):
+        study = run_study(spec, tmp_path / "s", progress=False)
+        assert study is not None
+        for result in study.results():
+            (explanation,) = result.explanations
+            values = {score.name: score for score in explanation.scores}
+            assert values["correlation.top-and-random"].value is not None
+            assert values["ablation"].value is None and "not finite" in values["ablation"].reason
 
 
 def test_a_study_that_is_killed_while_it_grows_goes_on(

@@ -140,19 +140,37 @@ def test_weights_without_a_place_are_named(tiny_folder, tmp_path):
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
-def test_weights_that_are_no_numbers(tiny_folder, tmp_path, value):
+def test_weights_that_are_no_numbers_in_the_file_spoil_what_they_reach(tiny_folder, tmp_path, value):
     key = "model.layers.1.mlp.up_proj.weight"
     folder = changed(tiny_folder, tmp_path / "m", lambda w: w | {key: torch.full_like(w[key], value)})
-    with pytest.raises(UserError, match=f"NaN or infinite: '{key}'"):
-        load_subject(str(folder))
+    subject = load_subject(str(folder))
+    assert not subject.runs_by_length
+    tokens, lengths = np.arange(5, 17, dtype=np.int32).reshape(2, 6), np.array([6, 3], np.int32)
+    values = subject.activations(tokens, lengths, ["mlp.0", "mlp.1"])
+    before = load_subject(str(tiny_folder)).activations(tokens, lengths, ["mlp.0"])
+    assert torch.equal(values["mlp.0"], before["mlp.0"])
+    assert not torch.isfinite(values["mlp.1"][0]).any()
 
 
 def test_weights_beyond_half_precision(tiny_folder, tmp_path):
     key = "model.layers.1.mlp.up_proj.weight"
     folder = changed(tiny_folder, tmp_path / "m", lambda w: w | {key: w[key] * 1e6})
     assert load_subject(str(folder)).dtype == torch.float32
-    with pytest.raises(UserError, match=f"NaN or infinite: '{key}'.*float16 ends at 65,504"):
+    with pytest.raises(UserError, match=f"beyond the range of float16: '{key}'.*float16 ends at 65,504"):
         load_subject(str(folder), dtype="float16")
+
+
+def test_a_classifier_of_a_causal_family_has_all_its_sites(tmp_path):
+    """It is run as an encoder; a cache would make its blocks give something else when they are run again."""
+    config = tiny_model("llama").config
+    transformers.LlamaForSequenceClassification(config).save_pretrained(tmp_path)
+    byte_level_tokenizer().save_pretrained(tmp_path)
+    subject = load_subject(str(tmp_path))
+    assert not subject.causal
+    found = {site.name: site.scale for site in subject.sites()}
+    assert found == {
+        f"{kind}.{i}": None if kind == "resid" else 1.0 for kind in ("mlp", "attn", "head", "resid") for i in (0, 1)
+    }
 
 
 def test_missing_shards(tiny_folder, tmp_path):

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 import pytest
 import torch
 
 from glossator.errors import UserError
-from glossator.subjects import capture, edit
+from glossator.subjects import SiteInfo, capture, edit
 from glossator.subjects.hooks import StopForward, stopping
 from tiny_models import tiny_model
 
@@ -105,3 +107,20 @@ def test_stop_ends_the_pass_only_inside_stopping():
     with pytest.raises(StopForward), capture(model, ["mlp.0"], stop=True):
         model(IDS)
     assert hooks_left(model) == 0
+
+
+class Pair(NamedTuple):
+    states: torch.Tensor
+    other: int
+
+
+class GivesPair(torch.nn.Linear):
+    def forward(self, given: torch.Tensor) -> Pair:
+        return Pair(super().forward(given), 7)
+
+
+def test_an_edit_keeps_the_kind_of_tuple_that_a_module_gives():
+    model = torch.nn.Sequential(GivesPair(4, 4))
+    with edit(model, SiteInfo("0", 4, "dense", "0", "output"), torch.zeros_like):
+        given = model(torch.ones(2, 3, 4))
+    assert type(given) is Pair and given.other == 7 and not given.states.any()

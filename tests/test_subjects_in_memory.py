@@ -158,11 +158,6 @@ def test_models_without_their_weights_or_tokenizer():
         load_subject(empty, byte_level_tokenizer())
     with pytest.raises(UserError, match="needs its tokenizer"):
         load_subject(Plain())
-    broken = tiny_model("llama")
-    with torch.no_grad():
-        broken.model.layers[0].mlp.up_proj.weight[3, 4] = float("nan")
-    with pytest.raises(UserError, match=r"NaN or infinite: 'model\.layers\.0\.mlp\.up_proj\.weight'"):
-        load_subject(broken, byte_level_tokenizer())
     with pytest.raises(UserError, match="keeps its dtype and device"):
         load_subject(Plain(), byte_level_tokenizer(), dtype="bfloat16")
 

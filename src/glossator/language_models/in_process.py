@@ -61,7 +61,7 @@ class InProcess:
         self.seed, self.batch_tokens = seed, batch_tokens
         self.head = Head(model, len(tokenizer.vocabulary))
         self.prompts = PromptTokens(tokenizer, chat_template)
-        self.context = limit_of(model, causal=True)
+        self.context = limit_of(model)
         self._end = _end_tokens(model, tokenizer)
 
     @classmethod

@@ -45,8 +45,9 @@ class Head:
             own = self.model(input_ids=ids, use_cache=False).logits.float()
             here = self.logits(self.states(input_ids=ids, use_cache=False)).to(own.device)
             if self._softcap is None:
-                self._factor = float((own * here).sum() / (here * here).sum().clamp(min=1e-30))
-                self._factor = 1.0 if abs(self._factor - 1) < 1e-3 else self._factor
+                both = torch.isfinite(own) & torch.isfinite(here)
+                self._factor = float((own * here)[both].sum() / (here * here)[both].sum().clamp(min=1e-30))
+                self._factor = 1.0 if abs(self._factor - 1) < 1e-3 or not both.any() else self._factor
                 here = here * self._factor
         scale = float(torch.nan_to_num(own, posinf=0.0, neginf=0.0).abs().max().clamp(min=1.0))
         if not torch.allclose(own, here, rtol=1e-3, atol=1e-3 * scale, equal_nan=True):

@@ -18,7 +18,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from glossator.subjects.hooks import first_tensor
+from glossator.subjects.hooks import first_tensor, with_first
 from glossator.subjects.sites import projection_shape
 
 Scale = float | tuple[float, ...]
@@ -114,7 +114,7 @@ class BlockRun:
 
         def look(other: str, _: Any, output: Any) -> Any:
             if other == name:
-                return _with_first(output, own.clone())
+                return with_first(output, own.clone())
             if not _same(first_tensor(output), self._clean[other][0]):
                 others.add(other)
             return None
@@ -131,7 +131,7 @@ class BlockRun:
 
         def look(other: str, _: Any, output: Any) -> Any:
             if other == name:
-                return _with_first(output, value.clone())
+                return with_first(output, value.clone())
             if not _same(first_tensor(output), self._clean[other][0]):
                 found.add(other)
             return None
@@ -225,11 +225,11 @@ class BlockRun:
         def change(other: str, _: Any, output: Any) -> Any:
             call = calls[other] = calls.get(other, -1) + 1
             if other == name:
-                return _with_first(output, value.clone())
+                return with_first(output, value.clone())
             clean = self._clean[other][call] if call < len(self._clean[other]) else None
             if other not in self._smallest or other in self._passing or not isinstance(clean, torch.Tensor):
                 return None
-            return _with_first(output, clean.clone())
+            return with_first(output, clean.clone())
 
         return change
 
@@ -266,10 +266,6 @@ def attention_around(name: str) -> str:
 def copy_of(output: Any) -> Any:
     value = first_tensor(output)
     return value.clone() if isinstance(value, torch.Tensor) else None
-
-
-def _with_first(output: Any, new: torch.Tensor) -> Any:
-    return type(output)([new, *output[1:]]) if type(output) in (tuple, list) else new
 
 
 def _same(one: Any, other: Any) -> bool:

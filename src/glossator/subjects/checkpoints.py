@@ -1,4 +1,4 @@
-"""From a folder to a model in which every number comes from its files, or a refusal that names what does not.
+"""From a folder to a model in which every weight comes from its files, or a refusal that names what does not.
 
 `transformers` fills what a file lacks with random numbers, and leaves out what the model has no place for.
 """
@@ -115,8 +115,8 @@ def empty_model(config: Any) -> nn.Module:
 def load_model(folder: Path, config: Any, dtype: torch.dtype, device: Any) -> nn.Module:
     """The model of a folder on a device, or spread over accelerators for 'auto', without gradients.
 
-    Every parameter and buffer that reaches its output comes from the folder's files and is a finite number. Nothing
-    that comes with the folder is executed: pickles are read as tensors alone. Raises `UserError` otherwise.
+    Every parameter and buffer that reaches its output comes from the folder's files. Nothing that comes with the folder
+    is executed: pickles are read as tensors alone. Raises `UserError` otherwise.
     """
     if (folder / "adapter_config.json").is_file():
         raise UserError(
@@ -237,28 +237,22 @@ def _belongs(model: nn.Module, key: str) -> bool:
 
 
 def _own(model: nn.Module, folder: Path) -> None:
-    """Take the weights out of the mapped file, which may be overwritten meanwhile; refuse what are no numbers."""
+    """Take the weights out of the mapped file, which may be overwritten meanwhile; refuse what they overflow in.
+
+    What is no number in the file itself stays: a site that it reaches is refused when it is recorded, and outputs that
+    it reaches are missing values.
+    """
+    import torch
+
     for parameter in model.parameters():
         if parameter.device.type == "cpu":
             parameter.data = parameter.data.clone()
-    refuse_no_numbers(model, str(folder))
-
-
-def refuse_no_numbers(model: nn.Module, where: str) -> None:
-    """Raise `UserError` for parameters that are NaN or infinite and that count for what the model puts out."""
-    import torch
-
-    unknown = [
-        name
-        for name, p in model.named_parameters()
-        if p.is_floating_point() and p.dtype.itemsize > 1 and p.device.type != "meta" and not torch.isfinite(p).all()
-    ]
-    if unknown and _counts(model, set(unknown)):
-        read_as = str(next(model.parameters()).dtype).removeprefix("torch.")
+    named = [(name, p) for name, p in model.named_parameters() if p.dtype == torch.float16 and p.device.type != "meta"]
+    if beyond := [name for name, p in named if torch.isinf(p).any()]:
         raise UserError(
-            "weights that are NaN or infinite",
-            value=_listed(unknown),
-            fix=f"In {where}, read as {read_as}; float16 ends at 65,504, bfloat16 and float32 do not",
+            "weights beyond the range of float16",
+            value=_listed(beyond),
+            fix=f"In {folder}; float16 ends at 65,504, bfloat16 and float32 do not",
         )
 
 

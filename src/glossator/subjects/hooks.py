@@ -27,6 +27,13 @@ def first_tensor(value: Any) -> torch.Tensor:
     return value[0] if isinstance(value, tuple | list) and value else value
 
 
+def with_first(output: Any, new: torch.Tensor) -> Any:
+    """What a module hands on with another tensor in the first place."""
+    if isinstance(output, tuple) and hasattr(output, "_fields"):
+        return type(output)(new, *output[1:])
+    return type(output)([new, *output[1:]]) if isinstance(output, tuple | list) else new
+
+
 class _Pass(threading.local):
     """(rows, positions) of the pass that this thread runs through a model; None outside one."""
 
@@ -85,9 +92,7 @@ def _listen(model: nn.Module, site: SiteInfo, see: Callable[[torch.Tensor], Any]
 
     def after(_: nn.Module, __: tuple[Any, ...], output: Any) -> Any:
         new = changed(first_tensor(output))
-        if new is None:
-            return None
-        return type(output)([new, *output[1:]]) if type(output) in (tuple, list) else new
+        return None if new is None else with_first(output, new)
 
     if site.layout != "batch":
         stack.callback(model.register_forward_pre_hook(of_pass.note, with_kwargs=True).remove)

@@ -10,7 +10,6 @@ import torch
 from torch import nn
 
 from glossator.errors import UserError
-from glossator.subjects.checkpoints import refuse_no_numbers
 from glossator.subjects.tokenizer import FastTextTokenizer
 
 
@@ -52,7 +51,6 @@ def opened(model: nn.Module, tokenizer: FastTextTokenizer) -> nn.Module:
             allowed="a causal language model, or an encoder",
             fix="Give its encoder: load_subject(model.get_encoder(), tokenizer)",
         )
-    refuse_no_numbers(model, "memory")
     return model
 
 

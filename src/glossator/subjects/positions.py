@@ -13,6 +13,8 @@ import torch
 from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from glossator.subjects.trial import no_cache
+
 NAMES = (
     "max_position_embeddings",
     "n_positions",
@@ -24,11 +26,11 @@ NAMES = (
 _LONG = 5  # tokens of the longer of the two passes
 
 
-def limit_of(model: nn.Module, *, causal: bool) -> int | None:
+def limit_of(model: nn.Module) -> int | None:
     """The most positions that a model takes, None where neither its config nor a table of positions ends."""
     named = named_limit(model.config)
     long = _LONG if named is None else min(_LONG, named)
-    tables = [] if long < 3 else _tables(model, long, causal)
+    tables = [] if long < 3 else _tables(model, long)
     return min([*tables, *([] if named is None else [named])], default=None)
 
 
@@ -42,9 +44,9 @@ def named_limit(config: Any) -> int | None:
     return None
 
 
-def _tables(model: nn.Module, long: int, causal: bool) -> list[int]:
+def _tables(model: nn.Module, long: int) -> list[int]:
     """For each table of positions, how many positions it has room for."""
-    short_rows, long_rows = (_lookups(model, width, causal) for width in (long - 2, long))
+    short_rows, long_rows = (_lookups(model, width) for width in (long - 2, long))
     if len(short_rows) != len(long_rows):
         return []
     return [
@@ -54,7 +56,7 @@ def _tables(model: nn.Module, long: int, causal: bool) -> list[int]:
     ]
 
 
-def _lookups(model: nn.Module, width: int, causal: bool) -> list[tuple[int, int]]:
+def _lookups(model: nn.Module, width: int) -> list[tuple[int, int]]:
     """(rows of the table, highest row asked for) of every lookup of one row a position, in a pass of one window."""
     padding = getattr(model.config, "pad_token_id", None)
     token = next(i for i in range(3) if i != padding)
@@ -62,7 +64,7 @@ def _lookups(model: nn.Module, width: int, causal: bool) -> list[tuple[int, int]
     ids = torch.full((1, width), token, dtype=torch.long, device=embedding.device)
     watching = _Lookups(width, {p.data_ptr() for p in (*model.parameters(), *model.buffers())})
     with torch.inference_mode(), watching:
-        model(input_ids=ids, **({"use_cache": False} if causal else {}))
+        model(input_ids=ids, **no_cache(model))
     return watching.found
 
 

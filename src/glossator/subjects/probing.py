@@ -129,10 +129,15 @@ def _calls(subject: Subject, windows: Windows, sites: Sequence[SiteInfo]) -> dic
 
 
 def _differ(values: torch.Tensor, expected: torch.Tensor) -> bool:
-    """Whether most tokens have other values; the median, since a token may stand at a tie of a router."""
+    """Whether most tokens have other values; the median, since a token may stand at a tie of a router.
+
+    What is no number in both is the same.
+    """
     allowed = TOLERANCE.get(expected.dtype, 1e-3)
-    difference = (values.double() - expected.double()).abs().amax(-1)
-    size = expected.double().abs().amax(-1)
+    known = torch.isfinite(expected) | torch.isfinite(values)
+    values, expected = values.double().where(known, 0), expected.double().where(known, 0)
+    difference = (values - expected).abs().amax(-1)
+    size = expected.abs().amax(-1)
     return not bool((difference / size.clamp(min=size.median()).clamp(min=1e-300)).median() <= allowed)
 
 

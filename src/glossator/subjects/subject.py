@@ -19,6 +19,7 @@ from glossator.subjects.positions import limit_of
 from glossator.subjects.probing import measured, padding_matters, probe_windows, unpadded
 from glossator.subjects.sites import SiteInfo, find_sites, resolve_site
 from glossator.subjects.tokenizer import FastTextTokenizer
+from glossator.subjects.trial import no_cache
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,7 +73,7 @@ class Subject:
     @cached_property
     def max_width(self) -> int | None:
         """The longest window the model takes, None where there is no limit: see `glossator.subjects.positions`."""
-        limit = limit_of(self.model, causal=self.causal)
+        limit = limit_of(self.model)
         return None if limit is None else limit - len(self.prefix) - len(self.suffix)
 
     @cached_property
@@ -119,9 +120,10 @@ class Subject:
 
     def embedding(self) -> np.ndarray:
         """The static input embedding, float32 (V, d) with V the size of the vocabulary; 0 for tokens that only the
-        tokenizer knows."""
+        tokenizer knows, and for what is no number."""
         size = len(self.tokenizer.vocabulary)
         found = self.model.get_input_embeddings().weight.detach()[:size].float().cpu().numpy()
+        found = np.nan_to_num(found, nan=0.0, posinf=0.0, neginf=0.0)
         return np.pad(found, ((0, size - len(found)), (0, 0)))
 
     def check_known(self, tokens: np.ndarray) -> int:
@@ -178,8 +180,7 @@ class Subject:
                 value=f"windows of {min(lengths)} to {np.shape(tokens)[1]} tokens",
                 allowed="windows of one length",
             )
-        inputs = self.model_inputs(tokens, lengths)
-        return {**inputs, "use_cache": False} if self.causal else inputs
+        return {**self.model_inputs(tokens, lengths), **no_cache(self.model)}
 
     def _run(self, tokens: np.ndarray, lengths: np.ndarray, sites: Sequence[SiteInfo]) -> dict[str, torch.Tensor]:
         """One pass that ends after the last of `sites`; their tensors, prefix, suffix and padding included."""

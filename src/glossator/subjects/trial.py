@@ -15,14 +15,18 @@ _ROUNDING = 64
 """In units of the dtype's own precision: two rows of one batch differ by less when they mean the same."""
 
 
+def no_cache(model: nn.Module) -> dict[str, bool]:
+    """The argument that keeps a model from filling a cache, where it has one: a block that is run again sees it."""
+    return {"use_cache": False} if "use_cache" in inspect.signature(model.forward).parameters else {}
+
+
 def output_of(model: nn.Module, ids: list[list[int]]) -> torch.Tensor:
     """What a model puts out first for rows of token ids of one length: (rows, tokens, width), logits or last states."""
     import torch
 
     tokens = torch.tensor(ids, device=model.get_input_embeddings().weight.device)
-    options = {"use_cache": False} if "use_cache" in inspect.signature(model.forward).parameters else {}
     with torch.inference_mode():
-        out: Any = model(input_ids=tokens, attention_mask=torch.ones_like(tokens), **options)
+        out: Any = model(input_ids=tokens, attention_mask=torch.ones_like(tokens), **no_cache(model))
     return out if isinstance(out, torch.Tensor) else out[0]
 
 
@@ -37,7 +41,7 @@ def sees_ahead(model: nn.Module) -> bool:
     try:
         rows = len(model.get_input_embeddings().weight)
         a, b, c, d = [i for i in range(rows) if i != padding][:4]
-        found = output_of(model, [[a, b, c], [a, b, d]]).detach().float()
+        found = output_of(model, [[a, b, c], [a, b, d]]).detach().float().nan_to_num(0.0, 0.0, 0.0)
         one, two = found[0, :2], found[1, :2]
         if found.shape[:2] != (2, 3):
             raise ValueError(f"it gives a tensor of shape {tuple(found.shape)} for two rows of three tokens")
