@@ -124,6 +124,15 @@ def test_answers_may_lie_elsewhere(subject: Path, finished: Path, tmp_path: Path
     assert asked.total().replayed > 0
 
 
+def test_advice_on_a_damaged_spec_loses_no_answers(subject: Path, finished: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "s"
+    shutil.copytree(finished, folder)
+    (folder / "spec.json").write_text('{"subject": ')
+    with pytest.raises(UserError, match="study's spec is damaged") as raised:
+        run_study(lm_spec(subject), folder, progress=False)
+    assert f"--lm-cache {folder / ANSWERS}" in str(raised.value) and "elete" not in str(raised.value)
+
+
 def test_a_budget_stops_and_a_higher_one_goes_on(subject: Path, finished: Path, tmp_path: Path) -> None:
     for tokens in (800, 1_600):
         with pytest.raises(Interrupted, match=r"budget is reached.*--budget"):

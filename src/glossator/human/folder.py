@@ -149,4 +149,4 @@ def _read(path: Path) -> Any:
 
 def _damaged(path: Path) -> UserError:
     again = "import the person's file" if path.parent.name == "answers" else "export"
-    return UserError("a file of people's tasks is damaged", value=str(path), fix=f"Delete it and {again} again")
+    return UserError("a file of people's tasks is damaged", value=str(path), fix=f"Move it away and {again} again")

@@ -12,7 +12,7 @@ from typing import Any, Literal
 from glossator.errors import UserError
 from glossator.files import plain, read_json, write_json
 from glossator.study.grow import grows
-from glossator.study.names import LOG, may_be_there
+from glossator.study.names import ANSWERS, LOG, may_be_there
 from glossator.study.spec import LATER, StudySpec
 from glossator.study.widen import widens
 from glossator.study.work import Work
@@ -27,7 +27,8 @@ def check_folder(spec: StudySpec, folder: Path) -> More | None:
     more: More | None = None
     _check_name(folder)
     if claim.exists():
-        held: Any = read_json(claim, "the study's spec", "Delete the folder and run again")
+        paid = f" --lm-cache {folder / ANSWERS}" if (folder / ANSWERS).exists() else ""
+        held: Any = read_json(claim, "the study's spec", f"Run the command with --out ANOTHER{paid}")
         mine, held = json.loads(json.dumps(plain(spec))), {**LATER, **held}
         differing = sorted(k for k in {*held, *mine} if held.get(k) != mine.get(k))
         if widens(spec, held, set(differing), folder):
