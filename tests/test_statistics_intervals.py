@@ -121,6 +121,19 @@ def test_of_normal_values_it_is_students_t_and_hardly_wider():
     assert estimate(mean_of(values), level=0.5).high < found.high
 
 
+def test_loud_documents_widen_by_their_kurtosis_and_even_ones_do_not():
+    even, loud = np.tile([-1.0, 1.0], 20), np.r_[np.tile([-1.0, 1.0], 19), -6.0, 6.0]
+    for values in (even, loud):
+        excess = max(stats.kurtosis(values, bias=False), 0)
+        freedom, tails = 80 / (excess + 80 / 39), 1 + excess / 20
+        spread = jackknife(mean_of(values)).spread
+        assert spread.error == pytest.approx(values.std(ddof=1) / np.sqrt(40))
+        assert (spread.freedom, spread.tails) == pytest.approx((freedom, tails))
+        assert spread.reach(0.95)[0] == pytest.approx(tails * stats.t.ppf(0.975, freedom) * spread.error)
+        assert spread.p_of(spread.reach(0.9)[1]) == pytest.approx(0.1)
+    assert jackknife(mean_of(even)).spread.tails == 1 < 1.3 < jackknife(mean_of(loud)).spread.tails
+
+
 def test_a_median_which_moves_in_steps_is_covered_too():
     def median_of(values):
         order = np.argsort(values)
