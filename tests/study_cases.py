@@ -39,15 +39,15 @@ def small_spec(folder: Path, **changes: Any) -> StudySpec:
     return StudySpec(**{**settings, **changes})
 
 
-def write_corpus(path: Path, documents: int = 240) -> Path:
-    """Documents of random words, every other one with tricky text between them."""
+def write_corpus(path: Path, documents: int = 240, length: int = 50) -> Path:
+    """Documents of so many random words, every other one with tricky text between them."""
     import json
 
     rng = np.random.default_rng(5)
     words = ["the", "fox", "jumps", "over", "lazy", "dogs", "in", "1987", "(a, b):", "return", "cannery", "naïve", "\n"]
     lines = []
     for i in range(documents):
-        chosen = rng.choice([*words, *TRICKY] if i % 2 else words, 50)
+        chosen = rng.choice([*words, *TRICKY] if i % 2 else words, length)
         lines.append(json.dumps({"id": f"doc-{i}", "text": " ".join(chosen)}))
     path.write_text("\n".join(lines))
     return path

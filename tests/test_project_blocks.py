@@ -85,7 +85,8 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     model.save_pretrained(here / SUBJECT)
     byte_level_tokenizer().save_pretrained(here / SUBJECT)
     (here / "my-larger-model").symlink_to(here / SUBJECT)
-    write_corpus(here / "texts.jsonl", 300)
+    # Short, so that a few thousand tokens are of enough documents for explanations and intervals.
+    write_corpus(here / "texts.jsonl", 900, length=12)
     rng = np.random.default_rng(1)
     words = " ".join(SENTENCES).split()
     for name in ("joy", "fear"):
@@ -114,6 +115,7 @@ def smaller(text: str) -> str:
     text = re.sub(r"max_tokens = \d+", f"max_tokens = {TOKENS}", text).replace("units = 100", "units = 3")
     beginning = text.find("[")
     lines = "" if "max_tokens" in text else f"max_tokens = {TOKENS}\n"
+    lines += "" if "corpus" in text else 'corpus = "texts.jsonl"\n'
     return lines + text if beginning != 0 else text
 
 
@@ -121,6 +123,8 @@ def adapted(words: list[str]) -> list[str]:
     """The words of a command on the small model, less text, fewer units."""
     words = [word.replace("smollm2-135m", SUBJECT).replace("./my-", "my-") for word in words]
     words = [f"inprocess:{SUBJECT}" if word.startswith("openai:") else word for word in words]
+    if "--at" in words:  # the small model has letters for tokens
+        words[words.index("--at") + 1] = "3"
     if words[0] == "sasc":
         return [*words, "--space", "none"]
     if words[:2] == ["directions", "make"]:
@@ -132,6 +136,8 @@ def adapted(words: list[str]) -> list[str]:
         words[words.index("--tokens") + 1] = TOKENS
     else:
         words += ["--tokens", TOKENS]
+    if "--corpus" not in words and not any(word.endswith(".toml") for word in words):
+        words += ["--corpus", "texts.jsonl"]
     if "--units" in words:
         units = words.index("--units") + 1
         fewer = {"64": "574-576", "16": "4", "8": "4"} | ({"all": "4"} if words[0] == "run" else {})

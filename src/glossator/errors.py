@@ -19,7 +19,7 @@ class UserError(Exception):
             parts.append(f"Allowed: {allowed}")
         if fix:
             parts.append(fix)
-        super().__init__(". ".join(part.rstrip(".") for part in parts) + ".")
+        super().__init__(" ".join(part if part.endswith("?") else part.rstrip(".") + "." for part in parts))
 
 
 class MissingPower(UserError):
@@ -28,7 +28,7 @@ class MissingPower(UserError):
 
 def near_matches(name: str, known: Iterable[str], n: int = 3) -> str:
     """Name the closest known names, or all of them when they are few: the `allowed` part of a UserError."""
-    names = sorted(known)
+    names = sorted(set(known))
     close = difflib.get_close_matches(name, names, n=n, cutoff=0.5)
     if close:
         return f"did you mean {', '.join(close)}?" + ("" if len(names) > 12 else f" All: {', '.join(names)}")

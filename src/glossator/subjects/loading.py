@@ -35,7 +35,10 @@ _TOKENIZER_FILES = (
 
 
 def _is_folder(name: str) -> bool:
-    return bool(name) and Path(name).expanduser().is_dir()
+    try:
+        return bool(name) and Path(name).expanduser().is_dir()
+    except (OSError, RuntimeError):  # too long for a path; a home that is nobody's
+        return False
 
 
 def _unknown(name: str) -> UserError:
