@@ -74,7 +74,7 @@ def test_folder_is_described_like_the_loaded_model(tiny_folder, tiny_subject):
     assert describe_sites(str(tiny_folder)) == tiny_subject.sites()
 
 
-@pytest.mark.parametrize("name", ["smollm", "no such", "", "mini lm", "/nowhere/at/all"])
+@pytest.mark.parametrize("name", ["smollm", "no such", "", "mini lm", "/nowhere/at/all", "x" * 300])
 def test_unknown_subject(name):
     with pytest.raises(UserError, match="unknown subject"):
         describe_sites(name)
