@@ -82,6 +82,25 @@ def test_a_vast_class_is_not_named_where_two_others_cover_the_words() -> None:
     assert name == "professional or skilled worker" and {"doctor", "carpenter"} <= set(members)
 
 
+@pytest.mark.parametrize(
+    ("words", "name"),
+    [("gun sword knife rifle spear bomb pistol bow dagger cannon", "weapon"),
+     ("chair table sofa desk bed bookcase", "furniture"),
+     ("rain snow storm wind fog hail thunder cloud sunshine frost", "weather"),
+     ("big small large huge tiny little enormous vast immense", "size")],
+)  # fmt: skip
+def test_a_class_is_no_wider_than_its_words(words: str, name: str) -> None:
+    (found, _), *_ = classes_of(words.split(), load_wordnet())
+    assert found == name
+
+
+def test_half_of_a_class_is_that_class_and_assorted_words_are_none() -> None:
+    words = CLASSES["musical instrument"].split()
+    assert all(classes_of(half, load_wordnet())[0][0] == "musical instrument" for half in (words[::2], words[1::2]))
+    assorted = ["happiness", "window", "tuesday", "engine", "lemon", "purple", "decide", "soon"]
+    assert classes_of(assorted, load_wordnet()) == []
+
+
 def nearness(phrase: str) -> Callable[[Sequence[str]], np.ndarray]:
     """A module that likes texts with all words of a phrase, and the better the less else there is."""
     wanted = frozenset(phrase.split())

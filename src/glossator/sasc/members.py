@@ -1,8 +1,9 @@
 """The class whose members a module responds to alike: counts of animals are named "animal", not by one of them.
 
 Seen in responses to single words of the vocabulary: where several are about as loud as the loudest, what they have in
-common is looked for above them in WordNet. The name should be specific, cover them and be common itself: nobody calls
-dogs, cats and horses placentals.
+common is looked for above them in WordNet. The choice among classes follows how well membership tells loud words from
+others, each word counted by how common it is: a class that is too wide pays for its members that are quiet, one that is
+too narrow for loud words that are none. And the name should be common itself: nobody calls dogs and cats placentals.
 """
 
 from __future__ import annotations
@@ -23,12 +24,15 @@ LEAST_LOUD, MOST_LOUD = 4, 0.05
 """So few loud words are no class, and neither are more than this share of all words."""
 COVERED, PART = 0.4, 0.2
 """A class covers at least the first share of the loud words; each of two that are named together, the second."""
-COMPLETE, WHOLE = 0.5, 100.0
-"""A class of which this share of words is loud is meant as a whole; what that is worth, times its F1."""
+RECALL = 2.0
+"""How much more recall counts than precision (the beta of an F score): a list often holds some of a class alone."""
+LEAST_F = 0.25
+"""A class that fits worse is not what the loud words have in common."""
 VAST = 1000
 """A class with more words of the vocabulary below it says next to nothing."""
-SIZE_WEIGHT, COMMON_ENOUGH = 1.2, 1500
-"""What a doubling of a class's size costs against a doubling of how common its name is, which counts up to here."""
+COMMON, COMMON_ENOUGH, OWN = 0.25, 100, 0.2
+"""What a doubling counts, against a doubling of F: of how often texts use the name for the class, up to so often; and
+of the share of the name's uses that mean the class."""
 
 
 def loud_words(names: Sequence[str], values: np.ndarray) -> list[str]:
@@ -44,71 +48,91 @@ def loud_words(names: Sequence[str], values: np.ndarray) -> list[str]:
 
 def classes_of(words: Sequence[str], wordnet: WordNet, most: int = 2) -> list[tuple[str, tuple[str, ...]]]:
     """Names of the classes that say best what these words are, with those of them that are members, the most common
-    first. Where nothing but a vast class covers them, the two below it that cover most are named together."""
-    sizes = _sizes(wordnet)
-    shares: dict[int, dict[str, float]] = {}
-    for word in words:
-        for number, share in _above(word, wordnet):
-            shares.setdefault(number, {}).setdefault(word, 0.0)
-            shares[number][word] += share
-    fair = {number: members for number, members in shares.items() if sizes.get(number, 0) <= VAST}
-    found = _by_worth(fair, words, wordnet, sizes) or _pair(fair, words, wordnet, sizes)
-    found = found or _by_worth(shares, words, wordnet, sizes)
+    first. Where none fits, the two that cover most are named together, and nothing where these do not fit either."""
+    members = _members(wordnet)
+    loud = set(words)
+    fair = {
+        number: {word: members[number][word] for word in members[number].keys() & loud}
+        for number in {number for word in words for number, _ in _above(word, wordnet)}
+        if 0 < len(members.get(number, ())) <= VAST
+    }
+    found = _by_worth(fair, words, wordnet) or _pair(fair, words, wordnet)
     return [(name, tuple(sorted(its, key=lambda word: (-wordnet.frequency(word), word)))) for name, its in found[:most]]
 
 
 Named = list[tuple[str, Collection[str]]]
 
 
-def _by_worth(
-    shares: dict[int, dict[str, float]], words: Sequence[str], wordnet: WordNet, sizes: dict[int, int]
-) -> Named:
-    largest = math.log2(len(general_names(wordnet)))
+def _by_worth(shares: dict[int, dict[str, float]], words: Sequence[str], wordnet: WordNet) -> Named:
     found = []
-    for number, members in shares.items():
-        name = common_word(wordnet, number)
-        # A word counts by how often it means a member, and in part because the other words say what it means here.
-        covered = sum(0.5 + 0.5 * math.sqrt(share) for share in members.values()) / len(words)
-        if covered >= COVERED:
-            uses = wordnet.frequency(name) * wordnet.shares(name)[number]
-            size = covered * math.log2(1 + sizes.get(number, 0)) + (1 - covered) * largest
-            worth = math.log2(1 + min(uses, COMMON_ENOUGH)) + name.count(" ") - SIZE_WEIGHT * size
-            precision = len(members) / max(1, sizes.get(number, 0))
-            if precision >= COMPLETE:  # most of a class is loud: it is that class, however common its name
-                worth += WHOLE * 2 * precision * covered / (precision + covered)
-            found.append((worth, name, members))
+    for number, its in shares.items():
+        fit = _fit(_members(wordnet)[number], words, wordnet)
+        if fit >= LEAST_F and len(its) >= COVERED * len(words):
+            name = common_word(wordnet, number)
+            uses = min(max(wordnet.synsets[number].tagged), COMMON_ENOUGH)
+            own = math.log2(wordnet.shares(name)[number])
+            found.append((math.log2(fit) + COMMON * math.log2(1 + uses) + OWN * own, name, its))
     best: dict[str, Collection[str]] = {}
     for _, name, its in sorted(found, key=lambda item: (-item[0], item[1])):
         best.setdefault(name, its)
     return list(best.items())
 
 
-def _pair(shares: dict[int, dict[str, float]], words: Sequence[str], wordnet: WordNet, sizes: dict[int, int]) -> Named:
+def _fit(members: dict[str, float], words: Sequence[str], wordnet: WordNet) -> float:
+    """How well membership tells the loud words from others: their F score, 0 to 1."""
+    loud = set(words)
+    # A word counts by how often it means a member, and a loud one in part because the others say what it means.
+    hits = sum(_weight(w, wordnet) * (0.5 + 0.5 * math.sqrt(min(s, 1.0))) for w, s in members.items() if w in loud)
+    misses = sum(_weight(word, wordnet) * share for word, share in members.items() if word not in loud)
+    if not hits:
+        return 0.0
+    precision, recall = hits / (hits + misses), hits / sum(_weight(word, wordnet) for word in words)
+    return (1 + RECALL**2) * precision * recall / (RECALL**2 * precision + recall)
+
+
+def _weight(word: str, wordnet: WordNet) -> float:
+    """What a word counts: the root of how common it is, so that no single word decides."""
+    return math.sqrt(max(1, wordnet.frequency(word)))
+
+
+def _pair(shares: dict[int, dict[str, float]], words: Sequence[str], wordnet: WordNet) -> Named:
+    members = _members(wordnet)
     chosen: list[str] = []
     covered: set[str] = set()
+    both: dict[str, float] = {}
     for _ in range(2):
-        gains = [(-len(its.keys() - covered), sizes.get(number, 0), number) for number, its in shares.items()]
+        gains = [(-len(its.keys() - covered), len(members[number]), number) for number, its in shares.items()]
         gain, _, number = min(gains, default=(0, 0, 0))
         if -gain >= PART * len(words):
             chosen.append(common_word(wordnet, number))
             covered |= shares[number].keys()
-    return [(" or ".join(chosen), covered)] if len(set(chosen)) == 2 and len(covered) >= COVERED * len(words) else []
+            both |= members[number]
+    if len(set(chosen)) < 2 or len(covered) < COVERED * len(words) or _fit(both, words, wordnet) < LEAST_F:
+        return []
+    return [(" or ".join(chosen), covered)]
 
 
 def _above(word: str, wordnet: WordNet) -> Iterator[tuple[int, float]]:
-    """Synsets above the meanings of a noun, with the share of its uses that mean something below each."""
+    """Synsets above the meanings of a word, with the share of its uses that mean something below each. Above an
+    adjective stand those that it is similar to, and what they say something of ("size" above "tiny")."""
     shares = wordnet.shares(word)
-    for meaning in wordnet.meanings(word, "n"):
-        for number in wordnet.above(meaning.number):
+    for meaning in wordnet.meanings(word):
+        numbers = set(wordnet.above(meaning.number))
+        if meaning.part == "a":
+            numbers |= {*meaning.related("&")}
+            said_of = {noun for number in numbers for noun in wordnet.synsets[number].related("=")}
+            numbers |= {above for noun in said_of for above in wordnet.above(noun)}
+        for number in numbers:
             yield number, shares[meaning.number]
 
 
 @lru_cache(maxsize=2)
-def _sizes(wordnet: WordNet) -> dict[int, int]:
-    """How many single words of the vocabulary have a meaning below each synset."""
-    found: dict[int, int] = {}
+def _members(wordnet: WordNet) -> dict[int, dict[str, float]]:
+    """For each synset the single words of the vocabulary that have a meaning below it, with the share of their uses."""
+    found: dict[int, dict[str, float]] = {}
     for name in general_names(wordnet):
         if " " not in name:
-            for number in {number for number, _ in _above(name, wordnet)}:
-                found[number] = found.get(number, 0) + 1
+            for number, share in _above(name, wordnet):
+                its = found.setdefault(number, {})
+                its[name] = its.get(name, 0.0) + share
     return found

@@ -127,7 +127,8 @@ def in_order(candidates: Sequence[Ranked], fit_weight: float) -> list[Ranked]:
     """By selection score, as a share of the best one's, plus weighted share of variance explained.
 
     The square of the fit lets a good prediction decide, and a poor one say little. A class that was found by its
-    members goes before them, each of which is but one of several, unless a phrase scores more than its members do.
+    members goes before them, each of which is but one of several, unless a phrase scores more than its members do; it
+    is as loud as they are by phrases around them, or because its own name is one of them.
     """
     scored = [c for c in candidates if c.selection is not None]
     scale = max((c.selection or 0.0 for c in scored), default=0.0)
@@ -137,7 +138,8 @@ def in_order(candidates: Sequence[Ranked], fit_weight: float) -> list[Ranked]:
     def value(c: Ranked) -> float:
         share = (c.selection or 0.0) / scale if scale > 0 else c.selection or 0.0
         whole = 0.0
-        if c.name.members and c.kinds and share >= AS_LOUD and (c.selection or 0.0) >= phrase:
+        loud = c.name.members and (c.kinds or c.name.text in c.name.members)
+        if loud and share >= AS_LOUD and (c.selection or 0.0) >= phrase:
             whole = (1.0 + fit_weight) * (2.0 + 1.0 / (1 + c.name.sources["members"]))
         return share + fit_weight * max(c.fit or 0.0, 0.0) ** 2 + whole
 
