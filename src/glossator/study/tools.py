@@ -117,8 +117,9 @@ class Tools:
         return Lab(self.lexicon, self.reader, self.resources, self.others, calibration=calibration, seed=seed)
 
     def rng(self, unit: Unit) -> np.random.Generator:
-        """The same for the same unit and seed, whatever was worked on before."""
-        return np.random.default_rng([self.spec.seed, int(fingerprint(str(unit)), 16)])
+        """The same for the same place in a model and seed, whatever was worked on before and whatever the model is
+        called: twins under two names are studied alike."""
+        return np.random.default_rng([self.spec.seed, int(fingerprint([unit.site, unit.index, unit.polarity]), 16)])
 
     def each(self, function: Callable[[Item], Result], items: Iterable[Item]) -> list[Result]:
         """[function(item) for item in items] in order, several at a time where they wait for a server.
