@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import multiprocessing
 import os
 from collections.abc import Callable, Sequence
@@ -33,7 +34,7 @@ def in_parallel(function: Callable[[Item], Result], items: Sequence[Item], worke
 
     _task = do
     try:
-        with threadpool_limits(1), multiprocessing.get_context("fork").Pool(workers) as pool:
+        with threadpool_limits(1), multiprocessing.get_context("fork").Pool(workers, _end_with_parent) as pool:
             return pool.map(_do, range(len(items)), chunksize=1)
     finally:
         _task = None
@@ -42,6 +43,15 @@ def in_parallel(function: Callable[[Item], Result], items: Sequence[Item], worke
 def fixed_sums() -> threadpool_limits:
     """A context in which NumPy's sums do not depend on how many threads a machine has: each is made by one thread."""
     return threadpool_limits(1, "blas")
+
+
+def _end_with_parent() -> None:
+    """A worker does not outlive a parent that was killed: it would only work on and complain to nobody. Linux alone."""
+    import ctypes
+    import signal
+
+    with contextlib.suppress(OSError, AttributeError):
+        ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
 
 
 def _do(place: int) -> Any:

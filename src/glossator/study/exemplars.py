@@ -64,9 +64,10 @@ def shown_windows(result: UnitResult, tools: Tools, top: int, random: int) -> li
 
 
 def predictions(result: UnitResult, evidence: Evidence, exemplars: Exemplars, tools: Tools) -> np.ndarray | None:
-    """(n, width) predictions of the unit's best explanation, in units of its activation; None when it makes none."""
+    """(n, width) predictions of the unit's best explanation, in units of its activation; None when it makes none, as
+    where the simulator could not score the unit."""
     best = result.best()
-    if best is None:
+    if best is None or (result.status == "failed" and not best.scores):
         return None
     try:
         return tools.lab().simulate(best.explanation(result.unit), exemplars).expected

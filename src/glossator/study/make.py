@@ -93,7 +93,10 @@ def check(kind: str, name: str, spec: StudySpec, resources: Resources) -> None:
         raise MissingPower(f"{name} needs a resource that is not there", value=missing[0], fix=HOW[missing[0]])
     if not {p.name for p in taken} - {"lexicon", "lm", "sets"} and all(p.default is not p.empty for p in taken):
         given = {"lm": resources.get("lm")} if resources.has("lm") and any(p.name == "lm" for p in taken) else {}
-        target(**options, **given)
+        try:
+            target(**options, **given)
+        except TypeError as error:  # of another kind than the option is
+            raise UserError(f"an option of {name} cannot be used", value=options, fix=str(error)) from error
 
 
 def check_subject(spec: StudySpec, subject: Callable[[], Any]) -> Any:

@@ -17,7 +17,9 @@ _ROUNDING = 64
 
 def no_cache(model: nn.Module) -> dict[str, bool]:
     """The argument that keeps a model from filling a cache, where it has one: a block that is run again sees it."""
-    return {"use_cache": False} if "use_cache" in inspect.signature(model.forward).parameters else {}
+    taken = inspect.signature(model.forward).parameters.values()
+    handed_on = any(p.kind is p.VAR_KEYWORD for p in taken) and hasattr(getattr(model, "config", None), "use_cache")
+    return {"use_cache": False} if handed_on or any(p.name == "use_cache" for p in taken) else {}
 
 
 def output_of(model: nn.Module, ids: list[list[int]]) -> torch.Tensor:
