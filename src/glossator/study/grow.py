@@ -16,8 +16,8 @@ from typing import Any
 from glossator.errors import UserError
 from glossator.files import plain, write_json
 from glossator.recording import Recording, open_recording
-from glossator.study.names import ANSWERS
 from glossator.study.spec import StudySpec
+from glossator.study.widen import refuse_language_models
 from glossator.study.work import SHARD_UNITS, Work
 
 KEPT = "kept"
@@ -42,12 +42,7 @@ def grows(spec: StudySpec, held: Mapping[str, Any], differing: set[str], folder:
         raise UserError(
             "units can be added to a finished study only", value=str(folder), fix=f"Finish it: glossator run {folder}"
         )
-    if spec.language_models:
-        raise UserError(
-            "units cannot be added to a study with a language model",
-            value=str(folder),
-            fix=f"Make it anew from its answers: the same command with --out ANOTHER --lm-cache {folder / ANSWERS}",
-        )
+    refuse_language_models("units", spec, folder)
     return True
 
 

@@ -36,13 +36,18 @@ def widens(spec: StudySpec, held: Mapping[str, Any], differing: set[str], folder
         )
     if not set(held["scorers"]) < set(spec.scorers):
         return False
+    refuse_language_models("scores", spec, folder)
+    return True
+
+
+def refuse_language_models(what: str, spec: StudySpec, folder: Path) -> None:
+    """`UserError` where more of something cannot be added, as what the study's language models cost is not kept."""
     if spec.language_models:
         raise UserError(
-            "scores cannot be added to a study with a language model",
+            f"{what} cannot be added to a study with a language model",
             value=str(folder),
             fix=f"Make it anew from its answers: the same command with --out ANOTHER --lm-cache {folder / ANSWERS}",
         )
-    return True
 
 
 def widen(spec: StudySpec, work: Work) -> None:
