@@ -55,7 +55,7 @@ def of_windows(item: Any, key: dict, tools: Tools, value: Any) -> dict[str, list
     explanation = unsealed(key["explanation"])
     found = {}
     for slot, place in zip(item.slots, key["windows"], strict=True):
-        part = getattr(evidence, place["split"])
+        part = evidence.split(place["split"])
         row = int(np.flatnonzero(part.windows.ids == place["window"])[0])
         one = part.take(np.array([row]))
         predicted = tools.lab().simulate(explanation, one).expected[0]

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from glossator.errors import UserError
-from glossator.evidence import Exemplars
+from glossator.evidence import Evidence, Exemplars, Split
 from glossator.human import TASKS, HumanFolder, draw_tasks, export_tasks
 from glossator.human.sources import PLACEBO
 from glossator.human.tasks import from_plain, to_plain
@@ -65,16 +65,14 @@ def test_simulation_files_do_not_depend_on_any_activation(
     study: Study, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Windows with other activations (drawn in the same way) give the same bytes: the truth is not in them."""
-    from glossator.human import simulation, sources
-
     exported(study, "simulation", tmp_path / "true")
-    rng = np.random.default_rng(0)
+    rng, true = np.random.default_rng(0), Evidence.split
 
-    def lying(evidence: object, split: str) -> Exemplars:
-        found = sources.split_of(evidence, split)  # type: ignore[arg-type]
+    def lying(evidence: Evidence, name: Split) -> Exemplars:
+        found = true(evidence, name)
         return dataclasses.replace(found, activations=rng.random(found.activations.shape).astype(np.float32))
 
-    monkeypatch.setattr(simulation, "split_of", lying)
+    monkeypatch.setattr(Evidence, "split", lying)
     exported(study, "simulation", tmp_path / "lies")
     for path in (tmp_path / "true").iterdir():
         assert path.read_bytes() == (tmp_path / "lies" / path.name).read_bytes()

@@ -101,3 +101,9 @@ class Evidence:
     statistics: UnitStatistics
     status: Literal["ok", "insufficient"] = "ok"
     reason: str = ""
+
+    def split(self, name: Split) -> Exemplars:
+        """The exemplars of one split."""
+        if name == "explain":
+            return self.explain.exemplars
+        return {"calibrate": self.calibrate, "select": self.select, "test": self.test}[name]

@@ -9,16 +9,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
-from typing import Any
+from typing import Any, Final
 
 from glossator.human.agreement import Judgement, agreement
-from glossator.human.sources import PLACEBO, Drawn, Source, passages_of, sealed, shown_exemplars, split_of
+from glossator.human.sources import PLACEBO, Drawn, Source, passages_of, sealed, shown_exemplars
 from glossator.human.tasks import PreferenceItem
 from glossator.statistics import Estimate, mean_over_units
 from glossator.units import Unit
 
 UNITS = 20
-SPLIT = "select"
+SPLIT: Final = "select"
 OF_FIRST = {"first": 1.0, "equal": 0.5, "second": 0.0}
 
 
@@ -42,7 +42,7 @@ def draw_preference(source: Source, units: Sequence[Unit], settings: PreferenceS
         if not pairs:
             continue
         rng = source.rng("pairs", unit)
-        exemplars = split_of(source.tools.evidence(unit), SPLIT)
+        exemplars = source.tools.evidence(unit).split(SPLIT)
         passages = passages_of(shown_exemplars(exemplars, settings.top, settings.random, rng), levels=True)
         for place in sorted(rng.permutation(len(pairs))[: settings.pairs].tolist()):
             first, second = pairs[place] if rng.random() < 0.5 else pairs[place][::-1]

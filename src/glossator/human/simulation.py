@@ -13,10 +13,10 @@ from typing import Any
 import numpy as np
 
 from glossator.errors import MissingPower, UserError
-from glossator.evidence import Evidence, Exemplars
+from glossator.evidence import Evidence, Exemplars, Split
 from glossator.explainers.lookup import LookupExplainer
 from glossator.explanations import Explanation
-from glossator.human.sources import Drawn, Source, drawn_rows, passages_of, sealed, split_of, unsealed
+from glossator.human.sources import Drawn, Source, drawn_rows, passages_of, sealed, unsealed
 from glossator.human.tasks import Passage, SimulationItem
 from glossator.scorers.lab import Lab, score_explanation
 from glossator.scores import Score
@@ -61,11 +61,12 @@ def _item(
     rng = source.rng("passages", evidence.unit, method)
     parts: list[Passage] = []
     places: list[dict[str, Any]] = []
-    for split, top, random in (
+    parts_shown: tuple[tuple[Split, int, int], ...] = (
         ("test", settings.top, settings.random),
         ("calibrate", settings.calibrate_top, settings.calibrate_random),
-    ):
-        exemplars = split_of(evidence, split)
+    )
+    for split, top, random in parts_shown:
+        exemplars = evidence.split(split)
         tops, randoms = drawn_rows(exemplars, top, random, rng)
         rows = np.union1d(tops, randoms).astype(np.int64)
         parts += passages_of(exemplars.take(rows), levels=False)

@@ -222,7 +222,3 @@ def unsealed(stored: Mapping[str, Any]) -> Explanation:
     program = None if stored["program"] is None else parse_program(stored["program"])
     provenance = Provenance(**stored["provenance"])
     return Explanation(parse_unit(stored["unit"]), stored["text"], provenance, program, stored["rank"])
-
-
-def split_of(evidence: Evidence, split: str) -> Exemplars:
-    return evidence.explain.exemplars if split == "explain" else getattr(evidence, split)

@@ -18,7 +18,7 @@ from glossator.explanations import Explanation
 from glossator.programs import execute
 from glossator.scorers import LANGUAGE_MODEL, TOKEN_VALUES
 from glossator.scorers.asking import Mode
-from glossator.scorers.items import WindowItems, balanced_windows, scored_split, unit_rng
+from glossator.scorers.items import WindowItems, balanced_windows, unit_rng
 from glossator.scorers.judged import Verdict, auroc_of, balanced_accuracy_of
 from glossator.scorers.lab import Lab
 from glossator.scorers.program_cut import RULE, program_cut
@@ -61,7 +61,7 @@ class AgreementScorer:
         executed = lab.kept(
             ("executed", self.split),
             (explanation, evidence),
-            partial(_executed, explanation, scored_split(evidence, self.split), lab),
+            partial(_executed, explanation, evidence.split(self.split), lab),
         )
         items: WindowItems = lab.kept(
             ("program items", self.items),

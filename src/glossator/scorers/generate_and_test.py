@@ -20,7 +20,7 @@ from glossator.language_models import LanguageModel, Request
 from glossator.programs import execute
 from glossator.scorers import SUBJECT, TOKEN_VALUES, prompts
 from glossator.scorers.asking import cost_of, failure_of
-from glossator.scorers.items import scored_split, unit_rng
+from glossator.scorers.items import unit_rng
 from glossator.scorers.judged import no_text, readable
 from glossator.scorers.lab import Lab
 from glossator.scorers.program_cut import RULE, program_cut
@@ -128,7 +128,7 @@ class GenerateAndTestScorer:
         )
 
     def _made(self, unit: Unit, explanation: Explanation, evidence: Evidence, lab: Lab) -> Tested:
-        program, windows = explanation.program, scored_split(evidence, self.split).windows
+        program, windows = explanation.program, evidence.split(self.split).windows
         assert program is not None
         cut = program_cut(program, evidence, lab.lexicon)
         if isinstance(cut, str):

@@ -80,10 +80,6 @@ class IntruderItems:
         return self.exemplars.windows.documents[self.rows[np.arange(len(self)), self.place]]
 
 
-def scored_split(evidence: Evidence, split: Split) -> Exemplars:
-    return evidence.explain.exemplars if split == "explain" else getattr(evidence, split)
-
-
 def unit_rng(unit: Unit, seed: int, purpose: str) -> np.random.Generator:
     """The same draw for the same unit, seed and purpose, whatever was scored before."""
     return np.random.default_rng([seed, zlib.crc32(f"{unit}|{purpose}".encode())])
@@ -96,7 +92,7 @@ def firing_tokens(exemplars: Exemplars, threshold: float) -> np.ndarray:
 
 def plan_windows(evidence: Evidence, split: Split, most: int, rng: np.random.Generator) -> WindowItems:
     """Up to `most` windows of the split, half of them windows in which the unit fires."""
-    exemplars = scored_split(evidence, split)
+    exemplars = evidence.split(split)
     if evidence.status != "ok":
         return _no_windows(exemplars, f"insufficient evidence: {evidence.reason}")
     return balanced_windows(exemplars, evidence.statistics.firing_threshold, most, rng)

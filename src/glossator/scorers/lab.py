@@ -104,7 +104,7 @@ class Trial:
 
     def __init__(self, lab: Lab, evidence: Evidence, setting: Setting, split: Split):
         self.lab, self.evidence, self.setting, self.split = lab, evidence, setting, split
-        self.scored: Exemplars = evidence.explain.exemplars if split == "explain" else getattr(evidence, split)
+        self.scored = evidence.split(split)
         self.test = draw_sample(self.scored, setting, lab.seed)
         mixed: Setting = "top-and-random" if setting == "top" else setting
         self.calibrate = _calibration_sample(evidence.calibrate, mixed, lab.seed)

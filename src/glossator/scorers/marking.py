@@ -14,7 +14,7 @@ import numpy as np
 from scipy.optimize import linear_sum_assignment
 
 from glossator.evidence import Evidence, Exemplars, Split
-from glossator.scorers.items import LEAST, IntruderItems, balanced_places, firing_tokens, scored_split, spread
+from glossator.scorers.items import LEAST, IntruderItems, balanced_places, firing_tokens, spread
 from glossator.windows import TokenWindows
 
 OPEN, CLOSE = "<<", ">>"
@@ -70,7 +70,7 @@ def marked_text(windows: TokenWindows, row: int, mask: np.ndarray) -> str:
 
 def plan_marked(evidence: Evidence, split: Split, most: int, rng: np.random.Generator) -> MarkedItems:
     """Up to `most` items, half of them rightly marked; the same windows and the same patterns in both halves."""
-    exemplars, threshold = scored_split(evidence, split), evidence.statistics.firing_threshold
+    exemplars, threshold = evidence.split(split), evidence.statistics.firing_threshold
     if evidence.status != "ok":
         return _no_items(exemplars, f"insufficient evidence: {evidence.reason}")
     fires = firing_tokens(exemplars, threshold)
@@ -103,7 +103,7 @@ def plan_intruders(evidence: Evidence, split: Split, questions: int, rng: np.ran
 
     The silent window bears the pattern of a firing window that is not shown, so marks are no cue.
     """
-    exemplars, threshold = scored_split(evidence, split), evidence.statistics.firing_threshold
+    exemplars, threshold = evidence.split(split), evidence.statistics.firing_threshold
     none = np.empty((0, INTRUDERS + 1), int)
     fires = firing_tokens(exemplars, threshold)
     firing = _markable(exemplars, fires)

@@ -21,7 +21,6 @@ from glossator.errors import MissingPower, UserError
 from glossator.evidence import Evidence, Split
 from glossator.explanations import Explanation
 from glossator.scorers import SUBJECT, TOKEN_VALUES
-from glossator.scorers.items import scored_split
 from glossator.scorers.lab import Lab
 from glossator.scores import Column, Score
 from glossator.statistics import Resampled, compare, in_words, undefined
@@ -126,9 +125,7 @@ class _Bench:
         self.subject = lab.resources.get(SUBJECT, scorer.name)
         check_outputs(self.subject)
         push = unit_push(unit, scorer.sets)
-        self.windows = first_windows(
-            scored_split(evidence, scorer.split).of("random").windows, scorer.windows, scorer.width
-        )
+        self.windows = first_windows(evidence.split(scorer.split).of("random").windows, scorer.windows, scorer.width)
         self.own: Steered | None = None
         self.why_not: str | None = None
         self._run: CleanRun | None = None

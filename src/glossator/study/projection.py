@@ -198,7 +198,8 @@ def _score(
     process keeps no answers and computes them anew.
     """
     for split in splits_read(dry):
-        exemplars = getattr(evidence, split).take(lab.rows_scored(evidence, split))
+        exemplars = evidence.split(split).take(lab.rows_scored(evidence, split))
+        assert exemplars.in_random is not None
         reading.simulate(explanation, exemplars.windows)
         reading.simulate(
             other, exemplars.windows if reading.here else exemplars.take(np.flatnonzero(~exemplars.in_random)).windows

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from glossator.errors import MissingPower
-from glossator.evidence import Evidence, Exemplars, Split
+from glossator.evidence import Evidence, Split
 from glossator.explanations import Explanation
 from glossator.simulators import Simulation
 from glossator.study.reading import Reader
@@ -61,7 +61,7 @@ class Readings:
         """
         explanations = [e for e in explanations if self.reads(e)]
         for split in splits if explanations else ():
-            exemplars: Exemplars = getattr(evidence, split)
+            exemplars = evidence.split(split)
             if needed is not None and len(rows := needed(evidence, split)) < len(exemplars):
                 exemplars = exemplars.take(rows)
                 fewer: dict[str, Any] = {split: exemplars}
