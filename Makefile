@@ -66,4 +66,4 @@ lock:  ## write requirements.lock anew from pyproject.toml (LOCK_FLAGS=--upgrade
 
 clean:  ## remove caches and builds; .venv and studies stay
 	@rm -rf build dist .pytest_cache .ruff_cache .mypy_cache .hypothesis
-	@find src tests scripts -name __pycache__ -type d -prune -exec rm -rf {} +
+	@find src tests scripts benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -8,12 +8,12 @@ from functools import cache
 
 import numpy as np
 
-from glossator.benchmarks.planted_library import planted_units
-from glossator.benchmarks.reader import ProgramReader
-from glossator.benchmarks.scorer_levels import LEVELS, Levels, levels_of, usable
-from glossator.benchmarks.scorer_units import PlantedWorld
+from benchmarks.reader import ProgramReader
+from benchmarks.scorer_levels import LEVELS, Levels, levels_of, usable
+from benchmarks.scorer_units import PlantedWorld
 from glossator.evidence import Split
 from glossator.language_models import CHAT, COMPLETION, JSON_SCHEMA, LOGPROBS, PROMPT_LOGPROBS, Answer, Request, Usage
+from glossator.planted import planted_units
 from glossator.programs import Lexicon
 from glossator.resources import Resources
 from glossator.scorers.lab import Lab

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from benchmarks import causal
 from causal_cases import subject_of, tiny_windows
-from glossator.benchmarks import causal
 from glossator.causal.acting import InPlace, divergences_in_place
 from glossator.scorers.ablation_trial import RANDOM_UNIT
 from glossator.scores import Score

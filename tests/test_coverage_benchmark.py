@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from glossator.benchmarks.coverage import FIRING, SCORES, null_unit, summary, trials_of
-from glossator.benchmarks.populations import Population, pairs_won
+from benchmarks.coverage import FIRING, SCORES, null_unit, summary, trials_of
+from benchmarks.populations import Population, pairs_won
 from glossator.statistics import auroc, pearson, pearson_terms, sums_by
 from inducer_cases import windows_of
 

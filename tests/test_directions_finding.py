@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from benchmarks import directions as directions_benchmark
 from direction_cases import CONCEPTS, D, PlantedSubject, planted_values, planted_vectors
-from glossator.benchmarks import directions as directions_benchmark
 from glossator.directions import FindSpec, Found, ProjectedRecording, SiteValues, find_directions
 from glossator.directions.comparison import (
     ABSTAINED,

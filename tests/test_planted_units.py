@@ -7,10 +7,10 @@ import re
 import numpy as np
 import pytest
 
-from glossator.benchmarks.planted_library import planted_units
-from glossator.benchmarks.planted_units import KINDS, PlantedUnit
 from glossator.corpora import open_corpus
 from glossator.errors import UserError
+from glossator.planted import planted_units
+from glossator.planted.units import KINDS, PlantedUnit
 from glossator.programs import Lexicon, execute, parse_program
 from glossator.windows import TokenWindows, Vocabulary
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import os
 import re
 import shutil
 import subprocess
@@ -71,6 +72,25 @@ def test_the_wheel_holds_the_licence_and_the_command(wheel: zipfile.ZipFile) -> 
     assert [n for n in names if n.endswith("licenses/LICENSE")] and [n for n in names if n.endswith("licenses/NOTICE")]
     (entry_points,) = (n for n in names if n.endswith("entry_points.txt"))
     assert "glossator = glossator.cli:main" in wheel.read(entry_points).decode()
+
+
+def test_an_installed_package_lists_the_benchmarks_and_says_where_they_are(
+    wheel: zipfile.ZipFile, tmp_path: Path
+) -> None:
+    wheel.extractall(tmp_path / "installed")
+
+    def python(*arguments: str) -> subprocess.CompletedProcess[str]:
+        environment = os.environ | {"PYTHONPATH": str(tmp_path / "installed"), "COLUMNS": "100"}
+        command = [sys.executable, *arguments]
+        return subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+
+    where = python("-c", "import glossator.planted; print(glossator.planted.__file__)")
+    assert str(tmp_path / "installed") in where.stdout
+    assert "planted  " in python("-m", "glossator", "bench", "--help").stdout
+    told = python("-m", "glossator", "bench", "planted")
+    assert told.returncode == 2
+    assert told.stderr.count("\n") == 1
+    assert "benchmarks/ of the repository" in told.stderr
 
 
 def test_the_licence_is_whole() -> None:

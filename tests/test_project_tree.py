@@ -1,4 +1,4 @@
-"""The README's annotated tree is the tree of `src/glossator`: nothing missing, nothing that is gone."""
+"""The README's annotated trees are those of `src/glossator` and `benchmarks`: nothing missing, nothing that is gone."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-PACKAGE = ROOT / "src" / "glossator"
+FOLDERS = ("src/glossator/", "benchmarks/")
 LINE = re.compile(r"(?P<indent>(?:[│ ]   )*)[├└]── (?P<name>\S+)(?:\s+(?P<purpose>\S.*))?$")
 
 
-def documented_tree(markdown: str) -> dict[str, str]:
-    """{path below the root of the tree: purpose} from the block that opens with `src/glossator/`."""
-    block = re.search(r"```text\nsrc/glossator/\n(.*?)```", markdown, re.DOTALL)
-    assert block, "the README has no tree block that opens with src/glossator/"
+def documented_tree(markdown: str, folder: str = "src/glossator/") -> dict[str, str]:
+    """{path below the root of the tree: purpose} from the block that opens with this folder."""
+    block = re.search(rf"```text\n{folder}\n(.*?)```", markdown, re.DOTALL)
+    assert block, f"the README has no tree block that opens with {folder}"
     found: dict[str, str] = {}
     folders: list[str] = []
     for line in block[1].splitlines():
@@ -46,19 +46,22 @@ def actual_tree(package: Path) -> set[str]:
     return found
 
 
-def test_readme_tree_is_the_real_tree() -> None:
-    documented, actual = set(documented_tree((ROOT / "README.md").read_text())), actual_tree(PACKAGE)
+@pytest.mark.parametrize("folder", FOLDERS)
+def test_readme_tree_is_the_real_tree(folder: str) -> None:
+    documented, actual = set(documented_tree((ROOT / "README.md").read_text(), folder)), actual_tree(ROOT / folder)
     assert sorted(actual - documented) == [], "missing in the README's tree"
     assert sorted(documented - actual) == [], "in the README's tree, but not there"
 
 
-def test_every_line_says_what_it_is_for() -> None:
-    tree = documented_tree((ROOT / "README.md").read_text())
+@pytest.mark.parametrize("folder", FOLDERS)
+def test_every_line_says_what_it_is_for(folder: str) -> None:
+    tree = documented_tree((ROOT / "README.md").read_text(), folder)
     assert [path for path, purpose in tree.items() if len(purpose) < 8] == []
 
 
-def test_every_module_says_why_it_is_there() -> None:
-    silent = [p for p in PACKAGE.rglob("*.py") if not p.read_text().lstrip().startswith(('"""', 'r"""'))]
+@pytest.mark.parametrize("folder", FOLDERS)
+def test_every_module_says_why_it_is_there(folder: str) -> None:
+    silent = [p for p in (ROOT / folder).rglob("*.py") if not p.read_text().lstrip().startswith(('"""', 'r"""'))]
     assert silent == []
 
 

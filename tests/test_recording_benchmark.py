@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from glossator.benchmarks.recording import RandomCoder, Replay, run
+from benchmarks.recording import RandomCoder, Replay, run
 from recording_fakes import FakeSubject, fake_windows
 
 

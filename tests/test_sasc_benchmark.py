@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from glossator.benchmarks.sasc_judges import agreement, named, named_by_wordnet
-from glossator.benchmarks.sasc_keyphrases import DEVELOPMENT, REPORTED, Keyphrase
-from glossator.benchmarks.sasc_modules import DEVELOPMENT_LEXICONS, LEXICONS, Remembering
-from glossator.benchmarks.sasc_phrases import DEVELOPMENT_PHRASES, PHRASES
-from glossator.benchmarks.sasc_settings import SLICES, Corpora, noisy
+from benchmarks.sasc_judges import agreement, named, named_by_wordnet
+from benchmarks.sasc_keyphrases import DEVELOPMENT, REPORTED, Keyphrase
+from benchmarks.sasc_modules import DEVELOPMENT_LEXICONS, LEXICONS, Remembering
+from benchmarks.sasc_phrases import DEVELOPMENT_PHRASES, PHRASES
+from benchmarks.sasc_settings import SLICES, Corpora, noisy
 from glossator.errors import UserError
 from glossator.language_models import Budget, Request, Scripted
 from glossator.sasc.vocabulary import general_names
@@ -152,14 +152,14 @@ MODEL = Scripted(_named_river)
      ("settings", "foo"), ("settings", ["default", "foo"]), ("spec", 3), ("shoe", 43)],
 )  # fmt: skip
 def test_options_that_cannot_be_are_refused_before_anything_is_run(option: str, value: Any) -> None:
-    from glossator.benchmarks.sasc import run
+    from benchmarks.sasc import run
 
     with pytest.raises(UserError):
         run({option: value, "quick": True})
 
 
 def test_a_language_model_is_opened_before_anything_is_run_and_may_have_a_budget(tmp_path: Path) -> None:
-    from glossator.benchmarks.sasc import DEFAULTS, opened, run
+    from benchmarks.sasc import DEFAULTS, opened, run
 
     with pytest.raises(UserError, match="unknown form of a language model"):
         run({"lm": "opnai:gpt"})
@@ -171,7 +171,7 @@ def test_a_language_model_is_opened_before_anything_is_run_and_may_have_a_budget
 
 @pytest.mark.slow
 def test_the_benchmark_runs(minilm: object, smollm2: object) -> None:
-    from glossator.benchmarks.sasc import run
+    from benchmarks.sasc import run
 
     result = run({"quick": True, "speed": False, "lm": f"scripted:{__name__}:MODEL"})
     settings = {"default", "restricted", "noisy", "leak_free"}

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from glossator.benchmarks.sasc_speed import PlainTransformers, documents_of
+from benchmarks.sasc_speed import PlainTransformers, documents_of
 from glossator.embedders import SentenceEmbedder, load_embedder
 from glossator.errors import UserError
 from glossator.sasc import (
@@ -259,7 +259,7 @@ def test_in_text_does_not_depend_on_how_documents_are_blocked(tiny_subject, monk
 @pytest.mark.bench
 @pytest.mark.slow
 def test_the_stage_costs_little_more_than_the_plain_pass(minilm) -> None:
-    from glossator.benchmarks.sasc_speed import ngram_ratios
+    from benchmarks.sasc_speed import ngram_ratios
 
     measured = ngram_ratios({"words": 2000})
     assert measured["ngram_ratio_1"] < 1.1 and measured["ngram_ratio_50"] < 1.3
@@ -270,7 +270,7 @@ def test_the_stage_costs_little_more_than_the_plain_pass(minilm) -> None:
 
 @pytest.mark.slow
 def test_the_benchmark_measures_on_a_small_corpus(minilm) -> None:
-    from glossator.benchmarks.sasc_speed import ngram_ratios
+    from benchmarks.sasc_speed import ngram_ratios
 
     measured = ngram_ratios({"quick": True, "words": 40, "modules": 3})
     assert measured["ngram_ratio_1"] > 0 and measured["ngram_ratio_50"] > 0

@@ -7,11 +7,11 @@ import json
 import numpy as np
 import pytest
 
-from glossator.benchmarks import scorers as bench
-from glossator.benchmarks.planted_library import planted_units
-from glossator.benchmarks.scorer_levels import LEVELS, half_of, levels_of
+from benchmarks import scorers as bench
+from benchmarks.scorer_levels import LEVELS, half_of, levels_of
 from glossator.errors import UserError
 from glossator.language_models import Message, Request
+from glossator.planted import planted_units
 from glossator.programs import execute, parse_program
 from glossator.scorers import prompts
 from scorer_reader_cases import UNITS, explanation, levels, place_of, reader, toy_world

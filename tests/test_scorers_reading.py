@@ -10,7 +10,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from glossator.benchmarks.reader_prompts import take_apart, without_marks
+from benchmarks.reader_prompts import take_apart, without_marks
 from glossator.language_models import LOGPROBS, Answer, Request, TokenLogprob, Usage
 from glossator.language_models.judging import ANOTHER_TEXT
 from glossator.programs import execute, parse_program

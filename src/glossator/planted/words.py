@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from glossator.benchmarks.planted_rules import (
+from glossator.planted.rules import (
     COLOURS,
     COUNTS,
     FAMILY,

@@ -13,7 +13,7 @@ from typing import Literal
 
 import numpy as np
 
-from glossator.benchmarks.sasc_keyphrases import Keyphrase
+from benchmarks.sasc_keyphrases import Keyphrase
 from glossator.embedders import Embedder
 from glossator.sasc.modules import Nearness
 from glossator.sasc.ngrams_words import words

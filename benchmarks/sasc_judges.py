@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from glossator.benchmarks.sasc_keyphrases import Keyphrase
+from benchmarks.sasc_keyphrases import Keyphrase
 from glossator.sasc.wordnet import WordNet
 from glossator.sasc.words_in_ngrams import names_in
 

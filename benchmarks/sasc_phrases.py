@@ -8,7 +8,7 @@ alone; figures are given for `PHRASES`.
 
 from __future__ import annotations
 
-from glossator.benchmarks.sasc_keyphrases import keyphrases
+from benchmarks.sasc_keyphrases import keyphrases
 
 PHRASES = keyphrases(r"""
 phrase:

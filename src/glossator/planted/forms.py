@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from glossator.benchmarks.planted_rules import SOURCES, STOPS, before, body, capitalised, has_digit, listed, long, unit
+from glossator.planted.rules import SOURCES, STOPS, before, body, capitalised, has_digit, listed, long, unit
 
 NEGATED = (
     unit(

@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from glossator.benchmarks.planted_units import PlantedUnit
 from glossator.evidence import SPLITS, Evidence, Exemplars, ExplainEvidence, Split, UnitStatistics
+from glossator.planted.units import PlantedUnit
 from glossator.programs import Lexicon
 from glossator.scorers.others import GivenOthers
 from glossator.units import Unit

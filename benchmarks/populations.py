@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from glossator.benchmarks.planted import evidence_of
+from benchmarks.planted import evidence_of
 from glossator.explainers.lookup import LookupExplainer
 from glossator.explainers.program import ProgramExplainer
 from glossator.programs import Lexicon, execute

@@ -13,10 +13,10 @@ from typing import Any
 
 import numpy as np
 
-from glossator.benchmarks.planted_library import planted_units
-from glossator.benchmarks.planted_units import PlantedUnit
 from glossator.evidence import Exemplars, ExplainEvidence, UnitStatistics
 from glossator.explainers.program import ProgramExplainer
+from glossator.planted import planted_units
+from glossator.planted.units import PlantedUnit
 from glossator.programs import Lexicon, execute
 from glossator.units import Unit
 from glossator.windows import TokenWindows

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from glossator.benchmarks.programs import EXPLAIN, recorded
+from benchmarks.programs import EXPLAIN, recorded
 from glossator.evidence import Evidence
 from glossator.explainers.program import ProgramExplainer
 from glossator.explanations import Explanation

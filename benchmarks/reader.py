@@ -18,7 +18,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from glossator.benchmarks.reader_prompts import Asked, take_apart, without_marks
+from benchmarks.reader_prompts import Asked, take_apart, without_marks
 from glossator.language_models import (
     CHAT,
     COMPLETION,

@@ -250,8 +250,9 @@ def _rss(options: dict[str, Any], folder: Path) -> dict[str, Any]:
     peaks = []
     for tokens in (options["rss_tokens"], 2 * options["rss_tokens"]):
         target = folder / f"rss-{tokens}"
-        code = f"from glossator.benchmarks.memory import main; main({tokens}, {str(target)!r})"
-        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+        code = f"from benchmarks.memory import main; main({tokens}, {str(target.absolute())!r})"
+        checkout = Path(__file__).resolve().parent.parent  # from where the new process can import this package too
+        done = subprocess.run([sys.executable, "-c", code], cwd=checkout, capture_output=True, text=True, check=True)
         peaks.append(json.loads(done.stdout.splitlines()[-1])["peak_bytes"])
         _remove(target)
     return {"rss_growth": peaks[1] / peaks[0] - 1, "rss": {"peak_bytes": peaks, "tokens": options["rss_tokens"]}}

@@ -15,7 +15,7 @@ WIDTH, UNITS, LATENTS, K, VOCABULARY = 64, 64, 4096, 32, 256
 
 def main(tokens: int, folder: str) -> None:
     """Record `tokens` random tokens into `folder` and write the peak resident bytes as JSON to standard output."""
-    from glossator.benchmarks.recording import RandomCoder
+    from benchmarks.recording import RandomCoder
     from glossator.corpora import WindowedCorpus
     from glossator.recording import record, recording_spec
     from glossator.windows import TokenWindows, Vocabulary

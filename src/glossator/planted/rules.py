@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from glossator.benchmarks.planted_units import Kind, PlantedUnit, Rule
+from glossator.planted.units import Kind, PlantedUnit, Rule
 from glossator.programs import parse_program
 
 VAGUE: dict[Kind, str] = {

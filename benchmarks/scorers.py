@@ -24,15 +24,15 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.reader import ProgramReader
+from benchmarks.scorer_levels import LEVELS, Levels, levels_of, usable
+from benchmarks.scorer_units import PlantedWorld
 from glossator import registry
-from glossator.benchmarks.planted_library import planted_units
-from glossator.benchmarks.reader import ProgramReader
-from glossator.benchmarks.scorer_levels import LEVELS, Levels, levels_of, usable
-from glossator.benchmarks.scorer_units import PlantedWorld
 from glossator.errors import UserError
 from glossator.evidence import Evidence
 from glossator.explanations import Explanation
 from glossator.language_models import LanguageModel
+from glossator.planted import planted_units
 from glossator.programs import Program
 from glossator.resources import Resources
 from glossator.scorers import EMBEDDER, LANGUAGE_MODEL

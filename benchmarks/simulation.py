@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from glossator.benchmarks.recording import Seconds, _ratio, _seconds, machine
+from benchmarks.recording import Seconds, _ratio, _seconds, machine
 from glossator.errors import UserError
 
 DEFAULTS: dict[str, Any] = {

@@ -17,9 +17,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from glossator.benchmarks.planted_units import PlantedUnit
-from glossator.benchmarks.scorer_units import THRESHOLD, PlantedWorld
+from benchmarks.scorer_units import THRESHOLD, PlantedWorld
 from glossator.explanations import Explanation, Provenance
+from glossator.planted.units import PlantedUnit
 from glossator.programs import (
     After,
     And,

@@ -17,8 +17,8 @@ from typing import Any
 
 import numpy as np
 
-from glossator.benchmarks.planted import evidence_of
-from glossator.benchmarks.populations import KINDS, Population, Source, population_of, recorded
+from benchmarks.planted import evidence_of
+from benchmarks.populations import KINDS, Population, Source, population_of, recorded
 from glossator.engines import in_parallel
 from glossator.explainers.program import ProgramExplainer
 from glossator.statistics import LEAST_FIRING, Jackknifed, Resampled, interval, jackknife

@@ -1,13 +1,14 @@
-"""All planted units, in the order of their kinds, each with the description of another as its wrong explanation."""
+"""Units with a known answer, by kind, each with the description of another unit as its wrong explanation.
+
+Benchmarks and tests recover them; `glossator.planted.units` says what one is."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 
-from glossator.benchmarks import planted_forms as forms
-from glossator.benchmarks import planted_words as words
-from glossator.benchmarks.planted_units import KINDS, PlantedUnit
 from glossator.errors import UserError, near_matches
+from glossator.planted import forms, words
+from glossator.planted.units import KINDS, PlantedUnit
 
 _UNITS = (
     *words.TOKEN,
@@ -29,6 +30,9 @@ def _with_wrong(units: tuple[PlantedUnit, ...]) -> tuple[PlantedUnit, ...]:
 
 
 LIBRARY: tuple[PlantedUnit, ...] = _with_wrong(_UNITS)
+
+
+__all__ = ["KINDS", "LIBRARY", "PlantedUnit", "planted_units"]
 
 
 def planted_units(*kinds: str) -> tuple[PlantedUnit, ...]:

@@ -19,7 +19,7 @@ from functools import cached_property
 
 import numpy as np
 
-from glossator.benchmarks.sasc_keyphrases import Keyphrase
+from benchmarks.sasc_keyphrases import Keyphrase
 from glossator.corpora import Corpus, Document, open_corpus
 from glossator.embedders import Embedder
 from glossator.sasc.ngrams import NgramSpec, extract_ngrams

@@ -18,11 +18,11 @@ from typing import Any
 
 import numpy as np
 
-from glossator.benchmarks.sasc_judges import agreement, named, named_by_wordnet
-from glossator.benchmarks.sasc_keyphrases import DEVELOPMENT, REPORTED, Keyphrase
-from glossator.benchmarks.sasc_modules import DEVELOPMENT_LEXICONS, LEXICONS, Lexicon, Remembering, near_keyphrases
-from glossator.benchmarks.sasc_phrases import DEVELOPMENT_PHRASES, PHRASES
-from glossator.benchmarks.sasc_settings import SETTINGS, SLICES, Corpora, noisy
+from benchmarks.sasc_judges import agreement, named, named_by_wordnet
+from benchmarks.sasc_keyphrases import DEVELOPMENT, REPORTED, Keyphrase
+from benchmarks.sasc_modules import DEVELOPMENT_LEXICONS, LEXICONS, Lexicon, Remembering, near_keyphrases
+from benchmarks.sasc_phrases import DEVELOPMENT_PHRASES, PHRASES
+from benchmarks.sasc_settings import SETTINGS, SLICES, Corpora, noisy
 from glossator.errors import UserError
 from glossator.files import plain
 from glossator.language_models import LanguageModel, OpenModel, open_language_model
@@ -114,7 +114,7 @@ def run(options: dict[str, Any] | None = None) -> dict[str, Any]:
         for r in free if r.seed == 0
     ]  # fmt: skip
     if chosen["speed"]:
-        from glossator.benchmarks.sasc_speed import ngram_ratios
+        from benchmarks.sasc_speed import ngram_ratios
 
         speed = ngram_ratios({"quick": quick})
         result |= {key: speed[key] for key in ("ngram_ratio_1", "ngram_ratio_50")} | {"speed": speed}

@@ -3,7 +3,7 @@
 A unit's activations come from a plain Python function over the texts of the tokens before and at a place, never from
 the executor of programs; so an explanation that scores well has found the function, and a benchmark on these units is
 not circular. They are defined on any byte-level vocabulary; the words they name are single tokens with a leading space
-in common ones. The library itself is in `planted_library`.
+in common ones.
 """
 
 from __future__ import annotations
