@@ -8,6 +8,7 @@ import torch
 
 from glossator.errors import UserError
 from glossator.recording import EvidenceSpec, Recording, draw, open_recording, record, recording_spec, verify
+from glossator.recording.background import one_core_pool
 from glossator.recording.disk import BLOCK
 from glossator.units import Unit
 from recording_fakes import FakeEncoder, FakeSubject, fake_windows, to_eleven_digits, truth
@@ -251,3 +252,14 @@ def test_settings_that_make_no_sense_are_one_clear_error(tmp_path, settings, mes
     with pytest.raises(UserError, match=message):
         make(tmp_path / "r", **settings)
     assert not (tmp_path / "r").exists()
+
+
+def test_threads_of_a_pool_stay_on_one_core():
+    before = torch.get_num_threads()
+    try:
+        torch.set_num_threads(2)
+        with one_core_pool(2) as pool:
+            assert torch.get_num_threads() == 2
+            assert [pool.submit(torch.get_num_threads).result() for _ in range(4)] == [1] * 4
+    finally:
+        torch.set_num_threads(before)

@@ -6,9 +6,12 @@ import json
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from glossator.cli import main
+from glossator.sasc.task import Task
+from glossator.units import Unit
 
 MODULE = """
 def rivers(texts):
@@ -60,6 +63,29 @@ def test_a_function_is_explained(here: Path, capsys: pytest.CaptureFixture) -> N
     assert main(["sasc", "detector.py:rivers", *ARGUMENTS]) == 0
     said = capsys.readouterr().out
     assert "river" in said and "Top n-grams:" in said and "sigma" in said
+
+
+def test_top_ngrams_respond_and_stand_on_one_line(here: Path, capsys: pytest.CaptureFixture) -> None:
+    (here / "broken_lines.jsonl").write_text(
+        "".join(
+            json.dumps({"text": f"{t.replace(' river', chr(10) + 'river')} {i}"}) + "\n"
+            for i, t in enumerate(LINES * 4)
+        )
+    )
+    arguments = ["--corpus", "broken_lines.jsonl", *ARGUMENTS[2:]]
+    assert main(["sasc", "detector.py:rivers", *arguments, "--most", "30"]) == 0
+    (shown,) = [line for line in capsys.readouterr().out.splitlines() if line.startswith("Top n-grams:")]
+    ngrams = re.findall(r"“(.*?)” ([-\d.]+)", shown)
+    assert ("the river", "1") in ngrams and all("river" in text and value == "1" for text, value in ngrams)
+
+
+@pytest.mark.parametrize(
+    ("values", "shown"),
+    [([0, 2, 0, 1, 0], [1, 3]), ([1, 1, 0, 1], [0, 1, 3]), ([-3, -1, -2], [1]), ([5, np.nan, 4], [0])],
+)
+def test_what_responds_no_more_than_most_is_no_top_ngram(values: list[float], shown: list[int]) -> None:
+    task = Task(Unit("m", "output", 0), None, lambda texts: np.zeros(len(texts)), np.array(values, float))  # type: ignore[arg-type]
+    assert task.loudest.tolist() == shown
 
 
 def test_for_machines(here: Path, capsys: pytest.CaptureFixture) -> None:

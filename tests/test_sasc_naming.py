@@ -94,6 +94,18 @@ def test_a_class_is_no_wider_than_its_words(words: str, name: str) -> None:
     assert found == name
 
 
+@pytest.mark.parametrize(
+    ("words", "name"),
+    [("gun pistol rifle cannon shotgun revolver sword spear bow", "weapon"),
+     ("diameter width thickness radius length height", "dimension"),
+     ("engraving mosaic watercolor statue sculpture carving", "art"),
+     ("monarch lincoln charles edward george napoleon king", "representative")],
+)  # fmt: skip
+def test_a_class_is_not_named_by_a_member_that_leaves_out_others(words: str, name: str) -> None:
+    (found, _), *_ = classes_of(words.split(), load_wordnet())
+    assert found == name
+
+
 def test_half_of_a_class_is_that_class_and_assorted_words_are_none() -> None:
     words = CLASSES["musical instrument"].split()
     assert all(classes_of(half, load_wordnet())[0][0] == "musical instrument" for half in (words[::2], words[1::2]))

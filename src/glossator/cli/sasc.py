@@ -153,7 +153,8 @@ def show(explained: Explained) -> None:
         out.print("Scores are differences of means in sigma of the corpus's n-grams; corpus, written and sentences are")
         out.print("on texts that neither naming nor ranking has seen.")
     if explained.top:
-        shown = ", ".join(f"“{clean(text)}” {value:.3g}" for text, value in explained.top[:12])
+        on_one_line = [(" ".join(text.split()), value) for text, value in explained.top[:12]]
+        shown = ", ".join(f"“{clean(text)}” {value:.3g}" for text, value in on_one_line)
         out.print(f"Top n-grams: {shown}", markup=False, soft_wrap=True)
     for reason, count in explained.failures.items():
         out.print(f"{count} answers of the language model gave nothing: {reason}", markup=False, soft_wrap=True)

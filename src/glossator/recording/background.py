@@ -24,6 +24,7 @@ def one_core_pool(workers: int) -> ThreadPoolExecutor:
     started = threading.Barrier(workers)
 
     def start() -> None:
+        torch.get_num_threads()  # else the thread's first operation takes the default, which is set back below
         torch.set_num_threads(1)  # of this thread, and the default of threads that start later
         started.wait()
 

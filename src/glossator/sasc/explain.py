@@ -79,8 +79,8 @@ class Candidate:
 @dataclass(frozen=True)
 class Explained:
     """What one unit of a module responds to. candidates: best first; none, with the `problem`, for a unit that cannot
-    be explained (dead, constant, without a finite value); top: (n-gram, response), largest first; failures: answers of
-    a language model that gave nothing, by reason."""
+    be explained (dead, constant, without a finite value); top: (n-gram, response) of those that respond more than half
+    of all, largest first; failures: answers of a language model that gave nothing, by reason."""
 
     unit: Unit
     responses: UnitResponses
@@ -207,7 +207,7 @@ def _explained(task: Task, proposed: Proposed, halves: Halves, spec: SascSpec, l
                 explanation, tuple(row.name.sources), row.selection, row.fit, before[row.name.text], row.kinds, *report
             )
         )
-    top = tuple((ngrams.texts[row], float(task.values[row])) for row in task.order[:75])
+    top = tuple((ngrams.texts[row], float(task.values[row])) for row in task.loudest[:75])
     problem = None if candidates else "no candidate name was found"
     return Explained(task.unit, task.responses, top, tuple(candidates), problem, dict(proposed.bill.failures))
 

@@ -33,6 +33,9 @@ VAST = 1000
 COMMON, COMMON_ENOUGH, OWN = 0.25, 100, 0.2
 """What a doubling counts, against a doubling of F: of how often texts use the name for the class, up to so often; and
 of the share of the name's uses that mean the class."""
+ONE_OF_THEM = 2.0
+"""What a halving of the share of loud words that are members counts where the name is one of the loud words: that it is
+loud says nothing for its own class as long as others are left out ("gun" beside swords; "weapon" leaves out none)."""
 
 
 def loud_words(names: Sequence[str], values: np.ndarray) -> list[str]:
@@ -71,7 +74,9 @@ def _by_worth(shares: dict[int, dict[str, float]], words: Sequence[str], wordnet
             name = common_word(wordnet, number)
             uses = min(max(wordnet.synsets[number].tagged), COMMON_ENOUGH)
             own = math.log2(wordnet.shares(name)[number])
-            found.append((math.log2(fit) + COMMON * math.log2(1 + uses) + OWN * own, name, its))
+            left_out = math.log2(len(its) / len(words)) if name in words else 0.0
+            worth = math.log2(fit) + COMMON * math.log2(1 + uses) + OWN * own + ONE_OF_THEM * left_out
+            found.append((worth, name, its))
     best: dict[str, Collection[str]] = {}
     for _, name, its in sorted(found, key=lambda item: (-item[0], item[1])):
         best.setdefault(name, its)

@@ -32,6 +32,15 @@ class Task:
         rows = np.flatnonzero(np.isfinite(self.values))
         return rows[np.argsort(-self.values[rows], kind="stable")]
 
+    @cached_property
+    def loudest(self) -> np.ndarray:
+        """Of these, n-grams that respond more than half of all do; where half respond the most, more than the mean."""
+        values = self.values[self.order]
+        if not len(values):
+            return self.order
+        middle = np.median(values)
+        return self.order[values > (middle if middle < values[0] else values.mean())]
+
 
 class Kept:
     """Rows of numbers by text, each text run once while this lives: units of one module share its answers."""
