@@ -96,6 +96,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     (here / "notes").mkdir()
     write_corpus(here / "notes" / "notes.jsonl", 200)
     (here / "detector.py").write_text("def respond(texts):\n    return [text.count('fox') * 1.0 for text in texts]\n")
+    (here / "prices.toml").write_text(price_list())
     quickstart = (ROOT / "docs" / "quickstart.md").read_text()
     for block in blocks(quickstart, "toml"):
         name = "grid.toml" if "[[subjects]]" in block else "spec.toml" if "[evidence]" in block else "two-models.toml"
@@ -107,6 +108,11 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         run("glossator run --subject smollm2-135m --site mlp.12 --units 574-576 --out studies/layer-12")
         run("glossator directions make logistic --site resid.12 --positive joy.txt --negative fear.txt --out joy")
         yield here
+
+
+def price_list() -> str:
+    """The example of a file of prices."""
+    return next(b for b in blocks((ROOT / "docs/language-models.md").read_text(), "toml") if "prompt" in b)
 
 
 def smaller(text: str) -> str:
@@ -241,8 +247,7 @@ def test_the_python_of_sasc_and_of_language_models_runs(
     exec(compile(code, "sasc", "exec"), {"my_function": lambda texts: [float(text.count("fox")) for text in texts]})
     asked, scripted = blocks((ROOT / "docs/language-models.md").read_text(), "python")
     exec(compile(scripted, "language models, scripted", "exec"), {})
-    prices = next(b for b in blocks((ROOT / "docs/language-models.md").read_text(), "toml") if "prompt" in b)
-    Path("prices.toml").write_text(prices.replace("openai:gpt-5-mini", "gpt-5-mini"))  # at another address
+    Path("prices.toml").write_text(price_list().replace("openai:gpt-5-mini", "gpt-5-mini"))  # at another address
     capsys.readouterr()
     with serve(Scripted(lambda request: '{"colour": "red"}'), model_name="gpt-5-mini") as server:
         monkeypatch.setenv("OPENAI_API_KEY", "a key")
