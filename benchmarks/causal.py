@@ -145,7 +145,9 @@ class _Bench:
             pairs = [(unit, draw(self.recording, unit, EXPLAIN)) for unit in units]
             looked_at += len(units)
             answers = self.explainer.explain_many(
-                [(u, e.explain) for u, e in pairs], n=1, rng=np.random.default_rng(self.chosen["seed"])
+                [(u, e.explain) for u, e in pairs],
+                n=1,
+                rngs=np.random.default_rng(self.chosen["seed"]).spawn(len(pairs)),
             )
             found += [(u, e, answer[0]) for (u, e), answer in zip(pairs, answers, strict=True) if answer]
         return found, looked_at - len(found)

@@ -63,7 +63,7 @@ def run(options: dict[str, Any] | None = None) -> dict[str, Any]:
         explainer.warm(pairs[0][1].explain)
         started = time.perf_counter()
         found = explainer.explain_many(
-            [(u, e.explain) for u, e in pairs], n=5, rng=np.random.default_rng(chosen["seed"])
+            [(u, e.explain) for u, e in pairs], n=5, rngs=np.random.default_rng(chosen["seed"]).spawn(len(pairs))
         )
         seconds += time.perf_counter() - started
         explained += len(pairs)

@@ -82,7 +82,7 @@ class Silent:
 class Fragile:
     """Fails on every unit with an even index, and on all units when asked about them together."""
 
-    def explain_many(self, pairs: list, *, n: int, rng: np.random.Generator) -> list[list[Explanation]]:
+    def explain_many(self, pairs: list, *, n: int, rngs: list[np.random.Generator]) -> list[list[Explanation]]:
         raise RuntimeError("not all at once")
 
     def explain(self, unit: Unit, evidence: ExplainEvidence, *, n: int, rng: np.random.Generator) -> list[Explanation]:
@@ -111,6 +111,20 @@ class Wordy:
         found = TokenListExplainer().explain(unit, evidence)[0]
         provenance = dataclasses.replace(found.provenance, method="wordy", cost={"calls": 1, "seconds": rng.random()})
         return [dataclasses.replace(found, text="something with words", program=None, provenance=provenance)]
+
+
+class Drawing:
+    """Explains by numbers that it draws, about all units together."""
+
+    def explain(self, unit: Unit, evidence: ExplainEvidence, *, n: int, rng: np.random.Generator) -> list[Explanation]:
+        return self.explain_many([(unit, evidence)], n=n, rngs=[rng])[0]
+
+    def explain_many(self, pairs: list, *, n: int, rngs: list[np.random.Generator]) -> list[list[Explanation]]:
+        made = Provenance("drawing")
+        return [
+            [Explanation(unit, f"words like {rng.integers(10**6)}", made, rank=rank) for rank in range(n)]
+            for (unit, _), rng in zip(pairs, rngs, strict=True)
+        ]
 
 
 class BrokenScorer:
@@ -147,12 +161,12 @@ class Asking:
         self.lm, self.temperature = lm, temperature
 
     def explain(self, unit: Unit, evidence: ExplainEvidence, *, n: int, rng: np.random.Generator) -> list[Explanation]:
-        (found,) = self.explain_many([(unit, evidence)], n=n, rng=rng)
+        (found,) = self.explain_many([(unit, evidence)], n=n, rngs=[rng])
         if isinstance(found, str):
             raise UserError(found)
         return found
 
-    def explain_many(self, pairs: list, *, n: int, rng: np.random.Generator) -> list[list[Explanation] | str]:
+    def explain_many(self, pairs: list, *, n: int, rngs: list[np.random.Generator]) -> list[list[Explanation] | str]:
         requests = [
             Request((Message("user", f"Explain {unit}, {evidence.fingerprint}"),), temperature=0.5, sample=sample)
             for unit, evidence in pairs

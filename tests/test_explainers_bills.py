@@ -161,7 +161,7 @@ def test_all_units_go_out_in_one_call_and_fail_apart() -> None:
         (Unit("toy", "mlp.0", 4, "-"), evidence_with(one_hot(2))),
     ]
     explainer = BillsExplainer(Counting(answer))
-    good, failed, silent, negative = explain_all(explainer, pairs, n=3, rng=np.random.default_rng(0))
+    good, failed, silent, negative = explain_all(explainer, pairs, n=3, rngs=np.random.default_rng(0).spawn(len(pairs)))
     assert batches == [9]
     assert [e.text for e in good] == ["something"] and good[0].unit.index == 1
     assert failed == "bills: none of 3 answers can be used: the answer is empty (3)"

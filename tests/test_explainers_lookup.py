@@ -224,7 +224,7 @@ def test_both_are_deterministic_and_registered():
     for name in ("lookup", "token-list"):
         explainer = registry.load("explainers", name)()
         pairs = [(UNIT, BITS_WORLD)] * 2
-        (first,), (second,) = explain_all(explainer, pairs, n=1, rng=np.random.default_rng(0))
+        (first,), (second,) = explain_all(explainer, pairs, n=1, rngs=np.random.default_rng(0).spawn(len(pairs)))
         assert first == second and first.provenance.method == name
 
 

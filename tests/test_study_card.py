@@ -21,12 +21,12 @@ from glossator.statistics import q_values
 from glossator.study import StudySpec, UnitResult, open_study, run_study
 from glossator.study.card import DEFAULT_SCORERS, column_of, scorers_of
 from glossator.study.discoveries import Discoveries, margins_in
+from glossator.study.results import unscored
 from glossator.study.spec import make_spec
 from glossator.study.store import DATABASE
 from glossator.study.summary import agreement_of_columns, headline, means, ranked
-from glossator.study.widen import unscored
 from glossator.units import Unit
-from study_cases import contents, lm_spec, register, register_lm_methods, small_spec, write_corpus
+from study_cases import contents, register, small_spec, write_corpus
 from test_study_store import CATS, RESULTS
 
 OBSERVATIONAL, CAUSAL = DEFAULT_SCORERS["observational"], DEFAULT_SCORERS["causal"]
@@ -144,25 +144,13 @@ def test_a_study_that_is_killed_while_it_grows_goes_on(
     def killed(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    for place in ("glossator.study.widen.shutil.rmtree", "glossator.study.pipeline.finish"):
+    for place in ("glossator.study.grow.shutil.rmtree", "glossator.study.pipeline.finish"):
         with monkeypatch.context() as patch:
             patch.setattr(place, killed)
             with pytest.raises(KeyboardInterrupt):
                 run_study(both, tmp_path / "grown", progress=False)
     run_study(both, tmp_path / "grown", progress=False)
     assert contents(tmp_path / "grown") == contents(tmp_path / "whole")
-
-
-def test_a_study_with_a_language_model_is_not_grown(
-    tiny_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    from glossator.study.claim import check_folder
-
-    register_lm_methods(monkeypatch)
-    spec = lm_spec(tiny_folder, scorers=("correlation",))
-    (tmp_path / "spec.json").write_text(json.dumps(plain(spec)))
-    with pytest.raises(UserError, match="--lm-cache"):
-        check_folder(replace(spec, card="both", scorers=("correlation", "acting")), tmp_path)
 
 
 def test_peoples_answers_may_be_there_before_the_study(tiny_folder: Path, tmp_path: Path) -> None:

@@ -79,7 +79,9 @@ def explain_and_score(
         part = units[start : start + _AT_ONCE]
         evidence = [draw(recording, unit, spec) for unit in part]
         if given is None:
-            answers = explain_all(explainer, [(e.unit, e.explain) for e in evidence], n=1, rng=rng)
+            answers = explain_all(
+                explainer, [(e.unit, e.explain) for e in evidence], n=1, rngs=rng.spawn(len(evidence))
+            )
         else:
             answers = [[e] if e is not None else [] for e in given[start : start + _AT_ONCE]]
         best = [None if isinstance(a, str) or not a else dataclasses.replace(a[0], unit=u)

@@ -147,7 +147,9 @@ class _Search:
         pairs = [(evidence.unit, evidence.explain) for evidence in drawn]
         explanations: list[Explanation | None] = []
         select: list[float | None] = []
-        for answered, evidence in zip(explain_all(self.explainer, pairs, n=1, rng=rng), drawn, strict=True):
+        for answered, evidence in zip(
+            explain_all(self.explainer, pairs, n=1, rngs=rng.spawn(len(pairs))), drawn, strict=True
+        ):
             best = None if isinstance(answered, str) or not answered else answered[0]
             explanations.append(best)
             trial = self.lab.for_unit({}).trial(evidence, "top-and-random", "select")

@@ -6,7 +6,7 @@ handed `ExplainEvidence`, which holds no window that is ever scored.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Protocol, TypeAlias
 
 import numpy as np
@@ -24,8 +24,9 @@ class Explainer(Protocol):
     """Explains one unit at a time.
 
     One that gains by seeing many units together may also have
-    `explain_many(pairs: list[tuple[Unit, ExplainEvidence]], *, n, rng) -> list[Answered]`; a reason in the place of a
-    unit's explanations says that it failed without spoiling the others.
+    `explain_many(pairs: list[tuple[Unit, ExplainEvidence]], *, n, rngs) -> list[Answered]`, with a generator for each
+    pair, so that what is drawn for a unit does not depend on those beside it; a reason in the place of a unit's
+    explanations says that it failed without spoiling the others.
     """
 
     def explain(self, unit: Unit, evidence: ExplainEvidence, *, n: int, rng: np.random.Generator) -> list[Explanation]:
@@ -34,14 +35,18 @@ class Explainer(Protocol):
 
 
 def explain_all(
-    explainer: Explainer, pairs: Iterable[tuple[Unit, ExplainEvidence]], *, n: int, rng: np.random.Generator
+    explainer: Explainer,
+    pairs: Iterable[tuple[Unit, ExplainEvidence]],
+    *,
+    n: int,
+    rngs: Sequence[np.random.Generator],
 ) -> list[Answered]:
-    """What became of many units, in order, by `explain_many` where the explainer has it."""
+    """What became of many units, in order, by `explain_many` where the explainer has it; rngs: one for each unit."""
     pairs = list(pairs)
     together = getattr(explainer, "explain_many", None)
     if together is not None:
-        return together(pairs, n=n, rng=rng)
-    return [explainer.explain(unit, evidence, n=n, rng=rng) for unit, evidence in pairs]
+        return together(pairs, n=n, rngs=rngs)
+    return [explainer.explain(*pair, n=n, rng=rng) for pair, rng in zip(pairs, rngs, strict=True)]
 
 
 def explained(answered: Answered) -> list[Explanation]:

@@ -51,9 +51,13 @@ class BillsExplainer:
         return explained(self.explain_many([(unit, evidence)], n=n)[0])
 
     def explain_many(
-        self, pairs: Sequence[tuple[Unit, ExplainEvidence]], *, n: int = 5, rng: np.random.Generator | None = None
+        self,
+        pairs: Sequence[tuple[Unit, ExplainEvidence]],
+        *,
+        n: int = 5,
+        rngs: Sequence[np.random.Generator] | None = None,
     ) -> list[Answered]:
-        """All samples of all units go out together; the samples are numbered, so that `rng` is not needed."""
+        """All samples of all units go out together; the samples are numbered, so that `rngs` are not needed."""
         room = room_for(self.lm, self.context, self.max_tokens)
         shown = [top_records(evidence.exemplars, self.records, self.around) for _, evidence in pairs]
         layouts = [fitting_layout(records, room) if records else None for records in shown]

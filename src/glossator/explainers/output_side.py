@@ -63,7 +63,11 @@ class OutputSideExplainer:
         return explained(self.explain_many([(unit, evidence)], n=n)[0])
 
     def explain_many(
-        self, pairs: Sequence[tuple[Unit, ExplainEvidence]], *, n: int = 1, rng: np.random.Generator | None = None
+        self,
+        pairs: Sequence[tuple[Unit, ExplainEvidence]],
+        *,
+        n: int = 1,
+        rngs: Sequence[np.random.Generator] | None = None,
     ) -> list[Answered]:
         """One explanation a unit; weights of all units are read together."""
         found: list[Answered] = []
@@ -141,14 +145,18 @@ class EnsembleExplainer:
     def explain(
         self, unit: Unit, evidence: ExplainEvidence, *, n: int = 5, rng: np.random.Generator | None = None
     ) -> list[Explanation]:
-        return explained(self.explain_many([(unit, evidence)], n=n, rng=rng)[0])
+        return explained(self.explain_many([(unit, evidence)], n=n, rngs=None if rng is None else [rng])[0])
 
     def explain_many(
-        self, pairs: Sequence[tuple[Unit, ExplainEvidence]], *, n: int = 5, rng: np.random.Generator | None = None
+        self,
+        pairs: Sequence[tuple[Unit, ExplainEvidence]],
+        *,
+        n: int = 5,
+        rngs: Sequence[np.random.Generator] | None = None,
     ) -> list[Answered]:
         """Both sides of all units, each side for all units together."""
-        rng = np.random.default_rng(0) if rng is None else rng
-        inputs = explain_all(self._first, pairs, n=n, rng=rng)
+        rngs = np.random.default_rng(0).spawn(len(pairs)) if rngs is None else rngs
+        inputs = explain_all(self._first, pairs, n=n, rngs=rngs)
         outputs = self._second.explain_many(pairs)
         return [self._joined(*both) for both in zip(inputs, outputs, strict=True)]
 

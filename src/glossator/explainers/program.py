@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -109,7 +110,11 @@ class ProgramExplainer:
         ]
 
     def explain_many(
-        self, pairs: list[tuple[Unit, ExplainEvidence]], *, n: int = 5, rng: np.random.Generator | None = None
+        self,
+        pairs: list[tuple[Unit, ExplainEvidence]],
+        *,
+        n: int = 5,
+        rngs: Sequence[np.random.Generator] | None = None,
     ) -> list[list[Explanation]]:
         """`explain` for many units, on all cores. The order and the number of workers change nothing."""
         if not pairs:

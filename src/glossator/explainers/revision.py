@@ -105,15 +105,19 @@ class RevisedExplainer:
     def explain(
         self, unit: Unit, evidence: ExplainEvidence, *, n: int = 5, rng: np.random.Generator | None = None
     ) -> list[Explanation]:
-        return explained(self.explain_many([(unit, evidence)], n=n, rng=rng)[0])
+        return explained(self.explain_many([(unit, evidence)], n=n, rngs=None if rng is None else [rng])[0])
 
     def explain_many(
-        self, pairs: Sequence[tuple[Unit, ExplainEvidence]], *, n: int = 5, rng: np.random.Generator | None = None
+        self,
+        pairs: Sequence[tuple[Unit, ExplainEvidence]],
+        *,
+        n: int = 5,
+        rngs: Sequence[np.random.Generator] | None = None,
     ) -> list[Answered]:
         """Three rounds for all units together: first explanations, sentences, revisions."""
         for unit, _ in pairs:  # a unit that cannot be run is refused before anything is asked
             unit_activations(self.subject, unit, [], encoders=self.encoders)
-        firsts = explain_all(self._first, pairs, n=1, rng=rng if rng is not None else np.random.default_rng(self.seed))
+        firsts = explain_all(self._first, pairs, n=1, rngs=rngs or [self._rng(unit, 0) for unit, _ in pairs])
         found: list[Answered] = [f if isinstance(f, str) else [] for f in firsts]
         live = [place for place, first in enumerate(firsts) if first and not isinstance(first, str)]
         tests = self._tests([(*pairs[place], explained(firsts[place])[0]) for place in live])

@@ -109,7 +109,11 @@ class TokenSpaceExplainer:
         return explained(self.explain_many([(unit, evidence)], n=n)[0])
 
     def explain_many(
-        self, pairs: Sequence[tuple[Unit, ExplainEvidence]], *, n: int = 5, rng: np.random.Generator | None = None
+        self,
+        pairs: Sequence[tuple[Unit, ExplainEvidence]],
+        *,
+        n: int = 5,
+        rngs: Sequence[np.random.Generator] | None = None,
     ) -> list[Answered]:
         """All samples of all units go out together."""
         room = room_for(self.lm, self.context, self.max_tokens)

@@ -81,11 +81,15 @@ class OpenModel:
             turns = (Message("user", "Hello"),) if is_chat else ()
             self.ask([Request(turns, None if is_chat else "Hello", max_tokens=16)])
 
-    def project(self, requests: Sequence[Request]) -> Projection:
-        """What asking these would cost now; what is in the cache is free."""
+    def missing(self, requests: Sequence[Request]) -> list[Request]:
+        """Those that are not in the cache, each once."""
         wanted = {key_of(self.name, request): request for request in requests}
         there = {} if self.cache is None else self.cache.get(wanted)
-        missing = [request for key, request in wanted.items() if key not in there]
+        return [request for key, request in wanted.items() if key not in there]
+
+    def project(self, requests: Sequence[Request]) -> Projection:
+        """What asking these would cost now; what is in the cache is free."""
+        missing = self.missing(requests)
         return project(missing, self.ledger.price(self.name), len(requests) - len(missing))
 
     def _replayed(self, keys: list[str]) -> dict[str, Answer]:

@@ -75,19 +75,23 @@ def record(
             raise _another(plain(recording.spec), plain(spec), folder)
         _clean(folder)
         return recording
-    widths = {}
-    for name in spec.sites:
-        info = subject.site(source_of(name))
-        widths[info.name] = (info.width, info.kind)
-    encoded = {name: (e.width, "dense" if is_dense(e) else "sparse") for name, e in encoders.items()}
-    sites = plan_sites(spec, widths, encoded)
-    plan = make_plan(spec, sites, len(windowed.windows))
+    plan = planned(spec, subject, len(windowed.windows), encoders)
     windows = _valid_windows(subject, windowed.windows)
     with disk_errors(folder):
         _begin(spec, folder)
         keys, shards = _run(spec, plan, subject, windows, folder, encoders, progress)
         _finish(spec, plan, keys, shards, subject, windowed, windows, folder)
     return open_recording(folder)
+
+
+def planned(spec: RecordingSpec, subject: Any, windows: int, encoders: Mapping[str, Encoder]) -> Plan:
+    """Batches, shards and the panel of a recording of so many windows."""
+    widths = {}
+    for name in spec.sites:
+        info = subject.site(source_of(name))
+        widths[info.name] = (info.width, info.kind)
+    encoded = {name: (e.width, "dense" if is_dense(e) else "sparse") for name, e in encoders.items()}
+    return make_plan(spec, plan_sites(spec, widths, encoded), windows)
 
 
 def _check(spec: RecordingSpec, subject: Any, windowed: WindowedCorpus, encoders: dict[str, Encoder]) -> None:

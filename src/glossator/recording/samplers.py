@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
@@ -82,7 +82,7 @@ def draw(recording: Recording, unit: Unit, spec: EvidenceSpec | None = None) -> 
         unit,
         parts["explain"],
         split_statistics(explain_random, view.maximum("explain"), threshold, rule),
-        fingerprint([recording.fingerprint, str(unit), _spec_fingerprint(spec), _digest(parts["explain"])]),
+        fingerprint([*_origin(recording, unit), str(unit), _spec_fingerprint(spec), _digest(parts["explain"])]),
     )
     few = [
         f"{n} firing windows in {s}, {spec.min_firing_windows} needed"
@@ -226,6 +226,12 @@ def _near_miss_rows(view: _UnitView, split: Split, threshold: float, count: int)
 @lru_cache(64)
 def _spec_fingerprint(spec: EvidenceSpec) -> str:
     return fingerprint(spec)
+
+
+def _origin(recording: Recording, unit: Unit) -> tuple[Any, ...]:
+    """What the unit is of and what it read; not which other units were recorded beside it."""
+    spec = recording.spec
+    return spec.subject_fingerprint, spec.encoders.get(unit.site), spec.windows
 
 
 def _digest(exemplars: Exemplars) -> str:

@@ -6,7 +6,7 @@ top windows of one unit are stored for others only where they happen to be in th
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Protocol
@@ -36,14 +36,24 @@ class Others(Protocol):
     def __call__(self, unit: Unit, windows: TokenWindows, most: int, seed: int) -> OtherUnits: ...
 
 
+def company(index: int, order: Sequence[int], most: int) -> list[int]:
+    """Of units in the order in which they were drawn, those that up to `most` others of one may be drawn from: all
+    before it, and where these are fewer, the next ones as well. Units that are drawn later change nothing then."""
+    first = max(order.index(index) if index in order else len(order), most)
+    return [other for other in order[: first + 1] if other != index]
+
+
 @dataclass(frozen=True, eq=False)
 class RecordedOthers:
-    """The other recorded units of the site."""
+    """The other recorded units of the site; order: its units in the order in which they were drawn, None for any."""
 
     recording: Recording
+    order: Callable[[str], Sequence[int]] | None = None
 
     def __call__(self, unit: Unit, windows: TokenWindows, most: int, seed: int) -> OtherUnits:
         indices = self.recording.units(unit.site)
+        if self.order is not None:
+            indices = np.sort(np.array(company(unit.index, self.order(unit.site), most), dtype=np.int64))
         indices = indices[indices != unit.index]
         if len(indices) > most:
             indices = np.sort(np.random.default_rng([seed, unit.index]).choice(indices, most, replace=False))

@@ -7,34 +7,28 @@ import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from glossator.errors import UserError
 from glossator.files import plain, read_json, write_json
 from glossator.study.grow import grows
 from glossator.study.names import ANSWERS, LOG, may_be_there
 from glossator.study.spec import LATER, StudySpec
-from glossator.study.widen import widens
 from glossator.study.work import Work
 
-More = Literal["scores", "units"]
 
-
-def check_folder(spec: StudySpec, folder: Path) -> More | None:
-    """Of what the study that the folder holds gets more, None when it is this one or there is none; `UserError` when
-    it holds something else or cannot be written. Changes nothing."""
+def check_folder(spec: StudySpec, folder: Path) -> bool:
+    """Whether the study that the folder holds gets more units or scores; `UserError` when it holds something else or
+    cannot be written. Changes nothing."""
     claim = folder / "spec.json"
-    more: More | None = None
+    more = False
     _check_name(folder)
     if claim.exists():
         paid = f" --lm-cache {folder / ANSWERS}" if (folder / ANSWERS).exists() else ""
         held: Any = read_json(claim, "the study's spec", f"Run the command with --out ANOTHER{paid}")
         mine, held = json.loads(json.dumps(plain(spec))), {**LATER, **held}
         differing = sorted(k for k in {*held, *mine} if held.get(k) != mine.get(k))
-        if widens(spec, held, set(differing), folder):
-            more = "scores"
-        elif grows(spec, held, set(differing), folder):
-            more = "units"
+        more = grows(spec, held, set(differing), folder)
         if differing and not more:
             raise UserError(
                 f"the folder holds another study (they differ in {', '.join(differing)})",
@@ -46,7 +40,7 @@ def check_folder(spec: StudySpec, folder: Path) -> More | None:
             "the folder is not empty and holds no study", value=str(folder), fix="Choose another with --out"
         )
     if (folder / "manifest.json").exists() and not more:  # opened, not written
-        return None
+        return False
     there = next(p for p in (folder, *folder.absolute().parents) if p.exists())
     if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
         why = "is read-only" if there.is_dir() else "is a file"

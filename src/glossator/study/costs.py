@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 STAGES = ("explain", "score")
 Entry = list[float | None]
 """Calls, prompt tokens, completion tokens, money (None: not known), 1 for a failure."""
+Asked = tuple[str, Mapping[str, Mapping[str, Entry]]]
+"""A stage, and what it asked: model -> digest of a request -> what it used."""
 
 
 class Interrupted(UserError):
@@ -135,19 +137,32 @@ class Cost:
     usage: Usage
 
 
-def summed(shards: Iterable[tuple[str, Mapping[str, Mapping[str, Entry]]]]) -> list[Cost]:
-    """Costs by stage and model from (stage, entries) of all shards; a request counts where it stands first."""
+def distinct(shards: Iterable[Asked]) -> list[Asked]:
+    """One of each stage, with the requests of all its shards; a request counts where it stands first."""
     seen: set[tuple[str, str]] = set()
-    sums: dict[tuple[str, str], tuple[int, int, Usage]] = {}
+    stages: dict[str, dict[str, dict[str, Entry]]] = {}
     for stage, entries in shards:
         for model, known in entries.items():
-            requests, failures, usage = sums.get((stage, model), (0, 0, NOTHING_USED))
-            for digest, entry in known.items():
-                if (model, digest) not in seen:
-                    seen.add((model, digest))
-                    requests, failures, usage = requests + 1, failures + int(entry[4] or 0), usage + _usage(entry)
-            sums[stage, model] = (requests, failures, usage)
-    return [Cost(stage, model, *found) for (stage, model), found in sums.items() if found[0]]
+            new = {digest: entry for digest, entry in known.items() if (model, digest) not in seen}
+            seen.update((model, digest) for digest in new)
+            if new:
+                stages.setdefault(stage, {}).setdefault(model, {}).update(new)
+    return list(stages.items())
+
+
+def summed(shards: Iterable[Asked]) -> list[Cost]:
+    """Costs by stage and model; a request counts where it stands first."""
+    return [
+        Cost(
+            stage,
+            model,
+            len(known),
+            sum(int(entry[4] or 0) for entry in known.values()),
+            sum((_usage(known[digest]) for digest in sorted(known)), NOTHING_USED),
+        )
+        for stage, entries in distinct(shards)
+        for model, known in entries.items()
+    ]
 
 
 def total(costs: Sequence[Cost]) -> Usage:

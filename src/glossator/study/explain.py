@@ -47,7 +47,7 @@ def _ask(name: str, ready: dict[Unit, Evidence], tools: Tools) -> dict[Unit, Ans
     if not pairs:
         return {}
     try:
-        return dict(zip(ready, explain_all(explainer, pairs, n=n, rng=tools.rng(pairs[0][0])), strict=True))
+        return dict(zip(ready, explain_all(explainer, pairs, n=n, rngs=[tools.rng(u) for u in ready]), strict=True))
     except Exception as error:
         tools.note(f"{name} on {len(pairs)} units together: {reason_of(error)}; now each alone")
 

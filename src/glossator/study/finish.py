@@ -11,6 +11,7 @@ import numpy as np
 from glossator import __version__
 from glossator.files import plain, write_json
 from glossator.recording.store import crc32_of
+from glossator.study.costs import summed
 from glossator.study.results import STATUSES, UnitResult
 from glossator.study.spec import StudySpec
 from glossator.study.store import DATABASE, FORMAT, build_database
@@ -27,11 +28,11 @@ def finish(results: Sequence[UnitResult], tools: Tools, work: Work) -> None:
     folder, recording = work.folder, tools.recording
     made_with = {"glossator": __version__, "numpy": np.__version__, **recording.manifest["made_with"]}
     facts = {"recording": recording.fingerprint, "subject": recording.spec.subject, **made_with}
-    costs = work.costs()
+    asked = work.asked()
     with work.timed("database"):
-        build_database(folder / DATABASE, tools.spec, results, facts, costs)
+        build_database(folder / DATABASE, tools.spec, results, facts, asked)
     with work.timed("report"):
-        write_report(folder / REPORT, results, tools.for_showing(), costs)
+        write_report(folder / REPORT, results, tools.for_showing(), summed(asked))
     manifest = _manifest(folder, tools.spec, results, recording, made_with)
     if identities := tools.models.identities():
         manifest["language_models"] = identities

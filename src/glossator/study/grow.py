@@ -1,7 +1,9 @@
-"""A study that gets more units: what it found of those it has stays as it is, and only the new ones are worked on.
+"""A finished study that gets more units, more scorers, or both: what it found stays, and only what is new is worked on.
 
-Their windows are those of the units before: the panel keeps its size and its seed. All units are recorded once more,
-as a forward pass costs the same for few and for many, and the new recording takes the old one's place when it is whole.
+The units that it has are kept as they are, and scored anew only under other scorers, where answers of language models
+come from their cache. What its requests used is kept too, so that the ledger is that of a study made in one go. Windows
+are those of the units before: the panel keeps its size and its seed. All units are recorded once more, as a forward
+pass costs the same for few and for many, and the new recording takes the old one's place when it is whole.
 """
 
 from __future__ import annotations
@@ -11,38 +13,50 @@ import os
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from glossator.errors import UserError
-from glossator.files import plain, write_json
+from glossator.files import plain, read_json, write_json
 from glossator.recording import Recording, open_recording
+from glossator.study.names import ANSWERS
+from glossator.study.results import UnitResult, unscored
 from glossator.study.spec import StudySpec
-from glossator.study.widen import refuse_language_models
-from glossator.study.work import SHARD_UNITS, Work
+from glossator.study.work import KEPT, SHARD_UNITS, Work
+from glossator.units import Unit
 
-KEPT = "kept"
+if TYPE_CHECKING:
+    from glossator.study.store import Study
+
+SCORED_BY = {"card", "scorers"}
 RECORDING = "recording"
+HELD = "spec.json"
 
 
 def grows(spec: StudySpec, held: Mapping[str, Any], differing: set[str], folder: Path) -> bool:
-    """Whether the folder's finished study, by its spec, is this one with fewer units; `UserError` where it has more of
-    them, is not finished, or was read by a language model, whose cost the folder no longer knows."""
-    if differing != {"units"}:
+    """Whether the folder's study, by its spec, is this one with fewer units or scorers; `UserError` where it has more,
+    or cannot get more."""
+    if not differing or differing - {"units"} - SCORED_BY:
         return False
     now = json.loads(json.dumps(plain(spec.units)))
-    if _more(held["units"], now):
-        raise UserError(
-            "the folder holds this study with more units",
-            value=str(folder),
-            fix="They can be looked at with glossator show; a study of fewer is made with glossator run --out",
-        )
-    if not _more(now, held["units"]):
+    scorers = set(held["scorers"]), set(spec.scorers)
+    for what, has_more in (
+        ("units", "units" in differing and _more(held["units"], now)),
+        ("scores", bool(differing & SCORED_BY) and scorers[0] >= scorers[1]),
+    ):
+        if has_more:
+            raise UserError(
+                f"the folder holds this study with more {what} (they differ in {', '.join(sorted(differing))})",
+                value=str(folder),
+                fix="They can be looked at with glossator show; a study with fewer is made with glossator run --out",
+            )
+    if ("units" in differing and not _more(now, held["units"])) or not scorers[0] <= scorers[1]:
         return False
-    if not (folder / "manifest.json").exists() and not (folder / "work" / KEPT).exists():
+    if (folder / "manifest.json").exists():
+        _refuse_unknown_costs(folder)
+    elif "units" in differing and not (folder / "work" / KEPT).exists():
         raise UserError(
             "units can be added to a finished study only", value=str(folder), fix=f"Finish it: glossator run {folder}"
         )
-    refuse_language_models("units", spec, folder)
     return True
 
 
@@ -55,21 +69,59 @@ def _more(units: Any, than: Any) -> bool:
     return isinstance(units, int) and isinstance(than, int) and units > than
 
 
+def _refuse_unknown_costs(folder: Path) -> None:
+    """`UserError` for a study of an earlier version, which knows the sum of what its language models cost alone."""
+    with _opened(folder) as study:
+        if study.costs and not study.asked:
+            raise UserError(
+                "nothing can be added to this study: it was made before studies kept what each request cost",
+                value=str(folder),
+                fix=f"Make it anew from its answers: the same command with --out ANOTHER --lm-cache {folder / ANSWERS}",
+            )
+
+
+def _opened(folder: Path) -> Study:
+    from glossator.study.store import open_study
+
+    return open_study(folder)
+
+
 def grow(spec: StudySpec, work: Work) -> None:
     """Turn the folder into an unfinished study of this spec, some of whose units are done.
 
     Every step may be repeated: a process that is killed in between leaves a folder that is grown by the next run.
     """
-    from glossator.study.store import open_study
-
-    manifest = work.folder / "manifest.json"
+    folder, before = work.folder, work.folder / "work"
+    manifest = folder / "manifest.json"
     if manifest.exists():
-        with open_study(work.folder) as study:
+        shutil.rmtree(before, ignore_errors=True)
+        with _opened(folder) as study:
             results = list(study.results())
+            work.keep_costs(study.asked)
+            write_json(before / KEPT / HELD, study.manifest["spec"])
         for number, first in enumerate(range(0, len(results), SHARD_UNITS)):
             work.save(KEPT, number, results[first : first + SHARD_UNITS])
         manifest.unlink()
-    write_json(work.folder / "spec.json", plain(spec))
+    held = read_json(folder / "spec.json", "the study's spec", "Run the command with --out ANOTHER")
+    now = json.loads(json.dumps(plain(spec)))
+    if held != now:  # What an interrupted run has done is of other units, or under other scorers.
+        other_units = held.get("units") != now["units"]
+        for stage in ("explain", "score") if other_units else ("score",):
+            shutil.rmtree(before / stage, ignore_errors=True)
+        if other_units and (folder / RECORDING).exists():
+            shutil.rmtree(larger(work), ignore_errors=True)
+        write_json(folder / "spec.json", plain(spec))
+
+
+def found_before(spec: StudySpec, work: Work) -> tuple[list[UnitResult], bool]:
+    """(The units that the study had when it began to grow, whether their scores stay); under other scorers they are as
+    the explaining stage left them."""
+    results = work.results(KEPT)
+    if not results:
+        return [], True
+    held = read_json(work.folder / "work" / KEPT / HELD, "the study's spec before it grew", "Run it with --out ANOTHER")
+    stay = list(held["scorers"]) == list(spec.scorers)
+    return (results, True) if stay else ([unscored(result) for result in results], False)
 
 
 def lacks_units(recording: Recording, spec: StudySpec) -> bool:
@@ -97,3 +149,9 @@ def put_in_place(work: Work) -> Recording:
         os.rename(made, target)
         shutil.rmtree(before, ignore_errors=True)
     return open_recording(target)
+
+
+def in_order(units: list[Unit], *results: list[UnitResult]) -> list[UnitResult]:
+    """The results of these units in their order, those that are among the results."""
+    found = {result.unit: result for some in results for result in some}
+    return [found[unit] for unit in units if unit in found]

@@ -18,7 +18,7 @@ from glossator.recording import Recording
 from glossator.study.claim import check_folder, claimed
 from glossator.study.explain import explain_units
 from glossator.study.finish import finish
-from glossator.study.grow import KEPT, grow
+from glossator.study.grow import found_before, grow, in_order
 from glossator.study.make import check_subject, resources_of
 from glossator.study.models import Access
 from glossator.study.prepare import prepare
@@ -28,7 +28,6 @@ from glossator.study.spec import StudySpec
 from glossator.study.store import Study, open_study
 from glossator.study.tools import Tools
 from glossator.study.unchanged import check_finished
-from glossator.study.widen import widen
 from glossator.study.work import Work
 from glossator.subjects.aliases import GIVEN
 from glossator.units import Unit
@@ -55,8 +54,8 @@ def run_study(
     stderr; None shows them on a terminal only. access: how language models are paid for and where their answers are
     kept. corpus: texts as a Python object that `open_corpus` takes, in place of those that the spec names; the study is
     gone on with by giving the same ones again. subject: a loaded one, such as `load_subject` makes of a model in
-    memory; the spec gives its name. A finished study of this spec with fewer scorers gets the others, such as its
-    causal column; one with fewer units gets the others, and keeps what it found. Raises `UserError` for bad input
+    memory; the spec gives its name. A finished study of this spec with fewer scorers or units gets the
+    others, and keeps what it found. Raises `UserError` for bad input
     before anything is written, and when a budget is reached: what is finished is kept, and the same call with a higher
     budget goes on.
     """
@@ -76,25 +75,26 @@ def run_study(
             checked = check_subject(spec, lambda: opened.get("subject"))
             source = replace(source, subject=source.subject or checked)
         with claimed(spec, folder, progress) as work, source.models, heard(work.say), fixed_sums():
-            if more == "scores":  # The study is there with fewer of them: what was explained is scored anew.
-                widen(spec, work)
-            if more == "units":  # The study is there with fewer of them: what was found stays.
+            if more:  # The study is there with fewer units or scores: what was found stays.
                 grow(spec, work)
             # The subject reads the corpus; what its units did is recorded.
             recording = source.record(folder / "recording", work)
             tools = Tools.of(spec, recording, work.note, source.models, source.subject)
-            kept = {result.unit: result for result in work.results(KEPT)}
-            units = [unit for unit in studied(spec, recording) if unit not in kept]
+            units = studied(spec, recording)
+            kept, scores_stay = found_before(spec, work)
+            again = [] if scores_stay else kept
+            known = {result.unit for result in kept}
+            new = [unit for unit in units if unit not in known]
             if until != "record":  # What language models will be asked is foreseen on one unit, and said.
-                announce(units, tools, work)
+                announce(new, again, tools, work)
             # Each method sees the explain split of a unit's evidence and makes candidates; the select split ranks them.
-            explained = work.stage("explain", units, explain_units, tools) if until != "record" else []
+            explained = work.stage("explain", new, explain_units, tools) if until != "record" else []
             # The first candidate of each method meets the test split, beside explanations that understood nothing. Who
             # reads it: its program is executed; words are read by the language model (`glossator.study.reading`).
             if until == "score":
-                scored = work.stage("score", explained, score_units, tools, [*kept.values()])
-                found = kept | {result.unit: result for result in scored}
-                finish([found[unit] for unit in studied(spec, recording)], tools, work)
+                to_score = in_order(units, explained, again)
+                scored = work.stage("score", to_score, score_units, tools, kept if scores_stay else [])
+                finish(in_order(units, kept, scored), tools, work)
     if until != "score":
         return None
     Work(folder).clean()

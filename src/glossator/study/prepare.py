@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -42,7 +42,7 @@ class Source:
             return open_recording(folder)
         if not folder.exists() and _is_recorded(larger(work)):
             return put_in_place(work)
-        from glossator.recording import record
+        from glossator.recording.recorder import planned, record
 
         before = open_recording(folder) if _is_recorded(folder) else None
         keep_sets(self.sets, folder.parent)
@@ -55,8 +55,11 @@ class Source:
             encoders=self.sets,
             units=units,
             seed=self.spec.seed,
-            panel_windows=None if before is None else len(before.panel),
         )
+        if before is not None:  # Its units keep their windows, also where a panel of more units would be smaller.
+            size = len(before.panel)
+            if len(planned(plan, self.subject, len(self.windowed.windows), self.sets).panel) != size:
+                plan = replace(plan, panel_windows=size)
         for note in self.windowed.notes:
             work.say(note)
         with work.timed(f"record {self.windowed.spec['tokens']} tokens"):

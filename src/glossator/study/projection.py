@@ -31,7 +31,8 @@ from glossator.study.explain import rows_ranked_on
 from glossator.study.make import resources_of
 from glossator.study.models import StudyModels
 from glossator.study.reading import WRITE_PROGRAMS, Reader
-from glossator.study.score import splits_read
+from glossator.study.results import UnitResult
+from glossator.study.score import other_unit, splits_read
 from glossator.study.tools import Tools
 from glossator.study.work import Work
 from glossator.units import Unit
@@ -92,32 +93,39 @@ class Rehearsal(StudyModels):
         stand_in = next(s for s in map(self.open, self._names) if s.name == model)
         stand_in.computed[what] = tokens
 
-    def used(self) -> Usage:
-        """About what everything asked so far would cost."""
+    def used(self, kept_are_free: bool = False) -> Usage:
+        """About what everything asked so far would cost; kept_are_free: but for what was answered before."""
         total = NOTHING_USED
-        for model in self._stand_ins.values():
+        for name, model in self._stand_ins.items():
             price = self.access.ledger.price(model.name)
             total += Usage(len(model.computed), sum(model.computed.values()), 0, 0.0)
-            for request in model.asked.values():
+            asked = [*model.asked.values()]
+            for request in self._real.open(name).model.missing(asked) if kept_are_free else asked:
                 tokens = likely(request)
                 total += Usage(1, *tokens, None if price is None else price.pico(*tokens) / PICO)
         return total
 
 
-def announce(units: Sequence[Unit], tools: Tools, work: Work) -> None:
-    """Say what the study will ask of its language models; nothing where there are none."""
-    if not tuple(tools.models):
+def announce(units: Sequence[Unit], again: Sequence[UnitResult], tools: Tools, work: Work) -> None:
+    """Say what the study will ask of its language models; nothing where there are none.
+
+    units: those to be explained and scored; again: those that are explained and only scored, under other scorers.
+    """
+    if not tuple(tools.models) or not (everyone := len(units) + len(again)):
         return
-    left = len(units) - work.finished("score")
+    left = everyone - work.finished("score")
     names = ", ".join(tools.models.open(name).name for name in tools.models)
-    foreseen = foresee(units, tools)
+    foreseen = foresee(units, tools) if units else foresee_scores(again, tools)
     if foreseen is None:
         work.say(f"No unit of the first {TRIED} has enough evidence to foresee what {names} will be asked.")
         return
     one, share = foreseen
-    working = min(left, max(1, round(left * share)))
+    working = min(left, max(1, round(left * len(units or again) / everyone * share)))
+    usage = times(one, working)
+    if units and again and (scored := foresee_scores(again, tools)) is not None:
+        usage += times(scored[0], round(left * len(again) / everyone * scored[1]))
     work.say(
-        f"Foreseen for {left} unit{'' if left == 1 else 's'} with {names}: about {in_words(times(one, working))}. "
+        f"Foreseen for {left} unit{'' if left == 1 else 's'} with {names}: about {in_words(usage)}. "
         "An estimate from one unit; answers that are already there are not paid for again."
     )
 
@@ -144,6 +152,25 @@ def foresee(units: Sequence[Unit], tools: Tools) -> tuple[Usage, float] | None:
     models = Rehearsal(tools.models)
     _rehearse(*chosen, tools, _dry(tools, models), models)
     return models.used(), len(enough) / len(drawn)
+
+
+def foresee_scores(results: Sequence[UnitResult], tools: Tools) -> tuple[Usage, float] | None:
+    """The same of units that are explained: what scoring the first of them takes beyond the answers that are there."""
+    ok = [result for result in results if result.status == "ok"]
+    if not ok:
+        return None
+    models = Rehearsal(tools.models)
+    dry = _dry(tools, models)
+    reading = _AsIfRead(tools.reader if _computes_here(tools.reader) else dry.reader, models)
+    lab = replace(dry.lab(), simulator=reading)
+    unit = ok[0].unit
+    site = [r for r in results if (r.unit.site, r.unit.polarity) == (unit.site, unit.polarity)]
+    for chosen in ok[0].explanations:
+        if chosen.rank == 0:
+            explanation = chosen.explanation(unit)
+            other = other_unit(unit, chosen.method, site, tools) or explanation
+            _score(explanation, other, tools.evidence(unit), dry, lab, reading)
+    return models.used(kept_are_free=True), len(ok) / len(results)
 
 
 def project_explanation(explanation: Explanation, other: Explanation | None, evidence: Evidence, tools: Tools) -> Usage:
@@ -183,7 +210,7 @@ def _candidates(name: str, unit: Unit, evidence: Evidence, dry: Tools) -> list[E
     """What the explainer makes of stand-ins; as many stand-ins as it may give where it makes nothing of them."""
     n = dry.spec.candidates
     with contextlib.suppress(Exception):
-        (found,) = explain_all(dry.explainers[name], [(unit, evidence.explain)], n=n, rng=dry.rng(unit))
+        (found,) = explain_all(dry.explainers[name], [(unit, evidence.explain)], n=n, rngs=[dry.rng(unit)])
         if not isinstance(found, str):
             return list(found)
     return [Explanation(unit, f"{name} {place}: {SOMETHING}", Provenance(name)) for place in range(n)]

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 Status = Literal["ok", "insufficient", "abstained", "failed"]
 STATUSES: tuple[Status, ...] = ("ok", "insufficient", "abstained", "failed")
 CLOCK = "seconds"
+SCORING = "scoring: "
+"""How the reason of a unit begins that failed when it was scored."""
 
 
 @dataclass(frozen=True)
@@ -63,6 +65,14 @@ class UnitResult:
         that correlation, the first."""
         first = [e for e in self.explanations if e.rank == 0 and method in (None, e.method)]
         return max(first, key=lambda e: float("-inf") if e.select is None else e.select, default=None)
+
+
+def unscored(result: UnitResult) -> UnitResult:
+    """The result as the explaining stage left it."""
+    explanations = tuple(replace(chosen, scores=()) for chosen in result.explanations)
+    if result.status == "failed" and result.reason.startswith(SCORING):
+        return replace(result, status="ok", reason="", explanations=explanations)
+    return replace(result, explanations=explanations)
 
 
 def as_stored(explanation: Explanation, lexicon: Lexicon | None, rank: int, select: float | None) -> Chosen:

@@ -94,6 +94,22 @@ MIGRATIONS: list[tuple[str, str]] = [
         "how far scores are above their nulls",
         "ALTER TABLE scores ADD COLUMN margins TEXT NOT NULL DEFAULT '{}';",
     ),
+    (
+        "what each request to a language model cost, for a study that grows",
+        """
+        CREATE TABLE requests (
+            stage TEXT NOT NULL,
+            model TEXT NOT NULL,
+            digest TEXT NOT NULL,
+            calls INTEGER NOT NULL,
+            prompt_tokens INTEGER NOT NULL,
+            completion_tokens INTEGER NOT NULL,
+            money REAL,
+            failed INTEGER NOT NULL,
+            PRIMARY KEY (stage, model, digest)
+        ) WITHOUT ROWID;
+        """,
+    ),
 ]
 
 

@@ -11,12 +11,12 @@ from glossator.explainers.lookup import LookupExplainer
 from glossator.explainers.token_list import TokenListExplainer
 from glossator.explanations import Explanation
 from glossator.scorers.lab import score_explanation
+from glossator.scorers.others import company
 from glossator.scores import Score
 from glossator.study.make import check_subject
 from glossator.study.readable import Readings
-from glossator.study.results import Chosen, UnitResult
+from glossator.study.results import SCORING, Chosen, UnitResult
 from glossator.study.tools import Tools, reason_of
-from glossator.study.widen import SCORING
 from glossator.units import Unit
 
 FIT_NOTHING = ("correlation", "specificity")
@@ -93,8 +93,9 @@ def splits_read(tools: Tools) -> list[Split]:
 
 def other_unit(unit: Unit, method: str, site: Sequence[UnitResult], tools: Tools) -> Explanation | None:
     """What the method says of another unit of the same site and side, drawn by the seed; None when there is none."""
-    others = [(r.unit, best) for r in site if r.unit != unit and (best := r.best(method)) is not None]
+    explained = {r.unit.index: (r.unit, best) for r in site if (best := r.best(method)) is not None}
+    others = company(unit.index, [i for i in tools.order(unit.site) if i in explained or i == unit.index], 1)
     if not others:
         return None
-    other, chosen = others[int(tools.rng(unit).integers(len(others)))]
+    other, chosen = explained[others[int(tools.rng(unit).integers(len(others)))]]
     return chosen.explanation(other)

@@ -137,19 +137,22 @@ class StudySpec:
 
         Raises `UserError` when an index does not exist or more units are asked for than there are.
         """
-        if self.units == "all":
-            return None
+        return None if self.units == "all" else tuple(sorted(self.drawn(site, width)))
+
+    def drawn(self, site: str, width: int) -> tuple[int, ...]:
+        """The units of a site of `width` units in the order in which they were drawn or named: a study of fewer has the
+        first of them. Raises what `indices` does."""
         if isinstance(self.units, tuple):
             if bad := [i for i in self.units if not 0 <= i < width]:
                 raise UserError(f"no such unit at {site}", value=bad[0], allowed=f"0 to {width - 1}")
-            return tuple(sorted(set(self.units)))
-        if self.units > width:
+            return tuple(dict.fromkeys(self.units))
+        if self.units != "all" and self.units > width:
             raise UserError(f"more units than {site} has", value=self.units, allowed=f"at most {width}, or all")
         rng = np.random.default_rng([self.seed, int(fingerprint(site), 16)])
         # The first are drawn together, the rest in a random order: more units hold those of a smaller number.
         first = rng.choice(width, min(FIRST_DRAWN, width), replace=False)
         drawn = [*first.tolist(), *rng.permutation(np.setdiff1d(np.arange(width), first)).tolist()]
-        return tuple(sorted(drawn[: self.units]))
+        return tuple(drawn if self.units == "all" else drawn[: self.units])
 
 
 def _language_models(lm: str | None, options: Mapping[str, Mapping[str, Any]]) -> tuple[str, ...]:

@@ -22,7 +22,7 @@ from glossator.language_models import Usage
 from glossator.recording import Recording, open_recording
 from glossator.recording.store import crc32_of
 from glossator.scores import Score
-from glossator.study.costs import Cost
+from glossator.study.costs import Asked, Cost, Entry, distinct, summed
 from glossator.study.discoveries import Discoveries
 from glossator.study.results import STATUSES, Chosen, UnitResult, margins_from_plain
 from glossator.study.schema import create, upgraded
@@ -35,9 +35,9 @@ PAGE_BYTES = 4096
 
 
 def build_database(
-    path: Path, spec: StudySpec, results: Iterable[UnitResult], meta: dict[str, str], costs: Sequence[Cost] = ()
+    path: Path, spec: StudySpec, results: Iterable[UnitResult], meta: dict[str, str], asked: Sequence[Asked] = ()
 ) -> None:
-    """Write the study's SQLite file from the results, in their order, and what they cost."""
+    """Write the study's SQLite file from the results, in their order, and what was asked for them."""
     with replacing(path) as temporary:
         temporary.unlink(missing_ok=True)
         connection = sqlite3.connect(temporary, isolation_level=None)
@@ -47,7 +47,7 @@ def build_database(
             connection.execute("PRAGMA synchronous = OFF")
             create(connection)
             connection.execute("BEGIN")
-            _fill(connection, spec, results, meta, costs)
+            _fill(connection, spec, results, meta, asked)
             connection.execute("COMMIT")
             connection.execute("INSERT INTO explanation_text (explanation_text) VALUES ('rebuild')")
             connection.execute("INSERT INTO explanation_text (explanation_text) VALUES ('optimize')")
@@ -65,7 +65,7 @@ def _fill(
     spec: StudySpec,
     results: Iterable[UnitResult],
     meta: dict[str, str],
-    costs: Sequence[Cost],
+    asked: Sequence[Asked],
 ) -> None:
     def add(table: str, *values: Any) -> int:
         places = ", ".join("?" * len(values))
@@ -89,7 +89,11 @@ def _fill(
                 add("scores", None, explanation, s.name, s.column, *number, _json(plain(s.margins)))
         for method, what, amount in _costs(result):
             add("costs", unit, method, what, amount)
-    for cost in costs:
+    for stage, entries in distinct(asked):
+        for model, known in entries.items():
+            for digest, entry in known.items():
+                add("requests", stage, model, digest, *entry)
+    for cost in summed(asked):
         used = (cost.usage.calls, cost.usage.prompt_tokens, cost.usage.completion_tokens, cost.usage.money)
         add("ledger", cost.stage, cost.model, cost.requests, cost.failures, *used)
     add("experiments", None, "study", spec.fingerprint, _json({"units": dict(_statuses(connection))}))
@@ -150,6 +154,18 @@ class Study:
             return [
                 Cost(stage, model, requests, failures, Usage(*used)) for stage, model, requests, failures, *used in rows
             ]
+
+    @property
+    def asked(self) -> list[Asked]:
+        """Each distinct request to its language models by a digest, with what it used; empty in older studies."""
+        rows = self._rows(
+            """SELECT stage, model, digest, calls, prompt_tokens, completion_tokens, money, failed FROM requests
+            ORDER BY stage, model, digest"""
+        )
+        stages: dict[str, dict[str, dict[str, Entry]]] = {}
+        for stage, model, digest, *entry in rows:
+            stages.setdefault(stage, {}).setdefault(model, {})[digest] = entry
+        return list(stages.items())
 
     def names(self) -> list[str]:
         """The ids of all units, in the study's order."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -44,6 +44,7 @@ class Tools:
     resources: Resources
     models: StudyModels
     note: Note
+    _orders: dict[str, tuple[int, ...]] = field(default_factory=dict, repr=False)
 
     @classmethod
     def of(
@@ -97,7 +98,13 @@ class Tools:
     @cached_property
     def others(self) -> RecordedOthers:
         """What other units of a site did, for scores that compare units."""
-        return RecordedOthers(self.recording)
+        return RecordedOthers(self.recording, self.order)
+
+    def order(self, site: str) -> tuple[int, ...]:
+        """The studied units of a site in the order in which they were drawn."""
+        if site not in self._orders:
+            self._orders[site] = self.spec.drawn(site, self.recording.sites[site].width)
+        return self._orders[site]
 
     def build(self, kind: str, name: str) -> Any:
         return make(kind, name, self.spec, self.resources_for(name))

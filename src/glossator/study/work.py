@@ -17,13 +17,15 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 from glossator.errors import UserError
 from glossator.files import read_json, write_bytes, write_json
-from glossator.study.costs import STAGES, Cost, summed
+from glossator.study.costs import STAGES, Asked
 from glossator.study.results import UnitResult, from_plain, to_plain
 from glossator.terminal import neutral
 
 if TYPE_CHECKING:
     from glossator.study.tools import Tools
 
+KEPT = "kept"
+"""The folder of what a study had found when it began to grow."""
 DOING = {"explain": "explaining", "score": "scoring"}
 SHARD_UNITS, SHARD_UNITS_READ = 16, 4
 """Units that are explained and written together, without and with a language model, which takes its time. The numbers
@@ -90,13 +92,21 @@ class Work:
         shards = sorted((self.folder / "work" / stage).glob("[0-9]*.jsonl"))
         return sum(len(path.read_bytes().splitlines()) for path in shards)
 
-    def costs(self) -> list[Cost]:
-        """What the language models were asked for all finished shards, by stage and model."""
+    def asked(self) -> list[Asked]:
+        """What the language models were asked for all finished shards, and for what was kept, stage by stage."""
+        work = self.folder / "work"
         found = (
-            (stage, path) for stage in STAGES for path in sorted((self.folder / "work" / stage).glob("*.cost.json"))
+            (stage, path)
+            for stage in STAGES
+            for path in (*sorted((work / KEPT).glob(f"{stage}.cost.json")), *sorted((work / stage).glob("*.cost.json")))
         )
         what, fix = "a file of costs", "Delete it and the results beside it, and run again"
-        return summed((stage, read_json(path, what, fix)) for stage, path in found)
+        return [(stage, read_json(path, what, fix)) for stage, path in found]
+
+    def keep_costs(self, asked: Sequence[Asked]) -> None:
+        """Write down what was asked for the results that are kept."""
+        for stage, entries in asked:
+            write_json(self.folder / "work" / KEPT / f"{stage}.cost.json", entries)
 
     def say(self, what: str) -> None:
         """A line for the person at the terminal, on stderr, and in the log."""
