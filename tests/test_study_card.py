@@ -251,7 +251,7 @@ def test_an_older_study_has_no_margins(tmp_path: Path) -> None:
 
     folder = write_study(tmp_path)
     connection = sqlite3.connect(folder / DATABASE)
-    connection.execute("ALTER TABLE scores DROP COLUMN margins")
+    connection.executescript("ALTER TABLE scores DROP COLUMN margins; DROP TABLE requests;")
     connection.execute("UPDATE meta SET value = '2' WHERE key = 'schema'")
     connection.commit()
     connection.close()
