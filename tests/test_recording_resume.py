@@ -13,6 +13,7 @@ import time
 from pathlib import Path
 
 import pytest
+import torch
 
 from glossator.errors import UserError
 from glossator.recording import open_recording, record, recorder, recording_spec, store, verify
@@ -178,6 +179,32 @@ def test_shards_end_with_time_as_well_and_change_no_byte(tmp_path, monkeypatch, 
         assert [shard.end - shard.first for shard in shown] == [5] * 12
     theirs = {name: data for name, data in undisturbed.items() if name != "manifest.json"}
     assert {name: data for name, data in bytes_of(tmp_path / "r").items() if name in theirs} == theirs
+
+
+class Visited(FakeSubject):
+    """Hands values over one by one, so that several batches run at once."""
+
+    def visit(self, tokens, lengths, sites, see):
+        for site, values in self.activations(tokens, lengths, sites).items():
+            see(site, values)
+
+
+@pytest.mark.parametrize("seconds", [0.0, 5.0])
+def test_a_shard_that_is_finished_beside_the_next_changes_no_byte(tmp_path, monkeypatch, seconds):
+    monkeypatch.setattr(recorder, "SHARD_SECONDS", seconds)
+    rooms, room = [], recorder.Room
+    monkeypatch.setattr(recorder, "Room", lambda *args: rooms.append(args) or room(*args))
+    before = torch.get_num_threads()
+    for number, subject in enumerate((FakeSubject(), Visited())):
+        torch.set_num_threads(1 + number)
+        try:
+            windowed = fake_windows(60)
+            spec = recording_spec(subject, windowed, SITES[:1], batch_tokens=5 * 16, top_k=6, panel_windows=20)
+            record(spec, subject, windowed, tmp_path / str(number), progress=False)
+        finally:
+            torch.set_num_threads(before)
+    assert len(rooms) == 1 + 2
+    assert bytes_of(tmp_path / "0") == bytes_of(tmp_path / "1")
 
 
 def test_a_file_that_cannot_be_read_is_not_called_damaged(tmp_path, monkeypatch):

@@ -30,31 +30,39 @@ _CHUNK_VALUES = 1 << 19  # worked on at a time: they stay in the cache
 _UNIT_BLOCK = 512
 
 
+class Room:
+    """Memory for the batches of one shard."""
+
+    def __init__(self, plan: Plan, width: int):
+        units, batch, most = plan.dense_units, plan.batch, plan.most_batches
+        self.raw = torch.empty((most, units, batch * width), dtype=torch.float16)
+        self.maxima = torch.empty((2, most * batch, units), dtype=torch.float32)
+        self.exponents = torch.empty((most * batch, units), dtype=torch.int16)
+        self.sums = torch.zeros((most, 4, units), dtype=torch.float64)
+
+
 class DenseShards:
     """Accumulates batches into a shard and shards into the running top k; see `dense_merge` for the finished files.
 
-    encoders: of the sites whose values are computed from those of their source.
+    Shards are finished in order, one at a time, while batches of the next may come in, into another room.
+    pool: runs what finishing a shard takes; encoders: of the sites whose values are computed from those of their
+    source.
     """
 
     def __init__(
         self, spec: RecordingSpec, plan: Plan, pool: ThreadPoolExecutor, encoders: Mapping[str, Any] | None = None
     ):
-        units, width, batch = plan.dense_units, spec.width, plan.batch
-        most = plan.most_batches
+        units, width = plan.dense_units, spec.width
         self.plan, self.width = plan, width
         self._encoders: dict[str, DenseEncoder] = dict(encoders or {})
         self.keys = np.zeros((units, 2, spec.top_k), np.uint64)
-        self.raw = torch.empty((most, units, batch * width), dtype=torch.float16)
-        self.maxima = torch.empty((2, most * batch, units), dtype=torch.float32)
-        self.exponents = torch.empty((most * batch, units), dtype=torch.int16)
-        self.sums = torch.zeros((most, 4, units), dtype=torch.float64)
         self.total = np.zeros((4, units))
         self._in_panel = np.zeros(plan.windows, bool)
         self._in_panel[plan.panel] = True
         self._pool, self._of_thread = pool, threading.local()
 
-    def add(self, batch: int, source: str, values: torch.Tensor, valid: np.ndarray) -> None:
-        """Take in one source site's part of a batch of the open shard: values (n, width, site width), valid (n, width).
+    def add(self, room: Room, batch: int, source: str, values: torch.Tensor, valid: np.ndarray) -> None:
+        """Take in one source site's part of a batch of a shard: values (n, width, site width), valid (n, width).
 
         Values at invalid positions may be anything. Batches may come from several threads at once.
         """
@@ -68,11 +76,12 @@ class DenseShards:
             step = max(1, _CHUNK_VALUES // (self.width * len(site.units)))
             for row in range(0, len(valid), step):
                 rows = slice(row, row + step)
-                self._add_chunk(self._of_thread.bench, batch, site, found[rows], valid[rows], chosen, row)
+                self._add_chunk(self._of_thread.bench, room, batch, site, found[rows], valid[rows], chosen, row)
 
     def _add_chunk(
         self,
         bench: _Bench,
+        room: Room,
         batch: int,
         site: SitePlan,
         part: torch.Tensor,
@@ -96,30 +105,32 @@ class DenseShards:
         if holes is not None and (empty := ~mask.any(1)).any():
             high[empty] = low[empty] = -torch.inf
         here = slice(batch * self.plan.batch + row, batch * self.plan.batch + row + n)
-        self.maxima[0, here, columns] = high
-        self.maxima[1, here, columns] = low
+        room.maxima[0, here, columns] = high
+        room.maxima[1, here, columns] = low
         if holes is not None:
             x[holes] = 0
         exponents = exponents_of(torch.maximum(high.amax(0), low.amax(0)).cpu().numpy())
-        self.exponents[here, columns] = torch.from_numpy(exponents)
+        room.exponents[here, columns] = torch.from_numpy(exponents)
         x.mul_(torch.from_numpy(powers(-exponents)).to(part.device))
         square = bench.get("square", tuple(part.shape), torch.float32, part.device)
         halves = bench.get("halves", tuple(part.shape), torch.float16, part.device)
         halves.copy_(x)
         turned = halves.view(-1, units).t()
         place = slice(row * self.width, (row + n) * self.width)
-        self.raw[batch, columns, place].copy_(turned.contiguous() if turned.is_cuda else turned)
+        room.raw[batch, columns, place].copy_(turned.contiguous() if turned.is_cuda else turned)
         sums = _power_sums(x.view(-1, units), square.view(-1, units))
-        self.sums[batch, :, columns] += sums * torch.from_numpy(np.ldexp(1.0, np.arange(1, 5)[:, None] * exponents))
+        room.sums[batch, :, columns] += sums * torch.from_numpy(np.ldexp(1.0, np.arange(1, 5)[:, None] * exponents))
 
-    def finish(self, first: int, end: int, folder: Path, background: Background, checksums: Checksums) -> None:
-        """Hand what the shard of these rows adds to the recording to the writing thread, for files in `folder`, and
-        start anew."""
-        units, local, maxima = self._update(first, end - first)
+    def finish(
+        self, room: Room, first: int, end: int, folder: Path, background: Background, checksums: Checksums
+    ) -> None:
+        """Hand what the shard of these rows adds to the recording to the writing thread, for files in `folder`; then
+        the room is free."""
+        units, local, maxima = self._update(room.maxima.numpy(), first, end - first)
         stored = ~self._in_panel[first:end][local]
-        for sums in self.sums[: self.plan.batches_in(first, end)].numpy():
+        for sums in room.sums[: self.plan.batches_in(first, end)].numpy():
             self.total += sums
-        exponents = self.exponents[: end - first].amax(0).numpy()
+        exponents = room.exponents[: end - first].amax(0).numpy()
         for name, array in {
             "offsets": offsets_of(np.bincount(units, minlength=len(self.keys))),
             "rows": local + np.uint32(first),
@@ -131,7 +142,13 @@ class DenseShards:
             background.do(save, folder / f"{name}.npy", array, checksums)
         units, local = units[stored], local[stored]
         self._write(
-            folder / "values.npy", len(units), lambda part: (units[part], local[part]), exponents, background, checksums
+            room,
+            folder / "values.npy",
+            len(units),
+            lambda part: (units[part], local[part]),
+            exponents,
+            background,
+            checksums,
         )
         panel = self.plan.panel_in(first, end) - first
 
@@ -139,30 +156,31 @@ class DenseShards:
             number = np.arange(part.start, part.stop)
             return number // len(panel), panel[number % len(panel)]
 
-        self._write(folder / "panel.npy", len(panel) * len(self.keys), every, exponents, background, checksums)
-        self.sums.zero_()
+        self._write(room, folder / "panel.npy", len(panel) * len(self.keys), every, exponents, background, checksums)
+        room.sums.zero_()
 
     def restore(self, first: int, end: int, folder: Path) -> None:
         """Take a finished shard's windows and the sums so far back, after a restart."""
         self.total = ArrayReader(folder / "sums.npy").all()
         offsets, rows, maxima = (ArrayReader(folder / f"{name}.npy").all() for name in ("offsets", "rows", "maxima"))
         units = np.repeat(np.arange(len(self.keys)), np.diff(offsets))
-        self.maxima.fill_(-torch.inf)
-        self.maxima.numpy()[:, rows.astype(np.int64) - first, units] = maxima.T
-        self._update(first, end - first)
+        of_shard = np.full((2, end - first, len(self.keys)), -np.inf, np.float32)
+        of_shard[:, rows.astype(np.int64) - first, units] = maxima.T
+        self._update(of_shard, first, end - first)
 
-    def _update(self, first: int, n: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Merge the open shard's maxima into the keys.
+    def _update(self, maxima: np.ndarray, first: int, n: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Merge a shard's maxima (2, at least n, units) into the keys.
 
         Returns what entered the top k, by column then row: columns, rows within the shard, maxima of both polarities.
         """
         blocks = [slice(u, min(u + _UNIT_BLOCK, len(self.keys))) for u in range(0, len(self.keys), _UNIT_BLOCK)]
-        parts = list(self._pool.map(lambda block: self._update_block(first, n, block), blocks))
-        units, local, maxima = (np.concatenate([part[i] for part in parts]) for i in range(3))
-        return units, local, maxima
+        parts = list(self._pool.map(lambda block: self._update_block(maxima[:, :n, block], first, block), blocks))
+        units, local, picked = (np.concatenate([part[i] for part in parts]) for i in range(3))
+        return units, local, picked
 
-    def _update_block(self, first: int, n: int, block: slice) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        maxima = np.ascontiguousarray(self.maxima.numpy()[:, :n, block].transpose(2, 0, 1))
+    def _update_block(self, maxima: np.ndarray, first: int, block: slice) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        n = maxima.shape[1]
+        maxima = np.ascontiguousarray(maxima.transpose(2, 0, 1))
         fresh = pack(maxima, np.arange(first, first + n))
         merged = np.concatenate([self.keys[block], fresh], axis=2)
         merged.partition(n, axis=2)
@@ -174,6 +192,7 @@ class DenseShards:
 
     def _write(
         self,
+        room: Room,
         path: Path,
         count: int,
         pairs: Callable[[slice], tuple[np.ndarray, np.ndarray]],
@@ -185,7 +204,7 @@ class DenseShards:
         two to the power of their column's exponent."""
         writer = ArrayWriter(path, np.float16, (count, self.width), checksums)
         background.keep(writer)
-        batch, rows = self.plan.batch, self.raw.view(-1, self.width)
+        batch, rows, its_exponents = self.plan.batch, room.raw.view(-1, self.width), room.exponents.numpy()
 
         def pass_on(buffer: torch.Tensor, size: int) -> None:
             writer.write(buffer[:size].numpy())
@@ -197,7 +216,7 @@ class DenseShards:
             place = (number * len(self.keys) + u) * batch + inside
             buffer = background.buffer()
             torch.index_select(rows, 0, torch.from_numpy(place), out=buffer[: len(u)])
-            halve(buffer[: len(u)].numpy(), exponents[u] - self.exponents.numpy()[j, u])
+            halve(buffer[: len(u)].numpy(), exponents[u] - its_exponents[j, u])
             return buffer, len(u)
 
         for buffer, size in in_turn(self._pool, gather, range(0, count, background.rows)):

@@ -25,7 +25,7 @@ from glossator import __version__
 from glossator.errors import UserError
 from glossator.files import fingerprint, plain, read_json, write_json
 from glossator.recording.background import Background, one_core_pool
-from glossator.recording.dense import DenseShards
+from glossator.recording.dense import DenseShards, Room
 from glossator.recording.dense_merge import merge_dense
 from glossator.recording.encoders import Encoder, is_dense
 from glossator.recording.keys import as_stored
@@ -165,18 +165,22 @@ def _run(
 ) -> tuple[np.ndarray | None, list[Shard]]:
     """Record what no finished shard holds; returns the running top k of the dense units, and all shards in order."""
     streams = _streams(subject, plan)
-    if plan.most_batches > streams:  # no stream waits for the others at a shard's end
-        plan = replace(plan, most_batches=plan.most_batches - plan.most_batches % streams)
-    pool = one_core_pool(streams)
-    dense = DenseShards(spec, plan, pool, encoders) if plan.dense_units else None
+    rooms = 2 if plan.most_batches >= 2 * streams > 2 else 1  # while one shard is finished, the next is filled
+    most = plan.most_batches // rooms
+    if most > streams:  # no stream waits for the others at a shard's end
+        most -= most % streams
+    plan = replace(plan, most_batches=most)
+    pool, aside = one_core_pool(streams), one_core_pool(streams)
+    dense = DenseShards(spec, plan, aside, encoders) if plan.dense_units else None
+    free = deque(Room(plan, spec.width) if dense else None for _ in range(rooms))
     sparse = {site.name: SparseShards(plan, site) for site in plan.sites if site.kind == "sparse"}
     sources = list(dict.fromkeys(site.source for site in plan.sites))
     piece = (max(1, _PIECE_BYTES // (2 * spec.width)), spec.width) if dense else (0, 0)
 
-    def take(number: int, first: int, valid: np.ndarray, source: str, values: torch.Tensor) -> None:
+    def take(room: Room | None, number: int, first: int, valid: np.ndarray, source: str, values: torch.Tensor) -> None:
         """One source site's values in a batch."""
-        if dense:
-            dense.add(number, source, values, valid)
+        if dense and room:
+            dense.add(room, number, source, values, valid)
         for name, collector in sparse.items():
             if source_of(name) == source:
                 found, indices = values, None
@@ -186,28 +190,45 @@ def _run(
                     found, indices = encoders[name].encode(values)
                 collector.add(first, found, indices, valid)
 
-    def run(number: int, first: int, end: int) -> None:
-        see = partial(take, number, first, windows.valid[first:end])
+    def run(room: Room | None, number: int, first: int, end: int) -> None:
+        see = partial(take, room, number, first, windows.valid[first:end])
         with torch.inference_mode():
             _visit(subject, windows.tokens[first:end], windows.lengths[first:end], sources, see)
 
-    with pool, _Bar(windows, progress) as bar, Background(*piece) as background:
+    def finish(room: Room | None, shard: Shard, background: Background) -> Room | None:
+        hidden, checksums = hidden_folder(shard.folder), Checksums()
+        if dense and room:
+            dense.finish(room, shard.first, shard.end, _made(hidden / "dense"), background, checksums)
+        for number, collector in enumerate(sparse.values()):
+            collector.finish(_made(hidden / f"sparse-{number}"), background, checksums)
+        background.do_aside(show_shard, hidden, shard, checksums)
+        return room
+
+    finishing: deque[Future[Room | None]] = deque()
+    with (
+        pool,
+        aside,
+        _Bar(windows, progress) as bar,
+        Background(*piece) as background,
+        ThreadPoolExecutor(1, thread_name_prefix="recording-shards") as in_order,
+    ):
         shards: list[Shard] = []
         while (first := shards[-1].end if shards else 0) < plan.windows:
-            if (place := _shard(folder, first)).exists():
+            earlier = (place := _shard(folder, first)).exists()
+            while finishing and (earlier or not free):
+                free.append(finishing.popleft().result())
+            if earlier:
                 shards.append(_earlier(place, dense, bar))
                 continue
-            shard = Shard(place, first, first)
-            for batch in _in_streams(pool, run, plan.batches(first, _next(folder, first)), SHARD_SECONDS):
+            shard, room = Shard(place, first, first), free.popleft()
+            batches = plan.batches(first, _next(folder, first))
+            for batch in _in_streams(pool, partial(run, room), batches, SHARD_SECONDS):
                 bar.advance(*batch)
                 shard = replace(shard, end=max(shard.end, batch[1]))
-            hidden, checksums = hidden_folder(place), Checksums()
-            if dense:
-                dense.finish(first, shard.end, _made(hidden / "dense"), background, checksums)
-            for number, collector in enumerate(sparse.values()):
-                collector.finish(_made(hidden / f"sparse-{number}"), background, checksums)
-            background.do_aside(show_shard, hidden, shard, checksums)
+            finishing.append(in_order.submit(finish, room, shard, background))
             shards.append(shard)
+        for future in finishing:
+            future.result()
     return dense.keys if dense else None, shards
 
 
