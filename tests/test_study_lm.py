@@ -253,6 +253,18 @@ def reader(tmp_path_factory: pytest.TempPathFactory) -> str:
     return f"inprocess:{folder}"
 
 
+def test_a_study_read_in_this_process_grows_to_the_same_bytes(subject: Path, reader: str, tmp_path: Path) -> None:
+    few = replace(READ_EVIDENCE, select_top=2, select_random=2, test_top=3, test_random=3, min_firing_windows=2)
+    spec = {"lm": reader, "explainers": ("program",), "simulator": "lm-one-at-a-time", "candidates": 1,
+            "scorers": ("correlation",), "evidence": few}  # fmt: skip
+    run(subject, tmp_path / "s", units=2, **spec)
+    run(subject, tmp_path / "s", units=3, **spec)
+    run(subject, tmp_path / "whole", units=3, **spec)
+    assert contents(tmp_path / "s") == contents(tmp_path / "whole")
+    with open_study(tmp_path / "s") as study:
+        assert total(study.costs).calls > 0
+
+
 def test_what_a_model_in_this_process_computes_is_counted_once(subject: Path, reader: str, tmp_path: Path) -> None:
     """Stages one by one open the model anew each time, and still end with the same bytes."""
     few = replace(READ_EVIDENCE, select_top=2, select_random=2, test_top=3, test_random=3, min_firing_windows=2)
