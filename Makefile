@@ -49,9 +49,10 @@ bench: setup  ## all benchmarks, as JSON in studies/bench
 		echo "bench: $$name"; $(BIN)/glossator bench $$name --json > studies/bench/$$name.json || exit 1; \
 		cat studies/bench/$$name.json; done
 
-lint: setup  ## ruff: errors and formatting
+lint: setup  ## ruff: errors and formatting; import-linter: layers and circles
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
+	@$(BIN)/lint-imports --no-cache --no-logo
 
 format: setup  ## ruff: mend what can be mended
 	@$(BIN)/ruff check --fix .

@@ -18,14 +18,14 @@ from typing import Any
 
 import numpy as np
 
-from glossator.directions.captured import ProjectedRecording, SiteValues
-from glossator.directions.comparison import AS_IT_COMES, Scored, explain_and_score, percentiles, summary
-from glossator.directions.finding import FindSpec, Found, find_directions
-from glossator.directions.sets import DirectionSet, largest_off_diagonal
-from glossator.directions.sources import principal_directions, random_directions
 from glossator.errors import UserError
 from glossator.explainers.program import ProgramExplainer
+from glossator.fitting.captured import ProjectedRecording, SiteValues
+from glossator.fitting.comparison import AS_IT_COMES, Scored, explain_and_score, percentiles, summary
+from glossator.fitting.finding import FindSpec, Found, find_directions
+from glossator.fitting.sources import principal_directions, random_directions
 from glossator.programs import Lexicon
+from glossator.readouts.directions import DirectionSet, largest_off_diagonal
 from glossator.recording import Recording
 from glossator.scorers.lab import Lab
 from glossator.units import Unit

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from glossator.directions import SiteValues
+from glossator.fitting import SiteValues
 from glossator.recording import record, recording_spec
 from glossator.subjects.sites import SiteInfo
 from recording_fakes import TOKENS, fake_windows

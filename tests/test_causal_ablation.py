@@ -24,8 +24,8 @@ from causal_cases import (
 )
 from glossator.causal.acting import part_of
 from glossator.causal.restart import restart_of
-from glossator.directions import direction_set
 from glossator.errors import MissingPower, UserError
+from glossator.readouts import direction_set
 from glossator.resources import Resources
 from glossator.scorers.ablation import AblationScorer, per_token, pooled
 from glossator.scorers.ablation_trial import RANDOM_UNIT, Moved, first_tokens

@@ -240,7 +240,7 @@ def test_a_score_does_not_depend_on_what_was_scored_before():
 def test_real_neurons_move_what_their_weights_say_and_random_ones_do_not(smollm2):
     """Neuron 58 of the feed-forward of layer 27 writes towards " to", as its output weights say."""
     from glossator.explainers.output_side import OutputWeightsExplainer
-    from glossator.subjects.texts import text_windows
+    from glossator.recording.texts import text_windows
 
     of = Unit("smollm2-135m", "mlp.27", 58)
     (found,) = OutputWeightsExplainer(smollm2, tokens=4).explain(of, evidence(unit(CAUSAL)).explain)

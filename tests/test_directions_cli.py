@@ -10,7 +10,7 @@ import pytest
 
 from direction_cases import planted_values
 from glossator.cli import main
-from glossator.directions import load_directions
+from glossator.readouts import load_directions
 
 
 @pytest.fixture(scope="module")

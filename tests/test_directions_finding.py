@@ -11,8 +11,12 @@ import pytest
 
 from benchmarks import directions as directions_benchmark
 from direction_cases import CONCEPTS, D, PlantedSubject, planted_values, planted_vectors
-from glossator.directions import FindSpec, Found, ProjectedRecording, SiteValues, find_directions
-from glossator.directions.comparison import (
+from glossator.errors import UserError
+from glossator.evidence import SPLITS, ExplainEvidence
+from glossator.explainers.program import ProgramExplainer
+from glossator.explanations import Explanation, Provenance
+from glossator.fitting import FindSpec, Found, ProjectedRecording, SiteValues, find_directions
+from glossator.fitting.comparison import (
     ABSTAINED,
     Scored,
     explain_and_score,
@@ -21,12 +25,8 @@ from glossator.directions.comparison import (
     share_interval,
     summary,
 )
-from glossator.directions.finding import Round, choose
-from glossator.directions.objective import Objective, climb, keep_apart, whitening
-from glossator.errors import UserError
-from glossator.evidence import SPLITS, ExplainEvidence
-from glossator.explainers.program import ProgramExplainer
-from glossator.explanations import Explanation, Provenance
+from glossator.fitting.finding import Round, choose
+from glossator.fitting.objective import Objective, climb, keep_apart, whitening
 from glossator.programs import Clause, Lexicon, Program, Token
 from glossator.recording import EvidenceSpec, Recording, draw
 from glossator.scorers.correlation import pooled

@@ -8,10 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from glossator.directions import DirectionSet, ProjectedRecording, SiteValues, direction_set
 from glossator.errors import UserError
+from glossator.fitting import ProjectedRecording, SiteValues
+from glossator.readouts import DirectionSet, direction_set
 from glossator.recording import EvidenceSpec, Recording, draw, record, recording_spec
-from glossator.subjects.texts import site_activations
+from glossator.recording.texts import site_activations
 from glossator.units import Unit
 from recording_fakes import FakeEncoder, FakeSubject, fake_windows, truth
 

@@ -9,19 +9,17 @@ import numpy as np
 import pytest
 
 from direction_cases import PlantedSubject, planted_values, planted_vectors
-from glossator.directions import (
-    DirectionSet,
+from glossator.errors import UserError
+from glossator.fitting import (
     SiteValues,
     difference_of_means,
-    direction_set,
     linear_probe,
-    load_directions,
     principal_directions,
     random_directions,
     text_vectors,
 )
-from glossator.directions.sources import centre_and_covariance
-from glossator.errors import UserError
+from glossator.fitting.sources import centre_and_covariance
+from glossator.readouts import DirectionSet, direction_set, load_directions
 from glossator.units import Unit
 
 

@@ -11,7 +11,7 @@ from glossator.evidence import Exemplars, ExplainEvidence
 from glossator.explainers.bills import BillsExplainer
 from glossator.explainers.revision import RevisedExplainer
 from glossator.explainers.token_space import TokenSpaceExplainer
-from glossator.subjects.texts import site_activations, text_windows
+from glossator.recording.texts import site_activations, text_windows
 from glossator.units import Unit
 from scorer_cases import statistics_of
 

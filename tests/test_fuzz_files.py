@@ -167,7 +167,7 @@ def test_specs(seed: int, tiny_folder: Path, tmp_path: Path, monkeypatch: pytest
 
 @pytest.fixture(scope="module")
 def directions(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    from glossator.directions.sets import direction_set
+    from glossator.readouts.directions import direction_set
 
     vectors = np.random.default_rng(0).normal(size=(3, 32))
     made = direction_set("some", "resid.0", vectors, np.zeros(32), made={"method": "random"})

@@ -70,7 +70,7 @@ TREE = """
 src/glossator/
 ├── units.py            names of units
 ├── programs/           the language
-│   ├── printer.py      program to text
+│   ├── bits.py         its price
 │   └── parts/          more of it
 │       └── deep.py     the deepest
 └── files.py            writing
@@ -82,7 +82,7 @@ def test_the_parser_of_trees() -> None:
     assert documented_tree(TREE) == {
         "units.py": "names of units",
         "programs/": "the language",
-        "programs/printer.py": "program to text",
+        "programs/bits.py": "its price",
         "programs/parts/": "more of it",
         "programs/parts/deep.py": "the deepest",
         "files.py": "writing",

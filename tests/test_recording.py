@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import torch
 
+from glossator.engines import one_core_pool
 from glossator.errors import UserError
 from glossator.recording import EvidenceSpec, Recording, draw, open_recording, record, recording_spec, verify
-from glossator.recording.background import one_core_pool
 from glossator.recording.disk import BLOCK
 from glossator.units import Unit
 from recording_fakes import FakeEncoder, FakeSubject, fake_windows, to_eleven_digits, truth

@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 
 from glossator.cli import main
-from glossator.directions import direction_set
 from glossator.errors import UserError
 from glossator.files import plain
+from glossator.readouts import direction_set
 from glossator.recording import open_recording
 from glossator.study import StudySpec, open_study, run_study
 from glossator.study.spec import make_spec

@@ -128,10 +128,10 @@ def test_bfloat16_is_close_to_float32(tiny_folder, tiny_subject):
 
 
 def test_sinks_are_found_where_the_norm_is_massive(tiny_subject):
-    from glossator.subjects import edit, sink_positions
+    from glossator.subjects import edit
 
     tokens, lengths = batch()
-    assert not sink_positions(tiny_subject, tokens, lengths).any()
+    assert not tiny_subject.sink_positions(tokens, lengths).any()
 
     def inflate(values: torch.Tensor) -> torch.Tensor:
         values = values.clone()
@@ -140,7 +140,7 @@ def test_sinks_are_found_where_the_norm_is_massive(tiny_subject):
         return values
 
     with edit(tiny_subject.model, "resid.1", inflate):
-        found = sink_positions(tiny_subject, tokens, lengths)
+        found = tiny_subject.sink_positions(tokens, lengths)
     assert np.argwhere(found).tolist() == [[0, 2]]
 
 

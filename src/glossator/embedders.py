@@ -172,6 +172,6 @@ class SentenceEmbedder:
         """One thread a core on a CPU, one on an accelerator."""
         import torch
 
-        from glossator.recording.background import one_core_pool
+        from glossator.engines import one_core_pool
 
         return one_core_pool(torch.get_num_threads() if self._subject.device.type == "cpu" else 1)

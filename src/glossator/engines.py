@@ -5,7 +5,9 @@ from __future__ import annotations
 import contextlib
 import multiprocessing
 import os
+import threading
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
 from threadpoolctl import threadpool_limits
@@ -38,6 +40,29 @@ def in_parallel(function: Callable[[Item], Result], items: Sequence[Item], worke
             return pool.map(_do, range(len(items)), chunksize=1)
     finally:
         _task = None
+
+
+def one_core_pool(workers: int) -> ThreadPoolExecutor:
+    """A pool whose threads do not share their torch operations with other cores.
+
+    Threads that each run a batch of their own wait for each other once a shard; one operation spread over the cores
+    waits at its end, hundreds of times a batch, and what is done between operations leaves all cores but one idle.
+    """
+    import torch
+
+    outside = torch.get_num_threads()
+    started = threading.Barrier(workers)
+
+    def start() -> None:
+        torch.get_num_threads()  # else the thread's first operation takes the default, which is set back below
+        torch.set_num_threads(1)  # of this thread, and the default of threads that start later
+        started.wait()
+
+    pool = ThreadPoolExecutor(workers, thread_name_prefix="recording")
+    for future in [pool.submit(start) for _ in range(workers)]:
+        future.result()
+    torch.set_num_threads(outside)
+    return pool
 
 
 def fixed_sums() -> threadpool_limits:

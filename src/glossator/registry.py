@@ -49,6 +49,9 @@ BUILT_IN: dict[str, dict[str, str]] = {
         "output-side": "glossator.scorers.output_side:OutputSideScorer",
         "interchange": "glossator.scorers.interchange:InterchangeScorer",
     },
+    "reports": {
+        "html": "glossator.explorer.report:write_report",
+    },
     "benchmarks": {
         "recording": "benchmarks.recording:run",
         "programs": "benchmarks.programs:run",
@@ -97,6 +100,9 @@ ABOUT: dict[str, dict[str, str]] = {
         "ablation": "does the model go on as before with predicted values in the unit's place (causal)",
         "output-side": "does steering the unit make the tokens likelier that the explanation names (causal)",
         "interchange": "does the model's answer follow the unit's value, on minimal pairs (causal)",
+    },
+    "reports": {
+        "html": "one page that opens from the disk and asks no network; a study ends with it",
     },
     "benchmarks": {
         "recording": "recording against the bare forward pass",

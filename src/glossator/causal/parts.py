@@ -147,7 +147,7 @@ class Head:
 
 
 class Decoder(Protocol):
-    """A sparse encoder (see `glossator.recording.encoders.SparseEncoder`) that also says what each latent writes."""
+    """A sparse encoder (see `glossator.readouts.base.SparseEncoder`) that also says what each latent writes."""
 
     def encode(self, values: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """(n, width, site width) -> activations and latent numbers, both (n, width, k)."""

@@ -13,7 +13,8 @@ from glossator.cli.printing import JSON, QUIET, clean, console, emit, make_table
 from glossator.errors import UserError, near_matches
 
 if TYPE_CHECKING:
-    from glossator.directions import DirectionSet, SiteValues
+    from glossator.fitting import SiteValues
+    from glossator.readouts import DirectionSet
 
 METHODS = ("difference", "logistic", "ridge", "principal", "random", "vectors")
 
@@ -55,7 +56,7 @@ def make(
     if method == "vectors":
         made = _from_file(name, site, subject, vectors)
     elif method in ("principal", "random"):
-        from glossator.directions import principal_directions, random_directions
+        from glossator.fitting import principal_directions, random_directions
 
         values = _values(recording, site)
         made = principal_directions(name, values, n) if method == "principal" else random_directions(
@@ -98,10 +99,10 @@ def find(
       glossator directions find studies/layer-12 --site mlp.12 --out found
       glossator run --directions found --side both --card both --out studies/found
     """
-    from glossator.directions import FindSpec, ProjectedRecording, find_directions
-    from glossator.directions.comparison import AS_IT_COMES, SCORE, explain_and_score
     from glossator.explainers.program import ProgramExplainer
     from glossator.files import write_json
+    from glossator.fitting import FindSpec, ProjectedRecording, find_directions
+    from glossator.fitting.comparison import AS_IT_COMES, SCORE, explain_and_score
     from glossator.programs import Lexicon
     from glossator.scorers.lab import Lab
 
@@ -161,7 +162,7 @@ def _plain(rows: list[dict[str, Any]]) -> Any:
 
 
 def _values(folder: Path | None, site: str) -> SiteValues:
-    from glossator.directions import SiteValues
+    from glossator.fitting import SiteValues
     from glossator.recording import open_recording
     from glossator.study.spec import load_spec
     from glossator.study.unchanged import check_finished
@@ -175,8 +176,8 @@ def _values(folder: Path | None, site: str) -> SiteValues:
 
 
 def _from_file(name: str, site: str, subject: str, path: Path | None) -> DirectionSet:
-    from glossator.directions import direction_set
     from glossator.files import read_array
+    from glossator.readouts import direction_set
     from glossator.subjects import describe_sites
     from glossator.subjects.loading import subject_name
 
@@ -210,7 +211,7 @@ def _from_texts(
     pool: str,
     seed: int,
 ) -> DirectionSet:
-    from glossator.directions import difference_of_means, linear_probe, text_vectors
+    from glossator.fitting import difference_of_means, linear_probe, text_vectors
     from glossator.subjects import load_subject
 
     groups = [_lines(path, option) for path, option in ((positive, "--positive"), (negative, "--negative"))]

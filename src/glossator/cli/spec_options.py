@@ -199,7 +199,7 @@ def _given(
 def _of_directions(folders: list[str], alone: bool) -> dict[str, Any]:
     """What sets of directions say of a study of them: their subject, how the text was cut that they were found on and,
     where they are all that is studied, their sites and all of them as units."""
-    from glossator.directions import load_directions
+    from glossator.readouts import load_directions
 
     sets = [load_directions(folder) for folder in folders]
     subject = next((one.subject for one in sets if one.subject), None)

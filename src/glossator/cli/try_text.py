@@ -134,8 +134,8 @@ def _bench(unit: str, study: Path | None) -> Iterator[tuple[Bench, Unit]]:
     except UserError:
         if study is not None or unit.count("/") < 2:
             raise
+        from glossator.recording.texts import WIDTH
         from glossator.subjects import load_subject
-        from glossator.subjects.texts import WIDTH
 
         wanted = parse_unit(unit)
         yield Bench(load_subject(wanted.subject), WIDTH), wanted

@@ -37,7 +37,7 @@ from glossator.explainers.sentences import (
 from glossator.explanations import Explanation, Provenance
 from glossator.files import fingerprint as fingerprint_of
 from glossator.language_models import NOTHING_USED, LanguageModel, Usage
-from glossator.subjects.texts import unit_activations
+from glossator.recording.texts import unit_activations
 from glossator.units import Unit
 from glossator.zero_to_ten import Record
 

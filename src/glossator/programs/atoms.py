@@ -8,7 +8,7 @@ from typing import ClassVar
 import numpy as np
 
 from glossator.errors import near_matches
-from glossator.programs.checks import assign, number, text_of, texts_of, whole
+from glossator.programs.checks import assign, number, quoted, text_of, texts_of, whole
 from glossator.programs.shapes import SHAPES
 from glossator.programs.words import WORD_CLASSES
 
@@ -23,10 +23,14 @@ class Test:
         """The tests directly inside this one."""
         return ()
 
-    def __str__(self) -> str:
-        from glossator.programs.printer import print_test
+    @property
+    def within_brackets(self) -> str:
+        """What stands in the brackets when the test is written down."""
+        return ", ".join(map(str, self.parts))
 
-        return print_test(self)
+    def __str__(self) -> str:
+        """The test in concrete syntax, as `parse_program` reads it."""
+        return f"{type(self).__name__.lower()}({self.within_brackets})"
 
 
 @dataclass(frozen=True)
@@ -37,6 +41,10 @@ class Token(Test):
 
     def __post_init__(self) -> None:
         assign(self, texts=texts_of(self.texts, "token texts"))
+
+    @property
+    def within_brackets(self) -> str:
+        return quoted(*self.texts)
 
 
 @dataclass(frozen=True)
@@ -50,6 +58,10 @@ class Spelled(Test):
         if any(word != word.lower() for word in words):
             raise ValueError(f"spelled words are given in lower case, not {words!r}")
         assign(self, words=words)
+
+    @property
+    def within_brackets(self) -> str:
+        return quoted(*self.words)
 
 
 @dataclass(frozen=True)
@@ -69,6 +81,10 @@ class Like(Test):
     def __post_init__(self) -> None:
         assign(self, seeds=texts_of(self.seeds, "seeds"), floor=number(self.floor, "floor", 0.0, 0.999))
 
+    @property
+    def within_brackets(self) -> str:
+        return f"{quoted(*self.seeds)}; {self.floor!r}"
+
     @classmethod
     def ramp(cls, cosines: np.ndarray, floor: float) -> np.ndarray:
         """Truth at these cosines (any shape), float32."""
@@ -84,6 +100,10 @@ class Prefix(Test):
     def __post_init__(self) -> None:
         assign(self, text=text_of(self.text, "prefix"))
 
+    @property
+    def within_brackets(self) -> str:
+        return quoted(self.text)
+
 
 @dataclass(frozen=True)
 class Suffix(Test):
@@ -94,6 +114,10 @@ class Suffix(Test):
     def __post_init__(self) -> None:
         assign(self, text=text_of(self.text, "suffix"))
 
+    @property
+    def within_brackets(self) -> str:
+        return quoted(self.text)
+
 
 @dataclass(frozen=True)
 class Contains(Test):
@@ -103,6 +127,10 @@ class Contains(Test):
 
     def __post_init__(self) -> None:
         assign(self, text=text_of(self.text, "contained text"))
+
+    @property
+    def within_brackets(self) -> str:
+        return quoted(self.text)
 
 
 @dataclass(frozen=True)
@@ -115,6 +143,10 @@ class Shape(Test):
         if self.name not in SHAPES:
             raise ValueError(f"unknown shape {self.name!r}; {near_matches(self.name, SHAPES)}")
 
+    @property
+    def within_brackets(self) -> str:
+        return self.name
+
 
 @dataclass(frozen=True)
 class Word(Test):
@@ -125,6 +157,10 @@ class Word(Test):
     def __post_init__(self) -> None:
         if self.name not in WORD_CLASSES:
             raise ValueError(f"unknown word class {self.name!r}; {near_matches(self.name, WORD_CLASSES)}")
+
+    @property
+    def within_brackets(self) -> str:
+        return self.name
 
 
 @dataclass(frozen=True)
@@ -138,6 +174,10 @@ class Position(Test):
         low = whole(self.low, "position", 0)
         assign(self, low=low, high=None if self.high is None else whole(self.high, "last position", low))
 
+    @property
+    def within_brackets(self) -> str:
+        return f"{self.low}..{'' if self.high is None else self.high}"
+
 
 @dataclass(frozen=True)
 class Repeated(Test):
@@ -147,3 +187,7 @@ class Repeated(Test):
 
     def __post_init__(self) -> None:
         assign(self, within=None if self.within is None else whole(self.within, "distance", 1))
+
+    @property
+    def within_brackets(self) -> str:
+        return "" if self.within is None else str(self.within)

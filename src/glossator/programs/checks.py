@@ -1,7 +1,9 @@
-"""Checks that the constructors of programs share; each gives the checked value or raises `ValueError`."""
+"""Checks that the constructors of programs share; each gives the checked value or raises `ValueError`; and
+how texts are quoted."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
 
 LARGEST = 1e30
@@ -50,3 +52,11 @@ def texts_of(values: Iterable[str], name: str) -> tuple[str, ...]:
 def assign(instance: object, **values: object) -> None:
     for name, value in values.items():
         object.__setattr__(instance, name, value)
+
+
+def quoted(*texts: str) -> str:
+    """The texts as JSON strings; characters that print as themselves are left as they are, all others are escaped."""
+    return ", ".join(
+        '"' + "".join(c if c.isprintable() and c not in '"\\' else json.dumps(c)[1:-1] for c in text) + '"'
+        for text in texts
+    )

@@ -26,7 +26,7 @@ from glossator.programs.atoms import (
     Token,
     Word,
 )
-from glossator.programs.checks import assign, number, text_of, whole
+from glossator.programs.checks import assign, number, quoted, text_of, whole
 from glossator.programs.shapes import CONTEXT_SHAPES
 
 __all__ = [
@@ -75,6 +75,10 @@ class Within(Test):
     @property
     def parts(self) -> tuple[Test, ...]:
         return (self.test,)
+
+    @property
+    def within_brackets(self) -> str:
+        return f"{self.test}, {self.k}"
 
 
 @dataclass(frozen=True)
@@ -157,6 +161,10 @@ class Table(Test):
             raise ValueError("the table holds a text twice")
         assign(self, values=values, default=number(self.default, "table default"))
 
+    @property
+    def within_brackets(self) -> str:
+        return f"{', '.join(f'{quoted(text)}={value!r}' for text, value in self.values)}; {self.default!r}"
+
 
 @dataclass(frozen=True)
 class Clause:
@@ -202,9 +210,16 @@ class Program:
         return {side: test for side, test in sides.items() if test is not None}
 
     def __str__(self) -> str:
-        from glossator.programs.printer import print_program
+        """In concrete syntax, on one line, as `parse_program` reads it; numbers are written in full (repr).
 
-        return print_program(self)
+        Example: 0.0 + 0.9*token(" keep", " kept") + 0.5*like(" more", " most"; 0.4) - 0.3*and(shape(punctuation), ...)
+        With an output side: 0.0 + 0.9*token(" keep"); raises token(" on", " up"); lowers suffix("ed")
+        """
+        parts = [repr(self.bias)]
+        for clause in self.clauses:
+            sign = "-" if math.copysign(1.0, clause.strength) < 0 else "+"
+            parts.append(f"{sign} {abs(clause.strength)!r}*{clause.test}")
+        return "; ".join([" ".join(parts), *(f"{side} {test}" for side, test in self.output.items())])
 
 
 def depth(test: Test) -> int:

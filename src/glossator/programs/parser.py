@@ -1,4 +1,4 @@
-"""Text to programs, the inverse of the printer; mistakes are told with their place.
+"""Text to programs, the inverse of `str`; mistakes are told with their place.
 
 program  = (number | ["+" | "-"] clause) { ("+" | "-") clause } [";" "raises" test] [";" "lowers" test]
 clause   = [number "*"] test

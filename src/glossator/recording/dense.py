@@ -19,8 +19,8 @@ from typing import Any
 import numpy as np
 import torch
 
+from glossator.readouts.base import DenseEncoder
 from glossator.recording.background import Background, in_turn
-from glossator.recording.encoders import DenseEncoder
 from glossator.recording.keys import exponents_of, halve, pack, powers
 from glossator.recording.sparse import not_finite
 from glossator.recording.spec import Plan, RecordingSpec, SitePlan

@@ -22,12 +22,13 @@ import numpy as np
 import torch
 
 from glossator import __version__
+from glossator.engines import one_core_pool
 from glossator.errors import UserError
 from glossator.files import fingerprint, plain, read_json, write_json
-from glossator.recording.background import Background, one_core_pool
+from glossator.readouts.base import Encoder, is_dense
+from glossator.recording.background import Background
 from glossator.recording.dense import DenseShards, Room
 from glossator.recording.dense_merge import merge_dense
-from glossator.recording.encoders import Encoder, is_dense
 from glossator.recording.keys import as_stored
 from glossator.recording.reader import FORMAT, Recording, open_recording
 from glossator.recording.sparse import SparseShards, merge_sparse, not_finite

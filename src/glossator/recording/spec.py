@@ -16,7 +16,7 @@ from glossator.errors import UserError
 
 if TYPE_CHECKING:
     from glossator.corpora import WindowedCorpus
-    from glossator.recording.encoders import Encoder
+    from glossator.readouts.base import Encoder
 
 MOST_TOKENS = 2**32
 MOST_BATCHES_IN_A_SHARD = 32

@@ -257,7 +257,7 @@ def with_company(unit: Unit, sets: Mapping[str, Any], seed: int) -> tuple[Mappin
     own = sets.get(unit.site)
     if own is None or not hasattr(own, "vectors") or len(own.vectors) > 1:
         return sets, unit.site
-    from glossator.directions.sets import direction_set
+    from glossator.readouts.directions import direction_set
 
     vectors = np.random.default_rng([seed, TRIED]).normal(size=(TRIED, own.vectors.shape[1]))
     random = direction_set(f"random-beside-{own.name}", own.site, vectors, own.centre, subject=own.subject)

@@ -179,7 +179,7 @@ class GenerateAndTestScorer:
         meant: Callable[[Any], np.ndarray] | None,
     ) -> Tested:
         """Runs the texts through the subject; texts that give no token are left out."""
-        from glossator.subjects.texts import text_windows, unit_activations
+        from glossator.recording.texts import text_windows, unit_activations
 
         subject = lab.resources.get("subject", self.name)
         width = evidence.test.windows.width

@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from glossator.directions.sets import DirectionSet, load_directions
 from glossator.errors import UserError
+from glossator.readouts.directions import DirectionSet, load_directions
 from glossator.recording.spec import source_of
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from glossator import __version__
+from glossator import __version__, registry
 from glossator.files import plain, write_json
 from glossator.recording.store import crc32_of
 from glossator.study.costs import summed
@@ -23,8 +23,6 @@ REPORT = "report.html"
 
 def finish(results: Sequence[UnitResult], tools: Tools, work: Work) -> None:
     """Write what the study consists of; the manifest comes last, so its presence means that the study is complete."""
-    from glossator.explorer.report import write_report
-
     folder, recording = work.folder, tools.recording
     made_with = {"glossator": __version__, "numpy": np.__version__, **recording.manifest["made_with"]}
     facts = {"recording": recording.fingerprint, "subject": recording.spec.subject, **made_with}
@@ -32,7 +30,7 @@ def finish(results: Sequence[UnitResult], tools: Tools, work: Work) -> None:
     with work.timed("database"):
         build_database(folder / DATABASE, tools.spec, results, facts, asked)
     with work.timed("report"):
-        write_report(folder / REPORT, results, tools.for_showing(), summed(asked))
+        registry.load("reports", "html")(folder / REPORT, results, tools.for_showing(), summed(asked))
     manifest = _manifest(folder, tools.spec, results, recording, made_with)
     if identities := tools.models.identities():
         manifest["language_models"] = identities

@@ -20,7 +20,7 @@ from glossator.study.unchanged import check_unchanged
 
 if TYPE_CHECKING:
     from glossator.corpora import Corpus, WindowedCorpus
-    from glossator.directions import DirectionSet
+    from glossator.readouts import DirectionSet
     from glossator.study.work import Work
     from glossator.subjects import Subject
 

@@ -1,6 +1,6 @@
 """A unit on text of one's own: what it does at each token, beside what its explanation predicts there.
 
-Texts are treated as the study treats documents (`glossator.subjects.texts`): the same tokens, prefix, width of windows
+Texts are treated as the study treats documents (`glossator.recording.texts`): the same tokens, prefix, width of windows
 and positions left out, so that numbers can be compared with the recorded ones.
 """
 
@@ -70,7 +70,7 @@ class Bench:
         return {} if self.study is None else kept_sets(self.study.recording)
 
     def windows(self, texts: Sequence[str]) -> TokenWindows:
-        from glossator.subjects.texts import text_windows
+        from glossator.recording.texts import text_windows
 
         windows = text_windows(self.subject, texts, self.width)
         empty = sorted(set(range(len(texts))) - set(windows.documents.tolist()))
@@ -80,7 +80,7 @@ class Bench:
 
     def values(self, site: str, indices: Sequence[int], windows: TokenWindows) -> np.ndarray:
         """(windows, width, units) signed activations."""
-        from glossator.subjects.texts import site_activations
+        from glossator.recording.texts import site_activations
 
         return site_activations(self.subject, site, indices, windows, self.encoders)
 

@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from glossator.directions.sets import MANIFEST, load_directions
 from glossator.errors import UserError
+from glossator.readouts.directions import MANIFEST, load_directions
 
 if TYPE_CHECKING:
     from glossator.recording import Recording

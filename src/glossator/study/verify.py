@@ -128,7 +128,7 @@ def _recording(folder: Path) -> Iterator[Checked]:
 
 
 def _load_directions(place: Path) -> None:
-    from glossator.directions.sets import load_directions
+    from glossator.readouts.directions import load_directions
 
     load_directions(place)
 

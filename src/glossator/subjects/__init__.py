@@ -12,7 +12,6 @@ if TYPE_CHECKING:
     from glossator.subjects.hooks import capture, edit
     from glossator.subjects.loading import describe_sites, load_subject, load_tokenizer
     from glossator.subjects.parity import check_parity
-    from glossator.subjects.sinks import sink_positions
     from glossator.subjects.sites import SiteInfo, find_sites
     from glossator.subjects.subject import Subject
     from glossator.subjects.tokenizer import FastTextTokenizer
@@ -28,7 +27,6 @@ __all__ = [
     "find_sites",
     "load_subject",
     "load_tokenizer",
-    "sink_positions",
 ]
 
 _HOME = {
@@ -42,7 +40,6 @@ _HOME = {
     "find_sites": "sites",
     "load_subject": "loading",
     "load_tokenizer": "loading",
-    "sink_positions": "sinks",
 }
 
 

@@ -6,7 +6,7 @@ import contextlib
 import threading
 from collections.abc import Callable
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import nn
@@ -15,14 +15,11 @@ from glossator.errors import UserError
 from glossator.subjects.additions import BlockRun, attention_around, copy_of, is_inside
 from glossator.subjects.sites import SiteInfo, find_blocks
 
-if TYPE_CHECKING:
-    from glossator.subjects.subject import Subject
 
-
-def block_runs(subject: Subject, inputs: dict[str, Any]) -> dict[int, BlockRun]:
+def block_runs(model: Any, inputs: dict[str, Any]) -> dict[int, BlockRun]:
     """Each block, by its layer, with what it was given in one pass over these inputs; blocks that do not run once with
     a tensor are left out."""
-    blocks = find_blocks(subject.model, subject.model.config)
+    blocks = find_blocks(model, model.config)
     if blocks is None:
         return {}
     given: dict[int, list[tuple[Any, Any]]] = {}
@@ -50,7 +47,7 @@ def block_runs(subject: Subject, inputs: dict[str, Any]) -> dict[int, BlockRun]:
         for layer, block in enumerate(blocks[1]):
             stack.callback(block.register_forward_pre_hook(before(layer), with_kwargs=True).remove)
             stack.callback(block.register_forward_hook(after(layer)).remove)
-        subject.model(**inputs)
+        model(**inputs)
     return {
         layer: BlockRun(f"{blocks[0]}.{layer}", blocks[1][layer], *calls[0], gave[layer])
         for layer, calls in given.items()

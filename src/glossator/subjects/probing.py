@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import torch
@@ -16,9 +16,6 @@ import torch
 from glossator.errors import UserError
 from glossator.subjects.hooks import by_window, watch
 from glossator.subjects.sites import Layout, SiteInfo
-
-if TYPE_CHECKING:
-    from glossator.subjects.subject import Subject
 
 LAYOUTS: tuple[Layout, ...] = ("batch", "flat", "positions", "channels")
 ROWS, LONG, SHORT = 3, 6, 4
@@ -31,7 +28,37 @@ class Windows(NamedTuple):
     lengths: np.ndarray
 
 
-def probe_windows(subject: Subject) -> tuple[Windows, Windows]:
+class Probed(Protocol):
+    """What is asked of a subject here: see `glossator.subjects.Subject`."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def model(self) -> Any: ...
+
+    @property
+    def tokenizer(self) -> Any: ...
+
+    @property
+    def prefix(self) -> Sequence[int]: ...
+
+    @property
+    def suffix(self) -> Sequence[int]: ...
+
+    @property
+    def causal(self) -> bool: ...
+
+    @property
+    def max_width(self) -> int | None: ...
+
+    @property
+    def runs_by_length(self) -> bool: ...
+
+    def pass_inputs(self, tokens: np.ndarray, lengths: np.ndarray, *, padded: bool = False) -> dict[str, Any]: ...
+
+
+def probe_windows(subject: Probed) -> tuple[Windows, Windows]:
     """Three windows of which the second is shorter than the others, and that one alone."""
     long = LONG if subject.max_width is None else min(LONG, subject.max_width)
     short = max(1, min(SHORT, long - 1))
@@ -49,7 +76,7 @@ def unpadded(windows: Windows) -> Windows:
     return Windows(windows.tokens[:, :short], np.full(len(windows.tokens), short, np.int32))
 
 
-def padding_matters(subject: Subject) -> bool:
+def padding_matters(subject: Probed) -> bool:
     """Whether a window's outputs change when it is padded, behind its mask or behind the text of a causal model.
 
     Raises `UserError` for a model that is run as a causal one and is none.
@@ -67,7 +94,7 @@ def padding_matters(subject: Subject) -> bool:
     return matters
 
 
-def measured(subject: Subject, sites: Sequence[SiteInfo]) -> dict[str, SiteInfo | UserError]:
+def measured(subject: Probed, sites: Sequence[SiteInfo]) -> dict[str, SiteInfo | UserError]:
     """Each site with its width and layout, or why it gives no numbers that are a token's own."""
     together, alone = probe_windows(subject)
     if subject.runs_by_length:
@@ -115,7 +142,7 @@ def layout_of(here: Any, there: Any, many: tuple[int, int], one: tuple[int, int]
     return None
 
 
-def _calls(subject: Subject, windows: Windows, sites: Sequence[SiteInfo]) -> dict[str, list[Any]]:
+def _calls(subject: Probed, windows: Windows, sites: Sequence[SiteInfo]) -> dict[str, list[Any]]:
     """What each site had at each call in one whole pass, as it was then."""
     found: dict[str, list[Any]] = {site.name: [] for site in sites}
 

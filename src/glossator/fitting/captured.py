@@ -14,10 +14,10 @@ from typing import Any
 
 import numpy as np
 
-from glossator.directions.sets import DirectionSet
 from glossator.errors import UserError, near_matches
 from glossator.evidence import SPLITS, Split
 from glossator.files import fingerprint, plain
+from glossator.readouts.directions import DirectionSet
 from glossator.recording import Recording
 from glossator.recording.keys import as_stored
 from glossator.windows import TokenWindows

@@ -6,9 +6,9 @@ from typing import Literal
 
 import numpy as np
 
-from glossator.directions.sets import DirectionSet, direction_set
-from glossator.directions.sources import check_groups
 from glossator.errors import UserError
+from glossator.fitting.sources import check_groups
+from glossator.readouts.directions import DirectionSet, direction_set
 
 Loss = Literal["logistic", "ridge"]
 LOSSES: tuple[Loss, ...] = ("logistic", "ridge")

@@ -11,7 +11,7 @@ import torch
 from glossator.corpora import make_windows
 from glossator.corpora.documents import Corpus, Document
 from glossator.errors import MissingPower
-from glossator.subjects.texts import site_activations, text_windows, unit_activations
+from glossator.recording.texts import site_activations, text_windows, unit_activations
 from glossator.units import Unit
 
 TEXTS = [

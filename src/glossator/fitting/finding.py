@@ -14,14 +14,14 @@ from typing import Any, Literal
 
 import numpy as np
 
-from glossator.directions.captured import ProjectedRecording, SiteValues
-from glossator.directions.objective import Objective, climb, whitening
-from glossator.directions.sets import DirectionSet, direction_set
-from glossator.directions.sources import moments_of_tokens
 from glossator.errors import UserError
 from glossator.evidence import Split
 from glossator.explainers import Explainer, explain_all
 from glossator.explanations import Explanation
+from glossator.fitting.captured import ProjectedRecording, SiteValues
+from glossator.fitting.objective import Objective, climb, whitening
+from glossator.fitting.sources import moments_of_tokens
+from glossator.readouts.directions import DirectionSet, direction_set
 from glossator.recording import EvidenceSpec, draw
 from glossator.scorers.correlation import pooled
 from glossator.scorers.lab import Lab

@@ -18,7 +18,7 @@ from glossator.units import Unit
 from glossator.windows import TokenWindows
 
 if TYPE_CHECKING:
-    from glossator.recording.encoders import Encoder
+    from glossator.readouts.base import Encoder
 
 WIDTH = 64
 """Tokens in a window, as in a study by default; give the recording's own width where it differs."""

@@ -7,10 +7,10 @@ from typing import Any, Literal
 
 import numpy as np
 
-from glossator.directions.captured import SiteValues
-from glossator.directions.sets import DirectionSet, direction_set
 from glossator.errors import UserError
-from glossator.subjects.texts import WIDTH, site_activations, text_windows
+from glossator.fitting.captured import SiteValues
+from glossator.readouts.directions import DirectionSet, direction_set
+from glossator.recording.texts import WIDTH, site_activations, text_windows
 
 Pool = Literal["mean", "last"]
 POOLS: tuple[Pool, ...] = ("mean", "last")
