@@ -27,12 +27,12 @@ from glossator.windows import TokenWindows
 
 DEFAULTS: dict[str, Any] = {
     "subject": "smollm2-135m",
-    "sites": ("mlp.5", "mlp.22", "mlp.27"),
+    "sites": ("mlp.9", "mlp.15", "mlp.25"),
     "units": 30,
     "tokens": 240_000,
     "width": 64,
     "documents": (10, 20, 45, 200),
-    "samples": 12,
+    "samples": 24,
     "null_documents": (3, 10, 40),
     "nulls": 120,
     "seed": 0,

@@ -18,7 +18,7 @@ from glossator.explainers.program import ProgramExplainer
 from glossator.programs import Lexicon, execute
 from glossator.recording import Recording
 from glossator.simulators.calibration import fit_calibration
-from glossator.statistics import Resampled, pearson_of_sums, pearson_terms, sums_by, variance_explained
+from glossator.statistics import Resampled, pearson_by_document, pearson_terms, sums_by, variance_explained
 from glossator.units import Unit
 from glossator.windows import TokenWindows
 
@@ -133,10 +133,7 @@ class Population:
         wins = self.wins[np.ix_(documents, documents)]
         positive, negative = self.positive[documents], self.negative[documents]
         firing = int(self.fires[documents].sum())
-        r, r_baseline = (
-            Resampled(n, lambda w, sums=sums: pearson_of_sums(w @ sums), None, firing, (-1.0, 1.0))  # type: ignore[misc]
-            for sums in (own, baseline)
-        )
+        r, r_baseline = (replace(pearson_by_document(sums), deciding=firing) for sums in (own, baseline))
         return {
             "correlation": (r,),
             "explained_variance": (

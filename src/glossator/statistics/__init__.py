@@ -10,6 +10,7 @@ from glossator.statistics.of_documents import (
     auroc,
     document_index,
     pearson,
+    pearson_by_document,
     pearson_of_sums,
     pearson_terms,
     ratio,
@@ -39,7 +40,7 @@ __all__ = [
     "LEAST_FIRING", "LEVEL", "Estimate", "Jackknifed", "Resampled", "alpha_among", "auroc", "called", "compare",
     "constant", "document_index", "estimate", "estimate_of", "in_words", "interval", "jackknife", "margin",
     "margins", "mean_over_units", "needed_for_width", "needed_to_tell", "p_of_zero", "paired_difference",
-    "paired_ratio", "pearson", "pearson_of_sums", "pearson_terms", "permutation_p", "power_of", "q_values",
+    "paired_ratio", "pearson", "pearson_by_document", "pearson_of_sums", "pearson_terms", "permutation_p", "power_of", "q_values",
     "rank_correlation", "ratio", "shift_p", "spread_of", "sums_by", "undefined", "variance_explained",
     "why_constant",
 ]  # fmt: skip

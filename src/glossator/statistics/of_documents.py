@@ -54,8 +54,32 @@ def pearson(truth: np.ndarray, prediction: np.ndarray, index: np.ndarray, docume
     reason = why_constant(truth, prediction)
     if reason:
         return Resampled(documents, undefined, reason)
-    sums = sums_by(index, documents, *pearson_terms(truth, prediction))
-    return Resampled(documents, lambda weights: pearson_of_sums(weights @ sums), bounds=(-1.0, 1.0))
+    return pearson_by_document(sums_by(index, documents, *pearson_terms(truth, prediction)))
+
+
+def pearson_by_document(sums: np.ndarray) -> Resampled:
+    """Pearson r as a function of document weights, from the six sums of each document (documents, 6)."""
+    return Resampled(
+        len(sums), lambda weights: pearson_of_sums(weights @ sums), bounds=(-1.0, 1.0), one_more=_one_hit_more(sums)
+    )
+
+
+def _one_hit_more(sums: np.ndarray) -> float:
+    """How much larger r would be with one more document in which truth and prediction rise and fall together.
+
+    It is as loud as those that carry the sums of squares: of each its share of the whole, on average over the whole
+    (the Herfindahl index, one over the effective number of documents).
+    """
+    n, y, p, yy, pp, _ = sums.T
+    total = sums.sum(axis=0)
+    value = float(pearson_of_sums(total[None])[0])
+    if not np.isfinite(value):
+        return 0.0
+    share = []
+    for own, squares, mean in ((y, yy, total[1] / total[0]), (p, pp, total[2] / total[0])):
+        spread = np.maximum(squares - 2 * mean * own + mean * mean * n, 0.0)
+        share.append(float((spread**2).sum() / spread.sum() ** 2))
+    return (value + math.sqrt(share[0] * share[1])) / math.sqrt((1 + share[0]) * (1 + share[1])) - value
 
 
 def variance_explained(sums: np.ndarray) -> np.ndarray:

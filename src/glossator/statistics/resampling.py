@@ -12,6 +12,11 @@ narrow. Two intervals allow for that, and the wider end of either is reported:
 - Student's t of documents less one under Hall's transformation, which takes the skewness out (Hall 1992,
   J. R. Stat. Soc. B 54:221).
 
+Where no document of the sample holds what the value hangs on, their influences are small and even, and all of this is
+too narrow: a correlation of a rare unit can be 0.00 on every sample without the one document in which the unit and its
+prediction are loud together. So an interval also reaches as far as one document more could move the value, where the
+statistic can say how far that is (`Resampled.one_more`).
+
 One matrix product for a statistic that depends on sums over documents, and no random numbers, except for one that
 moves in steps (a median, a rank): leaving out one document says nothing of it, and influences are its covariances with
 the documents' weights in bootstrap samples (Efron 2014, J. Am. Stat. Assoc. 109:991).
@@ -59,7 +64,8 @@ class Resampled:
 
     under: weights (b, documents) -> values (b,), NaN where undefined; reason: why it is undefined on the whole
     sample, None when it is defined; deciding: how many documents decide the value, mostly those in which the unit
-    fires, None for all of them; bounds: least and greatest possible value; in_steps: whether it moves in steps.
+    fires, None for all of them; bounds: least and greatest possible value; in_steps: whether it moves in steps;
+    one_more: how far one document more, of the kind that raises it most, would raise it.
     """
 
     documents: int
@@ -68,6 +74,7 @@ class Resampled:
     deciding: int | None = None
     bounds: tuple[float, float] = (-math.inf, math.inf)
     in_steps: bool = False
+    one_more: float = 0.0
 
     @property
     def value(self) -> float | None:
@@ -81,7 +88,8 @@ class Resampled:
 @dataclass(frozen=True, eq=False)
 class Jackknifed:
     """A statistic on its sample and without each document in turn. value: None with a `reason` where undefined;
-    without (documents,), NaN where undefined; bounds: of `Resampled`; no_interval: why there is no interval, or None.
+    without (documents,), NaN where undefined; bounds: of `Resampled`; no_interval: why there is no interval, or None;
+    one_more: how far down and up one document more could move it.
     """
 
     value: float | None
@@ -89,6 +97,7 @@ class Jackknifed:
     reason: str | None = None
     no_interval: str | None = None
     bounds: tuple[float, float] = (-math.inf, math.inf)
+    one_more: tuple[float, float] = (0.0, 0.0)
 
     @property
     def documents(self) -> int:
@@ -103,7 +112,14 @@ class Jackknifed:
         """The difference of two statistics that are defined on the same documents."""
         assert self.value is not None and other.value is not None
         why_not = self.no_interval or other.no_interval
-        return Jackknifed(self.value - other.value, self.without - other.without, None, why_not)
+        (down, up), (down_of_other, up_of_other) = self.one_more, other.one_more
+        return Jackknifed(
+            self.value - other.value,
+            self.without - other.without,
+            None,
+            why_not,
+            one_more=(down + up_of_other, up + down_of_other),
+        )
 
 
 def jackknife(statistic: Resampled) -> Jackknifed:
@@ -119,7 +135,7 @@ def jackknife(statistic: Resampled) -> Jackknifed:
         return Jackknifed(value, unknown, None, few, statistic.bounds)
     without = _in_steps(statistic, value) if statistic.in_steps else _without_each(statistic)
     hangs = None if np.isfinite(without).all() else "it is undefined without one of the documents"
-    return Jackknifed(value, without, None, hangs, statistic.bounds)
+    return Jackknifed(value, without, None, hangs, statistic.bounds, (0.0, statistic.one_more))
 
 
 def _without_each(statistic: Resampled) -> np.ndarray:
@@ -181,9 +197,10 @@ def interval(found: Jackknifed, level: float = LEVEL) -> tuple[float, float] | N
     assert found.value is not None
     if found.no_interval is not None:
         return None
-    if found.spread is None:
-        return found.value, found.value
-    below, above = found.spread.reach(level)
+    below, above = found.spread.reach(level) if found.spread is not None else (0.0, 0.0)
+    if max(found.one_more) > 0:
+        scale = _quantile(level, found.documents - 1) / _quantile(LEVEL, found.documents - 1)
+        below, above = max(below, scale * found.one_more[0]), max(above, scale * found.one_more[1])
     least, greatest = found.bounds
     return max(found.value - below, least), min(found.value + above, greatest)
 
@@ -196,9 +213,25 @@ def p_of_zero(found: Jackknifed) -> float | None:
     assert found.value is not None
     if found.no_interval is not None:
         return None
-    if found.spread is None:
-        return 1.0 if abs(found.value) <= _ROUNDING else 2.0 ** (1 - found.documents)
-    return found.spread.p_of(found.value)
+    if found.spread is not None:
+        p = found.spread.p_of(found.value)
+    else:
+        p = 1.0 if abs(found.value) <= _ROUNDING else 2.0 ** (1 - found.documents)
+    room = found.one_more[0 if found.value > 0 else 1]
+    return max(p, _p_within(abs(found.value) / room, found.documents - 1)) if room > 0 else p
+
+
+def _quantile(level: float, freedom: float) -> float:
+    from scipy.special import stdtrit
+
+    return float(stdtrit(freedom, (1 + level) / 2))
+
+
+def _p_within(distance: float, freedom: float) -> float:
+    """Two-sided p of a distance that an interval of `LEVEL` reaches over 1 of."""
+    from scipy.special import stdtr
+
+    return float(2 * stdtr(freedom, -distance * _quantile(LEVEL, freedom)))
 
 
 @dataclass(frozen=True)
@@ -216,10 +249,7 @@ class Spread:
 
     def reach(self, level: float) -> tuple[float, float]:
         """How far an interval of this level goes below and above the estimate."""
-        from scipy.special import stdtrit
-
-        plain, t = (float(stdtrit(freedom, (1 + level) / 2)) for freedom in (self.freedom, self.n - 1))
-        plain *= self.tails
+        plain, t = self.tails * _quantile(level, self.freedom), _quantile(level, self.n - 1)
         return self.error * max(plain, self._without_skew(t)), self.error * max(plain, -self._without_skew(-t))
 
     def p_of(self, distance: float) -> float:
