@@ -22,6 +22,7 @@ from glossator.statistics import (
     mean_over_units,
     p_of_zero,
     pearson,
+    pearson_by_document,
     pearson_of_sums,
     ratio,
 )
@@ -76,6 +77,55 @@ def true_r():
 def test_a_few_loud_documents_are_allowed_for(documents):
     covers, *_ = covered(true_r(), lambda rng, n: (heavy(rng, n),), r_of, trials=1000, documents=documents)
     assert 0.94 <= covers <= 0.99
+
+
+def seldom_hit(rng, documents):
+    """Like `heavy`, but what is predicted rises with the truth in one of fifty documents, and is as loud elsewhere."""
+    sums = heavy(rng, documents)
+    n, y, _, yy, _, _ = sums.T
+    hit = (y > 0) & (rng.random(documents) < 0.02)
+    scale = np.exp(rng.normal(size=documents)) * 3
+    p, pp, yp = np.where(hit, y, scale), np.where(hit, yy, scale**2), np.where(hit, yy, y * scale / n)
+    return np.stack([n, y, p, yy, pp, yp], axis=1)
+
+
+@pytest.mark.parametrize("documents", [30, 100])
+def test_samples_without_the_documents_that_matter_are_allowed_for(documents):
+    truth = float(pearson_of_sums(seldom_hit(np.random.default_rng(0), 400_000).sum(axis=0)[None])[0])
+
+    def with_room(sums):
+        return pearson_by_document(sums)
+
+    def without(sums):
+        return replace(pearson_by_document(sums), one_more=0.0)
+
+    def draw(rng, n):
+        return (seldom_hit(rng, n),)
+
+    assert covered(truth, draw, with_room, trials=500, documents=documents)[0] >= 0.93
+    assert covered(truth, draw, without, trials=500, documents=documents)[0] <= 0.88
+
+
+def test_one_document_more_is_as_loud_as_those_that_carry_the_rest_and_wholly_predicted():
+    rng = np.random.default_rng(3)
+    sums = heavy(rng, 40)
+    n, y, p, yy, pp, yp = sums.sum(axis=0)
+    centred = [yy - y * y / n, pp - p * p / n, yp - y * p / n]
+    loud = []
+    for own, squares, mean in ((sums[:, 1], sums[:, 3], y / n), (sums[:, 2], sums[:, 4], p / n)):
+        spread = squares - 2 * mean * own + mean**2 * sums[:, 0]
+        loud.append((spread**2).sum() / spread.sum())
+    centred[0] += loud[0]
+    centred[1] += loud[1]
+    centred[2] += np.sqrt(loud[0] * loud[1])
+    found = pearson_by_document(sums)
+    assert found.value + found.one_more == pytest.approx(centred[2] / np.sqrt(centred[0] * centred[1]))
+    assert 0 < found.one_more < 0.5
+    same = np.tile(sums[:1], (50, 1))
+    same[:, 5] = 0.0
+    assert pearson_by_document(same).one_more == pytest.approx(
+        (pearson_by_document(same).value + 1 / 50) / (1 + 1 / 50) - pearson_by_document(same).value
+    )
 
 
 def test_a_percentile_bootstrap_would_not_do():
@@ -188,6 +238,19 @@ def test_p_is_below_five_per_cent_exactly_where_the_interval_leaves_out_0(seed):
         low, high = interval(found, level)
         assert (p_of_zero(found) < 1 - level) == (low > 0 or high < 0)
         assert low <= found.value <= high
+    down, up = np.abs(found.value) * rng.uniform(0.2, 2, 2)
+    for roomy in (replace(found, one_more=(down, up)), replace(found, value=-found.value, one_more=(down, up))):
+        for level in (0.5, 0.9, 0.95, 0.99):
+            low, high = interval(roomy, level)
+            assert (p_of_zero(roomy) < 1 - level) == (low > 0 or high < 0)
+        low, high = interval(roomy)
+        assert low <= roomy.value - down and high >= roomy.value + up
+
+
+def test_of_a_difference_one_document_more_may_move_either():
+    of_score, of_null = (Jackknifed(v, np.full(20, v), one_more=(0.0, up)) for v, up in ((0.3, 0.1), (0.2, 0.04)))
+    assert interval(of_score - of_null) == pytest.approx((0.06, 0.2))
+    assert p_of_zero(of_score - of_null) < 0.05 and p_of_zero(of_null - of_score) == p_of_zero(of_score - of_null)
 
 
 def test_documents_that_all_agree_say_no_more_than_their_number():
