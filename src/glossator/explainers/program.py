@@ -4,10 +4,11 @@ The search runs on some parts of the explain split's documents. Another part, wh
 whether anything is claimed: when the program found does not correlate with the unit there better than nearly always by
 chance, or the unit fires in too few documents, the explainer returns nothing.
 
-Chance is what shifting gives (`statistics.shift_p`): the unit's activations are moved along the text, and the program's
-prediction stays. A unit that has nothing to do with what stands in the text correlates as well at any
-shift, whatever its activations look like, so the share of shifts that do no worse is a p-value that holds with few
-firing documents and for activations in runs; an interval over documents claims such units too often.
+Chance is what exchanging documents gives (`statistics.exchange_p`): each gets the unit's activations of another one,
+and the program's prediction stays. A unit that has nothing to do with what stands in the text correlates as well with
+any other document, whatever its activations look like, so the share of exchanges that do no worse is a p-value that
+holds with few firing documents, for activations in runs and for units that fire throughout a document; an interval over
+documents claims such units too often.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ from glossator.programs.candidates import Single
 from glossator.programs.compose import compose
 from glossator.programs.inducer import search, strengths
 from glossator.programs.problem import CLAIM, Problem, make_problem
-from glossator.statistics import shift_p
+from glossator.statistics import exchange_p
 from glossator.units import Unit
 
 SLACK = 1.7
@@ -153,10 +154,11 @@ def _claim(problem: Problem, singles: tuple[Single, ...]) -> tuple[float, float]
     train = problem.weight * ~kept
     bias, *values = strengths(truths, problem.target, train)
     rows, places = np.divmod(problem.flat[kept], problem.windows.width)
-    as_read = np.lexsort((places, problem.windows.ids[rows]))
+    as_read = np.lexsort((places, problem.windows.ids[rows], problem.windows.documents[rows]))
     truth = problem.target[kept][as_read]
     predicted = np.maximum(bias + np.asarray(values) @ truths[:, kept][:, as_read], 0.0)
     if truth.min() == truth.max() or predicted.min() == predicted.max():
         return None
-    correlation, p = float(np.corrcoef(truth, predicted)[0, 1]), shift_p(truth, predicted, problem.windows.width)
+    correlation = float(np.corrcoef(truth, predicted)[0, 1])
+    p = exchange_p(truth, predicted, problem.windows.documents[rows][as_read])
     return (correlation, p) if correlation > 0 and p <= ALPHA else None

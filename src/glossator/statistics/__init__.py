@@ -4,7 +4,7 @@ Statistics of one unit leave out one document at a time (`resampling`, `of_docum
 unit (`over_units`, `discovery`); `planning` foresees the size of a study.
 """
 
-from glossator.statistics.comparing import compare, margin, margins, permutation_p, shift_p
+from glossator.statistics.comparing import compare, exchange_p, margin, margins, permutation_p
 from glossator.statistics.discovery import called, q_values
 from glossator.statistics.of_documents import (
     auroc,
@@ -38,9 +38,9 @@ from glossator.statistics.resampling import (
 
 __all__ = [
     "LEAST_FIRING", "LEVEL", "Estimate", "Jackknifed", "Resampled", "alpha_among", "auroc", "called", "compare",
-    "constant", "document_index", "estimate", "estimate_of", "in_words", "interval", "jackknife", "margin",
-    "margins", "mean_over_units", "needed_for_width", "needed_to_tell", "p_of_zero", "paired_difference",
-    "paired_ratio", "pearson", "pearson_by_document", "pearson_of_sums", "pearson_terms", "permutation_p", "power_of", "q_values",
-    "rank_correlation", "ratio", "shift_p", "spread_of", "sums_by", "undefined", "variance_explained",
-    "why_constant",
+    "constant", "document_index", "estimate", "estimate_of", "exchange_p", "in_words", "interval", "jackknife",
+    "margin", "margins", "mean_over_units", "needed_for_width", "needed_to_tell", "p_of_zero",
+    "paired_difference", "paired_ratio", "pearson", "pearson_by_document", "pearson_of_sums", "pearson_terms",
+    "permutation_p", "power_of", "q_values", "rank_correlation", "ratio", "spread_of", "sums_by", "undefined",
+    "variance_explained", "why_constant",
 ]  # fmt: skip

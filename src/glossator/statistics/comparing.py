@@ -66,25 +66,42 @@ def permutation_p(observed: float, draws: np.ndarray) -> float:
     return (1 + hits) / (1 + len(finite))
 
 
-TURNS = 4
+EXCHANGES = 999
+_AT_ONCE = 100_000  # tokens drawn in one piece
 
 
-def shift_p(truth: np.ndarray, prediction: np.ndarray, width: int) -> float:
-    """How often the prediction (t,) fits the truth (t,) as well when the truth is moved along the text, one-sided.
+def exchange_p(truth: np.ndarray, prediction: np.ndarray, documents: np.ndarray) -> float:
+    """How often the prediction (t,) correlates as well with the truth (t,) of other documents, one-sided.
 
-    Every shift by whole tokens, end to start, counts, after each stretch of `width` tokens was turned by a number of
-    its own, so that a shift by a window does not find again what returns in every window. What either does along the
-    text (runs, bursts, documents that differ) stays as it is under the null; only what they have to do with each other
-    is undone. The value itself counts among the draws, so p is never 0.
+    documents (t,): tokens of one stand together, in order. In each of `EXCHANGES` draws every document gets the truth
+    of another one, from a chance place on, begun anew where it ends too early. What the truth does within a document
+    (runs, bursts, firing throughout) and how documents differ stay as they are under the null; only what truth and
+    text have to do with each other is undone. The value itself counts among the draws, so p is never 0.
     """
-    y, p = truth - truth.mean(), prediction - prediction.mean()
-    observed, rounding = float(y @ p), 1e-9 * float(np.sqrt((y @ y) * (p @ p)))
-    rng, spectrum, size = np.random.default_rng(0), np.fft.rfft(p), len(y)
-    whole, hits = size - size % width, 0
-    place = np.arange(whole).reshape(-1, width)
-    for _ in range(TURNS):
-        moved = y.copy()
-        moved[:whole] = y[place - place % width + (place + rng.integers(0, width, (len(place), 1))) % width].ravel()
-        fits = np.fft.irfft(np.fft.rfft(moved).conj() * spectrum, size)
-        hits += int((fits >= observed - rounding).sum())
-    return (1 + hits) / (1 + TURNS * size)
+    starts = np.flatnonzero(np.r_[True, documents[1:] != documents[:-1]])
+    lengths = np.diff(np.r_[starts, len(documents)])
+    place = np.repeat(np.arange(len(starts)), lengths)
+    within = np.arange(len(documents)) - starts[place]
+    y, p = (values - values.mean() for values in (truth, prediction))
+    y, p = y / np.abs(y).max(), p / p.std()
+    observed, rng = float(_correlations(y[None], p)[0]), np.random.default_rng(0)
+    at_once = max(1, _AT_ONCE // len(documents))
+    hits = defined = 0
+    for first in range(0, EXCHANGES, at_once):
+        shape = (min(at_once, EXCHANGES - first), len(starts))
+        given = rng.permuted(np.broadcast_to(np.arange(len(starts)), shape), axis=1)
+        offset = (rng.random(shape) * lengths[given]).astype(np.int64)
+        read = offset[:, place] + within
+        read %= lengths[given][:, place]
+        read += starts[given][:, place]
+        drawn = _correlations(y[read], p)
+        hits += int((drawn >= observed - 1e-9).sum())
+        defined += int(np.isfinite(drawn).sum())
+    return (1 + hits) / (1 + defined)
+
+
+def _correlations(truths: np.ndarray, prediction: np.ndarray) -> np.ndarray:
+    """Pearson r (b,) of each row (b, t) of about 1 with a prediction of mean 0 and deviation 1; NaN if constant."""
+    variance = np.einsum("bt,bt->b", truths, truths) / len(prediction) - truths.mean(axis=1) ** 2
+    fits, undefined = truths @ prediction / len(prediction), np.full(len(truths), np.nan)
+    return np.divide(fits, np.sqrt(np.maximum(variance, 0)), out=undefined, where=variance > 1e-12)
