@@ -19,6 +19,7 @@ from glossator.statistics import (
     called,
     compare,
     constant,
+    exchange_p,
     interval,
     jackknife,
     margin,
@@ -221,3 +222,44 @@ def test_a_wider_interval_and_a_larger_difference_need_less(width: float, spread
 def test_impossible_questions_are_refused(asked) -> None:
     with pytest.raises(UserError, match=r"bad .* Allowed"):
         asked()
+
+
+def text(rng, documents=14):
+    """Documents of uneven length, and a prediction that is as different between them as within."""
+    index = np.repeat(np.arange(documents), rng.integers(30, 200, documents))
+    return index, rng.normal(size=documents)[index] + rng.normal(size=len(index))
+
+
+@pytest.mark.parametrize("kind", ["throughout", "at a tenth", "at one token"])
+def test_a_unit_of_chance_documents_is_as_rarely_claimed_as_the_level_says(kind):
+    rng, p = np.random.default_rng(4), []
+    for _ in range(150):
+        index, prediction = text(rng)
+        on = np.isin(index, rng.choice(14, 4, replace=False))
+        if kind == "at a tenth":
+            on &= rng.random(len(index)) < 0.1
+        elif kind == "at one token":
+            places = rng.permutation(np.flatnonzero(on))
+            on = np.isin(np.arange(len(index)), places[np.unique(index[places], return_index=True)[1]])
+        p.append(exchange_p(on * rng.gamma(1.0, size=len(index)), prediction, index))
+    for level in (0.05, 0.2):
+        assert abs(np.mean(np.array(p) <= level) - level) < 3 * np.sqrt(level * (1 - level) / 150)
+
+
+def test_moving_the_same_units_along_the_text_would_claim_them_too_often():
+    rng, p = np.random.default_rng(4), []
+    for _ in range(150):
+        index, prediction = text(rng)
+        truth = np.isin(index, rng.choice(14, 4, replace=False)) * rng.gamma(1.0, size=len(index))
+        fits = np.array([np.roll(truth, by) @ (prediction - prediction.mean()) for by in range(0, len(truth), 7)])
+        p.append(np.mean(fits >= fits[0]))
+    assert np.mean(np.array(p) <= 0.05) > 0.08
+
+
+def test_a_unit_that_follows_the_text_is_claimed_however_rarely_it_fires():
+    rng = np.random.default_rng(0)
+    index, _ = text(rng)
+    word = rng.random(len(index)) < 0.005
+    assert exchange_p(word * 2.0, word + 0.3 * rng.random(len(index)), index) < 0.002
+    assert exchange_p(word * 2.0e-30, word * 1e20, index) < 0.002
+    assert exchange_p(rng.random(len(index)), 1.0 - word, index) > 0.05
