@@ -9,9 +9,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from glossator.errors import UserError
-from glossator.explainers.answers import remove_final_period, split_numbered
-from glossator.neuron_records import RANDOM_SPLITS, TOP_SPLITS, interleaved, record_numbers, token_pair
+from glossator.explainers.answers import remove_final_period
 from glossator.scorers.explained_variance import absolute_of, centred_of, uncentred_of
 from glossator.scorers.marking import marked_text
 from glossator.scorers.threshold import balanced_accuracy
@@ -65,51 +63,10 @@ def test_records_whose_levels_are_told_from_somewhere_on() -> None:
     assert format_records(RECORDS, 2.0, shown_from=[2, 0]) == expected
 
 
-# their records
-
-
-def test_slices_of_the_splits() -> None:
-    assert interleaved(TOP_SPLITS, 5) == {name: slice(i, 20, 4) for i, name in enumerate(TOP_SPLITS)}
-    assert interleaved(RANDOM_SPLITS, 5)["test"] == slice(2, 15, 3)
-
-
-@pytest.mark.parametrize(
-    ("split", "top", "random"),
-    [
-        ("train", [0, 4, 8, 12, 16], []),
-        ("calibration", [1, 5, 9, 13, 17], [0, 3, 6, 9, 12]),
-        ("valid", [2, 6, 10, 14, 18], [1, 4, 7, 10, 13]),
-        ("test", [3, 7, 11, 15, 19], [2, 5, 8, 11, 14]),
-    ],
-)
-def test_records_of_each_split(split: str, top: list[int], random: list[int]) -> None:
-    assert record_numbers(split, 5) == (top, random)
-
-
-def test_places_in_a_record_of_an_attention_head() -> None:
-    assert [token_pair(i) for i in range(6)] == [(0, 0), (1, 0), (1, 1), (2, 0), (2, 1), (2, 2)]
-    assert token_pair(4, tokens=4, values=7) == (2, 1)
-    assert token_pair(9, tokens=4, values=10) == (3, 3)
-
-
-@pytest.mark.parametrize("wrong", [(-1, None, None), (7, 4, 7), (0, 4, None), (0, 4, 8)])
-def test_places_outside_a_record(wrong: tuple[int, int | None, int | None]) -> None:
-    with pytest.raises(UserError):
-        token_pair(*wrong)
-
-
-def test_splits_that_are_not_there() -> None:
-    with pytest.raises(UserError):
-        record_numbers("explain", 5)
-    with pytest.raises(UserError):
-        interleaved(TOP_SPLITS, 0)
-
-
 # answers
 
 
-def test_a_numbered_list_and_a_full_stop() -> None:
-    assert split_numbered("first.\n2. second\n3. third") == ["first.", "second", "third"]
+def test_a_full_stop() -> None:
     assert remove_final_period("x. ") == "x"
 
 

@@ -93,7 +93,7 @@ def test_simulation_passages_are_of_test_and_calibrate_and_labels_of_explain(stu
         assert all(w["top"] or w["random"] for w in key["windows"])
         assert all(passage.levels is None for passage in item.passages)
     vocabulary = study.recording.vocabulary
-    from glossator.explorer.tokens import visible
+    from glossator.terminal import visible
 
     labelling = draw_tasks(study, "labelling")
     for item in labelling.tasks.items:
@@ -107,7 +107,7 @@ def test_simulation_passages_are_of_test_and_calibrate_and_labels_of_explain(stu
 
 
 def test_preference_shows_the_select_split(study: Study) -> None:
-    from glossator.explorer.tokens import visible
+    from glossator.terminal import visible
 
     tools, vocabulary = Tools.of(study.spec, study.recording), study.recording.vocabulary
     drawn = draw_tasks(study, "preference")

@@ -17,11 +17,11 @@ from glossator.cli.show import as_json
 from glossator.explorer.payload import _window
 from glossator.explorer.plots import distribution, tick_step
 from glossator.explorer.report import as_script, shown_results
-from glossator.explorer.tokens import visible
 from glossator.study import Study, UnitResult, run_study
 from glossator.study.exemplars import ShownWindow, histogram, shown_windows
 from glossator.study.summary import agreement_of_columns
 from glossator.study.tools import Tools
+from glossator.terminal import visible
 from glossator.units import Unit
 from study_cases import TRICKY, register, small_spec, write_corpus
 from test_study_store import RESULTS

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from glossator.windows import Vocabulary
-from glossator.zero_to_ten import format_records, largest, non_zero_share, visible, zero_to_ten
+from glossator.zero_to_ten import escaped, format_records, largest, non_zero_share, zero_to_ten
 
 FLOATS = st.floats(-1e6, 1e6, width=32)
 
@@ -60,7 +60,7 @@ def test_every_token_keeps_to_its_line() -> None:
     vocabulary = Vocabulary(
         "v", (b" a", b"\n\n", b"\t", cut[:1], cut[1:], cut, "\u2028".encode(), b"\r", "日".encode())
     )
-    shown = [visible(text) for text in vocabulary.texts]
+    shown = [escaped(text) for text in vocabulary.texts]
     assert shown == [" a", "\\n\\n", "\\t", "\\xc3", "\\xa9", "é", "\\u2028", "\\r", "日"]
     record = format_records([(shown, np.zeros(len(shown)))], 1.0)
     assert all(line.count("\t") == 1 for line in record.strip().splitlines()[1:-1])
@@ -68,7 +68,7 @@ def test_every_token_keeps_to_its_line() -> None:
 
 @given(st.text())
 def test_visible_text_has_one_line_and_no_tab(text: str) -> None:
-    shown = visible(text)
+    shown = escaped(text)
     assert len(shown.splitlines()) <= 1
     assert "\t" not in shown
     shown.encode("utf-8")
@@ -76,4 +76,4 @@ def test_visible_text_has_one_line_and_no_tab(text: str) -> None:
 
 @given(st.text(alphabet=st.characters(categories=["L", "N", "P", "S"])))
 def test_printable_text_is_left_alone(text: str) -> None:
-    assert visible(text) == text
+    assert escaped(text) == text

@@ -11,6 +11,7 @@ import contextlib
 import os
 import re
 import sys
+import unicodedata
 from collections.abc import Iterator
 from typing import Any
 
@@ -100,3 +101,23 @@ def _plainly(error: UnicodeError) -> tuple[str, int]:
 
 
 codecs.register_error(PLAIN, _plainly)
+
+
+SIGNS = {"\n": "↵", "\r": "␍", "\t": "⇥", "\u00a0": "⍽"}
+_HIDDEN = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
+"""Unicode categories with no picture of their own: controls, marks that turn text, halves of pairs, unassigned."""
+
+
+def visible(text: str) -> str:
+    """The token as one line of printable characters; spaces stay spaces, an empty token is ∅."""
+    if text.isascii() and text.isprintable() and text:
+        return text
+    return "".join(_picture(character) for character in text) or "∅"
+
+
+def _picture(character: str) -> str:
+    if character in SIGNS:
+        return SIGNS[character]
+    if unicodedata.category(character) in _HIDDEN:
+        return f"⟨{ord(character):X}⟩"
+    return character

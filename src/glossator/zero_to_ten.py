@@ -64,7 +64,7 @@ def format_records(
 
     omit_zeros: leave out tokens whose level is 0; shown_from: for each record the first token whose level is told,
     those before it are `unknown`. A record without a token is one empty line, and so is a list without a record.
-    Tokens are written as they are given: see `visible`. Raises ValueError when zeros are to be left out of a record
+    Tokens are written as they are given: see `escaped`. Raises ValueError when zeros are to be left out of a record
     with hidden levels.
     """
     starts = [0] * len(records) if shown_from is None else list(shown_from)
@@ -92,7 +92,7 @@ def snipped(record: Record, length: int) -> Record:
     return tokens[start : start + length], activations[start : start + length]
 
 
-def visible(text: str) -> str:
+def escaped(text: str) -> str:
     """A token that keeps to its line and its column: line breaks, tabs and what cannot be printed are escaped.
 
     Spaces stay spaces. Bytes that are no whole character come from `Vocabulary.texts`, already as \\xNN.

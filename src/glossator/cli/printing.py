@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from glossator.explorer.tokens import visible
-from glossator.terminal import is_unicode, neutral, neutral_json
+from glossator.terminal import is_unicode, neutral, neutral_json, visible
 
 if TYPE_CHECKING:
     from rich.console import Console

@@ -116,11 +116,9 @@ def takes_spec(command: Callable[..., None]) -> Callable[..., None]:
     """Turn `command(spec, folder, access, **own)` into a command that takes the flags of a spec and its own."""
     shared = inspect.signature(_flags, eval_str=True).parameters
     paying = inspect.signature(_access_flags, eval_str=True).parameters
-    own = [
-        p.replace(annotation=eval(p.annotation, command.__globals__))  # their names as text, as imports are delayed
-        for p in inspect.signature(command).parameters.values()
-        if p.name not in ("spec", "folder", "access")
-    ]
+    delayed = {"StudySpec": Any, "Access": Any}  # a command imports them for its annotations alone
+    given = inspect.signature(command, locals=delayed, eval_str=True).parameters
+    own = [p for p in given.values() if p.name not in ("spec", "folder", "access")]
 
     @functools.wraps(command)
     def wrapped(**values: Any) -> None:

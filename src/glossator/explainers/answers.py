@@ -18,10 +18,8 @@ from glossator.explanations import Explanation, Provenance
 from glossator.language_models import NOTHING_USED, Answer, Usage
 from glossator.units import Unit
 
-REASON_LENGTH = 160
 REFUSAL = "a refusal"
 
-_NUMBER = re.compile(r"\n\s*\d+[.)]\s*")
 _LIST_MARK = re.compile(r"(?:\d+[.)]|\(\d+\)|[-*•>]|#{2,6})\s+")
 _EMPHASIS = re.compile(r"\*(?!\*)([^*]+)\*|__([^_]+\s[^_]+)__|_([^_]+\s[^_]+)_")
 _LEAD = re.compile(
@@ -112,18 +110,8 @@ def explanations_of(unit: Unit, outcome: Outcome, base: Provenance, n: int) -> A
         # what is not kept was paid for as well; it is counted with the first
         usage = sum((other.usage for other in rest), one.usage) if rank == 0 else one.usage
         settings = base.settings | {"votes": one.votes, "samples": outcome.record, "copied": one.copied}
-        found.append(Explanation(unit, one.text, replace(base, settings=settings, cost=cost_of(usage)), rank=rank))
+        found.append(Explanation(unit, one.text, replace(base, settings=settings, cost=usage.as_dict()), rank=rank))
     return found
-
-
-def cost_of(usage: Usage) -> dict[str, float]:
-    """As provenance holds it; money only where prices are known."""
-    found: dict[str, float] = {
-        "calls": usage.calls,
-        "prompt_tokens": usage.prompt_tokens,
-        "completion_tokens": usage.completion_tokens,
-    }
-    return found if usage.money is None else found | {"money": usage.money}
 
 
 def clean(answer: Answer) -> tuple[str, str | None]:
@@ -131,7 +119,7 @@ def clean(answer: Answer) -> tuple[str, str | None]:
 
     Of an answer that was cut short, its first line counts, or as many whole sentences of it as there are.
     """
-    if reason := failure_of(answer):
+    if reason := answer.why_unusable(cut_off_counts=True):
         return "", reason
     line, is_last, reason = phrase_of(answer.text)
     if reason is not None:
@@ -151,25 +139,12 @@ def clean(answer: Answer) -> tuple[str, str | None]:
     return ("", REFUSAL) if not is_quoted and is_refusal(text) else (text, None)
 
 
-def failure_of(answer: Answer) -> str | None:
-    """Why there is no text to read; text that was only cut short can be read up to there."""
-    if answer.failure is None or (answer.finish == "length" and answer.text.strip()):
-        return None
-    return answer.failure.strip()[:REASON_LENGTH] or answer.finish
-
-
 def remove_final_period(text: str) -> str:
     """The text without surrounding space and closing full stop; one that belongs to an abbreviation stays."""
     text = text.strip()
     last = text.split()[-1] if text else ""
     is_short = last in _ABBREVIATIONS or "." in last[:-1]
     return text[:-1] if text.endswith(".") and not is_short else text
-
-
-def split_numbered(text: str) -> list[str]:
-    """The parts of a numbered list, whose first number may already stand in the question."""
-    parts = _NUMBER.split("\n" + text if re.match(r"\s*\d+[.)]\s", text) else text)
-    return [part.strip() for part in parts if part.strip()]
 
 
 def _unwrapped(line: str) -> str:

@@ -15,7 +15,7 @@ import numpy as np
 from glossator.evidence import Exemplars
 from glossator.explainers.asking import Prompt, Turn, fingerprint_of
 from glossator.explainers.bills_examples import EXAMPLES, Example
-from glossator.zero_to_ten import Record, format_records, largest, non_zero_share, snipped, visible
+from glossator.zero_to_ten import Record, escaped, format_records, largest, non_zero_share, snipped
 
 SPARSE = 0.2
 """Records with a smaller share of tokens above 0 are repeated without the zeros."""
@@ -67,7 +67,7 @@ def top_records(exemplars: Exemplars, count: int, around: int | None = None) -> 
 
 def record_of(tokens: np.ndarray, activations: np.ndarray, texts: Sequence[str]) -> Record:
     """One run of tokens, written visibly."""
-    return [visible(texts[token]) for token in tokens.tolist()], activations
+    return [escaped(texts[token]) for token in tokens.tolist()], activations
 
 
 def excerpts(records: Sequence[Record], greatest: float, title: str) -> str:

@@ -7,6 +7,7 @@ taken off; where nothing is left that could explain, the reason is said.
 from __future__ import annotations
 
 import ast
+import contextlib
 import json
 import re
 from collections.abc import Mapping
@@ -214,8 +215,9 @@ def _from_table(lines: list[str]) -> str:
 
 def _from_json(text: str) -> str | None:
     """The explanation in JSON; "" where it is no JSON but text that begins like it; None where JSON holds none."""
-    value = _parsed(text)
-    if value is _NOT_JSON:
+    try:
+        value = _parsed(text)
+    except ValueError:
         is_cut = re.match(r"\{\s*[\"']\w+[\"']\s*:|\[\s*\{?\s*\"", text)
         return None if is_cut and not re.match(r".*[}\]]\s*\w", text) else ""
     for _ in range(3):
@@ -231,7 +233,6 @@ def _from_json(text: str) -> str | None:
     return value if isinstance(value, str) and value.strip() else None
 
 
-_NOT_JSON = object()
 _LOOSE = re.compile(
     r'"(?:[^"\\]|\\.)*"|(?P<drop>//[^\n]*|/\*.*?\*/|,(?=(?:\s|//[^\n]*|/\*.*?\*/)*[}\]]))'
     r"|(?<=[{,\s])(?P<key>[A-Za-z_]\w*)(?=\s*:)",
@@ -245,14 +246,16 @@ def _strictly(found: re.Match[str]) -> str:
 
 
 def _parsed(text: str) -> Any:
+    """The value in JSON, in JSON as people write it, or in Python's spelling; raises ValueError where it is none."""
     for spelled in (text, _LOOSE.sub(_strictly, text)):
-        try:
+        with contextlib.suppress(ValueError, RecursionError):
             value, end = json.JSONDecoder().raw_decode(spelled)
-            return _NOT_JSON if re.match(r"[ \t]*\w", spelled[end:]) else value
-        except (ValueError, RecursionError):
-            pass
-    try:
-        value = ast.literal_eval(text)
-    except (ValueError, SyntaxError, MemoryError, RecursionError, TypeError):
-        return _NOT_JSON
-    return value if isinstance(value, (dict, list)) else _NOT_JSON
+            if not re.match(r"[ \t]*\w", spelled[end:]):
+                return value
+            break
+    else:
+        with contextlib.suppress(ValueError, SyntaxError, MemoryError, RecursionError, TypeError):
+            value = ast.literal_eval(text)
+            if isinstance(value, (dict, list)):
+                return value
+    raise ValueError("not JSON")

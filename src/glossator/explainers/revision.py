@@ -20,7 +20,7 @@ from glossator import registry
 from glossator.errors import UserError, near_matches
 from glossator.evidence import ExplainEvidence
 from glossator.explainers import Answered, explain_all, explained
-from glossator.explainers.answers import cost_of, explanations_of
+from glossator.explainers.answers import explanations_of
 from glossator.explainers.asking import Form, ask, form_for, room_for
 from glossator.explainers.bills_prompt import record_of, top_records
 from glossator.explainers.revision_prompt import CONTROLS, Control, fingerprint, fitting_prompt
@@ -253,6 +253,6 @@ def _told(run: Run) -> dict[str, object]:
 
 def _with_cost_so_far(explanations: list[Explanation], test: Tested) -> list[Explanation]:
     """The first of them also bears what the first explanation and the sentences cost."""
-    best, earlier, writing = explanations[0], test.first.provenance.cost, cost_of(test.usage)
+    best, earlier, writing = explanations[0], test.first.provenance.cost, test.usage.as_dict()
     cost = {name: value + writing.get(name, 0) + earlier.get(name, 0) for name, value in best.provenance.cost.items()}
     return [replace(best, provenance=replace(best.provenance, cost=cost)), *explanations[1:]]

@@ -10,7 +10,7 @@ from typing import Literal
 import numpy as np
 
 from glossator.evidence import Exemplars
-from glossator.explainers.answers import REFUSAL, failure_of
+from glossator.explainers.answers import REFUSAL
 from glossator.explainers.asking import Prompt, Turn, fingerprint_of
 from glossator.explainers.cleaning import lines_of
 from glossator.explainers.refusals import is_refusal
@@ -70,7 +70,7 @@ def read_sentences(answer: Answer, intended: Intended, n: int) -> tuple[list[Sen
     Numbers, list marks and quotation marks around a line are taken off; headings and lines without a word are no
     sentences; a line that was cut short is left out.
     """
-    if reason := failure_of(answer):
+    if reason := answer.why_unusable(cut_off_counts=True):
         return [], reason
     lines = lines_of(answer.text)
     if len(lines) < 3 and any(map(is_refusal, lines[:1])):  # of more lines, the first may be a sentence about refusing

@@ -24,7 +24,7 @@ from glossator.explanations import Explanation, Provenance
 from glossator.language_models import LanguageModel
 from glossator.units import Unit
 from glossator.windows import Vocabulary
-from glossator.zero_to_ten import visible
+from glossator.zero_to_ten import escaped
 
 Source = Literal["activations", "input-weights", "output-weights"]
 SOURCES: tuple[Source, ...] = ("activations", "input-weights", "output-weights")
@@ -185,7 +185,7 @@ def fingerprint(source: Source) -> str:
 
 def quoted(token: str) -> str:
     """A token between quotation marks, on one line whatever it is."""
-    return visible(json.dumps(token, ensure_ascii=False))
+    return escaped(json.dumps(token, ensure_ascii=False))
 
 
 def _turn(source: Source, number: int, tokens: Sequence[str], answer: str = "") -> Turn:

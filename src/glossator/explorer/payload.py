@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from glossator.explorer.tokens import visible
 from glossator.scores import Column, Score
 from glossator.study.card import COLUMNS, why_empty
 from glossator.study.costs import cost_in_words
@@ -15,6 +14,7 @@ from glossator.study.discoveries import Discoveries
 from glossator.study.exemplars import Histogram, ShownWindow, histogram, shown_windows
 from glossator.study.results import Chosen, UnitResult
 from glossator.study.summary import kind_of_headline, nulls_of_scores
+from glossator.terminal import visible
 
 if TYPE_CHECKING:
     from glossator.study.tools import Tools

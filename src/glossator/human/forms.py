@@ -12,10 +12,10 @@ import re
 from typing import Any
 
 from glossator.errors import UserError
-from glossator.explorer.tokens import visible
 from glossator.human.filled import CHOICES, FORMAT, Filled, header_of
 from glossator.human.tasks import LabellingItem, Passage, PreferenceItem, SimulationItem, TaskSet
 from glossator.human.words import INSTRUCTIONS, TITLES
+from glossator.terminal import visible
 
 HEAD = ("format", "tasks", "study", "task", "rater")
 COLUMNS = ("slot", "place", "text", "rating")

@@ -16,13 +16,13 @@ import numpy as np
 from glossator.errors import UserError, near_matches
 from glossator.evidence import Evidence, Exemplars
 from glossator.explanations import Explanation, Provenance
-from glossator.explorer.tokens import visible
 from glossator.files import fingerprint, plain
 from glossator.human.tasks import SCALE, Passage, TaskSet
 from glossator.programs import parse_program
 from glossator.study import Study, UnitResult
 from glossator.study.spec import READ_EVIDENCE
 from glossator.study.tools import Tools
+from glossator.terminal import visible
 from glossator.units import Unit, parse_unit
 
 PLACEBO = "other-unit"

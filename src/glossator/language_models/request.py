@@ -96,8 +96,18 @@ class Usage:
             money,
         )
 
+    def as_dict(self) -> dict[str, float]:
+        """As provenance holds it; money only where prices are known."""
+        found: dict[str, float] = {
+            "calls": self.calls,
+            "prompt_tokens": self.prompt_tokens,
+            "completion_tokens": self.completion_tokens,
+        }
+        return found if self.money is None else found | {"money": self.money}
+
 
 NOTHING_USED = Usage(0, 0, 0, 0.0)
+REASON_LENGTH = 160
 
 
 @dataclass(frozen=True)
@@ -116,6 +126,15 @@ class Answer:
     usage: Usage = NOTHING_USED
     finish: str = "stop"
     failure: str | None = None
+
+    def why_unusable(self, *, cut_off_counts: bool = False) -> str | None:
+        """The failure, short enough to be counted, None where all is well.
+
+        cut_off_counts: text that was only cut off at max_tokens can be read up to there.
+        """
+        if self.failure is None or (cut_off_counts and self.finish == "length" and self.text.strip()):
+            return None
+        return self.failure.strip()[:REASON_LENGTH] or self.finish
 
 
 class LanguageModel(Protocol):

@@ -97,14 +97,6 @@ def reads_as_program(text: str) -> bool:
     return NUMBER.fullmatch(text.strip()) is not None or BEGINNING.match(text) is not None
 
 
-def parse_test(text: str) -> Test:
-    """Read one test; `UserError` with line and column when it is none."""
-    reader = _Reader(text)
-    test = reader.test(1)
-    reader.end()
-    return test
-
-
 class _Reader:
     def __init__(self, text: str) -> None:
         self.text, self.at = text, 0

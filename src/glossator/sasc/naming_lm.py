@@ -64,12 +64,7 @@ class Bill:
 
     @property
     def cost(self) -> dict[str, float]:
-        found = {
-            "calls": float(self.usage.calls),
-            "prompt_tokens": float(self.usage.prompt_tokens),
-            "completion_tokens": float(self.usage.completion_tokens),
-        }
-        return found if self.usage.money is None else found | {"money": self.usage.money}
+        return self.usage.as_dict()
 
 
 def _list_of(key: str, most: int) -> dict[str, Any]:

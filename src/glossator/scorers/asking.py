@@ -25,7 +25,6 @@ Mode = Literal["auto", "json", "probability"]
 MODES: tuple[Mode, ...] = ("auto", "json", "probability")
 ALTERNATIVES = 20
 """How many alternatives are asked for at the answer's token; the most that servers commonly give."""
-REASON_LENGTH = 160
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,7 +47,7 @@ class Replies:
             "asked": len(self.values),
             "answered": int(self.answered.sum()),
             "failed": dict(sorted(self.failed.items())),
-            "cost": cost_of(self.usage),
+            "cost": self.usage.as_dict(),
         }
 
 
@@ -58,15 +57,6 @@ class Asking:
 
     requests: Sequence[Request]
     read: Callable[[Sequence[Answer]], Replies]
-
-
-def cost_of(usage: Usage) -> dict[str, float | None]:
-    return {
-        "calls": usage.calls,
-        "prompt_tokens": usage.prompt_tokens,
-        "completion_tokens": usage.completion_tokens,
-        "money": usage.money,
-    }
 
 
 def ask_all(lm: LanguageModel, askings: Sequence[Asking]) -> list[Replies]:
@@ -125,17 +115,12 @@ def ask_which(
     return Asking(requests, read_all)
 
 
-def failure_of(answer: Answer) -> str | None:
-    """Why the answer cannot be used, short enough to be counted."""
-    return None if answer.failure is None else (answer.failure.strip()[:REASON_LENGTH] or answer.finish)
-
-
 def _gather(answers: Sequence[Answer], found: Sequence[list[float] | str], sizes: Sequence[int]) -> Replies:
     """Values in order; a reason in place of a list counts for all items of that request."""
     values: list[float] = []
     failed: Counter[str] = Counter()
     for answer, got, n in zip(answers, found, sizes, strict=True):
-        reason = failure_of(answer) or (got if isinstance(got, str) else None)
+        reason = answer.why_unusable() or (got if isinstance(got, str) else None)
         if reason is not None or isinstance(got, str):
             failed[reason or ""] += n
             values += [math.nan] * n

@@ -19,7 +19,6 @@ from glossator.explanations import Explanation
 from glossator.language_models import LanguageModel, Request
 from glossator.programs import execute
 from glossator.scorers import SUBJECT, TOKEN_VALUES, prompts
-from glossator.scorers.asking import cost_of, failure_of
 from glossator.scorers.items import unit_rng
 from glossator.scorers.judged import no_text, readable
 from glossator.scorers.lab import Lab
@@ -154,9 +153,13 @@ class GenerateAndTestScorer:
         room = 2 * self.texts * TOKENS_A_TEXT
         requests = [Request(prompts.WRITE.messages(e.text, n=self.texts), schema=schema, max_tokens=room) for e in new]
         for explanation, answer in zip(new, lm.ask(requests) if requests else [], strict=True):
-            how: dict[str, Any] = {"model": lm.name, "prompt": prompts.WRITE.fingerprint, "cost": cost_of(answer.usage)}
+            how: dict[str, Any] = {
+                "model": lm.name,
+                "prompt": prompts.WRITE.fingerprint,
+                "cost": answer.usage.as_dict(),
+            }
             texts = read_written(answer.value, self.texts)
-            reason = failure_of(answer) or (texts if isinstance(texts, str) else None)
+            reason = answer.why_unusable() or (texts if isinstance(texts, str) else None)
             if reason is not None or isinstance(texts, str):
                 nothing = np.empty(0, bool)
                 how |= {"asked": 1, "answered": 0, "failed": {reason: 1}}

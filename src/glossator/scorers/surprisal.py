@@ -22,7 +22,7 @@ from glossator.files import fingerprint
 from glossator.language_models import COMPLETION, NOTHING_USED, PROMPT_LOGPROBS, Answer, LanguageModel, Request, Usage
 from glossator.language_models.judging import ANOTHER_TEXT, echoes
 from glossator.scorers import LANGUAGE_MODEL, TOKEN_VALUES
-from glossator.scorers.asking import Asking, Replies, cost_of, failure_of
+from glossator.scorers.asking import Asking, Replies
 from glossator.scorers.judged import Judged, Verdict, ask_about, auroc_of, no_text, readable
 from glossator.scorers.lab import Lab
 from glossator.scorers.lm_detection import window_items
@@ -71,7 +71,7 @@ class SurprisalScorer:
             return [Verdict(None, how=how, why_not=why_not).score(lab, f"{self.name}.auroc", "AUROC", auroc_of)]
         texts = items.texts
         untold: Untold = lab.kept(("untold", self, lm.name), (evidence, items), lambda: _ask_untold(lm, texts))
-        how["cost_without_explanation"] = cost_of(untold.usage)
+        how["cost_without_explanation"] = untold.usage.as_dict()
         replies = ask_about(
             lab,
             lm,
@@ -97,7 +97,7 @@ def _ask_untold(lm: LanguageModel, texts: Sequence[str]) -> Untold:
 
 def likelihood(answer: Answer, text: str) -> Likelihood:
     """Log-probabilities of the prompt's last tokens, as many as lie within the text, which stands at its end."""
-    if reason := failure_of(answer):
+    if reason := answer.why_unusable():
         return reason
     within, length = 0, 0
     for token in reversed(answer.prompt_tokens):

@@ -1,6 +1,6 @@
 """What simulators ask, as text: a part that is the same for all units, a part for each explanation, and the windows.
 
-Pure functions. Tokens are written with `visible`, so that a token keeps to its line and its column; an explanation is
+Pure functions. Tokens are written with `escaped`, so that a token keeps to its line and its column; an explanation is
 written on one line.
 """
 
@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from glossator.simulators.few_shot import SHOWN
 from glossator.windows import TokenWindows
-from glossator.zero_to_ten import END, GREATEST, START, UNKNOWN, visible
+from glossator.zero_to_ten import END, GREATEST, START, UNKNOWN, escaped
 
 BRANCH = "\t"
 """Between a text and the level at its last token, when tokens are asked about one at a time."""
@@ -19,10 +19,10 @@ _HIDDEN = (2, 1)  # so many first levels of the first and the second record of a
 
 
 def pieces_of(windows: TokenWindows) -> list[list[str]]:
-    """The tokens of each window as visible text; bytes that are no whole character stand as \\xNN."""
+    """The tokens of each window as escaped text; bytes that are no whole character stand as \\xNN."""
     texts = windows.vocabulary.texts
     return [
-        [visible(texts[token]) for token in tokens[:length]]
+        [escaped(texts[token]) for token in tokens[:length]]
         for tokens, length in zip(windows.tokens.tolist(), windows.lengths.tolist(), strict=True)
     ]
 
@@ -60,7 +60,7 @@ def about(explanation: str) -> str:
 
 
 def one_line(explanation: str) -> str:
-    return visible(" ".join(explanation.split()))
+    return escaped(" ".join(explanation.split()))
 
 
 def unknown_record(pieces: Sequence[str], unknown: str = UNKNOWN) -> str:

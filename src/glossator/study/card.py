@@ -63,7 +63,7 @@ def scorers_of(card: str, named: tuple[str, ...]) -> tuple[str, ...]:
     So `--scorer correlation --card both` means correlation and the default causal scorers.
     """
     columns = columns_of(card)
-    if named is OF_THE_CARD:
+    if named == OF_THE_CARD:
         return tuple(name for column in columns for name in DEFAULT_SCORERS[column])
     there = {column_of(name) for name in named if name in registry.table("scorers")}
     absent = [column for column in columns if column not in there] if named and None not in there else []

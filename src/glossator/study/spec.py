@@ -29,8 +29,12 @@ READ_EVIDENCE = EvidenceSpec(
 )
 """What a study with a language model draws: each window that is read costs a request for each explanation. Bills et al.
 2023 calibrate on 5 top and 5 random windows and score on as many; to score there are twice as many here."""
-NOT_SET = EvidenceSpec()
-"""Stands for the default, which depends on whether there is a language model."""
+
+
+class NotSet(EvidenceSpec):
+    """Stands for the default, which depends on whether there is a language model."""
+
+
 LATER: dict[str, Any] = {
     "lm": None,
     "simulator": None,
@@ -76,7 +80,7 @@ class StudySpec:
     card: cards.Card = "observational"
     scorers: tuple[str, ...] = cards.OF_THE_CARD
     calibration: str = "linear"
-    evidence: EvidenceSpec = NOT_SET
+    evidence: EvidenceSpec = field(default_factory=NotSet)
     options: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     seed: int = 0
     directions: tuple[str, ...] = ()
@@ -84,7 +88,7 @@ class StudySpec:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "scorers", cards.scorers_of(self.card, self.scorers))
-        if self.evidence is NOT_SET:
+        if isinstance(self.evidence, NotSet):
             object.__setattr__(self, "evidence", _default_evidence(self.lm, self.options))
         for name in ("sites", "polarities", "explainers"):
             values = getattr(self, name)
