@@ -127,8 +127,8 @@ class PlainTransformers:
     def __init__(self, name: str, batch: int):
         from transformers import AutoModel, AutoTokenizer
 
+        from glossator.subjects.checkpoints import quiet_transformers
         from glossator.subjects.loading import resolve_folder
-        from glossator.subjects.quiet import quiet_transformers
 
         folder = resolve_folder(name)
         with quiet_transformers():

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from glossator.human import Drawn, TaskSet, draw_tasks, export_tasks
-from glossator.human.filled import FORMAT
+from glossator.human.forms import FORMAT
 from glossator.language_models import Request
 from glossator.study import Study, run_study
 from study_cases import small_spec, write_corpus

@@ -23,8 +23,8 @@ from glossator.scorers.generate_and_test import GenerateAndTestScorer, read_writ
 from glossator.scorers.intruder import IntruderScorer
 from glossator.scorers.lab import score_explanation, score_explanations
 from glossator.scorers.lm_detection import LmDetectionScorer
-from glossator.scorers.program_cut import program_cut
 from glossator.scorers.surprisal import SurprisalScorer, likelihood
+from glossator.scorers.threshold import program_cut
 from scorer_reader_cases import (
     ALL_POWERS,
     NO_LOGPROBS,

@@ -27,10 +27,9 @@ from glossator.simulators import Simulation
 from glossator.simulators.all_at_once import AllAtOnceSimulator
 from glossator.simulators.in_process_reading import in_process_model
 from glossator.simulators.one_at_a_time import OneAtATimeSimulator
-from glossator.simulators.prompts import pieces_of
+from glossator.simulators.prompts import asked_how_ten_is_written, pieces_of
 from glossator.simulators.sampled import JsonSimulator
 from glossator.simulators.shared_prefix import SharedPrefix
-from glossator.simulators.tens import asked_how_ten_is_written
 from glossator.subjects.tokenizer import FastTextTokenizer
 from glossator.units import parse_unit
 from glossator.windows import TokenWindows, Vocabulary

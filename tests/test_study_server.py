@@ -21,8 +21,7 @@ from glossator.simulators.all_at_once import AllAtOnceSimulator
 from glossator.simulators.prompts import pieces_of
 from glossator.study import Study, StudySpec, open_study, run_study
 from glossator.study.costs import Interrupted, total
-from glossator.study.models import Access
-from glossator.study.names import ANSWERS
+from glossator.study.models import ANSWERS, Access
 from glossator.study.results import UnitResult
 from glossator.study.spec import READ_EVIDENCE
 from lm_server import LMServer, serve

@@ -15,15 +15,14 @@ import typer.core
 
 from glossator.cli.bench import bench
 from glossator.cli.directions import directions
-from glossator.cli.explain import explain
 from glossator.cli.grid import grid
 from glossator.cli.human import human
-from glossator.cli.record import record
 from glossator.cli.run import run
 from glossator.cli.sasc import sasc
 from glossator.cli.score import score
 from glossator.cli.search import search
 from glossator.cli.show import show
+from glossator.cli.stages import explain, record
 from glossator.cli.studies import studies
 from glossator.cli.try_text import try_text
 from glossator.cli.units import units

@@ -11,8 +11,8 @@ from glossator.errors import UserError
 from glossator.evidence import ExplainEvidence
 from glossator.explainers import Answered, explained
 from glossator.explainers.answers import explanations_of
-from glossator.explainers.asking import Form, ask, form_for, room_for
 from glossator.explainers.bills_prompt import FINGERPRINT, bills_prompt, fitting_layout, top_records
+from glossator.explainers.prompting import Form, ask, form_for, room_for
 from glossator.explanations import Explanation, Provenance
 from glossator.language_models import LanguageModel
 from glossator.units import Unit

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from glossator.evidence import Exemplars
-from glossator.explainers.asking import Prompt, Turn, fingerprint_of
 from glossator.explainers.bills_examples import EXAMPLES, Example
+from glossator.explainers.prompting import Prompt, Turn, fingerprint_of
 from glossator.zero_to_ten import Record, escaped, format_records, largest, non_zero_share, snipped
 
 SPARSE = 0.2

@@ -21,8 +21,8 @@ from glossator.errors import UserError, near_matches
 from glossator.evidence import ExplainEvidence
 from glossator.explainers import Answered, explain_all, explained
 from glossator.explainers.answers import explanations_of
-from glossator.explainers.asking import Form, ask, form_for, room_for
 from glossator.explainers.bills_prompt import record_of, top_records
+from glossator.explainers.prompting import Form, ask, form_for, room_for
 from glossator.explainers.revision_prompt import CONTROLS, Control, fingerprint, fitting_prompt
 from glossator.explainers.sentences import (
     FINGERPRINT,

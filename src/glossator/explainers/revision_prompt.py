@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Literal
 
-from glossator.explainers.asking import Prompt, Turn, fingerprint_of
 from glossator.explainers.bills_examples import EXAMPLES
 from glossator.explainers.bills_prompt import EXCERPTS, LEAD, excerpts
+from glossator.explainers.prompting import Prompt, Turn, fingerprint_of
 from glossator.zero_to_ten import Record, largest
 
 Control = Literal["none", "no-old-text", "random-sentences"]

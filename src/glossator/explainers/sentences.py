@@ -11,8 +11,8 @@ import numpy as np
 
 from glossator.evidence import Exemplars
 from glossator.explainers.answers import REFUSAL
-from glossator.explainers.asking import Prompt, Turn, fingerprint_of
 from glossator.explainers.cleaning import lines_of
+from glossator.explainers.prompting import Prompt, Turn, fingerprint_of
 from glossator.explainers.refusals import is_refusal
 from glossator.language_models import Answer
 

@@ -18,7 +18,7 @@ from glossator.errors import MissingPower, UserError
 from glossator.evidence import ExplainEvidence
 from glossator.explainers import Answered, explained
 from glossator.explainers.answers import explanations_of
-from glossator.explainers.asking import Form, Prompt, Turn, ask, fingerprint_of, form_for, room_for
+from glossator.explainers.prompting import Form, Prompt, Turn, ask, fingerprint_of, form_for, room_for
 from glossator.explainers.token_means import token_means
 from glossator.explanations import Explanation, Provenance
 from glossator.language_models import LanguageModel

@@ -14,8 +14,7 @@ from glossator.grid.cells import Cell, cells_of
 from glossator.grid.spec import GridSpec
 from glossator.study import StudySpec, open_study, run_study
 from glossator.study.costs import Interrupted
-from glossator.study.models import Access
-from glossator.study.names import ANSWERS
+from glossator.study.models import ANSWERS, Access
 
 CELLS = "cells"
 SPEC = "grid.json"

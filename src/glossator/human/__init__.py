@@ -152,8 +152,7 @@ def opened_tools(study: Study, lm: str | None, simulator: str | None, access: Ac
     Answers of language models are kept in the `human` folder, which begins with a copy of the study's: the study itself
     stays as it is.
     """
-    from glossator.study.models import StudyModels
-    from glossator.study.names import ANSWERS
+    from glossator.study.models import ANSWERS, StudyModels
     from glossator.study.tools import Tools
 
     spec = replace(study.spec, lm=lm or study.spec.lm, simulator=simulator or study.spec.simulator)

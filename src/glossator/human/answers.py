@@ -14,8 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from glossator.errors import UserError, near_matches
-from glossator.human.filled import CHOICES, FORMAT, Filled
-from glossator.human.forms import read_markdown, read_tsv
+from glossator.human.forms import CHOICES, FORMAT, Filled, read_markdown, read_tsv
 from glossator.human.tasks import SCALE, Passage, TaskSet
 
 RATER = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,39}")

@@ -16,11 +16,11 @@ from typing import Any
 from glossator.errors import UserError
 from glossator.files import fingerprint, plain, sha256_of, write_bytes, write_json
 from glossator.human.answers import Answers
-from glossator.human.filled import FORMAT as ANSWERS_FORMAT
+from glossator.human.forms import FORMAT as ANSWERS_FORMAT
 from glossator.human.sources import Drawn
 from glossator.human.tasks import FORMAT, TaskSet, from_plain, to_plain
 from glossator.study import Study
-from glossator.study.names import PEOPLE
+from glossator.study.claim import PEOPLE
 
 FOLDER = PEOPLE
 RESULTS = "results.json"

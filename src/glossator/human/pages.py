@@ -6,7 +6,7 @@ from importlib.resources import files as package_files
 
 from glossator import __version__
 from glossator.explorer.report import as_script
-from glossator.human.filled import FORMAT
+from glossator.human.forms import FORMAT
 from glossator.human.tasks import LabellingItem, Passage, PreferenceItem, SimulationItem, TaskSet
 from glossator.human.words import INSTRUCTIONS, TITLES
 

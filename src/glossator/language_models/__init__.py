@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from glossator.language_models.asking import OpenModel
 from glossator.language_models.cache import AnswerCache
 from glossator.language_models.faults import NotInCache, Retry, ServerUnavailable
 from glossator.language_models.ledger import Budget, BudgetReached, Ledger, Spent
+from glossator.language_models.open_model import OpenModel
 from glossator.language_models.opening import open_language_model
 from glossator.language_models.prices import Price
 from glossator.language_models.projection import Projection

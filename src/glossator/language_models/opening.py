@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from glossator.errors import UserError, near_matches
-from glossator.language_models.asking import OpenModel
 from glossator.language_models.cache import AnswerCache
 from glossator.language_models.endpoint import Backend
 from glossator.language_models.faults import Retry
 from glossator.language_models.ledger import Budget, Ledger
+from glossator.language_models.open_model import OpenModel
 from glossator.language_models.powers import parse_powers
 from glossator.language_models.request import LanguageModel
 from glossator.language_models.scripted import Scripted

@@ -21,8 +21,8 @@ from glossator.scorers.asking import Mode
 from glossator.scorers.items import WindowItems, balanced_windows, unit_rng
 from glossator.scorers.judged import Verdict, auroc_of, balanced_accuracy_of
 from glossator.scorers.lab import Lab
-from glossator.scorers.program_cut import RULE, program_cut
 from glossator.scorers.prompts import DETECT, DETECT_ONE
+from glossator.scorers.threshold import PROGRAM_RULE, program_cut
 from glossator.scorers.yes_no import YesNo
 from glossator.scores import Score
 from glossator.statistics import document_index, estimate, pearson
@@ -48,7 +48,7 @@ class AgreementScorer:
 
     def score(self, unit: Unit, explanation: Explanation, evidence: Evidence, lab: Lab) -> list[Score]:
         lm = lab.resources.get("lm", self.name)
-        how: dict[str, Any] = {"split": self.split, "truth": "the program", "positive": RULE}
+        how: dict[str, Any] = {"split": self.split, "truth": "the program", "positive": PROGRAM_RULE}
         cut: float | str = "the explanation is not both a sentence and a program"
         if explanation.program is not None and explanation.text.strip():
             cut = program_cut(explanation.program, evidence, lab.lexicon)

@@ -22,8 +22,8 @@ from glossator.scorers import SUBJECT, TOKEN_VALUES, prompts
 from glossator.scorers.items import unit_rng
 from glossator.scorers.judged import no_text, readable
 from glossator.scorers.lab import Lab
-from glossator.scorers.program_cut import RULE, program_cut
 from glossator.scorers.program_texts import program_texts
+from glossator.scorers.threshold import PROGRAM_RULE, program_cut
 from glossator.scores import Score
 from glossator.statistics import Resampled, document_index, estimate, in_words, sums_by
 from glossator.units import Unit
@@ -132,7 +132,7 @@ class GenerateAndTestScorer:
         cut = program_cut(program, evidence, lab.lexicon)
         if isinstance(cut, str):
             nothing = np.empty(0, bool)
-            return Tested(nothing, nothing, nothing, {"program_fires": RULE}, f"no texts can be made: {cut}")
+            return Tested(nothing, nothing, nothing, {"program_fires": PROGRAM_RULE}, f"no texts can be made: {cut}")
         rng = unit_rng(unit, lab.seed, "program texts")
         written = program_texts(program, windows, lab.lexicon, self.texts, cut, rng)
         sources = np.array([*written.sources, *written.silent_sources], int)
@@ -143,7 +143,7 @@ class GenerateAndTestScorer:
             return np.asarray((execute(program, tokens, lab.lexicon) > cut).any(axis=1))
 
         tested = self._run(unit, [*written.active, *written.silent], intended, sources, evidence, lab, meant)
-        return replace(tested, how={**tested.how, "program_fires": RULE, "program_cut": cut})
+        return replace(tested, how={**tested.how, "program_fires": PROGRAM_RULE, "program_cut": cut})
 
     def _by_reader(self, unit: Unit, explanations: list[Explanation], evidence: Evidence, lab: Lab) -> list[Tested]:
         lm: LanguageModel = lab.resources.get("lm", self.name)

@@ -12,9 +12,8 @@ from glossator.files import fingerprint
 from glossator.language_models import COMPLETION, PROMPT_LOGPROBS, LanguageModel, Request
 from glossator.simulators import Simulation
 from glossator.simulators.in_process_reading import InProcessReader, in_process_model
-from glossator.simulators.prompts import about, all_at_once_start, pieces_of, unknown_record
+from glossator.simulators.prompts import about, all_at_once_start, asked_how_ten_is_written, pieces_of, unknown_record
 from glossator.simulators.reading import Reading, level_words, parse_echo, simulation_of
-from glossator.simulators.tens import asked_how_ten_is_written
 from glossator.windows import TokenWindows
 from glossator.zero_to_ten import UNKNOWN
 

@@ -13,9 +13,8 @@ from glossator.files import fingerprint
 from glossator.language_models import CHAT, COMPLETION, LOGPROBS, LanguageModel, Message, Request
 from glossator.simulators import Simulation
 from glossator.simulators.in_process_reading import InProcessReader, in_process_model
-from glossator.simulators.prompts import about, one_at_a_time_start, pieces_of, text_so_far
+from glossator.simulators.prompts import about, asked_how_ten_is_written, one_at_a_time_start, pieces_of, text_so_far
 from glossator.simulators.reading import Reading, level_words, read_answer, simulation_of
-from glossator.simulators.tens import asked_how_ten_is_written
 from glossator.windows import TokenWindows
 
 NUMBER_ALONE = "\nAnswer with the level at the end of the last line and nothing else."

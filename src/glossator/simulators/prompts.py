@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from glossator.language_models import COMPLETION, PROMPT_LOGPROBS, LanguageModel, Message, Request
 from glossator.simulators.few_shot import SHOWN
 from glossator.windows import TokenWindows
 from glossator.zero_to_ten import END, GREATEST, START, UNKNOWN, escaped
@@ -114,3 +115,21 @@ def written_question(explanation: str, pieces: Sequence[str]) -> str:
     """One window for `written_start`: the tokens one a line, between marks."""
     lines = "".join(f"{piece}\n" for piece in pieces)
     return f"The neuron looks for: {one_line(explanation)}\n\n{len(pieces)} tokens, one a line:\n{START}\n{lines}{END}"
+
+
+def asked_how_ten_is_written(lm: LanguageModel) -> str:
+    """`10` where a served model has it as one token, else `X`; asked once, in a request that the cache keeps.
+
+    Where a tokenizer has no token for it, `1` would be read where 10 was meant.
+
+    Raises nothing: a model that does not say 10 when asked to is taken to have the token.
+    """
+    if {COMPLETION, PROMPT_LOGPROBS} <= lm.powers:
+        (answer,) = lm.ask([Request(prompt="Levels:\t10\t10\n", max_tokens=0, prompt_logprobs=1)])
+        texts = [token.text for token in answer.prompt_tokens]
+    else:
+        question = Message("user", "Reply with the number 10 in digits and nothing else.")
+        (answer,) = lm.ask([Request(messages=(question,), max_tokens=4, logprobs=1)])
+        texts = [token.text for token in answer.tokens]
+    together = "".join(texts)
+    return "X" if "10" in together and not any("10" in text for text in texts) else "10"

@@ -12,9 +12,18 @@ from typing import Any
 from glossator.errors import UserError
 from glossator.files import plain, read_json, write_json
 from glossator.study.grow import grows
-from glossator.study.names import ANSWERS, LOG, may_be_there
+from glossator.study.models import ANSWERS
 from glossator.study.spec import LATER, StudySpec
 from glossator.study.work import Work
+
+LOG = "run.log"
+PEOPLE = "human"
+"""The folder of people's tasks and answers (`glossator.human.folder`), which outlives the study it is about."""
+
+
+def may_be_there(name: str) -> bool:
+    """What lies in a study's folder and is no part of it: leftovers, the log, models' answers, people's answers."""
+    return name.startswith((".", LOG, ANSWERS)) or name == PEOPLE
 
 
 def check_folder(spec: StudySpec, folder: Path) -> bool:

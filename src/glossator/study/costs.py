@@ -20,8 +20,8 @@ from glossator.language_models.faults import NotInCache
 from glossator.study.useless import WHAT_NOW, Useless
 
 if TYPE_CHECKING:
-    from glossator.language_models.asking import OpenModel
     from glossator.language_models.ledger import Hold, Ledger
+    from glossator.language_models.open_model import OpenModel
 
 STAGES = ("explain", "score")
 Entry = list[float | None]

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from glossator.errors import UserError
 from glossator.files import plain, read_json, write_json
 from glossator.recording import Recording, open_recording
-from glossator.study.names import ANSWERS
+from glossator.study.models import ANSWERS
 from glossator.study.results import UnitResult, unscored
 from glossator.study.spec import StudySpec
 from glossator.study.work import KEPT, SHARD_UNITS, Work

@@ -8,17 +8,19 @@ from pathlib import Path
 from typing import Any
 
 from glossator.errors import UserError
-from glossator.language_models.asking import OpenModel
 from glossator.language_models.cache import AnswerCache
 from glossator.language_models.faults import NotInCache
 from glossator.language_models.ledger import Ledger
+from glossator.language_models.open_model import OpenModel
 from glossator.language_models.opening import open_language_model
 from glossator.language_models.powers import ALL
 from glossator.language_models.request import Answer, Request
 from glossator.language_models.specs import parse_spec
 from glossator.study.costs import Meter, Metered
-from glossator.study.names import ANSWERS
 from glossator.study.spec import StudySpec
+
+ANSWERS = "answers.sqlite"
+"""What language models answered, so that the study replays without them; like the log no part of its identity."""
 
 CODE = "scripted:"
 IN_THIS_PROCESS = ("inprocess:", CODE)

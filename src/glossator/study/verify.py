@@ -17,7 +17,7 @@ from glossator.errors import UserError
 from glossator.files import fingerprint
 from glossator.recording.store import crc32_of, open_shard
 from glossator.study.direction_sets import FOLDER as DIRECTIONS
-from glossator.study.names import ANSWERS
+from glossator.study.models import ANSWERS
 from glossator.study.store import DATABASE
 from glossator.study.work import Work
 

@@ -42,7 +42,7 @@ def convert_gguf(gguf: Path, folder: Path) -> None:
     from safetensors.torch import save_file
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
-    from glossator.subjects.quiet import quiet_transformers
+    from glossator.subjects.checkpoints import quiet_transformers
 
     try:
         name = pre_tokenizer_name(gguf)

@@ -9,8 +9,15 @@ from typing import TYPE_CHECKING, Any
 from glossator.errors import UserError, near_matches
 from glossator.subjects import fingerprints
 from glossator.subjects.aliases import ALIASES, GIVEN
-from glossator.subjects.checkpoints import check_config_file, empty_model, kind_of, load_model, read_config, reason_of
-from glossator.subjects.quiet import quiet_transformers
+from glossator.subjects.checkpoints import (
+    check_config_file,
+    empty_model,
+    kind_of,
+    load_model,
+    quiet_transformers,
+    read_config,
+    reason_of,
+)
 from glossator.subjects.sites import SiteInfo, find_sites
 from glossator.subjects.subject import Subject
 from glossator.subjects.tokenizer import FastTextTokenizer

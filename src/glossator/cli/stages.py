@@ -1,11 +1,11 @@
-"""`glossator record`: the first stage of a study."""
+"""`glossator record` and `glossator explain`: the first stages of a study."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from glossator.cli.printing import JSON, QUIET, console, emit
+from glossator.cli.printing import JSON, QUIET, clean, console, emit
 from glossator.cli.spec_options import takes_spec
 
 if TYPE_CHECKING:
@@ -44,3 +44,36 @@ def record(spec: StudySpec, folder: Path, access: Access, quiet: bool = QUIET, j
         units = ", ".join(f"{n} units of {site}" for site, n in sites.items())
         console().print(f"Recorded {units} on {facts['valid_tokens']} tokens in {facts['recording']}", soft_wrap=True)
         console().print(f"Go on with: glossator run {folder}", soft_wrap=True)
+
+
+@takes_spec
+def explain(spec: StudySpec, folder: Path, access: Access, quiet: bool = QUIET, json: bool = JSON) -> None:
+    """Record and explain: the first two stages of a study.
+
+    Takes the same arguments as `glossator run`, which goes on from here. What is printed has no scores.
+
+    \b
+    Examples:
+      glossator explain smollm2-135m/mlp.12/345
+      glossator explain studies/layer-12
+    """
+    from glossator.study import open_study, run_study
+    from glossator.study.results import to_plain
+    from glossator.study.work import explained_so_far
+
+    run_study(spec, folder, until="explain", progress=False if quiet else None, access=access)
+    if finished := (folder / "manifest.json").exists():
+        with open_study(folder) as study:
+            results = list(study.results())
+    else:
+        results = explained_so_far(folder)
+    if json:
+        emit({"study": str(folder), "units": [to_plain(result) for result in results]})
+        return
+    out = console()
+    for result in results:
+        out.print(str(result.unit), style="bold", markup=False, end="  ")
+        best = result.best()
+        out.print(clean(best.text) if best else f"{result.status}: {result.reason}", markup=False, soft_wrap=True)
+    then = "The study is finished, with scores; look at it with" if finished else "Score them with"
+    out.print(f"{then}: glossator run {folder}", markup=False, soft_wrap=True)
