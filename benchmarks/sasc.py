@@ -23,6 +23,7 @@ from benchmarks.sasc_keyphrases import DEVELOPMENT, REPORTED, Keyphrase
 from benchmarks.sasc_modules import DEVELOPMENT_LEXICONS, LEXICONS, Lexicon, Remembering, near_keyphrases
 from benchmarks.sasc_phrases import DEVELOPMENT_PHRASES, PHRASES
 from benchmarks.sasc_settings import SETTINGS, SLICES, Corpora, noisy
+from glossator.directions.comparison import share_interval
 from glossator.errors import UserError
 from glossator.files import plain
 from glossator.language_models import LanguageModel, OpenModel, open_language_model
@@ -33,7 +34,6 @@ from glossator.sasc.modules import EmbedderModule, FunctionModule
 from glossator.sasc.responses import Responses, respond
 from glossator.sasc.task import Task
 from glossator.sasc.vocabulary import general_names
-from glossator.statistics import mean_over_units
 from glossator.units import Unit
 
 DEFAULTS: dict[str, Any] = {
@@ -296,7 +296,7 @@ def _of(runs: Sequence[Run], setting: str, group: str) -> list[Run]:
 
 
 def recovered(runs: Sequence[Run], within: int = 1) -> dict[str, Any]:
-    """Share of right answers: mean over keyphrases of the mean over seeds, interval over keyphrases."""
+    """Share of right answers: mean over keyphrases of the mean over seeds, and the interval of a share of them."""
     return _share([(run.keyphrase.phrase, named(run.names[:within], run.keyphrase)) for run in runs])
 
 
@@ -304,8 +304,9 @@ def _share(pairs: Sequence[tuple[str, bool]]) -> dict[str, Any]:
     by_phrase: dict[str, list[bool]] = {}
     for phrase, right in pairs:
         by_phrase.setdefault(phrase, []).append(right)
-    found = mean_over_units([float(np.mean(rights)) for rights in by_phrase.values()])
-    return {"value": found.value, "low": found.low, "high": found.high, "n": found.n, "runs": len(pairs)}
+    share, n = float(np.mean([np.mean(rights) for rights in by_phrase.values()])), len(by_phrase)
+    low, high = share_interval(share, n)
+    return {"value": share, "low": low, "high": high, "n": n, "runs": len(pairs)}
 
 
 def _figures(runs: Sequence[Run]) -> dict[str, Any]:
