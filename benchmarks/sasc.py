@@ -17,13 +17,13 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
+from glossator.directions.comparison import share_interval
 
 from benchmarks.sasc_judges import agreement, named, named_by_wordnet
 from benchmarks.sasc_keyphrases import DEVELOPMENT, REPORTED, Keyphrase
 from benchmarks.sasc_modules import DEVELOPMENT_LEXICONS, LEXICONS, Lexicon, Remembering, near_keyphrases
 from benchmarks.sasc_phrases import DEVELOPMENT_PHRASES, PHRASES
 from benchmarks.sasc_settings import SETTINGS, SLICES, Corpora, noisy
-from glossator.directions.comparison import share_interval
 from glossator.errors import UserError
 from glossator.files import plain
 from glossator.language_models import LanguageModel, OpenModel, open_language_model
