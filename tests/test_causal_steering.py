@@ -9,7 +9,7 @@ import pytest
 
 from causal_output_cases import CAUSAL, DECOY, RANDOM, SITE, evidence, lab, planted, unit, windows_of
 from glossator.causal import Add, Direction, Edit, Units, run
-from glossator.causal.clean_run import CleanRun
+from glossator.causal.running import CleanRun
 from glossator.causal.steering import (
     Push,
     first_windows,

@@ -57,8 +57,8 @@ def by_clamping(subject: Any, unit: Unit, windows: TokenWindows, high: float, me
     same for the whole vocabulary, so `standing` makes nothing of the difference.
     """
     from glossator.causal.changes import Set
-    from glossator.causal.clean_run import CleanRun
     from glossator.causal.edits import Edit
+    from glossator.causal.running import CleanRun
 
     push = unit_push(unit)
     held = [[Edit(push.site, push.part, Set(unit.sign * value), windows.valid)] for value in (high, mean)]

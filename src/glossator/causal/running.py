@@ -13,13 +13,14 @@ import torch
 from glossator.causal.divergence import Reference, as_float
 from glossator.causal.edits import BoundEdit, Edit, bind, check_outputs, editing
 from glossator.causal.restart import Restart, restart_of
-from glossator.errors import MissingPower
+from glossator.errors import MissingPower, UserError
 from glossator.subjects.hooks import keeping, stopping, watch
+from glossator.subjects.sites import SiteInfo
 from glossator.windows import TokenWindows
 
 BATCH_TOKENS = 512
 
-CleanPasses: TypeAlias = "dict[int, tuple[torch.Tensor, dict[str, torch.Tensor]]]"
+CleanPasses: TypeAlias = dict[int, tuple[torch.Tensor, dict[str, torch.Tensor]]]
 """By the number of the batch, what a clean pass gave: logits (b, w, V), and the residual stream where edited passes
 start."""
 
@@ -85,7 +86,8 @@ def run_each(
     Edited passes start at the first layer that they change (see `glossator.causal.restart`); without `restart`, or in
     a model that cannot be started in the middle, each is a whole pass.
     """
-    for some, clean, edited in _each(subject, windows, interventions, rows, batch_tokens, restart):
+    bound = [bind(subject, edits, windows) for edits in interventions]
+    for some, clean, edited in _each(subject, windows, bound, rows, batch_tokens, restart):
         yield Batch(some, log_softmax(clean)), ((number, log_softmax(logits)) for number, logits in edited)
 
 
@@ -108,7 +110,8 @@ def divergences(
     chosen = np.arange(len(windows)) if rows is None else np.asarray(rows)
     found = np.zeros((len(interventions), len(chosen), windows.width), np.float32)
     first = 0
-    passes = _each(subject, windows, interventions, chosen, batch_tokens, restart, clean_passes)
+    bound = [bind(subject, edits, windows) for edits in interventions]
+    passes = _each(subject, windows, bound, chosen, batch_tokens, restart, clean_passes)
     for some, clean, edited in passes:
         with torch.inference_mode():
             reference = Reference(clean, windows.lengths[some])
@@ -119,21 +122,59 @@ def divergences(
     return found
 
 
+class CleanRun:
+    """Clean passes over windows that are kept, so that edits can be tried beside them one by one, each chosen by what
+    the last one did.
+
+    sites: of the edits that are to come; the residual stream where passes under these start is kept as well. Holds one
+    number for every token and member of the vocabulary, so it is meant for some hundred tokens. Raises `UserError` for
+    windows without a valid token, `MissingPower` as `run` does.
+    """
+
+    def __init__(
+        self, subject: Any, windows: TokenWindows, sites: Sequence[str], *, batch_tokens: int = BATCH_TOKENS
+    ) -> None:
+        check_outputs(subject)
+        if not windows.valid.any():
+            raise UserError("no valid tokens to act on", value=f"{len(windows)} windows")
+        self.subject, self.windows, self._batch_tokens, self._passes = subject, windows, batch_tokens, CleanPasses()
+        middle = restart_of(subject)
+        starts = [_start(middle, [subject.site(site)]) for site in sites]
+        self._streams = [middle.stream(layer) for layer in sorted({s for s in starts if s})] if middle else []
+        for _ in self._beside([]):
+            pass
+
+    def under(self, edits: Sequence[Edit]) -> Iterator[tuple[np.ndarray, torch.Tensor, torch.Tensor]]:
+        """Batch by batch (rows, clean log-probabilities, those under the edits), (b, w, V) each."""
+        for some, clean, edited in self._beside([bind(self.subject, edits, self.windows)]):
+            ((_, logits),) = edited
+            yield some, log_softmax(clean), log_softmax(logits)
+
+    def clean(self) -> Iterator[tuple[np.ndarray, torch.Tensor]]:
+        """Batch by batch (rows, clean log-probabilities)."""
+        for some, clean, _ in self._beside([]):
+            yield some, log_softmax(clean)
+
+    def _beside(self, bound: Sequence[Sequence[BoundEdit]]) -> Any:
+        return _each(self.subject, self.windows, bound, None, self._batch_tokens, True, self._passes, self._streams)
+
+
 def _each(
     subject: Any,
     windows: TokenWindows,
-    interventions: Sequence[Sequence[Edit]],
+    bound: Sequence[Sequence[BoundEdit]],
     rows: np.ndarray | None,
     batch_tokens: int,
     restart: bool,
     kept: CleanPasses | None = None,
+    streams_too: Sequence[SiteInfo] = (),
 ) -> Iterator[tuple[np.ndarray, torch.Tensor, Iterator[tuple[int, torch.Tensor]]]]:
     """For each batch: rows, clean logits (b, w, V), and an iterator of (number, edited logits)."""
     check_outputs(subject)
-    bound = [bind(subject, edits, windows) for edits in interventions]
     middle = restart_of(subject) if restart else None
-    starts = [_start(middle, edits) for edits in bound]
-    wanted = [middle.stream(layer) for layer in sorted({s for s in starts if s})] if middle else []
+    starts = [_start(middle, [edit.site for edit in edits]) for edits in bound]
+    own = [middle.stream(layer) for layer in sorted({s for s in starts if s})] if middle else []
+    wanted = list({site.name: site for site in (*streams_too, *own)}.values())
     for batch, some in enumerate(batches(windows, rows, batch_tokens)):
         clean, streams = (kept or {}).get(batch, (None, {}))
         if clean is None or any(site.name not in streams for site in wanted):
@@ -155,9 +196,9 @@ def _each(
         yield some, clean, edited()
 
 
-def _start(middle: Restart | None, edits: Sequence[BoundEdit]) -> int:
-    """The block at which a pass under these edits may start, 0 for a whole pass."""
-    layers = [middle.layer(edit.site) if middle else None for edit in edits]
+def _start(middle: Restart | None, sites: Sequence[SiteInfo]) -> int:
+    """The block at which a pass under edits of these sites may start, 0 for a whole pass."""
+    layers = [middle.layer(site) if middle else None for site in sites]
     return min((layer for layer in layers if layer is not None), default=0) if None not in layers else 0
 
 

@@ -27,7 +27,7 @@ from glossator.windows import TokenWindows
 if TYPE_CHECKING:
     import torch
 
-    from glossator.causal.clean_run import CleanRun
+    from glossator.causal.running import CleanRun
 
 TOLERANCE = 0.05
 MOST_TRIES = 14

@@ -27,7 +27,7 @@ from glossator.statistics import Resampled, compare, in_words, undefined
 from glossator.units import Unit
 
 if TYPE_CHECKING:
-    from glossator.causal.clean_run import CleanRun
+    from glossator.causal.running import CleanRun
 
 _Made = TypeVar("_Made")
 RANDOM_UNIT, RANDOM_DIRECTION = "random-unit", "random-direction"
@@ -150,7 +150,7 @@ class _Bench:
         return found
 
     def _steered(self, pushes: list[Any], start: float) -> tuple[np.ndarray, list[Steered], np.ndarray]:
-        from glossator.causal.clean_run import CleanRun
+        from glossator.causal.running import CleanRun
         from glossator.causal.steering import match_divergence, shift
 
         if self._run is None:
