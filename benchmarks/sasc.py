@@ -17,7 +17,6 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
-from glossator.directions.comparison import share_interval
 
 from benchmarks.sasc_judges import agreement, named, named_by_wordnet
 from benchmarks.sasc_keyphrases import DEVELOPMENT, REPORTED, Keyphrase
@@ -26,6 +25,7 @@ from benchmarks.sasc_phrases import DEVELOPMENT_PHRASES, PHRASES
 from benchmarks.sasc_settings import SETTINGS, SLICES, Corpora, noisy
 from glossator.errors import UserError
 from glossator.files import plain
+from glossator.fitting.comparison import share_interval
 from glossator.language_models import LanguageModel, OpenModel, open_language_model
 from glossator.sasc.composing import loudest
 from glossator.sasc.explain import Explained, SascSpec, explain_tasks
