@@ -26,6 +26,11 @@ HOW = {
 }
 
 
+def taken_by(target: Callable[..., Any]) -> Mapping[str, inspect.Parameter]:
+    """What the constructor of an explainer, simulator or scorer takes, by name: resources (`OPENED`) and options."""
+    return inspect.signature(target).parameters
+
+
 @dataclass(frozen=True, eq=False)
 class Resources:
     """openers: what opens each resource, by its name in `OPENED`; each is called at most once."""
@@ -55,7 +60,7 @@ class Resources:
         A parameter with a default gets the resource only where there is one; one without a default must have it.
         """
         found: dict[str, Any] = {}
-        for parameter in inspect.signature(target).parameters.values():
+        for parameter in taken_by(target).values():
             if parameter.name in OPENED and (self.has(parameter.name) or parameter.default is inspect.Parameter.empty):
                 found[parameter.name] = self.get(parameter.name, name)
         return found

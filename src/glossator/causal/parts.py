@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
@@ -162,7 +162,7 @@ class Decoder(Protocol):
 class Latents:
     """Latents of a dictionary: a change of a latent adds its decoder row, so that the reconstruction error is kept."""
 
-    encoder: Any
+    encoder: Decoder
     indices: Sequence[int] | int
 
     def __post_init__(self) -> None:

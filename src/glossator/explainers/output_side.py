@@ -21,6 +21,7 @@ from glossator.evidence import ExplainEvidence
 from glossator.explainers import Answered, Explainer, explain_all, explained
 from glossator.explanations import Explanation, Provenance
 from glossator.programs import Program, Token, english
+from glossator.resources import taken_by
 from glossator.units import Unit
 from glossator.windows import TokenWindows
 
@@ -169,7 +170,7 @@ class EnsembleExplainer:
         if not isinstance(self.first, str):
             return self.first
         target = registry.load("explainers", self.first)
-        takes = {"lexicon": self.lexicon} if "lexicon" in getattr(target, "__dataclass_fields__", {}) else {}
+        takes = {"lexicon": self.lexicon} if "lexicon" in taken_by(target) else {}
         return target(**takes)
 
     def _joined(self, inputs: Answered, outputs: Answered) -> Answered:

@@ -9,7 +9,6 @@ sentence comes from another split.
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
@@ -38,6 +37,7 @@ from glossator.explanations import Explanation, Provenance
 from glossator.files import fingerprint as fingerprint_of
 from glossator.language_models import NOTHING_USED, LanguageModel, Usage
 from glossator.recording.texts import unit_activations
+from glossator.resources import taken_by
 from glossator.units import Unit
 from glossator.zero_to_ten import Record
 
@@ -150,7 +150,7 @@ class RevisedExplainer:
         if self.first == "revised":
             raise UserError("a revision cannot revise itself", value=self.first, allowed="bills, program, ...")
         target = registry.load("explainers", self.first)
-        known = inspect.signature(target).parameters
+        known = taken_by(target)
         for option in self.first_options:
             if option not in known:
                 raise UserError(f"unknown option of {self.first}", value=option, allowed=near_matches(option, known))

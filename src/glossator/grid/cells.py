@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import itertools
 import re
 from collections.abc import Iterator, Mapping
@@ -12,6 +11,7 @@ from typing import Any
 
 from glossator import registry
 from glossator.grid.spec import DEFAULT, GridSpec
+from glossator.resources import taken_by
 from glossator.study.reading import WRITE_PROGRAMS
 from glossator.study.spec import DEFAULT_SCORERS, StudySpec
 
@@ -97,4 +97,4 @@ def _study(
 def takes_lm(kind: str, name: str) -> bool:
     """Whether a registered explainer, simulator or scorer uses a language model."""
     target = registry.load(kind, name)
-    return "lm" in inspect.signature(target).parameters or "lm" in getattr(target, "needs", ())
+    return "lm" in taken_by(target) or "lm" in getattr(target, "needs", ())

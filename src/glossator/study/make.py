@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import inspect
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,7 +13,7 @@ from glossator import registry
 from glossator.errors import MissingPower, UserError, near_matches
 from glossator.evidence import Evidence
 from glossator.explanations import Explanation
-from glossator.resources import HOW, OPENED, Resources
+from glossator.resources import HOW, OPENED, Resources, taken_by
 from glossator.scorers import SUBJECT, TOKEN_VALUES, Scorer
 from glossator.scores import Column, Score
 from glossator.study.direction_sets import kept_sets
@@ -86,7 +85,7 @@ def check(kind: str, name: str, spec: StudySpec, resources: Resources) -> None:
     """Raise what `make` would raise, as far as that shows before there is a recording."""
     target = registry.load(kind, name)
     options = _options(target, name, spec)
-    taken = [p for p in inspect.signature(target).parameters.values() if p.name in OPENED]
+    taken = [p for p in taken_by(target).values() if p.name in OPENED]
     missing = [p.name for p in taken if p.default is p.empty and not resources.has(p.name)]
     missing += [need for need in sorted(getattr(target, "needs", ())) if need in OPENED and not resources.has(need)]
     if missing:
@@ -117,7 +116,7 @@ def check_subject(spec: StudySpec, subject: Callable[[], Any]) -> Any:
 
 def _options(target: Any, name: str, spec: StudySpec) -> dict[str, Any]:
     options = {key: value for key, value in spec.options.get(name, {}).items() if key != OWN_LM}
-    known = [p for p in inspect.signature(target).parameters if p not in OPENED and not p.startswith("_")]
+    known = [p for p in taken_by(target) if p not in OPENED and not p.startswith("_")]
     for option in options:
         if option not in known:
             raise UserError(f"unknown option of {name}", value=option, allowed=near_matches(option, known) or "none")
