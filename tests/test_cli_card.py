@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -43,7 +44,7 @@ def made(tiny_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def printed(width: int, scores: list[Score] = SCORES, card: str = "both", **options) -> list[str]:
     out = Console(file=io.StringIO(), width=width, highlight=False)
-    print_card(out, scores, options.pop("q", {}), card, **options)
+    print_card(out, scores, card, **options)
     return [line.rstrip() for line in out.file.getvalue().splitlines()]  # type: ignore[attr-defined]
 
 
@@ -98,7 +99,8 @@ def test_missing_values_have_reasons_and_q_takes_the_place_of_p() -> None:
     text = "\n".join(printed(160))
     assert "ablation.per-token: the denominator is near 0" in text
     assert " p\n" in text.splitlines()[1] + "\n"
-    corrected = printed(160, q={"correlation.top-and-random": {"lookup": 0.017}})
+    margins = {"lookup": replace(SCORES[0].margins["lookup"], q=0.017)}
+    corrected = printed(160, [replace(SCORES[0], margins=margins), *SCORES[1:]])
     assert corrected[1].split().count("q") == 1  # only of the column that has them
     assert "0.017" in "\n".join(corrected)
     assert "firing.f1" not in "\n".join(printed(160, every_score=False))

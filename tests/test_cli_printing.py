@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from pathlib import Path
 
 import pytest
 from rich.console import Console
@@ -10,9 +11,11 @@ from rich.text import Text
 
 from glossator.cli.printing import Row, highlighted, in_the_middle, make_table, print_rows, print_table, score_rows
 from glossator.scores import Score
+from glossator.study.headlines import Headline
 from glossator.study.results import Chosen, UnitResult
-from glossator.study.summary import ranked
+from glossator.study.summary import headlines
 from glossator.units import Unit
+from test_study_store import stored
 
 WIDTHS = [40, 60, 80, 100, 120, 160, 240]
 EXPLANATION = "Most on words like “late/Thursday”, “2” within 4 after months, words like “June” within 8 after “in”"
@@ -37,7 +40,8 @@ def result(index: int, method: str, value: float, select: float, site: str = "ml
 @pytest.mark.parametrize("site", ["mlp.12", "model.layers.12.mlp.down_proj", "my-directions@resid.8"])
 def test_units_intervals_and_baselines_stand_whole_at_any_width(width: int, site: str) -> None:
     out = console(width)
-    rows = ranked([result(1394, "program", 0.6, 0.5, site), result(7, "bills", -0.2, 0.4, site)])
+    results = [result(1394, "program", 0.6, 0.5, site), result(7, "bills", -0.2, 0.4, site)]
+    rows = [Headline(r, r.explanations[0], r.explanations[0].scores[0]) for r in results]
     score_rows(out, rows, ["lookup", "token-list", "other-unit"], [])
     text = "\n".join(lines(out))
     for whole in (f"{site}/1394", f"{site}/7", "0.60 [0.50, 0.70]", "−0.20 [−0.30, −0.10]", "−0.31", "0.25", "bills"):
@@ -113,7 +117,7 @@ def test_the_best_explanation_is_that_of_the_select_split() -> None:
     assert unranked.best() is by_program
 
 
-def test_units_are_ranked_by_one_score_over_all_methods() -> None:
+def test_units_are_ranked_by_one_score_over_all_methods(tmp_path: Path) -> None:
     """What only some have is another number: a correlation of 0.4 and an AUROC of 0.9 cannot be put in one order."""
     auroc = Score("embedding.auroc", 0.9, "AUROC", 0.8, 1.0, 40)
     lacking = Score("correlation.top-and-random", None, "Pearson r", reason="the prediction is constant")
@@ -121,11 +125,14 @@ def test_units_are_ranked_by_one_score_over_all_methods() -> None:
         Unit("toy", "mlp.12", 3), "ok", "", {}, (Chosen("bills", 0, "x", None, None, None, {}, (lacking, auroc)),)
     )
     results = [result(1, "program", 0.4, 0.4), odd, result(2, "bills", 0.6, 0.6)]
-    rows = ranked(results)
+    with stored(tmp_path / "all", results) as study:
+        rows = headlines(study)
+        assert [row.unit.index for row in study.page("worst")] == [1, 2]
     assert [(row.result.unit.index, row.score.name) for row in rows] == [
         (2, "correlation.top-and-random"), (1, "correlation.top-and-random")
     ]  # fmt: skip
-    assert {row.score.name for row in ranked([odd])} == {"embedding.auroc"}
+    with stored(tmp_path / "odd", [odd]) as study:
+        assert {row.score.name for row in headlines(study)} == {"embedding.auroc"}
     out = console(80)
     score_rows(out, rows, ["lookup"], [])
     assert lines(out)[0].split()[:2] == ["unit", "method"]

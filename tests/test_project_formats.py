@@ -12,8 +12,8 @@ import pytest
 from glossator.programs.parser import _READERS
 from glossator.recording import record, recording_spec
 from glossator.recording.reader import FORMAT as RECORDING_FORMAT
-from glossator.study.schema import create
-from glossator.study.store import DATABASE
+from glossator.study.database import DATABASE
+from glossator.study.schema import INDICES, create
 from glossator.study.store import FORMAT as STUDY_FORMAT
 from recording_fakes import FakeSubject, fake_windows
 
@@ -71,6 +71,7 @@ def tables() -> dict[str, list[str]]:
     """{table: its columns} of an empty study."""
     connection = sqlite3.connect(":memory:")
     create(connection)
+    connection.executescript(INDICES)
     names = [row[0] for row in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
     own = [name for name in names if not re.match(r"explanation_text_|sqlite_", name)]
     return {name: [row[1] for row in connection.execute(f"PRAGMA table_info({name})")] for name in own}

@@ -16,10 +16,10 @@ import pytest
 from glossator.cli.show import as_json
 from glossator.explorer.payload import _window
 from glossator.explorer.plots import distribution, tick_step
-from glossator.explorer.report import as_script, shown_results
+from glossator.explorer.report import as_script, shown_places
 from glossator.study import Study, UnitResult, run_study
 from glossator.study.exemplars import ShownWindow, histogram, shown_windows
-from glossator.study.summary import agreement_of_columns
+from glossator.study.summary import Values, agreement_of_columns
 from glossator.study.tools import Tools
 from glossator.terminal import visible
 from glossator.units import Unit
@@ -102,9 +102,8 @@ def test_it_says_what_the_study_says(study: Study, data: dict) -> None:
         assert unit["score"]["value"] == pytest.approx(score.value, rel=1e-3)
         assert unit["score"]["nulls"] == {name: pytest.approx(value, rel=1e-3) for name, value in score.nulls.items()}
         (told,) = [s for s in unit["explanations"][0]["scores"] if s["name"] == score.name]
-        q = study.discoveries().of_score(str(result.unit), chosen.method, score.name)
         for null, over in score.margins.items():
-            expected = [over.value, over.low, over.high, over.p, q.get(null)]
+            expected = [over.value, over.low, over.high, over.p, over.q]
             assert told["over"][null] == [None if e is None else pytest.approx(e, rel=1e-3) for e in expected]
         assert len(unit["explanations"][0]["scores"]) == len(chosen.scores)
 
@@ -180,7 +179,7 @@ def test_both_columns_stand_on_the_page_with_their_nulls(both: Study) -> None:
         assert words in static
     assert static.count('class="scatter"') == 1
     assert static.split('class="scatter"')[1].split("</svg>")[0].count("<circle") == 4
-    agreement = agreement_of_columns(list(both.results()))
+    agreement = agreement_of_columns(both)
     assert agreement is not None and f"rank correlation over {agreement.n} units" in static
     (plot,) = re.findall(r'<svg[^>]*aria-label="Distribution of acting.*?</svg>', static, re.DOTALL)
     assert "null-more" in plot and "random-unit" in plot and "lookup" not in plot
@@ -216,14 +215,14 @@ def test_what_people_said_stands_on_a_page_of_its_own(both: Study) -> None:
         },
     }  # fmt: skip
     people = prepared(results, both.names())
-    page = render(list(both.results()), Tools.to_show(both), people=people)
+    page = render(both, Tools.to_show(both), people)
     assert "What people said" in page
     assert "&lt;ann&gt;" in page and "<ann>" not in page
     assert "0.250 [0.100, 0.400]" in page
     assert "– (one person)" in page
     assert people["units"][name]["simulations"][0]["pairs"][0][0]["value"] == 0.5
     assert people["units"][both.names()[1]]["simulations"] == []
-    assert "What people said" not in render(list(both.results()), Tools.to_show(both))
+    assert "What people said" not in render(both, Tools.to_show(both))
 
 
 def test_ticks_are_round_and_few() -> None:
@@ -241,15 +240,12 @@ def test_there_is_a_distribution_for_each_site_and_score(page: str) -> None:
 
 
 def test_a_distribution_of_nothing_is_nothing() -> None:
-    assert distribution([], "correlation.top-and-random", ["lookup"]) == ""
-    assert distribution(RESULTS, "no.such.score", ["lookup"]) == ""
+    assert distribution([]) == ""
+    assert distribution([Values("observational", "mlp.0", "+", "m", "r", "Pearson r", 1, [1], [None])]) == ""
 
 
 def test_names_in_plots_are_escaped() -> None:
-    from dataclasses import replace
-
-    result = replace(RESULTS[0], unit=Unit("toy", "<b>&", 1))
-    svg = distribution([result], "correlation.top-and-random", ["lookup"])
+    svg = distribution([Values("observational", "<b>&", "+", "m", "r", "Pearson r", 1, [1], [0.5], {"lookup": [0.1]})])
     assert "<b>" not in svg
     assert "&lt;b&gt;&amp;" in svg
 
@@ -261,25 +257,26 @@ def test_the_file_is_small(study: Study) -> None:
 def test_the_same_study_gives_the_same_page(study: Study, page: str) -> None:
     from glossator.explorer.report import render
 
-    assert render(list(study.results()), Tools.of(study.spec, study.recording)) == page
+    assert render(study, Tools.of(study.spec, study.recording)) == page
 
 
-def test_of_many_units_the_best_the_worst_and_some_between_are_shown() -> None:
+def test_of_many_units_the_best_the_worst_and_some_between_are_shown(tmp_path: Path) -> None:
     from dataclasses import replace
 
-    from test_study_store import CATS
+    from test_study_store import CATS, stored
 
     def result(index: int) -> UnitResult:
         scores = (replace(CATS[0].scores[0], value=index / 1000),)
         return replace(RESULTS[0], unit=Unit("toy", "mlp.0", index), explanations=(replace(CATS[0], scores=scores),))
 
     results = [result((i * 7) % 1000) for i in range(1000)]
-    shown = shown_results(results, most=30)
-    indices = {r.unit.index for r in shown}
-    assert len(shown) == 30
+    with stored(tmp_path / "many", results) as study:
+        places = shown_places(study, most=30)
+    indices = {results[place - 1].unit.index for place in places}
+    assert len(indices) == 30 and places == sorted(places)
     assert set(range(990, 1000)) | set(range(10)) <= indices
-    assert shown == [r for r in results if r.unit.index in indices]
-    assert shown_results(results[:30], most=30) == results[:30]
+    with stored(tmp_path / "few", results[:30]) as study:
+        assert shown_places(study, most=30) == [*range(1, 31)]
 
 
 @pytest.mark.parametrize(

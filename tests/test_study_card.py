@@ -18,16 +18,15 @@ from glossator.explorer.scatter import scatter
 from glossator.files import plain
 from glossator.scores import Margin, Score
 from glossator.statistics import q_values
-from glossator.study import StudySpec, UnitResult, open_study, run_study
+from glossator.study import StudySpec, UnitResult, run_study
 from glossator.study.card import DEFAULT_SCORERS, column_of, scorers_of
-from glossator.study.discoveries import Discoveries, margins_in
+from glossator.study.headlines import headline
 from glossator.study.results import unscored
 from glossator.study.spec import make_spec
-from glossator.study.store import DATABASE
-from glossator.study.summary import agreement_of_columns, headline, means, ranked
+from glossator.study.summary import agreement_of_columns, headlines, means, with_both_columns
 from glossator.units import Unit
 from study_cases import contents, register, small_spec, write_corpus
-from test_study_store import CATS, RESULTS
+from test_study_store import CATS, RESULTS, stored
 
 OBSERVATIONAL, CAUSAL = DEFAULT_SCORERS["observational"], DEFAULT_SCORERS["causal"]
 
@@ -90,16 +89,15 @@ def test_a_study_of_both_columns(tiny_folder: Path, tmp_path: Path) -> None:
         for null, value in correlation.nulls.items():
             if value is not None and correlation.value is not None:
                 assert correlation.margins[null].value == pytest.approx(correlation.value - value)
-    found = {(m.column, m.score): m for m in means(results)}
+    found = {(m.column, m.score): m for m in means(study)}
     causal = found["causal", "acting"]
     assert causal.value.n == 4
     assert causal.over["random-unit"].value == pytest.approx(
         (causal.value.value or 0) - (causal.nulls["random-unit"].value or 0)
     )
     assert causal.above["random-unit"][1] == 4
-    agreement = agreement_of_columns(results)
+    agreement = agreement_of_columns(study)
     assert agreement is not None and agreement.n == 4
-    assert study.discoveries() == Discoveries.of(margins_in(results))
 
 
 def test_a_finished_study_gets_its_causal_column(tiny_folder: Path, tmp_path: Path) -> None:
@@ -182,82 +180,74 @@ def unit_with(index: int, p: float | None, value: float = 0.5, causal: float | N
     return replace(RESULTS[0], unit=Unit("toy", "mlp.0", index), explanations=chosen)
 
 
-def test_q_values_are_over_the_units_that_were_tested() -> None:
+def test_q_values_are_over_the_units_that_were_tested(tmp_path: Path) -> None:
     p = [0.001, 0.04, None, 0.03, 0.9]
-    results = [unit_with(i, value) for i, value in enumerate(p)]
-    found = Discoveries.of(margins_in(results))
-    expected = q_values([v for v in p if v is not None])
-    names = [f"toy/mlp.0/{i}" for i, value in enumerate(p) if value is not None]
-    family = ("token-list", "correlation.top-and-random", "lookup")
-    assert found.q[family] == dict(zip(names, expected, strict=True))
-    assert found.of_score(names[0], *family[:2]) == {"lookup": pytest.approx(0.004)}
-    assert found.of_score("toy/mlp.0/2", *family[:2]) == {}
-    assert found.above(*family) == (1, 4)
-    assert found.above(*family, among=names[2:]) == (0, 2)
-    assert found.above("token-list", "detection.auroc", "lookup") is None
-    (mean,) = means(results)
-    assert mean.above == {"lookup": (1, 4)}
+    with stored(tmp_path, [unit_with(i, value) for i, value in enumerate(p)]) as study:
+        found = [r.explanations[0].scores[0].margins["lookup"].q for r in study.results()]
+        assert found == q_values(p) and found[0] == pytest.approx(0.004) and found[2] is None
+        (mean,) = means(study)
+        assert mean.above == {"lookup": (1, 4)}
+        assert [row.q for row in study.page()] == found
+        assert [row.unit.index for row in study.page("q")] == [0, 1, 3, 4]
 
 
-def test_a_study_without_headlines_has_means_of_what_it_has() -> None:
+def test_what_is_below_its_baseline_is_not_above_it(tmp_path: Path) -> None:
+    """p is two-sided: of a margin below 0 it says that the score is worse."""
+    with stored(tmp_path, [unit_with(1, 0.001, 0.05), unit_with(2, 0.01, 0.5)]) as study:
+        assert [row.q for row in study.page()] == [1.0, pytest.approx(0.02)]
+
+
+def test_a_study_without_headlines_has_means_of_what_it_has(tmp_path: Path) -> None:
     score = Score("embedding.auroc", 0.7, "AUROC", nulls={"lookup": 0.5})
     asked = replace(RESULTS[0], explanations=(replace(CATS[0], scores=(score,)),))
-    assert [(m.score, m.value.value) for m in means([asked, asked])] == [("embedding.auroc", 0.7)]
+    results = [replace(asked, unit=Unit("toy", "mlp.0", index)) for index in (1, 2)]
+    with stored(tmp_path / "asked", results) as study:
+        assert [(m.score, m.value.value) for m in means(study)] == [("embedding.auroc", 0.7)]
+        rows = headlines(study)
     scores = (*unit_with(0, 0.1).explanations[0].scores, score)
     both = replace(RESULTS[0], explanations=(replace(CATS[0], scores=scores),))
-    assert [m.score for m in means([both])] == ["correlation.top-and-random"]
+    with stored(tmp_path / "both", [both]) as study:
+        assert [m.score for m in means(study)] == ["correlation.top-and-random"]
     printed = StringIO()
-    score_rows(Console(file=printed, width=160), ranked([asked]), ["lookup"], [])
+    score_rows(Console(file=printed, width=160), rows, ["lookup"], [])
     assert "score [95 %]" in printed.getvalue() and "r [95 %]" not in printed.getvalue()
 
 
-def test_one_unit_has_no_q() -> None:
-    assert Discoveries.of(margins_in([unit_with(1, 0.01), unit_with(2, None)])).q == {}
+def test_one_unit_has_no_q(tmp_path: Path) -> None:
+    with stored(tmp_path, [unit_with(1, 0.01), unit_with(2, None)]) as study:
+        assert [row.q for row in study.page()] == [None, None]
 
 
-def test_headlines_of_both_columns() -> None:
-    rows = ranked([unit_with(1, None, 0.2, 0.9), unit_with(2, None, 0.7), unit_with(3, None, 0.4, 0.1)])
+def test_headlines_of_both_columns(tmp_path: Path) -> None:
+    results = [unit_with(1, None, 0.2, 0.9), unit_with(2, None, 0.7), unit_with(3, None, 0.4, 0.1)]
+    with stored(tmp_path / "both", results) as study:
+        rows = headlines(study)
+        assert [row.unit.index for row in study.page("causal")] == [1, 3]
     assert [(r.score.value, r.causal and r.causal.value) for r in rows] == [(0.7, None), (0.4, 0.1), (0.2, 0.9)]
     only_causal = replace(CATS[0], scores=(Score("ablation.x", None, "share", column="causal", reason="flat"),
                                            Score("ablation", 0.3, "share", column="causal")))  # fmt: skip
     assert headline(only_causal) is None
     assert headline(only_causal, "causal") == only_causal.scores[1]
-    (row,) = ranked([replace(RESULTS[0], explanations=(only_causal,))])
+    with stored(tmp_path / "causal", [replace(RESULTS[0], explanations=(only_causal,))]) as study:
+        (row,) = headlines(study)
     assert (row.score.value, row.causal) == (0.3, None)
 
 
-def test_columns_are_compared_by_the_same_two_scores() -> None:
+def test_columns_are_compared_by_the_same_two_scores(tmp_path: Path) -> None:
     """Where the headline of a column has no value another score stands in, which is another number."""
     results = [unit_with(i, None, 0.1 * i, 0.05 * i) for i in range(1, 10)]
     odd = replace(CATS[0], scores=(Score("correlation.top-and-random", 0.95, "Pearson r"),
                                    Score("ablation", None, "fraction", column="causal", reason="hardly moves"),
                                    Score("ablation.read-part", 0.0, "fraction", column="causal")))  # fmt: skip
     mixed = [*results, replace(RESULTS[0], unit=Unit("toy", "mlp.0", 77), explanations=(odd,))]
-    agreement = agreement_of_columns(mixed)
+    with stored(tmp_path / "mixed", mixed) as study:
+        agreement = agreement_of_columns(study)
+        svg = scatter(with_both_columns(study, 400), "both")
     assert agreement is not None and (agreement.value, agreement.n) == (pytest.approx(1.0), 9)
-    svg = scatter(ranked(mixed), "both")
     assert svg.count("<circle") == 9 and "read-part" not in svg and "mlp.0/77" not in svg
     lacking = replace(odd, scores=odd.scores[:2])
-    agreement = agreement_of_columns([replace(RESULTS[0], explanations=(lacking,))])
+    with stored(tmp_path / "lacking", [replace(RESULTS[0], explanations=(lacking,))]) as study:
+        agreement = agreement_of_columns(study)
     assert agreement is not None and agreement.value is None and agreement.reason
-    assert agreement_of_columns([unit_with(1, None)]) is None
-
-
-def test_an_older_study_has_no_margins(tmp_path: Path) -> None:
-    """A file as version 2 of the tables wrote it."""
-    import sqlite3
-
-    from test_study_store import write_study
-
-    folder = write_study(tmp_path)
-    connection = sqlite3.connect(folder / DATABASE)
-    connection.executescript("ALTER TABLE scores DROP COLUMN margins; DROP TABLE requests;")
-    connection.execute("UPDATE meta SET value = '2' WHERE key = 'schema'")
-    connection.commit()
-    connection.close()
-    manifest = json.loads((folder / "manifest.json").read_text())
-    manifest["files"][DATABASE]["size"] = (folder / DATABASE).stat().st_size
-    (folder / "manifest.json").write_text(json.dumps(manifest))
-    with open_study(folder) as study:
-        assert list(study.results()) == RESULTS
-        assert study.discoveries().q == {}
+    with stored(tmp_path / "one", [unit_with(1, None)]) as study:
+        assert agreement_of_columns(study) is None

@@ -73,15 +73,19 @@ def test_manifests_with_another_value(two: Path, key: str, value: object, capsys
     assert main(["search", "fox"]) == 0
 
 
-@pytest.mark.parametrize("table", ["units", "explanations", "scores", "meta"])
+@pytest.mark.parametrize("table", ["units", "explanations", "scores", "comparisons", "hows", "meta"])
 def test_rows_that_hold_something_else(two: Path, table: str, capsys: pytest.CaptureFixture) -> None:
     """Checksums find what happened by itself; here the manifest was made to fit."""
     from glossator.recording.store import crc32_of
 
-    texts = {"units": "statistics", "explanations": "provenance", "scores": "margins", "meta": "value"}
+    texts = {"units": "statistics", "explanations": "provenance", "scores": "counts", "comparisons": "margin"}
+    texts |= {"hows": "json", "meta": "value"}
     for text in ("{", "3", "x\0y", "[[[", ""):
         with sqlite3.connect(two / "study.sqlite") as database:
-            database.execute(f"UPDATE {table} SET {texts[table]} = ?", (text,))
+            key = {"meta": "key", "comparisons": "score"}.get(table, "id")
+            database.execute(
+                f"UPDATE {table} SET {texts[table]} = ? WHERE {key} = (SELECT min({key}) FROM {table})", (text,)
+            )
         database.close()
         path = two / "manifest.json"
         manifest = json.loads(path.read_text())

@@ -21,9 +21,9 @@ from glossator.language_models.scripted import Scripted
 from glossator.recording.store import crc32_of
 from glossator.study import StudySpec, open_study, run_study
 from glossator.study.costs import Cost, total
+from glossator.study.database import DATABASE
 from glossator.study.models import Access
 from glossator.study.results import UnitResult, unscored
-from glossator.study.store import DATABASE
 from lm_server import serve
 from study_cases import contents, lm_spec, register, register_lm_methods, small_spec, write_corpus
 from test_study_server import FEW, levels
@@ -217,7 +217,7 @@ def test_a_study_that_does_not_know_what_each_request_cost_is_made_anew(
     run_study(spec, tmp_path / "s", progress=False)
     database = tmp_path / "s" / DATABASE
     with contextlib.closing(sqlite3.connect(database)) as connection:
-        connection.executescript("DROP TABLE requests; UPDATE meta SET value = '3' WHERE key = 'schema'; VACUUM;")
+        connection.executescript("DELETE FROM requests; VACUUM;")
     manifest = json.loads((tmp_path / "s" / "manifest.json").read_text())
     manifest["files"][DATABASE] = {"size": database.stat().st_size, "crc32": crc32_of(database)}
     (tmp_path / "s" / "manifest.json").write_text(json.dumps(manifest))

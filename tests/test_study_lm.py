@@ -86,7 +86,7 @@ def test_what_it_cost_is_in_the_study(finished: Path) -> None:
         assert 10 + 10 * 2 < explain.requests <= 10 + 10 * 12
         assert explain.usage.calls == explain.requests
         assert total(study.costs).money == 0
-        assert study._rows("SELECT sum(amount) FROM costs WHERE what = 'calls'") == [(10.0,)]
+        assert sum(e.provenance["cost"]["calls"] for r in study.results() for e in r.explanations) == 10
     assert "What language models were asked" in (finished / "report.html").read_text()
 
 

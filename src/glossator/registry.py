@@ -62,6 +62,7 @@ BUILT_IN: dict[str, dict[str, str]] = {
         "directions": "benchmarks.directions:run",
         "causal": "benchmarks.causal:run",
         "coverage": "benchmarks.coverage:run",
+        "store": "benchmarks.store:run",
     },
 }
 
@@ -114,6 +115,7 @@ ABOUT: dict[str, dict[str, str]] = {
         "directions": "found directions against neurons",
         "causal": "real neurons acted upon, and what it costs",
         "coverage": "how often intervals hold the value that a large text gives",
+        "store": "writing and asking a study of 100,000 units",
     },
 }
 """What the built-in ones are, in a line each; `--help` prints it."""

@@ -11,12 +11,14 @@ Column = Literal["observational", "causal"]
 @dataclass(frozen=True)
 class Margin:
     """A score minus one of its nulls. low, high: interval of the difference on the same documents; p: two-sided, of
-    there being no difference (see `glossator.statistics.comparing`)."""
+    there being no difference (see `glossator.statistics.comparing`); q: the false-discovery rate at which it is called
+    above, over all units of a study (see `glossator.study.discoveries`), None outside one."""
 
     value: float
     low: float | None = None
     high: float | None = None
     p: float | None = None
+    q: float | None = None
 
 
 @dataclass(frozen=True)

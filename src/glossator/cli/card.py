@@ -5,7 +5,7 @@ Where the terminal is wide enough the columns stand side by side, else one below
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from glossator.cli.printing import in_brackets, interval, make_table, number, print_whole
@@ -27,12 +27,10 @@ HEADINGS = {
 """Settings that scores are given in, in words; they head the scores that are named without them."""
 
 
-def print_card(
-    out: Console, scores: Sequence[Score], q: Mapping[str, Mapping[str, float]], card: str, *, every_score: bool = True
-) -> None:
+def print_card(out: Console, scores: Sequence[Score], card: str, *, every_score: bool = True) -> None:
     """Both columns of one explanation, none of it cut whatever the width.
 
-    q: name of a score -> null -> q-value; where there are none, p is shown; card: which columns were asked for.
+    card: which columns were asked for. Where no score has a q-value, p is shown.
     """
     from rich.console import Group
     from rich.measure import Measurement
@@ -40,7 +38,7 @@ def print_card(
 
     from glossator.study.card import COLUMNS
 
-    columns = [_column(column, scores, q, card, every_score) for column in COLUMNS]
+    columns = [_column(column, scores, card, every_score) for column in COLUMNS]
     # Reasons wrap below their table: only titles and tables say how wide a column has to be.
     endless = out.options.update(width=1000)
     widths = [max(Measurement.get(out, endless, part).maximum for part in parts[:2]) for parts in columns]
@@ -57,9 +55,7 @@ def print_card(
             print_whole(out, part)
 
 
-def _column(
-    column: Column, scores: Sequence[Score], q: Mapping[str, Mapping[str, float]], card: str, every_score: bool
-) -> list[Any]:
+def _column(column: Column, scores: Sequence[Score], card: str, every_score: bool) -> list[Any]:
     """What stands below each other: the title, then a table and reasons, or why the column is empty."""
     from rich.text import Text
 
@@ -72,7 +68,7 @@ def _column(
     main = [score for score in own if name_and_setting(score)[0] in MAIN]
     shown = own if every_score or not main else main
     table = make_table(plain=True)
-    corrected = any(q.get(score.name) for score in shown)
+    corrected = any(margin.q is not None for score in shown for margin in score.margins.values())
     for name in ("score, its nulls", "value [95 %]", "above it by [95 %]", "q" if corrected else "p"):
         table.add_column(name, justify="left" if name == "score, its nulls" else "right", no_wrap=True)
     for setting, heading in HEADINGS.items():
@@ -80,7 +76,7 @@ def _column(
         if of_setting and (setting or len(of_setting) < len(shown)):
             table.add_row(Text(heading, style="italic"), "", "", "")
         for score in of_setting:
-            for cells, style in _rows(score, q.get(score.name, {}), corrected):
+            for cells, style in _rows(score, corrected):
                 table.add_row(*(Text(cell, style=style) for cell in cells))
     reasons: dict[str, list[str]] = {}
     for score in shown:
@@ -91,7 +87,7 @@ def _column(
     return [title, table, *(Text(f"{', '.join(names)}: {reason}", style="dim") for reason, names in reasons.items())]
 
 
-def _rows(score: Score, q: Mapping[str, float], corrected: bool) -> list[tuple[tuple[str, ...], str]]:
+def _rows(score: Score, corrected: bool) -> list[tuple[tuple[str, ...], str]]:
     """Cells and style of a score's line and of those of its nulls."""
     from glossator.study.summary import nulls_of_scores
 
@@ -101,7 +97,7 @@ def _rows(score: Score, q: Mapping[str, float], corrected: bool) -> list[tuple[t
     rows: list[tuple[tuple[str, ...], str]] = [((name, interval(score), f"n {score.n}", ""), "bold")]
     for null in nulls_of_scores([score]):
         margin = score.margins.get(null)
-        probability = q.get(null) if corrected or margin is None else margin.p
+        probability = None if margin is None else margin.q if corrected else margin.p
         rows.append(((f"  {null}", number(score.nulls[null]), above(margin), small(probability)), "dim"))
     return rows
 

@@ -77,16 +77,15 @@ def as_json(study: Study) -> dict[str, object]:
     from glossator.study.results import to_plain
     from glossator.study.summary import agreement_of_columns, means
 
-    results = list(study.results())
     return {
         "study": str(study.folder),
         "report": str(study.report),
         "fingerprint": study.manifest["fingerprint"],
         "counts": study.counts,
         "costs": study.costs,
-        "means": means(results, discoveries=study.discoveries()),
-        "columns_agree": agreement_of_columns(results),
-        "units": [to_plain(result) for result in results],
+        "means": means(study),
+        "columns_agree": agreement_of_columns(study),
+        "units": [to_plain(result) for result in study.results()],
     }
 
 
@@ -133,27 +132,28 @@ def beside(mean: Mean, null: str) -> str:
 def print_study(study: Study) -> None:
     """The best and the worst explained units, the means of both columns, and where to look further."""
     from glossator.study.card import COLUMNS
-    from glossator.study.summary import agreement_of_columns, means, nulls_of, nulls_of_scores, ranked
+    from glossator.study.summary import agreement_of_columns, headlines, means, nulls_of
 
-    out, results = console(), list(study.results())
-    explained, rows = [result for result in results if result.best() is not None], ranked(results)
-    shown = min(SHOWN, -(-len(rows) // 2))
-    nulls = nulls_of(rows)
-    controls = [null for null in nulls_of_scores(r.causal for r in rows if r.causal is not None) if null not in nulls]
+    out, score, causal = console(), study.ranked_by, study.default_score("causal")
+    ((explained, ranked),) = study.query("SELECT count(best), count(score) FROM units")
+    shown = min(SHOWN, -(-ranked // 2))
+    rows = headlines(study, "best", shown)
+    nulls = nulls_of(study, score)
+    controls = [null for null in nulls_of(study, causal if causal != score else None) if null not in nulls]
     if rows:
         out.print()
-        out.print(f"Best explained of {len(rows)} units, by {rows[0].score.name}", style="bold", markup=False)
-        score_rows(out, rows[:shown], nulls, controls)
-        if len(rows) > shown:
+        out.print(f"Best explained of {ranked} units, by {score}", style="bold", markup=False)
+        score_rows(out, rows, nulls, controls)
+        if ranked > shown:
             out.print("\nWorst explained", style="bold")
-            score_rows(out, rows[-min(shown, len(rows) - shown) :], nulls, controls)
-        if lacking := len(explained) - len(rows):
-            out.print(f"{lacking} more are explained and have no {rows[0].score.name}", markup=False)
+            score_rows(out, headlines(study, "worst", min(shown, ranked - shown))[::-1], nulls, controls)
+        if lacking := explained - ranked:
+            out.print(f"{lacking} more are explained and have no {score}", markup=False)
         out.print()
-    found = means(results, discoveries=study.discoveries())
+    found = means(study)
     for column in COLUMNS:
         print_means(out, column, [mean for mean in found if mean.column == column], study.spec.card)
-    if (agree := agreement_of_columns(results)) is not None:
+    if (agree := agreement_of_columns(study)) is not None:
         said = in_brackets(agree.value, agree.low, agree.high) if agree.value is not None else f"– ({agree.reason})"
         out.print(f"Rank correlation of the two columns over {agree.n} units: {said}", markup=False)
     counts = ", ".join(f"{n} {status}" for status, n in study.counts.items() if n)

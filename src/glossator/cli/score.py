@@ -119,7 +119,7 @@ def print_tested(tested: Tested, card: str, every_score: bool) -> None:
     for note in tested.notes:
         print_indented(out, f"Note: {note}")
     out.print()
-    print_card(out, tested.scores, {}, card, every_score=every_score)
+    print_card(out, tested.scores, card, every_score=every_score)
     for line in cost_lines(tested.costs):
         out.print(line, soft_wrap=True)
 

@@ -26,7 +26,7 @@ def search(
     """
     from glossator.study import open_study
     from glossator.study.find import finished_studies, open_studies
-    from glossator.study.summary import headline
+    from glossator.study.headlines import headline
 
     found = []
     for opened in [open_study(study)] if study else open_studies(finished_studies()):

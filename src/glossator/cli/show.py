@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from glossator.scores import Score
-    from glossator.study.discoveries import Discoveries
     from glossator.study.exemplars import ShownWindow
     from glossator.study.results import Chosen, UnitResult
 
@@ -68,27 +67,27 @@ def show(
         tools = Tools.to_show(opened)
         windows = shown_windows(result, tools, top, random) if result.statistics else []
         texts = opened.recording.vocabulary.texts
-        discoveries = opened.discoveries()
         people = people_on(opened, str(found))
         if json:
-            q = q_values(result, discoveries)
+            q = q_values(result)
             emit(as_json(str(opened.folder), result, windows, texts) | {"q_values": q, "people": people})
             return
         out = console()
         print_head(out, str(opened.folder), result)
         if windows:
             print_windows(out, windows, texts, whole)
-        print_scores(out, result, discoveries, opened.spec.card, every_score)
+        print_scores(out, result, opened.spec.card, every_score)
         print_people(out, people)
 
 
-def q_values(result: UnitResult, discoveries: Discoveries) -> list[dict[str, Any]]:
+def q_values(result: UnitResult) -> list[dict[str, Any]]:
     """q-values over the study's units, for each method, score and null of a unit that has one."""
     return [
-        {"method": chosen.method, "score": score.name, "null": null, "q": q}
+        {"method": chosen.method, "score": score.name, "null": null, "q": margin.q}
         for chosen in result.explanations
         for score in chosen.scores
-        for null, q in discoveries.of_score(str(result.unit), chosen.method, score.name).items()
+        for null, margin in score.margins.items()
+        if margin.q is not None
     ]
 
 
@@ -115,7 +114,7 @@ def rounded(value: float) -> float | None:
 
 def print_head(out: Console, folder: str, result: UnitResult) -> None:
     """The unit, what is said of it, how good that is, and how often it fires."""
-    from glossator.study.summary import headline
+    from glossator.study.headlines import headline
 
     out.print(str(result.unit), style="bold", markup=False, end="")
     said = "" if result.status == "ok" and not result.reason else f"  {clean(f'{result.status}: {result.reason}')}"
@@ -140,15 +139,13 @@ def in_one_line(score: Score) -> str:
     return "; ".join(part for part in parts if part) if score.value is not None else parts[0]
 
 
-def print_scores(out: Console, result: UnitResult, discoveries: Discoveries, card: str, every_score: bool) -> None:
+def print_scores(out: Console, result: UnitResult, card: str, every_score: bool) -> None:
     """The card of the best explanation, then all others with theirs."""
     best = result.best()
     for chosen in sorted(result.explanations, key=lambda e: e is not best):
         _print_explanation(out, chosen, said=chosen is best)
         if chosen.scores:
-            name = str(result.unit)
-            q = {score.name: discoveries.of_score(name, chosen.method, score.name) for score in chosen.scores}
-            print_card(out, chosen.scores, q, card, every_score=every_score)
+            print_card(out, chosen.scores, card, every_score=every_score)
 
 
 def _print_explanation(out: Console, chosen: Chosen, said: bool) -> None:

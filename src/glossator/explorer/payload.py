@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,13 +10,13 @@ import numpy as np
 from glossator.scores import Column, Score
 from glossator.study.card import COLUMNS, why_empty
 from glossator.study.costs import cost_in_words
-from glossator.study.discoveries import Discoveries
 from glossator.study.exemplars import Histogram, ShownWindow, histogram, shown_windows
 from glossator.study.results import Chosen, UnitResult
-from glossator.study.summary import kind_of_headline, nulls_of_scores
+from glossator.study.summary import nulls_of_scores
 from glossator.terminal import visible
 
 if TYPE_CHECKING:
+    from glossator.study.store import Study
     from glossator.study.tools import Tools
 
 TOP, RANDOM = 12, 8
@@ -26,30 +26,28 @@ LONGEST_PROGRAM = 4000
 
 
 def payload(
-    results: Sequence[UnitResult],
+    results: Iterable[UnitResult],
     tools: Tools,
-    discoveries: Discoveries,
-    everyone: Sequence[UnitResult],
+    study: Study,
     people: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> dict[str, Any]:
-    """results: what is shown of everyone, all units of the study, of which there are `total`; units: an entry for
-    each; pieces: the texts that their tokens refer to; why: why a column of scores is empty where it is; people: what
+    """results: those of the study's units that are shown; total: how many it has; units: an entry for each that is
+    shown; pieces: the texts that their tokens refer to; why: why a column of scores is empty where it is; people: what
     people did with each unit, by its name."""
     pieces: dict[int, int] = {}
-    kinds = {column: kind_of_headline(everyone, column) for column in COLUMNS}
-    units = [_unit(result, tools, discoveries, pieces, kinds) for result in results]
+    kinds = {column: study.default_score(column) for column in COLUMNS}
+    units = [_unit(result, tools, pieces, kinds) for result in results]
     for entry in units:
         entry["people"] = (people or {}).get(entry["name"], {})
     texts = tools.recording.vocabulary.texts
     shown = [visible(texts[token]) for token in pieces]
     why = {column: why_empty(column, tools.spec.card) for column in COLUMNS}
-    return {"total": len(everyone), "pieces": shown, "why": why, "units": units}
+    return {"total": sum(study.counts.values()), "pieces": shown, "why": why, "units": units}
 
 
 def _unit(
     result: UnitResult,
     tools: Tools,
-    discoveries: Discoveries,
     pieces: dict[int, int],
     kinds: Mapping[Column, str | None],
 ) -> dict[str, Any]:
@@ -64,12 +62,10 @@ def _unit(
         "status": result.status,
         "reason": result.reason,
         "text": "" if best is None else best.text,
-        "score": None if score is None else _score(score, {}),
-        "causal": None if causal is None else _score(causal, {}),
+        "score": None if score is None else _score(score, q=False),
+        "causal": None if causal is None else _score(causal, q=False),
         "method": "" if best is None else best.method,
-        "explanations": [
-            _explanation(e, str(unit), discoveries) for e in sorted(result.explanations, key=lambda e: e is not best)
-        ],
+        "explanations": [_explanation(e) for e in sorted(result.explanations, key=lambda e: e is not best)],
     }
     if result.statistics is None:
         return entry
@@ -83,7 +79,7 @@ def _unit(
     }
 
 
-def _explanation(chosen: Chosen, unit: str, discoveries: Discoveries) -> dict[str, Any]:
+def _explanation(chosen: Chosen) -> dict[str, Any]:
     program = chosen.program or ""
     if len(program) > LONGEST_PROGRAM:
         program = f"{program[:LONGEST_PROGRAM]} … ({len(chosen.program or ''):,} characters)"
@@ -97,11 +93,11 @@ def _explanation(chosen: Chosen, unit: str, discoveries: Discoveries) -> dict[st
         "program": visible(program) if program else "",
         "bits": _rounded(chosen.bits),
         "select": _rounded(chosen.select),
-        "scores": [_score(s, discoveries.of_score(unit, chosen.method, s.name)) for s in chosen.scores],
+        "scores": [_score(s) for s in chosen.scores],
     }
 
 
-def _score(score: Score, q: Mapping[str, float]) -> dict[str, Any]:
+def _score(score: Score, q: bool = True) -> dict[str, Any]:
     """nulls: by name, the usual ones first; over: the score minus the null, its interval, p, and q where it has one."""
     names = nulls_of_scores([score])
     return {
@@ -114,7 +110,7 @@ def _score(score: Score, q: Mapping[str, float]) -> dict[str, Any]:
         "n": score.n,
         "nulls": {null: _rounded(score.nulls[null]) for null in names},
         "over": {
-            null: [*map(_rounded, (over.value, over.low, over.high, over.p)), _rounded(q.get(null))]
+            null: [*map(_rounded, (over.value, over.low, over.high, over.p)), _rounded(over.q if q else None)]
             for null in names
             if (over := score.margins.get(null)) is not None
         },

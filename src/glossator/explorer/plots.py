@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from html import escape
 from itertools import count
 
-from glossator.study.results import UnitResult
+from glossator.study.summary import Values, usual_first
 
 WIDTH, LEFT, RIGHT = 620, 128, 14
 ROW, GAP, TOP, BOTTOM = 22, 14, 8, 26
@@ -16,13 +16,14 @@ Scale = Callable[[float], float]
 COLOURS = ("lookup", "token-list", "other-unit")
 
 
-def distribution(results: Sequence[UnitResult], score: str, nulls: Sequence[str]) -> str:
-    """An SVG: for each site, side and method a row of dots and a box, and one for each null; empty without scores."""
-    groups = _groups(results, score, nulls)
+def distribution(values: Sequence[Values]) -> str:
+    """An SVG of one score: for each site, side and method a row of dots and a box, and one for each null; empty without
+    scores."""
+    groups = _groups(values)
     if not groups:
         return ""
-    values = [v for rows in groups.values() for dots in rows.values() for v, _ in dots]
-    low, high = min(0.0, math.floor(min(values) * 5) / 5), max(1.0, *values)
+    drawn = [v for rows in groups.values() for dots in rows.values() for v, _ in dots]
+    low, high = min(0.0, math.floor(min(drawn) * 5) / 5), max(1.0, *drawn)
     height = TOP + BOTTOM + sum(GAP + ROW * len(rows) for rows in groups.values())
 
     def x(value: float) -> float:
@@ -36,7 +37,7 @@ def distribution(results: Sequence[UnitResult], score: str, nulls: Sequence[str]
         for name, dots in rows.items():
             parts.append(_row(name, method, dots, x, y))
             y += ROW
-    label = f"Distribution of {score} over units, explanations beside nulls"
+    label = f"Distribution of {values[0].score} over units, explanations beside nulls"
     return (
         f'<svg viewBox="0 0 {WIDTH} {height}" role="img" aria-label="{escape(label)}" class="distribution">'
         + "".join(parts)
@@ -44,22 +45,21 @@ def distribution(results: Sequence[UnitResult], score: str, nulls: Sequence[str]
     )
 
 
-def _groups(
-    results: Sequence[UnitResult], score: str, nulls: Sequence[str]
-) -> dict[tuple[str, str], dict[str, list[tuple[float, str]]]]:
+def _groups(values: Sequence[Values]) -> dict[tuple[str, str], dict[str, list[tuple[float, str]]]]:
     """(site, method) -> row name -> (value, unit) of every unit; the row of the method itself is named ``."""
     groups: dict[tuple[str, str], dict[str, list[tuple[float, str]]]] = {}
-    for result in results:
-        unit = result.unit
-        site = unit.site + (" (−)" if unit.polarity == "-" else "")
-        name = f"{unit.site}/{unit.index}{'-' if unit.polarity == '-' else ''}"
-        for chosen in result.explanations:
-            for found in chosen.scores:
-                if found.name == score:
-                    rows = groups.setdefault((site, chosen.method), {row: [] for row in ("", *nulls)})
-                    for row, value in (("", found.value), *((n, found.nulls.get(n)) for n in nulls)):
-                        if value is not None:
-                            rows[row].append((value, name))
+    nulls = usual_first({null for v in values for null in v.nulls})
+    for v in values:
+        side = "-" if v.polarity == "-" else ""
+        rows = {"": v.value, **{null: v.nulls[null] for null in nulls if null in v.nulls}}
+        groups[v.site + (" (−)" if side else ""), v.method] = {
+            name: [
+                (value, f"{v.site}/{index}{side}")
+                for value, index in zip(row, v.index, strict=True)
+                if value is not None
+            ]
+            for name, row in rows.items()
+        }
     return {key: {n: dots for n, dots in rows.items() if dots} for key, rows in groups.items() if rows[""]}
 
 

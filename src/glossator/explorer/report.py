@@ -7,23 +7,33 @@ What is on the page in words and plots is written here; what one clicks through 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from importlib.resources import files as package_files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from glossator import __version__
 from glossator.explorer.payload import payload
-from glossator.explorer.plots import distribution, number
+from glossator.explorer.plots import MOST_DOTS, distribution, number
 from glossator.explorer.scatter import scatter
 from glossator.files import plain, write_bytes
 from glossator.study.card import COLUMNS, QUESTIONS, columns_of, why_empty
-from glossator.study.costs import Cost, in_words, total
-from glossator.study.discoveries import RATE, Discoveries, margins_in
-from glossator.study.results import STATUSES, UnitResult
-from glossator.study.summary import HEADLINES, agreement_of_columns, means, nulls_of_scores, ranked
+from glossator.study.costs import in_words, total
+from glossator.study.discoveries import RATE
+from glossator.study.headlines import HEADLINES
+from glossator.study.summary import (
+    Mean,
+    agreement_of_columns,
+    in_order,
+    mean_of,
+    told,
+    units_of_sites,
+    values_of,
+    with_both_columns,
+)
 
 if TYPE_CHECKING:
+    from glossator.study.store import Study
     from glossator.study.tools import Tools
 
 ABOVE = (
@@ -35,50 +45,44 @@ MOST_UNITS = 300
 """Units that can be looked at in one report; a study may have more, and all of them count in its plots."""
 
 
-def write_report(path: Path, results: Sequence[UnitResult], tools: Tools, costs: Sequence[Cost] = ()) -> None:
-    """Write the report of a study's results, and of what they cost, to `path`."""
-    write_bytes(path, render(results, tools, costs).encode())
+def write_report(path: Path, study: Study, tools: Tools) -> None:
+    """Write the report of a study to `path`."""
+    write_bytes(path, render(study, tools).encode())
 
 
-def render(
-    results: Sequence[UnitResult],
-    tools: Tools,
-    costs: Sequence[Cost] = (),
-    people: Mapping[str, Any] | None = None,
-) -> str:
+def render(study: Study, tools: Tools, people: Mapping[str, Any] | None = None) -> str:
     """The page. people: what people answered, as `glossator.human.report` prepares it; None for the study alone."""
     from jinja2 import Environment, StrictUndefined
     from markupsafe import Markup
 
     page = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    shown = shown_results(results)
-    discoveries = Discoveries.of(margins_in(results))
-    found, rows, agreement = means(results, discoveries=discoveries), ranked(results), agreement_of_columns(results)
+    places = shown_places(study)
+    found, drawn = _over_units(study)
+    agreement, counts, costs = agreement_of_columns(study), study.counts, study.costs
     tables = [(c, QUESTIONS[c], [m for m in found if m.column == c], why_empty(c, tools.spec.card)) for c in COLUMNS]
-    pictured = [*HEADLINES, *dict.fromkeys(row.causal.name for row in rows if row.causal is not None)]
-    drawn = {name: distribution(results, name, nulls_named(results, name)) for name in pictured}
+    both = scatter(with_both_columns(study, MOST_DOTS), "The two headline scores of each unit")
     return page.from_string(_read("report.html")).render(
         title=_title(tools),
         spec=tools.spec,
-        facts=_facts(results, tools),
-        counts={status: sum(r.status == status for r in results) for status in STATUSES},
-        total=len(results),
-        shown=len(shown),
+        facts=_facts(sum(counts.values()), tools),
+        counts=counts,
+        total=sum(counts.values()),
+        shown=len(places),
         means=found,
         tables=tables,
         rate=RATE,
         number=number,
         estimate=_estimate,
         agreement=agreement,
-        scatter=Markup(scatter(rows, "The two headline scores of each unit")),
+        scatter=Markup(both),
         people=Markup(page.from_string(_read("people.html")).render(people=people, estimate=_estimate))
         if people
         else "",
-        costs=[*costs],
+        costs=costs,
         whole=total(costs),
         words=in_words,
         plots=[(name, Markup(svg)) for name, svg in drawn.items() if svg],
-        data=Markup(as_script(payload(shown, tools, discoveries, results, people and people["units"]))),
+        data=Markup(as_script(payload(study.results(places), tools, study, people and people["units"]))),
         css=Markup(_read("report.css")),
         js=Markup(_read("report.js")),
         version=__version__,
@@ -90,9 +94,20 @@ def _read(name: str) -> str:
     return (package_files("glossator.explorer") / "templates" / name).read_text(encoding="utf-8")
 
 
-def nulls_named(results: Sequence[UnitResult], name: str) -> list[str]:
-    """The nulls that stand beside a score."""
-    return nulls_of_scores(s for r in results for e in r.explanations for s in e.scores if s.name == name)
+def _over_units(study: Study) -> tuple[list[Mean], dict[str, str]]:
+    """Means over units, and how the values of each headline lie, read one score at a time."""
+    names, causal = told(study), study.default_score("causal")
+    pictured = [*HEADLINES, *([causal] if causal is not None and causal != study.ranked_by else [])]
+    units = units_of_sites(study)
+    found: list[tuple[int, Mean]] = []
+    drawn = dict.fromkeys(pictured, "")
+    for name in dict.fromkeys((*names, *pictured)):
+        values = values_of(study, name)
+        if name in names:
+            found += [(v.first, mean_of(v, units)) for v in values]
+        if name in pictured:
+            drawn[name] = distribution(values)
+    return in_order(found), drawn
 
 
 def _estimate(found: Any) -> str:
@@ -111,17 +126,15 @@ def as_script(value: Any) -> str:
     return text
 
 
-def shown_results(results: Sequence[UnitResult], most: int = MOST_UNITS) -> list[UnitResult]:
-    """All results, or where there are too many: the best, the worst, and others spread evenly between them."""
-    if len(results) <= most:
-        return list(results)
-    order = [h.result for h in ranked(results)]
-    order += [r for r in results if r.unit not in {o.unit for o in order}]
+def shown_places(study: Study, most: int = MOST_UNITS) -> list[int]:
+    """All places of units, or where there are too many: the best, the worst, and others spread evenly between them."""
+    order = study.ranking()
+    if len(order) <= most:
+        return sorted(order)
     third, rest = most // 3, most - 2 * (most // 3)
     middle = order[third : len(order) - third]
     spread = [middle[i * len(middle) // rest] for i in range(rest)]
-    chosen = {r.unit for r in (*order[:third], *spread, *order[len(order) - third :])}
-    return [r for r in results if r.unit in chosen]
+    return sorted((*order[:third], *spread, *order[len(order) - third :]))
 
 
 def _title(tools: Tools) -> str:
@@ -129,7 +142,7 @@ def _title(tools: Tools) -> str:
     return f"{tools.recording.spec.subject}, {', '.join(sites) if len(sites) <= 3 else f'{len(sites)} sites'}"
 
 
-def _facts(results: Sequence[UnitResult], tools: Tools) -> list[tuple[str, str]]:
+def _facts(units_studied: int, tools: Tools) -> list[tuple[str, str]]:
     """How the study was made, as pairs of words."""
     spec, recording = tools.spec, tools.recording
     text, subject = recording.spec.windows, recording.spec
@@ -144,7 +157,7 @@ def _facts(results: Sequence[UnitResult], tools: Tools) -> list[tuple[str, str]]
     made = f"recording {recording.fingerprint}, seed {spec.seed}, made with glossator {__version__}"
     return [
         ("Subject", f"{subject.subject} ({spec.dtype}), fingerprint {subject.subject_fingerprint}"),
-        ("Sites", f"{', '.join(spec.sites)}; units of each: {units}; {len(results)} studied"),
+        ("Sites", f"{', '.join(spec.sites)}; units of each: {units}; {units_studied} studied"),
         ("Text", f"{text.get('corpus', '?')}: {tokens} in {windows} of {spec.width}, {documents}"),
         ("Splits", f"{shares} of the tokens, by document"),
         ("Left out", subject.leaves_out),

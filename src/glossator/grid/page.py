@@ -13,7 +13,7 @@ from glossator.files import write_bytes
 from glossator.grid.results import GridResults, Row
 from glossator.statistics import Estimate
 from glossator.study.costs import in_words
-from glossator.study.summary import HEADLINES
+from glossator.study.headlines import HEADLINES
 
 PAGE = "grid.html"
 LOOKUP = "token lookup table"

@@ -18,7 +18,7 @@ from glossator.language_models import Usage
 from glossator.statistics import Estimate, mean_over_units, paired_difference
 from glossator.study import Study, open_study
 from glossator.study.costs import Cost, total
-from glossator.study.summary import HEADLINES
+from glossator.study.headlines import HEADLINES
 from glossator.units import Unit
 
 Values = dict[Unit, float | None]

@@ -99,7 +99,7 @@ def import_answers(
     """
     from glossator.human.report import write_people_report
     from glossator.human.results import make_results
-    from glossator.study.summary import HEADLINES
+    from glossator.study.headlines import HEADLINES
 
     folder = HumanFolder(study)
     read: dict[tuple[str, str], Answers] = {}
@@ -133,7 +133,7 @@ def paraphrase(
     from glossator.human.report import write_people_report
     from glossator.human.results import make_results
     from glossator.human.rewriting import rewrite_all
-    from glossator.study.summary import HEADLINES
+    from glossator.study.headlines import HEADLINES
 
     drawn = draw_tasks(study, "paraphrase", units=units, seed=seed, settings=settings)
     folder = HumanFolder(study)

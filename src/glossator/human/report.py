@@ -20,7 +20,7 @@ def write_people_report(study: Study, results: Mapping[str, Any]) -> Path:
     from glossator.explorer.report import render
 
     path = HumanFolder(study).path / REPORT
-    page = render(list(study.results()), Tools.to_show(study), study.costs, prepared(results, study.names()))
+    page = render(study, Tools.to_show(study), prepared(results, study.names()))
     write_bytes(path, page.encode())
     return path
 

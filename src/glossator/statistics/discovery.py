@@ -21,23 +21,29 @@ def q_values(p_values: Sequence[float | None], dependence: Dependence = "positiv
 
     q of the i-th smallest p = min over j >= i of p_j m / j, at most 1; times 1 + 1/2 + ... + 1/m for `any` dependence.
     """
-    tested = np.array([i for i, p in enumerate(p_values) if p is not None], int)
-    p = np.array([p_values[i] for i in tested], np.float64)
+    tested = [i for i, p in enumerate(p_values) if p is not None]
+    found: list[float | None] = [None] * len(p_values)
+    q = adjusted(np.array([p_values[i] for i in tested], np.float64), dependence)
+    for place, value in zip(tested, q.tolist(), strict=True):
+        found[place] = value
+    return found
+
+
+def adjusted(p: np.ndarray, dependence: Dependence = "positive") -> np.ndarray:
+    """The q-values (m,) of p-values (m,), all of which were tested; see `q_values`."""
     if np.isnan(p).any() or (p < 0).any() or (p > 1).any():
         raise ValueError("a p-value is not between 0 and 1")
-    found: list[float | None] = [None] * len(p_values)
     m = len(p)
+    q = np.empty(m)
     if not m:
-        return found
+        return q
     ranks = np.arange(1, m + 1)
     penalty = float((1 / ranks).sum()) if dependence == "any" else 1.0
     order = np.argsort(p, kind="stable")
     # m / rank is at least 1 and rounding must not make q smaller than p.
     steps = np.maximum(p[order] * m * penalty / ranks, p[order])
-    q = np.minimum(np.minimum.accumulate(steps[::-1])[::-1], 1.0)
-    for place, value in zip(tested[order], q, strict=True):
-        found[place] = float(value)
-    return found
+    q[order] = np.minimum(np.minimum.accumulate(steps[::-1])[::-1], 1.0)
+    return q
 
 
 def called(p_values: Sequence[float | None], rate: float = 0.05, dependence: Dependence = "positive") -> list[bool]:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
 from glossator.statistics.of_documents import pearson_of_sums, ratio
-from glossator.statistics.resampling import LEVEL, Estimate, Resampled, estimate, undefined
+from glossator.statistics.resampling import LEVEL, Estimate, Jackknifed, Resampled, estimate, estimate_of, undefined
 
 LEAST_RANKED = 8
+MOST_LEFT_OUT, GROUPS = 2000, 100
 
 
 def mean_over_units(values: Sequence[float | None], *, level: float = LEVEL) -> Estimate:
@@ -20,7 +22,8 @@ def mean_over_units(values: Sequence[float | None], *, level: float = LEVEL) -> 
         return Estimate(
             None, n=len(present), reason=f"fewer than 2 units have a value ({len(present)} of {len(values)})"
         )
-    return estimate(ratio(present, np.ones(len(present))), level=level)
+    mean = float(present.mean())
+    return estimate_of(Jackknifed(mean, mean - (present - mean) / (len(present) - 1)), level)
 
 
 def paired_difference(
@@ -58,7 +61,8 @@ def rank_correlation(
     """Spearman's rank correlation over the units that have both values, ties by their mean rank; the others are ranked
     anew when a unit is left out.
 
-    None for fewer than 8 units: so few are often in the same order by chance, and then every resample is as well.
+    None for fewer than 8 units: so few are often in the same order by chance, and then every resample is as well. Of
+    more than `MOST_LEFT_OUT` units, `GROUPS` groups drawn at random are left out in turn.
     """
     a, b = _paired(ours, theirs)
     if len(a) < LEAST_RANKED:
@@ -71,6 +75,10 @@ def rank_correlation(
 
     constant = next((name for name, v in (("first", a), ("second", b)) if v.min() == v.max()), None)
     reason = None if constant is None else f"the {constant} score is the same for all units"
+    if reason is None and len(a) > MOST_LEFT_OUT:
+        group = np.random.default_rng(0).permutation(len(a)) % GROUPS
+        grouped = Resampled(GROUPS, lambda weights: np.concatenate([under(row[group][None]) for row in weights]))
+        return replace(estimate(replace(grouped, bounds=(-1.0, 1.0)), level=level), n=len(a))
     return estimate(Resampled(len(a), undefined if reason else under, reason, bounds=(-1.0, 1.0)), level=level)
 
 

@@ -7,7 +7,7 @@ import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from glossator.errors import UserError
 from glossator.files import plain, read_json, write_json
@@ -73,6 +73,15 @@ def _check_name(folder: Path) -> None:
 @contextlib.contextmanager
 def claimed(spec: StudySpec, folder: Path, progress: bool | None = None) -> Iterator[Work]:
     """Hold the folder for this spec and this process; raises `UserError` when another process works in it."""
+    with held(folder) as log:
+        if not (folder / "spec.json").exists():
+            write_json(folder / "spec.json", plain(spec))
+        yield Work(folder, progress, log)
+
+
+@contextlib.contextmanager
+def held(folder: Path) -> Iterator[TextIO]:
+    """Within, no other process writes into the folder; yields its log. Raises `UserError` when one does."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         lock = open(folder / LOG, "a", encoding="utf-8")  # noqa: SIM115 - closed below, which gives the lock back
@@ -82,9 +91,7 @@ def claimed(spec: StudySpec, folder: Path, progress: bool | None = None) -> Iter
         ) from error
     with lock:
         _lock(lock, folder)
-        if not (folder / "spec.json").exists():
-            write_json(folder / "spec.json", plain(spec))
-        yield Work(folder, progress, lock)
+        yield lock
 
 
 def _lock(file: Any, folder: Path) -> None:

@@ -89,12 +89,11 @@ def unit_of(study: Study, unit: Unit | str) -> Unit:
     the end fits several units."""
     if isinstance(unit, Unit):
         return unit
-    known = study.names()
-    fitting = [n for n in known if n == unit] or [n for n in known if n.endswith(f"/{unit}")]
+    fitting = study.named(unit)
     if len(fitting) > 1:
         raise UserError("several units end like this", value=unit, allowed=near_matches(unit, fitting))
     if not fitting:
-        raise UserError("the study has no such unit", value=unit, allowed=near_matches(unit, known))
+        raise UserError("the study has no such unit", value=unit, allowed=near_matches(unit, study.names_like(unit)))
     return parse_unit(fitting[0])
 
 
@@ -110,14 +109,12 @@ def study_with(unit: str, folder: Path | None) -> tuple[Study, Unit]:
         raise UserError("no finished study here", value=str(STUDIES), fix=make)
     names: list[str] = []
     for study in open_studies(folders) if folder is None else [open_study(folder)]:
-        known = study.names()
-        fitting = [n for n in known if n == unit] or [n for n in known if n.endswith(f"/{unit}")]
-        if len(fitting) == 1:
+        if len(fitting := study.named(unit)) == 1:
             return study, parse_unit(fitting[0])
-        study.close()
+        with study:
+            names += study.names_like(unit)
         if fitting:
             raise UserError("several units end like this", value=unit, allowed=near_matches(unit, fitting))
-        names += known
     if is_whole:
         parse_unit(unit)
     where = str(folder) if folder is not None else f"any study below {STUDIES}"

@@ -2,54 +2,61 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from pathlib import Path
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
 
 from glossator import __version__, registry
+from glossator.errors import UserError
 from glossator.files import plain, write_json
-from glossator.recording.store import crc32_of
-from glossator.study.costs import summed
-from glossator.study.results import STATUSES, UnitResult
-from glossator.study.spec import StudySpec
-from glossator.study.store import DATABASE, FORMAT, build_database
+from glossator.study.database import DATABASE, build_database, described
+from glossator.study.store import FORMAT, Study
 from glossator.study.tools import Tools
 from glossator.study.work import Work
+from glossator.units import Unit
 
 REPORT = "report.html"
 
 
-def finish(results: Sequence[UnitResult], tools: Tools, work: Work) -> None:
-    """Write what the study consists of; the manifest comes last, so its presence means that the study is complete."""
+def finish(units: Sequence[Unit], kept: Iterator[dict[str, Any]], tools: Tools, work: Work) -> None:
+    """Write what the study of these units consists of; the manifest comes last, so its presence means that the study is
+    complete.
+
+    kept: results, as `packed` makes them, of units that were not scored now.
+    """
     folder, recording = work.folder, tools.recording
     made_with = {"glossator": __version__, "numpy": np.__version__, **recording.manifest["made_with"]}
     facts = {"recording": recording.fingerprint, "subject": recording.spec.subject, **made_with}
-    asked = work.asked()
+    manifest: dict[str, Any] = {
+        "format": FORMAT,
+        "spec": plain(tools.spec),
+        "fingerprint": tools.spec.fingerprint,
+        "subject": recording.spec.subject,
+        "recording": recording.fingerprint,
+        "made_with": made_with,
+    }
     with work.timed("database"):
-        build_database(folder / DATABASE, tools.spec, results, facts, asked)
-    with work.timed("report"):
-        registry.load("reports", "html")(folder / REPORT, results, tools.for_showing(), summed(asked))
-    manifest = _manifest(folder, tools.spec, results, recording, made_with)
+        results = merged(units, kept, work.rows("score"))
+        build_database(folder / DATABASE, tools.spec, results, facts, work.asked())
+    with work.timed("report"), Study(folder, manifest) as study:
+        manifest["units"] = study.counts
+        registry.load("reports", "html")(folder / REPORT, study, tools.for_showing())
+    manifest["files"] = {name: described(folder / name) for name in (DATABASE, REPORT, "spec.json")}
     if identities := tools.models.identities():
         manifest["language_models"] = identities
     write_json(folder / "manifest.json", manifest)
 
 
-def _manifest(
-    folder: Path, spec: StudySpec, results: Sequence[UnitResult], recording: Any, made_with: dict[str, str]
-) -> dict[str, Any]:
-    return {
-        "format": FORMAT,
-        "spec": plain(spec),
-        "fingerprint": spec.fingerprint,
-        "subject": recording.spec.subject,
-        "recording": recording.fingerprint,
-        "units": {status: sum(r.status == status for r in results) for status in STATUSES},
-        "made_with": made_with,
-        "files": {
-            name: {"size": (folder / name).stat().st_size, "crc32": crc32_of(folder / name)}
-            for name in (DATABASE, REPORT, "spec.json")
-        },
-    }
+def merged(units: Iterable[Unit], *streams: Iterator[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    """The results of all units from several streams of them, each of which has its own units in this order."""
+    heads = [next(stream, None) for stream in streams]
+    for unit in units:
+        name = str(unit)
+        place = next((p for p, head in enumerate(heads) if head is not None and head["unit"] == name), None)
+        if place is None:
+            raise UserError("the study lacks a result", value=name, fix="Delete its folder `work` and run again")
+        head = heads[place]
+        assert head is not None
+        yield head
+        heads[place] = next(streams[place], None)

@@ -27,12 +27,13 @@ from glossator.scores import Score
 from glossator.study.card import DEFAULT_SCORERS, OF_THE_CARD, column_of, columns_of
 from glossator.study.costs import Cost, in_words, summed
 from glossator.study.find import unit_of
+from glossator.study.headlines import headline
 from glossator.study.models import Access, StudyModels
 from glossator.study.results import Chosen, as_stored
-from glossator.study.score import other_unit, score_one
+from glossator.study.score import draw_other, score_one
 from glossator.study.spec import StudySpec, bounded_to_read
 from glossator.study.store import Study, open_study
-from glossator.study.summary import headline, nulls_of_scores
+from glossator.study.summary import nulls_of_scores
 from glossator.study.tools import Tools
 from glossator.study.unchanged import check_unchanged
 from glossator.units import Unit
@@ -135,8 +136,10 @@ def test_hypothesis(
                 evidence = replace(tools, spec=replace(spec, evidence=bounded_to_read(spec.evidence))).evidence(found)
             own = asked is None or chosen.method in spec.explainers
             method = chosen.method if own else next(iter(spec.explainers))
-            site = [r for r in opened.results() if (r.unit.site, r.unit.polarity) == (found.site, found.polarity)]
-            other = other_unit(found, method, site, tools)
+            site = {u.index: u for u in opened.explained(method, found.site, found.polarity)}
+            drawn = draw_other(found, site, tools)
+            best = None if drawn is None else opened.result(site[drawn]).best(method)
+            other = None if drawn is None or best is None else best.explanation(site[drawn])
             if tuple(tools.models):
                 _foresee(explanation, other, evidence, tools, say)
             scores = score_one(chosen, found, evidence, other, tools)

@@ -28,7 +28,7 @@ from glossator.study.spec import StudySpec
 from glossator.study.store import Study, open_study
 from glossator.study.tools import Tools
 from glossator.study.unchanged import check_finished
-from glossator.study.work import Work
+from glossator.study.work import KEPT, Work
 from glossator.subjects.aliases import GIVEN
 from glossator.units import Unit
 
@@ -88,13 +88,14 @@ def run_study(
             if until != "record":  # What language models will be asked is foreseen on one unit, and said.
                 announce(new, again, tools, work)
             # Each method sees the explain split of a unit's evidence and makes candidates; the select split ranks them.
-            explained = work.stage("explain", new, explain_units, tools) if until != "record" else []
+            if until != "record":
+                work.stage("explain", new, explain_units, tools)
             # The first candidate of each method meets the test split, beside explanations that understood nothing. Who
             # reads it: its program is executed; words are read by the language model (`glossator.study.reading`).
             if until == "score":
-                to_score = in_order(units, explained, again)
-                scored = work.stage("score", to_score, score_units, tools, kept if scores_stay else [])
-                finish(in_order(units, kept, scored), tools, work)
+                to_score = in_order(units, work.results("explain"), again)
+                work.stage("score", to_score, score_units, tools, kept if scores_stay else [])
+                finish(units, work.rows(KEPT) if scores_stay else iter(()), tools, work)
     if until != "score":
         return None
     Work(folder).clean()

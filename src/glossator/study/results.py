@@ -5,9 +5,14 @@ They are written shard by shard while a study runs, so that nothing in them may 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import base64
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
 
 from glossator.explanations import Explanation, Provenance
 from glossator.files import plain
@@ -96,18 +101,104 @@ def to_plain(result: UnitResult) -> dict[str, Any]:
     return {**plain(result), "unit": str(result.unit)}
 
 
-def from_plain(stored: Mapping[str, Any]) -> UnitResult:
+COLUMNS_OF_SCORES = ("explanation", "name", "column", "value", "low", "high", "n", "measure", "reason", "how", "counts")
+NUMBERS = ("value", "margin", "low", "high", "p")
+"""Of a comparison with a baseline: its value, and how far the score is above it."""
+
+
+def packed(result: UnitResult) -> dict[str, Any]:
+    """A result as the rows that a database gets of it, column by column, which is read several times as fast.
+
+    scores.explanation and comparisons.score are places in what stands here; scores.how are places in hows;
+    comparisons.numbers: `NUMBERS` (5, n) as float64 in base64, NaN where there is none.
+    """
+    scores: dict[str, list[Any]] = {name: [] for name in COLUMNS_OF_SCORES}
+    compared: dict[str, list[Any]] = {name: [] for name in ("score", "baseline", *NUMBERS)}
+    hows: dict[str, int] = {}
+    for place, chosen in enumerate(result.explanations):
+        for score in chosen.scores:
+            words, counts = (as_json(part) for part in parts_of_how(score.how))
+            own = (score.value, score.low, score.high, score.n, score.measure, score.reason)
+            how = hows.setdefault(words, len(hows))
+            for baseline in sorted({*score.nulls, *score.margins}):
+                over = score.margins.get(baseline, _NO_MARGIN)
+                beside = (score.nulls.get(baseline), over.value, over.low, over.high, over.p)
+                _append(compared, len(scores["name"]), baseline, *beside)
+            _append(scores, place, score.name, score.column, *own, how, counts)
+    given = [compared.pop(name) for name in NUMBERS]
+    numbers = np.array(given, np.dtype("<f8"))
+    if np.isfinite(numbers).sum() != sum(number is not None for row in given for number in row):
+        raise ValueError(f"a comparison of {result.unit} is not finite")
+    return {
+        "unit": str(result.unit),
+        "status": result.status,
+        "reason": result.reason,
+        "statistics": as_json(result.statistics),
+        "explanations": [
+            [e.method, e.rank, e.text, e.program, e.bits, e.select, as_json(e.provenance)] for e in result.explanations
+        ],
+        "hows": [*hows],
+        "scores": scores,
+        "comparisons": {**compared, "numbers": base64.b64encode(numbers.tobytes()).decode()},
+    }
+
+
+_NO_MARGIN: Any = SimpleNamespace(value=None, low=None, high=None, p=None)
+
+
+def _append(columns: dict[str, list[Any]], *values: Any) -> None:
+    for column, value in zip(columns.values(), values, strict=True):
+        column.append(value)
+
+
+def unpacked(stored: Mapping[str, Any]) -> UnitResult:
+    """The inverse of `packed`."""
+    hows = [json.loads(how) for how in stored["hows"]]
+    beside: list[list[tuple[Any, ...]]] = [[] for _ in stored["scores"]["name"]]
+    compared = stored["comparisons"]
+    for score, baseline, numbers in zip(compared["score"], compared["baseline"], numbers_of(compared).T, strict=True):
+        given = (None if np.isnan(number) else float(number) for number in numbers)
+        beside[score].append((baseline, *given, None))
+    scores: list[list[Score]] = [[] for _ in stored["explanations"]]
+    rows = zip(*(stored["scores"][name] for name in COLUMNS_OF_SCORES), strict=True)
+    for place, (explanation, *row, how, counts) in enumerate(rows):
+        scores[explanation].append(score_of((*row, counts), hows[how], beside[place]))
     explanations = tuple(
-        Chosen(**{**e, "scores": tuple(score_from_plain(score) for score in e["scores"])})
-        for e in stored["explanations"]
+        Chosen(method, rank, text, program, bits, select, json.loads(provenance), tuple(own))
+        for (method, rank, text, program, bits, select, provenance), own in zip(
+            stored["explanations"], scores, strict=True
+        )
     )
-    return UnitResult(**{**stored, "unit": parse_unit(stored["unit"]), "explanations": explanations})
+    statistics = json.loads(stored["statistics"])
+    return UnitResult(parse_unit(stored["unit"]), stored["status"], stored["reason"], statistics, explanations)
 
 
-def score_from_plain(stored: Mapping[str, Any]) -> Score:
-    """A score from JSON; one of an older study has no margins."""
-    return Score(**{**stored, "margins": margins_from_plain(stored.get("margins", {}))})
+def numbers_of(comparisons: Mapping[str, Any]) -> np.ndarray:
+    """`NUMBERS` (5, n) of packed comparisons."""
+    return np.frombuffer(base64.b64decode(comparisons["numbers"]), "<f8").reshape(len(NUMBERS), -1)
 
 
-def margins_from_plain(stored: Mapping[str, Mapping[str, float | None]]) -> dict[str, Margin]:
-    return {null: Margin(**margin) for null, margin in stored.items()}  # type: ignore[arg-type]  # value is a number
+def score_of(row: Sequence[Any], words: Mapping[str, Any], comparisons: Iterable[Sequence[Any]]) -> Score:
+    """A score from its row (name, column, value, low, high, n, measure, reason, counts), what is said of it in words,
+    and its comparisons (baseline, value, margin, low, high, p, q)."""
+    name, column, value, low, high, n, measure, reason, counts = row
+    nulls, margins = {}, {}
+    for baseline, beside, margin, *more in comparisons:
+        nulls[baseline] = beside
+        if margin is not None:
+            margins[baseline] = Margin(margin, *more)
+    how = {**words, **json.loads(counts)}
+    return Score(name, value, measure, low, high, n, column, nulls, reason, how, margins)
+
+
+def parts_of_how(how: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """What is said in words of how a number was made, the same for many scores and stored once, and the counts, which
+    are each score's own."""
+    words = {name: value for name, value in how.items() if isinstance(value, str)}
+    return words, {name: value for name, value in how.items() if name not in words}
+
+
+as_json: Callable[[Any], str] = json.JSONEncoder(
+    sort_keys=True, ensure_ascii=False, allow_nan=False, separators=(",", ":")
+).encode
+"""The one form that JSON has in a database."""

@@ -1,121 +1,206 @@
-"""The tables of a study and how they came to be: numbered steps, each applied once, none ever changed.
+"""The tables of a study and how older ones become these: numbered steps, each applied once, none ever changed.
 
-A study is read by any later version: what its file lacks is added to a copy in memory.
+A study is read by any later version: one of older tables is brought to the present ones in a copy in memory.
 """
 
 from __future__ import annotations
 
+import json
 import sqlite3
 
 from glossator.errors import UserError
+from glossator.study.discoveries import store_q_values
+from glossator.study.headlines import store_headlines
+from glossator.study.results import as_json, parts_of_how
 
-MIGRATIONS: list[tuple[str, str]] = [
-    (
-        "units, explanations, scores",
-        """
-        CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
-        CREATE TABLE specs (fingerprint TEXT PRIMARY KEY, json TEXT NOT NULL) WITHOUT ROWID;
-        CREATE TABLE units (
-            id INTEGER PRIMARY KEY,
-            name TEXT NOT NULL UNIQUE,
-            site TEXT NOT NULL,
-            "index" INTEGER NOT NULL,
-            polarity TEXT NOT NULL CHECK (polarity IN ('+', '-')),
-            status TEXT NOT NULL CHECK (status IN ('ok', 'insufficient', 'abstained', 'failed')),
-            reason TEXT NOT NULL,
-            statistics TEXT
-        );
-        CREATE TABLE explanations (
-            id INTEGER PRIMARY KEY,
-            unit INTEGER NOT NULL REFERENCES units (id),
-            method TEXT NOT NULL,
-            rank INTEGER NOT NULL,
-            text TEXT NOT NULL,
-            program TEXT,
-            english_length INTEGER NOT NULL,
-            bits REAL,
-            "select" REAL,
-            provenance TEXT NOT NULL,
-            spec TEXT NOT NULL REFERENCES specs (fingerprint),
-            UNIQUE (unit, method, rank)
-        );
-        CREATE TABLE scores (
-            id INTEGER PRIMARY KEY,
-            explanation INTEGER NOT NULL REFERENCES explanations (id),
-            name TEXT NOT NULL,
-            "column" TEXT NOT NULL CHECK ("column" IN ('observational', 'causal')),
-            value REAL,
-            low REAL,
-            high REAL,
-            n INTEGER NOT NULL,
-            measure TEXT NOT NULL,
-            nulls TEXT NOT NULL,
-            reason TEXT,
-            how TEXT NOT NULL,
-            UNIQUE (explanation, name),
-            CHECK ((value IS NULL) <> (reason IS NULL))
-        );
-        CREATE TABLE costs (
-            unit INTEGER NOT NULL REFERENCES units (id),
-            method TEXT NOT NULL,
-            what TEXT NOT NULL,
-            amount REAL NOT NULL,
-            PRIMARY KEY (unit, method, what)
-        ) WITHOUT ROWID;
-        CREATE TABLE experiments (
-            id INTEGER PRIMARY KEY,
-            kind TEXT NOT NULL,
-            spec TEXT NOT NULL REFERENCES specs (fingerprint),
-            result TEXT NOT NULL
-        );
-        CREATE INDEX scores_by_name ON scores (name, value);
-        CREATE VIRTUAL TABLE explanation_text USING fts5 (
-            text, content = 'explanations', content_rowid = 'id', tokenize = 'porter unicode61'
-        );
-        """,
-    ),
-    (
-        "what the language models cost",
-        """
-        CREATE TABLE ledger (
-            stage TEXT NOT NULL,
-            model TEXT NOT NULL,
-            requests INTEGER NOT NULL,
-            failures INTEGER NOT NULL,
-            calls INTEGER NOT NULL,
-            prompt_tokens INTEGER NOT NULL,
-            completion_tokens INTEGER NOT NULL,
-            money REAL,
-            PRIMARY KEY (stage, model)
-        ) WITHOUT ROWID;
-        """,
-    ),
-    (
-        "how far scores are above their nulls",
-        "ALTER TABLE scores ADD COLUMN margins TEXT NOT NULL DEFAULT '{}';",
-    ),
-    (
-        "what each request to a language model cost, for a study that grows",
-        """
-        CREATE TABLE requests (
-            stage TEXT NOT NULL,
-            model TEXT NOT NULL,
-            digest TEXT NOT NULL,
-            calls INTEGER NOT NULL,
-            prompt_tokens INTEGER NOT NULL,
-            completion_tokens INTEGER NOT NULL,
-            money REAL,
-            failed INTEGER NOT NULL,
-            PRIMARY KEY (stage, model, digest)
-        ) WITHOUT ROWID;
-        """,
-    ),
+TABLES = """
+CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE specs (fingerprint TEXT PRIMARY KEY, json TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE units (
+    id INTEGER PRIMARY KEY,
+    name TEXT NOT NULL UNIQUE,
+    site TEXT NOT NULL,
+    "index" INTEGER NOT NULL,
+    polarity TEXT NOT NULL CHECK (polarity IN ('+', '-', '±')),
+    status TEXT NOT NULL CHECK (status IN ('ok', 'insufficient', 'abstained', 'failed')),
+    reason TEXT NOT NULL,
+    statistics TEXT NOT NULL,
+    best INTEGER REFERENCES explanations (id),
+    method TEXT,
+    text TEXT,
+    score REAL,
+    low REAL,
+    high REAL,
+    causal REAL,
+    q REAL
+);
+CREATE TABLE explanations (
+    id INTEGER PRIMARY KEY,
+    unit INTEGER NOT NULL REFERENCES units (id),
+    method TEXT NOT NULL,
+    rank INTEGER NOT NULL,
+    text TEXT NOT NULL,
+    program TEXT,
+    bits REAL,
+    "select" REAL,
+    provenance TEXT NOT NULL,
+    spec TEXT NOT NULL REFERENCES specs (fingerprint),
+    UNIQUE (unit, method, rank)
+);
+CREATE TABLE scores (
+    id INTEGER PRIMARY KEY,
+    explanation INTEGER NOT NULL REFERENCES explanations (id),
+    name TEXT NOT NULL,
+    "column" TEXT NOT NULL CHECK ("column" IN ('observational', 'causal')),
+    value REAL,
+    low REAL,
+    high REAL,
+    n INTEGER NOT NULL,
+    measure TEXT NOT NULL,
+    reason TEXT,
+    how INTEGER NOT NULL REFERENCES hows (id),
+    counts TEXT NOT NULL,
+    UNIQUE (explanation, name),
+    CHECK ((value IS NULL) <> (reason IS NULL))
+);
+CREATE TABLE hows (id INTEGER PRIMARY KEY, json TEXT NOT NULL UNIQUE);
+CREATE TABLE comparisons (
+    score INTEGER NOT NULL REFERENCES scores (id),
+    baseline TEXT NOT NULL,
+    value REAL,
+    margin REAL,
+    low REAL,
+    high REAL,
+    p REAL,
+    q REAL,
+    PRIMARY KEY (score, baseline)
+) WITHOUT ROWID;
+CREATE TABLE ledger (
+    stage TEXT NOT NULL,
+    model TEXT NOT NULL,
+    requests INTEGER NOT NULL,
+    failures INTEGER NOT NULL,
+    calls INTEGER NOT NULL,
+    prompt_tokens INTEGER NOT NULL,
+    completion_tokens INTEGER NOT NULL,
+    money REAL,
+    PRIMARY KEY (stage, model)
+) WITHOUT ROWID;
+CREATE TABLE requests (
+    stage TEXT NOT NULL,
+    model TEXT NOT NULL,
+    digest TEXT NOT NULL,
+    calls INTEGER NOT NULL,
+    prompt_tokens INTEGER NOT NULL,
+    completion_tokens INTEGER NOT NULL,
+    money REAL,
+    failed INTEGER NOT NULL,
+    PRIMARY KEY (stage, model, digest)
+) WITHOUT ROWID;
+CREATE TABLE experiments (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    unit INTEGER REFERENCES units (id),
+    kind TEXT NOT NULL,
+    request TEXT NOT NULL,
+    prediction TEXT,
+    result TEXT
+);
+CREATE TRIGGER experiments_are_registered BEFORE UPDATE OF id, unit, kind, request, prediction ON experiments
+BEGIN SELECT RAISE(ABORT, 'what was registered of an experiment cannot be changed'); END;
+CREATE TRIGGER experiments_end_once BEFORE UPDATE OF result ON experiments WHEN old.result IS NOT NULL
+BEGIN SELECT RAISE(ABORT, 'the experiment has a result'); END;
+"""
+INDICES = """
+CREATE INDEX units_by_index ON units ("index");
+CREATE INDEX units_by_site ON units (site, polarity);
+CREATE INDEX units_by_status ON units (status);
+CREATE INDEX units_by_score ON units (score);
+CREATE INDEX units_by_causal ON units (causal);
+CREATE INDEX units_by_q ON units (q);
+CREATE INDEX scores_by_name ON scores (name, value);
+CREATE INDEX experiments_by_unit ON experiments (unit);
+CREATE VIRTUAL TABLE explanation_text USING fts5 (
+    text, content = 'explanations', content_rowid = 'id', tokenize = 'porter unicode61'
+);
+INSERT INTO explanation_text (explanation_text) VALUES ('rebuild');
+INSERT INTO explanation_text (explanation_text) VALUES ('optimize');
+"""
+"""Made when the rows are there, which is faster and always gives the same bytes."""
+STEPS: list[str] = [
+    """
+    CREATE TABLE ledger (
+        stage TEXT NOT NULL, model TEXT NOT NULL, requests INTEGER NOT NULL, failures INTEGER NOT NULL,
+        calls INTEGER NOT NULL, prompt_tokens INTEGER NOT NULL, completion_tokens INTEGER NOT NULL, money REAL,
+        PRIMARY KEY (stage, model)
+    ) WITHOUT ROWID;
+    """,
+    "ALTER TABLE scores ADD COLUMN margins TEXT NOT NULL DEFAULT '{}';",
+    """
+    CREATE TABLE requests (
+        stage TEXT NOT NULL, model TEXT NOT NULL, digest TEXT NOT NULL, calls INTEGER NOT NULL,
+        prompt_tokens INTEGER NOT NULL, completion_tokens INTEGER NOT NULL, money REAL, failed INTEGER NOT NULL,
+        PRIMARY KEY (stage, model, digest)
+    ) WITHOUT ROWID;
+    """,
+    f"""
+    DROP TABLE explanation_text;
+    DROP INDEX scores_by_name;
+    ALTER TABLE meta RENAME TO old_meta;
+    ALTER TABLE specs RENAME TO old_specs;
+    ALTER TABLE units RENAME TO old_units;
+    ALTER TABLE explanations RENAME TO old_explanations;
+    ALTER TABLE scores RENAME TO old_scores;
+    ALTER TABLE ledger RENAME TO old_ledger;
+    ALTER TABLE requests RENAME TO old_requests;
+    ALTER TABLE experiments RENAME TO old_experiments;
+    {TABLES}
+    INSERT INTO meta SELECT * FROM old_meta;
+    INSERT INTO specs SELECT * FROM old_specs;
+    INSERT INTO ledger SELECT * FROM old_ledger;
+    INSERT INTO requests SELECT * FROM old_requests;
+    INSERT INTO units (id, name, site, "index", polarity, status, reason, statistics)
+        SELECT id, name, site, "index", polarity, status, reason, statistics FROM old_units ORDER BY id;
+    INSERT INTO explanations
+        SELECT id, unit, method, rank, text, program, bits, "select", provenance, spec FROM old_explanations
+        ORDER BY id;
+    UPDATE units SET (best, method, text) = (
+        SELECT id, method, text FROM explanations WHERE unit = units.id AND rank = 0
+        ORDER BY coalesce("select", -9e999) DESC, id LIMIT 1
+    );
+    INSERT INTO hows (json) SELECT how_in_words(how) FROM old_scores GROUP BY 1 ORDER BY min(id);
+    INSERT INTO scores
+        SELECT id, explanation, name, "column", value, low, high, n, measure, reason,
+            (SELECT hows.id FROM hows WHERE json = how_in_words(how)), how_in_numbers(how)
+        FROM old_scores ORDER BY id;
+    INSERT INTO comparisons (score, baseline, value)
+        SELECT old_scores.id, key, json_each.value FROM old_scores, json_each(nulls);
+    INSERT INTO comparisons (score, baseline, margin, low, high, p)
+        SELECT old_scores.id, key, json_each.value ->> 'value', json_each.value ->> 'low', json_each.value ->> 'high',
+            json_each.value ->> 'p'
+        FROM old_scores, json_each(margins) WHERE true
+        ON CONFLICT DO UPDATE SET margin = excluded.margin, low = excluded.low, high = excluded.high, p = excluded.p;
+    INSERT INTO experiments (kind, request, result)
+        SELECT kind, json_object('spec', spec), result FROM old_experiments ORDER BY id;
+    DROP TABLE costs;
+    DROP TABLE old_scores;
+    DROP TABLE old_explanations;
+    DROP TABLE old_units;
+    DROP TABLE old_experiments;
+    DROP TABLE old_ledger;
+    DROP TABLE old_requests;
+    DROP TABLE old_specs;
+    DROP TABLE old_meta;
+    {INDICES}
+    """,
 ]
+"""From each version to the next, the first from version 1 to 2."""
+VERSION = 1 + len(STEPS)
 
 
 def create(connection: sqlite3.Connection) -> None:
-    """All tables of the present version, empty."""
-    _apply(connection, 0)
+    """All tables of the present version, empty and without their indices (`INDICES`)."""
+    connection.executescript(TABLES)
+    connection.execute("INSERT INTO meta VALUES ('schema', ?)", (str(VERSION),))
 
 
 def upgraded(connection: sqlite3.Connection, where: str) -> sqlite3.Connection:
@@ -125,24 +210,25 @@ def upgraded(connection: sqlite3.Connection, where: str) -> sqlite3.Connection:
     """
     row = connection.execute("SELECT value FROM meta WHERE key = 'schema'").fetchone()
     version = int(row[0]) if row else 0
-    if version == len(MIGRATIONS):
+    if version == VERSION:
         return connection
-    if version > len(MIGRATIONS):
+    if not 1 <= version < VERSION:
         raise UserError(
-            f"the study has schema version {version}, newer than this program reads",
+            f"the study has schema version {version}, which this program does not read",
             value=where,
-            allowed=f"up to {len(MIGRATIONS)}",
+            allowed=f"1 to {VERSION}",
             fix="Update glossator",
         )
     copy = sqlite3.connect(":memory:")
     connection.backup(copy)
     connection.close()
-    _apply(copy, version)
+    copy.create_function("how_in_words", 1, lambda how: as_json(parts_of_how(json.loads(how))[0]), deterministic=True)
+    copy.create_function("how_in_numbers", 1, lambda how: as_json(parts_of_how(json.loads(how))[1]), deterministic=True)
+    for statements in STEPS[version - 1 :]:
+        copy.executescript(statements)
+    if version < 5:  # They were made wherever they were shown.
+        store_q_values(copy)
+        store_headlines(copy)
+    copy.execute("UPDATE meta SET value = ? WHERE key = 'schema'", (str(VERSION),))
+    copy.commit()
     return copy
-
-
-def _apply(connection: sqlite3.Connection, done: int) -> None:
-    for _, statements in MIGRATIONS[done:]:
-        connection.executescript(statements)
-    connection.execute("INSERT OR REPLACE INTO meta VALUES ('schema', ?)", (str(len(MIGRATIONS)),))
-    connection.commit()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -94,8 +94,14 @@ def splits_read(tools: Tools) -> list[Split]:
 def other_unit(unit: Unit, method: str, site: Sequence[UnitResult], tools: Tools) -> Explanation | None:
     """What the method says of another unit of the same site and side, drawn by the seed; None when there is none."""
     explained = {r.unit.index: (r.unit, best) for r in site if (best := r.best(method)) is not None}
-    others = company(unit.index, [i for i in tools.order(unit.site) if i in explained or i == unit.index], 1)
-    if not others:
+    index = draw_other(unit, explained, tools)
+    if index is None:
         return None
-    other, chosen = explained[others[int(tools.rng(unit).integers(len(others)))]]
+    other, chosen = explained[index]
     return chosen.explanation(other)
+
+
+def draw_other(unit: Unit, explained: Container[int], tools: Tools) -> int | None:
+    """The index of another unit of the site that is explained, drawn by the seed; None when there is none."""
+    others = company(unit.index, [i for i in tools.order(unit.site) if i in explained or i == unit.index], 1)
+    return others[int(tools.rng(unit).integers(len(others)))] if others else None

@@ -1,7 +1,6 @@
-"""The study on disk: one SQLite file, made in one go from sorted rows, so that the same rows give the same bytes.
+"""The study on disk, to be queried: no question about some units reads all of them.
 
-A database that is written while a run goes on remembers the order of its writes. So a run writes plain files
-(`glossator.study.work`), and this file is made from them at the end, under a temporary name.
+Written by `glossator.study.database`.
 """
 
 from __future__ import annotations
@@ -10,109 +9,69 @@ import contextlib
 import json
 import re
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from types import NoneType
 from typing import Any
 
 from glossator.errors import UserError, near_matches
-from glossator.files import plain, replacing, sqlite_trouble
+from glossator.files import sqlite_trouble
 from glossator.language_models import Usage
 from glossator.recording import Recording, open_recording
-from glossator.recording.store import crc32_of
-from glossator.scores import Score
-from glossator.study.costs import Asked, Cost, Entry, distinct, summed
-from glossator.study.discoveries import Discoveries
-from glossator.study.results import STATUSES, Chosen, UnitResult, margins_from_plain
-from glossator.study.schema import create, upgraded
+from glossator.recording.store import crc32_of, sample_of
+from glossator.scores import Column, Score
+from glossator.study.costs import Asked, Cost, Entry
+from glossator.study.database import ADDING, DATABASE
+from glossator.study.headlines import DEFAULT, RANKED_BY
+from glossator.study.results import STATUSES, Chosen, Status, UnitResult, score_of
+from glossator.study.schema import upgraded
 from glossator.study.spec import StudySpec, make_spec
 from glossator.units import Unit
 
 FORMAT = "glossator-study/1"
-DATABASE = "study.sqlite"
-PAGE_BYTES = 4096
+AT_ONCE = 500
+"""Units that are read together where all are read."""
+RANKED_MATCHES = 20_000
+"""Of more explanations that a search finds, only the first so many are ranked."""
+READ_WHOLE = 32 << 20
+"""Bytes up to which a database's checksum is that of all of it when it is opened; of a larger one some blocks are
+compared, and `glossator verify` reads it all."""
+MOST_HOWS = 1000
+"""Notes on how scores were made that are kept in memory."""
+ORDERS = {
+    "place": ("id", "ASC", "ASC"),
+    "best": ("score", "DESC", "ASC"),
+    "worst": ("score", "ASC", "DESC"),
+    "causal": ("causal", "DESC", "ASC"),
+    "q": ("q", "ASC", "ASC"),
+}
+"""Orders of units: the study's own; by the score that ranks them, either way; by the causal one; by the q-value. Each a
+column of `units`, its direction, and that of places where it is equal."""
+FILTERS = ("site", "polarity", "status", "method")
 
 
-def build_database(
-    path: Path, spec: StudySpec, results: Iterable[UnitResult], meta: dict[str, str], asked: Sequence[Asked] = ()
-) -> None:
-    """Write the study's SQLite file from the results, in their order, and what was asked for them."""
-    with replacing(path) as temporary:
-        temporary.unlink(missing_ok=True)
-        connection = sqlite3.connect(temporary, isolation_level=None)
-        try:
-            connection.execute(f"PRAGMA page_size = {PAGE_BYTES}")
-            connection.execute("PRAGMA journal_mode = OFF")
-            connection.execute("PRAGMA synchronous = OFF")
-            create(connection)
-            connection.execute("BEGIN")
-            _fill(connection, spec, results, meta, asked)
-            connection.execute("COMMIT")
-            connection.execute("INSERT INTO explanation_text (explanation_text) VALUES ('rebuild')")
-            connection.execute("INSERT INTO explanation_text (explanation_text) VALUES ('optimize')")
-            connection.execute("VACUUM")
-        except sqlite3.OperationalError as error:
-            raise UserError(
-                "cannot write the study", value=str(path), fix=f"{error}; free space, then run again"
-            ) from error
-        finally:
-            connection.close()
+@dataclass(frozen=True)
+class UnitRow:
+    """What a list of units shows of one, without reading its scores.
 
+    place: from 1, in the study's order; method, text: of its best explanation, None where it has none; score, low,
+    high: the study's default score of that (`Study.default_score`); causal: the causal one; q: of the score, at this
+    false-discovery rate it is above all of its baselines.
+    """
 
-def _fill(
-    connection: sqlite3.Connection,
-    spec: StudySpec,
-    results: Iterable[UnitResult],
-    meta: dict[str, str],
-    asked: Sequence[Asked],
-) -> None:
-    def add(table: str, *values: Any) -> int:
-        places = ", ".join("?" * len(values))
-        return int(connection.execute(f"INSERT INTO {table} VALUES ({places})", values).lastrowid or 0)
-
-    for key, value in sorted(meta.items()):
-        add("meta", key, value)
-    add("specs", spec.fingerprint, _json(plain(spec)))
-    for result in results:
-        u = result.unit
-        unit = add(
-            "units", None, str(u), u.site, u.index, u.polarity, result.status, result.reason, _json(result.statistics)
-        )
-        for e in result.explanations:
-            text = (e.text, e.program, len(e.text), e.bits, e.select)
-            explanation = add(
-                "explanations", None, unit, e.method, e.rank, *text, _json(e.provenance), spec.fingerprint
-            )
-            for s in e.scores:
-                number = (s.value, s.low, s.high, s.n, s.measure, _json(s.nulls), s.reason, _json(s.how))
-                add("scores", None, explanation, s.name, s.column, *number, _json(plain(s.margins)))
-        for method, what, amount in _costs(result):
-            add("costs", unit, method, what, amount)
-    for stage, entries in distinct(asked):
-        for model, known in entries.items():
-            for digest, entry in known.items():
-                add("requests", stage, model, digest, *entry)
-    for cost in summed(asked):
-        used = (cost.usage.calls, cost.usage.prompt_tokens, cost.usage.completion_tokens, cost.usage.money)
-        add("ledger", cost.stage, cost.model, cost.requests, cost.failures, *used)
-    add("experiments", None, "study", spec.fingerprint, _json({"units": dict(_statuses(connection))}))
-
-
-def _costs(result: UnitResult) -> Iterator[tuple[str, str, float]]:
-    """What a method spent on a unit: the sum over its candidates, each of which holds its own share."""
-    spent: dict[tuple[str, str], float] = {}
-    for e in result.explanations:
-        for what, amount in e.provenance["cost"].items():
-            if amount is None:  # money, where no price is known
-                continue
-            spent[e.method, what] = spent.get((e.method, what), 0.0) + float(amount)
-    yield from ((method, what, amount) for (method, what), amount in sorted(spent.items()))
-
-
-def _statuses(connection: sqlite3.Connection) -> Iterator[tuple[str, int]]:
-    counts = dict(connection.execute("SELECT status, count(*) FROM units GROUP BY status"))
-    yield from ((status, counts.get(status, 0)) for status in STATUSES)
+    place: int
+    unit: Unit
+    status: Status
+    reason: str
+    method: str | None
+    text: str | None
+    score: float | None
+    low: float | None
+    high: float | None
+    causal: float | None
+    q: float | None
 
 
 class Study:
@@ -122,12 +81,19 @@ class Study:
         self.folder, self.manifest = folder, manifest
         self.path = folder / DATABASE
         self.spec: StudySpec = make_spec(manifest["spec"])
+        self.migrated = False
+        """Whether the file is of older tables, and this is a copy of it in memory that was brought to the present."""
+        self.reopen()
+
+    def reopen(self) -> None:
+        """Read the file that is there now."""
+        self._hows: dict[int, dict[str, Any]] = {}
         try:
-            self._connection = upgraded(
-                sqlite3.connect(f"{self.path.resolve().as_uri()}?mode=ro", uri=True, timeout=2), str(folder)
-            )
+            opened = sqlite3.connect(f"{self.path.resolve().as_uri()}?mode=ro", uri=True, timeout=2)
+            self._connection = upgraded(opened, str(self.folder))
         except (sqlite3.DatabaseError, ValueError) as error:
             raise _unreadable(self.path, error) from error
+        self.migrated = self._connection is not opened
 
     @cached_property
     def recording(self) -> Recording:
@@ -140,13 +106,13 @@ class Study:
     @property
     def counts(self) -> dict[str, int]:
         """How many units ended with each status."""
-        counts = dict(self._rows("SELECT status, count(*) FROM units GROUP BY status"))
+        counts = dict(self.query("SELECT status, count(*) FROM units GROUP BY status"))
         return {status: counts.get(status, 0) for status in STATUSES}
 
     @property
     def costs(self) -> list[Cost]:
         """What its language models were asked, by stage and model; empty for a study that needed none."""
-        rows = self._rows(
+        rows = self.query(
             """SELECT stage, model, requests, failures, calls, prompt_tokens, completion_tokens, money FROM ledger
             ORDER BY stage, model"""
         )
@@ -158,7 +124,7 @@ class Study:
     @property
     def asked(self) -> list[Asked]:
         """Each distinct request to its language models by a digest, with what it used; empty in older studies."""
-        rows = self._rows(
+        rows = self.query(
             """SELECT stage, model, digest, calls, prompt_tokens, completion_tokens, money, failed FROM requests
             ORDER BY stage, model, digest"""
         )
@@ -167,53 +133,159 @@ class Study:
             stages.setdefault(stage, {}).setdefault(model, {})[digest] = entry
         return list(stages.items())
 
+    def default_score(self, column: Column = "observational") -> str | None:
+        """The name of the score that stands for a column, see `glossator.study.headlines`; None where it is empty."""
+        return self._meta(DEFAULT[column])
+
+    @property
+    def ranked_by(self) -> str | None:
+        """The name of the score that orders units from best to worst; None where no unit has a score."""
+        return self._meta(RANKED_BY)
+
+    def _meta(self, key: str) -> str | None:
+        rows = self.query("SELECT value FROM meta WHERE key = ?", key)
+        return str(rows[0][0]) if rows else None
+
     def names(self) -> list[str]:
         """The ids of all units, in the study's order."""
-        return [str(name) for (name,) in self._rows("SELECT name FROM units ORDER BY id")]
+        return [str(name) for (name,) in self.query("SELECT name FROM units ORDER BY id")]
+
+    def named(self, end: str) -> list[str]:
+        """The ids of units that are `end` or end with it after a slash, the whole id alone where there is one."""
+        if self.query("SELECT 1 FROM units WHERE name = ?", end):
+            return [end]
+        number = re.search(r"(?:^|/)([0-9]{1,18})[+-]?$", end)
+        if number is None:
+            return []
+        found = self.query('SELECT name FROM units WHERE "index" = ? ORDER BY id', int(number[1]))
+        return [str(name) for (name,) in found if str(name).endswith(f"/{end}")]
+
+    def names_like(self, name: str) -> list[str]:
+        """Ids that a wrong one may have meant: all of a small study, else some of the same number or site."""
+        if sum(self.counts.values()) <= AT_ONCE:
+            return self.names()
+        number, site = re.search(r"([0-9]{1,18})[+-]?$", name), name.rpartition("/")[0].rpartition("/")[2]
+        rows = self.query(
+            """SELECT name FROM (SELECT * FROM (SELECT name, id FROM units WHERE "index" = ? LIMIT 250) UNION
+            SELECT * FROM (SELECT name, id FROM units WHERE site = ? LIMIT 250)) ORDER BY id""",
+            int(number[1]) if number else -1,
+            site,
+        )
+        return [str(found) for (found,) in rows or self.query("SELECT name FROM units ORDER BY id LIMIT 250")]
 
     def __contains__(self, unit: Unit) -> bool:
-        return bool(self._rows("SELECT 1 FROM units WHERE name = ?", str(unit)))
+        return bool(self.query("SELECT 1 FROM units WHERE name = ?", str(unit)))
 
     def result(self, unit: Unit) -> UnitResult:
         """One unit; `UserError` with near matches when the study has none of that name."""
         found = list(self._results("WHERE name = ?", str(unit)))
         if not found:
             raise UserError(
-                "the study has no such unit", value=str(unit), allowed=near_matches(str(unit), self.names())
+                "the study has no such unit",
+                value=str(unit),
+                allowed=near_matches(str(unit), self.names_like(str(unit))),
             )
         return found[0]
 
-    def results(self) -> Iterator[UnitResult]:
-        """All units, in the study's order."""
-        return self._results("")
+    def results(self, places: Iterable[int] | None = None) -> Iterator[UnitResult]:
+        """All units, or those at these places (from 1), in the study's order; few of them are in memory at a time."""
+        if places is not None:
+            for place in sorted(places):
+                yield from self._results("WHERE id = ?", place)
+            return
+        last = 0
+        while rows := self.query("SELECT id FROM units WHERE id > ? ORDER BY id LIMIT ?", last, AT_ONCE):
+            yield from self._results("WHERE id > ? AND id <= ?", last, rows[-1][0])
+            last = rows[-1][0]
 
-    def discoveries(self) -> Discoveries:
-        """Which units are above their nulls, over all units of the study."""
-        rows = self._rows(
-            """SELECT units.name, method, scores.name, margins FROM scores
-            JOIN explanations ON explanations.id = scores.explanation JOIN units ON units.id = explanations.unit
-            WHERE margins <> '{}' ORDER BY scores.id"""
+    def page(
+        self,
+        order_by: str = "place",
+        where: Mapping[str, str] | None = None,
+        after: UnitRow | None = None,
+        limit: int = 50,
+    ) -> list[UnitRow]:
+        """At most `limit` units in this order (`ORDERS`), those after a row of the page before.
+
+        where: values of site, polarity, status or method (of the best explanation). Units without a value of what is
+        ordered by are left out. Raises `UserError` for another order or filter.
+        """
+        if order_by not in ORDERS:
+            raise UserError("unknown order of units", value=order_by, allowed=near_matches(order_by, ORDERS))
+        by, direction, ties = ORDERS[order_by]
+        conditions, values = [f"{by} IS NOT NULL"], list[Any]()
+        for name, value in (where or {}).items():
+            if name not in FILTERS:
+                raise UserError("units cannot be chosen by this", value=name, allowed=", ".join(FILTERS))
+            conditions.append(f"{name} = ?")
+            values.append(value)
+        if after is not None:
+            last = after.place if by == "id" else getattr(after, by)
+            if last is None:
+                raise UserError("the row to go on after has no value of the order", value=str(after.unit))
+            beyond = {"ASC": ">", "DESC": "<"}
+            conditions.append(f"({by} {beyond[direction]} ? OR ({by} = ? AND id {beyond[ties]} ?))")
+            values += [last, last, after.place]
+        rows = self.query(
+            f"""SELECT id, {_UNIT}, method, text, score, low, high, causal, q FROM units
+            WHERE {" AND ".join(conditions)} ORDER BY {by} {direction}, id {ties} LIMIT ?""",
+            *values,
+            limit,
         )
         with self._whole():
-            return Discoveries.of((*names, margins_from_plain(json.loads(margins))) for *names, margins in rows)
+            return [
+                UnitRow(place, self._unit(site, index, polarity), status, reason, *more)
+                for place, site, index, polarity, status, reason, _, *more in rows
+            ]
+
+    def ranking(self) -> list[int]:
+        """The places of all units: the best first, then those without a value, in the study's order."""
+        rows = self.query("SELECT id FROM units ORDER BY score IS NULL, score DESC, id")
+        return [place for (place,) in rows]
+
+    def explained(self, method: str, site: str, polarity: str) -> list[Unit]:
+        """The units of one site and polarity that a method has an explanation of, in the study's order."""
+        rows = self.query(
+            """SELECT site, "index", polarity FROM units WHERE site = ? AND polarity = ? AND EXISTS
+            (SELECT 1 FROM explanations WHERE unit = units.id AND method = ? AND rank = 0) ORDER BY id""",
+            site,
+            polarity,
+            method,
+        )
+        with self._whole():
+            return [self._unit(*row) for row in rows]
 
     def search(self, words: str, limit: int = 50) -> list[tuple[str, Chosen]]:
         """(unit id, explanation) of the explanations in which all these words stand, best match first.
 
-        The last word may be the beginning of one; words are compared by their stems.
+        The last word may be the beginning of one; words are compared by their stems. Of very many matches only the
+        first `RANKED_MATCHES` in the study's order are ranked.
         """
         terms = re.findall(r"\w+", words)
         if not terms:
             raise UserError("nothing to search for", value=words, allowed="one or more words")
         query = " ".join(f'"{term}"' for term in terms) + "*"
-        found = self._rows(
-            f"""SELECT units.name, {_EXPLANATION} FROM explanation_text
-            JOIN explanations ON explanations.id = explanation_text.rowid JOIN units ON units.id = explanations.unit
-            WHERE explanation_text MATCH ? ORDER BY explanation_text.rank, explanations.id LIMIT ?""",
+        found = self.query(
+            f"""SELECT units.name, {_EXPLANATION} FROM
+            (SELECT rowid AS found, rank AS fit FROM explanation_text WHERE explanation_text MATCH ? LIMIT ?)
+            JOIN explanations ON explanations.id = found JOIN units ON units.id = explanations.unit
+            ORDER BY fit, found LIMIT ?""",
             query,
+            RANKED_MATCHES,
             limit,
         )
         return [(row[0], self._explanation(row[1:])) for row in found]
+
+    def experiments(self, unit: Unit | None = None) -> list[tuple[int, str, Any, Any, Any]]:
+        """Experiments on a unit, or those on the study as a whole, as they were registered: number, kind, request,
+        prediction and result, both None where there is none."""
+        rows = self.query(
+            """SELECT experiments.id, kind, request, prediction, result FROM experiments
+            LEFT JOIN units ON units.id = experiments.unit WHERE units.name IS ? ORDER BY experiments.id""",
+            None if unit is None else str(unit),
+        )
+        with self._whole():
+            return [(number, kind, *(json.loads(text or "null") for text in texts)) for number, kind, *texts in rows]
 
     def close(self) -> None:
         self._connection.close()
@@ -225,17 +297,18 @@ class Study:
         self.close()
 
     def _results(self, where: str, *values: Any) -> Iterator[UnitResult]:
-        rows = self._rows(
-            f'SELECT id, site, "index", polarity, status, reason, statistics FROM units {where} ORDER BY id', *values
-        )
-        subject = self.manifest["subject"]
-        for number, site, index, polarity, status, reason, statistics in rows:
-            found = self._rows(f"SELECT {_EXPLANATION} FROM explanations WHERE unit = ? ORDER BY id", number)
+        for number, *names, status, reason, statistics in self.query(
+            f"SELECT id, {_UNIT} FROM units {where} ORDER BY id", *values
+        ):
+            found = self.query(f"SELECT {_EXPLANATION} FROM explanations WHERE unit = ? ORDER BY id", number)
             explanations = tuple(self._explanation(row) for row in found)
             with self._whole():
-                _of_kinds((site, str), (index, int), (polarity, str), (status, str), (reason, str))
-                unit, known = Unit(subject, site, index, polarity), json.loads(statistics)
-            yield UnitResult(unit, status, reason, known, explanations)
+                _of_kinds((status, str), (reason, str))
+                yield UnitResult(self._unit(*names), status, reason, json.loads(statistics), explanations)
+
+    def _unit(self, site: Any, index: Any, polarity: Any) -> Unit:
+        _of_kinds((site, str), (index, int), (polarity, str))
+        return Unit(self.manifest["subject"], site, index, polarity)
 
     def _explanation(self, row: tuple[Any, ...]) -> Chosen:
         number, method, rank, text, program, bits, select, provenance = row
@@ -245,35 +318,43 @@ class Study:
         return Chosen(method, rank, text, program, bits, select, made, self._scores(number))
 
     def _scores(self, explanation: int) -> tuple[Score, ...]:
-        rows = self._rows(
-            """SELECT name, value, measure, low, high, n, "column", reason, nulls, how, margins FROM scores
+        rows = self.query(
+            """SELECT id, how, name, "column", value, low, high, n, measure, reason, counts FROM scores
             WHERE explanation = ? ORDER BY id""",
             explanation,
         )
+        beside: dict[int, list[tuple[Any, ...]]] = {}
+        for score, *comparison in self.query(
+            """SELECT score, baseline, comparisons.value, margin, comparisons.low, comparisons.high, p, q
+            FROM scores JOIN comparisons ON comparisons.score = scores.id WHERE explanation = ?
+            ORDER BY score, baseline""",
+            explanation,
+        ):
+            with self._whole():
+                _of_kinds((comparison[0], str), *((number, MaybeNumber) for number in comparison[1:]))
+            beside.setdefault(score, []).append(tuple(comparison))
         with self._whole():
-            for name, value, measure, low, high, n, column, reason, *_ in rows:
+            for _, _, name, column, value, low, high, n, measure, reason, _ in rows:
                 _of_kinds((name, str), (value, MaybeNumber), (measure, str), (low, MaybeNumber), (high, MaybeNumber))
                 _of_kinds((n, int), (column, str), (reason, MaybeText))
-            return tuple(
-                Score(
-                    name,
-                    value,
-                    measure,
-                    low,
-                    high,
-                    n,
-                    column,
-                    json.loads(nulls),
-                    reason,
-                    json.loads(how),
-                    margins_from_plain(json.loads(margins)),
-                )
-                for name, value, measure, low, high, n, column, reason, nulls, how, margins in rows
-            )
+            return tuple(score_of(row, self._how(how), beside.get(number, ())) for number, how, *row in rows)
 
-    def _rows(self, query: str, *values: Any) -> list[tuple[Any, ...]]:
+    def _how(self, number: int) -> dict[str, Any]:
+        if number not in self._hows:
+            if len(self._hows) > MOST_HOWS:
+                self._hows.clear()
+            ((text,),) = self.query("SELECT json FROM hows WHERE id = ?", number)
+            self._hows[number] = json.loads(text)
+        return self._hows[number]
+
+    def query(self, query: str, *values: Any) -> list[tuple[Any, ...]]:
+        """The rows that a query gives; `UserError` where the database cannot be read."""
+        return list(self.stream(query, *values))
+
+    def stream(self, query: str, *values: Any) -> Iterator[tuple[Any, ...]]:
+        """The same, one row at a time."""
         try:
-            return self._connection.execute(query, values).fetchall()
+            yield from self._connection.execute(query, values)
         except sqlite3.DatabaseError as error:
             raise _unreadable(self.path, error) from error
 
@@ -286,7 +367,9 @@ class Study:
             raise _unreadable(self.path, error) from error
 
 
-_EXPLANATION = 'explanations.id, method, explanations.rank, explanations.text, program, bits, "select", provenance'
+_UNIT = 'site, "index", polarity, status, reason, statistics'
+_EXPLANATION = """explanations.id, explanations.method, explanations.rank, explanations.text, program, bits, "select",
+provenance"""
 
 
 def open_study(folder: str | Path) -> Study:
@@ -306,7 +389,12 @@ def open_study(folder: str | Path) -> Study:
         if version != FORMAT:
             raise UserError("the study has another format", value=version, allowed=FORMAT, fix="Update glossator")
         whole = manifest["files"][DATABASE]
-        size, checksum = int(whole["size"]), whole.get("crc32")
+        if whole.get(ADDING) and (folder / DATABASE).is_file():
+            from glossator.study.adding import recover
+
+            recover(folder, manifest)
+            whole = manifest["files"][DATABASE]
+        size, checksum, sample = int(whole["size"]), whole.get("crc32"), whole.get("sample")
         if not isinstance(manifest["spec"], dict) or not isinstance(manifest["subject"], str):
             raise TypeError("spec or subject of another type")
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
@@ -319,7 +407,8 @@ def open_study(folder: str | Path) -> Study:
     if not database.is_file() or database.stat().st_size != size:
         found = f"{database.stat().st_size} bytes" if database.is_file() else "missing"
         raise _damaged(database, f"{found}, not {size} bytes")
-    if checksum is not None and crc32_of(database) != checksum:
+    sampled = size > READ_WHOLE and sample is not None
+    if sample_of(database) != sample if sampled else checksum not in (None, crc32_of(database)):
         raise _damaged(database, "its checksum is wrong")
     return Study(folder, manifest)
 
@@ -345,7 +434,3 @@ def _damaged(path: Path, why: str) -> UserError:
     return UserError(
         f"the study is damaged ({why})", value=str(path), fix="Delete manifest.json and run the study again"
     )
-
-
-def _json(value: Any) -> str:
-    return json.dumps(value, sort_keys=True, ensure_ascii=False, allow_nan=False, separators=(",", ":"))

@@ -1,79 +1,95 @@
-"""Studies at a glance: the headline score of each column, the best and the worst, means over units with intervals."""
+"""Studies at a glance: the best and the worst units, means over units with intervals, whether the columns agree.
+
+All of it is asked of the database; of many units only numbers are held, never their explanations.
+"""
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from glossator.scores import Column, Score
 from glossator.statistics import Estimate, mean_over_units, paired_difference, rank_correlation
 from glossator.study.card import COLUMNS
-from glossator.study.discoveries import Discoveries, margins_in
+from glossator.study.discoveries import RATE
+from glossator.study.headlines import TOLD, Headline
 from glossator.study.results import Chosen, UnitResult
 from glossator.study.score import NULLS
 
-HEADLINES = ("correlation.top-and-random", "correlation.random-only")
-TOLD = (*HEADLINES, "peak.hit", "peak.share")
-"""Observational scores whose means over units are told."""
-CAUSAL_HEADLINES = ("ablation",)
-"""Names of causal scores, or what they begin with, that stand for their column."""
-FIRST: dict[Column, tuple[str, ...]] = {"observational": HEADLINES, "causal": CAUSAL_HEADLINES}
+if TYPE_CHECKING:
+    from glossator.study.store import Study
+
+
+def headlines(study: Study, order: str = "best", limit: int = 50) -> list[Headline]:
+    """The first units in an order (`ORDERS` of `glossator.study.store`), each with its explanation and main scores."""
+    rows = study.page(order, limit=limit)
+    return [row for found in rows if (row := headline_of(study, study.result(found.unit))) is not None]
+
+
+def headline_of(study: Study, result: UnitResult) -> Headline | None:
+    """A unit as it is ranked among all of its study; None where it has no value of the score that ranks them."""
+    chosen, causal = result.best(), study.default_score("causal")
+    score = None if chosen is None else named(chosen, study.ranked_by)
+    if chosen is None or score is None or score.value is None:
+        return None
+    return Headline(result, chosen, score, named(chosen, causal) if score.name != causal else None)
+
+
+def named(chosen: Chosen, name: str | None) -> Score | None:
+    return next((score for score in chosen.scores if score.name == name), None)
 
 
 @dataclass(frozen=True)
-class Headline:
-    """A unit with its best explanation (`UnitResult.best`) and the scores that stand for its two columns; causal: None
-    where there is none."""
+class Values:
+    """One score of one method over the units of one site and side, in the study's order; None is a missing value.
 
-    result: UnitResult
-    chosen: Chosen
-    score: Score
-    causal: Score | None = None
+    first: orders such groups as they come up in the study; index: of the units; nulls, q: by baseline, q None where it
+    was not tested.
+    """
 
-
-def headline(chosen: Chosen, column: Column = "observational") -> Score | None:
-    """The score that stands for a column of one explanation: the first of its headlines that has a value, else its
-    first one with a value, else its first one; None where the column is empty."""
-    return next(iter(_by_rank(chosen, column)), None)
-
-
-def _by_rank(chosen: Chosen, column: Column) -> list[Score]:
-    """The scores of a column, those first that stand for it."""
-    scores = [score for score in chosen.scores if score.column == column]
-    known = [score for score in scores if score.value is not None]
-    named = [s for name in FIRST[column] for s in known if s.name == name or s.name.startswith(f"{name}.")]
-    return list({score.name: score for score in (*named, *known, *scores)}.values())
+    column: Column
+    site: str
+    polarity: str
+    method: str
+    score: str
+    measure: str
+    first: int
+    index: list[int] = field(default_factory=list)
+    value: list[float | None] = field(default_factory=list)
+    nulls: dict[str, list[float | None]] = field(default_factory=dict)
+    q: dict[str, list[float | None]] = field(default_factory=dict)
 
 
-def kind_of_headline(results: Iterable[UnitResult], column: Column = "observational") -> str | None:
-    """The name of the one score that stands for a column of many units, as different scores cannot be ranked together:
-    the first headline that half as many of their best explanations have a value of as of any, else the commonest."""
-    counts: Counter[str] = Counter()
-    for result in results:
-        if (chosen := result.best()) is not None:
-            counts.update({score.name: int(score.value is not None) for score in _by_rank(chosen, column)})
-    most = max(counts.values(), default=0)
-    named = [name for first in FIRST[column] for name in counts if name == first or name.startswith(f"{first}.")]
-    return next((name for name in (*named, *counts) if counts[name] >= (most / 2 if name in named else most)), None)
-
-
-def ranked(results: Sequence[UnitResult]) -> list[Headline]:
-    """Units by their best explanations, best first, all by the same score: the observational headline of the study, the
-    causal one where no unit has any other. Units without a value of it are left out; equal ones keep their order."""
-    acted = kind_of_headline(results, "causal")
-    told = [(result, chosen) for result in results if (chosen := result.best()) is not None]
-    for kind, beside in ((kind_of_headline(results), acted), (acted, None)):
-        rows = [
-            Headline(r, chosen, score, _named(chosen, beside)) for r, chosen in told if (score := _named(chosen, kind))
-        ]
-        if rows := [row for row in rows if row.score.value is not None]:
-            return sorted(rows, key=lambda row: -(row.score.value or 0.0))
-    return []
-
-
-def _named(chosen: Chosen, name: str | None) -> Score | None:
-    return next((score for score in chosen.scores if score.name == name), None)
+def values_of(study: Study, score: str) -> list[Values]:
+    """The values of one score, in the order in which they come up in the study."""
+    rows = study.stream(
+        """SELECT scores.id, "column", measure, scores.value, explanations.method, site, "index", polarity, baseline,
+        comparisons.value, comparisons.q
+        FROM scores NOT INDEXED JOIN explanations ON explanations.id = scores.explanation
+        JOIN units ON units.id = explanations.unit LEFT JOIN comparisons ON comparisons.score = scores.id
+        WHERE scores.name = ? ORDER BY scores.id, baseline""",
+        score,
+    )
+    groups: dict[tuple[str, ...], Values] = {}
+    last = None
+    for number, column, measure, value, method, site, index, polarity, baseline, beside, q in rows:
+        key = (column, site, polarity, method)
+        if (group := groups.get(key)) is None:
+            group = groups[key] = Values(column, site, polarity, method, score, measure, number)
+        if number != last:
+            group.index.append(index)
+            group.value.append(value)
+            last = number
+        if baseline is not None:
+            for own, given in ((group.nulls, beside), (group.q, q)):
+                so_far = own.setdefault(baseline, [])
+                so_far += [None] * (len(group.value) - 1 - len(so_far))
+                so_far.append(given)
+    for group in groups.values():
+        for values in (*group.nulls.values(), *group.q.values()):
+            values += [None] * (len(group.value) - len(values))
+    return [*groups.values()]
 
 
 @dataclass(frozen=True)
@@ -97,75 +113,93 @@ class Mean:
     above: dict[str, tuple[int, int]] = field(default_factory=dict)
 
 
-def means(
-    results: Sequence[UnitResult], names: Sequence[str] | None = None, discoveries: Discoveries | None = None
-) -> list[Mean]:
-    """Means of the named scores by column, site, side and method, in the study's order.
-
-    names: None for every causal score and the observational ones of `TOLD`, or every observational score where a study
-    has none of these; discoveries: of the results, where they are at hand.
-    """
-    told = _told(results) if names is None else set(names)
-    groups: dict[tuple[Column, str, str, str, str], list[tuple[str, Score]]] = {}
-    units: dict[tuple[str, str], int] = {}
-    for result in results:
-        place = (result.unit.site, result.unit.polarity)
-        units[place] = units.get(place, 0) + 1
-        for chosen in result.explanations:
-            for score in chosen.scores:
-                if score.name in told:
-                    key = (score.column, *place, chosen.method, score.name)
-                    groups.setdefault(key, []).append((str(result.unit), score))
-    discoveries = Discoveries.of(margins_in(results)) if discoveries is None else discoveries
-    found = []
-    for (column, site, polarity, method, name), named in sorted(groups.items(), key=lambda g: COLUMNS.index(g[0][0])):
-        scores = [score for _, score in named]
-        values, nulls = [score.value for score in scores], nulls_of_scores(scores)
-        above = {null: discoveries.above(method, name, null, [unit for unit, _ in named]) for null in nulls}
-        found.append(
-            Mean(
-                site,
-                polarity,
-                method,
-                name,
-                scores[0].measure,
-                units[site, polarity],
-                mean_over_units(values),
-                {null: mean_over_units([s.nulls.get(null) for s in scores]) for null in nulls},
-                column,
-                {null: paired_difference(values, [s.nulls.get(null) for s in scores]) for null in nulls},
-                {null: counts for null, counts in above.items() if counts is not None},
-            )
-        )
-    return found
+def means(study: Study) -> list[Mean]:
+    """Means of the scores of `told` by column, site, side and method, in the study's order."""
+    units = units_of_sites(study)
+    found = [(v.first, mean_of(v, units)) for name in told(study) for v in values_of(study, name)]
+    return in_order(found)
 
 
-def _told(results: Sequence[UnitResult]) -> set[str]:
-    there = {(s.column, s.name) for result in results for chosen in result.explanations for s in chosen.scores}
-    observational = {name for column, name in there if column == "observational"}
-    return {name for column, name in there if column == "causal"} | (observational & {*TOLD} or observational)
+def in_order(found: Iterable[tuple[int, Mean]]) -> list[Mean]:
+    """By column, then as they come up in the study."""
+    return [mean for _, mean in sorted(found, key=lambda f: (COLUMNS.index(f[1].column), f[0]))]
 
 
-def agreement_of_columns(results: Sequence[UnitResult]) -> Estimate | None:
+def units_of_sites(study: Study) -> dict[tuple[str, str], int]:
+    """How many units there are by site and polarity."""
+    rows = study.query("SELECT site, polarity, count(*) FROM units GROUP BY site, polarity")
+    return {(site, polarity): count for site, polarity, count in rows}
+
+
+def mean_of(v: Values, units: Mapping[tuple[str, str], int]) -> Mean:
+    """units: how many there are by site and polarity, with this score or without."""
+    nulls = usual_first(v.nulls)
+    tested = {null: [q for q in v.q[null] if q is not None] for null in nulls}
+    return Mean(
+        v.site,
+        v.polarity,
+        v.method,
+        v.score,
+        v.measure,
+        units[v.site, v.polarity],
+        mean_over_units(v.value),
+        {null: mean_over_units(v.nulls[null]) for null in nulls},
+        v.column,
+        {null: paired_difference(v.value, v.nulls[null]) for null in nulls},
+        {null: (sum(q <= RATE for q in found), len(found)) for null, found in tested.items() if found},
+    )
+
+
+def told(study: Study) -> list[str]:
+    """The scores whose means are told: every causal one and the observational ones of `TOLD`, or every observational
+    one where the study has none of these."""
+    names = [name for (name,) in study.query("SELECT DISTINCT name FROM scores ORDER BY name")]
+    column = {name: study.query('SELECT "column" FROM scores WHERE name = ? LIMIT 1', name)[0][0] for name in names}
+    causal = [name for name in names if column[name] == "causal"]
+    observational = [name for name in names if column[name] == "observational"]
+    return [*causal, *([name for name in observational if name in TOLD] or observational)]
+
+
+def agreement_of_columns(study: Study) -> Estimate | None:
     """Rank correlation over units of the causal headline with the observational one, both of each unit's best
     explanation; None where no unit has both columns. Whether what predicts also acts is found out, not assumed."""
-    rows = ranked(results)
-    pairs = [(score.value, causal.value) for _, score, causal in with_both_columns(rows)]
+    if study.default_score("causal") in (None, study.ranked_by):
+        return None
+    pairs = study.query(f"SELECT score, causal FROM units WHERE {_BOTH}")
     if not pairs:
-        return Estimate(None, reason="no unit has both values") if any(r.causal is not None for r in rows) else None
+        return Estimate(None, reason="no unit has both values")
     return rank_correlation([a for a, _ in pairs], [b for _, b in pairs])
 
 
-def with_both_columns(rows: Sequence[Headline]) -> list[tuple[Headline, Score, Score]]:
-    """Units with a value in both columns, beside these two scores."""
-    return [(r, r.score, r.causal) for r in rows if r.causal is not None and r.causal.value is not None]
+def with_both_columns(study: Study, most: int) -> list[tuple[Headline, Score, Score]]:
+    """Units with a value in both columns beside these two scores, the best first; of more than `most` units fewer than
+    twice as many, evenly spread."""
+    if study.default_score("causal") in (None, study.ranked_by):
+        return []
+    places = [place for (place,) in study.query(f"SELECT id FROM units WHERE {_BOTH}")]
+    rows = [headline_of(study, result) for result in study.results(places[:: max(1, len(places) // most)])]
+    both = [(row, row.score, row.causal) for row in rows if row is not None and row.causal is not None]
+    return sorted(both, key=lambda pair: -(pair[1].value or 0.0))
+
+
+_BOTH = "score IS NOT NULL AND causal IS NOT NULL ORDER BY score DESC, id"
 
 
 def nulls_of_scores(scores: Iterable[Score]) -> list[str]:
     """The nulls that stand beside any of these scores, the usual ones first."""
-    found = {name for score in scores for name in score.nulls}
+    return usual_first({name for score in scores for name in score.nulls})
+
+
+def usual_first(nulls: Iterable[str]) -> list[str]:
+    found = {*nulls}
     return [*(n for n in NULLS if n in found), *sorted(found - {*NULLS})]
 
 
-def nulls_of(rows: Iterable[Headline]) -> list[str]:
-    return nulls_of_scores(row.score for row in rows)
+def nulls_of(study: Study, score: str | None) -> list[str]:
+    """The nulls that stand beside this score of the units' best explanations."""
+    rows = study.query(
+        """SELECT DISTINCT baseline FROM units JOIN scores ON scores.explanation = units.best AND scores.name = ?
+        JOIN comparisons ON comparisons.score = scores.id WHERE units.score IS NOT NULL""",
+        score,
+    )
+    return usual_first(name for (name,) in rows)

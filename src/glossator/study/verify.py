@@ -16,9 +16,9 @@ from typing import Any
 from glossator.errors import UserError
 from glossator.files import fingerprint
 from glossator.recording.store import crc32_of, open_shard
+from glossator.study.database import DATABASE
 from glossator.study.direction_sets import FOLDER as DIRECTIONS
 from glossator.study.models import ANSWERS
-from glossator.study.store import DATABASE
 from glossator.study.work import Work
 
 MANIFEST = "manifest.json"

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 from glossator.errors import UserError
 from glossator.files import read_json, write_bytes, write_json
 from glossator.study.costs import STAGES, Asked
-from glossator.study.results import UnitResult, from_plain, to_plain
+from glossator.study.results import UnitResult, packed, unpacked
 from glossator.terminal import neutral
 
 if TYPE_CHECKING:
@@ -48,13 +48,12 @@ class Work:
         do: Callable[..., list[UnitResult]],
         tools: Tools,
         beside: Sequence[Any] = (),
-    ) -> list[UnitResult]:
-        """Results of `do(some items, tools)` for all items, a fixed number at a time; finished shards are read back.
+    ) -> None:
+        """Save the results of `do(some items, tools)` for all items, a fixed number at a time, where they are not yet.
 
-        A function that takes `everyone` is given all items and those beside them as well. Also new results are read
-        back from their file, so that what follows cannot tell them from resumed ones.
+        A function that takes `everyone` is given all items and those beside them as well. What follows reads results
+        from their files (`results`, `rows`), so that it cannot tell new ones from resumed ones.
         """
-        results: list[UnitResult] = []
         size = SHARD_UNITS_READ if tuple(tools.models) else SHARD_UNITS
         more = {"everyone": [*items, *beside]} if "everyone" in inspect.signature(do).parameters else {}
         with self._bar(name, len(items)) as bar:
@@ -66,31 +65,32 @@ class Work:
                         if entries := tools.meter.take():
                             write_json(self._path(name, number, "cost.json"), entries)
                         self.save(name, number, done)
-                results += self.shard(name, number)
                 bar.update(len(some))
-        return results
 
     def shard(self, stage: str, number: int) -> list[UnitResult]:
         """The results of a finished shard."""
         path = self._path(stage, number)
-        try:
-            return [from_plain(json.loads(line)) for line in path.read_text().splitlines()]
-        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-            raise UserError("a file of the study is damaged", value=str(path), fix="Delete it and run again") from error
+        with _whole(path):
+            return [unpacked(json.loads(line)) for line in path.read_bytes().splitlines()]
 
     def results(self, stage: str) -> list[UnitResult]:
         """The results of all finished shards of a stage, in their order."""
-        shards = sorted((self.folder / "work" / stage).glob("[0-9]*.jsonl"))
-        return [result for number in range(len(shards)) for result in self.shard(stage, number)]
+        return [result for number in range(len(self._shards(stage))) for result in self.shard(stage, number)]
+
+    def rows(self, stage: str) -> Iterator[dict[str, Any]]:
+        """The same as `packed` makes them, one after the other: what the database is built from."""
+        for path in self._shards(stage):
+            with _whole(path):
+                rows = [json.loads(line) for line in path.read_bytes().splitlines()]
+            yield from rows
 
     def save(self, stage: str, number: int, results: Sequence[UnitResult]) -> None:
-        lines = (json.dumps(to_plain(r), sort_keys=True, ensure_ascii=True, allow_nan=False) for r in results)
+        lines = (json.dumps(packed(r), ensure_ascii=True, allow_nan=False) for r in results)
         write_bytes(self._path(stage, number), ("\n".join(lines) + "\n").encode())
 
     def finished(self, stage: str) -> int:
         """How many units a stage is done with."""
-        shards = sorted((self.folder / "work" / stage).glob("[0-9]*.jsonl"))
-        return sum(len(path.read_bytes().splitlines()) for path in shards)
+        return sum(len(path.read_bytes().splitlines()) for path in self._shards(stage))
 
     def asked(self) -> list[Asked]:
         """What the language models were asked for all finished shards, and for what was kept, stage by stage."""
@@ -137,8 +137,20 @@ class Work:
         shown = sys.stderr.isatty() if self.progress is None else self.progress
         return tqdm(total=total, unit="unit", desc=DOING[stage], disable=not shown, file=sys.stderr)
 
+    def _shards(self, stage: str) -> list[Path]:
+        return sorted((self.folder / "work" / stage).glob("[0-9]*.jsonl"))
+
     def _path(self, stage: str, number: int, kind: str = "jsonl") -> Path:
         return self.folder / "work" / stage / f"{number:05d}.{kind}"
+
+
+@contextlib.contextmanager
+def _whole(path: Path) -> Iterator[None]:
+    """Within, a shard is read; `UserError` where it holds something else."""
+    try:
+        yield
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise UserError("a file of the study is damaged", value=str(path), fix="Delete it and run again") from error
 
 
 def explained_so_far(folder: Path) -> list[UnitResult]:

@@ -1,0 +1,250 @@
+"""Writing the study's SQLite file at the end of a run, in one pass over the results: the same rows give the same bytes.
+
+A database that is written while a run goes on remembers the order of its writes. So a run writes plain files
+(`glossator.study.work`), and this file is made from them under a temporary name. Memory does not grow with the study:
+comparisons wait in a file without a name until all p-values are known, and with them the q-values.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import tempfile
+from array import array
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import chain, islice
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+
+from glossator.errors import UserError
+from glossator.files import plain, replacing
+from glossator.recording.store import crc32_of, sample_of
+from glossator.study.costs import Asked, Cost, distinct, summed
+from glossator.study.discoveries import q_of_families
+from glossator.study.headlines import store_headlines
+from glossator.study.results import COLUMNS_OF_SCORES, NUMBERS, as_json, numbers_of
+from glossator.study.schema import INDICES, create
+from glossator.study.spec import StudySpec
+from glossator.units import parse_unit
+
+DATABASE = "study.sqlite"
+ADDING = "adding"
+"""Stands in the manifest beside the database while something is added to it (`glossator.study.adding`)."""
+PAGE_BYTES = 4096
+CACHE_BYTES = 32 << 20
+UNITS_AT_ONCE, ROWS_AT_ONCE = 256, 50
+WAITING = np.dtype([("score", np.int64), ("baseline", np.int32), *((name, np.float64) for name in NUMBERS)])
+
+
+def build_database(
+    path: Path,
+    spec: StudySpec,
+    results: Iterable[Mapping[str, Any]],
+    meta: Mapping[str, str],
+    asked: Sequence[Asked] = (),
+) -> None:
+    """Write the study's SQLite file from the results, as `packed` makes them, in their order, and what was asked for
+    them."""
+    with replacing(path) as temporary:
+        temporary.unlink(missing_ok=True)
+        connection = sqlite3.connect(temporary, isolation_level=None)
+        try:
+            for setting in ("journal_mode = OFF", "synchronous = OFF", "locking_mode = EXCLUSIVE"):
+                connection.execute(f"PRAGMA {setting}")
+            connection.execute(f"PRAGMA page_size = {PAGE_BYTES}")
+            connection.execute(f"PRAGMA cache_size = -{CACHE_BYTES >> 10}")
+            create(connection)
+            connection.execute("BEGIN")
+            _insert(connection, "meta", sorted(meta.items()))
+            _insert(connection, "specs", [(spec.fingerprint, as_json(plain(spec)))])
+            _insert(connection, "ledger", sorted(map(_ledger_row, summed(asked))))
+            _insert(connection, "requests", sorted(_request_rows(asked)))
+            with tempfile.TemporaryFile(dir=path.parent) as waiting:
+                writing = _Writing(connection, spec.fingerprint, waiting)
+                remaining = iter(results)
+                while some := list(islice(remaining, UNITS_AT_ONCE)):
+                    writing.add(some)
+                writing.end()
+            store_headlines(connection)
+            connection.execute("COMMIT")
+            connection.executescript(INDICES)
+        except sqlite3.OperationalError as error:
+            raise UserError(
+                "cannot write the study", value=str(path), fix=f"{error}; free space, then run again"
+            ) from error
+        finally:
+            connection.close()
+
+
+def described(path: Path) -> dict[str, Any]:
+    """Size and checksums of a file, as a manifest holds them."""
+    return {"size": path.stat().st_size, "crc32": crc32_of(path), "sample": sample_of(path)}
+
+
+def _insert(connection: sqlite3.Connection, table: str, rows: Iterable[Sequence[Any]]) -> None:
+    """Insert rows that have a value for each of the first columns of a table, many in one statement, which takes half
+    the time."""
+    remaining, names = iter(rows), [row[1] for row in connection.execute(f"PRAGMA table_info({table})")]
+    while some := list(islice(remaining, ROWS_AT_ONCE)):
+        width = len(some[0])
+        places = ", ".join([f"({', '.join('?' * width)})"] * len(some))
+        query = f"""INSERT INTO {table} ("{'", "'.join(names[:width])}") VALUES {places}"""
+        connection.execute(query, list(chain.from_iterable(some)))
+
+
+def _ledger_row(cost: Cost) -> tuple[Any, ...]:
+    used = cost.usage
+    counted = (used.calls, used.prompt_tokens, used.completion_tokens, used.money)
+    return (cost.stage, cost.model, cost.requests, cost.failures, *counted)
+
+
+def _request_rows(asked: Sequence[Asked]) -> Iterator[tuple[Any, ...]]:
+    for stage, entries in distinct(asked):
+        for model, known in entries.items():
+            yield from ((stage, model, digest, *entry) for digest, entry in known.items())
+
+
+@dataclass
+class _Comparisons:
+    """Comparisons of some units, column by column; numbers (5, n) of each unit."""
+
+    family: list[int] = field(default_factory=list)
+    score: list[int] = field(default_factory=list)
+    baseline: list[int] = field(default_factory=list)
+    numbers: list[np.ndarray] = field(default_factory=list)
+
+
+class _Writing:
+    """Rows on their way into the database.
+
+    family, p, above: of every comparison, for its q-value; waiting: the comparisons themselves.
+    """
+
+    def __init__(self, connection: sqlite3.Connection, spec: str, waiting: BinaryIO):
+        self.connection, self.spec, self.waiting = connection, spec, waiting
+        self.units = self.explanations = self.scores = 0
+        self.hows = Hows(connection)
+        self.methods: dict[tuple[str, str], int] = {}
+        self.baselines: dict[str, int] = {}
+        self.family, self.p, self.above = array("i"), array("d"), array("b")
+
+    def add(self, results: Sequence[Mapping[str, Any]]) -> None:
+        """Write some units with all that belongs to them."""
+        units: list[tuple[Any, ...]] = []
+        explanations: list[tuple[Any, ...]] = []
+        scores: list[list[Any]] = [[] for _ in ("id", *COLUMNS_OF_SCORES)]
+        beside = _Comparisons()
+        for result in results:
+            self.units += 1
+            first, first_score = self.explanations + 1, self.scores + 1
+            own: list[list[Any]] = result["explanations"]
+            units.append(self._unit(result, own, first))
+            for number, explanation in enumerate(own, first):
+                explanations.append((number, self.units, *explanation, self.spec))
+            self.explanations += len(own)
+            columns = result["scores"]
+            places: list[int] = columns["explanation"]
+            self.scores += len(places)
+            hows = [self.hows.number(how) for how in result["hows"]]
+            given = columns | {
+                "explanation": [first + place for place in places],
+                "how": [hows[how] for how in columns["how"]],
+            }
+            scores[0] += range(first_score, self.scores + 1)
+            for column, name in zip(scores[1:], COLUMNS_OF_SCORES, strict=True):
+                column += given[name]
+            self._compare(result["comparisons"], first_score, [own[place][0] for place in places], columns, beside)
+        _insert(self.connection, "units", units)
+        _insert(self.connection, "explanations", explanations)
+        self.hows.write()
+        _insert(self.connection, "scores", zip(*scores, strict=True))
+        self._wait(beside)
+
+    def _unit(self, result: Mapping[str, Any], explanations: list[list[Any]], first: int) -> tuple[Any, ...]:
+        """The row of a unit with its best explanation, chosen as `UnitResult.best` does."""
+        unit = parse_unit(result["unit"])
+        best = max(
+            (place for place, e in enumerate(explanations) if e[1] == 0),
+            key=lambda place: float("-inf") if explanations[place][5] is None else explanations[place][5],
+            default=None,
+        )
+        said = (None, None, None) if best is None else (first + best, explanations[best][0], explanations[best][2])
+        known = (result["status"], result["reason"], result["statistics"])
+        return (self.units, str(unit), unit.site, unit.index, unit.polarity, *known, *said)
+
+    def _compare(
+        self,
+        comparisons: Mapping[str, Any],
+        first_score: int,
+        methods: list[str],
+        scores: Mapping[str, list[Any]],
+        beside: _Comparisons,
+    ) -> None:
+        """Put a unit's comparisons to the others. A family is known by method and score, times its baseline."""
+        known, baselines = self.methods, self.baselines
+        numbers = [known.setdefault(pair, len(known)) << 12 for pair in zip(methods, scores["name"], strict=True)]
+        of_baseline = [baselines.setdefault(name, len(baselines)) for name in comparisons["baseline"]]
+        own = comparisons["score"]
+        beside.family += [numbers[score] + baseline for score, baseline in zip(own, of_baseline, strict=True)]
+        beside.baseline += of_baseline
+        beside.score += [first_score + score for score in own]
+        beside.numbers.append(numbers_of(comparisons))
+
+    def _wait(self, beside: _Comparisons) -> None:
+        rows = np.empty(len(beside.score), WAITING)
+        rows["score"], rows["baseline"] = beside.score, beside.baseline
+        for name, column in zip(NUMBERS, np.concatenate(beside.numbers, axis=1), strict=True):
+            rows[name] = column
+        rows.tofile(self.waiting)
+        self.family.extend(beside.family)
+        self.p.frombytes(rows["p"].tobytes())
+        self.above.frombytes((rows["margin"] > 0).tobytes())
+
+    def end(self) -> None:
+        """Write the comparisons, with their q-values."""
+        q = q_of_families(*(np.frombuffer(a, a.typecode) for a in (self.family, self.p, self.above)))
+        names = [*self.baselines]
+        self.waiting.seek(0)
+        _insert(self.connection, "comparisons", _read(self.waiting, names, q))
+
+
+def _read(waiting: BinaryIO, names: Sequence[str], q: np.ndarray) -> Iterator[tuple[Any, ...]]:
+    """Rows of `comparisons`; NaN becomes NULL in SQLite."""
+    done, size = 0, 1 << 15
+    while len(rows := np.fromfile(waiting, WAITING, size)):
+        named = [names[number] for number in rows["baseline"].tolist()]
+        numbers = (rows[name].tolist() for name in NUMBERS)
+        yield from zip(rows["score"].tolist(), named, *numbers, q[done : done + len(rows)].tolist(), strict=True)
+        done += len(rows)
+
+
+class Hows:
+    """What is said of how scores were made, each text stored once; the texts that were seen lately are kept at hand."""
+
+    MOST = 20_000
+
+    def __init__(self, connection: sqlite3.Connection):
+        self.connection = connection
+        (self.last,) = connection.execute("SELECT coalesce(max(id), 0) FROM hows").fetchone()
+        self.known: dict[str, int] = {}
+        self.new: list[tuple[int, str]] = []
+
+    def number(self, how: str) -> int:
+        """The id of a text, which `write` stores if it is new."""
+        if (known := self.known.get(how)) is not None:
+            return known
+        if len(self.known) >= self.MOST:
+            self.write()
+            self.known.clear()
+        row = self.connection.execute("SELECT id FROM hows WHERE json = ?", (how,)).fetchone()
+        if row is None:
+            self.last += 1
+            self.new.append((self.last, how))
+        self.known[how] = self.last if row is None else row[0]
+        return self.known[how]
+
+    def write(self) -> None:
+        _insert(self.connection, "hows", self.new)
+        self.new.clear()

@@ -1,0 +1,100 @@
+"""What stands for a unit where there is room for one number: the default score of each column, the same one for all
+units of a study, as different scores cannot be ranked together.
+
+It is stored with each unit, so that the best units are found without a look at the others.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Collection
+from dataclasses import dataclass
+
+from glossator.scores import Column, Score
+from glossator.study.results import Chosen, UnitResult
+
+HEADLINES = ("correlation.top-and-random", "correlation.random-only")
+TOLD = (*HEADLINES, "peak.hit", "peak.share")
+"""Observational scores whose means over units are told."""
+CAUSAL_HEADLINES = ("ablation",)
+"""Names of causal scores, or what they begin with, that stand for their column."""
+FIRST: dict[Column, tuple[str, ...]] = {"observational": HEADLINES, "causal": CAUSAL_HEADLINES}
+DEFAULT: dict[Column, str] = {"observational": "default score, observational", "causal": "default score, causal"}
+RANKED_BY = "ranked by"
+"""Keys of `meta`: the name of the score that stands for each column, and of the one that units are ranked by."""
+
+
+@dataclass(frozen=True)
+class Headline:
+    """A unit with its best explanation (`UnitResult.best`) and the scores that stand for its two columns; causal: None
+    where there is none."""
+
+    result: UnitResult
+    chosen: Chosen
+    score: Score
+    causal: Score | None = None
+
+
+def headline(chosen: Chosen, column: Column = "observational") -> Score | None:
+    """The score that stands for a column of one explanation: the first of its headlines that has a value, else its
+    first one with a value, else its first one; None where the column is empty."""
+    scores = [score for score in chosen.scores if score.column == column]
+    known = [score for score in scores if score.value is not None]
+    return next(iter((*_named(known, column), *known, *scores)), None)
+
+
+def _named(scores: list[Score], column: Column) -> list[Score]:
+    return [s for name in FIRST[column] for s in scores if s.name == name or s.name.startswith(f"{name}.")]
+
+
+def default_score(connection: sqlite3.Connection, column: Column) -> str | None:
+    """The score that stands for a column: the first of its headlines that half as many of the units' best explanations
+    have a value of as of any score, else the commonest; None where the column is empty."""
+    counts = dict(
+        connection.execute(
+            """SELECT scores.name, count(value) FROM scores JOIN units ON units.best = scores.explanation
+            WHERE "column" = ? GROUP BY scores.name ORDER BY min(iif(value IS NULL, 9e999, scores.id))""",
+            (column,),
+        )
+    )
+    most = max(counts.values(), default=0)
+    named = [name for first in FIRST[column] for name in counts if name == first or name.startswith(f"{first}.")]
+    return next((name for name in (*named, *counts) if counts[name] >= (most / 2 if name in named else most)), None)
+
+
+def store_headlines(connection: sqlite3.Connection, changed: Collection[str] | None = None) -> None:
+    """Store which score stands for each column, and its value with each unit.
+
+    changed: the scores of which there are new values, where these are not the first ones: where no default score is
+    among them, before or now, nothing is written.
+
+    Units are ranked by the causal one where none has a value of the other. q of a unit is the largest over the
+    baselines: at this false-discovery rate it is called above each of them.
+    """
+    names = {column: default_score(connection, column) for column in DEFAULT}
+    if changed is not None:
+        rows = dict(connection.execute("SELECT key, value FROM meta"))
+        before = {column: rows.get(key) for column, key in DEFAULT.items()}
+        if names == before and not {*changed} & {*names.values()}:
+            return
+    connection.execute("UPDATE units SET score = NULL, low = NULL, high = NULL, causal = NULL, q = NULL")
+    _store(connection, names["causal"], "causal = value")
+    ranked_by = next((name for name in names.values() if name is not None and _store(connection, name)), None)
+    connection.executemany("DELETE FROM meta WHERE key = ?", [(key,) for key in (*DEFAULT.values(), RANKED_BY)])
+    told = [*((DEFAULT[column], name) for column, name in names.items()), (RANKED_BY, ranked_by)]
+    connection.executemany("INSERT INTO meta VALUES (?, ?)", [(key, name) for key, name in told if name is not None])
+
+
+def _store(
+    connection: sqlite3.Connection,
+    name: str | None,
+    what: str = """score = value, low = scores.low, high = scores.high,
+    q = (SELECT max(comparisons.q) FROM comparisons WHERE comparisons.score = scores.id)""",
+) -> bool:
+    """Set columns of units from this score of their best explanations; whether any of them has a value."""
+    connection.execute(
+        f"""UPDATE units SET {what} FROM scores
+        WHERE scores.explanation = units.best AND scores.name = ? AND value IS NOT NULL""",
+        (name,),
+    )
+    return bool(connection.execute("SELECT changes()").fetchone()[0])
