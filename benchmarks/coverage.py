@@ -21,9 +21,9 @@ from benchmarks.planted import evidence_of
 from benchmarks.populations import KINDS, Population, Source, population_of, recorded
 from glossator.engines import in_parallel
 from glossator.explainers.program import ProgramExplainer
+from glossator.inputs.tokens import TokenWindows
 from glossator.statistics import LEAST_FIRING, Jackknifed, Resampled, interval, jackknife
 from glossator.units import Unit
-from glossator.windows import TokenWindows
 
 DEFAULTS: dict[str, Any] = {
     "subject": "smollm2-135m",

@@ -5,10 +5,14 @@ from __future__ import annotations
 import json
 import resource
 import sys
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+from glossator.inputs import Inputs, token_windows
+from glossator.subjects.base import BaseSubject, OutputSite
 
 WIDTH, UNITS, LATENTS, K, VOCABULARY = 64, 64, 4096, 32, 256
 
@@ -16,9 +20,9 @@ WIDTH, UNITS, LATENTS, K, VOCABULARY = 64, 64, 4096, 32, 256
 def main(tokens: int, folder: str) -> None:
     """Record `tokens` random tokens into `folder` and write the peak resident bytes as JSON to standard output."""
     from benchmarks.recording import RandomCoder
-    from glossator.corpora import WindowedCorpus
+    from glossator.corpora import ProbeSet
+    from glossator.inputs.tokens import TokenWindows, Vocabulary
     from glossator.recording import record, recording_spec
-    from glossator.windows import TokenWindows, Vocabulary
 
     n = tokens // WIDTH
     ids = np.random.default_rng(0).integers(0, VOCABULARY, (n, WIDTH)).astype(np.int32)
@@ -31,7 +35,7 @@ def main(tokens: int, folder: str) -> None:
         ids=documents,
         vocabulary=Vocabulary("bytes", tuple(bytes([i]) for i in range(VOCABULARY))),
     )
-    windowed = WindowedCorpus(windows, [str(i) for i in range(n)], (documents % 4).astype(np.int8), {"tokens": tokens})
+    windowed = ProbeSet(windows, [str(i) for i in range(n)], (documents % 4).astype(np.int8), {"tokens": tokens})
     coder = RandomCoder(UNITS, LATENTS, K)
     spec = recording_spec(
         TokenTable(), windowed, ["table", "coder@table"], encoders={"coder@table": coder}, panel_bytes=8 << 20
@@ -50,24 +54,22 @@ def peak_bytes() -> int:
     return peak if sys.platform == "darwin" else peak * 1024
 
 
-class TokenTable:
+class TokenTable(BaseSubject):
     """A subject with one site: a random vector a token, and no model."""
 
     name = "table"
     fingerprint = "0" * 16
-    leaves_out_first = False
+    takes = "tokens"
 
     def __init__(self) -> None:
         import torch
 
         self._table = torch.randn((VOCABULARY, UNITS), generator=torch.Generator().manual_seed(0))
 
-    def site(self, name: str) -> Any:
-        from glossator.subjects.sites import SiteInfo
+    def sites(self) -> list[OutputSite]:
+        return [OutputSite("table", UNITS, grid=None)]
 
-        return SiteInfo(name, UNITS, "dense", name, "output")
-
-    def activations(self, tokens: np.ndarray, lengths: np.ndarray, sites: list[str]) -> dict[str, Any]:
+    def visit(self, inputs: Inputs, sites: Sequence[str], see: Callable[[str, Any], Any]) -> None:
         import torch
 
-        return {sites[0]: self._table[torch.from_numpy(tokens).long()]}
+        see("table", self._table[torch.from_numpy(token_windows(inputs).tokens).long()])

@@ -15,11 +15,11 @@ import numpy as np
 
 from glossator.evidence import Exemplars, ExplainEvidence, UnitStatistics
 from glossator.explainers.program import ProgramExplainer
+from glossator.inputs.tokens import TokenWindows
 from glossator.planted import planted_units
 from glossator.planted.units import PlantedUnit
 from glossator.programs import Lexicon, execute
 from glossator.units import Unit
-from glossator.windows import TokenWindows
 
 DEFAULTS: dict[str, Any] = {"subject": "smollm2-135m", "tokens": 300_000, "width": 64, "kinds": None, "seed": 0}
 QUICK = {"tokens": 60_000, "kinds": ("token", "context")}
@@ -65,7 +65,7 @@ def corpus_of(chosen: dict[str, Any]) -> tuple[TokenWindows, TokenWindows, Lexic
         open_corpus("embedded"), subject.tokenizer, chosen["width"], max_tokens=chosen["tokens"], seed=chosen["seed"]
     )
     lexicon = Lexicon.for_windows(windowed.windows.vocabulary, subject.embedding())
-    explain, test = (windowed.windows.take(windowed.split_of_window == split) for split in (0, 3))
+    explain, test = (windowed.windows.take(windowed.split_of_input == split) for split in (0, 3))
     return explain, test, lexicon
 
 

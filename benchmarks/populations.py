@@ -15,12 +15,12 @@ import numpy as np
 from benchmarks.planted import evidence_of
 from glossator.explainers.lookup import LookupExplainer
 from glossator.explainers.program import ProgramExplainer
+from glossator.inputs.tokens import TokenWindows
 from glossator.programs import Lexicon, execute
 from glossator.recording import Recording
 from glossator.simulators.calibration import fit_calibration
 from glossator.statistics import Resampled, pearson_by_document, pearson_terms, sums_by, variance_explained
 from glossator.units import Unit
-from glossator.windows import TokenWindows
 
 FRACTIONS = (0.2, 0.04, 0.01, 0.75)
 """Most of the text is held out: it stands for all text."""
@@ -62,12 +62,12 @@ class Source:
     @classmethod
     def of(cls, recording: Recording) -> Source:
         lexicon = Lexicon.for_windows(recording.vocabulary, recording.embedding)
-        windows = {s: recording.windows.take(np.flatnonzero(recording.split_of_window == s)) for s in (0, 1, 3)}
+        windows = {s: recording.windows.take(np.flatnonzero(recording.split_of_input == s)) for s in (0, 1, 3)}
         return cls(recording, lexicon, windows)
 
     def values(self, unit: Unit) -> dict[int, np.ndarray]:
         """Activations (windows, width) float64, nothing below 0, by split."""
-        rows = {s: np.flatnonzero(self.recording.split_of_window == s) for s in self.windows}
+        rows = {s: np.flatnonzero(self.recording.split_of_input == s) for s in self.windows}
         return {s: np.maximum(self.recording.values(unit, rows[s]), 0).astype(np.float64) for s in rows}
 
 
@@ -80,7 +80,9 @@ def population_of(source: Source, unit: Unit, kind: str, explainer: ProgramExpla
     )
     values = {s: np.maximum(v - cut, 0) for s, v in values.items()}
     evidence = evidence_of(unit, windows[0], values[0])
-    evidence = replace(evidence, statistics=replace(evidence.statistics, firing_threshold=threshold))
+    evidence = replace(
+        evidence, statistics=replace(evidence.statistics, firing_threshold=threshold, input_threshold=threshold)
+    )
     explained = explainer.explain(unit, evidence, n=1)
     if not explained:
         return None

@@ -72,7 +72,7 @@ def run(options: dict[str, Any] | None = None) -> dict[str, Any]:
         "options": chosen | {"quick": quick},
         "layers": layers,
         "units_per_minute": 60 * explained / seconds,
-        "explain_tokens": int(recording.windows.valid[recording.split_of_window == 0].sum()),
+        "explain_tokens": int(recording.windows.valid[recording.split_of_input == 0].sum()),
         "least_gain_over_same_bits": min(layer["gain_over_same_bits"]["random_only"]["value"] for layer in layers),
         "least_share_of_lookup": min(layer["share_of_lookup"]["random_only"]["value"] for layer in layers),
     }

@@ -19,6 +19,7 @@ from typing import Any, Literal
 import numpy as np
 
 from benchmarks.reader_prompts import Asked, take_apart, without_marks
+from glossator.inputs.tokens import TokenWindows
 from glossator.language_models import (
     CHAT,
     COMPLETION,
@@ -33,7 +34,6 @@ from glossator.language_models import (
 )
 from glossator.programs import Lexicon, Program, execute
 from glossator.scorers.program_texts import program_texts
-from glossator.windows import TokenWindows
 
 Manner = Literal["ideal", "constant", "random"]
 SURE = 0.98

@@ -14,12 +14,15 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+from glossator.inputs import Inputs
+from glossator.subjects.base import BaseSubject, Site
 
 DEFAULTS: dict[str, Any] = {
     "subject": "smollm2-135m",
@@ -154,12 +157,10 @@ def _sparse(options: dict[str, Any], subject: Any, windowed: Any, folder: Path) 
     def encode() -> None:
         with torch.inference_mode():
             for row in range(0, len(windows), batch):
-                values = replay.activations(
-                    windows.tokens[row : row + batch], windows.lengths[row : row + batch], [source]
-                )
-                coder.encode(values[source])
+                values = replay.next(len(windows.tokens[row : row + batch]))
+                coder.encode(values)
 
-    coder.encode(replay.activations(windows.tokens[:batch], windows.lengths[:batch], [source])[source])
+    coder.encode(replay.next(batch))
     seconds: dict[str, list[Seconds]] = {"encode": [], "record": []}
     for number in range(options["runs"]):
         target = folder / f"sparse-{number}"
@@ -202,10 +203,10 @@ class RandomCoder:
         return torch.relu(values.float() @ self._weight).topk(self.k, dim=-1, sorted=False)
 
 
-class Replay:
+class Replay(BaseSubject):
     """A subject whose values at one site were computed beforehand."""
 
-    leaves_out_first = False
+    takes = "tokens"
 
     def __init__(self, subject: Any, windowed: Any, source: str):
         import torch
@@ -218,14 +219,18 @@ class Replay:
         self._values, self._next = torch.cat(parts), 0
         self._subject, self.name, self.fingerprint = subject, subject.name, subject.fingerprint
 
-    def site(self, name: str) -> Any:
+    def site(self, name: str) -> Site:
         return self._subject.site(name)
 
-    def activations(self, tokens: np.ndarray, lengths: np.ndarray, sites: list[str]) -> dict[str, Any]:
+    def visit(self, inputs: Inputs, sites: Sequence[str], see: Callable[[str, Any], Any]) -> None:
         """The next windows in order, from the start again after the last."""
+        see(sites[0], self.next(len(inputs)))
+
+    def next(self, n: int) -> Any:
+        """The values of the next n windows."""
         first = self._next if self._next < len(self._values) else 0
-        self._next = first + len(tokens)
-        return {sites[0]: self._values[first : self._next]}
+        self._next = first + n
+        return self._values[first : self._next]
 
 
 def _evidence_ms(recording: Any, options: dict[str, Any]) -> float:

@@ -3,7 +3,7 @@ texts, and beside one another."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -11,11 +11,12 @@ from typing import Any
 import numpy as np
 
 from glossator.evidence import SPLITS, Evidence, Exemplars, ExplainEvidence, Split, UnitStatistics
+from glossator.inputs import Inputs, TokenWindows, token_windows
 from glossator.planted.units import PlantedUnit
 from glossator.programs import Lexicon
 from glossator.scorers.others import GivenOthers
+from glossator.subjects.base import BaseSubject, OutputSite
 from glossator.units import Unit
-from glossator.windows import TokenWindows
 
 SITE = "planted"
 THRESHOLD = 1e-6
@@ -50,7 +51,7 @@ class PlantedWorld:
         windowed = make_windows(open_corpus("embedded"), loaded.tokenizer, width, max_tokens=tokens, seed=seed)
         lexicon = Lexicon.for_windows(windowed.windows.vocabulary, loaded.embedding())
         windows: dict[Split, TokenWindows] = {
-            split: windowed.windows.take(windowed.split_of_window == number) for number, split in _numbered()
+            split: windowed.windows.take(windowed.split_of_input == number) for number, split in _numbered()
         }
         return cls.over(units, windows, loaded.tokenizer, lexicon, seed)
 
@@ -99,25 +100,23 @@ class PlantedWorld:
         return Exemplars(windows.take(rows), values[rows], kinds, np.isin(rows, random))
 
 
-class PlantedSubject:
-    """Planted units behind the face of a subject: token ids in, one value for each unit and token out."""
+class PlantedSubject(BaseSubject):
+    """Planted units as a subject: windows of tokens in, one value for each unit and token out."""
 
-    causal = True
-    leaves_out_first = False
+    name, fingerprint, takes = "planted", "planted", "tokens"
     max_width = None
 
     def __init__(self, tokenizer: Any, units: Sequence[PlantedUnit]):
         self.tokenizer, self.units = tokenizer, tuple(units)
 
-    def activations(self, tokens: np.ndarray, lengths: np.ndarray, sites: Sequence[str]) -> dict[str, Any]:
-        """Values (b, w, units) as a tensor, 0 on padding."""
+    def sites(self) -> list[OutputSite]:
+        return [OutputSite("planted", len(self.units), grid=None)]
+
+    def visit(self, inputs: Inputs, sites: Sequence[str], see: Callable[[str, Any], Any]) -> None:
         import torch
 
-        valid = np.arange(tokens.shape[1]) < np.asarray(lengths)[:, None]
-        numbers = np.arange(len(tokens), dtype=np.int64)
-        windows = TokenWindows(tokens, np.asarray(lengths), valid, numbers, numbers, self.tokenizer.vocabulary)
-        values = np.stack([unit.activations(windows) for unit in self.units], axis=-1)
-        return {site: torch.from_numpy(values) for site in sites}
+        windows = token_windows(inputs)
+        see("planted", torch.from_numpy(np.stack([unit.activations(windows) for unit in self.units], axis=-1)))
 
 
 def _numbered() -> list[tuple[int, Split]]:

@@ -12,14 +12,14 @@ from glossator.causal.acting import part_of
 from glossator.causal.patching import part_values
 from glossator.evidence import Evidence, Exemplars, ExplainEvidence, UnitStatistics
 from glossator.explanations import Explanation, Provenance
+from glossator.inputs.tokens import TokenWindows
 from glossator.programs import Clause, Lexicon, Program, Table
 from glossator.resources import Resources
 from glossator.scorers.lab import Lab
 from glossator.scorers.others import GivenOthers
 from glossator.simulators import ACTIVATION, Simulation
-from glossator.subjects import FastTextTokenizer, Subject
+from glossator.subjects import FastTextTokenizer, TransformerSubject
 from glossator.units import Unit
-from glossator.windows import TokenWindows
 from tiny_models import byte_level_tokenizer, tiny_model
 
 VOCABULARY_SIZE = 320
@@ -30,18 +30,20 @@ def _tokenizer() -> FastTextTokenizer:
     return FastTextTokenizer(byte_level_tokenizer(), "tiny")
 
 
-def subject_of(family: str, *, prefix: tuple[int, ...] = (0,), double: bool = False) -> Subject:
+def subject_of(family: str, *, prefix: tuple[int, ...] = (0,), double: bool = False) -> TransformerSubject:
     """A random model of a family as a subject, made anew; float64 where rounding must not matter."""
     model = tiny_model(family)
     return as_subject(model.double() if double else model, f"tiny-{family}", prefix)
 
 
-def as_subject(model: Any, name: str, prefix: tuple[int, ...] = (0,)) -> Subject:
+def as_subject(model: Any, name: str, prefix: tuple[int, ...] = (0,)) -> TransformerSubject:
     causal = hasattr(model, "lm_head") or hasattr(model, "embed_out")
-    return Subject(name, model.requires_grad_(False), _tokenizer(), name, causal, prefix)
+    return TransformerSubject(name, model.requires_grad_(False), _tokenizer(), name, causal, prefix)
 
 
-def tiny_windows(subject: Subject, n: int = 5, width: int = 12, seed: int = 0, short: bool = True) -> TokenWindows:
+def tiny_windows(
+    subject: TransformerSubject, n: int = 5, width: int = 12, seed: int = 0, short: bool = True
+) -> TokenWindows:
     """Windows of random tokens, a document each, some shorter than the others."""
     rng = np.random.default_rng(seed)
     tokens = rng.integers(1, 300, (n, width)).astype(np.int32)
@@ -57,7 +59,7 @@ def tiny_windows(subject: Subject, n: int = 5, width: int = 12, seed: int = 0, s
 class World:
     """A subject with windows for each split, on which evidence of any of its units can be had."""
 
-    subject: Subject
+    subject: TransformerSubject
     windows: int = 12
     width: int = 12
 
@@ -101,7 +103,7 @@ class Said:
     def __init__(self, **by_text: Any):
         self.by_text = by_text
 
-    def simulate(self, explanation: Explanation, windows: TokenWindows) -> Simulation:
+    def simulate(self, explanation: Explanation, windows: TokenWindows, grid=None) -> Simulation:
         return Simulation(np.asarray(self.by_text[explanation.text](windows), np.float64), ACTIVATION)
 
 
@@ -119,7 +121,7 @@ MARKED = tuple(range(40, 80))
 PLANTED = "planted"
 
 
-def planted_subject(double: bool = True) -> Subject:
+def planted_subject(double: bool = True) -> TransformerSubject:
     """A Llama of two layers whose attention writes nothing, so that each token goes its own way.
 
     The residual stream has a feature direction 0 that only marked tokens have, a direction 1 that none has, and
@@ -158,7 +160,7 @@ def planted_unit(neuron: int) -> Unit:
     return Unit(PLANTED, "mlp.0", neuron)
 
 
-def planted_windows(subject: Subject, n: int, width: int, seed: int) -> TokenWindows:
+def planted_windows(subject: TransformerSubject, n: int, width: int, seed: int) -> TokenWindows:
     """Random tokens of which a quarter is marked."""
     windows = tiny_windows(subject, n, width, seed)
     rng = np.random.default_rng([seed, 1])

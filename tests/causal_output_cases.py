@@ -14,12 +14,12 @@ import numpy as np
 
 from glossator.causal.minimal_pairs import CONCEPTS
 from glossator.evidence import Evidence, Exemplars, ExplainEvidence, UnitStatistics
+from glossator.inputs.tokens import TokenWindows
 from glossator.programs import Lexicon
 from glossator.resources import Resources
 from glossator.scorers.lab import Lab
-from glossator.subjects import FastTextTokenizer, Subject
+from glossator.subjects import FastTextTokenizer, TransformerSubject
 from glossator.units import Unit
-from glossator.windows import TokenWindows
 
 SITE, CAUSAL, DECOY, DORMANT, RANDOM = "mlp.1", 0, 1, 2, 5
 WIDTH, NEURONS = 32, 16
@@ -49,7 +49,7 @@ def word_tokenizer() -> FastTextTokenizer:
 
 
 @lru_cache(maxsize=1)
-def planted() -> Subject:
+def planted() -> TransformerSubject:
     import torch
     from transformers import LlamaConfig, LlamaForCausalLM
 
@@ -88,7 +88,7 @@ def planted() -> Subject:
                 embedding[ids[f" {word}"], NUMBER] = 1.0 if answer == " are" else -1.0
         head[[ids[" are"], ids[" is"]], REST:] = 0
         head[ids[" are"], [ANSWER, ASLEEP]], head[ids[" is"], [ANSWER, ASLEEP]] = 1.0, -1.0
-    return Subject("planted", model.eval().requires_grad_(False), tokenizer, "planted", True, (1,))
+    return TransformerSubject("planted", model.eval().requires_grad_(False), tokenizer, "planted", True, (1,))
 
 
 def unit(index: int, polarity: str = "+") -> Unit:

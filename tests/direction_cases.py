@@ -12,7 +12,7 @@ import torch
 from glossator.fitting import SiteValues
 from glossator.recording import record, recording_spec
 from glossator.subjects.sites import SiteInfo
-from recording_fakes import TOKENS, fake_windows
+from recording_fakes import TOKENS, TokenFake, fake_windows
 
 D = 16
 CONCEPTS = ((3, 7, 11, 20), (5, 8, 30, 41))
@@ -25,7 +25,7 @@ def planted_vectors() -> np.ndarray:
 
 
 @dataclass
-class PlantedSubject:
+class PlantedSubject(TokenFake):
     """Site `mlp.0`: noise that depends on all of the context, strong and uneven in the complement of the planted
     directions and weak along them, plus 3 times each planted direction at its tokens, all about a mean of 1.
 

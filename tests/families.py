@@ -6,7 +6,7 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Any
 
-from glossator.subjects import FastTextTokenizer, Subject
+from glossator.subjects import FastTextTokenizer, TransformerSubject
 from tiny_models import byte_level_tokenizer
 
 LAYERS = 2
@@ -353,7 +353,7 @@ def family_model(family: str, double: bool = False) -> Any:
     return model.double() if double else model
 
 
-def family_subject(family: str, double: bool = False) -> Subject:
+def family_subject(family: str, double: bool = False) -> TransformerSubject:
     causal = family in CAUSAL
     borders = ((0,), ()) if causal else ((0,), (2,))
-    return Subject(f"tiny-{family}", family_model(family, double), _tokenizer(), family, causal, *borders)
+    return TransformerSubject(f"tiny-{family}", family_model(family, double), _tokenizer(), family, causal, *borders)

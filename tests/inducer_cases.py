@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from glossator.evidence import Exemplars, ExplainEvidence, UnitStatistics
+from glossator.inputs.tokens import TokenWindows, Vocabulary
 from glossator.programs import Lexicon
 from glossator.units import Unit
-from glossator.windows import TokenWindows, Vocabulary
 
 SYLLABLES = ("ba", "de", "fi", "go", "hu", "la", "me", "ni", "po", "ru")
 WORDS = tuple(f" {a}{b}{c}" for a in SYLLABLES[:4] for b in SYLLABLES for c in SYLLABLES)

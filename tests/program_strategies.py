@@ -7,6 +7,7 @@ import unicodedata
 import numpy as np
 from hypothesis import strategies as st
 
+from glossator.inputs.tokens import TokenWindows, Vocabulary
 from glossator.programs import (
     After,
     And,
@@ -34,7 +35,6 @@ from glossator.programs import (
 from glossator.programs.language import is_local, walk
 from glossator.programs.shapes import SHAPES
 from glossator.programs.words import WORD_CLASSES, members
-from glossator.windows import TokenWindows, Vocabulary
 
 PIECES = (
     b" the", b" keep", b" Keep", b"keep", b"ing", b" dogs", b" bread", b" went", b" red", b" seven", b" NOT", b"McD",

@@ -3,23 +3,51 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import torch
 
-from glossator.corpora import WindowedCorpus
+from glossator.corpora import ProbeSet
+from glossator.inputs import Inputs
+from glossator.inputs.tokens import TokenWindows, Vocabulary
+from glossator.subjects.base import BaseSubject
 from glossator.subjects.sites import SiteInfo
-from glossator.windows import TokenWindows, Vocabulary
 
 TOKENS = 50
 SITES = {"mlp.0": (24, "dense"), "mlp.1": (17, "dense"), "relu.0": (40, "sparse"), "resid.0": (12, "dense")}
 
 
+class TokenFake(BaseSubject):
+    """A subject of tokens whose `activations` are given, as tests write them."""
+
+    takes = "tokens"
+    leaves_out_first = False
+
+    @property
+    def leaves_out(self) -> str:
+        return "padding and the first token, for attention sinks" if self.leaves_out_first else "padding"
+
+    def counted(self, inputs: Inputs) -> Inputs:
+        valid = inputs.valid.copy()
+        valid[:, 0] &= not self.leaves_out_first
+        return replace(inputs, valid=valid)
+
+    def visit(self, inputs: Inputs, sites: Sequence[str], see: Any) -> None:
+        for name, values in self.activations(inputs.tokens, inputs.lengths, sites).items():
+            see(name, values)
+
+
+class NoModel(BaseSubject):
+    """A subject that gives values and cannot be looked into."""
+
+    name = "a black box"
+
+
 @dataclass
-class FakeSubject:
+class FakeSubject(TokenFake):
     """Values at a token depend on it and on the token before it; `relu.0` is the positive part of such values."""
 
     leaves_out_first: bool = False
@@ -64,7 +92,7 @@ class FakeEncoder:
         return torch.relu(values.float() @ weight).topk(self.k, dim=-1)
 
 
-def fake_windows(n: int = 100, width: int = 16, seed: int = 0) -> WindowedCorpus:
+def fake_windows(n: int = 100, width: int = 16, seed: int = 0) -> ProbeSet:
     """Random windows of five to a document; every seventh is short."""
     rng = np.random.default_rng(seed)
     tokens = rng.integers(0, TOKENS, (n, width)).astype(np.int32)
@@ -77,10 +105,10 @@ def fake_windows(n: int = 100, width: int = 16, seed: int = 0) -> WindowedCorpus
     valid = np.arange(width) < lengths[:, None]
     tokens[~valid] = 0
     windows = TokenWindows(tokens, lengths, valid, documents.astype(np.int64), np.arange(n) + 1000, vocabulary)
-    return WindowedCorpus(windows, [f"doc-{i}" for i in range(documents.max() + 1)], split, {"n": n, "seed": seed})
+    return ProbeSet(windows, [f"doc-{i}" for i in range(documents.max() + 1)], split, {"n": n, "seed": seed})
 
 
-def truth(subject: Any, windowed: WindowedCorpus, site: str) -> SimpleNamespace:
+def truth(subject: Any, windowed: ProbeSet, site: str) -> SimpleNamespace:
     """All values of a site as float32 and as the recording rounds them, and the valid mask, computed in one go."""
     w = windowed.windows
     values = subject.activations(w.tokens, w.lengths, [site])[site].float().numpy()

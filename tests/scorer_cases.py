@@ -6,9 +6,9 @@ import numpy as np
 
 from glossator.evidence import Evidence, Exemplars, ExplainEvidence, UnitStatistics
 from glossator.explanations import Explanation, Provenance
+from glossator.inputs.tokens import TokenWindows, Vocabulary
 from glossator.programs import Clause, Lexicon, Program, Table, Token
 from glossator.units import Unit
-from glossator.windows import TokenWindows, Vocabulary
 
 UNIT = Unit("toy", "mlp.0", 1)
 WORDS = tuple(f" w{i}" for i in range(300))

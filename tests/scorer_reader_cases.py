@@ -12,12 +12,12 @@ from benchmarks.reader import ProgramReader
 from benchmarks.scorer_levels import LEVELS, Levels, levels_of, usable
 from benchmarks.scorer_units import PlantedWorld
 from glossator.evidence import Split
+from glossator.inputs.tokens import TokenWindows, Vocabulary
 from glossator.language_models import CHAT, COMPLETION, JSON_SCHEMA, LOGPROBS, PROMPT_LOGPROBS, Answer, Request, Usage
 from glossator.planted import planted_units
 from glossator.programs import Lexicon
 from glossator.resources import Resources
 from glossator.scorers.lab import Lab
-from glossator.windows import TokenWindows, Vocabulary
 
 _TEXT = """
 the of and , . a to is was in one red made make Rome walking slowly ended two blue making Anna table house water

@@ -15,6 +15,7 @@ from glossator.errors import MissingPower, UserError
 from glossator.evidence import ExplainEvidence
 from glossator.explainers.token_list import TokenListExplainer
 from glossator.explanations import Explanation, Provenance
+from glossator.inputs.tokens import TokenWindows
 from glossator.language_models import Answer, LanguageModel, Message, Request
 from glossator.scores import Score
 from glossator.simulators import ZERO_TO_TEN, Simulation
@@ -24,7 +25,6 @@ from glossator.study.claim import LOG
 from glossator.study.models import ANSWERS
 from glossator.study.spec import DEFAULT_EVIDENCE, READ_EVIDENCE
 from glossator.units import Unit
-from glossator.windows import TokenWindows
 
 TRICKY = ("</script>", "<b>", "\u202e", "\u2028", "&amp;", "\x1b[31m", '"')
 """Texts that a page or a terminal would obey; each is short, as documents that share 24 tokens go to one split."""
@@ -190,7 +190,7 @@ class Reading:
     def __init__(self, lm: LanguageModel):
         self.lm = lm
 
-    def simulate(self, explanation: Explanation, windows: TokenWindows) -> Simulation:
+    def simulate(self, explanation: Explanation, windows: TokenWindows, grid=None) -> Simulation:
         texts = ["".join(windows.vocabulary.texts[t] for t in row) for row in windows.tokens]
         asked = [Request((Message("user", f"How much is {explanation.text!r} in {text!r}?"),)) for text in texts]
         answers = self.lm.ask(asked)

@@ -10,12 +10,11 @@ import numpy as np
 import pytest
 
 from glossator.explainers.answers import remove_final_period
+from glossator.inputs.tokens import TokenWindows, Vocabulary
 from glossator.scorers.explained_variance import absolute_of, centred_of, uncentred_of
-from glossator.scorers.marking import marked_text
 from glossator.scorers.threshold import balanced_accuracy
 from glossator.simulators.calibration import fit_calibration
 from glossator.statistics import pearson
-from glossator.windows import TokenWindows, Vocabulary
 from glossator.zero_to_ten import format_records, largest, non_zero_share, snipped, zero_to_ten
 
 EXACT = {"rel": 1e-9, "abs": 1e-9}
@@ -161,7 +160,7 @@ def marked(texts: list[bytes], activations: list[float], threshold: float) -> st
     tokens = np.arange(len(texts), dtype=np.int32)[None]
     vocabulary, one = Vocabulary("few", tuple(texts)), np.array([0])
     windows = TokenWindows(tokens, np.array([len(texts)]), tokens >= 0, one, one, vocabulary)
-    return marked_text(windows, 0, np.array(activations) >= threshold)
+    return windows.marked(0, np.array(activations) >= threshold)
 
 
 def test_marks_around_runs_of_tokens() -> None:

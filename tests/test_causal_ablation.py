@@ -33,6 +33,7 @@ from glossator.scorers.correlation import CorrelationScorer
 from glossator.scorers.lab import score_explanation
 from glossator.scorers.others import GivenOthers
 from glossator.subjects import edit
+from glossator.subjects.base import BaseSubject
 from glossator.units import Unit
 
 UNIT = Unit("tiny-llama", "mlp.0", 5)
@@ -349,10 +350,10 @@ def test_insufficient_evidence_and_empty_splits(world):
     assert "to calibrate on" in score_explanation(UNIT, explanation, uncalibrated, lab, [AblationScorer()])[0].reason
 
 
-class BlackBox:
+class BlackBox(BaseSubject):
     """Values and nothing else."""
 
-    name, causal = "a function of text", True
+    name = "a function of text"
 
 
 def test_what_cannot_be_acted_upon_is_said_once(world):

@@ -33,6 +33,7 @@ from glossator.causal.restart import restart_of
 from glossator.causal.running import forward
 from glossator.errors import MissingPower, UserError
 from glossator.subjects import capture, edit
+from glossator.subjects.base import BaseSubject
 
 
 @pytest.fixture(scope="module")
@@ -278,7 +279,7 @@ def test_parts_and_changes_that_mean_nothing():
 
 
 def test_subjects_that_cannot_be_acted_upon(subject, windows):
-    class BlackBox:
+    class BlackBox(BaseSubject):
         name = "a classifier"
 
     with pytest.raises(MissingPower, match="black box"):

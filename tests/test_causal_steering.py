@@ -26,6 +26,7 @@ from glossator.resources import Resources
 from glossator.scorers.lab import Lab, score_explanation
 from glossator.scorers.output_side import OutputSideScorer
 from glossator.units import Unit
+from recording_fakes import NoModel
 
 WINDOWS = windows_of(6, 9)
 CLEAN = CleanRun(planted(), WINDOWS, [SITE, "resid.1"])
@@ -142,7 +143,7 @@ def test_bad_input_says_what_is_wrong(tiny_subject):
     with pytest.raises(MissingPower, match="directions or the dictionary"):
         unit_push(replace(unit(0), site=f"mine@{SITE}"))
     with pytest.raises(MissingPower, match="black box"):
-        CleanRun(object(), WINDOWS, [])
+        CleanRun(NoModel(), WINDOWS, [])
 
 
 # The score.

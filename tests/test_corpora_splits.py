@@ -14,7 +14,7 @@ from glossator.corpora import assign_splits, group_by_shared_runs, make_windows,
 from glossator.corpora.splits import shared_beginnings
 from glossator.errors import UserError
 from glossator.evidence import SPLITS
-from glossator.windows import Vocabulary
+from glossator.inputs.tokens import Vocabulary
 
 
 class Letters:
@@ -76,7 +76,7 @@ def test_no_shared_run_across_splits(texts, seed):
 def assert_no_run_crosses(windowed):
     """No run of 24 tokens of the windows of one split, set side by side again, stands in those of another."""
     of_split = [set() for _ in SPLITS]
-    for row, split in enumerate(windowed.split_of_document):
+    for row, split in enumerate(windowed.split_of_group):
         mine = windowed.windows.documents == row
         of_split[split] |= runs(windowed.windows.tokens[mine][windowed.windows.valid[mine]].tolist(), 24)
     for a, b in itertools.combinations(of_split, 2):
@@ -111,8 +111,8 @@ def test_texts_that_share_a_system_prompt_are_not_one_group(length):
     assert windowed.spec["groups"] >= 57
     assert windowed.spec["largest_group_share"] < 0.15
     assert windowed.spec["shared_beginnings"]["documents"] == 59
-    assert "7" not in windowed.document_ids
-    split = dict(zip(windowed.document_ids, windowed.split_of_document.tolist(), strict=True))
+    assert "7" not in windowed.group_ids
+    split = dict(zip(windowed.group_ids, windowed.split_of_group.tolist(), strict=True))
     assert split["4"] == split["8"]
     assert_no_run_crosses(windowed)
     assert any("begin as an earlier one does: 59" in note for note in windowed.notes)

@@ -8,7 +8,7 @@ import pytest
 from glossator.corpora import Document, make_windows, open_corpus
 from glossator.errors import UserError
 from glossator.evidence import SPLITS
-from glossator.windows import Vocabulary
+from glossator.inputs.tokens import Vocabulary
 
 
 class Letters:
@@ -30,7 +30,7 @@ def test_windows_are_the_documents_cut_in_order():
     windowed = make_windows(open_corpus(texts), Letters(), 32, min_length=8, seed=5)
     found: dict[str, str] = {}
     for row in range(len(windowed.windows)):
-        name = windowed.document_ids[windowed.windows.documents[row]]
+        name = windowed.group_ids[windowed.windows.documents[row]]
         found[name] = found.get(name, "") + windowed.windows.text(row)
     wanted = {
         str(i): text[: len(text) // 32 * 32 + (len(text) % 32 if len(text) % 32 >= 8 else 0)]
@@ -51,14 +51,14 @@ def test_shapes_and_padding():
 def test_repeated_windows_are_kept_once_and_repeated_documents_leave():
     texts = random_texts(30, low=64, high=65)
     windowed = make_windows(open_corpus(texts + texts), Letters(), 32)
-    assert len(windowed.windows) == 60 and len(windowed.document_ids) == 30
+    assert len(windowed.windows) == 60 and len(windowed.group_ids) == 30
     assert len({row.tobytes() for row in windowed.windows.tokens}) == 60
 
 
 def test_a_short_window_is_no_repeat_of_its_zero_padded_twin():
     texts = ["\0" * 4 + "abcd", "\0" * 4 + "abcd\0\0", *random_texts(10)]
     windowed = make_windows(open_corpus([Document(str(i), t) for i, t in enumerate(texts)]), Letters(), 16)
-    assert {"0", "1"} <= set(windowed.document_ids)
+    assert {"0", "1"} <= set(windowed.group_ids)
 
 
 @pytest.mark.parametrize("limit", [32, 100, 1000, 3000])
@@ -79,14 +79,14 @@ def test_max_tokens_takes_the_first_documents_of_the_full_order():
 def test_the_same_seed_gives_the_same_windows_and_splits():
     corpus = open_corpus(random_texts(100))
     a, b, c = (make_windows(corpus, Letters(), 16, max_tokens=5000, seed=seed) for seed in (1, 1, 2))
-    assert (a.windows.tokens == b.windows.tokens).all() and (a.split_of_document == b.split_of_document).all()
+    assert (a.windows.tokens == b.windows.tokens).all() and (a.split_of_group == b.split_of_group).all()
     assert a.spec == b.spec and a.fingerprint == b.fingerprint != c.fingerprint
-    assert a.document_ids != c.document_ids
+    assert a.group_ids != c.group_ids
 
 
 def test_all_splits_have_their_share():
     windowed = make_windows(open_corpus(random_texts(400)), Letters(), 32)
-    assert windowed.split_of_window.shape == (len(windowed.windows),)
+    assert windowed.split_of_input.shape == (len(windowed.windows),)
     for split, wanted in zip(SPLITS, (0.5, 0.1, 0.1, 0.3), strict=True):
         assert abs(windowed.spec["shares"][split] - wanted) < 0.02
 

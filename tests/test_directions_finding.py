@@ -195,7 +195,7 @@ class Watching:
         self.seen.append(np.asarray(evidence.exemplars.windows.ids))
         return self.inner.explain(unit, evidence, n=n)
 
-    def simulate(self, explanation: Explanation, windows):
+    def simulate(self, explanation: Explanation, windows, grid=None):
         self.seen.append(np.asarray(windows.ids))
         return self.inner.simulate(explanation, windows)
 
@@ -213,7 +213,7 @@ def test_nothing_of_the_test_split_is_shown_to_anything(values: SiteValues, lexi
         spec,
         simulator=Watching(ProgramSimulator(lexicon), simulated),
     )
-    split = dict(zip(values.windows.ids.tolist(), values.split_of_window.tolist(), strict=True))
+    split = dict(zip(values.windows.ids.tolist(), values.split_of_input.tolist(), strict=True))
     assert {split[i] for ids in explained for i in ids.tolist()} == {SPLITS.index("explain")}
     assert {split[i] for ids in simulated for i in ids.tolist()} == {SPLITS.index("explain"), SPLITS.index("select")}
     assert max(map(len, simulated)) == 40

@@ -12,7 +12,7 @@ from glossator.errors import UserError
 from glossator.fitting import ProjectedRecording, SiteValues
 from glossator.readouts import DirectionSet, direction_set
 from glossator.recording import EvidenceSpec, Recording, draw, record, recording_spec
-from glossator.recording.texts import site_activations
+from glossator.recording.texts import site_values
 from glossator.units import Unit
 from recording_fakes import FakeEncoder, FakeSubject, fake_windows, truth
 
@@ -94,7 +94,7 @@ def test_dense_sites_are_recorded_with_the_same_bytes_beside_directions(tmp_path
 
 def test_directions_on_texts_that_are_no_part_of_a_recording() -> None:
     chosen, windows = directions(), fake_windows(12).windows
-    found = site_activations(FakeSubject(), chosen.site_name, [0, 3], windows, {chosen.site_name: chosen})
+    found = site_values(FakeSubject(), chosen.site_name, [0, 3], windows, {chosen.site_name: chosen})
     exact = truth(FakeSubject(), fake_windows(12), "mlp.0")
     wanted = np.where(exact.valid[..., None], chosen.values(exact.exact), 0)[..., [0, 3]]
     np.testing.assert_allclose(found, wanted, atol=1e-4)

@@ -47,7 +47,7 @@ def test_every_part_is_of_its_split_with_the_true_activations(recording, unit):
     true = signed(recording, unit)
     for number, part in enumerate(parts):
         assert len(part) > 10
-        assert (recording.split_of_window[rows_of(part)] == number).all()
+        assert (recording.split_of_input[rows_of(part)] == number).all()
         assert len(set(rows_of(part).tolist())) == len(part)
         assert np.array_equal(part.activations, true[rows_of(part)])
         assert (part.activations[~part.windows.valid] == 0).all()
@@ -58,7 +58,7 @@ def test_every_part_is_of_its_split_with_the_true_activations(recording, unit):
 def test_top_windows_are_the_best_of_the_split(recording, unit):
     evidence = draw(recording, unit, EvidenceSpec(test_top=15))
     true = signed(recording, unit).max(axis=1)
-    split = np.flatnonzero(recording.split_of_window == SPLITS.index("test"))
+    split = np.flatnonzero(recording.split_of_input == SPLITS.index("test"))
     best = split[np.argsort(-true[split], kind="stable")[:15]]
     assert np.allclose(np.sort(true[rows_of(evidence.test.of("top"))]), np.sort(true[best]), rtol=1e-3)
 
@@ -75,7 +75,7 @@ def test_random_windows_do_not_depend_on_the_unit_and_are_all_there(recording):
 
 
 def test_random_windows_are_an_unbiased_sample_of_the_split(recording):
-    split = np.flatnonzero(recording.split_of_window == SPLITS.index("test"))
+    split = np.flatnonzero(recording.split_of_input == SPLITS.index("test"))
     true = np.stack([signed(recording, Unit("fake", "mlp.0", i)).max(axis=1)[split] for i in range(24)])
     gaps = []
     for i in range(24):
@@ -89,7 +89,7 @@ def test_random_windows_are_an_unbiased_sample_of_the_split(recording):
 
 def test_explain_statistics_come_from_the_explain_split_alone(recording):
     evidence = draw(recording, UNIT)
-    panel = recording.panel[recording.split_of_window[recording.panel] == 0]
+    panel = recording.panel[recording.split_of_input[recording.panel] == 0]
     true = truth(FakeSubject(), fake_windows(N), "mlp.0")
     x = true.rounded[panel][..., 6][true.valid[panel]].astype(np.float64)
     found = evidence.explain.statistics
@@ -100,7 +100,7 @@ def test_explain_statistics_come_from_the_explain_split_alone(recording):
     )
     assert found.firing_threshold == pytest.approx(np.quantile(x, 0.99, method="lower"))
     assert found.firing_rate == pytest.approx((x > found.firing_threshold).mean())
-    explain = np.flatnonzero(recording.split_of_window == 0)
+    explain = np.flatnonzero(recording.split_of_input == 0)
     assert found.maximum == true.exact[explain][..., 6][true.valid[explain]].max()
     assert "99%" in found.firing_rule and "explain" in found.firing_rule
     whole = evidence.statistics
@@ -121,7 +121,7 @@ def test_explain_part_does_not_change_when_the_test_split_does(recording, tmp_pa
             return found
 
     windowed = fake_windows(N)
-    held_out = {row.tobytes() for row in windowed.windows.tokens[windowed.split_of_window == 3]}
+    held_out = {row.tobytes() for row in windowed.windows.tokens[windowed.split_of_input == 3]}
     subject = Scrambled()
     spec = recording_spec(subject, windowed, ("mlp.0",), top_k=600, panel_windows=200)
     other = record(spec, subject, windowed, tmp_path / "r", progress=False)
@@ -134,7 +134,7 @@ def test_explain_part_does_not_change_when_the_test_split_does(recording, tmp_pa
 def test_sparse_statistics_count_silent_tokens(recording):
     found = draw(recording, SPARSE).explain.statistics
     true = truth(FakeSubject(), fake_windows(N), "relu.0")
-    explain = recording.split_of_window == 0
+    explain = recording.split_of_input == 0
     x = true.rounded[explain][..., 6][true.valid[explain]].astype(np.float64)
     assert found.count == len(x) and found.mean == pytest.approx(x.mean())
     assert found.firing_threshold == 0 and found.firing_rate == pytest.approx((x > 0).mean())
@@ -162,7 +162,7 @@ def test_samplers_give_their_kinds(recording, sampler, kinds, unit):
 
 def test_quantile_windows_are_spread_over_the_ranks(recording):
     part = draw(recording, UNIT, EvidenceSpec(sampler="quantile", explain_quantile=11)).explain.exemplars
-    panel = recording.panel[recording.split_of_window[recording.panel] == 0]
+    panel = recording.panel[recording.split_of_input[recording.panel] == 0]
     maxima = np.sort(signed(recording, UNIT)[panel].max(axis=1))
     ranks = np.searchsorted(maxima, np.sort(part.activations.max(axis=1))) / (len(maxima) - 1)
     assert ranks == pytest.approx(np.linspace(0, 1, 11), abs=0.06)

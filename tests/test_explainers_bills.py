@@ -19,10 +19,10 @@ from glossator.explainers.answers import clean, outcome_of, remove_final_period
 from glossator.explainers.bills import BillsExplainer
 from glossator.explainers.bills_examples import EXAMPLES
 from glossator.explainers.bills_prompt import SPARSE, bills_prompt, fitting_layout, layouts, top_records
+from glossator.inputs.tokens import Vocabulary
 from glossator.language_models import CHAT, COMPLETION, Answer, Usage
 from glossator.language_models.scripted import Scripted
 from glossator.units import Unit
-from glossator.windows import Vocabulary
 from glossator.zero_to_ten import non_zero_share
 from scorer_cases import UNIT, evidence_of, exemplars_of, statistics_of, windows_of
 

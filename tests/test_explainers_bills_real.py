@@ -11,7 +11,7 @@ from glossator.evidence import Exemplars, ExplainEvidence
 from glossator.explainers.bills import BillsExplainer
 from glossator.explainers.revision import RevisedExplainer
 from glossator.explainers.token_space import TokenSpaceExplainer
-from glossator.recording.texts import site_activations, text_windows
+from glossator.recording.texts import site_values, text_windows
 from glossator.units import Unit
 from scorer_cases import statistics_of
 
@@ -27,7 +27,7 @@ TEXTS = [
 @pytest.fixture(scope="module")
 def evidence(smollm2) -> ExplainEvidence:
     windows = text_windows(smollm2, TEXTS, 24)
-    values = site_activations(smollm2, DATES.site, [DATES.index], windows)[:, :, 0]
+    values = site_values(smollm2, DATES.site, [DATES.index], windows)[:, :, 0]
     exemplars = Exemplars(windows, values, windows.documents.astype(str))
     exemplars.kinds[:] = ["top", "top", "random", "random"]
     return ExplainEvidence(DATES, exemplars, statistics_of(exemplars, 1.0), "dates")

@@ -16,16 +16,21 @@ from glossator.explainers.revision_prompt import CONTROLS, fingerprint, fitting_
 from glossator.explainers.sentences import halves, random_sentences, read_sentences, writing_prompt
 from glossator.language_models import Answer
 from glossator.language_models.scripted import Scripted
+from glossator.subjects.base import OutputSite
 from glossator.units import Unit
+from recording_fakes import TokenFake
 from scorer_cases import UNIT, VOCABULARY, WORDS, evidence_of, exemplars_of, windows_of
 
 FIRES_AT = 7
 
 
-class Words:
+class Words(TokenFake):
     """A subject that reads whole words and whose unit 1 is active at word 7 with strength 3, at others with -1."""
 
-    name, leaves_out_first = "toy", False
+    name, fingerprint, max_width = "toy", "toy", None
+
+    def site(self, name):
+        return OutputSite(name, 3, grid=None)
 
     def __init__(self) -> None:
         self.tokenizer = SimpleNamespace(encode=self.encode, vocabulary=VOCABULARY)

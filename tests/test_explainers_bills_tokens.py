@@ -15,6 +15,7 @@ from glossator.language_models.scripted import Scripted
 from glossator.subjects import load_subject
 from glossator.subjects.token_weights import gain_of, input_strengths, output_strengths
 from glossator.units import Unit
+from recording_fakes import NoModel
 from scorer_cases import UNIT, TokenWorld
 from tiny_models import byte_level_tokenizer, save_tiny
 
@@ -84,7 +85,7 @@ def test_what_has_no_such_weights_says_so(subjects) -> None:
     with pytest.raises(MissingPower, match=r"unembedding|depends on the token"):
         output_strengths(subjects("bert"), "mlp.0", [0])
     with pytest.raises(MissingPower, match="no weights"):
-        output_strengths(object(), "mlp.0", [0])  # type: ignore[arg-type]
+        output_strengths(NoModel(), "mlp.0", [0])
 
 
 def test_a_neuron_that_writes_one_token_is_read_as_that_token(subjects) -> None:

@@ -19,6 +19,7 @@ from glossator.explainers.output_side import (
 from glossator.explanations import Explanation, Provenance
 from glossator.programs import Clause, Lexicon, Program, Token, english, execute, parse_program
 from glossator.subjects.token_weights import logit_strengths, output_strengths, written
+from recording_fakes import NoModel
 
 METHODS = [OutputWeightsExplainer(planted()), OutputEffectExplainer(planted(), windows=6, width=8)]
 
@@ -159,7 +160,7 @@ def test_bad_input_says_what_is_wrong():
     with pytest.raises(UserError, match="bad tokens"):
         OutputWeightsExplainer(planted(), tokens=0)
     with pytest.raises(MissingPower, match="no weights"):
-        OutputWeightsExplainer(object()).explain(unit(0), evidence(unit(0)).explain)
+        OutputWeightsExplainer(NoModel()).explain(unit(0), evidence(unit(0)).explain)
 
     class Sentence(Says):
         def explain(self, of, evidence, *, n, rng):

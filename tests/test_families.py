@@ -22,7 +22,7 @@ from glossator.errors import MissingPower, UserError
 from glossator.language_models import Request
 from glossator.language_models.in_process import InProcess
 from glossator.language_models.in_process_cache import goes_on
-from glossator.subjects import SiteInfo, Subject, capture, edit
+from glossator.subjects import SiteInfo, TransformerSubject, capture, edit
 from glossator.subjects.token_weights import written
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -38,7 +38,7 @@ EVERY_CAUSAL = pytest.mark.parametrize(
 
 
 @lru_cache(maxsize=1)
-def subject_of(family: str) -> Subject:
+def subject_of(family: str) -> TransformerSubject:
     return family_subject(family)
 
 
@@ -79,7 +79,7 @@ def test_every_width_up_to_the_widest_runs_and_the_next_is_refused(family):
             subject.forward(np.full((1, widest + 1), 50, np.int32), np.array([widest + 1], np.int32))
 
 
-def blocks_parts(subject: Subject) -> dict[str, SiteInfo]:
+def blocks_parts(subject: TransformerSubject) -> dict[str, SiteInfo]:
     """All modules inside the last block."""
     path = subject.site(f"resid.{LAST}").module
     return {
@@ -105,7 +105,7 @@ def added_by(parts: dict[str, torch.Tensor], rest: torch.Tensor) -> dict[str, fl
     return None
 
 
-def passes(subject: Subject, parts, change: tuple[str, int, float] | None = None):
+def passes(subject: TransformerSubject, parts, change: tuple[str, int, float] | None = None):
     """Difference of the stream at the last block, values of attention, and of all its modules, under one push."""
     tokens = np.random.default_rng(2).integers(3, 300, (3, 7)).astype(np.int32)
     names = [f"resid.{LAST - 1}", f"resid.{LAST}", f"attn.{LAST}"]

@@ -67,7 +67,7 @@ def test_corpora(seed: int, texts: list[str], tmp_path: Path, monkeypatch: pytes
 class OfBytes:
     """One token a byte."""
 
-    from glossator.windows import Vocabulary
+    from glossator.inputs.tokens import Vocabulary
 
     vocabulary = Vocabulary("bytes", tuple(bytes([i]) for i in range(256)))
 

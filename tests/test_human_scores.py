@@ -23,6 +23,7 @@ from glossator.human.simulation import rated_evidence, score_simulation
 from glossator.human.sources import PLACEBO, evidence_to_read, sealed, unsealed
 from glossator.human.steganography import steganography
 from glossator.human.tasks import TaskSet, TextItem
+from glossator.inputs.tokens import TokenWindows
 from glossator.language_models.request import Answer, Request, Usage
 from glossator.scorers.lab import score_explanation
 from glossator.scores import Score
@@ -32,7 +33,6 @@ from glossator.study.reading import Reader
 from glossator.study.spec import READ_EVIDENCE
 from glossator.study.tools import Tools
 from glossator.units import parse_unit
-from glossator.windows import TokenWindows
 from human_cases import exported, filled, study_of_two_methods, zeros
 
 
@@ -170,7 +170,7 @@ class Halting:
 
     unread: list[int]
 
-    def simulate(self, explanation: Explanation, windows: TokenWindows) -> Simulation:
+    def simulate(self, explanation: Explanation, windows: TokenWindows, grid=None) -> Simulation:
         expected = np.where(~np.isin(windows.ids, self.unread)[:, None], windows.tokens % 7, np.nan).astype(np.float32)
         return Simulation(expected, ZERO_TO_TEN, missing={"no answer": int(np.isnan(expected).sum())})
 
@@ -435,7 +435,7 @@ def test_rewrites_without_a_reader_of_words_are_missing_values(study: Study, tmp
 class WordCount:
     """A simulator of English for plumbing tests: fires at tokens whose text stands in the explanation."""
 
-    def simulate(self, explanation: Explanation, windows: TokenWindows) -> Simulation:
+    def simulate(self, explanation: Explanation, windows: TokenWindows, grid=None) -> Simulation:
         texts = windows.vocabulary.texts
         hits = np.array([len(text.strip()) > 2 and text.strip() in explanation.text for text in texts], np.float32)
         return Simulation(hits[windows.tokens], ACTIVATION)

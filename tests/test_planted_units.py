@@ -9,10 +9,10 @@ import pytest
 
 from glossator.corpora import open_corpus
 from glossator.errors import UserError
+from glossator.inputs.tokens import TokenWindows, Vocabulary
 from glossator.planted import planted_units
 from glossator.planted.units import KINDS, PlantedUnit
 from glossator.programs import Lexicon, execute, parse_program
-from glossator.windows import TokenWindows, Vocabulary
 
 WIDTH = 48
 PIECE = re.compile(rb" ?[A-Za-z]{1,9}|[A-Za-z]+?|[0-9]| ?[^\sA-Za-z0-9\x80-\xff]{1,3}|\s|[\x80-\xff]")

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from glossator.inputs.tokens import TokenWindows, Vocabulary
 from glossator.programs import (
     After,
     And,
@@ -26,7 +27,6 @@ from glossator.programs import (
     execute,
     truth,
 )
-from glossator.windows import TokenWindows, Vocabulary
 from program_strategies import (
     EMBEDDING,
     LEXICON,

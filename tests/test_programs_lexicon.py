@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from glossator.inputs.tokens import Vocabulary
 from glossator.programs import Contains, Lexicon, Like, Prefix, Shape, Suffix, Token, Word
 from glossator.programs.closed_classes import CLOSED
 from glossator.programs.meaning import meaning_directions
 from glossator.programs.shapes import SHAPES
 from glossator.programs.words import SUPERSENSES, WORD_CLASSES, members
-from glossator.windows import Vocabulary
 from program_strategies import LEXICON, VOCABULARY
 
 SHAPE_CASES = {

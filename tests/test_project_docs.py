@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from glossator import registry
+from recording_fakes import NoModel
 
 ROOT = Path(__file__).resolve().parent.parent
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")])
@@ -149,7 +150,7 @@ def scored_names() -> set[str]:
     names = set()
     unit, evidence, explanation = small_unit()
     reader = Scripted(refusing, ALL_POWERS)  # a missing value has a name too
-    resources = Resources({"lm": lambda: reader, "subject": object, "embedder": lambda: Bags("a")})
+    resources = Resources({"lm": lambda: reader, "subject": NoModel, "embedder": lambda: Bags("a")})
     lab = dataclasses.replace(small_lab(), resources=resources)
     for scorer in registry.table("scorers"):
         for score in registry.load("scorers", scorer)().score(unit, explanation, evidence, lab):

@@ -10,11 +10,11 @@ import pytest
 
 from glossator.evidence import Evidence, Exemplars, ExplainEvidence, UnitStatistics
 from glossator.explanations import Explanation, Provenance
+from glossator.inputs.tokens import TokenWindows, Vocabulary
 from glossator.programs import Lexicon, parse_program
 from glossator.scorers.lab import Lab
 from glossator.study import StudySpec, run_study
 from glossator.units import Unit
-from glossator.windows import TokenWindows, Vocabulary
 from test_project_docs import blocks, run_blocks
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -57,6 +57,8 @@ def test_the_files_of_a_recording_are_those_described(folder: Path) -> None:
 def test_the_arrays_of_a_recording_have_the_described_types(folder: Path) -> None:
     checked = 0
     for row in rows(section("Recording folder")):
+        if "only where" in row[-1]:
+            continue
         names = re.findall(r"`([\w/.-]+\.npy)`", row[0])
         types = [word for word in re.findall(r"\w+", row[1]) if word in TYPES]
         assert len(types) == len(names), row

@@ -30,7 +30,7 @@ def test_import_glossator_loads_nothing_heavy() -> None:
 @pytest.mark.parametrize(
     "module",
     [
-        "evidence", "explanations", "scores", "statistics", "windows", "units", "registry", "files",
+        "evidence", "explanations", "scores", "statistics", "inputs", "units", "registry", "files",
         "corpora", "programs", "explainers", "simulators", "scorers", "recording", "study", "cli",
         "language_models",
     ],

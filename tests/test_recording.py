@@ -151,9 +151,9 @@ def test_windows_and_splits_and_words_come_back(tmp_path):
         assert np.array_equal(getattr(again.windows, name), getattr(w, name))
     assert np.array_equal(again.windows.valid, w.valid & (np.arange(16) > 0))
     assert "attention sinks" in again.spec.leaves_out
-    assert np.array_equal(again.split_of_window, windowed.split_of_window)
+    assert np.array_equal(again.split_of_input, windowed.split_of_input)
     assert again.vocabulary.fingerprint == w.vocabulary.fingerprint
-    assert again.document_ids == windowed.document_ids
+    assert again.group_ids == windowed.group_ids
     embedding = again.embedding.astype(np.float32)
     assert embedding / embedding.max() == pytest.approx(subject.embedding() / subject.embedding().max(), rel=1e-3)
     assert again.spec == recording.spec and again.fingerprint == recording.fingerprint

@@ -11,7 +11,7 @@ import torch
 from glossator.corpora import make_windows
 from glossator.corpora.documents import Corpus, Document
 from glossator.errors import MissingPower
-from glossator.recording.texts import site_activations, text_windows, unit_activations
+from glossator.recording.texts import site_values, text_windows, unit_activations
 from glossator.units import Unit
 
 TEXTS = [
@@ -48,7 +48,7 @@ def test_values_are_those_of_a_recordings_windows(subject) -> None:
     if subject.leaves_out_first:
         expected[:, 0] = 0
     windows = text_windows(subject, texts, 16)
-    found = site_activations(subject, "mlp.0", [3, 9], windows)
+    found = site_values(subject, "mlp.0", [3, 9], windows)
     by_tokens = {row.tobytes(): i for i, row in enumerate(windows.tokens)}
     rows = [by_tokens[row.tobytes()] for row in recorded.tokens]
     np.testing.assert_allclose(found[rows], expected, atol=1e-6)

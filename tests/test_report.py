@@ -138,15 +138,15 @@ def test_what_was_not_predicted_is_no_number() -> None:
 def test_windows_are_of_the_test_split(study: Study) -> None:
     tools = Tools.of(study.spec, study.recording)
     recording = study.recording
-    of_document = dict(zip(np.asarray(recording.windows.documents), np.asarray(recording.split_of_window), strict=True))
-    splits = {recording.document_ids[d]: split for d, split in of_document.items()}
+    of_document = dict(zip(np.asarray(recording.windows.documents), np.asarray(recording.split_of_input), strict=True))
+    splits = {recording.group_ids[d]: split for d, split in of_document.items()}
     for window in shown_windows(next(study.results()), tools, 12, 8):
         assert splits[window.document] == 3
 
 
 def test_the_histogram_counts_every_valid_token_of_the_panel(study: Study, data: dict) -> None:
     found = histogram(next(study.results()).unit, Tools.of(study.spec, study.recording))
-    assert found.counts.sum() == study.recording.manifest["valid_tokens"]
+    assert found.counts.sum() == study.recording.valid_places(next(iter(study.recording.sites)))
     assert data["units"][0]["histogram"]["counts"] == found.counts.tolist()
 
 

@@ -156,7 +156,7 @@ def test_samples_take_as_many_random_windows_as_top_ones():
     assert draw_sample(drawn, "random-only").kinds == {"random": 20}
     assert len(sample.truth) == drawn.windows.valid[sample.rows].sum()
     maxima = np.where(drawn.windows.valid, drawn.activations, -np.inf)[sample.rows].max(axis=1)
-    np.testing.assert_allclose(sample.window_max(sample.activations), maxima)
+    np.testing.assert_allclose(sample.input_max(sample.activations), maxima)
 
 
 def test_windows_of_other_kinds_and_without_valid_tokens_are_not_scored():
@@ -237,7 +237,7 @@ def test_a_silent_unit_has_reasons_everywhere():
     assert "true activations are constant" in missing(scores, "explained-variance.centred.random-only")
     assert "never fires" in missing(scores, "explained-variance.uncentred.random-only")
     assert "no positive items" in missing(scores, "detection.auroc.random-only")
-    assert "no window" in missing(scores, "detection.balanced-accuracy.random-only")
+    assert "in no input" in missing(scores, "detection.balanced-accuracy.random-only")
     assert all(score.value is None and score.reason for score in scores.values())
 
 
@@ -280,7 +280,7 @@ def test_each_explanation_is_simulated_once_a_split():
     calls = []
 
     class Counting:
-        def simulate(self, explanation, windows):
+        def simulate(self, explanation, windows, grid=None):
             from glossator.simulators.program import ProgramSimulator
 
             calls.append((id(explanation), id(windows)))

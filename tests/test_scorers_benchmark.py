@@ -13,6 +13,7 @@ from glossator.errors import UserError
 from glossator.language_models import Message, Request
 from glossator.planted import planted_units
 from glossator.programs import execute, parse_program
+from glossator.recording.texts import site_values
 from glossator.scorers import prompts
 from scorer_reader_cases import UNITS, explanation, levels, place_of, reader, toy_world
 
@@ -64,8 +65,7 @@ def test_random_windows_are_the_same_for_all_units_and_truth_is_the_planted_func
     for found, unit in ((first, world.units[0]), (second, world.units[1])):
         np.testing.assert_array_equal(found.activations, unit.activations(found.windows))
     assert (first.of("random").windows.ids == second.of("random").windows.ids).all()
-    inputs = (first.windows.tokens[:5], first.windows.lengths[:5], ["planted"])
-    values = world.subject.activations(*inputs)["planted"].numpy()
+    values = site_values(world.subject, "planted", [0], first.windows.take(np.arange(5)))
     np.testing.assert_array_equal(values[..., 0], first.activations[:5])
 
 

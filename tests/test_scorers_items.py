@@ -7,10 +7,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from glossator.inputs.tokens import CLOSE, OPEN
 from glossator.scorers.asking import Replies
 from glossator.scorers.items import balanced_places, firing_tokens, plan_windows, spread
 from glossator.scorers.judged import Judged, auroc_of
-from glossator.scorers.marking import CLOSE, MOST_MARKED, OPEN, marked_text, plan_intruders, plan_marked
+from glossator.scorers.marking import MOST_MARKED, plan_intruders, plan_marked
 from scorer_cases import VOCABULARY, evidence_of, exemplars_of, windows_of
 from scorer_reader_cases import place_of, toy_world
 
@@ -113,8 +114,8 @@ def test_most_patterns_keep_their_place():
 
 def test_marks_are_written_around_runs_and_windows_with_marks_in_them_are_left_out():
     windows = windows_of(np.array([[1, 2, 3, 4]]))
-    assert marked_text(windows, 0, np.array([False, True, True, False])) == " w1<< w2 w3>> w4"
-    assert marked_text(windows, 0, np.array([True, False, False, True])) == "<< w1>> w2 w3<< w4>>"
+    assert windows.marked(0, np.array([False, True, True, False])) == " w1<< w2 w3>> w4"
+    assert windows.marked(0, np.array([True, False, False, True])) == "<< w1>> w2 w3<< w4>>"
     strange = replace(windows_of(np.ones((40, 4), int)), vocabulary=replace(VOCABULARY, pieces=(b" a", b"<<", b" c")))
     fires = exemplars_of(strange, np.eye(4)[np.arange(40) % 4], "random")
     assert "0 firing windows" in plan_marked(evidence_of(fires, fires, fires), "test", 20, rng()).reason

@@ -94,7 +94,7 @@ def test_the_weighted_median_is_that_of_repeated_values():
 class OnTen:
     """Gives the activation as a reader would: on a scale of 0 to 10."""
 
-    def simulate(self, explanation, windows):
+    def simulate(self, explanation, windows, grid=None):
         table = dict(explanation.program.clauses[0].test.values)
         values = [[table.get(f" w{t}", 0.0) for t in row] for row in windows.tokens.tolist()]
         return Simulation(np.array(values), ZERO_TO_TEN)

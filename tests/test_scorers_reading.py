@@ -305,7 +305,7 @@ def test_agreement_by_token_reads_the_sentence_with_the_labs_simulator():
     class Half:
         """Reads the sentence and sees every second firing token."""
 
-        def simulate(self, read, windows):
+        def simulate(self, read, windows, grid=None):
             assert read.program is None and read.text == said.text
             values = toy_world().units[place_of("make")].activations(windows)
             return Simulation(values * (np.arange(windows.width) % 2), "activation")

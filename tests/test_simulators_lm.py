@@ -12,6 +12,7 @@ import torch
 from glossator import registry
 from glossator.errors import MissingPower, UserError
 from glossator.explanations import Explanation, Provenance
+from glossator.inputs.tokens import TokenWindows, Vocabulary
 from glossator.language_models import (
     CHAT,
     COMPLETION,
@@ -32,7 +33,6 @@ from glossator.simulators.sampled import JsonSimulator
 from glossator.simulators.shared_prefix import SharedPrefix
 from glossator.subjects.tokenizer import FastTextTokenizer
 from glossator.units import parse_unit
-from glossator.windows import TokenWindows, Vocabulary
 from tiny_models import byte_level_tokenizer, sentencepiece_tokenizer, tiny_model
 
 TEXTS = ["The quick brown fox jumps.", "In 1987 the cannery\n\tclosed", "naïve, but it — works", "x"]
@@ -342,7 +342,7 @@ def test_tokens_without_a_value_give_no_score():
         def __init__(self, gap: bool):
             self.gap = gap
 
-        def simulate(self, explanation, windows):
+        def simulate(self, explanation, windows, grid=None):
             expected = (windows.tokens % 7).astype(float)
             if self.gap:
                 expected[:, 0] = np.nan

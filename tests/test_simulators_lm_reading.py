@@ -9,6 +9,7 @@ import re
 import numpy as np
 import pytest
 
+from glossator.inputs.tokens import TokenWindows, Vocabulary
 from glossator.language_models import TokenLogprob
 from glossator.simulators.few_shot import SHOWN
 from glossator.simulators.prompts import all_at_once_start, one_at_a_time_start, one_line, unknown_record
@@ -24,7 +25,6 @@ from glossator.simulators.reading import (
     read_top,
     simulation_of,
 )
-from glossator.windows import TokenWindows, Vocabulary
 
 ln = math.log
 

@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 
 from glossator.explanations import Explanation
+from glossator.inputs.tokens import TokenWindows
 from glossator.scorers.lab import DEFAULT_SCORERS, MOST_TO_FIT, Lab, score_explanation
 from glossator.scorers.sample import SETTINGS
 from glossator.simulators import Simulation
 from glossator.simulators.program import ProgramSimulator
 from glossator.study.explain import rows_ranked_on
-from glossator.windows import TokenWindows
 from scorer_cases import LEXICON, UNIT, TokenWorld, evidence_of
 
 
@@ -23,7 +23,7 @@ class Costly:
     def __init__(self) -> None:
         self.seen: list[list[int]] = []
 
-    def simulate(self, explanation: Explanation, windows: TokenWindows) -> Simulation:
+    def simulate(self, explanation: Explanation, windows: TokenWindows, grid=None) -> Simulation:
         self.seen.append(windows.documents.tolist())
         return ProgramSimulator(LEXICON).simulate(explanation, windows)
 

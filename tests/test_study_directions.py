@@ -183,7 +183,7 @@ def test_text_that_directions_were_found_on_is_split_as_it_was(
     with open_study(tmp_path / "s") as study:
         assert (study.spec.max_tokens, study.spec.width, study.spec.seed) == (6000, 32, 3)
         recorded = open_recording(tmp_path / "r" / "recording")
-        assert (study.recording.split_of_window == recorded.split_of_window).all()
+        assert (study.recording.split_of_input == recorded.split_of_input).all()
     write_corpus(tmp_path / "other.jsonl", 200)
     assert main([*command[:-1], str(tmp_path / "t"), "--corpus", str(tmp_path / "other.jsonl"), "--seed", "1"]) == 0
 

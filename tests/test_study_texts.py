@@ -30,7 +30,7 @@ def test_texts_given_in_python(tiny_folder: Path, records: list[dict], tmp_path:
     assert study is not None
     with study:
         assert study.spec.corpus.startswith("texts:")
-        assert study.recording.document_ids[0].startswith("doc-")
+        assert study.recording.group_ids[0].startswith("doc-")
     assert contents(tmp_path / "a") == contents(tmp_path / "b")
 
 

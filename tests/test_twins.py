@@ -38,7 +38,7 @@ def evidence(power: int) -> Evidence:
         parts[split] = evidence_of((values * 2.0**power).astype(np.float32), windows)
     explain = parts["explain"]
     threshold = 0.5 * 2.0**power
-    statistics = replace(explain.statistics, firing_threshold=threshold)
+    statistics = replace(explain.statistics, firing_threshold=threshold, input_threshold=threshold)
     rest = {split: parts[split].exemplars for split in ("calibrate", "select", "test")}
     return Evidence(
         UNIT, replace(explain, statistics=statistics), **rest, statistics=statistics, status="ok", reason=""
@@ -85,7 +85,7 @@ class Infinite:
 
     value: float
 
-    def simulate(self, explanation, windows):
+    def simulate(self, explanation, windows, grid=None):
         expected = np.zeros(windows.tokens.shape)
         expected[:, ::7] = self.value
         return Simulation(expected, ACTIVATION)

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from glossator.windows import Vocabulary
+from glossator.inputs.tokens import Vocabulary
 from glossator.zero_to_ten import escaped, format_records, largest, non_zero_share, zero_to_ten
 
 FLOATS = st.floats(-1e6, 1e6, width=32)

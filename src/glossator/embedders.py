@@ -13,7 +13,7 @@ from glossator.errors import UserError, near_matches
 from glossator.files import fingerprint
 
 if TYPE_CHECKING:
-    from glossator.subjects import Subject
+    from glossator.subjects import TransformerSubject
 
 EMBEDDERS = ("minilm",)
 """Built-in embedders; any encoder that `load_subject` opens will do as well."""
@@ -63,7 +63,7 @@ class SentenceEmbedder:
     alone (about 1e-7).
     """
 
-    def __init__(self, subject: Subject, *, max_tokens: int = MAX_TOKENS, batch_tokens: int | None = None):
+    def __init__(self, subject: TransformerSubject, *, max_tokens: int = MAX_TOKENS, batch_tokens: int | None = None):
         if batch_tokens is None:
             batch_tokens = BATCH_TOKENS if subject.device.type == "cpu" else BATCH_TOKENS_ACCELERATOR
         if max_tokens < 8 or batch_tokens < max_tokens:

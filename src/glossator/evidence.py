@@ -6,47 +6,83 @@ This file holds the types; `glossator.recording.samplers` draws them from a reco
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal
+from functools import cached_property
+from typing import Any, Literal
 
 import numpy as np
 
+from glossator.inputs.base import WHOLE, Grid, Inputs
+from glossator.inputs.tokens import TokenWindows, token_windows
 from glossator.units import Unit
-from glossator.windows import TokenWindows
 
 SPLITS = ("explain", "calibrate", "select", "test")
 Split = Literal["explain", "calibrate", "select", "test"]
 Kind = Literal["top", "random", "quantile", "near-miss"]
+FROM_OTHERS: Any = None
+"""The default of a field that is filled in from the others."""
 
 
 @dataclass(frozen=True, eq=False)
 class Exemplars:
-    """Windows of one split with a unit's activations.
+    """Inputs of one split with a unit's activations at the places of one grid.
 
-    activations (n, width) float32, already multiplied by the unit's sign, 0 where the window is not valid;
-    kinds (n,) of str, how each window was drawn: top, quantile, near-miss or random.
-    A window that was drawn in two ways stands once, under the first of them in that order; in_random (n,) bool is
-    True for every window of the random draw, whatever its kind, so that the random windows stay an unbiased sample.
+    activations (n, places) float32, already multiplied by the unit's sign, 0 where a place is not valid;
+    kinds (n,) of str, how each input was drawn: top, quantile, near-miss or random; grid: the places, by default the
+    tokens of windows.
+    An input that was drawn in two ways stands once, under the first of them in that order; in_random (n,) bool is
+    True for every input of the random draw, whatever its kind, so that the random inputs stay an unbiased sample.
     """
 
-    windows: TokenWindows
+    inputs: Inputs
     activations: np.ndarray
     kinds: np.ndarray
-    in_random: np.ndarray | None = None
+    in_random: np.ndarray = FROM_OTHERS
+    grid: Grid = FROM_OTHERS
 
     def __post_init__(self) -> None:
-        if self.in_random is None:
+        if self.in_random is FROM_OTHERS:
             object.__setattr__(self, "in_random", np.asarray(self.kinds == "random", dtype=bool).reshape(len(self)))
+        if self.grid is FROM_OTHERS:
+            object.__setattr__(self, "grid", self.windows.grid)
 
     def __len__(self) -> int:
-        return len(self.windows)
+        return len(self.inputs)
+
+    @property
+    def windows(self) -> TokenWindows:
+        """The inputs as windows of tokens; raises `MissingPower` where they are of another kind."""
+        return token_windows(self.inputs)
+
+    @cached_property
+    def valid(self) -> np.ndarray:
+        """(n, places) bool, the places that count."""
+        return self.inputs.valid_at(self.grid)
+
+    @property
+    def groups(self) -> np.ndarray:
+        """(n,) what is resampled together: the document of a window, the scene of an image."""
+        return self.inputs.groups
+
+    @property
+    def maxima(self) -> np.ndarray:
+        """(n,) the largest activation of each input, -inf in one without a place that counts."""
+        return np.where(self.valid, self.activations, -np.inf).max(axis=1)
+
+    def pooled(self) -> Exemplars:
+        """The same inputs as wholes, each with its largest activation."""
+        if self.grid == WHOLE:
+            return self
+        maxima = self.maxima
+        largest = np.where(np.isfinite(maxima), maxima, 0).astype(np.float32)
+        return Exemplars(self.inputs, largest[:, None], self.kinds, self.in_random, WHOLE)
 
     def take(self, rows: np.ndarray) -> Exemplars:
-        assert self.in_random is not None
-        return Exemplars(self.windows.take(rows), self.activations[rows], self.kinds[rows], self.in_random[rows])
+        return Exemplars(
+            self.inputs.take(rows), self.activations[rows], self.kinds[rows], self.in_random[rows], self.grid
+        )
 
     def of(self, *kinds: Kind) -> Exemplars:
-        """The windows of these kinds; "random" means the whole random draw, also those that are top windows as well."""
-        assert self.in_random is not None
+        """The inputs of these kinds; "random" means the whole random draw, also those that are top inputs as well."""
         chosen = np.isin(self.kinds, kinds)
         return self.take(np.flatnonzero(chosen | self.in_random if "random" in kinds else chosen))
 
@@ -55,10 +91,11 @@ class Exemplars:
 class UnitStatistics:
     """What is known of a unit over the whole recording, signed by polarity.
 
-    count: valid tokens seen; mean, variance, skewness, kurtosis: exact moments (kurtosis without -3; the last two are
+    count: valid places seen; mean, variance, skewness, kurtosis: exact moments (kurtosis without -3; the last two are
     None for a constant); maximum;
-    quantiles: {probability: value} from the random panel; firing_threshold: a token above it counts as firing;
-    firing_rate: share of random tokens above it; firing_rule: how the threshold was set, in words.
+    quantiles: {probability: value} from the random panel; firing_threshold: a place above it counts as firing;
+    firing_rate: share of random places above it; firing_rule: how the threshold was set, in words; input_threshold:
+    an input whose largest activation is above it counts as firing, by default the firing threshold itself.
     """
 
     count: int
@@ -71,6 +108,11 @@ class UnitStatistics:
     firing_rate: float
     firing_rule: str
     quantiles: dict[float, float] = field(default_factory=dict)
+    input_threshold: float = FROM_OTHERS
+
+    def __post_init__(self) -> None:
+        if self.input_threshold is FROM_OTHERS:
+            object.__setattr__(self, "input_threshold", self.firing_threshold)
 
 
 @dataclass(frozen=True, eq=False)

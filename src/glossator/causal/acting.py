@@ -13,8 +13,8 @@ from glossator.causal.changes import Splice
 from glossator.causal.edits import Edit
 from glossator.causal.parts import Direction, Latents, Part, Units
 from glossator.errors import MissingPower
+from glossator.inputs.tokens import TokenWindows
 from glossator.units import Unit
-from glossator.windows import TokenWindows
 
 
 def part_of(unit: Unit, sets: Mapping[str, Any] | None = None) -> tuple[str, Part]:

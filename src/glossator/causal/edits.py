@@ -13,10 +13,13 @@ import numpy as np
 from glossator.causal.changes import Change, Splice
 from glossator.causal.parts import Part
 from glossator.errors import MissingPower, UserError
-from glossator.windows import TokenWindows
+from glossator.inputs.tokens import TokenWindows
+from glossator.subjects.base import Power
 
 if TYPE_CHECKING:
     import torch
+
+    from glossator.subjects.base import Subject
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,20 +100,20 @@ def _bound(subject: Any, edit: Edit, windows: TokenWindows, real: np.ndarray) ->
     return BoundEdit(site, part, edit.change, where, edit.borders)
 
 
-def check_intervene(subject: Any) -> None:
+def check_intervene(subject: Subject) -> None:
     """Raises `MissingPower` unless this is a model whose insides can be changed."""
-    if not (hasattr(subject, "model") and hasattr(subject, "site") and hasattr(subject, "model_inputs")):
+    if Power.INTERVENE not in subject.powers:
         raise MissingPower(
             "this cannot be intervened on: it is a black box of values, not a model with sites",
-            value=getattr(subject, "name", type(subject).__name__),
+            value=subject.name,
             fix="Causal requests need a subject from load_subject",
         )
 
 
-def check_outputs(subject: Any) -> None:
+def check_outputs(subject: Subject) -> None:
     """Raises `MissingPower` for a subject without next-token distributions (an encoder, a model without its head)."""
     check_intervene(subject)
-    if not getattr(subject, "writes_tokens", subject.causal):
+    if Power.OUTPUTS not in subject.powers:
         raise MissingPower(
             "this model has no next-token distribution, which effects on outputs are measured in",
             value=subject.name,

@@ -12,8 +12,8 @@ import torch
 from glossator.causal.changes import Splice
 from glossator.causal.edits import Edit, bind, check_outputs
 from glossator.errors import UserError
+from glossator.inputs.tokens import TokenWindows
 from glossator.subjects.hooks import edit as hooked
-from glossator.windows import TokenWindows
 
 
 def generate(

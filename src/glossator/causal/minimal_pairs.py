@@ -18,7 +18,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from glossator.errors import UserError, near_matches
-from glossator.windows import TokenWindows
+from glossator.inputs.tokens import TokenWindows
 
 Couple: TypeAlias = "tuple[str, str]"
 """Two words that are exchanged for one another, in alphabetical order."""

@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from glossator.causal.steering import shift, unit_push
+from glossator.inputs.tokens import TokenWindows, Vocabulary
 from glossator.units import Unit
-from glossator.windows import TokenWindows, Vocabulary
 
 if TYPE_CHECKING:
-    from glossator.subjects.subject import Subject
+    from glossator.subjects.transformer import TransformerSubject
 
 RANDOM_DIRECTIONS = 300
 CHANCE = 0.05
@@ -41,7 +41,7 @@ class Standing:
         return order[signed[order] > self.chance]
 
 
-def by_weights(subject: Subject, units: Sequence[Unit]) -> np.ndarray:
+def by_weights(subject: TransformerSubject, units: Sequence[Unit]) -> np.ndarray:
     """How much each unit's write vector raises each token's logit, signed by polarity: float32 (V, units)."""
     from glossator.subjects.token_weights import logit_strengths, written
 
@@ -67,7 +67,7 @@ def by_clamping(subject: Any, unit: Unit, windows: TokenWindows, high: float, me
     return np.where(np.isfinite(found.clean), change, np.nan)
 
 
-def standing(subject: Subject, effects: np.ndarray) -> list[Standing]:
+def standing(subject: TransformerSubject, effects: np.ndarray) -> list[Standing]:
     """Effects (V, units) as standard deviations over the vocabulary, each beside chance."""
     chance = chance_of_standing_out(subject)
     return [Standing(column, chance) for column in standardised(effects, subject.tokenizer.vocabulary).T]
@@ -94,7 +94,7 @@ def countable(vocabulary: Vocabulary) -> np.ndarray:
     ])  # fmt: skip
 
 
-def chance_of_standing_out(subject: Subject, directions: int = RANDOM_DIRECTIONS, seed: int = 0) -> float:
+def chance_of_standing_out(subject: TransformerSubject, directions: int = RANDOM_DIRECTIONS, seed: int = 0) -> float:
     """What the most favoured token of a random direction of the residual stream reaches, in standard deviations: the
     quantile of 1 - `CHANCE` over seeded directions."""
     from glossator.subjects.token_weights import logit_strengths

@@ -21,7 +21,7 @@ from glossator.causal.edits import Edit, check_outputs
 from glossator.causal.parts import Part, Whole
 from glossator.causal.running import BATCH_TOKENS, run
 from glossator.errors import UserError
-from glossator.windows import TokenWindows
+from glossator.inputs.tokens import TokenWindows
 
 Read = Literal["last", "all"]
 

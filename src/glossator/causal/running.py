@@ -14,9 +14,9 @@ from glossator.causal.divergence import Reference, as_float
 from glossator.causal.edits import BoundEdit, Edit, bind, check_outputs, editing
 from glossator.causal.restart import Restart, restart_of
 from glossator.errors import MissingPower, UserError
+from glossator.inputs.tokens import TokenWindows
 from glossator.subjects.hooks import keeping, stopping, watch
 from glossator.subjects.sites import SiteInfo
-from glossator.windows import TokenWindows
 
 BATCH_TOKENS = 512
 

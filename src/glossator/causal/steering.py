@@ -20,9 +20,9 @@ from glossator.causal.changes import Add
 from glossator.causal.edits import Edit
 from glossator.causal.parts import Direction, Part
 from glossator.errors import UserError
+from glossator.inputs.tokens import TokenWindows
 from glossator.statistics import document_index
 from glossator.units import Unit
-from glossator.windows import TokenWindows
 
 if TYPE_CHECKING:
     import torch

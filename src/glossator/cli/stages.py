@@ -35,7 +35,7 @@ def record(spec: StudySpec, folder: Path, access: Access, quiet: bool = QUIET, j
         "recording": str(recording.folder),
         "fingerprint": recording.fingerprint,
         "windows": len(recording.windows),
-        "valid_tokens": recording.manifest["valid_tokens"],
+        "valid_tokens": recording.valid_places(next(iter(recording.sites))),
         "sites": sites,
     }
     if json:

@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from functools import cached_property
 from typing import Any, Protocol
 
 import numpy as np
 
-from glossator.corpora.documents import Corpus, left_out_in_words
+from glossator.corpora.documents import Corpus
+from glossator.corpora.probe_set import FRACTIONS, ProbeSet, check_fractions, shares_of
 from glossator.corpora.splits import RUN, assign_splits, group_by_shared_runs, shared_beginnings
 from glossator.errors import UserError
-from glossator.evidence import SPLITS
-from glossator.files import fingerprint
-from glossator.windows import TokenWindows, Vocabulary
+from glossator.inputs.tokens import TokenWindows, Vocabulary
 
-FRACTIONS = (0.5, 0.1, 0.1, 0.3)
 _BATCH_CHARACTERS = 1 << 20
 _CHARACTERS_PER_TOKEN = 6
 
@@ -32,41 +28,6 @@ class TextTokenizer(Protocol):
         ...
 
 
-@dataclass(frozen=True, eq=False)
-class WindowedCorpus:
-    """Windows, the documents that they were cut from, and the split of each document.
-
-    windows.documents holds row numbers of `document_ids`; split_of_document int8 (documents,) holds indices of
-    `evidence.SPLITS`; spec: all that the windows depend on, and what came of it (tokens, groups, shares).
-    """
-
-    windows: TokenWindows
-    document_ids: list[str]
-    split_of_document: np.ndarray
-    spec: dict[str, Any]
-
-    @property
-    def split_of_window(self) -> np.ndarray:
-        """int8 (n,): index of `evidence.SPLITS` for each window."""
-        return self.split_of_document[self.windows.documents]
-
-    @cached_property
-    def fingerprint(self) -> str:
-        return fingerprint(self.spec)
-
-    @property
-    def notes(self) -> list[str]:
-        """What of the corpus is not in the windows, in sentences for the user."""
-        short, begin = self.spec["short"], self.spec["shared_beginnings"]
-        said = left_out_in_words(self.spec["left_out"])
-        if begin["documents"]:
-            which = f"Documents that begin as an earlier one does: {begin['documents']:,}"
-            said.append(f"{which}; what they share, {begin['tokens']:,} tokens, is read in that one alone.")
-        if short:
-            said.append(f"Documents left out because they have fewer than {self.spec['min_length']} tokens: {short:,}.")
-        return said
-
-
 def make_windows(
     corpus: Corpus,
     tokenizer: TextTokenizer,
@@ -76,7 +37,7 @@ def make_windows(
     min_length: int = 8,
     fractions: Sequence[float] = FRACTIONS,
     seed: int = 0,
-) -> WindowedCorpus:
+) -> ProbeSet:
     """Cut documents into consecutive windows of `width` tokens and split the documents.
 
     Documents are taken in a seeded order until `max_tokens` tokens stand in windows (never more; all of them when
@@ -132,7 +93,7 @@ def make_windows(
         ids=np.arange(len(windows), dtype=np.int64),
         vocabulary=tokenizer.vocabulary,
     )
-    return WindowedCorpus(token_windows, [read.ids[i] for i in used], splits, spec)
+    return ProbeSet(token_windows, [read.ids[i] for i in used], splits, spec)
 
 
 def _check(width: int, max_tokens: int | None, min_length: int, fractions: Sequence[float]) -> None:
@@ -142,12 +103,7 @@ def _check(width: int, max_tokens: int | None, min_length: int, fractions: Seque
         )
     if max_tokens is not None and max_tokens < width:
         raise UserError("max_tokens is below one window", value=max_tokens, allowed=f"{width} or more")
-    if len(fractions) != len(SPLITS) or min(fractions) < 0 or abs(sum(fractions) - 1) > 1e-6:
-        raise UserError(
-            "bad split fractions",
-            value=list(fractions),
-            allowed=f"{len(SPLITS)} shares, for {', '.join(SPLITS)}, that add to 1",
-        )
+    check_fractions(fractions)
 
 
 class _Reader:
@@ -236,11 +192,10 @@ def _split(
     names = [f"{i}\0{identity}" for i, identity in enumerate(ids)]
     splits = assign_splits(groups, sizes, names, fractions, seed)
     in_group = np.bincount(groups, weights=sizes, minlength=len(ids))
-    shares = np.bincount(splits, weights=sizes, minlength=len(SPLITS)) / sizes.sum()
     return splits, {
         "tokens": int(sizes.sum()),
         "documents": len(ids),
         "groups": n_groups,
         "largest_group_share": float(in_group.max() / sizes.sum()),
-        "shares": {split: float(share) for split, share in zip(SPLITS, shares, strict=True)},
+        "shares": shares_of(splits, sizes),
     }

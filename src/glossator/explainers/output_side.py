@@ -20,10 +20,10 @@ from glossator.errors import UserError
 from glossator.evidence import ExplainEvidence
 from glossator.explainers import Answered, Explainer, explain_all, explained
 from glossator.explanations import Explanation, Provenance
+from glossator.inputs.tokens import TokenWindows
 from glossator.programs import Program, Token, english
 from glossator.resources import taken_by
 from glossator.units import Unit
-from glossator.windows import TokenWindows
 
 if TYPE_CHECKING:
     from glossator.causal.output_effects import Standing

@@ -12,7 +12,7 @@ from functools import lru_cache
 import numpy as np
 
 from glossator.evidence import ExplainEvidence
-from glossator.windows import Vocabulary
+from glossator.inputs.tokens import Vocabulary
 
 KIND_WEIGHTS: Mapping[str, float] = {"random": 1.0, "top": 1.0}
 """How much a token counts by the way its window was drawn.

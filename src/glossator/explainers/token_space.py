@@ -21,9 +21,9 @@ from glossator.explainers.answers import explanations_of
 from glossator.explainers.prompting import Form, Prompt, Turn, ask, fingerprint_of, form_for, room_for
 from glossator.explainers.token_means import token_means
 from glossator.explanations import Explanation, Provenance
+from glossator.inputs.tokens import Vocabulary
 from glossator.language_models import LanguageModel
 from glossator.units import Unit
-from glossator.windows import Vocabulary
 from glossator.zero_to_ten import escaped
 
 Source = Literal["activations", "input-weights", "output-weights"]

@@ -147,8 +147,11 @@ def _facts(units_studied: int, tools: Tools) -> list[tuple[str, str]]:
     spec, recording = tools.spec, tools.recording
     text, subject = recording.spec.windows, recording.spec
     units = "all" if spec.units == "all" else f"{spec.units} at random" if isinstance(spec.units, int) else "listed"
-    tokens, windows = f"{recording.manifest['valid_tokens']:,} tokens", f"{len(recording.windows):,} windows"
-    documents = f"{len(recording.document_ids):,} documents"
+    tokens, windows = (
+        f"{recording.valid_places(next(iter(recording.sites))):,} tokens",
+        f"{len(recording.windows):,} windows",
+    )
+    documents = f"{len(recording.group_ids):,} documents"
     shares = "; ".join(f"{name} {share:.0%}" for name, share in text.get("shares", {}).items())
     methods = f"{', '.join(spec.explainers)}; at most {spec.candidates} candidates each, ranked on the select split"
     read = tools.reader

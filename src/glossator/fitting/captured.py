@@ -17,10 +17,10 @@ import numpy as np
 from glossator.errors import UserError, near_matches
 from glossator.evidence import SPLITS, Split
 from glossator.files import fingerprint, plain
+from glossator.inputs.tokens import TokenWindows
 from glossator.readouts.directions import DirectionSet
 from glossator.recording import Recording
 from glossator.recording.keys import as_stored
-from glossator.windows import TokenWindows
 
 _BLOCK_WINDOWS = 256
 CUT = ("corpus", "corpus_fingerprint", "width", "max_tokens", "min_length", "fractions", "seed")
@@ -79,13 +79,13 @@ class SiteValues:
         return self.recording.windows.take(self.recording.panel[self._places])
 
     @cached_property
-    def split_of_window(self) -> np.ndarray:
+    def split_of_input(self) -> np.ndarray:
         """int8 (n,): index of `evidence.SPLITS` for each window."""
-        return self.recording.split_of_window[self.recording.panel[self._places]]
+        return self.recording.split_of_input[self.recording.panel[self._places]]
 
     def rows(self, split: Split) -> np.ndarray:
         """The windows of a split, ascending."""
-        return np.flatnonzero(self.split_of_window == SPLITS.index(split))
+        return np.flatnonzero(self.split_of_input == SPLITS.index(split))
 
     def tokens(self, split: Split, rows: np.ndarray | None = None) -> np.ndarray:
         """(d, T) float32: all units at the valid tokens of a split's windows (or of these rows), in order."""
@@ -120,7 +120,7 @@ class SiteValues:
     def _places(self) -> np.ndarray:
         """Where these windows stand in the panel."""
         wanted = [SPLITS.index(split) for split in self.splits]
-        return np.flatnonzero(np.isin(self.recording.split_of_window[self.recording.panel], wanted))
+        return np.flatnonzero(np.isin(self.recording.split_of_input[self.recording.panel], wanted))
 
 
 class ProjectedRecording(Recording):
@@ -131,13 +131,14 @@ class ProjectedRecording(Recording):
         base, name = values.recording, directions.site_name
         projected = values.project(directions)
         spec = replace(base.spec, sites=(name,), units={}, encoders={name: directions.fingerprint})
+        grid = {"kind": "tokens", "shape": [values.windows.width]}
         site = {"name": name, "source": directions.site, "kind": "dense", "width": len(directions), "start": 0}
         manifest = {
             "spec": plain(spec),
             "windows": len(values.windows),
-            "valid_tokens": int(values.windows.valid.sum()),
-            "sites": [site],
-            "vocabulary": base.manifest["vocabulary"],
+            "inputs": base.manifest["inputs"],
+            "grids": [grid | {"valid_places": int(values.windows.valid.sum())}],
+            "sites": [site | {"grid": grid}],
             "files": base.manifest["files"],
             "fingerprint": fingerprint(
                 [base.fingerprint, directions.fingerprint, *(values.splits if values.splits != SPLITS else ())]
@@ -148,15 +149,12 @@ class ProjectedRecording(Recording):
         halves, exponents = as_stored(projected)
         top_rows, top_maxima = _top(projected, values.windows.valid, spec.top_k)
         self.__dict__.update(  # what a recording reads from its files at first use
-            windows=values.windows,
-            vocabulary=base.vocabulary,
-            split_of_window=values.split_of_window,
+            inputs=values.windows,
+            split_of_input=values.split_of_input,
             panel=np.arange(len(values.windows)),
-            _panel=halves,
-            _exponents=exponents,
-            _top_rows=top_rows,
-            _top_maxima=top_maxima,
-            _sums=_power_sums(projected),
+        )
+        self._dense[values.windows.grid].__dict__.update(
+            panel=halves, exponents=exponents, top_rows=top_rows, top_maxima=top_maxima, sums=_power_sums(projected)
         )
 
 

@@ -120,8 +120,8 @@ def _nulls(
     if "lookup" in names:
         made["lookup"] = LookupExplainer().explain(unit, seen)[0]
     if "token-list" in names:
-        size = bits(explanation.program, lab.lexicon) if explanation.program is not None else None
-        made["token-list"] = TokenListExplainer(bits=size, lexicon=lab.lexicon).explain(unit, seen)[0]
+        size = bits(explanation.program, lab.required_lexicon) if explanation.program is not None else None
+        made["token-list"] = TokenListExplainer(bits=size, lexicon=lab.required_lexicon).explain(unit, seen)[0]
     if "other-unit" in names and other is not None:
         made["other-unit"] = other
     return made

@@ -10,7 +10,7 @@ import numpy as np
 from glossator.errors import UserError
 from glossator.fitting.captured import SiteValues
 from glossator.readouts.directions import DirectionSet, direction_set
-from glossator.recording.texts import WIDTH, site_activations, text_windows
+from glossator.recording.texts import WIDTH, site_values, text_windows
 
 Pool = Literal["mean", "last"]
 POOLS: tuple[Pool, ...] = ("mean", "last")
@@ -36,7 +36,7 @@ def text_vectors(
     counts = np.bincount(windows.documents, windows.valid.sum(axis=1), minlength=len(texts))
     if not counts.all():
         raise UserError("a text has no token that counts", value=texts[int(counts.argmin())][:60])
-    values = site_activations(subject, site, range(found.shape[1]), windows)
+    values = site_values(subject, site, range(found.shape[1]), windows)
     for row in range(len(windows)):  # windows of a text stand in order, so that the last one decides for "last"
         if (places := np.flatnonzero(windows.valid[row])).size:
             text = windows.documents[row]

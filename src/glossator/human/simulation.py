@@ -18,13 +18,13 @@ from glossator.explainers.lookup import LookupExplainer
 from glossator.explanations import Explanation
 from glossator.human.sources import Drawn, Source, drawn_rows, passages_of, sealed, unsealed
 from glossator.human.tasks import Passage, SimulationItem
+from glossator.inputs import Grid, Inputs, token_windows
 from glossator.scorers.lab import Lab, score_explanation
 from glossator.scores import Score
 from glossator.simulators import ZERO_TO_TEN, Simulation, Simulator
 from glossator.study.readable import Readings
 from glossator.study.tools import Tools
 from glossator.units import Unit, parse_unit
-from glossator.windows import TokenWindows
 
 SCORERS = ("correlation", "explained-variance", "detection")
 UNITS = 5
@@ -90,8 +90,9 @@ class PersonSimulator:
     def __init__(self, rated: Explanation, ratings: Mapping[int, np.ndarray], otherwise: Simulator):
         self.rated, self.ratings, self.otherwise = rated, ratings, otherwise
 
-    def simulate(self, explanation: Explanation, windows: TokenWindows) -> Simulation:
+    def simulate(self, explanation: Explanation, inputs: Inputs, grid: Grid | None = None) -> Simulation:
         """(n, width) ratings, whole numbers 0..10; `MissingPower` when a window has none."""
+        windows = token_windows(inputs, grid)
         if explanation is not self.rated:
             return self.otherwise.simulate(explanation, windows)
         expected = np.zeros((len(windows), windows.width), np.float32)

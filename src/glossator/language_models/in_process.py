@@ -31,7 +31,7 @@ from glossator.subjects.positions import limit_of
 from glossator.subjects.tokenizer import FastTextTokenizer
 
 if TYPE_CHECKING:
-    from glossator.subjects import Subject
+    from glossator.subjects import TransformerSubject
 
 _LOGITS_AT_ONCE = 512  # positions whose whole vocabulary is held in memory
 
@@ -65,7 +65,7 @@ class InProcess:
         self._end = _end_tokens(model, tokenizer)
 
     @classmethod
-    def of_subject(cls, subject: Subject, **options: Any) -> InProcess:
+    def of_subject(cls, subject: TransformerSubject, **options: Any) -> InProcess:
         """The model under study itself as a language model: its weights are held once."""
         if not subject.causal:
             raise UserError("an encoder cannot answer", value=subject.name, allowed="a causal language model")

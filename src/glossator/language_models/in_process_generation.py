@@ -14,10 +14,10 @@ from typing import Any
 import numpy as np
 import torch
 
+from glossator.inputs.tokens import Vocabulary
 from glossator.language_models.in_process_cache import can_share, goes_on, new_cache, shared
 from glossator.language_models.in_process_head import Head
 from glossator.language_models.request import TokenLogprob
-from glossator.windows import Vocabulary
 
 
 @dataclass(eq=False)

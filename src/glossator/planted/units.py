@@ -15,8 +15,8 @@ from typing import Literal, get_args
 
 import numpy as np
 
+from glossator.inputs.tokens import TokenWindows, Vocabulary
 from glossator.programs import Program
-from glossator.windows import TokenWindows, Vocabulary
 
 Kind = Literal[
     "token", "context", "conjunction", "disjunction", "rare", "negated", "positional", "repetition", "character"

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from glossator.inputs.tokens import TokenWindows
 from glossator.programs.language import (
     After,
     And,
@@ -24,7 +25,6 @@ from glossator.programs.language import (
     is_local,
 )  # fmt: skip
 from glossator.programs.lexicon import Lexicon
-from glossator.windows import TokenWindows
 
 
 def execute(program: Program, windows: TokenWindows, lexicon: Lexicon) -> np.ndarray:

@@ -12,6 +12,7 @@ from functools import cached_property
 
 import numpy as np
 
+from glossator.inputs.tokens import TokenWindows, Vocabulary
 from glossator.programs.language import (
     And,
     Contains,
@@ -30,7 +31,6 @@ from glossator.programs.language import (
 from glossator.programs.meaning import meaning_directions
 from glossator.programs.shapes import SHAPES, ends_word
 from glossator.programs.words import SUPERSENSES, members
-from glossator.windows import TokenWindows, Vocabulary
 
 CACHE_BYTES = 96 << 20
 """How much memory kept vectors may take before the least recently used are dropped."""

@@ -14,10 +14,10 @@ from functools import cached_property
 import numpy as np
 
 from glossator.evidence import Exemplars
+from glossator.inputs.tokens import TokenWindows
 from glossator.programs.bank import Bank
 from glossator.programs.executor import truth_at
 from glossator.programs.language import After, Like, Test
-from glossator.windows import TokenWindows
 
 PARTS = 4
 """Into so many parts the documents that are searched on are dealt."""

@@ -30,18 +30,18 @@ def in_turn(
 class Background:
     """Runs handed-in calls one after another; an error in one stops the rest and is raised by the next call here.
 
-    buffers: a fixed set of float16 buffers (rows, width) for pieces on their way to the disk; taking one waits until
-    one is free, which bounds the memory.
+    values: how many float16 values each of a fixed set of buffers holds, for pieces on their way to the disk; taking
+    one waits until one is free, which bounds the memory.
     """
 
-    def __init__(self, rows: int, width: int, count: int = 4):
+    def __init__(self, values: int, count: int = 4):
         self._calls: queue.SimpleQueue[tuple[Callable[..., Any], tuple[Any, ...]] | None] = queue.SimpleQueue()
         self._free: queue.SimpleQueue[torch.Tensor] = queue.SimpleQueue()
         self._error: BaseException | None = None
         self._files: list[ArrayWriter] = []
-        self.rows = rows
+        self.values = values
         for _ in range(count):
-            self._free.put(torch.empty((rows, width), dtype=torch.float16))
+            self._free.put(torch.empty(values, dtype=torch.float16))
         self._thread = threading.Thread(target=self._run, name="recording-writer", daemon=True)
         self._aside = ThreadPoolExecutor(1, thread_name_prefix="recording-disk")
 

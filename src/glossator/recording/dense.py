@@ -44,15 +44,20 @@ class Room:
 class DenseShards:
     """Accumulates batches into a shard and shards into the running top k; see `dense_merge` for the finished files.
 
-    Shards are finished in order, one at a time, while batches of the next may come in, into another room.
-    pool: runs what finishing a shard takes; encoders: of the sites whose values are computed from those of their
-    source.
+    plan: of the sites of one grid alone, width: how many places that has; pool: runs what finishing a shard takes;
+    encoders: of the sites whose values are computed from those of their source. Shards are finished in order, one at a
+    time, while batches of the next may come in, into another room.
     """
 
     def __init__(
-        self, spec: RecordingSpec, plan: Plan, pool: ThreadPoolExecutor, encoders: Mapping[str, Any] | None = None
+        self,
+        spec: RecordingSpec,
+        plan: Plan,
+        width: int,
+        pool: ThreadPoolExecutor,
+        encoders: Mapping[str, Any] | None = None,
     ):
-        units, width = plan.dense_units, spec.width
+        units = plan.dense_units
         self.plan, self.width = plan, width
         self._encoders: dict[str, DenseEncoder] = dict(encoders or {})
         self.keys = np.zeros((units, 2, spec.top_k), np.uint64)
@@ -206,21 +211,24 @@ class DenseShards:
         background.keep(writer)
         batch, rows, its_exponents = self.plan.batch, room.raw.view(-1, self.width), room.exponents.numpy()
 
-        def pass_on(buffer: torch.Tensor, size: int) -> None:
-            writer.write(buffer[:size].numpy())
+        step = max(1, background.values // self.width)
+
+        def pass_on(buffer: torch.Tensor, found: torch.Tensor) -> None:
+            writer.write(found.numpy())
             background.release(buffer)
 
-        def gather(start: int) -> tuple[torch.Tensor, int]:
-            u, j = pairs(slice(start, min(start + background.rows, count)))
+        def gather(start: int) -> tuple[torch.Tensor, torch.Tensor]:
+            u, j = pairs(slice(start, min(start + step, count)))
             number, inside = np.divmod(j.astype(np.int64), batch)
             place = (number * len(self.keys) + u) * batch + inside
             buffer = background.buffer()
-            torch.index_select(rows, 0, torch.from_numpy(place), out=buffer[: len(u)])
-            halve(buffer[: len(u)].numpy(), exponents[u] - its_exponents[j, u])
-            return buffer, len(u)
+            found = buffer[: len(u) * self.width].view(len(u), self.width)
+            torch.index_select(rows, 0, torch.from_numpy(place), out=found)
+            halve(found.numpy(), exponents[u] - its_exponents[j, u])
+            return buffer, found
 
-        for buffer, size in in_turn(self._pool, gather, range(0, count, background.rows)):
-            background.do(pass_on, buffer, size)
+        for buffer, found in in_turn(self._pool, gather, range(0, count, step)):
+            background.do(pass_on, buffer, found)
         background.do(writer.close)
 
 

@@ -28,12 +28,16 @@ _THREADS = 3  # two that read and compute, beside the one that writes
 def merge_dense(
     keys: np.ndarray, plan: Plan, width: int, shards: list[Shard], folder: Path, checksums: Checksums
 ) -> None:
-    """Write the finished dense files into `folder`; keys: the running top k after the last shard, (units, 2, k)."""
-    save(folder / "sums.npy", ArrayReader(shards[-1].folder / "dense" / "sums.npy").all(), checksums)
-    each = np.stack([ArrayReader(shard.folder / "dense" / "exponents.npy").all() for shard in shards])
+    """Write the finished dense files of one grid into `folder`, which is called as those of the shards are.
+
+    keys: the running top k after the last shard, (units, 2, k); width: places of the grid.
+    """
+    parts_of = [shard.folder / folder.name for shard in shards]
+    save(folder / "sums.npy", ArrayReader(parts_of[-1] / "sums.npy").all(), checksums)
+    each = np.stack([ArrayReader(part / "exponents.npy").all() for part in parts_of])
     exponents = each.max(axis=0)
     save(folder / "exponents.npy", exponents, checksums)
-    parts = [_Part(shard, times) for shard, times in zip(shards, exponents - each, strict=True)]
+    parts = [_Part(s, part, times) for s, part, times in zip(shards, parts_of, exponents - each, strict=True)]
     with ThreadPoolExecutor(_THREADS) as pool:
         extra = _merge_top(keys, plan, folder, pool, checksums)
         _merge_panel(len(keys), plan, width, parts, folder, pool, checksums)
@@ -41,9 +45,10 @@ def merge_dense(
 
 
 class _Part(NamedTuple):
-    """A shard, and how many times each unit's values in it are to be halved (units,)."""
+    """A shard, its folder of dense values, and how many times each unit's values in it are to be halved (units,)."""
 
     shard: Shard
+    folder: Path
     times: np.ndarray
 
 
@@ -93,7 +98,7 @@ def _merge_panel(
     checksums: Checksums,
 ) -> None:
     """Put each unit's panel windows, which lie shard by shard, side by side."""
-    readers = [ArrayReader(part.shard.folder / "dense" / "panel.npy") for part in parts]
+    readers = [ArrayReader(part.folder / "panel.npy") for part in parts]
     counts = [len(plan.panel_in(part.shard.first, part.shard.end)) for part in parts]
     ends = np.cumsum(counts)
     step = max(1, _BLOCK_BYTES // (2 * width * len(plan.panel)))
@@ -175,7 +180,7 @@ class _ShardPairs:
 
     def __init__(self, part: _Part, in_panel: np.ndarray, windows: int):
         names = ("offsets", "rows", "value_offsets", "values")
-        files = (ArrayReader(part.shard.folder / "dense" / f"{name}.npy") for name in names)
+        files = (ArrayReader(part.folder / f"{name}.npy") for name in names)
         self._offsets, self._rows, self._value_offsets, self._values = files
         self._in_panel, self.windows, self._times = in_panel, windows, part.times
 

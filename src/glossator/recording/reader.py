@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, fields
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -13,16 +13,17 @@ import numpy as np
 
 from glossator.errors import UserError, near_matches
 from glossator.files import fingerprint, read_json
+from glossator.inputs import Grid, Inputs, TokenWindows, Vocabulary, token_windows
 from glossator.recording.keys import powers
 from glossator.recording.postings import Postings
+from glossator.recording.saved_inputs import AGAIN, load_inputs
 from glossator.recording.spec import RecordingSpec
 from glossator.recording.store import check_size, crc32_of, damaged, reading, sample_of
 from glossator.units import Unit
-from glossator.windows import Decoding, TokenWindows, Vocabulary
 
-FORMAT = "glossator-recording/2"
-
-AGAIN = "Delete the recording and record again"
+FORMAT = "glossator-recording/3"
+TOKENS_ALONE = "glossator-recording/2"
+"""An older format that is still read: one grid, the tokens of windows."""
 
 
 @dataclass(frozen=True)
@@ -41,18 +42,41 @@ class Moments:
 
 @dataclass(frozen=True, eq=False)
 class RecordedSite:
-    """One site. units int32: recorded unit numbers; width: all units; start: first column of a dense site."""
+    """One site. units int32: recorded unit numbers; width: all units; grid: where in an input they have values; start:
+    first column of a dense site among those of its grid."""
 
     name: str
     source: str
     kind: Literal["dense", "sparse"]
     width: int
     units: np.ndarray
+    grid: Grid
     start: int
 
 
+class DenseFiles:
+    """The dense values of one grid, mapped; see `dense_merge` for what they hold."""
+
+    def __init__(self, read: Callable[[str], np.ndarray]):
+        self._read = read
+
+    exponents = cached_property(lambda self: self._read("exponents"))
+    panel = cached_property(lambda self: self._read("panel"))
+    top_rows = cached_property(lambda self: self._read("top_rows"))
+    top_maxima = cached_property(lambda self: self._read("top_maxima"))
+    extra_offsets = cached_property(lambda self: self._read("extra_offsets"))
+    extra_rows = cached_property(lambda self: self._read("extra_rows"))
+    extra_values = cached_property(lambda self: self._read("extra_values"))
+    sums = cached_property(lambda self: self._read("sums"))
+
+
+def dense_folder(number: int) -> str:
+    """The name of the folder with the dense values of the grid of this number."""
+    return f"dense-{number}" if number else "dense"
+
+
 class Recording:
-    """What units did over a corpus. Values are multiplied by the unit's sign unless a method says otherwise."""
+    """What units did over a set of inputs. Values are multiplied by the unit's sign unless a method says otherwise."""
 
     def __init__(self, folder: Path, manifest: dict[str, Any]):
         self.folder = folder
@@ -63,40 +87,61 @@ class Recording:
         for entry in manifest["sites"]:
             chosen = self.spec.units.get(entry["name"])
             units = np.arange(entry["width"]) if chosen is None else np.unique(chosen)
-            self.sites[entry["name"]] = RecordedSite(**entry, units=units.astype(np.int32))
+            grid = _grid(entry["grid"])
+            self.sites[entry["name"]] = RecordedSite(**{**entry, "grid": grid}, units=units.astype(np.int32))
+        self._valid_places = {_grid(entry): int(entry["valid_places"]) for entry in manifest["grids"]}
+        self._dense = {
+            grid: DenseFiles(partial(self._map_in, dense_folder(number)))
+            for number, grid in enumerate(self._valid_places)
+        }
         sparse = [name for name, site in self.sites.items() if site.kind == "sparse"]
         self._sparse_folders = {name: folder / f"sparse-{i}" for i, name in enumerate(sparse)}
         self._postings: dict[str, Postings] = {}
 
-    # the corpus
+    # the inputs
 
     @cached_property
+    def inputs(self) -> Inputs:
+        """All inputs; places do not count that are padding or were left out (see spec.leaves_out)."""
+        return load_inputs(self.manifest["inputs"], self.folder / "windows", partial(self._map_in, "windows"))
+
+    @property
     def windows(self) -> TokenWindows:
-        """All windows; `valid` is False on padding and on positions that were left out (see spec.leaves_out)."""
-        names = ("tokens", "lengths", "valid", "documents", "ids")
-        return TokenWindows(**{name: self._map(f"windows/{name}.npy") for name in names}, vocabulary=self.vocabulary)
+        """The inputs as windows of tokens; raises `MissingPower` where they are of another kind."""
+        return token_windows(self.inputs)
+
+    def grid(self, site: str) -> Grid:
+        """Where in an input the units of a site have values."""
+        return self._site(site).grid
+
+    def valid(self, site: str) -> np.ndarray:
+        """(n, places) bool, the places of each input that count at a site."""
+        return self._valid_at(self._site(site).grid)
+
+    def valid_places(self, site: str) -> int:
+        """How many places count in all inputs."""
+        return self._valid_places[self._site(site).grid]
 
     @cached_property
+    def _valid_of_grid(self) -> dict[Grid, np.ndarray]:
+        return {}
+
+    def _valid_at(self, grid: Grid) -> np.ndarray:
+        if grid not in self._valid_of_grid:
+            self._valid_of_grid[grid] = self.inputs.valid_at(grid)
+        return self._valid_of_grid[grid]
+
+    @property
     def vocabulary(self) -> Vocabulary:
-        data, offsets = self._map("windows/pieces.npy").tobytes(), self._map("windows/piece_offsets.npy")
-        pieces = tuple(data[a:b] for a, b in zip(offsets[:-1].tolist(), offsets[1:].tolist(), strict=True))
-        entry = self.manifest["vocabulary"]
-        decoding = None
-        if (path := self.folder / "windows" / "decoding.json").exists():
-            stored = read_json(path, "a file of the recording", AGAIN)
-            try:
-                decoding = Decoding(**{**stored, "tokens": tuple(stored["tokens"])})
-            except (KeyError, TypeError) as error:
-                raise damaged(path, str(error)) from error
-        return Vocabulary(entry["name"], pieces, frozenset(entry["special"]), decoding)
+        return self.windows.vocabulary
 
     @cached_property
-    def split_of_window(self) -> np.ndarray:
-        """int8 (n,): index of `evidence.SPLITS` for each window."""
+    def split_of_input(self) -> np.ndarray:
+        """int8 (n,): index of `evidence.SPLITS` for each input."""
         return self._map("windows/split.npy")
 
     @cached_property
-    def document_ids(self) -> list[str]:
+    def group_ids(self) -> list[str]:
         path = self.folder / "windows" / "documents.json"
         return [str(name) for name in read_json(path, "a file of the recording", AGAIN, list)]
 
@@ -122,11 +167,11 @@ class Recording:
         return self._map("windows/panel.npy")
 
     def panel_values(self, unit: Unit) -> np.ndarray:
-        """float32 (panel windows, width); 0 where not valid."""
+        """float32 (panel inputs, places); 0 where not valid."""
         site, place = self._find(unit)
         if site.kind == "sparse":
             return self._sparse(site).values(place, self.panel) * unit.sign
-        return self._panel[site.start + place].astype(np.float32) * (powers(self.exponent(unit)) * unit.sign)
+        return self._dense[site.grid].panel[site.start + place].astype(np.float32) * self._scale(unit)
 
     def panel_halves(self, unit: Unit) -> np.ndarray:
         """`panel_values` of a dense unit as the float16 that is stored, not multiplied by the power of its exponent."""
@@ -140,14 +185,18 @@ class Recording:
         if found.kind == "sparse":
             raise UserError("a sparse site has no stored panel", value=site, fix="Read its postings instead")
         columns = slice(found.start, found.start + len(found.units))
-        return self._panel[columns], powers(self._exponents[columns])
+        dense = self._dense[found.grid]
+        return dense.panel[columns], powers(dense.exponents[columns])
 
     def exponent(self, unit: Unit) -> int:
         """The power of two by which the unit's stored float16 values are multiplied."""
         site, place = self._find(unit)
-        return int(
-            self._sparse(site).exponents[place] if site.kind == "sparse" else self._exponents[site.start + place]
-        )
+        if site.kind == "sparse":
+            return int(self._sparse(site).exponents[place])
+        return int(self._dense[site.grid].exponents[site.start + place])
+
+    def _scale(self, unit: Unit) -> np.float32:
+        return np.float32(powers(self.exponent(unit)) * unit.sign)
 
     def top_rows(self, unit: Unit) -> np.ndarray:
         """int64: the rows of the unit's windows by largest signed valid value, descending; at most `spec.top_k`.
@@ -157,7 +206,7 @@ class Recording:
         site, place = self._find(unit)
         if site.kind == "sparse":
             return self._sparse(site).top(place, unit.sign, self.spec.top_k)
-        rows = self._top_rows[site.start + place, 0 if unit.sign > 0 else 1]
+        rows = self._dense[site.grid].top_rows[site.start + place, 0 if unit.sign > 0 else 1]
         return rows[rows >= 0].astype(np.int64)
 
     def top_maxima(self, unit: Unit) -> np.ndarray:
@@ -165,8 +214,8 @@ class Recording:
         site, place = self._find(unit)
         if site.kind == "sparse":
             return self.values(unit, self.top_rows(unit)).max(axis=1)
-        column, side = site.start + place, 0 if unit.sign > 0 else 1
-        return self._top_maxima[column, side][self._top_rows[column, side] >= 0]
+        column, side, dense = site.start + place, 0 if unit.sign > 0 else 1, self._dense[site.grid]
+        return np.asarray(dense.top_maxima[column, side][dense.top_rows[column, side] >= 0])
 
     def top(self, unit: Unit) -> tuple[np.ndarray, np.ndarray]:
         """rows int64 (k,) and values float32 (k, width) of the exact top windows of this polarity, best first."""
@@ -178,29 +227,29 @@ class Recording:
         site, place = self._find(unit)
         if site.kind == "sparse":
             return self._sparse(site).values(place, rows) * np.float32(unit.sign)
-        column = site.start + place
+        column, dense = site.start + place, self._dense[site.grid]
         slots = self._panel_slots[rows]
-        values = self._panel[column][slots]  # slot -1 reads a panel row that is overwritten below
+        values = dense.panel[column][slots]  # slot -1 reads a panel row that is overwritten below
         missing = np.flatnonzero(slots < 0)
         if len(missing):
-            first, end = self._extra_offsets[column : column + 2]
-            have, wanted = self._extra_rows[first:end], rows[missing]
+            first, end = dense.extra_offsets[column : column + 2]
+            have, wanted = dense.extra_rows[first:end], rows[missing]
             found = np.searchsorted(have, wanted)
             if not len(have) or found.max() == len(have) or (have[found] != wanted).any():
                 raise UserError(
-                    f"values of {unit} were not stored for some of these windows", allowed="panel and top windows"
+                    f"values of {unit} were not stored for some of these inputs", allowed="panel and top inputs"
                 )
-            values[missing] = self._extra_values[first:end][found]
-        return values.astype(np.float32) * (powers(self.exponent(unit)) * unit.sign)
+            values[missing] = dense.extra_values[first:end][found]
+        return values.astype(np.float32) * self._scale(unit)
 
     def moments(self, unit: Unit) -> Moments:
         site, place = self._find(unit)
-        count = int(self.manifest["valid_tokens"])
+        count = self.valid_places(unit.site)
         if site.kind == "sparse":
             x = self._sparse(site).of(place)[1].astype(np.float64)
             sums = np.array([(x**p).sum() for p in (1, 2, 3, 4)])
         else:
-            sums = self._sums[:, site.start + place]
+            sums = self._dense[site.grid].sums[:, site.start + place]
         return moments(count, sums, unit.sign)
 
     def postings(self, unit: Unit) -> tuple[np.ndarray, np.ndarray]:
@@ -244,22 +293,16 @@ class Recording:
             arrays = {
                 name: self._map(f"{folder}/{name}.npy") for name in ("offsets", "positions", "activations", "exponents")
             }
-            self._postings[site.name] = Postings(**arrays, width=self.spec.width)
+            self._postings[site.name] = Postings(**arrays, width=site.grid.places)
         return self._postings[site.name]
+
+    def _map_in(self, folder: str, name: str) -> np.ndarray:
+        return self._map(f"{folder}/{name}.npy")
 
     def _map(self, name: str) -> np.ndarray:
         path = self.folder / name
         with reading(path):
             return np.asarray(np.load(path, mmap_mode="r", allow_pickle=False))
-
-    _exponents = cached_property(lambda self: self._map("dense/exponents.npy"))
-    _panel = cached_property(lambda self: self._map("dense/panel.npy"))
-    _top_rows = cached_property(lambda self: self._map("dense/top_rows.npy"))
-    _top_maxima = cached_property(lambda self: self._map("dense/top_maxima.npy"))
-    _extra_offsets = cached_property(lambda self: self._map("dense/extra_offsets.npy"))
-    _extra_rows = cached_property(lambda self: self._map("dense/extra_rows.npy"))
-    _extra_values = cached_property(lambda self: self._map("dense/extra_values.npy"))
-    _sums = cached_property(lambda self: self._map("dense/sums.npy"))
 
     @cached_property
     def _panel_slots(self) -> np.ndarray:
@@ -286,7 +329,7 @@ def open_recording(folder: str | Path) -> Recording:
     with reading(path):
         manifest = json.loads(path.read_text("utf-8"))
         written = manifest.get("format"), manifest.pop("fingerprint")
-    if written[0] != FORMAT:
+    if written[0] not in (FORMAT, TOKENS_ALONE):
         raise UserError(
             "unknown recording format",
             value=written[0],
@@ -302,7 +345,23 @@ def open_recording(folder: str | Path) -> Recording:
                 found = sample_of(folder / name)
             if found != entry["sample"]:
                 raise damaged(folder / name, "its checksum is wrong")
-        return Recording(folder, manifest | {"fingerprint": written[1]})
+        return Recording(folder, as_of_now(manifest) | {"fingerprint": written[1]})
+
+
+def as_of_now(manifest: dict[str, Any]) -> dict[str, Any]:
+    """A manifest in the present format from one of the format before, which knew windows of tokens alone."""
+    if manifest["format"] == FORMAT:
+        return manifest
+    grid = {"kind": "tokens", "shape": [manifest["spec"]["width"]]}
+    return manifest | {
+        "inputs": {"kind": "tokens", "vocabulary": manifest["vocabulary"]},
+        "grids": [grid | {"valid_places": manifest["valid_tokens"]}],
+        "sites": [entry | {"grid": grid} for entry in manifest["sites"]],
+    }
+
+
+def _grid(entry: dict[str, Any]) -> Grid:
+    return Grid(entry["kind"], tuple(entry["shape"]))
 
 
 def verify(recording: Recording) -> None:

@@ -16,7 +16,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 import torch
@@ -25,12 +25,14 @@ from glossator import __version__
 from glossator.engines import one_core_pool
 from glossator.errors import UserError
 from glossator.files import fingerprint, plain, read_json, write_json
+from glossator.inputs import Grid, Inputs, TokenWindows
 from glossator.readouts.base import Encoder, is_dense
 from glossator.recording.background import Background
 from glossator.recording.dense import DenseShards, Room
 from glossator.recording.dense_merge import merge_dense
 from glossator.recording.keys import as_stored
-from glossator.recording.reader import FORMAT, Recording, open_recording
+from glossator.recording.reader import FORMAT, Recording, dense_folder, open_recording
+from glossator.recording.saved_inputs import save_inputs
 from glossator.recording.sparse import SparseShards, merge_sparse, not_finite
 from glossator.recording.spec import Plan, RecordingSpec, make_plan, plan_sites, source_of
 from glossator.recording.store import (
@@ -45,65 +47,66 @@ from glossator.recording.store import (
     show_shard,
     sync,
 )
-from glossator.windows import TokenWindows
+from glossator.subjects.base import check_takes, grid_of, width_of
 
 if TYPE_CHECKING:
-    from glossator.corpora import WindowedCorpus
+    from glossator.corpora import ProbeSet
+    from glossator.subjects.base import Subject
 
 _PIECE_BYTES = 8 << 20
 
 
 def record(
     spec: RecordingSpec,
-    subject: Any,
-    windowed: WindowedCorpus,
+    subject: Subject,
+    probes: ProbeSet,
     folder: str | Path,
     *,
     encoders: Mapping[str, Encoder] | None = None,
     progress: bool | None = None,
 ) -> Recording:
-    """Run the subject over the windows and write what its units did to `folder`; a finished recording is opened.
+    """Run the subject over the inputs and write what its units did to `folder`; a finished recording is opened.
 
     An interrupted recording of the same spec goes on after its last whole shard and ends with the same bytes.
     progress: a bar with rate and time left on stderr; None shows it on a terminal only.
     Raises `UserError` when the folder holds something else, and when the disk is full or read-only.
     """
     folder, encoders = Path(folder), dict(encoders or {})
-    _check(spec, subject, windowed, encoders)
+    _check(spec, subject, probes, encoders)
     if (folder / "manifest.json").exists():
         recording = open_recording(folder)
         if recording.spec != spec:
             raise _another(plain(recording.spec), plain(spec), folder)
         _clean(folder)
         return recording
-    plan = planned(spec, subject, len(windowed.windows), encoders)
-    windows = _valid_windows(subject, windowed.windows)
+    inputs = subject.counted(probes.inputs)
+    plan = planned(spec, subject, inputs, encoders)
     with disk_errors(folder):
         _begin(spec, folder)
-        keys, shards = _run(spec, plan, subject, windows, folder, encoders, progress)
-        _finish(spec, plan, keys, shards, subject, windowed, windows, folder)
+        keys, shards = _run(spec, plan, subject, inputs, folder, encoders, progress)
+        _finish(spec, plan, keys, shards, subject, replace(probes, inputs=inputs), folder)
     return open_recording(folder)
 
 
-def planned(spec: RecordingSpec, subject: Any, windows: int, encoders: Mapping[str, Encoder]) -> Plan:
-    """Batches, shards and the panel of a recording of so many windows."""
-    widths = {}
-    for name in spec.sites:
-        info = subject.site(source_of(name))
-        widths[info.name] = (info.width, info.kind)
+def planned(spec: RecordingSpec, subject: Subject, inputs: Inputs, encoders: Mapping[str, Encoder]) -> Plan:
+    """Batches, shards and the panel of a recording of these inputs."""
+    sources = {}
+    for site in map(subject.site, dict.fromkeys(map(source_of, spec.sites))):
+        sources[site.name] = (width_of(subject, site.name, inputs), site.kind, grid_of(site, inputs))
     encoded = {name: (e.width, "dense" if is_dense(e) else "sparse") for name, e in encoders.items()}
-    return make_plan(spec, plan_sites(spec, widths, encoded), windows)
+    return make_plan(spec, plan_sites(spec, sources, encoded), len(inputs))
 
 
-def _check(spec: RecordingSpec, subject: Any, windowed: WindowedCorpus, encoders: dict[str, Encoder]) -> None:
+def _check(spec: RecordingSpec, subject: Subject, probes: ProbeSet, encoders: dict[str, Encoder]) -> None:
     if spec.subject_fingerprint != subject.fingerprint:
         raise UserError(
             "the spec is of another subject",
             value=f"{spec.subject} {spec.subject_fingerprint}",
             allowed=subject.fingerprint,
         )
-    if spec.width != windowed.windows.width or plain(spec.windows) != plain(windowed.spec):
-        raise UserError("the spec is of other windows", fix="Make it with recording_spec(subject, windowed, sites)")
+    check_takes(subject, probes.inputs)
+    if spec.width != probes.inputs.weight or plain(spec.windows) != plain(probes.spec):
+        raise UserError("the spec is of other inputs", fix="Make it with recording_spec(subject, probes, sites)")
     if {name: encoder.fingerprint for name, encoder in encoders.items()} != spec.encoders:
         raise UserError(
             "the encoders are not those of the spec", value=sorted(encoders), allowed=", ".join(sorted(spec.encoders))
@@ -113,13 +116,6 @@ def _check(spec: RecordingSpec, subject: Any, windowed: WindowedCorpus, encoders
             raise UserError(
                 "an encoder of a site that is not recorded", value=name, allowed="NAME@SITE, and one of the sites"
             )
-
-
-def _valid_windows(subject: Any, windows: TokenWindows) -> TokenWindows:
-    valid = windows.valid.copy()
-    if getattr(subject, "leaves_out_first", False):
-        valid[:, 0] = False
-    return replace(windows, valid=valid)
 
 
 def _begin(spec: RecordingSpec, folder: Path) -> None:
@@ -158,13 +154,14 @@ def _another(held: dict[str, Any], mine: dict[str, Any], folder: Path) -> UserEr
 def _run(
     spec: RecordingSpec,
     plan: Plan,
-    subject: Any,
-    windows: TokenWindows,
+    subject: Subject,
+    inputs: Inputs,
     folder: Path,
     encoders: dict[str, Any],
     progress: bool | None,
-) -> tuple[np.ndarray | None, list[Shard]]:
-    """Record what no finished shard holds; returns the running top k of the dense units, and all shards in order."""
+) -> tuple[list[np.ndarray], list[Shard]]:
+    """Record what no finished shard holds; returns the running top k of the dense units of each grid, and all shards in
+    order."""
     streams = _streams(subject, plan)
     rooms = 2 if plan.most_batches >= 2 * streams > 2 else 1  # while one shard is finished, the next is filled
     most = plan.most_batches // rooms
@@ -172,16 +169,20 @@ def _run(
         most -= most % streams
     plan = replace(plan, most_batches=most)
     pool, aside = one_core_pool(streams), one_core_pool(streams)
-    dense = DenseShards(spec, plan, aside, encoders) if plan.dense_units else None
-    free = deque(Room(plan, spec.width) if dense else None for _ in range(rooms))
+    dense = {g: DenseShards(spec, plan.dense_on(g), g.places, aside, encoders) for g in plan.dense_grids}
+    free = deque({g: Room(plan.dense_on(g), g.places) for g in dense} for _ in range(rooms))
     sparse = {site.name: SparseShards(plan, site) for site in plan.sites if site.kind == "sparse"}
-    sources = list(dict.fromkeys(site.source for site in plan.sites))
-    piece = (max(1, _PIECE_BYTES // (2 * spec.width)), spec.width) if dense else (0, 0)
+    grids = {site.source: site.grid for site in plan.sites}
+    sources = list(grids)
+    valid_at = {grid: inputs.valid_at(grid) for grid in dict.fromkeys(grids.values())}
+    piece = max(_PIECE_BYTES // 2, *(grid.places for grid in dense)) if dense else 0
 
-    def take(room: Room | None, number: int, first: int, valid: np.ndarray, source: str, values: torch.Tensor) -> None:
+    def take(rooms: Rooms, number: int, first: int, end: int, source: str, values: torch.Tensor) -> None:
         """One source site's values in a batch."""
-        if dense and room:
-            dense.add(room, number, source, values, valid)
+        grid = grids[source]
+        valid = valid_at[grid][first:end]
+        if grid in dense:
+            dense[grid].add(rooms[grid], number, source, values, valid)
         for name, collector in sparse.items():
             if source_of(name) == source:
                 found, indices = values, None
@@ -191,26 +192,25 @@ def _run(
                     found, indices = encoders[name].encode(values)
                 collector.add(first, found, indices, valid)
 
-    def run(room: Room | None, number: int, first: int, end: int) -> None:
-        see = partial(take, room, number, first, windows.valid[first:end])
+    def run(rooms: Rooms, number: int, first: int, end: int) -> None:
         with torch.inference_mode():
-            _visit(subject, windows.tokens[first:end], windows.lengths[first:end], sources, see)
+            subject.visit(inputs.take(np.arange(first, end)), sources, partial(take, rooms, number, first, end))
 
-    def finish(room: Room | None, shard: Shard, background: Background) -> Room | None:
+    def finish(rooms: Rooms, shard: Shard, background: Background) -> Rooms:
         hidden, checksums = hidden_folder(shard.folder), Checksums()
-        if dense and room:
-            dense.finish(room, shard.first, shard.end, _made(hidden / "dense"), background, checksums)
+        for place, (grid, values) in zip(_dense_folders(plan, hidden), dense.items(), strict=True):
+            values.finish(rooms[grid], shard.first, shard.end, _made(place), background, checksums)
         for number, collector in enumerate(sparse.values()):
             collector.finish(_made(hidden / f"sparse-{number}"), background, checksums)
         background.do_aside(show_shard, hidden, shard, checksums)
-        return room
+        return rooms
 
-    finishing: deque[Future[Room | None]] = deque()
+    finishing: deque[Future[Rooms]] = deque()
     with (
         pool,
         aside,
-        _Bar(windows, progress) as bar,
-        Background(*piece) as background,
+        _Bar(inputs, progress) as bar,
+        Background(piece) as background,
         ThreadPoolExecutor(1, thread_name_prefix="recording-shards") as in_order,
     ):
         shards: list[Shard] = []
@@ -219,7 +219,7 @@ def _run(
             while finishing and (earlier or not free):
                 free.append(finishing.popleft().result())
             if earlier:
-                shards.append(_earlier(place, dense, bar))
+                shards.append(_earlier(place, plan, dense, bar))
                 continue
             shard, room = Shard(place, first, first), free.popleft()
             batches = plan.batches(first, _next(folder, first))
@@ -230,7 +230,16 @@ def _run(
             shards.append(shard)
         for future in finishing:
             future.result()
-    return dense.keys if dense else None, shards
+    return [values.keys for values in dense.values()], shards
+
+
+Rooms: TypeAlias = dict[Grid, Room]
+"""The memory of one shard, by grid."""
+
+
+def _dense_folders(plan: Plan, folder: Path) -> list[Path]:
+    """Where a shard or a recording keeps the dense values of each grid."""
+    return [folder / dense_folder(number) for number in range(len(plan.dense_grids))]
 
 
 SHARD_SECONDS = 5.0
@@ -238,15 +247,13 @@ SHARD_SECONDS = 5.0
 MOST_STREAMS = 8
 
 
-def _streams(subject: Any, plan: Plan) -> int:
+def _streams(subject: Subject, plan: Plan) -> int:
     """How many batches are run at once, each on one core, which is faster than one batch on all of them.
 
-    One where order matters (the lists of sparse sites), where the model is not on the processor, or where it has to
-    hold all values of a pass.
+    One where order matters (the lists of sparse sites), and where the subject does not run in several threads.
     """
-    on_cpu = str(getattr(subject, "device", "cpu")) == "cpu" and hasattr(subject, "visit")
     in_any_order = all(site.kind == "dense" for site in plan.sites)
-    return min(MOST_STREAMS, torch.get_num_threads()) if on_cpu and in_any_order else 1
+    return min(MOST_STREAMS, torch.get_num_threads()) if subject.concurrent and in_any_order else 1
 
 
 def _in_streams(
@@ -279,21 +286,11 @@ def _in_streams(
         wait(running)
 
 
-def _visit(subject: Any, tokens: np.ndarray, lengths: np.ndarray, sources: list[str], see: Any) -> None:
-    """Hand each source's values over, while the pass goes on where the subject can do that: they are in the cache then,
-    and nothing has to be held until its end."""
-    if hasattr(subject, "visit"):
-        subject.visit(tokens, lengths, sources, see)
-    else:
-        for source, values in subject.activations(tokens, lengths, sources).items():
-            see(source, values)
-
-
-def _earlier(place: Path, dense: DenseShards | None, bar: _Bar) -> Shard:
+def _earlier(place: Path, plan: Plan, dense: Mapping[Grid, DenseShards], bar: _Bar) -> Shard:
     """A shard of an earlier run, checked and taken into the state."""
     shard = open_shard(place)
-    if dense:
-        dense.restore(shard.first, shard.end, place / "dense")
+    for folder, shards_of_grid in zip(_dense_folders(plan, place), dense.values(), strict=True):
+        shards_of_grid.restore(shard.first, shard.end, folder)
     bar.advance(shard.first, shard.end, earlier=True)
     return shard
 
@@ -317,58 +314,51 @@ def _made(folder: Path) -> Path:
 def _finish(
     spec: RecordingSpec,
     plan: Plan,
-    keys: np.ndarray | None,
+    keys: list[np.ndarray],
     shards: list[Shard],
-    subject: Any,
-    windowed: WindowedCorpus,
-    windows: TokenWindows,
+    subject: Subject,
+    probes: ProbeSet,
     folder: Path,
 ) -> None:
     """Merge the shards into the finished files, write the manifest, remove the shards."""
     checksums: Checksums = {}
-    if keys is not None:
-        merge_dense(keys, plan, spec.width, shards, _fresh(folder / "dense"), checksums)
+    for place, grid, keys_of_grid in zip(_dense_folders(plan, folder), plan.dense_grids, keys, strict=True):
+        merge_dense(keys_of_grid, plan.dense_on(grid), grid.places, shards, _fresh(place), checksums)
     number = 0
     for site in plan.sites:
         if site.kind == "sparse":
             name = f"sparse-{number}"
             merge_sparse(site, [shard.folder / name for shard in shards], _fresh(folder / name), checksums)
             number += 1
-    _save_windows(windowed, windows, plan, _fresh(folder / "windows"), checksums)
-    if hasattr(subject, "embedding"):
-        halves, _ = as_stored(np.asarray(subject.embedding())[None])  # what is made of it does not depend on its scale
+    inputs, held = probes.inputs, _fresh(folder / "windows")
+    known = save_inputs(inputs, held, checksums)
+    save(held / "split.npy", np.asarray(probes.split_of_input, np.int8), checksums)
+    save(held / "panel.npy", plan.panel, checksums)
+    write_json(held / "documents.json", list(probes.group_ids))
+    if (embedding := subject.embedding()) is not None:
+        halves, _ = as_stored(np.asarray(embedding)[None])  # what is made of it does not depend on its scale
         save(folder / "embedding.npy", halves[0], checksums)
     sync(p for p in folder.rglob("*.npy") if "shards" not in p.relative_to(folder).parts)
     manifest = {
         "format": FORMAT,
         "spec": plain(spec),
+        "inputs": known,
         "windows": plan.windows,
-        "valid_tokens": int(windows.valid.sum()),
         "panel_windows": len(plan.panel),
-        "sites": [
-            {"name": s.name, "source": s.source, "kind": s.kind, "width": s.width, "start": s.start} for s in plan.sites
+        "grids": [
+            {"kind": g.kind, "shape": g.shape, "valid_places": int(inputs.valid_at(g).sum())}
+            for g in dict.fromkeys((*plan.dense_grids, *(site.grid for site in plan.sites)))
         ],
-        "vocabulary": {"name": windows.vocabulary.name, "special": sorted(windows.vocabulary.special)},
+        "sites": [
+            {"name": s.name, "source": s.source, "kind": s.kind, "width": s.width, "start": s.start}
+            | {"grid": {"kind": s.grid.kind, "shape": s.grid.shape}}
+            for s in plan.sites
+        ],
         "made_with": {"glossator": __version__, "torch": torch.__version__},
         "files": describe_files(folder, checksums),
     }
     write_json(folder / "manifest.json", manifest | {"fingerprint": fingerprint(manifest)})
     _clean(folder)
-
-
-def _save_windows(
-    windowed: WindowedCorpus, windows: TokenWindows, plan: Plan, folder: Path, checksums: Checksums
-) -> None:
-    for name in ("tokens", "lengths", "valid", "documents", "ids"):
-        save(folder / f"{name}.npy", getattr(windows, name), checksums)
-    save(folder / "split.npy", np.asarray(windowed.split_of_document, np.int8)[windows.documents], checksums)
-    save(folder / "panel.npy", plan.panel, checksums)
-    pieces = windows.vocabulary.pieces
-    save(folder / "pieces.npy", np.frombuffer(b"".join(pieces), np.uint8), checksums)
-    save(folder / "piece_offsets.npy", np.cumsum([0, *map(len, pieces)]).astype(np.int64), checksums)
-    if windows.vocabulary.decoding is not None:
-        write_json(folder / "decoding.json", plain(windows.vocabulary.decoding))
-    write_json(folder / "documents.json", list(windowed.document_ids))
 
 
 def _clean(folder: Path) -> None:
@@ -385,15 +375,16 @@ def _fresh(folder: Path) -> Path:
 
 
 class _Bar:
-    """A progress bar in tokens on stderr, with rate and time left."""
+    """A progress bar in tokens, or in inputs of another kind, on stderr, with rate and time left."""
 
-    def __init__(self, windows: TokenWindows, shown: bool | None):
+    def __init__(self, inputs: Inputs, shown: bool | None):
         from tqdm import tqdm
 
         shown = sys.stderr.isatty() if shown is None else shown
-        self._lengths = windows.lengths
-        total = int(self._lengths.sum())
-        self._bar = tqdm(total=total, unit="tok", unit_scale=True, desc="recording", disable=not shown, file=sys.stderr)
+        is_text = isinstance(inputs, TokenWindows)
+        self._sizes = inputs.lengths if isinstance(inputs, TokenWindows) else np.ones(len(inputs), np.int64)
+        unit, total = "tok" if is_text else "input", int(self._sizes.sum())
+        self._bar = tqdm(total=total, unit=unit, unit_scale=True, desc="recording", disable=not shown, file=sys.stderr)
 
     def __enter__(self) -> _Bar:
         return self
@@ -402,8 +393,8 @@ class _Bar:
         self._bar.close()
 
     def advance(self, first: int, end: int, *, earlier: bool = False) -> None:
-        """Windows done just now, or in an earlier run, which say nothing about the rate."""
-        tokens = int(self._lengths[first:end].sum())
+        """Inputs done just now, or in an earlier run, which say nothing about the rate."""
+        size = int(self._sizes[first:end].sum())
         if earlier and not self._bar.disable:
-            self._bar.initial += tokens
-        self._bar.update(tokens)
+            self._bar.initial += size
+        self._bar.update(size)

@@ -18,7 +18,16 @@ from glossator.evidence import SPLITS, Evidence, Exemplars, ExplainEvidence, Kin
 from glossator.files import fingerprint
 from glossator.recording.keys import order_below, order_of, rounded
 from glossator.recording.reader import Recording
-from glossator.recording.unit_statistics import firing, observe, panel_part, split_statistics, whole_statistics
+from glossator.recording.unit_statistics import (
+    WHOLE_QUANTILE,
+    PanelPart,
+    below_plateau,
+    firing,
+    observe,
+    panel_part,
+    split_statistics,
+    whole_statistics,
+)
 from glossator.units import Unit
 
 Sampler = Literal["mixed", "top", "random", "quantile", "near-miss"]
@@ -75,17 +84,19 @@ def draw(recording: Recording, unit: Unit, spec: EvidenceSpec | None = None) -> 
     spec = spec or EvidenceSpec()
     view = _UnitView(recording, unit)
     explain_random = observe(recording, unit, "explain", view.panel)
-    threshold, rule = firing(explain_random, view.maximum("explain"), view.sparse)
+    threshold, rule = firing(explain_random, view.maximum("explain"), view.sparse, view.grid)
+    of_inputs = view.input_threshold(threshold)
     parts: dict[Split, Exemplars] = {split: _draw_split(view, split, spec, threshold) for split in _SPLITS}
-    firing_windows = {split: view.firing_windows(split, threshold) for split in (_SPLITS[0], _SPLITS[3])}
+    firing_windows = {split: view.firing_inputs(split, of_inputs) for split in (_SPLITS[0], _SPLITS[3])}
     explain = ExplainEvidence(
         unit,
         parts["explain"],
-        split_statistics(explain_random, view.maximum("explain"), threshold, rule),
+        split_statistics(explain_random, view.maximum("explain"), threshold, rule, of_inputs),
         fingerprint([*_origin(recording, unit), str(unit), _spec_fingerprint(spec), _digest(parts["explain"])]),
     )
+    named = "windows" if recording.inputs.kind == "tokens" else recording.inputs.kind
     few = [
-        f"{n} firing windows in {s}, {spec.min_firing_windows} needed"
+        f"{n} firing {named} in {s}, {spec.min_firing_windows} needed"
         for s, n in firing_windows.items()
         if n < spec.min_firing_windows
     ]
@@ -96,19 +107,19 @@ def draw(recording: Recording, unit: Unit, spec: EvidenceSpec | None = None) -> 
         select=parts["select"],
         test=parts["test"],
         statistics=whole_statistics(
-            recording, unit, observe(recording, unit, None, view.panel), view.maximum(None), threshold, rule
+            recording, unit, observe(recording, unit, None, view.panel), view.maximum(None), threshold, rule, of_inputs
         ),
         status="insufficient" if few else "ok",
         reason="; ".join(few),
     )
 
 
-def random_rows(recording: Recording, split: Split, count: int | None, seed: int) -> np.ndarray:
-    """Window rows of the split's random draw, ascending: a sample of the panel that depends on no activation."""
+def random_rows(recording: Recording, site: str, split: Split, count: int | None, seed: int) -> np.ndarray:
+    """Rows of the split's random draw, ascending: a sample of the panel that depends on no activation."""
     cache: dict[tuple[Split, int | None, int], np.ndarray] = recording.__dict__.setdefault("_random_rows", {})
     key = (split, count, seed)
     if key not in cache:
-        rows = panel_part(recording, split).rows
+        rows = panel_part(recording, site, split).rows
         if count is not None and count < len(rows):
             rng = np.random.default_rng([seed, SPLITS.index(split), 2])
             rows = np.sort(rng.choice(rows, count, replace=False))
@@ -123,7 +134,8 @@ class _UnitView:
         self.recording, self.unit = recording, unit
         self.top = recording.top_rows(unit)
         self.sparse = recording.sites[unit.site].kind == "sparse"
-        self.top_splits = recording.split_of_window[self.top]
+        self.grid = recording.grid(unit.site)
+        self.top_splits = recording.split_of_input[self.top]
         self.panel = None if self.sparse else recording.panel_halves(unit)
 
     @cached_property
@@ -134,8 +146,23 @@ class _UnitView:
         return self.top[self.top_splits == SPLITS.index(split)]
 
     def panel_of(self, split: Split) -> np.ndarray:
-        """float32 (panel windows of the split, width)."""
-        return self.recording.values(self.unit, panel_part(self.recording, split).rows)
+        """float32 (panel inputs of the split, places)."""
+        return self.recording.values(self.unit, self.part(split).rows)
+
+    def part(self, split: Split | None) -> PanelPart:
+        return panel_part(self.recording, self.unit.site, split)
+
+    def input_threshold(self, threshold: float) -> float:
+        """What the largest value of an input must be above for the unit to fire in it: the threshold of places, where a
+        place is a token or the whole; among the many cells of an image one or another is nearly always above that."""
+        if self.sparse or self.grid.kind != "cells":
+            return threshold
+        part = self.part("explain")
+        maxima = np.where(part.valid, self.panel_of("explain"), -np.inf).max(axis=1)
+        if not len(maxima):
+            return threshold
+        found = float(np.quantile(maxima, WHOLE_QUANTILE, method="lower"))
+        return max(threshold, below_plateau(found, float(maxima.min()), float(maxima.max())))
 
     def maximum(self, split: Split | None) -> float:
         """The largest value; that of the best top window, or of the panel where none of the split is among the top."""
@@ -145,9 +172,9 @@ class _UnitView:
         panel = self.panel_of(split) if split and not self.sparse else np.empty(0)
         return float(panel.max()) if panel.size else 0.0
 
-    def firing_windows(self, split: Split, threshold: float) -> int:
-        """Known windows of the split in which a token is above the threshold."""
-        number, splits = SPLITS.index(split), self.recording.split_of_window
+    def firing_inputs(self, split: Split, threshold: float) -> int:
+        """Known inputs of the split whose largest value is above the threshold."""
+        number, splits = SPLITS.index(split), self.recording.split_of_input
         if self.panel is None:
             return int((splits[self.recording.firing_rows(self.unit)] == number).sum())
         fires = np.zeros(len(splits), bool)
@@ -156,7 +183,7 @@ class _UnitView:
         # rounded as the panel's values are, or a constant could fire above itself
         top = rounded(self.top_maxima, exponent)
         fires[self.top[(top > threshold) & (self.top_splits == number)]] = True
-        part = panel_part(self.recording, split)
+        part = self.part(split)
         highest = order_of(self.panel).max(axis=1)[part.slots]
         fires[part.rows[highest > order_below(threshold)]] = True
         return int(np.count_nonzero(fires))
@@ -164,7 +191,7 @@ class _UnitView:
 
 def _draw_split(view: _UnitView, split: Split, spec: EvidenceSpec, threshold: float) -> Exemplars:
     recording = view.recording
-    taken = np.zeros(len(recording.split_of_window), bool)
+    taken = np.zeros(len(recording.split_of_input), bool)
     rows: list[np.ndarray] = []
     kinds: list[np.ndarray] = []
     rows_drawn = None
@@ -178,7 +205,7 @@ def _draw_split(view: _UnitView, split: Split, spec: EvidenceSpec, threshold: fl
         elif kind == "near-miss":
             found = _near_miss_rows(view, split, threshold, int(count or 0))
         else:
-            found = rows_drawn = random_rows(recording, split, count, spec.seed)
+            found = rows_drawn = random_rows(recording, view.unit.site, split, count, spec.seed)
         found = found[~taken[found]]
         taken[found] = True
         rows.append(found)
@@ -188,16 +215,17 @@ def _draw_split(view: _UnitView, split: Split, spec: EvidenceSpec, threshold: fl
     if rows_drawn is not None:
         drawn[rows_drawn] = True
     return Exemplars(
-        recording.windows.take(chosen),
+        recording.inputs.take(chosen),
         recording.values(view.unit, chosen),
         np.concatenate(kinds) if kinds else np.empty(0, _KIND_TYPE),
         drawn[chosen],
+        view.grid,
     )
 
 
 def _quantile_rows(view: _UnitView, split: Split, count: int) -> np.ndarray:
     """Panel windows at evenly spread ranks of their maxima, largest first."""
-    part = panel_part(view.recording, split)
+    part = view.part(split)
     maxima = np.where(part.valid, view.panel_of(split), -np.inf).max(axis=1)
     order = np.argsort(-maxima, kind="stable")
     ranks = np.unique(np.linspace(0, max(len(order) - 1, 0), min(count, len(order))).round().astype(np.int64))
@@ -211,12 +239,12 @@ def _near_miss_rows(view: _UnitView, split: Split, threshold: float, count: int)
     mean is above the firing threshold.
     """
     tokens = view.recording.windows.tokens
-    learnt = panel_part(view.recording, "explain")
+    learnt = view.part("explain")
     seen = tokens[learnt.rows][learnt.valid]
     size = len(view.recording.vocabulary)
     total = np.bincount(seen, weights=view.panel_of("explain")[learnt.valid], minlength=size)
     table = total / np.maximum(np.bincount(seen, minlength=size), 1)
-    part = panel_part(view.recording, split)
+    part = view.part(split)
     values = view.panel_of(split)
     expected = np.where(part.valid, table[tokens[part.rows]], -np.inf).max(axis=1)
     missed = np.flatnonzero((expected > threshold) & (values.max(axis=1) <= threshold))
@@ -235,7 +263,7 @@ def _origin(recording: Recording, unit: Unit) -> tuple[Any, ...]:
 
 
 def _digest(exemplars: Exemplars) -> str:
-    digest = hashlib.sha256(exemplars.windows.ids.tobytes())
+    digest = hashlib.sha256(exemplars.inputs.ids.tobytes())
     digest.update(exemplars.activations.tobytes())
     digest.update(exemplars.kinds.tobytes())
     return digest.hexdigest()[:16]

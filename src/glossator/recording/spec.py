@@ -7,16 +7,18 @@ that a spec's fingerprint is the recording's provenance. Where shards end change
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
 from glossator.errors import UserError
+from glossator.inputs import Grid
 
 if TYPE_CHECKING:
-    from glossator.corpora import WindowedCorpus
+    from glossator.corpora import ProbeSet
     from glossator.readouts.base import Encoder
+    from glossator.subjects.base import Subject
 
 MOST_TOKENS = 2**32
 MOST_BATCHES_IN_A_SHARD = 32
@@ -25,13 +27,14 @@ SPARSE_PANEL = 4096  # windows, where nothing is stored densely
 
 @dataclass(frozen=True)
 class RecordingSpec:
-    """Which units of which subject are recorded over which windows.
+    """Which units of which subject are recorded over which inputs.
 
     sites: names; `NAME@SITE` puts the encoder called NAME on the values of SITE; units: per site the recorded
-    unit numbers, None or absent for all; windows: the windowed corpus' own spec; encoders: fingerprint of each
-    encoder; top_k: windows kept per unit and polarity (dense sites); panel_windows: windows stored for every
-    dense unit, None for as many as fit in panel_bytes; batch_tokens: tokens in one forward pass; shard_bytes: float16
-    values of dense units held in memory until a shard is written; leaves_out: which positions do not count, in words.
+    unit numbers, None or absent for all; windows: the probe set's own spec; width: tokens in a window, of other
+    inputs as how many tokens one counts when batches are cut; encoders: fingerprint of each encoder; top_k: inputs kept
+    per unit and polarity (dense sites); panel_windows: inputs stored for every dense unit, None for as many as fit in
+    panel_bytes; batch_tokens: tokens in one forward pass; shard_bytes: float16 values of dense units held in memory
+    until a shard is written; leaves_out: which places do not count, in words.
     """
 
     subject: str
@@ -67,26 +70,25 @@ class RecordingSpec:
 
 
 def recording_spec(
-    subject: Any,
-    windowed: WindowedCorpus,
+    subject: Subject,
+    probes: ProbeSet,
     sites: Sequence[str],
     *,
     encoders: Mapping[str, Encoder] | None = None,
     units: Mapping[str, Sequence[int] | None] | None = None,
     **settings: Any,
 ) -> RecordingSpec:
-    """The spec that records these sites of a loaded subject over these windows; settings: other fields of the spec."""
-    first = bool(getattr(subject, "leaves_out_first", False))
+    """The spec that records these sites of a loaded subject over these inputs; settings: other fields of the spec."""
     return RecordingSpec(
         subject=subject.name,
         subject_fingerprint=subject.fingerprint,
         sites=tuple(sites),
-        width=windowed.windows.width,
-        windows=dict(windowed.spec),
+        width=probes.inputs.weight,
+        windows=dict(probes.spec),
         units={s: None if u is None else tuple(int(i) for i in u) for s, u in (units or {}).items()},
         encoders={name: encoder.fingerprint for name, encoder in (encoders or {}).items()},
-        dtype=str(getattr(subject, "dtype", "float32")).removeprefix("torch."),
-        leaves_out="padding and the first token of each window, on which attention sinks fall" if first else "padding",
+        dtype=str(subject.dtype).removeprefix("torch."),
+        leaves_out=subject.leaves_out,
         **settings,
     )
 
@@ -94,13 +96,15 @@ def recording_spec(
 @dataclass(frozen=True, eq=False)
 class SitePlan:
     """One recorded site. source: the captured site; units int32: the recorded unit numbers, ascending; width: of the
-    source or of its encoder; start: its first column on the common axis of all dense units (0 for sparse sites)."""
+    source or of its encoder; grid: the places at which its units have values; start: its first column on the common
+    axis of all dense units of this grid (0 for sparse sites)."""
 
     name: str
     source: str
     kind: Literal["dense", "sparse"]
     width: int
     units: np.ndarray
+    grid: Grid
     start: int = 0
 
     @property
@@ -114,8 +118,8 @@ class SitePlan:
 
 @dataclass(frozen=True, eq=False)
 class Plan:
-    """How the work is cut. batch: windows in a forward pass; most_batches: as many as a shard may hold; panel int64:
-    the window rows stored for every dense unit, ascending."""
+    """How the work is cut. windows: how many inputs there are; batch: inputs in a forward pass; most_batches: as many
+    as a shard may hold; panel int64: the rows of inputs stored for every dense unit, ascending."""
 
     sites: tuple[SitePlan, ...]
     windows: int
@@ -126,6 +130,15 @@ class Plan:
     @property
     def dense_units(self) -> int:
         return sum(len(site.units) for site in self.sites if site.kind == "dense")
+
+    @property
+    def dense_grids(self) -> tuple[Grid, ...]:
+        """The grids of dense sites, in the order in which they first come."""
+        return tuple(dict.fromkeys(site.grid for site in self.sites if site.kind == "dense"))
+
+    def dense_on(self, grid: Grid) -> Plan:
+        """The plan of the dense sites of one grid."""
+        return replace(self, sites=tuple(s for s in self.sites if s.kind == "dense" and s.grid == grid))
 
     def batches(self, first: int, before: int | None = None) -> list[tuple[int, int]]:
         """(first, end) window rows of the batches that a shard may hold which starts at row `first`, up to `before`."""
@@ -142,22 +155,24 @@ class Plan:
 
 
 def plan_sites(
-    spec: RecordingSpec, widths: Mapping[str, tuple[int, str]], encoded: Mapping[str, tuple[int, str]]
+    spec: RecordingSpec, sources: Mapping[str, tuple[int, str, Grid]], encoded: Mapping[str, tuple[int, str]]
 ) -> tuple[SitePlan, ...]:
-    """Resolve the sites; widths: source site -> (width, dense or sparse); encoded: the same of NAME@SITE."""
+    """Resolve the sites; sources: source site -> (width, dense or sparse, grid); encoded: NAME@SITE -> two of these."""
     sites: list[SitePlan] = []
-    column = 0
+    columns: dict[Grid, int] = {}
     for name in spec.sites:
         source = source_of(name)
-        width, kind = encoded[name] if name in encoded else widths[source]
+        width, kind, grid = sources[source]
+        width, kind = encoded.get(name, (width, kind))
         chosen = spec.units.get(name)
         units = np.arange(width, dtype=np.int32) if chosen is None else np.unique(np.asarray(chosen, dtype=np.int32))
         if not len(units) or units[0] < 0 or units[-1] >= width:
             bad = [int(u) for u in units if not 0 <= u < width]
             raise UserError(f"no such unit at {name}", value=bad or "none", allowed=f"0 to {width - 1}")
         dense = kind == "dense"
-        sites.append(SitePlan(name, source, "dense" if dense else "sparse", width, units, column if dense else 0))
-        column += len(units) if dense else 0
+        start = columns.get(grid, 0) if dense else 0
+        sites.append(SitePlan(name, source, "dense" if dense else "sparse", width, units, grid, start))
+        columns[grid] = start + len(units) if dense else columns.get(grid, 0)
     return tuple(sites)
 
 
@@ -167,16 +182,16 @@ def source_of(name: str) -> str:
 
 
 def make_plan(spec: RecordingSpec, sites: tuple[SitePlan, ...], windows: int) -> Plan:
-    """Cut `windows` windows into batches and shards and draw the panel."""
+    """Cut `windows` inputs into batches and shards and draw the panel."""
     if windows < 1:
-        raise UserError("no window to record")
-    if windows * spec.width >= MOST_TOKENS:
+        raise UserError("no input to record")
+    places = windows * max(site.grid.places for site in sites)
+    if places >= MOST_TOKENS:
         raise UserError(
-            "too many tokens for one recording", value=windows * spec.width, allowed=f"fewer than {MOST_TOKENS}"
+            "too many values of a unit for one recording", value=places, allowed=f"fewer than {MOST_TOKENS}"
         )
-    dense_units = sum(len(site.units) for site in sites if site.kind == "dense")
     batch = max(1, spec.batch_tokens // spec.width)
-    window_bytes = 2 * spec.width * dense_units
+    window_bytes = 2 * sum(len(site.units) * site.grid.places for site in sites if site.kind == "dense")
     fitting = MOST_BATCHES_IN_A_SHARD if not window_bytes else spec.shard_bytes // (window_bytes * batch)
     most = min(MOST_BATCHES_IN_A_SHARD, max(1, fitting), -(-windows // batch))
     room = SPARSE_PANEL if not window_bytes else max(1, spec.panel_bytes // window_bytes)

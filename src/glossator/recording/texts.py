@@ -8,17 +8,20 @@ short, so that no token of a sentence is lost.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from glossator.errors import MissingPower
+from glossator.inputs import Inputs, TokenWindows
+from glossator.subjects.base import Power, check_power, grid_of
 from glossator.units import Unit
-from glossator.windows import TokenWindows
 
 if TYPE_CHECKING:
     from glossator.readouts.base import Encoder
+    from glossator.subjects.base import Subject
+    from glossator.subjects.transformer import TransformerSubject
 
 WIDTH = 64
 """Tokens in a window, as in a study by default; give the recording's own width where it differs."""
@@ -34,7 +37,7 @@ class TextActivations(NamedTuple):
 
 
 def unit_activations(
-    subject: Any,
+    subject: TransformerSubject,
     unit: Unit,
     texts: Sequence[str],
     *,
@@ -47,7 +50,7 @@ def unit_activations(
     needed and not given.
     """
     windows = text_windows(subject, texts, width)
-    values = site_activations(subject, unit.site, [unit.index], windows, encoders)[:, :, 0] * np.float32(unit.sign)
+    values = site_values(subject, unit.site, [unit.index], windows, encoders)[:, :, 0] * np.float32(unit.sign)
     real = np.arange(windows.width) < windows.lengths[:, None]
     text_of_token = np.repeat(windows.documents, windows.lengths)
     tokens, activations = windows.tokens[real], values[real]
@@ -55,9 +58,9 @@ def unit_activations(
     return [TextActivations(tokens[a:b], activations[a:b]) for a, b in itertools.pairwise(borders.tolist())]
 
 
-def text_windows(subject: Any, texts: Sequence[str], width: int = WIDTH) -> TokenWindows:
+def text_windows(subject: TransformerSubject, texts: Sequence[str], width: int = WIDTH) -> TokenWindows:
     """The texts as windows in order, `documents` the number of the text; halves of surrogate pairs are replaced."""
-    limit = getattr(subject, "max_width", None)
+    limit = subject.max_width
     width = width if limit is None else min(width, limit)
     encoded = subject.tokenizer.encode([text.encode("utf-8", "replace").decode() for text in texts])
     pieces = [(i, ids[start : start + width]) for i, ids in enumerate(encoded) for start in range(0, len(ids), width)]
@@ -66,28 +69,28 @@ def text_windows(subject: Any, texts: Sequence[str], width: int = WIDTH) -> Toke
     for row, (_, piece) in enumerate(pieces):
         tokens[row, : len(piece)] = piece
     valid = np.arange(width) < lengths[:, None]
-    if getattr(subject, "leaves_out_first", False):
-        valid[:, 0] = False
-    return TokenWindows(
-        tokens=tokens,
-        lengths=lengths,
-        valid=valid,
-        documents=np.array([text for text, _ in pieces], np.int64),
-        ids=np.arange(len(pieces), dtype=np.int64),
-        vocabulary=subject.tokenizer.vocabulary,
+    return subject.counted(
+        TokenWindows(
+            tokens=tokens,
+            lengths=lengths,
+            valid=valid,
+            documents=np.array([text for text, _ in pieces], np.int64),
+            ids=np.arange(len(pieces), dtype=np.int64),
+            vocabulary=subject.tokenizer.vocabulary,
+        )
     )
 
 
-def site_activations(
-    subject: Any,
+def site_values(
+    subject: Subject,
     site: str,
     indices: Sequence[int],
-    windows: TokenWindows,
+    inputs: Inputs,
     encoders: Mapping[str, Encoder] | None = None,
 ) -> np.ndarray:
-    """Values of some units of one site, float32 (windows, width, units), 0 where a window is not valid.
+    """Values of some units of one site, float32 (n, places, units), 0 where a place does not count.
 
-    One pass over the windows serves all units; shorter windows run together, so that little padding is computed.
+    One pass over the inputs serves all units; shorter windows run together, so that little padding is computed.
     """
     encoder: Any = None
     if "@" in site:
@@ -97,21 +100,36 @@ def site_activations(
             )
         encoder = (encoders or {})[site]
     source, wanted = site.rpartition("@")[2], np.asarray(indices, np.int64)
-    found = np.zeros((len(windows), windows.width, len(wanted)), np.float32)
-    order, start = np.argsort(windows.lengths, kind="stable"), 0
+    check_power(subject, Power.RUN, "reading new inputs")
+    grid = grid_of(subject.site(source), inputs)
+    found = np.zeros((len(inputs), grid.places, len(wanted)), np.float32)
+    for rows in _batches(inputs):
+        some = inputs.take(rows)
+        if isinstance(some, TokenWindows):
+            some = some.cut(int(some.lengths.max()))
+
+        def see(_: str, values: Any, rows: np.ndarray = rows) -> None:
+            if encoder is None or hasattr(encoder, "project"):
+                read = _columns(values if encoder is None else encoder.project(values), wanted)
+            else:
+                activations, latents = encoder.encode(values)
+                read = _latents(activations, latents, wanted)
+            found[rows, : read.shape[1]] = read
+
+        subject.visit(some, [source], see)
+    return np.where(inputs.valid_at(grid)[:, :, None], found, np.float32(0))
+
+
+def _batches(inputs: Inputs) -> Iterator[np.ndarray]:
+    """Rows that are run together: of windows those of about one length."""
+    sizes = inputs.lengths if isinstance(inputs, TokenWindows) else np.full(len(inputs), inputs.weight)
+    order, start = np.argsort(sizes, kind="stable"), 0
     while start < len(order):
         end = start + 1
-        while end < len(order) and (end + 1 - start) * int(windows.lengths[order[end]]) <= BATCH_TOKENS:
+        while end < len(order) and (end + 1 - start) * int(sizes[order[end]]) <= BATCH_TOKENS:
             end += 1
-        rows = order[start:end]
-        width, start = int(windows.lengths[rows[-1]]), end
-        values = subject.activations(windows.tokens[rows, :width], windows.lengths[rows], [source])[source]
-        if encoder is None or hasattr(encoder, "project"):
-            found[rows, :width] = _columns(values if encoder is None else encoder.project(values), wanted)
-        else:
-            activations, latents = encoder.encode(values)
-            found[rows, :width] = _latents(activations, latents, wanted)
-    return np.where(windows.valid[:, :, None], found, np.float32(0))
+        yield order[start:end]
+        start = end
 
 
 def _columns(values: Any, wanted: np.ndarray) -> np.ndarray:

@@ -8,38 +8,43 @@ from functools import cached_property
 import numpy as np
 
 from glossator.evidence import SPLITS, Split, UnitStatistics
+from glossator.inputs import WHOLE, Grid
 from glossator.recording.keys import half_of, order_below, order_of
 from glossator.recording.reader import Moments, Recording, moments
 from glossator.units import Unit
 
 QUANTILES = (0.01, 0.1, 0.5, 0.9, 0.99, 0.999)
 FIRING_QUANTILE = 0.99
+WHOLE_QUANTILE = 0.9
+"""Of units with one value an input, and of the largest values of images: of a hundred inputs ten are to be looked at,
+where a hundred windows hold thousands of tokens."""
 TINY = 1e-6
 """Of a unit's largest magnitude: what is smaller counts as 0."""
 
 
 @dataclass(frozen=True, eq=False)
 class PanelPart:
-    """The panel windows of one split. slots: their places in the panel; rows: their window rows; valid (n, width);
-    tokens: where their valid tokens stand in the flattened panel."""
+    """The panel inputs of one split. slots: where they stand in the panel; rows: their rows; valid (n, places); flat:
+    where their valid places stand in the flattened panel."""
 
     slots: np.ndarray
     rows: np.ndarray
     valid: np.ndarray
-    tokens: np.ndarray
+    flat: np.ndarray
 
 
-def panel_part(recording: Recording, split: Split | None) -> PanelPart:
-    """The panel windows of a split (None: of all), found once per recording."""
-    cache: dict[Split | None, PanelPart] = recording.__dict__.setdefault("_panel_parts", {})
-    if split not in cache:
-        splits = recording.split_of_window[recording.panel]
+def panel_part(recording: Recording, site: str, split: Split | None) -> PanelPart:
+    """The panel inputs of a split (None: of all) at a site, found once per recording and grid."""
+    cache: dict[tuple[Grid, Split | None], PanelPart] = recording.__dict__.setdefault("_panel_parts", {})
+    key = recording.grid(site), split
+    if key not in cache:
+        splits = recording.split_of_input[recording.panel]
         slots = np.flatnonzero(splits == SPLITS.index(split)) if split else np.arange(len(splits))
         rows = recording.panel[slots]
-        valid = recording.windows.valid[rows]
+        valid = recording.valid(site)[rows]
         slot, column = np.nonzero(valid)
-        cache[split] = PanelPart(slots, rows, valid, slots[slot] * valid.shape[1] + column)
-    return cache[split]
+        cache[key] = PanelPart(slots, rows, valid, slots[slot] * valid.shape[1] + column)
+    return cache[key]
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,53 +100,69 @@ def observe(recording: Recording, unit: Unit, split: Split | None, panel: np.nda
     """
     exponent = recording.exponent(unit)
     if panel is not None:
-        return Observed(panel.reshape(-1).take(panel_part(recording, split).tokens), exponent, 0)
+        return Observed(panel.reshape(-1).take(panel_part(recording, unit.site, split).flat), exponent, 0)
     positions, halves = recording.posting_halves(unit)
     if split is not None:
-        row = positions // np.uint32(recording.spec.width)
-        halves = halves[recording.split_of_window[row] == SPLITS.index(split)]
-    return Observed(halves, exponent, _valid_tokens(recording, split) - len(halves))
+        row = positions // np.uint32(recording.grid(unit.site).places)
+        halves = halves[recording.split_of_input[row] == SPLITS.index(split)]
+    return Observed(halves, exponent, _valid_places(recording, unit.site, split) - len(halves))
 
 
-def _valid_tokens(recording: Recording, split: Split | None) -> int:
-    cache: dict[Split | None, int] = recording.__dict__.setdefault("_valid_tokens", {})
-    if split not in cache:
-        chosen = slice(None) if split is None else recording.split_of_window == SPLITS.index(split)
-        cache[split] = int(recording.windows.valid[chosen].sum())
-    return cache[split]
+def _valid_places(recording: Recording, site: str, split: Split | None) -> int:
+    cache: dict[tuple[Grid, Split | None], int] = recording.__dict__.setdefault("_valid_in_split", {})
+    key = recording.grid(site), split
+    if key not in cache:
+        chosen = slice(None) if split is None else recording.split_of_input == SPLITS.index(split)
+        cache[key] = int(recording.valid(site)[chosen].sum())
+    return cache[key]
 
 
-def firing(observed: Observed, maximum: float, sparse: bool) -> tuple[float, str]:
-    """The threshold above which a token counts as firing, and how it was set, in words.
+def firing(observed: Observed, maximum: float, sparse: bool, grid: Grid) -> tuple[float, str]:
+    """The threshold above which a place counts as firing, and how it was set, in words.
 
     maximum: the largest value of the explain split.
     """
     if sparse:
         return 0.0, "above 0"
-    least, found = TINY * max(maximum, observed.largest), observed.quantile(FIRING_QUANTILE)
+    share = WHOLE_QUANTILE if grid == WHOLE else FIRING_QUANTILE
+    least, found = TINY * max(maximum, observed.largest), observed.quantile(share)
+    places = "inputs" if grid == WHOLE else grid.kind
     rule = (
-        f"above the {FIRING_QUANTILE:.0%} quantile of random tokens of the explain split, at least {TINY:g} of its "
+        f"above the {share:.0%} quantile of random {places} of the explain split, at least {TINY:g} of its "
         "largest activation"
     )
-    return least if found is None else max(found, least), rule
+    if found is None:
+        return least, rule
+    return max(below_plateau(found, observed.quantile(0), observed.quantile(1)), least), rule
 
 
-def split_statistics(observed: Observed, maximum: float, threshold: float, rule: str) -> UnitStatistics:
-    """Statistics from the observed values alone."""
+def below_plateau(threshold: float, lowest: float | None, highest: float | None) -> float:
+    """The threshold; where so many values reach the largest one that it is that itself, what reaches it is above."""
+    if lowest is None or highest is None or not lowest < highest or threshold < highest:
+        return threshold
+    return float(np.nextafter(threshold, -np.inf))
+
+
+def split_statistics(
+    observed: Observed, maximum: float, threshold: float, rule: str, of_inputs: float
+) -> UnitStatistics:
+    """Statistics from the observed values alone; of_inputs: the threshold of the largest value of an input."""
     x = observed.values
     square = x * x
     sums = np.array([x.sum(), square.sum(), (square * x).sum(), (square * square).sum()])
-    return _statistics(moments(observed.count, sums), observed, maximum, threshold, rule)
+    return _statistics(moments(observed.count, sums), observed, maximum, threshold, rule, of_inputs)
 
 
 def whole_statistics(
-    recording: Recording, unit: Unit, observed: Observed, maximum: float, threshold: float, rule: str
+    recording: Recording, unit: Unit, observed: Observed, maximum: float, threshold: float, rule: str, of_inputs: float
 ) -> UnitStatistics:
     """Statistics of the whole recording: exact moments, quantiles from the observed values."""
-    return _statistics(recording.moments(unit), observed, maximum, threshold, rule)
+    return _statistics(recording.moments(unit), observed, maximum, threshold, rule, of_inputs)
 
 
-def _statistics(m: Moments, observed: Observed, maximum: float, threshold: float, rule: str) -> UnitStatistics:
+def _statistics(
+    m: Moments, observed: Observed, maximum: float, threshold: float, rule: str, of_inputs: float
+) -> UnitStatistics:
     quantiles = {p: q for p in QUANTILES if (q := observed.quantile(p)) is not None}
     return UnitStatistics(
         count=m.count,
@@ -154,4 +175,5 @@ def _statistics(m: Moments, observed: Observed, maximum: float, threshold: float
         firing_rate=observed.share_above(threshold),
         firing_rule=rule,
         quantiles=quantiles,
+        input_threshold=of_inputs,
     )

@@ -15,14 +15,14 @@ from glossator.files import fingerprint
 from glossator.programs.meaning import meaning_directions
 
 if TYPE_CHECKING:
-    from glossator.subjects import Subject
+    from glossator.subjects import TransformerSubject
 
 
 class TokenVectors:
     """An `Embedder`: tokens of a text (with a blank before it, as inside a sentence) to the mean of their directions
     of meaning, scaled to length 1."""
 
-    def __init__(self, subject: Subject):
+    def __init__(self, subject: TransformerSubject):
         embedding = subject.model.get_input_embeddings()
         if embedding is None:
             raise UserError("this subject has no token embeddings", value=subject.name)

@@ -16,13 +16,13 @@ from glossator.causal.edits import check_outputs
 from glossator.errors import MissingPower
 from glossator.evidence import Evidence, Split
 from glossator.explanations import Explanation
+from glossator.inputs.tokens import TokenWindows
 from glossator.scorers import SUBJECT
 from glossator.scorers.items import unit_rng
 from glossator.scorers.lab import Lab
 from glossator.simulators.calibration import fit_calibration
 from glossator.statistics import document_index, in_words
 from glossator.units import Unit
-from glossator.windows import TokenWindows
 
 RANDOM_UNIT = "random-unit"
 TRIED = 4

@@ -51,7 +51,7 @@ class AgreementScorer:
         how: dict[str, Any] = {"split": self.split, "truth": "the program", "positive": PROGRAM_RULE}
         cut: float | str = "the explanation is not both a sentence and a program"
         if explanation.program is not None and explanation.text.strip():
-            cut = program_cut(explanation.program, evidence, lab.lexicon)
+            cut = program_cut(explanation.program, evidence, lab.required_lexicon)
         if isinstance(cut, str):
             verdict = Verdict(None, how=how, why_not=cut)
             return [
@@ -91,4 +91,4 @@ class AgreementScorer:
 def _executed(explanation: Explanation, exemplars: Exemplars, lab: Lab) -> Exemplars:
     """The split's windows with the program's values in place of the unit's."""
     assert explanation.program is not None
-    return replace(exemplars, activations=execute(explanation.program, exemplars.windows, lab.lexicon))
+    return replace(exemplars, activations=execute(explanation.program, exemplars.windows, lab.required_lexicon))

@@ -16,7 +16,7 @@ from glossator.evidence import Evidence, Split
 from glossator.explanations import Explanation
 from glossator.scorers import TOKEN_VALUES
 from glossator.scorers.lab import Lab, Trial
-from glossator.scorers.sample import SETTINGS
+from glossator.scorers.sample import ONE_VALUE, SETTINGS
 from glossator.scores import Score
 from glossator.statistics import (
     Resampled,
@@ -45,13 +45,18 @@ class CorrelationScorer:
             how = {"pooled": "over all tokens"}
             scores.append(trial.score("correlation", "Pearson r", explanation, pooled, how=how))
             how = {"pooled": "mean over windows whose true activations vary; a constant prediction counts 0"}
-            scores.append(trial.score("correlation.per-window", "mean Pearson r", explanation, per_window, how=how))
+            why_not = ONE_VALUE if trial.scored.grid.places == 1 else None
+            scores.append(
+                trial.score(
+                    "correlation.per-window", "mean Pearson r", explanation, per_window, how=how, why_not=why_not
+                )
+            )
         return scores
 
 
 def pooled(trial: Trial, explanation: Explanation) -> Resampled:
     """Pearson r over all scored tokens."""
-    return pearson(trial.test.truth, trial.predicted(explanation), trial.test.document_of_token, trial.test.documents)
+    return pearson(trial.test.truth, trial.predicted(explanation), trial.test.group_of_place, trial.test.groups)
 
 
 def per_window(trial: Trial, explanation: Explanation) -> Resampled:
@@ -64,11 +69,11 @@ def per_window(trial: Trial, explanation: Explanation) -> Resampled:
     sample, predicted = trial.test, trial.predicted(explanation)
     reason = why_constant(sample.truth, predicted)
     if reason:
-        return Resampled(sample.documents, undefined, reason)
-    sums = sample.window_sums(*pearson_terms(sample.truth, predicted))
-    varies = sample.window_max(sample.truth) > -sample.window_max(-sample.truth)
+        return Resampled(sample.groups, undefined, reason)
+    sums = sample.input_sums(*pearson_terms(sample.truth, predicted))
+    varies = sample.input_max(sample.truth) > -sample.input_max(-sample.truth)
     r = np.where(varies, np.nan_to_num(pearson_of_sums(sums)), 0.0)
-    by_document = sums_by(sample.document_of_window, sample.documents, r, varies)
+    by_document = sums_by(sample.group_of_input, sample.groups, r, varies)
     return ratio(
         by_document[:, 0],
         by_document[:, 1],

@@ -1,7 +1,8 @@
-"""Detection: can the explanation tell windows in which the unit fires from windows in which it does not?
+"""Detection: can the explanation tell inputs in which the unit fires from inputs in which it does not?
 
-A window is positive when any of its tokens is above the unit's firing threshold; its predicted score is the largest
-simulated value in it. AUROC needs no cut; balanced accuracy uses the cut that is best on the calibrate split.
+An input is positive when its largest activation is above the unit's threshold for inputs (a window of tokens when any
+of its tokens fires); its predicted score is the largest simulated value in it. AUROC needs no cut; balanced accuracy
+uses the cut that is best on the calibrate split.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ class DetectionScorer:
         for setting in SETTINGS:
             trial = lab.trial(evidence, setting, self.split)
             how = {
-                "positive": f"a token above {evidence.statistics.firing_threshold:g}",
+                "positive": f"largest activation above {evidence.statistics.input_threshold:g}",
                 "firing_rule": evidence.statistics.firing_rule,
                 "predicted": "largest simulated value of the window",
                 "positive_windows": int(fires(trial, trial.test).sum()),
@@ -48,8 +49,8 @@ class DetectionScorer:
 
 
 def fires(trial: Trial, sample: Sample) -> np.ndarray:
-    """Which windows (m,) have a firing token."""
-    return sample.window_max(sample.activations) > trial.evidence.statistics.firing_threshold
+    """In which inputs (m,) the unit fires."""
+    return sample.input_max(sample.activations) > trial.evidence.statistics.input_threshold
 
 
 def window_auroc(trial: Trial, explanation: Explanation) -> Resampled:
@@ -57,28 +58,28 @@ def window_auroc(trial: Trial, explanation: Explanation) -> Resampled:
     sample = trial.test
     return auroc(
         fires(trial, sample),
-        sample.window_max(trial.predicted(explanation)),
-        sample.document_of_window,
-        sample.documents,
+        sample.input_max(trial.predicted(explanation)),
+        sample.group_of_input,
+        sample.groups,
     )
 
 
 def at_threshold(trial: Trial, explanation: Explanation) -> Resampled:
     """Mean of the hit rate among firing windows and the rejection rate among silent ones."""
-    sample, documents = trial.test, trial.test.documents
+    sample, documents = trial.test, trial.test.groups
     positive = fires(trial, sample)
     if positive.all() or not positive.any():
-        return Resampled(documents, undefined, f"{'every' if positive.any() else 'no'} window has a firing token")
+        return Resampled(documents, undefined, f"the unit fires in {'every' if positive.any() else 'no'} input")
     to_fit = trial.calibrate
     threshold = best_threshold(
-        fires(trial, to_fit), to_fit.window_max(trial.predicted_to_fit(explanation)), balanced_accuracy
+        fires(trial, to_fit), to_fit.input_max(trial.predicted_to_fit(explanation)), balanced_accuracy
     )
     if threshold is None:
         return Resampled(
             documents, undefined, "the calibrate split lacks firing or silent windows to set a threshold on"
         )
-    called = sample.window_max(trial.predicted(explanation)) > threshold
-    sums = sums_by(sample.document_of_window, documents, called & positive, positive, ~called & ~positive, ~positive)
+    called = sample.input_max(trial.predicted(explanation)) > threshold
+    sums = sums_by(sample.group_of_input, documents, called & positive, positive, ~called & ~positive, ~positive)
 
     def under(weights: np.ndarray) -> np.ndarray:
         hits, positives, rejections, negatives = (weights @ sums).T

@@ -88,4 +88,4 @@ def absolute_of(truth: np.ndarray, prediction: np.ndarray, index: np.ndarray, do
 
 
 def _documents(trial: Trial) -> tuple[np.ndarray, int]:
-    return trial.test.document_of_token, trial.test.documents
+    return trial.test.group_of_place, trial.test.groups

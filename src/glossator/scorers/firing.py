@@ -65,7 +65,7 @@ def _counts(trial: Trial, explanation: Explanation) -> np.ndarray | str:
     if threshold is None:
         return "the calibrate split lacks firing or silent tokens to set a threshold on"
     named, firing = trial.predicted(explanation) > threshold, fires(trial, trial.test)
-    return sums_by(trial.test.document_of_token, trial.test.documents, named & firing, named, firing)
+    return sums_by(trial.test.group_of_place, trial.test.groups, named & firing, named, firing)
 
 
 def precision(trial: Trial, explanation: Explanation) -> Resampled:
@@ -86,8 +86,8 @@ MEASURES = {"firing.precision": precision, "firing.recall": recall, "firing.f1":
 def _ratio(trial: Trial, explanation: Explanation, parts: Parts, reason: str) -> Resampled:
     found = counts(trial, explanation)
     if isinstance(found, str):
-        return Resampled(trial.test.documents, undefined, found)
+        return Resampled(trial.test.groups, undefined, found)
     if not found[:, 2].any():
-        return Resampled(trial.test.documents, undefined, SILENT)
+        return Resampled(trial.test.groups, undefined, SILENT)
     top, bottom = parts(*found.T)
     return ratio(top, bottom, reason=reason, bounds=(0.0, 1.0))

@@ -129,18 +129,18 @@ class GenerateAndTestScorer:
     def _made(self, unit: Unit, explanation: Explanation, evidence: Evidence, lab: Lab) -> Tested:
         program, windows = explanation.program, evidence.split(self.split).windows
         assert program is not None
-        cut = program_cut(program, evidence, lab.lexicon)
+        cut = program_cut(program, evidence, lab.required_lexicon)
         if isinstance(cut, str):
             nothing = np.empty(0, bool)
             return Tested(nothing, nothing, nothing, {"program_fires": PROGRAM_RULE}, f"no texts can be made: {cut}")
         rng = unit_rng(unit, lab.seed, "program texts")
-        written = program_texts(program, windows, lab.lexicon, self.texts, cut, rng)
+        written = program_texts(program, windows, lab.required_lexicon, self.texts, cut, rng)
         sources = np.array([*written.sources, *written.silent_sources], int)
         intended = np.arange(len(sources)) < len(written.active)
 
         def meant(tokens: Any) -> np.ndarray:
             """What the program says of the texts as the subject cuts them into tokens."""
-            return np.asarray((execute(program, tokens, lab.lexicon) > cut).any(axis=1))
+            return np.asarray((execute(program, tokens, lab.required_lexicon) > cut).any(axis=1))
 
         tested = self._run(unit, [*written.active, *written.silent], intended, sources, evidence, lab, meant)
         return replace(tested, how={**tested.how, "program_fires": PROGRAM_RULE, "program_cut": cut})

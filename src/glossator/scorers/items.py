@@ -1,4 +1,4 @@
-"""Which windows are shown to a reader, and what the right answer to each is: planned before anything is asked.
+"""Which inputs are shown to a reader, and what the right answer to each is: planned before anything is asked.
 
 Planning is a pure function of the evidence and a seed, so every explanation of a unit, and every null, is asked about
 the very same items. Items come from the scored split alone, and both answers are right equally often.
@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from glossator.evidence import Evidence, Exemplars, Split
+from glossator.inputs import text_of
 from glossator.units import Unit
 
 LEAST = 4
@@ -21,7 +22,7 @@ LEAST = 4
 
 @dataclass(frozen=True, eq=False)
 class WindowItems:
-    """Windows in the order in which they are asked about.
+    """Inputs in the order in which they are asked about.
 
     rows (m,) row numbers in `exemplars`; positive (m,) bool, whether the unit fires there; reason: why there are none.
     """
@@ -37,11 +38,12 @@ class WindowItems:
     @property
     def documents(self) -> np.ndarray:
         """(m,) the corpus document of each item."""
-        return self.exemplars.windows.documents[self.rows]
+        return self.exemplars.groups[self.rows]
 
     @property
     def texts(self) -> list[str]:
-        return [self.exemplars.windows.text(int(row)) for row in self.rows]
+        """The items as texts; raises `MissingPower` where the inputs have none."""
+        return [text_of(self.exemplars.inputs, int(row)) for row in self.rows]
 
     @property
     def counts(self) -> dict[str, int]:
@@ -77,7 +79,7 @@ class IntruderItems:
     @property
     def documents(self) -> np.ndarray:
         """(q,) the document of each question's silent window."""
-        return self.exemplars.windows.documents[self.rows[np.arange(len(self)), self.place]]
+        return self.exemplars.groups[self.rows[np.arange(len(self)), self.place]]
 
 
 def unit_rng(unit: Unit, seed: int, purpose: str) -> np.random.Generator:
@@ -86,8 +88,8 @@ def unit_rng(unit: Unit, seed: int, purpose: str) -> np.random.Generator:
 
 
 def firing_tokens(exemplars: Exemplars, threshold: float) -> np.ndarray:
-    """(n, width) bool: valid tokens above the unit's firing threshold."""
-    return (exemplars.activations > threshold) & exemplars.windows.valid
+    """(n, places) bool: valid places above the unit's firing threshold."""
+    return (exemplars.activations > threshold) & exemplars.valid
 
 
 def plan_windows(evidence: Evidence, split: Split, most: int, rng: np.random.Generator) -> WindowItems:
@@ -95,25 +97,25 @@ def plan_windows(evidence: Evidence, split: Split, most: int, rng: np.random.Gen
     exemplars = evidence.split(split)
     if evidence.status != "ok":
         return _no_windows(exemplars, f"insufficient evidence: {evidence.reason}")
-    return balanced_windows(exemplars, evidence.statistics.firing_threshold, most, rng)
+    return balanced_windows(exemplars, evidence.statistics.input_threshold, most, rng)
 
 
 def balanced_windows(exemplars: Exemplars, threshold: float, most: int, rng: np.random.Generator) -> WindowItems:
     """Up to `most` windows, half of them firing: spread over the strengths of firing; the silent ones by chance from
     all silent windows.
 
-    Whole windows only, where each half can be filled with them, so that a short text is no cue.
+    Complete inputs only, where each half can be filled with them, so that a short text is no cue.
     """
-    fires = firing_tokens(exemplars, threshold).any(axis=1)
-    usable = exemplars.windows.valid.any(axis=1)
+    maxima = exemplars.maxima
+    fires = maxima > threshold
+    usable = exemplars.valid.any(axis=1)
     firing, silent = np.flatnonzero(fires), np.flatnonzero(usable & ~fires)
     each = min(most // 2, len(firing), len(silent))
     if each < LEAST:
         return _no_windows(exemplars, f"{len(firing)} firing and {len(silent)} silent windows, {LEAST} of each needed")
-    whole = exemplars.windows.lengths == exemplars.windows.width
+    whole = exemplars.inputs.complete
     if min(whole[firing].sum(), whole[silent].sum()) >= each:
         firing, silent = firing[whole[firing]], silent[whole[silent]]
-    maxima = np.where(exemplars.windows.valid, exemplars.activations, -np.inf).max(axis=1)
     chosen = spread(firing[np.argsort(-maxima[firing], kind="stable")], each, rng)
     rows = np.concatenate([chosen, rng.choice(silent, each, replace=False)])
     order = rng.permutation(len(rows))

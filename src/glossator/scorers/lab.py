@@ -46,7 +46,7 @@ class Lab:
     compare units, see `glossator.scorers.others`.
     """
 
-    lexicon: Lexicon
+    lexicon: Lexicon | None = None
     simulator: Simulator | None = None
     resources: Resources = field(default_factory=Resources)
     others: Others | None = None
@@ -64,8 +64,17 @@ class Lab:
         """The explanation's uncalibrated simulation of all windows of a split, made once."""
         simulator = self.simulator or ProgramSimulator(self.lexicon)
         return self.kept(
-            ("simulation",), (explanation, exemplars), lambda: simulator.simulate(explanation, exemplars.windows)
+            ("simulation",),
+            (explanation, exemplars),
+            lambda: simulator.simulate(explanation, exemplars.inputs, exemplars.grid),
         )
+
+    @property
+    def required_lexicon(self) -> Lexicon:
+        """The lexicon; raises `MissingPower` where there is none, as for inputs without tokens."""
+        if self.lexicon is None:
+            raise MissingPower("this needs a lexicon of tokens, which is not there")
+        return self.lexicon
 
     def executes(self, explanation: Explanation) -> bool:
         """Whether predictions cost next to nothing, as those of an executed program do."""
@@ -143,7 +152,7 @@ class Trial:
         why_not: a reason why the number cannot be had at all; it and insufficient evidence give a missing value.
         """
         name = f"{name}.{self.setting}" if self.setting in SETTINGS else name
-        lab, n = self.lab, self.test.documents
+        lab, n = self.lab, self.test.groups
         settings = {
             "split": self.split,
             "windows": dict(self.test.kinds),
@@ -182,15 +191,13 @@ class Trial:
     @cached_property
     def _finite(self) -> bool:
         """Whether all true activations are numbers, those that are fitted on included."""
-        return all(
-            np.isfinite(one.activations[one.windows.valid]).all() for one in (self.scored, self.evidence.calibrate)
-        )
+        return all(np.isfinite(one.activations[one.valid]).all() for one in (self.scored, self.evidence.calibrate))
 
     @cached_property
     def firing_documents(self) -> int:
         """In so many of the scored documents the unit fires."""
         fires = self.test.activations > self.evidence.statistics.firing_threshold
-        return len(np.unique(self.test.document_of_token[fires]))
+        return len(np.unique(self.test.group_of_place[fires]))
 
     def _jackknifed(self, statistic: Callable[[Trial, Explanation], Resampled], explanation: Explanation) -> Jackknifed:
         found = statistic(self, explanation)

@@ -14,10 +14,9 @@ import numpy as np
 from scipy.optimize import linear_sum_assignment
 
 from glossator.evidence import Evidence, Exemplars, Split
+from glossator.inputs.tokens import CLOSE, OPEN, TokenWindows
 from glossator.scorers.items import LEAST, IntruderItems, balanced_places, firing_tokens, spread
-from glossator.windows import TokenWindows
 
-OPEN, CLOSE = "<<", ">>"
 MOST_MARKED = 5
 """Tokens marked in one item: of a unit that fires at more, so many neighbouring firing tokens are marked."""
 INTRUDERS = 4
@@ -49,23 +48,11 @@ class MarkedItems:
     @property
     def texts(self) -> list[str]:
         windows = self.exemplars.windows
-        return [marked_text(windows, int(row), mask) for row, mask in zip(self.rows, self.marks, strict=True)]
+        return [windows.marked(int(row), mask) for row, mask in zip(self.rows, self.marks, strict=True)]
 
     @property
     def counts(self) -> dict[str, int]:
         return {"right": int(self.positive.sum()), "wrong": int((~self.positive).sum()), "moved": self.moved}
-
-
-def marked_text(windows: TokenWindows, row: int, mask: np.ndarray) -> str:
-    """The window's text with `<<` and `>>` around each run of marked tokens."""
-    pieces = windows.vocabulary.pieces
-    found, inside = b"", False
-    for token, marked in zip(windows.tokens[row, : windows.lengths[row]].tolist(), mask.tolist(), strict=False):
-        if marked != inside:
-            found += (OPEN if marked else CLOSE).encode()
-            inside = marked
-        found += pieces[token]
-    return (found + (CLOSE.encode() if inside else b"")).decode("utf-8", "replace")
 
 
 def plan_marked(evidence: Evidence, split: Split, most: int, rng: np.random.Generator) -> MarkedItems:
@@ -126,7 +113,7 @@ def plan_intruders(evidence: Evidence, split: Split, questions: int, rng: np.ran
         rows.append(shown)
         marks.append(masks)
     texts = [
-        [marked_text(exemplars.windows, int(row), mask) for row, mask in zip(some, masks, strict=True)]
+        [exemplars.windows.marked(int(row), mask) for row, mask in zip(some, masks, strict=True)]
         for some, masks in zip(rows, marks, strict=True)
     ]
     return IntruderItems(exemplars, np.array(rows), np.array(marks), place, texts=texts)

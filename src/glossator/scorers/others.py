@@ -1,7 +1,7 @@
-"""What other units did on the windows on which a unit is scored, for scores that compare units.
+"""What other units did on the inputs on which a unit is scored, for scores that compare units.
 
-The random windows of a recording's panel are stored for every unit, so any unit of the site can be read on them. The
-top windows of one unit are stored for others only where they happen to be in the panel too.
+The random inputs of a recording's panel are stored for every unit, so any unit of the site can be read on them. The
+top inputs of one unit are stored for others only where they happen to be in the panel too.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
+from glossator.inputs.base import Inputs
 from glossator.units import Unit
-from glossator.windows import TokenWindows
 
 if TYPE_CHECKING:
     from glossator.recording import Recording
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class OtherUnits:
-    """units: the others; known (n,) bool: which of the windows asked for are stored for all of them; activations
-    (units, known windows, width) float32, signed."""
+    """units: the others; known (n,) bool: which of the inputs asked for are stored for all of them; activations
+    (units, known inputs, places) float32, signed."""
 
     units: list[Unit]
     known: np.ndarray
@@ -31,9 +31,9 @@ class OtherUnits:
 
 
 class Others(Protocol):
-    """Gives up to `most` other units of the same site and side on some windows, the same ones for the same seed."""
+    """Gives up to `most` other units of the same site and side on some inputs, the same ones for the same seed."""
 
-    def __call__(self, unit: Unit, windows: TokenWindows, most: int, seed: int) -> OtherUnits: ...
+    def __call__(self, unit: Unit, inputs: Inputs, most: int, seed: int) -> OtherUnits: ...
 
 
 def company(index: int, order: Sequence[int], most: int) -> list[int]:
@@ -50,7 +50,7 @@ class RecordedOthers:
     recording: Recording
     order: Callable[[str], Sequence[int]] | None = None
 
-    def __call__(self, unit: Unit, windows: TokenWindows, most: int, seed: int) -> OtherUnits:
+    def __call__(self, unit: Unit, inputs: Inputs, most: int, seed: int) -> OtherUnits:
         indices = self.recording.units(unit.site)
         if self.order is not None:
             indices = np.sort(np.array(company(unit.index, self.order(unit.site), most), dtype=np.int64))
@@ -58,48 +58,49 @@ class RecordedOthers:
         if len(indices) > most:
             indices = np.sort(np.random.default_rng([seed, unit.index]).choice(indices, most, replace=False))
         units = [Unit(unit.subject, unit.site, int(i), unit.polarity) for i in indices]
-        rows = self._rows(windows)
+        rows = self._rows(inputs)
         if self.recording.sites[unit.site].kind == "sparse":
             known = rows >= 0
         else:
             known = (rows >= 0) & self._in_panel[rows]
         values = [self.recording.values(other, rows[known]) for other in units]
-        shape = (len(units), int(known.sum()), windows.width)
+        shape = (len(units), int(known.sum()), self.recording.grid(unit.site).places)
         return OtherUnits(units, known, np.stack(values) if values else np.empty(shape, np.float32))
 
-    def _rows(self, windows: TokenWindows) -> np.ndarray:
-        """(n,) rows of the recording with these windows' numbers, -1 where there is none."""
+    def _rows(self, inputs: Inputs) -> np.ndarray:
+        """(n,) rows of the recording with these inputs' numbers, -1 where there is none."""
         order, ids = self._order
-        place = np.minimum(np.searchsorted(ids, windows.ids), len(ids) - 1)
-        return np.where(ids[place] == windows.ids, order[place], -1)
+        place = np.minimum(np.searchsorted(ids, inputs.ids), len(ids) - 1)
+        return np.where(ids[place] == inputs.ids, order[place], -1)
 
     @cached_property
     def _order(self) -> tuple[np.ndarray, np.ndarray]:
-        ids = self.recording.windows.ids
+        ids = self.recording.inputs.ids
         order = np.argsort(ids, kind="stable")
         return order, ids[order]
 
     @cached_property
     def _in_panel(self) -> np.ndarray:
-        found = np.zeros(len(self.recording.windows), bool)
+        found = np.zeros(len(self.recording.inputs), bool)
         found[self.recording.panel] = True
         return found
 
 
 @dataclass(frozen=True, eq=False)
 class GivenOthers:
-    """Units whose activations (n, width) are in memory; ids (n,): the numbers of these windows, ascending."""
+    """Units whose activations (n, places) are in memory; ids (n,): the numbers of these inputs, ascending."""
 
     activations: Mapping[Unit, np.ndarray]
     ids: np.ndarray
 
-    def __call__(self, unit: Unit, windows: TokenWindows, most: int, seed: int) -> OtherUnits:
+    def __call__(self, unit: Unit, inputs: Inputs, most: int, seed: int) -> OtherUnits:
         units = [u for u in self.activations if u != unit and (u.site, u.polarity) == (unit.site, unit.polarity)]
         if len(units) > most:
             chosen = np.random.default_rng([seed, unit.index]).choice(len(units), most, replace=False)
             units = [units[i] for i in sorted(chosen)]
-        place = np.minimum(np.searchsorted(self.ids, windows.ids), len(self.ids) - 1)
-        known = self.ids[place] == windows.ids
+        place = np.minimum(np.searchsorted(self.ids, inputs.ids), len(self.ids) - 1)
+        known = self.ids[place] == inputs.ids
         values = [self.activations[u][place[known]] for u in units]
-        shape = (len(units), int(known.sum()), windows.width)
+        places = next((values.shape[1] for values in self.activations.values()), 0)
+        shape = (len(units), int(known.sum()), places)
         return OtherUnits(units, known, np.stack(values) if values else np.empty(shape, np.float32))

@@ -246,7 +246,7 @@ class _Bench:
             return None
         usable = countable(self.windows.vocabulary) & np.isfinite(self.clean)
         size = len(usable)
-        lexicon = self.lab.lexicon
+        lexicon = self.lab.required_lexicon
         rows = np.arange(size)
         if lexicon.vocabulary.fingerprint != self.windows.vocabulary.fingerprint:
             ids = lexicon.vocabulary.ids

@@ -14,6 +14,7 @@ from glossator.evidence import Evidence, Split
 from glossator.explanations import Explanation
 from glossator.scorers import TOKEN_VALUES
 from glossator.scorers.lab import Lab, Trial
+from glossator.scorers.sample import ONE_VALUE
 from glossator.scores import Score
 from glossator.statistics import Resampled, ratio, sums_by, undefined
 from glossator.units import Unit
@@ -31,43 +32,44 @@ class PeakScorer:
 
     def score(self, unit: Unit, explanation: Explanation, evidence: Evidence, lab: Lab) -> list[Score]:
         trial = lab.trial(evidence, "top", self.split)
+        why_not = ONE_VALUE if trial.scored.grid.places == 1 else None
         share = {
             "predicted": "in the unit's own measure; a reading on another scale is calibrated",
             "pooled": "median over windows",
         }
         return [
-            trial.score("peak.hit", "fraction of windows", explanation, hits, how={"ties": TIES}),
-            trial.score("peak.share", "predicted / true", explanation, shares, how=share),
+            trial.score("peak.hit", "fraction of windows", explanation, hits, how={"ties": TIES}, why_not=why_not),
+            trial.score("peak.share", "predicted / true", explanation, shares, how=share, why_not=why_not),
         ]
 
 
 def hits(trial: Trial, explanation: Explanation) -> Resampled:
     """Share of windows in which the maximum of the prediction falls on the token with the maximum of the truth."""
     sample, predicted = trial.test, trial.predicted(explanation)
-    called = predicted == sample.window_max(predicted)[sample.window_of_token]
-    both, all_called = sample.window_sums(called & is_peak(trial), called).T
-    there = sample.window_max(sample.truth) > 0
-    sums = sums_by(sample.document_of_window, sample.documents, np.where(there, both / all_called, 0.0), there)
+    called = predicted == sample.input_max(predicted)[sample.input_of_place]
+    both, all_called = sample.input_sums(called & is_peak(trial), called).T
+    there = sample.input_max(sample.truth) > 0
+    sums = sums_by(sample.group_of_input, sample.groups, np.where(there, both / all_called, 0.0), there)
     return ratio(sums[:, 0], sums[:, 1], reason=NO_PEAK, bounds=(0.0, 1.0))
 
 
 def shares(trial: Trial, explanation: Explanation) -> Resampled:
     """Median over windows of the prediction at the true peak divided by the activation there."""
     sample, at_peak = trial.test, is_peak(trial)
-    peaks = sample.window_max(sample.truth)
+    peaks = sample.input_max(sample.truth)
     there = np.flatnonzero(peaks > 0)
     if not len(there):
-        return Resampled(sample.documents, undefined, NO_PEAK)
-    summed, tied = sample.window_sums(np.where(at_peak, trial.in_activations(explanation), 0.0), at_peak).T
+        return Resampled(sample.groups, undefined, NO_PEAK)
+    summed, tied = sample.input_sums(np.where(at_peak, trial.in_activations(explanation), 0.0), at_peak).T
     found = (summed / np.maximum(tied, 1) / np.where(peaks > 0, peaks, 1.0))[there]
     order = np.argsort(found, kind="stable")
-    return weighted_median(found[order], sample.document_of_window[there][order], sample.documents)
+    return weighted_median(found[order], sample.group_of_input[there][order], sample.groups)
 
 
 def is_peak(trial: Trial) -> np.ndarray:
     """(t,) bool, the tokens at which a window's activation is largest; none in a window without any above 0."""
     sample = trial.test
-    return (sample.truth > 0) & (sample.truth == sample.window_max(sample.truth)[sample.window_of_token])
+    return (sample.truth > 0) & (sample.truth == sample.input_max(sample.truth)[sample.input_of_place])
 
 
 def weighted_median(ordered: np.ndarray, document: np.ndarray, documents: int) -> Resampled:

@@ -10,8 +10,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from glossator.inputs.tokens import TokenWindows
 from glossator.programs import Lexicon, Program, execute
-from glossator.windows import TokenWindows
 
 BEHIND = 3
 """Tokens kept behind the place that fires."""

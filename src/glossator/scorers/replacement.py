@@ -18,13 +18,13 @@ from glossator.causal.acting import InPlace
 from glossator.errors import UserError
 from glossator.evidence import Evidence, Split
 from glossator.explanations import Explanation
+from glossator.inputs.tokens import TokenWindows
 from glossator.scorers import SUBJECT
 from glossator.scorers.ablation_trial import AblationTrial
 from glossator.scorers.lab import Lab
 from glossator.scores import Score
 from glossator.statistics import Resampled, compare, document_index, ratio, sums_by
 from glossator.units import Unit
-from glossator.windows import TokenWindows
 
 OTHER_UNIT = "other-unit"
 BASELINES = ("mean-ablated", "zero-ablated")

@@ -1,8 +1,8 @@
-"""Which tokens a score is computed on: the settings of Bills et al. 2023, flattened once for all explanations.
+"""Which places a score is computed on: the settings of Bills et al. 2023, flattened once for all explanations.
 
-top-and-random: the windows where the unit fires most and as many random ones, half and half, so that rare units can
-be scored at all. random-only: random windows alone, what the unit does on text as it comes. Beside these two, top: the
-top windows of top-and-random, for what is asked of peaks alone.
+top-and-random: the inputs where the unit fires most and as many random ones, half and half, so that rare units can
+be scored at all. random-only: random inputs alone, what the unit does on inputs as they come. Beside these two, top:
+the top inputs of top-and-random, for what is asked of peaks alone.
 """
 
 from __future__ import annotations
@@ -19,25 +19,26 @@ from glossator.statistics import document_index
 
 Setting = Literal["top-and-random", "random-only", "top"]
 SETTINGS: tuple[Setting, ...] = ("top-and-random", "random-only")
-"""Those that a score is given in under its name and the setting's; their windows are all that is simulated."""
+"""Those that a score is given in under its name and the setting's; their inputs are all that is simulated."""
+ONE_VALUE = "the unit has one value an input, and no place within it"
 TRUTH = "max(activation, 0) of the unit's polarity, one-sided"
 
 
 @dataclass(frozen=True, eq=False)
 class Sample:
-    """The valid tokens of some windows of one split, in one flat order.
+    """The valid places of some inputs of one split, in one flat order.
 
-    rows (m,) row numbers in the split; mask (m, width) bool, the tokens that count; activations (t,) float64, signed;
-    window_of_token (t,) 0..m-1; document_of_window (m,) 0..documents-1; kinds: how many windows were drawn as top and
+    rows (m,) row numbers in the split; mask (m, places) bool, the places that count; activations (t,) float64, signed;
+    input_of_place (t,) 0..m-1; group_of_input (m,) 0..groups-1; kinds: how many inputs were drawn as top and
     as random ones.
     """
 
     rows: np.ndarray
     mask: np.ndarray
     activations: np.ndarray
-    window_of_token: np.ndarray
-    document_of_window: np.ndarray
-    documents: int
+    input_of_place: np.ndarray
+    group_of_input: np.ndarray
+    groups: int
     kinds: dict[str, int]
 
     @cached_property
@@ -46,38 +47,38 @@ class Sample:
         return np.maximum(self.activations, 0.0)
 
     @cached_property
-    def document_of_token(self) -> np.ndarray:
-        return self.document_of_window[self.window_of_token]
+    def group_of_place(self) -> np.ndarray:
+        return self.group_of_input[self.input_of_place]
 
     @cached_property
     def _starts(self) -> np.ndarray:
-        return np.flatnonzero(np.diff(self.window_of_token, prepend=-1))
+        return np.flatnonzero(np.diff(self.input_of_place, prepend=-1))
 
     def __len__(self) -> int:
         return len(self.rows)
 
     def flat(self, values: np.ndarray) -> np.ndarray:
-        """Values of the whole split (n, width) as this sample's tokens (t,) float64."""
+        """Values of the whole split (n, places) as this sample's places (t,) float64."""
         return values[self.rows][self.mask].astype(np.float64)
 
-    def window_max(self, tokens: np.ndarray) -> np.ndarray:
-        """The largest of the token values (t,) in each window: (m,)."""
-        return np.maximum.reduceat(tokens, self._starts) if len(self) else tokens
+    def input_max(self, values: np.ndarray) -> np.ndarray:
+        """The largest of these values (t,) in each input: (m,)."""
+        return np.maximum.reduceat(values, self._starts) if len(self) else values
 
-    def window_sums(self, *columns: np.ndarray) -> np.ndarray:
-        """Sums of each column (t,) in each window: (m, columns)."""
+    def input_sums(self, *columns: np.ndarray) -> np.ndarray:
+        """Sums of each column (t,) in each input: (m, columns)."""
         return np.stack([np.add.reduceat(column, self._starts) for column in columns], axis=1)
 
 
 def draw_sample(exemplars: Exemplars, setting: Setting, seed: int = 0, most: int | None = None) -> Sample:
-    """The windows of a setting. Where top and random windows differ in number, a seeded draw evens them out.
+    """The inputs of a setting. Where top and random inputs differ in number, a seeded draw evens them out.
 
-    random-only is the whole random draw, windows that happen to be top windows included; in top-and-random such a
-    window counts once, as a top one. most: at most so many windows of each kind, by a seeded draw. Windows with no
-    valid token are left out; the sample is empty when the split has no windows of a kind needed.
+    random-only is the whole random draw, inputs that happen to be top inputs included; in top-and-random such an
+    input counts once, as a top one. most: at most so many inputs of each kind, by a seeded draw. Inputs with no
+    valid place are left out; the sample is empty when the split has no inputs of a kind needed.
     """
-    usable = exemplars.windows.valid.any(axis=1)
-    is_top, in_random = (exemplars.kinds == "top") & usable, _in_random(exemplars) & usable
+    usable = exemplars.valid.any(axis=1)
+    is_top, in_random = (exemplars.kinds == "top") & usable, exemplars.in_random & usable
     rng = np.random.default_rng(seed)
     if setting == "random-only":
         random = np.flatnonzero(in_random)
@@ -89,10 +90,10 @@ def draw_sample(exemplars: Exemplars, setting: Setting, seed: int = 0, most: int
 
 
 def any_sample(exemplars: Exemplars, seed: int = 0, most: int | None = None) -> Sample:
-    """All top and random windows of a split, whatever their numbers; most: at most so many of each."""
-    usable = exemplars.windows.valid.any(axis=1)
+    """All top and random inputs of a split, whatever their numbers; most: at most so many of each."""
+    usable = exemplars.valid.any(axis=1)
     top = np.flatnonzero((exemplars.kinds == "top") & usable)
-    random = np.flatnonzero(_in_random(exemplars) & usable & (exemplars.kinds != "top"))
+    random = np.flatnonzero(exemplars.in_random & usable & (exemplars.kinds != "top"))
     rng = np.random.default_rng(seed)
     return sample_rows(
         exemplars,
@@ -101,24 +102,19 @@ def any_sample(exemplars: Exemplars, seed: int = 0, most: int | None = None) -> 
 
 
 def sample_rows(exemplars: Exemplars, drawn: Mapping[str, np.ndarray]) -> Sample:
-    """These rows of the split, by the kind they were drawn as; every row must have a valid token."""
+    """These rows of the split, by the kind they were drawn as; every row must have a valid place."""
     rows = np.concatenate(list(drawn.values()))
-    mask = exemplars.windows.valid[rows]
-    index, documents = document_index(exemplars.windows.documents[rows])
+    mask = exemplars.valid[rows]
+    index, groups = document_index(exemplars.groups[rows])
     return Sample(
         rows=rows,
         mask=mask,
         activations=exemplars.activations[rows][mask].astype(np.float64),
-        window_of_token=np.repeat(np.arange(len(rows)), mask.sum(axis=1)),
-        document_of_window=index,
-        documents=documents,
+        input_of_place=np.repeat(np.arange(len(rows)), mask.sum(axis=1)),
+        group_of_input=index,
+        groups=groups,
         kinds={kind: len(of_kind) for kind, of_kind in drawn.items() if len(of_kind)},
     )
-
-
-def _in_random(exemplars: Exemplars) -> np.ndarray:
-    assert exemplars.in_random is not None
-    return exemplars.in_random
 
 
 def _least(most: int | None, *rows: np.ndarray) -> int:

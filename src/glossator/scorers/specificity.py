@@ -71,8 +71,8 @@ def rank_among(trial: Trial, explanation: Explanation, others: OtherUnits) -> Re
     fits all units equally, which is 0.5.
     """
     sample = trial.test
-    known = others.known[sample.window_of_token]
-    index, documents = document_index(sample.document_of_token[known])
+    known = others.known[sample.input_of_place]
+    index, documents = document_index(sample.group_of_place[known])
     truth, prediction = sample.truth[known], trial.predicted(explanation)[known]
     flat = np.maximum(others.activations[:, sample.mask[others.known]].astype(np.float64), 0.0)
     flat = flat[flat.max(axis=1) > flat.min(axis=1)] if flat.size else flat

@@ -1,4 +1,4 @@
-"""Simulators: what an explanation predicts, token by token, without a look at the true activations.
+"""Simulators: what an explanation predicts, place by place, without a look at the true activations.
 
 A new simulator is one class with `simulate`; register it under `simulators` (see `glossator.registry`).
 """
@@ -12,7 +12,7 @@ from typing import Protocol
 import numpy as np
 
 from glossator.explanations import Explanation
-from glossator.windows import TokenWindows
+from glossator.inputs import Grid, Inputs
 
 ACTIVATION = "activation"  # the unit's own units of measure
 ZERO_TO_TEN = "0..10"  # the integers that language models are asked for (Bills et al. 2023)
@@ -20,7 +20,7 @@ ZERO_TO_TEN = "0..10"  # the integers that language models are asked for (Bills 
 
 @dataclass(frozen=True, eq=False)
 class Distribution:
-    """The simulator's belief about each token: values and probabilities, both (n, width, k); probabilities sum to 1."""
+    """The simulator's belief about each place: values and probabilities, both (n, places, k), these summing to 1."""
 
     values: np.ndarray
     probabilities: np.ndarray
@@ -28,11 +28,11 @@ class Distribution:
 
 @dataclass(frozen=True, eq=False)
 class Simulation:
-    """Predicted activations of one explanation on some windows.
+    """Predicted activations of one explanation on some inputs.
 
-    expected (n, width) float, only valid positions mean anything; scale: `activation` or `0..10`; distribution where
+    expected (n, places) float, only valid places mean anything; scale: `activation` or `0..10`; distribution where
     the simulator has one; uncalibrated: the simulation before calibration, None when this one is not calibrated;
-    missing: reason -> how many valid tokens have no prediction (an answer that could not be read): they are NaN in
+    missing: reason -> how many valid places have no prediction (an answer that could not be read): they are NaN in
     expected and in the distribution, and never 0.
     """
 
@@ -44,8 +44,9 @@ class Simulation:
 
 
 class Simulator(Protocol):
-    """Explanation and tokens in, expected activations out."""
+    """Explanation and inputs in, expected activations out."""
 
-    def simulate(self, explanation: Explanation, windows: TokenWindows) -> Simulation:
-        """Predict every valid token of the windows; raises `MissingPower` when it cannot read this explanation."""
+    def simulate(self, explanation: Explanation, inputs: Inputs, grid: Grid | None = None) -> Simulation:
+        """Predict every valid place of a grid, None for the tokens of windows; raises `MissingPower` when it cannot
+        read this explanation, or inputs of this kind."""
         ...

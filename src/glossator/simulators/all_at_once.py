@@ -9,12 +9,12 @@ from __future__ import annotations
 from glossator.errors import MissingPower
 from glossator.explanations import Explanation
 from glossator.files import fingerprint
+from glossator.inputs import Grid, Inputs, token_windows
 from glossator.language_models import COMPLETION, PROMPT_LOGPROBS, LanguageModel, Request
 from glossator.simulators import Simulation
 from glossator.simulators.in_process_reading import InProcessReader, in_process_model
 from glossator.simulators.prompts import about, all_at_once_start, asked_how_ten_is_written, pieces_of, unknown_record
 from glossator.simulators.reading import Reading, level_words, parse_echo, simulation_of
-from glossator.windows import TokenWindows
 from glossator.zero_to_ten import UNKNOWN
 
 
@@ -53,8 +53,9 @@ class AllAtOnceSimulator:
             self._ten = asked_how_ten_is_written(self.lm)
         return self._ten
 
-    def simulate(self, explanation: Explanation, windows: TokenWindows) -> Simulation:
+    def simulate(self, explanation: Explanation, inputs: Inputs, grid: Grid | None = None) -> Simulation:
         """Expected levels (n, width); NaN where a server's answer could not be read."""
+        windows = token_windows(inputs, grid)
         if self.in_process is not None:
             return self.in_process.simulate(explanation.text, windows)
         pieces = pieces_of(windows)

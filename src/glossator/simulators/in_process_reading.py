@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from glossator.inputs.tokens import TokenWindows
 from glossator.language_models import LanguageModel, Usage
 from glossator.simulators import ZERO_TO_TEN, Distribution, Simulation
 from glossator.simulators.piece_tokens import PieceTokens, answer_ids, beginning, how_ten_is_written
@@ -25,7 +26,6 @@ from glossator.simulators.prompts import (
 )
 from glossator.simulators.reading import LEVELS, level_words
 from glossator.simulators.shared_prefix import Asked, SharedPrefix, shares_prefixes
-from glossator.windows import TokenWindows
 from glossator.zero_to_ten import START
 
 if TYPE_CHECKING:

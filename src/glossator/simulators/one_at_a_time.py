@@ -10,12 +10,12 @@ from __future__ import annotations
 from glossator.errors import MissingPower
 from glossator.explanations import Explanation
 from glossator.files import fingerprint
+from glossator.inputs import Grid, Inputs, token_windows
 from glossator.language_models import CHAT, COMPLETION, LOGPROBS, LanguageModel, Message, Request
 from glossator.simulators import Simulation
 from glossator.simulators.in_process_reading import InProcessReader, in_process_model
 from glossator.simulators.prompts import about, asked_how_ten_is_written, one_at_a_time_start, pieces_of, text_so_far
 from glossator.simulators.reading import Reading, level_words, read_answer, simulation_of
-from glossator.windows import TokenWindows
 
 NUMBER_ALONE = "\nAnswer with the level at the end of the last line and nothing else."
 
@@ -54,8 +54,9 @@ class OneAtATimeSimulator:
             self._ten = asked_how_ten_is_written(self.lm)
         return self._ten
 
-    def simulate(self, explanation: Explanation, windows: TokenWindows) -> Simulation:
+    def simulate(self, explanation: Explanation, inputs: Inputs, grid: Grid | None = None) -> Simulation:
         """Expected levels (n, width); NaN where an answer could not be read."""
+        windows = token_windows(inputs, grid)
         if self.in_process is not None:
             return self.in_process.simulate(explanation.text, windows)
         pieces = pieces_of(windows)

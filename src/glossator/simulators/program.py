@@ -12,8 +12,8 @@ import numpy as np
 
 from glossator.errors import MissingPower
 from glossator.explanations import Explanation
+from glossator.inputs import Grid, Inputs, token_windows
 from glossator.simulators import ACTIVATION, Simulation
-from glossator.windows import TokenWindows
 
 if TYPE_CHECKING:
     from glossator.programs import Lexicon
@@ -22,10 +22,10 @@ if TYPE_CHECKING:
 class ProgramSimulator:
     """Executes `explanation.program` with one lexicon; the scale is the unit's own, no distribution."""
 
-    def __init__(self, lexicon: Lexicon):
+    def __init__(self, lexicon: Lexicon | None):
         self.lexicon = lexicon
 
-    def simulate(self, explanation: Explanation, windows: TokenWindows) -> Simulation:
+    def simulate(self, explanation: Explanation, inputs: Inputs, grid: Grid | None = None) -> Simulation:
         """Expected activations (n, width) float32; raises `MissingPower` when the explanation has no program."""
         from glossator.programs import execute
 
@@ -35,4 +35,7 @@ class ProgramSimulator:
                 value=explanation.text,
                 fix="Use a simulator that reads English, or an explainer that writes programs",
             )
+        windows = token_windows(inputs, grid)
+        if self.lexicon is None:
+            raise MissingPower("programs are executed with a lexicon, which is not there", value=explanation.text)
         return Simulation(np.asarray(execute(explanation.program, windows, self.lexicon), np.float32), ACTIVATION)

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from glossator.inputs.tokens import TokenWindows
 from glossator.language_models import COMPLETION, PROMPT_LOGPROBS, LanguageModel, Message, Request
 from glossator.simulators.few_shot import SHOWN
-from glossator.windows import TokenWindows
 from glossator.zero_to_ten import END, GREATEST, START, UNKNOWN, escaped
 
 BRANCH = "\t"

@@ -15,10 +15,10 @@ from typing import Any
 
 import numpy as np
 
+from glossator.inputs.tokens import TokenWindows
 from glossator.language_models import TokenLogprob
 from glossator.language_models.judging import is_answered
 from glossator.simulators import ZERO_TO_TEN, Distribution, Simulation
-from glossator.windows import TokenWindows
 from glossator.zero_to_ten import GREATEST, START, UNKNOWN
 
 LEVELS = tuple(range(GREATEST + 1))

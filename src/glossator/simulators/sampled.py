@@ -12,11 +12,11 @@ from typing import Any
 from glossator.errors import MissingPower, UserError
 from glossator.explanations import Explanation
 from glossator.files import fingerprint
+from glossator.inputs import Grid, Inputs, token_windows
 from glossator.language_models import CHAT, Answer, LanguageModel, Message, Request
 from glossator.simulators import Simulation
 from glossator.simulators.prompts import pieces_of, written_question, written_start
 from glossator.simulators.reading import Reading, mean_reading, parse_json, parse_lines, simulation_of
-from glossator.windows import TokenWindows
 
 SCHEMA: dict[str, Any] = {
     "type": "object",
@@ -60,8 +60,9 @@ class JsonSimulator:
         """16 hexadecimal digits that change with the wording of the prompt."""
         return fingerprint([written_start(self.form), written_question("", [""]), SCHEMA])
 
-    def simulate(self, explanation: Explanation, windows: TokenWindows) -> Simulation:
+    def simulate(self, explanation: Explanation, inputs: Inputs, grid: Grid | None = None) -> Simulation:
         """Expected levels (n, width); NaN where an answer could not be read."""
+        windows = token_windows(inputs, grid)
         pieces = pieces_of(windows)
         asked = [(row, sample) for row in range(len(pieces)) for sample in range(self.samples) if pieces[row]]
         answers = self.lm.ask([self.request(explanation.text, pieces[row], sample) for row, sample in asked])

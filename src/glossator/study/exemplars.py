@@ -80,7 +80,7 @@ def _window(shown: Exemplars, predicted: np.ndarray | None, row: int, kind: str,
     said = None if predicted is None else predicted[row, :length]
     return ShownWindow(
         kind,
-        tools.recording.document_ids[int(windows.documents[row])],
+        tools.recording.group_ids[int(windows.documents[row])],
         windows.tokens[row, :length],
         windows.valid[row, :length],
         shown.activations[row, :length],

@@ -33,7 +33,7 @@ from glossator.subjects.aliases import GIVEN
 from glossator.units import Unit
 
 if TYPE_CHECKING:
-    from glossator.subjects import Subject
+    from glossator.subjects import TransformerSubject
 
 Stage = Literal["record", "explain", "score"]
 
@@ -46,7 +46,7 @@ def run_study(
     progress: bool | None = None,
     access: Access | None = None,
     corpus: Any = None,
-    subject: Subject | None = None,
+    subject: TransformerSubject | None = None,
 ) -> Study | None:
     """Do what the spec says and leave a study in `folder`; what an earlier run of the same spec did is kept.
 
@@ -102,7 +102,7 @@ def run_study(
     return open_study(folder)
 
 
-def naming(spec: StudySpec, subject: Subject) -> StudySpec:
+def naming(spec: StudySpec, subject: TransformerSubject) -> StudySpec:
     """The spec of a study of a subject that is given; raises `UserError` where it names another, and for a model in
     memory that has changed since it became a subject."""
     from glossator.subjects.loading import subject_name

@@ -19,10 +19,10 @@ from glossator.study.spec import StudySpec
 from glossator.study.unchanged import check_unchanged
 
 if TYPE_CHECKING:
-    from glossator.corpora import Corpus, WindowedCorpus
+    from glossator.corpora import Corpus, ProbeSet
     from glossator.readouts import DirectionSet
     from glossator.study.work import Work
-    from glossator.subjects import Subject
+    from glossator.subjects import TransformerSubject
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,7 +33,7 @@ class Source:
     spec: StudySpec
     models: StudyModels
     subject: Any = None
-    windowed: WindowedCorpus | None = None
+    windowed: ProbeSet | None = None
     sets: Mapping[str, DirectionSet] = field(default_factory=dict)
 
     def record(self, folder: Path, work: Work) -> Recording:
@@ -58,7 +58,7 @@ class Source:
         )
         if before is not None:  # Its units keep their windows, also where a panel of more units would be smaller.
             size = len(before.panel)
-            if len(planned(plan, self.subject, len(self.windowed.windows), self.sets).panel) != size:
+            if len(planned(plan, self.subject, self.windowed.inputs, self.sets).panel) != size:
                 plan = replace(plan, panel_windows=size)
         for note in self.windowed.notes:
             work.say(note)
@@ -69,7 +69,11 @@ class Source:
 
 
 def prepare(
-    spec: StudySpec, folder: Path, access: Access, corpus: Corpus | None = None, subject: Subject | None = None
+    spec: StudySpec,
+    folder: Path,
+    access: Access,
+    corpus: Corpus | None = None,
+    subject: TransformerSubject | None = None,
 ) -> Source:
     """Load the subject and cut the corpus, unless what they are for is recorded; raises `UserError` for bad input.
 

@@ -20,6 +20,7 @@ from glossator.explainers.sentences import LEAD as SENTENCES_LEAD
 from glossator.explainers.sentences import TOKENS_A_SENTENCE
 from glossator.explanations import Explanation, Provenance
 from glossator.files import fingerprint
+from glossator.inputs import Grid, Inputs, token_windows
 from glossator.language_models import NOTHING_USED, Answer, Request, Usage
 from glossator.language_models.prices import PICO
 from glossator.language_models.projection import likely
@@ -36,7 +37,6 @@ from glossator.study.score import other_unit, splits_read
 from glossator.study.tools import Tools
 from glossator.study.work import Work
 from glossator.units import Unit
-from glossator.windows import TokenWindows
 
 SOMETHING = "words about animals, and about people who keep them, mostly in the plural"
 """Stands for an explanation that is not yet there; about as long as explanations are."""
@@ -256,7 +256,8 @@ class _AsIfRead:
     def reads(self, explanation: Explanation) -> bool:
         return self.reader.reads(explanation)
 
-    def simulate(self, explanation: Explanation, windows: TokenWindows) -> Simulation:
+    def simulate(self, explanation: Explanation, inputs: Inputs, grid: Grid | None = None) -> Simulation:
+        windows = token_windows(inputs, grid)
         layout = getattr(self.reader.words, "in_process", None)
         if layout is not None and self.here and self.reads(explanation):
             assert self.reader.model is not None

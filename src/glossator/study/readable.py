@@ -16,9 +16,9 @@ import numpy as np
 from glossator.errors import MissingPower
 from glossator.evidence import Evidence, Split
 from glossator.explanations import Explanation
+from glossator.inputs import Grid, Inputs, token_windows
 from glossator.simulators import Simulation
 from glossator.study.reading import Reader
-from glossator.windows import TokenWindows
 
 LEAST_READ = 0.5
 
@@ -29,12 +29,12 @@ class Readings:
 
     reader: Reader
     unread: dict[str, Any] = field(default_factory=dict)
-    _kept: dict[tuple[int, int], tuple[Simulation, Any]] = field(default_factory=dict, repr=False)
+    _kept: dict[tuple[int, int, Grid | None], tuple[Simulation, Any]] = field(default_factory=dict, repr=False)
 
-    def simulate(self, explanation: Explanation, windows: TokenWindows) -> Simulation:
+    def simulate(self, explanation: Explanation, inputs: Inputs, grid: Grid | None = None) -> Simulation:
         """Raises `MissingPower` when nobody can read this explanation, or a token of these windows got no value."""
-        found = self._asked(explanation, windows)
-        read = _read_rows(found, windows)
+        found = self._asked(explanation, inputs, grid)
+        read = _read_rows(found, inputs.valid_at(grid or token_windows(inputs).grid))
         if not read.all():
             raise MissingPower(_why(int(read.sum()), len(read), found.missing))
         return found
@@ -66,8 +66,8 @@ class Readings:
                 exemplars = exemplars.take(rows)
                 fewer: dict[str, Any] = {split: exemplars}
                 evidence = replace(evidence, **fewer)
-            told = [(e, self._asked(e, exemplars.windows)) for e in explanations]
-            masks = [(e, found, _read_rows(found, exemplars.windows)) for e, found in told]
+            told = [(e, self._asked(e, exemplars.inputs, exemplars.grid)) for e in explanations]
+            masks = [(e, found, _read_rows(found, exemplars.valid)) for e, found in told]
             enough = [entry for entry in masks if entry[2].mean() >= LEAST_READ] if len(exemplars) else []
             keep = np.all([rows for *_, rows in enough], axis=0) if enough else np.ones(len(exemplars), bool)
             if keep.all():
@@ -80,29 +80,31 @@ class Readings:
             }
             for explanation, found, _ in masks:
                 shown = Simulation(found.expected[keep], found.scale, missing=found.missing)
-                self._keep(explanation, kept.windows, shown)
+                self._keep(explanation, kept.inputs, kept.grid, shown)
             changed: dict[str, Any] = {split: kept}
             evidence = replace(evidence, **changed)
         return evidence
 
-    def _asked(self, explanation: Explanation, windows: TokenWindows) -> Simulation:
-        key = id(explanation), id(windows)
+    def _asked(self, explanation: Explanation, inputs: Inputs, grid: Grid | None) -> Simulation:
+        key = id(explanation), id(inputs), grid
         if key not in self._kept:
             try:
-                found = self.reader.simulate(explanation, windows)
+                found = self.reader.simulate(explanation, inputs, grid)
             except MissingPower as error:
-                nothing = np.full(windows.tokens.shape, np.nan)
-                found = Simulation(nothing, "nothing", missing={str(error): int(windows.valid.sum())})
-            self._keep(explanation, windows, found)
+                valid = inputs.valid_at(grid or token_windows(inputs).grid)
+                nothing = np.full(valid.shape, np.nan)
+                found = Simulation(nothing, "nothing", missing={str(error): int(valid.sum())})
+            self._keep(explanation, inputs, grid, found)
         return self._kept[key][0]
 
-    def _keep(self, explanation: Explanation, windows: TokenWindows, found: Simulation) -> None:
-        self._kept[id(explanation), id(windows)] = found, (explanation, windows)  # held, so that no id is used again
+    def _keep(self, explanation: Explanation, inputs: Inputs, grid: Grid | None, found: Simulation) -> None:
+        # what the numbers stand for is held, so that none is used again
+        self._kept[id(explanation), id(inputs), grid] = found, (explanation, inputs)
 
 
-def _read_rows(found: Simulation, windows: TokenWindows) -> np.ndarray:
-    """(n,) bool: windows all of whose valid tokens have a value."""
-    return np.asarray((np.isfinite(found.expected) | ~windows.valid).all(axis=1))
+def _read_rows(found: Simulation, valid: np.ndarray) -> np.ndarray:
+    """(n,) bool: inputs all of whose valid places have a value."""
+    return np.asarray((np.isfinite(found.expected) | ~valid).all(axis=1))
 
 
 def _why(read: int, windows: int, missing: Any) -> str:

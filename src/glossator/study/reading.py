@@ -13,6 +13,7 @@ import numpy as np
 
 from glossator.explanations import Explanation
 from glossator.files import fingerprint
+from glossator.inputs import Grid, Inputs, TokenWindows
 from glossator.language_models import PROMPT_LOGPROBS, LanguageModel
 from glossator.language_models.ledger import BudgetReached
 from glossator.resources import Resources
@@ -20,7 +21,6 @@ from glossator.simulators import Distribution, Simulation, Simulator
 from glossator.simulators.program import ProgramSimulator
 from glossator.study.costs import Interrupted, Metered
 from glossator.study.spec import StudySpec
-from glossator.windows import TokenWindows
 
 if TYPE_CHECKING:
     from glossator.programs import Lexicon
@@ -57,26 +57,26 @@ class Reader:
             return False
         return self.every or explanation.program is None
 
-    def simulate(self, explanation: Explanation, windows: TokenWindows) -> Simulation:
+    def simulate(self, explanation: Explanation, inputs: Inputs, grid: Grid | None = None) -> Simulation:
         """Raises `MissingPower` when nobody can read this explanation; tokens that got no value are NaN."""
         if not self.reads(explanation):
-            return self.executor.simulate(explanation, windows)
+            return self.executor.simulate(explanation, inputs, grid)
         assert self.words is not None
         if self.told is None:
-            return self._read(explanation, windows)
+            return self._read(explanation, inputs, grid)
         parts = []
-        for first in range(0, max(len(windows), 1), SOME):
-            some = windows.take(np.arange(first, min(first + SOME, len(windows))))
-            parts.append(self._read(explanation, some))
+        for first in range(0, max(len(inputs), 1), SOME):
+            some = inputs.take(np.arange(first, min(first + SOME, len(inputs))))
+            parts.append(self._read(explanation, some, grid))
             self.told(len(some))
         return _joined(parts)
 
-    def _read(self, explanation: Explanation, windows: TokenWindows) -> Simulation:
+    def _read(self, explanation: Explanation, inputs: Inputs, grid: Grid | None) -> Simulation:
         assert self.words is not None
         try:
-            if self.model is not None and self.model.is_here and len(windows):
-                return self._computed_here(self.words, self.model, explanation, windows)
-            return self.words.simulate(explanation, windows)
+            if self.model is not None and self.model.is_here and isinstance(inputs, TokenWindows) and len(inputs):
+                return self._computed_here(self.words, self.model, explanation, inputs)
+            return self.words.simulate(explanation, inputs, grid)
         except BudgetReached as error:
             raise Interrupted.by(error) from error
 
@@ -163,7 +163,7 @@ def make_reader(
     build: Callable[[str, str], Any],
 ) -> Reader:
     """The reader of a study. resources_for: of a method by its name; build: makes it, by kind and name."""
-    executor = ProgramSimulator(lexicon)  # type: ignore[arg-type]  # None where nothing is executed yet
+    executor = ProgramSimulator(lexicon)
     resources = resources_for(spec.simulator or "")
     name = simulator_name(spec, resources.get("lm") if resources.has("lm") else None)
     if name == EXECUTE:

@@ -16,12 +16,12 @@ from typing import Any
 import numpy as np
 
 from glossator.errors import MissingPower, UserError, near_matches
+from glossator.inputs.tokens import TokenWindows
 from glossator.study.find import unit_of
 from glossator.study.results import Chosen
 from glossator.study.store import Study, open_study
 from glossator.study.tools import Tools
 from glossator.units import Unit
-from glossator.windows import TokenWindows
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,9 +80,9 @@ class Bench:
 
     def values(self, site: str, indices: Sequence[int], windows: TokenWindows) -> np.ndarray:
         """(windows, width, units) signed activations."""
-        from glossator.recording.texts import site_activations
+        from glossator.recording.texts import site_values
 
-        return site_activations(self.subject, site, indices, windows, self.encoders)
+        return site_values(self.subject, site, indices, windows, self.encoders)
 
     def width_of(self, site: str) -> int:
         """How many units a site has; `UserError` for a site that the subject lacks."""

@@ -13,13 +13,13 @@ if TYPE_CHECKING:
     from glossator.subjects.loading import describe_sites, load_subject, load_tokenizer
     from glossator.subjects.parity import check_parity
     from glossator.subjects.sites import SiteInfo, find_sites
-    from glossator.subjects.subject import Subject
     from glossator.subjects.tokenizer import FastTextTokenizer
+    from glossator.subjects.transformer import TransformerSubject
 
 __all__ = [
     "FastTextTokenizer",
     "SiteInfo",
-    "Subject",
+    "TransformerSubject",
     "capture",
     "check_parity",
     "describe_sites",
@@ -32,7 +32,7 @@ __all__ = [
 _HOME = {
     "FastTextTokenizer": "tokenizer",
     "SiteInfo": "sites",
-    "Subject": "subject",
+    "TransformerSubject": "transformer",
     "capture": "hooks",
     "check_parity": "parity",
     "describe_sites": "loading",

@@ -45,13 +45,22 @@ def of_folder(folder: Path, tokenizer: FastTextTokenizer, prefix: Iterable[int] 
 def of_model(model: nn.Module, tokenizer: FastTextTokenizer, prefix: Iterable[int] | None = None) -> str:
     """The fingerprint of a model as it stands in memory now, buffers and the code of its own class included."""
     config = model.config.to_dict() if hasattr(model.config, "to_dict") else vars(model.config)
-    try:
-        code = inspect.getsource(type(model))
-    except (OSError, TypeError):  # typed in at a prompt
-        code = repr(model)
-    tensors = [*model.named_parameters(), *model.named_buffers()]
-    digests = {name: _digest(str(t.dtype), list(t.shape), _bytes_of(t)) for name, t in tensors}
+    code, digests = _code_and_digests(model)
     return _joined({**config, "code": code}, digests, tokenizer, prefix)
+
+
+def of_module(module: nn.Module) -> str:
+    """The fingerprint of any module as it stands in memory now, buffers and the code of its own class included."""
+    return files.fingerprint(_code_and_digests(module))
+
+
+def _code_and_digests(module: nn.Module) -> tuple[str, dict[str, str]]:
+    try:
+        code = inspect.getsource(type(module))
+    except (OSError, TypeError):  # typed in at a prompt
+        code = repr(module)
+    tensors = [*module.named_parameters(), *module.named_buffers()]
+    return code, {name: _digest(str(t.dtype), list(t.shape), _bytes_of(t)) for name, t in tensors}
 
 
 def weight_files(folder: Path) -> list[Path]:

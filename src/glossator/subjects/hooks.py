@@ -155,8 +155,8 @@ def capture(model: nn.Module, sites: Sequence[SiteInfo | str], *, stop: bool = F
 def edit(model: nn.Module, site: SiteInfo | str, fn: Callable[[torch.Tensor], torch.Tensor]) -> Iterator[None]:
     """Replace the site's tensor (batch, positions, width) by `fn` of it in every pass run inside.
 
-    Positions include the prefix and suffix that a `Subject` puts around windows. Raises ValueError when `fn` changes
-    the shape.
+    Positions include the prefix and suffix that a subject puts around windows. Raises ValueError when `fn` changes the
+    shape.
     """
 
     def see(tensor: torch.Tensor) -> torch.Tensor:

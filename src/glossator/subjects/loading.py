@@ -19,8 +19,8 @@ from glossator.subjects.checkpoints import (
     reason_of,
 )
 from glossator.subjects.sites import SiteInfo, find_sites
-from glossator.subjects.subject import Subject
 from glossator.subjects.tokenizer import FastTextTokenizer
+from glossator.subjects.transformer import TransformerSubject
 from glossator.subjects.trial import sees_ahead
 from glossator.subjects.weights import cache_folder, ensure_weights, is_complete
 
@@ -159,7 +159,7 @@ def known_fingerprints(name: str) -> dict[str, str] | None:
     return fingerprints.once(name, [path for path in sorted(folder.iterdir()) if path.is_file()], found)
 
 
-def fingerprints_of(subject: Subject) -> dict[str, str]:
+def fingerprints_of(subject: TransformerSubject) -> dict[str, str]:
     """The same of a loaded subject."""
     return {"subject_fingerprint": subject.fingerprint, "vocabulary": subject.tokenizer.vocabulary.fingerprint}
 
@@ -192,7 +192,7 @@ def load_subject(
     name: str | None = None,
     dtype: str | None = None,
     device: str | None = None,
-) -> Subject:
+) -> TransformerSubject:
     """A subject from an alias, a local folder, a hub id, or a model in memory with its tokenizer.
 
     dtype is 'float32' (the default), 'bfloat16' or 'float16'; device is a torch device (the CPU by default), or 'auto'
@@ -231,10 +231,10 @@ def load_subject(
         # A BERT saved with a head for causal models still attends to both sides unless its config says otherwise.
         causal, model = False, getattr(model, model.base_model_prefix, model)
     prefix, suffix = _borders(source, model, own.hub_tokenizer, causal)
-    return Subject(name or subject_name(source), model, own, fingerprint, causal, prefix, suffix)
+    return TransformerSubject(name or subject_name(source), model, own, fingerprint, causal, prefix, suffix)
 
 
-def _of_model(model: nn.Module, tokenizer: Any, name: str | None) -> Subject:
+def _of_model(model: nn.Module, tokenizer: Any, name: str | None) -> TransformerSubject:
     from glossator.subjects.in_memory import opened, own_tokenizer
 
     name = name or Path(str(getattr(getattr(model, "config", None), "_name_or_path", ""))).name or type(model).__name__
@@ -242,7 +242,9 @@ def _of_model(model: nn.Module, tokenizer: Any, name: str | None) -> Subject:
     model = opened(model, own)
     causal = not sees_ahead(model)
     prefix, suffix = _borders("", model, own.hub_tokenizer, causal)
-    return Subject(name, model, own, fingerprints.of_model(model, own), causal, prefix, suffix, in_memory=True)
+    return TransformerSubject(
+        name, model, own, fingerprints.of_model(model, own), causal, prefix, suffix, in_memory=True
+    )
 
 
 def _device(device: str) -> Any:

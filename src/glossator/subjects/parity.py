@@ -10,7 +10,7 @@ from torch import nn
 
 from glossator.subjects.hooks import capture
 from glossator.subjects.sites import SiteInfo, find_blocks
-from glossator.subjects.subject import Subject
+from glossator.subjects.transformer import TransformerSubject
 
 
 def _times_weight(module: nn.Module, values: torch.Tensor) -> torch.Tensor:
@@ -28,7 +28,7 @@ class Parity(NamedTuple):
     scale: float
 
 
-def check_parity(subject: Subject, tokens: np.ndarray, lengths: np.ndarray) -> dict[str, Parity]:
+def check_parity(subject: TransformerSubject, tokens: np.ndarray, lengths: np.ndarray) -> dict[str, Parity]:
     """Largest absolute difference per site kind between captured values and a recomputation, over all layers.
 
     `mlp` and `head`: captured values times the projection's weight against the projection's own output; `attn`:

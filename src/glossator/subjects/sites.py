@@ -28,11 +28,11 @@ class SiteInfo:
     kind is 'sparse' where most values are exactly zero (ReLU neurons). heads is set for `head.L`, whose index is
     head * head_dim + i. width is None for a dotted path until it has been run once.
 
-    What a short pass tells (`Subject.site`): layout, the order of the module's own dimensions, None until then: 'batch'
-    for (rows, positions, width), 'flat' for (rows * positions, width), 'positions' for (positions, rows, width),
-    'channels' for (rows, width, positions); values are handed out as (rows, positions, width) whichever it is. scale:
-    the factor, one or one for each dimension, by which what the module gives is multiplied on its way into the residual
-    stream, None where it is not added there as it is; values of an `attn.L` are handed out times it.
+    What a short pass tells (`TransformerSubject.site`): layout, the order of the module's own dimensions, None until
+    then: 'batch' for (rows, positions, width), 'flat' for (rows * positions, width), 'positions' for (positions, rows,
+    width), 'channels' for (rows, width, positions); values are handed out as (rows, positions, width) whichever it is.
+    scale: the factor, one or one for each dimension, by which what the module gives is multiplied on its way into the
+    residual stream, None where it is not added there as it is; values of an `attn.L` are handed out times it.
     """
 
     name: str
@@ -43,6 +43,11 @@ class SiteInfo:
     heads: int | None = None
     layout: Layout | None = field(default=None, compare=False)
     scale: float | tuple[float, ...] | None = field(default=None, compare=False)
+
+    @property
+    def grid(self) -> None:
+        """The tokens of windows, however many these are."""
+        return None
 
 
 def projection_shape(module: Any) -> tuple[int, int] | None:
@@ -132,8 +137,8 @@ def find_sites(model: nn.Module) -> list[SiteInfo]:
     """All aliased sites of a model that carries a `config`, ordered by kind (mlp, attn, head, resid), then layer.
 
     `mlp.L` the values that enter the feed-forward's down projection; `attn.L` the output of attention's output
-    projection, which `Subject.site` moves to what is added to the stream where more follows; `head.L` per-head outputs,
-    the input of that projection; `resid.L` the block output.
+    projection, which `TransformerSubject.site` moves to what is added to the stream where more follows; `head.L`
+    per-head outputs, the input of that projection; `resid.L` the block output.
     """
     config = _text_config(model.config)
     found = find_blocks(model, config)

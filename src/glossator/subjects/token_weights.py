@@ -20,17 +20,18 @@ import torch
 from torch import nn
 
 from glossator.errors import MissingPower, UserError
+from glossator.subjects.base import Power
 from glossator.subjects.hooks import capture
 from glossator.subjects.sites import SiteInfo, projection_shape
 
 if TYPE_CHECKING:
-    from glossator.subjects.subject import Subject
+    from glossator.subjects.transformer import TransformerSubject
 
 _AT_ONCE = 4096  # tokens whose values are held in memory together
 _PROBE = 1000.0  # large, so that the epsilon of a norm does not count
 
 
-def input_strengths(subject: Subject, site: str, indices: Sequence[int]) -> np.ndarray:
+def input_strengths(subject: TransformerSubject, site: str, indices: Sequence[int]) -> np.ndarray:
     """How much these neurons are for each token of the vocabulary by their input weights, float32 (V, neurons)."""
     info = _mlp_site(subject, site)
     feed_forward, readers = _feed_forward(subject, info)
@@ -42,20 +43,20 @@ def input_strengths(subject: Subject, site: str, indices: Sequence[int]) -> np.n
     return _through(subject, feed_forward, info, indices, norm, embedding)
 
 
-def output_strengths(subject: Subject, site: str, indices: Sequence[int]) -> np.ndarray:
+def output_strengths(subject: TransformerSubject, site: str, indices: Sequence[int]) -> np.ndarray:
     """How much these neurons raise each token's logit by their output weights, float32 (V, neurons)."""
     return logit_strengths(subject, written(subject, _mlp_site(subject, site).name, indices))
 
 
-def written(subject: Subject, site: str, indices: Sequence[int]) -> np.ndarray:
+def written(subject: TransformerSubject, site: str, indices: Sequence[int]) -> np.ndarray:
     """What one unit of value of each of these units adds to the residual stream, float32 (units, d).
 
     For a site that a projection to the stream reads (`mlp.L`, `head.L`) its weights, times the factors that the model
     puts behind it; for numbers of the stream itself (`resid.L`, `attn.L`) the stream's own axes. Raises `MissingPower`
     where a norm or a gate stands between the units and the stream, so that what they add depends on the token.
     """
-    if not hasattr(subject, "model"):
-        raise MissingPower("this subject has no weights to read", value=getattr(subject, "name", "it"))
+    if Power.WEIGHTS not in subject.powers:
+        raise MissingPower("this subject has no weights to read", value=subject.name)
     info = subject.site(site)
     if bad := [i for i in indices if not 0 <= i < (info.width or 0)]:
         raise UserError("no such unit", value=f"{site}/{bad[0]}", allowed=f"0 to {(info.width or 0) - 1}")
@@ -80,7 +81,7 @@ def written(subject: Subject, site: str, indices: Sequence[int]) -> np.ndarray:
     )
 
 
-def logit_strengths(subject: Subject, vectors: np.ndarray) -> np.ndarray:
+def logit_strengths(subject: TransformerSubject, vectors: np.ndarray) -> np.ndarray:
     """How much each of these vectors (n, d) in the residual stream raises each token's logit, float32 (V, n).
 
     vector * g_final . U[t], past all layers in between (Geva et al. 2022, "Transformer feed-forward layers build
@@ -112,9 +113,9 @@ def gain_of(norm: nn.Module, width: int) -> torch.Tensor:
     return torch.where(signs != 0, difference / 2 * signs, difference.new_ones(()))
 
 
-def _mlp_site(subject: Any, site: str) -> SiteInfo:
-    if not hasattr(subject, "model"):
-        raise MissingPower("this subject has no weights to read", value=getattr(subject, "name", "it"))
+def _mlp_site(subject: TransformerSubject, site: str) -> SiteInfo:
+    if Power.WEIGHTS not in subject.powers:
+        raise MissingPower("this subject has no weights to read", value=subject.name)
     info = subject.site(site)
     if not (info.name.startswith("mlp.") and info.side == "input"):
         raise MissingPower(
@@ -123,7 +124,7 @@ def _mlp_site(subject: Any, site: str) -> SiteInfo:
     return info
 
 
-def _feed_forward(subject: Subject, info: SiteInfo) -> tuple[nn.Module, list[nn.Module]]:
+def _feed_forward(subject: TransformerSubject, info: SiteInfo) -> tuple[nn.Module, list[nn.Module]]:
     """The smallest module around the down projection that also holds the projections which it is fed by: one, two, or
     one for both."""
     model, path = subject.model, info.module
@@ -156,7 +157,7 @@ def _by_output(module: nn.Module) -> torch.Tensor:
     return weight if hasattr(module, "in_features") else weight.T
 
 
-def _norm_before(subject: Subject, reader: nn.Module) -> nn.Module:
+def _norm_before(subject: TransformerSubject, reader: nn.Module) -> nn.Module:
     """The norm whose output is what `reader` reads, found by watching one pass over two tokens."""
     outputs: list[tuple[nn.Module, torch.Tensor]] = []  # held, so that no address is used twice
     read: list[torch.Tensor] = []
@@ -192,7 +193,7 @@ def _is_norm(module: nn.Module) -> bool:
 
 
 def _through(
-    subject: Subject,
+    subject: TransformerSubject,
     feed_forward: nn.Module,
     info: SiteInfo,
     indices: Sequence[int],

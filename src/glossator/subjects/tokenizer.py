@@ -15,7 +15,7 @@ import numpy as np
 
 from glossator.errors import UserError
 from glossator.files import fingerprint
-from glossator.windows import Decoding, Vocabulary
+from glossator.inputs.tokens import Decoding, Vocabulary
 
 _CHUNK = 512
 _BYTE_PIECE = re.compile(r"<0x([0-9A-Fa-f]{2})>")

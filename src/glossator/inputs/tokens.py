@@ -5,11 +5,17 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, cached_property
 from typing import Any
 
 import numpy as np
+
+from glossator.errors import MissingPower
+from glossator.inputs.base import WHOLE, Grid, Inputs, Shown, no_such_grid
+
+OPEN, CLOSE = "<<", ">>"
+"""Stand around tokens that are pointed out in a text."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -118,8 +124,58 @@ class TokenWindows:
     ids: np.ndarray
     vocabulary: Vocabulary
 
+    kind = "tokens"
+
     def __len__(self) -> int:
         return len(self.tokens)
+
+    @property
+    def groups(self) -> np.ndarray:
+        return self.documents
+
+    @property
+    def weight(self) -> int:
+        return self.width
+
+    @property
+    def complete(self) -> np.ndarray:
+        return np.asarray(self.lengths == self.width)
+
+    @property
+    def grid(self) -> Grid:
+        """One place for each token."""
+        return Grid("tokens", (self.width,))
+
+    def regrouped(self, groups: np.ndarray) -> TokenWindows:
+        return replace(self, documents=groups)
+
+    def valid_at(self, grid: Grid) -> np.ndarray:
+        if grid == WHOLE:
+            return np.asarray(self.valid.any(axis=1, keepdims=True))
+        if grid != self.grid:
+            raise no_such_grid(self, grid)
+        return self.valid
+
+    def show(self, row: int, grid: Grid = WHOLE, marks: np.ndarray | None = None) -> Shown:
+        """The text; runs of marked tokens stand between `OPEN` and `CLOSE`."""
+        if marks is None or grid == WHOLE or not marks.any():
+            return Shown(self.text(row))
+        return Shown(self.marked(row, marks))
+
+    def marked(self, row: int, marks: np.ndarray) -> str:
+        """The text of a window with `OPEN` and `CLOSE` around each run of marked tokens."""
+        pieces = self.vocabulary.pieces
+        found, inside = b"", False
+        for token, marked in zip(self.tokens[row, : self.lengths[row]].tolist(), marks.tolist(), strict=False):
+            if marked != inside:
+                found += (OPEN if marked else CLOSE).encode()
+                inside = marked
+            found += pieces[token]
+        return (found + (CLOSE.encode() if inside else b"")).decode("utf-8", "replace")
+
+    def content(self) -> bytes:
+        parts = (self.tokens, self.lengths, self.valid, self.documents)
+        return self.vocabulary.fingerprint.encode() + b"".join(part.tobytes() for part in parts)
 
     @property
     def width(self) -> int:
@@ -136,8 +192,22 @@ class TokenWindows:
             self.vocabulary,
         )
 
+    def cut(self, width: int) -> TokenWindows:
+        """The first `width` tokens of each window, all of which are at most so long."""
+        return replace(self, tokens=self.tokens[:, :width], valid=self.valid[:, :width])
+
     def text(self, row: int) -> str:
         return self.vocabulary.join(self.tokens[row, : self.lengths[row]])
+
+
+def token_windows(inputs: Inputs, grid: Grid | None = None) -> TokenWindows:
+    """These inputs as windows of tokens; raises `MissingPower` where they are of another kind, or where the grid is not
+    that of their tokens."""
+    if not isinstance(inputs, TokenWindows):
+        raise MissingPower("this works on tokens alone", value=inputs.kind, allowed="windows of tokens")
+    if grid is not None and grid != inputs.grid:
+        raise MissingPower("this works on tokens alone", value=str(grid), allowed="one value a token")
+    return inputs
 
 
 def concatenate(parts: list[TokenWindows]) -> TokenWindows:

@@ -1,18 +1,20 @@
-"""A model with units: windows of tokens in, values at named sites out."""
+"""A `transformers` model as a subject: windows of tokens in, values at named sites out."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
 from torch import nn
 
 from glossator.errors import UserError
+from glossator.inputs import Inputs, TokenWindows, token_windows
 from glossator.subjects.additions import BlockRun
+from glossator.subjects.base import Power
 from glossator.subjects.described import block_runs, described
 from glossator.subjects.hooks import keeping, stopping, watch
 from glossator.subjects.positions import limit_of
@@ -23,7 +25,7 @@ from glossator.subjects.trial import no_cache
 
 
 @dataclass(frozen=True, eq=False)
-class Subject:
+class TransformerSubject:
     """A `transformers` model with its tokenizer, ready to be run over windows.
 
     prefix and suffix are the token ids put around each window ([CLS] and [SEP], or a document separator on which the
@@ -39,6 +41,31 @@ class Subject:
     prefix: tuple[int, ...] = ()
     suffix: tuple[int, ...] = ()
     in_memory: bool = False
+
+    takes: ClassVar[str] = "tokens"
+
+    @property
+    def powers(self) -> frozenset[Power]:
+        inside = {Power.RUN, Power.INTERVENE, Power.GRADIENT, Power.WEIGHTS}
+        return frozenset(inside | {Power.OUTPUTS} if self.writes_tokens else inside)
+
+    @property
+    def concurrent(self) -> bool:
+        return self.device.type == "cpu"
+
+    @property
+    def leaves_out(self) -> str:
+        first = "padding and the first token of each window, on which attention sinks fall"
+        return first if self.leaves_out_first else "padding"
+
+    def counted(self, inputs: Inputs) -> TokenWindows:
+        """The windows with their first position left out where the attention sink falls on it."""
+        windows = token_windows(inputs)
+        if not self.leaves_out_first:
+            return windows
+        valid = windows.valid.copy()
+        valid[:, 0] = False
+        return replace(windows, valid=valid)
 
     def check_unchanged(self) -> None:
         """Raise `UserError` when the weights of a given model are others than when it became a subject."""
@@ -218,14 +245,18 @@ class Subject:
         for name, found in values.items():
             see(name, found)
 
-    def visit(
-        self, tokens: np.ndarray, lengths: np.ndarray, sites: Sequence[str], see: Callable[[str, torch.Tensor], Any]
-    ) -> None:
+    def visit(self, inputs: Inputs, sites: Sequence[str], see: Callable[[str, torch.Tensor], Any]) -> None:
         """Call `see(site name, values (b, w, width))` for each site, in the pass, as soon as its values are there.
 
         They are the model's own, not to be changed or kept, and may be anything on padding. Nothing is held, so that
         many sites need no more memory than one.
         """
+        windows = token_windows(inputs)
+        self._visit(windows.tokens, windows.lengths, sites, see)
+
+    def _visit(
+        self, tokens: np.ndarray, lengths: np.ndarray, sites: Sequence[str], see: Callable[[str, torch.Tensor], Any]
+    ) -> None:
         width, before = tokens.shape[1], len(self.prefix)
         wanted = [self.site(name) for name in sites]
         self._pass(tokens, lengths, wanted, lambda name, value: see(name, value[:, before : before + width]))
@@ -236,7 +267,7 @@ class Subject:
         tokens (b, w) int32, lengths (b,) int32. The pass ends after the last site; nothing else is kept.
         """
         found: dict[str, torch.Tensor] = {}
-        self.visit(tokens, lengths, sites, keeping(found))
+        self._visit(tokens, lengths, sites, keeping(found))
         lengths = np.asarray(lengths)
         with torch.inference_mode():
             for value in found.values():

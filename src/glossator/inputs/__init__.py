@@ -1,0 +1,25 @@
+"""What subjects take (windows of tokens, texts, images, stimuli) and where in them a unit has values.
+
+A new kind of input is one class with what `Inputs` names; everything that only needs values, groups and valid places
+(recording, evidence, most scorers) works on it at once.
+"""
+
+from glossator.inputs.base import WHOLE, Grid, GridKind, Inputs, Shown, text_of
+from glossator.inputs.images import Images
+from glossator.inputs.texts import Stimuli, Texts
+from glossator.inputs.tokens import TokenWindows, Vocabulary, token_windows
+
+__all__ = [
+    "WHOLE",
+    "Grid",
+    "GridKind",
+    "Images",
+    "Inputs",
+    "Shown",
+    "Stimuli",
+    "Texts",
+    "TokenWindows",
+    "Vocabulary",
+    "text_of",
+    "token_windows",
+]

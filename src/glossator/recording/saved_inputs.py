@@ -1,0 +1,80 @@
+"""The inputs of a recording on disk: arrays that are mapped, one folder, read back as the kind that they were.
+
+windows/ holds ids.npy and documents.npy (the group of each input) with: of tokens, tokens.npy, lengths.npy, valid.npy
+and the vocabulary; of texts, texts.npy (UTF-8) and text_offsets.npy; of stimuli, onsets.npy as well; of images,
+pixels.npy.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from glossator.files import plain, read_json, write_json
+from glossator.inputs import Images, Inputs, Stimuli, Texts, TokenWindows
+from glossator.inputs.tokens import Decoding, Vocabulary
+from glossator.recording.store import Checksums, damaged, offsets_of, save
+
+AGAIN = "Delete the recording and record again"
+
+Read = Callable[[str], np.ndarray]
+
+
+def save_inputs(inputs: Inputs, folder: Path, checksums: Checksums) -> dict[str, Any]:
+    """Write inputs into `folder`; returns what the manifest says of them."""
+    save(folder / "ids.npy", inputs.ids, checksums)
+    save(folder / "documents.npy", inputs.groups, checksums)
+    if isinstance(inputs, TokenWindows):
+        for name in ("tokens", "lengths", "valid"):
+            save(folder / f"{name}.npy", getattr(inputs, name), checksums)
+        vocabulary = inputs.vocabulary
+        _save_strings("piece", vocabulary.pieces, folder, checksums)
+        if vocabulary.decoding is not None:
+            write_json(folder / "decoding.json", plain(vocabulary.decoding))
+        return {"kind": "tokens", "vocabulary": {"name": vocabulary.name, "special": sorted(vocabulary.special)}}
+    if isinstance(inputs, Texts):
+        _save_strings("text", [text.encode("utf-8", "surrogatepass") for text in inputs.texts], folder, checksums)
+        if isinstance(inputs, Stimuli):
+            save(folder / "onsets.npy", inputs.onsets, checksums)
+    elif isinstance(inputs, Images):
+        save(folder / "pixels.npy", inputs.pixels, checksums)
+    else:
+        raise TypeError(f"inputs of the kind {inputs.kind!r} cannot be saved")
+    return {"kind": inputs.kind}
+
+
+def load_inputs(manifest: dict[str, Any], folder: Path, read: Read) -> Inputs:
+    """The inputs that the manifest tells of; read: gives an array of the folder by its name."""
+    kind, ids, groups = manifest["kind"], read("ids"), read("documents")
+    if kind == "tokens":
+        arrays = {name: read(name) for name in ("tokens", "lengths", "valid")}
+        return TokenWindows(**arrays, documents=groups, ids=ids, vocabulary=_vocabulary(manifest, folder, read))
+    if kind == "images":
+        return Images(read("pixels"), ids, groups)
+    texts = tuple(text.decode("utf-8", "surrogatepass") for text in _strings("text", read))
+    return Stimuli(texts, ids, groups, read("onsets")) if kind == "stimuli" else Texts(texts, ids, groups)
+
+
+def _vocabulary(manifest: dict[str, Any], folder: Path, read: Read) -> Vocabulary:
+    decoding, entry = None, manifest["vocabulary"]
+    if (path := folder / "decoding.json").exists():
+        stored = read_json(path, "a file of the recording", AGAIN)
+        try:
+            decoding = Decoding(**{**stored, "tokens": tuple(stored["tokens"])})
+        except (KeyError, TypeError) as error:
+            raise damaged(path, str(error)) from error
+    return Vocabulary(entry["name"], _strings("piece", read), frozenset(entry["special"]), decoding)
+
+
+def _save_strings(name: str, strings: Any, folder: Path, checksums: Checksums) -> None:
+    save(folder / f"{name}s.npy", np.frombuffer(b"".join(strings), np.uint8), checksums)
+    save(folder / f"{name}_offsets.npy", offsets_of(np.array([len(s) for s in strings], np.int64)), checksums)
+
+
+def _strings(name: str, read: Read) -> tuple[bytes, ...]:
+    data, offsets = read(f"{name}s").tobytes(), read(f"{name}_offsets").tolist()
+    return tuple(data[a:b] for a, b in itertools.pairwise(offsets))

@@ -1,0 +1,191 @@
+"""What a subject is: anything that gives numbers for inputs, whose sites have units.
+
+One protocol for language models, encoders, image models, functions and measurements. What a subject can do beyond being
+run is declared as its powers, so that whatever needs one either has it or says what is missing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, Literal, Protocol, TypeAlias
+
+import numpy as np
+
+from glossator.errors import MissingPower, UserError, near_matches
+from glossator.inputs import WHOLE, Grid, Inputs
+
+Values: TypeAlias = Any
+"""A torch tensor (n, places, width): named so that importing this file imports no torch."""
+
+
+class Power(StrEnum):
+    """What a subject can do."""
+
+    RUN = "run"
+    OUTPUTS = "outputs"
+    INTERVENE = "intervene"
+    GRADIENT = "gradient"
+    WEIGHTS = "weights"
+
+    @property
+    def meaning(self) -> str:
+        return _MEANING[self]
+
+
+_MEANING = {
+    Power.RUN: "be run on new inputs",
+    Power.OUTPUTS: "tell the outputs that follow, such as the next token",
+    Power.INTERVENE: "have the values at its sites changed while it runs",
+    Power.GRADIENT: "be differentiated",
+    Power.WEIGHTS: "have its weights read",
+}
+
+
+class Site(Protocol):
+    """A named place in a subject at which it has units.
+
+    width: how many units, None until the site has been run once; kind: 'sparse' where most values are exactly zero;
+    grid: where within an input they have values, None for the tokens of windows.
+    """
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def width(self) -> int | None: ...
+
+    @property
+    def kind(self) -> Literal["dense", "sparse"]: ...
+
+    @property
+    def grid(self) -> Grid | None: ...
+
+
+@dataclass(frozen=True)
+class OutputSite:
+    """A site that is the output of something that cannot be looked into."""
+
+    name: str
+    width: int | None
+    grid: Grid | None = WHOLE
+    kind: Literal["dense", "sparse"] = "dense"
+
+
+class Subject(Protocol):
+    """Inputs in, values at named sites out.
+
+    name, fingerprint: which changes with what it computes; takes: the kind of inputs; powers; dtype: of its values, as
+    recordings name it; leaves_out: which places of an input do not count, in words; concurrent: whether passes may run
+    in several threads at once.
+    """
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def fingerprint(self) -> str: ...
+
+    @property
+    def takes(self) -> str: ...
+
+    @property
+    def powers(self) -> frozenset[Power]: ...
+
+    @property
+    def dtype(self) -> Any: ...
+
+    @property
+    def leaves_out(self) -> str: ...
+
+    @property
+    def concurrent(self) -> bool: ...
+
+    def sites(self) -> Sequence[Site]: ...
+
+    def site(self, name: str) -> Site:
+        """The site called `name`; raises `UserError` with near matches."""
+        ...
+
+    def counted(self, inputs: Inputs) -> Inputs:
+        """The inputs with the places left out that do not count in this subject."""
+        ...
+
+    def embedding(self) -> np.ndarray | None:
+        """The static embedding of each token, float32 (V, d), None in a subject that has none."""
+        ...
+
+    def visit(self, inputs: Inputs, sites: Sequence[str], see: Callable[[str, Values], Any]) -> None:
+        """Run the inputs and call `see(site name, values (n, places, width))` once for each site.
+
+        The values are the subject's own, not to be changed or kept, and may be anything at places that do not count.
+        Raises `MissingPower` for a subject that cannot be run, or for inputs of another kind than it takes.
+        """
+        ...
+
+
+class BaseSubject:
+    """What a subject is unless it says otherwise: one that can be run and nothing else, whose every place counts.
+
+    To make one, name `name`, `fingerprint`, `takes`, the sites and `visit`.
+    """
+
+    name: str
+    fingerprint: str
+    takes: str
+    powers: frozenset[Power] = frozenset({Power.RUN})
+    dtype: Any = "float32"
+    leaves_out: str = "nothing"
+    concurrent: bool = False
+
+    def sites(self) -> Sequence[Site]:
+        raise NotImplementedError
+
+    def site(self, name: str) -> Site:
+        known = {site.name: site for site in self.sites()}
+        if name not in known:
+            raise UserError("no such site", value=name, allowed=near_matches(name, known))
+        return known[name]
+
+    def counted(self, inputs: Inputs) -> Inputs:
+        return inputs
+
+    def embedding(self) -> np.ndarray | None:
+        return None
+
+    def visit(self, inputs: Inputs, sites: Sequence[str], see: Callable[[str, Values], Any]) -> None:
+        raise NotImplementedError
+
+
+def check_power(subject: Subject, power: Power, asked_by: str) -> None:
+    """Raise `MissingPower`, which says what is missing and what the subject has, where it lacks a power."""
+    if power not in subject.powers:
+        has = ", ".join(sorted(subject.powers)) or "none"
+        raise MissingPower(
+            f"{asked_by} needs a subject that can {power.meaning}", value=subject.name, allowed=f"its powers are {has}"
+        )
+
+
+def check_takes(subject: Subject, inputs: Inputs) -> None:
+    """Raise `MissingPower` where these are not the kind of inputs that a subject takes."""
+    if inputs.kind != subject.takes and (inputs.kind, subject.takes) != ("stimuli", "texts"):
+        raise MissingPower(f"{subject.name} takes {subject.takes}", value=inputs.kind)
+
+
+def grid_of(site: Site, inputs: Inputs) -> Grid:
+    """The grid of a site's units in these inputs."""
+    from glossator.inputs import token_windows
+
+    return site.grid if site.grid is not None else token_windows(inputs).grid
+
+
+def width_of(subject: Subject, name: str, inputs: Inputs) -> int:
+    """How many units a site has; one that does not know it yet is run on one input."""
+    width = subject.site(name).width
+    if width is None:
+        subject.visit(inputs.take(np.array([0])), [name], lambda *_: None)
+        width = subject.site(name).width
+    if width is None:
+        raise UserError("the site has no known number of units", value=name)
+    return width
