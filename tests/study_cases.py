@@ -21,7 +21,7 @@ from glossator.scores import Score
 from glossator.simulators import ZERO_TO_TEN, Simulation
 from glossator.statistics import compare, ratio
 from glossator.study import StudySpec
-from glossator.study.claim import LOG
+from glossator.study.folder import LOG
 from glossator.study.models import ANSWERS
 from glossator.study.spec import DEFAULT_EVIDENCE, READ_EVIDENCE
 from glossator.units import Unit

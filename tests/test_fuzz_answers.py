@@ -123,11 +123,11 @@ def test_answers(seed: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 @pytest.mark.parametrize("seed", fuzzing.seeds(2, 40))
 def test_spoiled_studies(seed: int, tiny_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A study that a server spoils goes on when the server is sound again, and asks nothing twice that it was told."""
-    from glossator.language_models import asking
+    from glossator.language_models import open_model
 
     rng = np.random.default_rng([seed, 7])
     register_lm_methods(monkeypatch)
-    monkeypatch.setattr(asking, "Retry", lambda: FAST)
+    monkeypatch.setattr(open_model, "Retry", lambda: FAST)
     write_corpus(tiny_folder.parent / "corpus.jsonl")
     with fuzzing.canary(tmp_path, monkeypatch) as mark, lm_server.serve(Scripted(said)) as server:
         spec = plain(lm_spec(tiny_folder, lm=server.spec(), units=2))

@@ -23,9 +23,9 @@ from glossator.cli import main
 from glossator.errors import MissingPower, UserError
 from glossator.language_models.ledger import Ledger
 from glossator.study import Study, open_study, run_study
-from glossator.study.claim import LOG
 from glossator.study.costs import Interrupted, total
 from glossator.study.exemplars import shown_windows
+from glossator.study.folder import LOG
 from glossator.study.models import ANSWERS, Access
 from glossator.study.spec import READ_EVIDENCE
 from glossator.study.tools import Tools

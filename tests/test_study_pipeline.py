@@ -14,8 +14,9 @@ import pytest
 
 from glossator.errors import UserError
 from glossator.study import Study, open_study, run_study
-from glossator.study.claim import LOG, claimed
+from glossator.study.claim import claimed
 from glossator.study.find import describe, find_studies
+from glossator.study.folder import LOG
 from study_cases import contents, register, small_spec, write_corpus
 
 NULLS = {"lookup", "token-list", "other-unit"}

@@ -10,15 +10,14 @@ from __future__ import annotations
 import contextlib
 import sqlite3
 from collections.abc import Iterable, Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from glossator.errors import UserError
-from glossator.files import plain, replacing, sqlite_trouble, write_json
+from glossator.files import plain, replacing
 from glossator.scores import Score
-from glossator.study.claim import held
-from glossator.study.database import ADDING, DATABASE, Hows, described
+from glossator.study.database import ADDING, DATABASE, Hows, cannot_write, described, note_in_manifest
 from glossator.study.discoveries import store_q_values
+from glossator.study.folder import held
 from glossator.study.headlines import store_headlines
 from glossator.study.results import as_json, parts_of_how
 from glossator.study.spec import StudySpec
@@ -139,7 +138,7 @@ def adding(study: Study) -> Iterator[Adding]:
     A study of older tables is brought to the present ones first. Raises `UserError` while another process adds to it.
     """
     with held(study.folder):
-        _note(study.folder, study.manifest, {**study.manifest["files"][DATABASE], ADDING: True})
+        note_in_manifest(study.folder, study.manifest, {**study.manifest["files"][DATABASE], ADDING: True})
         try:
             if study.migrated:
                 with replacing(study.path) as temporary:
@@ -148,35 +147,6 @@ def adding(study: Study) -> Iterator[Adding]:
             with contextlib.closing(sqlite3.connect(study.path, timeout=2, isolation_level=None)) as connection:
                 yield Adding(study, connection)
         except sqlite3.OperationalError as error:
-            raise _cannot_write(study.path, error) from error
+            raise cannot_write(study.path, error) from error
         finally:
-            _note(study.folder, study.manifest, described(study.path))
-
-
-def recover(folder: Path, manifest: dict[str, Any]) -> None:
-    """End what a killed process has begun to add: the file is looked through, and its checksum is made anew.
-
-    Raises `UserError` when it is damaged, and while another process adds to it.
-    """
-    path = folder / DATABASE
-    with held(folder):
-        try:  # Opened for writing, SQLite takes back what was not committed.
-            with contextlib.closing(sqlite3.connect(path, timeout=2, isolation_level=None)) as connection:
-                said = [row[0] for row in connection.execute("PRAGMA quick_check(1)")]
-        except sqlite3.OperationalError as error:
-            raise _cannot_write(path, error) from error
-        except sqlite3.DatabaseError as error:
-            said = [str(error)]
-        if said != ["ok"]:
-            raise UserError(f"the study is damaged ({said[0]})", value=str(path), fix="Run the study again")
-        _note(folder, manifest, described(path))
-
-
-def _note(folder: Path, manifest: dict[str, Any], entry: dict[str, Any]) -> None:
-    manifest["files"][DATABASE] = entry
-    write_json(folder / "manifest.json", manifest)
-
-
-def _cannot_write(path: Path, error: sqlite3.Error) -> UserError:
-    fix = sqlite_trouble(error) or "free space, then try again"
-    return UserError(f"the study cannot be written to now ({error})", value=str(path), fix=fix)
+            note_in_manifest(study.folder, study.manifest, described(study.path))

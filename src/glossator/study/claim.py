@@ -7,23 +7,15 @@ import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 from glossator.errors import UserError
 from glossator.files import plain, read_json, write_json
+from glossator.study.folder import held, may_be_there
 from glossator.study.grow import grows
 from glossator.study.models import ANSWERS
 from glossator.study.spec import LATER, StudySpec
 from glossator.study.work import Work
-
-LOG = "run.log"
-PEOPLE = "human"
-"""The folder of people's tasks and answers (`glossator.human.folder`), which outlives the study it is about."""
-
-
-def may_be_there(name: str) -> bool:
-    """What lies in a study's folder and is no part of it: leftovers, the log, models' answers, people's answers."""
-    return name.startswith((".", LOG, ANSWERS)) or name == PEOPLE
 
 
 def check_folder(spec: StudySpec, folder: Path) -> bool:
@@ -77,32 +69,3 @@ def claimed(spec: StudySpec, folder: Path, progress: bool | None = None) -> Iter
         if not (folder / "spec.json").exists():
             write_json(folder / "spec.json", plain(spec))
         yield Work(folder, progress, log)
-
-
-@contextlib.contextmanager
-def held(folder: Path) -> Iterator[TextIO]:
-    """Within, no other process writes into the folder; yields its log. Raises `UserError` when one does."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        lock = open(folder / LOG, "a", encoding="utf-8")  # noqa: SIM115 - closed below, which gives the lock back
-    except OSError as error:
-        raise UserError(
-            "cannot write the study", value=str(folder), fix=f"{error.strerror}; choose another folder"
-        ) from error
-    with lock:
-        _lock(lock, folder)
-        yield lock
-
-
-def _lock(file: Any, folder: Path) -> None:
-    try:
-        import fcntl
-    except ImportError:  # not on this system; two processes would do the same work twice and write the same files
-        return
-    try:
-        # A lock of this process alone: workers that outlive a killed parent for a moment must not hold it.
-        fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except (BlockingIOError, PermissionError) as error:
-        raise UserError("another process works on this study", value=str(folder), fix="Wait for it to end") from error
-    except OSError:  # a file system without locks
-        return

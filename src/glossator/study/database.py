@@ -7,6 +7,7 @@ comparisons wait in a file without a name until all p-values are known, and with
 
 from __future__ import annotations
 
+import contextlib
 import sqlite3
 import tempfile
 from array import array
@@ -19,10 +20,11 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from glossator.errors import UserError
-from glossator.files import plain, replacing
+from glossator.files import plain, replacing, sqlite_trouble, write_json
 from glossator.recording.store import crc32_of, sample_of
 from glossator.study.costs import Asked, Cost, distinct, summed
 from glossator.study.discoveries import q_of_families
+from glossator.study.folder import held
 from glossator.study.headlines import store_headlines
 from glossator.study.results import COLUMNS_OF_SCORES, NUMBERS, as_json, numbers_of
 from glossator.study.schema import INDICES, create
@@ -248,3 +250,34 @@ class Hows:
     def write(self) -> None:
         _insert(self.connection, "hows", self.new)
         self.new.clear()
+
+
+def recover(folder: Path, manifest: dict[str, Any]) -> None:
+    """End what a killed process has begun to add: the file is looked through, and its checksum is made anew.
+
+    Raises `UserError` when it is damaged, and while another process adds to it.
+    """
+    path = folder / DATABASE
+    with held(folder):
+        try:  # Opened for writing, SQLite takes back what was not committed.
+            with contextlib.closing(sqlite3.connect(path, timeout=2, isolation_level=None)) as connection:
+                said = [row[0] for row in connection.execute("PRAGMA quick_check(1)")]
+        except sqlite3.OperationalError as error:
+            raise cannot_write(path, error) from error
+        except sqlite3.DatabaseError as error:
+            said = [str(error)]
+        if said != ["ok"]:
+            raise UserError(f"the study is damaged ({said[0]})", value=str(path), fix="Run the study again")
+        note_in_manifest(folder, manifest, described(path))
+
+
+def note_in_manifest(folder: Path, manifest: dict[str, Any], entry: dict[str, Any]) -> None:
+    """What the manifest says of the database from here on."""
+    manifest["files"][DATABASE] = entry
+    write_json(folder / "manifest.json", manifest)
+
+
+def cannot_write(path: Path, error: sqlite3.Error) -> UserError:
+    """Why nothing can be written now, and what to do."""
+    fix = sqlite_trouble(error) or "free space, then try again"
+    return UserError(f"the study cannot be written to now ({error})", value=str(path), fix=fix)

@@ -23,7 +23,7 @@ from glossator.recording import Recording, open_recording
 from glossator.recording.store import crc32_of, sample_of
 from glossator.scores import Column, Score
 from glossator.study.costs import Asked, Cost, Entry
-from glossator.study.database import ADDING, DATABASE
+from glossator.study.database import ADDING, DATABASE, recover
 from glossator.study.headlines import DEFAULT, RANKED_BY
 from glossator.study.results import STATUSES, Chosen, Status, UnitResult, score_of
 from glossator.study.schema import upgraded
@@ -390,8 +390,6 @@ def open_study(folder: str | Path) -> Study:
             raise UserError("the study has another format", value=version, allowed=FORMAT, fix="Update glossator")
         whole = manifest["files"][DATABASE]
         if whole.get(ADDING) and (folder / DATABASE).is_file():
-            from glossator.study.adding import recover
-
             recover(folder, manifest)
             whole = manifest["files"][DATABASE]
         size, checksum, sample = int(whole["size"]), whole.get("crc32"), whole.get("sample")
