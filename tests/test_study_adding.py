@@ -187,6 +187,23 @@ def test_experiments_are_registered_before_they_have_a_result(tmp_path: Path) ->
         assert study.experiments() == [(second, "survey", ["a", 1], None, None)]
 
 
+def test_what_was_added_outlives_the_file(tmp_path: Path) -> None:
+    """As when the study grows, and its file is made anew from results."""
+    other = replace(SPEC, seed=5)
+    with stored(tmp_path, RESULTS[:3]) as study:
+        unit = units(study)[2]
+        with adding(study) as more:
+            more.scores([(unit, "token-list", judged(0.7))], other)
+            more.experiment("edit", {"remove": " cat"}, unit=unit)
+            more.experiment("survey", [])
+        results = list(study.results())
+    with stored(tmp_path, [RESULTS[3], *results]) as study:
+        assert study.experiments(unit) == [(1, "edit", {"remove": " cat"}, None, None)]
+        assert study.experiments() == [(2, "survey", [], None, None)]
+        assert {f for (f,) in study.query("SELECT fingerprint FROM specs")} == {SPEC.fingerprint, other.fingerprint}
+        assert score_named(study, unit, "embedding.auroc") == results[2].explanations[0].scores[-1]
+
+
 def test_an_older_study_takes_more_rows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import lzma
     import shutil

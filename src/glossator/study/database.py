@@ -48,7 +48,7 @@ def build_database(
     asked: Sequence[Asked] = (),
 ) -> None:
     """Write the study's SQLite file from the results, as `packed` makes them, in their order, and what was asked for
-    them."""
+    them. Experiments in the file that is there, as when a study has grown, go into the new one."""
     with replacing(path) as temporary:
         temporary.unlink(missing_ok=True)
         connection = sqlite3.connect(temporary, isolation_level=None)
@@ -70,6 +70,8 @@ def build_database(
                     writing.add(some)
                 writing.end()
             store_headlines(connection)
+            if path.exists():
+                _keep_added(connection, path)
             connection.execute("COMMIT")
             connection.executescript(INDICES)
         except sqlite3.OperationalError as error:
@@ -94,6 +96,28 @@ def _insert(connection: sqlite3.Connection, table: str, rows: Iterable[Sequence[
         places = ", ".join([f"({', '.join('?' * width)})"] * len(some))
         query = f"""INSERT INTO {table} ("{'", "'.join(names[:width])}") VALUES {places}"""
         connection.execute(query, list(chain.from_iterable(some)))
+
+
+def _keep_added(connection: sqlite3.Connection, before: Path) -> None:
+    """Take over from the file before what was added to it and no shard holds: experiments, and the specs of scores that
+    were made under another than the study's. A file that cannot be read, or is of older tables, has none."""
+    try:
+        with contextlib.closing(sqlite3.connect(f"{before.resolve().as_uri()}?mode=ro", uri=True)) as old:
+            experiments = old.execute(
+                """SELECT experiments.id, name, kind, request, prediction, result FROM experiments
+                LEFT JOIN units ON units.id = unit ORDER BY experiments.id"""
+            ).fetchall()
+            specs = old.execute("SELECT fingerprint, json FROM specs ORDER BY fingerprint").fetchall()
+    except sqlite3.DatabaseError:
+        return
+    connection.executemany(
+        "INSERT INTO experiments VALUES (?, (SELECT id FROM units WHERE name = ?), ?, ?, ?, ?)", experiments
+    )
+    connection.executemany(
+        """INSERT OR IGNORE INTO specs SELECT ?1, ?2
+        WHERE EXISTS (SELECT 1 FROM hows WHERE json LIKE '%"spec":"' || ?1 || '"%')""",
+        specs,
+    )
 
 
 def _ledger_row(cost: Cost) -> tuple[Any, ...]:

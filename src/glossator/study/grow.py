@@ -12,6 +12,7 @@ import json
 import os
 import shutil
 from collections.abc import Mapping
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -96,11 +97,11 @@ def grow(spec: StudySpec, work: Work) -> None:
     if manifest.exists():
         shutil.rmtree(before, ignore_errors=True)
         with _opened(folder) as study:
-            results = list(study.results())
             work.keep_costs(study.asked)
             write_json(before / KEPT / HELD, study.manifest["spec"])
-        for number, first in enumerate(range(0, len(results), SHARD_UNITS)):
-            work.save(KEPT, number, results[first : first + SHARD_UNITS])
+            results = study.results()
+            for number, some in enumerate(iter(lambda: list(islice(results, SHARD_UNITS)), [])):
+                work.save(KEPT, number, some)
         manifest.unlink()
     held = read_json(folder / "spec.json", "the study's spec", "Run the command with --out ANOTHER")
     now = json.loads(json.dumps(plain(spec)))

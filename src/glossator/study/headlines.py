@@ -52,7 +52,7 @@ def default_score(connection: sqlite3.Connection, column: Column) -> str | None:
     have a value of as of any score, else the commonest; None where the column is empty."""
     counts = dict(
         connection.execute(
-            """SELECT scores.name, count(value) FROM scores JOIN units ON units.best = scores.explanation
+            """SELECT scores.name, count(value) FROM units CROSS JOIN scores ON scores.explanation = units.best
             WHERE "column" = ? GROUP BY scores.name ORDER BY min(iif(value IS NULL, 9e999, scores.id))""",
             (column,),
         )

@@ -120,7 +120,7 @@ CREATE INDEX units_by_q ON units (q);
 CREATE INDEX scores_by_name ON scores (name, value);
 CREATE INDEX experiments_by_unit ON experiments (unit);
 CREATE VIRTUAL TABLE explanation_text USING fts5 (
-    text, content = 'explanations', content_rowid = 'id', tokenize = 'porter unicode61'
+    text, content = 'explanations', content_rowid = 'id', tokenize = 'porter unicode61', prefix = '1 2'
 );
 INSERT INTO explanation_text (explanation_text) VALUES ('rebuild');
 INSERT INTO explanation_text (explanation_text) VALUES ('optimize');

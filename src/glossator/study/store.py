@@ -33,7 +33,7 @@ from glossator.units import Unit
 FORMAT = "glossator-study/1"
 AT_ONCE = 500
 """Units that are read together where all are read."""
-RANKED_MATCHES = 20_000
+RANKED_MATCHES = 5_000
 """Of more explanations that a search finds, only the first so many are ranked."""
 READ_WHOLE = 32 << 20
 """Bytes up to which a database's checksum is that of all of it when it is opened; of a larger one some blocks are
