@@ -370,3 +370,29 @@ def test_being_stopped_says_that_it_resumes(
     monkeypatch.setattr("glossator.study.pipeline.prepare", stopped)
     assert main(["run", "--subject", "tiny", *FLAGS, "--out", "studies/stopped"]) == 130
     assert "goes on from here" in capsys.readouterr().err
+
+
+def test_one_unit_is_shown_searched_and_scored_without_the_others(
+    here: Path, capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from glossator.explorer.report import render
+    from glossator.study import Study, open_study
+    from glossator.study.tools import Tools
+
+    name, read = a_unit(here), Study.results
+
+    def some(study: Study, places=None):
+        assert places is not None, "all results are read"
+        return read(study, places)
+
+    monkeypatch.setattr(Study, "results", some)
+    monkeypatch.setattr(Study, "names", None)
+    assert main(["show", name, "--study", "studies/one"]) == 0
+    assert main(["show", name.partition("/")[2]]) == 0
+    assert main(["search", "the", "--study", "studies/one"]) == 0
+    assert main(["score", name, "--study", "studies/one", "--program", 'token(" the")']) == 0
+    assert main(["run", "studies/one"]) == 0
+    assert "Best explained of" in capsys.readouterr().out
+    with open_study(here / "studies" / "one") as study:
+        page = render(study, Tools.to_show(study))
+    assert page == study.report.read_text(encoding="utf-8")

@@ -25,6 +25,7 @@ from glossator.statistics import (
     margin,
     needed_for_width,
     needed_to_tell,
+    over_units,
     p_of_zero,
     paired_difference,
     permutation_p,
@@ -148,6 +149,19 @@ def test_the_false_discovery_rate_is_kept() -> None:
         chosen = np.array(called(list(stats.norm.sf(z)), 0.1))
         shares.append(chosen[20:].sum() / max(chosen.sum(), 1))
     assert 0.05 < np.mean(shares) < 0.1  # 0.1 times the share of units without an effect
+
+
+def test_groups_of_very_many_units_are_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The value is that of all of them, and the interval about as wide as with each unit left out."""
+    rng = np.random.default_rng(3)
+    a = rng.normal(size=2500)
+    b = 0.5 * a + rng.normal(size=2500)
+    grouped = rank_correlation(list(a), list(b))
+    monkeypatch.setattr(over_units, "MOST_LEFT_OUT", 5000)
+    each = rank_correlation(list(a), list(b))
+    assert (grouped.value, grouped.n) == (each.value, 2500)
+    assert grouped.high - grouped.low == pytest.approx(each.high - each.low, rel=0.25)
+    assert (grouped.low, grouped.high) != (each.low, each.high)
 
 
 def test_rank_correlation_is_spearmans_with_ties() -> None:

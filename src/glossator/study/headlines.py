@@ -44,7 +44,11 @@ def headline(chosen: Chosen, column: Column = "observational") -> Score | None:
 
 
 def _named(scores: list[Score], column: Column) -> list[Score]:
-    return [s for name in FIRST[column] for s in scores if s.name == name or s.name.startswith(f"{name}.")]
+    return [score for first in FIRST[column] for score in scores if _is(score.name, first)]
+
+
+def _is(name: str, first: str) -> bool:
+    return name == first or name.startswith(f"{first}.")
 
 
 def default_score(connection: sqlite3.Connection, column: Column) -> str | None:
@@ -58,31 +62,42 @@ def default_score(connection: sqlite3.Connection, column: Column) -> str | None:
         )
     )
     most = max(counts.values(), default=0)
-    named = [name for first in FIRST[column] for name in counts if name == first or name.startswith(f"{first}.")]
+    named = [name for first in FIRST[column] for name in counts if _is(name, first)]
     return next((name for name in (*named, *counts) if counts[name] >= (most / 2 if name in named else most)), None)
 
 
 def store_headlines(connection: sqlite3.Connection, changed: Collection[str] | None = None) -> None:
     """Store which score stands for each column, and its value with each unit.
 
-    changed: the scores of which there are new values, where these are not the first ones: where no default score is
-    among them, before or now, nothing is written.
+    changed: the scores of which there are new values; None where all are new.
 
     Units are ranked by the causal one where none has a value of the other. q of a unit is the largest over the
     baselines: at this false-discovery rate it is called above each of them.
     """
+    if changed is not None and _unmoved(connection, changed):
+        return
     names = {column: default_score(connection, column) for column in DEFAULT}
-    if changed is not None:
-        rows = dict(connection.execute("SELECT key, value FROM meta"))
-        before = {column: rows.get(key) for column, key in DEFAULT.items()}
-        if names == before and not {*changed} & {*names.values()}:
-            return
     connection.execute("UPDATE units SET score = NULL, low = NULL, high = NULL, causal = NULL, q = NULL")
     _store(connection, names["causal"], "causal = value")
     ranked_by = next((name for name in names.values() if name is not None and _store(connection, name)), None)
     connection.executemany("DELETE FROM meta WHERE key = ?", [(key,) for key in (*DEFAULT.values(), RANKED_BY)])
     told = [*((DEFAULT[column], name) for column, name in names.items()), (RANKED_BY, ranked_by)]
     connection.executemany("INSERT INTO meta VALUES (?, ?)", [(key, name) for key, name in told if name is not None])
+
+
+def _unmoved(connection: sqlite3.Connection, changed: Collection[str]) -> bool:
+    """Whether new values of these scores leave all headlines as they are: none of them is one, and what stands for
+    their column is, known of half of the units, so that none can be so common that it takes its place."""
+    meta = dict(connection.execute("SELECT key, value FROM meta"))
+    ((units, ranked, acted),) = connection.execute("SELECT count(best), count(score), count(causal) FROM units")
+    for name in changed:
+        column = connection.execute('SELECT "column" FROM scores WHERE name = ? LIMIT 1', (name,)).fetchone()[0]
+        default = meta.get(DEFAULT[column], "")
+        known = ranked if default == meta.get(RANKED_BY) else acted
+        firsts = [first for first in FIRST[column] if _is(default, first)]
+        if not firsts or any(_is(name, first) for first in FIRST[column]) or 2 * known < units:
+            return False
+    return True
 
 
 def _store(
