@@ -21,6 +21,7 @@ from glossator.inputs.tokens import TokenWindows
 from glossator.readouts.directions import DirectionSet
 from glossator.recording import Recording
 from glossator.recording.keys import as_stored
+from glossator.recording.reader import power_sums
 
 _BLOCK_WINDOWS = 256
 CUT = ("corpus", "corpus_fingerprint", "width", "max_tokens", "min_length", "fractions", "seed")
@@ -154,7 +155,11 @@ class ProjectedRecording(Recording):
             panel=np.arange(len(values.windows)),
         )
         self._dense[values.windows.grid].__dict__.update(
-            panel=halves, exponents=exponents, top_rows=top_rows, top_maxima=top_maxima, sums=_power_sums(projected)
+            panel=halves,
+            exponents=exponents,
+            top_rows=top_rows,
+            top_maxima=top_maxima,
+            sums=np.stack([power_sums(of_one.ravel()) for of_one in projected.astype(np.float64)], axis=1),
         )
 
 
@@ -174,13 +179,3 @@ def _top(projected: np.ndarray, valid: np.ndarray, top_k: int) -> tuple[np.ndarr
         rows[:, side, : order.shape[1]] = usable[order]
         maxima[:, side, : order.shape[1]] = np.take_along_axis(best, order, axis=1)
     return rows, maxima
-
-
-def _power_sums(projected: np.ndarray) -> np.ndarray:
-    """float64 (4, k): sums of x, x^2, x^3, x^4 of each direction."""
-    flat = projected.reshape(len(projected), -1)
-    sums = np.empty((4, len(flat)))
-    for place, x in enumerate(flat.astype(np.float64)):
-        square = x * x
-        sums[:, place] = x.sum(), square.sum(), (square * x).sum(), (square * square).sum()
-    return sums

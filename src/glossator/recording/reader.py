@@ -373,6 +373,12 @@ def verify(recording: Recording) -> None:
             raise damaged(recording.folder / name, "its checksum is wrong")
 
 
+def power_sums(x: np.ndarray) -> np.ndarray:
+    """Sums of x, x^2, x^3, x^4 over values (n,) in their own type: (4,)."""
+    square = x * x
+    return np.array([x.sum(), square.sum(), (square * x).sum(), (square * square).sum()])
+
+
 def moments(count: int, sums: np.ndarray, sign: int = 1) -> Moments:
     """Moments from the sums of x, x^2, x^3, x^4 over `count` values."""
     m1, m2, m3, m4 = (sums / max(count, 1)).tolist()

@@ -10,7 +10,7 @@ import numpy as np
 from glossator.evidence import SPLITS, Split, UnitStatistics
 from glossator.inputs import WHOLE, Grid
 from glossator.recording.keys import half_of, order_below, order_of
-from glossator.recording.reader import Moments, Recording, moments
+from glossator.recording.reader import Moments, Recording, moments, power_sums
 from glossator.units import Unit
 
 QUANTILES = (0.01, 0.1, 0.5, 0.9, 0.99, 0.999)
@@ -147,9 +147,7 @@ def split_statistics(
     observed: Observed, maximum: float, threshold: float, rule: str, of_inputs: float
 ) -> UnitStatistics:
     """Statistics from the observed values alone; of_inputs: the threshold of the largest value of an input."""
-    x = observed.values
-    square = x * x
-    sums = np.array([x.sum(), square.sum(), (square * x).sum(), (square * square).sum()])
+    sums = power_sums(observed.values)
     return _statistics(moments(observed.count, sums), observed, maximum, threshold, rule, of_inputs)
 
 
