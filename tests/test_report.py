@@ -17,8 +17,9 @@ from glossator.cli.show import as_json
 from glossator.explorer.payload import _window
 from glossator.explorer.plots import distribution, tick_step
 from glossator.explorer.report import as_script, shown_places
+from glossator.inputs import Grid
 from glossator.study import Study, UnitResult, run_study
-from glossator.study.exemplars import ShownWindow, histogram, shown_windows
+from glossator.study.exemplars import ShownInput, histogram, shown_inputs
 from glossator.study.summary import Values, agreement_of_columns
 from glossator.study.tools import Tools
 from glossator.terminal import visible
@@ -112,11 +113,10 @@ def test_windows_hold_the_true_and_the_predicted_activations(study: Study, data:
     tools = Tools.of(study.spec, study.recording)
     result = next(study.results())
     unit = data["units"][0]
-    windows = shown_windows(result, tools, 12, 8)
+    windows = shown_inputs(result, tools, 12, 8)
     assert [w["k"] for w in unit["windows"]] == ["top"] * 12 + ["random"] * 8
     for shown, window in zip(unit["windows"], windows, strict=True):
-        texts = [study.recording.vocabulary.texts[t] for t in window.tokens]
-        assert [data["pieces"][i] for i in shown["t"]] == [visible(t) for t in texts]
+        assert [data["pieces"][i] for i in shown["t"]] == [visible(piece) for piece in window.pieces]
         for steps, values in ((shown["a"], window.true), (shown["p"], window.predicted)):
             scaled = np.asarray(steps) * unit["largest"] / 999
             assert np.allclose(scaled, np.clip(values, -unit["largest"], unit["largest"]), atol=unit["largest"] / 900)
@@ -126,12 +126,13 @@ def test_windows_hold_the_true_and_the_predicted_activations(study: Study, data:
 
 
 def test_what_was_not_predicted_is_no_number() -> None:
-    window = ShownWindow(
-        "top", "d", np.arange(3), np.array([True, True, False]), np.array([2.0, 1.0, 0.0]), np.array([1.0, np.nan, 0.0])
-    )
+    window = ShownInput(
+        "top", "d", ("a", "b", "c"), np.array([True, True, False]), np.array([2.0, 1.0, 0.0]),
+        np.array([1.0, np.nan, 0.0]), Grid("tokens", (3,)),
+    )  # fmt: skip
     assert _window(window, 2.0, {})["p"] == [500, None, 0]
     assert (window.peak(window.true), window.peak(window.predicted)) == (2.0, 1.0)
-    told = as_json("s", RESULTS[0], [window], ("a", "b", "c"))["windows"][0]["predicted"]
+    told = as_json("s", RESULTS[0], [window])["windows"][0]["predicted"]
     assert told == [1.0, None, 0.0]
 
 
@@ -140,8 +141,8 @@ def test_windows_are_of_the_test_split(study: Study) -> None:
     recording = study.recording
     of_document = dict(zip(np.asarray(recording.windows.documents), np.asarray(recording.split_of_input), strict=True))
     splits = {recording.group_ids[d]: split for d, split in of_document.items()}
-    for window in shown_windows(next(study.results()), tools, 12, 8):
-        assert splits[window.document] == 3
+    for window in shown_inputs(next(study.results()), tools, 12, 8):
+        assert splits[window.group] == 3
 
 
 def test_the_histogram_counts_every_valid_token_of_the_panel(study: Study, data: dict) -> None:

@@ -24,7 +24,7 @@ from glossator.errors import MissingPower, UserError
 from glossator.language_models.ledger import Ledger
 from glossator.study import Study, open_study, run_study
 from glossator.study.costs import Interrupted, total
-from glossator.study.exemplars import shown_windows
+from glossator.study.exemplars import shown_inputs
 from glossator.study.folder import LOG
 from glossator.study.models import ANSWERS, Access
 from glossator.study.spec import READ_EVIDENCE
@@ -204,7 +204,7 @@ def test_a_finished_study_is_shown_without_asking(subject: Path, finished: Path,
 
     def windows() -> list:
         with open_study(folder) as study:
-            return shown_windows(next(study.results()), Tools.to_show(study), 3, 3)
+            return shown_inputs(next(study.results()), Tools.to_show(study), 3, 3)
 
     assert all(w.predicted is not None for w in windows())
     (folder / ANSWERS).unlink()
@@ -281,7 +281,7 @@ def test_what_a_model_in_this_process_computes_is_counted_once(subject: Path, re
         assert explain.usage.prompt_tokens > 2 * 4 * 32
         scores = [r.explanations[0].scores[0] for r in study.results()]
         assert all(s.how["simulator"] == "lm-one-at-a-time" for s in scores)
-        shown = shown_windows(next(study.results()), Tools.to_show(study), 1, 1)
+        shown = shown_inputs(next(study.results()), Tools.to_show(study), 1, 1)
         assert all(w.predicted is not None for w in shown)
     spent = Ledger("900 tokens")
     with pytest.raises(Interrupted, match="budget"):

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from glossator.scores import Score
-    from glossator.study.exemplars import ShownWindow
+    from glossator.study.exemplars import ShownInput
     from glossator.study.results import Chosen, UnitResult
 
 
@@ -57,7 +57,7 @@ def show(
       glossator show mlp.12/575 --study studies/demo --top 20
     """
     from glossator.human.shown import people_on
-    from glossator.study.exemplars import shown_windows
+    from glossator.study.exemplars import shown_inputs
     from glossator.study.find import study_with
     from glossator.study.tools import Tools
 
@@ -65,17 +65,16 @@ def show(
     with opened:
         result = opened.result(found)
         tools = Tools.to_show(opened)
-        windows = shown_windows(result, tools, top, random) if result.statistics else []
-        texts = opened.recording.vocabulary.texts
+        windows = shown_inputs(result, tools, top, random) if result.statistics else []
         people = people_on(opened, str(found))
         if json:
             q = q_values(result)
-            emit(as_json(str(opened.folder), result, windows, texts) | {"q_values": q, "people": people})
+            emit(as_json(str(opened.folder), result, windows) | {"q_values": q, "people": people})
             return
         out = console()
         print_head(out, str(opened.folder), result)
         if windows:
-            print_windows(out, windows, texts, whole)
+            print_windows(out, windows, whole)
         print_scores(out, result, opened.spec.card, every_score)
         print_people(out, people)
 
@@ -91,14 +90,14 @@ def q_values(result: UnitResult) -> list[dict[str, Any]]:
     ]
 
 
-def as_json(folder: str, result: UnitResult, windows: list[ShownWindow], texts: tuple[str, ...]) -> dict[str, Any]:
+def as_json(folder: str, result: UnitResult, windows: list[ShownInput]) -> dict[str, Any]:
     from glossator.study.results import to_plain
 
     shown = [
         {
             "kind": w.kind,
-            "document": w.document,
-            "tokens": [texts[t] for t in w.tokens.tolist()],
+            "document": w.group,
+            "tokens": list(w.pieces),
             "true": [round(v, 5) for v in w.true.tolist()],
             "predicted": None if w.predicted is None else [rounded(v) for v in w.predicted.tolist()],
         }
@@ -125,7 +124,8 @@ def print_head(out: Console, folder: str, result: UnitResult) -> None:
             print_indented(out, f"{best.method}: {in_one_line(score)}", by=0)
     if result.statistics:
         s = result.statistics
-        fires = f"Fires on {s['firing_rate']:.2%} of random tokens ({s['firing_rule']})"
+        places = next((name for name in ("cells", "inputs") if f"random {name}" in s["firing_rule"]), "tokens")
+        fires = f"Fires on {s['firing_rate']:.2%} of random {places} ({s['firing_rule']})"
         print_indented(out, f"{fires}; mean {number(s['mean'], 3)}, maximum {number(s['maximum'], 3)}.", "dim", by=0)
 
 
@@ -166,19 +166,20 @@ def _print_explanation(out: Console, chosen: Chosen, said: bool) -> None:
         print_indented(out, chosen.program, "dim", by=2)
 
 
-def print_windows(out: Console, windows: Sequence[ShownWindow], texts: Sequence[str], whole: bool = False) -> None:
+def print_windows(out: Console, windows: Sequence[ShownInput], whole: bool = False) -> None:
     """Each window as it is and as it was predicted, in one line around the unit's peak or whole."""
     from rich.text import Text
 
     colour = out.is_terminal and not out.no_color
     largest = max((w.peak(w.true) for w in windows), default=0.0)
+    named = "windows" if windows and windows[0].grid.kind == "tokens" else "inputs"
     kind = ""
     for w in windows:
         if w.kind != kind:
             kind = w.kind
-            where = "Test windows where it fires most" if kind == "top" else "Random test windows"
+            where = f"Test {named} where it fires most" if kind == "top" else f"Random test {named}"
             out.print(f"\n{where}", style="bold")
-        pieces, at = [texts[t] for t in w.tokens.tolist()], w.peak_at
+        pieces, at = list(w.pieces), w.peak_at
         for name, values in (("true", w.true), ("pred", w.predicted)):
             if values is None:
                 continue

@@ -23,6 +23,7 @@ Answered: TypeAlias = "list[Explanation] | str"
 class Explainer(Protocol):
     """Explains one unit at a time.
 
+    One that reads other inputs than windows of tokens says so in `reads`, the kinds of inputs that it reads.
     One that gains by seeing many units together may also have
     `explain_many(pairs: list[tuple[Unit, ExplainEvidence]], *, n, rngs) -> list[Answered]`, with a generator for each
     pair, so that what is drawn for a unit does not depend on those beside it; a reason in the place of a unit's

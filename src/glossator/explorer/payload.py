@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import base64
+import struct
+import zlib
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +13,7 @@ import numpy as np
 from glossator.scores import Column, Score
 from glossator.study.card import COLUMNS, why_empty
 from glossator.study.costs import cost_in_words
-from glossator.study.exemplars import Histogram, ShownWindow, histogram, shown_windows
+from glossator.study.exemplars import Histogram, ShownInput, histogram, shown_inputs
 from glossator.study.results import Chosen, UnitResult
 from glossator.study.summary import nulls_of_scores
 from glossator.terminal import visible
@@ -34,21 +37,29 @@ def payload(
     """results: those of the study's units that are shown; total: how many it has; units: an entry for each that is
     shown; pieces: the texts that their tokens refer to; why: why a column of scores is empty where it is; people: what
     people did with each unit, by its name."""
-    pieces: dict[int, int] = {}
+    pieces: dict[str, int] = {}
     kinds = {column: study.default_score(column) for column in COLUMNS}
     units = [_unit(result, tools, pieces, kinds) for result in results]
     for entry in units:
         entry["people"] = (people or {}).get(entry["name"], {})
-    texts = tools.recording.vocabulary.texts
-    shown = [visible(texts[token]) for token in pieces]
+    shown = [visible(piece) for piece in pieces]
     why = {column: why_empty(column, tools.spec.card) for column in COLUMNS}
-    return {"total": sum(study.counts.values()), "pieces": shown, "why": why, "units": units}
+    kind = tools.recording.inputs.kind
+    named, group = ("windows", "document") if kind == "tokens" else (kind, "group")
+    return {
+        "total": sum(study.counts.values()),
+        "pieces": shown,
+        "why": why,
+        "units": units,
+        "named": named,
+        "group": group,
+    }
 
 
 def _unit(
     result: UnitResult,
     tools: Tools,
-    pieces: dict[int, int],
+    pieces: dict[str, int],
     kinds: Mapping[Column, str | None],
 ) -> dict[str, Any]:
     """kinds: the score that stands for each column, the same for all units."""
@@ -69,7 +80,7 @@ def _unit(
     }
     if result.statistics is None:
         return entry
-    windows = shown_windows(result, tools, TOP, RANDOM)
+    windows = shown_inputs(result, tools, TOP, RANDOM)
     largest = max((float(np.abs(w.true[w.counts]).max(initial=0.0)) for w in windows), default=0.0) or 1.0
     return entry | {
         "stats": {k: v for k, v in result.statistics.items() if k != "quantiles"},
@@ -119,13 +130,14 @@ def _score(score: Score, q: bool = True) -> dict[str, Any]:
     }
 
 
-def _window(window: ShownWindow, largest: float, pieces: dict[int, int]) -> dict[str, Any]:
-    """kind, document, tokens as places in `pieces`, true and predicted activations in steps (None: no prediction),
-    positions left out."""
-    return {
+def _window(window: ShownInput, largest: float, pieces: dict[str, int]) -> dict[str, Any]:
+    """kind, group, pieces as places in the list of them, true and predicted activations in steps (None: no prediction),
+    places left out; of an image its picture and the shape of its cells as well."""
+    picture = {} if window.image is None else {"i": as_data_uri(window.image), "g": window.grid.shape}
+    return picture | {
         "k": window.kind,
-        "d": window.document,
-        "t": [pieces.setdefault(token, len(pieces)) for token in window.tokens.tolist()],
+        "d": window.group,
+        "t": [pieces.setdefault(piece, len(pieces)) for piece in window.pieces],
         "a": _steps(window.true, largest),
         "p": None if window.predicted is None else _steps(window.predicted, largest),
         "x": np.flatnonzero(~window.counts).tolist(),
@@ -143,3 +155,16 @@ def _histogram(found: Histogram) -> dict[str, Any]:
 
 def _rounded(value: float | None) -> float | None:
     return None if value is None else float(f"{float(value):.4g}")
+
+
+def as_data_uri(image: np.ndarray) -> str:
+    """An image (height, width, 3) uint8 as a PNG that stands in the page itself."""
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    height, width, _ = image.shape
+    lines = np.concatenate([np.zeros((height, 1), np.uint8), image.reshape(height, -1)], axis=1)  # each unfiltered
+    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    parts = (chunk(b"IHDR", header), chunk(b"IDAT", zlib.compress(lines.tobytes(), 9)), chunk(b"IEND", b""))
+    return "data:image/png;base64," + base64.b64encode(b"\x89PNG\r\n\x1a\n" + b"".join(parts)).decode()

@@ -147,22 +147,22 @@ def _facts(units_studied: int, tools: Tools) -> list[tuple[str, str]]:
     spec, recording = tools.spec, tools.recording
     text, subject = recording.spec.windows, recording.spec
     units = "all" if spec.units == "all" else f"{spec.units} at random" if isinstance(spec.units, int) else "listed"
-    tokens, windows = (
-        f"{recording.valid_places(next(iter(recording.sites))):,} tokens",
-        f"{len(recording.windows):,} windows",
-    )
-    documents = f"{len(recording.group_ids):,} documents"
+    kind, groups = recording.inputs.kind, f"{len(recording.group_ids):,} groups"
+    read = f"{len(recording.inputs):,} {kind}"
+    if kind == "tokens":
+        tokens = f"{recording.valid_places(next(iter(recording.sites))):,} tokens"
+        read, groups = f"{tokens} in {len(recording.inputs):,} windows of {spec.width}", f"{groups[:-6]}documents"
     shares = "; ".join(f"{name} {share:.0%}" for name, share in text.get("shares", {}).items())
     methods = f"{', '.join(spec.explainers)}; at most {spec.candidates} candidates each, ranked on the select split"
-    read = tools.reader
-    words = f"words are read by {read.model.name} ({read.name})" if read.model else "words are read by nobody"
-    simulation = f"programs are executed, {words}" if not read.every else f"{words}, those of programs too"
+    reader = tools.reader
+    words = f"words are read by {reader.model.name} ({reader.name})" if reader.model else "words are read by nobody"
+    simulation = f"programs are executed, {words}" if not reader.every else f"{words}, those of programs too"
     made = f"recording {recording.fingerprint}, seed {spec.seed}, made with glossator {__version__}"
     return [
         ("Subject", f"{subject.subject} ({spec.dtype}), fingerprint {subject.subject_fingerprint}"),
         ("Sites", f"{', '.join(spec.sites)}; units of each: {units}; {units_studied} studied"),
-        ("Text", f"{text.get('corpus', '?')}: {tokens} in {windows} of {spec.width}, {documents}"),
-        ("Splits", f"{shares} of the tokens, by document"),
+        ("Inputs", f"{text.get('corpus', '?')}: {read}, {groups}"),
+        ("Splits", f"{shares} of the {kind}, whole {groups.split()[-1]}"),
         ("Left out", subject.leaves_out),
         ("Explainers", methods),
         ("Simulation", f"{simulation}; lists and tables of tokens are executed"),

@@ -1,4 +1,4 @@
-"""Windows of a unit as people look at them: what it did at each token, and what its explanation said it would do.
+"""Inputs of a unit as people look at them: what it did at each place, and what its explanation said it would do.
 
 They are of the test split, which no explainer saw, and are drawn anew from the recording; nothing is stored twice.
 """
@@ -11,6 +11,7 @@ import numpy as np
 
 from glossator.errors import MissingPower
 from glossator.evidence import Evidence, Exemplars
+from glossator.inputs import WHOLE, Grid, TokenWindows
 from glossator.study.results import UnitResult
 from glossator.study.tools import Tools
 from glossator.units import Unit
@@ -19,17 +20,23 @@ BINS = 40
 
 
 @dataclass(frozen=True, eq=False)
-class ShownWindow:
-    """One window without its padding. kind: top or random; document: the id of its document; tokens (t,) ids;
-    counts (t,) bool, False where a position is left out; true (t,) signed activations; predicted (t,), NaN where there
-    is no prediction, or None where there is none at all."""
+class ShownInput:
+    """One input without its padding.
+
+    kind: top or random; group: the id of its document, scene or run; pieces (p,): the text of each place, of an image
+    the rows and columns of its cells; counts (p,) bool, False where a place is left out; true (p,) signed activations;
+    predicted (p,), NaN where there is no prediction, or None where there is none at all; image: (height, width, 3)
+    uint8, None for text; grid: the places.
+    """
 
     kind: str
-    document: str
-    tokens: np.ndarray
+    group: str
+    pieces: tuple[str, ...]
     counts: np.ndarray
     true: np.ndarray
     predicted: np.ndarray | None
+    grid: Grid
+    image: np.ndarray | None = None
 
     def peak(self, values: np.ndarray) -> float:
         """The largest of these values at positions that count, at least 0."""
@@ -37,20 +44,20 @@ class ShownWindow:
 
     @property
     def peak_at(self) -> int:
-        """The position of the unit's largest activation, which the window is shown around; the first of equal ones."""
+        """The position of the unit's largest activation, which the input is shown around; the first of equal ones."""
         return int(np.argmax(np.where(self.counts, self.true, -np.inf)))
 
 
 @dataclass(frozen=True, eq=False)
 class Histogram:
-    """Signed activations of random tokens in bins of equal width. edges (BINS + 1,), counts (BINS,)."""
+    """Signed activations at random places in bins of equal width. edges (BINS + 1,), counts (BINS,)."""
 
     edges: np.ndarray
     counts: np.ndarray
 
 
-def shown_windows(result: UnitResult, tools: Tools, top: int, random: int) -> list[ShownWindow]:
-    """The test windows with the largest activations, then random ones, with the best explanation's predictions."""
+def shown_inputs(result: UnitResult, tools: Tools, top: int, random: int) -> list[ShownInput]:
+    """The test inputs with the largest activations, then random ones, with the best explanation's predictions."""
     evidence = tools.evidence(result.unit)
     exemplars = evidence.test
     largest = np.flatnonzero(exemplars.kinds == "top")[:top]
@@ -60,11 +67,11 @@ def shown_windows(result: UnitResult, tools: Tools, top: int, random: int) -> li
     chosen = exemplars.take(np.concatenate([largest, drawn]))
     predicted = predictions(result, evidence, chosen, tools)
     kinds = ["top"] * len(largest) + ["random"] * len(drawn)
-    return [_window(chosen, predicted, row, kind, tools) for row, kind in enumerate(kinds)]
+    return [_shown(chosen, predicted, row, kind, tools) for row, kind in enumerate(kinds)]
 
 
 def predictions(result: UnitResult, evidence: Evidence, exemplars: Exemplars, tools: Tools) -> np.ndarray | None:
-    """(n, width) predictions of the unit's best explanation, in units of its activation; None when it makes none, as
+    """(n, places) predictions of the unit's best explanation, in units of its activation; None when it makes none, as
     where the simulator could not score the unit."""
     best = result.best()
     if best is None or (result.status == "failed" and not best.scores):
@@ -75,23 +82,34 @@ def predictions(result: UnitResult, evidence: Evidence, exemplars: Exemplars, to
         return None
 
 
-def _window(shown: Exemplars, predicted: np.ndarray | None, row: int, kind: str, tools: Tools) -> ShownWindow:
-    windows, length = shown.windows, int(shown.windows.lengths[row])
-    said = None if predicted is None else predicted[row, :length]
-    return ShownWindow(
+def _shown(chosen: Exemplars, predicted: np.ndarray | None, row: int, kind: str, tools: Tools) -> ShownInput:
+    inputs, grid, image = chosen.inputs, chosen.grid, None
+    if isinstance(inputs, TokenWindows):
+        tokens = inputs.tokens[row, : inputs.lengths[row]]
+        pieces = tuple(inputs.vocabulary.texts[token] for token in tokens.tolist())
+    else:
+        given = inputs.show(row)
+        image, pieces = given.image, (given.text or "",)
+        if grid != WHOLE:
+            pieces = tuple(f"{y + 1}/{x + 1}" for y in range(grid.shape[0]) for x in range(grid.shape[1]))
+    places = len(pieces)
+    counts, said = chosen.valid[row, :places], None if predicted is None else predicted[row, :places]
+    return ShownInput(
         kind,
-        tools.recording.group_ids[int(windows.documents[row])],
-        windows.tokens[row, :length],
-        windows.valid[row, :length],
-        shown.activations[row, :length],
-        None if said is None or np.isnan(said[windows.valid[row, :length]]).all() else said,
+        tools.recording.group_ids[int(inputs.groups[row])],
+        pieces,
+        counts,
+        chosen.activations[row, :places],
+        None if said is None or np.isnan(said[counts]).all() else said,
+        grid,
+        image,
     )
 
 
 def histogram(unit: Unit, tools: Tools) -> Histogram:
     """What the unit does on the random panel of the whole recording."""
     recording = tools.recording
-    values = recording.panel_values(unit)[recording.windows.valid[recording.panel]]
+    values = recording.panel_values(unit)[recording.valid(unit.site)[recording.panel]]
     low, high = (float(values.min()), float(values.max())) if len(values) else (0.0, 1.0)
     if low == high:
         high = low + 1.0

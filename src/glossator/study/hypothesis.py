@@ -127,7 +127,7 @@ def test_hypothesis(
             notes: tuple[str, ...] = ()
             if draft is not None:
                 fitted = draft.bias is None
-                program, notes = fit(draft, evidence, tools.lexicon, spec.seed)
+                program, notes = fit(draft, evidence, tools.lab().required_lexicon, spec.seed)
                 asked = Explanation(found, english(program), Provenance(BY_HAND), program)
             chosen = result.best() if asked is None else as_stored(asked, tools.lexicon, 0, None)
             assert chosen is not None

@@ -98,6 +98,22 @@ def check(kind: str, name: str, spec: StudySpec, resources: Resources) -> None:
             raise UserError(f"an option of {name} cannot be used", value=options, fix=str(error)) from error
 
 
+def check_reads(spec: StudySpec, kind: str) -> None:
+    """Raise `MissingPower` for the first explainer of the spec that does not read inputs of this kind."""
+    for name in spec.explainers:
+        reads = getattr(registry.load("explainers", name), "reads", ("tokens",))
+        if kind not in reads:
+            able = [
+                n for n in registry.table("explainers") if kind in getattr(registry.load("explainers", n), "reads", ())
+            ]
+            raise MissingPower(
+                f"{name} reads {', '.join(reads)}, not {kind}",
+                value=name,
+                allowed=", ".join(able) or "no explainer that is installed",
+                fix="Name another with --explainer",
+            )
+
+
 def check_subject(spec: StudySpec, subject: Callable[[], Any]) -> Any:
     """Raise what the spec's scorers say of a subject that they cannot score, as causal ones do of an encoder.
 

@@ -9,10 +9,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from glossator.corpora import open_corpus
+from glossator.corpora import Corpus, ProbeSet, open_corpus, probe_set
 from glossator.corpora.sources import IN_MEMORY
 from glossator.engines import fixed_sums
 from glossator.errors import UserError
+from glossator.inputs import Images, Texts, TokenWindows
 from glossator.language_models.notices import heard
 from glossator.recording import Recording
 from glossator.study.claim import check_folder, claimed
@@ -33,7 +34,7 @@ from glossator.subjects.aliases import GIVEN
 from glossator.units import Unit
 
 if TYPE_CHECKING:
-    from glossator.subjects import TransformerSubject
+    from glossator.subjects.base import Subject
 
 Stage = Literal["record", "explain", "score"]
 
@@ -46,30 +47,32 @@ def run_study(
     progress: bool | None = None,
     access: Access | None = None,
     corpus: Any = None,
-    subject: TransformerSubject | None = None,
+    subject: Subject | None = None,
 ) -> Study | None:
     """Do what the spec says and leave a study in `folder`; what an earlier run of the same spec did is kept.
 
     until: the last stage; a study that stops before `score` is unfinished, and None is returned. progress: bars on
     stderr; None shows them on a terminal only. access: how language models are paid for and where their answers are
-    kept. corpus: texts as a Python object that `open_corpus` takes, in place of those that the spec names; the study is
-    gone on with by giving the same ones again. subject: a loaded one, such as `load_subject` makes of a model in
-    memory; the spec gives its name. A finished study of this spec with fewer scorers or units gets the
-    others, and keeps what it found. Raises `UserError` for bad input
-    before anything is written, and when a budget is reached: what is finished is kept, and the same call with a higher
+    kept. corpus: texts as a Python object that `open_corpus` takes, or inputs of any kind (`glossator.inputs`, or a
+    `ProbeSet` that says how they are split), in place of what the spec names; the study is resumed by giving the same
+    again. subject: a loaded one, such as `load_subject` makes of a model in memory, or one of `glossator.subjects` that
+    has no name to be loaded by (a function, a module, measurements); the spec gives its name. A finished study of this
+    spec with fewer scorers or units gets the others, and keeps what it found. Raises `UserError` for bad input before
+    anything is written, and when a budget is reached: what is finished is kept, and the same call with a higher
     budget goes on.
     """
-    folder, texts = Path(folder), None
+    folder, given = Path(folder), None
     if corpus is not None:
-        texts = open_corpus(corpus, spec.text_column)
-        spec = replace(spec, corpus=IN_MEMORY + texts.fingerprint)
+        given = _given(corpus, spec)
+        fingerprint = given.spec["corpus_fingerprint"] if isinstance(given, ProbeSet) else given.fingerprint
+        spec = replace(spec, corpus=IN_MEMORY + fingerprint)
     if subject is not None:
         spec = naming(spec, subject)
     more = check_folder(spec, folder)
     if not more and (folder / "manifest.json").exists():  # Its scores are of what it recorded.
         check_finished(spec, folder, subject)
     else:
-        source = prepare(spec, folder, access or Access(), texts, subject)
+        source = prepare(spec, folder, access or Access(), given, subject)
         if until == "score":  # Who asks for the causal scores of an encoder is told before anything is done.
             opened = resources_of(spec, source.models, subject=source.subject)
             checked = check_subject(spec, lambda: opened.get("subject"))
@@ -102,7 +105,16 @@ def run_study(
     return open_study(folder)
 
 
-def naming(spec: StudySpec, subject: TransformerSubject) -> StudySpec:
+def _given(corpus: Any, spec: StudySpec) -> Corpus | ProbeSet:
+    """What is given to be read: inputs are dealt to splits, anything else is texts."""
+    if isinstance(corpus, ProbeSet):
+        return corpus
+    if isinstance(corpus, TokenWindows | Texts | Images):
+        return probe_set(corpus, seed=spec.seed)
+    return open_corpus(corpus, spec.text_column)
+
+
+def naming(spec: StudySpec, subject: Subject) -> StudySpec:
     """The spec of a study of a subject that is given; raises `UserError` where it names another, and for a model in
     memory that has changed since it became a subject."""
     from glossator.subjects.loading import subject_name

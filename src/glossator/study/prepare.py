@@ -12,33 +12,35 @@ from glossator.recording import Recording, open_recording, recording_spec
 from glossator.recording.spec import source_of
 from glossator.study.direction_sets import check_made_from, check_text, given_sets, keep_sets
 from glossator.study.grow import lacks_units, larger, put_in_place
-from glossator.study.make import check, own_resources, resources_of
+from glossator.study.make import check, check_reads, own_resources, resources_of
 from glossator.study.models import Access, StudyModels
 from glossator.study.reading import EXECUTE, simulator_name
 from glossator.study.spec import StudySpec
 from glossator.study.unchanged import check_unchanged
+from glossator.subjects.base import check_takes, width_of
 
 if TYPE_CHECKING:
     from glossator.corpora import Corpus, ProbeSet
+    from glossator.inputs import Inputs
     from glossator.readouts import DirectionSet
     from glossator.study.work import Work
-    from glossator.subjects import TransformerSubject
+    from glossator.subjects.base import Subject
 
 
 @dataclass(frozen=True, eq=False)
 class Source:
-    """The language models, opened, and a loaded subject and cut text, both None where the recording is finished; sets:
-    directions to record, by `NAME@SITE`."""
+    """The language models, opened, and a loaded subject and its inputs, both None where the recording is finished;
+    sets: directions to record, by `NAME@SITE`."""
 
     spec: StudySpec
     models: StudyModels
     subject: Any = None
-    windowed: ProbeSet | None = None
+    probes: ProbeSet | None = None
     sets: Mapping[str, DirectionSet] = field(default_factory=dict)
 
     def record(self, folder: Path, work: Work) -> Recording:
         """Record the units of the spec; a finished recording is opened, one of fewer units is made anew."""
-        if self.windowed is None:
+        if self.probes is None:
             return open_recording(folder)
         if not folder.exists() and _is_recorded(larger(work)):
             return put_in_place(work)
@@ -46,11 +48,11 @@ class Source:
 
         before = open_recording(folder) if _is_recorded(folder) else None
         keep_sets(self.sets, folder.parent)
-        widths = _widths(self.spec, self.subject, self.sets)
+        widths = _widths(self.spec, self.subject, self.probes.inputs, self.sets)
         units = {site: self.spec.indices(site, width) for site, width in widths.items()}
         plan = recording_spec(
             self.subject,
-            self.windowed,
+            self.probes,
             self.spec.sites,
             encoders=self.sets,
             units=units,
@@ -58,13 +60,13 @@ class Source:
         )
         if before is not None:  # Its units keep their windows, also where a panel of more units would be smaller.
             size = len(before.panel)
-            if len(planned(plan, self.subject, self.windowed.inputs, self.sets).panel) != size:
+            if len(planned(plan, self.subject, self.probes.inputs, self.sets).panel) != size:
                 plan = replace(plan, panel_windows=size)
-        for note in self.windowed.notes:
+        for note in self.probes.notes:
             work.say(note)
-        with work.timed(f"record {self.windowed.spec['tokens']} tokens"):
+        with work.timed(f"record {len(self.probes.inputs)} inputs"):
             target = folder if before is None else larger(work)
-            made = record(plan, self.subject, self.windowed, target, encoders=self.sets, progress=work.progress)
+            made = record(plan, self.subject, self.probes, target, encoders=self.sets, progress=work.progress)
         return made if before is None else put_in_place(work)
 
 
@@ -72,12 +74,12 @@ def prepare(
     spec: StudySpec,
     folder: Path,
     access: Access,
-    corpus: Corpus | None = None,
-    subject: TransformerSubject | None = None,
+    corpus: Corpus | ProbeSet | None = None,
+    subject: Subject | None = None,
 ) -> Source:
-    """Load the subject and cut the corpus, unless what they are for is recorded; raises `UserError` for bad input.
+    """Load the subject and make its inputs, unless what they are for is recorded; raises `UserError` for bad input.
 
-    corpus, subject: texts and a model given as Python objects, in place of those that the spec names.
+    corpus, subject: given as Python objects, in place of those that the spec names.
     """
     models = StudyModels(spec.language_models, access, folder)
     _check_methods(spec, models)
@@ -86,35 +88,62 @@ def prepare(
         check_unchanged(spec, recording, subject)
         if not lacks_units(recording, spec):
             return Source(spec, models, subject)
-    from glossator.corpora import make_windows, open_corpus
+    from glossator.corpora import open_corpus
     from glossator.subjects import load_subject
 
-    corpus = corpus or open_corpus(spec.corpus, spec.text_column)
+    corpus = open_corpus(spec.corpus, spec.text_column) if corpus is None else corpus
     sets = given_sets(spec)
     if subject is None:
         _check_sites(spec, sets)
         subject = load_subject(spec.subject, dtype=spec.dtype, device=spec.device)
-    for name, width in _widths(spec, subject, sets).items():
-        spec.indices(name, width)
+    for site in spec.sites:
+        if (width := subject.site(source_of(site)).width) is not None:
+            spec.indices(site, _width(site, width, subject, sets))
+    probes = _probes(spec, subject, corpus)
+    check_reads(spec, probes.inputs.kind)
+    for site, width in _widths(spec, subject, probes.inputs, sets).items():
+        spec.indices(site, width)
+    check_made_from(sets, subject.fingerprint)
+    check_text(sets, probes.spec)
+    return Source(spec, models, subject, probes, sets)
+
+
+def _probes(spec: StudySpec, subject: Subject, corpus: Corpus | ProbeSet) -> ProbeSet:
+    """The inputs that the subject is run on: those that are given, or the corpus cut into what the subject takes."""
+    from glossator.corpora import ProbeSet, make_windows, probe_set
+    from glossator.inputs import Texts
+    from glossator.subjects import TransformerSubject
+
+    if isinstance(corpus, ProbeSet):
+        check_takes(subject, corpus.inputs)
+        return corpus
+    if subject.takes == "texts":
+        documents = list(corpus.documents())[: spec.max_tokens]
+        inputs, ids = Texts.of([d.text for d in documents]), [d.id for d in documents]
+        return probe_set(inputs, ids, seed=spec.seed, name=corpus.name)
+    if not isinstance(subject, TransformerSubject):
+        raise UserError(
+            "this subject is run on no text",
+            value=f"{subject.name} takes {subject.takes}",
+            fix="Give its inputs: run_study(spec, folder, subject=..., corpus=...)",
+        )
     if subject.max_width is not None and spec.width > subject.max_width:
         raise UserError("windows too wide for this subject", value=spec.width, allowed=f"at most {subject.max_width}")
-    windowed = make_windows(corpus, subject.tokenizer, spec.width, max_tokens=spec.max_tokens, seed=spec.seed)
-    subject.check_known(windowed.windows.tokens)
-    check_made_from(sets, subject.fingerprint)
-    check_text(sets, windowed.spec)
-    return Source(spec, models, subject, windowed, sets)
+    probes = make_windows(corpus, subject.tokenizer, spec.width, max_tokens=spec.max_tokens, seed=spec.seed)
+    subject.check_known(probes.windows.tokens)
+    return probes
 
 
-def _widths(spec: StudySpec, subject: Any, sets: Mapping[str, DirectionSet]) -> dict[str, int]:
+def _widths(spec: StudySpec, subject: Subject, inputs: Inputs, sets: Mapping[str, DirectionSet]) -> dict[str, int]:
     """How many units each site has; `UserError` for a site that the subject lacks and directions that do not fit."""
-    found = {}
-    for name in spec.sites:
-        width = subject.site(source_of(name)).width
-        if name in sets:
-            sets[name].check_fits(source_of(name), width, subject.name)
-            width = sets[name].width
-        found[name] = width or 0
-    return found
+    return {name: _width(name, width_of(subject, source_of(name), inputs), subject, sets) for name in spec.sites}
+
+
+def _width(name: str, width: int, subject: Subject, sets: Mapping[str, DirectionSet]) -> int:
+    if name not in sets:
+        return width
+    sets[name].check_fits(source_of(name), width, subject.name)
+    return sets[name].width
 
 
 def _check_methods(spec: StudySpec, models: StudyModels) -> None:

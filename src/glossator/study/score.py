@@ -67,7 +67,8 @@ def score_one(chosen: Chosen, unit: Unit, evidence: Evidence, other: Explanation
     """All scores of one explanation, beside the nulls that can be had for it."""
     explanation = chosen.explanation(unit)
     check_subject(tools.spec, lambda: tools.resources.get("subject"))
-    nulls = {"lookup": LookupExplainer().explain(unit, evidence.explain)[0]}
+    reads_tokens = tools.lexicon is not None
+    nulls = {"lookup": LookupExplainer().explain(unit, evidence.explain)[0]} if reads_tokens else {}
     if chosen.bits is not None:
         same_length = TokenListExplainer(bits=chosen.bits, lexicon=tools.lexicon)
         nulls["token-list"] = same_length.explain(unit, evidence.explain)[0]

@@ -36,11 +36,11 @@ Result = TypeVar("Result")
 @dataclass(frozen=True, eq=False)
 class Tools:
     """resources: what methods share, opened at first use; models: the language models; note: writes a line to the
-    study's log."""
+    study's log; lexicon: None where the inputs are no tokens."""
 
     spec: StudySpec
     recording: Recording
-    lexicon: Lexicon
+    lexicon: Lexicon | None
     resources: Resources
     models: StudyModels
     note: Note
@@ -56,7 +56,9 @@ class Tools:
         subject: Any = None,
     ) -> Tools:
         """The tools of a study. subject: the loaded one where there is one; else it is loaded when it is asked for."""
-        lexicon = Lexicon.for_windows(recording.vocabulary, recording.embedding)
+        lexicon = None
+        if recording.inputs.kind == "tokens":
+            lexicon = Lexicon.for_windows(recording.vocabulary, recording.embedding)
         models = StudyModels() if models is None else models
         return cls(spec, recording, lexicon, resources_of(spec, models, lexicon, subject, recording), models, note)
 

@@ -17,12 +17,12 @@ if TYPE_CHECKING:
     from glossator.recording import Recording
     from glossator.recording.spec import RecordingSpec
     from glossator.study.spec import StudySpec
-    from glossator.subjects import TransformerSubject
+    from glossator.subjects.base import Subject
 
 OTHERWISE = "Put back what was recorded, or make another study: --out FOLDER"
 
 
-def check_unchanged(spec: StudySpec, recording: Recording, subject: TransformerSubject | None = None) -> None:
+def check_unchanged(spec: StudySpec, recording: Recording, subject: Subject | None = None) -> None:
     """Raise `UserError` that names the first of subject, text and directions that is there and another one now.
 
     subject: one that was given in place of what the spec names.
@@ -46,7 +46,7 @@ def check_unchanged(spec: StudySpec, recording: Recording, subject: TransformerS
                 raise UserError("the directions have changed since they were recorded", value=folder, fix=OTHERWISE)
 
 
-def check_finished(spec: StudySpec, folder: Path, subject: TransformerSubject | None = None) -> None:
+def check_finished(spec: StudySpec, folder: Path, subject: Subject | None = None) -> None:
     """The same of a study whose folder may lack its recording, which is then no longer compared."""
     from glossator.recording import open_recording
 

@@ -78,7 +78,7 @@ class Subject(Protocol):
 
     name, fingerprint: which changes with what it computes; takes: the kind of inputs; powers; dtype: of its values, as
     recordings name it; leaves_out: which places of an input do not count, in words; concurrent: whether passes may run
-    in several threads at once.
+    in several threads at once; in_memory: whether it was given as an object, and no name leads to it.
     """
 
     @property
@@ -101,6 +101,13 @@ class Subject(Protocol):
 
     @property
     def concurrent(self) -> bool: ...
+
+    @property
+    def in_memory(self) -> bool: ...
+
+    def check_unchanged(self) -> None:
+        """Raise `UserError` when it computes something else than when its fingerprint was taken."""
+        ...
 
     def sites(self) -> Sequence[Site]: ...
 
@@ -138,6 +145,10 @@ class BaseSubject:
     dtype: Any = "float32"
     leaves_out: str = "nothing"
     concurrent: bool = False
+    in_memory: bool = True
+
+    def check_unchanged(self) -> None:
+        """Nothing is known of what could change."""
 
     def sites(self) -> Sequence[Site]:
         raise NotImplementedError

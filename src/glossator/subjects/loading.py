@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from glossator.errors import UserError, near_matches
 from glossator.subjects import fingerprints
 from glossator.subjects.aliases import ALIASES, GIVEN
+from glossator.subjects.base import Subject
 from glossator.subjects.checkpoints import (
     check_config_file,
     empty_model,
@@ -159,9 +160,12 @@ def known_fingerprints(name: str) -> dict[str, str] | None:
     return fingerprints.once(name, [path for path in sorted(folder.iterdir()) if path.is_file()], found)
 
 
-def fingerprints_of(subject: TransformerSubject) -> dict[str, str]:
-    """The same of a loaded subject."""
-    return {"subject_fingerprint": subject.fingerprint, "vocabulary": subject.tokenizer.vocabulary.fingerprint}
+def fingerprints_of(subject: Subject) -> dict[str, str]:
+    """The same of a loaded subject; of one that takes no tokens without a vocabulary."""
+    found = {"subject_fingerprint": subject.fingerprint}
+    if isinstance(subject, TransformerSubject):
+        found["vocabulary"] = subject.tokenizer.vocabulary.fingerprint
+    return found
 
 
 def _folder_here(name: str) -> Path | None:

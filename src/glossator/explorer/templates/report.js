@@ -109,12 +109,13 @@
 
   function windows(unit) {
     const parts = [];
-    for (const [kind, heading] of [["top", "Test windows where it fires most"], ["random", "Random test windows"]]) {
+    for (const [kind, heading] of [["top", `Test ${data.named} where it fires most`], ["random", `Random test ${data.named}`]]) {
       const shown = (unit.windows || []).filter((w) => w.k === kind);
       if (!shown.length) continue;
       parts.push(el("h2", null, heading));
       if (kind === "top") parts.push(key(shown.some((w) => w.p)));
-      parts.push(...shown.map((w) => drawWindow(unit, w)));
+      const drawn = shown.map((w) => (w.i ? drawImage(unit, w) : drawWindow(unit, w)));
+      parts.push(...(shown[0].i ? [el("div", { class: "images" }, ...drawn)] : drawn));
     }
     return parts;
   }
@@ -241,7 +242,25 @@
   function key(predicted) {
     const said = predicted ? [" below: ", el("span", { class: "key", style: "background: rgba(var(--said), .75)" }, "what the explanation predicts")] : [];
     return el("p", { class: "quiet" }, "above: ", el("span", { class: "key", style: "background: rgba(var(--true), .75)" }, "true activation"), ...said,
-      ". One scale for all windows of the unit. Point at a token for the numbers.");
+      `. One scale for all ${data.named} of the unit. Point at a place for the numbers.`);
+  }
+
+  // An image, with each of its cells in the colour of what the unit did there and of what was predicted.
+  function drawImage(unit, w) {
+    const peak = Math.max(...w.a), cells = w.g.length ? w.g : [1, 1];
+    const value = (v) => (v === null ? "–" : precise((v * unit.largest) / STEPS));
+    const grid = el("div", { class: "cells" });
+    grid.style.gridTemplate = `repeat(${cells[0]}, 1fr) / repeat(${cells[1]}, 1fr)`;
+    w.a.forEach((a, i) => {
+      const cell = el("span", { class: "tok" }), t = Math.max(0, a) / STEPS, p = w.p ? Math.max(0, w.p[i]) / STEPS : 0;
+      if (cells[0] * cells[1] > 1 && (t > 0.03 || p > 0.03)) cell.style.backgroundImage = background(0.6 * t, 0.6 * p);
+      cell.dataset.tip = `true ${value(a)}` + (w.p ? `, predicted ${value(w.p[i])}` : "");
+      grid.append(cell);
+    });
+    const predicted = w.p ? `, predicted ${value(w.p[w.a.indexOf(peak)])}` : "";
+    return el("figure", null,
+      el("div", { class: "image" }, el("img", { src: w.i, alt: `input of ${w.d}` }), grid),
+      el("figcaption", { class: "about" }, `peak ${value(peak)}${predicted} · ${w.d}`));
   }
 
   function drawWindow(unit, w) {
@@ -249,7 +268,7 @@
     const peak = w.a.reduce((at, a, i) => (!out.has(i) && (at < 0 || a > w.a[at]) ? i : at), -1);
     const at = (values) => (peak < 0 || values[peak] === null ? "–" : precise((values[peak] * unit.largest) / STEPS));
     const more = el("button", { type: "button", title: "Show the whole window, or one line around its peak" }, "whole");
-    const line = el("div", { class: "window" }, el("span", { class: "about" }, `peak ${at(w.a)}` + (w.p ? `, predicted ${at(w.p)}` : "") + ` · document ${w.d} `, more));
+    const line = el("div", { class: "window" }, el("span", { class: "about" }, `peak ${at(w.a)}` + (w.p ? `, predicted ${at(w.p)}` : "") + ` · ${data.group} ${w.d} `, more));
     more.addEventListener("click", () => { more.textContent = line.classList.toggle("whole") ? "around the peak" : "whole"; });
     const before = el("span"), after = el("span", { class: "after" });
     w.t.forEach((token, i) => {

@@ -1,0 +1,116 @@
+"""Studies of subjects that take no tokens: functions of texts and of images, measurements."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+import pytest
+
+from glossator import registry
+from glossator.cli import main
+from glossator.corpora import probe_set
+from glossator.errors import MissingPower, UserError
+from glossator.explanations import Explanation, Provenance
+from glossator.inputs import Stimuli, Texts
+from glossator.recording import EvidenceSpec
+from glossator.study import StudySpec, open_study, run_study
+from glossator.subjects.functions import FunctionSubject
+from glossator.subjects.measured import MeasuredSubject
+from test_inputs_recorded import CELLS, N, animals, images, redness, texts
+
+
+@dataclass
+class Told:
+    """Says the same of every unit."""
+
+    reads: ClassVar[tuple[str, ...]] = ("texts", "images", "stimuli")
+
+    def explain(self, unit, evidence, *, n, rng):
+        return [Explanation(unit, "cats, dogs", Provenance("told", evidence=evidence.fingerprint))]
+
+
+@pytest.fixture(autouse=True)
+def told(monkeypatch):
+    monkeypatch.setitem(registry.BUILT_IN["explainers"], "told", "test_study_inputs:Told")
+    registry.table.cache_clear()
+    yield
+    registry.table.cache_clear()
+
+
+def given(kind: str):
+    if kind == "texts":
+        return FunctionSubject(animals, "animals"), Texts.of(texts())
+    if kind == "images":
+        return FunctionSubject(redness, "redness", takes="images", grid=CELLS), images()
+    stimuli = Stimuli.of(texts(), np.arange(N) // 20)
+    return MeasuredSubject(stimuli, np.asarray(animals(list(texts()))), "voxels"), stimuli
+
+
+def spec(subject, **changes) -> StudySpec:
+    site = subject.sites()[0].name
+    few = EvidenceSpec(min_firing_windows=1)
+    return StudySpec(subject=subject.name, sites=(site,), units="all", explainers=("told",), evidence=few, **changes)
+
+
+@pytest.mark.parametrize("kind", ["texts", "images", "stimuli"])
+def test_a_study_is_made_resumed_and_shown(kind, tmp_path, capsys):
+    subject, inputs = given(kind)
+    folder = tmp_path / "study"
+    with run_study(spec(subject), folder, subject=subject, corpus=inputs, progress=False) as study:
+        assert study.counts["ok"] == 2 and study.recording.inputs.kind == kind
+        best = next(study.results()).best()
+    assert best.text == "cats, dogs"
+    score = next(s for s in best.scores if s.name == "correlation")
+    assert score.value is None and "program" in score.reason  # nobody reads words here
+    before = (folder / "study.sqlite").read_bytes()
+    run_study(spec(subject), folder, subject=subject, corpus=inputs, progress=False).close()
+    assert (folder / "study.sqlite").read_bytes() == before
+    site = subject.sites()[0].name
+    assert main(["show", f"{site}/0", "--study", str(folder), "--json"]) == 0
+    shown = json.loads(capsys.readouterr().out)["windows"]
+    assert len(shown) == 12 and all(len(w["true"]) == len(w["tokens"]) for w in shown)
+    assert main(["show", f"{site}/0", "--study", str(folder)]) == 0
+    out = capsys.readouterr().out
+    assert "Test inputs where it fires most" in out
+    page = (folder / "report.html").read_text()
+    assert ("data:image/png" in page) == (kind == "images")
+    assert f"{N} {kind}" in page
+
+
+def test_inputs_are_dealt_as_a_probe_set_says(tmp_path):
+    subject, inputs = given("texts")
+    probes = probe_set(inputs, fractions=(0.7, 0.0, 0.0, 0.3), seed=3, name="mine")
+    with run_study(spec(subject), tmp_path / "s", subject=subject, corpus=probes, progress=False) as study:
+        assert study.recording.spec.windows["corpus"] == "mine"
+        assert set(np.unique(study.recording.split_of_input)) == {0, 3}
+
+
+def test_a_corpus_is_read_text_by_text(tmp_path):
+    subject, _ = given("texts")
+    corpus = [f"{text}, number {i}" for i, text in enumerate(texts())]
+    with run_study(spec(subject), tmp_path / "s", subject=subject, corpus=corpus, progress=False) as study:
+        assert study.recording.inputs.kind == "texts" and len(study.recording.inputs) == N
+
+
+def test_what_cannot_be_studied_is_refused_before_anything_is_written(tmp_path):
+    subject, inputs = given("images")
+    tokens_only = StudySpec(subject=subject.name, sites=("output",), units="all")
+    with pytest.raises(MissingPower, match="program reads tokens, not images"):
+        run_study(tokens_only, tmp_path / "s", subject=subject, corpus=inputs)
+    with pytest.raises(MissingPower, match="takes images"):
+        run_study(spec(subject), tmp_path / "s", subject=subject, corpus=Texts.of(texts()))
+    with pytest.raises(UserError, match="run on no text"):
+        run_study(spec(subject), tmp_path / "s", subject=subject, corpus=list(texts()))
+    assert not (tmp_path / "s").exists()
+
+
+def test_other_inputs_under_the_same_name_are_another_study(tmp_path):
+    subject, inputs = given("texts")
+    run_study(spec(subject), tmp_path / "s", subject=subject, corpus=inputs, progress=False).close()
+    with pytest.raises(UserError, match=re.compile("holds another|differ", re.IGNORECASE)):
+        run_study(spec(subject), tmp_path / "s", subject=subject, corpus=Texts.of(texts()[::-1]), progress=False)
+    assert open_study(tmp_path / "s").counts["ok"] == 2
