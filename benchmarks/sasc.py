@@ -24,16 +24,16 @@ from benchmarks.sasc_modules import DEVELOPMENT_LEXICONS, LEXICONS, Lexicon, Rem
 from benchmarks.sasc_phrases import DEVELOPMENT_PHRASES, PHRASES
 from benchmarks.sasc_settings import SETTINGS, SLICES, Corpora, noisy
 from glossator.errors import UserError
+from glossator.explainers.naming.composing import loudest
+from glossator.explainers.naming.halves import Halves
+from glossator.explainers.naming.task import Task
+from glossator.explainers.naming.vocabulary import general_names
 from glossator.files import plain
 from glossator.fitting.comparison import share_interval
 from glossator.language_models import LanguageModel, OpenModel, open_language_model
-from glossator.sasc.composing import loudest
-from glossator.sasc.explain import Explained, SascSpec, explain_tasks
-from glossator.sasc.halves import Halves
-from glossator.sasc.modules import EmbedderModule, FunctionModule
-from glossator.sasc.responses import Responses, respond
-from glossator.sasc.task import Task
-from glossator.sasc.vocabulary import general_names
+from glossator.naming import Explained, SascSpec, explain_tasks
+from glossator.recording.responses import Responses, respond
+from glossator.subjects.modules import EmbedderModule, FunctionModule
 from glossator.units import Unit
 
 DEFAULTS: dict[str, Any] = {
@@ -161,15 +161,15 @@ class _Bench:
 
     @cached_property
     def corpora(self) -> Corpora:
-        from glossator.sasc.space import open_space
+        from glossator.explainers.naming.space import open_space
 
         return Corpora.of(open_space(self.chosen["space"]), self.chosen["every"], self.chosen["min_count"])
 
     @cached_property
     def embedder(self) -> Remembering:
         """The modules' encoder; vectors of the n-grams are kept on disk, those of candidates' texts in memory."""
-        from glossator.embedders import load_embedder
-        from glossator.sasc.texts_cache import CachedEmbedder
+        from glossator.subjects.embedders import load_embedder
+        from glossator.subjects.texts_cache import CachedEmbedder
         from glossator.subjects.weights import cache_folder
 
         encoder = load_embedder("minilm")

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from benchmarks.sasc_keyphrases import Keyphrase
-from glossator.sasc.wordnet import WordNet
-from glossator.sasc.words_in_ngrams import names_in
+from glossator.corpora.ngrams.held_words import names_in
+from glossator.corpora.wordnet import WordNet
 
 
 def named(names: Sequence[str], keyphrase: Keyphrase) -> bool:

@@ -14,10 +14,10 @@ from typing import Literal
 import numpy as np
 
 from benchmarks.sasc_keyphrases import Keyphrase
-from glossator.embedders import Embedder
-from glossator.sasc.modules import Nearness
-from glossator.sasc.ngrams_words import words
-from glossator.sasc.wordnet import WordNet
+from glossator.corpora.ngrams.words import words
+from glossator.corpora.wordnet import WordNet
+from glossator.subjects.embedders import Embedder
+from glossator.subjects.modules import Nearness
 
 
 @dataclass(frozen=True)

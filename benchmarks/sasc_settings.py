@@ -21,9 +21,9 @@ import numpy as np
 
 from benchmarks.sasc_keyphrases import Keyphrase
 from glossator.corpora import Corpus, Document, open_corpus
-from glossator.embedders import Embedder
-from glossator.sasc.ngrams import NgramSpec, extract_ngrams
-from glossator.sasc.reference import Reference, stable_order
+from glossator.corpora.ngrams.extract import NgramSpec, extract_ngrams
+from glossator.explainers.naming.reference import Reference, stable_order
+from glossator.subjects.embedders import Embedder
 
 SETTINGS = ("default", "restricted", "noisy", "leak_free")
 NOISE = 3.0

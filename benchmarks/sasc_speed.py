@@ -42,10 +42,10 @@ def ngram_ratios(options: dict[str, Any] | None = None) -> dict[str, Any]:
     given = {name: value for name, value in options.items() if value is not None and name in DEFAULTS}
     chosen = DEFAULTS | (QUICK if quick else {}) | given
 
-    from glossator.sasc.modules import EmbedderModule, Nearness
-    from glossator.sasc.ngrams import NgramSpec, extract_ngrams
-    from glossator.sasc.responses import respond
-    from glossator.sasc.responses_in_text import respond_in_text
+    from glossator.corpora.ngrams.extract import NgramSpec, extract_ngrams
+    from glossator.recording.responses import respond
+    from glossator.recording.responses_in_text import respond_in_text
+    from glossator.subjects.modules import EmbedderModule, Nearness
 
     embedder = _embedder(chosen)
     documents = documents_of(chosen["words"], chosen["seed"])
@@ -102,7 +102,7 @@ def ngram_ratios(options: dict[str, Any] | None = None) -> dict[str, Any]:
 
 
 def _embedder(options: dict[str, Any]) -> Any:
-    from glossator.embedders import load_embedder
+    from glossator.subjects.embedders import load_embedder
 
     return load_embedder(options["embedder"])
 

@@ -221,7 +221,7 @@ class _Bench:
     def _no_embedder(self) -> str | None:
         """Loads the embedder once; why it cannot be had, or None."""
         if self._embedder is None:
-            from glossator.embedders import load_embedder
+            from glossator.subjects.embedders import load_embedder
 
             try:
                 self._embedder = load_embedder(self.chosen["embedder"])

@@ -14,10 +14,10 @@ from benchmarks.sasc_keyphrases import DEVELOPMENT, REPORTED, Keyphrase
 from benchmarks.sasc_modules import DEVELOPMENT_LEXICONS, LEXICONS, Remembering
 from benchmarks.sasc_phrases import DEVELOPMENT_PHRASES, PHRASES
 from benchmarks.sasc_settings import SLICES, Corpora, noisy
+from glossator.corpora.wordnet import load_wordnet
 from glossator.errors import UserError
+from glossator.explainers.naming.vocabulary import general_names
 from glossator.language_models import Budget, Request, Scripted
-from glossator.sasc.vocabulary import general_names
-from glossator.sasc.wordnet import load_wordnet
 
 EVERY = [*REPORTED, *DEVELOPMENT]
 PHRASE_SETS = [*PHRASES, *DEVELOPMENT_PHRASES]

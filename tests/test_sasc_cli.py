@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from glossator.cli import main
-from glossator.sasc.task import Task
+from glossator.explainers.naming.task import Task
 from glossator.units import Unit
 
 MODULE = """

@@ -9,24 +9,24 @@ import numpy as np
 import pytest
 from scipy import sparse
 
+from glossator.corpora.ngrams.extract import NgramSpec
+from glossator.corpora.ngrams.held_words import word_table
+from glossator.corpora.wordnet import load_wordnet
 from glossator.errors import UserError
+from glossator.explainers.naming.by_language_model import Bill, LmSpec, name_requests, read_names, tidy
+from glossator.explainers.naming.candidates import CandidateSpec, Proposed, filled
+from glossator.explainers.naming.concepts import concept_of
+from glossator.explainers.naming.halves import Halves
+from glossator.explainers.naming.proposing import Name
+from glossator.explainers.naming.reference import Reference, stable_order
+from glossator.explainers.naming.selection import readings
+from glossator.explainers.naming.task import Task
+from glossator.explainers.naming.vocabulary import general_names
 from glossator.language_models import Answer, Scripted
-from glossator.sasc.candidates import CandidateSpec, Proposed, filled
-from glossator.sasc.concepts import concept_of
-from glossator.sasc.explain import SascSpec, explain_module, explain_modules
-from glossator.sasc.halves import Halves
-from glossator.sasc.naming import Name
-from glossator.sasc.naming_lm import Bill, LmSpec, name_requests, read_names, tidy
-from glossator.sasc.ngrams import NgramSpec
-from glossator.sasc.reference import Reference, stable_order
-from glossator.sasc.reporting import RandomNames, report_on
-from glossator.sasc.responses import respond
-from glossator.sasc.selection import readings
-from glossator.sasc.sigma import in_sigma
-from glossator.sasc.task import Task
-from glossator.sasc.vocabulary import general_names
-from glossator.sasc.wordnet import load_wordnet
-from glossator.sasc.words_in_ngrams import word_table
+from glossator.naming import SascSpec, explain_module, explain_modules
+from glossator.recording.responses import respond
+from glossator.scorers.sigma import in_sigma
+from glossator.scorers.written_texts import RandomNames, report_on
 from glossator.units import Unit
 
 ANIMALS = ("dog", "horse", "cow", "pig", "cat", "sheep", "goat", "rabbit", "wolf", "bear")

@@ -7,14 +7,14 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import pytest
 
-from glossator.sasc.composing import ComposingSpec, composed, loudest, parts_of
-from glossator.sasc.explain import SascSpec, explain_module, explain_modules
-from glossator.sasc.members import classes_of, loud_words
-from glossator.sasc.modules import FunctionModule
-from glossator.sasc.ngrams import NgramSpec
-from glossator.sasc.reference import Reference
-from glossator.sasc.vocabulary import general_names
-from glossator.sasc.wordnet import load_wordnet
+from glossator.corpora.ngrams.extract import NgramSpec
+from glossator.corpora.wordnet import load_wordnet
+from glossator.explainers.naming.composing import ComposingSpec, composed, loudest, parts_of
+from glossator.explainers.naming.members import classes_of, loud_words
+from glossator.explainers.naming.reference import Reference
+from glossator.explainers.naming.vocabulary import general_names
+from glossator.naming import SascSpec, explain_module, explain_modules
+from glossator.subjects.modules import FunctionModule
 
 CLASSES = {
     "animal": "dog cat horse cow pig sheep goat lion tiger bear wolf fox rabbit mouse elephant",

@@ -12,9 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from glossator.corpora import Document, open_corpus
+from glossator.corpora.ngrams import counting as ngrams_table
+from glossator.corpora.ngrams.extract import NgramSpec, extract_ngrams
+from glossator.corpora.ngrams.words import folded, is_mark, words
 from glossator.errors import UserError
-from glossator.sasc import NgramSpec, extract_ngrams, ngrams_table
-from glossator.sasc.ngrams_words import folded, is_mark, words
 
 PIECES = st.sampled_from(
     [

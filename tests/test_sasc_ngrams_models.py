@@ -9,18 +9,13 @@ import pytest
 import torch
 
 from benchmarks.sasc_speed import PlainTransformers, documents_of
-from glossator.embedders import SentenceEmbedder, load_embedder
+from glossator.corpora.ngrams.extract import NgramSpec, extract_ngrams
 from glossator.errors import UserError
-from glossator.sasc import (
-    EmbedderModule,
-    Nearness,
-    NgramSpec,
-    SubjectModule,
-    extract_ngrams,
-    respond,
-    respond_in_text,
-)
+from glossator.recording.responses import respond
+from glossator.recording.responses_in_text import respond_in_text
 from glossator.subjects import load_subject
+from glossator.subjects.embedders import SentenceEmbedder, load_embedder
+from glossator.subjects.modules import EmbedderModule, Nearness, SubjectModule
 from tiny_models import save_tiny, wordpiece_tokenizer
 
 DOCUMENTS = [
@@ -240,7 +235,7 @@ def test_in_text_ngrams_that_do_not_stand_there_are_missing(tiny_subject) -> Non
 
 
 def test_in_text_does_not_depend_on_how_documents_are_blocked(tiny_subject, monkeypatch: pytest.MonkeyPatch) -> None:
-    from glossator.sasc import responses_in_text
+    from glossator.recording import responses_in_text
 
     ngrams = extract_ngrams(DOCUMENTS)
     unit = SubjectModule(tiny_subject, "mlp.1", [3, 9], "max")

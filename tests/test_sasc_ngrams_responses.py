@@ -10,21 +10,13 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from glossator.corpora.ngrams.extract import NgramSpec, extract_ngrams
 from glossator.errors import MissingPower, UserError
-from glossator.sasc import (
-    CachedEmbedder,
-    EmbedderModule,
-    FunctionModule,
-    Nearness,
-    NgramSpec,
-    extract_ngrams,
-    rank,
-    respond,
-    respond_in_text,
-)
-from glossator.sasc.modules import as_numbers
-from glossator.sasc.responses_rank import Moments, TopK
-from glossator.sasc.texts_cache import TextsCache
+from glossator.recording.responses import respond
+from glossator.recording.responses_in_text import respond_in_text
+from glossator.recording.responses_rank import Moments, TopK, rank
+from glossator.subjects.modules import EmbedderModule, FunctionModule, Nearness, as_numbers
+from glossator.subjects.texts_cache import CachedEmbedder, TextsCache
 
 TEXTS = ("a", "bb", "ccc", "bb d", "eeeee", "ff")
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from glossator.corpora.wordnet import FILE, WordNet, load_wordnet
 from glossator.errors import UserError
-from glossator.sasc.wordnet import FILE, WordNet, load_wordnet
 
 
 @pytest.fixture(scope="module")

@@ -37,7 +37,7 @@ def study(tiny_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterat
 def embedder(monkeypatch: pytest.MonkeyPatch) -> Bags:
     """Stands for the text embedder, whose weights are large; it counts two words."""
     made = Bags("fox", "the")
-    monkeypatch.setattr("glossator.embedders.load_embedder", lambda *_, **__: made)
+    monkeypatch.setattr("glossator.subjects.embedders.load_embedder", lambda *_, **__: made)
     return made
 
 

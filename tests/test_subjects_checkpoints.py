@@ -15,10 +15,10 @@ import transformers
 from safetensors.torch import load_file, save_file
 from transformers import AutoConfig
 
-from glossator.embedders import load_embedder
 from glossator.errors import UserError
 from glossator.language_models.in_process import open_in_process
 from glossator.subjects import describe_sites, load_subject
+from glossator.subjects.embedders import load_embedder
 from tiny_models import byte_level_tokenizer, save_tiny, tiny_model
 
 ENCODER_DECODER = {

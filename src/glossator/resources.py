@@ -19,7 +19,7 @@ encoders of the subject by site, and, as `sets`, those that can be acted through
 HOW = {
     "lm": "Name a language model with --lm, for example --lm inprocess:smollm2-135m",
     "subject": "Run it in a study of a model, or give resources with a subject",
-    "embedder": "Give resources with an embedder, for example glossator.sasc.load_embedder()",
+    "embedder": "Give resources with an embedder, for example glossator.subjects.embedders.load_embedder()",
     "lexicon": "Give resources with a lexicon",
     "sets": "Give resources with sets of directions, a mapping from NAME@SITE to a set",
     "encoders": "Give resources with encoders, a mapping from NAME@SITE to an encoder",

@@ -16,7 +16,7 @@ from glossator.cli.spec_options import BUDGET, OFFLINE, PRICES, make_access
 from glossator.errors import UserError, near_matches
 
 if TYPE_CHECKING:
-    from glossator.sasc.explain import Explained
+    from glossator.naming import Explained
 
 
 def sasc(
@@ -51,8 +51,8 @@ def sasc(
     from dataclasses import replace
 
     from glossator.corpora import open_corpus
-    from glossator.sasc.explain import SascSpec, explain_modules
-    from glossator.sasc.reference import NGRAMS
+    from glossator.explainers.naming.reference import NGRAMS
+    from glossator.naming import SascSpec, explain_modules
 
     function = load_function(module)
     model: Any = None

@@ -50,7 +50,7 @@ def resources_of(
         return loaded
 
     def embedder() -> Any:
-        from glossator.embedders import load_embedder
+        from glossator.subjects.embedders import load_embedder
 
         return load_embedder("minilm")
 

@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from glossator.sasc.modules import as_numbers
-from glossator.sasc.responses import UnitResponses
+from glossator.recording.responses import UnitResponses
+from glossator.subjects.modules import as_numbers
 from glossator.units import Unit
 
 

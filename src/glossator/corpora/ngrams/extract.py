@@ -17,10 +17,10 @@ import numpy as np
 
 from glossator.corpora import Corpus, open_corpus
 from glossator.corpora.documents import Document
+from glossator.corpora.ngrams.counting import Occurrences, Survivors, count
+from glossator.corpora.ngrams.words import words
 from glossator.errors import UserError
 from glossator.files import fingerprint
-from glossator.sasc.ngrams_table import Occurrences, Survivors, count
-from glossator.sasc.ngrams_words import words
 
 Punctuation = Literal["alone", "within", "none"]
 

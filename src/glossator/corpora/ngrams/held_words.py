@@ -9,8 +9,8 @@ from functools import cached_property
 import numpy as np
 from scipy import sparse
 
-from glossator.sasc.ngrams_words import words
-from glossator.sasc.wordnet import WordNet
+from glossator.corpora.ngrams.words import words
+from glossator.corpora.wordnet import WordNet
 
 FUNCTION_WORDS = frozenset(
     [

@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 
 from glossator.corpora import Corpus, open_corpus
+from glossator.corpora.ngrams.extract import CorpusLike, Ngrams
 from glossator.errors import MissingPower, UserError
-from glossator.sasc.modules import EmbedderModule, Pool
-from glossator.sasc.ngrams import CorpusLike, Ngrams
-from glossator.sasc.responses import Collected, Responses
+from glossator.recording.responses import Collected, Responses
+from glossator.subjects.modules import EmbedderModule, Pool
 
 _BLOCK_TOKENS = 1 << 14
 _BLOCK_VALUES = 1 << 22

@@ -7,11 +7,11 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from glossator.sasc.candidates import Proposed, filled
-from glossator.sasc.concepts import SELECTING, Concept, concept_of, definitions, from_templates
-from glossator.sasc.halves import KINDS, Halves
-from glossator.sasc.naming import Name
-from glossator.sasc.task import Task
+from glossator.explainers.naming.candidates import Proposed, filled
+from glossator.explainers.naming.concepts import SELECTING, Concept, concept_of, definitions, from_templates
+from glossator.explainers.naming.halves import KINDS, Halves
+from glossator.explainers.naming.proposing import Name
+from glossator.explainers.naming.task import Task
 
 LEAST_KINDS = 2
 """A class with fewer common kinds (in one half) is not tried by its kinds."""

@@ -8,15 +8,24 @@ from typing import Any
 
 import numpy as np
 
+from glossator.explainers.naming.by_language_model import (
+    NAMES,
+    PROMPT,
+    Bill,
+    LmSpec,
+    name_requests,
+    read_names,
+    read_texts,
+    text_requests,
+)
+from glossator.explainers.naming.composing import ComposingSpec, composed, loudest, parts_of
+from glossator.explainers.naming.halves import Halves
+from glossator.explainers.naming.members import classes_of, loud_words
+from glossator.explainers.naming.proposing import Name, NamingSpec, propose
+from glossator.explainers.naming.task import Task
+from glossator.explainers.naming.vocabulary import general_names
 from glossator.explanations import Provenance
 from glossator.language_models import LanguageModel, OpenModel, Projection, Request
-from glossator.sasc.composing import ComposingSpec, composed, loudest, parts_of
-from glossator.sasc.halves import Halves
-from glossator.sasc.members import classes_of, loud_words
-from glossator.sasc.naming import Name, NamingSpec, propose
-from glossator.sasc.naming_lm import NAMES, PROMPT, Bill, LmSpec, name_requests, read_names, read_texts, text_requests
-from glossator.sasc.task import Task
-from glossator.sasc.vocabulary import general_names
 
 
 @dataclass(frozen=True)

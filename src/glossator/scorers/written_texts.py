@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from glossator.sasc.candidates import Proposed
-from glossator.sasc.concepts import (
+from glossator.corpora.ngrams.words import words
+from glossator.explainers.naming.candidates import Proposed
+from glossator.explainers.naming.concepts import (
     REPORTING,
     Text,
     corpus_negatives,
@@ -16,12 +17,11 @@ from glossator.sasc.concepts import (
     from_corpus,
     from_templates,
 )
-from glossator.sasc.halves import RANDOM, Halves
-from glossator.sasc.naming import Name
-from glossator.sasc.ngrams_words import words
-from glossator.sasc.selection import LEAST_KINDS, Ranked, ask_once, members_of, readings
-from glossator.sasc.sigma import difference, in_sigma
-from glossator.sasc.task import Task
+from glossator.explainers.naming.halves import RANDOM, Halves
+from glossator.explainers.naming.proposing import Name
+from glossator.explainers.naming.selection import LEAST_KINDS, Ranked, ask_once, members_of, readings
+from glossator.explainers.naming.task import Task
+from glossator.scorers.sigma import difference, in_sigma
 from glossator.scores import Score
 
 Report = tuple[tuple[Score, ...], tuple[tuple[str, str, float], ...]]

@@ -13,12 +13,12 @@ from typing import Any
 
 import numpy as np
 
-from glossator.embedders import Embedder
+from glossator.corpora.ngrams.extract import Ngrams
 from glossator.errors import UserError
-from glossator.sasc.modules import EmbedderModule, as_module, as_numbers
-from glossator.sasc.ngrams import Ngrams
-from glossator.sasc.responses_rank import Moments, TopK
-from glossator.sasc.texts_cache import CachedEmbedder, TextsCache
+from glossator.recording.responses_rank import Moments, TopK
+from glossator.subjects.embedders import Embedder
+from glossator.subjects.modules import EmbedderModule, as_module, as_numbers
+from glossator.subjects.texts_cache import CachedEmbedder, TextsCache
 
 CHUNK = 8192
 KEPT_BYTES = 1 << 30

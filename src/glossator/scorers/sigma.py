@@ -12,11 +12,10 @@ from typing import Any
 
 import numpy as np
 
+from glossator.explainers.naming.halves import LEAST
 from glossator.scores import Score
 from glossator.statistics import permutation_p
 
-LEAST = 3
-"""Fewer texts on one side give no score."""
 LEAST_RANDOM = 39
 """Fewer random names with a score give no interval and no p: the least p would be above 2.5 %."""
 

@@ -8,11 +8,13 @@ from functools import cached_property
 
 import numpy as np
 
-from glossator.sasc.concepts import Concept, concept_of, other_names
-from glossator.sasc.reference import Reference, stable_order
-from glossator.sasc.sigma import LEAST
-from glossator.sasc.vocabulary import general_names
-from glossator.sasc.words_in_ngrams import WordTable
+from glossator.corpora.ngrams.held_words import WordTable
+from glossator.explainers.naming.concepts import Concept, concept_of, other_names
+from glossator.explainers.naming.reference import Reference, stable_order
+from glossator.explainers.naming.vocabulary import general_names
+
+LEAST = 3
+"""Fewer texts on one side give no score."""
 
 OTHERS = 12
 """Names drawn at random for written negatives: so many for ranking, and so many others for reporting."""

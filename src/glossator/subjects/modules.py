@@ -13,9 +13,9 @@ from typing import Any, Literal, Protocol, get_args, runtime_checkable
 
 import numpy as np
 
-from glossator.embedders import Embedder
 from glossator.errors import UserError
 from glossator.files import fingerprint
+from glossator.subjects.embedders import Embedder
 
 GIVEN = "It is given a list of texts and returns one number, or one row of numbers, for each"
 
@@ -65,7 +65,7 @@ class FunctionModule:
 class EmbedderModule:
     """A read-out of an embedder: `function` takes vectors (n, width) and gives (n,) or (n, units).
 
-    Modules on one embedder share its pass: see `glossator.sasc.responses`. Since the vectors are what is cached, a
+    Modules on one embedder share its pass: see `glossator.recording.responses`. Since the vectors are what is cached, a
     read-out needs no fingerprint of its own.
     """
 

@@ -14,22 +14,22 @@ from typing import Any
 
 import numpy as np
 
-from glossator.embedders import Embedder
+from glossator.corpora.ngrams.extract import CorpusLike, NgramSpec
 from glossator.errors import UserError
+from glossator.explainers.naming.candidates import CandidateSpec, Proposed, propose_all
+from glossator.explainers.naming.halves import Halves
+from glossator.explainers.naming.reference import NGRAMS, Reference
+from glossator.explainers.naming.selection import rank
+from glossator.explainers.naming.task import Task, answers_of
+from glossator.explainers.naming.vocabulary import general_names
 from glossator.explanations import Explanation
 from glossator.files import plain
 from glossator.language_models import LanguageModel
-from glossator.sasc.candidates import CandidateSpec, Proposed, propose_all
-from glossator.sasc.halves import Halves
-from glossator.sasc.modules import as_module
-from glossator.sasc.ngrams import CorpusLike, NgramSpec
-from glossator.sasc.reference import NGRAMS, Reference
-from glossator.sasc.reporting import RandomNames, report_on
-from glossator.sasc.responses import UnitResponses, respond
-from glossator.sasc.selection import rank
-from glossator.sasc.task import Task, answers_of
-from glossator.sasc.vocabulary import general_names
+from glossator.recording.responses import UnitResponses, respond
+from glossator.scorers.written_texts import RandomNames, report_on
 from glossator.scores import Score
+from glossator.subjects.embedders import Embedder
+from glossator.subjects.modules import as_module
 from glossator.units import Polarity, Unit
 
 
@@ -132,7 +132,7 @@ def explain_modules(
     spec = spec or SascSpec()
     reference = corpus
     if not isinstance(reference, Reference):
-        from glossator.sasc.space import open_space
+        from glossator.explainers.naming.space import open_space
 
         space = open_space(embedder, cache) if isinstance(embedder, str) else embedder
         reference = Reference.of(reference, ngrams, embedder=space)

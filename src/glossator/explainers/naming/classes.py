@@ -8,8 +8,8 @@ from typing import ClassVar
 import numpy as np
 from scipy import sparse
 
-from glossator.sasc.wordnet import WordNet
-from glossator.sasc.words_in_ngrams import WordTable
+from glossator.corpora.ngrams.held_words import WordTable
+from glossator.corpora.wordnet import WordNet
 
 
 @dataclass(frozen=True, eq=False)

@@ -7,8 +7,8 @@ from functools import cached_property, lru_cache
 
 import numpy as np
 
-from glossator.embedders import Embedder
-from glossator.sasc.wordnet import WordNet
+from glossator.corpora.wordnet import WordNet
+from glossator.subjects.embedders import Embedder
 
 
 @dataclass(frozen=True, eq=False)

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from glossator.corpora import Corpus
-from glossator.sasc.ngrams_words import folded, is_mark, words
+from glossator.corpora.ngrams.words import folded, is_mark, words
 
 TABLE_ROWS = 1 << 22
 """Spellings in the table before it is split: about 300 MB at most."""

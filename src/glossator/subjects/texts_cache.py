@@ -14,9 +14,9 @@ from typing import Any
 
 import numpy as np
 
-from glossator.embedders import Embedder
 from glossator.errors import UserError
 from glossator.files import read_array, write_array
+from glossator.subjects.embedders import Embedder
 
 _NAME = re.compile(r"[A-Za-z0-9._-]{1,80}")
 

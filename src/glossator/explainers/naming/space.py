@@ -7,10 +7,10 @@ from pathlib import Path
 
 import numpy as np
 
-from glossator.embedders import EMBEDDERS, Embedder, load_embedder
-from glossator.sasc.texts_cache import CachedEmbedder
-from glossator.sasc.token_vectors import TokenVectors
-from glossator.sasc.vocabulary import Vocabulary
+from glossator.explainers.naming.vocabulary import Vocabulary
+from glossator.subjects.embedders import EMBEDDERS, Embedder, load_embedder
+from glossator.subjects.texts_cache import CachedEmbedder
+from glossator.subjects.token_vectors import TokenVectors
 
 
 @dataclass(frozen=True, eq=False)

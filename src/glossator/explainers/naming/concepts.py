@@ -8,9 +8,9 @@ from functools import lru_cache
 
 import numpy as np
 
-from glossator.sasc.reference import Sentences, stable_order
-from glossator.sasc.wordnet import Synset, WordNet
-from glossator.sasc.words_in_ngrams import WordTable, names_in
+from glossator.corpora.ngrams.held_words import WordTable, names_in
+from glossator.corpora.wordnet import Synset, WordNet
+from glossator.explainers.naming.reference import Sentences, stable_order
 
 SELECTING = ("{}", "about {}", "more on {}", "the subject is {}")
 REPORTING = (

@@ -13,15 +13,15 @@ from functools import cached_property
 import numpy as np
 
 from glossator.corpora import Corpus, open_corpus
-from glossator.embedders import Embedder
+from glossator.corpora.ngrams.extract import CorpusLike, Ngrams, NgramSpec, extract_ngrams
+from glossator.corpora.ngrams.held_words import WordTable, word_table
+from glossator.corpora.ngrams.words import words
+from glossator.corpora.wordnet import WordNet, load_wordnet
 from glossator.errors import UserError
-from glossator.sasc.classes import Classes, word_classes
-from glossator.sasc.ngrams import CorpusLike, Ngrams, NgramSpec, extract_ngrams
-from glossator.sasc.ngrams_words import words
-from glossator.sasc.space import Space
-from glossator.sasc.vocabulary import Vocabulary, open_vocabulary
-from glossator.sasc.wordnet import WordNet, load_wordnet
-from glossator.sasc.words_in_ngrams import WordTable, word_table
+from glossator.explainers.naming.classes import Classes, word_classes
+from glossator.explainers.naming.space import Space
+from glossator.explainers.naming.vocabulary import Vocabulary, open_vocabulary
+from glossator.subjects.embedders import Embedder
 
 NGRAMS = NgramSpec(n=3, fold_case=True, punctuation="none", most=100_000)
 _BORDER = re.compile(r"(?<=[.!?])\s+|\n+")

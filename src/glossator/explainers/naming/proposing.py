@@ -19,10 +19,10 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from glossator.sasc.classes import Classes, correlations
-from glossator.sasc.reference import Reference
-from glossator.sasc.wordnet import WordNet
-from glossator.sasc.words_in_ngrams import WordTable
+from glossator.corpora.ngrams.held_words import WordTable
+from glossator.corpora.wordnet import WordNet
+from glossator.explainers.naming.classes import Classes, correlations
+from glossator.explainers.naming.reference import Reference
 
 
 @dataclass(frozen=True)
