@@ -396,3 +396,24 @@ def test_one_unit_is_shown_searched_and_scored_without_the_others(
     with open_study(here / "studies" / "one") as study:
         page = render(study, Tools.to_show(study))
     assert page == study.report.read_text(encoding="utf-8")
+
+
+def test_the_units_of_a_study_are_listed_page_by_page(here: Path, capsys: pytest.CaptureFixture) -> None:
+    found: list[dict] = []
+    arguments = ["units", "studies/one", "--order", "worst", "--limit", "2", "--status", "ok", "--json"]
+    while True:
+        after = ["--after", "{subject}/{site}/{index}".format(**found[-1]["unit"])] if found else []
+        assert main([*arguments, *after]) == 0
+        page = json.loads(capsys.readouterr().out)
+        assert page["score"] == "correlation.top-and-random"
+        if not page["units"]:
+            break
+        found += page["units"]
+    assert len(found) == 5 == len({row["unit"]["index"] for row in found})
+    assert [row["score"] for row in found] == sorted(row["score"] for row in found)
+    assert main(["units", "studies/one", "--limit", "3"]) == 0
+    said = capsys.readouterr().out
+    assert f"More: glossator units studies/one --order best --after mlp.0/{found[2]['unit']['index']}" in said
+    assert " ".join(found[-1]["text"].split()) in " ".join(said.split())
+    assert main(["units", "studies/one", "--order", "size"]) == 2
+    assert "unknown order of units: 'size'" in capsys.readouterr().err

@@ -1,24 +1,52 @@
-"""`glossator units`: what can be explained in a subject."""
+"""`glossator units`: what can be explained in a subject, and what a study has, page by page."""
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import typer
 
-from glossator.cli.printing import JSON, console, emit, make_table, print_table
+from glossator.cli.printing import (
+    JSON,
+    Row,
+    console,
+    emit,
+    in_brackets,
+    make_table,
+    number,
+    print_rows,
+    print_table,
+    short_name,
+)
 
 
 def units(
-    subject: str = typer.Argument(..., help="smollm2-135m, minilm, a local folder or a hub id."), json: bool = JSON
+    subject: str = typer.Argument(
+        ..., help="smollm2-135m, minilm, a local folder or a hub id; or the folder of a finished study."
+    ),
+    order: str = typer.Option("best", help="Of a study's units: best, worst, causal, q, or place in the study."),
+    site: str | None = typer.Option(None, help="Only units of this site of a study."),
+    status: str | None = typer.Option(None, help="Only units of a study with this status: ok, abstained, ..."),
+    method: str | None = typer.Option(None, help="Only units whose best explanation is by this explainer."),
+    after: str | None = typer.Option(None, help="Go on after this unit, the last one of the page before."),
+    limit: int = typer.Option(20, min=1, help="How many of a study's units to print."),
+    json: bool = JSON,
 ) -> None:
-    """List the sites of a subject with their numbers of units.
+    """List the sites of a subject with their numbers of units, or the units of a study page by page.
 
-    Built-in subjects are not downloaded for it.
+    Built-in subjects are not downloaded for it. Of a study with many units, its report shows 300; all of them are here.
 
     \b
     Examples:
       glossator units smollm2-135m
       glossator units ./my-model --json
+      glossator units studies/demo --order worst --limit 50
     """
+    if (Path(subject) / "manifest.json").is_file() and (Path(subject) / "spec.json").is_file():
+        filters = {"site": site, "status": status, "method": method}
+        chosen = {name: value for name, value in filters.items() if value is not None}
+        print_page(Path(subject), order, chosen, after, limit, json)
+        return
     from glossator.subjects import describe_sites
 
     sites = describe_sites(subject)
@@ -41,6 +69,39 @@ def units(
     out.print("Any dotted module path is a site as well. A unit is named SUBJECT/SITE/INDEX.")
     if sites:
         out.print(f"Explain some: glossator run --subject {subject} --site {sites[0].name} --units 16", markup=False)
+
+
+def print_page(folder: Path, order: str, where: dict[str, str], after: str | None, limit: int, json: bool) -> None:
+    """One page of a study's units, with the command for the next."""
+    from glossator.study import open_study
+    from glossator.study.find import unit_of
+
+    with open_study(folder) as study:
+        last = None if after is None else study.row(unit_of(study, after))
+        rows = study.page(order, where, last, limit)
+        if json:
+            emit({"study": str(folder), "order": order, "score": study.ranked_by, "units": rows})
+            return
+        head = [
+            "unit",
+            "method",
+            f"{study.ranked_by or 'score'} [95 %]",
+            study.default_score("causal") or "causal",
+            "q",
+        ]
+    out = console()
+    if not rows:
+        out.print("No more units." if after else "No such units.")
+        return
+    lines = []
+    for row in rows:
+        cells = [short_name(row.unit), row.method or row.status, in_brackets(row.score, row.low, row.high)]
+        lines.append(Row([*cells, number(row.causal), number(row.q, 3)], row.text or row.reason))
+    print_rows(out, head, lines, left=2)
+    if len(rows) == limit:
+        chosen = "".join(f" --{name} {value}" for name, value in where.items())
+        more = f"glossator units {folder} --order {order}{chosen} --after {short_name(rows[-1].unit)}"
+        out.print(f"More: {more}", markup=False, soft_wrap=True)
 
 
 MEANING = {

@@ -180,12 +180,12 @@ class Study:
         """One unit; `UserError` with near matches when the study has none of that name."""
         found = list(self._results("WHERE name = ?", str(unit)))
         if not found:
-            raise UserError(
-                "the study has no such unit",
-                value=str(unit),
-                allowed=near_matches(str(unit), self.names_like(str(unit))),
-            )
+            raise self._no_such(unit)
         return found[0]
+
+    def _no_such(self, unit: Unit) -> UserError:
+        near = near_matches(str(unit), self.names_like(str(unit)))
+        return UserError("the study has no such unit", value=str(unit), allowed=near)
 
     def results(self, places: Iterable[int] | None = None) -> Iterator[UnitResult]:
         """All units, or those at these places (from 1), in the study's order; few of them are in memory at a time."""
@@ -224,14 +224,21 @@ class Study:
             if last is None:
                 raise UserError("the row to go on after has no value of the order", value=str(after.unit))
             beyond = {"ASC": ">", "DESC": "<"}
-            conditions.append(f"({by} {beyond[direction]} ? OR ({by} = ? AND id {beyond[ties]} ?))")
+            conditions.append(f"{by} {beyond[direction]}= ?")  # where the index begins
+            conditions.append(f"({by} {beyond[direction]} ? OR id {beyond[ties]} ?)")
             values += [last, last, after.place]
-        rows = self.query(
-            f"""SELECT id, {_UNIT}, method, text, score, low, high, causal, q FROM units
-            WHERE {" AND ".join(conditions)} ORDER BY {by} {direction}, id {ties} LIMIT ?""",
-            *values,
-            limit,
-        )
+        order = f"ORDER BY {by} {direction}, id {ties} LIMIT ?"
+        return self._unit_rows(f"WHERE {' AND '.join(conditions)} {order}", *values, limit)
+
+    def row(self, unit: Unit) -> UnitRow:
+        """What a list of units shows of one; `UserError` when the study has none of that name."""
+        rows = self._unit_rows("WHERE name = ?", str(unit))
+        if not rows:
+            raise self._no_such(unit)
+        return rows[0]
+
+    def _unit_rows(self, where: str, *values: Any) -> list[UnitRow]:
+        rows = self.query(f"SELECT id, {_UNIT}, method, text, score, low, high, causal, q FROM units {where}", *values)
         with self._whole():
             return [
                 UnitRow(place, self._unit(site, index, polarity), status, reason, *more)
