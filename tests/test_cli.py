@@ -386,7 +386,6 @@ def test_one_unit_is_shown_searched_and_scored_without_the_others(
         return read(study, places)
 
     monkeypatch.setattr(Study, "results", some)
-    monkeypatch.setattr(Study, "names", None)
     assert main(["show", name, "--study", "studies/one"]) == 0
     assert main(["show", name.partition("/")[2]]) == 0
     assert main(["search", "the", "--study", "studies/one"]) == 0

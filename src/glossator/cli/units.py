@@ -32,9 +32,10 @@ def units(
     limit: int = typer.Option(20, min=1, help="How many of a study's units to print."),
     json: bool = JSON,
 ) -> None:
-    """List the sites of a subject with their numbers of units, or the units of a study page by page.
+    """List the sites of a subject, or the units of a study page by page.
 
-    Built-in subjects are not downloaded for it. Of a study with many units, its report shows 300; all of them are here.
+    Each site with its number of units; built-in subjects are not downloaded for it. The report of a study shows 300
+    units at most; all of them are here.
 
     \b
     Examples:
@@ -51,15 +52,15 @@ def units(
 
     sites = describe_sites(subject)
     if json:
-        emit({"subject": subject, "sites": sites, "units": sum(site.width or 0 for site in sites)})
+        emit({"subject": subject, "sites": sites, "units": sum(one.width or 0 for one in sites)})
         return
 
     table = make_table()
     for name in ("sites", "layers", "units each", "units", "kind", "what"):
         table.add_column(name, justify="right" if "units" in name or name == "layers" else "left")
     groups: dict[tuple[str, int | None, str], list[str]] = {}
-    for site in sites:
-        groups.setdefault((site.name.partition(".")[0], site.width, site.kind), []).append(site.name)
+    for one in sites:
+        groups.setdefault((one.name.partition(".")[0], one.width, one.kind), []).append(one.name)
     for (alias, width, kind), names in groups.items():
         span = names[0] if len(names) == 1 else f"{names[0]} … {names[-1]}"
         total = "–" if width is None else f"{width * len(names):,}"
