@@ -1,1 +1,1 @@
-"""Benchmarks: units with a known answer, speed and quality against nulls, each run by `glossator bench NAME`."""
+"""Benchmarks: units with a known answer, speed and quality against baselines, each run by `glossator bench NAME`."""

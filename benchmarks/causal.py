@@ -206,7 +206,7 @@ def _correlations(explanation: Explanation, evidence: Evidence, lab: Lab) -> dic
 
 def _figures(scored: Sequence[Scored], seconds: float, floor: float, passes: int) -> dict[str, Any]:
     ours = [one.ablation.value for one in scored]
-    theirs = [one.ablation.nulls[RANDOM_UNIT] for one in scored]
+    theirs = [one.ablation.baselines[RANDOM_UNIT] for one in scored]
     result: dict[str, Any] = {
         "scored": sum(value is not None for value in ours),
         "ablation_score": _plain(mean_over_units(ours)),
@@ -231,7 +231,7 @@ def _row(one: Scored) -> dict[str, Any]:
         "low": score.low,
         "high": score.high,
         "documents": score.n,
-        "random_unit": score.nulls[RANDOM_UNIT],
+        "random_unit": score.baselines[RANDOM_UNIT],
         "nats_of_mean_ablation": score.how.get("nats_of_mean_ablation"),
         **{f"correlation_{setting.replace('-', '_')}": one.correlation[setting] for setting in SETTINGS},
         "reason": score.reason,

@@ -160,7 +160,7 @@ def describe(found: Found, place: int, scored: Scored) -> dict[str, Any]:
         "test": scored.value(),
         "random_only": scored.value(AS_IT_COMES),
         "select": found.select[place],
-        "lookup": scored.null("lookup"),
+        "lookup": scored.baseline("lookup"),
         "round": found.round[place],
         "largest_share_of_one_neuron": float((vector**2).max()),
     }

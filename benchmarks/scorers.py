@@ -11,7 +11,7 @@ For each scorer:
   its interval below 0. Neither a wrong nor a coded explanation knows anything of the unit, so both belong at the
   baseline and no step between them is asked for; `order_strict` says whether all five means fall all the same.
 - `auroc`: the chance that a true explanation's score is above a wrong one's, over all pairs of units.
-- `tokens`: read and written by the language model for one explanation, nulls not counted.
+- `tokens`: read and written by the language model for one explanation, baselines not counted.
 - `constant_answer`: the mean score of true explanations when every answer is the same; it should be the baseline.
 """
 

@@ -38,7 +38,7 @@ SCORES = (
     *(f"{name}.{setting}" for name in ("correlation", "correlation.per-window", "explained-variance.centred",
       "detection.auroc") for setting in ("top-and-random", "random-only")), "peak.hit", "peak.share",
 )  # fmt: skip
-BASELINES = ("lookup", "other-unit", "token-list")
+BASELINES = ("lookup", "mismatched", "token-list")
 QUESTIONS = ("most", "most like", "after", "b", "bacodu", "most bacodu", "less gi")
 """What is searched for: words of all explanations, of some and of few, and beginnings of words."""
 SPEC = StudySpec("toy", ("mlp.0",), explainers=METHODS)
@@ -140,13 +140,13 @@ def score(name: str, rng: np.random.Generator) -> Score:
         "truth": "max(activation, 0) of the unit's polarity, one-sided",
         "windows": {"random": int(rng.integers(450, 500)), "top": 50},
     }  # fmt: skip
-    nulls = {baseline: float(rng.random()) for baseline in BASELINES}
+    baselines = {baseline: float(rng.random()) for baseline in BASELINES}
     margins = {
         baseline: Margin(value - beside, value - beside - 0.1, value - beside + 0.1, float(rng.random() ** 3))
-        for baseline, beside in nulls.items()
+        for baseline, beside in baselines.items()
     }
     return Score(
-        name, value, "Pearson r", value - 0.1, value + 0.1, 240, "observational", dict(nulls), None, how, margins
+        name, value, "Pearson r", value - 0.1, value + 0.1, 240, "observational", dict(baselines), None, how, margins
     )
 
 

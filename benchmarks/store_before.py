@@ -95,7 +95,7 @@ def _fill(connection: sqlite3.Connection, results: Iterable[UnitResult]) -> None
                 "explanations", None, unit, e.method, e.rank, *text, as_json(e.provenance), SPEC.fingerprint
             )
             for s in e.scores:
-                number = (s.value, s.low, s.high, s.n, s.measure, as_json(s.nulls), s.reason, as_json(s.how))
+                number = (s.value, s.low, s.high, s.n, s.measure, as_json(s.baselines), s.reason, as_json(s.how))
                 add("scores", None, explanation, s.name, s.column, *number, as_json(plain(s.margins)))
 
 

@@ -88,13 +88,13 @@ class World:
         kinds[np.argsort(-activations.max(axis=1), kind="stable")[:2]] = "top"
         return Exemplars(windows, activations, kinds, np.ones(len(windows), bool))
 
-    def lab(self, simulator: Any = None, *, others: tuple[Unit, ...] = (), nulls: Any = None, seed: int = 0) -> Lab:
+    def lab(self, simulator: Any = None, *, others: tuple[Unit, ...] = (), baselines: Any = None, seed: int = 0) -> Lab:
         lexicon = Lexicon.for_windows(self.subject.tokenizer.vocabulary, None)
         opened = Resources({"subject": lambda: self.subject})
         known = None
         if others:
             known = GivenOthers({u: self.values(u, "calibrate") for u in others}, self.splits["calibrate"].ids)
-        return Lab(lexicon, simulator, opened, known, seed=seed).for_unit(nulls or {})
+        return Lab(lexicon, simulator, opened, known, seed=seed).for_unit(baselines or {})
 
 
 class Said:

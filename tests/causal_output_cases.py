@@ -127,6 +127,6 @@ def _statistics(part: Exemplars) -> UnitStatistics:
     return UnitStatistics(len(values), values.mean(), values.var(), None, None, values.max(), 0.1, 0.5, "fixed")
 
 
-def lab(**nulls) -> Lab:
+def lab(**baselines) -> Lab:
     lexicon = Lexicon.for_windows(planted().tokenizer.vocabulary, None)
-    return Lab(lexicon, resources=Resources({"subject": planted}), nulls=nulls)
+    return Lab(lexicon, resources=Resources({"subject": planted}), baselines=baselines)

@@ -123,11 +123,11 @@ def garbled(request: Request) -> Answer:
     return Answer("...", value=values[len(repr(request)) % len(values)], usage=Usage(1, 9, 4, None))
 
 
-def lab_of(lm=None, embedder=None, nulls=None, **settings) -> Lab:
+def lab_of(lm=None, embedder=None, baselines=None, **settings) -> Lab:
     world = toy_world()
     openers = {"subject": lambda: world.subject}
     if lm is not None:
         openers["lm"] = lambda: lm
     if embedder is not None:
         openers["embedder"] = lambda: embedder
-    return Lab(world.lexicon, resources=Resources(openers), others=world.others, nulls=nulls or {}, **settings)
+    return Lab(world.lexicon, resources=Resources(openers), others=world.others, baselines=baselines or {}, **settings)

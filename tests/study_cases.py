@@ -146,13 +146,15 @@ class Acting:
     def score(self, unit: Unit, explanation: Explanation, evidence: Any, lab: Any) -> list[Score]:
         assert lab.resources.get("subject", "acting").site(unit.site).width
         if unit.index % 7 == 3:
-            return [Score("acting", None, "share", column="causal", nulls={"random-unit": None}, reason="no effect")]
+            return [
+                Score("acting", None, "share", column="causal", baselines={"random-unit": None}, reason="no effect")
+            ]
         rng = np.random.default_rng(unit.index)
         effects = rng.normal(0.4, 0.3, (2, 30)) - [[0.0], [0.4]]
         own, random = (ratio(values, np.ones(30)) for values in effects)
-        found, nulls, margins = compare(own, {"random-unit": random})
+        found, baselines, margins = compare(own, {"random-unit": random})
         interval = (found.low, found.high, found.n)
-        return [Score("acting", found.value, "share", *interval, "causal", nulls, None, {"made": "up"}, margins)]
+        return [Score("acting", found.value, "share", *interval, "causal", baselines, None, {"made": "up"}, margins)]
 
 
 class Asking:

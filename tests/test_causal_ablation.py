@@ -135,7 +135,7 @@ def test_the_other_side_of_a_unit_has_the_same_score(world):
     assert 0.5 < plus.value < 1
 
 
-def test_nulls_and_the_random_unit(world):
+def test_baselines_and_the_random_unit(world):
     truth, split_of = world.values, {w.ids[0]: s for s, w in world.splits.items()}
     other = Unit(UNIT.subject, UNIT.site, 20)
     lab = world.lab(
@@ -144,12 +144,12 @@ def test_nulls_and_the_random_unit(world):
             constant=lambda w: np.ones(w.tokens.shape),
         ),
         others=(UNIT, other),
-        nulls={"constant": saying(UNIT, "constant")},
+        baselines={"constant": saying(UNIT, "constant")},
     )
     score = score_explanation(UNIT, saying(UNIT, "own"), world.evidence(UNIT), lab, [AblationScorer()])[0]
-    assert score.nulls["constant"] == pytest.approx(0, abs=1e-9)
+    assert score.baselines["constant"] == pytest.approx(0, abs=1e-9)
     assert score.how[RANDOM_UNIT] == str(other)
-    assert abs(score.nulls[RANDOM_UNIT]) < 0.5
+    assert abs(score.baselines[RANDOM_UNIT]) < 0.5
     assert score.margins["constant"].value == pytest.approx(1, abs=1e-5)
     assert score.margins["constant"].low > 0.99
 
@@ -159,7 +159,7 @@ def test_the_random_unit_without_a_recording_is_run(world):
     name = score.how[RANDOM_UNIT]
     assert name.startswith("tiny-llama/mlp.0/")
     assert name != str(UNIT)
-    assert abs(score.nulls[RANDOM_UNIT]) < 0.5
+    assert abs(score.baselines[RANDOM_UNIT]) < 0.5
 
 
 def test_what_units_and_explanations_share_is_run_once_and_changes_no_score(world, monkeypatch):
@@ -247,8 +247,8 @@ def test_a_direction_alone_has_random_ones_for_its_control(world, polarity):
     assert found.value == pytest.approx(1, abs=1e-6)
     assert found.how[RANDOM_UNIT].startswith("tiny-llama/random-beside-alone@resid.0/")
     assert found.how[RANDOM_UNIT].endswith("-") == (polarity == "-")
-    assert abs(found.nulls[RANDOM_UNIT]) < 0.5
-    assert found.margins[RANDOM_UNIT].value == pytest.approx(found.value - found.nulls[RANDOM_UNIT])
+    assert abs(found.baselines[RANDOM_UNIT]) < 0.5
+    assert found.margins[RANDOM_UNIT].value == pytest.approx(found.value - found.baselines[RANDOM_UNIT])
 
 
 def test_units_of_one_draw_are_acted_upon_in_the_same_windows(world):
@@ -288,7 +288,9 @@ def test_the_card_tells_causal_decoy_and_dormant_apart(planted):
     assert decoy["ablation"].value is None
     assert decoy["ablation"].reason.endswith("nats a token: nothing to compare with")
     assert dormant["ablation"].reason == "the unit is constant: its mean in its place changes nothing"
-    assert decoy["ablation"].nulls[RANDOM_UNIT] == pytest.approx(1, abs=1e-6), "in the causal neuron's place it is true"
+    assert decoy["ablation"].baselines[RANDOM_UNIT] == pytest.approx(1, abs=1e-6), (
+        "in the causal neuron's place it is true"
+    )
 
 
 AXES = {"causal": [CAUSAL], "decoy": [DECOY], "dormant": [DECOY, DORMANT], "silent": [SILENT, 5]}
@@ -324,7 +326,7 @@ def test_the_card_shows_a_dormant_pathway(planted):
     assert dormant["ablation.read-part"].value == pytest.approx(0, abs=1e-9)
     assert dormant["ablation.read-part"].high < 1e-6
     assert causal["ablation"].how[RANDOM_UNIT].endswith("/2"), "the dormant one"
-    assert causal["ablation.read-part"].nulls == {RANDOM_UNIT: pytest.approx(0, abs=1e-9)}
+    assert causal["ablation.read-part"].baselines == {RANDOM_UNIT: pytest.approx(0, abs=1e-9)}
     for name in ("ablation", "ablation.read-part"):
         assert decoy[name].value is None
         assert decoy[name].reason.endswith("nothing to compare with")
@@ -334,7 +336,7 @@ def test_the_card_shows_a_dormant_pathway(planted):
 def test_a_unit_that_was_recorded_alone_has_its_control_all_the_same(world):
     score = ablation(world, lambda truth, _: truth, others=(UNIT,))["ablation"]
     assert score.how[RANDOM_UNIT] not in (None, str(UNIT))
-    assert abs(score.nulls[RANDOM_UNIT]) < 0.5
+    assert abs(score.baselines[RANDOM_UNIT]) < 0.5
 
 
 def test_insufficient_evidence_and_empty_splits(world):
@@ -342,7 +344,7 @@ def test_insufficient_evidence_and_empty_splits(world):
     poor = world.evidence(UNIT, status="insufficient", reason="2 firing windows")
     score = score_explanation(UNIT, explanation, poor, lab, [AblationScorer()])[0]
     assert (score.value, score.reason) == (None, "insufficient evidence: 2 firing windows")
-    assert score.nulls == {RANDOM_UNIT: None}
+    assert score.baselines == {RANDOM_UNIT: None}
     evidence = world.evidence(UNIT)
     nothing = dataclasses.replace(evidence, test=evidence.test.take(np.array([], int)))
     assert "no random windows" in score_explanation(UNIT, explanation, nothing, lab, [AblationScorer()])[0].reason

@@ -27,7 +27,7 @@ def test_what_is_timed_is_what_is_returned():
 
 def scored(number, value, random, correlation):
     reason = None if value is not None else "nothing"
-    score = Score("ablation", value, "fraction", nulls={RANDOM_UNIT: random}, reason=reason)
+    score = Score("ablation", value, "fraction", baselines={RANDOM_UNIT: random}, reason=reason)
     return causal.Scored(
         Unit("s", "mlp.0", number), None, score, {"top-and-random": correlation, "random-only": -correlation}
     )

@@ -134,7 +134,7 @@ def test_the_score_finds_the_concept_and_beats_its_controls():
     effect, accuracy = (scores(says(PLURALS))[f"interchange.{m}"] for m in ("effect", "accuracy"))
     assert effect.how["concept"] == "number" and effect.how["told_apart"]["number"] == 1.0
     assert effect.column == "causal" and effect.value == pytest.approx(1.0, abs=0.1) and accuracy.value == 1.0
-    assert abs(effect.nulls["random-unit"]) < 0.05 and abs(effect.nulls["random-direction"]) < 0.5
+    assert abs(effect.baselines["random-unit"]) < 0.05 and abs(effect.baselines["random-direction"]) < 0.5
     assert effect.how["controls_below"] == "8 of 8" and effect.how["whole_site"] == pytest.approx(1.0, abs=1e-2)
     assert effect.margins["random-unit"].low > 0.5
     assert scores(says(PLURALS, DECOY))["interchange.effect"].value == 0.0
@@ -176,7 +176,7 @@ def test_the_card_tells_causal_decoy_and_dormant_apart(of, carries, pushes):
     assert found["interchange.effect"].value == pytest.approx(carries, abs=0.1)
     assert found["interchange.accuracy"].value == carries
     assert found["output-side.auroc"].value == pushes
-    assert {score.column for score in card} == {"causal"} and all(score.nulls for score in card)
+    assert {score.column for score in card} == {"causal"} and all(score.baselines for score in card)
 
 
 def test_controls_are_run_once_for_a_site_and_change_no_score(monkeypatch):
@@ -193,7 +193,7 @@ def test_controls_are_run_once_for_a_site_and_change_no_score(monkeypatch):
         drawn = [i for i in random_units(planted(), SITE, 3, seed=0) if i != of][:2]
         alone = [one.effect().value for one in really(planted(), minimal_pairs(planted(), "number", 20, 0), SITE,
                                                       [Units(i) for i in drawn])]  # fmt: skip
-        assert found["interchange.effect"].nulls["random-unit"] == pytest.approx(np.mean(alone))
+        assert found["interchange.effect"].baselines["random-unit"] == pytest.approx(np.mean(alone))
 
 
 def test_a_control_is_never_the_unit_itself():
@@ -201,8 +201,8 @@ def test_a_control_is_never_the_unit_itself():
     scorer = InterchangeScorer(concept="number", pairs=8, controls=15)
     effect = scores(says(PLURALS, CAUSAL), scorer)["interchange.effect"]
     assert effect.value == pytest.approx(1.0, abs=0.1)
-    assert abs(effect.nulls["random-unit"]) < 0.05, "none of the others carries the number"
-    assert scores(says(PLURALS, DECOY), scorer)["interchange.effect"].nulls["random-unit"] > 0.06
+    assert abs(effect.baselines["random-unit"]) < 0.05, "none of the others carries the number"
+    assert scores(says(PLURALS, DECOY), scorer)["interchange.effect"].baselines["random-unit"] > 0.06
 
 
 @pytest.mark.parametrize("scorer", [SCORER, OutputSideScorer()], ids=lambda s: s.name)

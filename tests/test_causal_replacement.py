@@ -60,9 +60,9 @@ def test_truth_keeps_all_and_the_mean_nothing(world):
         score = scores[f"replacement.{baseline}"]
         assert losses[baseline] > losses["true"] + 1e-3
         assert score.value == pytest.approx(1, abs=1e-3)
-        assert score.nulls["other-unit"] < 0.6
-        by_hand = (losses[baseline] - losses["other-unit"]) / (losses[baseline] - losses["true"])
-        assert score.nulls["other-unit"] == pytest.approx(by_hand)
+        assert score.baselines["mismatched"] < 0.6
+        by_hand = (losses[baseline] - losses["mismatched"]) / (losses[baseline] - losses["true"])
+        assert score.baselines["mismatched"] == pytest.approx(by_hand)
     windows = world.splits["test"]
     zeros = token_losses(world.subject, windows, {"zeros": [InPlace(unit, 0.0) for unit in UNITS]})["zeros"].mean()
     assert losses["zero-ablated"] == pytest.approx(zeros) and losses["mean-ablated"] != pytest.approx(zeros)

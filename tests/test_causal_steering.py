@@ -160,10 +160,12 @@ OTHER = (
 )
 
 
-def scores(explanation: Explanation, **nulls):
+def scores(explanation: Explanation, **baselines):
     return {
         s.name: s
-        for s in score_explanation(explanation.unit, explanation, evidence(explanation.unit), lab(**nulls), [SCORER])
+        for s in score_explanation(
+            explanation.unit, explanation, evidence(explanation.unit), lab(**baselines), [SCORER]
+        )
     }
 
 
@@ -175,9 +177,9 @@ def test_a_true_output_side_beats_random_units_and_directions():
     assert gain.how["nats_reached"]["up"] == pytest.approx(0.1, rel=0.05)
     assert gain.how["nats_reached"]["down"] == pytest.approx(0.1, rel=0.05)
     assert gain.how["controls_below"] == "8 of 8" and gain.how["greatest_control"] < gain.low
-    assert auroc.nulls["random-unit"] < 0.9 and auroc.nulls["random-direction"] < 0.9
-    assert abs(auroc.nulls["other"] - 0.5) < 0.3, "tokens that the unit does not write"
-    assert auroc.nulls["lookup"] is None, "an explanation that says nothing of the output"
+    assert auroc.baselines["random-unit"] < 0.9 and auroc.baselines["random-direction"] < 0.9
+    assert abs(auroc.baselines["other"] - 0.5) < 0.3, "tokens that the unit does not write"
+    assert auroc.baselines["lookup"] is None, "an explanation that says nothing of the output"
     assert gain.margins["random-unit"].p is not None and gain.margins["random-unit"].p < 0.05
 
 
@@ -199,7 +201,7 @@ def test_a_control_is_never_the_unit_itself():
     ]
     assert [score.value for score in found] == [1.0, 0.5]
     assert {score.how["controls_not_matched"] for score in found} == {0}
-    of_causal, of_decoy = (score.nulls["random-unit"] for score in found)
+    of_causal, of_decoy = (score.baselines["random-unit"] for score in found)
     assert of_decoy - of_causal == pytest.approx(0.5 / 15)
 
 

@@ -116,7 +116,7 @@ def test_a_run_ends_with_tables_and_the_report(here: Path, capsys: pytest.Captur
     assert main(["run", "--subject", "tiny", *FLAGS, "--out", "studies/two"]) == 0
     out = capsys.readouterr()
     assert out.err == ""
-    for words in ("Best explained", "Means over units", "lookup", "token-list", "other-unit", "Units: 2 ok"):
+    for words in ("Best explained", "Means over units", "lookup", "token-list", "mismatched", "Units: 2 ok"):
         assert words in out.out
     report = next(line for line in out.out.splitlines() if line.startswith("Report: "))
     assert report.endswith("studies/two/report.html")
@@ -130,7 +130,7 @@ def test_a_run_for_machines(here: Path, capsys: pytest.CaptureFixture) -> None:
     assert {m["score"] for m in found["means"]} == {"correlation.top-and-random", "correlation.random-only"}
     score = found["units"][0]["explanations"][0]["scores"][0]
     assert score["low"] <= score["value"] <= score["high"]
-    assert set(score["nulls"]) == {"lookup", "token-list", "other-unit"}
+    assert set(score["baselines"]) == {"lookup", "token-list", "mismatched"}
 
 
 def test_the_default_folder_is_the_same_for_the_same_spec(here: Path, capsys: pytest.CaptureFixture) -> None:
@@ -172,7 +172,7 @@ def test_show_in_a_pipe_uses_brackets(here: Path, capsys: pytest.CaptureFixture)
         name,
         "token(",
         "lookup",
-        "other-unit",
+        "mismatched",
         "not measured, as the card is observational",
         "Test windows where it fires most",
         "Random test windows",
@@ -213,7 +213,7 @@ def test_show_for_machines(here: Path, capsys: pytest.CaptureFixture) -> None:
     assert found["unit"] == name
     assert {score["column"] for e in found["explanations"] for score in e["scores"]} == {"observational"}
     assert found["people"] == {}
-    (q,) = [q for q in found["q_values"] if (q["score"], q["null"]) == ("correlation.top-and-random", "lookup")]
+    (q,) = [q for q in found["q_values"] if (q["score"], q["baseline"]) == ("correlation.top-and-random", "lookup")]
     assert 0 < q["q"] <= 1
     for window in found["windows"]:
         assert len(window["tokens"]) == len(window["true"]) == len(window["predicted"])
@@ -257,7 +257,7 @@ def test_your_own_program_is_scored(here: Path, capsys: pytest.CaptureFixture) -
     assert main(["score", name, "--study", "studies/one", "--program", '0.0 + 1.0*token(" the")', "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
     assert found["bits"] > 0
-    assert {"lookup", "token-list", "other-unit"} == set(found["scores"][0]["nulls"])
+    assert {"lookup", "token-list", "mismatched"} == set(found["scores"][0]["baselines"])
     assert main(["score", name, "--study", "studies/one", "--json"]) == 0
     again = json.loads(capsys.readouterr().out)["scores"]
     assert main(["show", name, "--study", "studies/one", "--json"]) == 0

@@ -1,4 +1,4 @@
-"""Two columns on the command line: beside each other where there is room, with nulls, q-values and reasons."""
+"""Two columns on the command line: beside each other where there is room, with baselines, q-values and reasons."""
 
 from __future__ import annotations
 
@@ -18,10 +18,11 @@ from glossator.study import Study, run_study
 from study_cases import register, small_spec, write_corpus
 
 SCORES = [
-    Score("correlation.top-and-random", 0.61, "Pearson r", 0.52, 0.70, 81, nulls={"lookup": 0.4, "other-unit": None},
+    Score("correlation.top-and-random", 0.61, "Pearson r", 0.52, 0.70, 81,
+          baselines={"lookup": 0.4, "mismatched": None},
           margins={"lookup": Margin(0.21, 0.1, 0.31, 0.002)}),
     Score("firing.f1.top-and-random", 0.3, "F1", 0.2, 0.4, 81),
-    Score("ablation", 0.41, "share", 0.3, 0.52, 40, "causal", nulls={"random-unit": 0.02},
+    Score("ablation", 0.41, "share", 0.3, 0.52, 40, "causal", baselines={"random-unit": 0.02},
           margins={"random-unit": Margin(0.39, 0.2, 0.5, 0.001)}),
     Score("ablation.per-token", None, "share", column="causal", reason="the denominator is near 0"),
 ]  # fmt: skip
@@ -69,7 +70,8 @@ def test_a_score_without_an_interval_says_why() -> None:
 def test_nothing_is_ever_cut(width: int) -> None:
     """Names of scores, intervals and q-values stand whole at any width; a line may be longer than a small terminal."""
     long = [
-        Score(f"explained-variance.uncentred.{setting}", -0.25, "share", -0.31, -0.19, 57, nulls={"token-list": -0.1},
+        Score(f"explained-variance.uncentred.{setting}", -0.25, "share", -0.31, -0.19, 57,
+              baselines={"token-list": -0.1},
               margins={"token-list": Margin(-0.15, -0.22, -0.08, 0.998)})
         for setting in ("top-and-random", "random-only")
     ]  # fmt: skip
@@ -161,7 +163,7 @@ def test_a_study_gets_its_causal_column_and_shows_both(
         assert f"{column}  {asked}" in out
     assert main(["show", name, "--study", str(made), "--json"]) == 0
     q = json.loads(capsys.readouterr().out)["q_values"]
-    assert {entry["null"] for entry in q if entry["score"] == "acting"} == {"random-unit"}
+    assert {entry["baseline"] for entry in q if entry["score"] == "acting"} == {"random-unit"}
 
 
 def test_an_encoder_has_no_causal_column_and_its_study_is_left_as_it_is(

@@ -31,7 +31,7 @@ def lines(out: Console) -> list[str]:
 
 def result(index: int, method: str, value: float, select: float, site: str = "mlp.12") -> UnitResult:
     score = Score("correlation.top-and-random", value, "Pearson r", value - 0.1, value + 0.1, 40,
-                  nulls={"lookup": -0.31, "token-list": 0.25, "other-unit": None})  # fmt: skip
+                  baselines={"lookup": -0.31, "token-list": 0.25, "mismatched": None})  # fmt: skip
     chosen = Chosen(method, 0, EXPLANATION, None, None, select, {}, (score,))
     return UnitResult(Unit("toy", site, index), "ok", "", {}, (chosen,))
 
@@ -42,11 +42,11 @@ def test_units_intervals_and_baselines_stand_whole_at_any_width(width: int, site
     out = console(width)
     results = [result(1394, "program", 0.6, 0.5, site), result(7, "bills", -0.2, 0.4, site)]
     rows = [Headline(r, r.explanations[0], r.explanations[0].scores[0]) for r in results]
-    score_rows(out, rows, ["lookup", "token-list", "other-unit"], [])
+    score_rows(out, rows, ["lookup", "token-list", "mismatched"], [])
     text = "\n".join(lines(out))
     for whole in (f"{site}/1394", f"{site}/7", "0.60 [0.50, 0.70]", "−0.20 [−0.30, −0.10]", "−0.31", "0.25", "bills"):
         assert whole in text
-    assert all(null in text for null in ("lookup", "token-list", "other-unit"))
+    assert all(baseline in text for baseline in ("lookup", "token-list", "mismatched"))
     if width >= 80:
         assert max(map(len, lines(out))) <= width
     assert " ".join(EXPLANATION.split()) in " ".join(text.split())
@@ -55,7 +55,7 @@ def test_units_intervals_and_baselines_stand_whole_at_any_width(width: int, site
 @pytest.mark.parametrize("width", WIDTHS)
 def test_columns_without_room_are_written_out_below_their_row(width: int) -> None:
     out = console(width)
-    head = ["site", "units", *(f"null-{i}" for i in range(9))]
+    head = ["site", "units", *(f"baseline-{i}" for i in range(9))]
     print_rows(out, head, [Row(["resid.1", "64", *(f"0.{i}7, 30 of 64" for i in range(9))], "a note")])
     text = "\n".join(lines(out))
     for i in range(9):

@@ -34,7 +34,7 @@ def test_found_directions_are_saved_with_what_explains_them(
     saved = load_directions(tmp_path / "a", site="mlp.0", subject="planted")
     rows = json.loads((tmp_path / "a" / "explanations.json").read_text())
     assert [row["unit"] for row in rows] == [str(unit) for unit in saved.units()] and rows == shown["directions"]
-    assert all(row["scores"][0]["nulls"].keys() == {"lookup", "token-list", "other-unit"} for row in rows)
+    assert all(row["scores"][0]["baselines"].keys() == {"lookup", "token-list", "mismatched"} for row in rows)
     code, out, _ = run(capsys, "find", recording, *options, "--out", tmp_path / "b")
     assert code == 0 and "round 0" in out and "planted/found@mlp.0/1" in out and "Largest |cosine|" in out
     for name in ("directions.safetensors", "directions.json", "explanations.json"):

@@ -332,7 +332,7 @@ def scored(value: float | None, reason: str = "") -> Scored:
     unit = Unit("s", "mlp.0", 0)
     names = ("correlation.top-and-random", "correlation.random-only")
     scores = {
-        n: Score(n, value, "r", reason=None if value is not None else "why", nulls={"lookup": 0.1}) for n in names
+        n: Score(n, value, "r", reason=None if value is not None else "why", baselines={"lookup": 0.1}) for n in names
     }
     explanation = (
         None if reason else Explanation(unit, "x", Provenance("m"), Program(0.0, (Clause(1.0, Token(("a",))),)))
@@ -358,7 +358,7 @@ def test_an_abstention_counts_zero_and_a_failure_nothing() -> None:
     got = summary([scored(0.6), scored(0.2), scored(None, ABSTAINED), scored(None, "it failed"), scored(None)])
     assert got["mean"] == pytest.approx(0.8 / 3) and got["median"] == pytest.approx(0.2)
     assert (got["n"], got["abstained"], got["missing"]) == (3, 1, 2)
-    assert got["nulls"] == {"lookup": pytest.approx(0.1)}
+    assert got["baselines"] == {"lookup": pytest.approx(0.1)}
 
 
 def test_found_directions_are_scored_on_documents_that_nothing_saw(
@@ -375,5 +375,5 @@ def test_found_directions_are_scored_on_documents_that_nothing_saw(
     assert [one.value() for one in ours] == [one.value() for one in again]
     assert summary(ours)["mean"] > 0.85 > summary(neurons)["mean"]
     assert percentiles(ours, neurons)["of_mean"] == 1.0
-    nulls = ours[0].scores["correlation.top-and-random"].nulls
-    assert set(nulls) == {"lookup", "token-list", "other-unit"} and (nulls["other-unit"] or 0) < 0.6
+    baselines = ours[0].scores["correlation.top-and-random"].baselines
+    assert set(baselines) == {"lookup", "token-list", "mismatched"} and (baselines["mismatched"] or 0) < 0.6

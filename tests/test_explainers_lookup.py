@@ -1,4 +1,4 @@
-"""The two token nulls: the lookup table and the token list."""
+"""The two token baselines: the lookup table and the token list."""
 
 from __future__ import annotations
 

@@ -132,7 +132,7 @@ def test_a_grid_of_two_subjects(done: list[Done], results: GridResults, subjects
             assert shared.stat().st_ino == (b.folder / "recording" / "manifest.json").stat().st_ino
             # The lookup table stands beside every score, on the same windows.
             tables = [
-                {r.unit: random_only(best).nulls["lookup"] for r in study.results() if (best := r.best(method))}
+                {r.unit: random_only(best).baselines["lookup"] for r in study.results() if (best := r.best(method))}
                 for study, method in ((a, "lookup"), (b, "asking"))
             ]
             assert tables[1] and tables[1].items() <= tables[0].items()
@@ -233,7 +233,7 @@ def test_a_line_plot() -> None:
     assert "a &lt;b&gt;" in svg
     assert "<b>" not in svg
     assert 'class="line-3"' in svg
-    assert 'class="line-null"' in svg
+    assert 'class="line-baseline"' in svg
     assert line_plot([Line("nothing", ())], "label", "x", "y") == ""
     assert "135 M" in line_plot(
         [Line("a", (Point(134_515_008, 0.2), Point(1e9, 0.1)))], "l", "x", "y", logarithmic=True

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from types import SimpleNamespace
@@ -229,9 +230,13 @@ def test_labels_are_scored_like_any_explanation(study: Study, tools: Tools, tmp_
     label, _ = label_of(drawn.key.items[one], "eva", program, drawn.tasks)
     alone = score_explanation(label.unit, label, tools.evidence(label.unit), tools.lab(), ["correlation"])
     assert written["scores"][0]["value"] == pytest.approx(alone[0].value)
-    assert set(written["scores"][0]["nulls"]) >= {"lookup", "token-list"}
+    assert set(written["scores"][0]["baselines"]) >= {"lookup", "token-list"}
     assert said["scores"][0]["value"] is None
     assert "no program to execute" in said["scores"][0]["reason"]
+    # results of earlier versions, which called baselines nulls, are read as well
+    path = HumanFolder(study).results_path
+    path.write_text(path.read_text().replace('"baselines"', '"nulls"'))
+    assert HumanFolder(study).results() == json.loads(path.read_text().replace('"nulls"', '"baselines"'))
     # and they take part in comparisons from then on
     arms = {n for key in draw_tasks(study, "preference", units="all").key.items.values() for n in key["explanations"]}
     assert "human:eva" in arms

@@ -101,11 +101,13 @@ def test_it_says_what_the_study_says(study: Study, data: dict) -> None:
         assert unit["explanations"][0]["program"] == visible(chosen.program)
         score = next(s for s in chosen.scores if s.name == "correlation.top-and-random")
         assert unit["score"]["value"] == pytest.approx(score.value, rel=1e-3)
-        assert unit["score"]["nulls"] == {name: pytest.approx(value, rel=1e-3) for name, value in score.nulls.items()}
+        assert unit["score"]["baselines"] == {
+            name: pytest.approx(value, rel=1e-3) for name, value in score.baselines.items()
+        }
         (told,) = [s for s in unit["explanations"][0]["scores"] if s["name"] == score.name]
-        for null, over in score.margins.items():
+        for baseline, over in score.margins.items():
             expected = [over.value, over.low, over.high, over.p, over.q]
-            assert told["over"][null] == [None if e is None else pytest.approx(e, rel=1e-3) for e in expected]
+            assert told["over"][baseline] == [None if e is None else pytest.approx(e, rel=1e-3) for e in expected]
         assert len(unit["explanations"][0]["scores"]) == len(chosen.scores)
 
 
@@ -168,7 +170,7 @@ def both(tiny_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Study:
     return found
 
 
-def test_both_columns_stand_on_the_page_with_their_nulls(both: Study) -> None:
+def test_both_columns_stand_on_the_page_with_their_baselines(both: Study) -> None:
     page = both.report.read_text(encoding="utf-8")
     static = page.split('<script type="application/json"')[0]
     for words in (
@@ -183,7 +185,7 @@ def test_both_columns_stand_on_the_page_with_their_nulls(both: Study) -> None:
     agreement = agreement_of_columns(both)
     assert agreement is not None and f"rank correlation over {agreement.n} units" in static
     (plot,) = re.findall(r'<svg[^>]*aria-label="Distribution of acting.*?</svg>', static, re.DOTALL)
-    assert "null-more" in plot and "random-unit" in plot and "lookup" not in plot
+    assert "baseline-more" in plot and "random-unit" in plot and "lookup" not in plot
     found = re.search(r'<script type="application/json" id="data">(.*?)</script>', page, re.DOTALL)
     assert found
     units = json.loads(found[1])["units"]
@@ -200,7 +202,7 @@ def test_what_people_said_stands_on_a_page_of_its_own(both: Study) -> None:
     from glossator.human.report import prepared
 
     name = both.names()[0]
-    score = {"name": "correlation.random-only", "value": 0.5, "low": 0.4, "high": 0.6, "reason": None, "nulls": {}}
+    score = {"name": "correlation.random-only", "value": 0.5, "low": 0.4, "high": 0.6, "reason": None, "baselines": {}}
     estimate = {"value": 0.25, "low": 0.1, "high": 0.4}
     results = {
         "answers": [{"task": "simulation", "rater": "<ann>", "answered": 3, "asked": 4, "missing": {"no answer": 1}}],
@@ -235,8 +237,8 @@ def test_there_is_a_distribution_for_each_site_and_score(page: str) -> None:
     assert len(plots) == 2
     for svg in plots:
         assert {"mlp.0", "mlp.1"} <= set(re.findall(r'class="site"[^>]*>([^<]*)', svg))
-        for null in ("lookup", "token-list", "other-unit"):
-            assert svg.count(f'class="null-{null}"') == 2
+        for baseline in ("lookup", "token-list", "mismatched"):
+            assert svg.count(f'class="baseline-{baseline}"') == 2
         assert svg.count("<circle") == 2 * 5 * 4
 
 

@@ -204,7 +204,7 @@ DRAWN = np.linspace(-1, 1, 199)
 def test_the_score_is_a_difference_in_sigma_ranked_among_random_names() -> None:
     with_it, without = np.array([3.0, 5.0, 4.0]), np.array([1.0, 1.0, 1.0, 1.0])
     score = in_sigma("x", with_it, without, sigma=2.0, random=DRAWN + 0.5)
-    assert score.value == pytest.approx(1.5) and score.n == 7 and score.nulls == {"random_name": pytest.approx(0.5)}
+    assert score.value == pytest.approx(1.5) and score.n == 7 and score.baselines == {"random_name": pytest.approx(0.5)}
     assert score.how["p"] == pytest.approx(2 / 200)  # one random name in 199 scores 1.5
     assert (score.low, score.high) == (pytest.approx(1.5 - 0.96, abs=0.01), pytest.approx(1.5 + 0.96, abs=0.01))
 
@@ -264,7 +264,7 @@ def test_p_of_random_names_is_uniform_and_their_intervals_cover(reference: Refer
             written = report_on(row, task, halves, 24, random)[0][1]
             assert written.low is not None and written.high is not None
             found.append(written.how["p"])
-            covered.append(written.low <= written.nulls["random_name"] <= written.high)
+            covered.append(written.low <= written.baselines["random_name"] <= written.high)
     p = np.array(found)
     # 480 names, ranked among 8 draws of 199: standard error .012 at .05, .025 at .5.
     assert 0.015 <= (p < 0.05).mean() <= 0.085, (p < 0.05).mean()

@@ -93,7 +93,7 @@ def test_the_rule_behind_a_unit_scores_near_one_and_another_units_near_zero():
     evidence = world.evidence()
     silent = np.flatnonzero(world.strengths == 0)[20:32]
     other = table_of(dict(zip(silent.tolist(), world.strengths[world.strengths > 0], strict=True)))
-    lab = LAB.for_unit({"other-unit": other})
+    lab = LAB.for_unit({"mismatched": other})
     scores = named(score_explanation(UNIT, world.truth(), evidence, lab))
     assert set(scores) == NAMES
     for name, score in scores.items():
@@ -105,18 +105,18 @@ def test_the_rule_behind_a_unit_scores_near_one_and_another_units_near_zero():
         assert score.column == "observational" and score.n > 10
         assert score.how["split"] == "test" and "max(activation, 0)" in score.how["truth"]
     for setting in ("top-and-random", "random-only"):
-        assert abs(scores[f"correlation.{setting}"].nulls["other-unit"]) < 0.3
-        assert scores[f"firing.f1.{setting}"].nulls["other-unit"] < 0.7
+        assert abs(scores[f"correlation.{setting}"].baselines["mismatched"]) < 0.3
+        assert scores[f"firing.f1.{setting}"].baselines["mismatched"] < 0.7
 
 
-def test_nulls_are_scored_exactly_as_explanations_are():
+def test_baselines_are_scored_exactly_as_explanations_are():
     world = TokenWorld(noise=0.5)
     evidence, truth = world.evidence(), world.truth()
     vague = explanation_of(Clause(1.0, Token((WORDS[3], WORDS[5]))))
     both = score_explanations(UNIT, [truth, vague], evidence, LAB.for_unit({"vague": vague, "truth": truth}))
     for of_truth, of_vague in zip(*both, strict=True):
         assert of_truth.name == of_vague.name
-        assert of_truth.nulls == of_vague.nulls == {"vague": of_vague.value, "truth": of_truth.value}
+        assert of_truth.baselines == of_vague.baselines == {"vague": of_vague.value, "truth": of_truth.value}
 
 
 def test_correlation_and_detection_do_not_depend_on_scale_but_variance_without_calibration_does():
@@ -219,7 +219,7 @@ def test_a_silent_explanation_has_no_correlation_and_no_precision_but_a_recall_o
     scores = named(score_explanation(UNIT, explanation_of(), world.evidence(), LAB.for_unit({"rule": world.truth()})))
     assert "prediction is constant" in missing(scores, "correlation.random-only")
     assert "prediction is constant" in missing(scores, "correlation.per-window.random-only")
-    assert scores["correlation.random-only"].nulls["rule"] > 0.9
+    assert scores["correlation.random-only"].baselines["rule"] > 0.9
     assert scores["detection.auroc.top-and-random"].value == 0.5
     never = table_of({299: 1.0})
     fit = exemplars_of(windows_of(np.array([[1, 299], [1, 2]])), [[0, 1], [0, 0]], "random")
@@ -256,7 +256,7 @@ def test_missing_windows_and_insufficient_evidence_are_reasons():
     assert scores["detection.auroc.random-only"].value > 0.9
     poor = dataclasses.replace(full, status="insufficient", reason="3 firing windows")
     for score in score_explanation(UNIT, world.truth(), poor, LAB.for_unit({"lookup": world.truth()})):
-        assert "3 firing windows" in score.reason and score.nulls == {"lookup": None}
+        assert "3 firing windows" in score.reason and score.baselines == {"lookup": None}
 
 
 def test_one_document_is_not_enough():
@@ -266,13 +266,13 @@ def test_one_document_is_not_enough():
     assert "fewer than 2 documents" in missing(scores, "correlation.random-only")
 
 
-def test_what_the_simulator_cannot_read_has_missing_scores_and_is_a_missing_null():
+def test_what_the_simulator_cannot_read_has_missing_scores_and_is_a_missing_baseline():
     world = TokenWorld()
     words = Explanation(UNIT, "some words", Provenance("by-hand"))
     for score in score_explanation(UNIT, words, world.evidence(), LAB):
         assert score.value is None and "no program" in score.reason
     scores = score_explanation(UNIT, world.truth(), world.evidence(), LAB.for_unit({"vague": words}))
-    assert all(score.value is not None and score.nulls == {"vague": None} for score in scores)
+    assert all(score.value is not None and score.baselines == {"vague": None} for score in scores)
 
 
 def test_each_explanation_is_simulated_once_a_split():
@@ -286,7 +286,7 @@ def test_each_explanation_is_simulated_once_a_split():
             calls.append((id(explanation), id(windows)))
             return ProgramSimulator(LEXICON).simulate(explanation, windows)
 
-    lab = dataclasses.replace(LAB, simulator=Counting(), nulls={"null": world.truth(2.0)})
+    lab = dataclasses.replace(LAB, simulator=Counting(), baselines={"null": world.truth(2.0)})
     score_explanations(UNIT, [world.truth(), world.truth(3.0)], world.evidence(), lab)
     assert len(calls) == len(set(calls)) == 2 * 3
 
@@ -331,13 +331,13 @@ def test_detection_agrees_with_the_mann_whitney_statistic():
     assert score.value == pytest.approx(wins / (fires.sum() * (~fires).sum()))
 
 
-def test_a_unit_with_five_explanations_and_three_nulls_is_scored_in_milliseconds():
+def test_a_unit_with_five_explanations_and_three_baselines_is_scored_in_milliseconds():
     world = TokenWorld(noise=0.5)
     evidence = world.evidence(test=30)
     evidence.test.windows.documents[:] = np.arange(60)
-    nulls = {name: table_of(dict(enumerate(world.strengths * s))) for s, name in enumerate(("a", "b", "c"), 1)}
+    baselines = {name: table_of(dict(enumerate(world.strengths * s))) for s, name in enumerate(("a", "b", "c"), 1)}
     explanations = [world.truth(s) for s in (1.0, 2.0, 3.0, 4.0, 5.0)]
-    lab, times = Lab(LEXICON).for_unit(nulls), []
+    lab, times = Lab(LEXICON).for_unit(baselines), []
     for _ in range(5):
         start = time.process_time()
         score_explanations(UNIT, explanations, evidence, lab)

@@ -111,12 +111,12 @@ def test_specificity_on_a_recording(recording):
     other = LookupExplainer().explain(Unit("fake", "mlp.0", 7), draw(recording, Unit("fake", "mlp.0", 7)).explain)[0]
     lab = Lab(
         Lexicon(recording.vocabulary, None),
-        nulls={"other-unit": other},
+        baselines={"mismatched": other},
         others=RecordedOthers(recording),
     )
     (score,) = score_explanation(unit, own, evidence, lab, [SpecificityScorer()])
     assert score.value == 1.0 and score.how["others"] == 23
-    assert score.nulls["other-unit"] < 1.0
+    assert score.baselines["mismatched"] < 1.0
 
 
 class Bags:
@@ -145,9 +145,9 @@ def embedding(said, embedder, **lab):
 def test_embedding_ranks_windows_by_their_likeness_to_the_explanation():
     near, far = Bags("mak", "the"), Bags("xyz", "the")
     said = replace(explanation("true"), text="mak")
-    score = embedding(said, near, nulls={"other-unit": explanation("wrong"), "lookup": replace(said, text="the")})
-    assert score.value > 0.9 > score.nulls["lookup"] and score.n > 20
-    assert score.nulls["other-unit"] == 0.5  # no word of it is known: all cosines are 0
+    score = embedding(said, near, baselines={"mismatched": explanation("wrong"), "lookup": replace(said, text="the")})
+    assert score.value > 0.9 > score.baselines["lookup"] and score.n > 20
+    assert score.baselines["mismatched"] == 0.5  # no word of it is known: all cosines are 0
     assert score.how["embedder"] == "bags"
     assert embedding(replace(said, text="xyz"), far).value == 0.5
 

@@ -72,12 +72,12 @@ def test_the_rule_hits_where_a_constant_and_another_rule_do_not():
     other = explanation_of(*[dataclasses.replace(c) for c in world.truth().program.clauses[:1]], bias=0.01)
     lookup = LookupExplainer().explain(UNIT, evidence.explain)[0]
     hit, share = score_explanation(
-        UNIT, world.truth(), evidence, LAB.for_unit({"lookup": lookup, "other-unit": other}), ["peak"]
+        UNIT, world.truth(), evidence, LAB.for_unit({"lookup": lookup, "mismatched": other}), ["peak"]
     )
     assert hit.value > 0.8 and share.value == pytest.approx(1, abs=0.1)
-    assert hit.nulls["other-unit"] < 0.5 < hit.nulls["lookup"]
-    assert share.nulls["other-unit"] < 0.2
-    assert set(hit.margins) == set(share.margins) == {"lookup", "other-unit"}
+    assert hit.baselines["mismatched"] < 0.5 < hit.baselines["lookup"]
+    assert share.baselines["mismatched"] < 0.2
+    assert set(hit.margins) == set(share.margins) == {"lookup", "mismatched"}
 
 
 def test_the_weighted_median_is_that_of_repeated_values():

@@ -49,9 +49,9 @@ ASKING = {
 CHATTING = [name for name in ASKING if name != "surprisal"]
 
 
-def scored(name, lm, level="true", nulls=None, unit="make", scorer=None):
+def scored(name, lm, level="true", baselines=None, unit="make", scorer=None):
     world, place = toy_world(), place_of(unit)
-    lab = lab_of(lm, nulls=nulls)
+    lab = lab_of(lm, baselines=baselines)
     said = explanation(level, unit)
     if name == "agreement":
         said = replace(said, program=explanation("true", unit).program)
@@ -99,12 +99,12 @@ def test_garbled_answers_are_missing_values_never_scores(name):
 
 
 @pytest.mark.parametrize("name", [name for name in ASKING if name != "agreement"])
-def test_a_null_stands_beside_the_score_and_below_it(name):
-    nulls = {"other-unit": explanation("wrong"), "lookup": explanation("true")}
-    found = scored(name, reader(), nulls=nulls)
+def test_a_baseline_stands_beside_the_score_and_below_it(name):
+    baselines = {"mismatched": explanation("wrong"), "lookup": explanation("true")}
+    found = scored(name, reader(), baselines=baselines)
     score = found[ASKING[name][1][0]]
-    assert score.nulls["other-unit"] < score.value == pytest.approx(1.0)
-    assert "lookup" not in score.nulls  # a table of thousands of numbers is nothing to read
+    assert score.baselines["mismatched"] < score.value == pytest.approx(1.0)
+    assert "lookup" not in score.baselines  # a table of thousands of numbers is nothing to read
 
 
 def test_missing_items_are_left_out_and_counted_and_too_few_answers_give_no_score():
@@ -122,18 +122,18 @@ def test_missing_items_are_left_out_and_counted_and_too_few_answers_give_no_scor
     assert few.value is None and few.reason.startswith("5 of 20 items answered")
 
 
-def test_tokens_and_money_are_summed_and_nulls_are_not_counted():
+def test_tokens_and_money_are_summed_and_baselines_are_not_counted():
     def answer(request: Request) -> Answer:
         n = len(take_apart(request).texts)
         value = {"answers": [True] * n}
         return Answer(json.dumps(value), value, usage=Usage(2, 100, 10, 0.5))
 
-    nulls = {"other-unit": explanation("wrong")}
-    cost = scored("lm-detection", Scripted(answer), nulls=nulls)["auroc"].how["cost"]
+    baselines = {"mismatched": explanation("wrong")}
+    cost = scored("lm-detection", Scripted(answer), baselines=baselines)["auroc"].how["cost"]
     assert cost == {"calls": 8, "prompt_tokens": 400, "completion_tokens": 40, "money": 2.0}
 
 
-def test_all_requests_of_an_explanation_and_its_nulls_go_out_together_and_nulls_once():
+def test_all_requests_of_an_explanation_and_its_baselines_go_out_together_and_baselines_once():
     calls = []
     ideal = reader(powers=NO_LOGPROBS)
 
@@ -143,11 +143,11 @@ def test_all_requests_of_an_explanation_and_its_nulls_go_out_together_and_nulls_
             return ideal.ask(requests)
 
     world, place = toy_world(), place_of("make")
-    lab = lab_of(Counting(refusing), nulls={"other-unit": explanation("wrong")})
+    lab = lab_of(Counting(refusing), baselines={"mismatched": explanation("wrong")})
     both = [explanation("true"), explanation("partial")]
     scores = score_explanations(world.unit(place), both, world.evidence(place), lab, [LmDetectionScorer(items=20)])
     assert calls == [8, 4]
-    assert scores[0][0].nulls == scores[1][0].nulls
+    assert scores[0][0].baselines == scores[1][0].baselines
 
 
 @pytest.mark.parametrize("name", ASKING)
@@ -281,7 +281,7 @@ def test_intruder_without_an_explanation_measures_the_unit_and_asks_once():
     lm.answer = lambda request: ideal.ask([request])[0]
     found = scored("intruder", lm)
     assert found["unit-accuracy"].value > 0.5  # a crude rule: whose marked tokens recur
-    assert found["unit-accuracy"].nulls == {"chance": 0.2}
+    assert found["unit-accuracy"].baselines == {"chance": 0.2}
     assert scored("intruder", reader(), "coded")["unit-accuracy"].value == found["unit-accuracy"].value
 
 

@@ -32,7 +32,7 @@ def scored(world: TokenWorld, evidence, simulator):
     null = world.truth(0.5)
     lab = Lab(LEXICON, simulator).for_unit({"half": replace(null, text="half")})
     return [
-        (s.name, s.value, s.low, s.high, dict(s.nulls), s.how)
+        (s.name, s.value, s.low, s.high, dict(s.baselines), s.how)
         for s in score_explanation(UNIT, world.truth(), evidence, lab, DEFAULT_SCORERS)
     ]
 

@@ -30,7 +30,7 @@ RESULTS = [unit_with(i, p, 0.1 * (i + 2)) for i, p in enumerate(P)]
 def judged(value: float, p: float | None = None) -> Score:
     margins = {} if p is None else {"lookup": Margin(value - 0.5, 0.0, 0.4, p)}
     how = {"items": 12, "judge": "made up"}
-    return Score("embedding.auroc", value, "AUROC", 0.5, 0.9, 7, nulls={"lookup": 0.5}, how=how, margins=margins)
+    return Score("embedding.auroc", value, "AUROC", 0.5, 0.9, 7, baselines={"lookup": 0.5}, how=how, margins=margins)
 
 
 def units(study: Study) -> list[Unit]:
@@ -50,7 +50,7 @@ def test_added_scores_are_there_with_their_q_values(tmp_path: Path) -> None:
         )
         found = [score_named(study, unit, "embedding.auroc") for unit in all_units[:3]]
         assert [s.margins["lookup"].q for s in found] == q_values(P[:3])
-        assert found[0].how == {"items": 12, "judge": "made up"} and found[0].nulls == {"lookup": 0.5}
+        assert found[0].how == {"items": 12, "judge": "made up"} and found[0].baselines == {"lookup": 0.5}
         add_scores(study, [(all_units[3], "token-list", judged(0.9, P[3]))])
         assert [score_named(study, u, "embedding.auroc").margins["lookup"].q for u in all_units] == q_values(P)
         kept = [tuple(s for s in r.explanations[0].scores if s.name != "embedding.auroc") for r in study.results()]

@@ -1,4 +1,5 @@
-"""The card: which columns a study fills, how a column is added to a study, and which units are above their nulls."""
+"""The card: which columns a study fills, how a column is added to a study, and which units are above their
+baselines."""
 
 from __future__ import annotations
 
@@ -86,14 +87,14 @@ def test_a_study_of_both_columns(tiny_folder: Path, tmp_path: Path) -> None:
         if acted.value is not None:
             assert acted.margins["random-unit"].p is not None
         correlation = next(s for s in chosen.scores if s.name == "correlation.top-and-random")
-        for null, value in correlation.nulls.items():
+        for baseline, value in correlation.baselines.items():
             if value is not None and correlation.value is not None:
-                assert correlation.margins[null].value == pytest.approx(correlation.value - value)
+                assert correlation.margins[baseline].value == pytest.approx(correlation.value - value)
     found = {(m.column, m.score): m for m in means(study)}
     causal = found["causal", "acting"]
     assert causal.value.n == 4
     assert causal.over["random-unit"].value == pytest.approx(
-        (causal.value.value or 0) - (causal.nulls["random-unit"].value or 0)
+        (causal.value.value or 0) - (causal.baselines["random-unit"].value or 0)
     )
     assert causal.above["random-unit"][1] == 4
     agreement = agreement_of_columns(study)
@@ -168,14 +169,14 @@ def test_a_unit_whose_scoring_failed_is_scored_again() -> None:
     assert all(not e.scores for e in unscored(failed).explanations)
 
 
-# Which units are above their nulls
+# Which units are above their baselines
 
 
 def unit_with(index: int, p: float | None, value: float = 0.5, causal: float | None = None) -> UnitResult:
-    scores = [Score("correlation.top-and-random", value, "Pearson r", nulls={"lookup": 0.1},
+    scores = [Score("correlation.top-and-random", value, "Pearson r", baselines={"lookup": 0.1},
                     margins={"lookup": Margin(value - 0.1, 0.0, 0.5, p)})]  # fmt: skip
     if causal is not None:
-        scores.append(Score("ablation", causal, "share", column="causal", nulls={"random-unit": 0.0}))
+        scores.append(Score("ablation", causal, "share", column="causal", baselines={"random-unit": 0.0}))
     chosen = (replace(CATS[0], scores=tuple(scores)),)
     return replace(RESULTS[0], unit=Unit("toy", "mlp.0", index), explanations=chosen)
 
@@ -198,7 +199,7 @@ def test_what_is_below_its_baseline_is_not_above_it(tmp_path: Path) -> None:
 
 
 def test_a_study_without_headlines_has_means_of_what_it_has(tmp_path: Path) -> None:
-    score = Score("embedding.auroc", 0.7, "AUROC", nulls={"lookup": 0.5})
+    score = Score("embedding.auroc", 0.7, "AUROC", baselines={"lookup": 0.5})
     asked = replace(RESULTS[0], explanations=(replace(CATS[0], scores=(score,)),))
     results = [replace(asked, unit=Unit("toy", "mlp.0", index)) for index in (1, 2)]
     with stored(tmp_path / "asked", results) as study:

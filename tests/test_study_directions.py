@@ -56,7 +56,7 @@ def test_directions_are_explained_and_acted_upon(tiny_folder: Path, folders: lis
     scores = {s.name: s for r in results for e in r.explanations for s in e.scores}
     assert scores["correlation.top-and-random"].value is not None
     acted = [s for r in results for e in r.explanations for s in e.scores if s.name == "ablation"]
-    assert acted and all(s.value is not None and s.nulls["random-unit"] is not None for s in acted)
+    assert acted and all(s.value is not None and s.baselines["random-unit"] is not None for s in acted)
     assert all("@" in s.how["random-unit"] for s in acted)
 
 

@@ -130,7 +130,7 @@ def test_a_program_as_typed_has_the_scores_of_the_fitted_one(study: Study) -> No
     tested = put_to_the_test(study, name, 'contains("o") + suffix("e")')
     assert tested.fitted and tested.explanation.method == "by-hand"
     assert all(score.value is not None for score in tested.scores)
-    assert set(tested.scores[0].nulls) == {"lookup", "token-list", "other-unit"}
+    assert set(tested.scores[0].baselines) == {"lookup", "token-list", "mismatched"}
     program = tested.explanation.program
     assert program is not None
     again = put_to_the_test(study.folder, name.split("/", 1)[1], program)
@@ -145,13 +145,13 @@ def test_the_summary_is_one_line_with_what_the_score_is_above(study: Study) -> N
     score = tested.scores[0]
     assert "\n" not in tested.summary
     assert tested.summary.startswith(f"{study.names()[0]}: correlation.top-and-random ")
-    for null, value in score.nulls.items():
-        assert value is None or f"{null} {value:.2f}".replace("-", "−").replace("token−list", "token-list").replace(
-            "other−unit", "other-unit") in tested.summary  # fmt: skip
+    for baseline, value in score.baselines.items():
+        assert value is None or f"{baseline} {value:.2f}".replace("-", "−").replace("token−list", "token-list").replace(
+            "mismatched", "mismatched") in tested.summary  # fmt: skip
         if value is not None:
-            margin = score.margins[null]
+            margin = score.margins[baseline]
             above = tested.summary.partition("not above")[0]
-            assert (f"{null} " in above) == (margin.p is not None and margin.p <= 0.05 and margin.value > 0)
+            assert (f"{baseline} " in above) == (margin.p is not None and margin.p <= 0.05 and margin.value > 0)
 
 
 def test_the_studys_own_explanation_has_its_own_scores(study: Study) -> None:

@@ -73,8 +73,8 @@ def test_a_study_with_a_language_model(finished: Path) -> None:
             score = first.scores[0]
             assert score.value is not None
             assert (score.how["simulator"], score.how["read_by"]) == ("lm-all-at-once", scripted_name())
-            assert set(score.nulls) == {"lookup", "other-unit"}
-            assert score.nulls["lookup"] > score.value
+            assert set(score.baselines) == {"lookup", "mismatched"}
+            assert score.baselines["lookup"] > score.value
             assert second.scores == ()
 
 

@@ -1,4 +1,4 @@
-"""Studies from text to report: statuses, ranking, nulls, and the same bytes however often a run is killed."""
+"""Studies from text to report: statuses, ranking, baselines, and the same bytes however often a run is killed."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from glossator.study.find import describe, find_studies
 from glossator.study.folder import LOG
 from study_cases import contents, register, small_spec, write_corpus
 
-NULLS = {"lookup", "token-list", "other-unit"}
+BASELINES = {"lookup", "token-list", "mismatched"}
 
 
 @pytest.fixture(scope="module")
@@ -52,18 +52,18 @@ def test_a_study_is_complete(finished: Path) -> None:
             assert result.statistics["count"] == study.recording.valid_places(result.unit.site)
             for score in chosen.scores:
                 assert score.how["split"] == "test"
-                assert set(score.nulls) == NULLS
+                assert set(score.baselines) == BASELINES
                 assert score.value is None or score.n > 1
             assert {s.name.partition(".")[0] for s in chosen.scores} == {"correlation", "detection"}
 
 
-def test_a_null_of_the_same_length_ties_with_a_token_list(finished: Path) -> None:
+def test_a_baseline_of_the_same_length_ties_with_a_token_list(finished: Path) -> None:
     """The explainer is the null here, so neither can be far ahead; another unit's explanation is far behind."""
     with open_study(finished) as study:
         for result in study.results():
             score = result.explanations[0].scores[0]
-            assert abs(score.value - score.nulls["token-list"]) < 0.1
-            assert score.value > score.nulls["other-unit"] + 0.1
+            assert abs(score.value - score.baselines["token-list"]) < 0.1
+            assert score.value > score.baselines["mismatched"] + 0.1
 
 
 def test_a_finished_study_is_opened_and_not_touched(subject: Path, finished: Path) -> None:
@@ -225,7 +225,7 @@ def test_what_cannot_be_simulated_has_a_reason(subject: Path, tmp_path: Path, mo
 def test_a_lone_unit_has_no_other(subject: Path, tmp_path: Path) -> None:
     with run(subject, tmp_path / "s", units=(7,)) as study:
         (result,) = study.results()
-    assert set(result.explanations[0].scores[0].nulls) == NULLS - {"other-unit"}
+    assert set(result.explanations[0].scores[0].baselines) == BASELINES - {"mismatched"}
 
 
 def test_both_sides_are_studied_apart(subject: Path, tmp_path: Path) -> None:

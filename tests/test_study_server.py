@@ -183,7 +183,11 @@ def test_bills_with_real_weights_in_process_and_over_http(smollm2: Any, tmp_path
         for one, other in zip(a.results(), b.results(), strict=True):
             assert [e.text for e in one.explanations] == [e.text for e in other.explanations]
             for mine, theirs in zip(scores_of(one), scores_of(other), strict=True):
-                assert (mine.name, mine.n, mine.nulls["lookup"]) == (theirs.name, theirs.n, theirs.nulls["lookup"])
+                assert (mine.name, mine.n, mine.baselines["lookup"]) == (
+                    theirs.name,
+                    theirs.n,
+                    theirs.baselines["lookup"],
+                )
                 assert mine.how["simulator"] == theirs.how["simulator"] == "lm-all-at-once"
                 assert (mine.value is None) == (theirs.value is None)
 

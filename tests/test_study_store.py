@@ -34,7 +34,7 @@ def chosen(text: str, rank: int = 0, scores: tuple[Score, ...] = ()) -> Chosen:
 
 
 SCORES = (
-    Score("correlation.top-and-random", 0.5, "Pearson r", 0.4, 0.6, 20, nulls={"lookup": 0.7, "other-unit": None}),
+    Score("correlation.top-and-random", 0.5, "Pearson r", 0.4, 0.6, 20, baselines={"lookup": 0.7, "mismatched": None}),
     Score("detection.auroc.random-only", None, "AUROC", reason="no window has a firing token", how={"windows": 3}),
 )
 CATS = (chosen("cats and kittens", 0, SCORES), chosen("felines", 1))

@@ -48,7 +48,7 @@ def evidence(power: int) -> Evidence:
 def explained(power: int) -> tuple[list[Explanation], list[list[Score]]]:
     found = evidence(power)
     lookup = LookupExplainer().explain(UNIT, found.explain)
-    lab = Lab(LEXICON, nulls={"lookup": lookup[0]})
+    lab = Lab(LEXICON, baselines={"lookup": lookup[0]})
     explanations = [
         *ProgramExplainer(lexicon=LEXICON).explain(UNIT, found.explain),
         *TokenListExplainer(n=8, lexicon=LEXICON).explain(UNIT, found.explain),
@@ -76,7 +76,7 @@ def test_twins_have_the_same_explanations_and_scores(plain, power):
         for a, b in zip(mine, theirs, strict=True):
             assert a.name == b.name and a.reason == b.reason
             assert (a.value, a.low, a.high) == pytest.approx((b.value, b.low, b.high), abs=2e-3), a.name
-            assert a.nulls == pytest.approx(b.nulls, abs=2e-3), a.name
+            assert a.baselines == pytest.approx(b.baselines, abs=2e-3), a.name
 
 
 @dataclass

@@ -32,7 +32,7 @@ class Provenance:
 class Explanation:
     """What a unit responds to. `text` is English; `program`, when there is one, can be executed on tokens.
 
-    rank: 0 for the method's best candidate, then 1, 2, ...; an explainer that finds nothing better than its null
+    rank: 0 for the method's best candidate, then 1, 2, ...; an explainer that finds nothing better than its baseline
     returns no explanation and the study stores the status `abstained`.
     """
 

@@ -70,7 +70,7 @@ ABOUT: dict[str, dict[str, str]] = {
     "explainers": {
         "program": "a small program of tests on tokens and context, by search; needs no language model",
         "token-list": "the tokens at which the unit is strongest, a list",
-        "lookup": "the mean activation of every token, a table: the null to beat",
+        "lookup": "the mean activation of every token, a table: the baseline to beat",
         "bills": "a sentence that a language model writes from the records of top windows (Bills et al. 2023)",
         "revised": "the same, put to the test on new sentences and revised by them",
         "token-space": "a sentence by a language model on what the unit's strongest tokens have in common",

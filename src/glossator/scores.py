@@ -10,7 +10,7 @@ Column = Literal["observational", "causal"]
 
 @dataclass(frozen=True)
 class Margin:
-    """A score minus one of its nulls. low, high: interval of the difference on the same documents; p: two-sided, of
+    """A score minus one of its baselines. low, high: interval of the difference on the same documents; p: two-sided, of
     there being no difference (see `glossator.statistics.comparing`); q: the false-discovery rate at which it is called
     above, over all units of a study (see `glossator.study.discoveries`), None outside one."""
 
@@ -29,9 +29,9 @@ class Score:
     it says?); value with low and high (two-sided 95 % over documents unless `how` says otherwise; None
     where there is no interval, with the reason in `how`), None
     with a `reason` when undefined; n: number of independent items behind it (documents unless `how` says otherwise);
-    measure: the unit of measure ("Pearson r", "AUROC", "fraction"); nulls: the same score for the null explanations
-    (`lookup`, `other-unit`, ...); margins: the value minus each null, for those nulls that could be resampled with it;
-    how: settings that make the number reproducible.
+    measure: the unit of measure ("Pearson r", "AUROC", "fraction"); baselines: the same score for the baselines
+    (`lookup`, `mismatched`, ...); margins: the value minus each baseline, for those baselines that could be resampled
+    with it; how: settings that make the number reproducible.
     """
 
     name: str
@@ -41,7 +41,7 @@ class Score:
     high: float | None = None
     n: int = 0
     column: Column = "observational"
-    nulls: dict[str, float | None] = field(default_factory=dict)
+    baselines: dict[str, float | None] = field(default_factory=dict)
     reason: str | None = None
     how: dict[str, Any] = field(default_factory=dict)
     margins: dict[str, Margin] = field(default_factory=dict)

@@ -81,7 +81,7 @@ MOST_CLEAN = 1 << 26
 @dataclass(frozen=True, eq=False)
 class Divergences:
     """Divergences that were run once and are kept, at most so many: units of a site share random units, explanations of
-    a unit its mean ablation and nulls. Each is run in a pass of its own, so what else was run changes none of them.
+    a unit its mean ablation and baselines. Each is run in a pass of its own, so what else was run changes none of them.
 
     The clean pass over the windows of the last call is kept as well, as long as it is at most `MOST_CLEAN` numbers.
     """

@@ -21,7 +21,7 @@ def bench(
 ) -> None:
     """Run a benchmark, or list them.
 
-    Units with a known answer, real neurons against nulls, scorers, directions, SASC, acting on units, and speed.
+    Units with a known answer, real neurons against baselines, scorers, directions, SASC, acting on units, and speed.
 
     \b
     Examples:

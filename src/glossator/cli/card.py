@@ -1,4 +1,4 @@
-"""The card of an explanation in the terminal: two columns of scores, each score above its nulls.
+"""The card of an explanation in the terminal: two columns of scores, each score above its baselines.
 
 Where the terminal is wide enough the columns stand side by side, else one below the other; both are always there.
 """
@@ -69,8 +69,8 @@ def _column(column: Column, scores: Sequence[Score], card: str, every_score: boo
     shown = own if every_score or not main else main
     table = make_table(plain=True)
     corrected = any(margin.q is not None for score in shown for margin in score.margins.values())
-    for name in ("score, its nulls", "value [95 %]", "above it by [95 %]", "q" if corrected else "p"):
-        table.add_column(name, justify="left" if name == "score, its nulls" else "right", no_wrap=True)
+    for name in ("score, baselines", "value [95 %]", "above it by [95 %]", "q" if corrected else "p"):
+        table.add_column(name, justify="left" if name == "score, baselines" else "right", no_wrap=True)
     for setting, heading in HEADINGS.items():
         of_setting = [score for score in shown if name_and_setting(score)[1] == setting]
         if of_setting and (setting or len(of_setting) < len(shown)):
@@ -88,17 +88,17 @@ def _column(column: Column, scores: Sequence[Score], card: str, every_score: boo
 
 
 def _rows(score: Score, corrected: bool) -> list[tuple[tuple[str, ...], str]]:
-    """Cells and style of a score's line and of those of its nulls."""
-    from glossator.study.summary import nulls_of_scores
+    """Cells and style of a score's line and of those of its baselines."""
+    from glossator.study.summary import baselines_of_scores
 
     name = name_and_setting(score)[0]
     if score.value is None:
         return [((name, "–", "", ""), "bold")]
     rows: list[tuple[tuple[str, ...], str]] = [((name, interval(score), f"n {score.n}", ""), "bold")]
-    for null in nulls_of_scores([score]):
-        margin = score.margins.get(null)
+    for baseline in baselines_of_scores([score]):
+        margin = score.margins.get(baseline)
         probability = None if margin is None else margin.q if corrected else margin.p
-        rows.append(((f"  {null}", number(score.nulls[null]), above(margin), small(probability)), "dim"))
+        rows.append(((f"  {baseline}", number(score.baselines[baseline]), above(margin), small(probability)), "dim"))
     return rows
 
 
@@ -111,7 +111,7 @@ def name_and_setting(score: Score) -> tuple[str, str]:
 
 
 def above(margin: Margin | None) -> str:
-    """The score minus a null, with the interval of the difference where both are of the same documents."""
+    """The score minus a baseline, with the interval of the difference where both are of the same documents."""
     return "–" if margin is None else in_brackets(margin.value, margin.low, margin.high)
 
 

@@ -145,12 +145,12 @@ def find(
     from rich.text import Text
 
     table = make_table()
-    for column in ("unit", "explanation", "r", "random only", "lookup", "token-list", "other-unit"):
+    for column in ("unit", "explanation", "r", "random only", "lookup", "token-list", "mismatched"):
         table.add_column(column)
     for one in scored:
         text = clean(one.explanation.text) if one.explanation else one.reason
-        nulls = [number(one.null(null)) for null in ("lookup", "token-list", "other-unit")]
-        table.add_row(str(one.unit), Text(text), number(one.value(SCORE)), number(one.value(AS_IT_COMES)), *nulls)
+        baselines = [number(one.baseline(baseline)) for baseline in ("lookup", "token-list", "mismatched")]
+        table.add_row(str(one.unit), Text(text), number(one.value(SCORE)), number(one.value(AS_IT_COMES)), *baselines)
     print_table(console(), table)
     console().print(f"Largest |cosine| of two directions: {number(largest)}; saved in {out}", soft_wrap=True)
 

@@ -33,8 +33,12 @@ def print_people(out: Console, people: Mapping[str, Sequence[Mapping[str, Any]]]
     for label in people.get("labels", ()):
         told = f"wrote: {clean(label['text'])}"
         for score in main_scores(label["scores"]):
-            nulls = ", ".join(f"{null} {in_brackets(value, None, None)}" for null, value in score["nulls"].items())
-            table.add_row(Text(label["method"].partition(":")[2]), Text(told), score["name"], estimate(score), nulls)
+            baselines = ", ".join(
+                f"{baseline} {in_brackets(value, None, None)}" for baseline, value in score["baselines"].items()
+            )
+            table.add_row(
+                Text(label["method"].partition(":")[2]), Text(told), score["name"], estimate(score), baselines
+            )
             told = ""
     for rewrite in people.get("rewrites", ()):
         told = f"said otherwise: {clean(rewrite['text'])}"

@@ -187,22 +187,22 @@ def print_indented(out: Console, text: str, style: str = "", by: int = 3) -> Non
         out.print(Text(" " * by).append_text(line), soft_wrap=True)
 
 
-def score_rows(out: Console, rows: Sequence[Headline], nulls: Sequence[str], controls: Sequence[str]) -> None:
-    """Explained units with their observational headline beside its nulls, and, where any unit has one, the causal
-    headline beside the controls of its own; the card of a unit (`glossator show`) has all nulls of both."""
+def score_rows(out: Console, rows: Sequence[Headline], baselines: Sequence[str], controls: Sequence[str]) -> None:
+    """Explained units with their observational headline beside its baselines, and, where any unit has one, the causal
+    headline beside the controls of its own; the card of a unit (`glossator show`) has all baselines of both."""
     methods = len({row.chosen.method for row in rows}) > 1
     of_correlation = all(row.score.measure == "Pearson r" for row in rows)
     causal = next((row.causal.name for row in rows if row.causal is not None), None)
-    head = ["unit", *(["method"] if methods else []), f"{'r' if of_correlation else 'score'} [95 %]", *nulls]
+    head = ["unit", *(["method"] if methods else []), f"{'r' if of_correlation else 'score'} [95 %]", *baselines]
     head += [] if causal is None else [f"causal: {causal} [95 %]", *controls]
     lines = []
     for row in rows:
         cells = [short_name(row.result.unit), *([row.chosen.method] if methods else []), interval(row.score)]
-        cells += [number(row.score.nulls.get(null)) for null in nulls]
+        cells += [number(row.score.baselines.get(baseline)) for baseline in baselines]
         if causal is not None:
             acted = row.causal
             cells.append("–" if acted is None else interval(acted))
-            cells += ["–" if acted is None else number(acted.nulls.get(null)) for null in controls]
+            cells += ["–" if acted is None else number(acted.baselines.get(baseline)) for baseline in controls]
         lines.append(Row(cells, row.chosen.text))
     print_rows(out, head, lines, left=1 + methods)
 

@@ -101,52 +101,54 @@ def cost_lines(costs: Sequence[Cost]) -> list[str]:
 
 
 def print_means(out: Console, column: Column, means: Sequence[Mean], card: str) -> None:
-    """Means over units of one column of scores; beside each null how many units are called above it."""
+    """Means over units of one column of scores; beside each baseline how many units are called above it."""
     from glossator.study.card import why_empty
     from glossator.study.discoveries import RATE
 
     if not means:
         out.print(f"{column.capitalize()} scores: {why_empty(column, card)}", markup=False)
         return
-    nulls = [*dict.fromkeys(null for mean in means for null in mean.nulls)]
-    title = f"Means over units, {column}; beside each null, how many units are above it (q ≤ {RATE})"
+    baselines = [*dict.fromkeys(baseline for mean in means for baseline in mean.baselines)]
+    title = f"Means over units, {column}; beside each baseline, how many units are above it (q ≤ {RATE})"
     out.print(title, style="bold", markup=False)
     rows = []
     for mean in means:
         side = "" if mean.polarity == "+" else " (−)"
         value = in_brackets(mean.value.value, mean.value.low, mean.value.high)
-        values = [beside(mean, null) for null in nulls]
+        values = [beside(mean, baseline) for baseline in baselines]
         rows.append(Row([mean.site + side, mean.method, mean.score, str(mean.value.n), value, *values]))
-    print_rows(out, ["site", "method", "score", "units", "mean [95 %]", *nulls], rows, left=3)
+    print_rows(out, ["site", "method", "score", "units", "mean [95 %]", *baselines], rows, left=3)
     out.print()
 
 
-def beside(mean: Mean, null: str) -> str:
-    """`0.37, 12 of 64`: the null's mean, and how many of the tested units are above it."""
-    if null not in mean.nulls or mean.nulls[null].value is None:
+def beside(mean: Mean, baseline: str) -> str:
+    """`0.37, 12 of 64`: the baseline's mean, and how many of the tested units are above it."""
+    if baseline not in mean.baselines or mean.baselines[baseline].value is None:
         return "–"
-    counts = mean.above.get(null)
-    return number(mean.nulls[null].value) + (f", {counts[0]} of {counts[1]}" if counts else "")
+    counts = mean.above.get(baseline)
+    return number(mean.baselines[baseline].value) + (f", {counts[0]} of {counts[1]}" if counts else "")
 
 
 def print_study(study: Study) -> None:
     """The best and the worst explained units, the means of both columns, and where to look further."""
     from glossator.study.card import COLUMNS
-    from glossator.study.summary import agreement_of_columns, headlines, means, nulls_of
+    from glossator.study.summary import agreement_of_columns, baselines_of, headlines, means
 
     out, score, causal = console(), study.ranked_by, study.default_score("causal")
     ((explained, ranked),) = study.query("SELECT count(best), count(score) FROM units")
     shown = min(SHOWN, -(-ranked // 2))
     rows = headlines(study, "best", shown)
-    nulls = nulls_of(study, score)
-    controls = [null for null in nulls_of(study, causal if causal != score else None) if null not in nulls]
+    baselines = baselines_of(study, score)
+    controls = [
+        baseline for baseline in baselines_of(study, causal if causal != score else None) if baseline not in baselines
+    ]
     if rows:
         out.print()
         out.print(f"Best explained of {ranked} units, by {score}", style="bold", markup=False)
-        score_rows(out, rows, nulls, controls)
+        score_rows(out, rows, baselines, controls)
         if ranked > shown:
             out.print("\nWorst explained", style="bold")
-            score_rows(out, headlines(study, "worst", min(shown, ranked - shown))[::-1], nulls, controls)
+            score_rows(out, headlines(study, "worst", min(shown, ranked - shown))[::-1], baselines, controls)
         if lacking := explained - ranked:
             out.print(f"{lacking} more are explained and have no {score}", markup=False)
         out.print()

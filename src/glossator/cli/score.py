@@ -44,7 +44,7 @@ def score(
     quiet: bool = QUIET,
     json: bool = JSON,
 ) -> None:
-    """Score explanations on the test split beside nulls.
+    """Score explanations on the test split beside baselines.
 
     All explanations of a study that has none yet, your own words or program for a unit, or the study's explanation of
     it again. Observational scores ask whether the explanation predicts the unit, causal ones whether acting on the unit

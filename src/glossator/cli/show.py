@@ -48,8 +48,8 @@ def show(
     predicted, at the left both numbers at the unit's peak. In a pipe, [brackets] with the activation stand for colour.
 
     The card of scores has two columns: observational scores (does the explanation predict?) and causal ones (does
-    acting on the unit do what it says?). Below each score stand its nulls, how far it is above them with a 95 %
-    interval, and q: the false-discovery rate at which it is called above that null, over all units of the study.
+    acting on the unit do what it says?). Below each score stand its baselines, how far it is above them with a 95 %
+    interval, and q: the false-discovery rate at which it is called above that baseline, over all units of the study.
 
     \b
     Examples:
@@ -80,12 +80,12 @@ def show(
 
 
 def q_values(result: UnitResult) -> list[dict[str, Any]]:
-    """q-values over the study's units, for each method, score and null of a unit that has one."""
+    """q-values over the study's units, for each method, score and baseline of a unit that has one."""
     return [
-        {"method": chosen.method, "score": score.name, "null": null, "q": margin.q}
+        {"method": chosen.method, "score": score.name, "baseline": baseline, "q": margin.q}
         for chosen in result.explanations
         for score in chosen.scores
-        for null, margin in score.margins.items()
+        for baseline, margin in score.margins.items()
         if margin.q is not None
     ]
 
@@ -130,12 +130,14 @@ def print_head(out: Console, folder: str, result: UnitResult) -> None:
 
 
 def in_one_line(score: Score) -> str:
-    """`correlation.top-and-random 0.61 [0.52, 0.70]; lookup 0.40, other-unit 0.02`."""
-    from glossator.study.summary import nulls_of_scores
+    """`correlation.top-and-random 0.61 [0.52, 0.70]; lookup 0.40, mismatched 0.02`."""
+    from glossator.study.summary import baselines_of_scores
 
-    nulls = ", ".join(f"{null} {number(score.nulls[null])}" for null in nulls_of_scores([score]))
+    baselines = ", ".join(
+        f"{baseline} {number(score.baselines[baseline])}" for baseline in baselines_of_scores([score])
+    )
     why = score.how.get("no_interval") if score.low is None and score.value is not None else None
-    parts = [f"{score.name} {interval(score)}", f"no interval, {why}" if why else "", nulls]
+    parts = [f"{score.name} {interval(score)}", f"no interval, {why}" if why else "", baselines]
     return "; ".join(part for part in parts if part) if score.value is not None else parts[0]
 
 

@@ -31,7 +31,7 @@ class Explainer(Protocol):
     """
 
     def explain(self, unit: Unit, evidence: ExplainEvidence, *, n: int, rng: np.random.Generator) -> list[Explanation]:
-        """Up to n explanations, best first; an empty list when nothing is better than the method's null."""
+        """Up to n explanations, best first; an empty list when nothing is better than the method's baseline."""
         ...
 
 

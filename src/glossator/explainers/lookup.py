@@ -1,6 +1,6 @@
 """The token lookup table: what a unit does on average at each token, and nothing else.
 
-It is the null that every explanation stands beside: it knows no context, but of single tokens it knows everything
+It is the baseline that every explanation stands beside: it knows no context, but of single tokens it knows everything
 that the explain split tells. It needs thousands of numbers, so it is a floor and no explanation for people.
 """
 

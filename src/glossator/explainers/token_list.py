@@ -1,6 +1,6 @@
 """A short list of exact tokens with strengths: the best that a lookup table can do within a given length.
 
-It is the null `lookup_same_bits`: a program that is no better than a token list of the same bits has found nothing
+It is the baseline `lookup_same_bits`: a program that is no better than a token list of the same bits has found nothing
 beyond single tokens. So the list is written in the way that gets most tokens into the bits: tokens of about equal
 strength share one clause, which saves the strength and the frame of a clause for all but the first of them.
 """

@@ -1,6 +1,6 @@
 """Mean activation of each token on the explain split, shrunk towards the overall mean where a token is rare.
 
-Both nulls, the lookup table and the token list, are built on these means, so that they differ only in length.
+Both baselines, the lookup table and the token list, are built on these means, so that they differ only in length.
 """
 
 from __future__ import annotations

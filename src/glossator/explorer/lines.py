@@ -1,4 +1,4 @@
-"""Line plots that need no script: means with intervals along an axis, several methods beside a dashed null."""
+"""Line plots that need no script: means with intervals along an axis, several methods beside a dashed baseline."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Point:
 
 @dataclass(frozen=True)
 class Line:
-    """colour: which of the classes of the style; dashed: a null."""
+    """colour: which of the classes of the style; dashed: a baseline."""
 
     name: str
     points: tuple[Point, ...]
@@ -35,7 +35,7 @@ class Line:
 
     @property
     def style(self) -> str:
-        return "line-null" if self.dashed else f"line-{self.colour % COLOURS}"
+        return "line-baseline" if self.dashed else f"line-{self.colour % COLOURS}"
 
 
 def line_plot(lines: Sequence[Line], label: str, x_name: str, y_name: str, *, logarithmic: bool = False) -> str:

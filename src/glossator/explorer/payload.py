@@ -15,7 +15,7 @@ from glossator.study.card import COLUMNS, why_empty
 from glossator.study.costs import cost_in_words
 from glossator.study.exemplars import Histogram, ShownInput, histogram, shown_inputs
 from glossator.study.results import Chosen, UnitResult
-from glossator.study.summary import nulls_of_scores
+from glossator.study.summary import baselines_of_scores
 from glossator.terminal import visible
 
 if TYPE_CHECKING:
@@ -109,8 +109,9 @@ def _explanation(chosen: Chosen) -> dict[str, Any]:
 
 
 def _score(score: Score, q: bool = True) -> dict[str, Any]:
-    """nulls: by name, the usual ones first; over: the score minus the null, its interval, p, and q where it has one."""
-    names = nulls_of_scores([score])
+    """baselines: by name, the usual ones first; over: the score minus the baseline, its interval, p, and q where
+    it has one."""
+    names = baselines_of_scores([score])
     return {
         "name": score.name,
         "column": score.column,
@@ -119,11 +120,11 @@ def _score(score: Score, q: bool = True) -> dict[str, Any]:
         "low": _rounded(score.low),
         "high": _rounded(score.high),
         "n": score.n,
-        "nulls": {null: _rounded(score.nulls[null]) for null in names},
+        "baselines": {baseline: _rounded(score.baselines[baseline]) for baseline in names},
         "over": {
-            null: [*map(_rounded, (over.value, over.low, over.high, over.p)), _rounded(over.q if q else None)]
-            for null in names
-            if (over := score.margins.get(null)) is not None
+            baseline: [*map(_rounded, (over.value, over.low, over.high, over.p)), _rounded(over.q if q else None)]
+            for baseline in names
+            if (over := score.margins.get(baseline)) is not None
         },
         "reason": score.reason,
         "no_interval": score.how.get("no_interval"),

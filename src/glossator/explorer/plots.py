@@ -1,4 +1,4 @@
-"""Plots of the report that need no script: where the scores of a site's units lie, beside those of their nulls."""
+"""Plots of the report that need no script: where the scores of a site's units lie, beside those of their baselines."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ WIDTH, LEFT, RIGHT = 620, 128, 14
 ROW, GAP, TOP, BOTTOM = 22, 14, 8, 26
 MOST_DOTS = 400
 Scale = Callable[[float], float]
-COLOURS = ("lookup", "token-list", "other-unit")
+COLOURS = ("lookup", "token-list", "mismatched")
 
 
 def distribution(values: Sequence[Values]) -> str:
-    """An SVG of one score: for each site, side and method a row of dots and a box, and one for each null; empty without
-    scores."""
+    """An SVG of one score: for each site, side and method a row of dots and a box, and one for each baseline; empty
+    without scores."""
     groups = _groups(values)
     if not groups:
         return ""
@@ -37,7 +37,7 @@ def distribution(values: Sequence[Values]) -> str:
         for name, dots in rows.items():
             parts.append(_row(name, method, dots, x, y))
             y += ROW
-    label = f"Distribution of {values[0].score} over units, explanations beside nulls"
+    label = f"Distribution of {values[0].score} over units, explanations beside baselines"
     return (
         f'<svg viewBox="0 0 {WIDTH} {height}" role="img" aria-label="{escape(label)}" class="distribution">'
         + "".join(parts)
@@ -48,10 +48,10 @@ def distribution(values: Sequence[Values]) -> str:
 def _groups(values: Sequence[Values]) -> dict[tuple[str, str], dict[str, list[tuple[float, str]]]]:
     """(site, method) -> row name -> (value, unit) of every unit; the row of the method itself is named ``."""
     groups: dict[tuple[str, str], dict[str, list[tuple[float, str]]]] = {}
-    nulls = usual_first({null for v in values for null in v.nulls})
+    baselines = usual_first({baseline for v in values for baseline in v.baselines})
     for v in values:
         side = "-" if v.polarity == "-" else ""
-        rows = {"": v.value, **{null: v.nulls[null] for null in nulls if null in v.nulls}}
+        rows = {"": v.value, **{baseline: v.baselines[baseline] for baseline in baselines if baseline in v.baselines}}
         groups[v.site + (" (−)" if side else ""), v.method] = {
             name: [
                 (value, f"{v.site}/{index}{side}")
@@ -78,7 +78,7 @@ def _axis(low: float, high: float, x: Scale, height: int) -> str:
 
 def _row(name: str, method: str, dots: Sequence[tuple[float, str]], x: Scale, y: int) -> str:
     middle = y + ROW / 2
-    kind = (f"null-{name}" if name in COLOURS else "null-more") if name else "method"
+    kind = (f"baseline-{name}" if name in COLOURS else "baseline-more") if name else "method"
     ordered = sorted(value for value, _ in dots)
     first, median, third = (_quantile(ordered, q) for q in (0.25, 0.5, 0.75))
     mean = number(sum(ordered) / len(ordered))

@@ -38,8 +38,8 @@ if TYPE_CHECKING:
 
 ABOVE = (
     "differences are of scores resampled on the same documents; q is the false-discovery rate (Benjamini & Hochberg "
-    "1995) at which the unit is called above the null, over all units of the study that have a p-value for this score, "
-    "method and null"
+    "1995) at which the unit is called above the baseline, over all units of the study that have a p-value for this "
+    "score, method and baseline"
 )
 MOST_UNITS = 300
 """Units that can be looked at in one report; a study may have more, and all of them count in its plots."""
@@ -168,6 +168,6 @@ def _facts(units_studied: int, tools: Tools) -> list[tuple[str, str]]:
         ("Simulation", f"{simulation}; lists and tables of tokens are executed"),
         ("Card", f"{' and '.join(columns_of(spec.card))}; {', '.join(spec.scorers)}"),
         ("Scores", "on the test split, which no explainer saw; 95 % intervals over documents"),
-        ("Above a null", ABOVE),
+        ("Above a baseline", ABOVE),
         ("Provenance", f"spec {spec.fingerprint}, {made}"),
     ]

@@ -29,7 +29,7 @@ from glossator.units import Unit
 
 ALIKE = EvidenceSpec(test_random=None)
 SCORE, AS_IT_COMES = "correlation.top-and-random", "correlation.random-only"
-NULLS = ("lookup", "token-list", "other-unit")
+BASELINES = ("lookup", "token-list", "mismatched")
 _AT_ONCE = 64  # units whose evidence is held in memory
 
 
@@ -50,8 +50,8 @@ class Scored:
             return 0.0 if self.reason == ABSTAINED else None
         return self.scores[name].value
 
-    def null(self, null: str, name: str = SCORE) -> float | None:
-        return self.scores[name].nulls.get(null) if name in self.scores else None
+    def baseline(self, baseline: str, name: str = SCORE) -> float | None:
+        return self.scores[name].baselines.get(baseline) if name in self.scores else None
 
 
 ABSTAINED = "the explainer abstained"
@@ -65,13 +65,14 @@ def explain_and_score(
     *,
     spec: EvidenceSpec = ALIKE,
     given: Sequence[Explanation | None] | None = None,
-    nulls: Sequence[str] = NULLS,
+    baselines: Sequence[str] = BASELINES,
     seed: int = 0,
 ) -> list[Scored]:
-    """Units explained and scored by correlation on the test split, beside null explanations.
+    """Units explained and scored by correlation on the test split, beside baselines.
 
-    given: explanations that are there already, one a unit, instead of the explainer's; nulls: `lookup`, `token-list`
-    (of the program's bits, where there is a program), `other-unit` (the explanation of the next of these units).
+    given: explanations that are there already, one a unit, instead of the explainer's; baselines: `lookup`,
+    `token-list` (of the program's bits, where there is a program), `mismatched` (the explanation of the next of these
+    units).
     """
     rng = np.random.default_rng(seed)
     found: list[Scored] = []
@@ -98,7 +99,7 @@ def explain_and_score(
             explanation = best[place]
             assert explanation is not None
             others = [best[other] for other in wanted if other > place] + [best[o] for o in wanted if o < place]
-            made = _nulls(nulls, explanation, evidence[place], others[0] if others else None, lab)
+            made = _baselines(baselines, explanation, evidence[place], others[0] if others else None, lab)
             return score_explanation(
                 evidence[place].unit, explanation, evidence[place], lab.for_unit(made), ["correlation"]
             )
@@ -112,7 +113,7 @@ def explain_and_score(
     return found
 
 
-def _nulls(
+def _baselines(
     names: Sequence[str], explanation: Explanation, evidence: Evidence, other: Explanation | None, lab: Lab
 ) -> dict[str, Explanation]:
     unit, seen = evidence.unit, evidence.explain
@@ -122,19 +123,20 @@ def _nulls(
     if "token-list" in names:
         size = bits(explanation.program, lab.required_lexicon) if explanation.program is not None else None
         made["token-list"] = TokenListExplainer(bits=size, lexicon=lab.required_lexicon).explain(unit, seen)[0]
-    if "other-unit" in names and other is not None:
-        made["other-unit"] = other
+    if "mismatched" in names and other is not None:
+        made["mismatched"] = other
     return made
 
 
 def summary(scored: Sequence[Scored]) -> dict[str, Any]:
-    """Mean with interval over units on both samples of windows, the means of the nulls, and counts of what is missing.
+    """Mean with interval over units on both samples of windows, the means of the baselines, and counts of what is
+    missing.
 
     n counts the units with a value; a unit for which the explainer abstained has the value 0.
     """
     values = [one.value() for one in scored]
     known = [value for value in values if value is not None]
-    names = dict.fromkeys(null for one in scored for score in one.scores.values() for null in score.nulls)
+    names = dict.fromkeys(baseline for one in scored for score in one.scores.values() for baseline in score.baselines)
     return {
         **_mean(values),
         "median": float(np.median(known)) if known else None,
@@ -142,7 +144,7 @@ def summary(scored: Sequence[Scored]) -> dict[str, Any]:
         "abstained": sum(one.reason == ABSTAINED for one in scored),
         "missing": len(values) - len(known),
         "random_only": _mean([one.value(AS_IT_COMES) for one in scored]),
-        "nulls": {null: _mean([one.null(null) for one in scored])["mean"] for null in names},
+        "baselines": {baseline: _mean([one.baseline(baseline) for one in scored])["mean"] for baseline in names},
     }
 
 

@@ -123,7 +123,7 @@ def _values(study: Study) -> dict[tuple[str, str], tuple[Values, Values]]:
                 best = result.best(method)
                 score = next((s for s in best.scores if s.name == name), None) if best else None
                 values[result.unit] = score.value if score else None
-                lookup[result.unit] = score.nulls.get("lookup") if score else None
+                lookup[result.unit] = score.baselines.get("lookup") if score else None
             found[method, name] = (values, lookup)
     return found
 

@@ -9,7 +9,7 @@ results.json            all scores, made anew from the files above whenever answ
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -102,8 +102,10 @@ class HumanFolder:
             yield self.tasks(found.tasks, found.study), found
 
     def results(self) -> dict[str, Any] | None:
-        """What `results.json` holds, None where nothing was imported yet."""
-        return _read(self.results_path) if self.results_path.exists() else None
+        """What `results.json` holds, None where nothing was imported yet; older ones called baselines nulls."""
+        if not self.results_path.exists():
+            return None
+        return _read(self.results_path, lambda one: {"baselines" if k == "nulls" else k: v for k, v in one.items()})
 
 
 def write_export(drawn: Drawn, out: Path, key: Path) -> dict[str, Any]:
@@ -138,9 +140,10 @@ def write_export(drawn: Drawn, out: Path, key: Path) -> dict[str, Any]:
     return manifest
 
 
-def _read(path: Path) -> Any:
+def _read(path: Path, table: Callable[[dict[str, Any]], dict[str, Any]] | None = None) -> Any:
+    """table: what is made of each of its tables."""
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        return json.loads(path.read_text(encoding="utf-8"), object_hook=table)
     except FileNotFoundError as error:
         raise UserError("a file of the study's human folder is gone", value=str(path)) from error
     except (OSError, ValueError, RecursionError) as error:

@@ -79,7 +79,7 @@ class LabelResult:
 
 
 def score_label(label: Explanation, note: str | None, tools: Tools) -> LabelResult:
-    """Score a label on the test split, beside the nulls that every explanation is set beside.
+    """Score a label on the test split, beside the baselines that every explanation is set beside.
 
     A program that the subject's vocabulary cannot execute gives a missing value with the reason.
     """

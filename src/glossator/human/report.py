@@ -75,4 +75,4 @@ def _of_unit(results: Mapping[str, Any], unit: str) -> dict[str, Any]:
 def _short(score: Mapping[str, Any] | None) -> dict[str, Any] | None:
     if score is None:
         return None
-    return {key: score[key] for key in ("name", "value", "low", "high", "reason", "nulls")}
+    return {key: score[key] for key in ("name", "value", "low", "high", "reason", "baselines")}

@@ -135,7 +135,7 @@ def score_simulation(
     ratings = {place["window"]: np.array(values[slot], np.float32) for slot, place in rated.items()}
     lab = tools.lab().for_unit({"lookup": LookupExplainer().explain(unit, evidence.explain)[0]})
     machine = _machine_scores(unit, explanation, evidence, lab, tools)
-    person = replace(lab.for_unit(lab.nulls), simulator=PersonSimulator(explanation, ratings, _simulator(lab)))
+    person = replace(lab.for_unit(lab.baselines), simulator=PersonSimulator(explanation, ratings, _simulator(lab)))
     by_person = _scores(unit, explanation, evidence, person)
     return SimulationResult(
         str(unit),
@@ -159,7 +159,7 @@ def _machine_scores(unit: Unit, explanation: Explanation, evidence: Evidence, la
         return _scores(unit, explanation, evidence, lab)
     readings = Readings(tools.reader)
     evidence = readings.readable([explanation], evidence, ["test", "calibrate"])
-    scores = _scores(unit, explanation, evidence, replace(lab.for_unit(lab.nulls), simulator=readings))
+    scores = _scores(unit, explanation, evidence, replace(lab.for_unit(lab.baselines), simulator=readings))
     return [replace(s, how={**s.how, **readings.how(explanation)}) for s in scores]
 
 

@@ -2,7 +2,8 @@
 
 To add one, write a class with `needs` and `score` (see `correlation.py`, the shortest) and register it under
 `scorers`. A scorer gets the `Lab`, asks it for a trial (`lab.trial`), and says how its number follows from
-true and predicted activations as a function of document weights; intervals, nulls and reasons then come by themselves.
+true and predicted activations as a function of document weights; intervals, baselines and reasons then come by
+themselves.
 """
 
 from __future__ import annotations
@@ -31,5 +32,5 @@ class Scorer(Protocol):
     needs: frozenset[str]
 
     def score(self, unit: Unit, explanation: Explanation, evidence: Evidence, lab: Lab) -> list[Score]:
-        """All scores of this scorer, each with interval, n and nulls, or None with a reason."""
+        """All scores of this scorer, each with interval, n and baselines, or None with a reason."""
         ...

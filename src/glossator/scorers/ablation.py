@@ -81,8 +81,10 @@ class AblationScorer:
         """The scores, when all that the trial planned for the explanation has been run: divergences (t,) by plan."""
         statistics = {self.name: pooled, f"{self.name}.per-token": per_token}
         if (reason := trial.why_not) is not None:
-            nulls: dict[str, float | None] = dict.fromkeys([*trial.lab.nulls, RANDOM_UNIT])
-            return [Score(n, None, "fraction", column=self.column, nulls=nulls, reason=reason) for n in statistics]
+            baselines: dict[str, float | None] = dict.fromkeys([*trial.lab.baselines, RANDOM_UNIT])
+            return [
+                Score(n, None, "fraction", column=self.column, baselines=baselines, reason=reason) for n in statistics
+            ]
         own, others = trial.moved(explanation, done)
         return [self._score(name, of, own, others, trial) for name, of in statistics.items()]
 
@@ -116,8 +118,8 @@ class AblationScorer:
         others: Mapping[str, Moved | None],
         trial: AblationTrial,
     ) -> Score:
-        lab, nulls = trial.lab, {n: None if moved is None else statistic(moved) for n, moved in others.items()}
-        found, values, margins = compare(statistic(own), nulls, level=lab.level)
+        lab, baselines = trial.lab, {n: None if moved is None else statistic(moved) for n, moved in others.items()}
+        found, values, margins = compare(statistic(own), baselines, level=lab.level)
         how = {**trial.how, "nats": float(own.spliced.mean()), "nats_of_mean_ablation": float(own.ablated.mean())}
         if found.no_interval is not None:
             how["no_interval"] = found.no_interval

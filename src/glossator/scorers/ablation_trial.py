@@ -142,14 +142,15 @@ class AblationTrial:
         }
 
     def planned(self, explanation: Explanation) -> dict[Planned, InPlace]:
-        """All that has to be run to score the explanation beside its nulls; the same names mean the same values.
+        """All that has to be run to score the explanation beside its baselines; the same names mean the same values.
 
-        Raises `MissingPower` when the simulator cannot read the explanation; nulls that it cannot read are left out.
+        Raises `MissingPower` when the simulator cannot read the explanation; baselines that it cannot read are left
+        out.
         """
         found = self._in_place(self.own, explanation)
-        for null in self.lab.nulls.values():
+        for baseline in self.lab.baselines.values():
             try:
-                found |= self._in_place(self.own, null)
+                found |= self._in_place(self.own, baseline)
             except MissingPower:
                 continue
         return found if self.other is None else found | self._in_place(self.other, explanation)
@@ -157,7 +158,7 @@ class AblationTrial:
     def moved(
         self, explanation: Explanation, done: Mapping[Planned, np.ndarray]
     ) -> tuple[Moved, dict[str, Moved | None]]:
-        """What the explanation's simulation does in the unit's place, and what the nulls do, from what was run."""
+        """What the explanation's simulation does in the unit's place, and what the baselines do, from what was run."""
         index, documents = document_index(np.repeat(self.windows.documents, self.windows.valid.sum(axis=1)))
         rounding = rounding_of(self.subject)
 
@@ -168,8 +169,8 @@ class AblationTrial:
 
         own = of(self.own, explanation)
         assert own is not None
-        nulls = {name: of(self.own, null) for name, null in self.lab.nulls.items()}
-        return own, nulls | {RANDOM_UNIT: of(self.other, explanation)}
+        baselines = {name: of(self.own, baseline) for name, baseline in self.lab.baselines.items()}
+        return own, baselines | {RANDOM_UNIT: of(self.other, explanation)}
 
     def _in_place(self, fitting: Fitting, explanation: Explanation) -> dict[Planned, InPlace]:
         """The simulation and the mean in a unit's place."""

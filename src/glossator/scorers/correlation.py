@@ -64,7 +64,7 @@ def per_window(trial: Trial, explanation: Explanation) -> Resampled:
 
     A window with constant truth has nothing to predict and is left out. One with varying truth and a constant
     prediction counts 0, or an explanation would gain by staying silent where it is wrong; so the same windows count
-    for every explanation and null.
+    for every explanation and baseline.
     """
     sample, predicted = trial.test, trial.predicted(explanation)
     reason = why_constant(sample.truth, predicted)

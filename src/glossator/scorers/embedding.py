@@ -45,10 +45,10 @@ class EmbeddingScorer:
         if why_not := items.reason or no_text(explanation):
             return [Verdict(None, how=how, why_not=why_not).score(lab, f"{self.name}.auroc", "AUROC", auroc_of)]
         windows = lab.kept(("embedded", embedder.fingerprint), (items,), lambda: embedder.embed(items.texts))
-        nulls = {name: null for name, null in lab.nulls.items() if null.text.strip()}
-        vectors = embedder.embed([e.text for e in (explanation, *nulls.values())])
+        baselines = {name: baseline for name, baseline in lab.baselines.items() if baseline.text.strip()}
+        vectors = embedder.embed([e.text for e in (explanation, *baselines.values())])
         judged = [_judged(items, windows @ vector) for vector in vectors]
-        verdict = Verdict(judged[0], dict(zip(nulls, judged[1:], strict=True)), how)
+        verdict = Verdict(judged[0], dict(zip(baselines, judged[1:], strict=True)), how)
         return [verdict.score(lab, f"{self.name}.auroc", "AUROC", auroc_of)]
 
 

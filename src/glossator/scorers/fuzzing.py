@@ -39,7 +39,7 @@ class FuzzingScorer:
     needs: frozenset[str] = frozenset({TOKEN_VALUES, LANGUAGE_MODEL})
 
     def score(self, unit: Unit, explanation: Explanation, evidence: Evidence, lab: Lab) -> list[Score]:
-        lm, nulls = lab.resources.get("lm", self.name), readable(lab)
+        lm, baselines = lab.resources.get("lm", self.name), readable(lab)
         items: MarkedItems = lab.kept(
             ("marked items", self.split, self.items),
             (evidence,),
@@ -52,4 +52,4 @@ class FuzzingScorer:
             "most_marked": MOST_MARKED,
         }
         asked = YesNo(self.name, FUZZ, FUZZ_ONE, self.answers, self.batch)
-        return asked.scores(lab, lm, evidence, items, [explanation, *nulls.values()], list(nulls), how)
+        return asked.scores(lab, lm, evidence, items, [explanation, *baselines.values()], list(baselines), how)

@@ -76,15 +76,15 @@ class GenerateAndTestScorer:
                 value=explanation.text,
                 fix="Name a language model with --lm",
             )
-        nulls = {n: e for n, e in lab.nulls.items() if e.program} if by_program else readable(lab)
-        together = [explanation, *nulls.values()]
+        baselines = {n: e for n, e in lab.baselines.items() if e.program} if by_program else readable(lab)
+        together = [explanation, *baselines.values()]
         why_not = None if by_program else no_text(explanation)
         if evidence.status != "ok":
             why_not = f"insufficient evidence: {evidence.reason}"
         if why_not:
             nothing = np.empty(0, bool)
             tested = [Tested(nothing, nothing, nothing, why_not=why_not)]
-            nulls = {}
+            baselines = {}
         elif by_program:
             tested = [self._by_program(unit, e, evidence, lab) for e in together]
         else:
@@ -99,21 +99,21 @@ class GenerateAndTestScorer:
             "seed": lab.seed,
             **tested[0].how,
         }
-        return [self._score(lab, m, tested[0], dict(zip(nulls, tested[1:], strict=True)), how) for m in MEASURES]
+        return [self._score(lab, m, tested[0], dict(zip(baselines, tested[1:], strict=True)), how) for m in MEASURES]
 
     def _score(
-        self, lab: Lab, measure: str, tested: Tested, nulls: Mapping[str, Tested], how: Mapping[str, Any]
+        self, lab: Lab, measure: str, tested: Tested, baselines: Mapping[str, Tested], how: Mapping[str, Any]
     ) -> Score:
-        values = {n: None if t.why_not else statistic_of(t, measure).value for n, t in nulls.items()}
+        values = {n: None if t.why_not else statistic_of(t, measure).value for n, t in baselines.items()}
         name, n = f"{self.name}.{measure}", len(np.unique(tested.sources))
         if tested.why_not:
-            return Score(name, None, measure, n=n, nulls=values, reason=tested.why_not, how=dict(how))
+            return Score(name, None, measure, n=n, baselines=values, reason=tested.why_not, how=dict(how))
         found = estimate(statistic_of(tested, measure), level=lab.level)
         settings = dict(how)
         if found.no_interval is not None:
             settings["no_interval"] = found.no_interval
         return Score(
-            name, found.value, measure, found.low, found.high, n, nulls=values, reason=found.reason, how=settings
+            name, found.value, measure, found.low, found.high, n, baselines=values, reason=found.reason, how=settings
         )
 
     def _threshold(self, evidence: Evidence) -> float:

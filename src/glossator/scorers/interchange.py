@@ -72,9 +72,10 @@ class InterchangeScorer:
         found = self._found(unit, explanation, evidence, lab)
         if not isinstance(found, str):
             return [self._score(m, *found, lab) for m in MEASURES]
-        nulls: dict[str, float | None] = dict.fromkeys((RANDOM_UNIT, RANDOM_DIRECTION))
+        baselines: dict[str, float | None] = dict.fromkeys((RANDOM_UNIT, RANDOM_DIRECTION))
         return [
-            Score(f"{self.name}.{m}", None, "fraction", column=self.column, nulls=nulls, reason=found) for m in MEASURES
+            Score(f"{self.name}.{m}", None, "fraction", column=self.column, baselines=baselines, reason=found)
+            for m in MEASURES
         ]
 
     def _found(self, unit: Unit, explanation: Explanation, evidence: Evidence, lab: Lab) -> _Found | str:
@@ -97,8 +98,8 @@ class InterchangeScorer:
         def of(one: Interchanged) -> Resampled:
             return one.effect() if measure == "effect" else one.accuracy()
 
-        nulls = {name: mean_of([of(one) for one in several]) for name, several in controls.items()}
-        found, values, margins = compare(of(own), nulls, level=lab.level)
+        baselines = {name: mean_of([of(one) for one in several]) for name, several in controls.items()}
+        found, values, margins = compare(of(own), baselines, level=lab.level)
         alone = [value for several in controls.values() for one in several if (value := of(one).value) is not None]
         below = sum(found.value is not None and value < found.value for value in alone)
         how = {

@@ -37,7 +37,7 @@ class IntruderScorer:
     needs: frozenset[str] = frozenset({TOKEN_VALUES, LANGUAGE_MODEL})
 
     def score(self, unit: Unit, explanation: Explanation, evidence: Evidence, lab: Lab) -> list[Score]:
-        lm, nulls = lab.resources.get("lm", self.name), readable(lab)
+        lm, baselines = lab.resources.get("lm", self.name), readable(lab)
         mode, chance = mode_for(lm, self.answers), 1 / (INTRUDERS + 1)
         items: IntruderItems = lab.kept(
             ("intruder items", self.split, self.questions),
@@ -48,7 +48,7 @@ class IntruderScorer:
         if items.reason:
             missing = Verdict(None, how=how, why_not=items.reason, chance=chance)
             return [
-                missing.score(lab, f"{self.name}.{which}", "accuracy", accuracy_of, chance_null=True)
+                missing.score(lab, f"{self.name}.{which}", "accuracy", accuracy_of, chance_baseline=True)
                 for which in ("accuracy", "unit-accuracy")
             ]
 
@@ -66,14 +66,14 @@ class IntruderScorer:
                 lm,
                 evidence,
                 (self,),
-                [explanation, *nulls.values()],
+                [explanation, *baselines.values()],
                 lambda e: ask_which(INTRUDER, INTRUDER_ONE, e.text, items.texts, mode),
             )
             judged = [Judged.of(items, r) for r in replies]
-            told = Verdict(judged[0], dict(zip(nulls, judged[1:], strict=True)), told_how, chance=chance)
+            told = Verdict(judged[0], dict(zip(baselines, judged[1:], strict=True)), told_how, chance=chance)
         alone_how = {**how, "prompt": (ALONE_ONE if mode == "probability" else ALONE).fingerprint}
         untold = Verdict(Judged.of(items, alone), how=alone_how, chance=chance)
         return [
-            told.score(lab, f"{self.name}.accuracy", "accuracy", accuracy_of, chance_null=True),
-            untold.score(lab, f"{self.name}.unit-accuracy", "accuracy", accuracy_of, chance_null=True),
+            told.score(lab, f"{self.name}.accuracy", "accuracy", accuracy_of, chance_baseline=True),
+            untold.score(lab, f"{self.name}.unit-accuracy", "accuracy", accuracy_of, chance_baseline=True),
         ]

@@ -1,7 +1,7 @@
 """Which inputs are shown to a reader, and what the right answer to each is: planned before anything is asked.
 
-Planning is a pure function of the evidence and a seed, so every explanation of a unit, and every null, is asked about
-the very same items. Items come from the scored split alone, and both answers are right equally often.
+Planning is a pure function of the evidence and a seed, so every explanation of a unit, and every baseline, is asked
+about the very same items. Items come from the scored split alone, and both answers are right equally often.
 """
 
 from __future__ import annotations

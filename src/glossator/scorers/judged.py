@@ -1,4 +1,4 @@
-"""From answers to scores: the same arithmetic, intervals and nulls for every scorer that asks about items.
+"""From answers to scores: the same arithmetic, intervals and baselines for every scorer that asks about items.
 
 An item that was not answered is left out and counted; when less than half are answered there is no score.
 """
@@ -31,8 +31,8 @@ from glossator.statistics import (
 
 LEAST_ANSWERED = 0.5
 """Share of the items that must be answered; what few answers a reader gives may be those it finds easy."""
-READABLE_NULLS = ("other-unit", "vague")
-"""Nulls that are sentences; a reader is not asked about the others, which are tables and lists of tokens."""
+READABLE_BASELINES = ("mismatched", "vague")
+"""Baselines that are sentences; a reader is not asked about the others, which are tables and lists of tokens."""
 
 
 class Items(Protocol):
@@ -123,9 +123,9 @@ def ask_about(
     return [kept[id(e)][1] for e in explanations]
 
 
-def readable(lab: Lab, names: Sequence[str] = READABLE_NULLS) -> dict[str, Explanation]:
-    """The lab's nulls that a reader is asked about."""
-    return {name: null for name, null in lab.nulls.items() if name in names and null.text.strip()}
+def readable(lab: Lab, names: Sequence[str] = READABLE_BASELINES) -> dict[str, Explanation]:
+    """The lab's baselines that a reader is asked about."""
+    return {name: baseline for name, baseline in lab.baselines.items() if name in names and baseline.text.strip()}
 
 
 def no_text(explanation: Explanation) -> str | None:
@@ -135,19 +135,19 @@ def no_text(explanation: Explanation) -> str | None:
 
 @dataclass(frozen=True, eq=False)
 class Verdict:
-    """All that a judged score is made of. judged: None with `why_not` when nothing could be asked; nulls: by name;
+    """All that a judged score is made of. judged: None with `why_not` when nothing could be asked; baselines: by name;
     chance: what an answer without a look at the text scores on average."""
 
     judged: Judged | None
-    nulls: Mapping[str, Judged] = field(default_factory=dict)
+    baselines: Mapping[str, Judged] = field(default_factory=dict)
     how: Mapping[str, Any] = field(default_factory=dict)
     why_not: str | None = None
     chance: float = 0.5
 
-    def score(self, lab: Lab, name: str, measure: str, statistic: Statistic, *, chance_null: bool = False) -> Score:
+    def score(self, lab: Lab, name: str, measure: str, statistic: Statistic, *, chance_baseline: bool = False) -> Score:
         """The score with its interval; how it was made, what was answered and what it cost stand in `how`.
 
-        chance_null: chance stands among the nulls, for questions that have no null explanation.
+        chance_baseline: chance stands among the baselines, for questions that have no baseline.
         """
         how: dict[str, Any] = {
             **self.how,
@@ -156,30 +156,31 @@ class Verdict:
             "seed": lab.seed,
         }
         compared: dict[str, Resampled | None] = {
-            null: None if judged.why_not else statistic(judged) for null, judged in self.nulls.items()
+            baseline: None if judged.why_not else statistic(judged) for baseline, judged in self.baselines.items()
         }
-        nulls = {null: None if other is None else other.value for null, other in compared.items()}
-        if chance_null:
-            nulls["chance"] = self.chance
+        baselines = {baseline: None if other is None else other.value for baseline, other in compared.items()}
+        if chance_baseline:
+            baselines["chance"] = self.chance
         if self.judged is None:
-            return Score(name, None, measure, nulls=nulls, reason=self.why_not or "nothing to ask", how=how)
+            return Score(name, None, measure, baselines=baselines, reason=self.why_not or "nothing to ask", how=how)
         how |= self.judged.replies.record
         documents = len(np.unique(self.judged.documents))
         reason = self.why_not or self.judged.why_not
         if reason:
-            return Score(name, None, measure, n=documents, nulls=nulls, reason=reason, how=how)
+            return Score(name, None, measure, n=documents, baselines=baselines, reason=reason, how=how)
         # Differences are paired where the very same documents were answered for both.
         paired = {
-            null: other if _same_documents(self.judged, self.nulls[null]) else None for null, other in compared.items()
+            baseline: other if _same_documents(self.judged, self.baselines[baseline]) else None
+            for baseline, other in compared.items()
         }
-        if chance_null:
+        if chance_baseline:
             paired["chance"] = constant(self.chance, documents)
         found, _, over = compare(statistic(self.judged), paired, level=lab.level)
         if found.no_interval is not None:
             how["no_interval"] = found.no_interval
         return Score(
             name, found.value, measure, found.low, found.high, documents,
-            nulls=nulls, margins=over, reason=found.reason, how=how,
+            baselines=baselines, margins=over, reason=found.reason, how=how,
         )  # fmt: skip
 
 

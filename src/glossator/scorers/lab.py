@@ -1,5 +1,5 @@
-"""What scorers share: each explanation is simulated once a split, nulls are scored on the very same windows, and every
-number gets its interval in one way."""
+"""What scorers share: each explanation is simulated once a split, baselines are scored on the very same windows, and
+every number gets its interval in one way."""
 
 from __future__ import annotations
 
@@ -37,10 +37,10 @@ MOST_TO_FIT = 400
 
 @dataclass(frozen=True, eq=False)
 class Lab:
-    """The resources of a scoring: settings, the simulator and the null explanations of the unit at hand.
+    """The resources of a scoring: settings, the simulator and the baselines of the unit at hand.
 
-    simulator: None for the executor of programs; nulls: the explanations that every score is set beside, by name
-    (`lookup`, `other-unit`, `token-list`, ...), usually replaced for each unit with `for_unit`; calibration: the map
+    simulator: None for the executor of programs; baselines: the explanations that every score is set beside, by name
+    (`lookup`, `mismatched`, `token-list`, ...), usually replaced for each unit with `for_unit`; calibration: the map
     that explained variance is scored under, see `glossator.simulators.calibration`; resources: the subject, language
     model and embedder, for scorers that need one; others: reads other units on the windows at hand, for scorers that
     compare units, see `glossator.scorers.others`.
@@ -50,15 +50,15 @@ class Lab:
     simulator: Simulator | None = None
     resources: Resources = field(default_factory=Resources)
     others: Others | None = None
-    nulls: Mapping[str, Explanation] = field(default_factory=dict)
+    baselines: Mapping[str, Explanation] = field(default_factory=dict)
     calibration: str = "linear"
     seed: int = 0
     level: float = LEVEL
     _kept: dict[tuple, Any] = field(default_factory=dict, repr=False)
 
-    def for_unit(self, nulls: Mapping[str, Explanation]) -> Lab:
-        """The same lab with another unit's nulls and nothing kept from before."""
-        return dataclasses.replace(self, nulls=dict(nulls), _kept={})
+    def for_unit(self, baselines: Mapping[str, Explanation]) -> Lab:
+        """The same lab with another unit's baselines and nothing kept from before."""
+        return dataclasses.replace(self, baselines=dict(baselines), _kept={})
 
     def simulate(self, explanation: Explanation, exemplars: Exemplars) -> Simulation:
         """The explanation's uncalibrated simulation of all windows of a split, made once."""
@@ -147,7 +147,7 @@ class Trial:
         how: Mapping[str, Any] | None = None,
         why_not: str | None = None,
     ) -> Score:
-        """A score from a statistic of (this trial, an explanation), which is applied to the nulls as well.
+        """A score from a statistic of (this trial, an explanation), which is applied to the baselines as well.
 
         why_not: a reason why the number cannot be had at all; it and insufficient evidence give a missing value.
         """
@@ -169,23 +169,23 @@ class Trial:
         elif not len(self.test):
             why_not = f"no windows for {self.setting} in the {self.split} split"
         if why_not:
-            return Score(name, None, measure, n=n, reason=why_not, nulls=dict.fromkeys(lab.nulls), how=settings)
+            return Score(name, None, measure, n=n, reason=why_not, baselines=dict.fromkeys(lab.baselines), how=settings)
         ours = self._jackknifed(statistic, explanation)
         found = estimate_of(ours, lab.level)
         if found.no_interval is not None:
             settings["no_interval"] = found.no_interval
-        nulls = {
-            null: lab.kept(
+        baselines = {
+            baseline: lab.kept(
                 (name, measure, self.split, self.setting),
                 (other, self.evidence),
-                partial(self._of_null, statistic, other),
+                partial(self._of_baseline, statistic, other),
             )
-            for null, other in lab.nulls.items()
+            for baseline, other in lab.baselines.items()
         }
         return Score(
             name, found.value, measure, found.low, found.high, n,
-            nulls={null: None if other is None else other.value for null, other in nulls.items()},
-            margins=margins(ours, nulls, lab.level), reason=found.reason, how=settings,
+            baselines={baseline: None if other is None else other.value for baseline, other in baselines.items()},
+            margins=margins(ours, baselines, lab.level), reason=found.reason, how=settings,
         )  # fmt: skip
 
     @cached_property
@@ -205,10 +205,12 @@ class Trial:
         deciding = firing if found.deciding is None else min(found.deciding, firing)
         return jackknife(dataclasses.replace(found, deciding=deciding))
 
-    def _of_null(self, statistic: Callable[[Trial, Explanation], Resampled], null: Explanation) -> Jackknifed | None:
-        """The null on the same documents; None where this simulator cannot read it."""
+    def _of_baseline(
+        self, statistic: Callable[[Trial, Explanation], Resampled], baseline: Explanation
+    ) -> Jackknifed | None:
+        """The baseline on the same documents; None where this simulator cannot read it."""
         try:
-            return self._jackknifed(statistic, null)
+            return self._jackknifed(statistic, baseline)
         except MissingPower:
             return None
 
@@ -221,7 +223,7 @@ class Trial:
 
     def _read(self, explanation: Explanation, split: Split, sample: Sample) -> np.ndarray:
         """Raises `MissingPower` where a scored token has no prediction: a score of the others would be another score
-        than that of the nulls, on tokens that the simulator chose."""
+        than that of the baselines, on tokens that the simulator chose."""
         exemplars = self.evidence.calibrate if split == "calibrate" else self.scored
         if self.lab.executes(explanation):
             simulation = self.lab.simulate(explanation, exemplars)
@@ -252,12 +254,12 @@ def score_explanations(
     lab: Lab,
     scorers: Sequence[Scorer | str] = DEFAULT_SCORERS,
 ) -> list[list[Score]]:
-    """All scores of each explanation of one unit; simulations, samples and null values are made once and shared.
+    """All scores of each explanation of one unit; simulations, samples and baseline values are made once and shared.
 
     scorers: objects or registered names. One that lacks a resource, or whose simulator cannot read an explanation,
     gives one missing value with the reason.
     """
-    lab = lab.for_unit(lab.nulls)
+    lab = lab.for_unit(lab.baselines)
     chosen = [registry.load("scorers", s)() if isinstance(s, str) else s for s in scorers]
     try:
         return [[s for scorer in chosen for s in _scores(scorer, unit, e, evidence, lab)] for e in explanations]

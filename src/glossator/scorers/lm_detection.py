@@ -39,7 +39,7 @@ class LmDetectionScorer:
     needs: frozenset[str] = frozenset({TOKEN_VALUES, LANGUAGE_MODEL})
 
     def score(self, unit: Unit, explanation: Explanation, evidence: Evidence, lab: Lab) -> list[Score]:
-        lm, nulls = lab.resources.get("lm", self.name), readable(lab)
+        lm, baselines = lab.resources.get("lm", self.name), readable(lab)
         items = window_items(unit, evidence, lab, self.split, self.items)
         how = {
             "split": self.split,
@@ -47,7 +47,7 @@ class LmDetectionScorer:
             "firing_rule": evidence.statistics.firing_rule,
         }
         asked = YesNo(self.name, DETECT, DETECT_ONE, self.answers, self.batch)
-        return asked.scores(lab, lm, evidence, items, [explanation, *nulls.values()], list(nulls), how)
+        return asked.scores(lab, lm, evidence, items, [explanation, *baselines.values()], list(baselines), how)
 
 
 def window_items(unit: Unit, evidence: Evidence, lab: Lab, split: Split, most: int) -> WindowItems:

@@ -95,7 +95,7 @@ class OutputSideScorer:
                 raise UserError(f"bad {name} of output-side", value=getattr(self, name), allowed="1 or more")
 
     def score(self, unit: Unit, explanation: Explanation, evidence: Evidence, lab: Lab) -> list[Score]:
-        nulls = [*lab.nulls, RANDOM_UNIT, RANDOM_DIRECTION]
+        baselines = [*lab.baselines, RANDOM_UNIT, RANDOM_DIRECTION]
         program = explanation.program
         if program is None or not program.output:
             reason: str | None = "the explanation does not say what the unit raises or lowers"
@@ -110,7 +110,9 @@ class OutputSideScorer:
         if reason is None:
             return bench.scores(explanation)
         return [
-            Score(f"{self.name}.{m}", None, unit_of, column=self.column, nulls=dict.fromkeys(nulls), reason=reason)
+            Score(
+                f"{self.name}.{m}", None, unit_of, column=self.column, baselines=dict.fromkeys(baselines), reason=reason
+            )
             for m, unit_of in MEASURES.items()
         ]
 
@@ -189,16 +191,16 @@ class _Bench:
         assert own is not None
         found = []
         for measure, unit_of in MEASURES.items():
-            nulls: dict[str, Resampled | None] = {}
-            for name, null in lab.nulls.items():
-                theirs = self._named(null)
-                nulls[name] = None if theirs is None else self._statistic([own], theirs, measure)
+            baselines: dict[str, Resampled | None] = {}
+            for name, baseline in lab.baselines.items():
+                theirs = self._named(baseline)
+                baselines[name] = None if theirs is None else self._statistic([own], theirs, measure)
             for name, steered in controls.items():
-                nulls[name] = None if named is None or not steered else self._statistic(steered, named, measure)
+                baselines[name] = None if named is None or not steered else self._statistic(steered, named, measure)
             statistic = Resampled(len(self.counts), undefined, nothing)
             if named is not None:
                 statistic = self._statistic([own], named, measure)
-            value, values, margins = compare(statistic, nulls, level=lab.level)
+            value, values, margins = compare(statistic, baselines, level=lab.level)
             how = {**self._how, "controls_not_matched": unmatched}
             if named is not None:
                 alone = [self._statistic([s], named, measure).value or 0.0 for of in controls.values() for s in of]

@@ -26,7 +26,7 @@ from glossator.scores import Score
 from glossator.statistics import Resampled, compare, document_index, ratio, sums_by
 from glossator.units import Unit
 
-OTHER_UNIT = "other-unit"
+MISMATCHED = "mismatched"
 BASELINES = ("mean-ablated", "zero-ablated")
 
 
@@ -42,8 +42,9 @@ def replacement(
     """`replacement.mean-ablated` and `replacement.zero-ablated` of these units together, intervals over documents.
 
     explained: units of one site, each once, with the explanation to use and evidence of the same random windows; units
-    that are not named keep their true activations. windows, tokens, sets: as in `AblationScorer`. The null gives every
-    unit the explanation of the next one, calibrated anew. Raises `UserError` for units that cannot be put together.
+    that are not named keep their true activations. windows, tokens, sets: as in `AblationScorer`. The baseline gives
+    every unit the explanation of the next one, calibrated anew. Raises `UserError` for units that cannot be put
+    together.
     """
     trials = [AblationTrial(unit, e, lab.for_unit({}), split, windows, tokens, sets or {}) for unit, _, e in explained]
     _check([unit for unit, _, _ in explained], trials)
@@ -59,7 +60,7 @@ def replacement(
         "zero-ablated": [InPlace(t.unit, 0.0) for t in trials],
     }
     if len(trials) > 1:
-        runs[OTHER_UNIT] = [t.spliced(t.own, e) for t, e in zip(trials, of_others, strict=True)]
+        runs[MISMATCHED] = [t.spliced(t.own, e) for t, e in zip(trials, of_others, strict=True)]
     losses = token_losses(subject, shared, runs, sets)
     return [_score(baseline, losses, shared, trials, lab) for baseline in BASELINES]
 
@@ -112,8 +113,8 @@ def _score(
     def share(name: str) -> Resampled:
         return share_explained(losses["true"], losses[name], losses[baseline], index, documents)
 
-    nulls = {OTHER_UNIT: share(OTHER_UNIT) if OTHER_UNIT in losses else None}
-    found, values, margins = compare(share("predicted"), nulls, level=lab.level)
+    baselines = {MISMATCHED: share(MISMATCHED) if MISMATCHED in losses else None}
+    found, values, margins = compare(share("predicted"), baselines, level=lab.level)
     how = {
         **{
             key: value for key, value in trials[0].how.items() if key in ("split", "windows", "calibration", "interval")

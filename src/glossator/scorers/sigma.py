@@ -43,7 +43,7 @@ def in_sigma(
     positive, negative (n,): responses, NaN where there is none; those are left out and counted in `how`. random (m,):
     scores of random names, NaN where they have none; p = (1 + those at least as large) / (1 + m), of `ranked` where
     the score itself was not made as theirs were. The interval is the value minus the middle 95 % of the random names'
-    scores about their median, which is the null `random_name`; without enough of them there is neither, and where
+    scores about their median, which is the baseline `random_name`; without enough of them there is neither, and where
     nearly all score alike there is no interval.
     """
     known = [int(np.isfinite(values).sum()) for values in (positive, negative)]
@@ -68,6 +68,6 @@ def in_sigma(
     high_end, middle, low_end = np.quantile(drawn, [0.975, 0.5, 0.025], method="weibull").tolist()
     if not high_end > low_end:  # nothing scatters: that is no certainty
         details["interval"] = "none: random names score alike"
-        return Score(name, value, "sigma", n=sum(known), nulls={"random_name": middle}, how=details)
+        return Score(name, value, "sigma", n=sum(known), baselines={"random_name": middle}, how=details)
     low, high = value - (high_end - middle), value - (low_end - middle)
-    return Score(name, value, "sigma", low, high, sum(known), nulls={"random_name": middle}, how=details)
+    return Score(name, value, "sigma", low, high, sum(known), baselines={"random_name": middle}, how=details)

@@ -59,7 +59,7 @@ class SurprisalScorer:
                 value=f"{lm.name} lacks {', '.join(sorted(lacking))}",
                 fix="Use an in-process model or a server that has prompt log-probabilities",
             )
-        items, nulls = window_items(unit, evidence, lab, self.split, self.items), readable(lab)
+        items, baselines = window_items(unit, evidence, lab, self.split, self.items), readable(lab)
         how: dict[str, Any] = {
             "split": self.split,
             "items": items.counts,
@@ -77,11 +77,11 @@ class SurprisalScorer:
             lm,
             evidence,
             (self,),
-            [explanation, *nulls.values()],
+            [explanation, *baselines.values()],
             lambda e: Asking(_requests(told(e.text), texts), lambda answers: _gains(answers, texts, untold)),
         )
         judged = [Judged.of(items, r) for r in replies]
-        verdict = Verdict(judged[0], dict(zip(nulls, judged[1:], strict=True)), how)
+        verdict = Verdict(judged[0], dict(zip(baselines, judged[1:], strict=True)), how)
         return [verdict.score(lab, f"{self.name}.auroc", "AUROC", auroc_of)]
 
 

@@ -37,7 +37,7 @@ def report_on(
     `sasc.corpus`: all texts with the concept against stretches of the corpus without it, of the same lengths in words.
     `sasc.written`: texts written with the concept against texts written in the same way without it.
     `sasc.sentences`: sentences of held-out documents with the concept against such without it, the strictest.
-    The null `echo` is the same score with the top n-gram in place of the name, in phrases; `random_name` is the median
+    The baseline `echo` is the same score with the top n-gram in place of the name, in phrases; `random_name` is the median
     of random names. These have phrases alone, so where a language model wrote, p is that of phrases around the name.
     """
     random = random or RandomNames(task, halves, most_sentences)
@@ -59,8 +59,8 @@ def report_on(
             how = {"p_of": "phrases around the name"}
         made = in_sigma(kind, values(positive), values(negative), sigma, random=drawn[kind], ranked=ranked, how=how)
         if made.value is not None and kind != "sasc.sentences":
-            null = difference(values(echo), values(negative), sigma)
-            made = Score(**{**made.__dict__, "nulls": {"echo": null, **made.nulls}})
+            beside = difference(values(echo), values(negative), sigma)
+            made = Score(**{**made.__dict__, "baselines": {"echo": beside, **made.baselines}})
         scores.append(made)
     return tuple(scores), tuple((text.kind, text.text, answers[text.text]) for text in tests["sasc.corpus"][0])
 

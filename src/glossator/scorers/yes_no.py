@@ -36,10 +36,10 @@ class YesNo:
         evidence: Evidence,
         items: WindowItems | MarkedItems,
         explanations: Sequence[Explanation],
-        nulls: Sequence[str],
+        baselines: Sequence[str],
         how: Mapping[str, Any],
     ) -> list[Score]:
-        """AUROC and balanced accuracy of the first explanation; the others are its nulls, by these names."""
+        """AUROC and balanced accuracy of the first explanation; the others are its baselines, by these names."""
         mode = mode_for(lm, self.answers)
         question = self.one if mode == "probability" else self.many
         how = {**how, "items": items.counts, "answers": mode, "model": lm.name, "prompt": question.fingerprint}
@@ -56,7 +56,7 @@ class YesNo:
                 lambda e: ask_yes_no(self.many, self.one, e.text, texts, mode, self.batch),
             )
             judged = [Judged.of(items, r) for r in replies]
-            verdict = Verdict(judged[0], dict(zip(nulls, judged[1:], strict=True)), how)
+            verdict = Verdict(judged[0], dict(zip(baselines, judged[1:], strict=True)), how)
         return [
             verdict.score(lab, f"{self.name}.auroc", "AUROC", auroc_of),
             verdict.score(lab, f"{self.name}.balanced-accuracy", "balanced accuracy", balanced_accuracy_of),

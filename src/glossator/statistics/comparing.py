@@ -1,4 +1,4 @@
-"""A score against its null: the difference on the same documents, and how surprising it would be of nothing.
+"""A score against its baseline: the difference on the same documents, and how surprising it would be of nothing.
 
 Both are computed without each document in turn, so that what the documents have in common cancels in the difference.
 The p-value is two-sided and inverts the interval of the difference: it is below 0.05 exactly where the 95 % interval
@@ -25,22 +25,23 @@ from glossator.statistics.resampling import (
 
 
 def compare(
-    statistic: Resampled, nulls: Mapping[str, Resampled | None], *, level: float = LEVEL
+    statistic: Resampled, baselines: Mapping[str, Resampled | None], *, level: float = LEVEL
 ) -> tuple[Estimate, dict[str, float | None], dict[str, Margin]]:
-    """The statistic with its interval, the values of its nulls, and its margins over them: what a `Score` is made of.
+    """The statistic with its interval, the values of its baselines, and its margins over them: what a `Score` is made
+    of.
 
-    nulls: the same statistic of the null explanations over the same documents (`constant` for chance); None where a
-    null has none.
+    baselines: the same statistic of the baselines over the same documents (`constant` for chance); None where a
+    baseline has none.
     """
     ours = jackknife(statistic)
-    theirs = {name: None if null is None else jackknife(null) for name, null in nulls.items()}
-    values = {name: None if null is None else null.value for name, null in theirs.items()}
+    theirs = {name: None if baseline is None else jackknife(baseline) for name, baseline in baselines.items()}
+    values = {name: None if baseline is None else baseline.value for name, baseline in theirs.items()}
     return estimate_of(ours, level), values, margins(ours, theirs, level)
 
 
 def margins(ours: Jackknifed, theirs: Mapping[str, Jackknifed | None], level: float = LEVEL) -> dict[str, Margin]:
-    """The margins over those nulls that have one."""
-    found = {name: None if null is None else margin(ours, null, level) for name, null in theirs.items()}
+    """The margins over those baselines that have one."""
+    found = {name: None if baseline is None else margin(ours, baseline, level) for name, baseline in theirs.items()}
     return {name: m for name, m in found.items() if m is not None}
 
 

@@ -1,4 +1,4 @@
-"""Many units tested at once: which of them may be called above their null, and how many of those are wrong.
+"""Many units tested at once: which of them may be called above their baseline, and how many of those are wrong.
 
 Of 1,000 units whose explanations are worth nothing, 50 have p < 0.05. Calling those with q < 0.05 keeps the expected
 share of false ones among the called at 5 %, whatever the number of units (Benjamini & Hochberg 1995). That holds for
@@ -47,5 +47,5 @@ def adjusted(p: np.ndarray, dependence: Dependence = "positive") -> np.ndarray:
 
 
 def called(p_values: Sequence[float | None], rate: float = 0.05, dependence: Dependence = "positive") -> list[bool]:
-    """Which units are called above their null at this false-discovery rate; those without a p-value are not."""
+    """Which units are called above their baseline at this false-discovery rate; those without a p-value are not."""
     return [q is not None and q <= rate for q in q_values(p_values, dependence)]

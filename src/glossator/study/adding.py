@@ -82,12 +82,12 @@ class Adding:
             ).lastrowid
         except sqlite3.IntegrityError as error:
             raise UserError("the explanation has this score", value=f"{score.name} of {method} of {unit}") from error
-        for baseline in sorted({*score.nulls, *score.margins}):
+        for baseline in sorted({*score.baselines, *score.margins}):
             over = score.margins.get(baseline)
             margin = (None,) * 4 if over is None else (over.value, over.low, over.high, over.p)
             self.connection.execute(
                 "INSERT INTO comparisons VALUES (?, ?, ?, ?, ?, ?, ?, NULL)",
-                (number, baseline, score.nulls.get(baseline), *margin),
+                (number, baseline, score.baselines.get(baseline), *margin),
             )
 
     def experiment(self, kind: str, request: Any, *, unit: Unit | None = None, prediction: Any = None) -> int:

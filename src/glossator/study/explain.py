@@ -78,7 +78,7 @@ def _result(unit: Unit, evidence: Evidence | str, answers: dict[str, Answered], 
         return UnitResult(unit, "ok", "; ".join(failures), statistics, tuple(chosen))
     if failures:
         return UnitResult(unit, "failed", "; ".join(failures), statistics)
-    return UnitResult(unit, "abstained", f"nothing better than its null: {', '.join(answers)}", statistics)
+    return UnitResult(unit, "abstained", f"nothing better than its baseline: {', '.join(answers)}", statistics)
 
 
 def rank(candidates: Sequence[Explanation], evidence: Evidence, tools: Tools) -> list[Chosen]:

@@ -33,7 +33,7 @@ from glossator.study.results import Chosen, as_stored
 from glossator.study.score import draw_other, score_one
 from glossator.study.spec import StudySpec, bounded_to_read
 from glossator.study.store import Study, open_study
-from glossator.study.summary import nulls_of_scores
+from glossator.study.summary import baselines_of_scores
 from glossator.study.tools import Tools
 from glossator.study.unchanged import check_unchanged
 from glossator.units import Unit
@@ -73,11 +73,11 @@ class Tested:
         told = f"{self.unit}: {score.name} {_short(score.value)}{interval} on held-out text"
         above: list[str] = []
         beside: list[str] = []
-        for null in nulls_of_scores([score]):
-            if (value := score.nulls[null]) is not None:
-                margin = score.margins.get(null)
+        for baseline in baselines_of_scores([score]):
+            if (value := score.baselines[baseline]) is not None:
+                margin = score.margins.get(baseline)
                 is_above = margin is not None and margin.p is not None and margin.p <= ALPHA and margin.value > 0
-                (above if is_above else beside).append(f"{null} {_short(value)}")
+                (above if is_above else beside).append(f"{baseline} {_short(value)}")
         parts = [f"{words} {', '.join(names)}" for words, names in (("above", above), ("not above", beside)) if names]
         return "; ".join([told, *parts])
 

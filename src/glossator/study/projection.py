@@ -174,7 +174,7 @@ def foresee_scores(results: Sequence[UnitResult], tools: Tools) -> tuple[Usage, 
 
 
 def project_explanation(explanation: Explanation, other: Explanation | None, evidence: Evidence, tools: Tools) -> Usage:
-    """What scoring one explanation takes that is already there. other: the null that another unit's is."""
+    """What scoring one explanation takes that is already there. other: the baseline that another unit's is."""
     models = Rehearsal(tools.models)
     dry = _dry(tools, models)
     reading = _AsIfRead(tools.reader if _computes_here(tools.reader) else dry.reader, models)
@@ -219,10 +219,10 @@ def _candidates(name: str, unit: Unit, evidence: Evidence, dry: Tools) -> list[E
 def _score(
     explanation: Explanation, other: Explanation, evidence: Evidence, dry: Tools, lab: Lab, reading: _AsIfRead
 ) -> None:
-    """Simulate the explanation and the null, another unit's, where they are scored; ask the readers about both.
+    """Simulate the explanation and the baseline, another unit's, where they are scored; ask the readers about both.
 
-    A server's answers about the null on the random windows, which all units share, are there already; a model in this
-    process keeps no answers and computes them anew.
+    A server's answers about the baseline on the random windows, which all units share, are there already; a model in
+    this process keeps no answers and computes them anew.
     """
     for split in splits_read(dry):
         exemplars = evidence.split(split).take(lab.rows_scored(evidence, split))
@@ -234,7 +234,7 @@ def _score(
     for scorer in dry.scorers.values():
         if not scorer.simulates:
             with contextlib.suppress(Exception):
-                scorer.score(explanation.unit, explanation, evidence, lab.for_unit({"other-unit": other}))
+                scorer.score(explanation.unit, explanation, evidence, lab.for_unit({"mismatched": other}))
 
 
 def _computes_here(reader: Reader) -> bool:

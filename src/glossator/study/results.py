@@ -120,9 +120,9 @@ def packed(result: UnitResult) -> dict[str, Any]:
             words, counts = (as_json(part) for part in parts_of_how(score.how))
             own = (score.value, score.low, score.high, score.n, score.measure, score.reason)
             how = hows.setdefault(words, len(hows))
-            for baseline in sorted({*score.nulls, *score.margins}):
+            for baseline in sorted({*score.baselines, *score.margins}):
                 over = score.margins.get(baseline, _NO_MARGIN)
-                beside = (score.nulls.get(baseline), over.value, over.low, over.high, over.p)
+                beside = (score.baselines.get(baseline), over.value, over.low, over.high, over.p)
                 _append(compared, len(scores["name"]), baseline, *beside)
             _append(scores, place, score.name, score.column, *own, how, counts)
     given = [compared.pop(name) for name in NUMBERS]
@@ -182,13 +182,13 @@ def score_of(row: Sequence[Any], words: Mapping[str, Any], comparisons: Iterable
     """A score from its row (name, column, value, low, high, n, measure, reason, counts), what is said of it in words,
     and its comparisons (baseline, value, margin, low, high, p, q)."""
     name, column, value, low, high, n, measure, reason, counts = row
-    nulls, margins = {}, {}
+    baselines, margins = {}, {}
     for baseline, beside, margin, *more in comparisons:
-        nulls[baseline] = beside
+        baselines[baseline] = beside
         if margin is not None:
             margins[baseline] = Margin(margin, *more)
     how = {**words, **json.loads(counts)}
-    return Score(name, value, measure, low, high, n, column, nulls, reason, how, margins)
+    return Score(name, value, measure, low, high, n, column, baselines, reason, how, margins)
 
 
 def parts_of_how(how: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:

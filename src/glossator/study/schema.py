@@ -192,6 +192,7 @@ STEPS: list[str] = [
     DROP TABLE old_meta;
     {INDICES}
     """,
+    "UPDATE comparisons SET baseline = 'mismatched' WHERE baseline = 'other-unit';",
 ]
 """From each version to the next, the first from version 1 to 2."""
 VERSION = 1 + len(STEPS)

@@ -1,4 +1,4 @@
-"""The stage that scores: the first-ranked explanation of each method on the test split, beside its nulls."""
+"""The stage that scores: the first-ranked explanation of each method on the test split, beside its baselines."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from glossator.units import Unit
 
 FIT_NOTHING = ("correlation", "specificity")
 """Scorers that simulate and ask nothing of the calibrate split."""
-NULLS = ("lookup", "token-list", "other-unit")
+BASELINES = ("lookup", "token-list", "mismatched")
 
 
 def score_units(some: Sequence[UnitResult], tools: Tools, everyone: Sequence[UnitResult]) -> list[UnitResult]:
@@ -64,19 +64,19 @@ def _nothing_read(result: UnitResult) -> str | None:
 
 
 def score_one(chosen: Chosen, unit: Unit, evidence: Evidence, other: Explanation | None, tools: Tools) -> list[Score]:
-    """All scores of one explanation, beside the nulls that can be had for it."""
+    """All scores of one explanation, beside the baselines that can be had for it."""
     explanation = chosen.explanation(unit)
     check_subject(tools.spec, lambda: tools.resources.get("subject"))
     reads_tokens = tools.lexicon is not None
-    nulls = {"lookup": LookupExplainer().explain(unit, evidence.explain)[0]} if reads_tokens else {}
+    baselines = {"lookup": LookupExplainer().explain(unit, evidence.explain)[0]} if reads_tokens else {}
     if chosen.bits is not None:
         same_length = TokenListExplainer(bits=chosen.bits, lexicon=tools.lexicon)
-        nulls["token-list"] = same_length.explain(unit, evidence.explain)[0]
+        baselines["token-list"] = same_length.explain(unit, evidence.explain)[0]
     if other is not None:
-        nulls["other-unit"] = other
-    lab = tools.lab().for_unit(nulls)
+        baselines["mismatched"] = other
+    lab = tools.lab().for_unit(baselines)
     if tools.reader.reads(explanation):
-        # What a language model could not read of the test split is left out for the nulls as well.
+        # What a language model could not read of the test split is left out for the baselines as well.
         readings = Readings(tools.reader)
         lab = replace(lab, simulator=readings)
         both = [explanation, *([other] if other is not None else [])]

@@ -15,7 +15,7 @@ from glossator.study.card import COLUMNS
 from glossator.study.discoveries import RATE
 from glossator.study.headlines import TOLD, Headline
 from glossator.study.results import Chosen, UnitResult
-from glossator.study.score import NULLS
+from glossator.study.score import BASELINES
 
 if TYPE_CHECKING:
     from glossator.study.store import Study
@@ -44,8 +44,8 @@ def named(chosen: Chosen, name: str | None) -> Score | None:
 class Values:
     """One score of one method over the units of one site and side, in the study's order; None is a missing value.
 
-    first: orders such groups as they come up in the study; index: of the units; nulls, q: by baseline, q None where it
-    was not tested.
+    first: orders such groups as they come up in the study; index: of the units; baselines, q: by baseline, q None where
+    it was not tested.
     """
 
     column: Column
@@ -57,7 +57,7 @@ class Values:
     first: int
     index: list[int] = field(default_factory=list)
     value: list[float | None] = field(default_factory=list)
-    nulls: dict[str, list[float | None]] = field(default_factory=dict)
+    baselines: dict[str, list[float | None]] = field(default_factory=dict)
     q: dict[str, list[float | None]] = field(default_factory=dict)
 
 
@@ -82,12 +82,12 @@ def values_of(study: Study, score: str) -> list[Values]:
             group.value.append(value)
             last = number
         if baseline is not None:
-            for own, given in ((group.nulls, beside), (group.q, q)):
+            for own, given in ((group.baselines, beside), (group.q, q)):
                 so_far = own.setdefault(baseline, [])
                 so_far += [None] * (len(group.value) - 1 - len(so_far))
                 so_far.append(given)
     for group in groups.values():
-        for values in (*group.nulls.values(), *group.q.values()):
+        for values in (*group.baselines.values(), *group.q.values()):
             values += [None] * (len(group.value) - len(values))
     return [*groups.values()]
 
@@ -96,8 +96,8 @@ def values_of(study: Study, score: str) -> list[Values]:
 class Mean:
     """Means over the units of one site and side that one method explained.
 
-    nulls: by name, over the same units; over: the score minus each null, paired by unit; above: for each null, how many
-    units are called above it and how many were tested, see `glossator.study.discoveries`.
+    baselines: by name, over the same units; over: the score minus each baseline, paired by unit; above: for each
+    baseline, how many units are called above it and how many were tested, see `glossator.study.discoveries`.
     """
 
     site: str
@@ -107,7 +107,7 @@ class Mean:
     measure: str
     units: int
     value: Estimate
-    nulls: dict[str, Estimate]
+    baselines: dict[str, Estimate]
     column: Column = "observational"
     over: dict[str, Estimate] = field(default_factory=dict)
     above: dict[str, tuple[int, int]] = field(default_factory=dict)
@@ -133,8 +133,8 @@ def units_of_sites(study: Study) -> dict[tuple[str, str], int]:
 
 def mean_of(v: Values, units: Mapping[tuple[str, str], int]) -> Mean:
     """units: how many there are by site and polarity, with this score or without."""
-    nulls = usual_first(v.nulls)
-    tested = {null: [q for q in v.q[null] if q is not None] for null in nulls}
+    baselines = usual_first(v.baselines)
+    tested = {baseline: [q for q in v.q[baseline] if q is not None] for baseline in baselines}
     return Mean(
         v.site,
         v.polarity,
@@ -143,10 +143,10 @@ def mean_of(v: Values, units: Mapping[tuple[str, str], int]) -> Mean:
         v.measure,
         units[v.site, v.polarity],
         mean_over_units(v.value),
-        {null: mean_over_units(v.nulls[null]) for null in nulls},
+        {baseline: mean_over_units(v.baselines[baseline]) for baseline in baselines},
         v.column,
-        {null: paired_difference(v.value, v.nulls[null]) for null in nulls},
-        {null: (sum(q <= RATE for q in found), len(found)) for null, found in tested.items() if found},
+        {baseline: paired_difference(v.value, v.baselines[baseline]) for baseline in baselines},
+        {baseline: (sum(q <= RATE for q in found), len(found)) for baseline, found in tested.items() if found},
     )
 
 
@@ -185,18 +185,18 @@ def with_both_columns(study: Study, most: int) -> list[tuple[Headline, Score, Sc
 _BOTH = "score IS NOT NULL AND causal IS NOT NULL ORDER BY score DESC, id"
 
 
-def nulls_of_scores(scores: Iterable[Score]) -> list[str]:
-    """The nulls that stand beside any of these scores, the usual ones first."""
-    return usual_first({name for score in scores for name in score.nulls})
+def baselines_of_scores(scores: Iterable[Score]) -> list[str]:
+    """The baselines that stand beside any of these scores, the usual ones first."""
+    return usual_first({name for score in scores for name in score.baselines})
 
 
-def usual_first(nulls: Iterable[str]) -> list[str]:
-    found = {*nulls}
-    return [*(n for n in NULLS if n in found), *sorted(found - {*NULLS})]
+def usual_first(baselines: Iterable[str]) -> list[str]:
+    found = {*baselines}
+    return [*(n for n in BASELINES if n in found), *sorted(found - {*BASELINES})]
 
 
-def nulls_of(study: Study, score: str | None) -> list[str]:
-    """The nulls that stand beside this score of the units' best explanations."""
+def baselines_of(study: Study, score: str | None) -> list[str]:
+    """The baselines that stand beside this score of the units' best explanations."""
     rows = study.query(
         """SELECT DISTINCT baseline FROM units JOIN scores ON scores.explanation = units.best AND scores.name = ?
         JOIN comparisons ON comparisons.score = scores.id WHERE units.score IS NOT NULL""",

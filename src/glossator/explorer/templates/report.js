@@ -19,13 +19,13 @@
     return Number(text) === 0 ? text.replace("-", "") : text.replace("-", "−");
   };
   const precise = (value) => (value === null ? "–" : Number(value.toPrecision(3)).toString().replace("-", "−"));
-  const nullOf = (unit, name) => (unit.score ? unit.score.nulls[name] ?? null : null);
+  const baselineOf = (unit, name) => (unit.score ? unit.score.baselines[name] ?? null : null);
 
   // The list
 
   const last = (value) => (value === null ? -Infinity : value);
   const value = (unit) => (unit.score ? last(unit.score.value) : -Infinity);
-  const gain = (name) => (unit) => (nullOf(unit, name) === null || !unit.score || unit.score.value === null ? -Infinity : unit.score.value - nullOf(unit, name));
+  const gain = (name) => (unit) => (baselineOf(unit, name) === null || !unit.score || unit.score.value === null ? -Infinity : unit.score.value - baselineOf(unit, name));
   const place = new Map(data.units.map((unit, i) => [unit, i]));
   const orders = {
     best: value,
@@ -67,20 +67,20 @@
   const SHAPES = {
     "lookup": (x, y, r) => `M${x - r} ${y - r}H${x + r}V${y + r}H${x - r}Z`,
     "token-list": (x, y, r) => `M${x} ${y - r - 1}L${x + r + 1} ${y + r}H${x - r - 1}Z`,
-    "other-unit": (x, y, r) => `M${x} ${y - r - 1}L${x + r + 1} ${y}L${x} ${y + r + 1}L${x - r - 1} ${y}Z`,
+    "mismatched": (x, y, r) => `M${x} ${y - r - 1}L${x + r + 1} ${y}L${x} ${y + r + 1}L${x - r - 1} ${y}Z`,
   };
-  const shape = (name, x, y, r) => el("path", { d: (SHAPES[name] || SHAPES["other-unit"])(x, y, r), class: SHAPES[name] ? "mark-" + name : "mark-more" });
+  const shape = (name, x, y, r) => el("path", { d: (SHAPES[name] || SHAPES["mismatched"])(x, y, r), class: SHAPES[name] ? "mark-" + name : "mark-more" });
 
   function bar(score, className, width, height) {
-    const nulls = Object.entries(score.nulls).filter(([, v]) => v !== null);
-    const values = [score.value, score.low, ...nulls.map(([, v]) => v)].filter((v) => v !== null);
+    const baselines = Object.entries(score.baselines).filter(([, v]) => v !== null);
+    const values = [score.value, score.low, ...baselines.map(([, v]) => v)].filter((v) => v !== null);
     const low = Math.min(0, ...values), high = Math.max(1, score.high ?? 1, ...values), r = Math.min(4, height / 2 - 0.5);
     const x = (v) => 5 + ((v - low) / (high - low)) * (width - 10), y = height / 2;
     const svg = el("svg", { viewBox: `0 0 ${width} ${height}`, class: className, preserveAspectRatio: "none", "aria-hidden": "true" });
     svg.append(el("line", { x1: x(low), x2: x(high), y1: y, y2: y, class: "mark-axis" }));
     svg.append(el("line", { x1: x(0), x2: x(0), y1: 0, y2: height, class: "mark-axis" }));
     if (score.low !== null) svg.append(el("line", { x1: x(score.low), x2: x(score.high), y1: y, y2: y, class: "mark-range" }));
-    for (const [name, v] of nulls) svg.append(shape(name, x(v), y, r - 1));
+    for (const [name, v] of baselines) svg.append(shape(name, x(v), y, r - 1));
     svg.append(el("circle", { cx: x(score.value), cy: y, r, class: "mark-value" }));
     return svg;
   }
@@ -120,12 +120,12 @@
     return parts;
   }
 
-  // The method of the best explanation, its headline score, and the nulls beside it.
+  // The method of the best explanation, its headline score, and the baselines beside it.
   function inOneLine(unit) {
     const s = unit.score;
     if (!s) return unit.method;
-    const nulls = Object.entries(s.nulls).filter(([, v]) => v !== null).map(([name, v]) => `${name} ${show(v)}`);
-    return `${unit.method}: ${s.name} ` + (s.value === null ? `– (${s.reason})` : [range(s.value, s.low, s.high), nulls.join(", ")].filter(Boolean).join("; "));
+    const baselines = Object.entries(s.baselines).filter(([, v]) => v !== null).map(([name, v]) => `${name} ${show(v)}`);
+    return `${unit.method}: ${s.name} ` + (s.value === null ? `– (${s.reason})` : [range(s.value, s.low, s.high), baselines.join(", ")].filter(Boolean).join("; "));
   }
 
   function top(unit) {
@@ -173,10 +173,10 @@
     return el("td", { class: "name" }, name.replaceAll(".", ".\u200b"), el("span", { class: "quiet" }, about));
   }
 
-  // A score, then each of its nulls with the mark that stands for it in the plot, and how far the score is above it.
+  // A score, then each of its baselines with the mark that stands for it in the plot, and how far the score is above it.
   function table(scores) {
     const corrected = scores.some((s) => Object.values(s.over).some((over) => over[4] !== null));
-    const head = el("tr", null, el("th", { scope: "col" }, "score, its nulls"), el("th", { scope: "col", class: "n" }, "value [95\u00a0%]"),
+    const head = el("tr", null, el("th", { scope: "col" }, "score, baselines"), el("th", { scope: "col", class: "n" }, "value [95\u00a0%]"),
       el("th", { scope: "col", class: "n" }, "above it by [95\u00a0%]"), el("th", { scope: "col", class: "n" }, corrected ? "q" : "p"));
     const rows = scores.flatMap((s) => {
       const title = `${s.measure}, n = ${s.n}`;
@@ -184,9 +184,9 @@
       const own = el("tr", { title, class: "score" }, scoreName(s),
         el("td", { class: "n" }, el("b", null, show(s.value)), s.low === null ? null : el("span", { class: "quiet" }, ` [${show(s.low)},\u00a0${show(s.high)}]`)),
         el("td", { colspan: 2, class: "plot" }, bar(s, "", 200, 16)));
-      return [own, ...Object.entries(s.nulls).map(([name, value]) => {
+      return [own, ...Object.entries(s.baselines).map(([name, value]) => {
         const over = s.over[name], probability = over ? (corrected ? over[4] : over[3]) : null;
-        return el("tr", { class: "null" }, el("td", null, el("svg", { viewBox: "0 0 12 12" }, shape(name, 6, 6, 3.5)), " " + name), el("td", { class: "n" }, show(value)),
+        return el("tr", { class: "baseline" }, el("td", null, el("svg", { viewBox: "0 0 12 12" }, shape(name, 6, 6, 3.5)), " " + name), el("td", { class: "n" }, show(value)),
           el("td", { class: "n" }, over ? range(over[0], over[1], over[2]) : "–"), el("td", { class: "n" }, show(probability, 3)));
       })];
     });
@@ -200,7 +200,7 @@
     const row = (who, did, score, beside) => rows.push(el("tr", null, el("td", null, who), el("td", { class: "did" }, did), el("td", { class: "name" }, score.name),
       el("td", { class: "n" }, score.value === null ? el("span", { class: "quiet" }, score.reason) : range(score.value, score.low, score.high)), el("td", { class: "n" }, beside)));
     for (const s of told.simulations || []) for (const [i, pair] of s.pairs.entries()) row(s.rater, i ? "" : `rated tokens by the ${s.method} explanation`, pair[0], pair[1] ? `machine ${range(pair[1].value, pair[1].low, pair[1].high)}` : "");
-    for (const l of told.labels || []) for (const [i, score] of l.scores.entries()) row(l.who, i ? "" : `wrote: ${l.text}`, score, Object.entries(score.nulls).map(([name, v]) => `${name} ${show(v)}`).join(", "));
+    for (const l of told.labels || []) for (const [i, score] of l.scores.entries()) row(l.who, i ? "" : `wrote: ${l.text}`, score, Object.entries(score.baselines).map(([name, v]) => `${name} ${show(v)}`).join(", "));
     for (const r of told.rewrites || []) row(r.by, `said otherwise: ${r.text}`, r.rewritten, `original ${range(r.original.value, r.original.low, r.original.high)}`);
     if (!rows.length) return [];
     const head = el("tr", null, ...["person", "did", "score", "value [95 %]", "beside it"].map((name, i) => el("th", { scope: "col", class: i > 2 ? "n" : null }, name)));
