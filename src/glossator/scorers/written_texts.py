@@ -37,8 +37,9 @@ def report_on(
     `sasc.corpus`: all texts with the concept against stretches of the corpus without it, of the same lengths in words.
     `sasc.written`: texts written with the concept against texts written in the same way without it.
     `sasc.sentences`: sentences of held-out documents with the concept against such without it, the strictest.
-    The baseline `echo` is the same score with the top n-gram in place of the name, in phrases; `random_name` is the median
-    of random names. These have phrases alone, so where a language model wrote, p is that of phrases around the name.
+    The baseline `echo` is the same score with the top n-gram in place of the name, in phrases; `random_name` is the
+    median of random names. These have phrases alone, so where a language model wrote, p is that of phrases around the
+    name.
     """
     random = random or RandomNames(task, halves, most_sentences)
     tests = _tests(row, halves, most_sentences, row.written)
