@@ -182,6 +182,9 @@ def print_windows(out: Console, windows: Sequence[ShownInput], whole: bool = Fal
             where = f"Test {named} where it fires most" if kind == "top" else f"Random test {named}"
             out.print(f"\n{where}", style="bold")
         pieces, at = list(w.pieces), w.peak_at
+        if w.image is not None:
+            out.print(in_words(w, at), soft_wrap=True, markup=False)
+            continue
         for name, values in (("true", w.true), ("pred", w.predicted)):
             if values is None:
                 continue
@@ -189,6 +192,14 @@ def print_windows(out: Console, windows: Sequence[ShownInput], whole: bool = Fal
             parts = highlighted(pieces, [0.0 if isnan(v) else v for v in values.tolist()], largest, colour)
             line = Text().join(parts) if whole else in_the_middle(parts, at, min(out.width, WIDEST) - len(label))
             out.print(Text.assemble((label, "dim"), line), soft_wrap=whole and not colour, crop=False)
+
+
+def in_words(shown: ShownInput, at: int) -> str:
+    """An image as a line: its value where the unit is strongest, what was predicted there, and where that is."""
+    values = {"true": shown.true, "pred": shown.predicted}
+    said = "  ".join(f"{name} {number(float(v[at])):>6}" for name, v in values.items() if v is not None)
+    where = f", strongest at row/column {shown.pieces[at]} of {shown.grid}" if shown.grid.places > 1 else ""
+    return f"{said}  image of {shown.group}{where}"
 
 
 WIDEST = 140
