@@ -24,20 +24,20 @@ N, CELLS = 240, Grid("cells", (4, 4))
 ANIMALS = ("cat", "dog", "horse", "cow")
 
 
-def images(seed: int = 0) -> Images:
+def images(n: int = N) -> Images:
     """Noise; a third of them have one bright red cell."""
-    rng = np.random.default_rng(seed)
-    pixels = rng.integers(0, 60, (N, 16, 16, 3)).astype(np.uint8)
-    for row in range(0, N, 3):
+    rng = np.random.default_rng(0)
+    pixels = rng.integers(0, 60, (n, 16, 16, 3)).astype(np.uint8)
+    for row in range(0, n, 3):
         y, x = 4 * rng.integers(0, 4, 2)
         pixels[row, y : y + 4, x : x + 4, 0] = 250
-    return Images.of(pixels, np.arange(N) // 2)
+    return Images.of(pixels, np.arange(n) // 2)
 
 
-def texts() -> tuple[str, ...]:
+def texts(n: int = N) -> tuple[str, ...]:
     rng = np.random.default_rng(1)
     words = [*ANIMALS, "table", "river", "cloud", "paper", "stone", "glass"]
-    return tuple(" ".join(rng.choice(words, 3)) for _ in range(N))
+    return tuple(" ".join(rng.choice(words, 3)) for _ in range(n))
 
 
 def redness(pixels: np.ndarray) -> np.ndarray:
@@ -131,6 +131,8 @@ class Truth:
         self.subject, self.unit = subject, unit
 
     def simulate(self, explanation, inputs, grid=None):
+        if not len(inputs):
+            return Simulation(np.zeros((0, grid.places)), ACTIVATION)
         values = all_values(self.subject, inputs, self.unit.site)[:, :, self.unit.index] * self.unit.sign
         noise = np.random.default_rng(len(inputs)).normal(size=values.shape)
         return Simulation(2 * values + 0.3 * values.std() * noise, ACTIVATION)

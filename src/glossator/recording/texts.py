@@ -60,6 +60,8 @@ def unit_activations(
 
 def text_windows(subject: TransformerSubject, texts: Sequence[str], width: int = WIDTH) -> TokenWindows:
     """The texts as windows in order, `documents` the number of the text; halves of surrogate pairs are replaced."""
+    if subject.takes != "tokens":
+        raise MissingPower("this subject reads no tokens", value=subject.name, allowed="a language model or an encoder")
     limit = subject.max_width
     width = width if limit is None else min(width, limit)
     encoded = subject.tokenizer.encode([text.encode("utf-8", "replace").decode() for text in texts])

@@ -140,7 +140,7 @@ def below_plateau(threshold: float, lowest: float | None, highest: float | None)
     """The threshold; where so many values reach the largest one that it is that itself, what reaches it is above."""
     if lowest is None or highest is None or not lowest < highest or threshold < highest:
         return threshold
-    return float(np.nextafter(threshold, -np.inf))
+    return float(np.nextafter(np.float32(threshold), np.float32(-np.inf)))  # which activations are compared as
 
 
 def split_statistics(

@@ -84,6 +84,8 @@ class InterchangeScorer:
         try:
             check_outputs(subject)
             concept, told = self._concept(explanation, subject, lab)
+            if concept is None and not told:
+                return "no minimal pair differs in one token of this subject's tokenizer"
             if concept is None:
                 closest = ", ".join(f"{name} {share:.2f}" for name, share in told.items())
                 return f"the explanation tells hardly any minimal pair apart (share of each concept's: {closest})"

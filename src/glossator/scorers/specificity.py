@@ -59,8 +59,7 @@ class SpecificityScorer:
     def _others(self, unit: Unit, trial: Trial) -> OtherUnits:
         lab = trial.lab
         assert lab.others is not None
-        others, windows = lab.others, trial.scored.windows
-        chosen = windows.take(trial.test.rows)
+        others, chosen = lab.others, trial.scored.inputs.take(trial.test.rows)
         return lab.kept(("others", self.others), (trial,), lambda: others(unit, chosen, self.others, lab.seed))
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from glossator.errors import UserError
 from glossator.files import fingerprint as fingerprint_of
 from glossator.inputs import WHOLE, Grid, Images, Inputs, Texts
-from glossator.subjects.base import BaseSubject, OutputSite, Power, Site, Values, check_takes
+from glossator.subjects.base import BaseSubject, OutputSite, Site, Values, check_takes
 
 OUTPUT = "output"
 """The one site of a function."""
@@ -70,8 +70,6 @@ class ModuleSubject(BaseSubject):
     convolution; with `whole`, (n, units); with None, tokens, (n, positions, units). Raises `UserError` for a name that
     the module does not have and for an output of another shape.
     """
-
-    powers = frozenset({Power.RUN, Power.GRADIENT, Power.WEIGHTS})
 
     def __init__(
         self,

@@ -1,0 +1,181 @@
+"""Every registered part on every kind of input: what comes of it, and the table that `docs/conformance.md` shows.
+
+`python tests/conformance.py` writes the table anew.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from glossator import registry
+from glossator.corpora import ProbeSet, make_windows, open_corpus, probe_set
+from glossator.errors import MissingPower, UserError
+from glossator.evidence import Evidence
+from glossator.explanations import Explanation, Provenance
+from glossator.inputs import Stimuli, Texts
+from glossator.programs import Lexicon, parse_program
+from glossator.recording import EvidenceSpec, draw, record, recording_spec
+from glossator.resources import Resources
+from glossator.scorers.lab import Lab
+from glossator.scorers.others import RecordedOthers
+from glossator.simulators import Simulation
+from glossator.units import Unit
+
+DOCUMENT = Path(__file__).resolve().parent.parent / "docs" / "conformance.md"
+WITH_A_MODEL = "yes, with a language model"
+KINDS = ("explainers", "simulators", "scorers")
+WORLDS = ("tokens", "texts", "image cells", "whole images", "stimuli")
+N = 600
+EVIDENCE = EvidenceSpec(test_top=15, test_random=30, calibrate_random=20, select_random=20)
+
+
+@dataclass(frozen=True, eq=False)
+class World:
+    """One unit of one subject on one kind of input, and what methods may ask for."""
+
+    unit: Unit
+    evidence: Evidence
+    lab: Lab
+    explanation: Explanation
+
+    def made(self, kind: str, name: str) -> Any:
+        """The registered part with the resources that it takes."""
+        target = registry.load(kind, name)
+        return target(**self.lab.resources.given(target, name))
+
+
+@cache
+def world(name: str) -> World:
+    from glossator.subjects.functions import FunctionSubject
+    from glossator.subjects.measured import MeasuredSubject
+    from scorer_reader_cases import ALL_POWERS, Scripted, refusing
+    from test_inputs_recorded import CELLS, Truth, animals, images, red_module, redness, texts
+    from test_scorers_comparing import Bags
+
+    subject: Any
+    if name == "tokens":
+        subject, probes, site = *_language_model(), "mlp.1"
+    elif name == "texts":
+        subject, probes, site = FunctionSubject(animals, "animals"), probe_set(Texts.of(texts(N))), "output"
+    elif name == "image cells":
+        subject = FunctionSubject(redness, "redness", takes="images", grid=CELLS)
+        probes, site = probe_set(images(N)), "output"
+    elif name == "whole images":
+        subject, probes, site = red_module(), probe_set(images(N)), "head"
+    else:
+        stimuli = Stimuli.of(texts(N), np.arange(N) // 20)
+        subject = MeasuredSubject(stimuli, np.asarray(animals(list(texts(N)))), "voxels")
+        probes, site = probe_set(stimuli), "responses"
+    folder = tempfile.mkdtemp(prefix="conformance-")
+    recording = record(recording_spec(subject, probes, [site]), subject, probes, f"{folder}/r", progress=False)
+    unit = Unit(subject.name, site, 0)
+    evidence = draw(recording, unit, EVIDENCE)
+    assert evidence.status == "ok", evidence.reason
+    lexicon, program = None, None
+    if name == "tokens":
+        lexicon = Lexicon.for_windows(recording.vocabulary, recording.embedding)
+        program = parse_program('0 + token(" the"); raises token(" are")')
+    reader = Scripted(refusing, ALL_POWERS)  # that it was asked is enough
+    openers: dict[str, Callable[[], Any]] = {
+        "subject": lambda: subject,
+        "lm": lambda: reader,
+        "embedder": lambda: Bags("a"),
+    }
+    if lexicon is not None:
+        openers["lexicon"] = lambda: lexicon
+    simulator: Any = Truth(subject, unit)
+    lab = Lab(lexicon, simulator, Resources(openers), RecordedOthers(recording))
+    return World(unit, evidence, lab, Explanation(unit, "animals", Provenance("told"), program))
+
+
+def _language_model() -> tuple[Any, ProbeSet]:
+    from glossator.subjects import load_subject
+    from tiny_models import byte_level_tokenizer, save_tiny
+
+    subject = load_subject(str(save_tiny(Path(tempfile.mkdtemp()) / "tiny", "llama", byte_level_tokenizer())))
+    return subject, make_windows(open_corpus("embedded"), subject.tokenizer, 24, max_tokens=12_000)
+
+
+def outcome(kind: str, name: str, where: str) -> str:
+    """`yes`, `yes, with a language model`, or what is missing; raises where something else comes of it."""
+    its = world(where)
+    try:
+        part = its.made(kind, name)
+        return OUTCOMES[kind](part, its)
+    except MissingPower as error:
+        return f"{error.what}: {error.value}" if error.value in ("lexicon", "lm", "subject", "embedder") else error.what
+
+
+def _explained(explainer: Any, its: World) -> str:
+    try:
+        found = explainer.explain(its.unit, its.evidence.explain, n=2, rng=np.random.default_rng(0))
+    except MissingPower:
+        raise
+    except UserError as error:
+        if "refus" not in str(error).lower():
+            raise
+        return WITH_A_MODEL
+    assert all(e.unit == its.unit and e.text and e.provenance.evidence for e in found)
+    return "yes"
+
+
+def _simulated(simulator: Any, its: World) -> str:
+    test = its.evidence.test
+    found: Simulation = simulator.simulate(its.explanation, test.inputs, test.grid)
+    assert found.expected.shape == test.activations.shape
+    return "yes"
+
+
+def _scored(scorer: Any, its: World) -> str:
+    reader = its.lab.resources.get("lm")
+    before = len(reader.asked)
+    scores = scorer.score(its.unit, its.explanation, its.evidence, its.lab.for_unit({}))
+    assert scores and all((s.value is None) != (s.reason is None) and s.measure for s in scores)
+    if any(s.value is not None for s in scores):
+        return "yes"
+    if len(reader.asked) > before:
+        return WITH_A_MODEL
+    return str(scores[0].reason).partition(": '")[0].partition(";")[0]
+
+
+OUTCOMES: dict[str, Callable[[Any, World], str]] = {
+    "explainers": _explained,
+    "simulators": _simulated,
+    "scorers": _scored,
+}
+
+
+def table() -> str:
+    """The page: for each kind of part a table, names by kinds of inputs; what is missing stands below, numbered."""
+    lines = [
+        "# What works on what",
+        "",
+        "Every registered part is tried on one unit of each kind of input: `tokens`, a neuron of a causal language",
+        "model; `texts`, a function of texts; `image cells`, a function with a value at each cell of an image;",
+        "`whole images`, the output of a `torch` module; `stimuli`, measured responses, which cannot be run again. Numbers",
+        "refer to the list at the end: what the part says is missing.",
+    ]
+    reasons: dict[str, int] = {}
+    for kind in KINDS:
+        lines += ["", f"## {kind.capitalize()}", "", f"| | {' | '.join(WORLDS)} |", f"|---|{'---|' * len(WORLDS)}"]
+        for name in registry.BUILT_IN[kind]:
+            cells = []
+            for where in WORLDS:
+                found = outcome(kind, name, where)
+                if not found.startswith("yes"):
+                    found = f"[{reasons.setdefault(found, len(reasons) + 1)}]"
+                cells.append(found)
+            lines.append(f"| `{name}` | {' | '.join(cells)} |")
+    lines += ["", "## What is missing", "", *(f"{number}. {reason}" for reason, number in reasons.items()), ""]
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    DOCUMENT.write_text(table())
