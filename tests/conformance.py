@@ -159,8 +159,8 @@ def table() -> str:
         "",
         "Every registered part is tried on one unit of each kind of input: `tokens`, a neuron of a causal language",
         "model; `texts`, a function of texts; `image cells`, a function with a value at each cell of an image;",
-        "`whole images`, the output of a `torch` module; `stimuli`, measured responses, which cannot be run again. Numbers",
-        "refer to the list at the end: what the part says is missing.",
+        "`whole images`, the output of a `torch` module; `stimuli`, measured responses, which cannot be run again.",
+        "Numbers refer to the list at the end: what the part says is missing.",
     ]
     reasons: dict[str, int] = {}
     for kind in KINDS:
