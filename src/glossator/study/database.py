@@ -1,8 +1,8 @@
 """Writing the study's SQLite file at the end of a run, in one pass over the results: the same rows give the same bytes.
 
 A database that is written while a run goes on remembers the order of its writes. So a run writes plain files
-(`glossator.study.work`), and this file is made from them under a temporary name. Memory does not grow with the study:
-comparisons wait in a file without a name until all p-values are known, and with them the q-values.
+(`glossator.study.work`), and this file is made from them under a temporary name. Memory hardly grows with the study: of
+each comparison its p is held, while it waits in a file without a name until all are known, and with them the q-values.
 """
 
 from __future__ import annotations

@@ -24,9 +24,9 @@ def q_of_families(family: np.ndarray, p: np.ndarray, above: np.ndarray) -> np.nd
     """q-values (n,) of comparisons by their families (n,), from two-sided p (n,), NaN where untested, and whether each
     score is above its baseline (n,); NaN where there is no q."""
     q = np.full(len(p), np.nan)
-    tested = ~np.isnan(p)
-    for one in np.unique(family[tested]):
-        rows = np.flatnonzero((family == one) & tested)
+    order = np.argsort(family, kind="stable")
+    for rows in np.split(order, np.flatnonzero(np.diff(family[order])) + 1):
+        rows = rows[~np.isnan(p[rows])]
         if len(rows) >= LEAST:  # two-sided: what is below its baseline must not count as above it
             q[rows] = adjusted(np.where(above[rows], p[rows], 1.0))
     return q
