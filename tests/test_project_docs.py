@@ -156,3 +156,11 @@ def scored_names() -> set[str]:
         for score in registry.load("scorers", scorer)().score(unit, explanation, evidence, lab):
             names.add(score.name.removesuffix(".top-and-random").removesuffix(".random-only"))
     return names
+
+
+def test_the_architecture_is_ten_steps_in_files_that_exist() -> None:
+    text = (ROOT / "docs" / "architecture.md").read_text()
+    steps = re.split(r"^\d+\. ", text.partition("## ")[0], flags=re.MULTILINE)[1:]
+    assert len(steps) == 10 and all("→ `" in step for step in steps)
+    for name in re.findall(r"`([\w/]+\.py)`", text):
+        assert (ROOT / "src" / "glossator" / name).is_file(), name
