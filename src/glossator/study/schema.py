@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from collections.abc import Callable, Iterator
+from typing import Any
 
 from glossator.errors import UserError
 from glossator.study.discoveries import store_q_values
@@ -126,7 +128,72 @@ INSERT INTO explanation_text (explanation_text) VALUES ('rebuild');
 INSERT INTO explanation_text (explanation_text) VALUES ('optimize');
 """
 """Made when the rows are there, which is faster and always gives the same bytes."""
-STEPS: list[str] = [
+_FROM_JSON_COLUMNS = f"""
+DROP TABLE explanation_text;
+DROP INDEX scores_by_name;
+ALTER TABLE meta RENAME TO old_meta;
+ALTER TABLE specs RENAME TO old_specs;
+ALTER TABLE units RENAME TO old_units;
+ALTER TABLE explanations RENAME TO old_explanations;
+ALTER TABLE scores RENAME TO old_scores;
+ALTER TABLE ledger RENAME TO old_ledger;
+ALTER TABLE requests RENAME TO old_requests;
+ALTER TABLE experiments RENAME TO old_experiments;
+{TABLES}
+INSERT INTO meta SELECT * FROM old_meta;
+INSERT INTO specs SELECT * FROM old_specs;
+INSERT INTO ledger SELECT * FROM old_ledger;
+INSERT INTO requests SELECT * FROM old_requests;
+INSERT INTO units (id, name, site, "index", polarity, status, reason, statistics)
+    SELECT id, name, site, "index", polarity, status, reason, statistics FROM old_units ORDER BY id;
+INSERT INTO explanations
+    SELECT id, unit, method, rank, text, program, bits, "select", provenance, spec FROM old_explanations
+    ORDER BY id;
+UPDATE units SET (best, method, text) = (
+    SELECT id, method, text FROM explanations WHERE unit = units.id AND rank = 0
+    ORDER BY coalesce("select", -9e999) DESC, id LIMIT 1
+);
+INSERT INTO hows (json) SELECT how_in_words(how) FROM old_scores GROUP BY 1 ORDER BY min(id);
+INSERT INTO scores
+    SELECT id, explanation, name, "column", value, low, high, n, measure, reason,
+        (SELECT hows.id FROM hows WHERE json = how_in_words(how)), how_in_numbers(how)
+    FROM old_scores ORDER BY id;
+INSERT INTO experiments (kind, request, result)
+    SELECT kind, json_object('spec', spec), result FROM old_experiments ORDER BY id;
+DROP TABLE costs;
+DROP TABLE old_explanations;
+DROP TABLE old_units;
+DROP TABLE old_experiments;
+DROP TABLE old_ledger;
+DROP TABLE old_requests;
+DROP TABLE old_specs;
+DROP TABLE old_meta;
+{INDICES}
+"""
+
+
+def _from_json_columns(copy: sqlite3.Connection) -> None:
+    """Version 5: comparisons and notes in tables of their own, and what stands for a unit beside it."""
+    copy.create_function("how_in_words", 1, lambda how: as_json(parts_of_how(json.loads(how))[0]), deterministic=True)
+    copy.create_function("how_in_numbers", 1, lambda how: as_json(parts_of_how(json.loads(how))[1]), deterministic=True)
+    copy.executescript(_FROM_JSON_COLUMNS)
+    copy.executemany("INSERT INTO comparisons VALUES (?, ?, ?, ?, ?, ?, ?, NULL)", _comparisons(copy))
+    copy.execute("DROP TABLE old_scores")
+    store_q_values(copy)
+    store_headlines(copy)
+
+
+def _comparisons(copy: sqlite3.Connection) -> Iterator[tuple[Any, ...]]:
+    """What JSON columns said of baselines until version 5."""
+    for score, *texts in copy.execute("SELECT id, nulls, margins FROM old_scores ORDER BY id"):
+        values, margins = map(json.loads, texts)
+        for baseline in sorted({*values, *margins}):
+            over = margins.get(baseline, {})
+            margin = (over.get(name) for name in ("value", "low", "high", "p"))
+            yield (score, baseline, values.get(baseline), *margin)
+
+
+STEPS: list[str | Callable[[sqlite3.Connection], None]] = [
     """
     CREATE TABLE ledger (
         stage TEXT NOT NULL, model TEXT NOT NULL, requests INTEGER NOT NULL, failures INTEGER NOT NULL,
@@ -142,56 +209,7 @@ STEPS: list[str] = [
         PRIMARY KEY (stage, model, digest)
     ) WITHOUT ROWID;
     """,
-    f"""
-    DROP TABLE explanation_text;
-    DROP INDEX scores_by_name;
-    ALTER TABLE meta RENAME TO old_meta;
-    ALTER TABLE specs RENAME TO old_specs;
-    ALTER TABLE units RENAME TO old_units;
-    ALTER TABLE explanations RENAME TO old_explanations;
-    ALTER TABLE scores RENAME TO old_scores;
-    ALTER TABLE ledger RENAME TO old_ledger;
-    ALTER TABLE requests RENAME TO old_requests;
-    ALTER TABLE experiments RENAME TO old_experiments;
-    {TABLES}
-    INSERT INTO meta SELECT * FROM old_meta;
-    INSERT INTO specs SELECT * FROM old_specs;
-    INSERT INTO ledger SELECT * FROM old_ledger;
-    INSERT INTO requests SELECT * FROM old_requests;
-    INSERT INTO units (id, name, site, "index", polarity, status, reason, statistics)
-        SELECT id, name, site, "index", polarity, status, reason, statistics FROM old_units ORDER BY id;
-    INSERT INTO explanations
-        SELECT id, unit, method, rank, text, program, bits, "select", provenance, spec FROM old_explanations
-        ORDER BY id;
-    UPDATE units SET (best, method, text) = (
-        SELECT id, method, text FROM explanations WHERE unit = units.id AND rank = 0
-        ORDER BY coalesce("select", -9e999) DESC, id LIMIT 1
-    );
-    INSERT INTO hows (json) SELECT how_in_words(how) FROM old_scores GROUP BY 1 ORDER BY min(id);
-    INSERT INTO scores
-        SELECT id, explanation, name, "column", value, low, high, n, measure, reason,
-            (SELECT hows.id FROM hows WHERE json = how_in_words(how)), how_in_numbers(how)
-        FROM old_scores ORDER BY id;
-    INSERT INTO comparisons (score, baseline, value)
-        SELECT old_scores.id, key, json_each.value FROM old_scores, json_each(nulls);
-    INSERT INTO comparisons (score, baseline, margin, low, high, p)
-        SELECT old_scores.id, key, json_each.value ->> 'value', json_each.value ->> 'low', json_each.value ->> 'high',
-            json_each.value ->> 'p'
-        FROM old_scores, json_each(margins) WHERE true
-        ON CONFLICT DO UPDATE SET margin = excluded.margin, low = excluded.low, high = excluded.high, p = excluded.p;
-    INSERT INTO experiments (kind, request, result)
-        SELECT kind, json_object('spec', spec), result FROM old_experiments ORDER BY id;
-    DROP TABLE costs;
-    DROP TABLE old_scores;
-    DROP TABLE old_explanations;
-    DROP TABLE old_units;
-    DROP TABLE old_experiments;
-    DROP TABLE old_ledger;
-    DROP TABLE old_requests;
-    DROP TABLE old_specs;
-    DROP TABLE old_meta;
-    {INDICES}
-    """,
+    _from_json_columns,
     "UPDATE comparisons SET baseline = 'mismatched' WHERE baseline = 'other-unit';",
 ]
 """From each version to the next, the first from version 1 to 2."""
@@ -223,13 +241,11 @@ def upgraded(connection: sqlite3.Connection, where: str) -> sqlite3.Connection:
     copy = sqlite3.connect(":memory:")
     connection.backup(copy)
     connection.close()
-    copy.create_function("how_in_words", 1, lambda how: as_json(parts_of_how(json.loads(how))[0]), deterministic=True)
-    copy.create_function("how_in_numbers", 1, lambda how: as_json(parts_of_how(json.loads(how))[1]), deterministic=True)
-    for statements in STEPS[version - 1 :]:
-        copy.executescript(statements)
-    if version < 5:  # They were made wherever they were shown.
-        store_q_values(copy)
-        store_headlines(copy)
+    for step in STEPS[version - 1 :]:
+        if callable(step):
+            step(copy)
+        else:
+            copy.executescript(step)
     copy.execute("UPDATE meta SET value = ? WHERE key = 'schema'", (str(VERSION),))
     copy.commit()
     return copy
