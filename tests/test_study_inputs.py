@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -114,3 +115,51 @@ def test_other_inputs_under_the_same_name_are_another_study(tmp_path):
     with pytest.raises(UserError, match=re.compile("holds another|differ", re.IGNORECASE)):
         run_study(spec(subject), tmp_path / "s", subject=subject, corpus=Texts.of(texts()[::-1]), progress=False)
     assert open_study(tmp_path / "s").counts["ok"] == 2
+
+
+FUNCTION = """
+ANIMALS = ("cat", "dog", "horse", "cow")
+
+def animals(texts):
+    return [sum(word in ANIMALS for word in text.split()) + len(text) / 50 for text in texts]
+"""
+
+
+def command(tmp_path, *more: str) -> list[str]:
+    """`glossator run` of a function that stands in a file, on texts in another."""
+    (tmp_path / "mine.py").write_text(FUNCTION)
+    rows = [json.dumps({"id": f"t{i}", "text": text}) for i, text in enumerate(texts())]
+    (tmp_path / "texts.jsonl").write_text("\n".join(rows))
+    given = ["--corpus", str(tmp_path / "texts.jsonl"), "--explainer", "told", "--units", "all"]
+    return ["run", *given, "--out", str(tmp_path / "study"), *more]
+
+
+def test_a_function_in_a_file_is_studied_from_the_command_line(tmp_path, capsys):
+    name = f"function:{tmp_path / 'mine.py'}:animals"
+    assert main(command(tmp_path, "--subject", name)) == 0
+    with open_study(tmp_path / "study") as study:
+        assert study.names() == ["animals/output/0"] and study.recording.inputs.kind == "texts"
+    capsys.readouterr()
+    # the same again from the folder alone would import code that only a file names
+    (tmp_path / "study" / "manifest.json").unlink()
+    shutil.rmtree(tmp_path / "study" / "recording")
+    assert main(["run", str(tmp_path / "study"), "--quiet"]) == 2
+    assert "--trust" in capsys.readouterr().err
+    assert main(["run", str(tmp_path / "study"), "--trust", name]) == 0
+
+
+def test_measured_responses_are_studied_from_the_command_line(tmp_path):
+    np.savez(tmp_path / "voxels.npz", np.asarray(animals(list(texts()))))
+    assert main(command(tmp_path, "--subject", f"responses:{tmp_path / 'voxels.npz'}")) == 0
+    with open_study(tmp_path / "study") as study:
+        assert study.names() == ["voxels/responses/0", "voxels/responses/1"]
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [("function:nowhere.py:f", "no such file"), ("function:json:lods", "dumps"), ("responses:a.npz", "cannot be read")],
+)
+def test_a_subject_that_is_not_there_is_said_in_a_line(name, said, tmp_path, capsys):
+    assert main(command(tmp_path, "--subject", name)) == 2
+    err = capsys.readouterr().err
+    assert said in err and "Traceback" not in err and not (tmp_path / "study").exists()

@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
-import importlib.util
-import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +9,6 @@ import typer
 
 from glossator.cli.printing import JSON, QUIET, clean, console, emit, interval, make_table, number, print_table, say
 from glossator.cli.spec_options import BUDGET, OFFLINE, PRICES, make_access
-from glossator.errors import UserError, near_matches
 
 if TYPE_CHECKING:
     from glossator.naming import Explained
@@ -53,8 +48,9 @@ def sasc(
     from glossator.corpora import open_corpus
     from glossator.explainers.naming.reference import NGRAMS
     from glossator.naming import SascSpec, explain_modules
+    from glossator.subjects.named import imported
 
-    function = load_function(module)
+    function = imported(module)
     model: Any = None
     if lm is not None:
         from glossator.language_models import open_language_model
@@ -83,41 +79,6 @@ def sasc(
         show(explained)
     if model is not None:
         show_cost(model)
-
-
-def load_function(spec: str) -> Any:
-    """The object that FILE.py:NAME or package.module:NAME means; `UserError` when there is none that can be called."""
-    place, colon, name = spec.rpartition(":")
-    if not colon or not place or not name:
-        raise UserError("not a function", value=spec, allowed="FILE.py:FUNCTION or package.module:FUNCTION")
-    if place.endswith(".py"):
-        path = Path(place).expanduser()
-        if not path.is_file():
-            raise UserError("no such file", value=place, fix="Check the path")
-        made = importlib.util.spec_from_file_location(path.stem, path)
-        assert made is not None and made.loader is not None
-        loader, loaded = made.loader, importlib.util.module_from_spec(made)
-        sys.modules.setdefault(path.stem, loaded)
-        _run(place, lambda: loader.exec_module(loaded))
-    else:
-        loaded = _run(place, lambda: importlib.import_module(place))
-    if not callable(getattr(loaded, name, None)):
-        functions = [key for key, value in vars(loaded).items() if callable(value) and not key.startswith("_")]
-        raise UserError(f"{place} has no function of this name", value=name, allowed=near_matches(name, functions))
-    return getattr(loaded, name)
-
-
-def _run(place: str, importing: Callable[[], Any]) -> Any:
-    """What importing gives; `UserError` for code that cannot be imported."""
-    try:
-        return importing()
-    except ModuleNotFoundError as error:
-        missing = error.name or ""
-        if not place.endswith(".py") and f"{place}.".startswith(f"{missing}."):
-            raise UserError("no such module", value=place, fix=f"{error}. Install it, or give FILE.py") from error
-        raise UserError(f"{place} imports what is not installed", value=missing, fix="Install it") from error
-    except Exception as error:
-        raise UserError(f"{place} cannot be imported", value=f"{type(error).__name__}: {error}") from error
 
 
 def show(explained: Explained) -> None:

@@ -23,7 +23,9 @@ _WHAT = "A spec (TOML), the folder of a study to go on with, or one unit such as
 
 def _flags(
     what: str | None = typer.Argument(None, help=_WHAT, show_default=False),
-    subject: str | None = typer.Option(None, help="Model: smollm2-135m, minilm, a local folder or a hub id."),
+    subject: str | None = typer.Option(
+        None, help="Model (smollm2-135m, minilm, a local folder, a hub id), function:FILE.py:NAME, or responses:FILE."
+    ),
     site: list[str] | None = typer.Option(None, help="Site such as mlp.12; repeat it, or separate sites by commas."),
     units: str | None = typer.Option(
         None, help="How many units to draw at random (64), 'all', or indices: 3,17,40-49."
@@ -31,7 +33,7 @@ def _flags(
     unit: list[int] | None = typer.Option(None, help="Index of one unit; repeat it for more."),
     side: str | None = typer.Option(None, help="Which side of each unit: + (default), - or both."),
     corpus: str | None = typer.Option(
-        None, help="'embedded', or JSONL, CSV, text, Parquet, Arrow, or a folder of these."
+        None, help="'embedded', or JSONL, CSV, text, Parquet, Arrow, or a folder of these; images as .npy or .npz."
     ),
     text_column: str | None = typer.Option(None, help="Field or column of the corpus that holds the text (text)."),
     tokens: str | None = typer.Option(None, help="Tokens of the corpus to read (65536), or 'all'."),
@@ -93,10 +95,11 @@ def make_access(
     key_variable: list[str] | None = None,
     lm: str | None = None,
     trust: list[str] | None = None,
+    subject: str | None = None,
 ) -> Access:
     """What the flags say of the language model's cost; `UserError` for a budget or prices that cannot be read.
 
-    lm: the spec that was typed, which may name the variable of its key, or code.
+    lm, subject: those that were typed, which may name the variable of a key, or code.
     """
     from glossator.language_models.ledger import Ledger
     from glossator.language_models.specs import parse_spec
@@ -108,7 +111,7 @@ def make_access(
         Ledger(budget, prices),
         offline,
         key_variables=frozenset([*(key_variable or ()), *([typed] if typed else [])]),
-        trusted=frozenset([*(trust or ()), *([lm] if lm else [])]),
+        trusted=frozenset([*(trust or ()), *(typed for typed in (lm, subject) if typed)]),
     )
 
 
@@ -123,7 +126,7 @@ def takes_spec(command: Callable[..., None]) -> Callable[..., None]:
     @functools.wraps(command)
     def wrapped(**values: Any) -> None:
         flags = {name: values.pop(name) for name in shared}
-        access = make_access(**{name: values.pop(name) for name in paying}, lm=flags["lm"])
+        access = make_access(**{name: values.pop(name) for name in paying}, lm=flags["lm"], subject=flags["subject"])
         spec, folder = read_spec(**flags)
         command(spec=spec, folder=folder, access=access, **values)
 

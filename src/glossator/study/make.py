@@ -42,9 +42,11 @@ def resources_of(
     directions that were recorded."""
 
     def load() -> Any:
-        from glossator.subjects import load_subject
+        from glossator.subjects.named import open_subject
 
-        loaded = subject or load_subject(spec.subject, dtype=spec.dtype, device=spec.device)
+        models.confirm_subject(spec.subject)
+        inputs = None if recording is None else recording.inputs
+        loaded = subject or open_subject(spec.subject, inputs, dtype=spec.dtype, device=spec.device)
         if recording is not None:
             check_same(recording.spec, {"subject_fingerprint": loaded.fingerprint}, spec.subject)
         return loaded

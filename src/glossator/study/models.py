@@ -18,6 +18,7 @@ from glossator.language_models.request import Answer, Request
 from glossator.language_models.specs import parse_spec
 from glossator.study.costs import Meter, Metered
 from glossator.study.spec import StudySpec
+from glossator.subjects.named import FUNCTION
 
 ANSWERS = "answers.sqlite"
 """What language models answered, so that the study replays without them; like the log no part of its identity."""
@@ -68,6 +69,11 @@ class StudyModels:
     @property
     def at_once(self) -> int:
         return AT_ONCE if any(not name.startswith(IN_THIS_PROCESS) for name in self._names) else 1
+
+    def confirm_subject(self, name: str) -> None:
+        """`UserError` for a subject whose code would be imported because a file says so."""
+        if self.access.trusted is not None:
+            confirm_code(name, self.access.trusted)
 
     def open(self, name: str) -> Metered:
         if name not in self._open:
@@ -160,7 +166,7 @@ class Remembered:
 def confirm_code(name: str, trusted: frozenset[str]) -> None:
     """`UserError` for a model whose code would be imported because a file says so: a spec from elsewhere could run any
     module that is at hand."""
-    if name.startswith(CODE) and name not in trusted:
+    if name.startswith((CODE, FUNCTION)) and name not in trusted:
         raise UserError(
             "the spec wants code imported", value=name, fix=f"If that is what you want, say so: --trust {name}"
         )

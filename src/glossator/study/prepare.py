@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from glossator.corpora import ProbeSet, probe_set
 from glossator.errors import UserError, near_matches
 from glossator.recording import Recording, open_recording, recording_spec
 from glossator.recording.spec import source_of
@@ -20,7 +21,7 @@ from glossator.study.unchanged import check_unchanged
 from glossator.subjects.base import check_takes, width_of
 
 if TYPE_CHECKING:
-    from glossator.corpora import Corpus, ProbeSet
+    from glossator.corpora import Corpus
     from glossator.inputs import Inputs
     from glossator.readouts import DirectionSet
     from glossator.study.work import Work
@@ -88,14 +89,17 @@ def prepare(
         check_unchanged(spec, recording, subject)
         if not lacks_units(recording, spec):
             return Source(spec, models, subject)
-    from glossator.corpora import open_corpus
-    from glossator.subjects import load_subject
+    from glossator.subjects.named import RESPONSES, open_subject
 
-    corpus = open_corpus(spec.corpus, spec.text_column) if corpus is None else corpus
+    corpus = named_inputs(spec) if corpus is None else corpus
     sets = given_sets(spec)
     if subject is None:
         _check_sites(spec, sets)
-        subject = load_subject(spec.subject, dtype=spec.dtype, device=spec.device)
+        models.confirm_subject(spec.subject)
+        if spec.subject.startswith(RESPONSES):
+            corpus = corpus if isinstance(corpus, ProbeSet) else texts_of(corpus, spec)
+        inputs = corpus.inputs if isinstance(corpus, ProbeSet) else None
+        subject = open_subject(spec.subject, inputs, dtype=spec.dtype, device=spec.device)
     for site in spec.sites:
         if (width := subject.site(source_of(site)).width) is not None:
             spec.indices(site, _width(site, width, subject, sets))
@@ -110,17 +114,14 @@ def prepare(
 
 def _probes(spec: StudySpec, subject: Subject, corpus: Corpus | ProbeSet) -> ProbeSet:
     """The inputs that the subject is run on: those that are given, or the corpus cut into what the subject takes."""
-    from glossator.corpora import ProbeSet, make_windows, probe_set
-    from glossator.inputs import Texts
+    from glossator.corpora import make_windows
     from glossator.subjects import TransformerSubject
 
     if isinstance(corpus, ProbeSet):
         check_takes(subject, corpus.inputs)
         return corpus
     if subject.takes == "texts":
-        documents = list(corpus.documents())[: spec.max_tokens]
-        inputs, ids = Texts.of([d.text for d in documents]), [d.id for d in documents]
-        return probe_set(inputs, ids, seed=spec.seed, name=corpus.name)
+        return texts_of(corpus, spec)
     if not isinstance(subject, TransformerSubject):
         raise UserError(
             "this subject is run on no text",
@@ -132,6 +133,25 @@ def _probes(spec: StudySpec, subject: Subject, corpus: Corpus | ProbeSet) -> Pro
     probes = make_windows(corpus, subject.tokenizer, spec.width, max_tokens=spec.max_tokens, seed=spec.seed)
     subject.check_known(probes.windows.tokens)
     return probes
+
+
+def named_inputs(spec: StudySpec) -> Corpus | ProbeSet:
+    """What the spec names: a file of images, else a corpus of texts."""
+    from glossator.corpora import open_corpus
+    from glossator.corpora.image_files import is_images, open_images
+
+    if is_images(spec.corpus):
+        return open_images(spec.corpus, seed=spec.seed)
+    return open_corpus(spec.corpus, spec.text_column)
+
+
+def texts_of(corpus: Corpus, spec: StudySpec) -> ProbeSet:
+    """Each document of a corpus as one text."""
+    from glossator.inputs import Texts
+
+    documents = list(corpus.documents())
+    inputs, ids = Texts.of([d.text for d in documents]), [d.id for d in documents]
+    return probe_set(inputs, ids, seed=spec.seed, name=corpus.name)
 
 
 def _widths(spec: StudySpec, subject: Subject, inputs: Inputs, sets: Mapping[str, DirectionSet]) -> dict[str, int]:

@@ -20,6 +20,9 @@ from glossator.files import fingerprint, plain
 from glossator.recording.samplers import EvidenceSpec
 from glossator.simulators.calibration import CALIBRATIONS
 from glossator.study import card as cards
+from glossator.subjects.functions import OUTPUT
+from glossator.subjects.measured import SITE as RESPONSES_SITE
+from glossator.subjects.named import RESPONSES, is_model
 from glossator.units import Polarity
 
 DEFAULT_SCORERS = cards.DEFAULT_SCORERS["observational"]
@@ -217,6 +220,9 @@ def make_spec(values: Mapping[str, Any]) -> StudySpec:
     known = [f.name for f in fields(StudySpec)]
     for name in given:
         _known("key in the spec", name, known)
+    subject = given.get("subject")
+    if isinstance(subject, str) and not is_model(subject):  # it has one site
+        given.setdefault("sites", [RESPONSES_SITE if subject.startswith(RESPONSES) else OUTPUT])
     for name in ("subject", "sites"):
         if name not in given:
             raise UserError(f"the spec has no {name}", fix=EXAMPLE)

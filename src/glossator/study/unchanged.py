@@ -33,12 +33,13 @@ def check_unchanged(spec: StudySpec, recording: Recording, subject: Subject | No
     now = known_fingerprints(spec.subject) if subject is None else fingerprints_of(subject)
     if now is not None:
         check_same(recording.spec, now, spec.subject)
-    try:
-        corpus = open_corpus(spec.corpus, spec.text_column)
-    except UserError:  # not there any more
-        corpus = None
-    if corpus is not None:
-        check_same(recording.spec, {"corpus_fingerprint": corpus.fingerprint}, spec.subject)
+    if recording.inputs.kind == "tokens":  # others were read whole: their recording holds them
+        try:
+            corpus = open_corpus(spec.corpus, spec.text_column)
+        except UserError:  # not there any more
+            corpus = None
+        if corpus is not None:
+            check_same(recording.spec, {"corpus_fingerprint": corpus.fingerprint}, spec.subject)
     for folder in spec.directions:
         if (Path(folder) / MANIFEST).is_file():
             one = load_directions(folder)

@@ -1,0 +1,96 @@
+"""Subjects by name: a model, a function in somebody's code, a file of responses.
+
+`function:FILE.py:NAME` or `function:package.module:NAME` imports code, so that a name from a file is confirmed first.
+`responses:FILE` is `.npy`, `.npz` or Parquet, with a row for each input of the study.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import inspect
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from glossator.errors import UserError, near_matches
+from glossator.files import fingerprint
+from glossator.inputs import Inputs
+from glossator.subjects.base import BaseSubject, Subject
+
+FUNCTION, RESPONSES = "function:", "responses:"
+
+
+def open_subject(
+    name: str, inputs: Inputs | None = None, *, dtype: str | None = None, device: str | None = None
+) -> Subject:
+    """The subject of a name; inputs: what responses were measured to. Raises `UserError` for one that cannot be had."""
+    if name.startswith(FUNCTION):
+        return function_subject(name)
+    if name.startswith(RESPONSES):
+        from glossator.subjects.measured import MeasuredSubject, load_responses
+
+        if inputs is None:
+            raise UserError("measured responses need their inputs", value=name, fix="Give them with --corpus FILE")
+        path = Path(name.removeprefix(RESPONSES)).expanduser()
+        return MeasuredSubject(inputs, load_responses(path), path.stem)
+    from glossator.subjects.loading import load_subject
+
+    return load_subject(name, dtype=dtype, device=device)
+
+
+def is_model(name: str) -> bool:
+    """Whether a name is that of a model, which is found without importing anything."""
+    return not name.startswith((FUNCTION, RESPONSES))
+
+
+def function_subject(name: str) -> Subject:
+    """A subject that stands in a module, or a function of texts there, which becomes one."""
+    from glossator.subjects.functions import FunctionSubject
+
+    found = imported(name.removeprefix(FUNCTION))
+    if isinstance(found, BaseSubject):
+        return found
+    try:
+        code = inspect.getsource(found)
+    except (OSError, TypeError):  # built in, or an object
+        code = repr(type(found))
+    called = name.rpartition(":")[2]
+    return FunctionSubject(found, called, fingerprint=fingerprint(["function", called, code]))
+
+
+def imported(place_and_name: str) -> Any:
+    """The object that FILE.py:NAME or package.module:NAME means; `UserError` when there is none that can be called."""
+    place, colon, name = place_and_name.rpartition(":")
+    if not colon or not place or not name:
+        raise UserError("not a function", value=place_and_name, allowed="FILE.py:FUNCTION or package.module:FUNCTION")
+    if place.endswith(".py"):
+        path = Path(place).expanduser()
+        if not path.is_file():
+            raise UserError("no such file", value=place, fix="Check the path")
+        made = importlib.util.spec_from_file_location(path.stem, path)
+        assert made is not None and made.loader is not None
+        loader, loaded = made.loader, importlib.util.module_from_spec(made)
+        sys.modules.setdefault(path.stem, loaded)
+        _run(place, lambda: loader.exec_module(loaded))
+    else:
+        loaded = _run(place, lambda: importlib.import_module(place))
+    found = getattr(loaded, name, None)
+    if not callable(found) and not isinstance(found, BaseSubject):
+        functions = [key for key, value in vars(loaded).items() if callable(value) and not key.startswith("_")]
+        raise UserError(f"{place} has no function of this name", value=name, allowed=near_matches(name, functions))
+    return found
+
+
+def _run(place: str, importing: Callable[[], Any]) -> Any:
+    """What importing gives; `UserError` for code that cannot be imported."""
+    try:
+        return importing()
+    except ModuleNotFoundError as error:
+        missing = error.name or ""
+        if not place.endswith(".py") and f"{place}.".startswith(f"{missing}."):
+            raise UserError("no such module", value=place, fix=f"{error}. Install it, or give FILE.py") from error
+        raise UserError(f"{place} imports what is not installed", value=missing, fix="Install it") from error
+    except Exception as error:
+        raise UserError(f"{place} cannot be imported", value=f"{type(error).__name__}: {error}") from error
