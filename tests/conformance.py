@@ -161,6 +161,13 @@ def table() -> str:
         "model; `texts`, a function of texts; `image cells`, a function with a value at each cell of an image;",
         "`whole images`, the output of a `torch` module; `stimuli`, measured responses, which cannot be run again.",
         "Numbers refer to the list at the end: what the part says is missing.",
+        "",
+        "When does a unit fire? At a token or cell, above the 99 % quantile of random ones of the explain split; in an",
+        "input as a whole, above the 90 % quantile, since there are fewer of them. A window of tokens fires when",
+        "one of its tokens does; an image with cells, when its largest value is above the 90 % quantile of the largest",
+        "values of random images, since one of many cells is nearly always above the threshold of cells. Where so many",
+        "inputs share the largest value that the quantile is that value, those that reach it fire. Intervals resample",
+        "groups: documents, scenes, runs.",
     ]
     reasons: dict[str, int] = {}
     for kind in KINDS:
