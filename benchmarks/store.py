@@ -25,8 +25,8 @@ import numpy as np
 from glossator.scores import Margin, Score
 from glossator.statistics import in_words
 from glossator.study import StudySpec
+from glossator.study.jobs import SHARD_UNITS
 from glossator.study.results import Chosen, UnitResult, packed, to_plain
-from glossator.study.work import SHARD_UNITS
 from glossator.units import Unit
 
 DEFAULTS: dict[str, Any] = {"units": 100_000, "before_units": 5_000, "asked": 200, "seed": 0, "folder": None}

@@ -20,8 +20,8 @@ from glossator.language_models import Answer, Request, Usage
 from glossator.language_models.projection import OF_A_MESSAGE, rough_tokens
 from glossator.study import run_study
 from glossator.study.costs import total
+from glossator.study.jobs import studied
 from glossator.study.models import StudyModels
-from glossator.study.pipeline import studied
 from glossator.study.projection import SENTENCE, project, times
 from glossator.study.spec import READ_EVIDENCE, StudySpec
 from glossator.study.tools import Tools

@@ -11,6 +11,7 @@ import dataclasses
 import hashlib
 import json
 import os
+import platform
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -26,7 +27,7 @@ def replacing(path: Path) -> Iterator[Path]:
 
     Raises `UserError` when the disk is full or read-only.
     """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
+    temporary = path.with_name(f".{path.name}.{platform.node()}-{os.getpid()}.part")  # hosts may share the folder
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         yield temporary

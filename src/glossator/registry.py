@@ -49,6 +49,9 @@ BUILT_IN: dict[str, dict[str, str]] = {
         "output-side": "glossator.scorers.output_side:OutputSideScorer",
         "interchange": "glossator.scorers.interchange:InterchangeScorer",
     },
+    "engines": {
+        "local": "glossator.engines.local:LocalEngine",
+    },
     "reports": {
         "html": "glossator.explorer.report:write_report",
     },
@@ -101,6 +104,9 @@ ABOUT: dict[str, dict[str, str]] = {
         "ablation": "does the model go on as before with predicted values in the unit's place (causal)",
         "output-side": "does steering the unit make the tokens likelier that the explanation names (causal)",
         "interchange": "does the model's answer follow the unit's value, on minimal pairs (causal)",
+    },
+    "engines": {
+        "local": "processes of this machine, one a core",
     },
     "reports": {
         "html": "one page that opens from the disk and asks no network; a study ends with it",

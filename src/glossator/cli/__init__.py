@@ -27,6 +27,7 @@ from glossator.cli.studies import studies
 from glossator.cli.try_text import try_text
 from glossator.cli.units import units
 from glossator.cli.verify import verify
+from glossator.cli.work import work
 from glossator.errors import UserError
 from glossator.terminal import neutral, neutral_streams
 
@@ -56,10 +57,12 @@ class WithNames(typer.core.TyperCommand):
                 formatter.write_dl(registry.described(kind))
 
 
-FLAGS = {"explainers": " (--explainer)", "scorers": " (--scorer)", "simulators": " (--simulator)", "benchmarks": ""}
+FLAGS = {"explainers": " (--explainer)", "scorers": " (--scorer)", "simulators": " (--simulator)", "benchmarks": "",
+         "engines": " (--engine)"}  # fmt: skip
 NAMES = {
-    **dict.fromkeys(("run", "explain", "grid"), ("explainers", "scorers", "simulators")),
-    "score": ("scorers", "simulators"),
+    **dict.fromkeys(("run", "explain"), ("explainers", "scorers", "simulators", "engines")),
+    "grid": ("explainers", "scorers", "simulators"),
+    "score": ("scorers", "simulators", "engines"),
     "bench": ("benchmarks",),
 }
 
@@ -69,10 +72,13 @@ SHORT = {
     try_text: "Try a unit on your own text, token by token.",
     verify: "Check that every file of a study is as it was written.",
     grid: "Run many studies: explainer x simulator x subject.",
+    work: "Do one shard of a stage, in any process.",
     sasc: "Explain any function of text: n-grams, names, scores.",
 }
 
-for command in (run, show, try_text, search, studies, verify, units, record, explain, score, grid, sasc, bench):
+for command in (
+    run, show, try_text, search, studies, verify, units, record, explain, score, work, grid, sasc, bench,
+):  # fmt: skip
     named = "try" if command is try_text else None
     app.command(named, cls=WithNames, short_help=SHORT.get(command))(command)
 app.add_typer(human, name="human", short_help="Ask people, and score what they say as machines are scored.")

@@ -23,6 +23,7 @@ from glossator.cli.spec_options import takes_spec
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from glossator.engines import Engine
     from glossator.scores import Column
     from glossator.study import Study, StudySpec
     from glossator.study.costs import Cost
@@ -33,7 +34,7 @@ SHOWN = 5
 
 
 @takes_spec
-def run(spec: StudySpec, folder: Path, access: Access, quiet: bool = QUIET, json: bool = JSON) -> None:
+def run(spec: StudySpec, folder: Path, access: Access, engine: Engine, quiet: bool = QUIET, json: bool = JSON) -> None:
     """Record, explain and score units, and write a study with a report.
 
     Takes a spec file, or flags, or both (flags win). The same command again goes on with a study that was stopped,
@@ -45,7 +46,7 @@ def run(spec: StudySpec, folder: Path, access: Access, quiet: bool = QUIET, json
       glossator run smollm2-135m/mlp.12/345
       glossator run --subject smollm2-135m --site mlp.12 --units 8 --card both
       glossator run --subject smollm2-135m --site mlp.12 --units 8 --explainer bills --lm inprocess:smollm2-135m
-      glossator run spec.toml --out studies/mine
+      glossator run spec.toml --out studies/mine --workers 4
 
     \b
     A spec, every key but the first two optional:
@@ -63,7 +64,7 @@ def run(spec: StudySpec, folder: Path, access: Access, quiet: bool = QUIET, json
     """
     from glossator.study import run_study
 
-    study = run_study(spec, folder, progress=False if quiet else None, access=access)
+    study = run_study(spec, folder, progress=False if quiet else None, access=access, engine=engine)
     assert study is not None
     with study:
         if json:

@@ -9,10 +9,23 @@ import typer
 
 from glossator.cli.card import print_card
 from glossator.cli.printing import JSON, QUIET, console, emit, print_indented, say
-from glossator.cli.spec_options import BUDGET, KEY_VARIABLE, LM_CACHE, OFFLINE, PRICES, TRUST, make_access
+from glossator.cli.spec_options import (
+    BUDGET,
+    ENGINE,
+    ENGINE_OPTIONS,
+    KEY_VARIABLE,
+    LM_CACHE,
+    OFFLINE,
+    PRICES,
+    TRUST,
+    WORKERS,
+    make_access,
+    make_engine,
+)
 from glossator.errors import UserError
 
 if TYPE_CHECKING:
+    from glossator.engines import Engine
     from glossator.study import Tested
     from glossator.study.models import Access
 
@@ -41,6 +54,9 @@ def score(
     key_variable: list[str] | None = KEY_VARIABLE,
     trust: list[str] | None = TRUST,
     offline: bool = OFFLINE,
+    engine: str | None = ENGINE,
+    workers: int | None = WORKERS,
+    engine_options: Path | None = ENGINE_OPTIONS,
     quiet: bool = QUIET,
     json: bool = JSON,
 ) -> None:
@@ -62,7 +78,8 @@ def score(
     """
     access = make_access(budget, lm_cache, prices, offline, key_variable, lm, trust)
     if Path(unit).is_dir():
-        score_study(Path(unit), {"lm": lm, "simulator": simulator, "card": card, "scorer": scorer}, access, json)
+        flags = {"lm": lm, "simulator": simulator, "card": card, "scorer": scorer}
+        score_study(Path(unit), flags, access, make_engine(engine, workers, engine_options), json)
         return
     from glossator.study import test_hypothesis
     from glossator.study.find import study_with
@@ -124,14 +141,14 @@ def print_tested(tested: Tested, card: str, every_score: bool) -> None:
         out.print(line, soft_wrap=True)
 
 
-def score_study(folder: Path, flags: dict[str, Any], access: Access, json: bool) -> None:
+def score_study(folder: Path, flags: dict[str, Any], access: Access, engine: Engine, json: bool) -> None:
     """The remaining stages of the study in a folder."""
     from glossator.cli.run import as_json, print_study
     from glossator.cli.spec_options import read_spec
     from glossator.study import run_study
 
     spec, _ = read_spec(str(folder), None, **flags)
-    study = run_study(spec, folder, access=access)
+    study = run_study(spec, folder, access=access, engine=engine)
     assert study is not None
     with study:
         if json:

@@ -19,8 +19,10 @@ from glossator.cli.printing import (
     highlighted,
     in_the_middle,
     interval,
+    make_table,
     number,
     print_indented,
+    print_table,
 )
 
 if TYPE_CHECKING:
@@ -40,6 +42,9 @@ def show(
     random: int = typer.Option(4, min=0, help="How many random windows."),
     whole: bool = typer.Option(False, "--whole", help="Whole windows, not one line around the peak of each."),
     every_score: bool = typer.Option(False, "--all-scores", help="All scores, not only the main ones."),
+    costs: bool = typer.Option(
+        False, "--costs", help="Instead: what each shard of a study took and where it ran; give the study's folder."
+    ),
     json: bool = JSON,
 ) -> None:
     """Show one unit: its explanation, windows around their peaks, then scores, other explanations, what people said.
@@ -55,7 +60,11 @@ def show(
     Examples:
       glossator show smollm2-135m/mlp.12/575
       glossator show mlp.12/575 --study studies/demo --top 20
+      glossator show studies/demo --costs
     """
+    if costs:
+        show_costs(Path(unit), json)
+        return
     from glossator.human.shown import people_on
     from glossator.study.exemplars import shown_inputs
     from glossator.study.find import study_with
@@ -77,6 +86,28 @@ def show(
             print_windows(out, windows, whole)
         print_scores(out, result, opened.spec.card, every_score)
         print_people(out, people)
+
+
+def show_costs(folder: Path, json: bool) -> None:
+    """What each shard of a study took, finished or not, and where that was."""
+    from glossator.study.work import shards_in_log
+
+    ran = shards_in_log(folder)
+    if json:
+        emit(ran)
+        return
+    out, table = console(), make_table("Shards")
+    for name in ("stage", "shard", "units", "seconds", "engine", "host", "process"):
+        table.add_column(name, justify="left" if name in ("stage", "engine", "host") else "right")
+    for one in ran:
+        table.add_row(
+            one.stage, str(one.shard), str(one.units), f"{one.seconds:.2f}", one.engine, clean(one.host), str(one.pid)
+        )
+    print_table(out, table)
+    for stage in dict.fromkeys(one.stage for one in ran):
+        seconds = sum(one.seconds for one in ran if one.stage == stage)
+        workers = len({(one.host, one.pid) for one in ran if one.stage == stage})
+        out.print(f"{stage}: {seconds:.1f} s in {workers} process{'' if workers == 1 else 'es'}", markup=False)
 
 
 def q_values(result: UnitResult) -> list[dict[str, Any]]:

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from glossator.errors import UserError
+from glossator.errors import UserError, near_matches
 from glossator.units import parse_unit
 
 if TYPE_CHECKING:
+    from glossator.engines import Engine
     from glossator.study import StudySpec
     from glossator.study.models import Access
 
@@ -115,22 +116,53 @@ def make_access(
     )
 
 
+ENGINE = typer.Option(None, help="Where units are explained and scored: local (default), slurm, ray.")
+WORKERS = typer.Option(None, min=1, help="Processes at once. Default: one a core on this machine.")
+ENGINE_OPTIONS = typer.Option(None, help="TOML file with options of the engine, such as partition, time, gpus, memory.")
+
+
+def _engine_flags(
+    engine: str | None = ENGINE, workers: int | None = WORKERS, engine_options: Path | None = ENGINE_OPTIONS
+) -> None:
+    """Where a study is made; no part of what it is."""
+
+
+def make_engine(engine: str | None = None, workers: int | None = None, engine_options: Path | None = None) -> Engine:
+    """The engine that the flags name, with its options; `UserError` for one that is not known or does not take them."""
+    from glossator import registry
+    from glossator.study.spec import read_table
+
+    made = registry.load("engines", engine or "local")
+    options = read_table(engine_options) if engine_options is not None else {}
+    known = [name for name in inspect.signature(made).parameters if name != "workers"]
+    for name in options:
+        if name not in known:
+            allowed = near_matches(name, known) or "none"
+            raise UserError(f"the engine {engine or 'local'} has no such option", value=name, allowed=allowed)
+    return made(workers=workers, **options)
+
+
 def takes_spec(command: Callable[..., None]) -> Callable[..., None]:
-    """Turn `command(spec, folder, access, **own)` into a command that takes the flags of a spec and its own."""
+    """Turn `command(spec, folder, access, **own)` into a command that takes the flags of a spec and its own, and
+    those of an engine where it takes `engine`."""
     shared = inspect.signature(_flags, eval_str=True).parameters
     paying = inspect.signature(_access_flags, eval_str=True).parameters
-    delayed = {"StudySpec": Any, "Access": Any}  # a command imports them for its annotations alone
+    delayed = {"StudySpec": Any, "Access": Any, "Engine": Any}  # a command imports them for its annotations alone
     given = inspect.signature(command, locals=delayed, eval_str=True).parameters
-    own = [p for p in given.values() if p.name not in ("spec", "folder", "access")]
+    own = [p for p in given.values() if p.name not in ("spec", "folder", "access", "engine")]
+    where = inspect.signature(_engine_flags, eval_str=True).parameters if "engine" in given else {}
 
     @functools.wraps(command)
     def wrapped(**values: Any) -> None:
         flags = {name: values.pop(name) for name in shared}
         access = make_access(**{name: values.pop(name) for name in paying}, lm=flags["lm"], subject=flags["subject"])
+        if where:
+            values["engine"] = make_engine(**{name: values.pop(name) for name in where})
         spec, folder = read_spec(**flags)
         command(spec=spec, folder=folder, access=access, **values)
 
-    parameters = [p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in (*shared.values(), *paying.values(), *own)]
+    taken = (*shared.values(), *paying.values(), *where.values(), *own)
+    parameters = [p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in taken]
     wrapped.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     wrapped.__annotations__ = {p.name: p.annotation for p in parameters}
     return wrapped

@@ -9,6 +9,7 @@ from glossator.cli.printing import JSON, QUIET, clean, console, emit
 from glossator.cli.spec_options import takes_spec
 
 if TYPE_CHECKING:
+    from glossator.engines import Engine
     from glossator.study import StudySpec
     from glossator.study.models import Access
 
@@ -47,7 +48,9 @@ def record(spec: StudySpec, folder: Path, access: Access, quiet: bool = QUIET, j
 
 
 @takes_spec
-def explain(spec: StudySpec, folder: Path, access: Access, quiet: bool = QUIET, json: bool = JSON) -> None:
+def explain(
+    spec: StudySpec, folder: Path, access: Access, engine: Engine, quiet: bool = QUIET, json: bool = JSON
+) -> None:
     """Record and explain: the first two stages of a study.
 
     Takes the same arguments as `glossator run`, which goes on from here. What is printed has no scores.
@@ -61,7 +64,7 @@ def explain(spec: StudySpec, folder: Path, access: Access, quiet: bool = QUIET, 
     from glossator.study.results import to_plain
     from glossator.study.work import explained_so_far
 
-    run_study(spec, folder, until="explain", progress=False if quiet else None, access=access)
+    run_study(spec, folder, until="explain", progress=False if quiet else None, access=access, engine=engine)
     if finished := (folder / "manifest.json").exists():
         with open_study(folder) as study:
             results = list(study.results())

@@ -22,12 +22,13 @@ from glossator.recording import Recording, open_recording
 from glossator.study.models import ANSWERS
 from glossator.study.results import UnitResult, unscored
 from glossator.study.spec import StudySpec
-from glossator.study.work import KEPT, SHARD_UNITS, Work
+from glossator.study.work import KEPT, Work
 from glossator.units import Unit
 
 if TYPE_CHECKING:
     from glossator.study.store import Study
 
+KEPT_TOGETHER = 16
 SCORED_BY = {"card", "scorers"}
 RECORDING = "recording"
 HELD = "spec.json"
@@ -100,7 +101,7 @@ def grow(spec: StudySpec, work: Work) -> None:
             work.keep_costs(study.asked)
             write_json(before / KEPT / HELD, study.manifest["spec"])
             results = study.results()
-            for number, some in enumerate(iter(lambda: list(islice(results, SHARD_UNITS)), [])):
+            for number, some in enumerate(iter(lambda: list(islice(results, KEPT_TOGETHER)), [])):
                 work.save(KEPT, number, some)
         manifest.unlink()
     held = read_json(folder / "spec.json", "the study's spec", "Run the command with --out ANOTHER")

@@ -11,27 +11,24 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from glossator.corpora import Corpus, ProbeSet, open_corpus, probe_set
 from glossator.corpora.sources import IN_MEMORY
-from glossator.engines import fixed_sums
+from glossator.engines import Engine, LocalEngine, fixed_sums
 from glossator.errors import UserError
 from glossator.inputs import Images, Texts, TokenWindows
 from glossator.language_models.notices import heard
-from glossator.recording import Recording
 from glossator.study.claim import check_folder, claimed
-from glossator.study.explain import explain_units
 from glossator.study.finish import finish
-from glossator.study.grow import found_before, grow, in_order
+from glossator.study.grow import grow
+from glossator.study.jobs import Unfinished
 from glossator.study.make import check_subject, resources_of
 from glossator.study.models import Access
 from glossator.study.prepare import prepare
 from glossator.study.projection import announce
-from glossator.study.score import score_units
 from glossator.study.spec import StudySpec
 from glossator.study.store import Study, open_study
 from glossator.study.tools import Tools
 from glossator.study.unchanged import check_finished
 from glossator.study.work import KEPT, Work
 from glossator.subjects.aliases import GIVEN
-from glossator.units import Unit
 
 if TYPE_CHECKING:
     from glossator.subjects.base import Subject
@@ -48,6 +45,7 @@ def run_study(
     access: Access | None = None,
     corpus: Any = None,
     subject: Subject | None = None,
+    engine: Engine | None = None,
 ) -> Study | None:
     """Do what the spec says and leave a study in `folder`; what an earlier run of the same spec did is kept.
 
@@ -56,12 +54,13 @@ def run_study(
     kept. corpus: texts as a Python object that `open_corpus` takes, or inputs of any kind (`glossator.inputs`, or a
     `ProbeSet` that says how they are split), in place of what the spec names; the study is resumed by giving the same
     again. subject: a loaded one, such as `load_subject` makes of a model in memory, or one of `glossator.subjects` that
-    has no name to be loaded by (a function, a module, measurements); the spec gives its name. A finished study of this
-    spec with fewer scorers or units gets the others, and keeps what it found. Raises `UserError` for bad input before
-    anything is written, and when a budget is reached: what is finished is kept, and the same call with a higher
+    has no name to be loaded by (a function, a module, measurements); the spec gives its name. engine: where units are
+    explained and scored, which changes no byte of the study; None for all cores of this machine. A finished study of
+    this spec with fewer scorers or units gets the others, and keeps what it found. Raises `UserError` for bad input
+    before anything is written, and when a budget is reached: what is finished is kept, and the same call with a higher
     budget goes on.
     """
-    folder, given = Path(folder), None
+    folder, given, engine = Path(folder), None, engine or LocalEngine()
     if corpus is not None:
         given = _given(corpus, spec)
         fingerprint = given.spec["corpus_fingerprint"] if isinstance(given, ProbeSet) else given.fingerprint
@@ -83,22 +82,17 @@ def run_study(
             # The subject reads the corpus; what its units did is recorded.
             recording = source.record(folder / "recording", work)
             tools = Tools.of(spec, recording, work.note, source.models, source.subject)
-            units = studied(spec, recording)
-            kept, scores_stay = found_before(spec, work)
-            again = [] if scores_stay else kept
-            known = {result.unit for result in kept}
-            new = [unit for unit in units if unit not in known]
+            study = Unfinished(work, tools)
             if until != "record":  # What language models will be asked is foreseen on one unit, and said.
-                announce(new, again, tools, work)
+                announce(study.new, study.again, tools, work)
             # Each method sees the explain split of a unit's evidence and makes candidates; the select split ranks them.
             if until != "record":
-                work.stage("explain", new, explain_units, tools)
+                study.stage("explain", engine)
             # The first candidate of each method meets the test split, beside explanations that understood nothing. Who
             # reads it: its program is executed; words are read by the language model (`glossator.study.reading`).
             if until == "score":
-                to_score = in_order(units, work.results("explain"), again)
-                work.stage("score", to_score, score_units, tools, kept if scores_stay else [])
-                finish(units, work.rows(KEPT) if scores_stay else iter(()), tools, work)
+                study.stage("score", engine)
+                finish(study.units, work.rows(KEPT) if study.scores_stay else iter(()), tools, work)
     if until != "score":
         return None
     Work(folder).clean()
@@ -124,14 +118,3 @@ def naming(spec: StudySpec, subject: Subject) -> StudySpec:
         raise UserError("the spec names another subject than is given", value=given, allowed=subject.name)
     subject.check_unchanged()
     return replace(spec, subject=GIVEN + subject.name) if subject.in_memory else spec
-
-
-def studied(spec: StudySpec, recording: Recording) -> list[Unit]:
-    """All units of the study in the order in which they are worked on: by site, side, index."""
-    subject = recording.spec.subject
-    return [
-        Unit(subject, site, int(index), side)
-        for site in spec.sites
-        for side in spec.polarities
-        for index in recording.units(site)
-    ]

@@ -6,66 +6,65 @@ Killing the process at any moment leaves whole shards and hidden leftovers; runn
 from __future__ import annotations
 
 import contextlib
-import inspect
 import json
+import re
 import shutil
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import Any, TextIO
 
 from glossator.errors import UserError
-from glossator.files import read_json, write_bytes, write_json
+from glossator.files import plain, read_json, write_bytes, write_json
 from glossator.study.costs import STAGES, Asked
 from glossator.study.results import UnitResult, packed, unpacked
 from glossator.terminal import neutral
 
-if TYPE_CHECKING:
-    from glossator.study.tools import Tools
-
 KEPT = "kept"
 """The folder of what a study had found when it began to grow."""
 DOING = {"explain": "explaining", "score": "scoring"}
-SHARD_UNITS, SHARD_UNITS_READ = 16, 4
-"""Units that are explained and written together, without and with a language model, which takes its time. The numbers
-are fixed, because what is computed together may round alike."""
+
+
+@dataclass(frozen=True)
+class Ran:
+    """What one shard took, and where. engine: who handed it out."""
+
+    stage: str
+    shard: int
+    units: int
+    seconds: float
+    engine: str
+    host: str
+    pid: int
+
+    def __str__(self) -> str:
+        where = f"{self.engine}, {self.host}, process {self.pid}"
+        return f"{self.stage} shard {self.shard}, {self.units} units: {self.seconds:.2f} s ({where})"
+
+    @classmethod
+    def read(cls, line: str) -> Ran | None:
+        """What a line of the log says of a shard; None for a line about something else."""
+        found = _RAN.search(line)
+        if found is None:
+            return None
+        stage, shard, units, seconds, engine, host, pid = found.groups()
+        return cls(stage, int(shard), int(units), float(seconds), engine, host, int(pid))
+
+
+_RAN = re.compile(r" (\w+) shard (\d+), (\d+) units: ([\d.]+) s \(([\w-]+), ([^,]*), process (\d+)\)$")
 
 
 class Work:
     """The `work` folder of a study. Shards are numbered files of results, one folder for each stage.
 
-    progress: bars on stderr; None shows them on a terminal only; log: run.log, open for writing.
+    progress: bars on stderr; None shows them on a terminal only; log: run.log, open for writing; for a process that
+    works on a shard alone, the path of that shard's log.
     """
 
-    def __init__(self, folder: Path, progress: bool | None = None, log: TextIO | None = None):
-        self.folder, self.progress, self._log = folder, progress, log
-
-    def stage(
-        self,
-        name: str,
-        items: Sequence[Any],
-        do: Callable[..., list[UnitResult]],
-        tools: Tools,
-        beside: Sequence[Any] = (),
-    ) -> None:
-        """Save the results of `do(some items, tools)` for all items, a fixed number at a time, where they are not yet.
-
-        A function that takes `everyone` is given all items and those beside them as well. What follows reads results
-        from their files (`results`, `rows`), so that it cannot tell new ones from resumed ones.
-        """
-        size = SHARD_UNITS_READ if tuple(tools.models) else SHARD_UNITS
-        more = {"everyone": [*items, *beside]} if "everyone" in inspect.signature(do).parameters else {}
-        with self._bar(name, len(items)) as bar:
-            for number, first in enumerate(range(0, len(items), size)):
-                some = items[first : first + size]
-                if not self._path(name, number).exists():
-                    with self.timed(f"{name} shard {number}, {len(some)} units"):
-                        done = do(some, tools, **more)
-                        if entries := tools.meter.take():
-                            write_json(self._path(name, number, "cost.json"), entries)
-                        self.save(name, number, done)
-                bar.update(len(some))
+    def __init__(self, folder: Path, progress: bool | None = None, log: TextIO | Path | None = None):
+        self.folder, self.progress, self.log = folder, progress, log
 
     def shard(self, stage: str, number: int) -> list[UnitResult]:
         """The results of a finished shard."""
@@ -84,9 +83,30 @@ class Work:
                 rows = [json.loads(line) for line in path.read_bytes().splitlines()]
             yield from rows
 
-    def save(self, stage: str, number: int, results: Sequence[UnitResult]) -> None:
+    def has(self, stage: str, number: int) -> bool:
+        """Whether a shard is done."""
+        return self._path(stage, number).exists()
+
+    def save(
+        self, stage: str, number: int, results: Sequence[UnitResult], asked: Any = None, ran: Ran | None = None
+    ) -> None:
+        """Write a shard; the file of its results comes last. asked: what language models were asked for it."""
+        if ran is not None:
+            write_json(self._path(stage, number, "ran.json"), plain(ran))
+        if asked:
+            write_json(self._path(stage, number, "cost.json"), asked)
         lines = (json.dumps(packed(r), ensure_ascii=True, allow_nan=False) for r in results)
         write_bytes(self._path(stage, number), ("\n".join(lines) + "\n").encode())
+
+    def collect(self, stage: str, number: int) -> None:
+        """Put what a shard's worker left beside its results into the study's log."""
+        path, log = self._path(stage, number, "ran.json"), self._path(stage, number, "log")
+        if log.exists():
+            self._write(log.read_text(encoding="utf-8", errors="replace"))
+            log.unlink()
+        if path.exists():
+            self.note(str(Ran(**read_json(path, "what a shard cost", "Delete it and run again"))))
+            path.unlink()
 
     def finished(self, stage: str) -> int:
         """How many units a stage is done with."""
@@ -115,9 +135,16 @@ class Work:
 
     def note(self, what: str) -> None:
         """A line with the time in run.log, the one file that is no part of the study's identity."""
-        if self._log is not None:
-            self._log.write(f"{time.strftime('%Y-%m-%dT%H:%M:%S')} {neutral(what)}\n")
-            self._log.flush()
+        self._write(f"{time.strftime('%Y-%m-%dT%H:%M:%S')} {neutral(what)}\n")
+
+    def _write(self, text: str) -> None:
+        if isinstance(self.log, Path):
+            self.log.parent.mkdir(parents=True, exist_ok=True)
+            with open(self.log, "a", encoding="utf-8") as log:
+                log.write(text)
+        elif self.log is not None:
+            self.log.write(text)
+            self.log.flush()
 
     @contextlib.contextmanager
     def timed(self, what: str) -> Iterator[None]:
@@ -131,7 +158,8 @@ class Work:
         for leftover in (*self.folder.glob(".*.part"), *self.folder.glob("recording/.*.part")):
             leftover.unlink(missing_ok=True)
 
-    def _bar(self, stage: str, total: int) -> Any:
+    def bar(self, stage: str, total: int) -> Any:
+        """Units of a stage on stderr."""
         from tqdm import tqdm
 
         shown = sys.stderr.isatty() if self.progress is None else self.progress
@@ -151,6 +179,15 @@ def _whole(path: Path) -> Iterator[None]:
         yield
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise UserError("a file of the study is damaged", value=str(path), fix="Delete it and run again") from error
+
+
+def shards_in_log(folder: Path) -> list[Ran]:
+    """What each shard of a study took, in the order in which they were done."""
+    try:
+        lines = (folder / "run.log").read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError as error:
+        raise UserError("no study with a log in this folder", value=str(folder), fix=error.strerror) from error
+    return [ran for line in lines if (ran := Ran.read(line)) is not None]
 
 
 def explained_so_far(folder: Path) -> list[UnitResult]:

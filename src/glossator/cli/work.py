@@ -1,0 +1,36 @@
+"""`glossator work`: one shard of one stage of a study, on any machine that sees its folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import typer
+
+from glossator.cli.printing import QUIET, say
+
+
+def work(
+    folder: Path = typer.Argument(..., help="Folder of a study that is recorded and not finished."),
+    stage: str = typer.Argument(..., help="explain or score."),
+    shard: int = typer.Argument(..., help="Number of the shard, from 0."),
+    quiet: bool = QUIET,
+) -> None:
+    """Do one shard of one stage of a study: a job, as engines hand them out.
+
+    Any process on any machine that sees the folder may do it, also while others work there; a shard that is done twice
+    has the same bytes, and one that is there already is left alone. glossator run FOLDER does what is left, merges and
+    finishes the study.
+
+    \b
+    Example:
+      glossator record --subject smollm2-135m --site mlp.12 --units 64 --out studies/mine
+      glossator work studies/mine explain 0
+      glossator run studies/mine
+    """
+    from glossator.engines import Job
+    from glossator.study.jobs import DoShard
+
+    job = Job(str(folder), stage, shard)
+    DoShard()(job)
+    if not quiet:
+        say(f"{job} of {folder} is done.")

@@ -1,0 +1,120 @@
+"""Jobs as data, and what an engine is: something that gets jobs done on some processes of some machines.
+
+An engine knows nothing of studies. It hands each job to a task, which opens the study's folder wherever it is called,
+so that the same bytes come out whoever does a job, and a job that is done twice does no harm.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import traceback
+from collections import Counter
+from collections.abc import Callable, Generator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from glossator.errors import UserError
+
+TRIES = 5
+"""How often a job is begun whose worker dies, by a signal or with its machine, before that is an error."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """One shard of one stage of the study in a folder. Any process that sees the folder can do it."""
+
+    folder: str
+    stage: str
+    shard: int
+
+    def __str__(self) -> str:
+        return f"{self.stage} shard {self.shard}"
+
+    @property
+    def log(self) -> Path:
+        """What a worker writes while it does this job."""
+        return Path(self.folder) / "work" / self.stage / f"{self.shard:05d}.log"
+
+
+class Task(Protocol):
+    """What is done with a job. It is sent to other processes by pickle."""
+
+    def __call__(self, job: Job) -> None: ...
+
+    def open(self, job: Job) -> None:
+        """Open what jobs like this take, so that processes that are forked from this one share it."""
+        ...
+
+
+@dataclass(frozen=True)
+class Done:
+    """A job that ended. error: what it raised; lost: how its worker died, after which the job may be repeated."""
+
+    job: Job
+    error: Exception | None = None
+    lost: str | None = None
+
+
+class Engine(Protocol):
+    """Registered under `engines`. Its constructor takes `workers` and what `--engine-options` may hold."""
+
+    name: str
+
+    def run(self, jobs: Sequence[Job], task: Task, *, again: bool = False) -> Generator[Done, None, None]:
+        """Do all jobs, and yield each as it ends, in any order. Closing the generator leaves nothing running.
+
+        again: these are jobs whose workers died.
+        """
+        ...
+
+
+def carry_out(
+    engine: Engine, jobs: Sequence[Job], task: Task, note: Callable[[str], None]
+) -> Generator[Job, None, None]:
+    """Yield the jobs as they are done; those whose workers die are repeated, `TRIES` times in all.
+
+    Raises what a job raised, and `UserError` for one that loses every worker. note: told of each lost worker.
+    """
+    tries: Counter[Job] = Counter()
+    left = list(jobs)
+    while left:
+        lost = []
+        with contextlib.closing(engine.run(left, task, again=bool(tries))) as ended:
+            for done in ended:
+                if done.error is not None:
+                    raise done.error
+                if done.lost is None:
+                    yield done.job
+                    continue
+                tries[done.job] += 1
+                note(f"{done.job} lost its worker ({done.lost}), time {tries[done.job]} of {TRIES}")
+                if tries[done.job] >= TRIES:
+                    raise _given_up(done)
+                lost.append(done.job)
+        left = lost
+
+
+def _given_up(done: Done) -> UserError:
+    return UserError(
+        f"{done.job} lost its worker {TRIES} times (the last time: {done.lost})",
+        value=done.job.folder,
+        fix=f"See {done.job.log}. It may need more memory, or fewer workers at once; what is done is kept",
+    )
+
+
+def attempt(task: Task, job: Job) -> Done:
+    """Do a job in a process that works for another: what it raises is handed over, its traceback kept in the log."""
+    try:
+        task(job)
+    except Exception as error:
+        with_traceback(error)
+        with contextlib.suppress(OSError), open(job.log, "a", encoding="utf-8") as log:
+            log.write("".join(traceback.format_exception(error)))
+        return Done(job, error)
+    return Done(job)
+
+
+def with_traceback(error: Exception) -> None:
+    """Note on an error where it was raised, as its traceback does not go to another process."""
+    error.add_note("In the worker:\n" + "".join(traceback.format_tb(error.__traceback__)))

@@ -1,0 +1,216 @@
+"""Worker processes on this machine: each is handed one item at a time, and one that dies is replaced.
+
+Workers are forked where that is safe, and share what this process holds. Else they are fresh processes, which open what
+they need themselves.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import faulthandler
+import multiprocessing
+import os
+import pickle
+import signal
+import subprocess
+import sys
+from collections import Counter, deque
+from collections.abc import Callable, Generator, Iterator, Sequence
+from dataclasses import dataclass
+from multiprocessing.connection import Connection, wait
+from typing import Any, TypeVar
+
+from glossator.engines.base import TRIES, with_traceback
+from glossator.engines.threads import available_cores, one_thread
+from glossator.errors import UserError
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+MEMORY = "It may need more memory, or fewer workers at once"
+_most_workers: int | None = None
+"""How many processes `in_parallel` may use here, None for any number: a worker has its share of the cores."""
+
+
+@dataclass(frozen=True)
+class Reply:
+    """What became of an item. lost: how the worker died that had it."""
+
+    value: Any = None
+    error: Exception | None = None
+    lost: str | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Worker:
+    """A process that is sent items through a connection and answers with replies."""
+
+    connection: Connection
+    process: Any  # of multiprocessing or of subprocess: both can be killed
+
+    def end(self) -> str:
+        """Stop it; how it ended, if it had ended by itself."""
+        self.connection.close()
+        forked = isinstance(self.process, multiprocessing.process.BaseProcess)
+        if forked:
+            self.process.join(1)
+            self.process.kill()
+            self.process.join()
+        else:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self.process.wait(1)
+            self.process.kill()
+            self.process.wait()
+        code = self.process.exitcode if forked else self.process.returncode
+        return signal.Signals(-code).name if code < 0 else f"exit code {code}"
+
+
+def can_fork() -> bool:
+    """Whether a forked process can go on with what this one holds: not with a GPU, and not with Apple's libraries."""
+    torch = sys.modules.get("torch")
+    on_a_gpu = torch is not None and torch.cuda.is_initialized()
+    return "fork" in multiprocessing.get_all_start_methods() and sys.platform != "darwin" and not on_a_gpu
+
+
+def forked(function: Callable[[Any], Any], share: int = 1) -> Worker:
+    """A worker that is a copy of this process. share: how many processes it may use in its turn."""
+    context = multiprocessing.get_context("fork")
+    ours, theirs = context.Pipe()
+    process = context.Process(target=_serve, args=(theirs, function, share))
+    process.start()
+    theirs.close()
+    return Worker(ours, process)
+
+
+def fresh(function: Callable[[Any], Any]) -> Worker:
+    """A worker that shares nothing with this process; the function is sent to it by pickle."""
+    ours, theirs = multiprocessing.Pipe()
+    code = f"from glossator.engines.processes import serve_as; serve_as({theirs.fileno()})"
+    limits = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
+    environment = {**os.environ, **limits, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
+    process = subprocess.Popen(
+        [sys.executable, "-c", code], pass_fds=[theirs.fileno()], env=environment, stdin=subprocess.DEVNULL
+    )
+    theirs.close()
+    with contextlib.suppress(OSError):  # it died, which shows when it is waited for
+        ours.send_bytes(pickle.dumps(function))
+    return Worker(ours, process)
+
+
+def spread(
+    items: Sequence[Item], workers: int, start: Callable[[], Worker]
+) -> Generator[tuple[Item, Reply], None, None]:
+    """Each item with its reply as soon as it is there; nothing is repeated. start: makes a worker."""
+    waiting, idle = deque(items), list[Worker]()
+    busy: dict[Connection, tuple[Worker, Item]] = {}
+    replies: list[tuple[Item, Reply]] = []
+    try:
+        while waiting or busy:
+            while waiting and len(busy) < workers:
+                worker, item = idle.pop() if idle else start(), waiting.popleft()
+                try:
+                    worker.connection.send(item)
+                    busy[worker.connection] = worker, item
+                except OSError:  # it died while it had nothing to do
+                    replies.append((item, Reply(lost=worker.end())))
+            yield from replies  # while the workers work
+            replies = []
+            ready = wait(list(busy))
+            for connection in [c for c in busy if c in ready]:
+                worker, item = busy.pop(connection)
+                try:
+                    replies.append((item, worker.connection.recv()))
+                    idle.append(worker)
+                except (EOFError, OSError, pickle.UnpicklingError):
+                    replies.append((item, Reply(lost=worker.end())))
+        yield from replies
+    finally:
+        for worker in (*idle, *(worker for worker, _ in busy.values())):
+            worker.process.kill()
+            worker.end()
+
+
+def in_parallel(function: Callable[[Item], Result], items: Sequence[Item], workers: int | None = None) -> list[Result]:
+    """[function(item) for item in items], on `workers` processes (default: one a core), in order.
+
+    Where processes cannot be forked, or for less than two items or cores, the work is done here. An exception of the
+    function is raised here. An item whose worker dies is given to another.
+    """
+    workers = min(workers or available_cores(), len(items))
+    if _most_workers is not None:
+        workers = min(workers, _most_workers)
+    if workers < 2 or not can_fork():
+        return [function(item) for item in items]
+    results: dict[int, Result] = {}
+    deaths: Counter[int] = Counter()
+
+    def do(place: int) -> Result:
+        return function(items[place])
+
+    while left := [place for place in range(len(items)) if place not in results]:
+        with contextlib.closing(spread(left, workers, lambda: forked(do))) as replies:
+            for place, reply in replies:
+                if reply.error is not None:
+                    raise reply.error
+                if reply.lost is None:
+                    results[place] = reply.value
+                    continue
+                deaths[place] += 1
+                if deaths[place] >= TRIES:
+                    raise UserError(f"a worker died {TRIES} times at the same work", value=reply.lost, fix=MEMORY)
+    return [results[place] for place in range(len(items))]
+
+
+@contextlib.contextmanager
+def at_most(workers: int) -> Iterator[None]:
+    """Within, `in_parallel` uses no more processes."""
+    global _most_workers
+    before, _most_workers = _most_workers, workers
+    try:
+        yield
+    finally:
+        _most_workers = before
+
+
+def serve_as(descriptor: int) -> None:
+    """What a fresh worker does: it is sent its function, then items."""
+    connection = Connection(descriptor)
+    with contextlib.suppress(EOFError):
+        _serve(connection, pickle.loads(connection.recv_bytes()), 1)
+
+
+def _serve(connection: Connection, function: Callable[[Any], Any], share: int) -> None:
+    """Answer items until there are no more."""
+    _end_with_parent()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the process that asks is stopped, and ends this one
+    with one_thread(), at_most(share), contextlib.suppress(EOFError, BrokenPipeError):
+        while True:
+            item = connection.recv()
+            try:
+                reply = Reply(function(item))
+            except Exception as error:
+                with_traceback(error)
+                reply = Reply(error=error)
+            try:
+                data = pickle.dumps(reply)
+            except Exception:  # what was raised cannot be sent
+                data = pickle.dumps(Reply(error=RuntimeError(repr(reply.error or reply.value))))
+            connection.send_bytes(data)
+
+
+def logging_to(path: Any) -> None:
+    """From now on what this process writes, also when it crashes, goes to a file. For workers alone."""
+    with contextlib.suppress(OSError):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with open(path, "ab") as log:
+            os.dup2(log.fileno(), 1)
+            os.dup2(log.fileno(), 2)
+        faulthandler.enable(2)
+
+
+def _end_with_parent() -> None:
+    """A worker does not outlive a parent that was killed: it would only work on and complain to nobody. Linux alone."""
+    import ctypes
+
+    with contextlib.suppress(OSError, AttributeError):
+        ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG

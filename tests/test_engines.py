@@ -1,0 +1,230 @@
+"""The same bytes from every engine, any number of workers, and workers that are killed."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from glossator import registry
+from glossator.cli import main
+from glossator.engines import Job, LocalEngine, carry_out, in_parallel
+from glossator.engines.base import TRIES
+from glossator.engines.processes import fresh, spread
+from glossator.errors import UserError
+from glossator.study import StudySpec, run_study
+from glossator.study.claim import LOG
+from glossator.study.jobs import BY_HAND, DoShard
+from glossator.study.work import shards_in_log
+from study_cases import contents, lm_spec, register, register_lm_methods, small_spec, write_corpus
+
+UNITS = 40  # three shards
+
+
+@pytest.fixture(scope="module")
+def spec(tiny_folder: Path) -> StudySpec:
+    write_corpus(tiny_folder.parent / "corpus.jsonl")
+    return small_spec(tiny_folder, units=UNITS, max_tokens=3000, scorers=("correlation",))
+
+
+@pytest.fixture(scope="module")
+def whole(spec: StudySpec, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The study, made by one process."""
+    folder = tmp_path_factory.mktemp("engines") / "whole"
+    run_study(spec, folder, progress=False, engine=LocalEngine(1))
+    return folder
+
+
+def test_two_workers_make_the_same_bytes_and_say_where(spec: StudySpec, whole: Path, tmp_path: Path) -> None:
+    run_study(spec, tmp_path / "two", progress=False, engine=LocalEngine(2))
+    assert contents(tmp_path / "two") == contents(whole)
+    for folder, processes in ((whole, {1}), (tmp_path / "two", {2})):
+        ran = shards_in_log(folder)
+        assert [(one.stage, one.shard) for one in sorted(ran, key=lambda r: (r.stage, r.shard))] == [
+            (stage, shard) for stage in ("explain", "score") for shard in range(3)
+        ]
+        assert {one.engine for one in ran} == {"local"}
+        assert {len({one.pid for one in ran if one.stage == stage}) for stage in ("explain", "score")} <= processes
+        assert sum(one.units for one in ran) == 2 * UNITS
+
+
+def test_shards_are_done_by_hand_in_any_order_and_twice(
+    spec: StudySpec, whole: Path, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    folder = tmp_path / "s"
+    run_study(spec, folder, until="record", progress=False)
+    done = folder / "work" / "explain" / "00002.jsonl"
+    assert main(["work", str(folder), "score", "0"]) == 2
+    assert "not all units are explained yet" in capsys.readouterr().err
+    assert main(["work", str(folder), "explain", "2"]) == 0
+    first = done.read_bytes()
+    assert main(["work", str(folder), "explain", "2"]) == 0
+    done.unlink()
+    for shard in (2, 0, 1):
+        assert main(["work", str(folder), "explain", str(shard)]) == 0
+    assert done.read_bytes() == first
+    assert main(["work", str(folder), "score", "1"]) == 0
+    run_study(spec, folder, progress=False)
+    assert contents(folder) == contents(whole)
+    by_hand = [(one.stage, one.shard) for one in shards_in_log(folder) if one.engine == BY_HAND]
+    assert sorted(by_hand) == [("explain", 0), ("explain", 1), ("explain", 2), ("score", 1)]
+
+
+@pytest.mark.parametrize(("arguments", "message"), [
+    (["explain", "3"], "no such shard to explain: 3. Allowed: 0 to 2"),
+    (["explain", "-1"], "no such shard"),
+    (["explian", "0"], "no such stage: 'explian'. Allowed: did you mean explain?"),
+    (["record", "0"], "no such stage"),
+])  # fmt: skip
+def test_unknown_work_is_said(
+    spec: StudySpec, tmp_path: Path, capsys: pytest.CaptureFixture, arguments: list[str], message: str
+) -> None:
+    run_study(spec, tmp_path / "s", until="record", progress=False)
+    before = contents(tmp_path / "s")
+    assert main(["work", str(tmp_path / "s"), "--", *arguments]) == 2
+    assert message in capsys.readouterr().err
+    assert {name for name in contents(tmp_path / "s") if not name.endswith(".log")} == set(before)
+
+
+def test_where_there_is_nothing_to_work_on(
+    spec: StudySpec, whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(UserError, match="this study is finished"):
+        DoShard()(Job(str(whole), "explain", 0))
+    with pytest.raises(UserError, match="no study in this folder"):
+        DoShard()(Job(str(tmp_path), "explain", 0))
+    assert not list(tmp_path.iterdir())
+    register_lm_methods(monkeypatch)
+    asks = lm_spec(Path(spec.subject), units=1, max_tokens=3000, candidates=1)
+    run_study(asks, tmp_path / "lm", until="record", progress=False)
+    with pytest.raises(UserError, match="one process keeps count"):
+        DoShard()(Job(str(tmp_path / "lm"), "explain", 0))
+
+
+def test_a_language_model_is_asked_by_the_process_that_keeps_count(
+    spec: StudySpec, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    register_lm_methods(monkeypatch)
+    asks = lm_spec(Path(spec.subject), units=9, max_tokens=3000, candidates=1, scorers=("correlation",))
+    run_study(asks, tmp_path / "two", progress=False, engine=LocalEngine(2))
+    assert "To explain, a language model is asked: that is done by this process" in capsys.readouterr().err
+    assert {one.pid for one in shards_in_log(tmp_path / "two")} == {os.getpid()}
+    run_study(asks, tmp_path / "one", progress=False)
+    assert contents(tmp_path / "two") == contents(tmp_path / "one")
+
+
+class Slow:
+    """Explains after a while, so that it can be killed meanwhile."""
+
+    def explain(self, unit: Any, evidence: Any, *, n: int, rng: Any) -> list:
+        from glossator.explainers.token_list import TokenListExplainer
+
+        time.sleep(0.02)
+        return TokenListExplainer().explain(unit, evidence)
+
+
+def test_killed_workers_change_no_byte(spec: StudySpec, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    register(monkeypatch, "explainers", slow="Slow")
+    monkeypatch.setitem(registry.BUILT_IN["explainers"], "slow", "test_engines:Slow")
+    slow = replace(spec, explainers=("slow",))
+    run_study(slow, tmp_path / "whole", progress=False, engine=LocalEngine(1))
+    killed: list[int] = []
+    stopped = threading.Event()
+
+    def kill() -> None:
+        while not stopped.wait(0.15) and len(killed) < 4:
+            for process in multiprocessing.active_children()[:1]:
+                os.kill(process.pid or 0, signal.SIGKILL)
+                killed.append(process.pid or 0)
+
+    killer = threading.Thread(target=kill)
+    killer.start()
+    try:
+        run_study(slow, tmp_path / "s", progress=False, engine=LocalEngine(2))
+    finally:
+        stopped.set()
+        killer.join()
+    assert len(killed) >= 2
+    assert contents(tmp_path / "s") == contents(tmp_path / "whole")
+    assert "lost its worker (SIGKILL), time 1 of" in (tmp_path / "s" / LOG).read_text()
+
+
+class Dies:
+    """A task whose job 1 kills its worker, and whose job 2 fails."""
+
+    def __call__(self, job: Job) -> None:
+        if job.shard == 1:
+            os.kill(os.getpid(), signal.SIGKILL)
+        if job.shard == 2:
+            raise UserError("it cannot be done", value=job.shard, fix="Leave it")
+
+    def open(self, job: Job) -> None: ...
+
+
+def jobs(folder: Path, shards: Sequence[int]) -> list[Job]:
+    return [Job(str(folder), "explain", shard) for shard in shards]
+
+
+def test_a_job_that_loses_every_worker_is_given_up_with_its_log(tmp_path: Path) -> None:
+    notes: list[str] = []
+    with pytest.raises(UserError, match=rf"explain shard 1 lost its worker {TRIES} times") as caught:
+        list(carry_out(LocalEngine(2), jobs(tmp_path, [0, 1, 3]), Dies(), notes.append))
+    assert str(tmp_path / "work" / "explain" / "00001.log") in str(caught.value)
+    assert len(notes) == TRIES
+    assert not multiprocessing.active_children()
+
+
+def test_what_a_job_raises_comes_back_as_it_is(tmp_path: Path) -> None:
+    with pytest.raises(UserError) as caught:
+        list(carry_out(LocalEngine(2), jobs(tmp_path, [0, 2, 3]), Dies(), print))
+    assert str(caught.value) == "it cannot be done: 2. Leave it."
+    assert "in __call__" in caught.value.__notes__[0]
+    assert 'raise UserError("it cannot be done"' in (tmp_path / "work" / "explain" / "00002.log").read_text()
+
+
+def kill_the_first(item: int) -> int:
+    marker = Path(os.environ["MARKER"])
+    if item == 3 and not marker.exists():
+        marker.touch()
+        os.kill(os.getpid(), signal.SIGKILL)
+    return item * item
+
+
+def test_in_parallel_gives_the_work_of_the_dead_to_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MARKER", str(tmp_path / "marker"))
+    assert in_parallel(kill_the_first, range(7), workers=2) == [0, 1, 4, 9, 16, 25, 36]
+    with pytest.raises(UserError, match="died"):
+        in_parallel(lambda item: os.kill(os.getpid(), signal.SIGKILL), [1, 2], workers=2)
+
+
+def test_fresh_processes_do_what_forked_ones_do(spec: StudySpec, whole: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "s"
+    run_study(spec, folder, until="record", progress=False)
+    replies = dict(spread(jobs(folder, [2, 0, 1, 7]), 2, lambda: fresh(DoShard("local"))))
+    errors = {job.shard: str(reply.error or reply.lost) for job, reply in replies.items() if reply.value is not None}
+    assert not errors
+    assert str(replies[jobs(folder, [7])[0]].error).startswith("no such shard to explain: 7")
+    run_study(spec, folder, progress=False)
+    assert contents(folder) == contents(whole)
+    assert len({one.pid for one in shards_in_log(folder) if one.stage == "explain"} - {os.getpid()}) == 2
+
+
+def test_the_command_line_names_engines(spec: StudySpec, whole: Path, tmp_path: Path, capsys: Any) -> None:
+    (tmp_path / "options.toml").write_text('partition = "short"')
+    study = str(whole)
+    assert main(["run", study, "--engine", "lokal"]) == 2
+    assert "unknown engine: 'lokal'" in capsys.readouterr().err
+    assert main(["run", study, "--engine-options", str(tmp_path / "options.toml")]) == 2
+    assert "the engine local has no such option: 'partition'" in capsys.readouterr().err
+    assert main(["run", study, "--workers", "0"]) == 2
+    assert main(["show", study, "--costs"]) == 0
+    assert "score: " in capsys.readouterr().out
+    assert main(["show", str(tmp_path), "--costs"]) == 2
