@@ -21,7 +21,7 @@ from glossator.engines.base import TRIES
 from glossator.engines.processes import fresh, spread
 from glossator.errors import UserError
 from glossator.study import StudySpec, run_study
-from glossator.study.claim import LOG
+from glossator.study.folder import LOG
 from glossator.study.jobs import BY_HAND, DoShard
 from glossator.study.work import shards_in_log
 from study_cases import contents, lm_spec, register, register_lm_methods, small_spec, write_corpus
