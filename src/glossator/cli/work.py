@@ -7,12 +7,14 @@ from pathlib import Path
 import typer
 
 from glossator.cli.printing import QUIET, say
+from glossator.cli.spec_options import TRUST
 
 
 def work(
     folder: Path = typer.Argument(..., help="Folder of a study that is recorded and not finished."),
     stage: str = typer.Argument(..., help="explain or score."),
     shard: int = typer.Argument(..., help="Number of the shard, from 0."),
+    trust: list[str] | None = TRUST,
     quiet: bool = QUIET,
 ) -> None:
     """Do one shard of one stage of a study: a job, as engines hand them out.
@@ -31,6 +33,6 @@ def work(
     from glossator.study.jobs import DoShard
 
     job = Job(str(folder), stage, shard)
-    DoShard()(job)
+    DoShard(trusted=frozenset(trust or ()))(job)
     if not quiet:
         say(f"{job} of {folder} is done.")

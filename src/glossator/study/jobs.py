@@ -22,6 +22,7 @@ from glossator.recording import Recording, open_recording
 from glossator.resources import OPENED, taken_by
 from glossator.study.explain import explain_units
 from glossator.study.grow import HELD, found_before, in_order
+from glossator.study.models import Access, StudyModels
 from glossator.study.results import UnitResult
 from glossator.study.score import score_units
 from glossator.study.spec import StudySpec, load_spec
@@ -146,28 +147,33 @@ def studied(spec: StudySpec, recording: Recording) -> list[Unit]:
 
 @dataclass(frozen=True)
 class DoShard:
-    """The task of every engine: do one shard in the study's folder. engine: named in what it cost."""
+    """The task of every engine: do one shard in the study's folder.
+
+    engine: named in what it cost; trusted: subjects that may have code imported for them because the study's spec says
+    so, None for all.
+    """
 
     engine: str = BY_HAND
+    trusted: frozenset[str] | None = None
 
     def __call__(self, job: Job) -> None:
         with fixed_sums():
-            _opened(job).do(job.stage, job.shard, self.engine)
+            _opened(job, self.trusted).do(job.stage, job.shard, self.engine)
 
     def open(self, job: Job) -> None:
         with one_thread():
-            _opened(job).open(job.stage)
+            _opened(job, self.trusted).open(job.stage)
 
 
 _open: dict[tuple[str, ...], Unfinished] = {}
 """The study at hand, by what it is: this process has opened it, or was forked from one that had."""
 
 
-def _opened(job: Job) -> Unfinished:
+def _opened(job: Job, trusted: frozenset[str] | None) -> Unfinished:
     """The study of a job: the one at hand, else opened from its folder, which stays at hand for the next job."""
     if (key := _key(job)) not in _open:
         _open.clear()
-        _open[key] = _from_folder(job)
+        _open[key] = _from_folder(job, trusted)
     study = _open[key]
     if isinstance(study.work.log, Path):
         study.work.log = job.log
@@ -194,7 +200,7 @@ def _key(job: Job) -> tuple[str, ...]:
     return str(folder.absolute()), *(path.read_text() if path.exists() else "" for path in files)
 
 
-def _from_folder(job: Job) -> Unfinished:
+def _from_folder(job: Job, trusted: frozenset[str] | None) -> Unfinished:
     folder = Path(job.folder)
     if not (folder / "spec.json").exists():
         raise UserError("no study in this folder", value=job.folder, fix="Begin it: glossator record --out FOLDER")
@@ -210,4 +216,5 @@ def _from_folder(job: Job) -> Unfinished:
     if not (folder / "recording" / "manifest.json").exists():
         raise UserError("this study is not recorded yet", value=job.folder, fix=f"Record it: glossator record {folder}")
     work = Work(folder, progress=False, log=job.log)
-    return Unfinished(work, Tools.of(spec, open_recording(folder / "recording"), work.note))
+    models = StudyModels(access=Access(trusted=trusted))
+    return Unfinished(work, Tools.of(spec, open_recording(folder / "recording"), work.note, models))
