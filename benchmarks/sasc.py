@@ -23,17 +23,18 @@ from benchmarks.sasc_keyphrases import DEVELOPMENT, REPORTED, Keyphrase
 from benchmarks.sasc_modules import DEVELOPMENT_LEXICONS, LEXICONS, Lexicon, Remembering, near_keyphrases
 from benchmarks.sasc_phrases import DEVELOPMENT_PHRASES, PHRASES
 from benchmarks.sasc_settings import SETTINGS, SLICES, Corpora, noisy
+from glossator.corpora.wordnet import general_names
 from glossator.errors import UserError
 from glossator.explainers.naming.composing import loudest
+from glossator.explainers.naming.explainer import Named, SascSpec, name_units
 from glossator.explainers.naming.halves import Halves
-from glossator.explainers.naming.task import Task
-from glossator.explainers.naming.vocabulary import general_names
+from glossator.explainers.naming.task import Responses, Task, asker
 from glossator.files import plain
 from glossator.fitting.comparison import share_interval
 from glossator.language_models import LanguageModel, OpenModel, open_language_model
-from glossator.naming import Explained, SascSpec, explain_tasks
-from glossator.recording.responses import Responses, respond
-from glossator.subjects.modules import EmbedderModule, FunctionModule
+from glossator.recording.texts import responses
+from glossator.subjects.functions import FunctionSubject
+from glossator.subjects.text_readouts import EmbedderSubject
 from glossator.units import Unit
 
 DEFAULTS: dict[str, Any] = {
@@ -70,7 +71,6 @@ class Run:
     echo: str
     nearest: str
     selection: float | None
-    score: float | None
 
 
 def run(options: dict[str, Any] | None = None) -> dict[str, Any]:
@@ -147,7 +147,7 @@ def opened(chosen: Mapping[str, Any]) -> OpenModel | None:
 class _Bench:
     def __init__(self, chosen: dict[str, Any]):
         self.chosen = chosen
-        self.spec = replace(SascSpec(reported=0), **dict(chosen["spec"]))
+        self.spec = replace(SascSpec(), **dict(chosen["spec"]))
         given = (
             (DEVELOPMENT_PHRASES, DEVELOPMENT, DEVELOPMENT_LEXICONS)
             if chosen["development"]
@@ -174,7 +174,7 @@ class _Bench:
 
         encoder = load_embedder("minilm")
         found = Remembering(encoder)
-        for texts in (self.corpora.reference.ngrams.texts, self.names):
+        for texts in (self.corpora.reference.texts, self.names):
             found.learn(texts, CachedEmbedder(encoder, cache_folder() / "vectors").embed(texts))
         return found
 
@@ -183,22 +183,29 @@ class _Bench:
         return general_names(self.corpora.reference.wordnet)
 
     @cached_property
-    def modules(self) -> list[Any]:
-        near = EmbedderModule(self.embedder, near_keyphrases(self.keyphrases, self.embedder), "near")
+    def units(self) -> list[tuple[FunctionSubject, Unit]]:
+        """One for each keyphrase, then one for each lexicon."""
+        near = EmbedderSubject(self.embedder, near_keyphrases(self.keyphrases, self.embedder), "near")
         wordnet = self.corpora.reference.wordnet
-        counts = [FunctionModule(lexicon.responses(wordnet), lexicon.phrase) for lexicon in self.lexicons]
-        return [near, *counts]
+        counts = [FunctionSubject(lexicon.responses(wordnet), lexicon.phrase) for lexicon in self.lexicons]
+        each = [(near, index) for index in range(len(self.keyphrases))] + [(count, 0) for count in counts]
+        return [(subject, Unit(subject.name, "output", index)) for subject, index in each]
 
     @cached_property
-    def responses(self) -> Responses:
-        return respond(self.modules, self.corpora.reference.ngrams, keep_values=True)
+    def values(self) -> np.ndarray:
+        """Responses to the n-grams, float64 (n-grams, units)."""
+        return self._answers(self.corpora.reference.texts)
+
+    def _answers(self, texts: Sequence[str]) -> np.ndarray:
+        near, columns = self.units[0][0], range(len(self.keyphrases))
+        found = [responses(near, "output", columns, texts)]
+        found += [responses(subject, "output", [0], texts) for subject, _ in self.units[len(self.keyphrases) :]]
+        return np.concatenate(found, axis=1).astype(np.float64)
 
     @cached_property
     def named(self) -> np.ndarray:
         """Responses to the names of the general vocabulary, (names, modules)."""
-        values = respond(self.modules, self.names, keep_values=True).values
-        assert values is not None
-        return values
+        return self._answers(self.names)
 
     def runs(self, lm: LanguageModel | None) -> list[Run]:
         """Every module in every setting with every seed; with a language model keyphrases alone."""
@@ -207,9 +214,7 @@ class _Bench:
             whole = Halves(self.corpora.reference, self.spec.candidates.naming_share, seed)
             for setting in self.chosen["settings"]:
                 for tasks, halves in self._groups(setting, seed, whole, lm is None):
-                    explained = explain_tasks(
-                        [task for _, task in tasks], halves.reference, spec=self.spec, lm=lm, seed=seed, halves=halves
-                    )
+                    explained = name_units([task for _, task in tasks], halves, self.spec, lm)
                     found += [
                         self._run(keyphrase, setting, seed, task, answer, halves)
                         for (keyphrase, task), answer in zip(tasks, explained, strict=True)
@@ -220,8 +225,7 @@ class _Bench:
         self, setting: str, seed: int, whole: Halves, lexicons: bool
     ) -> Iterator[tuple[list[tuple[Keyphrase, Task]], Halves]]:
         """Modules that share n-grams, with those n-grams; one group at a time is in memory."""
-        corpora, values = self.corpora, self.responses.values
-        assert values is not None
+        corpora, values = self.corpora, self.values
         every = [*self.keyphrases, *(self.lexicons if lexicons else [])]
         if setting == "leak_free":
             for row, keyphrase in enumerate(every):
@@ -242,45 +246,43 @@ class _Bench:
         return self._kept[keyphrase]
 
     def _task(self, row: int, values: np.ndarray, setting: str, seed: int) -> Task:
-        unit = self.responses.units[row]
+        subject, unit = self.units[row]
         if setting == "noisy":
-            values = noisy(values, seed, unit.name)
-        module = self.modules[0] if row < len(self.keyphrases) else self.modules[1 + row - len(self.keyphrases)]
-        column = row if row < len(self.keyphrases) else 0
+            known_as = f"near/{row}" if len(self.keyphrases) > 1 and row < len(self.keyphrases) else subject.name
+            values = noisy(values, seed, known_as)
+        return Task(unit, self._clean[row], asker(subject, unit), values, self.named[:, row])
 
-        def ask(texts: Sequence[str]) -> np.ndarray:
-            return np.asarray(module(list(texts)), dtype=np.float64).reshape(len(texts), -1)[:, column]
+    @cached_property
+    def _clean(self) -> list[Responses]:
+        return [Responses.of(column) for column in self.values.T]
 
-        return Task(Unit(unit.module, "output", unit.column), unit, ask, values, self.named[:, row])
-
-    def _run(self, keyphrase: Keyphrase, setting: str, seed: int, task: Task, answer: Explained, halves: Halves) -> Run:
-        best = answer.best
-        first = min(answer.candidates, key=lambda c: c.proposed, default=None)
-        top = halves.reference.ngrams.texts[task.order[0]] if len(task.order) else ""
-        score = None if best is None else best.score()
+    def _run(self, keyphrase: Keyphrase, setting: str, seed: int, task: Task, answer: Named, halves: Halves) -> Run:
+        best = answer.rows[0] if answer.rows else None
+        names = [row.name.text for row in answer.rows]
+        first = min(names, key=answer.place_before.__getitem__, default="")
+        top = halves.reference.texts[task.order[0]] if len(task.order) else ""
         assert task.named is not None
         return Run(
             keyphrase,
             self.group.get(keyphrase, "lexicons"),
             setting,
             seed,
-            tuple(candidate.name for candidate in answer.candidates[:5]),
-            () if best is None else best.sources,
-            "" if first is None else first.name,
+            tuple(names[:5]),
+            () if best is None else tuple(best.name.sources),
+            first,
             top,
             loudest(self.names, task.named, 1)[0],
             None if best is None else best.selection,
-            None if score is None else score.value,
         )
 
     def about(self) -> dict[str, Any]:
         """The corpus: n-grams, and of how many keyphrases an accepted name stands in them."""
         reference = self.corpora.reference
-        holds = [sum(k.named_by(text) for text in reference.ngrams.texts) for k in self.keyphrases]
+        holds = [sum(k.named_by(text) for text in reference.texts) for k in self.keyphrases]
         return {
             "documents": len(self.corpora.documents),
-            "words": reference.ngrams.corpus_words,
-            "ngrams": len(reference.ngrams),
+            "words": self.corpora.ngrams.corpus_words,
+            "ngrams": len(reference.texts),
             "vocabulary": 0 if reference.space is None else len(reference.space.vocabulary.names),
             "answers_in_the_corpus": float(np.mean([n > 0 for n in holds])),
             "ngrams_with_the_answer_median": float(np.median(holds)),

@@ -17,7 +17,7 @@ from benchmarks.sasc_keyphrases import Keyphrase
 from glossator.corpora.ngrams.words import words
 from glossator.corpora.wordnet import WordNet
 from glossator.subjects.embedders import Embedder
-from glossator.subjects.modules import Nearness
+from glossator.subjects.text_readouts import Nearness
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ import numpy as np
 
 from benchmarks.sasc_keyphrases import Keyphrase
 from glossator.corpora import Corpus, Document, open_corpus
-from glossator.corpora.ngrams.extract import NgramSpec, extract_ngrams
+from glossator.corpora.ngrams import Ngrams, NgramSpec, extract_ngrams
 from glossator.explainers.naming.reference import Reference, stable_order
 from glossator.subjects.embedders import Embedder
 
@@ -51,15 +51,15 @@ class Corpora:
     """The reference for all modules, and what the settings cut out of it."""
 
     documents: Sequence[Document]
+    ngrams: Ngrams
     reference: Reference
 
     @classmethod
     def of(cls, embedder: Embedder | None, every: int = 1, min_count: int = NGRAMS.min_count) -> Corpora:
         documents = tuple(english_documents(every))
         spec = NgramSpec(NGRAMS.n, min_count, NGRAMS.fold_case, NGRAMS.punctuation)
-        return cls(
-            documents, Reference.of(Corpus("embedded, English", lambda: iter(documents)), spec, embedder=embedder)
-        )
+        ngrams = extract_ngrams(Corpus("embedded, English", lambda: iter(documents)), spec)
+        return cls(documents, ngrams, Reference.of(ngrams.texts, embedder=embedder))
 
     @cached_property
     def slices(self) -> list[np.ndarray]:
@@ -68,7 +68,7 @@ class Corpora:
         for sources in SLICES.values():
             part = [document for document in self.documents if document.source in sources]
             spec = NgramSpec(NGRAMS.n, 1, NGRAMS.fold_case, NGRAMS.punctuation)
-            found.append(np.isin(self.reference.ngrams.keys, extract_ngrams(part, spec).keys))
+            found.append(np.isin(self.ngrams.keys, extract_ngrams(part, spec).keys))
         return found
 
     @cached_property
@@ -77,7 +77,7 @@ class Corpora:
 
     def leak_free(self, keyphrase: Keyphrase) -> np.ndarray:
         """Which n-grams do not hold the answer: bool (n,)."""
-        kept = [keyphrase.leak.search(text) is None for text in self.reference.ngrams.texts]
+        kept = [keyphrase.leak.search(text) is None for text in self.ngrams.texts]
         return np.array(kept, dtype=bool)
 
 

@@ -1,6 +1,6 @@
 """What the n-gram stage of SASC costs beside one plain pass of the embedder over the same strings.
 
-Stage: n-grams from documents, vectors, the modules' answers, top and bottom k, moments. Plain: the strings, already
+Stage: n-grams from documents, vectors, the units' answers, their order, mean and deviation. Plain: the strings, already
 there, given to the embedder in one call, which sorts them by length and batches them, and nothing else. Another plain
 pass, written with `transformers` alone as its users write it, says how fast that floor is.
 """
@@ -18,7 +18,6 @@ DEFAULTS: dict[str, Any] = {
     "embedder": "minilm",
     "words": 8_000,
     "n": 3,
-    "k": 75,
     "modules": 50,
     "runs": 3,
     "seed": 0,
@@ -43,9 +42,10 @@ def ngram_ratios(options: dict[str, Any] | None = None) -> dict[str, Any]:
     chosen = DEFAULTS | (QUICK if quick else {}) | given
 
     from glossator.corpora.ngrams.extract import NgramSpec, extract_ngrams
-    from glossator.recording.responses import respond
-    from glossator.recording.responses_in_text import respond_in_text
-    from glossator.subjects.modules import EmbedderModule, Nearness
+    from glossator.explainers.naming.task import Responses
+    from glossator.recording.responses_in_text import responses_in_text
+    from glossator.recording.texts import responses
+    from glossator.subjects.text_readouts import EmbedderSubject, Nearness
 
     embedder = _embedder(chosen)
     documents = documents_of(chosen["words"], chosen["seed"])
@@ -53,19 +53,22 @@ def ngram_ratios(options: dict[str, Any] | None = None) -> dict[str, Any]:
     ngrams = extract_ngrams(documents, spec)
     texts = list(ngrams.texts)
     points = embedder.embed(texts[: chosen["modules"]])
-    modules = [EmbedderModule(embedder, Nearness(point), f"m{i}") for i, point in enumerate(points)]
     by_hand = PlainTransformers(chosen["embedder"], chosen["batch"])
 
     def stage(number: int) -> None:
-        respond(modules[:number], extract_ngrams(documents, spec), k=chosen["k"])
+        near = EmbedderSubject(embedder, Nearness(points[:number]))
+        values = responses(near, "output", range(number), extract_ngrams(documents, spec).texts)
+        for column in values.T:
+            Responses.of(column)
+            np.argsort(-column, kind="stable")
 
     work: dict[str, Callable[[], Any]] = {
         "plain": lambda: embedder.embed(texts),
         "stage_1": lambda: stage(1),
-        "stage_50": lambda: stage(len(modules)),
+        "stage_50": lambda: stage(len(points)),
         "transformers": lambda: by_hand.embed(texts),
         "extract": lambda: extract_ngrams(documents, spec),
-        "in_text": lambda: respond_in_text(modules, documents, ngrams, k=chosen["k"]),
+        "in_text": lambda: responses_in_text(EmbedderSubject(embedder, Nearness(points)), documents, ngrams),
     }
     far = float(np.abs(embedder.embed(texts[:200]) - by_hand.embed(texts[:200])).max())
     seconds: dict[str, list[float]] = {name: [] for name in work}
@@ -86,7 +89,7 @@ def ngram_ratios(options: dict[str, Any] | None = None) -> dict[str, Any]:
         "ngrams": {
             "words": ngrams.corpus_words,
             "strings": len(texts),
-            "modules": len(modules),
+            "modules": len(points),
             "seconds": seconds,
             "processor_seconds": processor,
             "processor_ratio_1": _ratio(processor["stage_1"], processor["plain"]),

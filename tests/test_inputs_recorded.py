@@ -205,13 +205,17 @@ def test_responses_are_read_from_files(tmp_path):
     [
         (lambda t: [1.0], "another shape"),
         (lambda t: ["x"] * len(t), "no numbers"),
-        (lambda t: [float("nan")] * len(t), "not finite"),
         (lambda t: 1 / 0, "See line"),
     ],
 )
 def test_functions_that_give_no_numbers_say_so(function, said):
     with pytest.raises(UserError, match=said):
         FunctionSubject(function, "f").values(Texts.of(["a", "b"]))
+
+
+def test_cells_must_have_a_number():
+    with pytest.raises(UserError, match="not finite"):
+        FunctionSubject(lambda p: np.full((N, 4, 4), np.nan), "f", takes="images", grid=CELLS).values(images())
 
 
 def test_wrong_inputs_say_what_is_taken():

@@ -14,9 +14,8 @@ from benchmarks.sasc_keyphrases import DEVELOPMENT, REPORTED, Keyphrase
 from benchmarks.sasc_modules import DEVELOPMENT_LEXICONS, LEXICONS, Remembering
 from benchmarks.sasc_phrases import DEVELOPMENT_PHRASES, PHRASES
 from benchmarks.sasc_settings import SLICES, Corpora, noisy
-from glossator.corpora.wordnet import load_wordnet
+from glossator.corpora.wordnet import general_names, load_wordnet
 from glossator.errors import UserError
-from glossator.explainers.naming.vocabulary import general_names
 from glossator.language_models import Budget, Request, Scripted
 
 EVERY = [*REPORTED, *DEVELOPMENT]
@@ -105,7 +104,7 @@ def corpora() -> Corpora:
 
 
 def test_settings_leave_out_what_they_say(corpora: Corpora) -> None:
-    texts = np.array(corpora.reference.ngrams.texts)
+    texts = np.array(corpora.reference.texts)
     keyphrase = next(k for k in REPORTED if k.phrase == "religion")
     kept = corpora.leak_free(keyphrase)
     assert 0 < (~kept).sum() < len(texts) / 10

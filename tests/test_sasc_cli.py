@@ -92,7 +92,7 @@ def test_for_machines(here: Path, capsys: pytest.CaptureFixture) -> None:
     assert main(["sasc", "detector.py:rivers", *ARGUMENTS, "--json"]) == 0
     (found,) = json.loads(capsys.readouterr().out)
     best = found["candidates"][0]
-    assert best["explanation"]["text"] == "river" and best["scores"][0]["name"] == "sasc.corpus"
+    assert best["explanation"]["text"] == "river" and best["scores"][0]["name"] == "sigma.corpus"
 
 
 def test_a_silent_function_is_said_to_be_dead(here: Path, capsys: pytest.CaptureFixture) -> None:
@@ -115,8 +115,8 @@ def test_responses_that_are_missing_are_told(here: Path, capsys: pytest.CaptureF
         ("no_such_package_at_all:f", "no such module"),
         ("broken.py:f", "broken.py cannot be imported: 'SyntaxError"),
         ("lacking.py:f", "lacking.py imports what is not installed: 'no_such_package_at_all'"),
-        ("detector.py:failing", "module 'failing' failed: 'RuntimeError: the weights"),
-        ("detector.py:failing_later", "module 'failing_later' failed: 'AssertionError"),
+        ("detector.py:failing", "function 'failing' failed: 'RuntimeError: the weights"),
+        ("detector.py:failing_later", "function 'failing_later' failed: 'AssertionError"),
     ],
 )
 def test_a_mistake_is_one_paragraph(here: Path, capsys: pytest.CaptureFixture, module: str, said: str) -> None:

@@ -8,13 +8,11 @@ import numpy as np
 import pytest
 
 from glossator.corpora.ngrams.extract import NgramSpec
-from glossator.corpora.wordnet import load_wordnet
+from glossator.corpora.wordnet import general_names, load_wordnet
 from glossator.explainers.naming.composing import ComposingSpec, composed, loudest, parts_of
 from glossator.explainers.naming.members import classes_of, loud_words
-from glossator.explainers.naming.reference import Reference
-from glossator.explainers.naming.vocabulary import general_names
-from glossator.naming import SascSpec, explain_module, explain_modules
-from glossator.subjects.modules import FunctionModule
+from glossator.naming import ReferenceCorpus, SascSpec, explain_module, explain_modules
+from glossator.subjects.functions import FunctionSubject
 
 CLASSES = {
     "animal": "dog cat horse cow pig sheep goat lion tiger bear wolf fox rabbit mouse elephant",
@@ -27,13 +25,13 @@ CLASSES = {
     "food": "bread cheese rice meat butter soup cake pasta sausage egg salad sugar pizza sandwich pie",
     "month": "january february march april june july august september october november december",
 }
-SPEC = SascSpec(reported=0)
+SPEC = SascSpec()
 
 
 @pytest.fixture(scope="module")
-def reference() -> Reference:
+def reference() -> ReferenceCorpus:
     examples = [example for synset in load_wordnet().synsets for example in synset.examples if len(example.split()) > 3]
-    return Reference.of(examples[::8], NgramSpec(n=2, fold_case=True, punctuation="none"))
+    return ReferenceCorpus.of(examples[::8], NgramSpec(n=2, fold_case=True, punctuation="none"))
 
 
 def counting(words: str) -> Callable[[Sequence[str]], np.ndarray]:
@@ -45,24 +43,24 @@ def counting(words: str) -> Callable[[Sequence[str]], np.ndarray]:
     return count
 
 
-def test_modules_that_count_members_are_named_by_their_class(reference: Reference) -> None:
-    modules = [FunctionModule(counting(words), name) for name, words in CLASSES.items()]
-    for found in explain_modules(modules, reference, spec=SPEC):
+def test_modules_that_count_members_are_named_by_their_class(reference: ReferenceCorpus) -> None:
+    modules = [FunctionSubject(counting(words), name) for name, words in CLASSES.items()]
+    for found in explain_modules(modules, reference, spec=SPEC, reported=0):
         best = found.best
         assert best is not None and found.unit.subject in best.name and "members" in best.sources and best.kinds
 
 
-def test_a_class_is_scored_on_other_members_than_it_was_ranked_by(reference: Reference) -> None:
-    best = explain_module(counting(CLASSES["animal"]), reference, spec=SascSpec(reported=1)).best
+def test_a_class_is_scored_on_other_members_than_it_was_ranked_by(reference: ReferenceCorpus) -> None:
+    best = explain_module(counting(CLASSES["animal"]), reference, reported=1).best
     assert best is not None and best.name == "animal"
-    score = best.score("sasc.written")
+    score = best.score("sigma.written")
     assert score is not None and score.value is not None and score.how["p"] < 0.05
     shown = {text.split()[-1] for kind, text, _ in best.texts if kind == "template" and text.startswith("a text about")}
     assert shown and shown < set(CLASSES["animal"].split())
 
 
-def test_one_word_is_no_class(reference: Reference) -> None:
-    best = explain_module(counting("river rivers"), reference, spec=SPEC).best
+def test_one_word_is_no_class(reference: ReferenceCorpus) -> None:
+    best = explain_module(counting("river rivers"), reference, spec=SPEC, reported=0).best
     assert best is not None and best.name == "river" and not best.kinds
 
 
@@ -124,14 +122,14 @@ def nearness(phrase: str) -> Callable[[Sequence[str]], np.ndarray]:
     return near
 
 
-def test_a_phrase_is_put_together_from_its_parts(reference: Reference) -> None:
-    found = explain_module(nearness("angry farmer"), reference, spec=SPEC)
+def test_a_phrase_is_put_together_from_its_parts(reference: ReferenceCorpus) -> None:
+    found = explain_module(nearness("angry farmer"), reference, spec=SPEC, reported=0)
     assert found.best is not None and set(found.best.name.split()) == {"angry", "farmer"}
     assert "composed" in found.best.sources
 
 
-def test_words_that_add_up_are_no_phrase(reference: Reference) -> None:
-    found = explain_module(counting("river engine"), reference, spec=SPEC)
+def test_words_that_add_up_are_no_phrase(reference: ReferenceCorpus) -> None:
+    found = explain_module(counting("river engine"), reference, spec=SPEC, reported=0)
     assert not [c.name for c in found.candidates if {"river", "engine"} <= set(c.name.split())]
 
 
@@ -145,7 +143,7 @@ def test_parts_repeat_no_word_often_and_phrases_none() -> None:
     assert loudest(["a", "b", "c"], np.array([1.0, np.nan, 2.0]), 5) == ["c", "a"]
 
 
-def test_a_module_need_not_be_asked_about_the_vocabulary(reference: Reference) -> None:
+def test_a_module_need_not_be_asked_about_the_vocabulary(reference: ReferenceCorpus) -> None:
     from dataclasses import replace
 
     asked: list[str] = []
@@ -155,6 +153,6 @@ def test_a_module_need_not_be_asked_about_the_vocabulary(reference: Reference) -
         return [float("river" in text) for text in texts]
 
     spec = replace(SPEC, candidates=replace(SPEC.candidates, composing=ComposingSpec(names=0)))
-    found = explain_module(river, reference, spec=spec)
+    found = explain_module(river, reference, spec=spec, reported=0)
     assert found.best is not None and found.best.name == "river"
-    assert len(set(asked) & set(general_names(reference.wordnet))) < 12_000
+    assert len(set(asked) & set(general_names(load_wordnet()))) < 12_000

@@ -11,11 +11,11 @@ import torch
 from benchmarks.sasc_speed import PlainTransformers, documents_of
 from glossator.corpora.ngrams.extract import NgramSpec, extract_ngrams
 from glossator.errors import UserError
-from glossator.recording.responses import respond
-from glossator.recording.responses_in_text import respond_in_text
+from glossator.inputs import Texts
+from glossator.recording.responses_in_text import responses_in_text
 from glossator.subjects import load_subject
 from glossator.subjects.embedders import SentenceEmbedder, load_embedder
-from glossator.subjects.modules import EmbedderModule, Nearness, SubjectModule
+from glossator.subjects.text_readouts import EmbedderSubject, Nearness, PooledSubject
 from tiny_models import save_tiny, wordpiece_tokenizer
 
 DOCUMENTS = [
@@ -132,10 +132,10 @@ def test_minilm_is_sentence_transformers(minilm) -> None:
 
 @pytest.mark.parametrize("pool", ["mean", "max", "last"])
 def test_units_of_a_subject_pool_their_tokens(tiny_subject, pool: str) -> None:
-    module = SubjectModule(tiny_subject, "mlp.1", [3, 0, 63], pool, batch_tokens=32)
+    module = PooledSubject(tiny_subject, "mlp.1", pool, batch_tokens=32)
     texts = ["The fox", "", "a", "The fox runs", "b" * 150]
-    values = module(texts)
-    assert values.shape == (5, 3) and np.isnan(values[1]).all()
+    values = module.answers(texts)[:, [3, 0, 63]]
+    assert module.site("mlp.1").width == 64 and np.isnan(values[1]).all()
     for text, row in zip(texts, values, strict=True):
         ids = tiny_subject.tokenizer.encode([text])[0]
         parts = [ids[i : i + module.longest] for i in range(0, len(ids), module.longest)]
@@ -152,18 +152,14 @@ def test_units_of_a_subject_pool_their_tokens(tiny_subject, pool: str) -> None:
     assert len(tiny_subject.tokenizer.encode(["b" * 150])[0]) > module.longest
 
 
-def test_subject_modules_know_themselves(tiny_subject) -> None:
-    def made(*arguments) -> str | None:
-        return SubjectModule(tiny_subject, *arguments).fingerprint
+def test_pooled_subjects_know_themselves(tiny_subject) -> None:
+    def made(*arguments) -> str:
+        return PooledSubject(tiny_subject, *arguments).fingerprint
 
-    different = [made("mlp.1", 3), made("mlp.1", 4), made("mlp.0", 3), made("mlp.1", 3, "max"), made("mlp.1", [3, 4])]
-    assert len(set(different)) == 5 and made("mlp.1", 3) == different[0]
-    assert [unit.name for unit in respond(SubjectModule(tiny_subject, "mlp.1", 3), ["a b", "c"]).units] == [
-        "tiny/mlp.1/3"
-    ]
-    for wrong in (("mlp.1", 64), ("mlp.1", -1), ("mlp.1", []), ("mlp.9", 1), ("mlp.1", 1, "median")):
+    assert len({made("mlp.1"), made("mlp.0"), made("mlp.1", "max")}) == 3 and made("mlp.1") == made("mlp.1")
+    for wrong in (("mlp.9",), ("mlp.1", "median")):
         with pytest.raises(UserError):
-            SubjectModule(tiny_subject, *wrong)
+            PooledSubject(tiny_subject, *wrong)
 
 
 def test_a_first_position_that_takes_the_sink_is_left_out(tiny_subject) -> None:
@@ -171,8 +167,9 @@ def test_a_first_position_that_takes_the_sink_is_left_out(tiny_subject) -> None:
 
     bare = replace(tiny_subject, prefix=())
     assert bare.leaves_out_first
-    module = SubjectModule(bare, "mlp.0", [1, 2], "max")
-    values = module(["a", "ab"])
+    module = PooledSubject(bare, "mlp.0", "max")
+    values = module.answers(["a", "ab"])[:, [1, 2]]
+    assert module.counted(Texts.of(["a", "ab"])).counts.tolist() == [False, True]
     assert np.isnan(values[0]).all()
     tokens = bare.tokenizer.encode(["ab"])[0]
     alone = bare.activations(tokens[None], np.array([len(tokens)]), ["mlp.0"])["mlp.0"][0, 1:]
@@ -208,44 +205,36 @@ def in_text_by_hand(module, tokenizer, token_values, documents, ngrams, pool, wi
 @pytest.mark.parametrize("width", [8, 60])
 def test_in_text_is_its_definition(tiny_subject, embedder: SentenceEmbedder, pool: str, width: int) -> None:
     ngrams = extract_ngrams(DOCUMENTS, NgramSpec(n=3))
-    unit = SubjectModule(tiny_subject, "mlp.1", [3, 7])
-    got = respond_in_text(unit, DOCUMENTS, ngrams, pool=pool, width=width)
+    unit = PooledSubject(tiny_subject, "mlp.1")
+    got = responses_in_text(unit, DOCUMENTS, ngrams, pool=pool, width=width)
     expected = in_text_by_hand(
         lambda v: v, tiny_subject.tokenizer, unit.token_values, DOCUMENTS, ngrams, pool, min(width, unit.longest)
     )
-    assert got.values is not None
-    np.testing.assert_allclose(got.values, expected, atol=1e-5)
+    np.testing.assert_allclose(got, expected, atol=1e-5)
     read = Nearness(np.eye(32)[:3])
-    got = respond_in_text(EmbedderModule(embedder, read), DOCUMENTS, ngrams, pool=pool, width=width)
+    got = responses_in_text(EmbedderSubject(embedder, read), DOCUMENTS, ngrams, pool=pool, width=width)
     expected = in_text_by_hand(
         read, embedder.tokenizer, embedder.token_vectors, DOCUMENTS, ngrams, pool, min(width, embedder.longest)
     )
-    assert got.values is not None and np.isfinite(expected).any()
-    np.testing.assert_allclose(got.values, expected, atol=1e-5)
+    assert np.isfinite(expected).any()
+    np.testing.assert_allclose(got, expected, atol=1e-5)
 
 
 def test_in_text_ngrams_that_do_not_stand_there_are_missing(tiny_subject) -> None:
     ngrams = extract_ngrams(DOCUMENTS)
-    unit = SubjectModule(tiny_subject, "mlp.1", 3)
-    responses = respond_in_text([unit, unit], DOCUMENTS[2:], ngrams)
-    standing = [ngrams.texts[row] for row, _ in responses.units[0].top] if not responses.problems else []
-    assert responses.units[0].count == 1 and responses.units[0].missing == len(ngrams) - 1
-    assert responses.units[0].problem is not None and standing == []  # one value is a constant
-    assert responses.values is not None and np.array_equal(*responses.values.T, equal_nan=True)
+    found = responses_in_text(PooledSubject(tiny_subject, "mlp.1"), DOCUMENTS[2:], ngrams)
+    assert np.isfinite(found).all(axis=1).sum() == 1 and found.shape == (len(ngrams), 64)
 
 
 def test_in_text_does_not_depend_on_how_documents_are_blocked(tiny_subject, monkeypatch: pytest.MonkeyPatch) -> None:
-    from glossator.recording import responses_in_text
+    from glossator.recording import responses_in_text as module
 
     ngrams = extract_ngrams(DOCUMENTS)
-    unit = SubjectModule(tiny_subject, "mlp.1", [3, 9], "max")
-    whole = respond_in_text(unit, DOCUMENTS, ngrams, pool="max")
-    for name in ("_BLOCK_TOKENS", "_BLOCK_VALUES", "_ROWS"):
-        monkeypatch.setattr(responses_in_text, name, 5)
-    parts = respond_in_text(unit, DOCUMENTS, ngrams, pool="max")
-    assert whole.values is not None and parts.values is not None
-    np.testing.assert_allclose(parts.values, whole.values, atol=1e-6)
-    assert [row for row, _ in parts.units[0].top] == [row for row, _ in whole.units[0].top]
+    unit = PooledSubject(tiny_subject, "mlp.1", "max")
+    whole = responses_in_text(unit, DOCUMENTS, ngrams, pool="max")
+    for name in ("_BLOCK_TOKENS", "_BLOCK_VALUES"):
+        monkeypatch.setattr(module, name, 5)
+    np.testing.assert_allclose(responses_in_text(unit, DOCUMENTS, ngrams, pool="max"), whole, atol=1e-6)
 
 
 # ---------------------------------------------------------------- what it costs

@@ -2,7 +2,8 @@
 
 The SASC method (Singh et al. 2023) with what its score lacks: n-grams -> responses -> candidate names -> texts with and
 without each concept -> a score in sigma, with an interval. Names are proposed from some n-grams and ranked on others
-and on texts of their own; what is reported comes from texts that neither step has seen.
+and on texts of their own; what is reported comes from texts that neither step has seen. `glossator sasc` makes a study
+of the same steps, with splits of documents.
 """
 
 from __future__ import annotations
@@ -14,38 +15,52 @@ from typing import Any
 
 import numpy as np
 
-from glossator.corpora.ngrams.extract import CorpusLike, NgramSpec
+from glossator.corpora import Corpus, open_corpus
+from glossator.corpora.ngrams import CorpusLike, Ngrams, NgramSpec, extract_ngrams
+from glossator.corpora.wordnet import general_names
 from glossator.errors import UserError
-from glossator.explainers.naming.candidates import CandidateSpec, Proposed, propose_all
+from glossator.explainers.naming.explainer import Named, SascSpec, name_units
 from glossator.explainers.naming.halves import Halves
-from glossator.explainers.naming.reference import NGRAMS, Reference
-from glossator.explainers.naming.selection import rank
-from glossator.explainers.naming.task import Task, answers_of
-from glossator.explainers.naming.vocabulary import general_names
+from glossator.explainers.naming.reference import Reference
+from glossator.explainers.naming.space import open_space
+from glossator.explainers.naming.task import Responses, Task, asker
 from glossator.explanations import Explanation
-from glossator.files import plain
+from glossator.inputs import Texts
 from glossator.language_models import LanguageModel
-from glossator.recording.responses import UnitResponses, respond
-from glossator.scorers.written_texts import RandomNames, report_on
+from glossator.recording.texts import responses
+from glossator.scorers.sigma import RandomNames, report_on
+from glossator.scorers.written_texts import ConceptTexts, HeldOut
 from glossator.scores import Score
+from glossator.subjects.base import BaseSubject, Subject, width_of
 from glossator.subjects.embedders import Embedder
-from glossator.subjects.modules import as_module
+from glossator.subjects.functions import FunctionSubject
 from glossator.units import Polarity, Unit
 
+NGRAMS = NgramSpec(n=3, fold_case=True, punctuation="none", most=100_000)
 
-@dataclass(frozen=True)
-class SascSpec:
-    """candidates: how names are found. reported: so many of the best are scored on the reporting half.
 
-    fit_weight: candidates are ranked by their score on the selection texts, as a share of the best one's, plus so much
-    of the share of variance that holding (or nearness to) the concept explains of the responses to held-out n-grams.
-    sentences: most sentences of the corpus that a reported name is tested on.
-    """
+@dataclass(frozen=True, eq=False)
+class ReferenceCorpus:
+    """What a corpus gives: n-grams, what naming needs of them, and sentences that no name comes from. Made once and
+    shared by any number of functions."""
 
-    candidates: CandidateSpec = field(default_factory=CandidateSpec)
-    reported: int = 3
-    fit_weight: float = 2.0
-    sentences: int = 24
+    corpus: Corpus
+    ngrams: Ngrams
+    reference: Reference
+    _held_out: dict[int, HeldOut] = field(default_factory=dict, repr=False)
+
+    @classmethod
+    def of(cls, corpus: CorpusLike, spec: NgramSpec = NGRAMS, *, embedder: Embedder | None = None) -> ReferenceCorpus:
+        """Read a corpus. embedder: of the space for naming; without one names come from n-grams and WordNet alone."""
+        opened = corpus if isinstance(corpus, Corpus) else open_corpus(corpus)
+        ngrams = extract_ngrams(opened, spec)
+        return cls(opened, ngrams, Reference.of(ngrams.texts, embedder=embedder))
+
+    def held_out(self, seed: int) -> HeldOut:
+        """Sentences of half of the documents."""
+        if seed not in self._held_out:
+            self._held_out[seed] = HeldOut.sentences(self.corpus, self.reference.wordnet, seed)
+        return self._held_out[seed]
 
 
 @dataclass(frozen=True)
@@ -55,7 +70,7 @@ class Candidate:
     sources: the lists that proposed it; selection: difference of means in sigma on the selection texts; fit: how well
     the concept predicts responses to held-out n-grams (r); None where undefined. proposed: its rank before the module
     was asked about any name; kinds: whether phrases around kinds of it did better than phrases around itself.
-    scores: `sasc.corpus`, `sasc.written`, `sasc.sentences`, empty where not reported; texts: of the reporting half,
+    scores: `sigma.corpus`, `sigma.written`, `sigma.held-out`, empty where not reported; texts: of the reporting half,
     (kind, text, response).
     """
 
@@ -72,7 +87,7 @@ class Candidate:
     def name(self) -> str:
         return self.explanation.text
 
-    def score(self, name: str = "sasc.corpus") -> Score | None:
+    def score(self, name: str = "sigma.corpus") -> Score | None:
         return next((score for score in self.scores if score.name == name), None)
 
 
@@ -83,7 +98,7 @@ class Explained:
     of all, largest first; failures: answers of a language model that gave nothing, by reason."""
 
     unit: Unit
-    responses: UnitResponses
+    responses: Responses
     top: tuple[tuple[str, float], ...]
     candidates: tuple[Candidate, ...]
     problem: str | None = None
@@ -94,122 +109,102 @@ class Explained:
         return self.candidates[0] if self.candidates else None
 
 
-def explain_module(module: Any, corpus: CorpusLike | Reference, **settings: Any) -> Explained:
+def explain_module(module: Any, corpus: CorpusLike | ReferenceCorpus, **settings: Any) -> Explained:
     """What a function of text responds to, as ranked names with scores.
 
-    module: any callable from a list of strings to as many numbers. corpus: "embedded", a path, strings, a `Reference`.
-    Settings as in `explain_modules`. Raises `UserError` for a module with several outputs.
+    module: any callable from a list of strings to as many numbers, or a subject with one unit. corpus: "embedded", a
+    path, strings, a `ReferenceCorpus`. Settings as in `explain_modules`. Raises `UserError` for several outputs.
     """
     found = explain_modules([module], corpus, **settings)
     if len(found) != 1:
-        raise UserError("the module has several outputs", value=len(found), fix="Use explain_modules")
+        raise UserError(
+            "the module has several outputs", value=len(found), fix="Use explain_modules, or name one in units"
+        )
     return found[0]
 
 
 def explain_modules(
     modules: Sequence[Any],
-    corpus: CorpusLike | Reference,
+    corpus: CorpusLike | ReferenceCorpus,
     *,
+    units: Sequence[int] | None = None,
     lm: LanguageModel | None = None,
     embedder: Embedder | str | None = "smollm2-135m",
     ngrams: NgramSpec = NGRAMS,
     spec: SascSpec | None = None,
     polarity: Polarity = "+",
     seed: int = 0,
+    reported: int = 3,
+    held_out: int = 24,
     cache: str | Path | None = None,
-    progress: bool = False,
     say: Callable[[str], None] | None = None,
 ) -> list[Explained]:
-    """What each output of each module responds to; n-grams are run once for all modules.
+    """What each output of each module responds to; n-grams are run once.
 
+    modules: callables, or subjects of texts with one site. units: outputs of each that are explained, None for all.
     lm: a language model that names and writes texts; without one both are done by word lists, WordNet and vectors.
     embedder: of the space in which names are looked for, an `Embedder`, the alias of one (`smollm2-135m`: token
     vectors, no model is run; `minilm`), or None for no space. polarity: "-" explains what makes responses small.
-    cache: folder for responses and vectors. say: told what a language model will be asked, before it is.
+    reported: so many of the best names are scored; held_out: most sentences that a name is tested on. cache: folder
+    for vectors. say: told what a language model will be asked, before it is. A response that is not a finite number is
+    left out and counted.
     """
     if polarity not in ("+", "-"):
         raise UserError("unknown polarity", value=polarity, allowed="+ or -")
     spec = spec or SascSpec()
-    reference = corpus
-    if not isinstance(reference, Reference):
-        from glossator.explainers.naming.space import open_space
-
+    if not isinstance(corpus, ReferenceCorpus):
         space = open_space(embedder, cache) if isinstance(embedder, str) else embedder
-        reference = Reference.of(reference, ngrams, embedder=space)
-    faces = [as_module(module) for module in modules]
-    responses = respond(faces, reference.ngrams, cache=cache, keep_values=True, progress=progress)
-    assert responses.values is not None
-    named = None
-    if lm is None and spec.candidates.composing.names:
-        names = general_names(reference.wordnet)
-        named = respond(faces, names, cache=cache, keep_values=True, progress=progress).values
-    sign = 1 if polarity == "+" else -1
-    answering = {face.name: answers_of(face) for face in faces}
-    tasks = []
-    for column, unit in enumerate(responses.units):
-        name = Unit(unit.module, "output", unit.column, polarity)
-        ask = _asker(answering[unit.module], unit.column, sign)
-        mine = None if named is None else sign * named[:, column]
-        tasks.append(Task(name, unit, ask, sign * responses.values[:, column], mine))
-    return explain_tasks(tasks, reference, spec=spec, lm=lm, seed=seed, say=say)
-
-
-def _asker(answers: Callable[[Sequence[str]], np.ndarray], column: int, sign: int) -> Callable[..., np.ndarray]:
-    def ask(texts: Sequence[str]) -> np.ndarray:
-        return sign * answers(texts)[:, column].astype(np.float64)
-
-    return ask
-
-
-def explain_tasks(
-    tasks: Sequence[Task],
-    reference: Reference,
-    *,
-    spec: SascSpec | None = None,
-    lm: LanguageModel | None = None,
-    seed: int = 0,
-    halves: Halves | None = None,
-    say: Callable[[str], None] | None = None,
-) -> list[Explained]:
-    """The steps after the n-grams' responses, for units on one reference; a language model is asked for all at once.
-
-    halves: how the reference was dealt to naming and ranking, where that is known already.
-    """
-    spec = spec or SascSpec()
-    sound = [task for task in tasks if task.responses.problem is None]
+        corpus = ReferenceCorpus.of(corpus, ngrams, embedder=space)
+    tasks: list[Task] = []
+    for module in modules:
+        subject = module if isinstance(module, BaseSubject) else FunctionSubject(module)
+        tasks += _tasks(
+            subject, corpus.reference, units, polarity, asked=lm is None and spec.candidates.composing.names
+        )
     names = [task.unit for task in tasks]
     if len(set(names)) < len(names):
-        raise UserError("two units have the same name", value=[str(name) for name in names][:5], fix="Name the modules")
-    halves = halves or Halves(reference, spec.candidates.naming_share, seed)
-    proposed = propose_all(sound, halves, spec.candidates, lm, say)
-    found = {}
-    for task, proposals in zip(sound, proposed, strict=True):
-        found[task.unit] = _explained(task, proposals, halves, spec, lm)
-    return [found.get(task.unit) or _unexplained(task) for task in tasks]
-
-
-def _unexplained(task: Task) -> Explained:
-    return Explained(task.unit, task.responses, (), (), task.responses.problem)
-
-
-def _explained(task: Task, proposed: Proposed, halves: Halves, spec: SascSpec, lm: LanguageModel | None) -> Explained:
-    ngrams = halves.reference.ngrams
-    ranked = rank(task, proposed, halves, spec.fit_weight)
-    provenance = proposed.provenance(plain(spec), halves.reference.fingerprint, halves.seed, lm)
-    before = {name.text: place for place, name in enumerate(proposed.names)}
-    random = RandomNames(task, halves, spec.sentences)
-    candidates = []
-    for place, row in enumerate(ranked):
-        explanation = Explanation(task.unit, row.name.text, provenance, rank=place)
-        report = report_on(row, task, halves, spec.sentences, random) if place < spec.reported else ((), ())
-        candidates.append(
-            Candidate(
-                explanation, tuple(row.name.sources), row.selection, row.fit, before[row.name.text], row.kinds, *report
-            )
+        raise UserError(
+            "two units have the same name", value=[str(name) for name in names][:5], fix="Name the functions"
         )
-    top = tuple((ngrams.texts[row], float(task.values[row])) for row in task.loudest[:75])
+    halves = Halves(corpus.reference, spec.candidates.naming_share, seed)
+    found = []
+    for named in name_units(tasks, halves, spec, lm, say):
+        best = min(reported, len(named.rows))
+        random = RandomNames(named.task, ConceptTexts(halves, corpus.held_out(seed), held_out)) if best else None
+        found.append(_explained(named, random, best, corpus.reference))
+    return found
+
+
+def _tasks(
+    subject: Subject, reference: Reference, units: Sequence[int] | None, polarity: Polarity, asked: object
+) -> list[Task]:
+    """One task for each unit of a subject's only site; asked: whether it is asked about the general vocabulary."""
+    (site,) = (site.name for site in subject.sites())
+    indices = range(width_of(subject, site, Texts.of(reference.texts))) if units is None else units
+    values = responses(subject, site, indices, reference.texts)
+    named = responses(subject, site, indices, general_names(reference.wordnet)) if asked else None
+    tasks = []
+    for column, index in enumerate(indices):
+        unit, mine = Unit(subject.name, site, index, polarity), values[:, column].astype(np.float64)
+        beside = None if named is None else unit.sign * named[:, column].astype(np.float64)
+        tasks.append(Task(unit, Responses.of(mine), asker(subject, unit), unit.sign * mine, beside))
+    return tasks
+
+
+def _explained(named: Named, random: RandomNames | None, reported: int, reference: Reference) -> Explained:
+    task, candidates = named.task, []
+    if task.responses.problem is not None:
+        return Explained(task.unit, task.responses, (), (), task.responses.problem)
+    for place, row in enumerate(named.rows):
+        report: Any = ((), ())
+        if random is not None and place < reported:
+            report = report_on(row, task, random, reference.texts[task.order[0]])
+        before = named.place_before[row.name.text]
+        told = tuple(row.name.sources), row.selection, row.fit, before, row.kinds
+        candidates.append(Candidate(named.explanation(place), *told, *report))
+    top = tuple((reference.texts[row], float(task.values[row])) for row in task.loudest[:75])
     problem = None if candidates else "no candidate name was found"
-    return Explained(task.unit, task.responses, top, tuple(candidates), problem, dict(proposed.bill.failures))
+    return Explained(task.unit, task.responses, top, tuple(candidates), problem, dict(named.proposed.bill.failures))
 
 
-__all__ = ["Candidate", "Explained", "SascSpec", "Task", "explain_module", "explain_modules", "explain_tasks"]
+__all__ = ["NGRAMS", "Candidate", "Explained", "ReferenceCorpus", "SascSpec", "explain_module", "explain_modules"]

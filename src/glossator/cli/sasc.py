@@ -46,8 +46,7 @@ def sasc(
     from dataclasses import replace
 
     from glossator.corpora import open_corpus
-    from glossator.explainers.naming.reference import NGRAMS
-    from glossator.naming import SascSpec, explain_modules
+    from glossator.naming import NGRAMS, explain_modules
     from glossator.subjects.named import imported
 
     function = imported(module)
@@ -64,10 +63,9 @@ def sasc(
         lm=model,
         embedder=None if space == "none" else space,
         ngrams=replace(NGRAMS, n=words, min_count=min_count, most=most),
-        spec=SascSpec(reported=reported),
+        reported=reported,
         polarity="-" if negative else "+",
         seed=seed,
-        progress=not quiet and not json,
         say=say,
     )
     for note in opened.notes:
@@ -90,7 +88,7 @@ def show(explained: Explained) -> None:
     if explained.problem:
         out.print(f"  not explained: {explained.problem}", markup=False)
     found = explained.responses
-    if lacking := found.missing + found.infinite:
+    if lacking := found.missing:
         out.print(f"  no response to {lacking:,} of {lacking + found.count:,} n-grams", markup=False)
     if explained.candidates:
         table = make_table()
@@ -98,8 +96,8 @@ def show(explained: Explained) -> None:
             table.add_column(column)
         for candidate in explained.candidates[:10]:
             scores = {score.name: score for score in candidate.scores}
-            texts = [interval(s) if (s := scores.get(f"sasc.{n}")) else "" for n in ("corpus", "written", "sentences")]
-            p = scores["sasc.corpus"].how.get("p") if "sasc.corpus" in scores else None
+            texts = [interval(s) if (s := scores.get(f"sigma.{n}")) else "" for n in ("corpus", "written", "held-out")]
+            p = scores["sigma.corpus"].how.get("p") if "sigma.corpus" in scores else None
             table.add_row(
                 Text(clean(candidate.name) + (" (kinds of it)" if candidate.kinds else "")),
                 number(candidate.selection),

@@ -9,7 +9,7 @@ import lzma
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import cache, cached_property
+from functools import cache, cached_property, lru_cache
 from pathlib import Path
 from typing import Literal
 
@@ -207,6 +207,20 @@ class WordNet:
 def load_wordnet() -> WordNet:
     """The packaged WordNet, read once."""
     return WordNet()
+
+
+@lru_cache(maxsize=4)
+def general_names(wordnet: WordNet, word_uses: int = 4, phrase_uses: int = 1) -> tuple[str, ...]:
+    """Words and phrases of WordNet that its own texts use so often, sorted: names that anyone might use."""
+    return tuple(
+        sorted(
+            word
+            for word in wordnet.words
+            if len(word) > 2
+            and any(c.isalpha() for c in word)
+            and wordnet.frequency(word) >= (phrase_uses if " " in word else word_uses)
+        )
+    )
 
 
 def _tagged(synset: Synset, word: str) -> int:

@@ -3,27 +3,34 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from typing import Self
+from dataclasses import dataclass, field, fields, replace
+from typing import Any, Self
 
 import numpy as np
 
 from glossator.inputs.base import WHOLE, Grid, Shown, check_rows, no_such_grid
 
+ALL: Any = None
+"""The default of a column that is filled in from the others."""
+
 
 @dataclass(frozen=True, eq=False)
 class Texts:
-    """Texts, each with one value a unit. texts: n strings; ids, groups (n,) int64, by default each text its own."""
+    """Texts, each with one value a unit. texts: n strings; ids, groups (n,) int64, by default each text its own; counts
+    (n,) bool, by default all: False for a text to which a subject has no response."""
 
     texts: tuple[str, ...]
     ids: np.ndarray
     groups: np.ndarray
+    counts: np.ndarray = field(default=ALL, kw_only=True)
 
     kind = "texts"
     weight = 8
 
     def __post_init__(self) -> None:
-        check_rows(self.kind, len(self.texts), self.ids, self.groups)
+        if self.counts is ALL:
+            object.__setattr__(self, "counts", np.ones(len(self.texts), bool))
+        check_rows(self.kind, len(self.texts), self.ids, self.groups, self.counts)
 
     @classmethod
     def of(cls, texts: Sequence[str], groups: Sequence[int] | np.ndarray | None = None) -> Self:
@@ -40,21 +47,27 @@ class Texts:
 
     def take(self, rows: np.ndarray) -> Self:
         rows = np.arange(len(self))[rows]
-        return type(self)(tuple(self.texts[i] for i in rows.tolist()), self.ids[rows], self.groups[rows])
+        columns = {column.name: getattr(self, column.name)[rows] for column in fields(self) if column.name != "texts"}
+        return replace(self, texts=tuple(self.texts[i] for i in rows.tolist()), **columns)
 
     def regrouped(self, groups: np.ndarray) -> Self:
         return replace(self, groups=groups)
 
+    def counting(self, counts: np.ndarray) -> Self:
+        """The same texts, of which only these (n,) bool count."""
+        return replace(self, counts=counts)
+
     def valid_at(self, grid: Grid) -> np.ndarray:
         if grid != WHOLE:
             raise no_such_grid(self, grid)
-        return np.ones((len(self), 1), bool)
+        return self.counts[:, None]
 
     def show(self, row: int, grid: Grid = WHOLE, marks: np.ndarray | None = None) -> Shown:
         return Shown(self.texts[row])
 
     def content(self) -> bytes:
-        return "\0".join(self.texts).encode("utf-8", "surrogatepass") + self.groups.tobytes()
+        left_out = b"" if self.counts.all() else self.counts.tobytes()
+        return "\0".join(self.texts).encode("utf-8", "surrogatepass") + self.groups.tobytes() + left_out
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,7 +82,8 @@ class Stimuli(Texts):
     kind = "stimuli"
 
     def __post_init__(self) -> None:
-        check_rows(self.kind, len(self.texts), self.ids, self.groups, self.onsets)
+        super().__post_init__()
+        check_rows(self.kind, len(self.texts), self.onsets)
 
     @classmethod
     def of(
@@ -84,11 +98,6 @@ class Stimuli(Texts):
         if onsets is None:
             onsets = np.array([(runs[:i] == run).sum() for i, run in enumerate(runs.tolist())], np.float64)
         return cls(tuple(texts), ids, runs, np.asarray(onsets, np.float64))
-
-    def take(self, rows: np.ndarray) -> Self:
-        rows = np.arange(len(self))[rows]
-        texts = tuple(self.texts[i] for i in rows.tolist())
-        return type(self)(texts, self.ids[rows], self.groups[rows], self.onsets[rows])
 
     def content(self) -> bytes:
         return super().content() + self.onsets.tobytes()

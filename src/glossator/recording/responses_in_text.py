@@ -5,89 +5,53 @@ A pass over the text instead of one over its n-grams, and nearer to how units fi
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from glossator.corpora import Corpus, open_corpus
-from glossator.corpora.ngrams.extract import CorpusLike, Ngrams
+from glossator.corpora.ngrams import CorpusLike, Ngrams
 from glossator.errors import MissingPower, UserError
-from glossator.recording.responses import Collected, Responses
-from glossator.subjects.modules import EmbedderModule, Pool
+from glossator.inputs import WHOLE
+from glossator.subjects.base import Subject
+from glossator.subjects.embedders import SentenceEmbedder
+from glossator.subjects.functions import as_values
+from glossator.subjects.text_readouts import EmbedderSubject, Pool, PooledSubject
 
 _BLOCK_TOKENS = 1 << 14
 _BLOCK_VALUES = 1 << 22
-_ROWS = 8192
 
 
-def respond_in_text(
-    modules: Sequence[Any] | Any,
-    corpus: CorpusLike,
-    ngrams: Ngrams,
-    *,
-    k: int = 75,
-    pool: Pool = "mean",
-    width: int = 128,
-    keep_values: bool | None = None,
-) -> Responses:
-    """The mean over all occurrences of an n-gram of its tokens' values, pooled by `pool` within an occurrence.
+def responses_in_text(
+    subject: Subject, corpus: CorpusLike, ngrams: Ngrams, *, pool: Pool = "mean", width: int = 128
+) -> np.ndarray:
+    """The mean over all occurrences of an n-gram of its tokens' values, pooled by `pool` within an occurrence: float32
+    (n-grams, units), NaN for an n-gram that does not stand in the corpus.
 
-    modules: read-outs of an embedder (of its token vectors, scaled to length 1) and units of a subject; others raise
-    `MissingPower`. corpus: the one that the n-grams are from, or another; an n-gram that does not stand in it has no
-    value. width: tokens of a window; windows overlap by a quarter, so that a token has that much text before it.
-    Sigma is that of these means. Nothing is cached.
+    subject: a read-out of an encoder (of its token vectors, scaled to length 1) or units of a subject, pooled; others
+    raise `MissingPower`. corpus: the one that the n-grams are from, or another. width: tokens of a window; windows
+    overlap by a quarter, so that a token has that much text before it.
     """
-    faces = list(modules) if isinstance(modules, (list, tuple)) else [modules]
-    if not faces or not len(ngrams):
-        raise UserError(
-            "nothing to run", value=f"{len(faces)} modules, {len(ngrams)} n-grams", allowed="1 or more each"
-        )
     if width < 8:
         raise UserError("windows are too short", value=width, allowed="8 tokens or more")
+    if isinstance(subject, EmbedderSubject) and isinstance(subject.embedder, SentenceEmbedder):
+        source: Any = subject.embedder
+        values_of, read = source.token_vectors, subject.readout
+    elif isinstance(subject, PooledSubject):
+        source, values_of, read = subject, subject.token_values, None
+    else:
+        raise MissingPower(
+            "this subject gives no values per token", value=subject.name, allowed="EmbedderSubject, PooledSubject"
+        )
     opened = corpus if isinstance(corpus, Corpus) else open_corpus(corpus)
-    collected = Collected(faces, len(ngrams), k, keep_values)
-    for reader, numbers in _readers(faces):
-        sums = {number: _Sums(len(ngrams), pool) for number in numbers}
-        for block in _blocks(opened, ngrams, reader, min(width, reader.longest)):
-            raw = reader.token_values(block.windows)
-            raw = np.concatenate([rows[skip:] for rows, skip in zip(raw, block.skips, strict=True)])
-            for number in numbers:
-                module = faces[number]
-                sums[number].add(block, module.read(raw) if isinstance(module, EmbedderModule) else raw)
-        for number in numbers:
-            for start in range(0, len(ngrams), _ROWS):
-                rows = np.arange(start, min(start + _ROWS, len(ngrams)))
-                collected.add(number, rows, sums[number].means(rows))
-    return collected.finish(ngrams.texts)
-
-
-@dataclass(frozen=True, eq=False)
-class _Reader:
-    """What turns windows of token ids into rows of numbers: an embedder, or the units of a subject."""
-
-    tokenizer: Any
-    longest: int
-    token_values: Any
-
-
-def _readers(modules: Sequence[Any]) -> list[tuple[_Reader, list[int]]]:
-    """Each reader with the numbers of the modules that read it; read-outs of one embedder share theirs."""
-    found: dict[str, tuple[_Reader, list[int]]] = {}
-    for number, module in enumerate(modules):
-        source: Any = module.embedder if isinstance(module, EmbedderModule) else module
-        values = getattr(source, "token_vectors" if isinstance(module, EmbedderModule) else "token_values", None)
-        if values is None:
-            raise MissingPower(
-                "this module gives no values per token",
-                value=str(getattr(module, "name", type(module).__name__)),
-                fix="Use respond, or an EmbedderModule or SubjectModule",
-            )
-        key = f"{source.fingerprint}" if isinstance(module, EmbedderModule) else f"module {number}"
-        reader = _Reader(source.tokenizer, source.longest, values)
-        found.setdefault(key, (reader, []))[1].append(number)
-    return list(found.values())
+    sums = _Sums(len(ngrams), pool)
+    for block in _blocks(opened, ngrams, source.tokenizer, min(width, source.longest)):
+        raw = values_of(block.windows)
+        raw = np.concatenate([rows[skip:] for rows, skip in zip(raw, block.skips, strict=True)])
+        sums.add(block, raw if read is None else as_values(read(raw), len(raw), WHOLE, subject.name)[:, 0])
+    return sums.means()
 
 
 @dataclass(frozen=True, eq=False)
@@ -105,12 +69,12 @@ class _Block:
     last: np.ndarray
 
 
-def _blocks(corpus: Corpus, ngrams: Ngrams, reader: _Reader, width: int) -> Iterator[_Block]:
+def _blocks(corpus: Corpus, ngrams: Ngrams, tokenizer: Any, width: int) -> Iterator[_Block]:
     parts: list[_Block] = []
     tokens = 0
     overlap = width // 4
     for document in corpus.documents():
-        encoding = reader.tokenizer.backend.encode(document.text, add_special_tokens=False)
+        encoding = tokenizer.backend.encode(document.text, add_special_tokens=False)
         ids = np.asarray(encoding.ids, dtype=np.int32)
         starts = range(0, max(len(ids) - overlap, 1), width - overlap)
         windows = [ids[start : start + width] for start in starts]
@@ -145,14 +109,12 @@ class _Sums:
         self.n, self.pool = n, pool
         self._sums: np.ndarray | None = None
         self._counts: np.ndarray | None = None
-        self._type = np.dtype(np.float32)
 
     def add(self, block: _Block, values: np.ndarray) -> None:
         """Take in values (tokens of the block, units)."""
         units = values.shape[1]
         if self._sums is None or self._counts is None:
             self._sums, self._counts = np.zeros((self.n, units)), np.zeros((self.n, units), np.int64)
-            self._type = values.dtype
         order = np.argsort(block.rows, kind="stable")
         per_piece = max(1, _BLOCK_VALUES // units)
         for piece in (order[i : i + per_piece] for i in range(0, len(order), per_piece)):
@@ -163,12 +125,12 @@ class _Sums:
             self._sums[rows[starts]] += np.add.reduceat(np.where(known, answers, 0), starts)
             self._counts[rows[starts]] += np.add.reduceat(known.astype(np.int64), starts)
 
-    def means(self, rows: np.ndarray) -> np.ndarray:
-        """(len(rows), units) in the type of the module's values; NaN for an n-gram that never had a value."""
+    def means(self) -> np.ndarray:
+        """float32 (n, units), NaN for an n-gram that never had a value."""
         if self._sums is None or self._counts is None:
-            return np.full((len(rows), 1), np.nan)
-        counts = self._counts[rows]
-        return np.where(counts > 0, self._sums[rows] / np.maximum(counts, 1), np.nan).astype(self._type)
+            return np.full((self.n, 1), np.nan, np.float32)
+        counts = self._counts
+        return np.where(counts > 0, self._sums / np.maximum(counts, 1), np.nan).astype(np.float32)
 
 
 def _pooled(values: np.ndarray, first: np.ndarray, last: np.ndarray, pool: Pool) -> np.ndarray:

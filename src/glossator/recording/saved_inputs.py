@@ -1,8 +1,8 @@
 """The inputs of a recording on disk: arrays that are mapped, one folder, read back as the kind that they were.
 
 windows/ holds ids.npy and documents.npy (the group of each input) with: of tokens, tokens.npy, lengths.npy, valid.npy
-and the vocabulary; of texts, texts.npy (UTF-8) and text_offsets.npy; of stimuli, onsets.npy as well; of images,
-pixels.npy.
+and the vocabulary; of texts, texts.npy (UTF-8), text_offsets.npy and, where some do not count, counts.npy; of stimuli,
+onsets.npy as well; of images, pixels.npy.
 """
 
 from __future__ import annotations
@@ -38,6 +38,8 @@ def save_inputs(inputs: Inputs, folder: Path, checksums: Checksums) -> dict[str,
         return {"kind": "tokens", "vocabulary": {"name": vocabulary.name, "special": sorted(vocabulary.special)}}
     if isinstance(inputs, Texts):
         _save_strings("text", [text.encode("utf-8", "surrogatepass") for text in inputs.texts], folder, checksums)
+        if not inputs.counts.all():
+            save(folder / "counts.npy", inputs.counts, checksums)
         if isinstance(inputs, Stimuli):
             save(folder / "onsets.npy", inputs.onsets, checksums)
     elif isinstance(inputs, Images):
@@ -56,7 +58,8 @@ def load_inputs(manifest: dict[str, Any], folder: Path, read: Read) -> Inputs:
     if kind == "images":
         return Images(read("pixels"), ids, groups)
     texts = tuple(text.decode("utf-8", "surrogatepass") for text in _strings("text", read))
-    return Stimuli(texts, ids, groups, read("onsets")) if kind == "stimuli" else Texts(texts, ids, groups)
+    found = Stimuli(texts, ids, groups, read("onsets")) if kind == "stimuli" else Texts(texts, ids, groups)
+    return found.counting(read("counts")) if (folder / "counts.npy").exists() else found
 
 
 def _vocabulary(manifest: dict[str, Any], folder: Path, read: Read) -> Vocabulary:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from glossator.errors import MissingPower
-from glossator.inputs import Inputs, TokenWindows
+from glossator.inputs import Inputs, Texts, TokenWindows
 from glossator.subjects.base import Power, check_power, grid_of
 from glossator.units import Unit
 
@@ -83,6 +83,12 @@ def text_windows(subject: TransformerSubject, texts: Sequence[str], width: int =
     )
 
 
+def responses(subject: Subject, site: str, indices: Sequence[int], texts: Sequence[str]) -> np.ndarray:
+    """What units say of whole texts, float32 (n, units), NaN where there is no response; of a subject that takes texts
+    (see `subjects.text_readouts` for one that takes tokens)."""
+    return site_values(subject, site, indices, Texts.of(texts))[:, 0]
+
+
 def site_values(
     subject: Subject,
     site: str,
@@ -123,9 +129,10 @@ def site_values(
 
 
 def _batches(inputs: Inputs) -> Iterator[np.ndarray]:
-    """Rows that are run together: of windows those of about one length."""
+    """Rows that are run together: of windows and texts those of about one length."""
     sizes = inputs.lengths if isinstance(inputs, TokenWindows) else np.full(len(inputs), inputs.weight)
-    order, start = np.argsort(sizes, kind="stable"), 0
+    lengths = np.array([len(text) for text in inputs.texts]) if isinstance(inputs, Texts) else sizes
+    order, start = np.argsort(lengths, kind="stable"), 0
     while start < len(order):
         end = start + 1
         while end < len(order) and (end + 1 - start) * int(sizes[order[end]]) <= BATCH_TOKENS:

@@ -1,20 +1,41 @@
-"""The score of SASC: how much more a module gives texts with a concept than texts without, in sigma of its corpus.
+"""The score of SASC: how much more a unit gives texts with a concept than texts without, in sigma of its responses.
 
 Singh et al. 2023, section 3: (mean f(Text+) - mean f(Text-)) / sigma, where sigma is the standard deviation of f over
-the n-grams of the reference corpus. Texts around one name are no independent draws: whatever the module makes of that
+the n-grams of the reference corpus. Texts around one name are no independent draws: whatever the unit makes of that
 name moves all of them. What is drawn is the name. So p is the rank of a score among those of names drawn at random,
 tested in the same way on texts of their own, and the interval is as wide as their scores scatter.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from glossator.explainers.naming.halves import LEAST
+from glossator.corpora.wordnet import load_wordnet
+from glossator.evidence import Evidence, Exemplars
+from glossator.explainers.naming.candidates import Proposed
+from glossator.explainers.naming.concepts import REPORTING, Text, from_templates
+from glossator.explainers.naming.halves import Halves
+from glossator.explainers.naming.proposing import Name
+from glossator.explainers.naming.reference import Reference
+from glossator.explainers.naming.selection import Ranked, ask_once, readings
+from glossator.explainers.naming.task import Responses, Task, asker
+from glossator.explanations import Explanation
+from glossator.files import fingerprint
+from glossator.inputs import WHOLE, text_of
+from glossator.scorers import SUBJECT
+from glossator.scorers.written_texts import LEAST, RANDOM, SCORES, ConceptTexts, HeldOut, Sides
 from glossator.scores import Score
 from glossator.statistics import permutation_p
+from glossator.subjects.base import Power, Subject, check_power
+from glossator.subjects.text_readouts import PooledSubject
+from glossator.units import Unit
+
+if TYPE_CHECKING:
+    from glossator.scorers.lab import Lab
 
 LEAST_RANDOM = 39
 """Fewer random names with a score give no interval and no p: the least p would be above 2.5 %."""
@@ -57,7 +78,7 @@ def in_sigma(
     value = difference(positive, negative, sigma)
     if value is None:
         reason = f"fewer than {LEAST} texts with a response on one side ({known[0]} with, {known[1]} without)"
-        reason = reason if min(known) < LEAST else "the module is constant on the corpus"
+        reason = reason if min(known) < LEAST else "the unit is constant on the corpus"
         return Score(name, None, "sigma", n=sum(known), reason=reason, how=details)
     drawn = np.empty(0) if random is None else random[np.isfinite(random)]
     details["random_names"] = len(drawn)
@@ -71,3 +92,150 @@ def in_sigma(
         return Score(name, value, "sigma", n=sum(known), baselines={"random_name": middle}, how=details)
     low, high = value - (high_end - middle), value - (low_end - middle)
     return Score(name, value, "sigma", low, high, sum(known), baselines={"random_name": middle}, how=details)
+
+
+Report = tuple[tuple[Score, ...], tuple[tuple[str, str, float], ...]]
+
+
+@dataclass(frozen=True, eq=False)
+class RandomNames:
+    """What names drawn at random score for one unit, each in its better reading and on texts as a reported name has.
+    keep_all: as in `readings`."""
+
+    task: Task
+    tests: ConceptTexts
+    keep_all: bool = False
+    _known: dict[bool, dict[str, np.ndarray]] = field(default_factory=dict)
+
+    def scores(self, spoken_of: bool) -> dict[str, np.ndarray]:
+        """By score those of random names (m,), NaN where there is none; spoken_of: of names that held-out texts speak
+        of, or of names that they do not. Where they speak of too few names, both together."""
+        if min(map(len, self.tests.random_names.values())) < RANDOM:
+            parts = [self._scores_of(which) for which in (True, False)]
+            return {kind: np.concatenate([part[kind] for part in parts]) for kind in parts[0]}
+        return self._scores_of(spoken_of)
+
+    def _scores_of(self, spoken_of: bool) -> dict[str, np.ndarray]:
+        if spoken_of in self._known:
+            return self._known[spoken_of]
+        names = Proposed([Name(name) for name in self.tests.random_names[spoken_of]])
+        tests = [self.tests.of(row) for row in readings(self.task, names, self.tests.halves, self.keep_all)]
+        answers = ask_once(self.task, [text for each in tests for text in _texts(each)])
+        sigma = self.task.responses.sigma or 0.0
+        found: dict[str, list[float]] = {kind: [] for kind in SCORES}
+        for each in tests:
+            for kind, sides in each.items():
+                with_it, without = (np.array([answers[text.text] for text in side]) for side in sides)
+                value = difference(with_it, without, sigma)
+                found[kind].append(np.nan if value is None else value)
+        self._known[spoken_of] = {kind: np.array(values) for kind, values in found.items()}
+        return self._known[spoken_of]
+
+
+def report_on(row: Ranked, task: Task, random: RandomNames, echo: str) -> Report:
+    """Three scores of a name and the texts behind them. echo: the text that the unit responds to most.
+
+    `sigma.corpus`: all texts with the concept against stretches of held-out texts without it, of the same lengths.
+    `sigma.written`: texts written with the concept against texts written in the same way without it.
+    `sigma.held-out`: held-out texts with the concept against such without it, the strictest.
+    The baseline `echo` is the same score with the top text in place of the name, in phrases; `random_name` is the median
+    of random names. These have phrases alone, so where a language model wrote, p is that of phrases around the name.
+    """
+    tests = random.tests.of(row, row.written)
+    in_phrases = random.tests.of(row) if row.written[0] else tests
+    echoes = from_templates(echo, REPORTING)
+    answers = ask_once(task, [*_texts(tests), *_texts(in_phrases), *(t.text for t in echoes)])
+    sigma = task.responses.sigma or 0.0
+    drawn = random.scores(random.tests.spoken_of(row.concept))
+
+    def values(texts: Sequence[Text]) -> np.ndarray:
+        return np.array([answers[text.text] for text in texts])
+
+    scores = []
+    for kind, (positive, negative) in tests.items():
+        ranked, how = None, {}
+        if tests is not in_phrases:
+            ranked = difference(values(in_phrases[kind][0]), values(in_phrases[kind][1]), sigma)
+            how = {"p_of": "phrases around the name"}
+        made = in_sigma(kind, values(positive), values(negative), sigma, random=drawn[kind], ranked=ranked, how=how)
+        if made.value is not None and kind != "sigma.held-out":
+            made = replace(made, baselines={"echo": difference(values(echoes), values(negative), sigma), **made.baselines})
+        scores.append(made)
+    return tuple(scores), tuple((text.kind, text.text, answers[text.text]) for text in tests["sigma.corpus"][0])
+
+
+def _texts(tests: dict[str, Sides]) -> list[str]:
+    return [text.text for sides in tests.values() for side in sides for text in side]
+
+
+class SigmaScorer:
+    """Do texts about what an explanation says make the unit respond, and do texts without it leave it silent?
+
+    Any explanation in words is tested, a name or a sentence, of a unit of texts or of tokens (the largest value in a
+    text is then the response). held_out: most texts of the test split's random draw that a name is tested on. Raises
+    `MissingPower` for a subject that cannot be run on new texts.
+    """
+
+    name = "sigma"
+    needs = frozenset({SUBJECT})
+    simulates = False
+
+    def __init__(self, held_out: int = 24):
+        self.most = held_out
+        self._tests: dict[str, ConceptTexts] = {}
+        self._subjects: dict[tuple[str, str], Subject] = {}
+        self._random: tuple[str, RandomNames] | None = None
+
+    def score(self, unit: Unit, explanation: Explanation, evidence: Evidence, lab: Lab) -> list[Score]:
+        if evidence.status != "ok":
+            reason = f"insufficient evidence: {evidence.reason}"
+            return [Score(kind, None, "sigma", reason=reason) for kind in SCORES]
+        subject = self._of_texts(unit.site, lab)
+        tests = self._prepared(evidence.test, lab.seed)
+        task, key = self._task(unit, subject, evidence), f"{unit} {evidence.explain.fingerprint} {lab.seed}"
+        if self._random is None or self._random[0] != key:
+            self._random = key, RandomNames(task, tests, keep_all=True)
+        random = self._random[1]
+        name = Proposed([Name(" ".join(explanation.text.split()))])
+        (row,) = readings(task, name, tests.halves, keep_all=True)
+        top = evidence.explain.exemplars
+        echo = text_of(top.inputs, int(np.argmax(top.maxima)))
+        return list(report_on(row, task, random, echo)[0])
+
+    def _of_texts(self, site: str, lab: Lab) -> Subject:
+        subject = lab.resources.subject
+        check_power(subject, Power.RUN, self.name)
+        if subject.takes != "tokens":
+            return subject
+        key = subject.fingerprint, site
+        if key not in self._subjects:
+            encoder = lab.resources.get("encoders", self.name)[site] if "@" in site else None
+            self._subjects[key] = PooledSubject(subject, site, "max", encoder=encoder)
+        return self._subjects[key]
+
+    def _task(self, unit: Unit, subject: Subject, evidence: Evidence) -> Task:
+        """sigma: over the whole recording where units have one value a text, else over the random texts of the test
+        split."""
+        values = _random_part(evidence.test).pooled().maxima.astype(np.float64)
+        responses = Responses.of(values)
+        if evidence.test.grid == WHOLE:
+            responses = replace(responses, sigma=float(evidence.statistics.variance) ** 0.5)
+        return Task(unit, responses, asker(subject, unit), values)
+
+    def _prepared(self, test: Exemplars, seed: int) -> ConceptTexts:
+        """What all units of a site share: their random texts, and the names that stand beside."""
+        part = _random_part(test)
+        key = fingerprint([part.inputs.ids.tolist(), part.inputs.kind, seed])
+        if key not in self._tests:
+            self._tests.clear()
+            wordnet = load_wordnet()
+            texts = [text_of(part.inputs, row) for row in range(len(part))]
+            halves = Halves(Reference(tuple(texts), wordnet, None), 1.0, seed)
+            self._tests[key] = ConceptTexts(
+                halves, HeldOut(tuple(texts), part.groups, halves.reference.table), self.most
+            )
+        return self._tests[key]
+
+
+def _random_part(test: Exemplars) -> Exemplars:
+    return test.take(np.flatnonzero(test.in_random & test.valid.any(axis=1)))

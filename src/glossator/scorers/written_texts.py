@@ -1,143 +1,154 @@
-"""Scores of a chosen name on the reporting half: other phrases, examples, held-out documents, other negatives."""
+"""Texts that a name is tested on: written around it, and held-out ones that hold its concept or do not."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 
+from glossator.corpora import Corpus
+from glossator.corpora.ngrams.held_words import WordTable, word_table
 from glossator.corpora.ngrams.words import words
-from glossator.explainers.naming.candidates import Proposed
-from glossator.explainers.naming.concepts import (
-    REPORTING,
-    Text,
-    corpus_negatives,
-    examples,
-    from_corpus,
-    from_templates,
-)
-from glossator.explainers.naming.halves import RANDOM, Halves
-from glossator.explainers.naming.proposing import Name
-from glossator.explainers.naming.selection import LEAST_KINDS, Ranked, ask_once, members_of, readings
-from glossator.explainers.naming.task import Task
-from glossator.scorers.sigma import difference, in_sigma
-from glossator.scores import Score
+from glossator.corpora.wordnet import WordNet, general_names
+from glossator.explainers.naming.concepts import REPORTING, Concept, Text, concept_of, examples, from_templates
+from glossator.explainers.naming.halves import Halves, places
+from glossator.explainers.naming.reference import stable_order
+from glossator.explainers.naming.selection import LEAST_KINDS, Ranked, members_of
 
-Report = tuple[tuple[Score, ...], tuple[tuple[str, str, float], ...]]
+LEAST = 3
+"""Fewer texts on one side give no score."""
+RANDOM = 199
+"""Names drawn at random that a reported name is ranked against: the least p is 1 in 200."""
+DRAWS = 8000
+"""At most so many names are looked at to find those."""
+MOST_SENTENCES = 30_000
+SCORES = ("sigma.corpus", "sigma.written", "sigma.held-out")
 Sides = tuple[Sequence[Text], Sequence[Text]]
 """Texts with the concept, and texts without."""
-
-
-def report_on(
-    row: Ranked, task: Task, halves: Halves, most_sentences: int, random: RandomNames | None = None
-) -> Report:
-    """Three scores and the texts behind them. random: what the scores are ranked against, made where it is not given.
-
-    `sasc.corpus`: all texts with the concept against stretches of the corpus without it, of the same lengths in words.
-    `sasc.written`: texts written with the concept against texts written in the same way without it.
-    `sasc.sentences`: sentences of held-out documents with the concept against such without it, the strictest.
-    The baseline `echo` is the same score with the top n-gram in place of the name, in phrases; `random_name` is the
-    median of random names. These have phrases alone, so where a language model wrote, p is that of phrases around the
-    name.
-    """
-    random = random or RandomNames(task, halves, most_sentences)
-    tests = _tests(row, halves, most_sentences, row.written)
-    in_phrases = _tests(row, halves, most_sentences) if row.written[0] else tests
-    echo = from_templates(halves.reference.ngrams.texts[task.order[0]], REPORTING)
-    answers = ask_once(task, [*_texts(tests), *_texts(in_phrases), *(t.text for t in echo)])
-    sigma = task.responses.sigma or 0.0
-    drawn = random.scores(halves.spoken_of(row.concept))
-
-    def values(texts: Sequence[Text]) -> np.ndarray:
-        return np.array([answers[text.text] for text in texts])
-
-    scores = []
-    for kind, (positive, negative) in tests.items():
-        ranked, how = None, {}
-        if tests is not in_phrases:
-            ranked = difference(values(in_phrases[kind][0]), values(in_phrases[kind][1]), sigma)
-            how = {"p_of": "phrases around the name"}
-        made = in_sigma(kind, values(positive), values(negative), sigma, random=drawn[kind], ranked=ranked, how=how)
-        if made.value is not None and kind != "sasc.sentences":
-            beside = difference(values(echo), values(negative), sigma)
-            made = Score(**{**made.__dict__, "baselines": {"echo": beside, **made.baselines}})
-        scores.append(made)
-    return tuple(scores), tuple((text.kind, text.text, answers[text.text]) for text in tests["sasc.corpus"][0])
+_BORDER = re.compile(r"(?<=[.!?])\s+|\n+")
 
 
 @dataclass(frozen=True, eq=False)
-class RandomNames:
-    """What names drawn at random score for one unit, each in its better reading and on texts as a reported name has."""
+class HeldOut:
+    """Texts that no name comes from: sentences of documents, n-grams, windows. groups (n,): the document of each."""
 
-    task: Task
+    texts: tuple[str, ...]
+    groups: np.ndarray
+    table: WordTable
+
+    @classmethod
+    def of(cls, texts: Sequence[str], groups: np.ndarray, wordnet: WordNet) -> HeldOut:
+        return cls(tuple(texts), np.asarray(groups), word_table(texts, wordnet))
+
+    @classmethod
+    def sentences(cls, corpus: Corpus, wordnet: WordNet, seed: int, most: int = MOST_SENTENCES) -> HeldOut:
+        """Of half of the documents, distinct sentences of 4 to 30 words; of more than `most` in all documents, those
+        with the smallest hashes."""
+        found: dict[str, int] = {}
+        for number, document in enumerate(corpus.documents()):
+            for piece in _BORDER.split(document.text):
+                text = " ".join(piece.split())
+                if len(text) <= 400 and 4 <= len(words(text)) <= 30:
+                    found.setdefault(text, number)
+        kept = sorted(sorted(found, key=stable_order)[:most], key=lambda text: (found[text], text))
+        documents = np.unique([found[text] for text in kept])
+        half = documents[places([str(n) for n in documents], ("documents", seed)) < 0.5]
+        kept = [text for text in kept if found[text] in set(half.tolist())]
+        return cls.of(kept, np.array([found[text] for text in kept], np.int64), wordnet)
+
+    def with_it(self, held: np.ndarray, most: int, salt: object) -> list[Text]:
+        """Texts that hold the concept (more surely than not), one a document."""
+        return [Text(self.texts[row], "corpus") for row in self._one_a_group(np.flatnonzero(held >= 0.5), salt)[:most]]
+
+    def without_it(self, held: np.ndarray, lengths: Sequence[int], salt: object) -> list[Text]:
+        """For each length in words, so many words in a row of texts that do not hold the concept at all: of one text
+        where it is long enough, else of those that follow as well."""
+        ordered = self._one_a_group(np.flatnonzero(held == 0), salt)
+        found = []
+        for place, length in enumerate(lengths if ordered else ()):
+            text = self.texts[ordered[place % len(ordered)]]
+            for more in range(1, len(ordered)):
+                if len(words(text)) >= length:
+                    break
+                text += f" {self.texts[ordered[(place + more) % len(ordered)]]}"
+            spans = words(text)
+            if not spans:
+                continue
+            spare = max(0, len(spans) - length)
+            start = stable_order(text, (salt, place)) % (spare + 1)
+            end = min(start + length, len(spans)) - 1
+            found.append(Text(text[spans[start][0] : spans[end][1]], "corpus"))
+        return found
+
+    def _one_a_group(self, rows: np.ndarray, salt: object) -> list[int]:
+        """Of these texts the first of each document, in an order that depends on the texts and the salt alone."""
+        first: dict[int, int] = {}
+        for row in sorted(rows.tolist(), key=lambda row: self._order(row, salt)):
+            first.setdefault(int(self.groups[row]), row)
+        return list(first.values())
+
+    _orders: dict[tuple[int, object], int] = field(default_factory=dict, repr=False)
+
+    def _order(self, row: int, salt: object) -> int:
+        if (row, salt) not in self._orders:
+            self._orders[row, salt] = stable_order(self.texts[row], salt)
+        return self._orders[row, salt]
+
+
+@dataclass(frozen=True, eq=False)
+class ConceptTexts:
+    """The texts of each score, for any name. most: held-out texts that a name is tested on at most."""
+
     halves: Halves
-    most_sentences: int
-    _known: dict[bool, dict[str, np.ndarray]] = field(default_factory=dict)
+    held_out: HeldOut
+    most: int
 
-    def scores(self, spoken_of: bool) -> dict[str, np.ndarray]:
-        """By score those of random names (m,), NaN where there is none; spoken_of: of names that held-out documents
-        speak of, or of names that they do not. Where a corpus speaks of too few names, both together."""
-        names = self.halves.random_names
-        if min(map(len, names.values())) < RANDOM:
-            parts = [self._scores_of(which) for which in (True, False)]
-            return {kind: np.concatenate([part[kind] for part in parts]) for kind in parts[0]}
-        return self._scores_of(spoken_of)
+    def of(self, row: Ranked, by_model: tuple[Sequence[str], Sequence[str]] = ((), ())) -> dict[str, Sides]:
+        """By score; by_model: what a language model wrote with and without the concept."""
+        seed, wordnet = self.halves.seed, self.halves.reference.wordnet
+        held = row.concept.held(self.held_out.table)
+        written = _written(by_model[0]) or self._phrases(row)
+        others = _written(by_model[1]) or [
+            text
+            for other in self.halves.others(row.concept, True)
+            for text in (*from_templates(other, REPORTING), *examples(other, wordnet))
+        ]
+        found = self.held_out.with_it(held, self.most, seed)
+        # In one order for all names, so that most of these texts are run once for all of them.
+        apart = self.held_out.without_it(held, [len(words(text.text)) for text in (*written, *found)], seed)
+        sides: list[Sides] = [([*written, *found], apart), (written, others), (found, apart[len(written) :])]
+        return dict(zip(SCORES, sides, strict=True))
 
-    def _scores_of(self, spoken_of: bool) -> dict[str, np.ndarray]:
-        if spoken_of in self._known:
-            return self._known[spoken_of]
-        rows = readings(self.task, Proposed([Name(name) for name in self.halves.random_names[spoken_of]]), self.halves)
-        tests = [_tests(row, self.halves, self.most_sentences) for row in rows]
-        answers = ask_once(self.task, [text for each in tests for text in _texts(each)])
-        sigma = self.task.responses.sigma or 0.0
-        found: dict[str, list[float]] = {kind: [] for kind in ("sasc.corpus", "sasc.written", "sasc.sentences")}
-        for each in tests:
-            for kind, sides in each.items():
-                with_it, without = (np.array([answers[text.text] for text in side]) for side in sides)
-                value = difference(with_it, without, sigma)
-                found[kind].append(np.nan if value is None else value)
-        self._known[spoken_of] = {kind: np.array(values) for kind, values in found.items()}
-        return self._known[spoken_of]
+    def _phrases(self, row: Ranked) -> list[Text]:
+        if row.kinds:
+            members = members_of(row.name, reporting=True)
+            kinds = members if len(members) >= LEAST_KINDS else self.halves.kinds(row.concept, reporting=True)
+            return [text for kind in kinds for text in from_templates(kind, REPORTING[:2])]
+        return [*from_templates(row.name.text, REPORTING), *examples(row.name.text, self.halves.reference.wordnet)]
 
+    def spoken_of(self, concept: Concept) -> bool:
+        """Whether at least `LEAST` held-out texts hold the concept."""
+        return int((concept.held(self.held_out.table) >= 0.5).sum()) >= LEAST
 
-def _tests(
-    row: Ranked, halves: Halves, most_sentences: int, by_model: tuple[Sequence[str], Sequence[str]] = ((), ())
-) -> dict[str, Sides]:
-    """The texts of each score; by_model: what a language model wrote with and without the concept."""
-    sentences, documents = halves.reference.sentences, halves.reporting_documents
-    held = row.concept.held(sentences.table)
-    written = _written(by_model[0]) or _phrases(row, halves)
-    others = _written(by_model[1]) or [
-        text
-        for other in halves.others(row.concept, True)
-        for text in (*from_templates(other, REPORTING), *examples(other, halves.reference.wordnet))
-    ]
-    found = from_corpus(held, sentences, documents, most_sentences, halves.seed)
-    lengths = [len(words(text.text)) for text in (*written, *found)]
-    # In one order for all names, so that most of these texts are run once for all of them.
-    apart = corpus_negatives(held, sentences, documents, lengths, halves.seed, words)
-    return {
-        "sasc.corpus": ([*written, *found], apart),
-        "sasc.written": (written, others),
-        "sasc.sentences": (found, apart[len(written) :]),
-    }
-
-
-def _texts(tests: dict[str, Sides]) -> list[str]:
-    return [text.text for sides in tests.values() for side in sides for text in side]
-
-
-def _phrases(row: Ranked, halves: Halves) -> list[Text]:
-    if row.kinds:
-        members = members_of(row.name, reporting=True)
-        kinds = members if len(members) >= LEAST_KINDS else halves.kinds(row.concept, reporting=True)
-        return [text for kind in kinds for text in from_templates(kind, REPORTING[:2])]
-    return [*from_templates(row.name.text, REPORTING), *examples(row.name.text, halves.reference.wordnet)]
+    @cached_property
+    def random_names(self) -> dict[bool, list[str]]:
+        """Names of the general vocabulary drawn at random, up to `RANDOM` that held-out texts speak of, and as many
+        that they do not."""
+        wordnet = self.halves.reference.wordnet
+        names = general_names(wordnet)
+        rng = np.random.default_rng(stable_order("random names", self.halves.seed))
+        found: dict[bool, list[str]] = {True: [], False: []}
+        for row in rng.permutation(len(names))[:DRAWS].tolist():
+            mine = found[self.spoken_of(concept_of(names[row], wordnet))]
+            if len(mine) < RANDOM:
+                mine.append(names[row])
+            if all(len(part) >= RANDOM for part in found.values()):
+                break
+        return found
 
 
 def _written(texts: Sequence[str]) -> list[Text]:
     return [Text(text, "written") for text in texts]
-
-
-__all__ = ["RandomNames", "Report", "report_on"]

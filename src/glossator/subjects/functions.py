@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import inspect
+import math
 import traceback
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -16,14 +18,19 @@ from glossator.subjects.base import BaseSubject, OutputSite, Site, Values, check
 OUTPUT = "output"
 """The one site of a function."""
 TAKES = ("texts", "images", "stimuli")
+GIVEN = "It is given a list of texts (or images) and returns one number, or one row of numbers, for each"
+REMEMBERED = 256 << 20
+"""Bytes of answers to texts that a function subject keeps at most."""
 
 
 class FunctionSubject(BaseSubject):
-    """A function as a subject with one site, `output`, whose units are the numbers that it gives.
+    """A function as a subject with one site, whose units are the numbers that it gives.
 
     function: a list of texts, or images (n, height, width, 3) uint8, to (n,) or (n, units) numbers, or, with a grid of
     cells, to (n, rows, columns, units); one that fails, or gives anything else, is a `UserError` that says where.
-    fingerprint: changes when the function does, by default
+    A number that is not finite is no response: a text to which some unit has none does not count in a recording, and is
+    left out of what is computed from responses. Texts are run once, `batch` at a time, and remembered while the subject
+    lives. fingerprint: changes when the function does, by default
     of its name alone, so that a recording of another function under the same name is not told apart.
     """
 
@@ -35,18 +42,24 @@ class FunctionSubject(BaseSubject):
         takes: str = "texts",
         grid: Grid = WHOLE,
         fingerprint: str | None = None,
+        batch: int = 1024,
+        site: str = OUTPUT,
     ):
         if not callable(function):
             raise UserError("a function subject must be callable", value=type(function).__name__)
         if takes not in TAKES:
             raise UserError("a function takes no such inputs", value=takes, allowed=", ".join(TAKES))
-        self.function, self.takes, self.grid = function, takes, grid
+        if batch < 1:
+            raise UserError("not a size of a batch", value=batch, allowed="1 or more")
+        self.function, self.takes, self.grid, self.batch = function, takes, grid, batch
         self.name = name or str(getattr(function, "__name__", type(function).__name__))
         self.fingerprint = fingerprint or fingerprint_of(["function", self.name, takes])
+        self._site = site
         self._units: int | None = None
+        self._remembered: dict[str, np.ndarray] = {}
 
     def sites(self) -> list[Site]:
-        return [OutputSite(OUTPUT, self._units, self.grid)]
+        return [OutputSite(self._site, self._units, self.grid)]
 
     def visit(self, inputs: Inputs, sites: Sequence[str], see: Callable[[str, Values], Any]) -> None:
         import torch
@@ -56,8 +69,44 @@ class FunctionSubject(BaseSubject):
             see(self.site(site).name, torch.from_numpy(self.values(inputs)))
 
     def values(self, inputs: Inputs) -> np.ndarray:
-        """float32 (n, places, units)."""
-        found = as_values(called(self.function, _given(inputs), self.name), len(inputs), self.grid, self.name)
+        """float32 (n, places, units), NaN where a text has no response."""
+        if isinstance(inputs, Texts) and self.grid == WHOLE:
+            return self.answers(inputs.texts)[:, None]
+        found = self._run(_given(inputs), len(inputs))
+        if not np.isfinite(found).all():
+            raise UserError(
+                f"the function {self.name!r} gave values that are not finite", allowed="numbers at each place"
+            )
+        return found
+
+    def answers(self, texts: Sequence[str]) -> np.ndarray:
+        """float32 (n, units) of texts, NaN where there is no response."""
+        known = self._remembered
+        new = sorted({text: None for text in texts if text not in known}, key=len)
+        fresh: dict[str, np.ndarray] = {}
+        for start in range(0, len(new), self.batch):
+            part = new[start : start + self.batch]
+            values = self._run(list(part), len(part))[:, 0]
+            fresh.update(zip(part, np.where(np.isfinite(values), values, np.float32(np.nan)), strict=True))
+        if len(known) + len(fresh) <= REMEMBERED // (64 + 4 * (self._units or 0)):
+            known.update(fresh)
+        rows = [fresh[text] if text in fresh else known[text] for text in texts]
+        return np.stack(rows) if rows else np.empty((0, self._units or 1), np.float32)
+
+    def counted(self, inputs: Inputs) -> Inputs:
+        if not isinstance(inputs, Texts) or self.grid != WHOLE:
+            return inputs
+        known = np.isfinite(self.answers(inputs.texts))
+        if not known.any(axis=0).all():
+            silent = np.flatnonzero(~known.any(axis=0)).tolist()
+            raise UserError(f"the function {self.name!r} has no response to any text", value=f"units {silent[:5]}")
+        return inputs.counting(inputs.counts & known.all(axis=1))
+
+    def _run(self, given: Any, n: int) -> np.ndarray:
+        found = as_values(called(self.function, given, self.name), n, self.grid, self.name)
+        if self._units not in (None, found.shape[2]):
+            shapes = [self._units, found.shape[2]]
+            raise UserError(f"the function {self.name!r} gave different numbers of units", value=shapes)
         self._units = found.shape[2]
         return found
 
@@ -153,29 +202,62 @@ def called(function: Callable[[Any], Any], given: Any, name: str) -> Any:
         places = traceback.extract_tb(error.__traceback__)
         last = next((at for at in reversed(places) if not at.filename.startswith("<")), places[-1])
         what = f"{type(error).__name__}: {error}".removesuffix(": ")
-        raise UserError(
-            f"the function {name!r} failed", value=what, fix=f"See line {last.lineno} of {last.filename}"
-        ) from error
+        fix = f"See line {last.lineno} of {last.filename}"
+        if isinstance(error, (AttributeError, TypeError)) and "list" in str(error):
+            fix += f". {GIVEN}"
+        raise UserError(f"the function {name!r} failed", value=what, fix=fix) from error
 
 
 def as_values(output: Any, n: int, grid: Grid, name: str) -> np.ndarray:
-    """What a function gave as float32 (n, places, units); `UserError` for another shape and for numbers that are not
-    finite."""
-    if hasattr(output, "detach"):
-        output = output.detach().float().cpu().numpy()
-    try:
-        values = np.asarray(output, dtype=np.float32)
-    except (ValueError, TypeError) as error:
-        raise UserError(f"the function {name!r} gave no numbers", value=type(output).__name__) from error
-    if grid == WHOLE and values.ndim == 1:
-        values = values[:, None]
-    if values.ndim == 1 + len(grid.shape) and grid != WHOLE:
-        values = values[..., None]
+    """What a function gave as float32 (n, places, units), NaN where it gave None or masked a number.
+
+    Raises `UserError` for anything but one number, or one row of numbers, a place, and for numbers that float32 cannot
+    hold.
+    """
     expected = (n, *grid.shape)
-    if values.ndim != len(expected) + 1 or values.shape[:-1] != expected or not values.shape[-1]:
-        shape = ", ".join(map(str, expected))
-        allowed = f"({shape}) or ({shape}, units)"
-        raise UserError(f"the function {name!r} gave another shape", value=tuple(np.shape(output)), allowed=allowed)
-    if not np.isfinite(values).all():
-        raise UserError(f"the function {name!r} gave values that are not finite", fix="Give a number for every input")
-    return np.ascontiguousarray(values.reshape(n, grid.places, -1))
+    shape = ", ".join(map(str, expected))
+    allowed = f"({shape}) or ({shape}, units) numbers"
+
+    def refused(what: str, value: Any) -> UserError:
+        return UserError(f"the function {name!r} gave {what}", value=value, allowed=allowed, fix=GIVEN)
+
+    if np.ma.isMaskedArray(output):
+        output = np.ma.filled(output.astype(np.float64), np.nan)
+    if hasattr(output, "toarray"):
+        output = output.toarray()
+    if hasattr(output, "detach"):
+        output = output.detach().double().cpu().numpy()
+    elif not isinstance(output, np.ndarray):
+        output = _array_of(output, name, refused)
+    try:
+        values = output.astype(np.float64) if output.dtype.kind == "O" else output  # None becomes NaN
+    except (ValueError, TypeError) as error:
+        raise refused("no numbers", type(output.ravel()[0]).__name__) from error
+    if values.dtype.kind not in "fiub":
+        raise refused("no numbers", f"values of type {values.dtype}")
+    if values.ndim == len(expected):
+        values = values[..., None]
+    if values.shape[:-1] != expected or not values.shape[-1]:
+        raise refused("another shape", tuple(output.shape))
+    with np.errstate(over="ignore"):
+        found = np.ascontiguousarray(values.reshape(n, grid.places, -1), np.float32)
+    if (np.isinf(found) & np.isfinite(values.reshape(found.shape))).any():
+        raise UserError(
+            f"the function {name!r} gave numbers beyond 3e38", allowed="what float32 holds", fix="Scale them"
+        )
+    return found
+
+
+def _array_of(output: Any, name: str, refused: Callable[[str, Any], UserError]) -> np.ndarray:
+    if inspect.iscoroutine(output):
+        output.close()
+        raise UserError(
+            f"the function {name!r} is asynchronous", allowed="a plain function", fix="Wrap it in asyncio.run"
+        )
+    if isinstance(output, (str, bytes, dict)) or not hasattr(output, "__iter__"):
+        raise refused("no numbers", type(output).__name__)
+    rows = [row.detach().cpu().numpy() if hasattr(row, "detach") else row for row in output]
+    try:
+        return np.array([math.nan if row is None else row for row in rows])
+    except ValueError as error:
+        raise UserError(f"the function {name!r} gave rows of different lengths", allowed=GIVEN) from error

@@ -21,6 +21,7 @@ from glossator.corpora.ngrams.counting import Occurrences, Survivors, count
 from glossator.corpora.ngrams.words import words
 from glossator.errors import UserError
 from glossator.files import fingerprint
+from glossator.inputs import Texts
 
 Punctuation = Literal["alone", "within", "none"]
 
@@ -92,6 +93,11 @@ class Ngrams:
             corpus_words=self.corpus_words,
             corpus_documents=self.corpus_documents,
         )
+
+    @property
+    def inputs(self) -> Texts:
+        """The n-grams as inputs, each in the group of the document in which it stands first."""
+        return Texts.of(self.texts, self.documents)
 
     def without(self, pattern: str | re.Pattern[str]) -> Ngrams:
         """The n-grams in which this regular expression finds nothing: the leak-free list of a known answer."""

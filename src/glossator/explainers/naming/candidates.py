@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from glossator.corpora.wordnet import general_names
 from glossator.explainers.naming.by_language_model import (
     NAMES,
     PROMPT,
@@ -23,7 +24,6 @@ from glossator.explainers.naming.halves import Halves
 from glossator.explainers.naming.members import classes_of, loud_words
 from glossator.explainers.naming.proposing import Name, NamingSpec, propose
 from glossator.explainers.naming.task import Task
-from glossator.explainers.naming.vocabulary import general_names
 from glossator.explanations import Provenance
 from glossator.language_models import LanguageModel, OpenModel, Projection, Request
 
@@ -116,7 +116,7 @@ def _by_language_model(
     tasks: Sequence[Task], halves: Halves, spec: LmSpec, lm: LanguageModel, say: Callable[[str], None] | None
 ) -> list[Proposed]:
     """Two rounds of questions, each for all units in one call: names, then texts for every name."""
-    texts = halves.reference.ngrams.texts
+    texts = halves.reference.texts
     naming = np.zeros(len(texts), dtype=bool)
     naming[halves.naming_rows] = True
     asked = []

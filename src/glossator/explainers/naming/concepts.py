@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -10,7 +10,7 @@ import numpy as np
 
 from glossator.corpora.ngrams.held_words import WordTable, names_in
 from glossator.corpora.wordnet import Synset, WordNet
-from glossator.explainers.naming.reference import Sentences, stable_order
+from glossator.explainers.naming.reference import stable_order
 
 SELECTING = ("{}", "about {}", "more on {}", "the subject is {}")
 REPORTING = (
@@ -122,43 +122,6 @@ def examples(name: str, wordnet: WordNet, most: int = 6) -> list[Text]:
         if any(f" {form} " in f" {' '.join(example.lower().split())} " for form in forms)
     ]
     return found[:most]
-
-
-def from_corpus(held: np.ndarray, sentences: Sentences, documents: np.ndarray, most: int, salt: object) -> list[Text]:
-    """Sentences that hold the concept (more surely than not), one a document, of these documents."""
-    rows = np.flatnonzero((held >= 0.5) & np.isin(sentences.documents, documents))
-    return [Text(sentences.texts[row], "corpus") for row in one_a_document(rows, sentences, salt)[:most]]
-
-
-def one_a_document(rows: np.ndarray, sentences: Sentences, salt: object) -> list[int]:
-    """Of these sentences the first of each document, in an order that depends on the texts and the salt alone."""
-    ordered = sorted(rows.tolist(), key=lambda row: stable_order(sentences.texts[row], salt))
-    first: dict[int, int] = {}
-    for row in ordered:
-        first.setdefault(int(sentences.documents[row]), row)
-    return list(first.values())
-
-
-def corpus_negatives(
-    held: np.ndarray,
-    sentences: Sentences,
-    documents: np.ndarray,
-    lengths: Sequence[int],
-    salt: object,
-    word_spans: Callable[[str], list[tuple[int, int]]],
-) -> list[Text]:
-    """For each length in words, a stretch of so many words of a sentence that does not hold the concept at all."""
-    rows = np.flatnonzero((held == 0) & np.isin(sentences.documents, documents))
-    ordered = one_a_document(rows, sentences, salt)
-    found = []
-    for place, length in enumerate(lengths if ordered else ()):
-        text = sentences.texts[ordered[place % len(ordered)]]
-        spans = word_spans(text)
-        spare = max(0, len(spans) - length)
-        start = stable_order(text, (salt, place)) % (spare + 1)
-        end = min(start + length, len(spans)) - 1
-        found.append(Text(text[spans[start][0] : spans[end][1]], "corpus"))
-    return found
 
 
 def other_names(concept: Concept, vocabulary: Sequence[str], count: int, salt: object) -> list[str]:

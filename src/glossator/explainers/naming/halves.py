@@ -1,4 +1,4 @@
-"""What is shared by the units of one reference and one seed: which n-grams name, which rank, which documents report."""
+"""What is shared by the units of one reference and one seed: which texts name, which rank, which names stand beside."""
 
 from __future__ import annotations
 
@@ -9,20 +9,12 @@ from functools import cached_property
 import numpy as np
 
 from glossator.corpora.ngrams.held_words import WordTable
-from glossator.explainers.naming.concepts import Concept, concept_of, other_names
+from glossator.corpora.wordnet import general_names
+from glossator.explainers.naming.concepts import Concept, other_names
 from glossator.explainers.naming.reference import Reference, stable_order
-from glossator.explainers.naming.vocabulary import general_names
-
-LEAST = 3
-"""Fewer texts on one side give no score."""
 
 OTHERS = 12
 """Names drawn at random for written negatives: so many for ranking, and so many others for reporting."""
-
-RANDOM = 199
-"""Names drawn at random that a reported name is ranked against: the least p is 1 in 200."""
-DRAWS = 8000
-"""At most so many names are looked at to find those."""
 
 KINDS = 6
 """Kinds of a class that phrases are made around: so many for ranking, and so many others for reporting."""
@@ -30,7 +22,7 @@ KINDS = 6
 
 @dataclass(frozen=True, eq=False)
 class Halves:
-    """naming_share: share of the n-grams that names are proposed from; the others rank them."""
+    """naming_share: share of the reference's texts that names are proposed from; the others rank them."""
 
     reference: Reference
     naming_share: float
@@ -38,7 +30,7 @@ class Halves:
 
     @cached_property
     def _place(self) -> np.ndarray:
-        return places(self.reference.ngrams.texts, ("n-grams", self.seed))
+        return places(self.reference.texts, ("n-grams", self.seed))
 
     @cached_property
     def naming_rows(self) -> np.ndarray:
@@ -100,36 +92,6 @@ class Halves:
         """Random names that do not stand for the concept; those for reporting are not those for ranking."""
         half = self._others[2 * OTHERS :] if reporting else self._others[: 2 * OTHERS]
         return [name for name in half if concept.members.get(name, 0.0) == 0 and name != concept.name][:OTHERS]
-
-    @cached_property
-    def random_names(self) -> dict[bool, list[str]]:
-        """Names of the general vocabulary drawn at random, up to `RANDOM` that are spoken of in held-out documents (in
-        `LEAST` sentences), and as many that are not."""
-        names = general_names(self.reference.wordnet)
-        order = np.random.default_rng(stable_order("random names", self.seed)).permutation(len(names))[:DRAWS]
-        found: dict[bool, list[str]] = {True: [], False: []}
-        for row in order.tolist():
-            mine = found[self.spoken_of(concept_of(names[row], self.reference.wordnet))]
-            if len(mine) < RANDOM:
-                mine.append(names[row])
-            if all(len(part) >= RANDOM for part in found.values()):
-                break
-        return found
-
-    def spoken_of(self, concept: Concept) -> bool:
-        """Whether at least `LEAST` sentences of the reporting documents hold the concept."""
-        held = concept.held(self.reference.sentences.table) >= 0.5
-        return int((held & self._reporting_sentences).sum()) >= LEAST
-
-    @cached_property
-    def _reporting_sentences(self) -> np.ndarray:
-        return np.isin(self.reference.sentences.documents, self.reporting_documents)
-
-    @cached_property
-    def reporting_documents(self) -> np.ndarray:
-        """Half of the documents of the corpus, by their numbers."""
-        documents = np.unique(self.reference.sentences.documents)
-        return documents[places([str(n) for n in documents], ("documents", self.seed)) < 0.5]
 
 
 def places(texts: tuple[str, ...] | list[str], salt: object) -> np.ndarray:

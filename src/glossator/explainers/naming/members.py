@@ -14,9 +14,8 @@ from functools import lru_cache
 
 import numpy as np
 
-from glossator.corpora.wordnet import WordNet
+from glossator.corpora.wordnet import WordNet, general_names
 from glossator.explainers.naming.proposing import common_word
-from glossator.explainers.naming.vocabulary import general_names
 
 LOUD = 0.9
 """A word is loud from this share of the way from the median response to the largest."""

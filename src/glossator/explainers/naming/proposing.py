@@ -66,7 +66,7 @@ def propose(responses: np.ndarray, reference: Reference, spec: NamingSpec) -> li
     if space is not None:
         for source, values in (("along", space.along(z, spec.ridge)), ("near", space.near(order[: spec.top]))):
             lists[source] = [space.vocabulary.names[row] for row in largest(values, 4 * spec.names)]
-    lists["echo"] = [" ".join(reference.ngrams.texts[row].lower().split()) for row in order[: spec.echoes]]
+    lists["echo"] = [" ".join(reference.texts[row].lower().split()) for row in order[: spec.echoes]]
     return merged(lists, spec)
 
 

@@ -50,12 +50,13 @@ def rank(task: Task, proposed: Proposed, halves: Halves, fit_weight: float) -> l
     return in_order(found, fit_weight)
 
 
-def readings(task: Task, proposed: Proposed, halves: Halves) -> list[Ranked]:
+def readings(task: Task, proposed: Proposed, halves: Halves, keep_all: bool = False) -> list[Ranked]:
     """Each name with its selection score, in the order given, without a fit.
 
     A name of a class is tried in two readings, the word itself and the kinds below it, and keeps the better one; the
     kinds of a class that was found by its members are these. A phrase stays where it scores `MORE` times what any part
-    of it does, said once or twice: otherwise a module that adds up its words would be named by many of them.
+    of it does, said once or twice: otherwise a unit that adds up its words would be named by many of them. keep_all:
+    phrases stay all the same, for explanations that are there already.
     """
     trials = [trial for name in proposed.names for trial in _trials(name, proposed, halves)]
     texts = [text for trial in trials for side in (trial.positive, trial.negative, *trial.parts) for text in side]
@@ -71,7 +72,7 @@ def readings(task: Task, proposed: Proposed, halves: Halves) -> list[Ranked]:
         score = score_of(trial.positive, trial.negative)
         text = trial.name.text
         parts = [score_of(part, trial.negative) or 0.0 for part in trial.parts]
-        if parts and (score is None or score <= 0 or score < MORE * max(parts)):
+        if parts and not keep_all and (score is None or score <= 0 or score < MORE * max(parts)):
             continue
         if text not in best:
             kept = proposed.written.get(text, ((), ()))

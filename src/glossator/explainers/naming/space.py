@@ -1,21 +1,41 @@
-"""The space in which names are looked for: n-grams and names by the vectors of an embedder."""
+"""The space in which names are looked for: texts and a general vocabulary of names by the vectors of an embedder."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 
-from glossator.explainers.naming.vocabulary import Vocabulary
+from glossator.corpora.wordnet import WordNet, general_names
 from glossator.subjects.embedders import EMBEDDERS, Embedder, load_embedder
 from glossator.subjects.texts_cache import CachedEmbedder
 from glossator.subjects.token_vectors import TokenVectors
 
 
 @dataclass(frozen=True, eq=False)
+class Vocabulary:
+    """names (n,) in lower case; vectors (n, width) float32 of the embedder; embedder: its name."""
+
+    names: tuple[str, ...]
+    vectors: np.ndarray
+    embedder: str
+
+    @cached_property
+    def row(self) -> dict[str, int]:
+        return {name: row for row, name in enumerate(self.names)}
+
+
+def open_vocabulary(embedder: Embedder, wordnet: WordNet) -> Vocabulary:
+    """The general names in an embedder's space; give a `CachedEmbedder` so that they are embedded once."""
+    names = general_names(wordnet)
+    return Vocabulary(names, embedder.embed(names), embedder.name)
+
+
+@dataclass(frozen=True, eq=False)
 class Space:
-    """N-grams (n, width) and vocabulary in an embedder's space, centred on the n-grams; what modules share.
+    """N-grams (n, width) and vocabulary in an embedder's space, centred on the n-grams; what units share.
 
     gram: the n-grams' sums of products (width, width).
     """

@@ -1,40 +1,65 @@
-"""One unit of a module that SASC is to explain, and the module's answers to texts, for each of which it is run once."""
+"""One unit that is to be named: its responses to texts, and what it says when it is asked about others."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 
-from glossator.recording.responses import UnitResponses
-from glossator.subjects.modules import as_numbers
+from glossator.recording.texts import responses
+from glossator.subjects.base import Subject
 from glossator.units import Unit
+
+
+@dataclass(frozen=True)
+class Responses:
+    """A unit's responses to many texts: count of those that are numbers, how many are missing, their mean and standard
+    deviation (divisor n), None where there is none; problem: why the unit cannot be named, None when it can."""
+
+    count: int
+    missing: int
+    mean: float | None
+    sigma: float | None
+    problem: str | None
+
+    @classmethod
+    def of(cls, values: np.ndarray) -> Responses:
+        """Of values (n,) as they come from a subject. Constant means: to within 8 roundings of a float32."""
+        known = values[np.isfinite(values)].astype(np.float64)
+        missing, problem = len(values) - len(known), None
+        if not len(known):
+            return cls(0, missing, None, None, "no finite value")
+        low, high, mean = float(known.min()), float(known.max()), float(known.mean())
+        if low == high == 0:
+            problem = "dead: 0 on every n-gram"
+        elif high - low <= 8 * np.finfo(np.float32).eps * max(abs(low), abs(high)):
+            problem = f"constant: {mean:.6g} on every n-gram"
+        return cls(len(known), missing, mean, float(known.std()), problem)
 
 
 @dataclass(frozen=True, eq=False)
 class Task:
-    """One unit to explain. ask: texts to its responses, times the sign of its polarity, NaN where it has none;
-    values (n,): responses to the reference's n-grams, signed alike; named (m,): those to the names of the general
+    """One unit to name. ask: texts to its responses, times the sign of its polarity, NaN where it has none; values
+    (n,): responses to the reference's texts, signed alike; named (m,): those to the names of the general
     vocabulary, None where they were not asked for."""
 
     unit: Unit
-    responses: UnitResponses
+    responses: Responses
     ask: Callable[[Sequence[str]], np.ndarray]
     values: np.ndarray
     named: np.ndarray | None = None
 
     @cached_property
     def order(self) -> np.ndarray:
-        """N-grams by response, largest first; those without one are left out."""
+        """Texts by response, largest first; those without one are left out."""
         rows = np.flatnonzero(np.isfinite(self.values))
         return rows[np.argsort(-self.values[rows], kind="stable")]
 
     @cached_property
     def loudest(self) -> np.ndarray:
-        """Of these, n-grams that respond more than half of all do; where half respond the most, more than the mean."""
+        """Of these, texts that respond more than half of all do; where half respond the most, more than the mean."""
         values = self.values[self.order]
         if not len(values):
             return self.order
@@ -42,20 +67,6 @@ class Task:
         return self.order[values > (middle if middle < values[0] else values.mean())]
 
 
-class Kept:
-    """Rows of numbers by text, each text run once while this lives: units of one module share its answers."""
-
-    def __init__(self, run: Callable[[list[str]], np.ndarray]):
-        self._run = run
-        self._rows: dict[str, np.ndarray] = {}
-
-    def __call__(self, texts: Sequence[str]) -> np.ndarray:
-        new = [text for text in dict.fromkeys(texts) if text not in self._rows]
-        if new:
-            self._rows.update(zip(new, self._run(new), strict=True))
-        return np.stack([self._rows[text] for text in texts]) if len(texts) else np.empty((0, 1))
-
-
-def answers_of(module: Any) -> Kept:
-    """A module's answers (n, units), each text run once."""
-    return Kept(lambda texts: as_numbers(module(texts), len(texts), module.name))
+def asker(subject: Subject, unit: Unit) -> Callable[[Sequence[str]], np.ndarray]:
+    """Texts to a unit's signed responses, float64 (n,)."""
+    return lambda texts: unit.sign * responses(subject, unit.site, [unit.index], texts)[:, 0].astype(np.float64)

@@ -1,0 +1,173 @@
+"""The explainer `sasc`: a unit of whole texts is named by what it responds to (Singh et al. 2023, without what leaks).
+
+Names are proposed from some texts of the explain split, and by asking the subject about names that anyone might use;
+they are ranked on the split's other texts and on texts written around each name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+
+import numpy as np
+
+from glossator.corpora.wordnet import WordNet, general_names, load_wordnet
+from glossator.errors import MissingPower
+from glossator.evidence import ExplainEvidence
+from glossator.explainers import Answered, explained
+from glossator.explainers.naming.candidates import CandidateSpec, Proposed, propose_all
+from glossator.explainers.naming.halves import Halves
+from glossator.explainers.naming.reference import Reference
+from glossator.explainers.naming.selection import Ranked, rank
+from glossator.explainers.naming.space import open_space
+from glossator.explainers.naming.task import Responses, Task, asker
+from glossator.explanations import Explanation, Provenance
+from glossator.files import plain
+from glossator.inputs import WHOLE, Texts
+from glossator.language_models import LanguageModel
+from glossator.subjects.base import Power, Subject, check_power
+from glossator.subjects.embedders import Embedder
+from glossator.units import Unit
+
+
+@dataclass(frozen=True)
+class SascSpec:
+    """candidates: how names are found.
+
+    fit_weight: candidates are ranked by their score on the selection texts, as a share of the best one's, plus so much
+    of the share of variance that holding (or nearness to) the concept explains of the responses to held-out texts.
+    """
+
+    candidates: CandidateSpec = field(default_factory=CandidateSpec)
+    fit_weight: float = 2.0
+
+
+@dataclass(frozen=True, eq=False)
+class Named:
+    """One unit with its names, best first; none for a unit that cannot be named (its task says why) or has none."""
+
+    task: Task
+    rows: list[Ranked]
+    proposed: Proposed
+    provenance: Provenance | None = None
+
+    def explanation(self, row: int) -> Explanation:
+        assert self.provenance is not None
+        return Explanation(self.task.unit, self.rows[row].name.text, self.provenance, rank=row)
+
+    @cached_property
+    def place_before(self) -> dict[str, int]:
+        """The rank of each name before the unit was asked about any."""
+        return {name.text: place for place, name in enumerate(self.proposed.names)}
+
+
+def name_units(
+    tasks: Sequence[Task],
+    halves: Halves,
+    spec: SascSpec | None = None,
+    lm: LanguageModel | None = None,
+    say: Callable[[str], None] | None = None,
+) -> list[Named]:
+    """Names for units of one reference; a language model is asked for all at once, and `say` told what it will be."""
+    spec = spec or SascSpec()
+    sound = [task for task in tasks if task.responses.problem is None]
+    found = {id(task): Named(task, [], Proposed([])) for task in tasks}
+    for task, proposed in zip(sound, propose_all(sound, halves, spec.candidates, lm, say), strict=True):
+        made_by = proposed.provenance(plain(spec), halves.reference.fingerprint, halves.seed, lm)
+        found[id(task)] = Named(task, rank(task, proposed, halves, spec.fit_weight), proposed, made_by)
+    return [found[id(task)] for task in tasks]
+
+
+class SascExplainer:
+    """Names for units of whole texts, without a language model, or by one that names and writes texts.
+
+    space: where names are looked for, `smollm2-135m` (token vectors, no model is run), `minilm`, an `Embedder`, or
+    `none`; seed: of what is dealt to naming and ranking, and of the names that stand beside. Raises `MissingPower` for
+    inputs that are no texts, values that are not of whole texts, and subjects that cannot be run.
+    """
+
+    def __init__(
+        self,
+        subject: Subject,
+        lm: LanguageModel | None = None,
+        *,
+        space: str | Embedder = "smollm2-135m",
+        seed: int = 0,
+        naming_share: float = CandidateSpec.naming_share,
+        fit_weight: float = SascSpec.fit_weight,
+    ):
+        check_power(subject, Power.RUN, "sasc")
+        self.subject, self.lm, self.seed, self._space = subject, lm, seed, space
+        self.spec = SascSpec(CandidateSpec(naming_share=naming_share), fit_weight)
+        self._halves: dict[str, Halves] = {}
+
+    def explain(self, unit: Unit, evidence: ExplainEvidence, *, n: int, rng: np.random.Generator) -> list[Explanation]:
+        """At most n names; an empty list where no name was found."""
+        return explained(self.explain_many([(unit, evidence)], n=n, rngs=[rng])[0])
+
+    def explain_many(
+        self, pairs: Sequence[tuple[Unit, ExplainEvidence]], *, n: int, rngs: Sequence[np.random.Generator]
+    ) -> list[Answered]:
+        """What became of each unit; nothing here is drawn from `rngs`, so that all units share what a seed deals."""
+        by_reference: dict[str, list[tuple[int, Task]]] = {}
+        evidence_of = {}
+        for place, (unit, evidence) in enumerate(pairs):
+            texts, values = texts_and_values(evidence)
+            key = self._reference(texts)
+            task = Task(unit, Responses.of(values), asker(self.subject, unit), values, self._named(unit))
+            by_reference.setdefault(key, []).append((place, task))
+            evidence_of[place] = evidence.fingerprint
+        answers: list[Answered] = [[] for _ in pairs]
+        for key, placed in by_reference.items():
+            found = name_units([task for _, task in placed], self._halves[key], self.spec, self.lm)
+            for (place, task), named in zip(placed, found, strict=True):
+                if task.responses.problem is not None:
+                    answers[place] = task.responses.problem
+                    continue
+                names = [named.explanation(row) for row in range(min(n, len(named.rows)))]
+                made_by = [replace(name.provenance, evidence=evidence_of[place]) for name in names]
+                answers[place] = [replace(name, provenance=made) for name, made in zip(names, made_by, strict=True)]
+        return answers
+
+    def _named(self, unit: Unit) -> np.ndarray | None:
+        """Responses to the names of the general vocabulary, which a language model does without."""
+        if self.lm is not None or not self.spec.candidates.composing.names:
+            return None
+        return asker(self.subject, unit)(general_names(self._wordnet))
+
+    def _reference(self, texts: tuple[str, ...]) -> str:
+        """The key of the halves of these texts, which are made once."""
+        bare = Reference(texts, self._wordnet, None)
+        key = bare.fingerprint
+        if key not in self._halves:
+            if len(self._halves) > 3:  # each may take a hundred megabytes; units of a site mostly share one
+                self._halves.pop(next(iter(self._halves)))
+            made = Reference.of(texts, embedder=self._embedder, wordnet=self._wordnet)
+            self._halves[key] = Halves(made, self.spec.candidates.naming_share, self.seed)
+        return key
+
+    @cached_property
+    def _wordnet(self) -> WordNet:
+        return load_wordnet()
+
+    @cached_property
+    def _embedder(self) -> Embedder | None:
+        if not isinstance(self._space, str):
+            return self._space
+        return None if self._space == "none" else open_space(self._space)
+
+
+def texts_and_values(evidence: ExplainEvidence) -> tuple[tuple[str, ...], np.ndarray]:
+    """The explain split's texts in the order of their ids, the same for all units, and the unit's responses."""
+    exemplars = evidence.exemplars
+    if not isinstance(exemplars.inputs, Texts) or exemplars.grid != WHOLE:
+        raise MissingPower(
+            "sasc names units of whole texts",
+            value=f"{exemplars.inputs.kind}, {exemplars.grid}",
+            fix="Study the site pooled over the tokens of texts (PooledSubject), on n-grams",
+        )
+    rows = np.flatnonzero(exemplars.valid[:, 0])
+    rows = rows[np.argsort(exemplars.inputs.ids[rows], kind="stable")]
+    texts = tuple(exemplars.inputs.texts[row] for row in rows.tolist())
+    return texts, exemplars.activations[rows, 0].astype(np.float64)
