@@ -13,7 +13,7 @@ import torch
 from glossator.corpora import ProbeSet
 from glossator.inputs import Inputs
 from glossator.inputs.tokens import TokenWindows, Vocabulary
-from glossator.subjects.base import BaseSubject
+from glossator.subjects.base import BaseSubject, Power
 from glossator.subjects.sites import SiteInfo
 
 TOKENS = 50
@@ -43,7 +43,8 @@ class TokenFake(BaseSubject):
 class NoModel(BaseSubject):
     """A subject that gives values and cannot be looked into."""
 
-    name = "a black box"
+    name, takes = "a black box", "tokens"
+    powers: frozenset[Power] = frozenset()
 
 
 @dataclass

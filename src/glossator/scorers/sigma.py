@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from glossator.corpora.wordnet import load_wordnet
+from glossator.errors import MissingPower
 from glossator.evidence import Evidence, Exemplars
 from glossator.explainers.naming.candidates import Proposed
 from glossator.explainers.naming.concepts import REPORTING, Text, from_templates
@@ -138,8 +139,9 @@ def report_on(row: Ranked, task: Task, random: RandomNames, echo: str) -> Report
     `sigma.corpus`: all texts with the concept against stretches of held-out texts without it, of the same lengths.
     `sigma.written`: texts written with the concept against texts written in the same way without it.
     `sigma.held-out`: held-out texts with the concept against such without it, the strictest.
-    The baseline `echo` is the same score with the top text in place of the name, in phrases; `random_name` is the median
-    of random names. These have phrases alone, so where a language model wrote, p is that of phrases around the name.
+    The baseline `echo` is the same score with the top text in place of the name, in phrases; `random_name` is the
+    median of random names. These have phrases alone, so where a language model wrote, p is that of phrases around the
+    name.
     """
     tests = random.tests.of(row, row.written)
     in_phrases = random.tests.of(row) if row.written[0] else tests
@@ -159,7 +161,9 @@ def report_on(row: Ranked, task: Task, random: RandomNames, echo: str) -> Report
             how = {"p_of": "phrases around the name"}
         made = in_sigma(kind, values(positive), values(negative), sigma, random=drawn[kind], ranked=ranked, how=how)
         if made.value is not None and kind != "sigma.held-out":
-            made = replace(made, baselines={"echo": difference(values(echoes), values(negative), sigma), **made.baselines})
+            made = replace(
+                made, baselines={"echo": difference(values(echoes), values(negative), sigma), **made.baselines}
+            )
         scores.append(made)
     return tuple(scores), tuple((text.kind, text.text, answers[text.text]) for text in tests["sigma.corpus"][0])
 
@@ -172,8 +176,8 @@ class SigmaScorer:
     """Do texts about what an explanation says make the unit respond, and do texts without it leave it silent?
 
     Any explanation in words is tested, a name or a sentence, of a unit of texts or of tokens (the largest value in a
-    text is then the response). held_out: most texts of the test split's random draw that a name is tested on. Raises
-    `MissingPower` for a subject that cannot be run on new texts.
+    text is then the response). held_out: most texts of the test split's random draw that a name is tested on. A
+    subject that cannot be run on new texts gives missing values that say so.
     """
 
     name = "sigma"
@@ -190,7 +194,10 @@ class SigmaScorer:
         if evidence.status != "ok":
             reason = f"insufficient evidence: {evidence.reason}"
             return [Score(kind, None, "sigma", reason=reason) for kind in SCORES]
-        subject = self._of_texts(unit.site, lab)
+        try:
+            subject = self._of_texts(unit.site, lab)
+        except MissingPower as error:
+            return [Score(kind, None, "sigma", reason=str(error)) for kind in SCORES]
         tests = self._prepared(evidence.test, lab.seed)
         task, key = self._task(unit, subject, evidence), f"{unit} {evidence.explain.fingerprint} {lab.seed}"
         if self._random is None or self._random[0] != key:
