@@ -53,6 +53,8 @@ BUILT_IN: dict[str, dict[str, str]] = {
     },
     "engines": {
         "local": "glossator.engines.local:LocalEngine",
+        "ray": "glossator.engines.ray:RayEngine",
+        "slurm": "glossator.engines.slurm:SlurmEngine",
     },
     "reports": {
         "html": "glossator.explorer.report:write_report",
@@ -67,6 +69,7 @@ BUILT_IN: dict[str, dict[str, str]] = {
         "directions": "benchmarks.directions:run",
         "causal": "benchmarks.causal:run",
         "coverage": "benchmarks.coverage:run",
+        "engines": "benchmarks.engines:run",
         "store": "benchmarks.store:run",
     },
 }
@@ -110,7 +113,9 @@ ABOUT: dict[str, dict[str, str]] = {
         "interchange": "does the model's answer follow the unit's value, on minimal pairs (causal)",
     },
     "engines": {
-        "local": "processes of this machine, one a core",
+        "local": "processes on this machine, one a core",
+        "ray": "a Ray cluster, running or started here; needs glossator[ray]",
+        "slurm": "job arrays of a SLURM cluster, by submitit; needs glossator[slurm]",
     },
     "reports": {
         "html": "one page that opens from the disk and asks no network; a study ends with it",
@@ -124,6 +129,7 @@ ABOUT: dict[str, dict[str, str]] = {
         "scorers": "do scorers rank explanations from true to wrong as they should",
         "directions": "found directions against neurons",
         "causal": "real neurons acted upon, and what it costs",
+        "engines": "the same study by every engine: bytes, killed workers, speed, overhead",
         "coverage": "how often intervals hold the value that a large text gives",
         "store": "writing and asking a study of 100,000 units",
     },

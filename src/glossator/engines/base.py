@@ -7,12 +7,13 @@ so that the same bytes come out whoever does a job, and a job that is done twice
 from __future__ import annotations
 
 import contextlib
+import importlib
 import traceback
 from collections import Counter
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol, get_type_hints
 
 from glossator.errors import UserError
 
@@ -59,7 +60,8 @@ class Done:
 class Engine(Protocol):
     """Registered under `engines`. Its constructor takes `workers` and what `--engine-options` may hold."""
 
-    name: str
+    @property
+    def name(self) -> str: ...
 
     def run(self, jobs: Sequence[Job], task: Task, *, again: bool = False) -> Generator[Done, None, None]:
         """Do all jobs, and yield each as it ends, in any order. Closing the generator leaves nothing running.
@@ -101,6 +103,30 @@ def _given_up(done: Done) -> UserError:
         value=done.job.folder,
         fix=f"See {done.job.log}. It may need more memory, or fewer workers at once; what is done is kept",
     )
+
+
+def optional_import(module: str, extra: str) -> Any:
+    """A package that an engine needs and that is installed by an extra; `UserError` says how."""
+    try:
+        return importlib.import_module(module)
+    except ImportError as error:
+        raise UserError(
+            f"the engine {extra} needs the package {module}", fix=f"pip install 'glossator[{extra}]'"
+        ) from error
+
+
+def check_options(engine: Any, **allowed: Sequence[str]) -> None:
+    """Raise `UserError` for a field of another type than it is declared with, or a value that is not among those that
+    are allowed."""
+    for name, kind in get_type_hints(type(engine)).items():
+        value = getattr(engine, name)
+        if not isinstance(value, kind) or isinstance(value, bool):
+            wanted = kind.__name__ if isinstance(kind, type) else str(kind).removesuffix(" | None")
+            raise UserError(f"bad {name} of the engine {engine.name}", value=value, allowed=wanted)
+        if name in allowed and value not in allowed[name]:
+            raise UserError(f"bad {name} of the engine {engine.name}", value=value, allowed=", ".join(allowed[name]))
+    if engine.workers is not None and engine.workers < 1:
+        raise UserError("bad number of workers", value=engine.workers, allowed="1 or more")
 
 
 def attempt(task: Task, job: Job) -> Done:

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 
-from glossator.engines.base import Done, Job, Task, attempt
+from glossator.engines.base import Done, Job, Task, attempt, check_options
 from glossator.engines.processes import at_most, can_fork, forked, fresh, logging_to, spread
 from glossator.engines.threads import available_cores
-from glossator.errors import UserError
 
 
 @dataclass(frozen=True)
@@ -23,8 +22,7 @@ class LocalEngine:
     name = "local"
 
     def __post_init__(self) -> None:
-        if self.workers is not None and self.workers < 1:
-            raise UserError("bad number of workers", value=self.workers, allowed="1 or more")
+        check_options(self)
 
     def run(self, jobs: Sequence[Job], task: Task, *, again: bool = False) -> Generator[Done, None, None]:
         if self.workers != 1 and (again or len(jobs) > 1):

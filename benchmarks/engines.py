@@ -1,0 +1,207 @@
+"""The same study by every engine: the same bytes, also when workers are killed; what a second worker gains; overhead.
+
+The study is recorded once. Seconds are those of explaining and scoring, from the first job to the last.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import importlib.util
+import multiprocessing
+import os
+import random
+import shutil
+import signal
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Generator, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from benchmarks.recording import machine
+from benchmarks.single_node_slurm import NoSlurm, single_node_slurm
+from glossator.engines import Done, Engine, Job, LocalEngine, Task, carry_out
+from glossator.engines.ray import RayEngine
+from glossator.engines.slurm import SlurmEngine
+from glossator.study import StudySpec, run_study
+from glossator.study.work import shards_in_log
+
+DEFAULTS: dict[str, Any] = {
+    "subject": "smollm2-135m",
+    "site": "mlp.12",
+    "units": 512,
+    "tokens": 65_536,
+    "kills": 10,
+    "empty_jobs": 20,
+    "engines": ["local-1", "local-2", "kills", "ray", "slurm"],
+    "seed": 0,
+    "folder": None,
+}
+QUICK = {"units": 40, "tokens": 4096, "kills": 2, "empty_jobs": 4}
+FILES = ("manifest.json", "spec.json", "study.sqlite", "report.html", "recording/manifest.json")
+
+
+def run(options: dict[str, Any] | None = None) -> dict[str, Any]:
+    """same_bytes: by engine, whether it made the study that one process makes, None where it is not installed;
+    kills_survived: after how many SIGKILLs of workers the bytes were the same; speed_up_2: seconds of one worker over
+    those of two; overhead_ms: by engine, milliseconds that a job takes that has nothing to do.
+
+    options: `quick` for a smoke test, `engines` for some of those of `DEFAULTS`, and any other of its names.
+    """
+    options = dict(options or {})
+    chosen = DEFAULTS | (QUICK if options.pop("quick", False) else {}) | options
+    found: dict[str, Any] = {"options": chosen, "machine": machine(), "same_bytes": {}, "overhead_ms": {}, "notes": {}}
+    seconds = found["seconds"] = {}
+    with tempfile.TemporaryDirectory(dir=chosen["folder"]) as folder, _visible():
+        bench = _Bench(chosen, Path(folder))
+        for name in chosen["engines"]:
+            if name == "kills":
+                found["kills_survived"] = _killed(bench, chosen)
+                continue
+            with _engine(name) as (engine, note):
+                found["notes"][name] = note
+                found["same_bytes"][name] = None if engine is None else bench.same(name, engine)
+                if engine is not None:
+                    seconds[name] = bench.seconds[name]
+                    found["overhead_ms"][name] = _overhead(engine, Path(folder), chosen["empty_jobs"])
+    if {"local-1", "local-2"} <= seconds.keys():
+        found["speed_up_2"] = seconds["local-1"]["all"] / seconds["local-2"]["all"]
+    return found
+
+
+@dataclass
+class _Bench:
+    """A recorded study, copied for every engine; the first one that finishes it says what the bytes are."""
+
+    options: dict[str, Any]
+    folder: Path
+    seconds: dict[str, dict[str, float]] = field(default_factory=dict)
+    _digests: dict[str, str] | None = None
+
+    def __post_init__(self) -> None:
+        chosen = self.options
+        self.spec = StudySpec(
+            subject=chosen["subject"],
+            sites=(chosen["site"],),
+            units=chosen["units"],
+            max_tokens=chosen["tokens"],
+            seed=chosen["seed"],
+        )
+        run_study(self.spec, self.folder / "recorded", until="record", progress=False)
+
+    def same(self, name: str, engine: Engine) -> bool:
+        """Whether the engine makes the study with the same bytes as the engine before it."""
+        place, timed = self.folder / name, _Timed(engine)
+        shutil.copytree(self.folder / "recorded", place)
+        run_study(self.spec, place, progress=False, engine=timed)
+        self.seconds[name] = {"all": timed.seconds, "in_shards": sum(ran.seconds for ran in shards_in_log(place))}
+        digests = {file: hashlib.sha256((place / file).read_bytes()).hexdigest() for file in FILES}
+        self._digests = self._digests or digests
+        shutil.rmtree(place)
+        return digests == self._digests
+
+
+@dataclass
+class _Timed:
+    """An engine with a clock."""
+
+    engine: Engine
+    seconds: float = 0.0
+
+    @property
+    def name(self) -> str:
+        return self.engine.name
+
+    def run(self, jobs: Sequence[Job], task: Task, *, again: bool = False) -> Generator[Done, None, None]:
+        began = time.perf_counter()
+        yield from self.engine.run(jobs, task, again=again)
+        self.seconds += time.perf_counter() - began
+
+
+@contextlib.contextmanager
+def _engine(name: str) -> Iterator[tuple[Engine | None, str]]:
+    """The engine of this name and what it is here; None with a reason where it cannot be tried."""
+    if name.startswith("local-"):
+        yield LocalEngine(int(name.removeprefix("local-"))), "processes on this machine"
+    elif importlib.util.find_spec("ray" if name == "ray" else "submitit") is None:
+        yield None, "not installed"
+    elif name == "ray":
+        import ray
+
+        try:
+            yield RayEngine(2), f"Ray {ray.__version__}, started on this machine"
+        finally:
+            ray.shutdown()
+    else:
+        try:
+            with single_node_slurm() as version:
+                yield SlurmEngine(2), f"{version}, one real node on the loopback address"
+        except NoSlurm as error:
+            yield SlurmEngine(2, cluster="local"), f"no SLURM, submitit's local executor in its place: {error}"
+
+
+def _killed(bench: _Bench, options: dict[str, Any]) -> int:
+    """How many kills of workers at random moments were survived with the same bytes."""
+    rng, survived = random.Random(options["seed"]), 0
+    expected = bench.seconds.get("local-2", {"all": 10.0})["all"]
+    while survived < options["kills"]:
+        moments = sorted(rng.uniform(0, expected) for _ in range(options["kills"] - survived))
+        killed, over = [0], threading.Event()
+        killer = threading.Thread(target=_kill, args=(moments, rng, killed, over))
+        killer.start()
+        try:
+            same = bench.same(f"kills-{survived}", LocalEngine(2))
+        finally:
+            over.set()
+            killer.join()
+        if not same:
+            return 0
+        survived += killed[0]
+    return survived
+
+
+def _kill(moments: list[float], rng: random.Random, killed: list[int], over: threading.Event) -> None:
+    """Kill a worker at each of these moments after the first one is there."""
+    while not multiprocessing.active_children():
+        if over.wait(0.01):
+            return
+    began = time.monotonic()
+    for moment in moments:
+        if over.wait(max(0.0, began + moment - time.monotonic())):
+            return
+        if workers := multiprocessing.active_children():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(rng.choice(workers).pid or 0, signal.SIGKILL)
+                killed[0] += 1
+
+
+class Nothing:
+    """A task that takes no time."""
+
+    def __call__(self, job: Job) -> None: ...
+
+    def open(self, job: Job) -> None: ...
+
+
+def _overhead(engine: Engine, folder: Path, number: int) -> float:
+    """Milliseconds a job, of jobs that have nothing to do, handed out together."""
+    jobs = [Job(str(folder / "nothing"), "explain", shard) for shard in range(number)]
+    began = time.perf_counter()
+    done = list(carry_out(engine, jobs, Nothing(), lambda _: None))
+    assert len(done) == number
+    return (time.perf_counter() - began) / number * 1000
+
+
+@contextlib.contextmanager
+def _visible() -> Iterator[None]:
+    """Within, processes that others start import what this one imports."""
+    before = os.environ.get("PYTHONPATH")
+    os.environ["PYTHONPATH"] = os.pathsep.join(place for place in sys.path if place)
+    try:
+        yield
+    finally:
+        os.environ.pop("PYTHONPATH") if before is None else os.environ.update(PYTHONPATH=before)

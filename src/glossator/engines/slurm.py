@@ -1,0 +1,137 @@
+"""The engine of a SLURM cluster, through submitit: the jobs of a stage are the tasks of job arrays.
+
+Every task is a process of its own that opens the study's folder, which all nodes must see under the same path.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import subprocess
+import time
+from collections.abc import Generator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from glossator.engines.base import Done, Job, Task, attempt, check_options, optional_import
+from glossator.errors import UserError
+
+LOOK_SECONDS, ASK_SECONDS = 0.3, 5.0
+"""How often results are looked for on the disk, and the queue is asked which tasks it still has."""
+MOST_TASKS = 1000
+"""Tasks of one array: a cluster allows 1,001 unless it is set up otherwise."""
+
+
+@dataclass(frozen=True)
+class SlurmEngine:
+    """workers: tasks that run at once; None for 256. time: for each task, minutes or as `sbatch` takes it; gpus, cpus:
+    for each task; memory: for each task, as `sbatch --mem` takes it (`8G`); setup: shell commands before each task;
+    options: further ones of `sbatch`, by name; cluster: `slurm`, or `local` to try the same with submitit's processes
+    on this machine.
+
+    Tasks whose node is pre-empted, or whose time is over, are put into the queue again.
+    """
+
+    workers: int | None = None
+    partition: str | None = None
+    time: int | str | None = None
+    gpus: int | None = None
+    cpus: int = 1
+    memory: str | None = None
+    account: str | None = None
+    qos: str | None = None
+    setup: list | None = None
+    options: dict | None = None
+    cluster: str = "slurm"
+    name = "slurm"
+
+    def __post_init__(self) -> None:
+        check_options(self, cluster=("slurm", "local"))
+
+    def run(self, jobs: Sequence[Job], task: Task, *, again: bool = False) -> Generator[Done, None, None]:
+        executor = self._executor(Path(jobs[0].folder) / "work" / "slurm")
+        local = self.cluster == "local"
+        size = (self.workers or 1) if local else MOST_TASKS
+        for first in range(0, len(jobs), size):
+            some = jobs[first : first + size]
+            submitted = executor.map_array(Resubmitted(task), some)
+            left = dict(zip(submitted, some, strict=True))
+            gone: set[Any] = set()
+            asked = time.monotonic()
+            try:
+                while left:
+                    time.sleep(LOOK_SECONDS)
+                    for found in [one for one in left if one.paths.result_pickle.exists()]:
+                        yield _result(found, left.pop(found))
+                    if time.monotonic() - asked > ASK_SECONDS:
+                        asked = time.monotonic()
+                        queued = None if local else _in_queue([one.job_id for one in left])
+                        now = {one for one in left if (one.done() if queued is None else one.job_id not in queued)}
+                        for lost in now & gone:  # twice, as a result may take a moment to be seen from here
+                            yield Done(left.pop(lost), lost=f"task {lost.job_id} left no result: {lost.paths.stderr}")
+                        gone = now
+            finally:
+                for one in left:
+                    with contextlib.suppress(Exception):
+                        one.cancel(check=False)
+
+    def _executor(self, folder: Path) -> Any:
+        submitit = optional_import("submitit", "slurm")
+        if self.cluster == "local":
+            executor = submitit.LocalExecutor(folder)
+            executor.update_parameters(timeout_min=24 * 60)
+            return executor
+        try:
+            executor = submitit.SlurmExecutor(folder)
+        except RuntimeError as error:
+            raise UserError("no SLURM on this machine", fix=f"{error} Log in to a node that has sbatch") from error
+        asked = {
+            "partition": self.partition,
+            "time": self.time,
+            "gpus_per_node": self.gpus,
+            "account": self.account,
+            "qos": self.qos,
+            "setup": self.setup,
+        }
+        further = {"requeue": True, **({"mem": self.memory} if self.memory else {}), **(self.options or {})}
+        executor.update_parameters(
+            job_name="glossator",
+            cpus_per_task=self.cpus,
+            array_parallelism=self.workers or 256,
+            additional_parameters=further,
+            **{name: value for name, value in asked.items() if value is not None},
+        )
+        return executor
+
+
+@dataclass(frozen=True)
+class Resubmitted:
+    """The task in the form that submitit repeats when a node is taken away: a shard begins anew then."""
+
+    task: Task
+
+    def __call__(self, job: Job) -> Done:
+        return attempt(self.task, job)
+
+    def checkpoint(self, job: Job) -> Any:
+        from submitit.helpers import DelayedSubmission
+
+        return DelayedSubmission(self, job)
+
+
+def _result(found: Any, job: Job) -> Done:
+    try:
+        done: Done = found.result()
+        return done
+    except Exception as error:  # what was to be run could not be loaded there
+        return Done(job, error)
+
+
+def _in_queue(numbers: Sequence[str]) -> set[str]:
+    """Those of these tasks that wait or run; all of them where the controller does not answer. `squeue` is asked and
+    not `sacct`, which needs a database that not every cluster has."""
+    arrays = ",".join(sorted({number.partition("_")[0] for number in numbers}))
+    said = subprocess.run(["squeue", "-h", "-r", "-o", "%i", "-j", arrays], capture_output=True, text=True, check=False)
+    if said.returncode and "Invalid job id" not in said.stderr:
+        return set(numbers)
+    return set(said.stdout.split())
