@@ -65,7 +65,7 @@ def check(engine: Any, spec: StudySpec, whole: Path, folder: Path) -> None:
     notes: list[str] = []
     jobs = [Job(str(folder), "explain", shard) for shard in range(3)]
     assert sorted(job.shard for job in carry_out(engine, jobs, KillsOnce(), notes.append)) == [0, 1, 2]
-    assert len(notes) == 1 and notes[0].startswith("explain shard 1 lost its worker")
+    assert any(note.startswith("explain shard 1 lost its worker") for note in notes)
     run_study(spec, folder / "t", until="record", progress=False)
     with pytest.raises(UserError, match="no such shard to explain: 9"):
         list(carry_out(engine, [Job(str(folder / "t"), "explain", 9)], DoShard(engine.name), print))

@@ -27,7 +27,8 @@ class Explainer(Protocol):
     One that gains by seeing many units together may also have
     `explain_many(pairs: list[tuple[Unit, ExplainEvidence]], *, n, rngs) -> list[Answered]`, with a generator for each
     pair, so that what is drawn for a unit does not depend on those beside it; a reason in the place of a unit's
-    explanations says that it failed without spoiling the others.
+    explanations says that it failed without spoiling the others. One that builds something for all units of a recording
+    may have `warm(evidence)`, which is called before worker processes are forked.
     """
 
     def explain(self, unit: Unit, evidence: ExplainEvidence, *, n: int, rng: np.random.Generator) -> list[Explanation]:

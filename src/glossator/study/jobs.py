@@ -99,6 +99,10 @@ class Unfinished:
         self.tools.reader  # noqa: B018 - made before threads or processes share it
         for name in self._runs(stage):
             self.tools.resources.get(name)
+        warming = [warm for one in self.tools.explainers.values() if (warm := getattr(one, "warm", None))]
+        if stage == "explain" and warming and self.new:
+            for warm in warming:
+                warm(self.tools.evidence(self.new[0]).explain)
 
     def count(self, stage: str) -> int:
         """How many units the stage works on."""
