@@ -110,7 +110,6 @@ def check_reads(spec: StudySpec, kind: str) -> None:
             ]
             raise MissingPower(
                 f"{name} reads {', '.join(reads)}, not {kind}",
-                value=name,
                 allowed=", ".join(able) or "no explainer that is installed",
                 fix="Name another with --explainer",
             )
