@@ -21,6 +21,8 @@ from glossator.engines.base import TRIES
 from glossator.engines.processes import fresh, spread
 from glossator.errors import UserError
 from glossator.study import StudySpec, run_study
+from glossator.study import jobs as jobs_of_study
+from glossator.study.explain import explain_units
 from glossator.study.folder import LOG
 from glossator.study.jobs import BY_HAND, DoShard
 from glossator.study.work import shards_in_log
@@ -119,6 +121,23 @@ def test_a_language_model_is_asked_by_the_process_that_keeps_count(
     assert {one.pid for one in shards_in_log(tmp_path / "two")} == {os.getpid()}
     run_study(asks, tmp_path / "one", progress=False)
     assert contents(tmp_path / "two") == contents(tmp_path / "one")
+
+
+def test_a_worker_that_is_late_leaves_a_finished_study_alone(
+    spec: StudySpec, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "s"
+    run_study(spec, folder, until="record", progress=False)
+
+    def and_others_finish(units: Any, tools: Any) -> list:
+        monkeypatch.setattr(jobs_of_study, "explain_units", explain_units)
+        found = explain_units(units, tools)
+        run_study(spec, folder, progress=False)
+        return found
+
+    monkeypatch.setattr(jobs_of_study, "explain_units", and_others_finish)
+    DoShard()(Job(str(folder), "explain", 1))
+    assert not (folder / "work").exists()
 
 
 class Slow:

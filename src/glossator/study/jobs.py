@@ -10,7 +10,7 @@ import contextlib
 import os
 import platform
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -58,22 +58,22 @@ class Unfinished:
     def stage(self, name: str, engine: Engine) -> None:
         """Do all shards of a stage that are not done yet. What follows reads results from their files (`Work.results`,
         `Work.rows`), so that it cannot tell new ones from resumed ones."""
-        if tuple(self.tools.models) and engine != LocalEngine(1):
-            if not isinstance(engine, LocalEngine) or engine.workers is not None:
-                self.work.say(f"To {name}, a language model is asked: that is done by this process, which keeps count.")
-            engine = LocalEngine(1)
         size, total = self.size(name), self.count(name)
         shards = range(-(-total // size))
         jobs = [Job(str(self.work.folder), name, n) for n in shards if not self.work.has(name, n)]
-        task = DoShard(engine.name)
-        with self.work.bar(name, total) as bar, _at_hand(self, jobs[:1]):
+        if tuple(self.tools.models):
+            if engine != LocalEngine() and jobs:
+                self.work.say(f"To {name}, a language model is asked: that is done by this process, which keeps count.")
+            doing = _here(jobs)
+        else:
+            doing = carry_out(engine, jobs, DoShard(engine.name), self.work.note)
+        with self.work.bar(name, total) as bar, _at_hand(self, jobs[:1]), contextlib.closing(doing) as done:
             for number in set(shards) - {job.shard for job in jobs}:
                 self.work.collect(name, number)
                 bar.update(min(size, total - number * size))
-            with contextlib.closing(carry_out(engine, jobs, task, self.work.note)) as done:
-                for job in done:
-                    self.work.collect(name, job.shard)
-                    bar.update(min(size, total - job.shard * size))
+            for job in done:
+                self.work.collect(name, job.shard)
+                bar.update(min(size, total - job.shard * size))
 
     def do(self, stage: str, shard: int, engine: str) -> None:
         """Do one shard, and say what it cost; nothing where it is done already."""
@@ -91,18 +91,21 @@ class Unfinished:
             done = self._results(stage, slice(shard * size, (shard + 1) * size))
         seconds = round(time.perf_counter() - began, 2)
         ran = Ran(stage, shard, len(done), seconds, engine, platform.node(), os.getpid())
-        self.work.save(stage, shard, done, self.tools.meter.take(), ran)
+        if not (self.work.folder / "manifest.json").exists():  # others have finished the study meanwhile
+            self.work.save(stage, shard, done, self.tools.meter.take(), ran)
 
     def open(self, stage: str) -> None:
         """Make the methods of a stage, and load what they run."""
         getattr(self.tools, STAGES[stage])
         self.tools.reader  # noqa: B018 - made before threads or processes share it
-        for name in self._runs(stage):
-            self.tools.resources.get(name)
-        warming = [warm for one in self.tools.explainers.values() if (warm := getattr(one, "warm", None))]
-        if stage == "explain" and warming and self.new:
-            for warm in warming:
-                warm(self.tools.evidence(self.new[0]).explain)
+        with contextlib.suppress(Exception):  # what is lacking is said of each unit
+            for name in self._runs(stage):
+                self.tools.resources.get(name)
+            if stage == "explain" and self.new:
+                evidence = self.tools.evidence(self.new[0]).explain
+                for explainer in self.tools.explainers.values():
+                    if (warm := getattr(explainer, "warm", None)) is not None:
+                        warm(evidence)
 
     def count(self, stage: str) -> int:
         """How many units the stage works on."""
@@ -167,6 +170,13 @@ class DoShard:
     def open(self, job: Job) -> None:
         with one_thread():
             _opened(job, self.trusted).open(job.stage)
+
+
+def _here(jobs: Sequence[Job]) -> Generator[Job, None, None]:
+    """Do the jobs in this process, one after the other."""
+    for job in jobs:
+        DoShard(LocalEngine.name)(job)
+        yield job
 
 
 _open: dict[tuple[str, ...], Unfinished] = {}
