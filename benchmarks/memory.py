@@ -36,11 +36,11 @@ def main(tokens: int, folder: str) -> None:
         vocabulary=Vocabulary("bytes", tuple(bytes([i]) for i in range(VOCABULARY))),
     )
     windowed = ProbeSet(windows, [str(i) for i in range(n)], (documents % 4).astype(np.int8), {"tokens": tokens})
-    coder = RandomCoder(UNITS, LATENTS, K)
+    coder = RandomCoder("table", UNITS, LATENTS, K)
     spec = recording_spec(
-        TokenTable(), windowed, ["table", "coder@table"], encoders={"coder@table": coder}, panel_bytes=8 << 20
+        TokenTable(), windowed, ["table", "coder@table"], readouts={"coder@table": coder}, panel_bytes=8 << 20
     )
-    record(spec, TokenTable(), windowed, folder, encoders={"coder@table": coder}, progress=False)
+    record(spec, TokenTable(), windowed, folder, readouts={"coder@table": coder}, progress=False)
     sys.stdout.write(json.dumps({"peak_bytes": peak_bytes()}) + "\n")
 
 

@@ -22,6 +22,7 @@ from typing import Any
 import numpy as np
 
 from glossator.inputs import Inputs
+from glossator.readouts import BaseReadout
 from glossator.subjects.base import BaseSubject, Site
 
 DEFAULTS: dict[str, Any] = {
@@ -149,24 +150,24 @@ def _sparse(options: dict[str, Any], subject: Any, windowed: Any, folder: Path) 
 
     source = f"resid.{len([s for s in subject.sites() if s.name.startswith('resid.')]) // 2}"
     replay = Replay(subject, windowed, source)
-    coder = RandomCoder(subject.site(source).width, options["latents"], options["k"], options["seed"])
+    coder = RandomCoder(source, subject.site(source).width, options["latents"], options["k"], options["seed"])
     name = f"coder@{source}"
-    spec = recording_spec(replay, windowed, [name], encoders={name: coder}, seed=options["seed"])
+    spec = recording_spec(replay, windowed, [name], readouts={name: coder}, seed=options["seed"])
     windows, batch = windowed.windows, max(1, spec.batch_tokens // spec.width)
 
     def encode() -> None:
         with torch.inference_mode():
             for row in range(0, len(windows), batch):
                 values = replay.next(len(windows.tokens[row : row + batch]))
-                coder.encode(values)
+                coder.read(values)
 
-    coder.encode(replay.next(batch))
+    coder.read(replay.next(batch))
     seconds: dict[str, list[Seconds]] = {"encode": [], "record": []}
     for number in range(options["runs"]):
         target = folder / f"sparse-{number}"
         work: dict[str, Callable[[], Any]] = {
             "encode": encode,
-            "record": partial(record, spec, replay, windowed, target, encoders={name: coder}, progress=False),
+            "record": partial(record, spec, replay, windowed, target, readouts={name: coder}, progress=False),
         }
         for task in ("encode", "record") if number % 2 == 0 else ("record", "encode"):
             seconds[task].append(_seconds(work[task]))
@@ -186,18 +187,20 @@ def _sparse(options: dict[str, Any], subject: Any, windowed: Any, folder: Path) 
     }
 
 
-class RandomCoder:
+class RandomCoder(BaseReadout):
     """A dictionary with random unit directions: the positive k largest of `latents` projections."""
 
-    def __init__(self, width: int, latents: int, k: int, seed: int = 0):
+    sparse = True
+
+    def __init__(self, reads_at: str, width: int, latents: int, k: int, seed: int = 0):
         import torch
 
         weight = torch.randn((width, latents), generator=torch.Generator().manual_seed(seed))
         self._weight = weight / weight.norm(dim=0)
-        self.width, self.k = latents, k
+        self.name, self.reads_at, self.width, self.k = "coder", reads_at, latents, k
         self.fingerprint = f"random-{width}-{latents}-{k}-{seed}"
 
-    def encode(self, values: Any) -> tuple[Any, Any]:
+    def read(self, values: Any) -> tuple[Any, Any]:
         import torch
 
         return torch.relu(values.float() @ self._weight).topk(self.k, dim=-1, sorted=False)

@@ -68,14 +68,14 @@ class World:
         names = ("explain", "calibrate", "select", "test")
         return {n: tiny_windows(self.subject, self.windows, self.width, seed=i + 1) for i, n in enumerate(names)}
 
-    def values(self, unit: Unit, split: str, sets: Any = None) -> np.ndarray:
+    def values(self, unit: Unit, split: str, readouts: Any = None) -> np.ndarray:
         """The unit's true activations (n, w), signed."""
-        site, part = part_of(unit, sets)
+        site, part = part_of(unit, readouts)
         return part_values(self.subject, self.splits[split], site, part)[..., 0].astype(np.float32) * unit.sign
 
-    def evidence(self, unit: Unit, sets: Any = None, status: Any = "ok", reason: str = "") -> Evidence:
+    def evidence(self, unit: Unit, readouts: Any = None, status: Any = "ok", reason: str = "") -> Evidence:
         """All windows as random ones; those of the two largest maxima count as top windows too."""
-        parts = {split: self._exemplars(split, self.values(unit, split, sets)) for split in self.splits}
+        parts = {split: self._exemplars(split, self.values(unit, split, readouts)) for split in self.splits}
         x = parts["explain"].activations[self.splits["explain"].valid].astype(np.float64)
         found = UnitStatistics(len(x), x.mean(), x.var(), None, None, x.max(), 0.0, float((x > 0).mean()), "above 0")
         given = ExplainEvidence(unit, parts["explain"], found, "planted")

@@ -13,6 +13,7 @@ import torch
 from glossator.corpora import ProbeSet
 from glossator.inputs import Inputs
 from glossator.inputs.tokens import TokenWindows, Vocabulary
+from glossator.readouts import BaseReadout
 from glossator.subjects.base import BaseSubject, Power
 from glossator.subjects.sites import SiteInfo
 
@@ -81,14 +82,17 @@ class FakeSubject(TokenFake):
 
 
 @dataclass
-class FakeEncoder:
+class FakeDictionary(BaseReadout):
     """A random dictionary with the k largest latents kept."""
 
+    name: str = "sae:x"
+    reads_at: str = "resid.0"
     width: int = 64
     k: int = 4
     fingerprint: str = "e" * 16
+    sparse: bool = True
 
-    def encode(self, values: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    def read(self, values: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         weight = torch.randn(values.shape[-1], self.width, generator=torch.Generator().manual_seed(3))
         return torch.relu(values.float() @ weight).topk(self.k, dim=-1)
 

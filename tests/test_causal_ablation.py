@@ -219,31 +219,31 @@ def test_fewer_windows_and_tokens(world):
 
 
 def test_a_direction_as_a_unit(world):
-    sets = {
+    readouts = {
         "mine@resid.0": direction_set("mine", "resid.0", np.random.default_rng(0).normal(size=(3, 32)), np.ones(32))
     }
     unit = Unit("tiny-llama", "mine@resid.0", 1, "-")
-    truth = {split: world.values(unit, split, sets) for split in world.splits}
+    truth = {split: world.values(unit, split, readouts) for split in world.splits}
     split_of = {w.ids[0]: s for s, w in world.splits.items()}
     lab = world.lab(Said(own=lambda w: truth[split_of[w.ids[0]]], none=lambda w: np.zeros(w.tokens.shape)))
-    evidence, scorer = world.evidence(unit, sets), AblationScorer(sets=sets)
+    evidence, scorer = world.evidence(unit, readouts), AblationScorer(readouts=readouts)
     assert score_explanation(unit, saying(unit, "own"), evidence, lab, [scorer])[0].value == pytest.approx(1, abs=1e-6)
     assert score_explanation(unit, saying(unit, "none"), evidence, lab, [scorer])[0].value == pytest.approx(0, abs=1e-9)
     missing = score_explanation(unit, saying(unit, "own"), evidence, lab, [AblationScorer()])
-    assert "needs the directions or the dictionary" in missing[0].reason
+    assert "needs the readout" in missing[0].reason
 
 
 @pytest.mark.parametrize("polarity", ["+", "-"])
 def test_a_direction_alone_has_random_ones_for_its_control(world, polarity):
     vector = np.random.default_rng(2).normal(size=(1, 32))
-    sets = {"alone@resid.0": direction_set("alone", "resid.0", vector, np.ones(32))}
+    readouts = {"alone@resid.0": direction_set("alone", "resid.0", vector, np.ones(32))}
     unit = Unit("tiny-llama", "alone@resid.0", 0, polarity)
-    truth = {split: world.values(unit, split, sets) for split in world.splits}
+    truth = {split: world.values(unit, split, readouts) for split in world.splits}
     split_of = {w.ids[0]: s for s, w in world.splits.items()}
     lab = world.lab(Said(own=lambda w: truth[split_of[w.ids[0]]]))
-    found = score_explanation(unit, saying(unit, "own"), world.evidence(unit, sets), lab, [AblationScorer(sets=sets)])[
-        0
-    ]
+    found = score_explanation(
+        unit, saying(unit, "own"), world.evidence(unit, readouts), lab, [AblationScorer(readouts=readouts)]
+    )[0]
     assert found.value == pytest.approx(1, abs=1e-6)
     assert found.how[RANDOM_UNIT].startswith("tiny-llama/random-beside-alone@resid.0/")
     assert found.how[RANDOM_UNIT].endswith("-") == (polarity == "-")
@@ -301,15 +301,15 @@ def direction_card(planted, name, polarity="+"):
     vectors = np.zeros((len(AXES), 8))
     for row, neurons in zip(vectors, AXES.values(), strict=True):
         row[neurons] = 1.0
-    sets = {"mine@mlp.0": direction_set("mine", "mlp.0", vectors)}
+    readouts = {"mine@mlp.0": direction_set("mine", "mlp.0", vectors)}
     units = [Unit("planted", "mine@mlp.0", i, polarity) for i in range(len(AXES))]
     unit = units[list(AXES).index(name)]
-    values = {split: {u: planted.values(u, split, sets) for u in units} for split in planted.splits}
+    values = {split: {u: planted.values(u, split, readouts) for u in units} for split in planted.splits}
     split_of = {w.ids[0]: s for s, w in planted.splits.items()}
     lab = planted.lab(Said(true=lambda w: values[split_of[w.ids[0]]][unit]))
     lab = dataclasses.replace(lab, others=GivenOthers(values["calibrate"], planted.splits["calibrate"].ids))
-    scorers = [CorrelationScorer(), AblationScorer(sets=sets)]
-    scores = score_explanation(unit, saying(unit, "true"), planted.evidence(unit, sets), lab, scorers)
+    scorers = [CorrelationScorer(), AblationScorer(readouts=readouts)]
+    scores = score_explanation(unit, saying(unit, "true"), planted.evidence(unit, readouts), lab, scorers)
     return {score.name: score for score in scores}
 
 

@@ -14,15 +14,15 @@ from glossator.readouts import DirectionSet, direction_set
 from glossator.recording import EvidenceSpec, Recording, draw, record, recording_spec
 from glossator.recording.texts import site_values
 from glossator.units import Unit
-from recording_fakes import FakeEncoder, FakeSubject, fake_windows, truth
+from recording_fakes import FakeDictionary, FakeSubject, fake_windows, truth
 
 N, WIDTH = 120, 24
 
 
-def make(folder: Path, sites=("mlp.0",), encoders=None, **settings) -> Recording:
+def make(folder: Path, sites=("mlp.0",), readouts=None, **settings) -> Recording:
     subject, windowed = FakeSubject(leaves_out_first=True), fake_windows(N)
-    spec = recording_spec(subject, windowed, sites, encoders=encoders, **{"top_k": 30, "batch_tokens": 160, **settings})
-    return record(spec, subject, windowed, folder, encoders=encoders, progress=False)
+    spec = recording_spec(subject, windowed, sites, readouts=readouts, **{"top_k": 30, "batch_tokens": 160, **settings})
+    return record(spec, subject, windowed, folder, readouts=readouts, progress=False)
 
 
 def directions(n: int = 5, site: str = "mlp.0", width: int = WIDTH) -> DirectionSet:
@@ -60,7 +60,7 @@ def test_recorded_values_are_those_of_the_vectors(tmp_path: Path) -> None:
     recording = make(tmp_path / "r", ("mlp.0", chosen.site_name), {chosen.site_name: chosen})
     exact = truth(FakeSubject(leaves_out_first=True), fake_windows(N), "mlp.0")
     wanted = np.where(exact.valid[..., None], chosen.values(exact.exact), 0)
-    assert recording.sites[chosen.site_name].kind == "dense" and recording.spec.encoders
+    assert recording.sites[chosen.site_name].kind == "dense" and recording.spec.readouts
     for index in range(len(chosen)):
         unit = chosen.unit(index, "-")
         np.testing.assert_allclose(recording.panel_values(unit), -wanted[..., index], atol=5e-3)
@@ -104,7 +104,7 @@ def test_what_directions_cannot_be_read_from(tmp_path: Path, recording: Recordin
     some = make(tmp_path / "some", units={"mlp.0": [0, 1, 2]})
     with pytest.raises(UserError, match="holds 3 of 24 units"):
         SiteValues(some, "mlp.0")
-    sparse = make(tmp_path / "sparse", ("relu.0", "sae@resid.0"), {"sae@resid.0": FakeEncoder()})
+    sparse = make(tmp_path / "sparse", ("relu.0", "sae@resid.0"), {"sae@resid.0": FakeDictionary(name="sae")})
     with pytest.raises(UserError, match="dense site"):
         SiteValues(sparse, "relu.0")
     with pytest.raises(UserError, match="was not recorded"):

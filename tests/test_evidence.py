@@ -11,7 +11,7 @@ from glossator.errors import UserError
 from glossator.evidence import SPLITS, Exemplars
 from glossator.recording import EvidenceSpec, draw, record, recording_spec
 from glossator.units import Unit
-from recording_fakes import FakeEncoder, FakeSubject, fake_windows, truth
+from recording_fakes import FakeDictionary, FakeSubject, fake_windows, truth
 
 N = 600
 SAE = "sae:x@resid.0"
@@ -21,11 +21,11 @@ BOTH = pytest.mark.parametrize("unit", [UNIT, Unit("fake", "mlp.0", 6, "-"), SPA
 
 @pytest.fixture(scope="module")
 def recording(tmp_path_factory):
-    subject, windowed, encoders = FakeSubject(), fake_windows(N), {SAE: FakeEncoder()}
+    subject, windowed, readouts = FakeSubject(), fake_windows(N), {SAE: FakeDictionary()}
     sites = ("mlp.0", "relu.0", SAE)
-    spec = recording_spec(subject, windowed, sites, encoders=encoders, top_k=150, panel_windows=200)
+    spec = recording_spec(subject, windowed, sites, readouts=readouts, top_k=150, panel_windows=200)
     folder = tmp_path_factory.mktemp("evidence") / "r"
-    return record(spec, subject, windowed, folder, encoders=encoders, progress=False)
+    return record(spec, subject, windowed, folder, readouts=readouts, progress=False)
 
 
 def signed(recording, unit):

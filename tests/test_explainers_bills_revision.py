@@ -16,6 +16,7 @@ from glossator.explainers.revision_prompt import CONTROLS, fingerprint, fitting_
 from glossator.explainers.sentences import halves, random_sentences, read_sentences, writing_prompt
 from glossator.language_models import Answer
 from glossator.language_models.scripted import Scripted
+from glossator.readouts import BaseReadout
 from glossator.subjects.base import OutputSite
 from glossator.units import Unit
 from recording_fakes import TokenFake
@@ -104,7 +105,7 @@ def test_sentences_are_cut_like_the_recording(monkeypatch: pytest.MonkeyPatch) -
     widths = []
     import glossator.explainers.revision as module
 
-    def spy(subject, unit, texts, *, width=64, encoders=None):
+    def spy(subject, unit, texts, *, width=64, readouts=None):
         widths.append(width)
         return [(np.array([7]), np.array([3.0], np.float32)) for _ in texts]
 
@@ -113,27 +114,27 @@ def test_sentences_are_cut_like_the_recording(monkeypatch: pytest.MonkeyPatch) -
     assert widths[-1] == 12
 
 
-class Flipped:
-    """A sparse encoder of one latent per word side: latent 0 fires where unit 1 is silent, latent 5 where it is not."""
+class Flipped(BaseReadout):
+    """A dictionary of one latent per word side: latent 0 fires where unit 1 is silent, latent 5 where it is not."""
 
-    width, fingerprint = 6, "0" * 16
+    name, reads_at, width, fingerprint, sparse = "sae", "mlp.0", 6, "0" * 16, True
 
-    def encode(self, values):
+    def read(self, values):
         fires = values[..., 1:2] > 0
         return values[..., :1].abs(), torch.where(fires, 5, 0)
 
 
-def test_units_of_a_sparse_encoder_are_run_through_it() -> None:
+def test_units_of_a_dictionary_are_run_through_it() -> None:
     unit, site = Unit("toy", "sae@mlp.0", 5), "sae@mlp.0"
     lm, subject = Scripted(script), Words()
-    (found,) = RevisedExplainer(lm, subject, encoders={site: Flipped()}).explain(unit, evidence().explain, n=1)
+    (found,) = RevisedExplainer(lm, subject, readouts={site: Flipped()}).explain(unit, evidence().explain, n=1)
     settings = found.provenance.settings
     assert {s["largest"] for s in settings["shown"] + settings["held_apart"]} == {3.0}
     silent = Unit("toy", site, 4)
-    (found,) = RevisedExplainer(lm, subject, encoders={site: Flipped()}).explain(silent, evidence().explain, n=1)
+    (found,) = RevisedExplainer(lm, subject, readouts={site: Flipped()}).explain(silent, evidence().explain, n=1)
     assert {s["largest"] for s in found.provenance.settings["shown"]} == {0.0}
     asked = len(lm.asked)
-    with pytest.raises(MissingPower, match="encoder that is not there"):
+    with pytest.raises(MissingPower, match="readout of these units"):
         RevisedExplainer(lm, subject).explain(unit, evidence().explain, n=1)
     assert len(lm.asked) == asked  # refused before anything is asked
 

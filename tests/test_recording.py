@@ -11,15 +11,15 @@ from glossator.errors import UserError
 from glossator.recording import EvidenceSpec, Recording, draw, open_recording, record, recording_spec, verify
 from glossator.recording.disk import BLOCK
 from glossator.units import Unit
-from recording_fakes import FakeEncoder, FakeSubject, fake_windows, to_eleven_digits, truth
+from recording_fakes import FakeDictionary, FakeSubject, fake_windows, to_eleven_digits, truth
 
 SMALL = dict(batch_tokens=5 * 16, shard_bytes=5 * 5 * 16 * 2 * 41, top_k=9)  # a few shards of a few batches
 
 
-def make(folder, subject=None, windowed=None, sites=("mlp.0", "mlp.1"), encoders=None, **settings) -> Recording:
+def make(folder, subject=None, windowed=None, sites=("mlp.0", "mlp.1"), readouts=None, **settings) -> Recording:
     subject, windowed = subject or FakeSubject(), windowed or fake_windows()
-    spec = recording_spec(subject, windowed, sites, encoders=encoders, **{**SMALL, **settings})
-    return record(spec, subject, windowed, folder, encoders=encoders, progress=False)
+    spec = recording_spec(subject, windowed, sites, readouts=readouts, **{**SMALL, **settings})
+    return record(spec, subject, windowed, folder, readouts=readouts, progress=False)
 
 
 @pytest.mark.parametrize("panel_windows", [1, 30, None])
@@ -113,12 +113,12 @@ def test_a_choice_of_units_is_recorded_under_their_own_numbers(tmp_path):
 @pytest.mark.parametrize("settings", [{}, {"batch_tokens": 400, "shard_bytes": 1 << 30}])
 def test_postings_are_every_value_of_a_sparse_site(tmp_path, settings):
     subject, windowed = FakeSubject(leaves_out_first=True), fake_windows()
-    encoder = FakeEncoder()
+    dictionary = FakeDictionary()
     sites = ("relu.0", "sae:x@resid.0", "mlp.0")
-    recording = make(tmp_path / "r", subject, windowed, sites, {"sae:x@resid.0": encoder}, **settings)
+    recording = make(tmp_path / "r", subject, windowed, sites, {"sae:x@resid.0": dictionary}, **settings)
     relu = truth(subject, windowed, "relu.0").rounded
     resid = truth(subject, windowed, "resid.0")
-    values, latents = (a.numpy() for a in encoder.encode(torch.from_numpy(resid.exact)))
+    values, latents = (a.numpy() for a in dictionary.read(torch.from_numpy(resid.exact)))
     dense = np.zeros((*resid.valid.shape, 64), np.float32)
     np.put_along_axis(dense, latents, np.where(resid.valid[..., None], to_eleven_digits(values), 0), axis=2)
     total = 0
@@ -210,18 +210,18 @@ def test_values_that_are_not_finite_are_refused_where_they_count(tmp_path, site,
                 values[3, self.where] = value
             return found
 
-    class Thresholded(FakeEncoder):
-        def encode(self, values):
-            found, latents = super().encode(values)
+    class Thresholded(FakeDictionary):
+        def read(self, values):
+            found, latents = super().read(values)
             return torch.where(found > 0.5, found, 0).nan_to_num(0, 0), latents
 
-    encoders = {"sae:x@resid.0": Thresholded()} if "@" in site else {}
+    readouts = {"sae:x@resid.0": Thresholded()} if "@" in site else {}
     with pytest.raises(UserError, match=rf"{site.rpartition('@')[2]} gave values that are not finite"):
-        make(tmp_path / "r", Broken(), sites=(site,), encoders=encoders)
+        make(tmp_path / "r", Broken(), sites=(site,), readouts=readouts)
     Broken.where = -1  # padding in the window of every batch: long ones are full
     short = fake_windows()
     short.windows.valid[:, -1] = False
-    assert len(make(tmp_path / "s", Broken(), short, sites=(site,), encoders=encoders).panel)
+    assert len(make(tmp_path / "s", Broken(), short, sites=(site,), readouts=readouts).panel)
 
 
 def test_values_that_are_not_finite_are_an_error_and_leave_no_recording(tmp_path):

@@ -29,7 +29,8 @@ def test_replayed_values_are_those_of_the_subject():
 
 
 def test_random_coder_gives_the_largest_projections():
-    values, latents = RandomCoder(16, 300, 5).encode(torch.randn(2, 3, 16, generator=torch.Generator().manual_seed(1)))
+    x = torch.randn(2, 3, 16, generator=torch.Generator().manual_seed(1))
+    values, latents = RandomCoder("mlp.0", 16, 300, 5).read(x)
     assert values.shape == latents.shape == (2, 3, 5)
     assert (values > 0).all() and np.unique(latents[0, 0].numpy()).size == 5
 

@@ -18,7 +18,7 @@ import torch
 from glossator.errors import UserError
 from glossator.recording import open_recording, record, recorder, recording_spec, store, verify
 from glossator.recording.disk import BLOCK
-from recording_fakes import FakeEncoder, FakeSubject, fake_windows
+from recording_fakes import FakeDictionary, FakeSubject, fake_windows
 
 SITES = ("mlp.0", "relu.0", "sae:x@resid.0")
 STEPS = ("fsync", "rename", "replace", "posix_fallocate")
@@ -31,10 +31,10 @@ class Slow(FakeSubject):
 
 
 def record_it(folder, subject=None, **settings):
-    subject, windowed, encoders = subject or FakeSubject(), fake_windows(60), {SITES[2]: FakeEncoder()}
+    subject, windowed, readouts = subject or FakeSubject(), fake_windows(60), {SITES[2]: FakeDictionary()}
     settings = dict(batch_tokens=5 * 16, shard_bytes=2 * 5 * 16 * 2 * 24, top_k=6, panel_windows=20) | settings
-    spec = recording_spec(subject, windowed, SITES, encoders=encoders, **settings)
-    return record(spec, subject, windowed, folder, encoders=encoders, progress=False)
+    spec = recording_spec(subject, windowed, SITES, readouts=readouts, **settings)
+    return record(spec, subject, windowed, folder, readouts=readouts, progress=False)
 
 
 def bytes_of(folder):

@@ -11,6 +11,7 @@ import torch
 from glossator.corpora import make_windows
 from glossator.corpora.documents import Corpus, Document
 from glossator.errors import MissingPower
+from glossator.readouts import BaseReadout
 from glossator.recording.texts import site_values, text_windows, unit_activations
 from glossator.units import Unit
 
@@ -60,17 +61,17 @@ def test_a_window_is_never_wider_than_the_model_takes(subject) -> None:
     assert len(tokens) == len(values) > subject.max_width
 
 
-def test_latents_need_their_encoder(tiny_subject) -> None:
-    class Largest:
-        width, fingerprint = 64, "x"
+def test_latents_need_their_dictionary(tiny_subject) -> None:
+    class Largest(BaseReadout):
+        name, reads_at, width, fingerprint, sparse = "top", "mlp.0", 64, "x", True
 
-        def encode(self, values: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        def read(self, values: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
             return torch.topk(values, 4, dim=-1)
 
     unit = Unit("tiny", "top@mlp.0", 5)
-    with pytest.raises(MissingPower, match="encoder that is not there"):
+    with pytest.raises(MissingPower, match="readout of these units"):
         unit_activations(tiny_subject, unit, TEXTS)
-    (_, latent), *_ = unit_activations(tiny_subject, unit, TEXTS, encoders={"top@mlp.0": Largest()})
+    (_, latent), *_ = unit_activations(tiny_subject, unit, TEXTS, readouts={"top@mlp.0": Largest()})
     (_, neuron), *_ = unit_activations(tiny_subject, Unit("tiny", "mlp.0", 5), TEXTS)
     assert set(np.flatnonzero(latent)) <= set(np.flatnonzero(neuron))
     np.testing.assert_allclose(latent[latent != 0], neuron[latent != 0], atol=1e-6)

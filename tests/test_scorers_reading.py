@@ -14,6 +14,7 @@ from benchmarks.reader_prompts import take_apart, without_marks
 from glossator.language_models import LOGPROBS, Answer, Request, TokenLogprob, Usage
 from glossator.language_models.judging import ANOTHER_TEXT
 from glossator.programs import execute, parse_program
+from glossator.readouts import BaseReadout
 from glossator.resources import Resources
 from glossator.scorers import prompts
 from glossator.scorers.agreement import AgreementScorer
@@ -332,30 +333,30 @@ def test_generate_and_test_by_hand():
     assert found["f1"].how["fires"] == "any token above 1e-06"
 
 
-class OneUnit:
-    """An encoder whose only unit is a given one of the site."""
+class OneUnit(BaseReadout):
+    """A readout whose only unit is a given one of the site."""
 
     def __init__(self, place):
         self.place = place
 
-    def project(self, values):
+    def read(self, values):
         return values[..., [self.place]]
 
 
-def test_generate_and_test_runs_the_encoder_of_a_unit_that_has_one():
+def test_generate_and_test_runs_the_readout_of_a_unit_that_has_one():
     world, place = toy_world(), place_of("make")
     plain = world.unit(place)
     encoded = replace(plain, site=f"one@{plain.site}", index=0)
     scorer = GenerateAndTestScorer(texts=10)
     lab = lab_of()
-    known = Resources({**lab.resources.openers, "encoders": lambda: {encoded.site: OneUnit(place)}})
+    known = Resources({**lab.resources.openers, "readouts": lambda: {encoded.site: OneUnit(place)}})
     said = explanation("true")
     expected = score_explanation(plain, said, world.evidence(place), lab, [scorer])
     found = score_explanation(encoded, said, world.evidence(place), replace(lab, resources=known), [scorer])
     assert {s.name: s.value for s in found}["generate-and-test.recall"] == 1.0
     assert {s.name: s.how["texts"] for s in found} == {s.name: s.how["texts"] for s in expected}
     (missing,) = score_explanation(encoded, said, world.evidence(place), lab, [scorer])
-    assert missing.value is None and "encoder that is not there" in missing.reason
+    assert missing.value is None and "readout of these units" in missing.reason
 
 
 def test_generate_and_test_when_nothing_fires():

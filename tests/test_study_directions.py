@@ -95,12 +95,12 @@ def test_directions_that_changed_are_refused(tiny_folder: Path, folders: list[st
     spec = spec_of(tiny_folder, folders, scorers=("correlation",), card="observational")
     run_study(spec, tmp_path / "s", progress=False)
     direction_set("mine", "mlp.0", np.ones((3, 64)), subject=tiny_folder.name).save(folders[0])
-    with pytest.raises(UserError, match="directions have changed"):
+    with pytest.raises(UserError, match="readout has changed"):
         run_study(spec_of(tiny_folder, folders), tmp_path / "s", progress=False)
-    (kept,) = (tmp_path / "s" / "directions").glob("mine@*")
+    (kept,) = (tmp_path / "s" / "readouts" / "directions").glob("mine@*")
     direction_set("mine", "mlp.0", np.ones((3, 64)), subject=tiny_folder.name).save(kept)
     shutil.rmtree(folders[0])
-    with pytest.raises(UserError, match="not those that were recorded"):
+    with pytest.raises(UserError, match="not the one that was recorded"):
         run_study(spec_of(tiny_folder, folders), tmp_path / "s", progress=False)
 
 
@@ -113,7 +113,7 @@ def test_what_cannot_be_studied_is_said_before_anything_is_written(
     direction_set("mine", "mlp.9", np.ones((1, 64))).save(tmp_path / "nowhere")
     alone = {"sites": ("mine@mlp.0",), "units": "all"}
     for changes, words in (
-        ({"directions": ()}, "the directions of this site are not given: 'mine@mlp.0'"),
+        ({"directions": ()}, "the readout of this site is not given: 'mine@mlp.0'"),
         ({"directions": (folders[0],)}, "not given: 'one@resid.1'"),
         ({"sites": ("mine@mlp.0",)}, "of a site that is not studied: 'one@resid.1'"),
         ({"directions": (*folders, str(tmp_path / "again"))}, "same name and site"),

@@ -56,6 +56,9 @@ BUILT_IN: dict[str, dict[str, str]] = {
         "ray": "glossator.engines.ray:RayEngine",
         "slurm": "glossator.engines.slurm:SlurmEngine",
     },
+    "readouts": {
+        "directions": "glossator.readouts.directions:load_directions",
+    },
     "reports": {
         "html": "glossator.explorer.report:write_report",
     },
@@ -116,6 +119,9 @@ ABOUT: dict[str, dict[str, str]] = {
         "local": "processes on this machine, one a core",
         "ray": "a Ray cluster, running or started here; needs glossator[ray]",
         "slurm": "job arrays of a SLURM cluster, by submitit; needs glossator[slurm]",
+    },
+    "readouts": {
+        "directions": "directions of a site, as `glossator directions` writes them",
     },
     "reports": {
         "html": "one page that opens from the disk and asks no network; a study ends with it",

@@ -12,17 +12,16 @@ from typing import Any
 
 from glossator.errors import MissingPower
 
-OPENED = ("lm", "subject", "embedder", "lexicon", "encoders", "sets")
+OPENED = ("lm", "subject", "embedder", "lexicon", "readouts")
 """Parameter names that mean a resource: a language model, the subject under study, a text embedder, the lexicon,
-encoders of the subject by site, and, as `sets`, those that can be acted through."""
+and the readouts of the subject by their `NAME@SITE`."""
 
 HOW = {
     "lm": "Name a language model with --lm, for example --lm inprocess:smollm2-135m",
     "subject": "Run it in a study of a model, or give resources with a subject",
     "embedder": "Give resources with an embedder, for example glossator.subjects.embedders.load_embedder()",
     "lexicon": "Give resources with a lexicon",
-    "sets": "Give resources with sets of directions, a mapping from NAME@SITE to a set",
-    "encoders": "Give resources with encoders, a mapping from NAME@SITE to an encoder",
+    "readouts": "Give resources with readouts, a mapping from NAME@SITE to a readout",
 }
 
 

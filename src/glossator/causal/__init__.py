@@ -14,34 +14,34 @@ if TYPE_CHECKING:
     from glossator.causal.divergence import jensen_shannon
     from glossator.causal.edits import Edit
     from glossator.causal.generating import generate
-    from glossator.causal.parts import Direction, Head, Latents, Part, Units, Whole
     from glossator.causal.patching import Patched, patch, path_patch
     from glossator.causal.running import Batch, divergences, run, run_each
+    from glossator.readouts.parts import Direction, Head, Latents, Part, Units, Whole
 
 _HOME = {
-    "Add": "changes",
-    "Batch": "running",
-    "Change": "changes",
-    "Clamp": "changes",
-    "Direction": "parts",
-    "Edit": "edits",
-    "Head": "parts",
-    "Latents": "parts",
-    "Part": "parts",
-    "Patched": "patching",
-    "Scale": "changes",
-    "Set": "changes",
-    "Splice": "changes",
-    "Units": "parts",
-    "Whole": "parts",
-    "divergences": "running",
-    "generate": "generating",
-    "jensen_shannon": "divergence",
-    "patch": "patching",
-    "path_patch": "patching",
-    "resampled": "changes",
-    "run": "running",
-    "run_each": "running",
+    "Add": "glossator.causal.changes",
+    "Batch": "glossator.causal.running",
+    "Change": "glossator.causal.changes",
+    "Clamp": "glossator.causal.changes",
+    "Direction": "glossator.readouts.parts",
+    "Edit": "glossator.causal.edits",
+    "Head": "glossator.readouts.parts",
+    "Latents": "glossator.readouts.parts",
+    "Part": "glossator.readouts.parts",
+    "Patched": "glossator.causal.patching",
+    "Scale": "glossator.causal.changes",
+    "Set": "glossator.causal.changes",
+    "Splice": "glossator.causal.changes",
+    "Units": "glossator.readouts.parts",
+    "Whole": "glossator.readouts.parts",
+    "divergences": "glossator.causal.running",
+    "generate": "glossator.causal.generating",
+    "jensen_shannon": "glossator.causal.divergence",
+    "patch": "glossator.causal.patching",
+    "path_patch": "glossator.causal.patching",
+    "resampled": "glossator.causal.changes",
+    "run": "glossator.causal.running",
+    "run_each": "glossator.causal.running",
 }
 
 __all__ = [
@@ -74,4 +74,4 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     if name not in _HOME:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(f"{__name__}.{_HOME[name]}"), name)
+    return getattr(importlib.import_module(_HOME[name]), name)

@@ -11,31 +11,32 @@ import numpy as np
 
 from glossator.causal.changes import Splice
 from glossator.causal.edits import Edit
-from glossator.causal.parts import Direction, Latents, Part, Units
 from glossator.errors import MissingPower
 from glossator.inputs.tokens import TokenWindows
+from glossator.readouts.base import Readout
+from glossator.readouts.parts import Part, Units
 from glossator.units import Unit
 
 
-def part_of(unit: Unit, sets: Mapping[str, Any] | None = None) -> tuple[str, Part]:
-    """The site of the model that a unit lies at, and its part of it.
+def part_of(unit: Unit, readouts: Mapping[str, Readout] | None = None) -> tuple[str, Part]:
+    """The site of the model at which a unit is acted upon, and its part of it.
 
-    sets: by `NAME@SITE`, the direction set or sparse encoder that such units are read by; `MissingPower` where one is
-    needed and not given. Values of the part are not signed: those of a `-` unit are its recorded ones times -1.
+    readouts: by `NAME@SITE`, what such units are read by; `MissingPower` where one is needed and not given, or its
+    units cannot be acted upon. Values of the part are not signed: those of a `-` unit are its recorded ones times -1.
     """
     if "@" not in unit.site:
         return unit.site, Units(unit.index)
-    if unit.site not in (sets or {}):
+    if readouts is None or unit.site not in readouts:
         raise MissingPower(
-            "acting on this unit needs the directions or the dictionary that it is read by",
+            "acting on this unit needs the readout that its values come from",
             value=str(unit),
-            fix="Give it in `sets`, by its NAME@SITE",
+            fix="Give it in `readouts`, by its NAME@SITE",
         )
-    found, site = (sets or {})[unit.site], unit.site.rpartition("@")[2]
-    if hasattr(found, "vectors"):
-        vector = found.vectors[unit.index]
-        return site, Direction(vector, float(found.centre @ vector))
-    return site, Latents(found, unit.index)
+    readout = readouts[unit.site]
+    part = readout.part(unit.index)
+    if readout.writes_at is None:
+        raise MissingPower("the units of this readout cannot be acted upon", value=str(unit))
+    return readout.writes_at, part
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,9 +46,9 @@ class InPlace:
     unit: Unit
     values: np.ndarray | float
 
-    def edit(self, windows: TokenWindows, sets: Mapping[str, Any] | None = None) -> Edit:
+    def edit(self, windows: TokenWindows, readouts: Mapping[str, Readout] | None = None) -> Edit:
         """At the valid positions of the windows."""
-        site, part = part_of(self.unit, sets)
+        site, part = part_of(self.unit, readouts)
         values = np.broadcast_to(np.asarray(self.values, np.float64), windows.tokens.shape) * self.unit.sign
         return Edit(site, part, Splice(values), windows.valid)
 
@@ -62,14 +63,14 @@ def divergences_in_place(
     subject: Any,
     windows: TokenWindows,
     planned: Sequence[InPlace],
-    sets: Mapping[str, Any] | None = None,
+    readouts: Mapping[str, Readout] | None = None,
     clean_passes: Any = None,
 ) -> np.ndarray:
     """How far the next-token distribution at each valid token moves under each replacement, one at a time, in nats:
     float64 (planned, t), tokens in the order of `windows.valid`. clean_passes: as in `divergences`."""
     from glossator.causal.running import divergences
 
-    edits = [[one.edit(windows, sets)] for one in planned]
+    edits = [[one.edit(windows, readouts)] for one in planned]
     found = divergences(subject, windows, edits, clean_passes=clean_passes)
     return found[:, windows.valid].astype(np.float64)
 
@@ -91,7 +92,11 @@ class Divergences:
     _clean: dict[tuple[str, ...], Any] = field(default_factory=dict, repr=False)
 
     def of(
-        self, subject: Any, windows: TokenWindows, planned: Sequence[InPlace], sets: Mapping[str, Any] | None = None
+        self,
+        subject: Any,
+        windows: TokenWindows,
+        planned: Sequence[InPlace],
+        readouts: Mapping[str, Readout] | None = None,
     ) -> list[np.ndarray]:
         """As `divergences_in_place`, (t,) each."""
         seen = hashlib.sha256(windows.tokens.tobytes() + windows.lengths.tobytes() + windows.valid.tobytes())
@@ -105,7 +110,7 @@ class Divergences:
                 if windows.tokens.size * len(subject.tokenizer.vocabulary) <= MOST_CLEAN:
                     self._clean[where] = {}
             clean = self._clean.get(where)
-            run = divergences_in_place(subject, windows, list(new.values()), sets, clean)
+            run = divergences_in_place(subject, windows, list(new.values()), readouts, clean)
             found |= zip(new, run, strict=True)
         self._kept.update((key, found[key]) for key in keys)  # what was asked for last is given up last
         while len(self._kept) > self.most:

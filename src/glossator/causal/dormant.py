@@ -18,8 +18,8 @@ import numpy as np
 
 from glossator.causal.interchange import interchange
 from glossator.causal.minimal_pairs import Pairs
-from glossator.causal.parts import Direction, Whole
 from glossator.errors import MissingPower, UserError
+from glossator.readouts.parts import Direction, Whole
 
 LEAST = 0.1
 """Effects below this share of the way from base to source are too small to be split."""

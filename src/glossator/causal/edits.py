@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from glossator.causal.changes import Change, Splice
-from glossator.causal.parts import Part
 from glossator.errors import MissingPower, UserError
 from glossator.inputs.tokens import TokenWindows
+from glossator.readouts.parts import Part
 from glossator.subjects.base import Power
 
 if TYPE_CHECKING:

@@ -19,8 +19,8 @@ import numpy as np
 from glossator.causal.changes import Splice
 from glossator.causal.edits import Edit, check_outputs
 from glossator.causal.minimal_pairs import Pairs
-from glossator.causal.parts import Part
 from glossator.errors import UserError
+from glossator.readouts.parts import Part
 from glossator.statistics import Resampled, document_index, ratio, sums_by, undefined
 
 

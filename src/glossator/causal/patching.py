@@ -18,10 +18,10 @@ import torch
 from glossator.causal.changes import Splice
 from glossator.causal.divergence import as_float
 from glossator.causal.edits import Edit, check_outputs
-from glossator.causal.parts import Part, Whole
 from glossator.causal.running import BATCH_TOKENS, run
 from glossator.errors import UserError
 from glossator.inputs.tokens import TokenWindows
+from glossator.readouts.parts import Part, Whole
 
 Read = Literal["last", "all"]
 

@@ -18,9 +18,10 @@ import numpy as np
 from glossator.causal.acting import part_of
 from glossator.causal.changes import Add
 from glossator.causal.edits import Edit
-from glossator.causal.parts import Direction, Part
 from glossator.errors import UserError
 from glossator.inputs.tokens import TokenWindows
+from glossator.readouts.base import Readout
+from glossator.readouts.parts import Direction, Part
 from glossator.statistics import document_index
 from glossator.units import Unit
 
@@ -82,17 +83,19 @@ class Shift:
     kl: np.ndarray
 
 
-def unit_push(unit: Unit, sets: Mapping[str, Any] | None = None) -> Push:
-    """The push of a unit towards its own side; sets: as for `part_of`."""
-    site, part = part_of(unit, sets)
+def unit_push(unit: Unit, readouts: Mapping[str, Readout] | None = None) -> Push:
+    """The push of a unit towards its own side; readouts: as for `part_of`."""
+    site, part = part_of(unit, readouts)
     return Push(site, part, unit.sign)
 
 
-def random_units(subject: Any, site: str, n: int, seed: int, sets: Mapping[str, Any] | None = None) -> dict[int, Push]:
-    """Pushes of n seeded units of the site, by their index; site may be the NAME@SITE of a member of `sets`."""
-    width = int(sets[site].width if sets and site in sets else subject.site(site).width)
+def random_units(
+    subject: Any, site: str, n: int, seed: int, readouts: Mapping[str, Readout] | None = None
+) -> dict[int, Push]:
+    """Pushes of n seeded units of the site, by their index; site may be the NAME@SITE of a member of `readouts`."""
+    width = int(readouts[site].width if readouts and site in readouts else subject.site(site).width)
     drawn = np.random.default_rng([seed, width]).permutation(width)[:n].tolist()
-    return {i: unit_push(Unit(subject.name, site, i), sets) for i in drawn}
+    return {i: unit_push(Unit(subject.name, site, i), readouts) for i in drawn}
 
 
 def random_directions(subject: Any, site: str, n: int, seed: int) -> list[Push]:

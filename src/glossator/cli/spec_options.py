@@ -57,6 +57,9 @@ def _flags(
     directions: list[str] | None = typer.Option(
         None, help="Folder of directions to study as units (glossator directions); repeat it for more."
     ),
+    readout: list[str] | None = typer.Option(
+        None, help="Readout to study as units, KIND:PATH@SITE, such as directions:joy; repeat it for more."
+    ),
     seed: int | None = typer.Option(None, help="Seed of every random choice (0)."),
     out: Path | None = typer.Option(
         None, help="Folder of the study. Default: a name made from the spec, below studies/."
@@ -194,8 +197,9 @@ def read_spec(what: str | None, out: Path | None, **flags: Any) -> tuple[StudySp
                 "polarities": [wanted.polarity],
             }
     values |= _given(**flags)
-    if flags.get("directions"):
-        values = _of_directions(flags["directions"], "sites" not in values) | values
+    given = [*(f"directions:{folder}" for folder in flags.get("directions") or ()), *(flags.get("readout") or ())]
+    if given:
+        values = _of_readouts(given, "sites" not in values) | values
     spec = make_spec(values)
     return spec, folder or STUDIES / _name(spec)
 
@@ -209,7 +213,7 @@ def _given(
     **flags: Any,
 ) -> dict[str, Any]:
     """The fields of a spec that flags set."""
-    renamed = {"site": "sites", "explainer": "explainers", "scorer": "scorers"}
+    renamed = {"site": "sites", "explainer": "explainers", "scorer": "scorers", "readout": "readouts"}
     found = {renamed.get(name, name): value for name, value in flags.items() if value not in (None, [], ())}
     if "sites" in found:
         found["sites"] = [part for site in found["sites"] for part in site.split(",") if part]
@@ -229,17 +233,17 @@ def _given(
     return found
 
 
-def _of_directions(folders: list[str], alone: bool) -> dict[str, Any]:
-    """What sets of directions say of a study of them: their subject, how the text was cut that they were found on and,
-    where they are all that is studied, their sites and all of them as units."""
-    from glossator.readouts import load_directions
+def _of_readouts(given: list[str], alone: bool) -> dict[str, Any]:
+    """What readouts say of a study of them: their subject, how the text was cut that they were found on and, where they
+    are all that is studied, their sites and all of them as units."""
+    from glossator.readouts import load_readout
 
-    sets = [load_directions(folder) for folder in folders]
-    subject = next((one.subject for one in sets if one.subject), None)
-    text: Any = next((one.made["text"] for one in sets if one.made.get("text")), {})
+    readouts = [load_readout(text) for text in given]
+    subject = next((one.subject for one in readouts if one.subject), None)
+    text: Any = next((one.made["text"] for one in readouts if one.made.get("text")), {})
     found: dict[str, Any] = {key: text[key] for key in ("max_tokens", "width", "seed") if key in text}
     found |= {} if subject is None else {"subject": subject}
-    return found | ({"sites": [one.site_name for one in sets], "units": "all"} if alone else {})
+    return found | ({"sites": [one.site_name for one in readouts], "units": "all"} if alone else {})
 
 
 def read_units(text: str) -> int | str | list[int]:

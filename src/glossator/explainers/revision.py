@@ -36,6 +36,7 @@ from glossator.explainers.sentences import (
 from glossator.explanations import Explanation, Provenance
 from glossator.files import fingerprint as fingerprint_of
 from glossator.language_models import NOTHING_USED, LanguageModel, Usage
+from glossator.readouts.base import Readout
 from glossator.recording.texts import unit_activations
 from glossator.resources import taken_by
 from glossator.units import Unit
@@ -73,7 +74,7 @@ class RevisedExplainer:
     explainer whose best explanation is revised, and first_options its settings; control: `none`, `no-old-text` or
     `random-sentences`; sentences: how many in all, half of them meant to be active; records, samples, temperature,
     max_tokens, form, context: as for the `bills` explainer; seed: of the halves and of the random sentences; lexicon:
-    for a first explainer that takes one; encoders: by site, for units of an encoder (`NAME@SITE`). A unit from which
+    for a first explainer that takes one; readouts: by site, for units of a readout (`NAME@SITE`). A unit from which
     the first explainer abstains is abstained from.
     """
 
@@ -91,7 +92,7 @@ class RevisedExplainer:
     context: int | None = None
     seed: int = 0
     lexicon: Any = None
-    encoders: Mapping[str, Any] | None = None
+    readouts: Mapping[str, Readout] | None = None
     _first: Any = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -116,7 +117,7 @@ class RevisedExplainer:
     ) -> list[Answered]:
         """Three rounds for all units together: first explanations, sentences, revisions."""
         for unit, _ in pairs:  # a unit that cannot be run is refused before anything is asked
-            unit_activations(self.subject, unit, [], encoders=self.encoders)
+            unit_activations(self.subject, unit, [], readouts=self.readouts)
         firsts = explain_all(self._first, pairs, n=1, rngs=rngs or [self._rng(unit, 0) for unit, _ in pairs])
         found: list[Answered] = [f if isinstance(f, str) else [] for f in firsts]
         live = [place for place, first in enumerate(firsts) if first and not isinstance(first, str)]
@@ -154,7 +155,7 @@ class RevisedExplainer:
         for option in self.first_options:
             if option not in known:
                 raise UserError(f"unknown option of {self.first}", value=option, allowed=near_matches(option, known))
-        same = ("lm", "subject", "lexicon", "encoders", "records", "temperature", "max_tokens", "form", "context")
+        same = ("lm", "subject", "lexicon", "readouts", "records", "temperature", "max_tokens", "form", "context")
         given = {name: getattr(self, name) for name in same if name in known}
         if self.first == "bills":
             given["samples"] = 1
@@ -207,7 +208,7 @@ class RevisedExplainer:
     def _run(self, unit: Unit, sentences: Sequence[Sentence], width: int) -> list[Run]:
         texts = self.subject.tokenizer.vocabulary.texts
         texts_run = [sentence.text for sentence in sentences]
-        done = unit_activations(self.subject, unit, texts_run, width=width, encoders=self.encoders)
+        done = unit_activations(self.subject, unit, texts_run, width=width, readouts=self.readouts)
         return [
             Run(sentence, record_of(tokens, values, texts), float(values.max(initial=0.0)))
             for sentence, (tokens, values) in zip(sentences, done, strict=True)

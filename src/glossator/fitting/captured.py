@@ -131,7 +131,7 @@ class ProjectedRecording(Recording):
     def __init__(self, values: SiteValues, directions: DirectionSet):
         base, name = values.recording, directions.site_name
         projected = values.project(directions)
-        spec = replace(base.spec, sites=(name,), units={}, encoders={name: directions.fingerprint})
+        spec = replace(base.spec, sites=(name,), units={}, readouts={name: directions.fingerprint})
         grid = {"kind": "tokens", "shape": [values.windows.width]}
         site = {"name": name, "source": directions.site, "kind": "dense", "width": len(directions), "start": 0}
         manifest = {

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from glossator.readouts.base import BaseReadout, Readout
 from glossator.readouts.directions import DirectionSet, direction_set, load_directions
+from glossator.readouts.loading import load_readout
+from glossator.readouts.parts import Latents
 
-__all__ = ["DirectionSet", "direction_set", "load_directions"]
+__all__ = ["BaseReadout", "DirectionSet", "Latents", "Readout", "direction_set", "load_directions", "load_readout"]

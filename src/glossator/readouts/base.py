@@ -1,46 +1,119 @@
-"""What may stand between a captured site and the units that are recorded: a dictionary, or a set of directions."""
+"""What a readout is: units made from the values of a site, such as directions or the latents of a dictionary.
+
+`NAME@SITE` is then a site like any other: its units are recorded, explained and scored as neurons are, and acted upon
+where the readout says how. To add one, write a class like `readouts.directions.DirectionSet` on `BaseReadout` and
+register what loads it under `readouts`.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
+
+from glossator.errors import MissingPower, UserError
 
 if TYPE_CHECKING:
     import torch
 
+    from glossator.readouts.parts import Part
 
-class SparseEncoder(Protocol):
-    """A dictionary whose units are read from a captured site, such as a sparse autoencoder.
+    Dense: TypeAlias = torch.Tensor
+    Sparse: TypeAlias = tuple[torch.Tensor, torch.Tensor]
 
-    width: number of latents; fingerprint: changes with the weights.
+
+class Readout(Protocol):
+    """Units that are functions of the values at one site.
+
+    name; reads_at: the site that it reads; writes_at: the site at which its units are acted upon, None where they
+    cannot be; width: how many units; sparse: whether most values are zero, and only the others are given; fingerprint:
+    changes with its numbers, name and sites; subject: its name, empty where it may be any; made: how it was made, in
+    plain values, of which `subject_fingerprint` and `text` (how the text was cut that it was fitted on) are checked
+    before it is used on another subject or text.
     """
 
     @property
-    def width(self) -> int: ...
+    def name(self) -> str: ...
 
     @property
-    def fingerprint(self) -> str: ...
+    def reads_at(self) -> str: ...
 
-    def encode(self, values: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """(n, width, site width) -> activations and latent numbers, both (n, width, k); zeros are not recorded."""
-        ...
-
-
-class DenseEncoder(Protocol):
-    """Units that are functions of a captured site with a value at every token, such as directions."""
+    @property
+    def writes_at(self) -> str | None: ...
 
     @property
     def width(self) -> int: ...
 
     @property
+    def sparse(self) -> bool: ...
+
+    @property
     def fingerprint(self) -> str: ...
 
-    def project(self, activations: torch.Tensor) -> torch.Tensor:
-        """(n, width, site width) -> (n, width, k), every value recorded as that of a dense site."""
+    @property
+    def subject(self) -> str: ...
+
+    @property
+    def made(self) -> Mapping[str, Any]: ...
+
+    @property
+    def site_name(self) -> str:
+        """`NAME@SITE`, the site of these units in ids and recordings."""
+        ...
+
+    def read(self, values: torch.Tensor) -> Dense | Sparse:
+        """(..., site width) -> (..., width), the value of every unit; of a sparse readout the values of some units and
+        their numbers, both (..., k), where zeros are not recorded."""
+        ...
+
+    def part(self, index: int) -> Part:
+        """How one unit is acted upon at `writes_at`; raises `MissingPower` where it cannot be."""
+        ...
+
+    def random(self, n: int, seed: int) -> Readout | None:
+        """n random units of the same kind, to stand beside a unit that has no others; None where there are none."""
+        ...
+
+    def check_fits(self, site: str, width: int | None, subject: str = "") -> None:
+        """Raise `UserError` unless it reads this site, of this width, of this subject."""
+        ...
+
+    def save(self, folder: Path) -> object:
+        """Write what the loader of its kind reads into an empty folder, so that a study holds its own copy."""
         ...
 
 
-Encoder: TypeAlias = SparseEncoder | DenseEncoder
+class BaseReadout:
+    """What a readout is unless it says otherwise: a dense one that cannot be acted upon.
 
+    To make one, name `name`, `reads_at`, `width`, `fingerprint`, `read` and `save`.
+    """
 
-def is_dense(encoder: Any) -> bool:
-    return hasattr(encoder, "project")
+    name: str
+    reads_at: str
+    width: int
+    fingerprint: str
+    writes_at: str | None = None
+    sparse: bool = False
+    subject: str = ""
+    made: Mapping[str, Any] = {}
+
+    @property
+    def site_name(self) -> str:
+        return f"{self.name}@{self.reads_at}"
+
+    def read(self, values: torch.Tensor) -> Dense | Sparse:
+        raise NotImplementedError
+
+    def part(self, index: int) -> Part:
+        raise MissingPower("the units of this readout cannot be acted upon", value=self.site_name)
+
+    def random(self, n: int, seed: int) -> Readout | None:
+        return None
+
+    def check_fits(self, site: str, width: int | None, subject: str = "") -> None:
+        if site != self.reads_at:
+            raise UserError("this readout is of another site", value=self.reads_at, allowed=site)
+
+    def save(self, folder: Path) -> object:
+        raise MissingPower("this readout cannot be kept in a study", value=self.site_name)

@@ -17,6 +17,7 @@ import numpy as np
 
 from glossator.errors import UserError
 from glossator.files import fingerprint, plain, read_json, sha256_of, write_bytes, write_json
+from glossator.readouts.parts import Direction
 from glossator.units import Polarity, Unit
 
 if TYPE_CHECKING:
@@ -30,8 +31,8 @@ _OFF_UNIT = 1e-3  # how far from 1 a norm may be: what float32 sums of many squa
 
 @dataclass(frozen=True, eq=False)
 class DirectionSet:
-    """name; site: a site of the subject, without NAME@; vectors (n, d) float32 of norm 1; centre (d,) float32;
-    subject: its name, empty when it may be any; made: how, in plain values.
+    """A dense readout. name; site: a site of the subject, without NAME@; vectors (n, d) float32 of norm 1; centre (d,)
+    float32; subject: its name, empty when it may be any; made: how, in plain values.
 
     Raises `UserError` for a bad name, shapes that do not fit, vectors that are not finite or not of norm 1
     (`direction_set` makes them so).
@@ -73,9 +74,21 @@ class DirectionSet:
         return len(self.vectors)
 
     @property
+    def sparse(self) -> bool:
+        return False
+
+    @property
     def site_name(self) -> str:
         """`NAME@SITE`, the site of these units in ids and recordings."""
         return f"{self.name}@{self.site}"
+
+    @property
+    def reads_at(self) -> str:
+        return self.site
+
+    @property
+    def writes_at(self) -> str:
+        return self.site
 
     @cached_property
     def fingerprint(self) -> str:
@@ -95,13 +108,22 @@ class DirectionSet:
         self._check_width(activations.shape[-1])
         return (np.asarray(activations, np.float32) - self.centre) @ self.vectors.T
 
-    def project(self, activations: torch.Tensor) -> torch.Tensor:
-        """`values` for a tensor on any device: what makes a set a dense encoder of recordings."""
+    def read(self, values: torch.Tensor) -> torch.Tensor:
+        """`values` for a tensor on any device."""
         import torch
 
-        self._check_width(activations.shape[-1])
-        vectors, centre = (torch.from_numpy(a).to(activations.device) for a in (self.vectors, self.centre))
-        return (activations.float() - centre) @ vectors.T
+        self._check_width(values.shape[-1])
+        vectors, centre = (torch.from_numpy(a).to(values.device) for a in (self.vectors, self.centre))
+        return (values.float() - centre) @ vectors.T
+
+    def part(self, index: int) -> Direction:
+        vector = self.vectors[index]
+        return Direction(vector, float(self.centre @ vector))
+
+    def random(self, n: int, seed: int) -> DirectionSet:
+        """Random directions of the site about the same centre."""
+        vectors = np.random.default_rng([seed, n]).normal(size=(n, self.vectors.shape[1]))
+        return direction_set(f"random-beside-{self.name}", self.site, vectors, self.centre, subject=self.subject)
 
     def take(self, rows: Any) -> DirectionSet:
         """The set of these directions, in this order."""

@@ -14,12 +14,11 @@ import threading
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 
-from glossator.readouts.base import DenseEncoder
+from glossator.readouts.base import Readout
 from glossator.recording.background import Background, in_turn
 from glossator.recording.keys import exponents_of, halve, pack, powers
 from glossator.recording.sparse import not_finite
@@ -45,7 +44,7 @@ class DenseShards:
     """Accumulates batches into a shard and shards into the running top k; see `dense_merge` for the finished files.
 
     plan: of the sites of one grid alone, width: how many places that has; pool: runs what finishing a shard takes;
-    encoders: of the sites whose values are computed from those of their source. Shards are finished in order, one at a
+    readouts: of the sites whose values are computed from those of their source. Shards are finished in order, one at a
     time, while batches of the next may come in, into another room.
     """
 
@@ -55,11 +54,11 @@ class DenseShards:
         plan: Plan,
         width: int,
         pool: ThreadPoolExecutor,
-        encoders: Mapping[str, Any] | None = None,
+        readouts: Mapping[str, Readout] | None = None,
     ):
         units = plan.dense_units
         self.plan, self.width = plan, width
-        self._encoders: dict[str, DenseEncoder] = dict(encoders or {})
+        self._readouts: dict[str, Readout] = dict(readouts or {})
         self.keys = np.zeros((units, 2, spec.top_k), np.uint64)
         self.total = np.zeros((4, units))
         self._in_panel = np.zeros(plan.windows, bool)
@@ -77,7 +76,7 @@ class DenseShards:
             if site.kind != "dense" or site.source != source:
                 continue
             chosen = None if site.all_units else torch.as_tensor(site.units, device=values.device).long()
-            found = self._encoders[site.name].project(values) if site.name in self._encoders else values
+            found = self._readouts[site.name].read(values) if site.name in self._readouts else values
             step = max(1, _CHUNK_VALUES // (self.width * len(site.units)))
             for row in range(0, len(valid), step):
                 rows = slice(row, row + step)

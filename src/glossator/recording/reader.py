@@ -391,9 +391,11 @@ def moments(count: int, sums: np.ndarray, sign: int = 1) -> Moments:
 
 
 def _read_spec(stored: dict[str, Any]) -> RecordingSpec:
+    if "encoders" in stored:  # as readouts were called
+        stored = {**stored, "readouts": stored["encoders"]}
     values = {f.name: stored[f.name] for f in fields(RecordingSpec)}
-    if not isinstance(values["windows"], dict) or not isinstance(values["encoders"], dict):
-        raise TypeError("windows and encoders are no tables")
+    if not isinstance(values["windows"], dict) or not isinstance(values["readouts"], dict):
+        raise TypeError("windows and readouts are no tables")
     values["sites"] = tuple(values["sites"])
     values["units"] = {site: None if units is None else tuple(units) for site, units in values["units"].items()}
     return RecordingSpec(**values)

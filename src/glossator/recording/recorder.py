@@ -26,7 +26,7 @@ from glossator.engines import one_core_pool
 from glossator.errors import UserError
 from glossator.files import fingerprint, plain, read_json, write_json
 from glossator.inputs import Grid, Inputs, TokenWindows
-from glossator.readouts.base import Encoder, is_dense
+from glossator.readouts.base import Readout
 from glossator.recording.background import Background
 from glossator.recording.dense import DenseShards, Room
 from glossator.recording.dense_merge import merge_dense
@@ -62,7 +62,7 @@ def record(
     probes: ProbeSet,
     folder: str | Path,
     *,
-    encoders: Mapping[str, Encoder] | None = None,
+    readouts: Mapping[str, Readout] | None = None,
     progress: bool | None = None,
 ) -> Recording:
     """Run the subject over the inputs and write what its units did to `folder`; a finished recording is opened.
@@ -71,8 +71,8 @@ def record(
     progress: a bar with rate and time left on stderr; None shows it on a terminal only.
     Raises `UserError` when the folder holds something else, and when the disk is full or read-only.
     """
-    folder, encoders = Path(folder), dict(encoders or {})
-    _check(spec, subject, probes, encoders)
+    folder, readouts = Path(folder), dict(readouts or {})
+    _check(spec, subject, probes, readouts)
     if (folder / "manifest.json").exists():
         recording = open_recording(folder)
         if recording.spec != spec:
@@ -80,24 +80,24 @@ def record(
         _clean(folder)
         return recording
     inputs = subject.counted(probes.inputs)
-    plan = planned(spec, subject, inputs, encoders)
+    plan = planned(spec, subject, inputs, readouts)
     with disk_errors(folder):
         _begin(spec, folder)
-        keys, shards = _run(spec, plan, subject, inputs, folder, encoders, progress)
+        keys, shards = _run(spec, plan, subject, inputs, folder, readouts, progress)
         _finish(spec, plan, keys, shards, subject, replace(probes, inputs=inputs), folder)
     return open_recording(folder)
 
 
-def planned(spec: RecordingSpec, subject: Subject, inputs: Inputs, encoders: Mapping[str, Encoder]) -> Plan:
+def planned(spec: RecordingSpec, subject: Subject, inputs: Inputs, readouts: Mapping[str, Readout]) -> Plan:
     """Batches, shards and the panel of a recording of these inputs."""
     sources = {}
     for site in map(subject.site, dict.fromkeys(map(source_of, spec.sites))):
         sources[site.name] = (width_of(subject, site.name, inputs), site.kind, grid_of(site, inputs))
-    encoded = {name: (e.width, "dense" if is_dense(e) else "sparse") for name, e in encoders.items()}
+    encoded = {name: (r.width, "sparse" if r.sparse else "dense") for name, r in readouts.items()}
     return make_plan(spec, plan_sites(spec, sources, encoded), len(inputs))
 
 
-def _check(spec: RecordingSpec, subject: Subject, probes: ProbeSet, encoders: dict[str, Encoder]) -> None:
+def _check(spec: RecordingSpec, subject: Subject, probes: ProbeSet, readouts: dict[str, Readout]) -> None:
     if spec.subject_fingerprint != subject.fingerprint:
         raise UserError(
             "the spec is of another subject",
@@ -107,14 +107,16 @@ def _check(spec: RecordingSpec, subject: Subject, probes: ProbeSet, encoders: di
     check_takes(subject, probes.inputs)
     if spec.width != probes.inputs.weight or plain(spec.windows) != plain(probes.spec):
         raise UserError("the spec is of other inputs", fix="Make it with recording_spec(subject, probes, sites)")
-    if {name: encoder.fingerprint for name, encoder in encoders.items()} != spec.encoders:
+    if {name: readout.fingerprint for name, readout in readouts.items()} != spec.readouts:
         raise UserError(
-            "the encoders are not those of the spec", value=sorted(encoders), allowed=", ".join(sorted(spec.encoders))
+            "the readouts are not those of the spec", value=sorted(readouts), allowed=", ".join(sorted(spec.readouts))
         )
-    for name in encoders:
-        if name not in spec.sites or "@" not in name:
+    for name, readout in readouts.items():
+        if name not in spec.sites or name != readout.site_name:
             raise UserError(
-                "an encoder of a site that is not recorded", value=name, allowed="NAME@SITE, and one of the sites"
+                "a readout of a site that is not recorded",
+                value=name,
+                allowed=f"{readout.site_name}, and one of the sites",
             )
 
 
@@ -157,7 +159,7 @@ def _run(
     subject: Subject,
     inputs: Inputs,
     folder: Path,
-    encoders: dict[str, Any],
+    readouts: dict[str, Readout],
     progress: bool | None,
 ) -> tuple[list[np.ndarray], list[Shard]]:
     """Record what no finished shard holds; returns the running top k of the dense units of each grid, and all shards in
@@ -169,7 +171,7 @@ def _run(
         most -= most % streams
     plan = replace(plan, most_batches=most)
     pool, aside = one_core_pool(streams), one_core_pool(streams)
-    dense = {g: DenseShards(spec, plan.dense_on(g), g.places, aside, encoders) for g in plan.dense_grids}
+    dense = {g: DenseShards(spec, plan.dense_on(g), g.places, aside, readouts) for g in plan.dense_grids}
     free = deque({g: Room(plan.dense_on(g), g.places) for g in dense} for _ in range(rooms))
     sparse = {site.name: SparseShards(plan, site) for site in plan.sites if site.kind == "sparse"}
     grids = {site.source: site.grid for site in plan.sites}
@@ -186,10 +188,10 @@ def _run(
         for name, collector in sparse.items():
             if source_of(name) == source:
                 found, indices = values, None
-                if name in encoders:
-                    if not torch.isfinite(values[torch.from_numpy(valid)]).all():  # which an encoder may call silence
+                if name in readouts:
+                    if not torch.isfinite(values[torch.from_numpy(valid)]).all():  # which a readout may call silence
                         raise not_finite(source)
-                    found, indices = encoders[name].encode(values)
+                    found, indices = readouts[name].read(values)
                 collector.add(first, found, indices, valid)
 
     def run(rooms: Rooms, number: int, first: int, end: int) -> None:

@@ -259,7 +259,7 @@ def _spec_fingerprint(spec: EvidenceSpec) -> str:
 def _origin(recording: Recording, unit: Unit) -> tuple[Any, ...]:
     """What the unit is of and what it read; not which other units were recorded beside it."""
     spec = recording.spec
-    return spec.subject_fingerprint, spec.encoders.get(unit.site), spec.windows
+    return spec.subject_fingerprint, spec.readouts.get(unit.site), spec.windows
 
 
 def _digest(exemplars: Exemplars) -> str:

@@ -17,7 +17,7 @@ from glossator.inputs import Grid
 
 if TYPE_CHECKING:
     from glossator.corpora import ProbeSet
-    from glossator.readouts.base import Encoder
+    from glossator.readouts.base import Readout
     from glossator.subjects.base import Subject
 
 MOST_TOKENS = 2**32
@@ -29,9 +29,9 @@ SPARSE_PANEL = 4096  # windows, where nothing is stored densely
 class RecordingSpec:
     """Which units of which subject are recorded over which inputs.
 
-    sites: names; `NAME@SITE` puts the encoder called NAME on the values of SITE; units: per site the recorded
+    sites: names; `NAME@SITE` puts the readout called NAME on the values of SITE; units: per site the recorded
     unit numbers, None or absent for all; windows: the probe set's own spec; width: tokens in a window, of other
-    inputs as how many tokens one counts when batches are cut; encoders: fingerprint of each encoder; top_k: inputs kept
+    inputs as how many tokens one counts when batches are cut; readouts: fingerprint of each readout; top_k: inputs kept
     per unit and polarity (dense sites); panel_windows: inputs stored for every dense unit, None for as many as fit in
     panel_bytes; batch_tokens: tokens in one forward pass; shard_bytes: float16 values of dense units held in memory
     until a shard is written; leaves_out: which places do not count, in words.
@@ -43,7 +43,7 @@ class RecordingSpec:
     width: int
     windows: dict[str, Any] = field(default_factory=dict)
     units: dict[str, tuple[int, ...] | None] = field(default_factory=dict)
-    encoders: dict[str, str] = field(default_factory=dict)
+    readouts: dict[str, str] = field(default_factory=dict)
     top_k: int = 200
     panel_bytes: int = 2 << 30
     panel_windows: int | None = None
@@ -74,7 +74,7 @@ def recording_spec(
     probes: ProbeSet,
     sites: Sequence[str],
     *,
-    encoders: Mapping[str, Encoder] | None = None,
+    readouts: Mapping[str, Readout] | None = None,
     units: Mapping[str, Sequence[int] | None] | None = None,
     **settings: Any,
 ) -> RecordingSpec:
@@ -86,7 +86,7 @@ def recording_spec(
         width=probes.inputs.weight,
         windows=dict(probes.spec),
         units={s: None if u is None else tuple(int(i) for i in u) for s, u in (units or {}).items()},
-        encoders={name: encoder.fingerprint for name, encoder in (encoders or {}).items()},
+        readouts={name: readout.fingerprint for name, readout in (readouts or {}).items()},
         dtype=str(subject.dtype).removeprefix("torch."),
         leaves_out=subject.leaves_out,
         **settings,
@@ -96,7 +96,7 @@ def recording_spec(
 @dataclass(frozen=True, eq=False)
 class SitePlan:
     """One recorded site. source: the captured site; units int32: the recorded unit numbers, ascending; width: of the
-    source or of its encoder; grid: the places at which its units have values; start: its first column on the common
+    source or of its readout; grid: the places at which its units have values; start: its first column on the common
     axis of all dense units of this grid (0 for sparse sites)."""
 
     name: str

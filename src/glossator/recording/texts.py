@@ -19,7 +19,7 @@ from glossator.subjects.base import Power, check_power, grid_of
 from glossator.units import Unit
 
 if TYPE_CHECKING:
-    from glossator.readouts.base import Encoder
+    from glossator.readouts.base import Readout
     from glossator.subjects.base import Subject
     from glossator.subjects.transformer import TransformerSubject
 
@@ -42,15 +42,15 @@ def unit_activations(
     texts: Sequence[str],
     *,
     width: int = WIDTH,
-    encoders: Mapping[str, Encoder] | None = None,
+    readouts: Mapping[str, Readout] | None = None,
 ) -> list[TextActivations]:
     """One pair of tokens and activations for each text, in order; a text without tokens gives empty arrays.
 
-    encoders: by site, for units of an encoder (`NAME@SITE`: a dictionary, directions); `MissingPower` where one is
+    readouts: by site, for units of a readout (`NAME@SITE`: a dictionary, directions); `MissingPower` where one is
     needed and not given.
     """
     windows = text_windows(subject, texts, width)
-    values = site_values(subject, unit.site, [unit.index], windows, encoders)[:, :, 0] * np.float32(unit.sign)
+    values = site_values(subject, unit.site, [unit.index], windows, readouts)[:, :, 0] * np.float32(unit.sign)
     real = np.arange(windows.width) < windows.lengths[:, None]
     text_of_token = np.repeat(windows.documents, windows.lengths)
     tokens, activations = windows.tokens[real], values[real]
@@ -94,19 +94,17 @@ def site_values(
     site: str,
     indices: Sequence[int],
     inputs: Inputs,
-    encoders: Mapping[str, Encoder] | None = None,
+    readouts: Mapping[str, Readout] | None = None,
 ) -> np.ndarray:
     """Values of some units of one site, float32 (n, places, units), 0 where a place does not count.
 
     One pass over the inputs serves all units; shorter windows run together, so that little padding is computed.
     """
-    encoder: Any = None
+    readout: Readout | None = None
     if "@" in site:
-        if site not in (encoders or {}):
-            raise MissingPower(
-                "these units are read by an encoder that is not there", value=site, fix="Give it in `encoders`"
-            )
-        encoder = (encoders or {})[site]
+        if readouts is None or site not in readouts:
+            raise MissingPower("the readout of these units is not there", value=site, fix="Give it in `readouts`")
+        readout = readouts[site]
     source, wanted = site.rpartition("@")[2], np.asarray(indices, np.int64)
     check_power(subject, Power.RUN, "reading new inputs")
     grid = grid_of(subject.site(source), inputs)
@@ -117,11 +115,11 @@ def site_values(
             some = some.cut(int(some.lengths.max()))
 
         def see(_: str, values: Any, rows: np.ndarray = rows) -> None:
-            if encoder is None or hasattr(encoder, "project"):
-                read = _columns(values if encoder is None else encoder.project(values), wanted)
-            else:
-                activations, latents = encoder.encode(values)
+            if readout is not None and readout.sparse:
+                activations, latents = readout.read(values)
                 read = _latents(activations, latents, wanted)
+            else:
+                read = _columns(values if readout is None else readout.read(values), wanted)
             found[rows, : read.shape[1]] = read
 
         subject.visit(some, [source], see)

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 
@@ -21,6 +21,7 @@ from glossator.causal.edits import check_outputs
 from glossator.errors import MissingPower, UserError
 from glossator.evidence import Evidence, Split
 from glossator.explanations import Explanation
+from glossator.readouts.base import Readout
 from glossator.scorers import SUBJECT, TOKEN_VALUES
 from glossator.scorers.ablation_trial import RANDOM_UNIT, AblationTrial, Fitting, Moved, Planned
 from glossator.scorers.lab import Lab
@@ -39,14 +40,14 @@ class AblationScorer:
     read does to the outputs, as a share of what that of the direction does. Near 0 for a dormant pathway.
 
     windows: at most so many random windows of the split are run, the same for all units that were drawn alike; tokens:
-    of each only the first so many, None for all, since more documents say more than longer windows; sets: direction
-    sets and sparse encoders by their NAME@SITE, for units of these.
+    of each only the first so many, None for all, since more documents say more than longer windows; readouts: by their
+    `NAME@SITE`, for units of these.
     """
 
     windows: int = 32
     tokens: int | None = 32
     split: Split = "test"
-    sets: Mapping[str, Any] = field(default_factory=dict, compare=False)
+    readouts: Mapping[str, Readout] = field(default_factory=dict, compare=False)
     name: ClassVar[str] = "ablation"
     column: ClassVar[Column] = "causal"
     simulates: ClassVar[bool] = True
@@ -65,7 +66,7 @@ class AblationScorer:
         if trial.why_not is not None:
             return self.scores(trial, explanation, {})
         planned = trial.planned(explanation)
-        found = self._run.of(trial.subject, trial.windows, list(planned.values()), trial.sets)
+        found = self._run.of(trial.subject, trial.windows, list(planned.values()), trial.readouts)
         scores = self.scores(trial, explanation, dict(zip(planned, found, strict=True)))
         return scores + self._of_read_part(trial, explanation, dict(zip(planned, found, strict=True)))
 
@@ -74,7 +75,7 @@ class AblationScorer:
         return lab.kept(
             ("ablation", self),
             (evidence,),
-            lambda: AblationTrial(unit, evidence, lab, self.split, self.windows, self.tokens, self.sets),
+            lambda: AblationTrial(unit, evidence, lab, self.split, self.windows, self.tokens, self.readouts),
         )
 
     def scores(self, trial: AblationTrial, explanation: Explanation, done: Mapping[Planned, np.ndarray]) -> list[Score]:
@@ -106,8 +107,8 @@ class AblationScorer:
             return None
         if (part := trial.read_part(fitting)) is None:
             return replace(moved, spliced=np.zeros_like(moved.ablated))
-        in_place, sets = part
-        (nats,) = self._run.of(trial.subject, trial.windows, [in_place], sets)
+        in_place, readouts = part
+        (nats,) = self._run.of(trial.subject, trial.windows, [in_place], readouts)
         return replace(moved, spliced=nats)
 
     def _score(

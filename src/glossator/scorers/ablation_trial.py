@@ -6,7 +6,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from types import SimpleNamespace
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -17,6 +16,7 @@ from glossator.errors import MissingPower
 from glossator.evidence import Evidence, Split
 from glossator.explanations import Explanation
 from glossator.inputs.tokens import TokenWindows
+from glossator.readouts.base import Readout
 from glossator.scorers import SUBJECT
 from glossator.scorers.items import unit_rng
 from glossator.scorers.lab import Lab
@@ -82,7 +82,7 @@ class Fitting:
 
 @dataclass(eq=False)
 class AblationTrial:
-    """One unit's windows and calibrations; windows, tokens, sets: as in `AblationScorer`."""
+    """One unit's windows and calibrations; windows, tokens, readouts: as in `AblationScorer`."""
 
     unit: Unit
     evidence: Evidence
@@ -90,11 +90,11 @@ class AblationTrial:
     split: Split
     most_windows: int
     most_tokens: int | None = None
-    sets: Mapping[str, Any] = field(default_factory=dict)
+    readouts: Mapping[str, Readout] = field(default_factory=dict)
     company: str = field(init=False)
 
     def __post_init__(self) -> None:
-        self.sets, self.company = with_company(self.unit, self.sets, self.lab.seed)
+        self.readouts, self.company = with_company(self.unit, self.readouts, self.lab.seed)
         self.sample = self.lab.trial(self.evidence, "random-only", self.split)
         scored, rows = self.sample.scored.windows, self.sample.test.rows
         # By their numbers, so that units with the same random draw are acted upon in the same windows.
@@ -111,7 +111,7 @@ class AblationTrial:
             return f"insufficient evidence: {self.evidence.reason}"
         try:
             check_outputs(self.subject)
-            part_of(self.unit, self.sets)
+            part_of(self.unit, self.readouts)
         except MissingPower as error:
             return str(error)
         if not self.windows.valid.any():
@@ -215,14 +215,15 @@ class AblationTrial:
                 return fitting
         return None
 
-    def read_part(self, fitting: Fitting) -> tuple[InPlace, Mapping[str, Any]] | None:
+    def read_part(self, fitting: Fitting) -> tuple[InPlace, Mapping[str, Readout]] | None:
         """The mean of what the model reads of a direction, in the place of that part, and the set that has it; None
         where it reads nothing of it. `MissingPower` where it is not known what reads the site, and for other units."""
         from glossator.causal.dormant import read_part
-        from glossator.causal.parts import Direction
         from glossator.causal.patching import part_values
+        from glossator.readouts import direction_set
+        from glossator.readouts.parts import Direction
 
-        site, part = part_of(fitting.unit, self.sets)
+        site, part = part_of(fitting.unit, self.readouts)
         if not isinstance(part, Direction):
             raise MissingPower("only directions are split by what reads them", value=str(fitting.unit))
         row = read_part(self.subject, site, part.vector)
@@ -231,7 +232,7 @@ class AblationTrial:
         windows = self.evidence.calibrate.windows.take(self.sample.calibrate.rows[:FITTED_HERE])
         mean = float(part_values(self.subject, windows, site, Direction(row))[windows.valid].mean())
         unit = Unit(fitting.unit.subject, f"read part of {fitting.unit.index} of {fitting.unit.site}", 0)
-        return InPlace(unit, mean), {unit.site: SimpleNamespace(vectors=row[None], centre=np.zeros_like(row))}
+        return InPlace(unit, mean), {unit.site: direction_set("read-part", site, row)}
 
     @property
     def _rng(self) -> np.random.Generator:
@@ -242,27 +243,23 @@ class AblationTrial:
         from glossator.causal.patching import part_values
 
         unit, site = self.unit, self.company
-        width = self.sets[site].width if site in self.sets else self.subject.site(site).width
+        width = self.readouts[site].width if site in self.readouts else self.subject.site(site).width
         named = [replace(unit, site=site, index=int(i)) for i in self._rng.permutation(width)]
         others = [other for other in named if other != unit]
         found = []
         for other in others[:TRIED]:
-            site, part = part_of(other, self.sets)
+            site, part = part_of(other, self.readouts)
             found.append((other, part_values(self.subject, windows, site, part)[..., 0] * unit.sign))
         return found
 
 
-def with_company(unit: Unit, sets: Mapping[str, Any], seed: int) -> tuple[Mapping[str, Any], str]:
-    """The sets, and the site that other units are drawn from. A direction that is alone in its set has none beside it:
-    random directions of the site, about the same centre, take their place."""
-    own = sets.get(unit.site)
-    if own is None or not hasattr(own, "vectors") or len(own.vectors) > 1:
-        return sets, unit.site
-    from glossator.readouts.directions import direction_set
-
-    vectors = np.random.default_rng([seed, TRIED]).normal(size=(TRIED, own.vectors.shape[1]))
-    random = direction_set(f"random-beside-{own.name}", own.site, vectors, own.centre, subject=own.subject)
-    return {**sets, random.site_name: random}, random.site_name
+def with_company(unit: Unit, readouts: Mapping[str, Readout], seed: int) -> tuple[Mapping[str, Readout], str]:
+    """The readouts, and the site that other units are drawn from. A unit that is alone in its readout has none beside
+    it: random ones of its kind take their place."""
+    own = readouts.get(unit.site)
+    if own is None or own.width > 1 or (random := own.random(TRIED, seed)) is None:
+        return readouts, unit.site
+    return {**readouts, random.site_name: random}, random.site_name
 
 
 def first_tokens(windows: TokenWindows, most: int | None) -> TokenWindows:

@@ -186,8 +186,8 @@ class GenerateAndTestScorer:
 
         subject = lab.resources.get("subject", self.name)
         width = evidence.test.windows.width
-        encoders = lab.resources.get("encoders") if lab.resources.has("encoders") else None
-        found = unit_activations(subject, unit, texts, width=width, encoders=encoders)
+        readouts = lab.resources.get("readouts") if lab.resources.has("readouts") else None
+        found = unit_activations(subject, unit, texts, width=width, readouts=readouts)
         fired = np.array([bool((a.activations > self._threshold(evidence)).any()) for a in found], bool)
         kept = np.array([len(a.tokens) > 0 for a in found], bool)
         should = intended

@@ -18,6 +18,7 @@ from glossator.causal.edits import check_outputs
 from glossator.errors import MissingPower, UserError
 from glossator.evidence import Evidence
 from glossator.explanations import Explanation
+from glossator.readouts.base import Readout
 from glossator.scorers import SUBJECT
 from glossator.scorers.lab import Lab
 from glossator.scores import Column, Score
@@ -46,13 +47,13 @@ class InterchangeScorer:
     answer becomes the source's.
 
     concept: a concept of the package, None for the one that the explanation is about; pairs: at most so many; controls:
-    how many random units and as many random directions; sets: direction sets and sparse encoders by their NAME@SITE.
+    how many random units and as many random directions; readouts: by their `NAME@SITE`.
     """
 
     concept: str | None = None
     pairs: int = 60
     controls: int = 6
-    sets: Mapping[str, Any] = field(default_factory=dict, compare=False)
+    readouts: Mapping[str, Readout] = field(default_factory=dict, compare=False)
     name: ClassVar[str] = "interchange"
     column: ClassVar[Column] = "causal"
     needs: frozenset[str] = frozenset({SUBJECT})
@@ -128,14 +129,14 @@ class InterchangeScorer:
         units of a site, and are run once for them."""
         from glossator.causal.acting import part_of
         from glossator.causal.interchange import interchange
-        from glossator.causal.parts import Direction, Whole
         from glossator.causal.steering import random_units
+        from glossator.readouts.parts import Direction, Whole
 
         pairs = self._pairs(subject, concept, lab)
-        site, part = part_of(unit, self.sets)
+        site, part = part_of(unit, self.readouts)
         key = (subject.name, subject.fingerprint, concept, lab.seed, unit.site)
         if key not in self._kept:
-            units = random_units(subject, unit.site, self.controls + 1, lab.seed, self.sets)
+            units = random_units(subject, unit.site, self.controls + 1, lab.seed, self.readouts)
             width = int(subject.site(site).width)
             vectors = np.random.default_rng([lab.seed, width, 2]).normal(size=(self.controls, width))
             parts = [Whole(), *(push.part for push in units.values()), *map(Direction, vectors)]

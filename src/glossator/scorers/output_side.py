@@ -20,6 +20,7 @@ from glossator.causal.edits import check_outputs
 from glossator.errors import MissingPower, UserError
 from glossator.evidence import Evidence, Split
 from glossator.explanations import Explanation
+from glossator.readouts.base import Readout
 from glossator.scorers import SUBJECT, TOKEN_VALUES
 from glossator.scorers.lab import Lab
 from glossator.scores import Column, Score
@@ -70,8 +71,7 @@ class OutputSideScorer:
     of like frequency, ties half; gain: mean of the first minus mean of the second, in nats.
     nats: mean KL(steered || clean) that every push is matched to; windows, width: random windows of the split that are
     steered on, and how many tokens of each; controls: how many random units and as many random directions; like: how
-    many tokens of like frequency each named token is set beside; sets: direction sets and sparse encoders by their
-    NAME@SITE, for units of these.
+    many tokens of like frequency each named token is set beside; readouts: by their `NAME@SITE`, for units of these.
     """
 
     nats: float = 0.1
@@ -80,7 +80,7 @@ class OutputSideScorer:
     controls: int = 6
     like: int = 40
     split: Split = "test"
-    sets: Mapping[str, Any] = field(default_factory=dict, compare=False)
+    readouts: Mapping[str, Readout] = field(default_factory=dict, compare=False)
     name: ClassVar[str] = "output-side"
     column: ClassVar[Column] = "causal"
     needs: frozenset[str] = frozenset({TOKEN_VALUES, SUBJECT})
@@ -126,7 +126,7 @@ class _Bench:
         self.scorer, self.unit, self.lab = scorer, unit, lab
         self.subject = lab.resources.get(SUBJECT, scorer.name)
         check_outputs(self.subject)
-        push = unit_push(unit, scorer.sets)
+        push = unit_push(unit, scorer.readouts)
         self.windows = first_windows(evidence.split(scorer.split).of("random").windows, scorer.windows, scorer.width)
         self.own: Steered | None = None
         self.why_not: str | None = None
@@ -134,7 +134,7 @@ class _Bench:
         if not self.windows.valid.any():
             self.why_not = f"no random windows in the {scorer.split} split"
             return
-        units = random_units(self.subject, unit.site, scorer.controls + 1, lab.seed, scorer.sets)
+        units = random_units(self.subject, unit.site, scorer.controls + 1, lab.seed, scorer.readouts)
         self.of_units, self.of_directions = units, random_directions(self.subject, unit.site, scorer.controls, lab.seed)
         self.sites = sorted({one.site for one in (push, *units.values(), *self.of_directions)})
         start = evidence.statistics.maximum if evidence.statistics.maximum > 0 else 1.0

@@ -19,6 +19,7 @@ from glossator.errors import UserError
 from glossator.evidence import Evidence, Split
 from glossator.explanations import Explanation
 from glossator.inputs.tokens import TokenWindows
+from glossator.readouts.base import Readout
 from glossator.scorers import SUBJECT
 from glossator.scorers.ablation_trial import AblationTrial
 from glossator.scorers.lab import Lab
@@ -37,16 +38,18 @@ def replacement(
     windows: int = 32,
     tokens: int | None = None,
     split: Split = "test",
-    sets: Mapping[str, Any] | None = None,
+    readouts: Mapping[str, Readout] | None = None,
 ) -> list[Score]:
     """`replacement.mean-ablated` and `replacement.zero-ablated` of these units together, intervals over documents.
 
     explained: units of one site, each once, with the explanation to use and evidence of the same random windows; units
-    that are not named keep their true activations. windows, tokens, sets: as in `AblationScorer`. The baseline gives
-    every unit the explanation of the next one, calibrated anew. Raises `UserError` for units that cannot be put
+    that are not named keep their true activations. windows, tokens, readouts: as in `AblationScorer`. The baseline
+    gives every unit the explanation of the next one, calibrated anew. Raises `UserError` for units that cannot be put
     together.
     """
-    trials = [AblationTrial(unit, e, lab.for_unit({}), split, windows, tokens, sets or {}) for unit, _, e in explained]
+    trials = [
+        AblationTrial(unit, e, lab.for_unit({}), split, windows, tokens, readouts or {}) for unit, _, e in explained
+    ]
     _check([unit for unit, _, _ in explained], trials)
     for trial in trials:
         if trial.why_not is not None:
@@ -61,12 +64,15 @@ def replacement(
     }
     if len(trials) > 1:
         runs[MISMATCHED] = [t.spliced(t.own, e) for t, e in zip(trials, of_others, strict=True)]
-    losses = token_losses(subject, shared, runs, sets)
+    losses = token_losses(subject, shared, runs, readouts)
     return [_score(baseline, losses, shared, trials, lab) for baseline in BASELINES]
 
 
 def token_losses(
-    subject: Any, windows: TokenWindows, runs: Mapping[str, Sequence[InPlace]], sets: Mapping[str, Any] | None = None
+    subject: Any,
+    windows: TokenWindows,
+    runs: Mapping[str, Sequence[InPlace]],
+    readouts: Mapping[str, Readout] | None = None,
 ) -> dict[str, np.ndarray]:
     """Next-token cross-entropy in nats, (t,) float64 in the order of `scored_tokens`: `true`, and each of the runs, in
     which all of its replacements are in force together."""
@@ -75,7 +81,7 @@ def token_losses(
     from glossator.causal.running import run_each
 
     names, counts = list(runs), scored_tokens(windows)
-    interventions = [[one.edit(windows, sets) for one in runs[name]] for name in names]
+    interventions = [[one.edit(windows, readouts) for one in runs[name]] for name in names]
     found: dict[str, list[np.ndarray]] = {name: [] for name in ("true", *names)}
     for clean, edited in run_each(subject, windows, interventions):
         following = torch.from_numpy(windows.tokens[clean.rows, 1:].astype(np.int64))[..., None]

@@ -16,8 +16,8 @@ from glossator.explanations import Explanation
 from glossator.resources import HOW, OPENED, Resources, taken_by
 from glossator.scorers import SUBJECT, TOKEN_VALUES, Scorer
 from glossator.scores import Column, Score
-from glossator.study.direction_sets import kept_sets
 from glossator.study.models import StudyModels
+from glossator.study.readouts import kept_readouts
 from glossator.study.spec import StudySpec
 from glossator.study.unchanged import check_same
 from glossator.units import Unit
@@ -39,7 +39,7 @@ def resources_of(
     recording: Recording | None = None,
 ) -> Resources:
     """What the methods of a study share: lexicon, subject, embedder, the language model where there is one, and the
-    directions that were recorded."""
+    readouts that were recorded."""
 
     def load() -> Any:
         from glossator.subjects.named import open_subject
@@ -57,8 +57,8 @@ def resources_of(
         return load_embedder("minilm")
 
     openers: dict[str, Any] = {"lexicon": lambda: lexicon, "subject": load, "embedder": embedder}
-    if recording is not None and recording.spec.encoders:
-        openers["encoders"] = openers["sets"] = lambda: kept_sets(recording)
+    if recording is not None and recording.spec.readouts:
+        openers["readouts"] = lambda: kept_readouts(recording)
     name = spec.lm
     if name is not None and name in models:
         openers["lm"] = lambda: models.open(name)
@@ -92,7 +92,7 @@ def check(kind: str, name: str, spec: StudySpec, resources: Resources) -> None:
     missing += [need for need in sorted(getattr(target, "needs", ())) if need in OPENED and not resources.has(need)]
     if missing:
         raise MissingPower(f"{name} needs a resource that is not there", value=missing[0], fix=HOW[missing[0]])
-    if not {p.name for p in taken} - {"lexicon", "lm", "sets"} and all(p.default is not p.empty for p in taken):
+    if not {p.name for p in taken} - {"lexicon", "lm", "readouts"} and all(p.default is not p.empty for p in taken):
         given = {"lm": resources.get("lm")} if resources.has("lm") and any(p.name == "lm" for p in taken) else {}
         try:
             target(**options, **given)

@@ -11,11 +11,11 @@ from glossator.corpora import ProbeSet, probe_set
 from glossator.errors import UserError, near_matches
 from glossator.recording import Recording, open_recording, recording_spec
 from glossator.recording.spec import source_of
-from glossator.study.direction_sets import check_made_from, check_text, given_sets, keep_sets
 from glossator.study.grow import lacks_units, larger, put_in_place
 from glossator.study.make import check, check_reads, own_resources, resources_of
 from glossator.study.models import Access, StudyModels
 from glossator.study.reading import EXECUTE, simulator_name
+from glossator.study.readouts import check_made_from, check_text, given_readouts, keep_readouts
 from glossator.study.spec import StudySpec
 from glossator.study.unchanged import check_unchanged
 from glossator.subjects.base import check_takes, width_of
@@ -23,7 +23,7 @@ from glossator.subjects.base import check_takes, width_of
 if TYPE_CHECKING:
     from glossator.corpora import Corpus
     from glossator.inputs import Inputs
-    from glossator.readouts import DirectionSet
+    from glossator.readouts import Readout
     from glossator.study.work import Work
     from glossator.subjects.base import Subject
 
@@ -31,13 +31,13 @@ if TYPE_CHECKING:
 @dataclass(frozen=True, eq=False)
 class Source:
     """The language models, opened, and a loaded subject and its inputs, both None where the recording is finished;
-    sets: directions to record, by `NAME@SITE`."""
+    readouts: those to record, by `NAME@SITE`."""
 
     spec: StudySpec
     models: StudyModels
     subject: Any = None
     probes: ProbeSet | None = None
-    sets: Mapping[str, DirectionSet] = field(default_factory=dict)
+    readouts: Mapping[str, Readout] = field(default_factory=dict)
 
     def record(self, folder: Path, work: Work) -> Recording:
         """Record the units of the spec; a finished recording is opened, one of fewer units is made anew."""
@@ -48,26 +48,26 @@ class Source:
         from glossator.recording.recorder import planned, record
 
         before = open_recording(folder) if _is_recorded(folder) else None
-        keep_sets(self.sets, folder.parent)
-        widths = _widths(self.spec, self.subject, self.probes.inputs, self.sets)
+        keep_readouts(self.spec, self.readouts, folder.parent)
+        widths = _widths(self.spec, self.subject, self.probes.inputs, self.readouts)
         units = {site: self.spec.indices(site, width) for site, width in widths.items()}
         plan = recording_spec(
             self.subject,
             self.probes,
             self.spec.sites,
-            encoders=self.sets,
+            readouts=self.readouts,
             units=units,
             seed=self.spec.seed,
         )
         if before is not None:  # Its units keep their windows, also where a panel of more units would be smaller.
             size = len(before.panel)
-            if len(planned(plan, self.subject, self.probes.inputs, self.sets).panel) != size:
+            if len(planned(plan, self.subject, self.probes.inputs, self.readouts).panel) != size:
                 plan = replace(plan, panel_windows=size)
         for note in self.probes.notes:
             work.say(note)
         with work.timed(f"record {len(self.probes.inputs)} inputs"):
             target = folder if before is None else larger(work)
-            made = record(plan, self.subject, self.probes, target, encoders=self.sets, progress=work.progress)
+            made = record(plan, self.subject, self.probes, target, readouts=self.readouts, progress=work.progress)
         return made if before is None else put_in_place(work)
 
 
@@ -92,9 +92,9 @@ def prepare(
     from glossator.subjects.named import RESPONSES, open_subject
 
     corpus = named_inputs(spec) if corpus is None else corpus
-    sets = given_sets(spec)
+    readouts = given_readouts(spec)
     if subject is None:
-        _check_sites(spec, sets)
+        _check_sites(spec, readouts)
         models.confirm_subject(spec.subject)
         if spec.subject.startswith(RESPONSES):
             corpus = corpus if isinstance(corpus, ProbeSet) else texts_of(corpus, spec)
@@ -102,14 +102,14 @@ def prepare(
         subject = open_subject(spec.subject, inputs, dtype=spec.dtype, device=spec.device)
     for site in spec.sites:
         if (width := subject.site(source_of(site)).width) is not None:
-            spec.indices(site, _width(site, width, subject, sets))
+            spec.indices(site, _width(site, width, subject, readouts))
     probes = _probes(spec, subject, corpus)
     check_reads(spec, probes.inputs.kind)
-    for site, width in _widths(spec, subject, probes.inputs, sets).items():
+    for site, width in _widths(spec, subject, probes.inputs, readouts).items():
         spec.indices(site, width)
-    check_made_from(sets, subject.fingerprint)
-    check_text(sets, probes.spec)
-    return Source(spec, models, subject, probes, sets)
+    check_made_from(readouts, subject.fingerprint)
+    check_text(readouts, probes.spec)
+    return Source(spec, models, subject, probes, readouts)
 
 
 def _probes(spec: StudySpec, subject: Subject, corpus: Corpus | ProbeSet) -> ProbeSet:
@@ -154,16 +154,16 @@ def texts_of(corpus: Corpus, spec: StudySpec) -> ProbeSet:
     return probe_set(inputs, ids, seed=spec.seed, name=corpus.name)
 
 
-def _widths(spec: StudySpec, subject: Subject, inputs: Inputs, sets: Mapping[str, DirectionSet]) -> dict[str, int]:
-    """How many units each site has; `UserError` for a site that the subject lacks and directions that do not fit."""
-    return {name: _width(name, width_of(subject, source_of(name), inputs), subject, sets) for name in spec.sites}
+def _widths(spec: StudySpec, subject: Subject, inputs: Inputs, readouts: Mapping[str, Readout]) -> dict[str, int]:
+    """How many units each site has; `UserError` for a site that the subject lacks and readouts that do not fit."""
+    return {name: _width(name, width_of(subject, source_of(name), inputs), subject, readouts) for name in spec.sites}
 
 
-def _width(name: str, width: int, subject: Subject, sets: Mapping[str, DirectionSet]) -> int:
-    if name not in sets:
+def _width(name: str, width: int, subject: Subject, readouts: Mapping[str, Readout]) -> int:
+    if name not in readouts:
         return width
-    sets[name].check_fits(source_of(name), width, subject.name)
-    return sets[name].width
+    readouts[name].check_fits(source_of(name), width, subject.name)
+    return readouts[name].width
 
 
 def _check_methods(spec: StudySpec, models: StudyModels) -> None:
@@ -183,7 +183,7 @@ def _is_recorded(folder: Path) -> bool:
     return (folder / "manifest.json").exists() and not (folder / "plan.json").exists()
 
 
-def _check_sites(spec: StudySpec, sets: Mapping[str, DirectionSet]) -> None:
+def _check_sites(spec: StudySpec, readouts: Mapping[str, Readout]) -> None:
     """Refuse a wrong site or index of a built-in subject before its weights are downloaded."""
     from glossator.subjects import describe_sites
     from glossator.subjects.aliases import ALIASES
@@ -195,6 +195,6 @@ def _check_sites(spec: StudySpec, sets: Mapping[str, DirectionSet]) -> None:
     for whole in spec.sites:
         name = source_of(whole)
         if name in known:
-            spec.indices(whole, sets[whole].width if whole in sets else known[name].width or 0)
+            spec.indices(whole, readouts[whole].width if whole in readouts else known[name].width or 0)
         elif name.partition(".")[0] in kinds or "." not in name:
             raise UserError("no such site", value=name, allowed=near_matches(name, known))

@@ -44,6 +44,7 @@ LATER: dict[str, Any] = {
     "card": cards.OBSERVATIONAL,
     "directions": [],
     "text_column": None,
+    "readouts": [],
 }
 """Fields that older specs lack, with what those mean; with these values the fingerprint is that of a spec without."""
 
@@ -56,7 +57,8 @@ class StudySpec:
     their indices; polarities: the sides that are explained; corpus: a path or name that
     `glossator.corpora.open_corpus` takes; text_column: its field that holds the text, None for `text`;
     max_tokens: None for the whole corpus; width: tokens in a window; candidates: explanations asked of each
-    explainer; directions: folders of sets of directions, whose `NAME@SITE` stand among the sites; lm: the language
+    explainer; readouts: each `KIND:PATH@SITE`, whose `NAME@SITE` stand among the sites; directions: folders of sets of
+    directions, the same as readouts `directions:FOLDER`; lm: the language
     model that explains, simulates and judges (see `glossator.language_models.open_language_model`), None for none;
     simulator: which one reads explanations, None to
     execute programs and have words read by the best simulator that the language model can serve; card: which columns of
@@ -88,6 +90,7 @@ class StudySpec:
     seed: int = 0
     directions: tuple[str, ...] = ()
     text_column: str | None = None
+    readouts: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "scorers", cards.scorers_of(self.card, self.scorers))
@@ -133,6 +136,11 @@ class StudySpec:
     def fingerprint(self) -> str:
         stored = plain(self)
         return fingerprint({k: v for k, v in stored.items() if k not in LATER or v != LATER[k]})
+
+    @property
+    def all_readouts(self) -> tuple[str, ...]:
+        """Every readout as `KIND:PATH@SITE`, directions first."""
+        return (*(f"directions:{folder}" for folder in self.directions), *self.readouts)
 
     @property
     def language_models(self) -> tuple[str, ...]:
@@ -252,7 +260,7 @@ def _evidence(values: Any, default: EvidenceSpec) -> EvidenceSpec:
     return replace(default, **checked)
 
 
-_LISTS = ("sites", "polarities", "explainers", "scorers", "directions")
+_LISTS = ("sites", "polarities", "explainers", "scorers", "directions", "readouts")
 _NUMBERS = ("max_tokens", "width", "candidates", "seed")
 
 

@@ -64,10 +64,10 @@ class Bench:
         self.subject, self.width, self.study, self.tools = subject, width, study, tools
 
     @cached_property
-    def encoders(self) -> Mapping[str, Any]:
-        from glossator.study.direction_sets import kept_sets
+    def readouts(self) -> Mapping[str, Any]:
+        from glossator.study.readouts import kept_readouts
 
-        return {} if self.study is None else kept_sets(self.study.recording)
+        return {} if self.study is None else kept_readouts(self.study.recording)
 
     def windows(self, texts: Sequence[str]) -> TokenWindows:
         from glossator.recording.texts import text_windows
@@ -82,12 +82,12 @@ class Bench:
         """(windows, width, units) signed activations."""
         from glossator.recording.texts import site_values
 
-        return site_values(self.subject, site, indices, windows, self.encoders)
+        return site_values(self.subject, site, indices, windows, self.readouts)
 
     def width_of(self, site: str) -> int:
         """How many units a site has; `UserError` for a site that the subject lacks."""
-        if site in self.encoders:
-            return int(self.encoders[site].width)
+        if site in self.readouts:
+            return int(self.readouts[site].width)
         return int(self.subject.site(site).width or 0)
 
     def explanation(self, unit: Unit) -> Chosen | None:

@@ -1,4 +1,4 @@
-"""Whether a study's subject, text and directions are still those that it recorded.
+"""Whether a study's subject, text and readouts are still those that it recorded.
 
 Asked by whatever adds to a study or draws something new from it: old values beside a new model's, or a new text's, are
 scores of nothing. Looking at a study asks nothing, and what is no longer there cannot have changed.
@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from glossator.errors import UserError
-from glossator.readouts.directions import MANIFEST, load_directions
+from glossator.readouts.loading import load_kind, parse_readout
 
 if TYPE_CHECKING:
     from glossator.recording import Recording
@@ -23,7 +23,7 @@ OTHERWISE = "Put back what was recorded, or make another study: --out FOLDER"
 
 
 def check_unchanged(spec: StudySpec, recording: Recording, subject: Subject | None = None) -> None:
-    """Raise `UserError` that names the first of subject, text and directions that is there and another one now.
+    """Raise `UserError` that names the first of subject, text and readouts that is there and another one now.
 
     subject: one that was given in place of what the spec names.
     """
@@ -40,11 +40,12 @@ def check_unchanged(spec: StudySpec, recording: Recording, subject: Subject | No
             corpus = None
         if corpus is not None:
             check_same(recording.spec, {"corpus_fingerprint": corpus.fingerprint}, spec.subject)
-    for folder in spec.directions:
-        if (Path(folder) / MANIFEST).is_file():
-            one = load_directions(folder)
-            if recording.spec.encoders.get(one.site_name) != one.fingerprint:
-                raise UserError("the directions have changed since they were recorded", value=folder, fix=OTHERWISE)
+    for text in spec.all_readouts:
+        kind, path, site = parse_readout(text)
+        if path.exists():
+            one = load_kind(kind, path, site)
+            if recording.spec.readouts.get(one.site_name) != one.fingerprint:
+                raise UserError("the readout has changed since it was recorded", value=text, fix=OTHERWISE)
 
 
 def check_finished(spec: StudySpec, folder: Path, subject: Subject | None = None) -> None:

@@ -15,10 +15,12 @@ from typing import Any
 
 from glossator.errors import UserError
 from glossator.files import fingerprint
+from glossator.readouts.loading import load_kind
+from glossator.recording.spec import source_of
 from glossator.recording.store import crc32_of, open_shard
 from glossator.study.database import DATABASE
-from glossator.study.direction_sets import FOLDER as DIRECTIONS
 from glossator.study.models import ANSWERS
+from glossator.study.readouts import places_of_readouts
 from glossator.study.work import Work
 
 MANIFEST = "manifest.json"
@@ -44,8 +46,8 @@ def verify_study(folder: str | Path) -> Iterator[Checked]:
         yield from _files(folder, study, "")
     yield from _databases(folder)
     yield from _recording(folder / "recording")
-    for place in sorted((folder / DIRECTIONS).glob("*")):
-        yield Checked(f"{DIRECTIONS}/{place.name}", _said(_load_directions, place))
+    for kind, place in places_of_readouts(folder):
+        yield Checked(place.relative_to(folder).as_posix(), _said(load_kind, kind, place, source_of(place.name)))
     work = Work(folder)
     for path in sorted((folder / "work").glob("*/[0-9]*.jsonl")):
         yield Checked(path.relative_to(folder).as_posix(), _said(work.shard, path.parent.name, int(path.stem)))
@@ -125,12 +127,6 @@ def _recording(folder: Path) -> Iterator[Checked]:
         yield Checked(f"recording/{PLAN}", _manifest(folder / PLAN)[1])
         for shard in sorted(place for place in (folder / "shards").glob("*") if place.name.isdigit()):
             yield Checked(f"recording/shards/{shard.name}", _said(open_shard, shard))
-
-
-def _load_directions(place: Path) -> None:
-    from glossator.readouts.directions import load_directions
-
-    load_directions(place)
 
 
 def _said(check: Any, *args: Any) -> str:

@@ -1,4 +1,4 @@
-"""Which part of a site's tensor an intervention reads and writes: neurons, a direction, a head, latents, all of it.
+"""Which part of a site's values an intervention reads and writes: neurons, a direction, a head, latents, all of it.
 
 A part turns (..., width) values into (..., k) numbers and puts changed numbers back; what it does not name stays as it
 was: the orthogonal remainder of a direction, the reconstruction error of a dictionary.
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
-from glossator.errors import MissingPower, UserError
+from glossator.errors import UserError
 
 if TYPE_CHECKING:
     import torch
@@ -147,10 +147,13 @@ class Head:
 
 
 class Decoder(Protocol):
-    """A sparse encoder (see `glossator.readouts.base.SparseEncoder`) that also says what each latent writes."""
+    """A sparse readout that also says what each latent writes."""
 
-    def encode(self, values: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """(n, width, site width) -> activations and latent numbers, both (n, width, k)."""
+    @property
+    def width(self) -> int: ...
+
+    def read(self, values: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """(..., site width) -> activations and latent numbers, both (..., k)."""
         ...
 
     def decoder_rows(self, indices: Sequence[int]) -> torch.Tensor:
@@ -162,17 +165,11 @@ class Decoder(Protocol):
 class Latents:
     """Latents of a dictionary: a change of a latent adds its decoder row, so that the reconstruction error is kept."""
 
-    encoder: Decoder
+    dictionary: Decoder
     indices: Sequence[int] | int
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "indices", tuple(int(i) for i in np.atleast_1d(np.asarray(self.indices))))
-        for power in ("encode", "decoder_rows"):
-            if not callable(getattr(self.encoder, power, None)):
-                raise MissingPower(
-                    f"this encoder has no `{power}`, which acting on its latents needs",
-                    value=type(self.encoder).__name__,
-                )
 
     @property
     def _numbers(self) -> list[int]:
@@ -180,10 +177,9 @@ class Latents:
         return list(self.indices)
 
     def bound(self, site: SiteInfo) -> Latents:
-        width = getattr(self.encoder, "width", None)
-        bad = [i for i in self._numbers if i < 0 or (width is not None and i >= width)]
-        if bad:
-            raise UserError("no such latent", value=bad[0], allowed=f"0 to {(width or 0) - 1}")
+        width = self.dictionary.width
+        if bad := [i for i in self._numbers if not 0 <= i < width]:
+            raise UserError("no such latent", value=bad[0], allowed=f"0 to {width - 1}")
         return self
 
     @property
@@ -193,11 +189,11 @@ class Latents:
     def read(self, values: torch.Tensor) -> torch.Tensor:
         import torch
 
-        activations, numbers = self.encoder.encode(values)
+        activations, numbers = self.dictionary.read(values)
         return torch.stack([torch.where(numbers == i, activations, 0).sum(-1) for i in self._numbers], dim=-1)
 
     def write(self, values: torch.Tensor, new: torch.Tensor) -> torch.Tensor:
-        rows = self.encoder.decoder_rows(self._numbers).to(values)
+        rows = self.dictionary.decoder_rows(self._numbers).to(values)
         return values + (new - self.read(values)).to(values) @ rows
 
 
