@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 from scipy import sparse
 
+from glossator.corpora.ngrams.concepts import concept_of
 from glossator.corpora.ngrams.extract import NgramSpec
 from glossator.corpora.ngrams.held_words import word_table
 from glossator.corpora.wordnet import general_names, load_wordnet
 from glossator.errors import UserError
 from glossator.explainers.naming.by_language_model import Bill, LmSpec, name_requests, read_names, tidy
 from glossator.explainers.naming.candidates import CandidateSpec, Proposed, filled
-from glossator.explainers.naming.concepts import concept_of
 from glossator.explainers.naming.halves import Halves
 from glossator.explainers.naming.proposing import Name
 from glossator.explainers.naming.reference import stable_order

@@ -28,6 +28,7 @@ BUILT_IN: dict[str, dict[str, str]] = {
     },
     "simulators": {
         "program": "glossator.simulators.program:ProgramSimulator",
+        "name": "glossator.simulators.name:NameSimulator",
         "lm-all-at-once": "glossator.simulators.all_at_once:AllAtOnceSimulator",
         "lm-one-at-a-time": "glossator.simulators.one_at_a_time:OneAtATimeSimulator",
         "lm-json": "glossator.simulators.sampled:JsonSimulator",
@@ -92,6 +93,7 @@ ABOUT: dict[str, dict[str, str]] = {
     },
     "simulators": {
         "program": "executes programs, lists and tables; reads no words",
+        "name": "reads names: does a text hold the concept, by WordNet",
         "lm-all-at-once": "a language model's log-probabilities at every token of one prompt",
         "lm-one-at-a-time": "a language model in this process, one branch for each token",
         "lm-json": "a language model that writes a number for each token, for any server",

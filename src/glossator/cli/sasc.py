@@ -1,17 +1,22 @@
-"""`glossator sasc`: what any function from text to numbers responds to."""
+"""`glossator sasc`: what any function from text to numbers responds to, as a study of n-grams."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import typer
 
 from glossator.cli.printing import JSON, QUIET, clean, console, emit, interval, make_table, number, print_table, say
-from glossator.cli.spec_options import BUDGET, OFFLINE, PRICES, make_access
+from glossator.cli.run import as_json, cost_lines
+from glossator.cli.spec_options import BUDGET, LM_CACHE, OFFLINE, PRICES, STUDIES, make_access
 
 if TYPE_CHECKING:
-    from glossator.naming import Explained
+    from glossator.corpora import ProbeSet
+    from glossator.study import Study
+    from glossator.study.results import Chosen, UnitResult
+
+SHOWN = 12
 
 
 def sasc(
@@ -24,10 +29,11 @@ def sasc(
     min_count: int = typer.Option(2, min=1, help="Leave out n-grams that stand less often in the corpus."),
     most: int = typer.Option(50_000, min=1, help="Keep so many of the most frequent n-grams."),
     negative: bool = typer.Option(False, "--negative", help="Explain what makes the responses small."),
-    reported: int = typer.Option(3, min=1, help="How many candidates are scored on held-out texts."),
-    seed: int = typer.Option(0, help="Seed of what is dealt to naming, ranking and reporting."),
+    candidates: int = typer.Option(10, min=1, help="How many names are kept; the first is scored on held-out texts."),
+    seed: int = typer.Option(0, help="Seed of the splits and of every random choice."),
+    out: Path | None = typer.Option(None, help="Folder of the study. Default: a name made from it, below studies/."),
     budget: str | None = BUDGET,
-    lm_cache: Path | None = typer.Option(None, help="File that keeps its answers. Default: none are kept."),
+    lm_cache: Path | None = LM_CACHE,
     prices: Path | None = PRICES,
     offline: bool = OFFLINE,
     json: bool = JSON,
@@ -36,95 +42,119 @@ def sasc(
     """Explain a function of text: n-grams, candidate names, texts with and without each, a score in sigma.
 
     The function takes a list of strings and returns one number, or one row of numbers, for each. It is run as it is:
-    only give files that you trust.
+    only give files that you trust. What comes of it is a study: show, search and the report open it like any other.
 
     \b
     Examples:
       glossator sasc detector.py:respond
       glossator sasc detector.py:respond --corpus notes/ --lm openai:gpt-5-mini
     """
+    from glossator.recording import EvidenceSpec
+    from glossator.study import StudySpec, run_study
+    from glossator.subjects.named import FUNCTION, function_subject
+
+    subject = FUNCTION + module
+    (site,) = (site.name for site in function_subject(subject).sites())
+    inputs = ngrams_of(corpus, text_column, words, min_count, most, seed)
+    spec = StudySpec(
+        subject=subject,
+        sites=(site,),
+        units="all",
+        polarities=("-" if negative else "+",),
+        explainers=("sasc",),
+        candidates=candidates,
+        lm=lm,
+        simulator="name",
+        scorers=("sigma", "correlation", "detection"),
+        evidence=EvidenceSpec(test_random=None, min_firing_windows=0),
+        options={"sasc": {"space": space, "seed": seed}},
+        seed=seed,
+    )
+    called = f"sasc-{module.rpartition(':')[2]}-{spec.fingerprint[:4]}{inputs.spec['corpus_fingerprint'][:4]}"
+    access = make_access(budget, lm_cache, prices, offline, lm=lm, subject=subject)
+    study = run_study(
+        spec, out or STUDIES / called, progress=False if quiet or json else None, access=access, corpus=inputs
+    )
+    assert study is not None
+    with study:
+        if json:
+            emit(as_json(study))
+        else:
+            print_units(study)
+
+
+def ngrams_of(corpus: str, text_column: str | None, words: int, min_count: int, most: int, seed: int) -> ProbeSet:
+    """The n-grams of a corpus, dealt to splits by the document in which each stands first."""
     from dataclasses import replace
 
-    from glossator.corpora import open_corpus
-    from glossator.naming import NGRAMS, explain_modules
-    from glossator.subjects.named import imported
+    from glossator.corpora import open_corpus, probe_set
+    from glossator.corpora.ngrams import extract_ngrams
+    from glossator.naming import NGRAMS
 
-    function = imported(module)
-    model: Any = None
-    if lm is not None:
-        from glossator.language_models import open_language_model
-
-        ledger = make_access(budget, lm_cache, prices, offline).ledger
-        model = open_language_model(lm, cache=lm_cache, ledger=ledger, offline=offline)
     opened = open_corpus(corpus, text_column)
-    found = explain_modules(
-        [function],
-        opened,
-        lm=model,
-        embedder=None if space == "none" else space,
-        ngrams=replace(NGRAMS, n=words, min_count=min_count, most=most),
-        reported=reported,
-        polarity="-" if negative else "+",
-        seed=seed,
-        say=say,
-    )
+    ngrams = extract_ngrams(opened, replace(NGRAMS, n=words, min_count=min_count, most=most))
     for note in opened.notes:
         say(note)
-    if json:
-        emit(found)
-        return
-    for explained in found:
-        show(explained)
-    if model is not None:
-        show_cost(model)
+    return probe_set(ngrams.inputs, seed=seed, name=f"n-grams of {opened.name}")
 
 
-def show(explained: Explained) -> None:
-    """The unit's candidates with their scores, and its top n-grams."""
+def print_units(study: Study) -> None:
+    """Each unit with its name, scores and top n-grams, and where the study lies."""
+    out = console()
+    counting = int(study.recording.valid(study.spec.sites[0]).sum())
+    for result in study.results():
+        print_unit(result, study)
+    if lacking := len(study.recording.inputs) - counting:
+        out.print(f"No response to {lacking:,} of {lacking + counting:,} n-grams, which do not count", markup=False)
+    for line in cost_lines(study.costs):
+        out.print(line, markup=False, soft_wrap=True)
+    out.print(f"Study:  {study.folder}", markup=False, soft_wrap=True)
+    out.print(f"Report: {study.report.resolve().as_uri()}", markup=False, soft_wrap=True)
+
+
+def print_unit(result: UnitResult, study: Study) -> None:
     from rich.text import Text
 
-    out = console()
-    out.print(Text(str(explained.unit), style="bold"))
-    if explained.problem:
-        out.print(f"  not explained: {explained.problem}", markup=False)
-    found = explained.responses
-    if lacking := found.missing:
-        out.print(f"  no response to {lacking:,} of {lacking + found.count:,} n-grams", markup=False)
-    if explained.candidates:
-        table = make_table()
-        for column in ("name", "selection", "corpus [95 %]", "p", "written [95 %]", "sentences [95 %]", "fit", "from"):
-            table.add_column(column)
-        for candidate in explained.candidates[:10]:
-            scores = {score.name: score for score in candidate.scores}
-            texts = [interval(s) if (s := scores.get(f"sigma.{n}")) else "" for n in ("corpus", "written", "held-out")]
-            p = scores["sigma.corpus"].how.get("p") if "sigma.corpus" in scores else None
-            table.add_row(
-                Text(clean(candidate.name) + (" (kinds of it)" if candidate.kinds else "")),
-                number(candidate.selection),
-                texts[0],
-                "" if p is None else f"{p:.4f}",
-                texts[1],
-                texts[2],
-                number(candidate.fit),
-                ", ".join(candidate.sources),
-            )
-        print_table(out, table)
-        out.print("Scores are differences of means in sigma of the corpus's n-grams; corpus, written and sentences are")
-        out.print("on texts that neither naming nor ranking has seen.")
-    if explained.top:
-        on_one_line = [(" ".join(text.split()), value) for text, value in explained.top[:12]]
-        shown = ", ".join(f"“{clean(text)}” {value:.3g}" for text, value in on_one_line)
-        out.print(f"Top n-grams: {shown}", markup=False, soft_wrap=True)
-    for reason, count in explained.failures.items():
-        out.print(f"{count} answers of the language model gave nothing: {reason}", markup=False, soft_wrap=True)
+    out, best = console(), result.best()
+    out.print(Text(str(result.unit), style="bold"))
+    if best is None:
+        out.print(f"  not explained: {clean(result.reason)}", markup=False, soft_wrap=True)
+    else:
+        out.print(Text(f"  {clean(best.text)}", style="bold green"))
+        print_scores(best)
+        if others := [clean(e.text) for e in result.explanations if e.rank > 0]:
+            out.print(f"Other names: {', '.join(others)}", markup=False, soft_wrap=True)
+    if shown := top_ngrams(result, study):
+        told = ", ".join(f"“{clean(text)}” {value:.3g}" for text, value in shown)
+        out.print(f"Top n-grams: {told}", markup=False, soft_wrap=True)
 
 
-def show_cost(model: Any) -> None:
-    """What this run asked of its language model."""
-    from glossator.language_models import Usage
-    from glossator.study.costs import in_words
+def print_scores(best: Chosen) -> None:
+    """The scores of the first name, those in sigma with their p and baselines; of the others those with a value."""
+    table = make_table()
+    for column in ("score", "[95 %]", "p", "echo", "random name", "mismatched"):
+        table.add_column(column)
+    for score in (s for s in best.scores if s.value is not None or s.measure == "sigma"):
+        p = score.how.get("p")
+        beside = [number(score.baselines.get(name)) for name in ("echo", "random_name", "mismatched")]
+        table.add_row(score.name, interval(score), "" if p is None else f"{p:.4f}", *beside)
+    print_table(console(), table)
+    console().print("sigma: differences of means in standard deviations of responses, on texts not seen by naming")
 
-    spent = model.ledger.total()
-    usage = Usage(spent.calls, spent.prompt_tokens, spent.completion_tokens, spent.money)
-    kept = f"; {spent.replayed:,} answers from the cache" if spent.replayed else ""
-    console().print(f"Cost with {model.name}: {in_words(usage)}{kept}", markup=False, soft_wrap=True)
+
+def top_ngrams(result: UnitResult, study: Study) -> list[tuple[str, float]]:
+    """(n-gram, response) of those that respond more than half of all, or than the mean where half respond the most."""
+    import numpy as np
+
+    from glossator.inputs import text_of
+
+    recording, unit = study.recording, result.unit
+    valid = recording.valid(unit.site)[recording.panel]
+    values = recording.panel_values(unit)[valid]
+    if not len(values) or values.max() == values.min():
+        return []
+    middle = np.median(values)
+    cut = middle if middle < values.max() else values.mean()
+    rows = recording.top_rows(unit)[:SHOWN]
+    found = zip(rows.tolist(), recording.values(unit, rows)[:, 0].tolist(), strict=True)
+    return [(" ".join(text_of(recording.inputs, row).split()), value) for row, value in found if value > cut]

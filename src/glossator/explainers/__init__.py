@@ -24,7 +24,8 @@ class Explainer(Protocol):
     """Explains one unit at a time.
 
     One that reads other inputs than windows of tokens says so in `reads`, the kinds of inputs that it reads.
-    One that gains by seeing many units together may also have
+    One that has ranked its explanations on texts of its own says `ranks = True`; those of others are put in order by
+    the select split. One that gains by seeing many units together may also have
     `explain_many(pairs: list[tuple[Unit, ExplainEvidence]], *, n, rngs) -> list[Answered]`, with a generator for each
     pair, so that what is drawn for a unit does not depend on those beside it; a reason in the place of a unit's
     explanations says that it failed without spoiling the others. One that builds something for all units of a recording

@@ -18,8 +18,8 @@ from glossator.corpora.wordnet import load_wordnet
 from glossator.errors import MissingPower
 from glossator.evidence import Evidence, Exemplars
 from glossator.explainers.naming.candidates import Proposed
-from glossator.explainers.naming.concepts import REPORTING, Text, from_templates
 from glossator.explainers.naming.halves import Halves
+from glossator.explainers.naming.phrases import REPORTING, Text, from_templates
 from glossator.explainers.naming.proposing import Name
 from glossator.explainers.naming.reference import Reference
 from glossator.explainers.naming.selection import Ranked, ask_once, readings
@@ -122,15 +122,20 @@ class RandomNames:
         names = Proposed([Name(name) for name in self.tests.random_names[spoken_of]])
         tests = [self.tests.of(row) for row in readings(self.task, names, self.tests.halves, self.keep_all)]
         answers = ask_once(self.task, [text for each in tests for text in _texts(each)])
-        sigma = self.task.responses.sigma or 0.0
-        found: dict[str, list[float]] = {kind: [] for kind in SCORES}
-        for each in tests:
-            for kind, sides in each.items():
-                with_it, without = (np.array([answers[text.text] for text in side]) for side in sides)
-                value = difference(with_it, without, sigma)
-                found[kind].append(np.nan if value is None else value)
-        self._known[spoken_of] = {kind: np.array(values) for kind, values in found.items()}
-        return self._known[spoken_of]
+        values = [_values(each, self.task, answers) for each in tests]
+        found = {kind: np.array([each[kind] for each in values], np.float64) for kind in SCORES}  # None becomes NaN
+        self._known[spoken_of] = found
+        return found
+
+
+def _values(tests: dict[str, Sides], task: Task, answers: dict[str, float] | None = None) -> dict[str, float | None]:
+    """By score the difference of a name's texts; answers: to these texts, asked for where they are not given."""
+    answers = ask_once(task, _texts(tests)) if answers is None else answers
+    found = {}
+    for kind, sides in tests.items():
+        with_it, without = (np.array([answers[text.text] for text in side]) for side in sides)
+        found[kind] = difference(with_it, without, task.responses.sigma or 0.0)
+    return found
 
 
 def report_on(row: Ranked, task: Task, random: RandomNames, echo: str) -> Report:
@@ -203,11 +208,14 @@ class SigmaScorer:
         if self._random is None or self._random[0] != key:
             self._random = key, RandomNames(task, tests, keep_all=True)
         random = self._random[1]
-        name = Proposed([Name(" ".join(explanation.text.split()))])
-        (row,) = readings(task, name, tests.halves, keep_all=True)
         top = evidence.explain.exemplars
         echo = text_of(top.inputs, int(np.argmax(top.maxima)))
-        return list(report_on(row, task, random, echo)[0])
+        scores = list(report_on(_reading(explanation, task, tests), task, random, echo)[0])
+        for name, baseline in lab.baselines.items():
+            if baseline.program is None:
+                beside = _values(tests.of(_reading(baseline, task, tests)), task)
+                scores = [replace(score, baselines={**score.baselines, name: beside[score.name]}) for score in scores]
+        return scores
 
     def _of_texts(self, site: str, lab: Lab) -> Subject:
         subject = lab.resources.subject
@@ -242,6 +250,12 @@ class SigmaScorer:
                 halves, HeldOut(tuple(texts), part.groups, halves.reference.table), self.most
             )
         return self._tests[key]
+
+
+def _reading(explanation: Explanation, task: Task, tests: ConceptTexts) -> Ranked:
+    """An explanation as the name of a concept, in the better of its readings."""
+    name = Name(" ".join(explanation.text.split()))
+    return readings(task, Proposed([name]), tests.halves, keep_all=True)[0]
 
 
 def _random_part(test: Exemplars) -> Exemplars:

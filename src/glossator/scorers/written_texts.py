@@ -10,11 +10,12 @@ from functools import cached_property
 import numpy as np
 
 from glossator.corpora import Corpus
+from glossator.corpora.ngrams.concepts import Concept, concept_of
 from glossator.corpora.ngrams.held_words import WordTable, word_table
 from glossator.corpora.ngrams.words import words
 from glossator.corpora.wordnet import WordNet, general_names
-from glossator.explainers.naming.concepts import REPORTING, Concept, Text, concept_of, examples, from_templates
 from glossator.explainers.naming.halves import Halves, places
+from glossator.explainers.naming.phrases import REPORTING, Text, examples, from_templates
 from glossator.explainers.naming.reference import stable_order
 from glossator.explainers.naming.selection import LEAST_KINDS, Ranked, members_of
 

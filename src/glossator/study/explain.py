@@ -71,7 +71,7 @@ def _result(unit: Unit, evidence: Evidence | str, answers: dict[str, Answered], 
     for name, answer in answers.items():
         if not isinstance(answer, str):
             try:
-                chosen += rank(answer, evidence, tools)
+                chosen += rank(answer, evidence, tools, getattr(tools.explainers[name], "ranks", False))
             except Exception as error:
                 failures.append(f"{name}: {reason_of(error)}")
     if chosen:
@@ -81,14 +81,16 @@ def _result(unit: Unit, evidence: Evidence | str, answers: dict[str, Answered], 
     return UnitResult(unit, "abstained", f"nothing better than its baseline: {', '.join(answers)}", statistics)
 
 
-def rank(candidates: Sequence[Explanation], evidence: Evidence, tools: Tools) -> list[Chosen]:
-    """The candidates of one method, best first by correlation on the select split; undefined ones last."""
+def rank(candidates: Sequence[Explanation], evidence: Evidence, tools: Tools, ranked: bool = False) -> list[Chosen]:
+    """The candidates of one method, best first by correlation on the select split, undefined ones last; ranked: the
+    method has put them in order itself."""
     readings = Readings(tools.reader)
     lab = replace(tools.lab(), simulator=readings)
     valued = [
         (_on_select(candidate, evidence, lab, readings), place, candidate) for place, candidate in enumerate(candidates)
     ]
-    valued.sort(key=lambda v: (v[0] is None, -(v[0] or 0.0), v[1]))
+    if not ranked:
+        valued.sort(key=lambda v: (v[0] is None, -(v[0] or 0.0), v[1]))
     for _, _, candidate in valued:
         if seconds := candidate.provenance.cost.get(CLOCK):
             tools.note(f"{candidate.provenance.method} on {candidate.unit}: {seconds:.3f} s")

@@ -87,6 +87,9 @@ class SascExplainer:
     inputs that are no texts, values that are not of whole texts, and subjects that cannot be run.
     """
 
+    reads = ("texts", "stimuli")
+    ranks = True
+
     def __init__(
         self,
         subject: Subject,

@@ -8,9 +8,10 @@ from functools import cached_property
 
 import numpy as np
 
+from glossator.corpora.ngrams.concepts import Concept
 from glossator.corpora.ngrams.held_words import WordTable
 from glossator.corpora.wordnet import general_names
-from glossator.explainers.naming.concepts import Concept, other_names
+from glossator.explainers.naming.phrases import other_names
 from glossator.explainers.naming.reference import Reference, stable_order
 
 OTHERS = 12

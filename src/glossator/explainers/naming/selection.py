@@ -7,9 +7,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from glossator.corpora.ngrams.concepts import Concept, concept_of
 from glossator.explainers.naming.candidates import Proposed, filled
-from glossator.explainers.naming.concepts import SELECTING, Concept, concept_of, definitions, from_templates
 from glossator.explainers.naming.halves import KINDS, Halves
+from glossator.explainers.naming.phrases import SELECTING, definitions, from_templates
 from glossator.explainers.naming.proposing import Name
 from glossator.explainers.naming.task import Task
 
