@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from glossator.scores import Column, Margin, Score
 
 GAP = 3
-MAIN = ("correlation", "explained-variance.centred", "detection.auroc", "peak.hit", "peak.share")
+SIGMA = ("sigma.corpus", "sigma.written", "sigma.held-out")
+MAIN = ("correlation", "explained-variance.centred", "detection.auroc", "peak.hit", "peak.share", *SIGMA)
 """Observational scores that are shown unless all are asked for, in all their settings."""
 HEADINGS = {
     "top-and-random": "top and random windows",

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from glossator.study.results import Chosen, UnitResult
 
 SHOWN = 12
+LEAST_DOCUMENTS = 30
 
 
 def sasc(
@@ -84,7 +85,8 @@ def sasc(
 
 
 def ngrams_of(corpus: str, text_column: str | None, words: int, min_count: int, most: int, seed: int) -> ProbeSet:
-    """The n-grams of a corpus, dealt to splits by the document in which each stands first."""
+    """The n-grams of a corpus, dealt to splits by the document in which each stands first, or one by one where these
+    are few."""
     from dataclasses import replace
 
     from glossator.corpora import open_corpus, probe_set
@@ -95,7 +97,10 @@ def ngrams_of(corpus: str, text_column: str | None, words: int, min_count: int, 
     ngrams = extract_ngrams(opened, replace(NGRAMS, n=words, min_count=min_count, most=most))
     for note in opened.notes:
         say(note)
-    return probe_set(ngrams.inputs, seed=seed, name=f"n-grams of {opened.name}")
+    inputs = ngrams.inputs
+    if len(set(inputs.groups.tolist())) < LEAST_DOCUMENTS:
+        inputs = inputs.regrouped(inputs.ids)
+    return probe_set(inputs, seed=seed, name=f"n-grams of {opened.name}")
 
 
 def print_units(study: Study) -> None:

@@ -9,8 +9,9 @@ is asked about the stand-ins: revisions by new sentences, a simulation of each c
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 
@@ -51,7 +52,8 @@ TRIED = 20
 @dataclass
 class Unanswering:
     """Has the name and the powers of a language model; keeps what it is asked, and writes stand-ins: sentences where it
-    is asked for them, else an explanation. JSON is not made up, and single tokens are not answered."""
+    is asked for them, else an explanation. JSON is made up where it is lists of strings; single tokens are not
+    answered."""
 
     name: str
     powers: frozenset[str]
@@ -65,6 +67,8 @@ class Unanswering:
         return [self._answer(request) for request in requests]
 
     def _answer(self, request: Request) -> Answer:
+        if request.schema is not None and (made_up := strings_for(request.schema, request.sample)) is not None:
+            return Answer("", value=made_up)
         if request.schema is not None or request.max_tokens < LEAST_TOKENS:
             return Answer("", finish="error", failure="nobody answers a rehearsal")
         last = request.prompt if request.prompt is not None else request.messages[-1].content
@@ -72,6 +76,16 @@ class Unanswering:
             lines = request.max_tokens // TOKENS_A_SENTENCE
             return Answer("\n".join(f"{SENTENCE}, and {number} more." for number in range(lines)))
         return Answer(f"{SOMETHING}, number {request.sample}")
+
+
+def strings_for(schema: Mapping[str, Any], sample: int) -> dict[str, list[str]] | None:
+    """Lists of stand-ins for an answer that is lists of strings, as names and texts are; None for any other."""
+    found = {}
+    for key, entry in schema.get("properties", {}).items():
+        if entry.get("type") != "array" or entry.get("items", {}).get("type") != "string":
+            return None
+        found[key] = [f"things of kind {sample}.{number}" for number in range(entry.get("maxItems", 1))]
+    return found or None
 
 
 class Rehearsal(StudyModels):
@@ -200,7 +214,8 @@ def _rehearse(unit: Unit, evidence: Evidence, tools: Tools, dry: Tools, models: 
             continue
         candidates = _candidates(name, unit, evidence, dry)
         for candidate in candidates:
-            reading.simulate(candidate, evidence.select.take(rows_ranked_on(lab, evidence)).windows)
+            ranked_on = evidence.select.take(rows_ranked_on(lab, evidence))
+            reading.simulate(candidate, ranked_on.inputs, ranked_on.grid)
         if candidates:
             other = Explanation(unit, f"{name}: {SOMETHING}, elsewhere", Provenance(name))
             _score(candidates[0], other, evidence, dry, lab, reading)
@@ -227,10 +242,9 @@ def _score(
     for split in splits_read(dry):
         exemplars = evidence.split(split).take(lab.rows_scored(evidence, split))
         assert exemplars.in_random is not None
-        reading.simulate(explanation, exemplars.windows)
-        reading.simulate(
-            other, exemplars.windows if reading.here else exemplars.take(np.flatnonzero(~exemplars.in_random)).windows
-        )
+        reading.simulate(explanation, exemplars.inputs, exemplars.grid)
+        rows = np.arange(len(exemplars)) if reading.here else np.flatnonzero(~exemplars.in_random)
+        reading.simulate(other, exemplars.inputs.take(rows), exemplars.grid)
     for scorer in dry.scorers.values():
         if not scorer.simulates:
             with contextlib.suppress(Exception):
@@ -257,13 +271,14 @@ class _AsIfRead:
         return self.reader.reads(explanation)
 
     def simulate(self, explanation: Explanation, inputs: Inputs, grid: Grid | None = None) -> Simulation:
-        windows = token_windows(inputs, grid)
         layout = getattr(self.reader.words, "in_process", None)
         if layout is not None and self.here and self.reads(explanation):
             assert self.reader.model is not None
+            windows = token_windows(inputs, grid)
             question = fingerprint([explanation.text, windows.ids.tolist()])
             self.models.compute(self.reader.model.name, question, layout.tokens_of(explanation.text, windows))
         else:
             with contextlib.suppress(Exception):
-                self.reader.simulate(explanation, windows)
-        return Simulation(np.zeros(windows.tokens.shape), ACTIVATION)
+                self.reader.simulate(explanation, inputs, grid)
+        places = grid.places if grid is not None else token_windows(inputs).width
+        return Simulation(np.zeros((len(inputs), places)), ACTIVATION)
