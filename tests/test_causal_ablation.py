@@ -368,9 +368,9 @@ def test_what_cannot_be_acted_upon_is_said_once(world):
         assert len({score.reason for score in scores}) == 1
         return scores[0].reason
 
-    assert "cannot be intervened on: it is a black box of values" in reason(BlackBox())
+    assert "cannot be intervened on: it is not a model with sites" in reason(BlackBox())
     assert "has no next-token distribution" in reason(subject_of("bert"))
-    assert "needs a resource that is not there" in reason(None)
+    assert "needs a missing resource" in reason(None)
 
 
 def test_a_simulation_with_gaps_is_refused(world):

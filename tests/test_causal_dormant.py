@@ -52,7 +52,7 @@ def test_the_parts_are_row_and_null_space():
 
 
 def test_bad_input_says_what_is_wrong():
-    with pytest.raises(MissingPower, match="say which weights count"):
+    with pytest.raises(MissingPower, match="choose the weights"):
         dormant_check(planted(), PAIRS, "resid.1", np.ones(WIDTH))
     found = dormant_check(planted(), PAIRS, "resid.1", np.ones(WIDTH), reader=np.eye(WIDTH))
     assert found.null_share == pytest.approx(0.0, abs=1e-12) and found.null_effect is None

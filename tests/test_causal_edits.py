@@ -257,7 +257,7 @@ def test_kept_clean_passes_change_nothing(subject, windows):
         (lambda w: Edit("resid.0", Latents(Dictionary(), 6), Set(0.0)), "no such latent: 6. Allowed: 0 to 5"),
         (lambda w: Edit("mlp.0", Units(0), Splice(np.zeros((2, 3)))), r"wrong shape: \(2, 3, 1\)"),
         (lambda w: Edit("mlp.0", Units(0), Splice(np.full(w.tokens.shape, np.nan))), "missing .NaN. at"),
-        (lambda w: Edit("mlp.0", Units(0), Set(0.0), np.ones((2, 2), bool)), "`where` of an edit has another shape"),
+        (lambda w: Edit("mlp.0", Units(0), Set(0.0), np.ones((2, 2), bool)), "`where` does not have the shape"),
         (
             lambda w: Edit("mlp.0", Units(0), Splice(np.zeros(w.tokens.shape)), borders=True),
             "every position in the same",
@@ -272,7 +272,7 @@ def test_edits_that_do_not_fit(subject, windows, make, message):
 def test_parts_and_changes_that_mean_nothing():
     with pytest.raises(UserError, match="not zero"):
         Direction(np.zeros(3))
-    with pytest.raises(UserError, match="wrong way round"):
+    with pytest.raises(UserError, match="wrong order"):
         Clamp(1.0, 0.0)
 
 
@@ -280,7 +280,7 @@ def test_subjects_that_cannot_be_acted_upon(subject, windows):
     class BlackBox(BaseSubject):
         name = "a classifier"
 
-    with pytest.raises(MissingPower, match="black box"):
+    with pytest.raises(MissingPower, match="not a model with sites"):
         list(run(BlackBox(), windows))
     encoder = subject_of("bert")
     with pytest.raises(MissingPower, match="no next-token distribution"):

@@ -71,7 +71,7 @@ def test_a_draw_is_seeded_and_keeps_the_order():
     ("concept", "says"),
     [
         ("numbers", "did you mean number"),
-        (Concept("empty", ("No place",), ({"a": " b", "c": " d"},)), "no place for the word"),
+        (Concept("empty", ("No place",), ({"a": " b", "c": " d"},)), "no placeholder for the word"),
         (Concept("long", ("The {} is",), ({"dog": " a very long answer", "cat": " no"},)), "fits the tokenizer"),
     ],
 )
@@ -211,4 +211,4 @@ def test_a_black_box_has_every_score_with_the_same_reason(scorer):
     given = says('0 + token(" dogs"); raises token(" are")'), evidence(unit(CAUSAL)), black_box
     found = scorer.score(unit(CAUSAL), *given)
     assert {s.name for s in found} == {s.name for s in scorer.score(unit(CAUSAL), *given[:2], lab())}
-    assert all(s.value is None and "black box" in (s.reason or "") for s in found)
+    assert all(s.value is None and "not a model with sites" in (s.reason or "") for s in found)

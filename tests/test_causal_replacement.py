@@ -104,8 +104,8 @@ def test_units_that_cannot_be_replaced_together(world):
 
     assert "no units" in refuse()
     assert "several sites" in refuse((UNITS[0], evidence), (Unit("tiny-llama", "mlp.0", 1), evidence))
-    assert "named twice" in refuse((UNITS[0], evidence), (dataclasses.replace(UNITS[0], polarity="-"), evidence))
+    assert "listed twice" in refuse((UNITS[0], evidence), (dataclasses.replace(UNITS[0], polarity="-"), evidence))
     other = dataclasses.replace(evidence, test=evidence.test.take(np.arange(3)))
-    assert "no random windows in common" in refuse((UNITS[0], evidence), (UNITS[1], other))
+    assert "share no random windows" in refuse((UNITS[0], evidence), (UNITS[1], other))
     poor = dataclasses.replace(evidence, status="insufficient", reason="too few")
     assert "cannot be replaced: insufficient evidence: too few" in refuse((UNITS[0], poor))

@@ -154,7 +154,7 @@ def test_record_explain_and_score_one_after_the_other(here: Path, capsys: pytest
     assert main(["explain", "studies/steps", "--json"]) == 0
     assert len(json.loads(capsys.readouterr().out)["units"]) == 2
     assert main(["explain", "studies/steps", "--quiet"]) == 0
-    assert "finished, with scores" in capsys.readouterr().out
+    assert "finished and scored" in capsys.readouterr().out
 
 
 def test_one_unit_by_its_name(here: Path, capsys: pytest.CaptureFixture) -> None:
@@ -174,7 +174,7 @@ def test_show_in_a_pipe_uses_brackets(here: Path, capsys: pytest.CaptureFixture)
         "lookup",
         "mismatched",
         "not measured, as the card is observational",
-        "Test windows where it fires most",
+        "Top test windows",
         "Random test windows",
     ):
         assert words in text
@@ -182,7 +182,7 @@ def test_show_in_a_pipe_uses_brackets(here: Path, capsys: pytest.CaptureFixture)
     lines = text.splitlines()
     order = [
         next(i for i, line in enumerate(lines) if words in line)
-        for words in ("Test windows", "observational", "token(")
+        for words in ("Top test windows", "observational", "token(")
     ]
     assert order[0] < order[2] < order[1]  # windows, then the program, then its scores
     assert any("[" in line and line.startswith("true") for line in text.splitlines())
@@ -369,7 +369,7 @@ def test_being_stopped_says_that_it_resumes(
 
     monkeypatch.setattr("glossator.study.pipeline.prepare", stopped)
     assert main(["run", "--subject", "tiny", *FLAGS, "--out", "studies/stopped"]) == 130
-    assert "goes on from here" in capsys.readouterr().err
+    assert "repeat the command to resume" in capsys.readouterr().err
 
 
 def test_one_unit_is_shown_searched_and_scored_without_the_others(

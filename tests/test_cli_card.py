@@ -51,7 +51,7 @@ def printed(width: int, scores: list[Score] = SCORES, card: str = "both", **opti
 
 def test_the_columns_stand_side_by_side_where_there_is_room() -> None:
     wide = printed(160)
-    assert wide[0].startswith("observational") and "causal  does acting on the unit" in wide[0]
+    assert wide[0].startswith("observational") and "causal  does intervening" in wide[0]
     (line,) = [line for line in wide if "lookup" in line]
     assert line.split()[:6] == ["lookup", "0.40", "0.21", "[0.10,", "0.31]", "0.002"]
     (acted,) = [i for i, line in enumerate(wide) if "0.41 [0.30, 0.52]" in line]
@@ -191,5 +191,5 @@ def test_an_encoder_has_no_causal_column_and_its_study_is_left_as_it_is(
     open_study(folder).close()
     assert main(["score", name, "--study", str(folder), "--program", '1 + token("fox")', "--card", "causal"]) == 2
     for said in (first, *capsys.readouterr().err.strip().splitlines()):
-        assert "this model has no next-token distribution, which effects on outputs are measured in" in said
+        assert "this model has no next-token distribution, so effects on outputs cannot be measured" in said
         assert "Traceback" not in said

@@ -96,7 +96,7 @@ def test_a_long_text_is_cut_as_in_a_study_and_its_strongest_tokens_are_listed(
     assert tried.windows == -(-len(tried.pieces) // study.spec.width) > 1
     assert main(["try", study.names()[0], text, "--study", str(study.folder)]) == 0
     out = capsys.readouterr().out
-    assert f"cut into {tried.windows} windows" in out and "The strongest tokens:" in out
+    assert f"Split into {tried.windows} independent windows" in out and "Strongest tokens:" in out
 
 
 def test_the_strongest_units_at_a_token(study: Study, capsys: pytest.CaptureFixture) -> None:

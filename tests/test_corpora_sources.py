@@ -133,9 +133,9 @@ def test_bad_lines_of_jsonl_name_their_number(tmp_path, line, parts):
 def test_truncated_compressed_files(tmp_path, name):
     path = write_jsonl(tmp_path / name, [{"text": str(i) * 50} for i in range(2000)])
     path.write_bytes(path.read_bytes()[:-20])
-    refused(path, "damaged or cut off")
+    refused(path, "damaged or truncated")
     path.write_bytes(b"not compressed at all")
-    refused(path, "damaged or cut off")
+    refused(path, "damaged or truncated")
 
 
 def test_bad_parquet(tmp_path):
@@ -206,9 +206,9 @@ def test_compressed_text_and_tables(tmp_path, ending):
     assert len(texts_of(path)) == 5000
     whole = path.read_bytes()
     path.write_bytes(whole[: len(whole) // 2])
-    refused(path, "damaged or cut off")
+    refused(path, "damaged or truncated")
     path.write_bytes(b"\x00 not compressed at all" + whole)
-    refused(path, "damaged or cut off")
+    refused(path, "damaged or truncated")
 
 
 def saved(folder: Path, tables: list) -> Path:
@@ -320,7 +320,7 @@ def test_what_is_no_file_is_refused_and_not_waited_for(tmp_path):
     refused("/dev/zero", "pipe or a device")
     (tmp_path / "pipe.txt").unlink()
     (tmp_path / "gone.txt").symlink_to(tmp_path / "nowhere")
-    refused(tmp_path, "leads nowhere", "gone.txt")
+    refused(tmp_path, "broken link", "gone.txt")
     refused(tmp_path / ("x" * 300 + ".txt"), "cannot read the corpus")
     refused("a\0b.txt", "cannot read the corpus")
 

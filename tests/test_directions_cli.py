@@ -88,7 +88,7 @@ def test_mistakes_are_one_sentence(
         (("make", "vectors", "--site", "mlp.1", *vectors, *out), "another width than mlp.1: 5"),
         (("make", "vectors", "--site", "mlp.99", *fitting, *out), "no such site: 'mlp.99'"),
         (("make", "vectors", "--site", "nonsense", *fitting, *out), "no such site"),
-        (("make", "vectors", "--site", "mlp.1", "--vectors", tmp_path / "complex.npy", *out), "no real numbers"),
+        (("make", "vectors", "--site", "mlp.1", "--vectors", tmp_path / "complex.npy", *out), "not real numbers"),
         (("make", "vectors", "--site", "mlp.1", "--vectors", tmp_path / "huge.npy", *out), "not finite"),
         (("make", "vectors", "--site", "mlp.1", "--vectors", tmp_path / "no.npy", *out), "no numbers"),
         (("make", "vectors", "--site", "mlp.1", "--vectors", tmp_path / "several.npz", *out), "cannot be read"),

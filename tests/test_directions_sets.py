@@ -61,7 +61,7 @@ def test_a_damaged_or_missing_set_is_one_sentence(tmp_path: Path) -> None:
     stored = json.loads((folder / "directions.json").read_text())
     two(vectors=[[1.0, 0.0]]).save(folder)
     (folder / "directions.json").write_text(json.dumps(stored))
-    with pytest.raises(UserError, match="not those that were saved"):
+    with pytest.raises(UserError, match="differ from those that were saved"):
         load_directions(folder)
     (folder / "directions.safetensors").write_bytes(b"no")
     with pytest.raises(UserError, match="cannot be read"):
@@ -200,7 +200,7 @@ def test_texts_become_one_vector_each(tiny_subject) -> None:
     alone = text_vectors(tiny_subject, "mlp.1", texts[:1])
     np.testing.assert_allclose(alone[0], mean[0], atol=1e-5)
     assert np.abs(mean - last).max() > 1e-3
-    for wrong, words in (([], "empty"), (["a", ""], "no token")):
+    for wrong, words in (([], "empty"), (["a", ""], "no valid token")):
         with pytest.raises(UserError, match=words):
             text_vectors(tiny_subject, "mlp.1", wrong)
 

@@ -155,7 +155,7 @@ def test_an_ensemble_takes_a_registered_explainer():
 
 
 def test_bad_input_says_what_is_wrong():
-    with pytest.raises(UserError, match="unknown way"):
+    with pytest.raises(UserError, match="unknown method"):
         OutputSideExplainer(planted(), by="guess")
     with pytest.raises(UserError, match="bad tokens"):
         OutputWeightsExplainer(planted(), tokens=0)
@@ -166,5 +166,5 @@ def test_bad_input_says_what_is_wrong():
         def explain(self, of, evidence, *, n, rng):
             return [Explanation(of, "Words.", Provenance("says"))]
 
-    with pytest.raises(UserError, match="needs programs"):
+    with pytest.raises(UserError, match="needs a program"):
         explain(EnsembleExplainer(planted(), first=Sentence(None)), CAUSAL)

@@ -259,13 +259,13 @@ def test_layers_of_sites(site: str, layer: int | None) -> None:
     ("changes", "said"),
     [
         ({"subjects": []}, "empty axis"),
-        ({"subjects": "tiny"}, "no tables"),
+        ({"subjects": "tiny"}, "must be tables"),
         ({"subjects": [{"subject": "a", "sits": ["mlp.0"]}]}, "did you mean sites"),
-        ({"subjects": [{"subject": "x/a", "sites": ["m"]}, {"subject": "y/a", "sites": ["m"]}]}, "named twice"),
+        ({"subjects": [{"subject": "x/a", "sites": ["m"]}, {"subject": "y/a", "sites": ["m"]}]}, "listed twice"),
         ({"explainers": ["askin"]}, "did you mean asking"),
         ({"explainers": "asking"}, "a list of names"),
         ({"simulators": ["lm-jsn"]}, "did you mean lm-json"),
-        ({"lms": [SAID, SAID]}, "named twice"),
+        ({"lms": [SAID, SAID]}, "listed twice"),
         ({"lm": SAID}, "unknown key in the grid"),
         ({"one_factor": 1}, "one_factor"),
         ({"unitz": 4}, "did you mean units"),
@@ -278,7 +278,7 @@ def test_bad_grids_are_refused(subjects: tuple[Path, Path], changes: dict, said:
 
 def test_a_folder_of_something_else_is_refused(subjects: tuple[Path, Path], tmp_path: Path) -> None:
     (tmp_path / "thesis.txt").write_text("precious")
-    with pytest.raises(UserError, match="holds no grid"):
+    with pytest.raises(UserError, match="neither empty nor a grid"):
         run_grid(make_grid(values(subjects[0])), tmp_path)
 
 

@@ -109,7 +109,7 @@ def test_all_results_are_printed(study: Study, tmp_path: Path, capsys: pytest.Ca
         files.append(str(filled(tasks, dict.fromkeys(tasks.slots, word), tmp_path / f"{task}.json", "zoe")))
     assert main(["human", "import", str(study.folder), *files]) == 0
     printed = capsys.readouterr().out
-    for part in ("People's explanations", "Preferred to", "Readable English", "Rewrites", "--lm reads words",
+    for part in ("People's explanations", "Preferred to", "Readable English", "Rewrites", "simulate text with --lm",
                  "preferred because shown first", "scrambled", "human:zoe"):  # fmt: skip
         assert part in printed, part
 

@@ -169,7 +169,7 @@ TEXT = TaskSet("paraphrase", "s" * 16, 0, {}, (TextItem("p001", "a"),))
     [
         (CHOICE, {"p001": "third"}, {}, "first, second, equal"),
         (CHOICE, {"p001": 1}, {}, "no text as an answer"),
-        (CHOICE, {"p003": "first"}, {}, "nobody asked this"),
+        (CHOICE, {"p003": "first"}, {}, "unknown slot"),
         (CHOICE, {"p001": "first"}, {"rater": ""}, "no usable name"),
         (CHOICE, {"p001": "first"}, {"rater": "a/b"}, "short word"),
         (CHOICE, {"p001": "first"}, {"rater": "../x"}, "short word"),
@@ -189,9 +189,9 @@ def test_what_cannot_be_an_answer_is_an_error(
 @pytest.mark.parametrize(
     ("name", "content", "said"),
     [
-        ("a.json", "{", "not a file of answers"),
-        ("a.json", "[]", "not a file of answers"),
-        ("a.json", "[" * 100_000, "not a file of answers"),
+        ("a.json", "{", "not an answer file"),
+        ("a.json", "[]", "not an answer file"),
+        ("a.json", "[" * 100_000, "not an answer file"),
         ("a.json", '{"format": "glossator-answers/1", "answers": {"p1": "a", "p1": "b"}}', "answered twice"),
         ("a.txt", "", "not a file of answers"),
         ("a.md", "hello", "not a form"),
@@ -239,7 +239,7 @@ def test_a_person_answers_once_unless_told_to_replace(study: Study, tmp_path: Pa
     assert first["gibberish"] == again["gibberish"]
     with pytest.raises(UserError, match="differently"):
         import_answers(study, [no])
-    with pytest.raises(UserError, match="two files of one person"):
+    with pytest.raises(UserError, match="two files by one annotator"):
         import_answers(study, [yes, no])
     replaced = import_answers(study, [no], replace_old=True)
     assert all(found["value"] == 0 for found in replaced["gibberish"]["readable"].values())

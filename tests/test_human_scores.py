@@ -142,7 +142,7 @@ def test_a_study_recorded_anew_with_other_windows_is_noticed(study: Study, tools
     first = item.passages[0]
     other = dataclasses.replace(first, tokens=(*first.tokens[:-1], "other"))
     changed = dataclasses.replace(item, passages=(other, *item.passages[1:]))
-    with pytest.raises(UserError, match="not those that people saw"):
+    with pytest.raises(UserError, match="not those that the annotators saw"):
         score_simulation(changed, key, "ann", zeros(drawn.tasks), tools)
 
 

@@ -161,7 +161,7 @@ def test_task_sets_survive_storing_and_notice_changes(study: Study, task: str) -
     stored = json.loads(json.dumps(to_plain(tasks)))
     assert from_plain(stored) == tasks
     stored["seed"] += 1
-    with pytest.raises(UserError, match="changed after it was made"):
+    with pytest.raises(UserError, match="changed after its export"):
         from_plain(stored)
 
 

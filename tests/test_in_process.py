@@ -330,5 +330,5 @@ def test_a_model_that_sees_ahead_cannot_answer():
 
     from families import family_subject
 
-    with pytest.raises(UserError, match="no causal language model"):
+    with pytest.raises(UserError, match="not a causal language model"):
         InProcess.of_subject(dataclasses.replace(family_subject("bert"), causal=True, suffix=()))

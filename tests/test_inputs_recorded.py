@@ -187,7 +187,7 @@ def test_measured_responses_cannot_be_run_again():
         check_power(measured, Power.RUN, "a test")
     with pytest.raises(MissingPower, match="run on new inputs"):
         site_values(measured, "responses", [0], inputs)
-    with pytest.raises(UserError, match="without a measured response"):
+    with pytest.raises(UserError, match="has no measured response"):
         measured.visit(Stimuli(("x",), np.array([10**6]), np.zeros(1, int), np.zeros(1)), ["responses"], print)
 
 
@@ -222,7 +222,7 @@ def test_wrong_inputs_say_what_is_taken():
     subject = FunctionSubject(animals, "animals")
     with pytest.raises(MissingPower, match="takes texts"):
         subject.visit(images(), ["output"], print)
-    with pytest.raises(UserError, match="no images"):
+    with pytest.raises(UserError, match="not images"):
         Images.of(np.zeros((2, 3, 3), np.uint8))
     with pytest.raises(UserError, match="cannot be split"):
         probe_set(Texts.of(["a", "b"]))

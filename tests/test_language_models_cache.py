@@ -260,7 +260,7 @@ def test_a_damaged_cache_is_one_sentence(tmp_path: Path, content: bytes | None) 
         connection.close()
     else:
         path.write_bytes(content)
-    with AnswerCache(path) as cache, pytest.raises(UserError, match="cache of answers is damaged") as told:
+    with AnswerCache(path) as cache, pytest.raises(UserError, match="answer cache is damaged") as told:
         cache.get(["k"])
     assert "Delete" not in str(told.value) and "Move it away" in str(told.value)
 

@@ -209,7 +209,7 @@ def test_a_key_is_sent_nowhere_else() -> None:
     with (
         raw_server(lambda _: said("rain")) as (there, received),
         raw_server(lambda _: (307, b"", {"Location": f"{there}/chat/completions"})) as (url, _),
-        pytest.raises(UserError, match="sends requests on to"),
+        pytest.raises(UserError, match="redirects requests to"),
     ):
         open_language_model(f"{url}#m").ask([question()])
     assert received == []

@@ -74,7 +74,7 @@ def test_options() -> None:
     [
         ("gpt-5", "unknown form of a language model: 'gpt-5'. Allowed: openai:MODEL"),
         ("azure:gpt", "unknown form"),
-        ("openai:", "no model is named"),
+        ("openai:", "missing model name"),
         ("http://h:1/v1", "no model is named after the address: 'http://h:1/v1'"),
         ("http:///v1#m", "no host"),
         ("http://h/v1?kind=vlm#m", "unknown kind of server: 'vlm'. Allowed: did you mean vllm"),
@@ -256,5 +256,5 @@ def test_the_base_url_of_the_environment_is_honoured(monkeypatch: pytest.MonkeyP
     assert parse_spec("openai:m").kind == "server" and parse_spec("openai:m").key() == "k" * 20
     assert parse_spec("http://localhost:4000/v1#m").key() is None  # only where the environment names both
     monkeypatch.setenv("OPENAI_BASE_URL", "localhost:4000")
-    with pytest.raises(UserError, match="OPENAI_BASE_URL is no address"):
+    with pytest.raises(UserError, match="OPENAI_BASE_URL is not an address"):
         parse_spec("openai:m")

@@ -98,7 +98,7 @@ def test_images_go_as_data_urls() -> None:
     with serve(seen) as server:
         model = open_language_model(server.spec("powers=chat,images"))
         assert model.ask([request])[0].text == "2 images"
-        with pytest.raises(UserError, match="not an image"):
+        with pytest.raises(UserError, match="unsupported image"):
             model.ask([Request((Message("user", "look", (b"GIF89a",)),))])
         with pytest.raises(MissingPower, match="cannot give images"):
             open_language_model(server.spec()).ask([request])

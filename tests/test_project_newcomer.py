@@ -29,5 +29,5 @@ def test_the_newcomers_script(tmp_path: Path) -> None:
     assert "mlp.1/" in one and "correlation" in one
     assert "held-out" in hypothesis or "test split" in hypothesis or "correlation" in hypothesis
     assert "March" in text
-    assert "Cost in all: " in server
+    assert "Total cost: " in server
     assert "killed" in stopped and "unfinished" in stopped and "checked, all as written" in stopped

@@ -104,7 +104,7 @@ def test_a_study_keeps_its_readouts(tiny_folder: Path, folder: Path, tmp_path: P
 def test_what_cannot_be_acted_upon_says_so(tiny_folder: Path, folder: Path, tmp_path: Path) -> None:
     study = run_study(spec_of(tiny_folder, folder, "unwritten", units=2), tmp_path / "s", progress=False)
     acted = [s for r in study.results() for e in r.explanations for s in e.scores if s.name == "ablation"]
-    assert acted and all(s.value is None and "cannot be acted upon" in s.reason for s in acted)
+    assert acted and all(s.value is None and "cannot be intervened on" in s.reason for s in acted)
 
 
 def test_readouts_by_their_names(tiny_folder: Path, folder: Path, tmp_path: Path, monkeypatch, capsys) -> None:
@@ -120,7 +120,7 @@ def test_readouts_by_their_names(tiny_folder: Path, folder: Path, tmp_path: Path
     ):
         with pytest.raises(UserError, match=words):
             load_readout(text)
-    with pytest.raises(MissingPower, match="cannot be acted upon"):
+    with pytest.raises(MissingPower, match="cannot be intervened on"):
         Unwritten(folder, site="resid.0").part(0)
     text = ["--corpus", str(tiny_folder.parent / "corpus.jsonl"), "--tokens", "6000", "--width", "32"]
     how = ["--explainer", "token-list", "--scorer", "correlation", *text]

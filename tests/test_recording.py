@@ -244,7 +244,7 @@ def test_values_that_are_not_finite_are_an_error_and_leave_no_recording(tmp_path
         ({"units": {"mlp.0": [24]}}, "no such unit at mlp.0"),
         ({"units": {"mlp.9": [1]}}, "not recorded"),
         ({"top_k": 0}, "bad top_k"),
-        ({"sites": ("mlp.0", "mlp.0")}, "named twice"),
+        ({"sites": ("mlp.0", "mlp.0")}, "listed twice"),
         ({"sites": ()}, "no site"),
     ],
 )

@@ -215,7 +215,7 @@ def test_a_file_that_cannot_be_read_is_not_called_damaged(tmp_path, monkeypatch)
 
     opened = open
     monkeypatch.setattr("builtins.open", refused)
-    with pytest.raises(UserError, match=r"Permission denied\. It may be whole") as caught:
+    with pytest.raises(UserError, match=r"Permission denied\. It may be intact") as caught:
         open_recording(tmp_path / "r")
     assert "Delete" not in str(caught.value)
 

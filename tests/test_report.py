@@ -175,7 +175,7 @@ def test_both_columns_stand_on_the_page_with_their_baselines(both: Study) -> Non
     static = page.split('<script type="application/json"')[0]
     for words in (
         "does it predict?",
-        "does acting on the unit do what it says?",
+        "does intervening do what it says?",
         "random-unit",
         "units above, q ≤ 0.05",
     ):
@@ -331,14 +331,11 @@ def test_a_link_with_the_whole_id_leads_to_the_unit(study: Study, data: dict, tm
         drawn = opened(name)
         (current,) = re.findall(r"<a [^>]*aria-current[^>]*>", drawn)
         assert f'data-id="{worst["id"]}"' in current
-        assert "is no unit of this report" not in drawn
+        assert "is not in this report" not in drawn
     drawn = opened("mlp.99/1")
-    assert "mlp.99/1 is no unit of this report" in drawn
+    assert "mlp.99/1 is not in this report" in drawn
     first = drawn.split('id="detail"')[1]
-    places = [
-        first.index(words)
-        for words in ('class="best"', "Test windows where it fires most", "Scores", 'class="program"')
-    ]
+    places = [first.index(words) for words in ('class="best"', "Top test windows", "Scores", 'class="program"')]
     assert places == sorted(places)
 
 

@@ -100,7 +100,7 @@ def test_directions_that_changed_are_refused(tiny_folder: Path, folders: list[st
     (kept,) = (tmp_path / "s" / "readouts" / "directions").glob("mine@*")
     direction_set("mine", "mlp.0", np.ones((3, 64)), subject=tiny_folder.name).save(kept)
     shutil.rmtree(folders[0])
-    with pytest.raises(UserError, match="not the one that was recorded"):
+    with pytest.raises(UserError, match="differs from the one recorded"):
         run_study(spec_of(tiny_folder, folders), tmp_path / "s", progress=False)
 
 
@@ -119,7 +119,7 @@ def test_what_cannot_be_studied_is_said_before_anything_is_written(
         ({"directions": (*folders, str(tmp_path / "again"))}, "same name and site"),
         ({"directions": (*folders, str(tmp_path))}, "no directions here"),
         ({**alone, "directions": (str(tmp_path / "narrow"),)}, "another width than mlp.0: 5"),
-        ({**alone, "directions": (str(tmp_path / "foreign"),)}, "of another subject"),
+        ({**alone, "directions": (str(tmp_path / "foreign"),)}, "belong to another subject"),
         ({"sites": ("mine@mlp.9",), "directions": (str(tmp_path / "nowhere"),)}, "no such site"),
         ({**alone, "directions": (folders[0],), "units": (3,)}, "no such unit at mine@mlp.0"),
         ({**alone, "directions": (folders[0],), "units": 4}, "more units than mine@mlp.0 has"),
@@ -177,7 +177,7 @@ def test_text_that_directions_were_found_on_is_split_as_it_was(
         capsys.readouterr()
         assert main([*command, *other]) == 2
         error = capsys.readouterr().err
-        assert "the test split would hold documents" in error and words in error and error.count("\n") == 1
+        assert "the test split would contain documents" in error and words in error and error.count("\n") == 1
         assert not (tmp_path / "s").exists()
     assert main(command) == 0  # without a word of these flags the text is cut as it was
     with open_study(tmp_path / "s") as study:

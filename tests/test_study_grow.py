@@ -228,7 +228,7 @@ def test_a_study_that_does_not_know_what_each_request_cost_is_made_anew(
 
 def test_what_cannot_be_added_is_said(model: Path, tmp_path: Path) -> None:
     run_study(spec_of(model, 2), tmp_path / "s", until="explain", progress=False)
-    with pytest.raises(UserError, match="finished study only"):
+    with pytest.raises(UserError, match="to a finished study"):
         run_study(spec_of(model, 3), tmp_path / "s", progress=False)
     with pytest.raises(UserError, match="differ in units"):
         run_study(spec_of(model, (1, 2)), tmp_path / "s", progress=False)

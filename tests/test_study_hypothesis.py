@@ -171,7 +171,7 @@ def test_words_without_a_language_model_are_judged_by_an_embedder(study: Study, 
     assert "the fox" in embedder.embedded
     asked = put_to_the_test(study, name, "the fox", scorers=("correlation",))
     assert {score.value for score in asked.scores} == {None}  # who asks for it is told why there is none
-    with pytest.raises(UserError, match="without words"):
+    with pytest.raises(UserError, match="empty explanation"):
         put_to_the_test(study, name, "  ")
 
 

@@ -76,7 +76,7 @@ def test_a_study_is_made_resumed_and_shown(kind, tmp_path, capsys):
     assert len(shown) == 12 and all(len(w["true"]) == len(w["tokens"]) for w in shown)
     assert main(["show", f"{site}/0", "--study", str(folder)]) == 0
     out = capsys.readouterr().out
-    assert "Test inputs where it fires most" in out
+    assert "Top test inputs" in out
     page = (folder / "report.html").read_text()
     assert ("data:image/png" in page) == (kind == "images")
     assert f"{N} {kind}" in page
@@ -104,7 +104,7 @@ def test_what_cannot_be_studied_is_refused_before_anything_is_written(tmp_path):
         run_study(tokens_only, tmp_path / "s", subject=subject, corpus=inputs)
     with pytest.raises(MissingPower, match="takes images"):
         run_study(spec(subject), tmp_path / "s", subject=subject, corpus=Texts.of(texts()))
-    with pytest.raises(UserError, match="run on no text"):
+    with pytest.raises(UserError, match="does not take text"):
         run_study(spec(subject), tmp_path / "s", subject=subject, corpus=list(texts()))
     assert not (tmp_path / "s").exists()
 

@@ -87,7 +87,7 @@ def test_what_it_cost_is_in_the_study(finished: Path) -> None:
         assert explain.usage.calls == explain.requests
         assert total(study.costs).money == 0
         assert sum(e.provenance["cost"]["calls"] for r in study.results() for e in r.explanations) == 10
-    assert "What language models were asked" in (finished / "report.html").read_text()
+    assert "Language model requests" in (finished / "report.html").read_text()
 
 
 def test_the_cost_is_foreseen_on_one_unit(

@@ -246,7 +246,7 @@ def test_a_folder_of_another_study_is_refused(subject: Path, finished: Path) -> 
 
 def test_a_folder_of_something_else_is_refused(subject: Path, tmp_path: Path) -> None:
     (tmp_path / "thesis.txt").write_text("precious")
-    with pytest.raises(UserError, match="holds no study"):
+    with pytest.raises(UserError, match="neither empty nor a study"):
         run(subject, tmp_path)
     assert [p.name for p in tmp_path.iterdir()] == ["thesis.txt"]
 
@@ -254,7 +254,7 @@ def test_a_folder_of_something_else_is_refused(subject: Path, tmp_path: Path) ->
 def test_two_processes_do_not_work_on_one_study(subject: Path, tmp_path: Path) -> None:
     with claimed(small_spec(subject), tmp_path / "s"):
         done = subprocess.run(command(subject, tmp_path / "s"), capture_output=True, text=True, check=False)
-    assert "another process works on this study" in done.stderr
+    assert "another process is working on this study" in done.stderr
     run(subject, tmp_path / "s").close()
 
 

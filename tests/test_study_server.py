@@ -105,7 +105,7 @@ def test_prices_and_a_budget_in_dollars(
     assert main([*priced, "--budget", "100"]) == 0
     out = capsys.readouterr().out
     assert "Cost of explain, http://127.0.0.1" in out
-    assert "Cost in all: " in out
+    assert "Total cost: " in out
     with open_study(tmp_path / "s") as study:
         found = total(study.costs)
     assert found.calls == server.calls

@@ -286,8 +286,8 @@ def test_safetensors_go_before_pickles(tiny_folder, tmp_path):
 
 ODD = {
     "no JSON": ("{", "cannot read the config.*no JSON"),
-    "no table": ("[]", "names no model_type"),
-    "no type": ("{}", "names no model_type"),
+    "no table": ("[]", "has no model_type"),
+    "no type": ("{}", "has no model_type"),
     "unknown type": (
         '{"model_type": "perceptron", "auto_map": {"AutoConfig": "x.Y"}}',
         "unknown model_type.*never run",

@@ -140,7 +140,7 @@ class Broken(Plain):
 @pytest.mark.parametrize(
     ("module", "message"),
     [
-        (NoEmbedding(), "no embedding of tokens"),
+        (NoEmbedding(), "no token embedding"),
         (Pooled(), "cannot run this model on token ids.*not .rows, positions"),
         (Broken(), "cannot run this model on token ids.*pixels"),
     ],
@@ -206,5 +206,5 @@ def test_a_study_of_a_model_in_memory(tmp_path, make):
     changed, other = load_subject(model, tokenizer, name="mine"), load_subject(Plain(), tokenizer)
     with pytest.raises(UserError, match="the subject has changed since"):
         study(changed)
-    with pytest.raises(UserError, match="names another subject"):
+    with pytest.raises(UserError, match="names a different subject"):
         study(other)

@@ -269,7 +269,7 @@ def test_modules_whose_values_are_no_tokens_own_are_refused(tiny_subject):
         ("bert", "embeddings.position_embeddings", r"\(1, 8, 32\)"),
         ("gemma3n_text", "resid.1", r"\(4, 3, 7, 32\)"),
     ):
-        with pytest.raises(UserError, match=f"no numbers per token.*{why}"):
+        with pytest.raises(UserError, match=f"no values per token.*{why}"):
             family_subject(family).site(module)
 
 
@@ -292,7 +292,7 @@ def test_a_model_that_sees_ahead_is_not_run_as_a_causal_one():
     from families import family_subject
 
     ahead = dataclasses.replace(family_subject("bert"), causal=True, suffix=())
-    with pytest.raises(UserError, match="no causal language model"):
+    with pytest.raises(UserError, match="not a causal language model"):
         ahead.activations(*batch(), ["resid.0"])
 
 

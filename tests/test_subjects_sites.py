@@ -96,7 +96,7 @@ def test_dotted_path_learns_its_width(tiny_subject):
 
 
 def test_module_without_numbers_per_token_is_refused(tiny_subject):
-    with pytest.raises(UserError, match="no numbers per token"):
+    with pytest.raises(UserError, match="no values per token"):
         tiny_subject.site("model.rotary_emb")
 
 
@@ -161,5 +161,5 @@ def test_a_list_of_modules_that_is_no_stream_has_no_residual_sites():
 
 
 def test_a_model_that_shares_its_layers_says_so():
-    with pytest.raises(UserError, match=r"no layers that could be numbered.*dotted module path: embeddings"):
+    with pytest.raises(UserError, match=r"no numbered layers.*dotted module path: embeddings"):
         resolve_site(tiny_model("albert"), "mlp.1")

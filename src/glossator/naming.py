@@ -118,7 +118,7 @@ def explain_module(module: Any, corpus: CorpusLike | ReferenceCorpus, **settings
     found = explain_modules([module], corpus, **settings)
     if len(found) != 1:
         raise UserError(
-            "the module has several outputs", value=len(found), fix="Use explain_modules, or name one in units"
+            "the module has several outputs", value=len(found), fix="Use explain_modules, or choose one with units"
         )
     return found[0]
 

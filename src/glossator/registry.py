@@ -1,7 +1,7 @@
 """Every extension point on one screen: name -> "module:object", and one entry-point group for plug-ins.
 
 A plug-in declares entry points in the group `glossator` named `kind:name`, for example
-`explainers:mine = "my_package:MyExplainer"`; built-ins stand in the tables below and load in the same way.
+`explainers:mine = "my_package:MyExplainer"`; built-ins are in the tables below and load in the same way.
 """
 
 from __future__ import annotations
@@ -81,74 +81,74 @@ BUILT_IN: dict[str, dict[str, str]] = {
 ABOUT: dict[str, dict[str, str]] = {
     "explainers": {
         "program": "a small program of tests on tokens and context, by search; needs no language model",
-        "token-list": "the tokens at which the unit is strongest, a list",
-        "lookup": "the mean activation of every token, a table: the baseline to beat",
-        "bills": "a sentence that a language model writes from the records of top windows (Bills et al. 2023)",
-        "revised": "the same, put to the test on new sentences and revised by them",
-        "token-space": "a sentence by a language model on what the unit's strongest tokens have in common",
-        "output-weights": "the next tokens that the unit's output weights raise and lower",
-        "output-effect": "the next tokens that holding the unit at its largest value raises and lowers",
+        "token-list": "a list of the tokens at which the unit fires most",
+        "lookup": "a table of every token's mean activation: the baseline to beat",
+        "bills": "a sentence that a language model writes from the top windows (Bills et al. 2023)",
+        "revised": "an explanation tested on new sentences, then revised by a language model",
+        "token-space": "a language model's summary of the unit's strongest tokens",
+        "output-weights": "the next tokens that the unit's output weights promote and suppress",
+        "output-effect": "the next tokens promoted and suppressed when the unit is clamped at its maximum",
         "sasc": "a name for what a unit of whole texts responds to; needs no language model (Singh et al. 2023)",
-        "ensemble": "what an explainer of the input side found, with an output side added",
+        "ensemble": "another explainer's program with an output side added",
     },
     "simulators": {
-        "program": "executes programs, lists and tables; reads no words",
+        "program": "executes programs, token lists and tables; cannot simulate text",
         "name": "reads names: does a text hold the concept, by WordNet",
-        "lm-all-at-once": "a language model's log-probabilities at every token of one prompt",
-        "lm-one-at-a-time": "a language model in this process, one branch for each token",
-        "lm-json": "a language model that writes a number for each token, for any server",
+        "lm-all-at-once": "a language model's log-probabilities, one prompt per window",
+        "lm-one-at-a-time": "a language model's log-probabilities, one prompt per token",
+        "lm-json": "a language model writes a number for each token; works with any server",
     },
     "scorers": {
-        "correlation": "Pearson r of predicted with true activations",
-        "explained-variance": "share of the variance that calibrated predictions explain",
+        "correlation": "Pearson r of predicted and true activations",
+        "explained-variance": "share of the variance explained by calibrated predictions",
         "detection": "do firing windows get higher predictions than silent ones (AUROC)",
         "firing": "precision, recall and F1 of firing tokens",
-        "peak": "does the prediction peak where the unit does, and how high is it there",
+        "peak": "does the prediction peak where the unit does, and how high",
         "specificity": "does it fit its own unit better than other units",
-        "embedding": "are firing windows nearer to the words than silent ones, for a text embedder",
+        "embedding": "are firing windows closer to the explanation than silent ones, in a text embedder",
         "lm-detection": "a language model tells firing windows from silent ones",
-        "fuzzing": "a language model tells rightly marked tokens from wrongly marked ones",
+        "fuzzing": "a language model tells correctly marked tokens from wrongly marked ones",
         "intruder": "a language model finds the one silent window among firing ones",
-        "surprisal": "does the explanation make firing windows likelier to a language model than silent ones",
-        "generate-and-test": "a language model writes texts that should fire the unit; do they",
-        "sigma": "do texts about it make the unit respond more than texts without it; writes none by a language model",
-        "agreement": "does a language model that reads the English understand what the program does",
-        "ablation": "does the model go on as before with predicted values in the unit's place (causal)",
-        "output-side": "does steering the unit make the tokens likelier that the explanation names (causal)",
-        "interchange": "does the model's answer follow the unit's value, on minimal pairs (causal)",
+        "surprisal": "does the explanation make firing windows more likely to a language model than silent ones",
+        "generate-and-test": "do texts written to make the unit fire do so",
+        "sigma": "does the unit respond more to texts about the concept than to others; needs no language model",
+        "agreement": "does the English convey the program, as judged by a language model",
+        "ablation": "are the outputs preserved when predictions replace the unit's activations (causal)",
+        "output-side": "does steering the unit promote the tokens that the explanation names (causal)",
+        "interchange": "does the model's answer follow the unit's activation, on minimal pairs (causal)",
     },
     "engines": {
-        "local": "processes on this machine, one a core",
+        "local": "processes on this machine, one per core",
         "ray": "a Ray cluster, running or started here; needs glossator[ray]",
         "slurm": "job arrays of a SLURM cluster, by submitit; needs glossator[slurm]",
     },
     "readouts": {
-        "directions": "directions of a site, as `glossator directions` writes them",
+        "directions": "a set of directions written by `glossator directions`",
     },
     "reports": {
-        "html": "one page that opens from the disk and asks no network; a study ends with it",
+        "html": "one self-contained page, written at the end of a study",
     },
     "benchmarks": {
         "recording": "recording against the bare forward pass",
         "programs": "real neurons: programs against lookup tables and token lists",
-        "planted": "units with a known answer: recovered, and falsely claimed",
-        "sasc": "is the keyphrase of a module of text found",
+        "planted": "units with a known answer: recovery and false claims",
+        "sasc": "are the keyphrases of text modules recovered",
         "simulation": "simulating against the bare forward pass",
-        "scorers": "do scorers rank explanations from true to wrong as they should",
+        "scorers": "do scorers rank explanations correctly, from true to wrong",
         "directions": "found directions against neurons",
-        "causal": "real neurons acted upon, and what it costs",
+        "causal": "interventions on real neurons, and their cost",
         "engines": "the same study by every engine: bytes, killed workers, speed, overhead",
-        "coverage": "how often intervals hold the value that a large text gives",
-        "store": "writing and asking a study of 100,000 units",
+        "coverage": "how often intervals cover the value on a large text",
+        "store": "writing and querying a study of 100,000 units",
     },
 }
-"""What the built-in ones are, in a line each; `--help` prints it."""
+"""One line about each built-in, printed by `--help`."""
 
 
 def described(kind: str) -> list[tuple[str, str]]:
-    """Every name of a kind with its line: the built-in ones in the order of `ABOUT`, then what plug-ins add."""
+    """Every name of a kind with its line: built-ins in the order of `ABOUT`, then plug-ins."""
     known = ABOUT[kind]
-    return [*known.items(), *((name, "of a plug-in") for name in sorted(table(kind)) if name not in known)]
+    return [*known.items(), *((name, "from a plug-in") for name in sorted(table(kind)) if name not in known)]
 
 
 @cache
@@ -163,7 +163,7 @@ def table(kind: str) -> dict[str, str]:
 
 
 def load(kind: str, name: str) -> Any:
-    """The object registered under `name`; an unknown name is a `UserError` that lists the near matches."""
+    """The object registered under `name`; `UserError` with near matches for an unknown name."""
     targets = table(kind)
     if name not in targets:
         raise UserError(f"unknown {kind.rstrip('s')}", value=name, allowed=near_matches(name, targets))

@@ -46,7 +46,7 @@ class Resources:
         """The resource, opened on first use; `MissingPower` says what to give when there is none."""
         if name not in self._open:
             if name not in self.openers:
-                raise MissingPower(f"{asked_by} needs a resource that is not there", value=name, fix=HOW[name])
+                raise MissingPower(f"{asked_by} needs a missing resource", value=name, fix=HOW[name])
             self._open[name] = self.openers[name]()
         return self._open[name]
 

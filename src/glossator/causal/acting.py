@@ -28,14 +28,14 @@ def part_of(unit: Unit, readouts: Mapping[str, Readout] | None = None) -> tuple[
         return unit.site, Units(unit.index)
     if readouts is None or unit.site not in readouts:
         raise MissingPower(
-            "acting on this unit needs the readout that its values come from",
+            "intervening on this unit needs the readout of its values",
             value=str(unit),
-            fix="Give it in `readouts`, by its NAME@SITE",
+            fix="Pass it in `readouts`, keyed by its NAME@SITE",
         )
     readout = readouts[unit.site]
     part = readout.part(unit.index)
     if readout.writes_at is None:
-        raise MissingPower("the units of this readout cannot be acted upon", value=str(unit))
+        raise MissingPower("the units of this readout cannot be intervened on", value=str(unit))
     return readout.writes_at, part
 
 

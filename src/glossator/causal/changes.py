@@ -64,7 +64,7 @@ class Clamp:
 
     def __post_init__(self) -> None:
         if self.low is not None and self.high is not None and self.low > self.high:
-            raise UserError("clamp borders are the wrong way round", value=f"{self.low:g} to {self.high:g}")
+            raise UserError("clamp bounds are in the wrong order", value=f"{self.low:g} to {self.high:g}")
 
     def apply(self, old: torch.Tensor, rows: np.ndarray) -> torch.Tensor:
         return old if self.low is None and self.high is None else old.clamp(self.low, self.high)

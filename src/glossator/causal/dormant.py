@@ -93,7 +93,7 @@ def split(vector: np.ndarray, reader: np.ndarray) -> tuple[np.ndarray, np.ndarra
     """The vector's parts in the row space of `reader` (outputs, d) and in its null space; they sum to it."""
     if reader.ndim != 2 or reader.shape[1] != len(vector):
         raise UserError(
-            "the weights that read a direction have another width",
+            "the weights that read this direction have another width",
             value=reader.shape,
             allowed=f"(outputs, {len(vector)})",
         )
@@ -111,8 +111,8 @@ def reading_weights(subject: Any, site: str) -> np.ndarray:
     module = subject.model.get_submodule(info.module)
     if info.side != "input" or projection_shape(module) is None:
         raise MissingPower(
-            "more than one projection reads this site: say which weights count", value=site,
-            allowed="mlp.L or head.L, or weights given as `reader`",
+            "more than one projection reads this site; choose the weights", value=site,
+            allowed="mlp.L or head.L, or weights passed as `reader`",
         )  # fmt: skip
     weight = module.weight.detach().double().cpu().numpy()
     return np.asarray(weight if hasattr(module, "in_features") else weight.T)

@@ -86,10 +86,12 @@ def _bound(subject: Any, edit: Edit, windows: TokenWindows, real: np.ndarray) ->
     site = subject.site(edit.site)
     part = edit.part.bound(site)
     if edit.where is not None and np.shape(edit.where) != real.shape:
-        raise UserError("`where` of an edit has another shape than the windows", value=np.shape(edit.where),
+        raise UserError("the edit's `where` does not have the shape of the windows", value=np.shape(edit.where),
                         allowed=str(real.shape))  # fmt: skip
     if edit.borders and (edit.where is not None or isinstance(edit.change, Splice)):
-        raise UserError("an edit with borders changes every position in the same way", value=type(edit.change).__name__)
+        raise UserError(
+            "an edit with borders must change every position in the same way", value=type(edit.change).__name__
+        )
     where = real if edit.where is None else real & np.asarray(edit.where, bool)
     if isinstance(edit.change, Splice):
         wanted = (*real.shape, part.size)
@@ -104,9 +106,9 @@ def check_intervene(subject: Subject) -> None:
     """Raises `MissingPower` unless this is a model whose insides can be changed."""
     if Power.INTERVENE not in subject.powers:
         raise MissingPower(
-            "this cannot be intervened on: it is a black box of values, not a model with sites",
+            "this subject cannot be intervened on: it is not a model with sites",
             value=subject.name,
-            fix="Causal requests need a subject from load_subject",
+            fix="Use a subject from load_subject",
         )
 
 
@@ -115,7 +117,7 @@ def check_outputs(subject: Subject) -> None:
     check_intervene(subject)
     if Power.OUTPUTS not in subject.powers:
         raise MissingPower(
-            "this model has no next-token distribution, which effects on outputs are measured in",
+            "this model has no next-token distribution, so effects on outputs cannot be measured",
             value=subject.name,
             allowed="a causal language model",
         )

@@ -36,14 +36,14 @@ def generate(
     check_outputs(subject)
     for one in edits:
         if one.where is not None or isinstance(one.change, Splice):
-            raise UserError("generation takes edits that are the same at every position", value=one.site)
+            raise UserError("generation needs edits that are the same at every position", value=one.site)
     if new_tokens < 1 or temperature < 0:
         raise UserError("bad settings for generation", value=f"new_tokens {new_tokens}, temperature {temperature:g}",
                         allowed="new_tokens 1 or more, temperature 0 or more")  # fmt: skip
     encoded = [np.asarray(ids, np.int64) for ids in subject.tokenizer.encode(list(prompts))]
     longest = max((len(ids) for ids in encoded), default=0) + new_tokens
     if subject.max_width is not None and longest > subject.max_width:
-        raise UserError("a prompt and its continuation go beyond the model's context", value=f"{longest} tokens",
+        raise UserError("a prompt and its continuation exceed the model's context", value=f"{longest} tokens",
                         allowed=f"at most {subject.max_width}")  # fmt: skip
     found = [""] * len(encoded)
     by_length: dict[int, list[int]] = {}

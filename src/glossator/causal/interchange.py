@@ -73,7 +73,7 @@ def interchange(subject: Any, pairs: Pairs, site: str, parts: Sequence[Part]) ->
 
     check_outputs(subject)
     if not len(pairs):
-        raise UserError("no minimal pairs to carry anything over in", value=pairs.concept)
+        raise UserError("no minimal pairs to interchange", value=pairs.concept)
     on_source = _differences(outputs(subject, pairs.source), pairs)
     values = parts_values(subject, pairs.source, site, parts)
     edits = [[Edit(site, part, Splice(of_part), pairs.where)] for part, of_part in zip(parts, values, strict=True)]

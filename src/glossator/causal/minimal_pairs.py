@@ -184,13 +184,13 @@ def minimal_pairs(subject: Any, concept: str | Concept, n: int | None = None, se
     """
     concept = concept_named(concept)
     if bad := [t for t in concept.templates if "{}" not in t]:
-        raise UserError("a template of minimal pairs has no place for the word", value=bad[0], allowed="one `{}`")
+        raise UserError("a minimal pair template has no placeholder for the word", value=bad[0], allowed="one `{}`")
     listed = list(concept.sentences())
     fitting = _disjoint(_fitting(subject, listed))
     if not fitting:
         raise UserError(
             "no minimal pair of this concept fits the tokenizer", value=concept.name,
-            allowed="sentences of as many tokens, answers of one token",
+            allowed="sentences of equal token counts, answers of one token",
         )  # fmt: skip
     if n is not None and n < len(fitting):
         chosen = np.random.default_rng(seed).choice(len(fitting), n, replace=False)

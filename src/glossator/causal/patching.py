@@ -185,7 +185,7 @@ def _check_pairs(subject: Any, base: TokenWindows, source: TokenWindows) -> None
     check_outputs(subject)
     if base.tokens.shape != source.tokens.shape or (base.lengths != source.lengths).any():
         raise UserError(
-            "base and source must be pairs of windows of the same lengths",
+            "base and source windows must have the same lengths",
             value=f"{base.tokens.shape}, {source.tokens.shape}",
-            fix="Write minimal pairs that differ in tokens, not in their number",
+            fix="Use minimal pairs with equal numbers of tokens",
         )

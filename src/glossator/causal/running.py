@@ -136,7 +136,7 @@ class CleanRun:
     ) -> None:
         check_outputs(subject)
         if not windows.valid.any():
-            raise UserError("no valid tokens to act on", value=f"{len(windows)} windows")
+            raise UserError("no valid tokens to intervene on", value=f"{len(windows)} windows")
         self.subject, self.windows, self._batch_tokens, self._passes = subject, windows, batch_tokens, CleanPasses()
         middle = restart_of(subject)
         starts = [_start(middle, [subject.site(site)]) for site in sites]

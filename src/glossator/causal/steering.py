@@ -164,7 +164,7 @@ def match_divergence(
     reason. start: the first strength tried; a push begins where the one before it at the same site ended.
     """
     if not target > 0:
-        raise UserError("the divergence to steer at must be above 0", value=target, allowed="nats, such as 0.1")
+        raise UserError("the steering divergence must be above 0", value=target, allowed="nats, such as 0.1")
     found: list[Matched] = []
     begin = {push.site: start for push in pushes}
     for push in pushes:

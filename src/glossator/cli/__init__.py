@@ -1,4 +1,4 @@
-"""The command line: one file a command, and one place where a user's mistake becomes a paragraph.
+"""The command line: one file per command, and one place that turns a user error into a message.
 
 Commands import what they need when they run, so that `glossator --help` is there at once.
 """
@@ -47,7 +47,7 @@ app = typer.Typer(
 
 
 class WithNames(typer.core.TyperCommand):
-    """A command whose help ends with the names that its flags take, each with one line."""
+    """A command whose help ends with the names its flags accept, one line each."""
 
     def format_epilog(self, ctx: Any, formatter: Any) -> None:
         from glossator import registry
@@ -58,9 +58,9 @@ class WithNames(typer.core.TyperCommand):
 
 
 FLAGS = {"explainers": " (--explainer)", "scorers": " (--scorer)", "simulators": " (--simulator)", "benchmarks": "",
-         "engines": " (--engine)"}  # fmt: skip
+         "engines": " (--engine)", "readouts": " (--readout)"}  # fmt: skip
 NAMES = {
-    **dict.fromkeys(("run", "explain"), ("explainers", "scorers", "simulators", "engines")),
+    **dict.fromkeys(("run", "explain"), ("explainers", "scorers", "simulators", "engines", "readouts")),
     "grid": ("explainers", "scorers", "simulators"),
     "score": ("scorers", "simulators", "engines"),
     "bench": ("benchmarks",),
@@ -70,9 +70,9 @@ SHORT = {
     run: "Record, explain and score units; write a study and a report.",
     show: "Show one unit: its explanation, its peaks, its scores.",
     try_text: "Try a unit on your own text, token by token.",
-    verify: "Check that every file of a study is as it was written.",
+    verify: "Check every file of a study against its checksum.",
     grid: "Run many studies: explainer x simulator x subject.",
-    work: "Do one shard of a stage, in any process.",
+    work: "Run one shard of a stage, in any process.",
     sasc: "Explain any function of text: n-grams, names, scores.",
 }
 
@@ -81,8 +81,8 @@ for command in (
 ):  # fmt: skip
     named = "try" if command is try_text else None
     app.command(named, cls=WithNames, short_help=SHORT.get(command))(command)
-app.add_typer(human, name="human", short_help="Ask people, and score what they say as machines are scored.")
-app.add_typer(directions, name="directions", short_help="Directions as units: make, find, compare them.")
+app.add_typer(human, name="human", short_help="Collect human answers, and score them as models are scored.")
+app.add_typer(directions, name="directions", short_help="Directions as units: construct, find, compare.")
 
 
 def _version(wanted: bool) -> None:
@@ -98,12 +98,12 @@ def glossator(
     context: typer.Context,
     version: bool = typer.Option(False, "--version", callback=_version, is_eager=True, help="Print the version."),
 ) -> None:
-    """Explain the units of neural networks, and prove each explanation on text that no explainer saw.
+    """Explain the units of neural networks, and test each explanation on held-out text.
 
     \b
     Start here; it downloads a small model once:
       glossator run --subject smollm2-135m --site mlp.12 --units 64
-    Then look at one of its units, put your own hypothesis to the test, try it on your own text:
+    Then look at one of its units, test your own hypothesis, try it on your own text:
       glossator show mlp.12/575
       glossator score mlp.12/575 --program 'word(pronouns)'
       glossator try mlp.12/575 "In our view, we should let them keep it."
@@ -116,7 +116,7 @@ def glossator(
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run the command line and return its exit code: 0, 2 for a user's mistake, 130 when it was stopped."""
+    """Run the command line and return its exit code: 0, 2 for a user error, 130 if interrupted."""
     with neutral_streams():
         return _run(arguments)
 
@@ -134,7 +134,7 @@ def _run(arguments: list[str] | None) -> int:
         where = f": {error.filename!r}" if error.filename is not None else ""
         return _complain(f"{error.strerror or error}{where}.")
     except MemoryError:
-        return _complain("there is not enough memory. Study fewer units or tokens at once.")
+        return _complain("out of memory. Study fewer units or tokens at once.")
     except UserError as error:
         return _complain(str(error))
     except USAGE_ERROR as error:
@@ -145,7 +145,7 @@ def _run(arguments: list[str] | None) -> int:
             raise error.__context__ from None
         code = STOPPED
     if code == STOPPED:
-        sys.stderr.write("\nglossator: stopped. What is finished is kept; the same command goes on from here.\n")
+        sys.stderr.write("\nglossator: interrupted. Finished work is kept; repeat the command to resume.\n")
     return code if isinstance(code, int) else 0
 
 
@@ -155,6 +155,6 @@ def _complain(message: str) -> int:
 
 
 def _write_to_nothing(stream: Any) -> None:
-    """What is still to be written, at the latest when Python ends, goes nowhere."""
+    """Discard whatever is still to be written, even when Python exits."""
     with contextlib.suppress(OSError, ValueError), open(os.devnull, "w") as nothing:
         os.dup2(nothing.fileno(), stream.fileno())

@@ -1,4 +1,4 @@
-"""`glossator bench`: the benchmarks of the repository, which are not part of the package."""
+"""`glossator bench`: the repository's benchmarks, which are not part of the package."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from glossator.errors import UserError
 
 
 def bench(
-    name: str | None = typer.Argument(None, help="Name of the benchmark; without one, all names are listed."),
-    quick: bool = typer.Option(False, "--quick", help="A small version of it, to see that it runs."),
-    option: list[str] | None = typer.Option(None, "--set", help="An option of the benchmark, NAME=VALUE; repeat it."),
+    name: str | None = typer.Argument(None, help="Name of the benchmark; omit it to list all."),
+    quick: bool = typer.Option(False, "--quick", help="Run a small version, to check that it works."),
+    option: list[str] | None = typer.Option(None, "--set", help="A benchmark option, NAME=VALUE; repeatable."),
     json: bool = JSON,
 ) -> None:
     """Run a benchmark, or list them.
 
-    Units with a known answer, real neurons against baselines, scorers, directions, SASC, acting on units, and speed.
+    Units with a known answer, real neurons against baselines, scorers, directions, SASC, interventions, and speed.
 
     \b
     Examples:
@@ -47,16 +47,16 @@ def bench(
 
 
 def open_benchmark(name: str) -> Callable[[dict[str, Any]], Any]:
-    """The benchmark of this name: of a plug-in, or of the checkout that this package runs from."""
+    """The benchmark of this name, from a plug-in or from the checkout of this package."""
     from glossator import registry
 
     checkout = Path(__file__).resolve().parents[3]
     if registry.table("benchmarks").get(name, "").startswith("benchmarks."):
         if not (checkout / "benchmarks" / "__init__.py").exists():
             raise UserError(
-                "an installed package holds no benchmarks",
+                "an installed package contains no benchmarks",
                 value=name,
-                fix="They are in benchmarks/ of the repository; run glossator from a clone of it (make setup)",
+                fix="They are in benchmarks/ of the repository; run glossator from a clone (make setup)",
             )
         if str(checkout) not in sys.path:
             sys.path.insert(0, str(checkout))
@@ -71,7 +71,7 @@ def read_options(given: list[str]) -> dict[str, object]:
     for pair in given:
         name, equals, value = pair.partition("=")
         if not equals or not name:
-            raise UserError("--set is not understood", value=pair, allowed="NAME=VALUE")
+            raise UserError("invalid --set", value=pair, allowed="NAME=VALUE")
         try:
             found[name] = json.loads(value)
         except (ValueError, RecursionError):

@@ -70,7 +70,7 @@ def _column(column: Column, scores: Sequence[Score], card: str, every_score: boo
     shown = own if every_score or not main else main
     table = make_table(plain=True)
     corrected = any(margin.q is not None for score in shown for margin in score.margins.values())
-    for name in ("score, baselines", "value [95 %]", "above it by [95 %]", "q" if corrected else "p"):
+    for name in ("score, baselines", "value [95 %]", "margin [95 %]", "q" if corrected else "p"):
         table.add_column(name, justify="left" if name == "score, baselines" else "right", no_wrap=True)
     for setting, heading in HEADINGS.items():
         of_setting = [score for score in shown if name_and_setting(score)[1] == setting]

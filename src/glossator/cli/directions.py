@@ -1,4 +1,4 @@
-"""`glossator directions`: vectors as units, made from texts or searched for."""
+"""`glossator directions`: construct or find vectors to study as units."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ METHODS = ("difference", "logistic", "ridge", "principal", "random", "vectors")
 directions = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode=None,
-    help="Directions as units: make them from texts, variance or chance, or find ones that can be explained.",
+    help="Directions as units: construct them from texts, variance or chance, or find explainable ones.",
 )
 
 
@@ -29,19 +29,19 @@ directions = typer.Typer(
 def make(
     method: str = typer.Argument(..., help=f"{', '.join(METHODS)}."),
     out: Path = typer.Option(..., help="Folder for the directions."),
-    site: str = typer.Option(..., help="Where in the subject, for example mlp.12 or resid.12."),
-    subject: str = typer.Option("smollm2-135m", help="The model, for methods that read texts."),
-    positive: Path | None = typer.Option(None, help="A file of texts, one a line, that have the property."),
-    negative: Path | None = typer.Option(None, help="A file of texts, one a line, that lack it."),
-    pool: str = typer.Option("mean", help="A text's activation: mean over its tokens, or that of the last one."),
-    recording: Path | None = typer.Option(None, help="A recording of all units of the site, for principal, random."),
+    site: str = typer.Option(..., help="Site, for example mlp.12 or resid.12."),
+    subject: str = typer.Option("smollm2-135m", help="The model, for methods that use texts."),
+    positive: Path | None = typer.Option(None, help="A file of texts with the property, one per line."),
+    negative: Path | None = typer.Option(None, help="A file of texts without it, one per line."),
+    pool: str = typer.Option("mean", help="A text's activation: mean over its tokens, or last token."),
+    recording: Path | None = typer.Option(None, help="A recording of all units of the site, for principal and random."),
     vectors: Path | None = typer.Option(None, help="A .npy file (n, d), for vectors."),
-    n: int = typer.Option(10, min=1, help="How many, for principal and random."),
-    name: str | None = typer.Option(None, help="What the set is called in unit names; the method by default."),
-    seed: int = typer.Option(0, min=0, help="Seed of random directions and of what a probe does not see."),
+    n: int = typer.Option(10, min=1, help="Number of directions, for principal and random."),
+    name: str | None = typer.Option(None, help="Name of the set in unit ids; default: the method."),
+    seed: int = typer.Option(0, min=0, help="Seed of random directions and of a probe's held-out texts."),
     json: bool = JSON,
 ) -> None:
-    """Make a set of directions.
+    """Construct a set of directions.
 
     \b
     Examples:
@@ -73,25 +73,25 @@ def make(
     console().print(f"{len(made)} direction{plural}, {made.site_name}, in {out}", soft_wrap=True, markup=False)
     if (accuracy := made.made.get("held_out_accuracy")) is not None:
         held_out = " and ".join(map(str, made.made["held_out"]))
-        console().print(f"Accuracy on {held_out} texts that were not fitted: {accuracy:.2f}")
+        console().print(f"Accuracy on {held_out} held-out texts: {accuracy:.2f}")
 
 
 @directions.command("find")
 def find(
-    recording: Path = typer.Argument(..., help="A recording of all units of the site, or the study it is in."),
-    site: str = typer.Option(..., help="A dense site of it, for example mlp.12."),
-    out: Path = typer.Option(..., help="Folder for the directions and what explains them."),
-    n: int = typer.Option(10, min=1, help="How many directions."),
-    starts: int | None = typer.Option(None, min=1, help="Search from so many and keep the best; as many by default."),
-    rounds: int = typer.Option(6, min=1, help="Rounds of explaining and stepping."),
-    steps: int = typer.Option(12, min=1, help="Gradient steps a round, at most."),
-    start: str = typer.Option("random", help="random, covariance, principal or units."),
-    name: str = typer.Option("found", help="What the set is called in unit names."),
-    seed: int = typer.Option(0, min=0, help="Seed of the starts."),
+    recording: Path = typer.Argument(..., help="A recording of all units of the site, or its study."),
+    site: str = typer.Option(..., help="A dense site of the recording, for example mlp.12."),
+    out: Path = typer.Option(..., help="Folder for the directions and their explanations."),
+    n: int = typer.Option(10, min=1, help="Number of directions."),
+    starts: int | None = typer.Option(None, min=1, help="Number of starts, of which the best are kept; default: N."),
+    rounds: int = typer.Option(6, min=1, help="Rounds of explaining and optimizing."),
+    steps: int = typer.Option(12, min=1, help="Maximum gradient steps per round."),
+    start: str = typer.Option("random", help="Starting points: random, covariance, principal or units."),
+    name: str = typer.Option("found", help="Name of the set in unit ids."),
+    seed: int = typer.Option(0, min=0, help="Seed of the starting points."),
     json: bool = JSON,
     quiet: bool = QUIET,
 ) -> None:
-    """Search for directions of a site that a program explains, and score them on text that nothing saw.
+    """Find directions of a site that a program explains, and score them on held-out text.
 
     \b
     Examples:
@@ -168,7 +168,7 @@ def _values(folder: Path | None, site: str) -> SiteValues:
     from glossator.study.unchanged import check_finished
 
     if folder is None:
-        raise UserError("this method needs a recording", fix="Give --recording with a folder")
+        raise UserError("this method needs a recording", fix="Pass its folder with --recording")
     inside = folder / "recording"
     if inside.is_dir() and (folder / "spec.json").is_file():
         check_finished(load_spec(folder / "spec.json"), folder)
@@ -182,7 +182,7 @@ def _from_file(name: str, site: str, subject: str, path: Path | None) -> Directi
     from glossator.subjects.loading import subject_name
 
     if path is None:
-        raise UserError("this method needs vectors", fix="Give --vectors with a .npy file")
+        raise UserError("this method needs vectors", fix="Pass a .npy file with --vectors")
     given = read_array(path, "the file of vectors", "Save them with numpy.save")
     made = direction_set(name, site, given, subject=subject_name(subject), made={"method": "given", "file": path.name})
     widths = {known.name: known.width for known in describe_sites(subject)}
@@ -194,7 +194,7 @@ def _from_file(name: str, site: str, subject: str, path: Path | None) -> Directi
 
 
 def _check_out(folder: Path) -> None:
-    """Refuse a folder that cannot be written before the work is done, not after it."""
+    """Raise `UserError` for an unwritable folder before the work is done, not after it."""
     there = next(p for p in (folder, *folder.absolute().parents) if p.exists())
     if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
         why = "is read-only" if there.is_dir() else "is a file"
@@ -227,13 +227,13 @@ def _from_texts(
 
 
 def _lines(path: Path | None, option: str) -> list[str]:
-    """The lines of a file that are not blank."""
+    """The non-blank lines of a file."""
     if path is None or not path.is_file():
-        raise UserError("this method needs a file of texts", value=str(path or ""), fix=f"Give {option} with a file")
+        raise UserError("this method needs a file of texts", value=str(path or ""), fix=f"Pass a file with {option}")
     try:
         found = [line for line in path.read_text("utf-8").splitlines() if line.strip()]
     except UnicodeDecodeError as error:
-        raise UserError("the file is no UTF-8 text", value=str(path)) from error
+        raise UserError("the file is not UTF-8 text", value=str(path)) from error
     if not found:
-        raise UserError("a group of texts is empty", value=str(path), fix="Give at least one line of text")
+        raise UserError("a group of texts is empty", value=str(path), fix="Add at least one line of text")
     return found

@@ -1,4 +1,4 @@
-"""`glossator grid`: explainers, simulators, subjects and language models against each other."""
+"""`glossator grid`: compare explainers, simulators, subjects and language models."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 
 def grid(
     spec: Path = typer.Argument(..., help="A grid in TOML."),
-    out: Path = typer.Option(..., help="Folder of the grid; it may hold an earlier run of it, or a smaller one."),
+    out: Path = typer.Option(..., help="Folder of the grid; may hold an earlier or smaller run of it."),
     budget: str | None = BUDGET,
-    lm_cache: Path | None = typer.Option(None, help="File that keeps its answers. Default: answers.sqlite in OUT."),
+    lm_cache: Path | None = typer.Option(None, help="Cache file of its answers. Default: answers.sqlite in OUT."),
     prices: Path | None = PRICES,
     key_variable: list[str] | None = KEY_VARIABLE,
     trust: list[str] | None = TRUST,
@@ -29,10 +29,9 @@ def grid(
 ) -> None:
     """Run a grid of studies: explainer x simulator x subject x language model.
 
-    Each cell is a study in OUT/cells, on the same units and the same text as the others of its subject; the embedded
-    program explainer and the token lookup table are always among them. The same command again goes on with a grid
-    that was stopped, and runs what was added to the spec. OUT/grid.html has the plots. Cells that could not be run are
-    listed, and the exit code is 1 then.
+    Each cell is a study in OUT/cells, on the same units and text as the others of its subject. The program explainer
+    and the token lookup table are always included. Repeat the command to resume an interrupted grid or to run what you
+    added to the spec. OUT/grid.html has the plots. Cells that cannot run are listed, with exit code 1.
 
     \b
     Example:
@@ -71,7 +70,7 @@ def grid(
 
 
 def print_grid(results: GridResults, page: Path) -> None:
-    """Means of every cell over its sites, what each cost, and where the page is."""
+    """Means of every cell over its sites, their costs, and the path of the page."""
     from rich.text import Text
 
     from glossator.grid.page import in_brackets

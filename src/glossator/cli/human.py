@@ -1,4 +1,4 @@
-"""`glossator human`: tasks for people out of a study, their answers back into it."""
+"""`glossator human`: export tasks for annotators, import their answers."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 human = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode=None,
-    help="Ask people: simulate, compare, label; score them as machines are scored.",
+    help="Human annotators: export tasks, import answers, score them as models are scored.",
 )
-KEPT = typer.Option(None, help="File that keeps its answers. Default: human/answers.sqlite in the study.")
+KEPT = typer.Option(None, help="Cache file of its answers. Default: human/answers.sqlite in the study.")
 
 
 @human.command("export")
@@ -28,20 +28,20 @@ def export(
     task: str = typer.Option(..., help="simulation, preference, labelling, gibberish or paraphrase."),
     out: Path = typer.Option(..., help="Folder for the page, the form and the manifest."),
     units: str | None = typer.Option(
-        None, help="How many units to draw, 'all', or names between commas. Default: as many as one sitting takes."
+        None, help="Number of random units, 'all', or names separated by commas. Default: enough for one session."
     ),
     method: list[str] | None = typer.Option(
-        None, help="Whose explanations are shown; repeat it for more. Default: the first (simulation) or all methods."
+        None, help="Method whose explanations to use; repeatable. Default: the first (simulation) or all methods."
     ),
-    top: int | None = typer.Option(None, min=0, help="Passages of each item where the unit fires most."),
-    random: int | None = typer.Option(None, min=0, help="Passages of each item drawn at random."),
-    seed: int = typer.Option(0, min=0, help="Seed of what is drawn and of all orders."),
+    top: int | None = typer.Option(None, min=0, help="Number of top passages per item."),
+    random: int | None = typer.Option(None, min=0, help="Number of random passages per item."),
+    seed: int = typer.Option(0, min=0, help="Seed of all random draws and orders."),
     json: bool = JSON,
 ) -> None:
-    """Write tasks that a person fills in a browser or an editor.
+    """Write tasks to complete in a browser or an editor.
 
-    The page works without a network. Which method wrote what, and what the unit does in passages to rate, is not in
-    the files; the key stays in the study.
+    The page works offline. The files reveal neither which method wrote what nor the true activations of passages to
+    rate; the key stays in the study.
 
     \b
     Examples:
@@ -68,7 +68,7 @@ def export(
 
 
 def _settings(task: str, methods: list[str] | None, top: int | None, random: int | None) -> Any:
-    """The task's settings with what the flags say; `UserError` for a flag that the task does not have."""
+    """The task's settings with the given flags; `UserError` for a flag that the task lacks."""
     from dataclasses import fields
 
     from glossator.errors import UserError
@@ -87,12 +87,12 @@ def _settings(task: str, methods: list[str] | None, top: int | None, random: int
 @human.command("import")
 def import_(
     study: Path = typer.Argument(..., help="Folder of the study that the tasks were exported from."),
-    file: list[Path] = typer.Argument(..., help="Filled files: JSON saved from a page, or forms (TSV, Markdown)."),
-    rater: str | None = typer.Option(None, help="Name of the person, for files that have none."),
-    replace: bool = typer.Option(False, help="Put new answers of the same person in place of old ones."),
-    lm: str | None = typer.Option(None, help="Language model that reads explanations in words, as for run."),
-    simulator: str | None = typer.Option(None, help="Simulator that reads explanations in words."),
-    score: str | None = typer.Option(None, help="Score that preferences and rewrites are held against."),
+    file: list[Path] = typer.Argument(..., help="Answer files: JSON saved from a page, or forms (TSV, Markdown)."),
+    rater: str | None = typer.Option(None, help="Annotator's name, for files without one."),
+    replace: bool = typer.Option(False, help="Replace earlier answers of the same annotator."),
+    lm: str | None = typer.Option(None, help="Language model that simulates text explanations, as for run."),
+    simulator: str | None = typer.Option(None, help="Simulator for text explanations."),
+    score: str | None = typer.Option(None, help="Score to compare with preferences and rewrites."),
     budget: str | None = BUDGET,
     lm_cache: Path | None = KEPT,
     prices: Path | None = PRICES,
@@ -100,10 +100,10 @@ def import_(
     offline: bool = OFFLINE,
     json: bool = JSON,
 ) -> None:
-    """Check filled files, keep them in the study and score all answers it has.
+    """Check answer files, store them in the study and score all answers so far.
 
-    People's simulations get the scores of machines, on the same passages; labels become explanations named
-    human:NAME; preferences give win rates, agreement and the check for explanations that only machines can read.
+    Simulations get the same scores as models, on the same passages; labels become explanations named human:NAME;
+    preferences give win rates, agreement and a check for explanations that only models can read.
 
     \b
     Example:
@@ -132,12 +132,12 @@ def import_(
 @human.command("paraphrase")
 def paraphrase(
     study: Path = typer.Argument(..., help="Folder of a finished study."),
-    lm: str = typer.Option(..., help="Language model that says explanations in other words, as for run."),
-    units: str | None = typer.Option(None, help="How many units to draw, 'all', or names between commas."),
-    method: list[str] | None = typer.Option(None, help="Whose explanations; repeat it for more. Default: all methods."),
-    simulator: str | None = typer.Option(None, help="Simulator that reads both texts."),
-    score: str | None = typer.Option(None, help="Score that must be kept."),
-    seed: int = typer.Option(0, min=0, help="Seed of what is drawn."),
+    lm: str = typer.Option(..., help="Language model that paraphrases explanations, as for run."),
+    units: str | None = typer.Option(None, help="Number of random units, 'all', or names separated by commas."),
+    method: list[str] | None = typer.Option(None, help="Method whose explanations to use; repeatable. Default: all."),
+    simulator: str | None = typer.Option(None, help="Simulator for both texts."),
+    score: str | None = typer.Option(None, help="Score to compare."),
+    seed: int = typer.Option(0, min=0, help="Seed of all random draws."),
     budget: str | None = BUDGET,
     lm_cache: Path | None = KEPT,
     prices: Path | None = PRICES,
@@ -145,10 +145,9 @@ def paraphrase(
     offline: bool = OFFLINE,
     json: bool = JSON,
 ) -> None:
-    """Let a language model say explanations in other words: do they keep their score?
+    """Let a language model paraphrase explanations: do they keep their score?
 
-    A code that hides in the exact words does not survive it. With people in the model's place: export --task
-    paraphrase.
+    A code hidden in the exact words does not survive this. To ask annotators instead: export --task paraphrase.
 
     \b
     Example:
@@ -171,7 +170,7 @@ def paraphrase(
 
 def print_results(out: Console, results: dict[str, Any], study: Path) -> None:
     table = make_table("Answers")
-    for name in ("task", "person", "answered", "missing"):
+    for name in ("task", "annotator", "answered", "missing"):
         table.add_column(name, justify="right" if name == "answered" else "left")
     for a in results["answers"]:
         missing = "; ".join(f"{n} {reason}" for reason, n in a["missing"].items())
@@ -200,9 +199,9 @@ def print_results(out: Console, results: dict[str, Any], study: Path) -> None:
 def _simulation(out: Console, simulation: dict[str, Any]) -> None:
     from glossator.human.shown import means_beside_machine
 
-    table = make_table("People as simulators, beside the machine on the same passages")
-    for name in ("person", "score", "person [95 %]", "machine [95 %]", "difference [95 %]"):
-        table.add_column(name, justify="left" if name in ("person", "score") else "right")
+    table = make_table("Human simulation, beside the model's on the same passages")
+    for name in ("annotator", "score", "human [95 %]", "model [95 %]", "difference [95 %]"):
+        table.add_column(name, justify="left" if name in ("annotator", "score") else "right")
     for row in means_beside_machine({"simulation": simulation}):
         values = (row["person"], row["machine"], row["difference"])
         table.add_row(row["rater"], f"{row['method']}: {row['score']}", *map(estimate, values))
@@ -211,7 +210,7 @@ def _simulation(out: Console, simulation: dict[str, Any]) -> None:
 
 
 def _labelling(out: Console, labelling: dict[str, Any]) -> None:
-    table = make_table("People's explanations")
+    table = make_table("Human explanations")
     for name in ("unit", "method", "explanation", "score", "value"):
         table.add_column(name, overflow="fold")
     for label in labelling["explanations"]:
@@ -219,7 +218,7 @@ def _labelling(out: Console, labelling: dict[str, Any]) -> None:
         value = f"– ({short(first['reason'])})" if first["value"] is None else estimate(first)
         table.add_row(label["unit"].split("/", 1)[-1], label["method"], clean(label["text"]), first["name"], value)
         if label["note"]:
-            table.add_row("", "", f"taken as words: {clean(label['note'])}", "", "")
+            table.add_row("", "", f"treated as text: {clean(label['note'])}", "", "")
     print_table(out, table)
 
 
@@ -261,10 +260,10 @@ def _paraphrase(out: Console, paraphrase: dict[str, Any]) -> None:
     for reason in sorted({short(reason) for reason in reasons if reason}):
         out.print(f"not scored: {reason}", markup=False)
     if paraphrase["unchanged"]:
-        out.print(f"{paraphrase['unchanged']} rewrites are the text itself and do not count", markup=False)
+        out.print(f"{paraphrase['unchanged']} rewrites repeat the text and do not count", markup=False)
 
 
 def short(reason: str) -> str:
-    """A reason without the text that it is about; for a missing reader of words, what gives one."""
+    """A reason without the text it is about; for a missing simulator, how to get one."""
     said = reason.partition(": ")[0]
-    return f"{said}; --lm reads words" if "no program to execute" in reason else said
+    return f"{said}; simulate text with --lm" if "no program to execute" in reason else said

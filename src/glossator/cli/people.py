@@ -1,4 +1,4 @@
-"""What people said of a unit, in the terminal, beside what machines say of it."""
+"""Human scores of a unit in the terminal, beside the model's."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ if TYPE_CHECKING:
 
 
 def print_people(out: Console, people: Mapping[str, Sequence[Mapping[str, Any]]]) -> None:
-    """Simulations beside the machine's, people's own explanations, and rewrites; nothing where there are none."""
+    """Human simulations beside the model's, human explanations and rewrites; prints nothing without any."""
     from rich.text import Text
 
     from glossator.human.shown import beside_machine, main_scores
 
     if not people:
         return
-    out.print("\nPeople", style="bold")
+    out.print("\nHuman annotators", style="bold")
     table = make_table(plain=True)
-    for name in ("person", "did", "score", "value [95 %]", "beside it"):
-        justify: Any = "right" if name in ("value [95 %]", "beside it") else "left"
+    for name in ("annotator", "task", "score", "value [95 %]", "compare"):
+        justify: Any = "right" if name in ("value [95 %]", "compare") else "left"
         table.add_column(name, justify=justify, overflow="fold", no_wrap=name == "score")
     for simulation in people.get("simulations", ()):
-        told = f"rated tokens by the {simulation['method']} explanation"
+        told = f"rated tokens from the {simulation['method']} explanation"
         for name, person, machine in beside_machine(simulation):
-            beside = "" if machine is None else f"machine {estimate(machine)}"
+            beside = "" if machine is None else f"model {estimate(machine)}"
             table.add_row(Text(simulation["rater"]), told, name, estimate(person), beside)
             told = ""
     for label in people.get("labels", ()):
@@ -41,7 +41,7 @@ def print_people(out: Console, people: Mapping[str, Sequence[Mapping[str, Any]]]
             )
             told = ""
     for rewrite in people.get("rewrites", ()):
-        told = f"said otherwise: {clean(rewrite['text'])}"
+        told = f"rewrote it as: {clean(rewrite['text'])}"
         original, rewritten = rewrite["original"], rewrite["rewritten"]
         beside = f"original {estimate(original)}"
         table.add_row(Text(rewrite["by"]), Text(told), rewritten["name"], estimate(rewritten), beside)

@@ -37,8 +37,8 @@ SHOWN = 5
 def run(spec: StudySpec, folder: Path, access: Access, engine: Engine, quiet: bool = QUIET, json: bool = JSON) -> None:
     """Record, explain and score units, and write a study with a report.
 
-    Takes a spec file, or flags, or both (flags win). The same command again goes on with a study that was stopped,
-    and opens one that is finished.
+    Takes a spec file, flags, or both (flags override the file). Repeat the command to resume an interrupted study or to
+    open a finished one.
 
     \b
     Examples:
@@ -49,7 +49,7 @@ def run(spec: StudySpec, folder: Path, access: Access, engine: Engine, quiet: bo
       glossator run spec.toml --out studies/mine --workers 4
 
     \b
-    A spec, every key but the first two optional:
+    A spec; all keys except the first two are optional:
       subject = "smollm2-135m"
       sites = ["mlp.5", "mlp.12"]
       units = 64               # or "all", or [3, 17, 345]
@@ -74,7 +74,7 @@ def run(spec: StudySpec, folder: Path, access: Access, engine: Engine, quiet: bo
 
 
 def as_json(study: Study) -> dict[str, object]:
-    """The study for machines: where it lies, means over units, and each unit's explanation and scores."""
+    """The study as JSON: its folder, means over units, and each unit's explanation and scores."""
     from glossator.study.results import to_plain
     from glossator.study.summary import agreement_of_columns, means
 
@@ -91,18 +91,18 @@ def as_json(study: Study) -> dict[str, object]:
 
 
 def cost_lines(costs: Sequence[Cost]) -> list[str]:
-    """What the language models of a study were asked, in words; no line where there were none."""
+    """The cost of a study's language models, one line each; empty without any."""
     from glossator.study.costs import in_words, total
 
     lines = []
     for cost in costs:
         failed = f"; {cost.failures} of {cost.requests} without a usable answer" if cost.failures else ""
         lines.append(f"Cost of {cost.stage}, {cost.model}: {in_words(cost.usage)}{failed}")
-    return [*lines, f"Cost in all: {in_words(total(costs))}"] if len(lines) > 1 else lines
+    return [*lines, f"Total cost: {in_words(total(costs))}"] if len(lines) > 1 else lines
 
 
 def print_means(out: Console, column: Column, means: Sequence[Mean], card: str) -> None:
-    """Means over units of one column of scores; beside each baseline how many units are called above it."""
+    """Means over units of one column of scores; beside each baseline, how many units beat it."""
     from glossator.study.card import why_empty
     from glossator.study.discoveries import RATE
 
@@ -110,7 +110,7 @@ def print_means(out: Console, column: Column, means: Sequence[Mean], card: str) 
         out.print(f"{column.capitalize()} scores: {why_empty(column, card)}", markup=False)
         return
     baselines = [*dict.fromkeys(baseline for mean in means for baseline in mean.baselines)]
-    title = f"Means over units, {column}; beside each baseline, how many units are above it (q ≤ {RATE})"
+    title = f"Means over units, {column}; beside each baseline, how many units beat it (q ≤ {RATE})"
     out.print(title, style="bold", markup=False)
     rows = []
     for mean in means:
@@ -123,7 +123,7 @@ def print_means(out: Console, column: Column, means: Sequence[Mean], card: str) 
 
 
 def beside(mean: Mean, baseline: str) -> str:
-    """`0.37, 12 of 64`: the baseline's mean, and how many of the tested units are above it."""
+    """`0.37, 12 of 64`: the baseline's mean, and how many of the tested units beat it."""
     if baseline not in mean.baselines or mean.baselines[baseline].value is None:
         return "–"
     counts = mean.above.get(baseline)
@@ -131,7 +131,7 @@ def beside(mean: Mean, baseline: str) -> str:
 
 
 def print_study(study: Study) -> None:
-    """The best and the worst explained units, the means of both columns, and where to look further."""
+    """Best and worst explained units, means of both columns, and where to look next."""
     from glossator.study.card import COLUMNS
     from glossator.study.summary import agreement_of_columns, baselines_of, headlines, means
 
@@ -151,7 +151,7 @@ def print_study(study: Study) -> None:
             out.print("\nWorst explained", style="bold")
             score_rows(out, headlines(study, "worst", min(shown, ranked - shown))[::-1], baselines, controls)
         if lacking := explained - ranked:
-            out.print(f"{lacking} more are explained and have no {score}", markup=False)
+            out.print(f"{lacking} more explained units have no {score}", markup=False)
         out.print()
     found = means(study)
     for column in COLUMNS:

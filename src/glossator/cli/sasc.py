@@ -1,4 +1,4 @@
-"""`glossator sasc`: what any function from text to numbers responds to, as a study of n-grams."""
+"""`glossator sasc`: explain any function from text to numbers, as a study of n-grams."""
 
 from __future__ import annotations
 
@@ -22,17 +22,23 @@ LEAST_DOCUMENTS = 30
 
 def sasc(
     module: str = typer.Argument(..., help="FILE.py:FUNCTION or package.module:FUNCTION; texts in, numbers out."),
-    corpus: str = typer.Option("embedded", help="The reference: 'embedded', a file or a folder of text."),
-    text_column: str | None = typer.Option(None, help="Field or column of the corpus that holds the text (text)."),
-    lm: str | None = typer.Option(None, help="A language model names and writes texts, e.g. inprocess:smollm2-135m."),
-    space: str = typer.Option("smollm2-135m", help="Where names are looked for: smollm2-135m, minilm, or none."),
+    corpus: str = typer.Option("embedded", help="Reference corpus: 'embedded', a file or a folder of text."),
+    text_column: str | None = typer.Option(None, help="Field or column of the corpus with the text (text)."),
+    lm: str | None = typer.Option(
+        None, help="Language model that proposes names and writes texts, e.g. inprocess:smollm2-135m."
+    ),
+    space: str = typer.Option(
+        "smollm2-135m", help="Embedding space to search for names: smollm2-135m, minilm, or none."
+    ),
     words: int = typer.Option(3, min=1, max=8, help="Longest n-gram, in words."),
-    min_count: int = typer.Option(2, min=1, help="Leave out n-grams that stand less often in the corpus."),
-    most: int = typer.Option(50_000, min=1, help="Keep so many of the most frequent n-grams."),
-    negative: bool = typer.Option(False, "--negative", help="Explain what makes the responses small."),
-    candidates: int = typer.Option(10, min=1, help="How many names are kept; the first is scored on held-out texts."),
-    seed: int = typer.Option(0, help="Seed of the splits and of every random choice."),
-    out: Path | None = typer.Option(None, help="Folder of the study. Default: a name made from it, below studies/."),
+    min_count: int = typer.Option(2, min=1, help="Minimum number of occurrences of an n-gram."),
+    most: int = typer.Option(50_000, min=1, help="Number of most frequent n-grams to keep."),
+    negative: bool = typer.Option(False, "--negative", help="Explain small responses."),
+    candidates: int = typer.Option(10, min=1, help="Number of names to keep; the first is scored on held-out texts."),
+    seed: int = typer.Option(0, help="Random seed, of the splits too."),
+    out: Path | None = typer.Option(
+        None, help="Folder of the study. Default: a folder below studies/, named after it."
+    ),
     budget: str | None = BUDGET,
     lm_cache: Path | None = LM_CACHE,
     prices: Path | None = PRICES,
@@ -104,13 +110,13 @@ def ngrams_of(corpus: str, text_column: str | None, words: int, min_count: int, 
 
 
 def print_units(study: Study) -> None:
-    """Each unit with its name, scores and top n-grams, and where the study lies."""
+    """Each unit with its name, scores and top n-grams, and the study's folder."""
     out = console()
     counting = int(study.recording.valid(study.spec.sites[0]).sum())
     for result in study.results():
         print_unit(result, study)
     if lacking := len(study.recording.inputs) - counting:
-        out.print(f"No response to {lacking:,} of {lacking + counting:,} n-grams, which do not count", markup=False)
+        out.print(f"No response to {lacking:,} of {lacking + counting:,} n-grams, which are left out", markup=False)
     for line in cost_lines(study.costs):
         out.print(line, markup=False, soft_wrap=True)
     out.print(f"Study:  {study.folder}", markup=False, soft_wrap=True)

@@ -1,4 +1,4 @@
-"""`glossator score`: the last stage of a study, or one explanation, yours or its own, put to the test."""
+"""`glossator score`: the last stage of a study, or a test of one explanation, yours or the study's."""
 
 from __future__ import annotations
 
@@ -33,20 +33,20 @@ if TYPE_CHECKING:
 def score(
     unit: str = typer.Argument(..., help="A unit of a finished study, such as mlp.12/575, or the folder of a study."),
     program: str | None = typer.Option(
-        None, help="Your program, such as 'word(months)'; numbers that it leaves out are fitted on the calibrate split."
+        None, help="Your program, such as 'word(months)'; missing numbers are fitted on the calibrate split."
     ),
     text: str | None = typer.Option(
-        None, help="Your explanation in words; a language model reads it, or without one an embedder judges it."
+        None, help="Your explanation in words, simulated by a language model, or scored with an embedder without one."
     ),
     study: Path | None = typer.Option(
         None, help="Folder of the study; default: the newest below studies/ that has the unit."
     ),
-    lm: str | None = typer.Option(None, help="Language model that reads words; default: the study's."),
-    simulator: str | None = typer.Option(None, help="Who reads explanations; default: the study's."),
+    lm: str | None = typer.Option(None, help="Language model that simulates text; default: the study's."),
+    simulator: str | None = typer.Option(None, help="Simulator to use; default: the study's."),
     card: str | None = typer.Option(
-        None, help="Columns of scores: observational, causal (acts on the unit), or both; default: the study's."
+        None, help="Columns of scores: observational, causal (interventions), or both; default: the study's."
     ),
-    scorer: list[str] | None = typer.Option(None, help="Scorer; repeat it for more. Default: those of the card."),
+    scorer: list[str] | None = typer.Option(None, help="Scorer; repeatable. Default: those of the card."),
     every_score: bool = typer.Option(False, "--all-scores", help="All scores, not only the main ones."),
     budget: str | None = BUDGET,
     lm_cache: Path | None = LM_CACHE,
@@ -62,10 +62,9 @@ def score(
 ) -> None:
     """Score explanations on the test split beside baselines.
 
-    All explanations of a study that has none yet, your own words or program for a unit, or the study's explanation of
-    it again. Observational scores ask whether the explanation predicts the unit, causal ones whether acting on the unit
-    does what it says: for these the subject is loaded and run. With --card both, a finished study gets the causal
-    column added to it.
+    Scores all explanations of a study, your own text or program for a unit, or the study's explanation of it again.
+    Observational scores ask whether the explanation predicts the unit; causal ones ask whether intervening on the unit
+    does what it says, for which the subject is loaded and run. --card both adds the causal column to a finished study.
 
     \b
     Examples:
@@ -125,7 +124,7 @@ def as_json(tested: Tested) -> dict[str, Any]:
 
 
 def print_tested(tested: Tested, card: str, every_score: bool) -> None:
-    """What came out in one line, then what was tested, the card, and what it cost."""
+    """The result in one line, then the explanation, its card and the cost."""
     from glossator.cli.run import cost_lines
 
     out, chosen = console(), tested.explanation

@@ -1,4 +1,4 @@
-"""`glossator search`: explanations by their words."""
+"""`glossator search`: full-text search of explanations."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from glossator.cli.printing import JSON, Row, console, emit, interval, print_row
 
 
 def search(
-    words: list[str] = typer.Argument(..., help="Words that must all stand in the explanation."),
+    words: list[str] = typer.Argument(..., help="Words that must all occur in the explanation."),
     study: Path | None = typer.Option(None, help="One study; default: all below studies/."),
-    limit: int = typer.Option(20, min=1, help="How many to print."),
+    limit: int = typer.Option(20, min=1, help="Number of results to print."),
     json: bool = JSON,
 ) -> None:
-    """Find explanations by their words, best match first.
+    """Search explanations by their words, best match first.
 
-    Words are compared by their stems; the last one may be the beginning of a word.
+    Words match by their stems; the last one may be a prefix.
 
     \b
     Examples:
@@ -38,7 +38,7 @@ def search(
         return
     out = console()
     if not found:
-        out.print("No explanation has all of these words.")
+        out.print("No explanation contains all of these words.")
         return
     rows = []
     for _, unit, chosen in found:

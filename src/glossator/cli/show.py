@@ -1,4 +1,4 @@
-"""`glossator show`: one unit in the terminal, what people look for first first."""
+"""`glossator show`: one unit in the terminal, the most important first."""
 
 from __future__ import annotations
 
@@ -34,27 +34,27 @@ if TYPE_CHECKING:
 
 
 def show(
-    unit: str = typer.Argument(..., help="Unit such as smollm2-135m/mlp.12/575, or its end: mlp.12/575."),
+    unit: str = typer.Argument(..., help="Unit such as smollm2-135m/mlp.12/575, or the end of its id: mlp.12/575."),
     study: Path | None = typer.Option(
         None, help="Folder of the study; default: the newest below studies/ that has the unit."
     ),
-    top: int = typer.Option(8, min=0, help="How many of the windows where it fires most."),
-    random: int = typer.Option(4, min=0, help="How many random windows."),
-    whole: bool = typer.Option(False, "--whole", help="Whole windows, not one line around the peak of each."),
+    top: int = typer.Option(8, min=0, help="Number of top windows."),
+    random: int = typer.Option(4, min=0, help="Number of random windows."),
+    whole: bool = typer.Option(False, "--whole", help="Show whole windows instead of one line around each peak."),
     every_score: bool = typer.Option(False, "--all-scores", help="All scores, not only the main ones."),
     costs: bool = typer.Option(
-        False, "--costs", help="Instead: what each shard of a study took and where it ran; give the study's folder."
+        False, "--costs", help="Show instead how long each shard of a study took and where; give the study's folder."
     ),
     json: bool = JSON,
 ) -> None:
-    """Show one unit: its explanation, windows around their peaks, then scores, other explanations, what people said.
+    """Show one unit: its explanation, peaks, scores, other explanations and human scores.
 
-    The windows are of the test split, which no explainer saw: above what the unit did, below what the explanation
-    predicted, at the left both numbers at the unit's peak. In a pipe, [brackets] with the activation stand for colour.
+    Windows are from the test split, which no explainer saw. Each shows true activations above predictions, with both
+    values at the unit's peak on the left. In a pipe, [brackets] with the activation replace colour.
 
-    The card of scores has two columns: observational scores (does the explanation predict?) and causal ones (does
-    acting on the unit do what it says?). Below each score stand its baselines, how far it is above them with a 95 %
-    interval, and q: the false-discovery rate at which it is called above that baseline, over all units of the study.
+    The card has two columns: observational scores (does the explanation predict?) and causal ones (does intervening on
+    the unit do what it says?). Below each score are its baselines, the margin over each with a 95 % interval, and q,
+    the false-discovery rate at which the unit beats that baseline, over all units of the study.
 
     \b
     Examples:
@@ -89,7 +89,7 @@ def show(
 
 
 def show_costs(folder: Path, json: bool) -> None:
-    """What each shard of a study took, finished or not, and where that was."""
+    """How long each shard of a study took and where it ran, whether or not the study is finished."""
     from glossator.study.work import shards_in_log
 
     ran = shards_in_log(folder)
@@ -111,7 +111,7 @@ def show_costs(folder: Path, json: bool) -> None:
 
 
 def q_values(result: UnitResult) -> list[dict[str, Any]]:
-    """q-values over the study's units, for each method, score and baseline of a unit that has one."""
+    """A unit's q-values over the study's units, for each method, score and baseline."""
     return [
         {"method": chosen.method, "score": score.name, "baseline": baseline, "q": margin.q}
         for chosen in result.explanations
@@ -143,7 +143,7 @@ def rounded(value: float) -> float | None:
 
 
 def print_head(out: Console, folder: str, result: UnitResult) -> None:
-    """The unit, what is said of it, how good that is, and how often it fires."""
+    """The unit, its explanation, its score and how often it fires."""
     from glossator.study.headlines import headline
 
     out.print(str(result.unit), style="bold", markup=False, end="")
@@ -173,7 +173,7 @@ def in_one_line(score: Score) -> str:
 
 
 def print_scores(out: Console, result: UnitResult, card: str, every_score: bool) -> None:
-    """The card of the best explanation, then all others with theirs."""
+    """The card of the best explanation, then all others with their cards."""
     best = result.best()
     for chosen in sorted(result.explanations, key=lambda e: e is not best):
         _print_explanation(out, chosen, said=chosen is best)
@@ -200,7 +200,7 @@ def _print_explanation(out: Console, chosen: Chosen, said: bool) -> None:
 
 
 def print_windows(out: Console, windows: Sequence[ShownInput], whole: bool = False) -> None:
-    """Each window as it is and as it was predicted, in one line around the unit's peak or whole."""
+    """Each window with true and predicted activations, in one line around the unit's peak or whole."""
     from rich.text import Text
 
     colour = out.is_terminal and not out.no_color
@@ -210,7 +210,7 @@ def print_windows(out: Console, windows: Sequence[ShownInput], whole: bool = Fal
     for w in windows:
         if w.kind != kind:
             kind = w.kind
-            where = f"Test {named} where it fires most" if kind == "top" else f"Random test {named}"
+            where = f"Top test {named}" if kind == "top" else f"Random test {named}"
             out.print(f"\n{where}", style="bold")
         pieces, at = list(w.pieces), w.peak_at
         if w.image is not None:
@@ -234,4 +234,4 @@ def in_words(shown: ShownInput, at: int) -> str:
 
 
 WIDEST = 140
-"""Cells of a window's line: what stands further from a peak says little of it."""
+"""Width of a window's line; tokens further from the peak are rarely relevant."""

@@ -1,4 +1,4 @@
-"""What a study is to do, as arguments: shared by the commands that run one, so that all take the same flags."""
+"""Flags that describe a study, shared by all commands that run one."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from glossator.study.models import Access
 
 STUDIES = Path("studies")
-_WHAT = "A spec (TOML), the folder of a study to go on with, or one unit such as smollm2-135m/mlp.12/345."
+_WHAT = "A spec (TOML), the folder of a study to resume, or one unit such as smollm2-135m/mlp.12/345."
 
 
 def _flags(
@@ -27,57 +27,55 @@ def _flags(
     subject: str | None = typer.Option(
         None, help="Model (smollm2-135m, minilm, a local folder, a hub id), function:FILE.py:NAME, or responses:FILE."
     ),
-    site: list[str] | None = typer.Option(None, help="Site such as mlp.12; repeat it, or separate sites by commas."),
-    units: str | None = typer.Option(
-        None, help="How many units to draw at random (64), 'all', or indices: 3,17,40-49."
-    ),
-    unit: list[int] | None = typer.Option(None, help="Index of one unit; repeat it for more."),
-    side: str | None = typer.Option(None, help="Which side of each unit: + (default), - or both."),
+    site: list[str] | None = typer.Option(None, help="Site such as mlp.12; repeatable, or separate sites with commas."),
+    units: str | None = typer.Option(None, help="Number of random units (64), 'all', or indices: 3,17,40-49."),
+    unit: list[int] | None = typer.Option(None, help="Index of one unit; repeatable."),
+    side: str | None = typer.Option(None, help="Polarity of each unit: + (default), - or both."),
     corpus: str | None = typer.Option(
         None, help="'embedded', or JSONL, CSV, text, Parquet, Arrow, or a folder of these; images as .npy or .npz."
     ),
-    text_column: str | None = typer.Option(None, help="Field or column of the corpus that holds the text (text)."),
-    tokens: str | None = typer.Option(None, help="Tokens of the corpus to read (65536), or 'all'."),
-    width: int | None = typer.Option(None, help="Tokens in a window (64)."),
+    text_column: str | None = typer.Option(None, help="Field or column of the corpus with the text (text)."),
+    tokens: str | None = typer.Option(None, help="Number of corpus tokens to use (65536), or 'all'."),
+    width: int | None = typer.Option(None, help="Tokens per window (64)."),
     dtype: str | None = typer.Option(None, help="float32 (default), bfloat16 or float16."),
     device: str | None = typer.Option(None, help="cpu (default), cuda, cuda:N, mps, or auto."),
-    explainer: list[str] | None = typer.Option(None, help="Explainer (program); repeat it for more."),
+    explainer: list[str] | None = typer.Option(None, help="Explainer (program); repeatable."),
     lm: str | None = typer.Option(
         None, help="Language model: inprocess:smollm2-135m, openai:MODEL, anthropic:MODEL, http://HOST:PORT/v1#MODEL."
     ),
     simulator: str | None = typer.Option(
-        None, help="Who reads explanations. Default: programs are executed, words read by the language model."
+        None, help="Simulator to use. Default: programs are executed, text is simulated by the language model."
     ),
     card: str | None = typer.Option(
-        None, help="Columns of scores: observational (default), causal (acts on the unit, takes longer), or both."
+        None, help="Columns of scores: observational (default), causal (interventions, takes longer), or both."
     ),
     scorer: list[str] | None = typer.Option(
-        None, help="Scorer; repeat it for more. Default: correlation, explained variance, detection, firing; ablation."
+        None, help="Scorer; repeatable. Default: correlation, explained-variance, detection, firing, peak; ablation."
     ),
     directions: list[str] | None = typer.Option(
-        None, help="Folder of directions to study as units (glossator directions); repeat it for more."
+        None, help="Folder of directions to study as units (see glossator directions); repeatable."
     ),
     readout: list[str] | None = typer.Option(
-        None, help="Readout to study as units, KIND:PATH@SITE, such as directions:joy; repeat it for more."
+        None, help="Readout to study as units, KIND:PATH@SITE, such as directions:joy; repeatable."
     ),
-    seed: int | None = typer.Option(None, help="Seed of every random choice (0)."),
+    seed: int | None = typer.Option(None, help="Random seed (0)."),
     out: Path | None = typer.Option(
-        None, help="Folder of the study. Default: a name made from the spec, below studies/."
+        None, help="Folder of the study. Default: a folder below studies/, named after the spec."
     ),
 ) -> None:
-    """The parameters that `takes_spec` puts before those of a command; their defaults are those of the spec."""
+    """Parameters that `takes_spec` adds before a command's own; their defaults are those of the spec."""
 
 
-BUDGET = typer.Option(None, help="Stop before the language model has cost more: dollars (2.50), or '200000 tokens'.")
-LM_CACHE = typer.Option(None, help="File that keeps its answers. Default: answers.sqlite in the study.")
-PRICES = typer.Option(None, help="TOML file with prices of models, in dollars per million tokens.")
+BUDGET = typer.Option(None, help="Spending limit for language models: dollars (2.50), or '200000 tokens'.")
+LM_CACHE = typer.Option(None, help="Cache file of its answers. Default: answers.sqlite in the study.")
+PRICES = typer.Option(None, help="TOML file with model prices, in dollars per million tokens.")
 KEY_VARIABLE = typer.Option(
-    None, help="Environment variable that a spec file or a study may have sent as a key; repeat it for more."
+    None, help="Environment variable that a spec file or a study may use as an API key; repeatable."
 )
 TRUST = typer.Option(
-    None, help="Model such as scripted:MODULE:OBJ whose code a spec file or a study may have imported; repeat it."
+    None, help="Model such as scripted:MODULE:OBJ whose code a spec file or a study may import; repeatable."
 )
-OFFLINE = typer.Option(False, "--offline", help="Send nothing: only answers that are kept count.")
+OFFLINE = typer.Option(False, "--offline", help="Send no requests; use only cached answers.")
 
 
 def _access_flags(
@@ -88,7 +86,7 @@ def _access_flags(
     trust: list[str] | None = TRUST,
     offline: bool = OFFLINE,
 ) -> None:
-    """How the language model is paid for; no part of what the study is."""
+    """Cost and access of language models, which are not part of the spec."""
 
 
 def make_access(
@@ -101,9 +99,9 @@ def make_access(
     trust: list[str] | None = None,
     subject: str | None = None,
 ) -> Access:
-    """What the flags say of the language model's cost; `UserError` for a budget or prices that cannot be read.
+    """Access to language models as the flags say; `UserError` for an unreadable budget or price list.
 
-    lm, subject: those that were typed, which may name the variable of a key, or code.
+    lm, subject: as typed on the command line, so they may name a key variable, or code.
     """
     from glossator.language_models.ledger import Ledger
     from glossator.language_models.specs import parse_spec
@@ -119,19 +117,19 @@ def make_access(
     )
 
 
-ENGINE = typer.Option(None, help="Where units are explained and scored: local (default), slurm, ray.")
-WORKERS = typer.Option(None, min=1, help="Processes at once. Default: one a core on this machine.")
-ENGINE_OPTIONS = typer.Option(None, help="TOML file with options of the engine, such as partition, time, gpus, memory.")
+ENGINE = typer.Option(None, help="Where to explain and score units: local (default), slurm, ray.")
+WORKERS = typer.Option(None, min=1, help="Number of processes. Default: one per core of this machine.")
+ENGINE_OPTIONS = typer.Option(None, help="TOML file with engine options, such as partition, time, gpus, memory.")
 
 
 def _engine_flags(
     engine: str | None = ENGINE, workers: int | None = WORKERS, engine_options: Path | None = ENGINE_OPTIONS
 ) -> None:
-    """Where a study is made; no part of what it is."""
+    """Where a study runs; not part of the spec."""
 
 
 def make_engine(engine: str | None = None, workers: int | None = None, engine_options: Path | None = None) -> Engine:
-    """The engine that the flags name, with its options; `UserError` for one that is not known or does not take them."""
+    """The engine named by the flags; `UserError` for an unknown engine or option."""
     from glossator import registry
     from glossator.study.spec import read_table
 
@@ -172,7 +170,7 @@ def takes_spec(command: Callable[..., None]) -> Callable[..., None]:
 
 
 def read_spec(what: str | None, out: Path | None, **flags: Any) -> tuple[StudySpec, Path]:
-    """The spec and the folder of the study that the arguments mean; flags stand above what a file says."""
+    """The spec and folder of the study given by the arguments; flags override a file."""
     from glossator.study.spec import make_spec, read_table
 
     values, folder = dict[str, Any](), out
@@ -212,7 +210,7 @@ def _given(
     tokens: str | None = None,
     **flags: Any,
 ) -> dict[str, Any]:
-    """The fields of a spec that flags set."""
+    """The fields of a spec set by flags."""
     renamed = {"site": "sites", "explainer": "explainers", "scorer": "scorers", "readout": "readouts"}
     found = {renamed.get(name, name): value for name, value in flags.items() if value not in (None, [], ())}
     if "sites" in found:
@@ -226,7 +224,7 @@ def _given(
     if side:
         sides = {"+": ["+"], "-": ["-"], "both": ["+", "-"]}
         if side not in sides:
-            raise UserError("unknown side", value=side, allowed="+, - or both")
+            raise UserError("unknown polarity", value=side, allowed="+, - or both")
         found["polarities"] = sides[side]
     if tokens:
         found["max_tokens"] = None if tokens == "all" else _number("--tokens", tokens, "a number or 'all'")
@@ -234,8 +232,8 @@ def _given(
 
 
 def _of_readouts(given: list[str], alone: bool) -> dict[str, Any]:
-    """What readouts say of a study of them: their subject, how the text was cut that they were found on and, where they
-    are all that is studied, their sites and all of them as units."""
+    """Spec fields implied by readouts: their subject, how the text they were found on was split and, if only they are
+    studied, their sites and all of their units."""
     from glossator.readouts import load_readout
 
     readouts = [load_readout(text) for text in given]
@@ -248,7 +246,7 @@ def _of_readouts(given: list[str], alone: bool) -> dict[str, Any]:
 
 def read_units(text: str) -> int | str | list[int]:
     """`64` is a number of units, `all` all of them, `3,17,40-49` a list of indices."""
-    allowed = "a number to draw at random (64), 'all', or indices (3,17,40-49)"
+    allowed = "a number of random units (64), 'all', or indices (3,17,40-49)"
     if text == "all":
         return text
     if _is_number(text):
@@ -259,24 +257,24 @@ def read_units(text: str) -> int | str | list[int]:
         begin = _number("--units", first, allowed)
         end = _number("--units", last, allowed) if dash else begin
         if end < begin or end - begin > 10_000_000:
-            raise UserError("--units is not understood", value=part[:80], allowed=allowed)
+            raise UserError("invalid --units", value=part[:80], allowed=allowed)
         indices += range(begin, end + 1)
     return indices
 
 
 def _number(flag: str, text: str, allowed: str) -> int:
     if not _is_number(text):
-        raise UserError(f"{flag} is not understood", value=text[:80], allowed=allowed)
+        raise UserError(f"invalid {flag}", value=text[:80], allowed=allowed)
     return int(text)
 
 
 def _is_number(text: str) -> bool:
-    """Digits that every program reads alike, and not more than a number of bytes has."""
+    """ASCII digits that fit in a 64-bit integer."""
     return text.isascii() and text.isdigit() and len(text) < 19
 
 
 def _name(spec: StudySpec) -> str:
-    """A folder name that says what is in it, and is the same for the same spec."""
+    """A descriptive folder name, the same for the same spec."""
     subject = Path(spec.subject).name
     sites = spec.sites[0] if len(spec.sites) == 1 else f"{spec.sites[0]}-and-{len(spec.sites) - 1}-more"
     return f"{subject}-{sites}-{spec.fingerprint[:8]}".replace("/", "-")

@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 
 @takes_spec
 def record(spec: StudySpec, folder: Path, access: Access, quiet: bool = QUIET, json: bool = JSON) -> None:
-    """Record what units do: the first stage of a study.
+    """Record activations: the first stage of a study.
 
-    Takes the same arguments as `glossator run`, which goes on from here; so do `explain` and `score`.
+    Takes the same arguments as `glossator run`, `explain` and `score`, which continue from here.
 
     \b
     Example:
@@ -44,7 +44,7 @@ def record(spec: StudySpec, folder: Path, access: Access, quiet: bool = QUIET, j
     else:
         units = ", ".join(f"{n} units of {site}" for site, n in sites.items())
         console().print(f"Recorded {units} on {facts['valid_tokens']} tokens in {facts['recording']}", soft_wrap=True)
-        console().print(f"Go on with: glossator run {folder}", soft_wrap=True)
+        console().print(f"Continue with: glossator run {folder}", soft_wrap=True)
 
 
 @takes_spec
@@ -53,7 +53,7 @@ def explain(
 ) -> None:
     """Record and explain: the first two stages of a study.
 
-    Takes the same arguments as `glossator run`, which goes on from here. What is printed has no scores.
+    Takes the same arguments as `glossator run`, which continues from here. Prints explanations without scores.
 
     \b
     Examples:
@@ -78,5 +78,5 @@ def explain(
         out.print(str(result.unit), style="bold", markup=False, end="  ")
         best = result.best()
         out.print(clean(best.text) if best else f"{result.status}: {result.reason}", markup=False, soft_wrap=True)
-    then = "The study is finished, with scores; look at it with" if finished else "Score them with"
+    then = "The study is finished and scored; view it with" if finished else "Score them with"
     out.print(f"{then}: glossator run {folder}", markup=False, soft_wrap=True)

@@ -1,4 +1,4 @@
-"""`glossator studies`: which studies there are."""
+"""`glossator studies`: list the studies below a folder."""
 
 from __future__ import annotations
 
@@ -10,9 +10,7 @@ from glossator.cli.printing import JSON, console, emit, make_table, print_table
 from glossator.cli.spec_options import STUDIES
 
 
-def studies(
-    path: Path = typer.Argument(STUDIES, help="Folder below which studies are looked for."), json: bool = JSON
-) -> None:
+def studies(path: Path = typer.Argument(STUDIES, help="Folder to search for studies."), json: bool = JSON) -> None:
     """List the studies below a folder, with their units by status.
 
     \b

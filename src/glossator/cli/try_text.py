@@ -1,4 +1,4 @@
-"""`glossator try`: a unit on text of one's own."""
+"""`glossator try`: a unit on your own text."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from glossator.units import Unit
 
 LISTED = 80
-"""Tokens of a text up to which each has a line of its own; of longer ones those with the largest values."""
+"""Texts with at most this many tokens get one line per token; longer ones show the largest values only."""
 BAR = 20
 
 
@@ -40,21 +40,21 @@ def try_text(
     unit: str = typer.Argument(
         ..., help="A unit of a study, such as mlp.12/575, or any unit of a subject: smollm2-135m/mlp.12/575."
     ),
-    text: list[str] | None = typer.Argument(None, help="Texts; without one, and for '-', standard input is read."),
-    file: Path | None = typer.Option(None, help="A text file, or JSONL, CSV or Parquet with a text in each record."),
+    text: list[str] | None = typer.Argument(None, help="Texts; without any, or for '-', reads standard input."),
+    file: Path | None = typer.Option(None, help="A text file, or JSONL, CSV or Parquet with one text per record."),
     study: Path | None = typer.Option(
         None, help="Folder of the study; default: the newest below studies/ that has the unit."
     ),
     at: str | None = typer.Option(
-        None, help="A token, by its number or its text: lists the units of the site that are strongest there."
+        None, help="A token, by number or text: list the most active units of the site there."
     ),
-    top: int = typer.Option(10, min=1, help="How many of the strongest units."),
+    top: int = typer.Option(10, min=1, help="Number of units to list with --at."),
     json: bool = JSON,
 ) -> None:
-    """Try a unit on your own text: its activation at each token, beside what its explanation predicts.
+    """Try a unit on your own text: its activation at each token, beside the prediction.
 
-    The subject is loaded and run on the text as on the documents of the study. With --at, the units of the same site
-    that are strongest at one token, with what the study says of them.
+    Loads the subject and runs it on the text as on the study's documents. --at lists the units of the same site that
+    are most active at one token, with their explanations.
 
     \b
     Examples:
@@ -87,7 +87,7 @@ def try_text(
         if chosen is not None:
             print_indented(out, chosen.text, by=0)
         elif bench.study is None:
-            print_indented(out, f"Nothing is predicted. Explain it: glossator run {found}", by=0)
+            print_indented(out, f"No prediction. Explain it: glossator run {found}", by=0)
         for i, result in enumerate(results):
             out.print()
             if places is None:
@@ -97,7 +97,7 @@ def try_text(
 
 
 def read_texts(given: list[str], file: Path | None) -> list[str]:
-    """The texts that the arguments mean; raises `UserError` when there is none or a file cannot be read."""
+    """The texts given by the arguments; `UserError` if there are none or a file cannot be read."""
     if file is not None and given:
         raise UserError("a text and --file are both given", fix="Use one of them")
     if file is not None:
@@ -124,7 +124,7 @@ def _texts_of(file: Path) -> list[str]:
 
 @contextlib.contextmanager
 def _bench(unit: str, study: Path | None) -> Iterator[tuple[Bench, Unit]]:
-    """The study that has the unit, else its subject alone where the unit is named in full."""
+    """The study that has the unit, or only its subject if the unit is given by its full id."""
     from glossator.study.find import study_with
     from glossator.study.trying import Bench, bench_for
     from glossator.units import parse_unit
@@ -145,7 +145,7 @@ def _bench(unit: str, study: Path | None) -> Iterator[tuple[Bench, Unit]]:
 
 
 def print_tried(out: Console, tried: TriedText, several: bool) -> None:
-    """A text: where its peak is, then the tokens one below the other, or lines of colour and the strongest of them."""
+    """A text: its peak, then one token per line, or coloured text and the strongest tokens."""
     from rich.text import Text
 
     true, at = tried.true.tolist(), tried.peak_at
@@ -156,7 +156,7 @@ def print_tried(out: Console, tried: TriedText, several: bool) -> None:
         print_indented(out, tried.text[:200], "italic", by=0)
     print_indented(out, f"Peak {number(true[at])} at token {at} “{piece}”{beside}; {len(true)} tokens.", by=0)
     if tried.windows > 1:
-        print_indented(out, f"It was cut into {tried.windows} windows, each of which begins anew, as in a study.", by=0)
+        print_indented(out, f"Split into {tried.windows} independent windows, as in a study.", by=0)
     largest = max([0.0, *(v for v, counts in zip(true, tried.counts, strict=True) if counts)])
     places = list(range(len(true)))
     if len(true) > LISTED:
@@ -166,7 +166,7 @@ def print_tried(out: Console, tried: TriedText, several: bool) -> None:
                 parts = highlighted(tried.pieces, [0.0 if isnan(v) else v for v in values], largest, colour)
                 out.print(Text.assemble((f"{name}  ", "dim"), Text().join(parts)), soft_wrap=not colour)
         places = sorted(sorted(places, key=lambda i: -true[i])[:BAR])
-        out.print("The strongest tokens:", style="bold")
+        out.print("Strongest tokens:", style="bold")
     head = ["token", "", "true", *([] if said is None else ["pred"]), f"0 to {largest:.3g}"]
     out.print()
     print_rows(out, head, [_token_row(tried, i, largest) for i in places], left=2, bar=True)
@@ -182,13 +182,13 @@ def _token_row(tried: TriedText, place: int, largest: float) -> Row:
 
 
 def print_strongest(out: Console, tried: TriedText, place: int, units: list[Strong]) -> None:
-    print_indented(out, f"Strongest at token {place} “{clean(tried.pieces[place])}” of: {tried.text[:200]}", by=0)
+    print_indented(out, f"Most active at token {place} “{clean(tried.pieces[place])}” of: {tried.text[:200]}", by=0)
     rows = []
     for strong in units:
         of_maximum = "–" if not strong.maximum else f"{strong.activation / strong.maximum:.0%}"
         rows.append(Row([short_name(strong.unit), number(strong.activation), of_maximum], strong.explanation or ""))
     out.print()
-    print_rows(out, ["unit", "activation", "of its largest"], rows)
+    print_rows(out, ["unit", "activation", "of its maximum"], rows)
 
 
 def _known(value: float) -> float | None:

@@ -1,4 +1,4 @@
-"""`glossator units`: what can be explained in a subject, and what a study has, page by page."""
+"""`glossator units`: the sites of a subject, or the units of a study in pages."""
 
 from __future__ import annotations
 
@@ -24,18 +24,18 @@ def units(
     subject: str = typer.Argument(
         ..., help="smollm2-135m, minilm, a local folder or a hub id; or the folder of a finished study."
     ),
-    order: str = typer.Option("best", help="Of a study's units: best, worst, causal, q, or place in the study."),
-    site: str | None = typer.Option(None, help="Only units of this site of a study."),
-    status: str | None = typer.Option(None, help="Only units of a study with this status: ok, abstained, ..."),
+    order: str = typer.Option("best", help="Order of a study's units: best, worst, causal, q or place."),
+    site: str | None = typer.Option(None, help="Only units of this site."),
+    status: str | None = typer.Option(None, help="Only units with this status: ok, abstained, ..."),
     method: str | None = typer.Option(None, help="Only units whose best explanation is by this explainer."),
-    after: str | None = typer.Option(None, help="Go on after this unit, the last one of the page before."),
-    limit: int = typer.Option(20, min=1, help="How many of a study's units to print."),
+    after: str | None = typer.Option(None, help="Start after this unit, the last one of the previous page."),
+    limit: int = typer.Option(20, min=1, help="Number of units to print."),
     json: bool = JSON,
 ) -> None:
-    """List the sites of a subject, or the units of a study page by page.
+    """List the sites of a subject, or the units of a study in pages.
 
-    Each site with its number of units; built-in subjects are not downloaded for it. The report of a study shows 300
-    units at most; all of them are here.
+    Lists each site with its number of units, without downloading built-in subjects. A study's report shows at most 300
+    units; this lists all of them.
 
     \b
     Examples:
@@ -67,13 +67,13 @@ def units(
         table.add_row(span, str(len(names)), str(width or "–"), total, kind, MEANING.get(alias, ""))
     out = console()
     print_table(out, table)
-    out.print("Any dotted module path is a site as well. A unit is named SUBJECT/SITE/INDEX.")
+    out.print("Any dotted module path is also a site. A unit's id is SUBJECT/SITE/INDEX.")
     if sites:
         out.print(f"Explain some: glossator run --subject {subject} --site {sites[0].name} --units 16", markup=False)
 
 
 def print_page(folder: Path, order: str, where: dict[str, str], after: str | None, limit: int, json: bool) -> None:
-    """One page of a study's units, with the command for the next."""
+    """One page of a study's units, with the command for the next page."""
     from glossator.study import open_study
     from glossator.study.find import unit_of
 
@@ -106,8 +106,8 @@ def print_page(folder: Path, order: str, where: dict[str, str], after: str | Non
 
 
 MEANING = {
-    "mlp": "values that enter the down projection: neurons",
-    "attn": "what attention adds to the stream, or gives to a norm of the sum",
+    "mlp": "inputs of the down projection: neurons",
+    "attn": "what attention adds to the residual stream, or to a normed sum",
     "head": "outputs of the heads; unit = head * head_dim + i",
-    "resid": "what leaves the block",
+    "resid": "output of the block",
 }

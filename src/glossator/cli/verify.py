@@ -1,4 +1,4 @@
-"""`glossator verify`: is every file of a study as it was written?"""
+"""`glossator verify`: check a study's files against their checksums."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from glossator.cli.printing import JSON, console, emit
 
 
 def verify(study: Path = typer.Argument(..., help="Folder of a study, finished or not."), json: bool = JSON) -> None:
-    """Read all files of a study and compare them with what was written.
+    """Check every file of a study against its checksum.
 
-    Checksums of the recording, its shards, the database and the report, the database from inside, and whether the
-    parts belong together; one line a file. The exit code is 1 when something is wrong. Opening a study compares sizes
-    and some blocks of large files; this reads everything.
+    Checks the recording, its shards, the database (also internally) and the report, and that they belong together;
+    prints one line per file. The exit code is 1 if anything is wrong. Opening a study checks only sizes and some blocks
+    of large files; this reads everything.
 
     \b
     Example:

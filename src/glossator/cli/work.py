@@ -17,11 +17,10 @@ def work(
     trust: list[str] | None = TRUST,
     quiet: bool = QUIET,
 ) -> None:
-    """Do one shard of one stage of a study: a job, as engines hand them out.
+    """Run one shard of one stage of a study, as engines do.
 
-    Any process on any machine that sees the folder may do it, also while others work there; a shard that is done twice
-    has the same bytes, and one that is there already is left alone. glossator run FOLDER does what is left, merges and
-    finishes the study.
+    Any process on any machine that sees the folder can do this, even while others work there. A repeated shard has the
+    same bytes; an existing one is left alone. glossator run FOLDER does the rest, merges and finishes the study.
 
     \b
     Example:

@@ -63,7 +63,7 @@ class Corpus:
             raise UserError(
                 f"the corpus has no text{f' ({of_these})' if of_these else ''}",
                 value=self.name,
-                fix="Give at least one document that is not blank",
+                fix="Provide at least one non-blank document",
             )
         self._left_out.clear()
         self._left_out.update(left_out)

@@ -76,11 +76,11 @@ def probe_set(
     numbers, groups = np.unique(inputs.groups, return_inverse=True)
     if len(numbers) < sum(f > 0 for f in fractions):
         raise UserError(
-            "these inputs cannot be split", value=f"{len(numbers)} groups", allowed="a group or more for each split"
+            "these inputs cannot be split", value=f"{len(numbers)} groups", allowed="at least one group per split"
         )
     names = [str(number) for number in numbers] if group_ids is None else list(group_ids)
     if len(names) != len(numbers):
-        raise UserError("names of groups that are not there", value=len(names), allowed=f"{len(numbers)}")
+        raise UserError("unknown groups", value=len(names), allowed=f"{len(numbers)}")
     sizes = np.bincount(groups, minlength=len(numbers)).astype(np.int64)
     splits = assign_splits(np.arange(len(numbers)), sizes, names, fractions, seed)
     spec = {

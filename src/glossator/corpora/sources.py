@@ -41,7 +41,7 @@ def open_corpus(spec: str | Path | Corpus | Iterable[Any], text_column: str | No
     if isinstance(spec, (str, Path)):
         return _open_path(spec, column)
     if not hasattr(spec, "__iter__") and not tables.has_columns(spec):
-        raise UserError("the corpus is no text", value=type(spec).__name__, allowed=_ALLOWED)
+        raise UserError("the corpus is not text", value=type(spec).__name__, allowed=_ALLOWED)
     documents = tuple(tables.from_objects(spec, column))
     return Corpus("iterable", lambda: iter(documents))
 
@@ -51,7 +51,7 @@ def _open_path(spec: str | Path, column: str) -> Corpus:
         return Corpus(EMBEDDED, lambda: text_files.json_lines(_EMBEDDED_FILE, TEXT))
     if str(spec).startswith(IN_MEMORY):
         raise UserError(
-            "the study's texts were given in Python, and are needed again", value=str(spec), fix="Give corpus="
+            "the study's texts were passed in Python and are needed again", value=str(spec), fix="Pass corpus="
         )
     path = Path(spec).expanduser()
     try:
@@ -65,7 +65,7 @@ def _open_path(spec: str | Path, column: str) -> Corpus:
         return Corpus(path.resolve().name, lambda: _folder(path, column))
     if not stat.S_ISREG(mode):
         raise UserError(
-            "the corpus is neither a file nor a folder (a pipe or a device, which cannot be read twice)",
+            "the corpus must be a file or a folder, not a pipe or a device, which cannot be read twice",
             value=str(spec),
             fix="Write the texts to a file first",
         )
@@ -132,7 +132,7 @@ def _files(folder: Path, seen: set[tuple[int, int]]) -> Iterator[Path]:
             yield path
         elif _reader_for(path):
             raise UserError(
-                "the corpus holds what is no file (a link that leads nowhere, a pipe or a device)",
+                "the corpus contains an entry that is not a file (a broken link, a pipe or a device)",
                 value=str(path),
                 fix="Remove it",
             )

@@ -154,7 +154,7 @@ def lines(path: Path) -> Iterator[tuple[int, str]]:
 
 
 def _damaged(path: Path, error: Exception) -> UserError:
-    return UserError("the compressed file is damaged or cut off", value=str(path), fix=f"{error}. Fetch it again")
+    return UserError("the compressed file is damaged or truncated", value=str(path), fix=f"{error}. Fetch it again")
 
 
 def _decode(raw: bytes, path: Path, number: int, offset: int) -> str:

@@ -62,7 +62,7 @@ def make_windows(
         windows, owners, lengths = windows[keep], owners[keep], lengths[keep]
     if not len(windows):
         raise UserError(
-            "the corpus gives no window",
+            "the corpus has no window",
             value=corpus.name,
             fix=f"It has no document of {min_length} tokens; give longer texts",
         )

@@ -58,7 +58,7 @@ class WordNet:
         try:
             text = lzma.decompress(path.read_bytes()).decode()
         except (OSError, lzma.LZMAError, UnicodeDecodeError) as error:
-            raise UserError("cannot read WordNet", value=str(path), fix="Install the package again") from error
+            raise UserError("cannot read WordNet", value=str(path), fix="Reinstall the package") from error
         self.path = path
         body, _, exceptions = text.partition("%exceptions\n")
         self.seen: dict[str, int] = {}

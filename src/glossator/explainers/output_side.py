@@ -49,7 +49,7 @@ class OutputSideExplainer:
 
     def __post_init__(self) -> None:
         if self.by not in WAYS:
-            raise UserError("unknown way to find an output side", value=self.by, allowed=", ".join(WAYS))
+            raise UserError("unknown method for the output side", value=self.by, allowed=", ".join(WAYS))
         for name in ("tokens", "windows", "width"):
             if getattr(self, name) < 1:
                 raise UserError(f"bad {name} of an output side", value=getattr(self, name), allowed="1 or more")
@@ -180,7 +180,9 @@ class EnsembleExplainer:
         found = []
         for one in inputs:
             if one.program is None:
-                raise UserError("an ensemble needs programs to add an output side to", value=one.provenance.method)
+                raise UserError(
+                    "an ensemble needs a program to extend with an output side", value=one.provenance.method
+                )
             program = replace(one.program, raises=output.get("raises"), lowers=output.get("lowers"))
             settings = {"first": one.provenance.method, **one.provenance.settings, "output": self._second.settings()}
             provenance = replace(one.provenance, method="ensemble", settings=settings)

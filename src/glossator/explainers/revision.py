@@ -99,7 +99,7 @@ class RevisedExplainer:
         if self.control not in CONTROLS:
             raise UserError("unknown control of the revision", value=self.control, allowed=", ".join(CONTROLS))
         if self.sentences < 4:
-            raise UserError("too few sentences to revise by", value=self.sentences, allowed="4 or more")
+            raise UserError("too few sentences for a revision", value=self.sentences, allowed="4 or more")
         form_for(self.lm, self.form)
         object.__setattr__(self, "_first", self._made_first())
 
@@ -149,7 +149,9 @@ class RevisedExplainer:
 
     def _made_first(self) -> Any:
         if self.first == "revised":
-            raise UserError("a revision cannot revise itself", value=self.first, allowed="bills, program, ...")
+            raise UserError(
+                "the revised explainer cannot revise itself", value=self.first, allowed="bills, program, ..."
+            )
         target = registry.load("explainers", self.first)
         known = taken_by(target)
         for option in self.first_options:

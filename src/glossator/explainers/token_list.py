@@ -49,9 +49,7 @@ class TokenListExplainer:
 
     def __post_init__(self) -> None:
         if self.n is not None and self.bits is not None:
-            raise UserError(
-                "a token list takes a number of tokens or a number of bits, not both", value=(self.n, self.bits)
-            )
+            raise UserError("limit a token list by tokens or by bits, not both", value=(self.n, self.bits))
         if self.form not in FORMS:
             raise UserError("unknown form of a token list", value=self.form, allowed=", ".join(FORMS))
         if (self.n is not None and self.n < 1) or (self.bits is not None and not self.bits > 0):

@@ -93,7 +93,9 @@ class SiteValues:
         rows = self.rows(split) if rows is None else rows
         valid = self.windows.valid[rows]
         if not valid.any():
-            raise UserError(f"the recording's panel has no tokens of the {split} split", fix="Record more text")
+            raise UserError(
+                f"the recording's reference sample has no tokens of the {split} split", fix="Record more text"
+            )
         found = np.empty((self.width, int(valid.sum())), np.float32)
         end = 0
         panel, scale = self.recording.panel_block(self.site)

@@ -156,7 +156,7 @@ def _mean(values: Sequence[float | None]) -> dict[str, float | None]:
 def share_below(value: float, others: Sequence[float]) -> float:
     """The share of the others that a value beats; equal ones count half. Raises `ValueError` without others."""
     if not len(others):
-        raise ValueError("no values to compare with")
+        raise ValueError("no values to compare")
     ranked = np.asarray(others, np.float64)
     return float(((ranked < value).sum() + 0.5 * (ranked == value).sum()) / len(ranked))
 

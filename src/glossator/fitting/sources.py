@@ -27,15 +27,15 @@ def text_vectors(
     token counts.
     """
     if pool not in POOLS:
-        raise UserError("unknown way to read a text", value=pool, allowed=", ".join(POOLS))
+        raise UserError("unknown pooling", value=pool, allowed=", ".join(POOLS))
     texts = list(texts)
     if not texts:
-        raise UserError("a group of texts is empty", fix="Give at least one text in each group")
+        raise UserError("a group of texts is empty", fix="Provide at least one text per group")
     windows = text_windows(subject, texts, width)
     found = np.zeros((len(texts), subject.site(site).width), np.float64)
     counts = np.bincount(windows.documents, windows.valid.sum(axis=1), minlength=len(texts))
     if not counts.all():
-        raise UserError("a text has no token that counts", value=texts[int(counts.argmin())][:60])
+        raise UserError("a text has no valid token", value=texts[int(counts.argmin())][:60])
     values = site_values(subject, site, range(found.shape[1]), windows)
     for row in range(len(windows)):  # windows of a text stand in order, so that the last one decides for "last"
         if (places := np.flatnonzero(windows.valid[row])).size:

@@ -80,7 +80,7 @@ def finished(grid: GridSpec, folder: str | Path) -> list[Done]:
 def _check_folder(folder: Path) -> None:
     """A grid may grow, so that another spec is no reason to refuse its folder; anything else is."""
     if folder.is_dir() and not (folder / SPEC).exists() and any(not p.name.startswith(".") for p in folder.iterdir()):
-        raise UserError("the folder is not empty and holds no grid", value=str(folder), fix="Choose another with --out")
+        raise UserError("the folder is neither empty nor a grid", value=str(folder), fix="Choose another with --out")
 
 
 def _share_recording(place: Path, spec: StudySpec, done: Sequence[Done]) -> None:

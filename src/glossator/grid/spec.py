@@ -52,10 +52,10 @@ class GridSpec:
         for axis in AXES:
             values = getattr(self, axis)
             if len(set(values)) != len(values):
-                raise UserError(f"{axis} of the grid are named twice", value=", ".join(values))
+                raise UserError(f"{axis} of the grid are listed twice", value=", ".join(values))
         subjects = [Path(str(own.get("subject", ""))).name for own in self.subjects]
         if len(set(subjects)) != len(subjects):
-            raise UserError("subjects of the grid are named twice", value=", ".join(subjects))
+            raise UserError("duplicate subjects in the grid", value=", ".join(subjects))
 
     def study(self, own: Mapping[str, Any], **cell: Any) -> StudySpec:
         """The study of one cell: what all share, what the subject sets for itself, and the cell's place on the axes.
@@ -86,7 +86,7 @@ def make_grid(values: Mapping[str, Any]) -> GridSpec:
             raise UserError("unknown key in the grid", value=name, allowed=near_matches(name, known))
     subjects = values.get("subjects")
     if not isinstance(subjects, list) or not all(isinstance(own, Mapping) for own in subjects):
-        raise UserError("subjects of the grid are no tables", value=subjects, fix=EXAMPLE)
+        raise UserError("subjects of the grid must be tables", value=subjects, fix=EXAMPLE)
     for own in subjects:
         for name in own:
             if name not in OF_SUBJECT:

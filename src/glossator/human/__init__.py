@@ -74,7 +74,7 @@ def export_tasks(study: Study, drawn: Drawn, out: str | Path) -> dict[str, Any]:
     """Write what people get into `out`, keep the task set and its key in the study, and return the manifest."""
     out, folder = Path(out), HumanFolder(study)
     if out.resolve().is_relative_to(folder.path.resolve()):
-        raise UserError("the study's human folder holds the keys, nothing to give away", value=str(out))
+        raise UserError("cannot export into the study's human folder, which holds the keys", value=str(out))
     folder.keep(drawn)
     return write_export(drawn, out, folder.path / "keys" / f"{drawn.tasks.id}.json")
 
@@ -108,7 +108,7 @@ def import_answers(
         answers = check(filled, folder.tasks(filled.tasks, filled.study), rater)
         place = (answers.tasks, answers.rater)
         if place in read and read[place] != answers:
-            raise UserError("two files of one person answer the same tasks", value=str(path), fix="Give one of them")
+            raise UserError("two files by one annotator answer the same tasks", value=str(path), fix="Give one of them")
         read[place] = answers
     new = folder.add_all(list(read.values()), replace=replace_old)
     with opened_tools(study, lm, simulator, access) as tools:

@@ -42,7 +42,7 @@ def read_filled(path: Path) -> Filled:
     """Read a filled page (JSON) or form (TSV, Markdown) by its ending; `UserError` for anything else."""
     readers = {".json": _read_json, ".tsv": read_tsv, ".md": read_markdown}
     if path.suffix.lower() not in readers:
-        raise UserError("not a file of answers", value=str(path), allowed="*.json (from the page), *.tsv or *.md")
+        raise UserError("not an answer file", value=str(path), allowed="*.json (from the page), *.tsv or *.md")
     try:
         text = path.read_bytes().decode("utf-8-sig")
     except OSError as error:
@@ -68,17 +68,17 @@ def _read_json(text: str, path: str) -> Filled:
         named = {name: str(found[name]) for name in ("tasks", "study", "task")}
         return Filled(path, **named, rater=str(found.get("rater") or ""), values=values)
     except (ValueError, KeyError, TypeError, RecursionError) as error:
-        raise UserError("not a file of answers", value=path, fix="Save the answers again from the page") from error
+        raise UserError("not an answer file", value=path, fix="Save the answers again from the page") from error
 
 
 def check(filled: Filled, tasks: TaskSet, rater: str | None = None) -> Answers:
     """The answers, when every one of them can be one; rater: a name for files whose head has none."""
     if filled.task != tasks.task:
-        raise UserError(f"{filled.path} says it is of another task", value=filled.task, allowed=tasks.task)
+        raise UserError(f"{filled.path} belongs to another task", value=filled.task, allowed=tasks.task)
     values, missing = {}, {}
     for slot in filled.values:
         if slot not in tasks.slots:
-            raise UserError(f"nobody asked this in {filled.path}", value=slot, allowed=near_matches(slot, tasks.slots))
+            raise UserError(f"unknown slot in {filled.path}", value=slot, allowed=near_matches(slot, tasks.slots))
     for slot, passage in tasks.slots.items():
         given = filled.values.get(slot)
         if given is None or (isinstance(given, str) and not given.strip()):
@@ -95,10 +95,10 @@ def check(filled: Filled, tasks: TaskSet, rater: str | None = None) -> Answers:
 def rater_name(name: str, path: str) -> str:
     if not RATER.fullmatch(name):
         raise UserError(
-            f"no usable name of the person in {path}" if not name else "a person's name must be a short word",
+            f"no usable annotator name in {path}" if not name else "an annotator's name must be a short word",
             value=name or None,
             allowed="1 to 40 letters, digits, dots, dashes",
-            fix="Give one with --rater",
+            fix="Set it with --rater",
         )
     return name
 

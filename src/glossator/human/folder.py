@@ -57,7 +57,7 @@ class HumanFolder:
     def tasks(self, wanted: str, study: str) -> TaskSet:
         """The task set that answers are of; `UserError` when it is another study's or was never exported from here."""
         if study != (own := study_id(self.study)):
-            raise UserError("the answers are of another study", value=study, allowed=f"{own} ({self.study.folder})")
+            raise UserError("the answers belong to another study", value=study, allowed=f"{own} ({self.study.folder})")
         path = self.path / "tasks" / f"{wanted}.json"
         if not wanted.isalnum() or len(wanted) > LONGEST_ID or not path.exists():
             raise UserError(
@@ -81,9 +81,9 @@ class HumanFolder:
             content = {"format": ANSWERS_FORMAT, **plain(answers)}
             if path.exists() and not replace and _read(path) != content:
                 raise UserError(
-                    "this person has answered these tasks before, differently",
+                    "this annotator has already answered these tasks differently",
                     value=answers.rater,
-                    fix="Add --replace to put the new answers in their place, or --rater to name another person",
+                    fix="Add --replace to replace the answers, or --rater to name another annotator",
                 )
             if not path.exists() or _read(path) != content:
                 new.append((path, content))
@@ -119,7 +119,7 @@ def write_export(drawn: Drawn, out: Path, key: Path) -> dict[str, Any]:
 
     tasks = drawn.tasks
     if (out / MANIFEST).exists() and _read(out / MANIFEST).get("id") != tasks.id:
-        raise UserError("another task set lies in this folder", value=str(out), fix="Give another --out")
+        raise UserError("this folder holds another task set", value=str(out), fix="Choose another --out")
     ending, content = form(tasks)
     contents = {f"{tasks.task}.html": page(tasks), f"{tasks.task}{ending}": content}
     for name, text in contents.items():
@@ -145,11 +145,11 @@ def _read(path: Path, table: Callable[[dict[str, Any]], dict[str, Any]] | None =
     try:
         return json.loads(path.read_text(encoding="utf-8"), object_hook=table)
     except FileNotFoundError as error:
-        raise UserError("a file of the study's human folder is gone", value=str(path)) from error
+        raise UserError("a file of the study's human folder is missing", value=str(path)) from error
     except (OSError, ValueError, RecursionError) as error:
         raise _damaged(path) from error
 
 
 def _damaged(path: Path) -> UserError:
     again = "import the person's file" if path.parent.name == "answers" else "export"
-    return UserError("a file of people's tasks is damaged", value=str(path), fix=f"Move it away and {again} again")
+    return UserError("a task file is damaged", value=str(path), fix=f"Move it away and {again} again")

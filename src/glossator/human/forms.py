@@ -38,10 +38,10 @@ def header_of(fields: Mapping[str, str], path: str, values: Mapping[str, Any]) -
     """What the head of a form says; `UserError` when it is no form or its head is gone."""
     if fields.get("format") != FORMAT:
         raise UserError(
-            "not a form with answers", value=path, allowed=f"its head says {FORMAT}", fix="Leave the head as it is"
+            "not a form with answers", value=path, allowed=f"its head says {FORMAT}", fix="Leave the header unchanged"
         )
     if missing := [name for name in ("tasks", "study", "task") if not fields.get(name)]:
-        raise UserError(f"the head of {path} lacks", value=missing[0], fix="Leave the head as it is")
+        raise UserError(f"the head of {path} lacks", value=missing[0], fix="Leave the header unchanged")
     return Filled(path, fields["tasks"], fields["study"], fields["task"], fields.get("rater", "").strip(), values)
 
 
@@ -90,7 +90,7 @@ def read_tsv(text: str, path: str) -> Filled:
     try:
         rows = list(csv.reader(io.StringIO(text.replace("\r\n", "\n"), newline=""), dialect="excel-tab", strict=True))
     except csv.Error as error:
-        raise UserError("not a table", value=path, fix=f"{error}; save it as TSV, text between tabs") from error
+        raise UserError("not a table", value=path, fix=f"{error}; save it as TSV") from error
     fields: dict[str, str] = {}
     done: dict[str, str] = {}
     cells: dict[str, dict[int, str]] = {}

@@ -98,7 +98,7 @@ class PersonSimulator:
         expected = np.zeros((len(windows), windows.width), np.float32)
         for row, window in enumerate(windows.ids.tolist()):
             if window not in self.ratings:
-                raise MissingPower("a person did not rate this window", value=window)
+                raise MissingPower("the annotator did not rate this window", value=window)
             rated = self.ratings[window]
             expected[row, : len(rated)] = rated
         return Simulation(expected, ZERO_TO_TEN)
@@ -199,7 +199,7 @@ def check_same_tokens(item: SimulationItem, key: Mapping[str, Any], evidence: Ev
     for passage, place in zip(item.passages, key["windows"], strict=True):
         if shown.get((place["split"], place["window"])) != passage.tokens:
             raise UserError(
-                "the study's windows are not those that people saw",
+                "the study's windows are not those that the annotators saw",
                 value=key["unit"],
-                fix="It was recorded anew with other text or other settings; export the tasks again",
+                fix="It was recorded again with other text or settings; export the tasks again",
             )

@@ -91,7 +91,7 @@ class Source:
         usable = ("ok",) if explained else ("ok", "abstained")
         eligible = [unit for unit, result in self.results.items() if result.status in usable]
         if not eligible:
-            raise UserError("the study has no unit to ask about", value=str(self.study.folder))
+            raise UserError("the study has no unit for a task", value=str(self.study.folder))
         if wanted is None or wanted.isdigit():
             count = default if wanted is None else int(wanted)
             if wanted is not None and not 1 <= count <= len(eligible):
@@ -112,14 +112,16 @@ class Source:
                 raise UserError(what, value=part, allowed=near_matches(part, fitting or names))
             found.append(names[fitting[0]])
         if not found or len(set(found)) != len(found):
-            raise UserError("units are named twice, or none is", value=wanted)
+            raise UserError("units are missing or listed twice", value=wanted)
         return found
 
     def drawn(self, task: str, settings: Mapping[str, Any], items: Iterable[tuple[Any, dict[str, Any]]]) -> Drawn:
         """A task set from items with their sealed halves; their order and their ids tell nothing."""
         pairs = list(items)
         if not pairs:
-            raise UserError(f"nothing to ask: no unit of the study has what {task} needs", value=str(self.study.folder))
+            raise UserError(
+                f"nothing to export: no unit of the study has what {task} needs", value=str(self.study.folder)
+            )
         order = self.rng("order", task).permutation(len(pairs))
         named = [
             (replace(pairs[place][0], id=f"{task[0]}{n:03d}"), pairs[place][1]) for n, place in enumerate(order, 1)

@@ -145,7 +145,7 @@ def from_plain(stored: Mapping[str, Any]) -> TaskSet:
         tuple(kind(**{name: _thawed(name, value) for name, value in item.items()}) for item in stored["items"]),
     )
     if found.id != stored["id"]:
-        raise UserError("a task set was changed after it was made", value=stored["id"], fix="Export it again")
+        raise UserError("a task set was changed after its export", value=stored["id"], fix="Export it again")
     return found
 
 

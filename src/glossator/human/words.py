@@ -1,4 +1,4 @@
-"""What people are told: titles and instructions of each task, the same on the page and in the form."""
+"""Titles and instructions of each task, the same on the page and in the form."""
 
 from __future__ import annotations
 
@@ -7,40 +7,40 @@ TITLES = {
     "preference": "Which explanation is better?",
     "labelling": "What does it respond to?",
     "gibberish": "Is this readable English?",
-    "paraphrase": "Say it in other words",
+    "paraphrase": "Put it in other words",
 }
 
 INSTRUCTIONS: dict[str, tuple[str, ...]] = {
     "simulation": (
-        "A unit of a language model gives one number for each piece of a text: 0 when it is silent, up to 10 when it "
-        "fires as strongly as it ever does.",
-        "You are told what the unit is said to respond to. Rate every piece of the passage by that alone. Most units "
-        "are silent at most pieces.",
-        "The unit reads from left to right: at each piece it knows what came before, not what comes after.",
-        "Grey pieces are left out; they need no rating.",
+        "A unit of a language model assigns a number to each token of a text: 0 when it is silent, up to 10 when it "
+        "fires at its strongest.",
+        "You see an explanation of what the unit responds to. Rate every token of the passage from that explanation "
+        "alone. Most units are silent on most tokens.",
+        "The unit reads from left to right: at each token it knows what came before, not what comes after.",
+        "Grey tokens need no rating.",
     ),
     "preference": (
-        "The passages show what a unit of a language model does: the stronger the colour or the number, the more it "
-        "fires there. In some passages it may not fire at all.",
-        "Two explanations of the unit are given, in an order drawn at random. Choose the one that would let you tell "
-        "better where the unit fires and where it does not.",
-        "Choose 'equal' when neither is better, also when both are bad.",
+        "The passages show where a unit of a language model fires: a stronger colour or a larger number means that it "
+        "fires more. In some passages it may not fire at all.",
+        "You see two explanations of the unit, in random order. Choose the one that would better help you predict "
+        "where the unit fires and where it does not.",
+        "Choose 'equal' if neither is better, even if both are bad.",
     ),
     "labelling": (
-        "The passages show what a unit of a language model does: the stronger the colour or the number, the more it "
-        "fires there. First come passages where it fires most, then others drawn at random.",
-        "Write in one sentence what it responds to, so that somebody who has not seen the passages could tell where "
-        "it fires in other text, and where it stays silent.",
-        'Who knows the program language may write a program instead, for example: 0 + 3*token(" cat", " cats").',
-        "Leave the answer empty when you see no pattern.",
+        "The passages show where a unit of a language model fires: a stronger colour or a larger number means that it "
+        "fires more. The passages in which it fires most come first, then random ones.",
+        "Write one sentence about what it responds to, so that somebody who has not seen the passages could predict "
+        "where it fires in other text, and where it stays silent.",
+        'If you know the program language, you may write a program instead, for example: 0 + 3*token(" cat", " cats").',
+        "Leave the answer empty if you see no pattern.",
     ),
     "gibberish": (
-        "Each text claims to describe something. You need not know what: judge the language alone.",
-        "yes: it reads as English and means something. partly: parts of it do. no: it does not.",
-        "Quoted pieces of words, signs and numbers are no fault as long as the sentence around them can be understood.",
+        "Each text is meant to describe something. You need not know what: judge the language alone.",
+        "yes: it is meaningful English. partly: parts of it are. no: it is not.",
+        "Quoted parts of words, symbols and numbers are fine as long as the sentence around them makes sense.",
     ),
     "paraphrase": (
-        "Write each text anew in your own words, so that it means the same: nothing added, nothing left out.",
-        "Keep quoted words and signs as they are; change the words around them and their order.",
+        "Rewrite each text in your own words without changing its meaning: add nothing and leave nothing out.",
+        "Keep quoted words and symbols unchanged; change the words around them and their order.",
     ),
 }

@@ -102,7 +102,7 @@ def text_of(inputs: Inputs, row: int) -> str:
     """One input as text; raises `MissingPower` for inputs that have none."""
     text = inputs.show(row).text
     if text is None:
-        raise MissingPower("this reads text alone", value=inputs.kind, allowed="inputs that can be shown as text")
+        raise MissingPower("this needs text", value=inputs.kind, allowed="inputs that can be displayed as text")
     return text
 
 

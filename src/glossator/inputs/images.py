@@ -29,7 +29,7 @@ class Images:
     def __post_init__(self) -> None:
         if self.pixels.ndim != 4 or self.pixels.shape[3] != 3 or self.pixels.dtype != np.uint8:
             raise UserError(
-                "these are no images",
+                "these are not images",
                 value=f"{self.pixels.dtype} {self.pixels.shape}",
                 allowed="uint8 (n, height, width, 3), red, green, blue",
             )

@@ -204,9 +204,9 @@ def token_windows(inputs: Inputs, grid: Grid | None = None) -> TokenWindows:
     """These inputs as windows of tokens; raises `MissingPower` where they are of another kind, or where the grid is not
     that of their tokens."""
     if not isinstance(inputs, TokenWindows):
-        raise MissingPower("this works on tokens alone", value=inputs.kind, allowed="windows of tokens")
+        raise MissingPower("this needs tokens", value=inputs.kind, allowed="windows of tokens")
     if grid is not None and grid != inputs.grid:
-        raise MissingPower("this works on tokens alone", value=str(grid), allowed="one value a token")
+        raise MissingPower("this needs tokens", value=str(grid), allowed="one value per token")
     return inputs
 
 

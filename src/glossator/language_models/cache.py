@@ -114,7 +114,7 @@ class AnswerCache:
                 connection.execute("PRAGMA synchronous = NORMAL")
                 version = connection.execute("PRAGMA user_version").fetchone()[0]
                 if version not in (0, FORMAT):
-                    raise UserError("the cache of answers has another format", value=version, allowed=str(FORMAT),
+                    raise UserError("the answer cache has another format", value=version, allowed=str(FORMAT),
                                     fix="Update glossator, or name another file")  # fmt: skip
                 connection.execute(
                     "CREATE TABLE IF NOT EXISTS answers (key TEXT PRIMARY KEY, model TEXT NOT NULL, "
@@ -137,12 +137,12 @@ class AnswerCache:
     def _unusable(self, error: Exception) -> UserError:
         """Its answers were paid for: nothing here says to delete them."""
         if (fix := sqlite_trouble(error)) is not None:
-            return UserError(f"the cache of answers cannot be used now ({error})", value=str(self.path), fix=fix)
+            return UserError(f"the answer cache cannot be used now ({error})", value=str(self.path), fix=fix)
         return UserError(
-            f"the cache of answers is damaged ({error})",
+            f"the answer cache is damaged ({error})",
             value=str(self.path),
-            fix="Move it away and keep it, as sqlite3 FILE .recover may get its answers back; or name another file. "
-            "Answers that are not there are asked for again",
+            fix="Move it away but keep it, since sqlite3 FILE .recover may recover answers; or name another file. "
+            "Missing answers are requested again",
         )
 
 
@@ -170,7 +170,7 @@ def _connected(path: Path) -> sqlite3.Connection:
                 os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
         return sqlite3.connect(where, timeout=WAIT_SECONDS, isolation_level=None, check_same_thread=False, uri=True)
     except OSError as error:
-        raise UserError("cannot write the cache of answers", value=str(path),
+        raise UserError("cannot write the answer cache", value=str(path),
                         fix=f"{error.strerror or error}; free space or choose another folder") from error  # fmt: skip
 
 

@@ -190,7 +190,7 @@ class HttpBackend(abc.ABC):
             raise UserError(
                 f"the server gives no {name} ({refusal.said})",
                 value=self.name,
-                fix="Use a method that samples its answers, or say what the server can do: ?powers=chat",
+                fix="Use a method that samples its answers, or declare the server's powers: ?powers=chat",
             )
         self.refused |= {name}
         instead = {
@@ -247,8 +247,8 @@ class HttpBackend(abc.ABC):
             return UserError(f"the account has no credit left ({said})", value=self.name)
         if 300 <= status < 400:
             there = self._said(error.response.headers.get("location", "elsewhere"))
-            return UserError(f"the server sends requests on to {there} (HTTP {status})", value=self.name,
-                             fix="If that is right, put that address into the spec")  # fmt: skip
+            return UserError(f"the server redirects requests to {there} (HTTP {status})", value=self.name,
+                             fix="If that is right, use that address in the spec")  # fmt: skip
         if code in UNSUPPORTED and parameter:
             return UserError(f"the model does not take {parameter} ({said})", value=self.name,
                              fix=f"Leave it out: add ?omit={parameter} to the spec")  # fmt: skip
@@ -268,7 +268,7 @@ def media_type(image: bytes) -> str:
         return "image/png"
     if image.startswith(b"\xff\xd8\xff"):
         return "image/jpeg"
-    raise UserError("not an image that models take", value=image[:8], allowed="the bytes of a PNG or JPEG file")
+    raise UserError("unsupported image", value=image[:8], allowed="the bytes of a PNG or JPEG file")
 
 
 def in_base64(image: bytes) -> str:

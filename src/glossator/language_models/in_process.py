@@ -68,7 +68,7 @@ class InProcess:
     def of_subject(cls, subject: TransformerSubject, **options: Any) -> InProcess:
         """The model under study itself as a language model: its weights are held once."""
         if not subject.causal:
-            raise UserError("an encoder cannot answer", value=subject.name, allowed="a causal language model")
+            raise UserError("an encoder cannot generate answers", value=subject.name, allowed="a causal language model")
         _ = subject.runs_by_length  # asking refuses a model that sees ahead
         kind = str(subject.dtype).removeprefix("torch.")
         name = f"inprocess:{subject.name}@{subject.fingerprint[:8]}" + ("" if kind == "float32" else f":{kind}")

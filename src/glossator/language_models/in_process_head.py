@@ -26,7 +26,7 @@ class Head:
         module = model.get_output_embeddings()
         if not isinstance(module, nn.Linear):
             raise UserError(
-                "this model does not write tokens",
+                "this model does not generate tokens",
                 value=type(model).__name__,
                 allowed="a causal language model with a linear output layer",
             )
@@ -52,7 +52,7 @@ class Head:
         scale = float(torch.nan_to_num(own, posinf=0.0, neginf=0.0).abs().max().clamp(min=1.0))
         if not torch.allclose(own, here, rtol=1e-3, atol=1e-3 * scale, equal_nan=True):
             raise UserError(
-                "the logits of this model cannot be computed apart from it",
+                "the logits of this model cannot be computed separately",
                 value=type(self.model).__name__,
                 fix="Serve it and name the server with http://host:port/v1#MODEL",
             )

@@ -105,7 +105,7 @@ class PromptTokens:
             except (TemplateError, ValueError, TypeError):
                 pass
             roles = ", ".join(m.role for m in messages)
-            raise UserError("the chat template refuses these messages", value=roles, fix=str(error)) from error
+            raise UserError("the chat template rejects these messages", value=roles, fix=str(error)) from error
 
 
 def without_system(turns: list[dict[str, str]]) -> list[dict[str, str]]:

@@ -58,6 +58,6 @@ def refuse_what_is_missing(requests: Sequence[Request], powers: frozenset[str], 
         raise MissingPower(
             f"{name} cannot give {' and '.join(missing)}",
             allowed=f"it is declared to have {', '.join(sorted(powers)) or 'nothing'}",
-            fix=f"{ways}. If the server does have it, say so in the spec: ?powers="
+            fix=f"{ways}. If the server does have it, declare it in the spec: ?powers="
             + ",".join(sorted(powers | set(missing))),
         )

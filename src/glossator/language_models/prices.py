@@ -68,7 +68,7 @@ def _price(name: str, entry: Any) -> Price:
 
 def _read(path: Path) -> Any:
     if path.exists() and not path.is_file():
-        raise UserError("the prices are in no file", value=str(path), allowed=HOW)
+        raise UserError("the price file does not exist", value=str(path), allowed=HOW)
     try:
         text = path.read_text(encoding="utf-8")
         return json.loads(text) if path.suffix == ".json" else tomllib.loads(text)

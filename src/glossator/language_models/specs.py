@@ -65,7 +65,7 @@ class ModelSpec:
                 "nowhere",
             )
         if not (value.isascii() and value.isprintable()):
-            raise UserError(f"the key in {self.key_variable} holds characters that no key has", fix="Set it again")
+            raise UserError(f"the key in {self.key_variable} has characters that no key can have", fix="Set it again")
         return value
 
 
@@ -79,7 +79,7 @@ def parse_spec(text: str) -> ModelSpec:
         raise UserError("unknown form of a language model", value=_short(text), allowed=FORMS)
     model, _, query = rest.partition("?")
     if not model:
-        raise UserError("no model is named", value=_short(text), allowed=FORMS)
+        raise UserError("missing model name", value=_short(text), allowed=FORMS)
     if form in ("inprocess", "scripted"):
         return ModelSpec(form, model, options=_options(query, None))
     if form == "openai" and (elsewhere := _base_url()):
@@ -91,7 +91,7 @@ def _base_url() -> str:
     """The address in `OPENAI_BASE_URL`, where it names another server than OpenAI's, as for the official client."""
     url = os.environ.get("OPENAI_BASE_URL", "").strip().rstrip("/")
     if url and not url.startswith(("http://", "https://")):
-        raise UserError("OPENAI_BASE_URL is no address", value=url, allowed="http://HOST:PORT/v1")
+        raise UserError("OPENAI_BASE_URL is not an address", value=url, allowed="http://HOST:PORT/v1")
     return "" if url == OPENAI_URL else url
 
 
@@ -102,14 +102,14 @@ def _server(text: str, key_variable: str | None = None) -> ModelSpec:
     model, _, late_query = model.partition("?")  # options may stand before or after the model
     if parts.username or parts.password:
         raise UserError(
-            "a key stands in the address of a language model",  # not shown
-            fix="Leave it out; put it into an environment variable and name that: ?key_variable=MY_KEY",
+            "the address of a language model contains a key",  # not shown
+            fix="Put it into an environment variable and name that: ?key_variable=MY_KEY",
         )
     if not parts.hostname:
         raise UserError("the address of a language model has no host", allowed="http://HOST:PORT/v1#MODEL")
     if not model:
         where = f"{parts.scheme}://{parts.netloc}{parts.path}"
-        raise UserError("no model is named after the address", value=where, allowed="http://HOST:PORT/v1#MODEL",
+        raise UserError("the address is not followed by a model name", value=where, allowed="http://HOST:PORT/v1#MODEL",
                         fix="A server lists its models under /v1/models")  # fmt: skip
     url = f"{parts.scheme}://{parts.netloc}{parts.path.rstrip('/')}"
     kinds = {"api.openai.com": "openai", "openrouter.ai": "openrouter"}

@@ -45,7 +45,7 @@ def texts_of(values: Iterable[str], name: str) -> tuple[str, ...]:
     if not texts:
         raise ValueError(f"{name} must not be empty")
     if len(set(texts)) != len(texts):
-        raise ValueError(f"{name} holds a text twice: {texts!r}")
+        raise ValueError(f"{name} has a text twice: {texts!r}")
     return texts
 
 

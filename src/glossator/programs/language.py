@@ -43,7 +43,7 @@ def _part(value: object, name: str) -> Test:
     if not isinstance(value, Test):
         raise ValueError(f"{name} must be a test, not {value!r}")
     if isinstance(value, Table):
-        raise ValueError("a table stands alone in a clause of strength 1, never inside another test")
+        raise ValueError("a table must be a whole clause of strength 1, not inside another test")
     return value
 
 
@@ -158,7 +158,7 @@ class Table(Test):
     def __post_init__(self) -> None:
         values = tuple((text_of(text, "table text", empty=True), number(v, "table value")) for text, v in self.values)
         if len({text for text, _ in values}) != len(values):
-            raise ValueError("the table holds a text twice")
+            raise ValueError("the table has a text twice")
         assign(self, values=values, default=number(self.default, "table default"))
 
     @property
@@ -200,7 +200,7 @@ class Program:
             raise ValueError("a program's clauses must be clauses")
         for side, test in self.output.items():
             if not is_local(_part(test, side)):
-                raise ValueError(f"what a unit {side} must be told by the next token alone")
+                raise ValueError(f"what a unit {side} must depend on the next token alone")
         assign(self, bias=number(self.bias, "bias"), clauses=clauses)
 
     @property
@@ -229,7 +229,7 @@ def depth(test: Test) -> int:
 
 def _check_depth(test: Test, above: int) -> None:
     if depth(test) + above > DEEPEST:
-        raise ValueError(f"tests may stand inside one another at most {DEEPEST} deep")
+        raise ValueError(f"tests can be nested at most {DEEPEST} deep")
 
 
 def walk(test: Test) -> Iterator[Test]:

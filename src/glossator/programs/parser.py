@@ -227,7 +227,7 @@ class _Reader:
         self.skip()
         start = self.at
         if deep > DEEPEST:
-            self.fail(f"tests inside one another at most {DEEPEST} deep")
+            self.fail(f"tests nested at most {DEEPEST} deep")
         name = self.need(NAME, f"a test: {', '.join(_READERS)}")
         read = _READERS.get(name)
         if read is None:

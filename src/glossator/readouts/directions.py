@@ -53,14 +53,16 @@ class DirectionSet:
             raise UserError("bad site of a direction set", value=self.site, allowed="a site such as mlp.12")
         if vectors.ndim != 2 or not vectors.size or centre.shape != vectors.shape[1:]:
             raise UserError(
-                "directions of a wrong shape",
+                "directions have a wrong shape",
                 value=f"vectors {vectors.shape}, centre {centre.shape}",
                 allowed="vectors (n, d) and a centre (d,)",
             )
         off = np.abs(np.linalg.norm(vectors.astype(np.float64), axis=1) - 1)
         if off.max() > _OFF_UNIT:
             raise UserError(
-                "a direction is not of norm 1", value=f"number {int(off.argmax())}", fix="Make it with direction_set"
+                "a direction does not have norm 1",
+                value=f"number {int(off.argmax())}",
+                fix="Make it with direction_set",
             )
         object.__setattr__(self, "vectors", vectors)
         object.__setattr__(self, "centre", centre)
@@ -141,9 +143,9 @@ class DirectionSet:
         """Raise `UserError` unless these directions are of this site, of this width, of this subject (where both are
         named)."""
         if site != self.site:
-            raise UserError("these directions are of another site", value=self.site, allowed=site)
+            raise UserError("these directions belong to another site", value=self.site, allowed=site)
         if subject and self.subject and subject != self.subject:
-            raise UserError("these directions are of another subject", value=self.subject, allowed=subject)
+            raise UserError("these directions belong to another subject", value=self.subject, allowed=subject)
         self._check_width(width)
 
     def _check_width(self, width: int | None) -> None:
@@ -215,7 +217,7 @@ def load_directions(folder: str | Path, *, site: str | None = None, subject: str
         if not all(isinstance(text, str) for text in texts) or not isinstance(made, dict):
             raise TypeError("the manifest holds other types")
         if not isinstance(made.get("text", {}), dict):
-            raise TypeError("what is known of the text is no table")
+            raise TypeError("the entry about the text must be a table")
         found = DirectionSet(
             stored["name"], stored["site"], arrays["vectors"], arrays["centre"], stored["subject"], stored["made"]
         )
@@ -225,7 +227,9 @@ def load_directions(folder: str | Path, *, site: str | None = None, subject: str
         ) from error
     if stored.get("format") != FORMAT or stored.get("fingerprint") != found.fingerprint:
         raise UserError(
-            "the directions are not those that were saved", value=str(folder), fix="Save them again; the files differ"
+            "the directions differ from those that were saved",
+            value=str(folder),
+            fix="Save them again; the files differ",
         )
     found.check_fits(site or found.site, None, subject)
     return found
@@ -243,11 +247,11 @@ def _numbers(values: Any, what: str) -> np.ndarray:
     try:
         given = np.asarray(values)
         if np.iscomplexobj(given):
-            raise UserError(f"{what} of a direction set are no real numbers", value=str(given.dtype))
+            raise UserError(f"{what} of a direction set are not real numbers", value=str(given.dtype))
         with np.errstate(over="ignore"):  # too large for float32 is not finite, which is said below
             found = np.ascontiguousarray(given, dtype=np.float32)
     except (TypeError, ValueError) as error:
-        raise UserError(f"{what} of a direction set are no numbers", value=type(values).__name__) from error
+        raise UserError(f"{what} of a direction set are not numbers", value=type(values).__name__) from error
     if not np.isfinite(found).all():
         raise UserError(f"{what} of a direction set are not finite")
     return found

@@ -183,7 +183,7 @@ class Recording:
         powers of two by which its units are to be multiplied, float32 (units,)."""
         found = self._site(site)
         if found.kind == "sparse":
-            raise UserError("a sparse site has no stored panel", value=site, fix="Read its postings instead")
+            raise UserError("a sparse site has no stored reference sample", value=site, fix="Read its postings instead")
         columns = slice(found.start, found.start + len(found.units))
         dense = self._dense[found.grid]
         return dense.panel[columns], powers(dense.exponents[columns])
@@ -237,7 +237,8 @@ class Recording:
             found = np.searchsorted(have, wanted)
             if not len(have) or found.max() == len(have) or (have[found] != wanted).any():
                 raise UserError(
-                    f"values of {unit} were not stored for some of these inputs", allowed="panel and top inputs"
+                    f"values of {unit} were not stored for some of these inputs",
+                    allowed="reference sample and top inputs",
                 )
             values[missing] = dense.extra_values[first:end][found]
         return values.astype(np.float32) * self._scale(unit)
@@ -324,7 +325,7 @@ def open_recording(folder: str | Path) -> Recording:
         raise UserError(
             "the recording is not finished" if unfinished else "no recording here",
             value=str(folder),
-            fix="Record again with the same settings to resume it" if unfinished else "Check the folder's name",
+            fix="Record again with the same settings to resume" if unfinished else "Check the folder's name",
         )
     with reading(path):
         manifest = json.loads(path.read_text("utf-8"))
@@ -334,7 +335,7 @@ def open_recording(folder: str | Path) -> Recording:
             "unknown recording format",
             value=written[0],
             allowed=FORMAT,
-            fix="Update glossator, or record again where the format is an older one",
+            fix="Update glossator, or record again if the format is older",
         )
     if fingerprint(manifest) != written[1]:
         raise damaged(path, "it was changed")
@@ -395,7 +396,7 @@ def _read_spec(stored: dict[str, Any]) -> RecordingSpec:
         stored = {**stored, "readouts": stored["encoders"]}
     values = {f.name: stored[f.name] for f in fields(RecordingSpec)}
     if not isinstance(values["windows"], dict) or not isinstance(values["readouts"], dict):
-        raise TypeError("windows and readouts are no tables")
+        raise TypeError("windows and readouts must be tables")
     values["sites"] = tuple(values["sites"])
     values["units"] = {site: None if units is None else tuple(units) for site, units in values["units"].items()}
     return RecordingSpec(**values)

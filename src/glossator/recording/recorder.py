@@ -100,16 +100,18 @@ def planned(spec: RecordingSpec, subject: Subject, inputs: Inputs, readouts: Map
 def _check(spec: RecordingSpec, subject: Subject, probes: ProbeSet, readouts: dict[str, Readout]) -> None:
     if spec.subject_fingerprint != subject.fingerprint:
         raise UserError(
-            "the spec is of another subject",
+            "the spec belongs to another subject",
             value=f"{spec.subject} {spec.subject_fingerprint}",
             allowed=subject.fingerprint,
         )
     check_takes(subject, probes.inputs)
     if spec.width != probes.inputs.weight or plain(spec.windows) != plain(probes.spec):
-        raise UserError("the spec is of other inputs", fix="Make it with recording_spec(subject, probes, sites)")
+        raise UserError("the spec belongs to other inputs", fix="Make it with recording_spec(subject, probes, sites)")
     if {name: readout.fingerprint for name, readout in readouts.items()} != spec.readouts:
         raise UserError(
-            "the readouts are not those of the spec", value=sorted(readouts), allowed=", ".join(sorted(spec.readouts))
+            "the readouts differ from those of the spec",
+            value=sorted(readouts),
+            allowed=", ".join(sorted(spec.readouts)),
         )
     for name, readout in readouts.items():
         if name not in spec.sites or name != readout.site_name:
@@ -128,9 +130,7 @@ def _begin(spec: RecordingSpec, folder: Path) -> None:
         if held != json.loads(json.dumps(mine)):
             raise _another(held, mine, folder)
     elif folder.exists() and any(p for p in folder.iterdir() if not p.name.startswith(".")):
-        raise UserError(
-            "the folder is not empty and holds no recording", value=str(folder), fix="Choose another folder"
-        )
+        raise UserError("the folder is neither empty nor a recording", value=str(folder), fix="Choose another folder")
     else:
         write_json(claim, mine)
     (folder / "shards").mkdir(exist_ok=True)
@@ -150,7 +150,7 @@ def _another(held: dict[str, Any], mine: dict[str, Any], folder: Path) -> UserEr
         what = "the text has changed since this recording was begun"
     else:
         what = "the folder holds a recording of another spec"
-    return UserError(what, value=str(folder), fix="Put back what was recorded, or choose another folder")
+    return UserError(what, value=str(folder), fix="Restore what was recorded, or choose another folder")
 
 
 def _run(

@@ -43,7 +43,7 @@ def responses_in_text(
         source, values_of, read = subject, subject.token_values, None
     else:
         raise MissingPower(
-            "this subject gives no values per token", value=subject.name, allowed="EmbedderSubject, PooledSubject"
+            "this subject has no values per token", value=subject.name, allowed="EmbedderSubject, PooledSubject"
         )
     opened = corpus if isinstance(corpus, Corpus) else open_corpus(corpus)
     sums = _Sums(len(ngrams), pool)

@@ -57,7 +57,7 @@ class RecordingSpec:
         if not self.sites:
             raise UserError("no site to record", fix="Name at least one, for example mlp.5")
         if len(set(self.sites)) != len(self.sites):
-            raise UserError("a site is named twice", value=", ".join(self.sites))
+            raise UserError("a site is listed twice", value=", ".join(self.sites))
         for name in ("top_k", "width", "batch_tokens", "shard_bytes", "panel_bytes"):
             if getattr(self, name) < 1:
                 raise UserError(f"bad {name}", value=getattr(self, name), allowed="1 or more")
@@ -187,9 +187,7 @@ def make_plan(spec: RecordingSpec, sites: tuple[SitePlan, ...], windows: int) ->
         raise UserError("no input to record")
     places = windows * max(site.grid.places for site in sites)
     if places >= MOST_TOKENS:
-        raise UserError(
-            "too many values of a unit for one recording", value=places, allowed=f"fewer than {MOST_TOKENS}"
-        )
+        raise UserError("too many values per unit for one recording", value=places, allowed=f"fewer than {MOST_TOKENS}")
     batch = max(1, spec.batch_tokens // spec.width)
     window_bytes = 2 * sum(len(site.units) * site.grid.places for site in sites if site.kind == "dense")
     fitting = MOST_BATCHES_IN_A_SHARD if not window_bytes else spec.shard_bytes // (window_bytes * batch)

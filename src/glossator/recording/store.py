@@ -175,7 +175,7 @@ def reading(path: Path) -> Iterator[None]:
         raise UserError(
             "a file of the recording cannot be read",
             value=str(path),
-            fix=f"{error.strerror or error}. It may be whole: check permissions and the disk, then try again",
+            fix=f"{error.strerror or error}. It may be intact: check permissions and the disk, then try again",
         ) from error
     except PARSING as error:
         raise damaged(path, f"{type(error).__name__}: {error}") from error

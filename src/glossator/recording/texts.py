@@ -61,7 +61,9 @@ def unit_activations(
 def text_windows(subject: TransformerSubject, texts: Sequence[str], width: int = WIDTH) -> TokenWindows:
     """The texts as windows in order, `documents` the number of the text; halves of surrogate pairs are replaced."""
     if subject.takes != "tokens":
-        raise MissingPower("this subject reads no tokens", value=subject.name, allowed="a language model or an encoder")
+        raise MissingPower(
+            "this subject does not take tokens", value=subject.name, allowed="a language model or an encoder"
+        )
     limit = subject.max_width
     width = width if limit is None else min(width, limit)
     encoded = subject.tokenizer.encode([text.encode("utf-8", "replace").decode() for text in texts])
@@ -103,7 +105,7 @@ def site_values(
     readout: Readout | None = None
     if "@" in site:
         if readouts is None or site not in readouts:
-            raise MissingPower("the readout of these units is not there", value=site, fix="Give it in `readouts`")
+            raise MissingPower("the readout of these units is missing", value=site, fix="Pass it in `readouts`")
         readout = readouts[site]
     source, wanted = site.rpartition("@")[2], np.asarray(indices, np.int64)
     check_power(subject, Power.RUN, "reading new inputs")

@@ -225,7 +225,7 @@ class AblationTrial:
 
         site, part = part_of(fitting.unit, self.readouts)
         if not isinstance(part, Direction):
-            raise MissingPower("only directions are split by what reads them", value=str(fitting.unit))
+            raise MissingPower("only directions can be split by what reads them", value=str(fitting.unit))
         row = read_part(self.subject, site, part.vector)
         if row is None:
             return None

@@ -73,7 +73,7 @@ def ask_all(lm: LanguageModel, askings: Sequence[Asking]) -> list[Replies]:
 def mode_for(lm: LanguageModel, mode: Mode) -> Literal["json", "probability"]:
     """`auto` is probability where the model gives log-probabilities of its answer."""
     if mode not in MODES:
-        raise UserError("unknown way to answer", value=mode, allowed=", ".join(MODES))
+        raise UserError("unknown form of answers", value=mode, allowed=", ".join(MODES))
     return ("probability" if LOGPROBS in lm.powers else "json") if mode == "auto" else mode
 
 

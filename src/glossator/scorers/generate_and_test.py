@@ -72,7 +72,7 @@ class GenerateAndTestScorer:
         by_program = self.writer == "program" or (self.writer == "auto" and not lab.resources.has("lm"))
         if by_program and explanation.program is None:
             raise MissingPower(
-                "without a language model texts are made from a program, and this explanation has none",
+                "without a language model texts come from a program, and this explanation has none",
                 value=explanation.text,
                 fix="Name a language model with --lm",
             )

@@ -164,7 +164,7 @@ class InterchangeScorer:
             return self.concept, {}
         if explanation.program is None and lab.simulator is None:
             raise MissingPower(
-                "which concept words are about is found by simulating them", value=explanation.text,
+                "finding the concept of an explanation in words needs a simulator", value=explanation.text,
                 fix="Name a simulator, or the concept",
             )  # fmt: skip
         simulator = ProgramSimulator(lab.lexicon) if explanation.program is not None else lab.simulator

@@ -73,7 +73,7 @@ class Lab:
     def required_lexicon(self) -> Lexicon:
         """The lexicon; raises `MissingPower` where there is none, as for inputs without tokens."""
         if self.lexicon is None:
-            raise MissingPower("this needs a lexicon of tokens, which is not there")
+            raise MissingPower("this needs a token lexicon, which is missing")
         return self.lexicon
 
     def executes(self, explanation: Explanation) -> bool:

@@ -89,7 +89,7 @@ class OutputSideScorer:
 
     def __post_init__(self) -> None:
         if not self.nats > 0:
-            raise UserError("the divergence to steer at must be above 0", value=self.nats, allowed="nats, such as 0.1")
+            raise UserError("the steering divergence must be above 0", value=self.nats, allowed="nats, such as 0.1")
         for name in ("windows", "width", "controls", "like"):
             if getattr(self, name) < 1:
                 raise UserError(f"bad {name} of output-side", value=getattr(self, name), allowed="1 or more")

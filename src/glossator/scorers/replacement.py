@@ -145,9 +145,7 @@ def _check(units: Sequence[Unit], trials: Sequence[AblationTrial]) -> None:
     if len({unit.site for unit in units}) > 1:
         raise UserError("units of several sites", value=sorted({u.site for u in units}), allowed="units of one site")
     if len({unit.index for unit in units}) < len(units):
-        raise UserError("a unit is named twice", allowed="each unit of the site once, with one polarity")
+        raise UserError("a unit is listed twice", allowed="each unit of the site once, with one polarity")
     first = trials[0].windows.ids
     if any(not np.array_equal(trial.windows.ids, first) for trial in trials):
-        raise UserError(
-            "the units have no random windows in common", fix="Draw their evidence with the same EvidenceSpec"
-        )
+        raise UserError("the units share no random windows", fix="Draw their evidence with the same EvidenceSpec")

@@ -57,7 +57,7 @@ class SurprisalScorer:
             raise MissingPower(
                 f"{self.name} needs a model that gives the log-probabilities of a raw prompt",
                 value=f"{lm.name} lacks {', '.join(sorted(lacking))}",
-                fix="Use an in-process model or a server that has prompt log-probabilities",
+                fix="Use an in-process model or a server with prompt log-probabilities",
             )
         items, baselines = window_items(unit, evidence, lab, self.split, self.items), readable(lab)
         how: dict[str, Any] = {

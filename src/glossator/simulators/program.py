@@ -33,9 +33,9 @@ class ProgramSimulator:
             raise MissingPower(
                 "this explanation has no program to execute",
                 value=explanation.text,
-                fix="Use a simulator that reads English, or an explainer that writes programs",
+                fix="Use a simulator for text, or an explainer that writes programs",
             )
         windows = token_windows(inputs, grid)
         if self.lexicon is None:
-            raise MissingPower("programs are executed with a lexicon, which is not there", value=explanation.text)
+            raise MissingPower("executing programs needs a lexicon, which is missing", value=explanation.text)
         return Simulation(np.asarray(execute(explanation.program, windows, self.lexicon), np.float32), ACTIVATION)

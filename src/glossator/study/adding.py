@@ -81,7 +81,9 @@ class Adding:
                 (*found, *own, how, counts),
             ).lastrowid
         except sqlite3.IntegrityError as error:
-            raise UserError("the explanation has this score", value=f"{score.name} of {method} of {unit}") from error
+            raise UserError(
+                "the explanation already has this score", value=f"{score.name} of {method} of {unit}"
+            ) from error
         for baseline in sorted({*score.baselines, *score.margins}):
             over = score.margins.get(baseline)
             margin = (None,) * 4 if over is None else (over.value, over.low, over.high, over.p)
@@ -118,7 +120,7 @@ class Adding:
                 (as_json(plain(result)), experiment),
             )
         if not done.rowcount:
-            raise UserError("no experiment of this number waits for a result", value=experiment)
+            raise UserError("no experiment with this number awaits a result", value=experiment)
 
     @contextlib.contextmanager
     def _whole(self) -> Iterator[None]:

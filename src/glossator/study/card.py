@@ -1,6 +1,6 @@
-"""The card of an explanation: which of its two columns a study fills, and with which scorers.
+"""The card of an explanation: which of its two columns a study computes, and with which scorers.
 
-Observational scores ask whether an explanation predicts, causal ones whether acting on the unit does what it says.
+Observational scores ask whether an explanation predicts; causal ones, whether intervening does what it says.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ CARDS: tuple[Card, ...] = get_args(Card)
 COLUMNS: tuple[Column, ...] = get_args(Column)
 QUESTIONS: dict[Column, str] = {
     "observational": "does it predict?",
-    "causal": "does acting on the unit do what it says?",
+    "causal": "does intervening do what it says?",
 }
 OBSERVATIONAL = "observational"
-"""What a study fills unless it is told otherwise: causal scores take many more forward passes of the subject."""
+"""The default card: causal scores need many more forward passes of the subject."""
 
 DEFAULT_SCORERS: dict[Column, tuple[str, ...]] = {
     "observational": OBSERVATIONAL_SCORERS,
@@ -41,7 +41,7 @@ def why_empty(column: Column, card: str) -> str:
     """Why there is no score of a column."""
     if column in columns_of(card):
         return "no explanation has one"
-    return f"not measured, as the card is {card}; --card both measures it"
+    return f"not computed, as the card is {card}; use --card both"
 
 
 def column_of(name: str) -> Column | None:

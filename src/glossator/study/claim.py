@@ -37,9 +37,7 @@ def check_folder(spec: StudySpec, folder: Path) -> bool:
                 fix="Choose another folder with --out",
             )
     elif folder.is_dir() and any(not may_be_there(p.name) for p in folder.iterdir()):
-        raise UserError(
-            "the folder is not empty and holds no study", value=str(folder), fix="Choose another with --out"
-        )
+        raise UserError("the folder is neither empty nor a study", value=str(folder), fix="Choose another with --out")
     if (folder / "manifest.json").exists() and not more:  # opened, not written
         return False
     there = next(p for p in (folder, *folder.absolute().parents) if p.exists())
@@ -59,7 +57,7 @@ def _check_name(folder: Path) -> None:
         return
     except (OSError, ValueError) as error:
         why = getattr(error, "strerror", None) or str(error)
-        raise UserError("cannot write the study", value=str(folder)[:80], fix=f"{why}; give another --out") from error
+        raise UserError("cannot write the study", value=str(folder)[:80], fix=f"{why}; choose another --out") from error
 
 
 @contextlib.contextmanager

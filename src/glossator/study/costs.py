@@ -89,7 +89,7 @@ class Metered:
             raise
         except UserError as error:
             if self.showing and isinstance(error, NotInCache):
-                raise MissingPower("not among the answers that are kept", value=self.name) from error
+                raise MissingPower("not in the answer cache", value=self.name) from error
             raise Interrupted.by(error) from error
         self.meter.add(self.name, requests, answers)
         if self._useless is not None and (stop := self._useless.after(requests, answers)) is not None:

@@ -91,7 +91,7 @@ def unit_of(study: Study, unit: Unit | str) -> Unit:
         return unit
     fitting = study.named(unit)
     if len(fitting) > 1:
-        raise UserError("several units end like this", value=unit, allowed=near_matches(unit, fitting))
+        raise UserError("several units match", value=unit, allowed=near_matches(unit, fitting))
     if not fitting:
         raise UserError("the study has no such unit", value=unit, allowed=near_matches(unit, study.names_like(unit)))
     return parse_unit(fitting[0])
@@ -114,7 +114,7 @@ def study_with(unit: str, folder: Path | None) -> tuple[Study, Unit]:
         with study:
             names += study.names_like(unit)
         if fitting:
-            raise UserError("several units end like this", value=unit, allowed=near_matches(unit, fitting))
+            raise UserError("several units match", value=unit, allowed=near_matches(unit, fitting))
     if is_whole:
         parse_unit(unit)
     where = str(folder) if folder is not None else f"any study below {STUDIES}"

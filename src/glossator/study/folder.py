@@ -44,6 +44,8 @@ def _lock(file: Any, folder: Path) -> None:
         # A lock of this process alone: workers that outlive a killed parent for a moment must not hold it.
         fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except (BlockingIOError, PermissionError) as error:
-        raise UserError("another process works on this study", value=str(folder), fix="Wait for it to end") from error
+        raise UserError(
+            "another process is working on this study", value=str(folder), fix="Wait for it to end"
+        ) from error
     except OSError:  # a file system without locks
         return

@@ -47,9 +47,9 @@ def grows(spec: StudySpec, held: Mapping[str, Any], differing: set[str], folder:
     ):
         if has_more:
             raise UserError(
-                f"the folder holds this study with more {what} (they differ in {', '.join(sorted(differing))})",
+                f"the folder already holds this study with more {what} (they differ in {', '.join(sorted(differing))})",
                 value=str(folder),
-                fix="They can be looked at with glossator show; a study with fewer is made with glossator run --out",
+                fix="View them with glossator show; for a study with fewer, use glossator run --out",
             )
     if ("units" in differing and not _more(now, held["units"])) or not scorers[0] <= scorers[1]:
         return False
@@ -57,7 +57,7 @@ def grows(spec: StudySpec, held: Mapping[str, Any], differing: set[str], folder:
         _refuse_unknown_costs(folder)
     elif "units" in differing and not (folder / "work" / KEPT).exists():
         raise UserError(
-            "units can be added to a finished study only", value=str(folder), fix=f"Finish it: glossator run {folder}"
+            "units can only be added to a finished study", value=str(folder), fix=f"Finish it: glossator run {folder}"
         )
     return True
 
@@ -76,9 +76,9 @@ def _refuse_unknown_costs(folder: Path) -> None:
     with _opened(folder) as study:
         if study.costs and not study.asked:
             raise UserError(
-                "nothing can be added to this study: it was made before studies kept what each request cost",
+                "nothing can be added to this study: it predates the record of what each request cost",
                 value=str(folder),
-                fix=f"Make it anew from its answers: the same command with --out ANOTHER --lm-cache {folder / ANSWERS}",
+                fix=f"Rebuild it from its answers: the same command with --out ANOTHER --lm-cache {folder / ANSWERS}",
             )
 
 

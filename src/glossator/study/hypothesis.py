@@ -117,7 +117,7 @@ def test_hypothesis(
         draft, asked = _understood(hypothesis, found, words)
         if asked is None and draft is None and result.best() is None:
             raise UserError(
-                f"the study has no explanation of {found} ({result.status})", fix="Give one with --program or --text"
+                f"the study has no explanation of {found} ({result.status})", fix="Pass one with --program or --text"
             )
         spec = _spec(opened.spec, lm, simulator, card, scorers)
         if asked is not None and asked.program is None and not scorers:
@@ -161,7 +161,7 @@ def _understood(
     if isinstance(hypothesis, Program):
         return None, Explanation(unit, english(hypothesis), Provenance(BY_HAND), hypothesis)
     if not hypothesis.strip():
-        raise UserError("an explanation without words", fix="Give a program such as 'word(months)', or words")
+        raise UserError("an empty explanation", fix="Pass a program such as 'word(months)', or text")
     if words is False or (words is None and reads_as_program(hypothesis)):
         return parse_draft(hypothesis), None
     return None, Explanation(unit, hypothesis.strip(), Provenance(BY_HAND))
@@ -211,7 +211,7 @@ def _foresee(
     usage = project_explanation(explanation, other, evidence, tools)
     if usage.calls:
         names = ", ".join(tools.models.open(name).name for name in tools.models)
-        say(f"Foreseen with {names}: about {in_words(usage)}. Answers that are already there are not paid for again.")
+        say(f"Estimated cost with {names}: about {in_words(usage)}. Cached answers are free.")
 
 
 def fit(draft: Draft, evidence: Evidence, lexicon: Lexicon, seed: int = 0) -> tuple[Program, tuple[str, ...]]:

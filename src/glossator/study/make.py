@@ -91,7 +91,7 @@ def check(kind: str, name: str, spec: StudySpec, resources: Resources) -> None:
     missing = [p.name for p in taken if p.default is p.empty and not resources.has(p.name)]
     missing += [need for need in sorted(getattr(target, "needs", ())) if need in OPENED and not resources.has(need)]
     if missing:
-        raise MissingPower(f"{name} needs a resource that is not there", value=missing[0], fix=HOW[missing[0]])
+        raise MissingPower(f"{name} needs a missing resource", value=missing[0], fix=HOW[missing[0]])
     if not {p.name for p in taken} - {"lexicon", "lm", "readouts"} and all(p.default is not p.empty for p in taken):
         given = {"lm": resources.get("lm")} if resources.has("lm") and any(p.name == "lm" for p in taken) else {}
         try:
@@ -110,8 +110,8 @@ def check_reads(spec: StudySpec, kind: str) -> None:
             ]
             raise MissingPower(
                 f"{name} reads {', '.join(reads)}, not {kind}",
-                allowed=", ".join(able) or "no explainer that is installed",
-                fix="Name another with --explainer",
+                allowed=", ".join(able) or "no installed explainer",
+                fix="Choose another with --explainer",
             )
 
 

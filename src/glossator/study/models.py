@@ -167,9 +167,7 @@ def confirm_code(name: str, trusted: frozenset[str]) -> None:
     """`UserError` for a model whose code would be imported because a file says so: a spec from elsewhere could run any
     module that is at hand."""
     if name.startswith((CODE, FUNCTION)) and name not in trusted:
-        raise UserError(
-            "the spec wants code imported", value=name, fix=f"If that is what you want, say so: --trust {name}"
-        )
+        raise UserError("the spec would import code", value=name, fix=f"If you want this, add --trust {name}")
 
 
 def confirm_key(name: str, allowed: frozenset[str]) -> None:
@@ -179,8 +177,8 @@ def confirm_key(name: str, allowed: frozenset[str]) -> None:
     variable = spec.options.get("key_variable")
     if variable and variable not in allowed:
         raise UserError(
-            f"the spec wants the environment variable {variable} sent to {spec.url}",
-            fix=f"If that is what you want, say so: --key-variable {variable}",
+            f"the spec would send the environment variable {variable} sent to {spec.url}",
+            fix=f"If you want this, add --key-variable {variable}",
         )
 
 

@@ -115,6 +115,6 @@ def naming(spec: StudySpec, subject: Subject) -> StudySpec:
 
     given = spec.subject.removeprefix(GIVEN)
     if subject.name not in (given, subject_name(given)):
-        raise UserError("the spec names another subject than is given", value=given, allowed=subject.name)
+        raise UserError("the spec names a different subject", value=given, allowed=subject.name)
     subject.check_unchanged()
     return replace(spec, subject=GIVEN + subject.name) if subject.in_memory else spec

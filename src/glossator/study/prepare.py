@@ -124,9 +124,9 @@ def _probes(spec: StudySpec, subject: Subject, corpus: Corpus | ProbeSet) -> Pro
         return texts_of(corpus, spec)
     if not isinstance(subject, TransformerSubject):
         raise UserError(
-            "this subject is run on no text",
+            "this subject does not take text",
             value=f"{subject.name} takes {subject.takes}",
-            fix="Give its inputs: run_study(spec, folder, subject=..., corpus=...)",
+            fix="Pass its inputs: run_study(spec, folder, subject=..., corpus=...)",
         )
     if subject.max_width is not None and spec.width > subject.max_width:
         raise UserError("windows too wide for this subject", value=spec.width, allowed=f"at most {subject.max_width}")

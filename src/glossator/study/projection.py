@@ -131,7 +131,7 @@ def announce(units: Sequence[Unit], again: Sequence[UnitResult], tools: Tools, w
     names = ", ".join(tools.models.open(name).name for name in tools.models)
     foreseen = foresee(units, tools) if units else foresee_scores(again, tools)
     if foreseen is None:
-        work.say(f"No unit of the first {TRIED} has enough evidence to foresee what {names} will be asked.")
+        work.say(f"No unit of the first {TRIED} has enough evidence to estimate what {names} will be asked.")
         return
     one, share = foreseen
     working = min(left, max(1, round(left * len(units or again) / everyone * share)))
@@ -140,7 +140,7 @@ def announce(units: Sequence[Unit], again: Sequence[UnitResult], tools: Tools, w
         usage += times(scored[0], round(left * len(again) / everyone * scored[1]))
     work.say(
         f"Foreseen for {left} unit{'' if left == 1 else 's'} with {names}: about {in_words(usage)}. "
-        "An estimate from one unit; answers that are already there are not paid for again."
+        "An estimate from one unit; cached answers are free."
     )
 
 

@@ -41,9 +41,9 @@ def given_readouts(spec: StudySpec) -> dict[str, Readout]:
     for name in spec.sites:
         if name != source_of(name) and name not in found:
             raise UserError(
-                "the readout of this site is not given",
+                "the readout of this site is missing",
                 value=name,
-                fix="Give --readout KIND:PATH@SITE, or --directions FOLDER",
+                fix="Pass --readout KIND:PATH@SITE, or --directions FOLDER",
             )
     return found
 
@@ -63,9 +63,9 @@ def check_text(readouts: Mapping[str, Readout], cut: Mapping[str, Any]) -> None:
         if others:
             same = (f"{flags.get(key, key)} {'all' if value is None else value}" for key, value in others.items())
             raise UserError(
-                "the test split would hold documents that this readout was found on",
+                "the test split would contain documents that this readout was found on",
                 value=name,
-                fix=f"Cut the text as it was cut for it: {' '.join(same)}",
+                fix=f"Split the text as it was split for it: {' '.join(same)}",
             )
 
 
@@ -101,6 +101,6 @@ def kept_readouts(recording: Recording) -> dict[str, Readout]:
         kind, place = kept[name]
         one = load_kind(kind, place, source_of(name))
         if one.fingerprint != recorded:
-            raise UserError("the readout is not the one that was recorded", value=str(place))
+            raise UserError("the readout differs from the one recorded", value=str(place))
         found[name] = one
     return found

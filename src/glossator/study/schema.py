@@ -233,7 +233,7 @@ def upgraded(connection: sqlite3.Connection, where: str) -> sqlite3.Connection:
         return connection
     if not 1 <= version < VERSION:
         raise UserError(
-            f"the study has schema version {version}, which this program does not read",
+            f"the study has schema version {version}, which this version cannot read",
             value=where,
             allowed=f"1 to {VERSION}",
             fix="Update glossator",

@@ -99,9 +99,9 @@ class StudySpec:
         for name in ("sites", "polarities", "explainers"):
             values = getattr(self, name)
             if not values:
-                raise UserError(f"a study needs {name}, none is given", fix=EXAMPLE)
+                raise UserError(f"a study needs {name}, none is listed", fix=EXAMPLE)
             if len(set(values)) != len(values):
-                raise UserError(f"{name} are named twice", value=", ".join(values))
+                raise UserError(f"{name} are listed twice", value=", ".join(values))
         for kind in ("explainers", "scorers"):
             for name in getattr(self, kind):
                 _known(kind.rstrip("s"), name, registry.table(kind))
@@ -126,9 +126,9 @@ class StudySpec:
         if self.max_tokens is not None and self.max_tokens < self.width:
             raise UserError("max_tokens is below one window", value=self.max_tokens, allowed=f"{self.width} or more")
         if self.units != "all" and not isinstance(self.units, int | tuple):
-            raise UserError("units are not understood", value=self.units, allowed=UNITS)
+            raise UserError("invalid units", value=self.units, allowed=UNITS)
         if (isinstance(self.units, int) and self.units < 1) or self.units == ():
-            raise UserError("a study of no unit", value=self.units, allowed=UNITS)
+            raise UserError("the study has no unit", value=self.units, allowed=UNITS)
         if isinstance(self.max_tokens, int) and self.max_tokens > MOST:
             raise UserError("bad max_tokens", value=self.max_tokens, allowed=f"at most {MOST}, or all")
 
@@ -207,7 +207,7 @@ def read_table(path: str | Path) -> dict[str, Any]:
     """The keys of a TOML or JSON file as they stand there; `UserError` when it cannot be read."""
     path = Path(path)
     if path.exists() and not path.is_file():
-        raise UserError("the spec is no file", value=str(path), fix=EXAMPLE)
+        raise UserError("the spec is not a file", value=str(path), fix=EXAMPLE)
     try:
         raw = path.read_bytes()
     except OSError as error:
@@ -218,7 +218,7 @@ def read_table(path: str | Path) -> dict[str, Any]:
     except (ValueError, RecursionError) as error:
         raise UserError(f"the spec is not readable {language}", value=str(path), fix=str(error)) from error
     if not isinstance(values, dict):
-        raise UserError("the spec is no table of keys", value=str(path), fix=EXAMPLE)
+        raise UserError("the spec must be a table of keys", value=str(path), fix=EXAMPLE)
     return values
 
 
@@ -245,7 +245,7 @@ def make_spec(values: Mapping[str, Any]) -> StudySpec:
 
 def _evidence(values: Any, default: EvidenceSpec) -> EvidenceSpec:
     if not isinstance(values, Mapping):
-        raise UserError("evidence in the spec is no table", value=values, fix="Write [evidence], then its keys")
+        raise UserError("evidence in the spec must be a table", value=values, fix="Write [evidence], then its keys")
     hints, checked = get_type_hints(EvidenceSpec), {}
     for name, value in values.items():
         _known("key in [evidence]", name, hints)
@@ -277,7 +277,7 @@ def _typed(name: str, value: Any) -> Any:
         if isinstance(value, list | tuple) and all(isinstance(v, int) and not isinstance(v, bool) for v in value):
             return tuple(value)
         if not is_number and value != "all":
-            raise UserError("units are not understood", value=value, allowed=UNITS)
+            raise UserError("invalid units", value=value, allowed=UNITS)
     elif name in _NUMBERS:
         if name == "max_tokens" and value in (None, "all"):
             return None
@@ -285,7 +285,9 @@ def _typed(name: str, value: Any) -> Any:
             raise UserError(f"bad {name}", value=value, allowed="a whole number")
     elif name == "options":
         if not isinstance(value, Mapping) or not all(isinstance(v, Mapping) for v in value.values()):
-            raise UserError("options in the spec are no tables", value=value, fix="Write [options.NAME], then its keys")
+            raise UserError(
+                "options in the spec must be tables", value=value, fix="Write [options.NAME], then its keys"
+            )
         return plain(value)
     elif name in ("lm", "simulator", "text_column") and value is None:
         return None

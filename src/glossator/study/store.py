@@ -216,13 +216,13 @@ class Study:
         conditions, values = [f"{by} IS NOT NULL"], list[Any]()
         for name, value in (where or {}).items():
             if name not in FILTERS:
-                raise UserError("units cannot be chosen by this", value=name, allowed=", ".join(FILTERS))
+                raise UserError("units cannot be filtered by this", value=name, allowed=", ".join(FILTERS))
             conditions.append(f"{name} = ?")
             values.append(value)
         if after is not None:
             last = after.place if by == "id" else getattr(after, by)
             if last is None:
-                raise UserError("the row to go on after has no value of the order", value=str(after.unit))
+                raise UserError("the unit to start after has no value in this order", value=str(after.unit))
             beyond = {"ASC": ">", "DESC": "<"}
             conditions.append(f"{by} {beyond[direction]}= ?")  # where the index begins
             conditions.append(f"({by} {beyond[direction]} ? OR id {beyond[ties]} ?)")
@@ -401,7 +401,7 @@ def open_study(folder: str | Path) -> Study:
             whole = manifest["files"][DATABASE]
         size, checksum, sample = int(whole["size"]), whole.get("crc32"), whole.get("sample")
         if not isinstance(manifest["spec"], dict) or not isinstance(manifest["subject"], str):
-            raise TypeError("spec or subject of another type")
+            raise TypeError("spec or subject has the wrong type")
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise UserError(
             f"the study's manifest is damaged ({type(error).__name__}: {error})",
@@ -425,7 +425,7 @@ def _of_kinds(*values: tuple[Any, Any]) -> None:
     """`TypeError` for the first value that is of another kind; a column of SQLite holds whatever was put into it."""
     for value, kind in values:
         if not isinstance(value, kind):
-            raise TypeError(f"{value!r:.60} where another type should be")
+            raise TypeError(f"{value!r:.60} has the wrong type")
 
 
 def _unreadable(path: Path, error: Exception) -> UserError:

@@ -75,7 +75,7 @@ class Bench:
         windows = text_windows(self.subject, texts, self.width)
         empty = sorted(set(range(len(texts))) - set(windows.documents.tolist()))
         if empty or not texts:
-            raise UserError("a text without a token", value=texts[empty[0]] if texts else "", fix="Give a text")
+            raise UserError("a text has no token", value=texts[empty[0]] if texts else "", fix="Pass a text")
         return windows
 
     def values(self, site: str, indices: Sequence[int], windows: TokenWindows) -> np.ndarray:
@@ -155,7 +155,7 @@ def strongest(bench: Bench, site: str, polarity: Any, text: str, at: int, most: 
     if not 0 <= at < int(windows.lengths.sum()):
         raise UserError("no such token", value=at, allowed=f"0 to {int(windows.lengths.sum()) - 1}")
     if not windows.valid[row, column]:
-        raise UserError("a position that recordings leave out", value=at, fix="Choose another token")
+        raise UserError("recordings exclude this position", value=at, fix="Choose another token")
     width = bench.width_of(site)
     signed = Unit(getattr(bench.subject, "name", ""), site, 0, polarity)
     values = bench.values(site, range(width), windows)[row, column] * np.float32(signed.sign)

@@ -198,5 +198,5 @@ def width_of(subject: Subject, name: str, inputs: Inputs) -> int:
         subject.visit(inputs.take(np.array([0])), [name], lambda *_: None)
         width = subject.site(name).width
     if width is None:
-        raise UserError("the site has no known number of units", value=name)
+        raise UserError("the site's number of units is unknown", value=name)
     return width

@@ -43,9 +43,9 @@ def read_config(folder: Path) -> Any:
     except OSError as error:
         raise UserError("cannot read the config", value=str(path), fix=error.strerror or str(error)) from error
     except ValueError as error:
-        raise UserError("cannot read the config", value=str(path), fix=f"It is no JSON: {error}") from error
+        raise UserError("cannot read the config", value=str(path), fix=f"It is not JSON: {error}") from error
     if not isinstance(stored, dict) or not isinstance(stored.get("model_type"), str):
-        raise UserError("this config names no model_type", value=str(path), fix="Save the model with save_pretrained")
+        raise UserError("this config has no model_type", value=str(path), fix="Save the model with save_pretrained")
     try:
         with quiet_transformers():
             return AutoConfig.from_pretrained(folder, trust_remote_code=False)
@@ -78,7 +78,7 @@ def kind_of(config: Any) -> Kind:
             "this model is an encoder-decoder",
             value=classes[0] if classes else kind,
             allowed="a causal language model, or an encoder",
-            fix="Save its encoder alone where that has a class of its own (T5EncoderModel), or give it in Python: "
+            fix="Save its encoder alone if it has its own class (T5EncoderModel), or pass it in Python: "
             "load_subject(model.get_encoder(), tokenizer=tokenizer)",
         )
     if "LMHead" not in names and re.search(r"CausalLM|ConditionalGeneration", names):
@@ -120,7 +120,7 @@ def load_model(folder: Path, config: Any, dtype: torch.dtype, device: Any) -> nn
     """
     if (folder / "adapter_config.json").is_file():
         raise UserError(
-            "this folder holds an adapter beside a model",
+            "this folder has an adapter beside a model",
             value=str(folder),
             fix="Merge it (merge_and_unload) and save the whole, or remove adapter_config.json to study the base",
         )

@@ -64,8 +64,8 @@ def described(site: SiteInfo, runs: dict[int, BlockRun]) -> SiteInfo | UserError
     is_stream = all(one is None or other is None or one.goes_on_to(other) for one, other in pairs)
     if kind == "resid":
         return site if is_stream else UserError(
-            "what this block gives is not the residual stream that the next one gets", value=site.name,
-            fix="Name a module by its dotted path",
+            "the output of this block is not the residual stream that the next one receives", value=site.name,
+            fix="Use a module's dotted path",
         )  # fmt: skip
     if run is None or not is_stream or run.given is None or run.given.ndim != 3 or not run.is_repeatable:
         return site
@@ -79,7 +79,7 @@ def described(site: SiteInfo, runs: dict[int, BlockRun]) -> SiteInfo | UserError
     if kind == "head":
         if not back:
             return UserError(
-                "no projection reads the outputs of the heads", value=site.name, fix="Name a module by its dotted path"
+                "no projection reads the outputs of the heads", value=site.name, fix="Use a module's dotted path"
             )
         return replace(
             site, module=f"{run.path}.{back[-1]}", scale=run.factor(back[-1]), heads=run.heads(back[-1], site.heads)

@@ -47,10 +47,10 @@ def load_embedder(
     from glossator.subjects.aliases import ALIASES
 
     if name in ALIASES and name not in EMBEDDERS:
-        raise UserError("this subject is no text embedder", value=name, allowed=near_matches(name, EMBEDDERS))
+        raise UserError("this subject is not a text embedder", value=name, allowed=near_matches(name, EMBEDDERS))
     subject = load_subject(name, dtype=dtype, device=device)
     if subject.causal:
-        raise UserError("this subject is no encoder", value=name, allowed=", ".join(EMBEDDERS))
+        raise UserError("this subject is not an encoder", value=name, allowed=", ".join(EMBEDDERS))
     return SentenceEmbedder(subject, batch_tokens=batch_tokens)
 
 
@@ -68,7 +68,7 @@ class SentenceEmbedder:
             batch_tokens = BATCH_TOKENS if subject.device.type == "cpu" else BATCH_TOKENS_ACCELERATOR
         if max_tokens < 8 or batch_tokens < max_tokens:
             raise UserError(
-                "bad sizes of batches",
+                "bad batch sizes",
                 value=f"max_tokens {max_tokens}, batch_tokens {batch_tokens}",
                 allowed="8 <= max_tokens <= batch_tokens",
             )

@@ -48,9 +48,9 @@ class FunctionSubject(BaseSubject):
         if not callable(function):
             raise UserError("a function subject must be callable", value=type(function).__name__)
         if takes not in TAKES:
-            raise UserError("a function takes no such inputs", value=takes, allowed=", ".join(TAKES))
+            raise UserError("a function cannot take such inputs", value=takes, allowed=", ".join(TAKES))
         if batch < 1:
-            raise UserError("not a size of a batch", value=batch, allowed="1 or more")
+            raise UserError("bad batch size", value=batch, allowed="1 or more")
         self.function, self.takes, self.grid, self.batch = function, takes, grid, batch
         self.name = name or str(getattr(function, "__name__", type(function).__name__))
         self.fingerprint = fingerprint or fingerprint_of(["function", self.name, takes])
@@ -75,7 +75,7 @@ class FunctionSubject(BaseSubject):
         found = self._run(_given(inputs), len(inputs))
         if not np.isfinite(found).all():
             raise UserError(
-                f"the function {self.name!r} gave values that are not finite", allowed="numbers at each place"
+                f"the function {self.name!r} returned values that are not finite", allowed="numbers at each place"
             )
         return found
 
@@ -106,7 +106,7 @@ class FunctionSubject(BaseSubject):
         found = as_values(called(self.function, given, self.name), n, self.grid, self.name)
         if self._units not in (None, found.shape[2]):
             shapes = [self._units, found.shape[2]]
-            raise UserError(f"the function {self.name!r} gave different numbers of units", value=shapes)
+            raise UserError(f"the function {self.name!r} returned different numbers of units", value=shapes)
         self._units = found.shape[2]
         return found
 
@@ -243,7 +243,7 @@ def as_values(output: Any, n: int, grid: Grid, name: str) -> np.ndarray:
         found = np.ascontiguousarray(values.reshape(n, grid.places, -1), np.float32)
     if (np.isinf(found) & np.isfinite(values.reshape(found.shape))).any():
         raise UserError(
-            f"the function {name!r} gave numbers beyond 3e38", allowed="what float32 holds", fix="Scale them"
+            f"the function {name!r} returned numbers beyond 3e38", allowed="what float32 holds", fix="Scale them"
         )
     return found
 
@@ -260,4 +260,4 @@ def _array_of(output: Any, name: str, refused: Callable[[str, Any], UserError]) 
     try:
         return np.array([math.nan if row is None else row for row in rows])
     except ValueError as error:
-        raise UserError(f"the function {name!r} gave rows of different lengths", allowed=GIVEN) from error
+        raise UserError(f"the function {name!r} returned rows of different lengths", allowed=GIVEN) from error

@@ -18,7 +18,7 @@ def own_tokenizer(tokenizer: Any, name: str) -> FastTextTokenizer:
     from tokenizers import Tokenizer
 
     if tokenizer is None:
-        raise UserError("a model in memory needs its tokenizer", fix="load_subject(model, tokenizer)")
+        raise UserError("an in-memory model needs its tokenizer", fix="load_subject(model, tokenizer)")
     if isinstance(tokenizer, FastTextTokenizer):
         tokenizer = tokenizer.hub_tokenizer
     if isinstance(tokenizer, Tokenizer):
@@ -35,9 +35,9 @@ def opened(model: nn.Module, tokenizer: FastTextTokenizer) -> nn.Module:
     """
     if missing := [name for name, p in model.named_parameters() if p.device.type == "meta"]:
         raise UserError(
-            "weights that are not there (meta tensors)",
+            "weights are missing (meta tensors)",
             value=", ".join(missing[:4]),
-            fix="Load the weights before the model is given",
+            fix="Load the weights first",
         )
     model = model.eval()
     if not (hasattr(model, "config") and hasattr(model, "get_input_embeddings")):
@@ -49,7 +49,7 @@ def opened(model: nn.Module, tokenizer: FastTextTokenizer) -> nn.Module:
             "this model is an encoder-decoder",
             value=type(model).__name__,
             allowed="a causal language model, or an encoder",
-            fix="Give its encoder: load_subject(model.get_encoder(), tokenizer)",
+            fix="Pass its encoder: load_subject(model.get_encoder(), tokenizer)",
         )
     return model
 
@@ -73,7 +73,7 @@ class PlainModule(nn.Module):
         tables = [m for m in module.modules() if isinstance(m, nn.Embedding)]
         if not tables:
             raise UserError(
-                "this module has no embedding of tokens",
+                "this module has no token embedding",
                 value=type(module).__name__,
                 allowed="a module with an nn.Embedding that takes token ids (rows, positions)",
             )

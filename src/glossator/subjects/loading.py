@@ -52,9 +52,9 @@ def _is_folder(name: str) -> bool:
 def _unknown(name: str) -> UserError:
     if name.startswith(GIVEN):
         return UserError(
-            "the model of this study was given in memory",
+            "the model of this study was passed in memory",
             value=name.removeprefix(GIVEN),
-            fix="Give it again: run_study(spec, folder, subject=load_subject(model, tokenizer))",
+            fix="Pass it again: run_study(spec, folder, subject=load_subject(model, tokenizer))",
         )
     return UserError(
         "unknown subject",
@@ -209,11 +209,15 @@ def load_subject(
 
     if isinstance(source, torch.nn.Module):
         if dtype is not None or device is not None:
-            raise UserError("a model in memory keeps its dtype and device", value=dtype or device, fix="Move it before")
+            raise UserError(
+                "an in-memory model keeps its dtype and device", value=dtype or device, fix="Move it before"
+            )
         return _of_model(source, tokenizer, name)
     source = str(source)
     if tokenizer is not None:
-        raise UserError("a saved model brings its tokenizer", value=source, fix="Save the other one in its folder")
+        raise UserError(
+            "a saved model has its own tokenizer", value=source, fix="Save the other one in the model's folder"
+        )
     if (dtype := dtype or "float32") not in DTYPES:
         raise UserError("unknown dtype", value=dtype, allowed=", ".join(DTYPES))
     device = device or "cpu"
@@ -229,7 +233,7 @@ def load_subject(
     model = load_model(folder, config, getattr(torch, dtype), target)
     fingerprint = fingerprints.of_folder(folder, own, _given_prefix(source))
     if fingerprints.states_of(paths) != before:
-        raise UserError("the weights were written to while they were read", value=str(folder), fix="Run again")
+        raise UserError("the weights changed while they were being read", value=str(folder), fix="Run again")
     causal, ahead = kind == "causal", sees_ahead(model)
     if causal and ahead:
         # A BERT saved with a head for causal models still attends to both sides unless its config says otherwise.

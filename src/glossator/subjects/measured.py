@@ -32,12 +32,12 @@ class MeasuredSubject(BaseSubject):
         values = values.reshape(len(values), 1, -1) if values.ndim == 2 and grid == WHOLE else values
         if values.ndim != 3 or values.shape[:2] != (len(inputs), grid.places):
             raise UserError(
-                "responses that do not fit the inputs",
+                "the responses do not fit the inputs",
                 value=tuple(np.shape(responses)),
                 allowed=f"one row for each of {len(inputs)} inputs, {grid.places} places",
             )
         if not np.isfinite(values).all():
-            raise UserError("responses that are not finite", fix="Leave out the inputs whose response is missing")
+            raise UserError("the responses are not all finite", fix="Leave out inputs without a response")
         self.name, self.takes, self.grid = name, inputs.kind, grid
         self.fingerprint = fingerprint_of(["measured", name, site, values.tobytes().hex()])
         self._values, self._site = values, OutputSite(site, values.shape[2], grid)
@@ -54,7 +54,7 @@ class MeasuredSubject(BaseSubject):
         try:
             rows = [self._row[int(i)] for i in inputs.ids]
         except KeyError as error:
-            raise UserError("an input without a measured response", value=error.args[0]) from error
+            raise UserError("an input has no measured response", value=error.args[0]) from error
         for site in sites:
             see(self.site(site).name, torch.from_numpy(self._values[rows]))
 
@@ -78,4 +78,4 @@ def load_responses(path: str | Path) -> np.ndarray:
             return np.stack([column.to_numpy() for column in table.columns], axis=1)
     except (OSError, ValueError) as error:
         raise UserError("the responses cannot be read", value=str(path), fix=str(error)) from error
-    raise UserError("responses of an unknown kind", value=str(path), allowed=".npy, .npz or .parquet")
+    raise UserError("unknown kind of response file", value=str(path), allowed=".npy, .npz or .parquet")

@@ -32,7 +32,7 @@ def open_subject(
         from glossator.subjects.measured import MeasuredSubject, load_responses
 
         if inputs is None:
-            raise UserError("measured responses need their inputs", value=name, fix="Give them with --corpus FILE")
+            raise UserError("measured responses need their inputs", value=name, fix="Pass them with --corpus FILE")
         path = Path(name.removeprefix(RESPONSES)).expanduser()
         return MeasuredSubject(inputs, load_responses(path), path.stem)
     from glossator.subjects.loading import load_subject
@@ -91,6 +91,6 @@ def _run(place: str, importing: Callable[[], Any]) -> Any:
         missing = error.name or ""
         if not place.endswith(".py") and f"{place}.".startswith(f"{missing}."):
             raise UserError("no such module", value=place, fix=f"{error}. Install it, or give FILE.py") from error
-        raise UserError(f"{place} imports what is not installed", value=missing, fix="Install it") from error
+        raise UserError(f"{place} imports a package that is not installed", value=missing, fix="Install it") from error
     except Exception as error:
         raise UserError(f"{place} cannot be imported", value=f"{type(error).__name__}: {error}") from error

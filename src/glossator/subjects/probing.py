@@ -87,9 +87,9 @@ def padding_matters(subject: Probed) -> bool:
     matters = _differ(many[1, : one.shape[1] - len(subject.suffix)], one[0, : one.shape[1] - len(subject.suffix)])
     if matters and subject.causal:
         raise UserError(
-            "this is no causal language model: what it gives for a token changes with the tokens behind it",
+            "this is not a causal language model: its output at a token depends on later tokens",
             value=subject.name,
-            fix="Save it as a masked language model or without its head, to study it as an encoder",
+            fix="To study it as an encoder, save it as a masked language model or without its head",
         )
     return matters
 
@@ -174,4 +174,4 @@ def _shape(value: Any) -> str:
 
 def _refused(site: SiteInfo, why: str) -> UserError:
     fix = f"{why[0].upper()}{why[1:]}; choose another module"
-    return UserError("this module gives no numbers per token", value=site.name, fix=fix)
+    return UserError("this module has no values per token", value=site.name, fix=fix)

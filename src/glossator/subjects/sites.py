@@ -170,10 +170,10 @@ def resolve_site(model: nn.Module, name: str, sites: list[SiteInfo] | None = Non
     known = [s.name for s in sites] or [path for path in modules if path]
     if not sites and kind in ALIAS_KINDS:
         raise UserError(
-            "this model has no layers that could be numbered (it shares one among all, or lists none)",
+            "this model has no numbered layers (it shares one among all, or lists none)",
             value=name,
             allowed=f"a dotted module path: {near_matches(name, known)}",
         )
     raise UserError(
-        "no such site", value=name, allowed=near_matches(name, known), fix="Or give a dotted module path of the model"
+        "no such site", value=name, allowed=near_matches(name, known), fix="Or use a dotted module path of the model"
     )

@@ -68,7 +68,7 @@ class PooledSubject(FunctionSubject):
 
     def __init__(self, subject: Any, site: str, pool: Pool = "mean", *, encoder: Any = None, batch_tokens: int = 2048):
         if pool not in get_args(Pool):
-            raise UserError("unknown way to pool tokens", value=pool, allowed=", ".join(get_args(Pool)))
+            raise UserError("unknown pooling", value=pool, allowed=", ".join(get_args(Pool)))
         self.source = site.rpartition("@")[2]
         width = subject.site(self.source).width
         known = [subject.fingerprint, getattr(encoder, "fingerprint", None), site, pool]

@@ -100,7 +100,7 @@ class TextsCache:
             raise UserError(
                 "cached responses of this fingerprint have another shape",
                 value=str(self.folder),
-                fix="Give the module a fingerprint of its own, or remove the folder",
+                fix="Give the module its own fingerprint, or remove the folder",
             )
         shard["key"], shard["value"] = keys, values
         # Named by its texts: two processes that compute the same shard write the same file.

@@ -65,9 +65,9 @@ def written(subject: TransformerSubject, site: str, indices: Sequence[int]) -> n
     kind = info.name.partition(".")[0]
     if kind in ("mlp", "head", "attn") and info.scale is None:
         raise MissingPower(
-            "what units of this site write into the stream depends on the token: a norm or a gate stands between",
+            "what units of this site write into the residual stream depends on the token, through a norm or a gate",
             value=site,
-            allowed="sites whose values are added to the stream",
+            allowed="sites whose values are added to the residual stream",
         )
     if info.side == "input" and shape is not None and kind in ("mlp", "head"):
         weights = _by_output(module).T[list(indices)]
@@ -75,7 +75,7 @@ def written(subject: TransformerSubject, site: str, indices: Sequence[int]) -> n
     if info.side == "output" and info.width is not None and kind in ("resid", "attn"):
         return np.eye(info.width, dtype=np.float32)[list(indices)]
     raise MissingPower(
-        "what units of this site write into the stream is not known",
+        "it is unknown what units of this site write into the residual stream",
         value=site,
         allowed="mlp.L, head.L, attn.L, resid.L",
     )
@@ -119,7 +119,7 @@ def _mlp_site(subject: TransformerSubject, site: str) -> SiteInfo:
     info = subject.site(site)
     if not (info.name.startswith("mlp.") and info.side == "input"):
         raise MissingPower(
-            "weights of single tokens are read for neurons only", value=site, allowed="mlp.L of a transformers model"
+            "token weights are available for neurons only", value=site, allowed="mlp.L of a transformers model"
         )
     return info
 

