@@ -147,7 +147,7 @@ def test_the_score_finds_the_concept_and_beats_its_controls():
         (InterchangeScorer, {"controls": 0}, "bad controls of interchange: 0"),
         (OutputSideScorer, {"controls": 0}, "bad controls of output-side: 0"),
         (OutputSideScorer, {"like": 0}, "bad like of output-side: 0"),
-        (OutputSideScorer, {"nats": -0.1}, "steer at must be above 0: -0.1"),
+        (OutputSideScorer, {"nats": -0.1}, "steering divergence must be above 0: -0.1"),
     ],
 )
 def test_bad_settings_are_refused_at_once(scorer, settings, says_what):

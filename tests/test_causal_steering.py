@@ -140,7 +140,7 @@ def test_windows_are_cut_and_taken_by_their_number():
 def test_bad_input_says_what_is_wrong(tiny_subject):
     with pytest.raises(UserError, match="no valid tokens"):
         CleanRun(planted(), replace(WINDOWS, valid=np.zeros_like(WINDOWS.valid)), [])
-    with pytest.raises(MissingPower, match="directions or dictionary"):
+    with pytest.raises(MissingPower, match="needs the readout"):
         unit_push(replace(unit(0), site=f"mine@{SITE}"))
     with pytest.raises(MissingPower, match="not a model with sites"):
         CleanRun(NoModel(), WINDOWS, [])

@@ -173,7 +173,7 @@ def test_show_in_a_pipe_uses_brackets(here: Path, capsys: pytest.CaptureFixture)
         "token(",
         "lookup",
         "mismatched",
-        "not measured, as the card is observational",
+        "not computed, as the card is observational",
         "Top test windows",
         "Random test windows",
     ):

@@ -110,7 +110,7 @@ def test_missing_values_have_reasons_and_q_takes_the_place_of_p() -> None:
 
 @pytest.mark.parametrize(
     ("card", "said"),
-    [("observational", "not measured, as the card is observational; --card both"), ("both", "no explanation has one")],
+    [("observational", "not computed, as the card is observational; use --card both"), ("both", "no explanation has one")],
 )
 def test_an_empty_column_says_why(card: str, said: str) -> None:
     assert said in "\n".join(printed(160, SCORES[:2], card))
@@ -133,7 +133,7 @@ def test_one_unit_is_scored_under_another_card(made: Path, capsys: pytest.Captur
     assert main([*command, "--card", "causal", "--scorer", "acting"]) == 0
     out = capsys.readouterr().out
     assert "random-unit" in out
-    assert "not measured, as the card is causal" in out
+    assert "not computed, as the card is causal" in out
     assert main([*command, "--card", "casual"]) == 2
     assert "did you mean causal" in capsys.readouterr().err
 

@@ -136,7 +136,7 @@ def test_a_unit_of_no_study_is_tried_without_a_prediction(
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        ([""], "a text without a token"),
+        ([""], "a text has no token"),
         (["words", "--at", "99"], "no such token"),
         (["words", "--at", "zebra"], "no such token in the text"),
         (["words", "--file", "x.txt"], "both given"),

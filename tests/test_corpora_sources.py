@@ -301,7 +301,7 @@ def test_rows_without_text_are_counted(tmp_path):
         ([{"body": "x"}], ("item 0", "no `text`", "body")),
         ([{"text": 3}], ("`text` holds no string", "int")),
         ([b"x"], ("item 0", "bytes")),
-        (3, ("no text", "int")),
+        (3, ("not text", "int")),
         ({"text": ["a", "b"], "id": ["x"]}, ("different lengths",)),
         (Frame(body=["x"]), ("no column `text`", "body")),
         ({}, ("no column `text`",)),

@@ -56,7 +56,7 @@ def test_directions_from_texts(tiny_folder: Path, tmp_path: Path, capsys: pytest
     groups = ["--positive", tmp_path / "up.txt", "--negative", tmp_path / "down.txt"]
     site = ["--subject", tiny_folder, "--site", "mlp.1", "--out", tmp_path / "d"]
     code, out, _ = run(capsys, "make", "ridge", *groups, *site)
-    assert code == 0 and "3 and 3 texts that were not fitted" in out
+    assert code == 0 and "3 and 3 held-out texts" in out
     code, out, _ = run(capsys, "make", "difference", *groups, *site, "--name", "colours")
     assert code == 0 and "colours@mlp.1" in out and load_directions(tmp_path / "d").made["positive"] == 12
     np.save(tmp_path / "v.npy", np.ones((2, 64)))
@@ -90,7 +90,7 @@ def test_mistakes_are_one_sentence(
         (("make", "vectors", "--site", "nonsense", *fitting, *out), "no such site"),
         (("make", "vectors", "--site", "mlp.1", "--vectors", tmp_path / "complex.npy", *out), "not real numbers"),
         (("make", "vectors", "--site", "mlp.1", "--vectors", tmp_path / "huge.npy", *out), "not finite"),
-        (("make", "vectors", "--site", "mlp.1", "--vectors", tmp_path / "no.npy", *out), "no numbers"),
+        (("make", "vectors", "--site", "mlp.1", "--vectors", tmp_path / "no.npy", *out), "not numbers"),
         (("make", "vectors", "--site", "mlp.1", "--vectors", tmp_path / "several.npz", *out), "cannot be read"),
         (("make", "vectors", "--site", "mlp.1", *fitting, "--out", tmp_path / "v.npy"), "is a file"),
         (("find", recording, "--site", "mlp.0", "--out", tmp_path / "v.npy" / "o"), "is a file"),

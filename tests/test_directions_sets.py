@@ -50,7 +50,7 @@ def test_a_set_comes_back_from_disk_as_it_was(tmp_path: Path) -> None:
     for name in ("directions.safetensors", "directions.json"):
         assert (again / name).read_bytes() == (tmp_path / "a" / name).read_bytes()
     for wrong in ({"site": "mlp.1"}, {"subject": "t"}):
-        with pytest.raises(UserError, match="of another"):
+        with pytest.raises(UserError, match="belong to another"):
             load_directions(tmp_path / "a", **wrong)
 
 
@@ -77,7 +77,7 @@ def test_a_damaged_or_missing_set_is_one_sentence(tmp_path: Path) -> None:
         ({"vectors": [[np.nan, 0.0]]}, "not finite"),
         ({"vectors": np.zeros((0, 2))}, "wrong shape"),
         ({"centre": [1.0]}, "wrong shape"),
-        ({"vectors": "no"}, "no numbers"),
+        ({"vectors": "no"}, "not numbers"),
     ],
 )
 def test_what_no_set_can_be(changes: dict, words: str) -> None:
@@ -86,7 +86,7 @@ def test_what_no_set_can_be(changes: dict, words: str) -> None:
 
 
 def test_vectors_of_another_norm_and_width_are_refused(values: SiteValues) -> None:
-    with pytest.raises(UserError, match="not of norm 1"):
+    with pytest.raises(UserError, match="not have norm 1"):
         DirectionSet("x", "mlp.0", np.array([[2.0, 0.0]]), np.zeros(2))
     with pytest.raises(UserError, match="another width"):
         two().values(np.zeros((3, 5)))

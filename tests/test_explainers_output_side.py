@@ -93,7 +93,7 @@ def test_what_each_kind_of_site_writes():
     assert output_strengths(planted(), SITE, [3, 7]) == pytest.approx(by_parts)
     with pytest.raises(UserError, match="no such unit"):
         written(planted(), SITE, [99])
-    with pytest.raises(MissingPower, match="not known"):
+    with pytest.raises(MissingPower, match="unknown"):
         written(planted(), "model.embed_tokens", [0])
 
 

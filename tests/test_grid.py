@@ -261,7 +261,7 @@ def test_layers_of_sites(site: str, layer: int | None) -> None:
         ({"subjects": []}, "empty axis"),
         ({"subjects": "tiny"}, "must be tables"),
         ({"subjects": [{"subject": "a", "sits": ["mlp.0"]}]}, "did you mean sites"),
-        ({"subjects": [{"subject": "x/a", "sites": ["m"]}, {"subject": "y/a", "sites": ["m"]}]}, "listed twice"),
+        ({"subjects": [{"subject": "x/a", "sites": ["m"]}, {"subject": "y/a", "sites": ["m"]}]}, "duplicate subjects"),
         ({"explainers": ["askin"]}, "did you mean asking"),
         ({"explainers": "asking"}, "a list of names"),
         ({"simulators": ["lm-jsn"]}, "did you mean lm-json"),

@@ -60,7 +60,7 @@ def test_out_and_in_again(study: Study, tmp_path: Path, capsys: pytest.CaptureFi
     assert {e["method"] for e in found["simulation"]["explanations"]} == {"lookup"}
     assert main(["human", "import", str(study.folder), str(path), "--rater", "ann"]) == 0
     printed = capsys.readouterr().out
-    assert "beside the machine" in printed
+    assert "beside the model" in printed
     assert f"{len(values)} of {len(values)}" in printed
 
 
@@ -70,7 +70,7 @@ def test_out_and_in_again(study: Study, tmp_path: Path, capsys: pytest.CaptureFi
         (["--task", "simulating"], "did you mean simulation"),
         (["--task", "gibberish", "--top", "3"], "no such option"),
         (["--task", "labelling", "--method", "lookup"], "no such option"),
-        (["--task", "simulation", "--method", "none-such"], "nothing to ask"),
+        (["--task", "simulation", "--method", "none-such"], "nothing to export"),
     ],
 )
 def test_mistakes_are_one_paragraph(
@@ -109,7 +109,7 @@ def test_all_results_are_printed(study: Study, tmp_path: Path, capsys: pytest.Ca
         files.append(str(filled(tasks, dict.fromkeys(tasks.slots, word), tmp_path / f"{task}.json", "zoe")))
     assert main(["human", "import", str(study.folder), *files]) == 0
     printed = capsys.readouterr().out
-    for part in ("People's explanations", "Preferred to", "Readable English", "Rewrites", "simulate text with --lm",
+    for part in ("Human explanations", "Preferred to", "Readable English", "Rewrites", "simulate text with --lm",
                  "preferred because shown first", "scrambled", "human:zoe"):  # fmt: skip
         assert part in printed, part
 
@@ -119,5 +119,5 @@ def test_numbers_and_reasons_for_people() -> None:
     assert estimate({"value": 0.5, "low": None, "high": None}) == "0.50"
     assert estimate({"value": None, "low": None, "high": None, "reason": "why"}) == "– (why)"
     assert short("this explanation has no program to execute: 'x'. Use") == (
-        "this explanation has no program to execute; --lm reads words"
+        "this explanation has no program to execute; simulate text with --lm"
     )

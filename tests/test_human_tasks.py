@@ -199,7 +199,7 @@ def test_a_page_asks_no_network_and_obeys_no_text(study: Study, task: str, tmp_p
         ("simulate", {}, "simulation"),
         ("simulation", {"units": "mlp.0/999999"}, "no such unit"),
         ("simulation", {"units": "600"}, "no so many units"),
-        ("simulation", {"units": ","}, "none is"),
+        ("simulation", {"units": ","}, "units are missing"),
     ],
 )
 def test_bad_requests_are_refused(study: Study, task: str, options: dict, said: str) -> None:
@@ -216,7 +216,7 @@ def test_named_units_are_asked_about(study: Study) -> None:
 
 def test_a_folder_holds_one_task_set_and_never_the_keys(study: Study, tmp_path: Path) -> None:
     exported(study, "gibberish", tmp_path / "out")
-    with pytest.raises(UserError, match="another task set lies"):
+    with pytest.raises(UserError, match="holds another task set"):
         exported(study, "gibberish", tmp_path / "out", seed=1)
     with pytest.raises(UserError, match="holds the keys"):
         export_tasks(study, draw_tasks(study, "gibberish"), study.folder / "human" / "out")

@@ -85,7 +85,7 @@ def test_an_unknown_change_of_the_logits_is_refused():
         return output
 
     model.forward = bent
-    with pytest.raises(UserError, match="apart"):
+    with pytest.raises(UserError, match="separately"):
         Head(model)
 
 

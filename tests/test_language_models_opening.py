@@ -75,7 +75,7 @@ def test_options() -> None:
         ("gpt-5", "unknown form of a language model: 'gpt-5'. Allowed: openai:MODEL"),
         ("azure:gpt", "unknown form"),
         ("openai:", "missing model name"),
-        ("http://h:1/v1", "no model is named after the address: 'http://h:1/v1'"),
+        ("http://h:1/v1", "the address is not followed by a model name: 'http://h:1/v1'"),
         ("http:///v1#m", "no host"),
         ("http://h/v1?kind=vlm#m", "unknown kind of server: 'vlm'. Allowed: did you mean vllm"),
         ("http://h/v1?kind=anthropic#m", "unknown kind"),

@@ -115,7 +115,7 @@ def test_readouts_by_their_names(tiny_folder: Path, folder: Path, tmp_path: Path
     for text, words in (
         ("joy", "KIND:PATH@SITE"),
         (f"dictions:{own}", "unknown readout: 'dictions'"),
-        (f"directions:{own}@mlp.1", "of another site"),
+        (f"directions:{own}@mlp.1", "belong to another site"),
         (f"directions:{tmp_path}", "no directions here"),
     ):
         with pytest.raises(UserError, match=words):

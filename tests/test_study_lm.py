@@ -214,7 +214,7 @@ def test_a_finished_study_is_shown_without_asking(subject: Path, finished: Path,
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({"lm": None}, "asking needs a resource that is not there"),
+        ({"lm": None}, "asking needs a missing resource"),
         ({"lm": None, "explainers": ("token-list",), "scorers": ("judging",)}, "judging needs a resource"),
         (
             {"lm": None, "explainers": ("token-list",), "scorers": (), "simulator": "lm-json"},

@@ -1,4 +1,4 @@
-"""Evidence about one unit: exemplars drawn by a named sampler and split so that no scored text reaches an explainer.
+"""Evidence about one unit: exemplars drawn by a named sampler, split so that no scored text reaches an explainer.
 
 This file holds the types; `glossator.recording.samplers` draws them from a recording.
 """

@@ -1,4 +1,4 @@
-"""Writing so that a killed process never leaves a half-written file behind.
+"""Crash-safe writing: an interrupted process never leaves a half-written file behind.
 
 A file is written under a temporary name in the same folder and renamed; a folder is complete when its
 `manifest.json`, which is written last, is there.

@@ -2,8 +2,8 @@
 
 The SASC method (Singh et al. 2023) with what its score lacks: n-grams -> responses -> candidate names -> texts with and
 without each concept -> a score in sigma, with an interval. Names are proposed from some n-grams and ranked on others
-and on texts of their own; what is reported comes from texts that neither step has seen. `glossator sasc` makes a study
-of the same steps, with splits of documents.
+and on their own texts; reported scores come from texts that neither step has seen. `glossator sasc` makes a study of
+the same steps, with splits of documents.
 """
 
 from __future__ import annotations

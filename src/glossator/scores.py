@@ -1,4 +1,4 @@
-"""A score: a value with its interval, or a missing value with its reason; never a number that stands for an error."""
+"""A score: a value with its interval, or a missing value with its reason; a number never stands for an error."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a terminal would obey, made harmless: the texts of servers, studies and files reach people's screens.
+"""Escaping text that a terminal would execute, since texts of servers, studies and files reach the screen.
 
 Escape sequences move the cursor, change titles and clipboards, and hide text; marks of direction show it in another
 order. They are neutralised where text is printed: `glossator.cli.printing` for stdout, `neutral_streams` for stderr.

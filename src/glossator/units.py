@@ -1,4 +1,4 @@
-"""Names of units: `subject/site/index` and a polarity, the triple that Neuronpedia calls model/source/index."""
+"""Unit ids: `subject/site/index` and a polarity; Neuronpedia calls the triple model/source/index."""
 
 from __future__ import annotations
 

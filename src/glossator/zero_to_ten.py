@@ -1,4 +1,4 @@
-"""The scale of whole numbers from 0 to 10 on which language models are shown activations and asked for them.
+"""The scale of whole numbers from 0 to 10 on which language models see and predict activations.
 
 Bills et al. 2023: a record's activations are divided by the largest one shown and rounded down, so that nothing below
 the largest is a 10 and everything below a tenth of it is a 0. A record is one token a line, with its level after a

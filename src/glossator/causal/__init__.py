@@ -1,4 +1,4 @@
-"""Acting on a model: interventions at any site, what they do to the outputs, and what that says of explanations.
+"""Interventions on a model at any site, their effects on the outputs, and what they say about explanations.
 
 `Edit` names one change of what flows at one site; `run` runs windows under any number of them. Names are resolved on
 first use, so that importing the package loads no torch.

@@ -1,4 +1,4 @@
-"""Units acted upon: which part of which site a unit is, and what the outputs do when other values take its place."""
+"""Interventions on units: which part of a site a unit is, and how outputs change when its values are replaced."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What an intervention does to the numbers of a part: set, add, scale, clamp, or splice a matrix of values.
+"""Changes to a part's values: set, add, scale, clamp, or splice in a matrix of values.
 
 Mean ablation is `Set(mean)`, zero ablation `Set(0.0)`; resample ablation is `Splice` of values drawn from other tokens
 (`resampled`); patching is `Splice` of another run's values.

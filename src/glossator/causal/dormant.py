@@ -1,4 +1,4 @@
-"""Does a direction work through what varies with the input, or through a pathway that its patch alone wakes?
+"""Does a direction work through what varies with the input, or through a dormant pathway that only its patch activates?
 
 A direction v at a site that a projection W reads falls into a part in W's row space and a part in its null space, which
 nothing downstream sees. Patching along v moves both by the whole difference (source - base) . v. When that difference

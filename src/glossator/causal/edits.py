@@ -1,4 +1,4 @@
-"""One intervention: at a site, a part, a change and the positions it counts for; and edits as forward hooks."""
+"""One intervention: a site, a part, a change and the positions it applies to; and edits as forward hooks."""
 
 from __future__ import annotations
 

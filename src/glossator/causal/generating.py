@@ -1,4 +1,4 @@
-"""Generation under intervention: the model goes on writing while edits are in force."""
+"""Generation under intervention: the model continues prompts with edits in place."""
 
 from __future__ import annotations
 

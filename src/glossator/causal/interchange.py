@@ -1,9 +1,9 @@
-"""Interchange on minimal pairs: does the answer change sides when a part is carried over from source to base?
+"""Interchange on minimal pairs: does the answer flip when a part is carried over from source to base?
 
 Interchange intervention accuracy is the share of pairs whose answer becomes the source's (Geiger et al. 2021, "Causal
-abstractions of neural networks"); a single unit seldom gets that far, so the share of the way in the difference of the
-answers' log-probabilities stands beside it (Wang et al. 2022, "Interpretability in the wild"). Only pairs count that
-the model itself answers rightly on both sides.
+abstractions of neural networks"). A single unit rarely achieves this, so the relative change in the log-probability
+difference of the answers stands beside it (Wang et al. 2022, "Interpretability in the wild"). Only pairs that the model
+answers correctly for both sentences count.
 """
 
 from __future__ import annotations

@@ -1,11 +1,11 @@
-"""Minimal pairs: two sentences that differ in one concept, cut off where the next token tells them apart.
+"""Minimal pairs: two sentences that differ in one concept and stop where the next token tells them apart.
 
 Each concept has templates and groups of words; two words of one group with different answers make a pair in every
-template. Pairs count for a model only where both sentences are as many tokens long and both answers are one token each,
-so that a unit can be carried over from one sentence to the other position by position. No word stands in two couples:
-intervals are over couples, and couples that share a word would not be independent. Templated pairs for patching
-follow Vig et al. 2020, "Investigating gender bias in language models using causal mediation analysis", and Geiger et
-al. 2021, "Causal abstractions of neural networks"; the sentences are our own.
+template. A pair is used for a model only if both sentences have the same number of tokens and both answers are one
+token, so that values can be carried over position by position. No word is in two word pairs: intervals are over word
+pairs, and word pairs that share a word would not be independent. Templated pairs for patching follow Vig et al. 2020,
+"Investigating gender bias in language models using causal mediation analysis", and Geiger et al. 2021, "Causal
+abstractions of neural networks"; the sentences are our own.
 """
 
 from __future__ import annotations

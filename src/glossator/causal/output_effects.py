@@ -1,9 +1,9 @@
-"""What a unit does to the next token: by its weights through the unembedding, or by what happens when it is clamped.
+"""A unit's effect on the next token: from its weights through the unembedding, or from clamping it.
 
-These are the two readings of Gur-Arieh et al. 2025, "Enhancing automated interpretability with output-centric feature
-descriptions" (VocabProj and TokenChange). Both give one number a token of the vocabulary, which is named in standard
-deviations over the vocabulary and set beside what random directions of the residual stream reach: their most favoured
-token stands out as well, because an unembedding has tokens that lie far out.
+These are VocabProj and TokenChange of Gur-Arieh et al. 2025, "Enhancing automated interpretability with output-centric
+feature descriptions". Both give one number per token of the vocabulary, in standard deviations over the vocabulary.
+They are compared with random directions of the residual stream, whose top token stands out as well, because an
+unembedding has outlier tokens.
 """
 
 from __future__ import annotations

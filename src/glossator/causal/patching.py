@@ -1,9 +1,9 @@
-"""Interchange: what of a source input makes the difference, when only a part of it is carried over to a base input.
+"""Activation patching: what in a source input makes the difference when only one part is carried over to a base input.
 
-Activation patching puts the values that a part has on the source into the run on the base (Geiger et al. 2021,
-"Causal abstractions of neural networks", interchange interventions). Path patching carries them over along one path
-only: all other blocks between sender and receiver keep their values on the base (Goldowsky-Dill et al. 2023,
-"Localizing model behavior with path patching").
+Activation patching inserts a part's values on the source into the run on the base (Geiger et al. 2021, "Causal
+abstractions of neural networks", interchange interventions). Path patching carries them over along one path only: all
+other blocks between sender and receiver keep their values on the base (Goldowsky-Dill et al. 2023, "Localizing model
+behavior with path patching").
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
-"""Starting a pass in the middle: an intervention at layer L leaves everything below it as it was.
+"""Starting a forward pass in the middle: an intervention at layer L leaves everything below it unchanged.
 
-The clean pass keeps the residual stream where edited passes start; in these the blocks below hand it on instead of
-computing it. The model's own forward pass does all the rest (masks, positions, final norm, output head), so nothing
-here is written for one architecture. Whether it may be done is asked of the model itself, once: its blocks are found
-from its structure, and a probe of a few tokens has to give the same outputs from several layers on as a whole pass.
-Where it does not (blocks that share more than the stream, or run twice), every pass is a whole one.
+The clean pass stores the residual stream at the layers where edited passes start; in those, the blocks below pass the
+stored stream on. The model's own forward pass does the rest (masks, positions, final norm, output head), so nothing
+here is specific to an architecture. Whether a model allows this is tested once: its blocks are found from its
+structure, and a probe of a few tokens, started at several layers, must give the same outputs as a full pass. If it does
+not (blocks that share more than the stream, or run twice), every pass is a full one.
 """
 
 from __future__ import annotations

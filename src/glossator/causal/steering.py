@@ -1,9 +1,9 @@
-"""Steering: a unit is pushed up or down at every token, as hard as moves the next-token distributions by a set amount.
+"""Steering: pushing a unit up or down at every token, so hard that the next-token distributions move by a set amount.
 
-Units differ in what a push of 1 does, and a hard enough push of anything changes everything; so effects are compared at
-one mean Kullback-Leibler divergence from the clean distributions (as in Paulo et al. 2024, "Automatically interpreting
-millions of features in large language models", section on intervention scoring). The strength is found by a bracketed
-search on the logarithms of strength and divergence, where the divergence of a weak push has slope 2.
+Units differ in the effect of a push of 1, and a hard enough push of anything changes everything. So effects are
+compared at one mean Kullback-Leibler divergence from the clean distributions (as in Paulo et al. 2024, "Automatically
+interpreting millions of features in large language models", section on intervention scoring). A bracketed search on the
+logarithms of strength and divergence finds the strength; the divergence of a weak push has slope 2 there.
 """
 
 from __future__ import annotations

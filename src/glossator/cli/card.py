@@ -1,4 +1,4 @@
-"""The card of an explanation in the terminal: two columns of scores, each score above its baselines.
+"""The card of an explanation in the terminal: two columns of scores, each above its baselines.
 
 Where the terminal is wide enough the columns stand side by side, else one below the other; both are always there.
 """

@@ -1,4 +1,4 @@
-"""Texts in, windows out: where documents come from, how they are cut and how they are split without leaks."""
+"""From texts to windows: where documents come from, how they are cut, and how they are split without leaks."""
 
 from glossator.corpora.documents import Corpus, Document
 from glossator.corpora.probe_set import FRACTIONS, ProbeSet, probe_set

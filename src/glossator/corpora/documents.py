@@ -1,4 +1,4 @@
-"""What a corpus is: a name and documents that can be read again and again in the same order."""
+"""A corpus: a name and documents that can be read repeatedly in the same order."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Images from one file: `.npy`, or `.npz` with `pixels` and, where several images show one scene, their `groups`."""
+"""Images from one file: `.npy`, or `.npz` with `pixels` and, if several images show one scene, their `groups`."""
 
 from __future__ import annotations
 

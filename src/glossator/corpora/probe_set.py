@@ -1,4 +1,4 @@
-"""The inputs that units are probed with, dealt to splits so that nothing of a group is on both sides."""
+"""The inputs on which units are probed, assigned to splits that never share a group."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Splits that do not leak: documents that share text are kept together, then whole groups are dealt out.
+"""Splits that do not leak: documents that share text stay together, and whole groups are assigned to splits.
 
 Two documents share text when some run of `RUN` or more identical tokens stands in both. Sharing is made transitive
 by union-find, so no such run can be found on both sides of a split, whatever the seed. A beginning that documents share

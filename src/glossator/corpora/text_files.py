@@ -1,5 +1,4 @@
-"""Documents of text files: JSON lines, CSV and TSV, paragraphs; plain or compressed. One error names the file and the
-place in it."""
+"""Documents of text files: JSON lines, CSV, TSV, paragraphs; plain or compressed. Errors name file and place."""
 
 from __future__ import annotations
 

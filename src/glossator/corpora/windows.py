@@ -1,4 +1,4 @@
-"""Documents in, windows out: cut to a fixed width, what is repeated kept once, documents split without leaks."""
+"""Documents to windows of a fixed width, without repeats, split by document without leaks."""
 
 from __future__ import annotations
 

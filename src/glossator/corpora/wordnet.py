@@ -1,4 +1,4 @@
-"""WordNet's common synsets: words, meanings, what stands above and below, definitions and examples.
+"""WordNet's common synsets: words, meanings, hypernyms and hyponyms, definitions and examples.
 
 Read from the packaged file that `scripts/wordnet_data/build.py` makes; nothing is downloaded.
 """

@@ -1,4 +1,4 @@
-"""Jobs as data, and what an engine is: something that gets jobs done on some processes of some machines.
+"""Jobs as data, and engines, which run jobs on processes of one or more machines.
 
 An engine knows nothing of studies. It hands each job to a task, which opens the study's folder wherever it is called,
 so that the same bytes come out whoever does a job, and a job that is done twice does no harm.

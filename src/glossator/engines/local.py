@@ -1,4 +1,4 @@
-"""The engine of this machine: one process a core."""
+"""The engine for this machine: one process per core."""
 
 from __future__ import annotations
 

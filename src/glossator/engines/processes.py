@@ -1,7 +1,7 @@
-"""Worker processes on this machine: each is handed one item at a time, and one that dies is replaced.
+"""Worker processes on this machine: each gets one item at a time, and one that dies is replaced.
 
-Workers are forked where that is safe, and share what this process holds. Else they are fresh processes, which open what
-they need themselves.
+Workers are forked if that is safe, and share what this process holds. Otherwise they are fresh processes, which open
+what they need themselves.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The engine of a Ray cluster: one that is there, or one that is started on this machine."""
+"""The engine for a Ray cluster: a running one, or one started on this machine."""
 
 from __future__ import annotations
 

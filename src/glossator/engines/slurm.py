@@ -1,4 +1,4 @@
-"""The engine of a SLURM cluster, through submitit: the jobs of a stage are the tasks of job arrays.
+"""The engine for a SLURM cluster, through submitit: the jobs of a stage are the tasks of job arrays.
 
 Every task is a process of its own that opens the study's folder, which all nodes must see under the same path.
 """

@@ -1,4 +1,4 @@
-"""How many threads compute: results must not depend on it, and processes side by side must not wait for each other."""
+"""How many threads compute. Results must not depend on it, and processes must not wait for each other's threads."""
 
 from __future__ import annotations
 

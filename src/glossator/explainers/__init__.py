@@ -1,7 +1,7 @@
-"""Explainers: from the explain split of a unit's evidence to explanations, one method a file.
+"""Explainers: from the explain split of a unit's evidence to explanations, one method per file.
 
-To add one, write a class with `explain` and register it under `explainers` (see `glossator.registry`). An explainer is
-handed `ExplainEvidence`, which holds no window that is ever scored.
+To add one, write a class with `explain` and register it under `explainers` (see `glossator.registry`). An explainer
+receives `ExplainEvidence`, which holds no window that is ever scored.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""From what a language model said to explanations: cleaned, merged, counted.
+"""From a language model's answers to explanations: cleaned, merged, counted.
 
-Cleaning takes off what is wrapped around an explanation and never touches its words. What cannot be an explanation is
-counted with a reason.
+Cleaning strips what surrounds an explanation and never changes its words. What cannot be an explanation is counted with
+a reason.
 """
 
 from __future__ import annotations

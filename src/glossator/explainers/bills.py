@@ -1,4 +1,4 @@
-"""A language model reads where a unit is active, token by token, and says what it is active at (Bills et al. 2023)."""
+"""A language model reads a unit's activations token by token and explains them (Bills et al. 2023)."""
 
 from __future__ import annotations
 

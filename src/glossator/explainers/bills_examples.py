@@ -1,7 +1,7 @@
 """Worked examples for the explainer's prompt: invented units, each with two short records.
 
-They differ in what decides: meaning, the token before, and form with a slope; one is so sparse that its prompt needs
-the repetition without zeros. Levels are those that are shown.
+They cover meaning, the previous token, and spelling with graded activations; one is so sparse that its prompt needs the
+repetition without zeros. Levels are those displayed.
 """
 
 from __future__ import annotations

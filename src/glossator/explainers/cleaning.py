@@ -1,7 +1,7 @@
-"""From the text of an answer to the one phrase in it that explains, without touching its words.
+"""Extracting the explanatory phrase from an answer, without changing its words.
 
-Models wrap an explanation in fences, headings, JSON, labels, lists, courtesies and reasoning. What is around it is
-taken off; where nothing is left that could explain, the reason is said.
+Models wrap an explanation in fences, headings, JSON, labels, lists, courtesies and reasoning. The wrapping is stripped;
+if nothing explanatory is left, a reason is given.
 """
 
 from __future__ import annotations

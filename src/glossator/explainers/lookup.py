@@ -1,7 +1,7 @@
-"""The token lookup table: what a unit does on average at each token, and nothing else.
+"""The token lookup table: a unit's mean activation at each token, and nothing else.
 
-It is the baseline that every explanation stands beside: it knows no context, but of single tokens it knows everything
-that the explain split tells. It needs thousands of numbers, so it is a floor and no explanation for people.
+It is the baseline beside every explanation: it ignores context but knows everything about single tokens that the
+explain split shows. It needs thousands of numbers, so it is no explanation for people.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Modes: unrelated reasons for which one unit fires, told apart by what their tests mean and when they hold."""
+"""Modes: unrelated reasons for one unit to fire, separated by what their tests mean and when they hold."""
 
 from __future__ import annotations
 

@@ -1,10 +1,11 @@
-"""What a unit makes likelier and less likely to come next: explanations of its output side, with no language model.
+"""Explanations of a unit's output side, the next tokens it promotes and suppresses, without a language model.
 
-`output-weights` reads it off the unit's own weights through the unembedding; `output-effect` holds the unit at its
-largest value and at its mean on windows of the explain split and sees what changes; `ensemble` adds such an output side
-to what an explainer of the input side found (after Gur-Arieh et al. 2025, "Enhancing automated interpretability with
-output-centric feature descriptions", where descriptions of both sides together are the better ones). Nothing is claimed
-where no token stands out more than a random direction's most favoured one.
+- `output-weights` reads them off the unit's weights through the unembedding.
+- `output-effect` compares clamping the unit at its maximum and at its mean, on windows of the explain split.
+- `ensemble` adds an output side to another explainer's program (after Gur-Arieh et al. 2025, "Enhancing automated
+  interpretability with output-centric feature descriptions", where descriptions of both sides together do better).
+
+Nothing is claimed if no token stands out more than the top token of random directions.
 """
 
 from __future__ import annotations

@@ -1,14 +1,14 @@
-"""The program explainer: induces a program from the explain split, says it in English, or abstains. No language model.
+"""The program explainer: induces a program from the explain split and renders it in English, or abstains.
 
-The search runs on some parts of the explain split's documents. Another part, which the search never sees, decides
-whether anything is claimed: when the program found does not correlate with the unit there better than nearly always by
-chance, or the unit fires in too few documents, the explainer returns nothing.
+It uses no language model. The search runs on some parts of the explain split's documents. A held-out part decides
+whether to claim anything: if the program does not correlate with the unit there better than chance, or the unit fires
+in too few documents, the explainer returns nothing.
 
-Chance is what exchanging documents gives (`statistics.exchange_p`): each gets the unit's activations of another one,
-and the program's prediction stays. A unit that has nothing to do with what stands in the text correlates as well with
-any other document, whatever its activations look like, so the share of exchanges that do no worse is a p-value that
-holds with few firing documents, for activations in runs and for units that fire throughout a document; an interval over
-documents claims such units too often.
+Chance comes from exchanging documents (`statistics.exchange_p`): each gets the unit's activations of another one, while
+the program's prediction stays. A unit unrelated to the text correlates equally well with any other document, whatever
+its activations look like. So the share of exchanges that do no worse is a p-value that holds with few firing documents,
+for activations in runs and for units that fire throughout a document; an interval over documents would claim such units
+too often.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""How explainers ask a language model: a prompt with worked examples, as a chat or as plain text to go on from."""
+"""How explainers ask a language model: a prompt with worked examples, as a chat or as plain text to continue."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Whether a text refuses to answer, in the languages that models refuse in.
+"""Detecting refusals, in the languages that models refuse in.
 
-Explanations may be about apologies and refusals, so their words alone prove nothing: what stands between quotation
-marks is spoken of, as is what is listed beside others of its kind ("sorry, pardon and other apologies").
+Explanations may be about apologies and refusals, so words alone prove nothing: quoted words are mentioned, not used,
+and so are words in a list of their kind ("sorry, pardon and other apologies").
 """
 
 from __future__ import annotations

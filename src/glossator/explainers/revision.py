@@ -1,10 +1,10 @@
-"""A first explanation, put to the test on new sentences and revised (Bills et al. 2023, on revising explanations).
+"""An explanation tested on new sentences and revised (Bills et al. 2023, on revising explanations).
 
-A language model writes sentences in which the unit should be active if the explanation is right, and ones in which it
-should not; the subject is run on them. One half goes to the reviser with the first explanation; the other half is held
-apart and says how the first explanation fared. Two controls tell what helps: the same without the first explanation
-(`no-old-text`), and revision by sentences that were picked at random from the explain split (`random-sentences`). No
-sentence comes from another split.
+A language model writes sentences that should activate the unit if the explanation is right, and ones that should not,
+and the subject is run on them. Half of them go into the revision prompt with the first explanation; the other half is
+held out and shows how the first explanation did. Two controls isolate what helps: the same without the first
+explanation (`no-old-text`), and revision with random sentences of the explain split (`random-sentences`). No sentence
+comes from another split.
 """
 
 from __future__ import annotations

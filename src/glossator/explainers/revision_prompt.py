@@ -1,4 +1,4 @@
-"""The reviser's prompt: excerpts, a first description, and what the unit did in new sentences."""
+"""The revision prompt: excerpts, a first description, and the unit's activations in new sentences."""
 
 from __future__ import annotations
 

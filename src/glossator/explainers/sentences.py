@@ -1,4 +1,4 @@
-"""Sentences that put an explanation to the test: asked of a language model, or taken from the explain split."""
+"""Sentences that test an explanation: written by a language model, or taken from the explain split."""
 
 from __future__ import annotations
 

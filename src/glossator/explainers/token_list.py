@@ -1,8 +1,8 @@
 """A short list of exact tokens with strengths: the best that a lookup table can do within a given length.
 
-It is the baseline `lookup_same_bits`: a program that is no better than a token list of the same bits has found nothing
-beyond single tokens. So the list is written in the way that gets most tokens into the bits: tokens of about equal
-strength share one clause, which saves the strength and the frame of a clause for all but the first of them.
+It is a baseline: a program no better than a token list of equal bits has found nothing beyond single tokens. So the
+list is coded to fit the most tokens into the bits: tokens of similar strength share one clause, which saves the
+strength and the frame of a clause for all but the first of them.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Mean activation of each token on the explain split, shrunk towards the overall mean where a token is rare.
+"""Mean activation of each token on the explain split, shrunk towards the overall mean for rare tokens.
 
 Both baselines, the lookup table and the token list, are built on these means, so that they differ only in length.
 """

@@ -1,8 +1,7 @@
-"""A language model names what a list of single tokens has in common (token-space explanations, Bills et al. 2023).
+"""A language model names what single tokens have in common (token-space explanations, Bills et al. 2023).
 
-The list holds the tokens at which the unit is most active on average, from the lookup table of the explain split, or
-those that the unit's own weights favour, with no text at all: tokens that excite it, or tokens that it makes likelier
-to come next.
+The tokens are those at which the unit is most active on average, from the lookup table of the explain split, or those
+that the unit's weights favour, without any text: tokens that excite it, or tokens that it promotes.
 """
 
 from __future__ import annotations

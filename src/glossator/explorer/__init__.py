@@ -1,1 +1,1 @@
-"""The explorer: pages that show a study to people. For now one file that opens without a server."""
+"""The explorer: pages that display a study. For now, one self-contained file."""

@@ -1,4 +1,4 @@
-"""Line plots that need no script: means with intervals along an axis, several methods beside a dashed baseline."""
+"""Line plots without a script: means with intervals along an axis, several methods beside a dashed baseline."""
 
 from __future__ import annotations
 

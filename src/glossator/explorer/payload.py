@@ -1,4 +1,4 @@
-"""What the report's script draws a unit from: small numbers and texts, each token text once."""
+"""The data from which the report's script draws a unit: small numbers and texts, each token text once."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Plots of the report that need no script: where the scores of a site's units lie, beside those of their baselines."""
+"""Plots without a script: the scores of a site's units beside those of their baselines."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""The report: one HTML file with everything in it, which opens from the disk without a server and asks no network.
+"""The report: one self-contained HTML file that needs no server and no network.
 
-What is on the page in words and plots is written here; what one clicks through is data in the page, drawn by
-`templates/report.js`. All text reaches the page escaped, as token text may hold anything.
+Text and plots are written here; what one clicks through is data in the page, drawn by `templates/report.js`. All text
+is escaped, since token text may hold anything.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""One dot a unit: does what predicts also act? A plot that needs no script."""
+"""One dot per unit: causal score against observational score. A plot without a script."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Fitting directions: from labels, words and activations, and the search for ones that can be explained.
+"""Fitting directions from labels, words and activations, and searching for explainable ones.
 
 `sources` and `probes` make sets, `SiteValues` reads the activations that they are computed from, `ProjectedRecording`
 hands them to the ordinary pipeline, `find_directions` searches.

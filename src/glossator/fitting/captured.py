@@ -1,8 +1,8 @@
-"""All values of one site on stored windows, and directions read from them as if they had been recorded.
+"""All values of one site on stored windows, and directions computed from them as if recorded.
 
-A recording of all units of a dense site holds every value of its panel's windows. Any direction of that site is one
-matrix product away from them, so that its evidence needs no further forward pass; `ProjectedRecording` is a recording
-of directions made in this way, and `glossator.recording.draw` draws from it as from any other.
+A recording of all units of a dense site holds every value of its reference sample. Any direction of that site is one
+matrix product away, so its evidence needs no further forward pass. `ProjectedRecording` is such a recording of
+directions, and `glossator.recording.draw` draws from it as from any other.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Groups of units explained and scored alike: found directions beside neurons, random and principal directions.
+"""Groups of units explained and scored alike: found directions, neurons, random and principal directions.
 
 Every unit is explained by the same explainer on the explain split and scored on the documents of the test split, which
 neither it nor any search has seen.

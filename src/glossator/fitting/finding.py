@@ -1,9 +1,9 @@
-"""Finding directions that can be explained (Bills et al. 2023, section "Finding explainable directions").
+"""Finding explainable directions (Bills et al. 2023, section "Finding explainable directions").
 
-Rounds of two halves. First each direction is explained on the explain split and the explanation simulated; then a few
-gradient steps raise the correlation of the direction's values with that simulation, which is held constant. Steps end
-where the select split no longer gains, and of all rounds the one whose explanation scores best there is kept. The test
-split is seen by nothing here.
+Each round has two steps. First each direction is explained on the explain split and the explanation simulated. Then a
+few gradient steps raise the correlation of the direction's values with that simulation, which is held constant. Steps
+end when the select split no longer improves, and the round whose explanation scores best there is kept. Nothing here
+sees the test split.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
-"""What a step on directions raises: the correlation of their values with simulated activations that are held fixed.
+"""The objective of the search: correlation of the directions' values with fixed simulated activations.
 
-A direction is v = W u with W = Sigma^(-1/2) of the activations, Sigma shrunk towards a multiple of the identity: a step
-in u counts every way in which the activations vary alike, where a step in v would follow the few that vary most
-(Bills et al. 2023, section "Finding explainable directions"). A pull on pairs whose |cosine| is above a limit keeps
-directions that start apart from ending as one.
+A direction is v = W u with W = Sigma^(-1/2) of the activations, Sigma shrunk towards a multiple of the identity. A step
+in u weighs all directions of variation equally; a step in v would follow the few of largest variance (Bills et al.
+2023, section "Finding explainable directions"). A penalty on pairs whose |cosine| exceeds a limit keeps directions from
+collapsing into one.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Linear probes: the direction that tells two groups of activations apart, and how well it does on held-out ones."""
+"""Linear probes: the direction that separates two groups of activations, and its accuracy on held-out ones."""
 
 from __future__ import annotations
 

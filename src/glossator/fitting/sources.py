@@ -1,4 +1,4 @@
-"""Where directions come from when nothing is searched: groups of texts, variance, chance."""
+"""Directions without a search: from groups of texts, variance or chance."""
 
 from __future__ import annotations
 

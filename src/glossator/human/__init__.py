@@ -1,4 +1,4 @@
-"""People in the loop: export tasks from a finished study, import the filled files, score them as machines are scored.
+"""Human annotators: export tasks from a finished study, import answers, score them as models are scored.
 
 drawn = draw_tasks(study, "simulation", seed=0)       # what to ask, and the sealed key
 manifest = export_tasks(study, drawn, folder)         # a page, a form and a manifest for people

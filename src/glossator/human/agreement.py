@@ -1,4 +1,4 @@
-"""Do several raters agree beyond chance? Krippendorff's alpha, with an interval over units.
+"""Do raters agree beyond chance? Krippendorff's alpha, with an interval over units.
 
 alpha = 1 - D_o / D_e, disagreement observed within items over that expected when all values are paired at random
 (Krippendorff 2011, "Computing Krippendorff's alpha-reliability"). It allows any number of raters and missing values.

@@ -1,6 +1,6 @@
-"""Filled files back in: read a page's JSON or an editor's form, and hold every answer to what was asked.
+"""Reading answers: a page's JSON or an editor's form, each answer checked against its task.
 
-What cannot be an answer (out of range, twice, of another study) is one clear error; what is not there is a missing
+What cannot be an answer (out of range, repeated, of another study) is one clear error; a missing answer is a missing
 value, counted.
 """
 

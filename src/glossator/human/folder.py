@@ -1,4 +1,4 @@
-"""The `human` folder of a study: task sets, their sealed keys, people's answers, and the results made from them.
+"""The `human` folder of a study: task sets, their sealed keys, answers, and the results computed from them.
 
 tasks/ID.json           what was asked, as on the page
 keys/ID.json            which unit, method and window each item is; never exported

@@ -1,6 +1,6 @@
-"""People as explainers: they see the explain split and write what the unit responds to, in words or as a program.
+"""Human explanations: annotators see the explain split and write what the unit responds to, as text or a program.
 
-What they write is an explanation of the method `human:NAME` and is scored like any other, on text they did not see.
+An answer is an explanation of the method `human:NAME` and is scored like any other, on held-out text.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The page of a task set: one HTML file that asks no network, keeps answers in the browser and saves them as JSON."""
+"""The page of a task set: one self-contained HTML file that keeps answers in the browser and saves them as JSON."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Blinded pairs: two explanations of one unit beside what the unit does; which one says it better?
+"""Blinded pairs: two explanations beside the unit's activations; which one is better?
 
-The passages are of the select split: no explainer wrote with them in view, and no score is ever computed on them, so
-that judges may see the truth there.
+The passages are from the select split: no explainer saw them, and no score is computed on them, so annotators may see
+the truth there.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The study's report with what people said in it: `human/report.html`, as the study itself does not change."""
+"""The study's report with human scores: `human/report.html`, as the study itself does not change."""
 
 from __future__ import annotations
 

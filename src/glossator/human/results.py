@@ -1,4 +1,4 @@
-"""All that people's answers say about a study, made anew from every stored answer: the `results.json` of its folder."""
+"""All results of human answers, recomputed from every stored answer: the `results.json` of the folder."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""A language model as the person who says explanations in other words, for the paraphrase screen.
+"""A language model in place of an annotator for the paraphrase screen.
 
-Its rewrites are answers like a person's: kept in the study, missing with a reason where there is none. Whether they
-mean the same is for a reader to judge; a model that changes the meaning makes an explanation look worse than it is.
+Its rewrites are stored like human answers: missing with a reason if there is none. Check that they keep the meaning: a
+model that changes it makes an explanation look worse than it is.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""Two screens for explanations that only machines can read.
+"""Two screens for explanations that only models can read.
 
-Gibberish: do people call it readable English? Among the texts stand some with their letters shuffled, which nobody who
-reads them would accept. Paraphrase: a rewrite that means the same must keep the score; a code in the exact words would
-not survive it. Both sides of that comparison are read by one simulator of English, never by the executor of programs.
+Gibberish: is it readable English? Some texts have shuffled letters, which no attentive annotator would accept.
+Paraphrase: a rewrite with the same meaning must keep the score; a code in the exact words would not survive. One
+simulator of text simulates both sides of that comparison, never the program executor.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What people said of a study, as it is shown beside the scores of machines: in `glossator show` and in the report."""
+"""Human scores as displayed beside the model's, in `glossator show` and in the report."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""People as simulators: they read an explanation and rate tokens 0..10; their ratings are scored like a machine's.
+"""Human simulation: annotators read an explanation and rate tokens 0..10; ratings are scored like a model's.
 
-The passages are of the test split, with a few of the calibrate split among them, on which lines and thresholds are
-fitted. Nobody but the key knows which are which, and no activation is in the file.
+The passages are from the test split, with a few from the calibrate split for fitting calibration and thresholds. Only
+the key says which are which, and the file holds no activation.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""What a finished study gives to ask people about: its units, their explanations, and windows as passages.
+"""What a finished study offers for tasks: its units, their explanations, and windows as passages.
 
-Everything that is drawn is drawn by a seed *and* a secret of the study, so that who holds a page and reads this code
-still cannot tell which explanation is whose.
+Every draw is seeded by a seed *and* a secret of the study, so the page and this code together do not reveal which
+explanation is whose.
 """
 
 from __future__ import annotations

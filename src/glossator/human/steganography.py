@@ -1,9 +1,9 @@
-"""The steganography check: do people prefer what scores well?
+"""The steganography check: do annotators prefer what scores well?
 
-A method can win its score without saying anything to a person: it hides a code that its own simulator reads. Then it
-scores above its opponents and people do not prefer it. Over blinded pairs (a, b) of one unit: p = how much people
-prefer a (-1..1), d = score of a - score of b. As which of the two is called a is arbitrary, the correlation is the
-uncentred one, sum p d / sqrt(sum p^2 sum d^2), which does not depend on it.
+A method can win its score without telling a person anything: it hides a code that its own simulator reads. It then
+outscores its opponents, but annotators do not prefer it. Over blinded pairs (a, b) of one unit, p is how much
+annotators prefer a (-1..1), and d is the score of a minus that of b. The order within a pair is arbitrary, so the
+correlation is the uncentred one, sum p d / sqrt(sum p^2 sum d^2), which does not depend on it.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""What people are asked: sets of tasks as plain data, with nothing in them that would give the answer away.
+"""Task sets as plain data, without anything that gives the answer away.
 
-The public half (these types) goes on a page; the sealed half, which says which unit, method and window each item is,
+The public part (these types) goes on a page; the sealed part, which maps each item to its unit, method and window,
 stays in the study (`glossator.human.folder`). A *slot* is the place of one answer: an item, or one passage of a
 simulation item.
 """

@@ -1,4 +1,4 @@
-"""What subjects take (windows of tokens, texts, images, stimuli) and where in them a unit has values.
+"""What subjects take (token windows, texts, images, stimuli), and where in an input a unit has values.
 
 A new kind of input is one class with what `Inputs` names; everything that only needs values, groups and valid places
 (recording, evidence, most scorers) works on it at once.

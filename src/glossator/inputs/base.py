@@ -1,4 +1,4 @@
-"""What a subject takes, and where within one input a unit has values."""
+"""What a subject takes, and where within an input a unit has values."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Images as inputs: pixels in memory or in a memory map, cells of them pointed out by dimming the others."""
+"""Images as inputs: pixels in memory or memory-mapped; cells are highlighted by dimming the others."""
 
 from __future__ import annotations
 

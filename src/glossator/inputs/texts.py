@@ -1,4 +1,4 @@
-"""Texts as whole inputs: n-grams, sentences, and the stimuli of an experiment, which have a time as well."""
+"""Whole texts as inputs: n-grams, sentences, and stimuli with timing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tokens as explainers, simulators and scorers see them: fixed windows over a vocabulary of byte pieces."""
+"""Tokens for explainers, simulators and scorers: fixed windows over a vocabulary of byte strings."""
 
 from __future__ import annotations
 

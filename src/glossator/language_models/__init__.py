@@ -1,4 +1,4 @@
-"""Language models that explain, simulate and judge: one question type, several ways to get an answer."""
+"""Language models that explain, simulate and judge: one request type, several backends."""
 
 from __future__ import annotations
 

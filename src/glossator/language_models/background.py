@@ -1,4 +1,4 @@
-"""One event loop in one thread of its own, so that asking works from any thread and from inside a running loop."""
+"""One event loop in its own thread, so requests work from any thread and from inside a running loop."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Reading what a server sends with a bound on it: while it streams and while it is unpacked.
+"""Reading a server's reply with a size limit, while streaming and while decompressing.
 
-Whoever answers may be broken or hostile: an answer that should be a phrase may be gigabytes, or a few kilobytes that
-unpack to gigabytes.
+A server may be broken or hostile: a reply that should be a phrase may be gigabytes, or a few kilobytes that decompress
+to gigabytes.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""Answers on disk, by the content of the question: one SQLite file that replays a study with no network and no key.
+"""Answers on disk, keyed by request content: one SQLite file that replays a study without a network or a key.
 
-The key is a hash of the model's name, which names the endpoint too, and of everything in the request, the sample
-index included. What a model said is kept, also when it cannot be used (a refusal, JSON that fits no schema): asking
-again would give the same. What a server failed to say is never kept.
+The key is a hash of the model's name, which includes the endpoint, and of everything in the request, including the
+sample index. Unusable answers (a refusal, JSON that does not match a schema) are stored too: asking again would give
+the same. Server failures are never stored.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""One server: how many requests it gets at a time, when it is asked again, and when it counts as down."""
+"""One server: concurrent requests, retries, and when it counts as down."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What can go wrong between here and a server, in the words that retrying, counting and stopping need."""
+"""Server errors, in the terms needed for retrying, counting and stopping."""
 
 from __future__ import annotations
 

@@ -1,5 +1,4 @@
-"""What the official clients of OpenAI and Anthropic have in common: one attempt at a time, errors told apart, no key
-let out.
+"""Shared by the official clients of OpenAI and Anthropic: one attempt at a time, classified errors, no leaked keys.
 
 The clients' own retries are off (`glossator.language_models.endpoint` counts every attempt against the budget), and
 answers are read as JSON here, because what a server sends need not be what the client's types promise.

@@ -1,8 +1,8 @@
-"""Attention to a beginning that all rows share, kept once and not copied for each of them.
+"""Attention to a prefix shared by all rows, stored once instead of copied for each.
 
-What a query finds in the beginning and what it finds among its own row's tokens are two softmaxes; with the logarithm
-of each one's sum they combine to the softmax over both (as in FlashAttention, Dao et al. 2022, section 3.1). The first
-is one product of all rows' queries with the beginning's keys.
+A query attends to the prefix and to its own row's tokens in two softmaxes; with the logarithm of each one's sum they
+combine into the softmax over both (as in FlashAttention, Dao et al. 2022, section 3.1). The first is one product of all
+rows' queries with the prefix's keys.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Keys and values kept between passes: room that grows by doubling, and a prefix that many rows share.
+"""Keys and values kept between passes: a buffer that grows by doubling, and a prefix shared by many rows.
 
-Whether a model can go on from what is kept is tried out: recurrent ones keep a state under other names, which is lost
-when keys and values are handed on, or run it over padding. What they are given then is the whole text, each time.
+Whether a model can continue from cached keys and values is tested. Recurrent models keep a state under other names,
+which would be lost, or run it over padding; they get the whole text each time.
 """
 
 from __future__ import annotations

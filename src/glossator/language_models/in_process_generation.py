@@ -1,8 +1,8 @@
-"""The loop that writes answers: many rows at a time, each with its own seed, stops and length.
+"""Batched generation: many rows at a time, each with its own seed, stops and length.
 
-Tokens are sampled by adding noise to the logits and taking the largest (Gumbel-max). The noise is the row's own, so
-what float sums in another order change, which is some 1e-6 of a logit, matters only between two tokens that are as
-good as tied. A draw from cumulative probabilities would turn on the sum over the whole vocabulary.
+Tokens are sampled by adding noise to the logits and taking the largest (Gumbel-max). The noise belongs to the row, so a
+different order of floating-point sums, some 1e-6 of a logit, matters only between two practically tied tokens. A draw
+from cumulative probabilities would depend on the sum over the whole vocabulary.
 """
 
 from __future__ import annotations

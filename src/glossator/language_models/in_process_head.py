@@ -1,4 +1,4 @@
-"""The last layer of a causal model apart from the rest: hidden states first, logits only where and of what is wanted.
+"""The last layer of a causal model, run separately: hidden states first, logits only where and of what is needed.
 
 A vocabulary of 50,000 makes the last matrix a fifth of a small model's work and its output the largest tensor of all.
 """

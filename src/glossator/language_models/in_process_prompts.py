@@ -1,4 +1,4 @@
-"""From requests to token ids: the tokenizer's own chat template, in which corpus text can never play a special token.
+"""From requests to token ids: the tokenizer's chat template, in which corpus text can never act as a special token.
 
 Corpora and answers are quoted in prompts; text such as `<|im_end|>` inside a message stays text.
 """

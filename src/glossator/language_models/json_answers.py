@@ -1,7 +1,7 @@
-"""From what a model wrote to a JSON value that fits a schema, or the reason why there is none.
+"""Parsing a JSON value that matches a schema from model output, or the reason why there is none.
 
-Models wrap JSON in prose and fences, cut it off, repeat the example before the answer. A value is taken only when
-nothing else in the text could be meant; everything else is an error, which is then asked about once.
+Models wrap JSON in prose and fences, truncate it, or repeat the example before the answer. A value is taken only if it
+is unambiguous; everything else is an error, which is then asked about once.
 """
 
 from __future__ import annotations

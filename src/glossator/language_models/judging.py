@@ -1,4 +1,4 @@
-"""Which answers can be used: the same rules for every backend, and the one further question after a broken answer."""
+"""Which answers are usable: the same rules for every backend, and one follow-up question after an invalid answer."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""What has been spent, and the budget: a request goes out only when its worst case still fits.
+"""What has been spent, and the budget: a request is sent only if its worst case still fits.
 
-The worst case is held back before a request is sent and replaced by the real cost when the answer is there. A budget
-is about what is newly spent: answers that come from the cache cost nothing.
+The worst case is reserved before a request and replaced by the actual cost when the answer arrives. A budget limits new
+spending: cached answers are free.
 """
 
 from __future__ import annotations

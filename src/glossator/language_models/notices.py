@@ -1,4 +1,4 @@
-"""What a person should know while requests go out: waits, repeats, parameters that a server would not take."""
+"""Notices for users while requests run: waits, retries, parameters that a server rejects."""
 
 from __future__ import annotations
 

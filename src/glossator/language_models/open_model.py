@@ -1,4 +1,4 @@
-"""The face that all models have: cache, ledger and checks around a server's model or around one in this process."""
+"""The common interface of all models: cache, ledger and checks around a served or in-process model."""
 
 from __future__ import annotations
 

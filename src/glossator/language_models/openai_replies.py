@@ -1,4 +1,4 @@
-"""Reading what servers of OpenAI's protocol send: text, refusals, log-probabilities in their several shapes, usage.
+"""Parsing replies in OpenAI's protocol: text, refusals, log-probabilities in their several shapes, usage.
 
 Every function takes parsed JSON and raises KeyError, TypeError, ValueError or IndexError when it is something else.
 """

@@ -1,4 +1,4 @@
-"""What each kind of endpoint can do, as declared here or in the spec, and the refusal when that is not enough.
+"""The powers of each kind of endpoint, as declared here or in the spec, and the error if they do not suffice.
 
 Nothing is probed: a study must choose the same method when it is replayed with the server down.
 """

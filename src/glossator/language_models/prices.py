@@ -1,4 +1,4 @@
-"""What a model's tokens cost. Prices are given by the user: none are built in, because they change and differ."""
+"""Token prices, supplied by the user: none are built in, because they change and differ."""
 
 from __future__ import annotations
 

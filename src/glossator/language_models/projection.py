@@ -1,4 +1,4 @@
-"""What a list of requests will cost, before any is sent."""
+"""Estimating what a list of requests will cost before sending any."""
 
 from __future__ import annotations
 

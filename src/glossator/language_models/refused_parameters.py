@@ -1,4 +1,4 @@
-"""Which parameter a server complains of, from what it says: a refusal of a parameter is no outage.
+"""Which parameter a server rejects, from its message: rejecting a parameter is not an outage.
 
 Servers say it with HTTP 400, 422 or 500, with or without a field that names the parameter; `llama-cpp-python` sends
 HTTP 500 with the validation errors of its own framework.

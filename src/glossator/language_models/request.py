@@ -1,4 +1,4 @@
-"""What is asked of a language model and what comes back: the types that every backend, cache and prompt shares."""
+"""Requests to a language model and its answers: the types shared by all backends, caches and prompts."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """A language model that is a Python function or a list of answers.
 
-It proves that questions are asked and answers are read as they should be, and nothing about explanations: what it
-says was written by whoever wrote the test.
+It tests that questions are asked and answers parsed correctly, and says nothing about explanations: whoever wrote the
+test wrote the answers.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Keys that servers repeat, blotted out however they are spelled: plain, escaped for JSON, URLs or HTML, or in part."""
+"""Redacting keys that servers echo, however spelled: plain, escaped for JSON, URLs or HTML, or in part."""
 
 from __future__ import annotations
 

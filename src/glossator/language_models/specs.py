@@ -1,4 +1,4 @@
-"""How a language model is named in one line: `openai:MODEL`, `http://HOST:PORT/v1#MODEL`, with options after `?`."""
+"""One-line names of language models: `openai:MODEL`, `http://HOST:PORT/v1#MODEL`, with options after `?`."""
 
 from __future__ import annotations
 

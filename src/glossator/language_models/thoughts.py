@@ -1,7 +1,7 @@
-"""What a reasoning model wrote before its answer, and the marks of turns around it, taken off.
+"""Removing a model's reasoning before its answer, and turn markers around it.
 
-Servers differ: some take thoughts off themselves, some leave them, some leave the closing tag alone, because the
-opening one stood in the prompt.
+Servers differ: some remove the reasoning, some leave it, some leave only the closing tag, because the opening one was
+in the prompt.
 """
 
 from __future__ import annotations

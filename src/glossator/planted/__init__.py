@@ -1,4 +1,4 @@
-"""Units with a known answer, by kind, each with the description of another unit as its wrong explanation.
+"""Units with a known answer, by kind, each with another unit's description as its wrong explanation.
 
 Benchmarks and tests recover them; `glossator.planted.units` says what one is."""
 

@@ -1,4 +1,4 @@
-"""Planted units on what is absent, where a token stands, what came before and how it is written."""
+"""Planted units for absence, position, repetition and spelling."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the functions of planted units are made of: plain questions about the texts of tokens."""
+"""Building blocks of planted units' functions: plain questions about token texts."""
 
 from __future__ import annotations
 

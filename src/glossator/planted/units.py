@@ -1,9 +1,9 @@
-"""Units with a known answer: exact functions over tokens, each with the program and the sentence that say it.
+"""Units with a known answer: exact functions over tokens, each with the program and sentence that express it.
 
-A unit's activations come from a plain Python function over the texts of the tokens before and at a place, never from
-the executor of programs; so an explanation that scores well has found the function, and a benchmark on these units is
-not circular. They are defined on any byte-level vocabulary; the words they name are single tokens with a leading space
-in common ones.
+Activations come from a plain Python function over the texts of the tokens at and before a position, never from the
+program executor. So an explanation that scores well has found the function, and a benchmark on these units is not
+circular. They are defined on any byte-level vocabulary; the words they use are single tokens with a leading space in
+common ones.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Planted units on words and their neighbours: token, context, conjunction, disjunction, rare."""
+"""Planted units for words and their neighbours: token, context, conjunction, disjunction, rare."""
 
 from __future__ import annotations
 

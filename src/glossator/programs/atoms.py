@@ -1,4 +1,4 @@
-"""The tests of the language that hold no other test: spelling, meaning, word classes, position, repetition."""
+"""Atomic tests of the language: spelling, meaning, word classes, position, repetition."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The bank: every token-local test that the inducer may use, with its truth on the texts of the vocabulary.
+"""The bank: every token-local test available to the inducer, with its truth on the texts of the vocabulary.
 
 Rows are tests, columns are distinct token texts; the matrix is sparse, so that one product with the
 per-text sums of any residual tells how much every test would explain.

@@ -1,8 +1,8 @@
-"""Candidates of the search: which tests, here or further back or together with another, may explain a residual.
+"""Candidates of the search: tests on this token, further back or in combination that may explain a residual.
 
-Each candidate's gain is estimated across parts of the documents: what a test would explain is the mean product of its
-covariances with the residual in two different parts, so that noise of one part is not taken for a finding. A test that
-helps in some parts and hurts in the others has a small or negative gain.
+Each candidate's gain is estimated across parts of the documents. What a test explains is the mean product of its
+covariances with the residual in two different parts, so that the noise of one part does not count. A test that helps in
+some parts and hurts in others has a small or negative gain.
 """
 
 from __future__ import annotations

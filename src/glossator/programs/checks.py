@@ -1,5 +1,6 @@
-"""Checks that the constructors of programs share; each gives the checked value or raises `ValueError`; and
-how texts are quoted."""
+"""Validation shared by the constructors of programs, each returning the checked value or raising `ValueError`; and how
+texts are quoted.
+"""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""From the tests that a search found to a short program: alike clauses share one strength, numbers are rounded.
+"""From found tests to a short program: similar clauses share one strength, numbers are rounded.
 
-Tokens, spellings and meaning seeds of about the same strength join one clause. That is what makes a program short in
-bits, and what makes its English a list of words instead of a list of clauses.
+Tokens, spellings and meaning seeds of similar strength join one clause. This makes a program short in bits, and its
+English a list of words instead of a list of clauses.
 """
 
 from __future__ import annotations

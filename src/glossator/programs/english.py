@@ -1,7 +1,7 @@
-"""Programs in plain English: what the unit fires on, the strongest first, in few words; then what it makes likelier.
+"""Programs in plain English: what the unit fires on, strongest first, in few words; then what it promotes.
 
-The rendering is generated from the program and nothing else. It keeps what a reader can use (which tokens, meanings,
-spellings, contexts, and roughly how strongly) and drops exact strengths and floors.
+The text comes from the program and nothing else. It keeps what is useful to people (tokens, meanings, spellings,
+contexts and rough strengths) and drops exact strengths and floors.
 """
 
 from __future__ import annotations

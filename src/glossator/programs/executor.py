@@ -1,7 +1,7 @@
-"""Executing a program on windows: the simulator that costs nothing.
+"""Executing a program on windows: the free simulator.
 
-Total: any program runs on any windows and gives finite numbers; texts and tokens that nobody knows match nothing.
-Parts that look at the token alone are evaluated once per vocabulary entry and gathered; context is a few shifts.
+Total: any program runs on any windows and gives finite numbers; unknown texts and tokens match nothing. Parts that
+depend on the token alone are evaluated once per vocabulary entry and gathered; context takes a few shifts.
 """
 
 from __future__ import annotations

@@ -1,9 +1,8 @@
-"""The inducer: search for the program that predicts a unit best for its length. No language model.
+"""The inducer: search for the program that best predicts a unit for its length, without a language model.
 
-Greedy forward selection with all strengths refitted after each step (orthogonal matching pursuit): the residual is
-compared with every test of the bank on this token and the one before; now and then further-back tests, places and
-conjunctions with what already stands are added. What a step gains is judged across parts of the
-documents.
+Greedy forward selection, with all strengths refitted after each step (orthogonal matching pursuit). The residual is
+compared with every test of the bank on this token and the one before. At intervals, tests further back, positions and
+conjunctions with existing tests are added. The gain of a step is judged across parts of the documents.
 """
 
 from __future__ import annotations

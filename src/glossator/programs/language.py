@@ -1,10 +1,9 @@
 """The language of programs: a small, total, typed way to say when a unit fires and how strongly.
 
 A program is a bias and a sum of clauses. A clause is a strength times the truth, between 0 and 1, of a test on one
-token in its window. It may also say which tokens the unit makes likelier or less likely to come next; that says what
-the unit does, not when it fires, and execution does not look at it.
-Programs are values: frozen, hashable, equal when they say the same thing in the same order.
-The constructors check their arguments and raise `ValueError`; whatever could be built can be executed.
+token in its window. A program may also say which next tokens the unit promotes or suppresses; that describes what the
+unit does, not when it fires, and execution ignores it. Programs are values: frozen, hashable, equal if they say the
+same in the same order. The constructors check their arguments and raise `ValueError`; every program can be executed.
 """
 
 from __future__ import annotations

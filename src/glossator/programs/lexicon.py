@@ -1,7 +1,7 @@
-"""What programs know about the tokens of one vocabulary: texts, spelling, word classes and nearness in meaning.
+"""What programs know about the tokens of a vocabulary: texts, spelling, word classes and similarity in meaning.
 
-Everything that depends on the token alone is computed once for the whole vocabulary and kept, so that executing a
-program on windows is one gather. Row V of every vector stands for tokens that the vocabulary does not know.
+Everything that depends on the token alone is computed once for the whole vocabulary, so executing a program on windows
+is one gather. Row V of every vector represents tokens outside the vocabulary.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""From a model's token embeddings to directions whose cosines are nearness in meaning."""
+"""From a model's token embeddings to directions whose cosines measure similarity in meaning."""
 
 from __future__ import annotations
 

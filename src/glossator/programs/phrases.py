@@ -1,7 +1,7 @@
-"""Phrases: exact tokens in a row, which a unit may be fired by as a whole.
+"""Phrases: exact token sequences that fire a unit jointly.
 
-Neither the last word nor the word before says so alone, so a greedy search can miss them; and what it finds instead, a
-conjunction of what stands here and there, is best read as the phrase that it stands for.
+Neither word predicts the unit alone, so a greedy search can miss the phrase; what it finds instead, a conjunction of
+tests at two positions, is best read as that phrase.
 """
 
 from __future__ import annotations

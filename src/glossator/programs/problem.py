@@ -1,9 +1,9 @@
-"""What the inducer fits: tokens of the explain split in a row, with activations, weights and document parts.
+"""What the inducer fits: the explain split's tokens in a row, with activations, weights and document parts.
 
-Windows of the random draw stand for the population and count 1. Top windows count more, because users read them too:
-all of them together weigh `top_share` of the random draw. Documents are dealt into parts by a hash of their number:
-some to search on (what a test explains is judged across them), one that only decides whether anything is claimed at
-all. Of the documents in which the unit fires that part gets its share too, or a rare unit would be silent there.
+Random windows represent the population and have weight 1. Top windows weigh more, because users look at them too: all
+of them together weigh `top_share` of the random ones. A hash of its number assigns each document to a part: some for
+the search (where the gain of a test is judged across them), and one that only decides whether to claim anything. That
+part gets its share of the documents in which the unit fires, or a rare unit would be silent there.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Rounding a program to the numbers that its description length pays for (see `bits`), which also print short."""
+"""Rounding a program to the numbers that its description length can express (see `bits`), which also print short."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Named classes of words: closed classes of English written out here, and WordNet's supersenses from a packaged file.
+"""Named word classes: closed classes of English listed here, and WordNet's supersenses from a packaged file.
 
-Every class is a set of lower-case word forms; a token belongs to it when its text, lower-cased and without its
-leading space, is in the set. The names double as the English of the class.
+Every class is a set of lower-case word forms; a token belongs to it if its text, in lower case and without its leading
+space, is in the set. The names double as the English of the class.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""What a readout is: units made from the values of a site, such as directions or the latents of a dictionary.
+"""The readout protocol: units made from the values of a site, such as directions or the latents of a dictionary.
 
-`NAME@SITE` is then a site like any other: its units are recorded, explained and scored as neurons are, and acted upon
-where the readout says how. To add one, write a class like `readouts.directions.DirectionSet` on `BaseReadout` and
-register what loads it under `readouts`.
+`NAME@SITE` is then a site like any other: its units are recorded, explained and scored like neurons, and intervened on
+as the readout defines. To add one, write a class like `readouts.directions.DirectionSet` on `BaseReadout` and register
+its loader under `readouts`.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 class Readout(Protocol):
     """Units that are functions of the values at one site.
 
-    name; reads_at: the site that it reads; writes_at: the site at which its units are acted upon, None where they
+    name; reads_at: the site that it reads; writes_at: the site at which its units are intervened on, None where they
     cannot be; width: how many units; sparse: whether most values are zero, and only the others are given; fingerprint:
     changes with its numbers, name and sites; subject: its name, empty where it may be any; made: how it was made, in
     plain values, of which `subject_fingerprint` and `text` (how the text was cut that it was fitted on) are checked
@@ -67,7 +67,7 @@ class Readout(Protocol):
         ...
 
     def part(self, index: int) -> Part:
-        """How one unit is acted upon at `writes_at`; raises `MissingPower` where it cannot be."""
+        """How one unit is intervened on at `writes_at`; raises `MissingPower` where it cannot be."""
         ...
 
     def random(self, n: int, seed: int) -> Readout | None:
@@ -84,7 +84,7 @@ class Readout(Protocol):
 
 
 class BaseReadout:
-    """What a readout is unless it says otherwise: a dense one that cannot be acted upon.
+    """What a readout is unless it says otherwise: a dense one that cannot be intervened on.
 
     To make one, name `name`, `reads_at`, `width`, `fingerprint`, `read` and `save`.
     """
@@ -106,7 +106,7 @@ class BaseReadout:
         raise NotImplementedError
 
     def part(self, index: int) -> Part:
-        raise MissingPower("the units of this readout cannot be acted upon", value=self.site_name)
+        raise MissingPower("the units of this readout cannot be intervened on", value=self.site_name)
 
     def random(self, n: int, seed: int) -> Readout | None:
         return None

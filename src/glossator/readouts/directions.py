@@ -1,7 +1,7 @@
-"""A set of directions at one site: what makes a vector a unit.
+"""A set of directions at one site, whose vectors become units.
 
-The value of direction i at activations x is `(x - centre) . v_i`, with v_i of norm 1. A set stands for units named
-`subject/NAME@SITE/i`, each with a positive and a negative side, which are explained apart as those of neurons are.
+The value of direction i at activations x is `(x - centre) . v_i`, with v_i of norm 1. A set has units
+`subject/NAME@SITE/i`, whose polarities are explained separately, like those of neurons.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""From `KIND:PATH@SITE` to a readout: which loader reads it, from where, and of which site it is."""
+"""From `KIND:PATH@SITE` to a readout: its loader, path and site."""
 
 from __future__ import annotations
 

@@ -1,7 +1,8 @@
-"""Which part of a site's values an intervention reads and writes: neurons, a direction, a head, latents, all of it.
+"""Which part of a site's values an intervention reads and writes: neurons, a direction, a head, latents, the whole
+site.
 
-A part turns (..., width) values into (..., k) numbers and puts changed numbers back; what it does not name stays as it
-was: the orthogonal remainder of a direction, the reconstruction error of a dictionary.
+A part turns (..., width) values into (..., k) numbers and puts changed numbers back. The rest stays unchanged: the
+orthogonal remainder of a direction, the reconstruction error of a dictionary.
 """
 
 from __future__ import annotations

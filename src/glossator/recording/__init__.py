@@ -1,4 +1,4 @@
-"""Recordings: what units did over a corpus, on disk, and the evidence that is drawn from them.
+"""Recordings: the activations of units over a corpus, on disk, and the evidence drawn from them.
 
 Reading needs NumPy alone; `record` brings in torch when it is first used.
 """

@@ -1,4 +1,4 @@
-"""Large files past the page cache, where the system can.
+"""Large files that bypass the page cache, if the system can.
 
 A recording writes many gigabytes once and reads them once. Through the page cache each of them first has to find room
 in memory, which costs more processor time than the model's forward pass leaves over, and pushes out everything else.

@@ -1,4 +1,4 @@
-"""Integers that sort as the floats that they stand for.
+"""Integers that sort like the floats they represent.
 
 A window's maximum and its row in one 64-bit key: any sorting routine gives the same exact order, larger maximum first,
 lower row first among equals; 0 stands for "no window". And float16 as int16, which NumPy sorts and compares far faster.

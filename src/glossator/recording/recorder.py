@@ -1,4 +1,4 @@
-"""The recording loop: forward passes, shard by shard, resumed after whatever shard was last finished.
+"""The recording loop: forward passes, shard by shard, resumable after the last finished shard.
 
 The subject's forward pass is the floor. Everything else must hide beside it: values are taken from the hooks once,
 turned and summed while they are in the cache, and written once per shard.

@@ -1,6 +1,6 @@
-"""Responses to n-grams where they stand: each window of text is run once, an n-gram answers with its tokens' values.
+"""N-gram responses in context: each window of text is run once, and an n-gram takes the values of its tokens.
 
-A pass over the text instead of one over its n-grams, and nearer to how units fire.
+This takes one pass over the text instead of one over its n-grams, and is closer to how units fire.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Draws the evidence of one unit from a recording: which windows an explainer sees, and which ones score it.
+"""Drawing the evidence of one unit from a recording: which windows an explainer sees, and which ones score it.
 
-The random windows of a split are the same for every unit and chosen without a look at any activation; the windows of
-the other kinds are added to them.
+The random windows of a split are the same for every unit and chosen without looking at activations; windows of the
+other kinds are added to them.
 """
 
 from __future__ import annotations

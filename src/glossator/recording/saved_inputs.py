@@ -1,4 +1,4 @@
-"""The inputs of a recording on disk: arrays that are mapped, one folder, read back as the kind that they were.
+"""A recording's inputs on disk: memory-mapped arrays in one folder, loaded as the kind they were saved as.
 
 windows/ holds ids.npy and documents.npy (the group of each input) with: of tokens, tokens.npy, lengths.npy, valid.npy
 and the vocabulary; of texts, texts.npy (UTF-8), text_offsets.npy and, where some do not count, counts.npy; of stimuli,

@@ -1,4 +1,4 @@
-"""Sparse sites while they are recorded: an inverted index, unit -> (token position, activation), built shard by shard.
+"""Recording sparse sites: an inverted index, unit -> (token position, activation), built shard by shard.
 
 A shard's entries arrive in the order of positions; a stable radix sort by unit leaves each unit's list in that order.
 """

@@ -1,7 +1,7 @@
-"""What to record and how it is cut up: pure planning, no model and no disk.
+"""What to record, and how it is sharded: pure planning, without model or disk.
 
-All that can change the recorded bytes stands in the spec (batch sizes too, since sums of floats depend on them), so
-that a spec's fingerprint is the recording's provenance. Where shards end changes nothing.
+The spec holds everything that can change the recorded bytes (batch sizes too, since sums of floats depend on them), so
+its fingerprint is the recording's provenance. Shard boundaries change nothing.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The recording's files: arrays written in pieces, folders that appear whole or not at all, and their checks.
+"""The recording's files: arrays written in chunks, folders that appear whole or not at all, and their checks.
 
 A shard is a folder written under a hidden name and renamed when complete; the manifest of the recording is written
 last. Killing the process at any moment therefore leaves whole shards, and hidden leftovers that are removed.

@@ -1,4 +1,4 @@
-"""Simulators: what an explanation predicts, place by place, without a look at the true activations.
+"""Simulators: predict activations from an explanation, without seeing the true ones.
 
 A new simulator is one class with `simulate`; register it under `simulators` (see `glossator.registry`).
 """

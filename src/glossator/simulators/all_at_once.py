@@ -1,7 +1,7 @@
-"""All tokens of a window in one prompt (Bills et al. 2023, their second simulator): every level of the record is
-`unknown`, and what the model finds likely in place of each is read from the log-probabilities of the prompt itself.
+"""One prompt per window (Bills et al. 2023, their second simulator): every level in it is `unknown`, and the likely
+alternatives to each are read from the log-probabilities of the prompt.
 
-Needs a model that gives log-probabilities of prompts: one in this process, or a server that has them (vLLM).
+Needs a model that gives prompt log-probabilities: in-process, or a server that has them (vLLM).
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Calibration: from a simulator's scale to the unit's, fitted on the calibrate split and never on scored text.
+"""Calibration: mapping the simulator's scale to the unit's, fitted on the calibrate split, never on scored text.
 
 Two maps of Bills et al. 2023 (section "Calibration"): a least-squares line, which leaves the size of a correlation as
 it is, and percentile matching, which gives predictions the distribution of the true activations.

@@ -1,9 +1,9 @@
-"""Levels read from a model in this process: whole records or single tokens, with the prompt's beginning shared.
+"""Levels read from an in-process model: whole records or single tokens, with a shared prompt prefix.
 
-Both layouts come from one place so that they differ in nothing but what stands between the tokens. With one tokenizer
-on both sides, whole records cost about 4 tokens of the simulator for a token of the subject (the token, a tab,
-`unknown`, a line break), single tokens 2: the text is run once, and at each of its tokens a branch of one tab goes
-off, seen by nothing else, at which the level is read.
+Both layouts share this code, so they differ only in what stands between the tokens. If both sides share a tokenizer,
+whole records cost about 4 simulator tokens per subject token (the token, a tab, `unknown`, a line break). Single tokens
+cost 2: the text runs once, and at each of its tokens there is a branch of one tab, invisible to everything else, at
+which the level is read.
 """
 
 from __future__ import annotations

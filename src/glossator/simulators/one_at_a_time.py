@@ -1,8 +1,8 @@
 """One token at a time (Bills et al. 2023, their first simulator): the text up to a token, and the level at that token
-is read from the log-probabilities of the answer's first token.
+read from the log-probabilities of the answer's first token.
 
-A server is asked once for every token. A model in this process is asked once for every window: the text is run once,
-and the question at each token is a branch off it, which gives the same numbers (see `in_process_reading`).
+A server gets one request per token. An in-process model runs once per window: the text runs once, and the question at
+each token is a branch off it, which gives the same numbers (see `in_process_reading`).
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""The subject's tokens as the simulator's own: each piece of text encoded apart, once.
+"""Aligning subject and simulator tokens: each piece of text is encoded separately, once.
 
-Tokenizers differ, and a token of one can lie across the border of two tokens of the other; encoded apart, every piece
-ends where a token of the simulator ends, and its level can be read there. With one tokenizer on both sides most pieces
-are one token, the same one.
+Tokenizers differ, and a token of one can span two tokens of the other. Encoded separately, every piece ends where a
+simulator token ends, and its level can be read there. If both sides share a tokenizer, most pieces are one token, the
+same one.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""The simulator that costs nothing: it executes an explanation's program.
+"""The free simulator: it executes an explanation's program.
 
-A token lookup table is a program with one table clause, so the lookup baseline, the token list and every induced
-program are predicted by this one executor and differ in nothing but what they say.
+A token lookup table is a program with one table clause, so this one executor predicts the lookup baseline, the token
+list and every induced program, which differ only in what they say.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What simulators ask, as text: a part that is the same for all units, a part for each explanation, and the windows.
+"""Simulator prompts as text: a part shared by all units, a part for each explanation, and the windows.
 
 Pure functions. Tokens are written with `escaped`, so that a token keeps to its line and its column; an explanation is
 written on one line.

@@ -1,4 +1,4 @@
-"""From what a language model answered to numbers: pure functions, apart from whoever asked.
+"""From a language model's answers to numbers: pure functions, independent of the backend.
 
 The rule of the field (Bills et al. 2023, code of their simulators): of the alternatives at a position only those that
 are exactly a level from 0 to 10 count; their probabilities are made to sum to 1 and the prediction is the mean.

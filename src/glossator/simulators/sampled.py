@@ -1,4 +1,4 @@
-"""Levels written out by a model that gives no log-probabilities: JSON, one item for each token, or plain lines.
+"""Levels written out by a model without log-probabilities: JSON, one item per token, or plain lines.
 
 No distribution comes from one answer; several samples give one, and their mean. An answer that does not list the very
 tokens that were asked about is missing, not zero: levels at the wrong places would be worse than none.

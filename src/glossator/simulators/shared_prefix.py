@@ -1,8 +1,8 @@
-"""The efficient way to ask a model in this process: what many texts begin with is computed once, and logits only
-where a level is read and only of the levels.
+"""Efficient in-process prompting: the common prefix of many texts is computed once, and logits only where a level is
+read and only of the levels.
 
-Results equal those of a plain pass over the whole prompt, up to the order of floating-point sums. A model whose layers
-do not keep all tokens (sliding windows, recurrent state), or that does not take a mask of our own, gets whole prompts.
+Results equal those of a plain pass over the whole prompt, up to the order of floating-point sums. Models whose layers
+do not keep all tokens (sliding windows, recurrent state), or that do not accept a custom mask, get whole prompts.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Intervals, comparisons with baselines, false discoveries among many units, and how much data a question needs.
+"""Intervals, comparisons with baselines, false-discovery rates across units, and how much data a test needs.
 
 Statistics of one unit leave out one document at a time (`resampling`, `of_documents`, `comparing`), those of many one
 unit (`over_units`, `discovery`); `planning` foresees the size of a study.

@@ -1,4 +1,4 @@
-"""A score against its baseline: the difference on the same documents, and how surprising it would be of nothing.
+"""A score against its baseline: the difference on the same documents, and its p-value.
 
 Both are computed without each document in turn, so that what the documents have in common cancels in the difference.
 The p-value is two-sided and inverts the interval of the difference: it is below 0.05 exactly where the 95 % interval

@@ -1,9 +1,9 @@
-"""Many units tested at once: which of them may be called above their baseline, and how many of those are wrong.
+"""Many units tested at once: which of them beat their baseline, at a false-discovery rate.
 
-Of 1,000 units whose explanations are worth nothing, 50 have p < 0.05. Calling those with q < 0.05 keeps the expected
-share of false ones among the called at 5 %, whatever the number of units (Benjamini & Hochberg 1995). That holds for
-independent p-values and for positively dependent ones, which those of units on the same text are taken to be;
-`dependence="any"` assumes nothing (Benjamini & Yekutieli 2001) and costs power.
+Of 1,000 units with worthless explanations, 50 have p < 0.05. Selecting those with q < 0.05 keeps the expected share of
+false ones among the selected at 5 %, whatever the number of units (Benjamini & Hochberg 1995). This holds for
+independent and positively dependent p-values, as those of units on the same text are assumed to be; `dependence="any"`
+assumes nothing (Benjamini & Yekutieli 2001) and costs power.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Statistics over units: means, paired differences and ratios, rank correlation; units are what is left out in turn."""
+"""Statistics over units: means, paired differences and ratios, rank correlation; the jackknife leaves out units."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How many documents or units a question needs, by normal theory: intervals shrink with the square root of the number.
+"""How many documents or units a test needs, by normal theory: intervals shrink with the square root of the number.
 
 The spread of one item is read off an interval that is there already (`spread_of`), so that a small study plans a
 larger one: n items with a 95 % interval of width w have a spread of w sqrt(n) / (2 z). A pilot's spread is itself

@@ -1,4 +1,4 @@
-"""What a block adds to the residual stream, and by which factor: found by pushing, not by the names of its parts.
+"""What a block adds to the residual stream, and by which factor: found by perturbation, not by module names.
 
 Blocks differ in what stands between a projection and the stream: nothing, a multiplier (Granite), a gain for each
 dimension, a norm (Gemma 2, OLMo 2), or the norm of the whole sum (BERT). So a block is run again on what a short pass

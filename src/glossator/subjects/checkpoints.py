@@ -1,4 +1,4 @@
-"""From a folder to a model in which every weight comes from its files, or a refusal that names what does not.
+"""From a folder to a model in which every weight comes from its files, or an error that names what does not.
 
 `transformers` fills what a file lacks with random numbers, and leaves out what the model has no place for.
 """

@@ -1,4 +1,4 @@
-"""GGUF to safetensors, once: quantised blocks become the float32 numbers that they stand for, nothing is rounded.
+"""GGUF to safetensors, once: quantised blocks become the float32 numbers they encode, without rounding.
 
 A 4-bit block is q * scale + offset with 16-bit scale and offset; only float32 holds all of those values.
 """

@@ -1,4 +1,4 @@
-"""Sites as they turn out to be: each short name at the module that does what it says, tried on the blocks."""
+"""Verified sites: each short name, checked on the blocks, at the module that computes what the name says."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One wheel from the user's own package index, by the user's own pip, with something to look at meanwhile."""
+"""Downloading one wheel from the user's package index with the user's pip, with progress."""
 
 from __future__ import annotations
 

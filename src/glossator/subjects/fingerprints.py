@@ -1,4 +1,4 @@
-"""What tells a subject from others: the content of its weights, its config and its tokenizer.
+"""A subject's fingerprint: the content of its weights, its config and its tokenizer.
 
 Equal content gives equal fingerprints, however it is cut into files; names and dates count for nothing.
 """

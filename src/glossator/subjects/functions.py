@@ -1,4 +1,4 @@
-"""Functions as subjects: any callable from inputs to numbers, any `torch` module with how its inputs are made."""
+"""Functions as subjects: a callable from inputs to numbers, or a `torch` module with an input function."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Reading and changing what flows through a model, by plain forward hooks that are always taken off again."""
+"""Reading and editing activations with plain forward hooks that are always removed."""
 
 from __future__ import annotations
 

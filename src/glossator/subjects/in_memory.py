@@ -1,4 +1,4 @@
-"""A model that is already in memory as a subject: one of `transformers`, or any module that takes token ids."""
+"""An in-memory model as a subject: one from `transformers`, or any module that takes token ids."""
 
 from __future__ import annotations
 

@@ -1,6 +1,7 @@
-"""Measurements as a subject: responses that were recorded elsewhere, of voxels, of people, of a model that is gone.
+"""Imported measurements as a subject: responses recorded elsewhere, from voxels, people, or a model no longer
+available.
 
-Nothing can be run again, so that whatever asks for new inputs raises `MissingPower`; what needs recorded values works.
+Nothing can be run again, so whatever needs new inputs raises `MissingPower`; methods that use recorded values work.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Self-check: what the hooks hand out equals what one gets by hand from the model's own weights and outputs."""
+"""Self-check: values from hooks equal those computed by hand from the model's own weights and outputs."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""How many positions a model has, from its config and from the tables that it looks positions up in.
+"""How many positions a model has, from its config and its position embeddings.
 
-Configs name the limit in several ways, and some count rows of a table that positions use only in part (RoBERTa's begin
-behind the padding id). So lookups are watched in two short passes: a table of positions is one of whose rows the
-highest that is asked for moves with the number of positions, and the last of its rows is the last position.
+Configs name the limit in several ways, and some count table rows that positions use only in part (RoBERTa's begin after
+the padding id). So lookups are watched in two short passes: in a position table, the highest requested row moves with
+the number of positions, and its last row is the last position.
 """
 
 from __future__ import annotations

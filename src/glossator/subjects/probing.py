@@ -1,7 +1,7 @@
-"""What a short pass says of sites that the module tree cannot: whether a module gives numbers for each token, in which
-order of dimensions, and whether they are that token's whatever else is in the batch.
+"""What a short forward pass reveals about sites and the module tree does not: whether a module has values for each
+token, in which order of dimensions, and whether they depend on the rest of the batch.
 
-One window is run in a batch of others, padded, and once more alone. A site whose values are not the same is refused.
+One window is run in a batch of others, padded, and once more alone. A site whose values differ is rejected.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Places in a model that have units, found from its module tree and config, with no table of model classes.
+"""Finding a model's sites from its module tree and config, without a table of model classes.
 
 Families name their layers in many ways but build them alike: a list of as many blocks as the config counts layers; in
 each, an attention whose last projection returns to the hidden width, and a feed-forward whose last projection does.

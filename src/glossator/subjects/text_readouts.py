@@ -1,4 +1,4 @@
-"""Numbers for whole texts: read-outs of embedders, and units of a model pooled over the tokens of a text."""
+"""Values for whole texts: readouts of embedders, and units of a model pooled over the tokens of a text."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Numbers of texts on disk, by content: what a module or an embedder once gave for a string is not computed again.
+"""Per-text values on disk, keyed by content: nothing is computed twice for the same string.
 
 A folder a fingerprint (of the module, not of a corpus), in it shards that are written whole and renamed, each an array
 of (hash of the text, values). A killed run leaves whole shards only; what they hold is read by the next one.

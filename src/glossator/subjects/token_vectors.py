@@ -1,6 +1,6 @@
-"""A text embedder that runs no model: the mean of a causal model's token embeddings, made fit for cosines.
+"""A text embedder that runs no model: the mean of a causal model's token embeddings, adapted for cosines.
 
-It is quick, and independent of any encoder whose read-outs are explained: names found in its space owe nothing to it.
+It is fast, and independent of any encoder whose readouts are explained: names found in its space owe nothing to it.
 """
 
 from __future__ import annotations

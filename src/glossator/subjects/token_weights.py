@@ -1,4 +1,4 @@
-"""What a neuron's own weights say of single tokens, with no text run through the model.
+"""Reading a neuron's weights in token space, without running any text.
 
 Bills et al. 2023 list, for a neuron n of the feed-forward of layer L, the tokens with the largest input weight
 E[t] * g_in . w_in[n] (embedding, gain of the norm before the feed-forward, the neuron's input weights) and the largest

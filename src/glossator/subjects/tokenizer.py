@@ -1,4 +1,4 @@
-"""Text in, token ids out, and what each id adds to the text as bytes.
+"""Text to token ids, and what each id adds to the text as bytes.
 
 Byte-level tokenizers map every byte to a printable character, and their pieces join to the text as they are. All others
 are asked: their own decoder says what a piece adds between two others, and what a run of them reads.

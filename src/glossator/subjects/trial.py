@@ -1,4 +1,4 @@
-"""What a pass over a few tokens tells of a model that its config may not: that it reads tokens, and how far it sees."""
+"""What a short forward pass reveals about a model and its config may not: that it takes tokens, and its context."""
 
 from __future__ import annotations
 

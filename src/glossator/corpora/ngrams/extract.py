@@ -1,4 +1,4 @@
-"""N-grams of a corpus: slices of its texts, 1..n words long, with how often and in how many documents they stand.
+"""N-grams of a corpus: slices of its texts, 1..n words long, with their counts and numbers of documents.
 
 An n-gram never crosses a document or an empty line, and is shown as the text spells it, never as joined tokens.
 Memory grows with the n-grams that are kept, not with the corpus: see `_Counter`.

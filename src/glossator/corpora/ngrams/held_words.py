@@ -1,4 +1,4 @@
-"""Which words and phrases of WordNet stand in which n-grams: the table from which names are read off responses."""
+"""Which words and phrases of WordNet occur in which n-grams: the table from which responses suggest names."""
 
 from __future__ import annotations
 

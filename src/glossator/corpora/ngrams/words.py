@@ -1,4 +1,4 @@
-"""Text to words and marks, by character properties alone: where each begins and ends in the text.
+"""Text to words and punctuation, from character properties alone: where each begins and ends in the text.
 
 Words keep their contractions and hyphens (`don't`, `well-known`), numbers their separators (`3.14`, `12:30`) and
 abbreviations their dots (`U.S.`). Scripts that set no spaces (Han, Hiragana, Thai, Lao, Khmer, Burmese) are cut into
