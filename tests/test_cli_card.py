@@ -110,7 +110,10 @@ def test_missing_values_have_reasons_and_q_takes_the_place_of_p() -> None:
 
 @pytest.mark.parametrize(
     ("card", "said"),
-    [("observational", "not computed, as the card is observational; use --card both"), ("both", "no explanation has one")],
+    [
+        ("observational", "not computed, as the card is observational; use --card both"),
+        ("both", "no explanation has one"),
+    ],
 )
 def test_an_empty_column_says_why(card: str, said: str) -> None:
     assert said in "\n".join(printed(160, SCORES[:2], card))

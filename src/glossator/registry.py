@@ -93,7 +93,7 @@ ABOUT: dict[str, dict[str, str]] = {
     },
     "simulators": {
         "program": "executes programs, token lists and tables; cannot simulate text",
-        "name": "reads names: does a text hold the concept, by WordNet",
+        "name": "does a text contain the concept that is named, by WordNet",
         "lm-all-at-once": "a language model's log-probabilities, one prompt per window",
         "lm-one-at-a-time": "a language model's log-probabilities, one prompt per token",
         "lm-json": "a language model writes a number for each token; works with any server",
