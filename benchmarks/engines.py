@@ -17,6 +17,7 @@ import sys
 import tempfile
 import threading
 import time
+from collections import Counter
 from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -42,13 +43,16 @@ DEFAULTS: dict[str, Any] = {
     "folder": None,
 }
 QUICK = {"units": 40, "tokens": 4096, "kills": 2, "empty_jobs": 4}
+UNITS_A_KILL = 32
+"""A study of fewer units is killed less often, and made more often: a shard is given up after a few kills."""
 FILES = ("manifest.json", "spec.json", "study.sqlite", "report.html", "recording/manifest.json")
 
 
 def run(options: dict[str, Any] | None = None) -> dict[str, Any]:
     """same_bytes: by engine, whether it made the study that one process makes, None where it is not installed;
     kills_survived: after how many SIGKILLs of workers the bytes were the same; speed_up_2: seconds of one worker over
-    those of two; overhead_ms: by engine, milliseconds that a job takes that has nothing to do.
+    those of two; speed_up_2_alone: the same by processor time (that of the process that hands out, and of the worker
+    that did most), which what else the machine does leaves alone; overhead_ms: by engine, milliseconds that a job takes that has nothing to do.
 
     options: `quick` for a smoke test, `engines` for some of those of `DEFAULTS`, and any other of its names.
     """
@@ -70,6 +74,7 @@ def run(options: dict[str, Any] | None = None) -> dict[str, Any]:
                     found["overhead_ms"][name] = _overhead(engine, Path(folder), chosen["empty_jobs"])
     if {"local-1", "local-2"} <= seconds.keys():
         found["speed_up_2"] = seconds["local-1"]["all"] / seconds["local-2"]["all"]
+        found["speed_up_2_alone"] = seconds["local-1"]["processor"] / seconds["local-2"]["processor"]
     return found
 
 
@@ -98,7 +103,16 @@ class _Bench:
         place, timed = self.folder / name, _Timed(engine)
         shutil.copytree(self.folder / "recorded", place)
         run_study(self.spec, place, progress=False, engine=timed)
-        self.seconds[name] = {"all": timed.seconds, "in_shards": sum(ran.seconds for ran in shards_in_log(place))}
+        ran = shards_in_log(place)
+        units: Counter[int] = Counter()
+        for one in ran:
+            units[one.pid] += one.units
+        most = max(units.values()) / units.total()
+        self.seconds[name] = {
+            "all": timed.seconds,
+            "in_shards": sum(one.seconds for one in ran),
+            "processor": timed.here + most * timed.in_workers,
+        }
         digests = {file: hashlib.sha256((place / file).read_bytes()).hexdigest() for file in FILES}
         self._digests = self._digests or digests
         shutil.rmtree(place)
@@ -107,19 +121,24 @@ class _Bench:
 
 @dataclass
 class _Timed:
-    """An engine with a clock."""
+    """An engine with clocks: all that passes, processor seconds of this process and of those that it starts."""
 
     engine: Engine
     seconds: float = 0.0
+    here: float = 0.0
+    in_workers: float = 0.0
 
     @property
     def name(self) -> str:
         return self.engine.name
 
     def run(self, jobs: Sequence[Job], task: Task, *, again: bool = False) -> Generator[Done, None, None]:
-        began = time.perf_counter()
+        began, before = time.perf_counter(), os.times()
         yield from self.engine.run(jobs, task, again=again)
+        now = os.times()
         self.seconds += time.perf_counter() - began
+        self.here += now.user + now.system - before.user - before.system
+        self.in_workers += now.children_user + now.children_system - before.children_user - before.children_system
 
 
 @contextlib.contextmanager
@@ -149,7 +168,8 @@ def _killed(bench: _Bench, options: dict[str, Any]) -> int:
     rng, survived = random.Random(options["seed"]), 0
     expected = bench.seconds.get("local-2", {"all": 10.0})["all"]
     while survived < options["kills"]:
-        moments = sorted(rng.uniform(0, expected) for _ in range(options["kills"] - survived))
+        kills = min(options["kills"] - survived, max(1, options["units"] // UNITS_A_KILL))
+        moments = sorted(rng.uniform(0, expected) for _ in range(kills))
         killed, over = [0], threading.Event()
         killer = threading.Thread(target=_kill, args=(moments, rng, killed, over))
         killer.start()
