@@ -51,8 +51,9 @@ FILES = ("manifest.json", "spec.json", "study.sqlite", "report.html", "recording
 def run(options: dict[str, Any] | None = None) -> dict[str, Any]:
     """same_bytes: by engine, whether it made the study that one process makes, None where it is not installed;
     kills_survived: after how many SIGKILLs of workers the bytes were the same; speed_up_2: seconds of one worker over
-    those of two; speed_up_2_alone: the same by processor time (that of the process that hands out, and of the worker
-    that did most), which what else the machine does leaves alone; overhead_ms: by engine, milliseconds that a job takes that has nothing to do.
+    those of two; speed_up_2_alone: the same by processor time (of the process that hands out, and of the worker that
+    did most), in which other programs do not count; overhead_ms: by engine, milliseconds that a job takes that has
+    nothing to do.
 
     options: `quick` for a smoke test, `engines` for some of those of `DEFAULTS`, and any other of its names.
     """
