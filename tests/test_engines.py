@@ -58,6 +58,23 @@ def test_two_workers_make_the_same_bytes_and_say_where(spec: StudySpec, whole: P
         assert sum(one.units for one in ran) == 2 * UNITS
 
 
+def test_workers_run_the_subject(spec: StudySpec, tmp_path: Path) -> None:
+    """Forked ones share its weights; a fresh one, and one by hand, loads them."""
+    acts = replace(spec, units=9, card="both", scorers=("correlation", "ablation"))
+    run_study(acts, tmp_path / "one", progress=False, engine=LocalEngine(1))
+    run_study(acts, tmp_path / "two", progress=False, engine=LocalEngine(2))
+    folder = tmp_path / "fresh"
+    run_study(acts, folder, until="explain", progress=False)
+    todo = [Job(str(folder), "score", shard) for shard in (0, 2)]
+    assert all(reply.error is reply.lost is None for _, reply in spread(todo, 1, lambda: fresh(DoShard("local"))))
+    assert main(["work", str(folder), "score", "1"]) == 0
+    run_study(acts, folder, progress=False)
+    assert contents(tmp_path / "two") == contents(tmp_path / "one") == contents(folder)
+    scored = [one for one in shards_in_log(tmp_path / "two") if one.stage == "score"]
+    assert [one.units for one in sorted(scored, key=lambda r: r.shard)] == [4, 4, 1]
+    assert os.getpid() not in {one.pid for one in scored}
+
+
 def test_shards_are_done_by_hand_in_any_order_and_twice(
     spec: StudySpec, whole: Path, tmp_path: Path, capsys: pytest.CaptureFixture
 ) -> None:
