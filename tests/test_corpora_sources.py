@@ -180,8 +180,8 @@ def test_tables_of_text_with_a_named_column(tmp_path):
     ("text", "parts"),
     [
         ("text,n\nfine,1\none, two,1\n", ("line 3", "3 cells", "double quotes")),
-        ('text\nfine\n"never closed\n', ("line 3", "no row of a table")),
-        ('text\n"a" b\n', ("line 2", "no row of a table")),
+        ('text\nfine\n"never closed\n', ("line 3", "not a table row")),
+        ('text\n"a" b\n', ("line 2", "not a table row")),
         ("", ("no text",)),
         ("text\n", ("no text",)),
     ],

@@ -196,7 +196,7 @@ def test_what_cannot_be_an_answer_is_an_error(
         ("a.txt", "", "not an answer file"),
         ("a.md", "hello", "not a form"),
         ("a.md", "answer p001: x\nanswer p001: y\n", "answered twice"),
-        ("a.tsv", "slot\tplace\ttext\trating\ns1\t1\tx\t1\n", "'done' of this passage is gone"),
+        ("a.tsv", "slot\tplace\ttext\trating\ns1\t1\tx\t1\n", "'done' of this passage is missing"),
         ("a.tsv", "slot\tplace\ttext\trating\ns1\tdone\t\tyes\ns1\t1\tx\t1\ns1\t1\tx\t2\n", "answered twice"),
         ("a.tsv", "slot\tplace\ttext\trating\ns1\tdone\t\tyes\ns1\t2\tx\t1\n", "rows of tokens are missing"),
         ("a.tsv", "slot\tplace\ttext\trating\ns1\tdone\t\tmaybe\ns1\t1\tx\t1\n", "row 'done'"),

@@ -342,9 +342,9 @@ def test_a_method_that_scores_and_is_not_preferred_is_flagged() -> None:
     assert found.flagged == ("coded",)
     rows = {(a.method, a.against): a for a in found.advantages}
     assert rows["coded", "bad"].flagged and rows["coded", "good"].flagged
-    assert "people prefer the other" in rows["coded", "good"].why
+    assert "annotators prefer the other" in rows["coded", "good"].why
     assert rows["good", "bad"].flagged is False
-    assert rows["good", "bad"].why == "people prefer it too"
+    assert rows["good", "bad"].why == "annotators prefer it too"
     assert rows["bad", "good"].why == "its score is not shown to be better"
 
 

@@ -198,7 +198,7 @@ def test_a_page_asks_no_network_and_obeys_no_text(study: Study, task: str, tmp_p
     [
         ("simulate", {}, "simulation"),
         ("simulation", {"units": "mlp.0/999999"}, "no such unit"),
-        ("simulation", {"units": "600"}, "no so many units"),
+        ("simulation", {"units": "600"}, "fewer units"),
         ("simulation", {"units": ","}, "units are missing"),
     ],
 )

@@ -295,7 +295,7 @@ def test_a_disk_that_is_full_and_a_lock_are_told_apart_from_damage(
             cache.put("l", "m", Answer("b" * 100_000))
     other = sqlite3.connect(path, isolation_level=None)
     other.execute("BEGIN EXCLUSIVE")
-    with AnswerCache(path) as cache, pytest.raises(UserError, match="Another program holds it"):
+    with AnswerCache(path) as cache, pytest.raises(UserError, match="Another program has it open"):
         cache.put("l", "m", Answer("b"))
     other.close()
     with AnswerCache(path) as cache:

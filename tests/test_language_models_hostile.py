@@ -142,7 +142,7 @@ def test_a_refusal_of_a_parameter_is_no_outage(status: int, body: Any, parameter
         first, second = (lm.ask([request])[0] for request in requests)
     assert first.value == second.value == {"answers": [True]}
     assert len(received) == 3 and parameter not in received[-1]  # it is learnt once
-    assert len(told) == 1 and f"does not take {parameter}" in told[0]
+    assert len(told) == 1 and f"rejects {parameter}" in told[0]
     if parameter == "response_format":
         assert '"required"' in received[-1]["messages"][-1]["content"]
     if parameter == "max_tokens":

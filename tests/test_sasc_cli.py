@@ -150,7 +150,7 @@ def test_what_a_language_model_costs_is_foreseen_bounded_and_kept(
     ask = ["sasc", "detector.py:rivers", *ARGUMENTS, "--lm", "scripted:sasc_talker:answer", "--lm-cache", "a.sqlite"]
     assert main([*ask, "--budget", "200 tokens"]) == 2
     said = capsys.readouterr()
-    assert "Foreseen for 1 unit with scripted:sasc_talker:answer: about 35 calls" in said.err
+    assert "Estimated cost for 1 unit with scripted:sasc_talker:answer: about 35 calls" in said.err
     assert "the budget is reached" in said.err and said.out == ""
     assert main([*ask, "--offline"]) == 2
     assert "not in the cache" in capsys.readouterr().err

@@ -75,7 +75,7 @@ def test_without_other_units_the_score_is_missing_and_says_why():
     world = TokenWorld()
     alone = Lab(LEXICON, others=toy_world().others)
     (score,) = score_explanation(Unit("x", "y", 1), world.truth(), world.evidence(), alone, [SpecificityScorer()])
-    assert score.value is None and score.reason == "no other unit of this site and side was recorded"
+    assert score.value is None and score.reason == "no other unit of this site and polarity was recorded"
 
 
 @pytest.fixture(scope="module")

@@ -220,7 +220,7 @@ def word(text, **top):
         (word("maybe", maybe=0.9), None, "none of yes to no among the likely answers"),
         (Answer("yes"), None, "no log-probabilities in the answer"),
         (Answer("yes", tokens=(TokenLogprob("yes", None, {"yes": float("nan")}),)), None, "a log-probability"),
-        (word("no", yes=float("nan"), no=0.2), None, "a log-probability is no number"),
+        (word("no", yes=float("nan"), no=0.2), None, "a log-probability is not a number"),
         (Answer("", failure="timeout"), None, "timeout"),
     ],
 )
@@ -382,7 +382,7 @@ def test_generate_and_test_threshold_can_be_a_share_of_the_maximum():
 @pytest.mark.parametrize(
     ("value", "reason"),
     [
-        ({"active": ["a"], "silent": ["b"]}, "not as many texts as asked for"),
+        ({"active": ["a"], "silent": ["b"]}, "fewer texts than requested"),
         ({"active": ["a", " "], "silent": ["b", "c"]}, "an empty text, or none at all"),
         ({"active": ["a", 3], "silent": ["b", "c"]}, "an empty text, or none at all"),
         ({"active": "ab", "silent": ["b", "c"]}, "not two lists of texts"),

@@ -285,7 +285,7 @@ def test_sampled_answers():
     np.testing.assert_allclose(simulation.expected[1][some.valid[1]], 3.0)
     one = JsonSimulator(Answers(answer)).simulate(explanation(), some)
     assert np.isnan(one.expected[1][some.valid[1]]).all() and one.distribution is None
-    assert one.missing == {"the answer has another number of tokens": int(some.valid[1].sum())}
+    assert one.missing == {"the answer has the wrong number of tokens": int(some.valid[1].sum())}
     lines = Answers(lambda request: Answer("\n".join(f"{t}\t3" for t in pieces_of(some)[0])))
     np.testing.assert_allclose(
         JsonSimulator(lines, form="lines").simulate(explanation(), some).expected[0][some.valid[0]], 3

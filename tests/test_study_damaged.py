@@ -117,4 +117,4 @@ def test_a_database_in_use_is_not_called_damaged(two: Path, capsys: pytest.Captu
         said = one_line(capsys, "search", "fox", "--study", str(two))
     finally:
         other.close()
-    assert "Another program holds it" in said and "Delete" not in said
+    assert "Another program has it open" in said and "Delete" not in said

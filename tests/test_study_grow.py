@@ -157,7 +157,7 @@ def test_a_grown_study_is_one_made_at_once(
     foreseen = int(said.partition("about ")[2].partition(" call")[0].replace(",", ""))
     assert new / 2 <= foreseen <= new * 2, (new, foreseen)
     left = len(after) if "scorers" in more else len(after) - len(before)
-    assert said.startswith(f"Foreseen for {left} unit")
+    assert said.startswith(f"Estimated cost for {left} unit")
     assert contents(tmp_path / "s") == contents(tmp_path / "whole")
 
 

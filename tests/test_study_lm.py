@@ -95,7 +95,7 @@ def test_the_cost_is_foreseen_on_one_unit(
 ) -> None:
     study = run(subject, tmp_path / "s")
     said = capsys.readouterr().err
-    assert said.startswith(f"Foreseen for 5 units with {scripted_name()}: about ")
+    assert said.startswith(f"Estimated cost for 5 units with {scripted_name()}: about ")
     calls = int(said.partition("about ")[2].partition(" calls")[0].replace(",", ""))
     with open_study(study.folder) as opened:
         assert 0.7 * calls <= total(opened.costs).calls <= 1.3 * calls

@@ -95,7 +95,7 @@ def test_prices_and_a_budget_in_dollars(
     priced = [*arguments, "--prices", str(tmp_path / "prices.toml")]
     assert main([*priced, "--budget", "0.9"]) == 2
     stopped = capsys.readouterr().err
-    assert "Foreseen for 2 units" in stopped
+    assert "Estimated cost for 2 units" in stopped
     assert "$" in stopped.splitlines()[0]
     assert stopped.splitlines()[-1].startswith("glossator: the budget is reached")
     assert "--budget" in stopped
@@ -280,5 +280,5 @@ def test_units_of_which_nothing_could_be_read_are_not_ok(subject: Path, tmp_path
         with open_study(run(spec, tmp_path / "s")) as study:
             assert study.counts["ok"] == 0 and study.counts["failed"] == 1
             (result,) = study.results()
-            assert "no score has a value" in result.reason and "another number of tokens" in result.reason
+            assert "no score has a value" in result.reason and "the wrong number of tokens" in result.reason
             assert result.explanations[0].text == "words for rain"

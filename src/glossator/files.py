@@ -89,7 +89,7 @@ def sqlite_trouble(error: BaseException) -> str | None:
     the trouble is not known."""
     name = getattr(error, "sqlite_errorname", "") or ""
     if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED", "SQLITE_PROTOCOL")):
-        return "Another program holds it: wait for it to end, then run again"
+        return "Another program has it open: wait for it to end, then run again"
     if name.startswith(("SQLITE_FULL", "SQLITE_IOERR_WRITE", "SQLITE_IOERR_SHMSIZE", "SQLITE_NOMEM", "SQLITE_TOOBIG")):
         return "Free space, then run again; what it holds is whole"
     if name.startswith(("SQLITE_CANTOPEN", "SQLITE_PERM", "SQLITE_READONLY", "SQLITE_AUTH")):

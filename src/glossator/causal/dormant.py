@@ -78,7 +78,7 @@ def dormant_check(
         kept = row_effect or 0.0
         flag = kept < KEPT * effect
         reading = (
-            f"effect {effect:.2f}, but {kept:.2f} with what the model reads of the direction alone: the rest comes from"
+            f"effect {effect:.2f}, but {kept:.2f} with only the part that the model reads: the rest comes from"
             " a part that it does not read"
             if flag
             else f"the part that the model reads keeps {kept:.2f} of {effect:.2f}"

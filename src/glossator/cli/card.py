@@ -23,7 +23,7 @@ HEADINGS = {
     "top-and-random": "top and random windows",
     "random-only": "random windows",
     "top": "top windows",
-    "": "windows of its own",
+    "": "own windows",
 }
 """Settings that scores are given in, in words; they head the scores that are named without them."""
 

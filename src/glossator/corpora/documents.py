@@ -100,5 +100,5 @@ def _require_utf8(document: Document, corpus: str) -> None:
         raise UserError(
             f"document {document.id!r} of corpus {corpus!r} has half of a surrogate pair at character {error.start}",
             value=document.text[error.start],
-            fix="Repair the text where it was written; such characters stand for nothing",
+            fix="Repair the text at its source; such characters are meaningless",
         ) from error

@@ -117,7 +117,7 @@ def _table(path: Path, column: str, delimiter: str) -> Iterator[Document | None]
             yield from_record(record, column, str(rows.line_num), f"line {rows.line_num} of {str(path)!r}")
     except csv.Error as error:
         raise UserError(
-            f"line {rows.line_num} of {str(path)!r} is no row of a table ({error})",
+            f"line {rows.line_num} of {str(path)!r} is not a table row ({error})",
             fix='Put double quotes around texts, and write "" for a quote within them',
         ) from error
 

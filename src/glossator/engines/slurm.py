@@ -105,7 +105,9 @@ class SlurmEngine:
         try:
             executor = submitit.SlurmExecutor(folder)
         except RuntimeError as error:
-            raise UserError("no SLURM on this machine", fix=f"{error} Log in to a node that has sbatch") from error
+            raise UserError(
+                "SLURM is not available on this machine", fix=f"{error} Log in to a node that has sbatch"
+            ) from error
         asked = {
             "partition": self.partition,
             "time": self.time,

@@ -155,7 +155,7 @@ def _facts(units_studied: int, tools: Tools) -> list[tuple[str, str]]:
     shares = "; ".join(f"{name} {share:.0%}" for name, share in text.get("shares", {}).items())
     methods = f"{', '.join(spec.explainers)}; at most {spec.candidates} candidates each, ranked on the select split"
     reader = tools.reader
-    words = f"words are read by {reader.model.name} ({reader.name})" if reader.model else "words are read by nobody"
+    words = f"words are read by {reader.model.name} ({reader.name})" if reader.model else "text is not simulated"
     simulation = f"programs are executed, {words}" if not reader.every else f"{words}, those of programs too"
     made = f"recording {recording.fingerprint}, seed {spec.seed}, made with glossator {__version__}"
     return [

@@ -50,7 +50,7 @@ def plots_by_layer(results: GridResults) -> Iterable[tuple[str, str, str, list[L
                 rows = [r for r in results.rows if r.subject == subject and r.score == score]
                 rows = [r for r in rows if r.polarity == polarity and r.layer is not None]
                 lines = lines_of(rows, lambda row: float(row.layer or 0))
-                side = "" if polarity == "+" else ", negative side"
+                side = "" if polarity == "+" else ", negative polarity"
                 label = f"{subject}: {score} by layer{side}"
                 svg = line_plot(lines, label, "layer", "mean Pearson r")
                 yield f"{subject}{side}", f"{score} by layer", svg, lines

@@ -111,7 +111,7 @@ def read_tsv(text: str, path: str) -> Filled:
     }
     for slot, given in cells.items():
         if slot not in done:
-            raise UserError(f"the row 'done' of this passage is gone in {path}", value=slot)
+            raise UserError(f"the row 'done' of this passage is missing in {path}", value=slot)
         if slot not in values and any(cell.isdecimal() and cell.strip("0") for cell in given.values()):
             values[slot] = [None] * len(given)  # begun, not finished
     return header_of(fields, path, values)

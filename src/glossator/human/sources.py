@@ -96,7 +96,7 @@ class Source:
             count = default if wanted is None else int(wanted)
             if wanted is not None and not 1 <= count <= len(eligible):
                 raise UserError(
-                    "the study has no so many units to ask about", value=count, allowed=f"1 to {len(eligible)}"
+                    "the study has fewer units with what the task needs", value=count, allowed=f"1 to {len(eligible)}"
                 )
             drawn = self.rng("units").choice(len(eligible), min(count, len(eligible)), replace=False)
             return [eligible[i] for i in sorted(drawn.tolist())]

@@ -18,7 +18,7 @@ from glossator.statistics import Estimate, Resampled, document_index, estimate, 
 
 RULE = (
     "flagged: the method's score is above its opponent's (the interval of the mean difference over units is above 0), "
-    "and people do not prefer it (win rate at most one half)"
+    "and annotators do not prefer it (win rate at most one half)"
 )
 
 
@@ -83,10 +83,14 @@ def _advantage(method: str, against: str, rows: Sequence[tuple[float, float]]) -
         return Advantage(method, against, score, preference, False, "its score is not shown to be better")
     if preference.value > 0.5:
         shown = preference.low is not None and preference.low > 0.5
-        why = "people prefer it too" if shown else "people lean to it, not shown beyond chance"
+        why = "annotators prefer it too" if shown else "annotators lean towards it, not beyond chance"
         return Advantage(method, against, score, preference, False, why)
     worse = preference.high is not None and preference.high < 0.5
-    why = "its score is better, but people prefer the other" if worse else "its score is better, but people see no gain"
+    why = (
+        "its score is better, but annotators prefer the other"
+        if worse
+        else "its score is better, but annotators see no gain"
+    )
     return Advantage(method, against, score, preference, True, why)
 
 
@@ -105,7 +109,9 @@ def _over_pairs(rows: Sequence[tuple[str, str, str, float, float]]) -> tuple[Est
         size = np.sqrt(pp * dd)
         return np.divide(pd, size, out=np.full(len(pd), np.nan), where=size > 0)
 
-    reason = "people call every pair equal" if not p.any() else "all score differences are 0" if not d.any() else None
+    reason = (
+        "annotators rate every pair equal" if not p.any() else "all score differences are 0" if not d.any() else None
+    )
     correlation = estimate(Resampled(units, under, reason))
     decided = (p != 0) & (d != 0)
     counts = sums_by(index, units, decided & (np.sign(p) == np.sign(d)), decided)

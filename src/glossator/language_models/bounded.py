@@ -63,7 +63,7 @@ async def _read(response: Any, most: int) -> bytes:
     encoding = response.headers.get("content-encoding", "identity").strip().lower()
     unpack = {"gzip": zlib.MAX_WBITS | 16, "x-gzip": zlib.MAX_WBITS | 16, "deflate": zlib.MAX_WBITS}.get(encoding)
     if unpack is None and encoding not in ("", "identity"):
-        raise zlib.error(f"the server packs its answers in a way that was not asked for ({encoding[:20]})")
+        raise zlib.error(f"the server uses an unrequested compression ({encoding[:20]})")
     packer = None if unpack is None else zlib.decompressobj(unpack)
     found = bytearray()
     async for chunk in response.aiter_raw():

@@ -110,7 +110,7 @@ class HttpBackend(abc.ABC):
             except ParameterRefused as refusal:
                 if before == (self.refused, self.most_alternatives):  # else another request has learnt it meanwhile
                     self._give_up(refusal, {*sent, *sent.get("extra_body", {})})
-        raise RequestRefused("the server refuses one parameter after another")
+        raise RequestRefused("the server rejects one parameter after another")
 
     async def check(self) -> bool:
         """Whether the server can be reached, takes the key and has the model; `UserError` says what is wrong. False
@@ -193,13 +193,13 @@ class HttpBackend(abc.ABC):
             )
         self.refused |= {name}
         instead = {
-            "response_format": "JSON is asked for in words, and checked here",
-            "stop": "answers are cut here",
+            "response_format": "JSON is requested in words and validated here",
+            "stop": "stop sequences are applied here",
             "max_tokens": "max_completion_tokens is sent instead",
             "max_completion_tokens": "max_tokens is sent instead",
         }.get(name, "the server's own value holds")
         notice(
-            f"{self.name} does not take {name} ({refusal.said}); going on without it: {instead}.",
+            f"{self.name} rejects {name} ({refusal.said}); continuing without it: {instead}.",
             about=self.name + name,
         )
 
@@ -249,7 +249,7 @@ class HttpBackend(abc.ABC):
             return UserError(f"the server redirects requests to {there} (HTTP {status})", value=self.name,
                              fix="If that is right, use that address in the spec")  # fmt: skip
         if code in UNSUPPORTED and parameter:
-            return UserError(f"the model does not take {parameter} ({said})", value=self.name,
+            return UserError(f"the model does not accept {parameter} ({said})", value=self.name,
                              fix=f"Leave it out: add ?omit={parameter} to the spec")  # fmt: skip
         if status in REFUSED:
             return RequestRefused(f"{said} (HTTP {status})")

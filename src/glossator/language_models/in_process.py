@@ -171,7 +171,7 @@ def _end_tokens(model: Any, tokenizer: FastTextTokenizer) -> frozenset[int]:
 
 def _answer(row: Row, prompt_tokens: tuple[TokenLogprob, ...], failure: str | None) -> Answer:
     if failure is None and (row.finish == "error" or any(t.logprob != t.logprob for t in prompt_tokens)):
-        failure = "the outputs of the model are no numbers (NaN)"
+        failure = "the outputs of the model are NaN"
     if failure is not None:
         return Answer("", finish="error", failure=failure)
     return Answer(

@@ -168,7 +168,7 @@ def _not_huge(digits: str) -> int:
 def _no_repeated_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) < len(pairs):
-        raise NoValue("a key stands twice in one object")
+        raise NoValue("a key occurs twice in one object")
     return found
 
 

@@ -13,7 +13,7 @@ from glossator.language_models.request import Answer, Message, Request, TokenLog
 from glossator.language_models.thoughts import without_thoughts
 
 REFUSED, CUT_OFF, EMPTY = "the model refused to answer", "the answer was cut off at max_tokens", "the answer is empty"
-ANOTHER_TEXT = "the server repeats another text than it was sent"
+ANOTHER_TEXT = "the server echoes a different text"
 LEAST_SHARE, CLEAR_SHARE = 0.1, 0.5
 """Of the probability at a token: what the words that can answer must have, where one of them is the likeliest token
 and where none is."""

@@ -113,7 +113,7 @@ class BaseReadout:
 
     def check_fits(self, site: str, width: int | None, subject: str = "") -> None:
         if site != self.reads_at:
-            raise UserError("this readout is of another site", value=self.reads_at, allowed=site)
+            raise UserError("this readout belongs to another site", value=self.reads_at, allowed=site)
 
     def save(self, folder: Path) -> object:
         raise MissingPower("this readout cannot be kept in a study", value=self.site_name)

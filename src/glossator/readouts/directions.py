@@ -151,7 +151,7 @@ class DirectionSet:
     def _check_width(self, width: int | None) -> None:
         if width is not None and width != self.vectors.shape[1]:
             raise UserError(
-                f"directions of another width than {self.site}", value=self.vectors.shape[1], allowed=str(width)
+                f"directions do not have the width of {self.site}", value=self.vectors.shape[1], allowed=str(width)
             )
 
     def save(self, folder: str | Path) -> Path:

@@ -149,7 +149,7 @@ def _another(held: dict[str, Any], mine: dict[str, Any], folder: Path) -> UserEr
     ):
         what = "the text has changed since this recording was begun"
     else:
-        what = "the folder holds a recording of another spec"
+        what = "the folder holds a recording with another spec"
     return UserError(what, value=str(folder), fix="Restore what was recorded, or choose another folder")
 
 

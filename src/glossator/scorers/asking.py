@@ -153,7 +153,7 @@ def _shares(answer: Answer, words: tuple[str, ...]) -> dict[str, float] | str:
         if (word := _word(text)) in shares and logprob is not None:
             shares[word] += math.exp(min(logprob, 0.0))
     if any(map(math.isnan, shares.values())):
-        return "a log-probability is no number"
+        return "a log-probability is not a number"
     if is_answered(top, lambda text: _word(text) in shares):
         return shares
     likeliest = max(top, key=top.__getitem__, default="")

@@ -213,7 +213,7 @@ def read_written(value: Any, n: int) -> list[str] | str:
     lists = (active, silent)
     if not all(isinstance(text, str) and text.strip() for texts in lists for text in texts):
         return "an empty text, or none at all"
-    return [*lists[0], *lists[1]] if all(len(texts) == n for texts in lists) else "not as many texts as asked for"
+    return [*lists[0], *lists[1]] if all(len(texts) == n for texts in lists) else "fewer texts than requested"
 
 
 def statistic_of(tested: Tested, measure: str) -> Resampled:

@@ -19,8 +19,8 @@ from glossator.scores import Score
 from glossator.statistics import Resampled, ratio, sums_by, undefined
 from glossator.units import Unit
 
-TIES = "a prediction that is highest at k tokens counts as one of them drawn at random: a constant one has chance"
-NO_PEAK = "the unit is on its own side at no token of the top windows"
+TIES = "of k tied tokens with the highest prediction one counts at random, so a constant prediction scores at chance"
+NO_PEAK = "the unit is not above 0 at any token of the top windows"
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class PeakScorer:
         trial = lab.trial(evidence, "top", self.split)
         why_not = ONE_VALUE if trial.scored.grid.places == 1 else None
         share = {
-            "predicted": "in the unit's own measure; a reading on another scale is calibrated",
+            "predicted": "on the unit's own scale; other scales are calibrated",
             "pooled": "median over windows",
         }
         return [

@@ -44,7 +44,7 @@ class SpecificityScorer:
         elif len(trial.test):
             others = self._others(unit, trial)
             how |= {"others": len(others.units), "windows_known": int(others.known.sum())}
-            why_not = None if others.units else "no other unit of this site and side was recorded"
+            why_not = None if others.units else "no other unit of this site and polarity was recorded"
         return [
             trial.score(
                 self.name,

@@ -145,6 +145,6 @@ def simulation_of_logits(logits: Sequence[np.ndarray], windows: TokenWindows) ->
     levels = np.array(LEVELS, np.float64)
     expected = shares @ levels
     unread = int((np.isnan(expected) & windows.valid).sum())
-    missing = {"the outputs of the model are no numbers (NaN)": unread} if unread else {}
+    missing = {"the outputs of the model are NaN": unread} if unread else {}
     distribution = None if unread else Distribution(np.broadcast_to(levels, shares.shape), shares)
     return Simulation(expected, ZERO_TO_TEN, distribution, missing=missing)

@@ -27,7 +27,7 @@ class NameSimulator:
         if not isinstance(inputs, Texts) or grid != WHOLE:
             raise MissingPower("names predict the responses to whole texts alone", value=inputs.kind)
         if explanation.program is not None:
-            raise MissingPower("this reads names, not programs", value=str(explanation.program)[:60])
+            raise MissingPower("this simulates names, not programs", value=str(explanation.program)[:60])
         concept = concept_of(" ".join(explanation.text.split()), load_wordnet())
         return Simulation(concept.partly_held(self._table(inputs))[:, None].astype(np.float64), SURENESS)
 

@@ -121,7 +121,7 @@ def parse_json(value: Any, tokens: Sequence[str]) -> list[Reading]:
     if not isinstance(items, Sequence) or isinstance(items, str):
         return [Reading(None, reason="the answer has no list of activations")] * len(tokens)
     if len(items) != len(tokens):
-        return [Reading(None, reason="the answer has another number of tokens")] * len(tokens)
+        return [Reading(None, reason="the answer has the wrong number of tokens")] * len(tokens)
     if not all(
         isinstance(item, Mapping) and str(item.get("token", "")).strip() == token.strip()
         for item, token in zip(items, tokens, strict=True)
@@ -150,7 +150,7 @@ def _number(text: str) -> float | None:
 
 def _said(level: Any) -> Reading:
     if isinstance(level, bool) or not isinstance(level, int | float) or not math.isfinite(level):
-        return Reading(None, reason="the answer's level is no number")
+        return Reading(None, reason="the answer's level is not a number")
     if not 0 <= level <= GREATEST:
         return Reading(None, reason="the answer's level is outside 0 to 10")
     return Reading(float(level))

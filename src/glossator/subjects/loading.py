@@ -76,7 +76,7 @@ def _from_hub(name: str, *patterns: str) -> Path:
             "cannot get this model from the hub",
             value=name,
             allowed=f"an alias ({', '.join(ALIASES)}), a local folder, a reachable hub id",
-            fix=f"The hub said: {reason}",
+            fix=f"Message from the hub: {reason}",
         ) from error
 
 

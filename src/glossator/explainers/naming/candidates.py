@@ -125,7 +125,7 @@ def _by_language_model(
         asked.append(name_requests([texts[row] for row in top], spec, halves.seed))
     if say is not None and isinstance(lm, OpenModel):
         units = f"{len(tasks)} unit{'' if len(tasks) == 1 else 's'}"
-        say(f"Foreseen for {units} with {lm.name}: {foreseen(asked, spec, lm)}")
+        say(f"Estimated cost for {units} with {lm.name}: {foreseen(asked, spec, lm)}")
     answers = iter(lm.ask([request for requests in asked for request in requests]))
     found = []
     for requests in asked:
