@@ -85,7 +85,7 @@ def write_array(path: Path, array: np.ndarray) -> None:
 
 
 def sqlite_trouble(error: BaseException) -> str | None:
-    """What to do about a database that is in use, full or may not be touched, and is whole; None where it is damaged or
+    """What to do about a database that is in use, full or may not be touched, and is whole; None if it is damaged or
     the trouble is not known."""
     name = getattr(error, "sqlite_errorname", "") or ""
     if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED", "SQLITE_PROTOCOL")):

@@ -68,9 +68,9 @@ class Candidate:
     """A name with how it ranked and, for the best ones, its scores on texts that nothing before has seen.
 
     sources: the lists that proposed it; selection: difference of means in sigma on the selection texts; fit: how well
-    the concept predicts responses to held-out n-grams (r); None where undefined. proposed: its rank before the module
+    the concept predicts responses to held-out n-grams (r); None if undefined. proposed: its rank before the module
     was asked about any name; kinds: whether phrases around kinds of it did better than phrases around itself.
-    scores: `sigma.corpus`, `sigma.written`, `sigma.held-out`, empty where not reported; texts: of the reporting half,
+    scores: `sigma.corpus`, `sigma.written`, `sigma.held-out`, empty if not reported; texts: of the reporting half,
     (kind, text, response).
     """
 

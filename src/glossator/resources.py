@@ -56,7 +56,7 @@ class Resources:
     def given(self, target: Callable[..., Any], name: str) -> dict[str, Any]:
         """The resources that the constructor of an explainer, simulator or scorer takes, by parameter name.
 
-        A parameter with a default gets the resource only where there is one; one without a default must have it.
+        A parameter with a default gets the resource only if there is one; one without a default must have it.
         """
         found: dict[str, Any] = {}
         for parameter in taken_by(target).values():

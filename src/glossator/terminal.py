@@ -23,7 +23,7 @@ _IN_JSON = re.compile(f"[\x7f-\x9f{_BIDI}\u2028\u2029\ud800-\udfff]")
 def neutral(text: str, keep: str = "") -> str:
     """The text with one sign in place of each character that a terminal obeys; lines and tabs stay.
 
-    Controls (C0, C1, DEL), marks of direction, separators of lines and halves of surrogate pairs.
+    Controls (C0, C1, DEL), marks of direction, separators of lines and unpaired surrogates.
     """
     if text.isascii() and text.isprintable():
         return text

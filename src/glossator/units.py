@@ -15,7 +15,7 @@ Polarity = Literal["+", "-"]
 class Unit:
     """One side of one unit: `smollm2-135m/mlp.12/345` is its positive side, `smollm2-135m/mlp.12/345-` its negative.
 
-    The negative side is explained apart: its activations are the recorded ones times -1.
+    The negative polarity is explained apart: its activations are the recorded ones times -1.
     """
 
     subject: str

@@ -1,7 +1,7 @@
 """The scale of whole numbers from 0 to 10 on which language models see and predict activations.
 
 Bills et al. 2023: a record's activations are divided by the largest one shown and rounded down, so that nothing below
-the largest is a 10 and everything below a tenth of it is a 0. A record is one token a line, with its level after a
+the largest is a 10 and everything below a tenth of it is a 0. A record is one token per line, with its level after a
 tab, between two marks.
 """
 
@@ -60,7 +60,7 @@ def format_records(
     omit_zeros: bool = False,
     shown_from: Sequence[int] | None = None,
 ) -> str:
-    """The records as text, one token a line, to the byte as the published code writes them.
+    """The records as text, one token per line, to the byte as the published code writes them.
 
     omit_zeros: leave out tokens whose level is 0; shown_from: for each record the first token whose level is told,
     those before it are `unknown`. A record without a token is one empty line, and so is a list without a record.
@@ -95,7 +95,7 @@ def snipped(record: Record, length: int) -> Record:
 def escaped(text: str) -> str:
     """A token that keeps to its line and its column: line breaks, tabs and what cannot be printed are escaped.
 
-    Spaces stay spaces. Bytes that are no whole character come from `Vocabulary.texts`, already as \\xNN.
+    Spaces stay spaces. Bytes that are no complete character come from `Vocabulary.texts`, already as \\xNN.
     """
     if text.isprintable():
         return text

@@ -19,7 +19,7 @@ from glossator.units import Unit
 
 
 def part_of(unit: Unit, readouts: Mapping[str, Readout] | None = None) -> tuple[str, Part]:
-    """The site of the model at which a unit is acted upon, and its part of it.
+    """The site of the model at which a unit is intervened on, and its part of it.
 
     readouts: by `NAME@SITE`, what such units are read by; `MissingPower` where one is needed and not given, or its
     units cannot be acted upon. Values of the part are not signed: those of a `-` unit are its recorded ones times -1.
@@ -81,7 +81,7 @@ MOST_CLEAN = 1 << 26
 
 @dataclass(frozen=True, eq=False)
 class Divergences:
-    """Divergences that were run once and are kept, at most so many: units of a site share random units, explanations of
+    """Divergences that were run once and are kept, up to a limit: units of a site share random units, explanations of
     a unit its mean ablation and baselines. Each is run in a pass of its own, so what else was run changes none of them.
 
     The clean pass over the windows of the last call is kept as well, as long as it is at most `MOST_CLEAN` numbers.

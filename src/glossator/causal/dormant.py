@@ -33,11 +33,11 @@ RANK_TOLERANCE = 1e-5
 class DormantCheck:
     """What patching a direction does, whole and in parts; effects are shares of the way from base to source.
 
-    effect: of the whole direction; row_effect, null_effect: of its normed parts patched alone, None where there is no
-    such part (null_effect is 0 but for rounding); site_effect: of the whole site, the ceiling; null_share: squared
+    effect: of the whole direction; row_effect, null_effect: of its normed parts patched alone, None if there is no
+    such part (null_effect is 0 except for rounding); site_effect: of the whole site, the ceiling; null_share: squared
     length of the null part; null_variation: share of the difference along the direction, source - base, that the null
-    part brings (sums of absolute values over pairs and tokens); pairs: how many the model answers rightly; dormant:
-    the flag, None where the effect is too small to tell; reading: the flag in words.
+    part brings (sums of absolute values over pairs and tokens); pairs: how many the model answers correctly; dormant:
+    the flag, None if the effect is too small to tell; reading: the flag in words.
     """
 
     effect: float
@@ -57,8 +57,8 @@ def dormant_check(
     """Split a direction (d,) at a site by what the downstream weights read, and patch each part on minimal pairs.
 
     reader: the weights (outputs, d) by which the site is read; by default those of the projection whose input the site
-    is (`mlp.L`, `head.L`). Raises `UserError` where there are none, for a direction of another width, and when the
-    model answers no pair rightly.
+    is (`mlp.L`, `head.L`). Raises `UserError` if there are none, for a direction of another width, and when the
+    model answers no pair correctly.
     """
     vector = Direction(direction).bound(subject.site(site)).vector
     row, null = split(vector, reading_weights(subject, site) if reader is None else np.asarray(reader, np.float64))
@@ -119,7 +119,7 @@ def reading_weights(subject: Any, site: str) -> np.ndarray:
 
 
 def read_part(subject: Any, site: str, direction: np.ndarray) -> np.ndarray | None:
-    """The part of a direction (d,) that the projection after the site reads, of length 1; None where it reads none of
+    """The part of a direction (d,) that the projection after the site reads, of length 1; None if it reads none of
     it. Raises `MissingPower` for a site that more than one projection reads."""
     vector = np.asarray(direction, np.float64)
     row, _ = split(vector, reading_weights(subject, site))

@@ -36,7 +36,7 @@ class Interchanged:
 
     @cached_property
     def known(self) -> np.ndarray:
-        """Which pairs (n,) the model answers rightly on both sides."""
+        """Which pairs (n,) the model answers correctly on both sides."""
         return (self.base < 0) & (self.source > 0)
 
     def effect(self) -> Resampled:

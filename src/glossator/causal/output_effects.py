@@ -35,7 +35,7 @@ class Standing:
     chance: float
 
     def named(self, sign: int, most: int) -> np.ndarray:
-        """The tokens that stand out beyond chance on one side, the furthest first, at most so many."""
+        """The tokens that stand out beyond chance on one side, the furthest first, up to a limit."""
         signed = np.nan_to_num(self.strengths * sign, nan=-np.inf)
         order = np.argsort(-signed, kind="stable")[:most]
         return order[signed[order] > self.chance]

@@ -83,7 +83,7 @@ def _handing_on(block: nn.Module, stream: torch.Tensor | None, members: int | No
 
 
 def restart_of(subject: Any) -> Restart | None:
-    """How passes of this subject can be started in the middle, None where they cannot; probed once for each model."""
+    """How passes of this subject can be started in the middle, None if they cannot; probed once for each model."""
     if subject.model not in _KNOWN:
         with _LOCK:
             _KNOWN[subject.model] = _probed(subject)

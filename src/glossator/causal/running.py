@@ -216,7 +216,7 @@ def forward(subject: Any, windows: TokenWindows, rows: np.ndarray) -> torch.Tens
 
 
 def next_logits(subject: Any, windows: TokenWindows, rows: np.ndarray) -> torch.Tensor:
-    """Logits (b, w, V) after each window position; `MissingPower` where they are no numbers at a token of a window."""
+    """Logits (b, w, V) after each window position; `MissingPower` where they are not numbers at a token of a window."""
     first = len(subject.prefix)
     logits = forward(subject, windows, rows)[:, first : first + windows.width]
     inside = np.arange(windows.width) < windows.lengths[rows][:, None]

@@ -84,7 +84,7 @@ class Shift:
 
 
 def unit_push(unit: Unit, readouts: Mapping[str, Readout] | None = None) -> Push:
-    """The push of a unit towards its own side; readouts: as for `part_of`."""
+    """The push of a unit towards its own polarity; readouts: as for `part_of`."""
     site, part = part_of(unit, readouts)
     return Push(site, part, unit.sign)
 

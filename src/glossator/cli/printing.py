@@ -134,7 +134,7 @@ def interval(score: Score) -> str:
 
 
 def in_brackets(value: float | None, low: float | None, high: float | None) -> str:
-    """`0.61 [0.52, 0.70]`, without the interval where there is none."""
+    """`0.61 [0.52, 0.70]`, without the interval if there is none."""
     return number(value) if low is None or high is None else f"{number(value)} [{number(low)}, {number(high)}]"
 
 

@@ -91,7 +91,7 @@ def sasc(
 
 
 def ngrams_of(corpus: str, text_column: str | None, words: int, min_count: int, most: int, seed: int) -> ProbeSet:
-    """The n-grams of a corpus, dealt to splits by the document in which each stands first, or one by one where these
+    """The n-grams of a corpus, assigned to splits by the document in which each stands first, or one by one where these
     are few."""
     from dataclasses import replace
 

@@ -138,7 +138,7 @@ def as_json(folder: str, result: UnitResult, windows: list[ShownInput]) -> dict[
 
 
 def rounded(value: float) -> float | None:
-    """None where there is no prediction."""
+    """None if there is no prediction."""
     return None if isnan(value) else round(value, 5)
 
 

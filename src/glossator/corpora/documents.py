@@ -34,7 +34,7 @@ class Document:
 
 @dataclass(frozen=True, eq=False)
 class Corpus:
-    """Documents that are read anew at each call, so that a corpus need not fit in memory.
+    """Documents that are read again at each call, so that a corpus need not fit in memory.
 
     name: shown to the user; read: gives a fresh iterator over the documents, with None for a row that has no text.
     """

@@ -19,7 +19,7 @@ def is_images(name: str) -> bool:
 
 
 def open_images(name: str, *, seed: int = 0) -> ProbeSet:
-    """The images of a file, dealt to splits; `UserError` for a file that holds none."""
+    """The images of a file, assigned to splits; `UserError` for a file that holds none."""
     path = Path(name).expanduser()
     try:
         found = np.load(path, allow_pickle=False, mmap_mode="r" if path.suffix == ".npy" else None)

@@ -67,7 +67,7 @@ def probe_set(
     seed: int = 0,
     name: str = "given inputs",
 ) -> ProbeSet:
-    """Inputs of any kind, their groups dealt to explain, calibrate, select and test.
+    """Inputs of any kind, their groups assigned to explain, calibrate, select and test.
 
     inputs.groups: of each input, any numbers; what shares a group stays on one side. group_ids: what each group is
     called, by ascending number. Raises `UserError` for fewer groups than splits.

@@ -28,7 +28,7 @@ Reader = Callable[[Path, str], Iterator[Document | None]]
 def open_corpus(spec: str | Path | Corpus | Iterable[Any], text_column: str | None = None) -> Corpus:
     """Open a corpus by what it is.
 
-    spec: `"embedded"`; the path of a file, where JSON lines, CSV, TSV, Parquet and Arrow have one document a row
+    spec: `"embedded"`; the path of a file, where JSON lines, CSV, TSV, Parquet and Arrow have one document per row
     (optional fields `id` and `source`) and a text file one a paragraph; the path of a folder of such files, where a
     text file is one document, or of a dataset saved with `save_to_disk`; in Python a `Corpus`, an iterable of texts,
     dicts or documents, or a table with columns, which are held in memory. text_column: which field holds the text

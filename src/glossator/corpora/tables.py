@@ -50,7 +50,7 @@ def arrow(path: Path, column: str) -> Iterator[Document | None]:
 
 
 def saved_files(folder: Path) -> list[Path] | None:
-    """The Arrow files of a folder that `Dataset.save_to_disk` wrote; None where it is none."""
+    """The Arrow files of a folder that `Dataset.save_to_disk` wrote; None if it is none."""
     state = folder / STATE
     if not state.is_file():
         return None

@@ -75,7 +75,7 @@ def _no_json(path: Path, number: int, line: str, why: str) -> UserError:
 
 
 def from_record(record: dict[str, Any], column: str, name: str, where: str) -> Document | None:
-    """A document from a record with an optional `id` and `source`; None where its text is null."""
+    """A document from a record with an optional `id` and `source`; None if its text is null."""
     text = record[column]
     if text is None:
         return None

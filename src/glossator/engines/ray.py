@@ -15,7 +15,7 @@ from glossator.engines.threads import available_cores
 @dataclass(frozen=True)
 class RayEngine:
     """workers: jobs at once; None for as many as the cluster has room for. address: of a running cluster, `auto` for
-    the one of this machine; None for that of the variable RAY_ADDRESS, and where there is none, a cluster that is
+    the one of this machine; None for that of the variable RAY_ADDRESS, and if there is none, a cluster that is
     started here and ends with this process. gpus: for each job, also a fraction.
 
     All nodes must see the study's folder under the same path and have glossator installed.

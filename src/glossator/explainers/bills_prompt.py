@@ -54,7 +54,7 @@ def top_records(exemplars: Exemplars, count: int, around: int | None = None) -> 
     """The `count` windows in which the unit is most active, most active first; only windows in which it is at all.
 
     around: so many tokens around the largest activation of each are shown, None for whole windows. Tokens are written
-    so that they keep to their line; bytes that are no whole character are seen as \\xNN.
+    so that they keep to their line; bytes that are no complete character are seen as \\xNN.
     """
     windows, valid = exemplars.windows, np.asarray(exemplars.windows.valid)
     values = np.where(valid, exemplars.activations, 0.0)
@@ -87,7 +87,7 @@ def bills_prompt(records: Sequence[Record], layout: Layout | None = None) -> Pro
 
 
 def fitting_layout(records: Sequence[Record], room: int | None) -> Layout | None:
-    """The fullest layout whose prompt has at most about `room` tokens; None where not even the barest one has."""
+    """The fullest layout whose prompt has at most about `room` tokens; None if not even the barest one has."""
     possible = layouts(len(records))
     return next((o for o in possible if room is None or bills_prompt(records, o).rough_tokens <= room), None)
 

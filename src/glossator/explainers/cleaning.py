@@ -214,7 +214,7 @@ def _from_table(lines: list[str]) -> str:
 
 
 def _from_json(text: str) -> str | None:
-    """The explanation in JSON; "" where it is no JSON but text that begins like it; None where JSON holds none."""
+    """The explanation in JSON; "" where it is no JSON but text that begins like it; None if JSON holds none."""
     try:
         value = _parsed(text)
     except ValueError:

@@ -129,7 +129,7 @@ class OutputEffectExplainer(OutputSideExplainer):
 
 @dataclass(frozen=True)
 class EnsembleExplainer:
-    """`ensemble`: each program of the explainer `first`, with the output side added; where there is none, as it was.
+    """`ensemble`: each program of the explainer `first`, with the output side added; if there is none, as it was.
 
     first: the registered name of an explainer of the input side that gives programs, or such an explainer; by, tokens,
     windows, width: of the output side. Where `first` abstains, nothing is claimed of the input and the output side

@@ -146,7 +146,7 @@ class ProgramExplainer:
 
 
 def _claim(problem: Problem, singles: tuple[Single, ...]) -> tuple[float, float] | None:
-    """Correlation and its p on the documents kept for it, or None where nothing can be claimed."""
+    """Correlation and its p on the documents kept for it, or None if nothing can be claimed."""
     kept = problem.part == CLAIM
     if not singles or not kept.any():
         return None

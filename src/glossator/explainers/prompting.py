@@ -34,7 +34,7 @@ class Prompt:
     """What a question to a language model is made of.
 
     In a chat the system text, and each worked example as a pair of turns; the lead closes the question. Where the model
-    only goes on from a text, all follow one another and the lead is the last line, so that its next words answer.
+    only continues from a text, all follow one another and the lead is the last line, so that its next words answer.
     """
 
     system: str
@@ -82,7 +82,7 @@ def form_for(lm: LanguageModel, wanted: Form) -> Form:
 
 
 def room_for(lm: LanguageModel, context: int | None, max_tokens: int) -> int | None:
-    """How many tokens a prompt may have; None where the model names no limit and none is given."""
+    """How many tokens a prompt may have; None if the model names no limit and none is given."""
     limit = context if context is not None else getattr(lm, "context", None)
     return None if limit is None else int(limit) - max_tokens
 

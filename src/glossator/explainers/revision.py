@@ -164,7 +164,7 @@ class RevisedExplainer:
         return target(**{**given, **self.first_options})
 
     def _tests(self, drafts: Sequence[tuple[Unit, ExplainEvidence, Explanation]]) -> list[Tested]:
-        """The sentences of all units, run through the subject and dealt into halves."""
+        """The sentences of all units, run through the subject and divided into halves."""
         written: list[tuple[list[Sentence], dict[str, str], Usage]]
         if self.control == "random-sentences":
             written = [

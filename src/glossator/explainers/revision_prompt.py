@@ -44,7 +44,7 @@ _SHOWN = EXAMPLES[1]  # a verb that directly follows "to"
 
 def revision_prompt(records: Sequence[Record], sentences: Sequence[Record], first: str | None) -> Prompt:
     """One worked example and the unit; levels of both are relative to the largest activation in the excerpts, and what
-    is above it in the sentences is a 10 too. first: None where the first description is not told."""
+    is above it in the sentences is a 10 too. first: None if the first description is not told."""
     told = None if first is None else _FIRST_GUESS
     example = _turn(1, _SHOWN.records, _NEW, told, _SHOWN.explanation + ".")
     return Prompt(SYSTEM_AGAIN if first is None else SYSTEM_REVISE, (example,), _turn(2, records, sentences, first))

@@ -67,7 +67,7 @@ def writing_prompt(explanation: str, intended: Intended, n: int) -> Prompt:
 def read_sentences(answer: Answer, intended: Intended, n: int) -> tuple[list[Sentence], str | None]:
     """Up to n different sentences, or none and the reason.
 
-    Numbers, list marks and quotation marks around a line are taken off; headings and lines without a word are no
+    Numbers, list marks and quotation marks around a line are removed; headings and lines without a word are no
     sentences; a line that was cut short is left out.
     """
     if reason := answer.why_unusable(cut_off_counts=True):
@@ -118,6 +118,6 @@ def halves(sentences: Sequence[Sentence], rng: np.random.Generator) -> tuple[lis
 
 
 def _inner(text: str) -> list[str]:
-    """Sentences that begin and end inside the window; all of the text where there is none."""
+    """Sentences that begin and end inside the window; all of the text if there is none."""
     parts = [part for part in _BORDER.split(text) if part.strip()]
     return parts[1:-1] or parts

@@ -16,7 +16,7 @@ COLOURS = 8
 
 @dataclass(frozen=True)
 class Point:
-    """value: a mean; low, high: its interval, None where there is none."""
+    """value: a mean; low, high: its interval, None if there is none."""
 
     x: float
     value: float

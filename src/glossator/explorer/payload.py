@@ -35,7 +35,7 @@ def payload(
     people: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> dict[str, Any]:
     """results: those of the study's units that are shown; total: how many it has; units: an entry for each that is
-    shown; pieces: the texts that their tokens refer to; why: why a column of scores is empty where it is; people: what
+    shown; pieces: the texts that their tokens refer to; why: why a column of scores is empty if it is; people: what
     people did with each unit, by its name."""
     pieces: dict[str, int] = {}
     kinds = {column: study.default_score(column) for column in COLUMNS}

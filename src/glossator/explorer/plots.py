@@ -17,7 +17,7 @@ COLOURS = ("lookup", "token-list", "mismatched")
 
 
 def distribution(values: Sequence[Values]) -> str:
-    """An SVG of one score: for each site, side and method a row of dots and a box, and one for each baseline; empty
+    """An SVG of one score: for each site, polarity and method a row of dots and a box, and one for each baseline; empty
     without scores."""
     groups = _groups(values)
     if not groups:
@@ -101,7 +101,7 @@ def _row(name: str, method: str, dots: Sequence[tuple[float, str]], x: Scale, y:
 
 
 def tick_step(span: float, most: int) -> float:
-    """The smallest of 0.1, 0.2, 0.5, 1, 2, 5, 10, ... that divides an axis into at most so many parts."""
+    """The smallest of 0.1, 0.2, 0.5, 1, 2, 5, 10, ... that divides an axis into at most this many parts."""
     return next(s for e in count(-1) for s in (10.0**e, 2 * 10.0**e, 5 * 10.0**e) if span / s <= most)
 
 

@@ -35,7 +35,7 @@ _AT_ONCE = 64  # units whose evidence is held in memory
 
 @dataclass(frozen=True, eq=False)
 class Scored:
-    """One unit with its best explanation, None where the explainer abstains or fails (`reason` then says which), and
+    """One unit with its best explanation, None if the explainer abstains or fails (`reason` then says which), and
     its scores by name."""
 
     unit: Unit
@@ -44,7 +44,7 @@ class Scored:
     reason: str = ""
 
     def value(self, name: str = SCORE) -> float | None:
-        """The score; 0 where the explainer abstained, which no explanation deserves more; None where it is undefined
+        """The score; 0 where the explainer abstained, which no explanation deserves more; None if it is undefined
         or the method failed."""
         if self.explanation is None:
             return 0.0 if self.reason == ABSTAINED else None
@@ -171,7 +171,7 @@ def share_interval(share: float, n: int, z: float = 1.959964) -> tuple[float, fl
 
 
 def percentiles(scored: Sequence[Scored], among: Sequence[Scored]) -> dict[str, Any]:
-    """Which share of `among` the mean of `scored` beats, with its interval, and each of them by itself (None where it
+    """Which share of `among` the mean of `scored` beats, with its interval, and each of them by itself (None if it
     has no value)."""
     others = [value for one in among if (value := one.value()) is not None]
     values = [one.value() for one in scored]

@@ -91,7 +91,7 @@ class Round:
 class Found:
     """directions: the set, best first; explanations: made for exactly these vectors, on the explain split alone;
     start and round: from which start, and in which round, each one comes; select: their scores on the select split;
-    rounds: all that happened; restarted: how often a start had to be drawn anew because nothing could be explained."""
+    rounds: all that happened; restarted: how often a start had to be redrawn because nothing could be explained."""
 
     directions: DirectionSet
     explanations: list[Explanation | None]
@@ -256,7 +256,7 @@ def find_directions(
 
 
 def choose(rounds: list[Round], most: int, limit: float) -> list[tuple[int, int]]:
-    """(start, round) of what is kept, best select score first: one round a start, and none whose vector has a larger
+    """(start, round) of what is kept, best select score first: one round per start, and none whose vector has a larger
     |cosine| than `limit` with a better one, as long as others are left that have not."""
     candidates = sorted(
         ((s, r) for r, one in enumerate(rounds) for s, value in enumerate(one.select) if value is not None),

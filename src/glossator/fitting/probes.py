@@ -26,7 +26,7 @@ def linear_probe(
     seed: int = 0,
     subject: str = "",
 ) -> DirectionSet:
-    """The direction of a probe that is fitted on part of two groups of activations (n, d), one row a text.
+    """The direction of a probe that is fitted on part of two groups of activations (n, d), one row per text.
 
     loss: logistic, or ridge regression on +1 and -1; penalty: on the squared weights of standardised activations, a
     share of the mean loss; held_out: share of each group that is not fitted. The centre lies on the boundary, so that

@@ -23,7 +23,7 @@ FIRST = "baselines"
 @dataclass(frozen=True)
 class Cell:
     """One study of a grid. explainer: `baselines` for the cell of `BASELINES`; simulator: None for the default; lm: the
-    model that simulates, explainer_lm: the one that explains, None where none does."""
+    model that simulates, explainer_lm: the one that explains, None if none does."""
 
     subject: str
     explainer: str

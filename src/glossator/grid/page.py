@@ -57,7 +57,7 @@ def plots_by_layer(results: GridResults) -> Iterable[tuple[str, str, str, list[L
 
 
 def plots_by_size(results: GridResults) -> Iterable[tuple[str, str, str, list[Line]]]:
-    """The same by the number of parameters of the subject, over all sites; none where there is one size."""
+    """The same by the number of parameters of the subject, over all sites; none if there is one size."""
     if len({results.sizes[name] for name in results.sizes}) < 2:
         return
     for score in HEADLINES:

@@ -28,7 +28,7 @@ Values = dict[Unit, float | None]
 class Row:
     """One method of one cell at one site, or at all sites together (site None), on one score.
 
-    layer: the number in the site's name, None without one; units: of the site and side; value: mean over units that
+    layer: the number in the site's name, None without one; units: of the site and polarity; value: mean over units that
     have the score, with an interval over units; lookup: the mean of the token lookup table on the same windows;
     over_lookup, over_program: mean differences over the units that have both, paired.
     """
@@ -110,7 +110,7 @@ def as_json(results: GridResults) -> dict[str, Any]:
 
 
 def _values(study: Study) -> dict[tuple[str, str], tuple[Values, Values]]:
-    """(method, headline score) -> its value and the lookup table's, for every unit of the study; None where there is
+    """(method, headline score) -> its value and the lookup table's, for every unit of the study; None if there is
     none."""
     results = list(study.results())
     methods = list(study.spec.explainers)
@@ -129,7 +129,7 @@ def _values(study: Study) -> dict[tuple[str, str], tuple[Values, Values]]:
 
 
 def _rows(done: Done, method: str, score: str, values: Values, lookup: Values, program: Values) -> list[Row]:
-    """A row for each site and side, and where there are several sites one for each side over all of them."""
+    """A row for each site and polarity, and where there are several sites one for each side over all of them."""
     sites = list(dict.fromkeys(unit.site for unit in values))
     places: list[str | None] = [*sites, *([None] if len(sites) > 1 else [])]
     rows = []
@@ -166,7 +166,7 @@ def layer_of(site: str) -> int | None:
 
 
 def parameters_of(subject: str) -> int | None:
-    """How many parameters a subject has, from the headers of its safetensors files; None where there are none here.
+    """How many parameters a subject has, from the headers of its safetensors files; None if there are none here.
 
     Tied weights count once, as they are stored once.
     """

@@ -43,7 +43,7 @@ def run_grid(
     grown by further values on its axes.
 
     A cell that cannot be run is reported and the others go on; what would stop them all (a budget that is reached, a
-    server that is away) is raised, and the same call goes on from there. Answers of language models are shared by all
+    server that is away) is raised, and the same call continues from there. Answers of language models are shared by all
     cells. say: told which cell is at work.
     """
     folder, cells = Path(folder), cells_of(grid)

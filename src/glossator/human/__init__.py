@@ -1,7 +1,7 @@
 """Human annotators: export tasks from a finished study, import answers, score them as models are scored.
 
 drawn = draw_tasks(study, "simulation", seed=0)       # what to ask, and the sealed key
-manifest = export_tasks(study, drawn, folder)         # a page, a form and a manifest for people
+manifest = export_tasks(study, drawn, folder)         # a page, a form and a manifest for annotators
 results = import_answers(study, [filled, ...])        # scores, agreement, checks; kept in the study
 """
 
@@ -71,7 +71,7 @@ def _kind(task: str) -> tuple[Any, Any, int]:
 
 
 def export_tasks(study: Study, drawn: Drawn, out: str | Path) -> dict[str, Any]:
-    """Write what people get into `out`, keep the task set and its key in the study, and return the manifest."""
+    """Write what annotators get into `out`, keep the task set and its key in the study, and return the manifest."""
     out, folder = Path(out), HumanFolder(study)
     if out.resolve().is_relative_to(folder.path.resolve()):
         raise UserError("cannot export into the study's human folder, which holds the keys", value=str(out))
@@ -90,9 +90,9 @@ def import_answers(
     score: str | None = None,
     access: Access | None = None,
 ) -> dict[str, Any]:
-    """Check filled files, keep their answers in the study, and score all answers that it has.
+    """Check answer files, keep their answers in the study, and score all answers that it has.
 
-    rater: the person's name for files that have none; replace_old: new answers of the same person take the place of
+    rater: the annotator's name for files that have none; replace_old: new answers of the same person take the place of
     old ones; lm, simulator: what reads explanations in words, None for the study's own; score: what preferences and
     rewrites are held against, None for the study's headline; access: how language models are paid for. All files are
     checked before any is kept.
@@ -128,7 +128,7 @@ def paraphrase(
     access: Access | None = None,
     settings: Any = None,
 ) -> dict[str, Any]:
-    """The paraphrase screen with a language model in the person's place; it also reads both texts, unless the study
+    """The paraphrase screen with a language model in the annotator's place; it also reads both texts, unless the study
     has a simulator of its own."""
     from glossator.human.report import write_people_report
     from glossator.human.results import make_results
@@ -169,7 +169,7 @@ def opened_tools(study: Study, lm: str | None, simulator: str | None, access: Ac
 
 
 def imported_labels(study: Study) -> dict[Unit, list[Explanation]]:
-    """People's explanations that were imported before, by unit."""
+    """Human explanations that were imported before, by unit."""
     from glossator.human.labelling import label_of
 
     folder = HumanFolder(study)

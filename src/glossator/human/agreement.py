@@ -43,7 +43,7 @@ def agreement(
     *,
     level: float = LEVEL,
 ) -> Agreement:
-    """Krippendorff's alpha of the judgements; None with a reason where no item has two raters or nothing varies.
+    """Krippendorff's alpha of the judgements; None with a reason if no item has two raters or nothing varies.
 
     nominal: values are the same or not; interval: disagreement is the squared difference.
     """

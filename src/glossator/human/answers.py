@@ -24,7 +24,7 @@ LONGEST = 2000
 
 @dataclass(frozen=True)
 class Answers:
-    """One person's valid answers to one task set; slots without one are missing, for the reason given.
+    """One annotator's valid answers to one task set; slots without one are missing, for the reason given.
 
     provenance: model, prompt and cost, where the "person" is a language model.
     """

@@ -3,7 +3,7 @@
 tasks/ID.json           what was asked, as on the page
 keys/ID.json            which unit, method and window each item is; never exported
 answers/ID.NAME.json    what one person answered, valid answers only, with what is missing
-results.json            all scores, made anew from the files above whenever answers come in
+results.json            all scores, rebuilt from the files above whenever answers come in
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ class HumanFolder:
         return _read(self.path / "keys" / f"{tasks.id}.json")["items"]
 
     def add_all(self, given: Sequence[Answers], *, replace: bool = False) -> int:
-        """Store people's answers and say how many were not there yet.
+        """Store human answers and say how many were not there yet.
 
         Other answers under the same name are no mistake to guess about: `UserError` before anything is stored, unless
         `replace`.
@@ -102,7 +102,7 @@ class HumanFolder:
             yield self.tasks(found.tasks, found.study), found
 
     def results(self) -> dict[str, Any] | None:
-        """What `results.json` holds, None where nothing was imported yet; older ones called baselines nulls."""
+        """What `results.json` holds, None if nothing was imported yet; older ones called baselines nulls."""
         if not self.results_path.exists():
             return None
         return _read(self.results_path, lambda one: {"baselines" if k == "nulls" else k: v for k, v in one.items()})

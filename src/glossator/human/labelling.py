@@ -55,7 +55,7 @@ def read_program(text: str) -> tuple[Program | None, str | None]:
 
 
 def label_of(key: Mapping[str, Any], rater: str, text: str, tasks: TaskSet) -> tuple[Explanation, str | None]:
-    """A person's explanation, and why a text that looks like a program is taken as words."""
+    """An annotator's explanation, and why a text that looks like a program is taken as words."""
     program, why_not = read_program(text)
     provenance = Provenance(
         PREFIX + rater, {"tasks": tasks.id, **tasks.settings}, evidence=key["evidence"], seed=tasks.seed
@@ -66,7 +66,7 @@ def label_of(key: Mapping[str, Any], rater: str, text: str, tasks: TaskSet) -> t
 
 @dataclass(frozen=True)
 class LabelResult:
-    """One person's explanation of one unit with all scores that the study's simulator can give it."""
+    """One annotator's explanation of one unit with all scores that the study's simulator can give it."""
 
     unit: str
     method: str

@@ -24,7 +24,7 @@ OF_FIRST = {"first": 1.0, "equal": 0.5, "second": 0.0}
 
 @dataclass(frozen=True)
 class PreferenceSettings:
-    """top, random: passages shown; pairs: at most so many of each unit; methods: whose explanations meet, none named:
+    """top, random: passages shown; pairs: maximum per unit; methods: whose explanations meet, none named:
     all of them, the placebo among them."""
 
     top: int = 6
@@ -54,7 +54,7 @@ def draw_preference(source: Source, units: Sequence[Unit], settings: PreferenceS
 
 @dataclass(frozen=True)
 class Choice:
-    """One person's answer about one pair, with its names in alphabetical order: `a` before `b`.
+    """One annotator's answer about one pair, with its names in alphabetical order: `a` before `b`.
 
     win: 1 where a was preferred, 0.5 where both were called equal, 0 where b was; first: the same for whichever was
     shown first.
@@ -76,7 +76,7 @@ def choice_of(key: Mapping[str, Any], rater: str, value: str) -> Choice:
 
 @dataclass(frozen=True)
 class WinRate:
-    """How often people prefer a method to another one (ties count half): the mean over units with its interval."""
+    """How often annotators prefer a method to another one (ties count half): the mean over units with its interval."""
 
     method: str
     against: str

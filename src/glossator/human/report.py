@@ -16,7 +16,7 @@ REPORT = "report.html"
 
 
 def write_people_report(study: Study, results: Mapping[str, Any]) -> Path:
-    """Write the report of a study and of people's results; returns its path. The same answers give the same bytes."""
+    """Write the report of a study and of human results; returns its path. The same answers give the same bytes."""
     from glossator.explorer.report import render
 
     path = HumanFolder(study).path / REPORT
@@ -26,7 +26,7 @@ def write_people_report(study: Study, results: Mapping[str, Any]) -> Path:
 
 
 def prepared(results: Mapping[str, Any], units: list[str]) -> dict[str, Any]:
-    """What the page shows of people's results: tables over all units, and what was done with each unit by its name."""
+    """What the page shows of human results: tables over all units, and what was done with each unit by its name."""
     preference, gibberish = results.get("preference", {}), results.get("gibberish", {})
     paraphrase, simulation = results.get("paraphrase", {}), results.get("simulation", {})
     check = preference.get("steganography", {})

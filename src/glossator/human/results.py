@@ -98,7 +98,7 @@ def _simulation(given: Given, folder: HumanFolder, tools: Tools) -> dict[str, An
 
 
 def _beside_machine(found: Sequence[SimulationResult], rater: str) -> dict[str, Any]:
-    """One person's mean scores over units, beside the machine's on the same windows; several explanations of one unit
+    """One annotator's mean scores over units, beside the model's on the same windows; several explanations of one unit
     by the method's name apart."""
     means = {}
     for method in dict.fromkeys(r.method for r in found if r.rater == rater):

@@ -9,17 +9,17 @@ from glossator.human.folder import HumanFolder
 from glossator.study import Study
 
 MAIN = ("correlation", "explained-variance.centred", "detection.auroc")
-"""Scores of people's simulations that are shown; all of them stand in `results.json`."""
+"""Scores of human simulations that are shown; all of them stand in `results.json`."""
 Results = Mapping[str, Any]
 
 
 def people_on(study: Study, unit: str) -> dict[str, list[dict[str, Any]]]:
-    """What people did with one unit, see `of_unit`; nothing where no answer was imported."""
+    """What annotators did with one unit, see `of_unit`; nothing where no answer was imported."""
     return of_unit(HumanFolder(study).results() or {}, unit)
 
 
 def of_unit(results: Results, unit: str) -> dict[str, list[dict[str, Any]]]:
-    """simulations: people's ratings of an explanation, with their scores and the machine's on the same passages;
+    """simulations: human ratings of an explanation, with their scores and the model's on the same passages;
     labels: explanations that people wrote, with their scores; rewrites: the same explanation in other words. Kinds of
     which there is nothing are left out."""
     kinds = {
@@ -32,7 +32,7 @@ def of_unit(results: Results, unit: str) -> dict[str, list[dict[str, Any]]]:
 
 
 def beside_machine(simulation: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any], Mapping[str, Any] | None]]:
-    """(name, person's score, machine's score) of the main scores of one simulation result."""
+    """(name, annotator's score, model's score) of the main scores of one simulation result."""
     machine = {score["name"]: score for score in simulation["machine"]}
     for score in main_scores(simulation["scores"]):
         yield score["name"], score, machine.get(score["name"])
@@ -59,7 +59,7 @@ def means_beside_machine(results: Results) -> list[dict[str, Any]]:
 
 def win_rates(results: Results) -> list[dict[str, Any]]:
     """One row for each ordered pair of methods: how often it is preferred, the difference in score, and the check for
-    explanations that only machines can read."""
+    explanations that only models can read."""
     preference = results.get("preference", {})
     check = preference.get("steganography", {"advantages": []})
     told = {(a["method"], a["against"]): a for a in check["advantages"]}

@@ -106,7 +106,7 @@ class PersonSimulator:
 
 @dataclass(frozen=True)
 class SimulationResult:
-    """One person's ratings of one explanation.
+    """One annotator's ratings of one explanation.
 
     scores: of the ratings; machine: of the study's own simulator on the very same windows, as far as it could read them
     (`how` says where it could not); windows: how many of each
@@ -154,7 +154,7 @@ def _scores(unit: Unit, explanation: Explanation, evidence: Evidence, lab: Lab) 
 
 
 def _machine_scores(unit: Unit, explanation: Explanation, evidence: Evidence, lab: Lab, tools: Tools) -> list[Score]:
-    """The study's own simulator on the passages that people rated, but for those that it could not read."""
+    """The study's own simulator on the passages that people rated, except for those that it could not read."""
     if not tools.reader.reads(explanation):
         return _scores(unit, explanation, evidence, lab)
     readings = Readings(tools.reader)
@@ -170,9 +170,9 @@ def _simulator(lab: Lab) -> Simulator:
 
 
 def rated_evidence(evidence: Evidence, places: Sequence[Mapping[str, Any]]) -> Evidence:
-    """The evidence with only these windows in its test and calibrate splits, each as it was drawn for people.
+    """The evidence with only these windows in its test and calibrate splits, each as it was drawn for annotators.
 
-    A window is a top one or a random one by which of people's two draws took it: the others of its kind in the study
+    A window is a top one or a random one by which of the two draws took it: the others of its kind in the study
     say nothing about this sample.
     """
     return replace(
@@ -189,7 +189,7 @@ def _taken(exemplars: Exemplars, places: Sequence[Mapping[str, Any]], split: str
 
 
 def check_same_tokens(item: SimulationItem, key: Mapping[str, Any], evidence: Evidence) -> None:
-    """`UserError` when the study's windows are no longer those that people saw."""
+    """`UserError` when the study's windows are no longer those that annotators saw."""
     there = rated_evidence(evidence, key["windows"])
     shown = {
         (split, int(window)): passage.tokens

@@ -31,9 +31,9 @@ PLACEBO = "other-unit"
 
 @dataclass(frozen=True, eq=False)
 class Source:
-    """A study opened for asking people.
+    """A study opened for asking annotators.
 
-    labels: people's explanations that were imported before, by unit; secret: what only the study's owner knows.
+    labels: human explanations that were imported before, by unit; secret: what only the study's owner knows.
     """
 
     study: Study
@@ -52,7 +52,7 @@ class Source:
         return np.random.default_rng([self.seed, int(fingerprint([self.secret, *map(str, names)]), 16)])
 
     def arms(self, unit: Unit) -> dict[str, Explanation]:
-        """The unit's explanations by who made them: first candidates of its methods, people's labels, the placebo.
+        """The unit's explanations by who made them: first candidates of its methods, human labels, the placebo.
 
         A study of one method has its second candidate as well, named `METHOD#2`, so that there is something to compare.
         """
@@ -69,7 +69,7 @@ class Source:
         return found
 
     def _placebo(self, unit: Unit, method: str) -> Explanation | None:
-        """The method's explanation of another unit of the same site and side, never one with the same words."""
+        """The method's explanation of another unit of the same site and polarity, never one with the same words."""
         own = {e.text for e in self.results[unit].explanations}
         others = [
             (other, chosen)
@@ -170,7 +170,7 @@ def passages_of(exemplars: Exemplars, *, levels: bool) -> tuple[Passage, ...]:
 def drawn_rows(exemplars: Exemplars, top: int, random: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
     """(top rows, random rows): draws from the split's top windows and from its random draw; a row may be in both.
 
-    Each is a simple random sample of what machines are scored on, so that people's scores estimate the same quantity.
+    Each is a simple random sample of what models are scored on, so that human scores estimate the same quantity.
     """
     usable = exemplars.windows.valid.any(axis=1)
     tops = np.flatnonzero((exemplars.kinds == "top") & usable)

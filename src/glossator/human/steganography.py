@@ -24,7 +24,7 @@ RULE = (
 
 @dataclass(frozen=True)
 class Advantage:
-    """A method against another: what the score says and what people say, over the same units.
+    """A method against another: what the score says and what annotators say, over the same units.
 
     flagged: the score is better and people do not prefer it; unknown (None) where the score has no interval.
     """
@@ -58,7 +58,7 @@ class Steganography:
 def steganography(
     choices: Iterable[Choice], scores: Mapping[tuple[str, str], float | None], score: str
 ) -> Steganography:
-    """scores: (unit, method) -> the machine's score of that explanation; score: its name."""
+    """scores: (unit, method) -> the model's score of that explanation; score: its name."""
     wins: dict[tuple[str, str, str], list[float]] = {}
     for c in choices:
         wins.setdefault((c.unit, c.a, c.b), []).append(c.win)

@@ -26,10 +26,10 @@ READINGS = ("yes", "partly", "no")
 
 @dataclass(frozen=True)
 class Passage:
-    """One window as people see it.
+    """One window as annotators see it.
 
     tokens: printable texts; counts: False where a position is left out (not rated, not shown as firing); levels:
-    activations as 0..10 of the largest one shown in the item, None where people are to guess them.
+    activations as 0..10 of the largest one shown in the item, None if people are to guess them.
     """
 
     tokens: tuple[str, ...]

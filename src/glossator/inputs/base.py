@@ -53,7 +53,7 @@ class Inputs(Protocol):
     """A sequence of inputs of one kind, which is never changed.
 
     kind: tokens, texts, images or stimuli; ids (n,) int64: each input's number in the set that it was taken from;
-    groups (n,) int64: what is dealt to splits and resampled together (a document, a scene, a run).
+    groups (n,) int64: what is assigned to splits and resampled together (a document, a scene, a run).
     """
 
     @property

@@ -72,7 +72,7 @@ class Texts:
 
 @dataclass(frozen=True, eq=False)
 class Stimuli(Texts):
-    """Texts that were presented at a time, with one response a unit, as the stories of an fMRI experiment.
+    """Texts that were presented at a time, with one response per unit, as the stories of an fMRI experiment.
 
     onsets (n,) float64: seconds from the beginning of the run that is the stimulus' group.
     """

@@ -81,7 +81,7 @@ class Vocabulary:
 
     @cached_property
     def texts(self) -> tuple[str, ...]:
-        """One printable string a token; bytes that are no whole character stay visible as \\xNN."""
+        """One printable string a token; bytes that are no complete character stay visible as \\xNN."""
         return tuple(piece.decode("utf-8", "backslashreplace") for piece in self.pieces)
 
     @cached_property

@@ -39,7 +39,7 @@ class ParameterRefused(Exception):
 
 
 class ServerUnavailable(UserError):
-    """The server answers nobody. Answers that came before are in the cache, so running again goes on from there."""
+    """The server answers nobody. Answers that came before are in the cache, so running again continues from there."""
 
 
 class NotInCache(UserError):

@@ -35,7 +35,7 @@ class Beginning(DynamicLayer):
 
 @contextlib.contextmanager
 def beginning(model: nn.Module, cache: DynamicCache) -> Iterator[DynamicCache]:
-    """A cache to run rows with that go on from the one row of `cache`; only inside, and in this thread.
+    """A cache to run rows with that continue from the one row of `cache`; only inside, and in this thread.
 
     A mask given to the model inside is (rows or 1, 1, tokens, tokens), what is added to the scores among a row's own
     tokens; without one a token sees those before it.

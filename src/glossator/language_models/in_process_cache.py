@@ -62,7 +62,7 @@ _GOES_ON: weakref.WeakKeyDictionary[nn.Module, bool] = weakref.WeakKeyDictionary
 
 
 def goes_on(head: Head) -> bool:
-    """Whether rows of a padded batch that go on from a cache get what whole passes give them; tried once a model."""
+    """Whether rows of a padded batch that continue from a cache get what whole passes give them; tried once a model."""
     if head.model not in _GOES_ON:
         with torch.inference_mode():
             try:
@@ -101,7 +101,7 @@ def _try_going_on(head: Head) -> bool:
 
 
 def can_share(cache: DynamicCache) -> bool:
-    """Whether rows may go on from one common prefix: every layer keeps all tokens (no sliding window, no state)."""
+    """Whether rows may continue from one common prefix: every layer keeps all tokens (no sliding window, no state)."""
     return bool(cache.layers) and all(isinstance(layer, RoomyLayer) for layer in cache.layers)
 
 

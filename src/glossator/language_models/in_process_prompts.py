@@ -27,7 +27,7 @@ TRANSCRIPT = (
     "{% endif %}{{ message['content'] + '\n\n' }}{% endfor %}"
     "{% if add_generation_prompt %}{{ 'Assistant:' }}{% endif %}"
 )
-"""For base models, which know no turns: a transcript to go on from."""
+"""For base models, which know no turns: a transcript to continue from."""
 
 
 class PromptTokens:

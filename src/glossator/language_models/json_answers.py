@@ -42,7 +42,7 @@ def value_in(text: str, schema: Mapping[str, Any]) -> Any:
 
 
 def clean(text: str) -> str:
-    """Text that can be written as UTF-8: halves of surrogate pairs are replaced."""
+    """Text that can be written as UTF-8: unpaired surrogates are replaced."""
     return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
@@ -108,7 +108,7 @@ def _the_one(text: str, schema: Mapping[str, Any]) -> Any:
 
 
 def _values(text: str) -> Iterator[Any]:
-    """Every outermost {...} or [...] in prose. A bracketed part that is not JSON is passed over when it can only be
+    """Every outermost {...} or [...] in prose. A bracketed part that is not JSON is ignored when it can only be
     prose; what looks like JSON but does not parse, or does not end, is an error: a part of it would be a wrong value.
     """
     start = 0

@@ -27,7 +27,7 @@ QUOTED = 2000  # characters of a broken answer that are shown to the model again
 def judged(request: Request, answer: Answer) -> Answer:
     """The answer with its `value`, or with the reason why it cannot be used. Judging twice changes nothing.
 
-    What a local reasoning model thought before it spoke is taken off. A cut-off answer is a failure when text was
+    What a local reasoning model thought before it spoke is removed. A cut-off answer is a failure when text was
     wanted from a chat; where log-probabilities were asked for, or a raw prompt was to be gone on from, `max_tokens` is
     how much was wanted.
     """

@@ -51,7 +51,7 @@ class OpenModel:
         """One answer to each request, in order; see `LanguageModel.ask`.
 
         Raises, beside `MissingPower` and `UserError`, `BudgetReached`, `ServerUnavailable` and `NotInCache`; answers
-        that came before are in the cache, so the same call goes on from there.
+        that came before are in the cache, so the same call continues from there.
         """
         refuse_what_is_missing(requests, self.powers, self.name)
         keys = [key_of(self.name, request) for request in requests]

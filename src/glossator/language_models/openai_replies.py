@@ -229,7 +229,7 @@ def _table(pairs: Iterable[tuple[str, Any]]) -> dict[str, float]:
 
 
 def _most_likely(token: TokenLogprob, wanted: int) -> TokenLogprob:
-    """The alternatives, most likely first, as many as were asked for; what is no number before them, to be seen."""
+    """The alternatives, most likely first, as many as were asked for; what is not a number before them, to be seen."""
     ranked = sorted(token.top.items(), key=lambda item: (not math.isnan(item[1]), -item[1], item[0]))
     return TokenLogprob(token.text, token.logprob, dict(ranked[:wanted]))
 

@@ -47,7 +47,7 @@ _OF_LENGTH = ("max_tokens", "max_completion_tokens")
 
 
 def refused_parameter(status: int, said: str, body: Any, sent: Collection[str]) -> str | None:
-    """The name, among those that were sent, of the parameter that is refused; None where it is something else."""
+    """The name, among those that were sent, of the parameter that is refused; None if it is something else."""
     if status not in STATUSES:
         return None
     candidates = [name for name in (*CAN_DO_WITHOUT, *NEEDED) if name in sent]

@@ -28,7 +28,7 @@ class Message:
 
 @dataclass(frozen=True)
 class Request:
-    """One question: messages for a chat, or a raw `prompt` to go on from, exactly one of the two.
+    """One question: messages for a chat, or a raw `prompt` to continue from, exactly one of the two.
 
     schema: a JSON schema that the answer must fit; its parsed value comes back as `Answer.value`; logprobs: so many
     most likely alternatives at each answer token (0: none); prompt_logprobs: the same at each token of the prompt;
@@ -128,7 +128,7 @@ class Answer:
     failure: str | None = None
 
     def why_unusable(self, *, cut_off_counts: bool = False) -> str | None:
-        """The failure, short enough to be counted, None where all is well.
+        """The failure, short enough to be counted, None if all is well.
 
         cut_off_counts: text that was only cut off at max_tokens can be read up to there.
         """

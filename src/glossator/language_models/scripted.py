@@ -19,8 +19,8 @@ Said = str | Answer | dict[str, Any] | list[Any]
 
 
 class Scripted:
-    """answers: a function from a request to what is said, or a list that is used up in the order of asking. Said is
-    text, a whole `Answer`, or a dict or list, which is said as JSON.
+    """answers: a function from a request to an answer, or a list that is used up in the order of asking. Said is
+    text, a whole `Answer`, or a dict or list, which is sent as JSON.
 
     Answers are checked against schemas and asked about once more, as a server's are. Usage counts words as tokens.
     Raises `IndexError` when a list is used up. `asked` holds every request, in order; calls of a function come one at

@@ -13,7 +13,7 @@ from glossator.language_models.request import Answer, TokenLogprob
 
 BLOT = "[key]"
 WHOLE, PART = 6, 12
-"""Keys of fewer characters are no secrets; so many characters of a longer one in a row are told to nobody."""
+"""Keys of fewer characters are no secrets; so many characters of a longer one in a row are never printed."""
 
 
 class Secret:

@@ -87,7 +87,7 @@ def _end_of(text: str, opened: re.Match[str]) -> int | None:
 
 
 def _last_channel(text: str) -> str:
-    """What stands in the final channel, of models that write in channels; nothing where there is none yet."""
+    """What stands in the final channel, of models that write in channels; nothing if there is none yet."""
     channels = list(_CHANNEL.finditer(text))
     if channels:
         last = next((c for c in reversed(channels) if c[1].lower() == "final"), None)

@@ -128,7 +128,7 @@ def _literals(texts: tuple[str, ...], lexicon: Lexicon) -> float:
 
 
 def _most_usual(word: str, lexicon: Lexicon) -> str:
-    """The token that names a word: with a space before it where there is one, which is how words mostly occur."""
+    """The token that names a word: with a space before it if there is one, which is how words mostly occur."""
     return f" {word}" if f" {word}" in lexicon.vocabulary.ids else word
 
 

@@ -105,7 +105,7 @@ class Pool:
         self._single_truths = None
 
     def look(self, residual: np.ndarray) -> None:
-        """Choose anew which rows of the bank stay in the pool."""
+        """Choose again which rows of the bank stay in the pool."""
         for place, keep in ((0, KEPT_HERE), (1, KEPT_BEFORE)):
             gain = self._bank_gains(residual, place) / self._costs(place, self._active[place])
             best = _largest(gain, keep)
@@ -198,7 +198,7 @@ class Pool:
             self.add(test)
 
     def _add_positions(self, residual: np.ndarray, base: Single | None) -> None:
-        """The two best intervals of places in the window, for the base where there is one."""
+        """The two best intervals of places in the window, for the base if there is one."""
         problem = self.problem
         width = problem.windows.width
         place = problem.flat % width
@@ -238,7 +238,7 @@ def _placed(test: Test, first: int, last: int) -> Test:
 
 
 def _together(base: Single | None, other: Test) -> Test | None:
-    """Both tests; a neighbour directly before reads as a sequence. None where the pair says nothing new."""
+    """Both tests; a neighbour directly before reads as a sequence. None if the pair says nothing new."""
     if base is None:
         return other
     if other == base.test or (isinstance(base.test, (And, Sequence)) and len(base.test.parts) > 2):

@@ -23,7 +23,7 @@ from glossator.programs.quantise import quantise
 ROOM = 1.3
 """Joined clauses are shorter than their parts together: from this much over the limit on it is worth looking."""
 SHORT = 14
-"""Tests of at most so many characters are tried again at the end, to fill what is left of the limit."""
+"""Tests of up to this many characters are tried again at the end, to fill what is left of the limit."""
 FRAME = 5.0
 """Characters that a test takes beside its own words."""
 EXCHANGES, TRIALS, FIRSTS = 20, 30, 3

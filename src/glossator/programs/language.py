@@ -185,7 +185,7 @@ class Program:
     """Value at a token = max(0, bias + sum of strength * truth(test)), in units of the unit's activation.
 
     raises, lowers: the output side, each a test of the next token alone; where it is true, the unit makes that token
-    likelier (less likely). None where nothing is said of it.
+    more likely (less likely). None if the program does not say.
     """
 
     bias: float
@@ -204,7 +204,7 @@ class Program:
 
     @property
     def output(self) -> dict[str, Test]:
-        """What is said of the output side: `raises` and `lowers`, as far as they are there."""
+        """The output side: `raises` and `lowers`, as far as they are there."""
         sides = {"raises": self.raises, "lowers": self.lowers}
         return {side: test for side, test in sides.items() if test is not None}
 

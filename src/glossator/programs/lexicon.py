@@ -83,7 +83,7 @@ class Lexicon:
 
     @cached_property
     def bodies(self) -> tuple[str, ...]:
-        """Token texts without one leading space; bytes that are no whole character are the replacement character."""
+        """Token texts without one leading space; bytes that are no complete character are the replacement character."""
         decoded = (piece.decode("utf-8", "replace") for piece in self.vocabulary.pieces)
         return tuple(text[1:] if text[:1] == " " else text for text in decoded)
 

@@ -10,7 +10,7 @@ test     = "token(" strings ")" | "spelled(" strings ")" | "like(" strings ";" n
          | "table(" [string "=" number { "," string "=" number }] ";" number ")"
 string   = JSON string, or the same in single quotes; blank space between symbols is free.
 
-A number that is left out is a bias of 0 and a strength of 1, or is fitted where a program is put to the test
+A number that is left out is a bias of 0 and a strength of 1, or is fitted where a program is tested
 (`glossator.study.hypothesis`). Names may stand in quotes.
 """
 
@@ -63,8 +63,8 @@ CLASS_NAME = re.compile(r"[A-Za-z][A-Za-z.\- ]*[A-Za-z]")
 
 @dataclass(frozen=True)
 class Draft:
-    """A program as it was written. bias: None where it was left out; clauses: (sign, size of the strength, test), the
-    size None where it was left out.
+    """A program as it was written. bias: None if it was left out; clauses: (sign, size of the strength, test), the
+    size None if it was left out.
 
     One that begins with its bias is complete: strengths that it leaves out are 1.
     """
@@ -93,7 +93,7 @@ def parse_draft(text: str) -> Draft:
 
 
 def reads_as_program(text: str) -> bool:
-    """Whether a text is meant as a program and not as words: it begins as one, rightly written or not."""
+    """Whether a text is meant as a program and not as words: it begins as one, correctly written or not."""
     return NUMBER.fullmatch(text.strip()) is not None or BEGINNING.match(text) is not None
 
 

@@ -16,7 +16,7 @@ from glossator.programs.problem import Problem
 STRONG, NEARLY = 0.5, 0.9
 """Where a unit is strong, as a share of its greatest activation; the share of such places that a run must end at."""
 RUNS, LONGEST_RUN, LEAST_PLACES = 3, 5, 4
-"""Runs end in one of so many tokens, are of at most so many, and are seen in at least so many places."""
+"""Runs end in one of so many tokens, have at most this length, and are seen in at least so many places."""
 
 
 def runs_of(problem: Problem) -> list[Sequence]:

@@ -33,7 +33,7 @@ class Problem:
     """One unit's explain split, flattened to its valid tokens (T).
 
     seen (s,) the bank's columns that occur; ids (n, width) the lexicon's rows; columns (REACH + 1, n, width): which of
-    `seen` stands 0, 1, ... places back, s where there is none; flat: positions of valid tokens in (n * width); target,
+    `seen` stands 0, 1, ... places back, s if there is none; flat: positions of valid tokens in (n * width); target,
     weight (T,); part (T,): 0, 1, ... to search, `CLAIM` to claim; scale: the power of two that the unit's activations
     were divided by, so that the largest is about 1 and no search depends on how large they are; firing_documents: in
     so many the unit fires.

@@ -1,6 +1,6 @@
 """Spelling shapes of tokens: capitals, digits, punctuation, scripts, spaces. One function of the text per shape.
 
-`body` is the token without one leading space, bytes that are no whole character shown as the replacement character;
+`body` is the token without one leading space, bytes that are no complete character shown as the replacement character;
 `text` is the token with its leading space.
 """
 

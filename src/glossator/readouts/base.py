@@ -25,9 +25,9 @@ if TYPE_CHECKING:
 class Readout(Protocol):
     """Units that are functions of the values at one site.
 
-    name; reads_at: the site that it reads; writes_at: the site at which its units are intervened on, None where they
+    name; reads_at: the site that it reads; writes_at: the site at which its units are intervened on, None if they
     cannot be; width: how many units; sparse: whether most values are zero, and only the others are given; fingerprint:
-    changes with its numbers, name and sites; subject: its name, empty where it may be any; made: how it was made, in
+    changes with its numbers, name and sites; subject: its name, empty if it may be any; made: how it was made, in
     plain values, of which `subject_fingerprint` and `text` (how the text was cut that it was fitted on) are checked
     before it is used on another subject or text.
     """
@@ -71,7 +71,7 @@ class Readout(Protocol):
         ...
 
     def random(self, n: int, seed: int) -> Readout | None:
-        """n random units of the same kind, to stand beside a unit that has no others; None where there are none."""
+        """n random units of the same kind, to stand beside a unit that has no others; None if there are none."""
         ...
 
     def check_fits(self, site: str, width: int | None, subject: str = "") -> None:

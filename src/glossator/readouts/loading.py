@@ -13,16 +13,16 @@ if TYPE_CHECKING:
 
 
 class Loader(Protocol):
-    """What is registered under `readouts`: reads a readout from a path; `UserError` where there is none of its kind.
+    """What is registered under `readouts`: reads a readout from a path; `UserError` if there is none of its kind.
 
-    site: the site that it must be of, None where the files say it.
+    site: the site that it must be of, None if the files say it.
     """
 
     def __call__(self, path: Path, *, site: str | None = None) -> Readout: ...
 
 
 class ReadoutSpec(NamedTuple):
-    """kind: a registered name; site: None where it is left to the files."""
+    """kind: a registered name; site: None if it is left to the files."""
 
     kind: str
     path: Path

@@ -65,7 +65,7 @@ class SparseShards:
 
 
 def not_finite(site: str) -> UserError:
-    """The error for a site that gave a value that is no number, or infinite."""
+    """The error for a site that gave a value that is not a number, or infinite."""
     return UserError(
         f"{site} gave values that are not finite", fix="Record with dtype float32, or check the subject's weights"
     )

@@ -59,7 +59,7 @@ def unit_activations(
 
 
 def text_windows(subject: TransformerSubject, texts: Sequence[str], width: int = WIDTH) -> TokenWindows:
-    """The texts as windows in order, `documents` the number of the text; halves of surrogate pairs are replaced."""
+    """The texts as windows in order, `documents` the number of the text; unpaired surrogates are replaced."""
     if subject.takes != "tokens":
         raise MissingPower(
             "this subject does not take tokens", value=subject.name, allowed="a language model or an encoder"

@@ -16,7 +16,7 @@ from glossator.units import Unit
 QUANTILES = (0.01, 0.1, 0.5, 0.9, 0.99, 0.999)
 FIRING_QUANTILE = 0.99
 WHOLE_QUANTILE = 0.9
-"""Of units with one value an input, and of the largest values of images: of a hundred inputs ten are to be looked at,
+"""Of units with one value per input, and of the largest values of images: of a hundred inputs ten are to be looked at,
 where a hundred windows hold thousands of tokens."""
 TINY = 1e-6
 """Of a unit's largest magnitude: what is smaller counts as 0."""

@@ -23,7 +23,7 @@ NUMBER_ALONE = "\nAnswer with the level at the end of the last line and nothing 
 class OneAtATimeSimulator:
     """Scale 0..10 with a distribution at every token.
 
-    ten, top: as for `AllAtOnceSimulator`. Models that go on from a prompt are given one; of chat models the level is
+    ten, top: as for `AllAtOnceSimulator`. Models that continue from a prompt are given one; of chat models the level is
     asked in a message.
     """
 

@@ -20,7 +20,7 @@ _HIDDEN = (2, 1)  # so many first levels of the first and the second record of a
 
 
 def pieces_of(windows: TokenWindows) -> list[list[str]]:
-    """The tokens of each window as escaped text; bytes that are no whole character stand as \\xNN."""
+    """The tokens of each window as escaped text; bytes that are no complete character stand as \\xNN."""
     texts = windows.vocabulary.texts
     return [
         [escaped(texts[token]) for token in tokens[:length]]

@@ -30,7 +30,7 @@ NO_PLACE = "the model's tokens have no border between a tab and the level"
 @dataclass(frozen=True)
 class Reading:
     """The prediction at one token. expected: None when there is none, and reason says why; probabilities: level ->
-    probability, empty where a number was said without any."""
+    probability, empty if a number was said without any."""
 
     expected: float | None
     probabilities: Mapping[int, float] = field(default_factory=dict)

@@ -26,7 +26,7 @@ QUERIES_AT_ONCE = 4096
 @dataclass(frozen=True, eq=False)
 class Asked:
     """One text to run after a prefix. ids (q,) token ids; positions (q,) from 0 at the end of the prefix, equal ones
-    where branches go apart; sees (q, q) bool: which of these tokens each one attends to, itself included; None where
+    where branches go apart; sees (q, q) bool: which of these tokens each one attends to, itself included; None if
     every token sees all before it; read (t,) the places in ids whose states are wanted."""
 
     ids: np.ndarray
@@ -49,7 +49,7 @@ class SharedPrefix:
         return self._cache is not None
 
     def then(self, ids: Sequence[int]) -> SharedPrefix:
-        """A longer prefix; what is here is not computed anew, and stays."""
+        """A longer prefix; what is here is not computed again, and stays."""
         found = SharedPrefix.__new__(SharedPrefix)
         found.lm, found.ids = self.lm, [*self.ids, *ids]
         found._cache = None if self._cache is None else shared(self._cache, 1, self.lm.model)
@@ -134,7 +134,7 @@ class SharedPrefix:
             )
 
     def _mask(self, batch: list[Asked], width: int) -> torch.Tensor | None:
-        """What is added to the scores among each row's tokens, (rows, 1, width, width); None where all are causal.
+        """What is added to the scores among each row's tokens, (rows, 1, width, width); None if all are causal.
 
         Padding stands at the end and is seen by nothing before it.
         """
@@ -161,7 +161,7 @@ def _causal(width: int, before: int, device: Any) -> torch.Tensor:
 
 
 def shares_prefixes(lm: InProcess) -> bool:
-    """Whether texts may go on from one beginning that is kept, with branches; else whole prompts are run."""
+    """Whether texts may continue from one beginning that is kept, with branches; else whole prompts are run."""
     return goes_on(lm.head) and can_share(new_cache(lm.model)) and takes_masks(lm)
 
 

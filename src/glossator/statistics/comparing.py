@@ -30,7 +30,7 @@ def compare(
     """The statistic with its interval, the values of its baselines, and its margins over them: what a `Score` is made
     of.
 
-    baselines: the same statistic of the baselines over the same documents (`constant` for chance); None where a
+    baselines: the same statistic of the baselines over the same documents (`constant` for chance); None if a
     baseline has none.
     """
     ours = jackknife(statistic)
@@ -46,7 +46,7 @@ def margins(ours: Jackknifed, theirs: Mapping[str, Jackknifed | None], level: fl
 
 
 def margin(ours: Jackknifed, theirs: Jackknifed, level: float = LEVEL) -> Margin | None:
-    """Ours - theirs with its paired interval and p; None where one of them is undefined or they are of other documents.
+    """Ours - theirs with its paired interval and p; None if one of them is undefined or they are of other documents.
 
     No interval and no p where one of them has no interval.
     """
@@ -75,7 +75,7 @@ def exchange_p(truth: np.ndarray, prediction: np.ndarray, documents: np.ndarray)
     """How often the prediction (t,) correlates as well with the truth (t,) of other documents, one-sided.
 
     documents (t,): tokens of one stand together, in order. In each of `EXCHANGES` draws every document gets the truth
-    of another one, from a chance place on, begun anew where it ends too early. What the truth does within a document
+    of another one, from a chance place on, begun again where it ends too early. What the truth does within a document
     (runs, bursts, firing throughout) and how documents differ stay as they are under the null; only what truth and
     text have to do with each other is undone. The value itself counts among the draws, so p is never 0.
     """

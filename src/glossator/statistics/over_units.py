@@ -59,7 +59,7 @@ def rank_correlation(
     level: float = LEVEL,
 ) -> Estimate:
     """Spearman's rank correlation over the units that have both values, ties by their mean rank; the others are ranked
-    anew when a unit is left out.
+    again when a unit is left out.
 
     None for fewer than 8 units: so few are often in the same order by chance, and then every resample is as well. Of
     more than `MOST_LEFT_OUT` units, `GROUPS` groups drawn at random are left out in turn.

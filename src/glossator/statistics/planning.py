@@ -34,7 +34,7 @@ def needed_for_width(width: float, spread: float, level: float = LEVEL) -> int:
 def needed_to_tell(difference: float, spread: float, power: float = POWER, alpha: float = ALPHA) -> int | None:
     """Items for a two-sided test at `alpha` to find a true difference from the null with this power.
 
-    ((z_alpha/2 + z_power) spread / difference)^2, at least 2; spread: of the difference; None where the difference
+    ((z_alpha/2 + z_power) spread / difference)^2, at least 2; spread: of the difference; None if the difference
     is not above 0, as no number of items will do.
     """
     _check("power", power, 0 < power < 1, "between 0 and 1")

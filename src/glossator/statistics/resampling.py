@@ -46,7 +46,7 @@ _ROUNDING = 1e-12
 class Estimate:
     """A value with its interval, or None with the reason why it is undefined.
 
-    low, high: two-sided interval, None with the reason `no_interval` where there is none; n: independent items
+    low, high: two-sided interval, None with the reason `no_interval` if there is none; n: independent items
     (documents or units).
     """
 
@@ -78,7 +78,7 @@ class Resampled:
 
     @property
     def value(self) -> float | None:
-        """The statistic on the sample itself (each document once), None where undefined."""
+        """The statistic on the sample itself (each document once), None if undefined."""
         if self.reason is not None:
             return None
         value = float(self.under(np.ones((1, self.documents)))[0])
@@ -105,7 +105,7 @@ class Jackknifed:
 
     @cached_property
     def spread(self) -> Spread | None:
-        """None where no document makes a difference."""
+        """None if no document makes a difference."""
         return spread_of_influences((self.documents - 1) * (self.without.mean() - self.without), self.value or 0.0)
 
     def __sub__(self, other: Jackknifed) -> Jackknifed:
@@ -193,7 +193,7 @@ def estimate_of(found: Jackknifed, level: float = LEVEL) -> Estimate:
 
 
 def interval(found: Jackknifed, level: float = LEVEL) -> tuple[float, float] | None:
-    """(low, high) of a statistic that has a value, within its bounds; None where there is no interval."""
+    """(low, high) of a statistic that has a value, within its bounds; None if there is no interval."""
     assert found.value is not None
     if found.no_interval is not None:
         return None
@@ -208,7 +208,7 @@ def interval(found: Jackknifed, level: float = LEVEL) -> tuple[float, float] | N
 def p_of_zero(found: Jackknifed) -> float | None:
     """Two-sided p that the statistic is 0: below 1 - level exactly where the interval of that level leaves out 0.
 
-    None where there is no interval. Where all documents agree, n of them say no more than 2 / 2^n.
+    None if there is no interval. Where all documents agree, n of them say no more than 2 / 2^n.
     """
     assert found.value is not None
     if found.no_interval is not None:

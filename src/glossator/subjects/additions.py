@@ -79,7 +79,7 @@ class BlockRun:
         return self._near(self._again(lambda *_: None), self.gave, self.gave)
 
     def factor(self, name: str) -> Scale | None:
-        """The factor with which what this module (its path within the block) gives is added to the stream; None where
+        """The factor with which what this module (its path within the block) gives is added to the stream; None if
         it is not: where it does not reach the stream but through others, or as the token will have it."""
         outputs = self._clean.get(name, [])
         if len(outputs) != 1 or name in self._passing or not self.is_repeatable:
@@ -108,7 +108,7 @@ class BlockRun:
 
     def written_after(self, name: str) -> str | None:
         """The first module behind this one that carries what this one gives, and nothing else, into the stream; None
-        where there is none or the block does not add up."""
+        if there is none or the block does not add up."""
         order, moved, own = list(self._clean), self._moved_by(name), self._clean[name][0]
         others: set[str] = set()
 
@@ -171,7 +171,7 @@ class BlockRun:
 
     def heads(self, name: str, counted: int | None) -> int | None:
         """How many heads this projection reads: by the width of one, where a module of its attention names that (mixed
-        layers have other heads than the config counts), else as counted; None where they do not divide its input."""
+        layers have other heads than the config counts), else as counted; None if they do not divide its input."""
         shape = projection_shape(self.block.get_submodule(name))
         assert shape is not None
         for module in self.block.get_submodule(attention_around(name)).modules():

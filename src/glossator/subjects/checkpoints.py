@@ -24,7 +24,7 @@ _NAMED = 4  # keys that a message names
 
 
 def check_config_file(folder: Path) -> Path:
-    """The config of a folder; `UserError` where there is none."""
+    """The config of a folder; `UserError` if there is none."""
     if (path := folder / "config.json").is_file():
         return path
     fix = "Save the model with save_pretrained"

@@ -143,7 +143,7 @@ def _borders(name: str, model: nn.Module, tokenizer: Any, causal: bool) -> tuple
 
 
 def known_fingerprints(name: str) -> dict[str, str] | None:
-    """What tells a subject from others, as recordings keep it, without loading its model; None where it is not here.
+    """What tells a subject from others, as recordings keep it, without loading its model; None if it is not here.
 
     Nothing is downloaded. `subject_fingerprint` is that of the loaded subject, `vocabulary` that of its tokenizer.
     """

@@ -27,7 +27,7 @@ _LONG = 5  # tokens of the longer of the two passes
 
 
 def limit_of(model: nn.Module) -> int | None:
-    """The most positions that a model takes, None where neither its config nor a table of positions ends."""
+    """The most positions that a model takes, None if neither its config nor a table of positions ends."""
     named = named_limit(model.config)
     long = _LONG if named is None else min(_LONG, named)
     tables = [] if long < 3 else _tables(model, long)
@@ -35,7 +35,7 @@ def limit_of(model: nn.Module) -> int | None:
 
 
 def named_limit(config: Any) -> int | None:
-    """The number of positions by the config, under any of the names it goes by; None where it says none."""
+    """The number of positions by the config, under any of the names it goes by; None if it says none."""
     text = config.get_text_config() if hasattr(config, "get_text_config") else config
     for name in NAMES:
         value = getattr(text, name, None)

@@ -158,7 +158,7 @@ def _calls(subject: Probed, windows: Windows, sites: Sequence[SiteInfo]) -> dict
 def _differ(values: torch.Tensor, expected: torch.Tensor) -> bool:
     """Whether most tokens have other values; the median, since a token may stand at a tie of a router.
 
-    What is no number in both is the same.
+    What is not a number in both is the same.
     """
     allowed = TOLERANCE.get(expected.dtype, 1e-3)
     known = torch.isfinite(expected) | torch.isfinite(values)

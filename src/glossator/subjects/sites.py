@@ -32,7 +32,7 @@ class SiteInfo:
     then: 'batch' for (rows, positions, width), 'flat' for (rows * positions, width), 'positions' for (positions, rows,
     width), 'channels' for (rows, width, positions); values are handed out as (rows, positions, width) whichever it is.
     scale: the factor, one or one for each dimension, by which what the module gives is multiplied on its way into the
-    residual stream, None where it is not added there as it is; values of an `attn.L` are handed out times it.
+    residual stream, None if it is not added there as it is; values of an `attn.L` are handed out times it.
     """
 
     name: str

@@ -2,7 +2,7 @@
 
 Bills et al. 2023 list, for a neuron n of the feed-forward of layer L, the tokens with the largest input weight
 E[t] * g_in . w_in[n] (embedding, gain of the norm before the feed-forward, the neuron's input weights) and the largest
-output weight w_out[n] * g_final . U[t] (its output weights, gain of the final norm, unembedding). No mean is taken off
+output weight w_out[n] * g_final . U[t] (its output weights, gain of the final norm, unembedding). No mean is removed
 and no bias added. A gated feed-forward has two input vectors that multiply; there the input side is the activation that
 the feed-forward gives to the normed embedding itself.
 

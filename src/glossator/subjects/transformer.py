@@ -29,7 +29,7 @@ class TransformerSubject:
     """A `transformers` model with its tokenizer, ready to be run over windows.
 
     prefix and suffix are the token ids put around each window ([CLS] and [SEP], or a document separator on which the
-    attention sink falls); they are no part of a window and are taken off the values again. causal is False for
+    attention sink falls); they are no part of a window and are removed from the values again. causal is False for
     encoders. in_memory: whether its model was given, and may be changed by who gave it.
     """
 
@@ -99,7 +99,7 @@ class TransformerSubject:
 
     @cached_property
     def max_width(self) -> int | None:
-        """The longest window the model takes, None where there is no limit: see `glossator.subjects.positions`."""
+        """The longest window the model takes, None if there is no limit: see `glossator.subjects.positions`."""
         limit = limit_of(self.model)
         return None if limit is None else limit - len(self.prefix) - len(self.suffix)
 
@@ -147,7 +147,7 @@ class TransformerSubject:
 
     def embedding(self) -> np.ndarray:
         """The static input embedding, float32 (V, d) with V the size of the vocabulary; 0 for tokens that only the
-        tokenizer knows, and for what is no number."""
+        tokenizer knows, and for what is not a number."""
         size = len(self.tokenizer.vocabulary)
         found = self.model.get_input_embeddings().weight.detach()[:size].float().cpu().numpy()
         found = np.nan_to_num(found, nan=0.0, posinf=0.0, neginf=0.0)

@@ -25,7 +25,7 @@ _LAST_MARK = 0x1F000
 """Combining marks above this code point: only the variation selectors of the last planes, which are added by hand."""
 
 NOT_BORDERS = frozenset("#@%&/_*\\")
-"""Punctuation that stands inside what is said (`#tag`, `50%`, `AT&T`): it is read as a symbol, not as a mark."""
+"""Punctuation that stands inside words (`#tag`, `50%`, `AT&T`): it is read as a symbol, not as a mark."""
 
 
 @cache
@@ -74,7 +74,7 @@ def words(text: str) -> list[tuple[int, int]]:
 
 
 def is_mark(word: str) -> bool:
-    """Whether a token of `words` is punctuation at which what is said breaks off (a comma, a bracket, a quote)."""
+    """Whether a token of `words` is punctuation at which a phrase breaks off (a comma, a bracket, a quote)."""
     first = word[0]
     return first not in NOT_BORDERS and unicodedata.category(first)[0] == "P"
 

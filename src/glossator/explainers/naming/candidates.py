@@ -1,4 +1,4 @@
-"""Candidate names for many units at once: by a language model where there is one, else without."""
+"""Candidate names for many units at once: by a language model if there is one, else without."""
 
 from __future__ import annotations
 

@@ -50,7 +50,7 @@ class Halves:
         return self.reference.table.only(self.ranking_rows)
 
     def only(self, kept: np.ndarray) -> Halves:
-        """With these n-grams (bool) alone, dealt to the same parts; quicker than anew when few are left out."""
+        """With these n-grams (bool) alone, assigned to the same parts; faster if few are left out."""
         made = Halves(self.reference.only(kept), self.naming_share, self.seed)
         made.__dict__["_place"] = self._place[kept]
         made.__dict__["naming"] = self.naming.only(kept[self.naming_rows])

@@ -38,7 +38,7 @@ loud says nothing for its own class as long as others are left out ("gun" beside
 
 
 def loud_words(names: Sequence[str], values: np.ndarray) -> list[str]:
-    """Single words that are about as loud as the loudest; empty where these are too few or too many."""
+    """Single words that are about as loud as the loudest; empty if these are too few or too many."""
     rows = np.array([row for row, name in enumerate(names) if " " not in name and np.isfinite(values[row])])
     if not len(rows):
         return []

@@ -27,7 +27,7 @@ from glossator.explainers.naming.reference import Reference
 
 @dataclass(frozen=True)
 class NamingSpec:
-    """names: how many come out. doubt: standard errors that are taken off a word's mean response. top: n-grams whose
+    """names: how many come out. doubt: standard errors subtracted from a word's mean response. top: n-grams whose
     centre is looked at. ridge: strength, as a share of the mean variance of a dimension times the number of n-grams.
     fusion: the constant of reciprocal rank fusion.
     echoes: top n-grams that are candidates as they stand."""

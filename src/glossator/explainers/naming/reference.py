@@ -53,7 +53,7 @@ class Reference:
         return word_classes(self.table, self.wordnet)
 
     def only(self, rows: np.ndarray) -> Reference:
-        """The same with these texts (bool or row numbers) alone; what is said of the others is forgotten."""
+        """The same with these texts (bool or row numbers) alone; what is known of the others is dropped."""
         rows = np.arange(len(self.texts))[rows]
         if not len(rows):
             raise UserError("no text left for naming", fix="Leave out less, or give more text")

@@ -27,7 +27,7 @@ class Ranked:
     """A candidate after ranking.
 
     selection: difference of means in sigma on the selection texts; fit: how well the concept predicts responses to
-    held-out n-grams (see `fit_of`); both None where undefined. kinds: whether it was tried on phrases around the kinds
+    held-out n-grams (see `fit_of`); both None if undefined. kinds: whether it was tried on phrases around the kinds
     below it and not around itself. written: the texts that a language model wrote, those kept for reporting, with and
     without the concept.
     """
@@ -150,7 +150,7 @@ def in_order(candidates: Sequence[Ranked], fit_weight: float) -> list[Ranked]:
 
 def fit_of(concept: Concept, z: np.ndarray, halves: Halves, near: np.ndarray | None) -> float | None:
     """Correlation over the held-out n-grams of responses with holding the concept's words, or with nearness to the
-    name in the naming space (near), whichever is larger; None where neither is defined."""
+    name in the naming space (near), whichever is larger; None if neither is defined."""
     found = [correlation(concept.partly_held(halves.ranking), z), None if near is None else correlation(near, z)]
     known = [value for value in found if value is not None]
     return max(known) if known else None
@@ -163,13 +163,13 @@ def ask_once(task: Task, texts: Sequence[str]) -> dict[str, float]:
 
 
 def mean(values: Sequence[float]) -> float | None:
-    """Of the finite values; None where there is none."""
+    """Of the finite values; None if there is none."""
     known = np.array([value for value in values if np.isfinite(value)])
     return float(known.mean()) if len(known) else None
 
 
 def correlation(held: np.ndarray, z: np.ndarray) -> float | None:
-    """Pearson r; None where nothing, or everything, holds the concept alike."""
+    """Pearson r; None if nothing, or everything, holds the concept alike."""
     if held.max(initial=0.0) == held.min(initial=0.0):
         return None
     return float(np.corrcoef(held, z)[0, 1])

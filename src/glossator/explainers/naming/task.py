@@ -16,7 +16,7 @@ from glossator.units import Unit
 @dataclass(frozen=True)
 class Responses:
     """A unit's responses to many texts: count of those that are numbers, how many are missing, their mean and standard
-    deviation (divisor n), None where there is none; problem: why the unit cannot be named, None when it can."""
+    deviation (divisor n), None if there is none; problem: why the unit cannot be named, None when it can."""
 
     count: int
     missing: int
@@ -43,7 +43,7 @@ class Responses:
 class Task:
     """One unit to name. ask: texts to its responses, times the sign of its polarity, NaN where it has none; values
     (n,): responses to the reference's texts, signed alike; named (m,): those to the names of the general
-    vocabulary, None where they were not asked for."""
+    vocabulary, None if they were not asked for."""
 
     unit: Unit
     responses: Responses
