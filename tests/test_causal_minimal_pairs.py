@@ -49,16 +49,16 @@ def test_every_pair_stands_both_ways_round_and_templates_share_a_document():
 
 
 @pytest.mark.parametrize("name", ["capital", "colour"])
-def test_couples_of_a_group_share_no_word(name):
-    """Else the bootstrap over couples would take answers to the same word for independent ones."""
+def test_word_pairs_of_a_group_share_no_word(name):
+    """Else the bootstrap over word pairs would take answers to the same word for independent ones."""
     pairs, (group,) = minimal_pairs(planted(), name), CONCEPTS[name].groups
-    couples = []
+    word_pairs = []
     for document in np.unique(pairs.base.documents):
         text = pairs.base.text(int(np.flatnonzero(pairs.base.documents == document)[0]))
         other = pairs.source.text(int(np.flatnonzero(pairs.base.documents == document)[0]))
-        couples.append([word for word in group if word in text.split() or word in other.split()])
-    words = [word for couple in couples for word in couple]
-    assert len(couples) >= 3 and len(words) == 2 * len(couples) == len(set(words))
+        word_pairs.append([word for word in group if word in text.split() or word in other.split()])
+    words = [word for pair in word_pairs for word in pair]
+    assert len(word_pairs) >= 3 and len(words) == 2 * len(word_pairs) == len(set(words))
 
 
 def test_a_draw_is_seeded_and_keeps_the_order():

@@ -1,4 +1,4 @@
-"""Filled files come back: every form of them, every mistake in them, and what a study keeps of them."""
+"""AnswerFile files come back: every form of them, every mistake in them, and what a study keeps of them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 
 from glossator.errors import UserError
 from glossator.human import Drawn, HumanFolder, TaskSet, draw_tasks, import_answers
-from glossator.human.answers import check, read_filled
+from glossator.human.answers import check, read_answer_file
 from glossator.human.forms import COLUMNS, form
 from glossator.human.tasks import Passage, PreferenceItem, SimulationItem, TextItem
 from glossator.study import Study
@@ -48,7 +48,7 @@ def test_a_form_of_tokens_comes_back_as_it_was_rated(simulation: Drawn, tmp_path
     out = io.StringIO()
     csv.writer(out, dialect="excel-tab", quoting=csv.QUOTE_ALL).writerows(rows[:10] + rows[10:][::1])
     path.write_bytes(("\ufeff" + out.getvalue()).encode())  # as spreadsheets save: a mark, CRLF, quotes
-    answers = check(read_filled(path), simulation.tasks)
+    answers = check(read_answer_file(path), simulation.tasks)
     assert answers.values == wanted
     assert answers.missing == {left_out: "no answer"}
     assert answers.rater == "ann"
@@ -61,7 +61,7 @@ def test_a_passage_that_is_begun_and_not_done_is_missing(simulation: Drawn, tmp_
     place = next(i for i, line in enumerate(lines) if line.startswith(f"{slot}\t5\t"))
     lines[place] = lines[place].rstrip("\n") + "7\n"
     path.write_text("".join(lines))
-    answers = check(read_filled(path), simulation.tasks, "ann")
+    answers = check(read_answer_file(path), simulation.tasks, "ann")
     assert not answers.values
     assert answers.missing[slot].endswith("tokens not rated")
 
@@ -76,7 +76,7 @@ def test_markdown_forms_come_back(study: Study, task: str, tmp_path: Path) -> No
     for slot in slots[1:]:
         text = text.replace(f"answer {slot}: \n", f"answer {slot}:  {words} \n")
     path.write_text(text)
-    answers = check(read_filled(path), drawn.tasks)
+    answers = check(read_answer_file(path), drawn.tasks)
     expected = words.lower() if task in ("preference", "gibberish") else words
     assert answers.values == dict.fromkeys(slots[1:], expected)
     assert answers.missing == {slots[0]: "no answer"}
@@ -109,7 +109,7 @@ def test_rows_may_be_sorted_and_columns_read_by_place(simulation: Drawn, tmp_pat
     head = next(i for i, line in enumerate(lines) if line == "\t".join(COLUMNS))
     body = [line.replace("(write yes when this passage is rated)\t", "\tyes") for line in lines[head + 1 :]]
     path.write_text("\n".join([*lines[: head + 1], *reversed(body)]))
-    answers = check(read_filled(path), simulation.tasks, "ann")
+    answers = check(read_answer_file(path), simulation.tasks, "ann")
     assert answers.values == zeros(simulation.tasks)
 
 
@@ -125,7 +125,7 @@ def test_ratings_out_of_range_are_one_clear_error(simulation: Drawn, tmp_path: P
     place = next(p for p in simulation.tasks.slots.values() if p is not None).counts.index(True)
     path = filled(simulation.tasks, ratings(simulation.tasks, value, place), tmp_path / "a.json")
     with pytest.raises(UserError, match="0 to 10"):
-        check(read_filled(path), simulation.tasks)
+        check(read_answer_file(path), simulation.tasks)
 
 
 @pytest.mark.parametrize("place", [False, True])
@@ -136,7 +136,7 @@ def test_numbers_too_long_to_be_read_are_one_clear_error(simulation: Drawn, tmp_
     lines[-1] = "\t".join([last[0], number, *last[2:]] if place else [*last[:3], number])
     path.write_text("\n".join(lines) + "\n")
     with pytest.raises(UserError, match="wrong number of ratings" if place else "0 to 10"):
-        check(read_filled(path), simulation.tasks, "ann")
+        check(read_answer_file(path), simulation.tasks, "ann")
 
 
 def test_kept_answers_that_were_damaged_are_one_clear_error(tiny_folder: Path, tmp_path: Path) -> None:
@@ -153,7 +153,7 @@ def test_an_unrated_token_leaves_its_passage_out(simulation: Drawn, tmp_path: Pa
     slot, passage = next((s, p) for s, p in simulation.tasks.slots.items() if p is not None)
     place = passage.counts.index(True)
     path = filled(simulation.tasks, ratings(simulation.tasks, None, place), tmp_path / "a.json")
-    answers = check(read_filled(path), simulation.tasks)
+    answers = check(read_answer_file(path), simulation.tasks)
     assert answers.missing == {slot: "1 tokens not rated"}
     assert len(answers.values) == len(simulation.tasks.slots) - 1
 
@@ -183,7 +183,7 @@ def test_what_cannot_be_an_answer_is_an_error(
 ) -> None:
     path = filled(tasks, values, tmp_path / "a.json", **changes)
     with pytest.raises(UserError, match=said):
-        check(read_filled(path), tasks)
+        check(read_answer_file(path), tasks)
 
 
 @pytest.mark.parametrize(
@@ -205,15 +205,15 @@ def test_what_cannot_be_an_answer_is_an_error(
 def test_files_that_are_none(name: str, content: str, said: str, tmp_path: Path) -> None:
     (tmp_path / name).write_text(content)
     with pytest.raises(UserError, match=said):
-        read_filled(tmp_path / name)
+        read_answer_file(tmp_path / name)
 
 
 def test_files_that_cannot_be_read(tmp_path: Path) -> None:
     (tmp_path / "a.json").write_bytes(b"\xff\xfe{")
     with pytest.raises(UserError, match="UTF-8"):
-        read_filled(tmp_path / "a.json")
+        read_answer_file(tmp_path / "a.json")
     with pytest.raises(UserError, match="cannot read"):
-        read_filled(tmp_path / "none.json")
+        read_answer_file(tmp_path / "none.json")
 
 
 def test_answers_of_another_study_are_refused_and_nothing_is_kept(study: Study, tmp_path: Path) -> None:

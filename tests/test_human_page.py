@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from glossator.human import Drawn, import_answers
-from glossator.human.answers import check, read_filled
+from glossator.human.answers import check, read_answer_file
 from glossator.study import Study
 from human_cases import exported, study_of_two_methods
 
@@ -87,7 +87,7 @@ def test_tokens_are_rated_from_the_keyboard(study: Study, tmp_path: Path) -> Non
     """
     captured = drive(tmp_path / "out" / "simulation.html", tmp_path / "profile", do)
     assert captured["name"] == f"simulation-{drawn.tasks.id[:8]}-ann.json"
-    answers = check(read_filled(save(captured, tmp_path)), drawn.tasks)
+    answers = check(read_answer_file(save(captured, tmp_path)), drawn.tasks)
     first, second, *rest = drawn.tasks.slots
     counts = drawn.tasks.slots[first].counts
     expected = [0, 7, 10, 5, 5, 0] + [0] * (len(counts) - 6)
@@ -139,7 +139,7 @@ def test_other_tasks_are_answered_from_the_keyboard(study: Study, task: str, tmp
     captured = drive(tmp_path / "out" / f"{task}.html", tmp_path / "profile", do)
     assert captured["early"]["text"] is None
     assert "name" in captured["early"]["state"]
-    answers = check(read_filled(save(captured, tmp_path)), drawn.tasks)
+    answers = check(read_answer_file(save(captured, tmp_path)), drawn.tasks)
     slots = list(drawn.tasks.slots)
     assert answers.values == dict(zip(slots, GIVEN[task], strict=False))
     assert captured["state"].startswith(f"{len(GIVEN[task])} of {len(slots)} answered")

@@ -20,7 +20,7 @@ import numpy as np
 from glossator.errors import UserError, near_matches
 from glossator.inputs.tokens import TokenWindows
 
-Couple: TypeAlias = "tuple[str, str]"
+WordPair: TypeAlias = "tuple[str, str]"
 """Two words that are exchanged for one another, in alphabetical order."""
 
 
@@ -36,7 +36,7 @@ class Concept:
     templates: tuple[str, ...]
     groups: tuple[dict[str, str], ...]
 
-    def sentences(self) -> Iterator[tuple[Couple, str, str, str, str]]:
+    def sentences(self) -> Iterator[tuple[WordPair, str, str, str, str]]:
         """(words, base, source, base answer, source answer) of every pair, in a fixed order; both ways round."""
         for template in self.templates:
             for group in self.groups:
@@ -205,11 +205,11 @@ def minimal_pairs(subject: Any, concept: str | Concept, n: int | None = None, se
     return Pairs(concept.name, base, source, answers[:, 0], answers[:, 1], where)
 
 
-_Fitting: TypeAlias = "tuple[Couple, np.ndarray, np.ndarray, int, int]"
+_Fitting: TypeAlias = "tuple[WordPair, np.ndarray, np.ndarray, int, int]"
 
 
 def _disjoint(fitting: Sequence[_Fitting]) -> list[_Fitting]:
-    """The pairs of couples that share no word, taken in their order."""
+    """The pairs of word pairs that share no word, taken in their order."""
     partner: dict[str, str] = {}
     for (one, other), *_ in fitting:
         if one not in partner and other not in partner:
@@ -217,7 +217,7 @@ def _disjoint(fitting: Sequence[_Fitting]) -> list[_Fitting]:
     return [pair for pair in fitting if partner.get(pair[0][0]) == pair[0][1]]
 
 
-def _fitting(subject: Any, listed: Sequence[tuple[Couple, str, str, str, str]]) -> list[_Fitting]:
+def _fitting(subject: Any, listed: Sequence[tuple[WordPair, str, str, str, str]]) -> list[_Fitting]:
     """The pairs whose sentences are equally long and whose answers are one token each; equal pairs stand once."""
     texts = list(dict.fromkeys(text for _, *four in listed for text in four))
     ids = dict(zip(texts, (np.asarray(x, np.int32) for x in subject.tokenizer.encode(texts)), strict=True))

@@ -2,7 +2,7 @@
 
 drawn = draw_tasks(study, "simulation", seed=0)       # what to ask, and the sealed key
 manifest = export_tasks(study, drawn, folder)         # a page, a form and a manifest for annotators
-results = import_answers(study, [filled, ...])        # scores, agreement, checks; kept in the study
+results = import_answers(study, [answer_file, ...])        # scores, agreement, checks; kept in the study
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from glossator.errors import UserError
 from glossator.explanations import Explanation
 from glossator.files import write_bytes
-from glossator.human.answers import Answers, check, read_filled
+from glossator.human.answers import Answers, check, read_answer_file
 from glossator.human.folder import HumanFolder, secret_of, study_id, write_export
 from glossator.human.sources import Drawn, Source
 from glossator.human.tasks import TASKS, TaskSet, check_task
@@ -104,8 +104,8 @@ def import_answers(
     folder = HumanFolder(study)
     read: dict[tuple[str, str], Answers] = {}
     for path in map(Path, files):
-        filled = read_filled(path)
-        answers = check(filled, folder.tasks(filled.tasks, filled.study), rater)
+        answer_file = read_answer_file(path)
+        answers = check(answer_file, folder.tasks(answer_file.tasks, answer_file.study), rater)
         place = (answers.tasks, answers.rater)
         if place in read and read[place] != answers:
             raise UserError("two files by one annotator answer the same tasks", value=str(path), fix="Give one of them")

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from glossator.errors import UserError, near_matches
-from glossator.human.forms import CHOICES, FORMAT, Filled, read_markdown, read_tsv
+from glossator.human.forms import CHOICES, FORMAT, AnswerFile, read_markdown, read_tsv
 from glossator.human.tasks import SCALE, Passage, TaskSet
 
 RATER = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,39}")
@@ -38,8 +38,8 @@ class Answers:
     provenance: Mapping[str, Any] = field(default_factory=dict)
 
 
-def read_filled(path: Path) -> Filled:
-    """Read a filled page (JSON) or form (TSV, Markdown) by its ending; `UserError` for anything else."""
+def read_answer_file(path: Path) -> AnswerFile:
+    """Read a page's answers (JSON) or a form's (TSV, Markdown), by the file's ending; `UserError` for anything else."""
     readers = {".json": _read_json, ".tsv": read_tsv, ".md": read_markdown}
     if path.suffix.lower() not in readers:
         raise UserError("not an answer file", value=str(path), allowed="*.json (from the page), *.tsv or *.md")
@@ -52,7 +52,7 @@ def read_filled(path: Path) -> Filled:
     return readers[path.suffix.lower()](text, str(path))
 
 
-def _read_json(text: str, path: str) -> Filled:
+def _read_json(text: str, path: str) -> AnswerFile:
     def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         names = [name for name, _ in pairs]
         for name in names:
@@ -66,30 +66,32 @@ def _read_json(text: str, path: str) -> Filled:
             raise UserError("the answers have another format", value=found["format"], allowed=FORMAT)
         values = dict(found["answers"])
         named = {name: str(found[name]) for name in ("tasks", "study", "task")}
-        return Filled(path, **named, rater=str(found.get("rater") or ""), values=values)
+        return AnswerFile(path, **named, rater=str(found.get("rater") or ""), values=values)
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise UserError("not an answer file", value=path, fix="Save the answers again from the page") from error
 
 
-def check(filled: Filled, tasks: TaskSet, rater: str | None = None) -> Answers:
+def check(answer_file: AnswerFile, tasks: TaskSet, rater: str | None = None) -> Answers:
     """The answers, when every one of them can be one; rater: a name for files whose head has none."""
-    if filled.task != tasks.task:
-        raise UserError(f"{filled.path} belongs to another task", value=filled.task, allowed=tasks.task)
+    if answer_file.task != tasks.task:
+        raise UserError(f"{answer_file.path} belongs to another task", value=answer_file.task, allowed=tasks.task)
     values, missing = {}, {}
-    for slot in filled.values:
+    for slot in answer_file.values:
         if slot not in tasks.slots:
-            raise UserError(f"unknown slot in {filled.path}", value=slot, allowed=near_matches(slot, tasks.slots))
+            raise UserError(f"unknown slot in {answer_file.path}", value=slot, allowed=near_matches(slot, tasks.slots))
     for slot, passage in tasks.slots.items():
-        given = filled.values.get(slot)
+        given = answer_file.values.get(slot)
         if given is None or (isinstance(given, str) and not given.strip()):
             missing[slot] = "no answer"
             continue
-        value, reason = _checked(f"{slot} in {filled.path}", tasks.task, given, passage)
+        value, reason = _checked(f"{slot} in {answer_file.path}", tasks.task, given, passage)
         if reason is None:
             values[slot] = value
         else:
             missing[slot] = reason
-    return Answers(tasks.id, tasks.study, tasks.task, rater_name(rater or filled.rater, filled.path), values, missing)
+    return Answers(
+        tasks.id, tasks.study, tasks.task, rater_name(rater or answer_file.rater, answer_file.path), values, missing
+    )
 
 
 def rater_name(name: str, path: str) -> str:

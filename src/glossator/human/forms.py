@@ -23,7 +23,7 @@ CHOICES = {"preference": PREFERENCES, "gibberish": READINGS}
 
 
 @dataclass(frozen=True)
-class Filled:
+class AnswerFile:
     """Not yet checked against its task set. tasks, study: ids; values: by slot."""
 
     path: str
@@ -34,7 +34,7 @@ class Filled:
     values: Mapping[str, Any]
 
 
-def header_of(fields: Mapping[str, str], path: str, values: Mapping[str, Any]) -> Filled:
+def header_of(fields: Mapping[str, str], path: str, values: Mapping[str, Any]) -> AnswerFile:
     """What the head of a form says; `UserError` when it is no form or its head is gone."""
     if fields.get("format") != FORMAT:
         raise UserError(
@@ -42,7 +42,7 @@ def header_of(fields: Mapping[str, str], path: str, values: Mapping[str, Any]) -
         )
     if missing := [name for name in ("tasks", "study", "task") if not fields.get(name)]:
         raise UserError(f"the head of {path} lacks", value=missing[0], fix="Leave the header unchanged")
-    return Filled(path, fields["tasks"], fields["study"], fields["task"], fields.get("rater", "").strip(), values)
+    return AnswerFile(path, fields["tasks"], fields["study"], fields["task"], fields.get("rater", "").strip(), values)
 
 
 HEAD = ("format", "tasks", "study", "task", "rater")
@@ -85,7 +85,7 @@ FORM_HELP = (
 )
 
 
-def read_tsv(text: str, path: str) -> Filled:
+def read_tsv(text: str, path: str) -> AnswerFile:
     """Ratings by slot, in the order of their places; passages not marked as done are left out."""
     try:
         rows = list(csv.reader(io.StringIO(text.replace("\r\n", "\n"), newline=""), dialect="excel-tab", strict=True))
@@ -162,7 +162,7 @@ FIELD = re.compile(r"^(format|tasks|study|task|rater):(.*)$")
 ANSWER = re.compile(r"^answer\s+(\S+?)\s*:(.*)$", re.IGNORECASE)
 
 
-def read_markdown(text: str, path: str) -> Filled:
+def read_markdown(text: str, path: str) -> AnswerFile:
     """Answers by slot; quoted lines, which hold the corpus, are never read."""
     fields: dict[str, str] = {}
     values: dict[str, str] = {}
