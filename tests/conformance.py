@@ -157,16 +157,16 @@ def table() -> str:
     lines = [
         "# What works on what",
         "",
-        "Every registered part is tried on one unit of each kind of input: `tokens`, a neuron of a causal language",
+        "Every registered part is tested on one unit of each kind of input: `tokens`, a neuron of a causal language",
         "model; `texts`, a function of texts; `image cells`, a function with a value at each cell of an image;",
         "`whole images`, the output of a `torch` module; `stimuli`, measured responses, which cannot be run again.",
-        "Numbers refer to the list at the end: what the part says is missing.",
+        "Numbers refer to the list at the end, which says what is missing.",
         "",
-        "When does a unit fire? At a token or cell, above the 99 % quantile of random ones of the explain split; in an",
-        "input as a whole, above the 90 % quantile, since there are fewer of them. A window of tokens fires when",
-        "one of its tokens does; an image with cells, when its largest value is above the 90 % quantile of the largest",
-        "values of random images, since one of many cells is nearly always above the threshold of cells. Where so many",
-        "inputs share the largest value that the quantile is that value, those that reach it fire. Intervals resample",
+        "When does a unit fire? At a token or cell, above the 99 % quantile of random ones of the explain split; on a",
+        "whole input, above the 90 % quantile, since there are fewer of them. A window of tokens fires if one of its",
+        "tokens does. An image with cells fires if its largest value is above the 90 % quantile of the largest values",
+        "of random images, since one of many cells nearly always exceeds the threshold of cells. If so many inputs",
+        "share the largest value that the quantile equals it, those that reach it fire. Intervals resample",
         "groups: documents, scenes, runs.",
     ]
     reasons: dict[str, int] = {}

@@ -217,7 +217,7 @@ class _Search:
         if max(tried for _, tried in self.tried) < _NOTHING:
             why = f"no push up to {max(s for s, _ in self.tried):.3g} changes the outputs"
         else:
-            why = f"no push was found that moves the outputs by {self.target:g} nats; {kl:.3g} at {strength:.3g}"
+            why = f"no steering strength changes the outputs by {self.target:g} nats; {kl:.3g} at {strength:.3g}"
         return Matched(strength, kl, len(self.tried), why)
 
 

@@ -20,7 +20,7 @@ from glossator.statistics import document_index
 Setting = Literal["top-and-random", "random-only", "top"]
 SETTINGS: tuple[Setting, ...] = ("top-and-random", "random-only")
 """Those that a score is given in under its name and the setting's; their inputs are all that is simulated."""
-ONE_VALUE = "the unit has one value an input, and no place within it"
+ONE_VALUE = "the unit has one value per input, and no position within it"
 TRUTH = "max(activation, 0) of the unit's polarity, one-sided"
 
 

@@ -25,7 +25,7 @@ class NameSimulator:
 
     def simulate(self, explanation: Explanation, inputs: Inputs, grid: Grid | None = None) -> Simulation:
         if not isinstance(inputs, Texts) or grid != WHOLE:
-            raise MissingPower("names predict the responses to whole texts alone", value=inputs.kind)
+            raise MissingPower("names predict responses to whole texts only", value=inputs.kind)
         if explanation.program is not None:
             raise MissingPower("this simulates names, not programs", value=str(explanation.program)[:60])
         concept = concept_of(" ".join(explanation.text.split()), load_wordnet())

@@ -166,7 +166,7 @@ def texts_and_values(evidence: ExplainEvidence) -> tuple[tuple[str, ...], np.nda
     exemplars = evidence.exemplars
     if not isinstance(exemplars.inputs, Texts) or exemplars.grid != WHOLE:
         raise MissingPower(
-            "sasc names units of whole texts",
+            "sasc only names units of whole texts",
             value=f"{exemplars.inputs.kind}, {exemplars.grid}",
             fix="Study the site pooled over the tokens of texts (PooledSubject), on n-grams",
         )
