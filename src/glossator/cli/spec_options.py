@@ -30,7 +30,9 @@ def _flags(
     site: list[str] | None = typer.Option(None, help="Site such as mlp.12; repeatable, or separate sites with commas."),
     units: str | None = typer.Option(None, help="Number of random units (64), 'all', or indices: 3,17,40-49."),
     unit: list[int] | None = typer.Option(None, help="Index of one unit; repeatable."),
-    side: str | None = typer.Option(None, help="Polarity of each unit: + (default), - or both."),
+    side: str | None = typer.Option(
+        None, "--polarity", "--side", help="Polarity of each unit: + (default), - or both."
+    ),
     corpus: str | None = typer.Option(
         None, help="'embedded', or JSONL, CSV, text, Parquet, Arrow, or a folder of these; images as .npy or .npz."
     ),
