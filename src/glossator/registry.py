@@ -57,6 +57,12 @@ BUILT_IN: dict[str, dict[str, str]] = {
         "ray": "glossator.engines.ray:RayEngine",
         "slurm": "glossator.engines.slurm:SlurmEngine",
     },
+    "baselines": {
+        "lookup": "glossator.scorers.baselines:LookupBaseline",
+        "token-list": "glossator.scorers.baselines:TokenListBaseline",
+        "mismatched": "glossator.scorers.baselines:MismatchedBaseline",
+        "random-weights": "glossator.scorers.baselines:RandomWeightsBaseline",
+    },
     "readouts": {
         "directions": "glossator.readouts.directions:load_directions",
     },
@@ -121,6 +127,12 @@ ABOUT: dict[str, dict[str, str]] = {
         "local": "processes on this machine, one per core",
         "ray": "a Ray cluster, running or started here; needs glossator[ray]",
         "slurm": "job arrays of a SLURM cluster, by submitit; needs glossator[slurm]",
+    },
+    "baselines": {
+        "lookup": "the mean activation of every token, a table",
+        "token-list": "the best list of exact tokens that is no longer, in bits, than the program",
+        "mismatched": "the explanation of another unit of the site",
+        "random-weights": "the same architecture with random weights, recorded, explained and scored alike",
     },
     "readouts": {
         "directions": "a set of directions written by `glossator directions`",

@@ -58,9 +58,9 @@ class WithNames(typer.core.TyperCommand):
 
 
 FLAGS = {"explainers": " (--explainer)", "scorers": " (--scorer)", "simulators": " (--simulator)", "benchmarks": "",
-         "engines": " (--engine)", "readouts": " (--readout)"}  # fmt: skip
+         "engines": " (--engine)", "readouts": " (--readout)", "baselines": " (--baseline)"}  # fmt: skip
 NAMES = {
-    **dict.fromkeys(("run", "explain"), ("explainers", "scorers", "simulators", "engines", "readouts")),
+    **dict.fromkeys(("run", "explain"), ("explainers", "scorers", "simulators", "engines", "readouts", "baselines")),
     "grid": ("explainers", "scorers", "simulators"),
     "score": ("scorers", "simulators", "engines"),
     "bench": ("benchmarks",),
@@ -68,7 +68,7 @@ NAMES = {
 
 SHORT = {
     run: "Record, explain and score units; write a study and a report.",
-    show: "Show one unit: its explanation, its peaks, its scores.",
+    show: "Show one unit, or the summary of a study.",
     try_text: "Try a unit on your own text, token by token.",
     verify: "Check every file of a study against its checksum.",
     grid: "Run many studies: explainer x simulator x subject.",

@@ -75,6 +75,7 @@ def run(spec: StudySpec, folder: Path, access: Access, engine: Engine, quiet: bo
 
 def as_json(study: Study) -> dict[str, object]:
     """The study as JSON: its folder, means over units, and each unit's explanation and scores."""
+    from glossator.study.random_weights import beside_random_weights
     from glossator.study.results import to_plain
     from glossator.study.summary import agreement_of_columns, means
 
@@ -85,6 +86,7 @@ def as_json(study: Study) -> dict[str, object]:
         "counts": study.counts,
         "costs": study.costs,
         "means": means(study),
+        "random_weights": beside_random_weights(study),
         "columns_agree": agreement_of_columns(study),
         "units": [to_plain(result) for result in study.results()],
     }
@@ -133,6 +135,7 @@ def beside(mean: Mean, baseline: str) -> str:
 def print_study(study: Study) -> None:
     """Best and worst explained units, means of both columns, and where to look next."""
     from glossator.study.card import COLUMNS
+    from glossator.study.random_weights import headlines_of_random
     from glossator.study.summary import agreement_of_columns, baselines_of, headlines, means
 
     out, score, causal = console(), study.ranked_by, study.default_score("causal")
@@ -159,6 +162,8 @@ def print_study(study: Study) -> None:
     if (agree := agreement_of_columns(study)) is not None:
         said = in_brackets(agree.value, agree.low, agree.high) if agree.value is not None else f"– ({agree.reason})"
         out.print(f"Rank correlation of the two columns over {agree.n} units: {said}", markup=False)
+    for line in headlines_of_random(study):
+        out.print(line, markup=False, soft_wrap=True)
     counts = ", ".join(f"{n} {status}" for status, n in study.counts.items() if n)
     out.print(f"Units: {counts}", markup=False)
     for line in cost_lines(study.costs):

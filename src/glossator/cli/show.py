@@ -34,7 +34,9 @@ if TYPE_CHECKING:
 
 
 def show(
-    unit: str = typer.Argument(..., help="Unit such as smollm2-135m/mlp.12/575, or the end of its id: mlp.12/575."),
+    unit: str = typer.Argument(
+        ..., help="Unit such as smollm2-135m/mlp.12/575, its end (mlp.12/575), or the folder of a study."
+    ),
     study: Path | None = typer.Option(
         None, help="Folder of the study; default: the newest below studies/ that has the unit."
     ),
@@ -47,7 +49,7 @@ def show(
     ),
     json: bool = JSON,
 ) -> None:
-    """Show one unit: its explanation, peaks, scores, other explanations and human scores.
+    """Show one unit: its explanation, peaks, scores, other explanations and human scores. Of a folder: its summary.
 
     Windows are from the test split, which no explainer saw. Each shows true activations above predictions, with both
     values at the unit's peak on the left. In a pipe, [brackets] with the activation replace colour.
@@ -60,10 +62,14 @@ def show(
     Examples:
       glossator show smollm2-135m/mlp.12/575
       glossator show mlp.12/575 --study studies/demo --top 20
+      glossator show studies/demo
       glossator show studies/demo --costs
     """
     if costs:
         show_costs(Path(unit), json)
+        return
+    if (Path(unit) / "manifest.json").is_file():
+        show_study(Path(unit), json)
         return
     from glossator.human.shown import people_on
     from glossator.study.exemplars import shown_inputs
@@ -86,6 +92,19 @@ def show(
             print_windows(out, windows, whole)
         print_scores(out, result, opened.spec.card, every_score)
         print_people(out, people)
+
+
+def show_study(folder: Path, json: bool) -> None:
+    """What `run` prints of a finished study."""
+    from glossator.cli.run import as_json as study_as_json
+    from glossator.cli.run import print_study
+    from glossator.study import open_study
+
+    with open_study(folder) as opened:
+        if json:
+            emit(study_as_json(opened))
+        else:
+            print_study(opened)
 
 
 def show_costs(folder: Path, json: bool) -> None:

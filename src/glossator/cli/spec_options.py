@@ -54,6 +54,9 @@ def _flags(
     scorer: list[str] | None = typer.Option(
         None, help="Scorer; repeatable. Default: correlation, explained-variance, detection, firing, peak; ablation."
     ),
+    baseline: list[str] | None = typer.Option(
+        None, help="Baseline beside lookup, token-list and mismatched, such as random-weights; repeat it for more."
+    ),
     directions: list[str] | None = typer.Option(
         None, help="Folder of directions to study as units (see glossator directions); repeatable."
     ),
@@ -213,10 +216,14 @@ def _given(
     **flags: Any,
 ) -> dict[str, Any]:
     """The fields of a spec set by flags."""
-    renamed = {"site": "sites", "explainer": "explainers", "scorer": "scorers", "readout": "readouts"}
+    from glossator.scorers.baselines import DEFAULT_BASELINES
+
+    renamed = {name.removesuffix("s"): name for name in ("sites", "explainers", "scorers", "readouts", "baselines")}
     found = {renamed.get(name, name): value for name, value in flags.items() if value not in (None, [], ())}
     if "sites" in found:
         found["sites"] = [part for site in found["sites"] for part in site.split(",") if part]
+    if "baselines" in found:
+        found["baselines"] = [*dict.fromkeys([*DEFAULT_BASELINES, *found["baselines"]])]
     if unit and units:
         raise UserError("--unit and --units are both given", fix="Use one of them")
     if unit:

@@ -21,6 +21,7 @@ from glossator.study.card import COLUMNS, QUESTIONS, columns_of, why_empty
 from glossator.study.costs import in_words, total
 from glossator.study.discoveries import RATE
 from glossator.study.headlines import HEADLINES
+from glossator.study.random_weights import headlines_of_random
 from glossator.study.summary import (
     Mean,
     agreement_of_columns,
@@ -64,7 +65,10 @@ def render(study: Study, tools: Tools, people: Mapping[str, Any] | None = None) 
     return page.from_string(_read("report.html")).render(
         title=_title(tools),
         spec=tools.spec,
-        facts=_facts(sum(counts.values()), tools),
+        facts=[
+            *_facts(sum(counts.values()), tools),
+            *(("Random weights", line.partition(", ")[2]) for line in headlines_of_random(study)),
+        ],
         counts=counts,
         total=sum(counts.values()),
         shown=len(places),

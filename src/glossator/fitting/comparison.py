@@ -14,14 +14,15 @@ from typing import Any
 
 import numpy as np
 
+from glossator import registry
 from glossator.engines import in_parallel
 from glossator.evidence import Evidence
 from glossator.explainers import Explainer, explain_all
-from glossator.explainers.lookup import LookupExplainer
-from glossator.explainers.token_list import TokenListExplainer
 from glossator.explanations import Explanation
 from glossator.programs import bits
 from glossator.recording import EvidenceSpec, Recording, draw
+from glossator.resources import Resources
+from glossator.scorers.baselines import DEFAULT_BASELINES, Beside, explanations_of
 from glossator.scorers.lab import Lab, score_explanation
 from glossator.scores import Score
 from glossator.statistics import mean_over_units
@@ -29,7 +30,6 @@ from glossator.units import Unit
 
 ALIKE = EvidenceSpec(test_random=None)
 SCORE, AS_IT_COMES = "correlation.top-and-random", "correlation.random-only"
-BASELINES = ("lookup", "token-list", "mismatched")
 _AT_ONCE = 64  # units whose evidence is held in memory
 
 
@@ -65,7 +65,7 @@ def explain_and_score(
     *,
     spec: EvidenceSpec = ALIKE,
     given: Sequence[Explanation | None] | None = None,
-    baselines: Sequence[str] = BASELINES,
+    baselines: Sequence[str] = DEFAULT_BASELINES,
     seed: int = 0,
 ) -> list[Scored]:
     """Units explained and scored by correlation on the test split, beside baselines.
@@ -116,16 +116,13 @@ def explain_and_score(
 def _baselines(
     names: Sequence[str], explanation: Explanation, evidence: Evidence, other: Explanation | None, lab: Lab
 ) -> dict[str, Explanation]:
-    unit, seen = evidence.unit, evidence.explain
-    made: dict[str, Explanation] = {}
-    if "lookup" in names:
-        made["lookup"] = LookupExplainer().explain(unit, seen)[0]
-    if "token-list" in names:
-        size = bits(explanation.program, lab.required_lexicon) if explanation.program is not None else None
-        made["token-list"] = TokenListExplainer(bits=size, lexicon=lab.required_lexicon).explain(unit, seen)[0]
-    if "mismatched" in names and other is not None:
-        made["mismatched"] = other
-    return made
+    size = None
+    if "token-list" in names and explanation.program is not None:
+        size = bits(explanation.program, lab.required_lexicon)
+    resources = Resources({"lexicon": lambda: lab.lexicon})
+    targets = {name: registry.load("baselines", name) for name in names}
+    made = {name: target(**resources.given(target, name)) for name, target in targets.items()}
+    return explanations_of(made, evidence.explain, Beside(explanation, size, other))
 
 
 def summary(scored: Sequence[Scored]) -> dict[str, Any]:

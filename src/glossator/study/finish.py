@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -19,15 +19,21 @@ from glossator.units import Unit
 REPORT = "report.html"
 
 
-def finish(units: Sequence[Unit], kept: Iterator[dict[str, Any]], tools: Tools, work: Work) -> None:
+def finish(
+    units: Sequence[Unit],
+    kept: Iterator[dict[str, Any]],
+    tools: Tools,
+    work: Work,
+    more: Mapping[str, str] | None = None,
+) -> None:
     """Write what the study of these units consists of; the manifest comes last, so its presence means that the study is
     complete.
 
-    kept: results, as `packed` makes them, of units that were not scored now.
+    kept: results, as `packed` makes them, of units that were not scored now; more: other facts about the study.
     """
     folder, recording = work.folder, tools.recording
     made_with = {"glossator": __version__, "numpy": np.__version__, **recording.manifest["made_with"]}
-    facts = {"recording": recording.fingerprint, "subject": recording.spec.subject, **made_with}
+    facts = {"recording": recording.fingerprint, "subject": recording.spec.subject, **made_with, **(more or {})}
     manifest: dict[str, Any] = {
         "format": FORMAT,
         "spec": plain(tools.spec),

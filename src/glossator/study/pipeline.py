@@ -15,6 +15,7 @@ from glossator.engines import Engine, LocalEngine, fixed_sums
 from glossator.errors import UserError
 from glossator.inputs import Images, Texts, TokenWindows
 from glossator.language_models.notices import heard
+from glossator.scorers.baselines import RANDOM_WEIGHTS
 from glossator.study.claim import check_folder, claimed
 from glossator.study.finish import finish
 from glossator.study.grow import grow
@@ -23,6 +24,7 @@ from glossator.study.make import check_subject, resources_of
 from glossator.study.models import Access
 from glossator.study.prepare import prepare
 from glossator.study.projection import announce
+from glossator.study.random_weights import KEY, as_fact, spec_of_random, with_random
 from glossator.study.spec import StudySpec
 from glossator.study.store import Study, open_study
 from glossator.study.tools import Tools
@@ -92,7 +94,20 @@ def run_study(
             # reads it: its program is executed; words are read by the language model (`glossator.study.reading`).
             if until == "score":
                 study.stage("score", engine)
-                finish(study.units, work.rows(KEPT) if study.scores_stay else iter(()), tools, work)
+                facts = {}
+                if RANDOM_WEIGHTS in spec.baselines:
+                    untrained = subject and with_random(subject, spec)
+                    inner = spec_of_random(spec, untrained)
+                    work.say("The same architecture with random weights is recorded, explained and scored alike.")
+                    random = run_study(
+                        inner, folder / RANDOM_WEIGHTS, progress=progress, access=access, corpus=given,
+                        subject=untrained, engine=engine,
+                    )  # fmt: skip
+                    assert random is not None
+                    with random:
+                        facts[KEY] = as_fact(random)
+                kept = work.rows(KEPT) if study.scores_stay else iter(())
+                finish(study.units, kept, tools, work, facts)
     if until != "score":
         return None
     Work(folder).clean()

@@ -7,9 +7,8 @@ from dataclasses import replace
 from typing import Any
 
 from glossator.evidence import Evidence, Split
-from glossator.explainers.lookup import LookupExplainer
-from glossator.explainers.token_list import TokenListExplainer
 from glossator.explanations import Explanation
+from glossator.scorers.baselines import Beside, explanations_of
 from glossator.scorers.lab import score_explanation
 from glossator.scorers.others import company
 from glossator.scores import Score
@@ -21,7 +20,6 @@ from glossator.units import Unit
 
 FIT_NOTHING = ("correlation", "specificity")
 """Scorers that simulate and ask nothing of the calibrate split."""
-BASELINES = ("lookup", "token-list", "mismatched")
 
 
 def score_units(some: Sequence[UnitResult], tools: Tools, everyone: Sequence[UnitResult]) -> list[UnitResult]:
@@ -29,7 +27,7 @@ def score_units(some: Sequence[UnitResult], tools: Tools, everyone: Sequence[Uni
     by_site: dict[tuple[str, str], list[UnitResult]] = {}
     for result in everyone:
         by_site.setdefault((result.unit.site, result.unit.polarity), []).append(result)
-    tools.scorers, tools.reader  # noqa: B018 - made before threads ask for them
+    tools.scorers, tools.baselines, tools.reader  # noqa: B018 - made before threads ask for them
     return tools.each(lambda r: _scored(r, by_site[r.unit.site, r.unit.polarity], tools), some)
 
 
@@ -67,14 +65,8 @@ def score_one(chosen: Chosen, unit: Unit, evidence: Evidence, other: Explanation
     """All scores of one explanation, beside the baselines that can be had for it."""
     explanation = chosen.explanation(unit)
     check_subject(tools.spec, lambda: tools.resources.get("subject"))
-    reads_tokens = tools.lexicon is not None
-    baselines = {"lookup": LookupExplainer().explain(unit, evidence.explain)[0]} if reads_tokens else {}
-    if chosen.bits is not None:
-        same_length = TokenListExplainer(bits=chosen.bits, lexicon=tools.lexicon)
-        baselines["token-list"] = same_length.explain(unit, evidence.explain)[0]
-    if other is not None:
-        baselines["mismatched"] = other
-    lab = tools.lab().for_unit(baselines)
+    beside = Beside(explanation, chosen.bits, other)
+    lab = tools.lab().for_unit(explanations_of(tools.baselines, evidence.explain, beside))
     if tools.reader.reads(explanation):
         # What a language model could not read of the test split is left out for the baselines as well.
         readings = Readings(tools.reader)

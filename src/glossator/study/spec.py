@@ -18,6 +18,7 @@ from glossator import registry
 from glossator.errors import UserError, near_matches
 from glossator.files import fingerprint, plain
 from glossator.recording.samplers import EvidenceSpec
+from glossator.scorers.baselines import DEFAULT_BASELINES
 from glossator.simulators.calibration import CALIBRATIONS
 from glossator.study import card as cards
 from glossator.subjects.functions import OUTPUT
@@ -45,6 +46,7 @@ LATER: dict[str, Any] = {
     "directions": [],
     "text_column": None,
     "readouts": [],
+    "baselines": [*DEFAULT_BASELINES],
 }
 """Fields that older specs lack, with what those mean; with these values the fingerprint is that of a spec without."""
 
@@ -57,16 +59,16 @@ class StudySpec:
     their indices; polarities: the sides that are explained; corpus: a path or name that
     `glossator.corpora.open_corpus` takes; text_column: its field that holds the text, None for `text`;
     max_tokens: None for the whole corpus; width: tokens in a window; candidates: explanations asked of each
-    explainer; readouts: each `KIND:PATH@SITE`, whose `NAME@SITE` stand among the sites; directions: folders of sets of
-    directions, the same as readouts `directions:FOLDER`; lm: the language
-    model that explains, simulates and judges (see `glossator.language_models.open_language_model`), None for none;
-    simulator: which one reads explanations, None to
+    explainer; baselines: what scores are set beside, see `glossator.scorers.baselines`; readouts: each
+    `KIND:PATH@SITE`, whose `NAME@SITE` stand among the sites; directions: folders of sets of directions, the same as
+    readouts `directions:FOLDER`; lm: the language model that explains, simulates and judges (see
+    `glossator.language_models.open_language_model`), None for none; simulator: which one reads explanations, None to
     execute programs and have words read by the best simulator that the language model can serve; card: which columns of
     scores are filled, observational, causal or both; scorers: by default those of the card, see
-    `glossator.study.card.scorers_of`; calibration: see
-    `glossator.simulators.calibration`; evidence: which windows are drawn, by default fewer where
-    there is a language model; options: settings of explainers, simulators and scorers by name, for example
-    {"token-list": {"n": 20}}, where `lm` names another language model for that method; seed: of every random choice.
+    `glossator.study.card.scorers_of`; calibration: see `glossator.simulators.calibration`; evidence: which windows are
+    drawn, by default fewer where there is a language model; options: settings of explainers, simulators and scorers by
+    name, for example {"token-list": {"n": 20}}, where `lm` names another language model for that method; seed: of every
+    random choice.
     """
 
     subject: str
@@ -91,6 +93,7 @@ class StudySpec:
     directions: tuple[str, ...] = ()
     text_column: str | None = None
     readouts: tuple[str, ...] = ()
+    baselines: tuple[str, ...] = DEFAULT_BASELINES
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "scorers", cards.scorers_of(self.card, self.scorers))
@@ -102,7 +105,9 @@ class StudySpec:
                 raise UserError(f"a study needs {name}, none is listed", fix=EXAMPLE)
             if len(set(values)) != len(values):
                 raise UserError(f"{name} are listed twice", value=", ".join(values))
-        for kind in ("explainers", "scorers"):
+        if len(set(self.baselines)) != len(self.baselines):
+            raise UserError("baselines are listed twice", value=", ".join(self.baselines))
+        for kind in ("explainers", "scorers", "baselines"):
             for name in getattr(self, kind):
                 _known(kind.rstrip("s"), name, registry.table(kind))
         if self.simulator is not None:
@@ -260,7 +265,7 @@ def _evidence(values: Any, default: EvidenceSpec) -> EvidenceSpec:
     return replace(default, **checked)
 
 
-_LISTS = ("sites", "polarities", "explainers", "scorers", "directions", "readouts")
+_LISTS = ("sites", "polarities", "explainers", "scorers", "directions", "readouts", "baselines")
 _NUMBERS = ("max_tokens", "width", "candidates", "seed")
 
 

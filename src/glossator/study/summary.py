@@ -9,13 +9,13 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from glossator.scorers.baselines import DEFAULT_BASELINES
 from glossator.scores import Column, Score
 from glossator.statistics import Estimate, mean_over_units, paired_difference, rank_correlation
 from glossator.study.card import COLUMNS
 from glossator.study.discoveries import RATE
 from glossator.study.headlines import TOLD, Headline
 from glossator.study.results import Chosen, UnitResult
-from glossator.study.score import BASELINES
 
 if TYPE_CHECKING:
     from glossator.study.store import Study
@@ -192,7 +192,7 @@ def baselines_of_scores(scores: Iterable[Score]) -> list[str]:
 
 def usual_first(baselines: Iterable[str]) -> list[str]:
     found = {*baselines}
-    return [*(n for n in BASELINES if n in found), *sorted(found - {*BASELINES})]
+    return [*(n for n in DEFAULT_BASELINES if n in found), *sorted(found - {*DEFAULT_BASELINES})]
 
 
 def baselines_of(study: Study, score: str | None) -> list[str]:

@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
+from glossator import registry
 from glossator.errors import UserError
 from glossator.evidence import Evidence
 from glossator.files import fingerprint
 from glossator.programs import Lexicon
 from glossator.recording import Recording, draw
 from glossator.resources import Resources
+from glossator.scorers.baselines import Baseline
 from glossator.scorers.lab import Lab
 from glossator.scorers.others import RecordedOthers
 from glossator.study.costs import Interrupted, Meter
@@ -91,6 +93,12 @@ class Tools:
     @cached_property
     def scorers(self) -> dict[str, NamedScorer]:
         return {name: named_scorer(name, self.spec, self.resources, self.models) for name in self.spec.scorers}
+
+    @cached_property
+    def baselines(self) -> dict[str, Baseline]:
+        """What scores are set beside, by name."""
+        targets = {name: registry.load("baselines", name) for name in self.spec.baselines}
+        return {name: target(**self.resources.given(target, name)) for name, target in targets.items()}
 
     @cached_property
     def reader(self) -> Reader:

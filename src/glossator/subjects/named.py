@@ -1,7 +1,8 @@
 """Subjects by name: a model, a function in somebody's code, a file of responses.
 
 `function:FILE.py:NAME` or `function:package.module:NAME` imports code, so that a name from a file is confirmed first.
-`responses:FILE` is `.npy`, `.npz` or Parquet, with a row for each input of the study.
+`responses:FILE` is `.npy`, `.npz` or Parquet, with a row for each input of the study. `random-weights:NAME#SEED` is the
+architecture of a model with freshly initialised weights.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from glossator.files import fingerprint
 from glossator.inputs import Inputs
 from glossator.subjects.base import BaseSubject, Subject
 
-FUNCTION, RESPONSES = "function:", "responses:"
+FUNCTION, RESPONSES, RANDOM = "function:", "responses:", "random-weights:"
 
 
 def open_subject(
@@ -37,7 +38,24 @@ def open_subject(
         return MeasuredSubject(inputs, load_responses(path), path.stem)
     from glossator.subjects.loading import load_subject
 
+    if name.startswith(RANDOM):
+        from glossator.subjects.random_weights import with_random_weights
+
+        trained, seed = parse_random(name)
+        return with_random_weights(load_subject(trained, dtype=dtype, device=device), seed)
     return load_subject(name, dtype=dtype, device=device)
+
+
+def random_name(name: str, seed: int) -> str:
+    return f"{RANDOM}{name}#{seed}"
+
+
+def parse_random(name: str) -> tuple[str, int]:
+    """The subject that is built again, and the seed; raises `UserError` for a name that says neither."""
+    inner, mark, seed = name.removeprefix(RANDOM).rpartition("#")
+    if not mark or not inner or not (seed.isascii() and seed.isdigit()) or len(seed) > 18:
+        raise UserError("bad name of a subject with random weights", value=name, allowed=f"{RANDOM}NAME#SEED")
+    return inner, int(seed)
 
 
 def is_model(name: str) -> bool:

@@ -1,0 +1,102 @@
+"""Baselines: explanations that a score is set beside, each a class with `reads` and `explanation`.
+
+To add one, write such a class and register it under `baselines`; `glossator run --baseline NAME` then sets every score
+beside it. Resources (a lexicon, the subject) are parameters of its constructor, as for explainers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar, Protocol
+
+from glossator.evidence import ExplainEvidence
+from glossator.explainers.lookup import LookupExplainer
+from glossator.explainers.token_list import TokenListExplainer
+from glossator.explanations import Explanation
+
+if TYPE_CHECKING:
+    from glossator.programs import Lexicon
+
+DEFAULT_BASELINES = ("lookup", "token-list", "mismatched")
+RANDOM_WEIGHTS = "random-weights"
+ANY_INPUTS = frozenset({"tokens", "texts", "images", "stimuli"})
+TOKENS = frozenset({"tokens"})
+
+
+@dataclass(frozen=True)
+class Beside:
+    """What a baseline may know beside the unit's own evidence.
+
+    scored: the explanation that is scored; bits: the length of its program, None without one; other: what the same
+    method says of another unit of the site, None where there is none.
+    """
+
+    scored: Explanation
+    bits: float | None = None
+    other: Explanation | None = None
+
+
+class Baseline(Protocol):
+    """reads: the kinds of inputs that it can be had for, see `Inputs.kind`."""
+
+    @property
+    def reads(self) -> frozenset[str]: ...
+
+    def explanation(self, evidence: ExplainEvidence, beside: Beside) -> Explanation | None:
+        """What stands beside the explanation scored; None where there is nothing."""
+        ...
+
+
+@dataclass(frozen=True)
+class LookupBaseline:
+    """The mean activation of every token of the explain split, a table."""
+
+    reads: ClassVar[frozenset[str]] = TOKENS
+
+    def explanation(self, evidence: ExplainEvidence, beside: Beside) -> Explanation | None:
+        return LookupExplainer().explain(evidence.unit, evidence)[0]
+
+
+@dataclass(frozen=True)
+class TokenListBaseline:
+    """The best list of exact tokens that is no longer, in bits, than the program scored; none beside plain
+    sentences."""
+
+    lexicon: Lexicon | None = None
+    reads: ClassVar[frozenset[str]] = TOKENS
+
+    def explanation(self, evidence: ExplainEvidence, beside: Beside) -> Explanation | None:
+        if beside.bits is None:
+            return None
+        return TokenListExplainer(bits=beside.bits, lexicon=self.lexicon).explain(evidence.unit, evidence)[0]
+
+
+@dataclass(frozen=True)
+class MismatchedBaseline:
+    """The same method's explanation of another unit of the site."""
+
+    reads: ClassVar[frozenset[str]] = ANY_INPUTS
+
+    def explanation(self, evidence: ExplainEvidence, beside: Beside) -> Explanation | None:
+        return beside.other
+
+
+@dataclass(frozen=True)
+class RandomWeightsBaseline:
+    """The same architecture with random weights. It is no explanation of a unit: a study of that network stands beside
+    the study, see `glossator.study.random_weights`."""
+
+    reads: ClassVar[frozenset[str]] = ANY_INPUTS
+
+    def explanation(self, evidence: ExplainEvidence, beside: Beside) -> Explanation | None:
+        return None
+
+
+def explanations_of(
+    baselines: Mapping[str, Baseline], evidence: ExplainEvidence, beside: Beside
+) -> dict[str, Explanation]:
+    """By name, those that can be had for this unit and this explanation."""
+    kind = evidence.exemplars.inputs.kind
+    found = {name: one.explanation(evidence, beside) for name, one in baselines.items() if kind in one.reads}
+    return {name: explanation for name, explanation in found.items() if explanation is not None}
