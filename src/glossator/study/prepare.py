@@ -102,6 +102,9 @@ def prepare(
             corpus = corpus if isinstance(corpus, ProbeSet) else texts_of(corpus, spec)
         inputs = corpus.inputs if isinstance(corpus, ProbeSet) else None
         subject = open_subject(spec.subject, inputs, dtype=spec.dtype, device=spec.device)
+    if RANDOM_WEIGHTS in spec.baselines:
+        check_power(subject, Power.WEIGHTS, f"the baseline {RANDOM_WEIGHTS}")
+        spec_of_random(spec)
     for site in spec.sites:
         if (width := subject.site(source_of(site)).width) is not None:
             spec.indices(site, _width(site, width, subject, readouts))
@@ -109,9 +112,6 @@ def prepare(
     check_reads(spec, probes.inputs.kind)
     for site, width in _widths(spec, subject, probes.inputs, readouts).items():
         spec.indices(site, width)
-    if RANDOM_WEIGHTS in spec.baselines:
-        check_power(subject, Power.WEIGHTS, f"the baseline {RANDOM_WEIGHTS}")
-        spec_of_random(spec)
     check_made_from(readouts, subject.fingerprint)
     check_text(readouts, probes.spec)
     return Source(spec, models, subject, probes, readouts)
