@@ -1,4 +1,4 @@
-"""Dense sites while they are recorded: exact top-k windows of both polarities, exact moments, panel values.
+"""Recording dense sites: exact top-k windows of both polarities, exact moments, values of the reference sample (panel).
 
 All dense units of all sites share one axis of columns. A shard's values are held as float16 in unit-major order, with
 a power of two for each unit and some windows; at its end the windows that still belong to a unit's top k so far are

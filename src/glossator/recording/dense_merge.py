@@ -1,4 +1,4 @@
-"""From the shards of dense sites to the finished files, a block of units at a time.
+"""Merging the shards of dense sites into the final files, a block of units at a time.
 
 exponents.npy int16 (units,): the values of panel.npy and extra_values.npy are to be multiplied by two to these powers;
 panel.npy float16 (units, panel windows, width); top_rows.npy int32 and

@@ -1,4 +1,4 @@
-"""What a unit does on texts that are no part of a recording: written sentences, counterexamples, synthetic examples.
+"""Activations on texts outside the recording: written sentences, counterexamples, synthetic examples.
 
 Texts are treated as a recording treats documents: the subject's own tokens, windows of the recording's width that never
 cross the end of a text, the same prefix, the same positions left out. Only short last windows are kept here, however

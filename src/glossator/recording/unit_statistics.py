@@ -1,4 +1,5 @@
-"""What one unit did on a split or on the whole recording, from its panel values (dense) or postings (sparse)."""
+"""Statistics of one unit on a split or the whole recording, from reference sample values (dense) or postings
+(sparse)."""
 
 from __future__ import annotations
 

@@ -1,9 +1,8 @@
-"""Scorers: one question asked of an explanation, one file each.
+"""Scorers: one question about an explanation per file.
 
-To add one, write a class with `needs` and `score` (see `correlation.py`, the shortest) and register it under
-`scorers`. A scorer gets the `Lab`, asks it for a trial (`lab.trial`), and says how its number follows from
-true and predicted activations as a function of document weights; intervals, baselines and reasons then come by
-themselves.
+To add one, write a class with `needs` and `score` (see `correlation.py`, the shortest) and register it under `scorers`.
+A scorer asks the `Lab` for a trial (`lab.trial`) and computes its number from true and predicted activations, as a
+function of document weights; intervals, baselines and reasons are added for it.
 """
 
 from __future__ import annotations

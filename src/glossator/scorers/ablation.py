@@ -1,11 +1,11 @@
-"""Does the model go on as before when the simulation takes the unit's place? The ablation score of Bills et al. 2023.
+"""Does the simulation preserve the outputs when it replaces the unit? The ablation score of Bills et al. 2023.
 
     1 - E[AvgJSD(m(x, n=s(x)) || m(x))] / E[AvgJSD(m(x, n=mu) || m(x))]
 
-m(x) are the next-token distributions of the model, s(x) the calibrated simulation in the unit's place, mu the unit's
-mean. 1: the outputs are as with the true activations; 0: no better than the mean; below 0: worse. A unit that hardly
-moves the outputs has no score: there is nothing to compare with. Beside the score stands what the same explanation
-gives, calibrated anew, in the place of a random other unit of the site, judged against that unit's mean ablation.
+m(x) are the model's next-token distributions; n=s(x) replaces the unit with the calibrated simulation, n=mu with its
+mean. 1: the outputs equal those with the true activations; 0: no better than the mean; below 0: worse. A unit that
+hardly changes the outputs has no score, since there is nothing to compare with. Beside the score is that of the same
+explanation, recalibrated, replacing a random other unit of the site, against that unit's mean ablation.
 """
 
 from __future__ import annotations

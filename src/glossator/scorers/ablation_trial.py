@@ -1,5 +1,4 @@
-"""One unit in the ablation score: the windows it is acted upon in, what takes its place there, and in the place of a
-random other unit of its site."""
+"""One unit in the ablation score: its windows, its replacement values, and those of a random other unit of its site."""
 
 from __future__ import annotations
 

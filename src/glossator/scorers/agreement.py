@@ -1,7 +1,7 @@
-"""Agreement: does a reader of the English understand what the program does?
+"""Agreement: does the English convey the program?
 
-The program is executed on windows of the scored split; a language model that is given the sentence alone is asked in
-which of them the unit is active. The unit itself plays no part: this measures the sentence against the program.
+The program is executed on windows of the scored split; a language model that sees only the sentence judges in which of
+them the unit is active. The unit itself plays no part: this compares the sentence with the program.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""Asking a reader about items and reading what comes back: a number for each item, or nothing and why.
+"""Asking a judge about items and parsing its answers: a number for each item, or a reason for none.
 
-A refusal, a failed request or an answer that cannot be read is a missing value, never a "no".
+A refusal, a failed request or an unreadable answer is a missing value, never a "no".
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
-"""Correlation of simulated with true activations, the score of Bills et al. 2023.
+"""Correlation of simulated and true activations, the score of Bills et al. 2023.
 
-Pooled: Pearson r over all tokens of all windows together, their preferred score; the per-window mean stands beside it
-under its own name, because the two are often confused and differ. Both are computed on the uncalibrated simulation:
-a line cannot change the size of r, and with a negative slope it would only hide a wrong sign.
-Where their code gives NaN (constant truth or prediction), the value here is None with the reason.
+Pooled: Pearson r over all tokens of all windows, their preferred score. The per-window mean has its own name, because
+the two are often confused and differ. Both use the uncalibrated simulation: a linear map cannot change the size of r,
+and a negative slope would only hide a wrong sign. Where their code gives NaN (constant truth or prediction), the value
+here is None with the reason.
 """
 
 from __future__ import annotations

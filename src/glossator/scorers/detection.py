@@ -1,8 +1,8 @@
 """Detection: can the explanation tell inputs in which the unit fires from inputs in which it does not?
 
-An input is positive when its largest activation is above the unit's threshold for inputs (a window of tokens when any
-of its tokens fires); its predicted score is the largest simulated value in it. AUROC needs no cut; balanced accuracy
-uses the cut that is best on the calibrate split.
+An input is positive if its largest activation is above the unit's threshold for inputs (a window of tokens, if any of
+its tokens fires); its predicted score is its largest simulated value. AUROC needs no threshold; balanced accuracy uses
+the one that is best on the calibrate split.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Embedding: do firing windows lie closer to the explanation, as a text embedder sees them, than silent ones?
+"""Embedding: do firing windows lie closer to the explanation than silent ones, in a text embedder?
 
-It costs one embedding a text and asks nobody. An embedder knows what texts are about and little of single tokens, so
-a low score says less than a high one.
+It costs one embedding per text and no language model. An embedder captures what texts are about and little of single
+tokens, so a low score means less than a high one.
 """
 
 from __future__ import annotations

@@ -1,10 +1,12 @@
-"""How much of the size of the activations a calibrated simulation explains; three measures, three names.
+"""How much of the activations a calibrated simulation explains; three measures, three names.
 
-`explained-variance.centred`: 1 - sum (y-p)^2 / sum (y-mean y)^2, R squared as statistics books have it: 0 is always
-predicting the mean. `explained-variance.uncentred`: 1 - sum (y-p)^2 / sum y^2, what the code of Bills et al. 2023
-calls rsquared: 0 is always predicting zero, so it is never the lower of the two. `absolute-deviation-explained`:
-1 - sum |y-p| / sum |y|, also theirs. All can be negative. Where their code gives minus infinity (a unit that never
-fires), the value here is None with the reason.
+- `explained-variance.centred`: 1 - sum (y-p)^2 / sum (y-mean y)^2, the textbook R squared. 0: always predict the mean.
+- `explained-variance.uncentred`: 1 - sum (y-p)^2 / sum y^2, called rsquared in the code of Bills et al. 2023. 0: always
+  predict zero, so it is never the lower of the two.
+- `absolute-deviation-explained`: 1 - sum |y-p| / sum |y|, also theirs.
+
+All can be negative. Where their code gives minus infinity (a unit that never fires), the value here is None with the
+reason.
 """
 
 from __future__ import annotations

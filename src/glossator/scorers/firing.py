@@ -1,8 +1,8 @@
-"""Firing tokens: of the tokens that the explanation calls firing, how many fire (precision), and of those that fire,
-how many does it name (recall)?
+"""Firing tokens: how many of the tokens predicted to fire do so (precision), and how many firing tokens are predicted
+(recall)?
 
-A token fires above the unit's firing threshold; it is called firing above the simulated value whose F1 is best on the
-calibrate split. Precision is None when nothing is called firing; F1 is then 0, which is what it measures.
+A token fires above the unit's firing threshold; it is predicted to fire above the simulated value with the best F1 on
+the calibrate split. Precision is None if no token is predicted to fire; F1 is then 0, which is what it measures.
 """
 
 from __future__ import annotations

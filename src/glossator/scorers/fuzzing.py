@@ -1,8 +1,8 @@
 """Fuzzing: does the explanation tell tokens at which the unit fires from tokens at which it does not?
 
-The reader sees windows in which a few tokens are marked, in half of them the firing ones, in the other half the same
-pattern of marks on silent tokens of another firing window (see `marking.py`). All windows hold firing tokens, so
-what they are about does not help; the explanation must say which tokens.
+The judge sees windows with a few marked tokens: in half of them the firing ones, in the other half the same pattern of
+marks on silent tokens of another firing window (see `marking.py`). All windows hold firing tokens, so their topic does
+not help; the explanation must say which tokens.
 """
 
 from __future__ import annotations

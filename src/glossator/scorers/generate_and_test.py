@@ -1,8 +1,8 @@
-"""Generate and test: write what the explanation says the unit fires at, and near misses, and run both through it.
+"""Generate and test: write texts that should fire the unit, and near misses, and run the subject on both.
 
 Huang et al. 2023, *Rigorously assessing natural language explanations of neurons*, observational mode: an explanation
-claims that the unit fires at all and only the inputs that it describes. A language model writes the texts; or, where
-the explanation is a program, they are made by executing it on held-out windows (see `program_texts.py`).
+claims that the unit fires on everything it describes, and on nothing else. A language model writes the texts; or, for a
+program, they come from executing it on held-out windows (see `program_texts.py`).
 """
 
 from __future__ import annotations

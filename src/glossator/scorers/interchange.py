@@ -1,9 +1,9 @@
-"""Does the unit carry the concept that its explanation is about? Interchange interventions on minimal pairs.
+"""Does the unit carry the concept of its explanation? Interchange interventions on minimal pairs.
 
-An explanation is taken to be about the concept of the package whose minimal pairs it tells apart best: the share of
-pairs on which it predicts other activations for the two sentences. On these pairs the unit's values are carried over
-from the source sentence to the base one, and the answer should follow (`glossator.causal.interchange`). Random units of
-the site and random directions at it are carried over in the same way; the whole site is the ceiling.
+The concept is the built-in one whose minimal pairs the explanation distinguishes best: the share of pairs for which it
+predicts different activations for the two sentences. On these pairs the unit's values are carried over from source to
+base, and the answer should follow (`glossator.causal.interchange`). Random units of the site and random directions at
+it are interchanged in the same way; the whole site is the ceiling.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Intruder: can the one silent window be found among windows in which the unit fires?
 
-Asked without an explanation it measures the unit, not what is said of it: whether a reader sees what its windows have
-in common. Asked with one it says how much the explanation helps. Firing tokens are marked; the intruder bears marks
-of the same pattern (see `marking.py`), and stands at every place equally often.
+Without an explanation this measures the unit: whether a judge sees what its windows have in common. With one, it shows
+how much the explanation helps. Firing tokens are marked; the intruder has marks of the same pattern (see `marking.py`),
+and is at every position equally often.
 """
 
 from __future__ import annotations

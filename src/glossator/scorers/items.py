@@ -1,7 +1,7 @@
-"""Which inputs are shown to a reader, and what the right answer to each is: planned before anything is asked.
+"""Which inputs a judge sees, and the correct answer to each: fixed before anything is asked.
 
-Planning is a pure function of the evidence and a seed, so every explanation of a unit, and every baseline, is asked
-about the very same items. Items come from the scored split alone, and both answers are right equally often.
+The items are a pure function of the evidence and a seed, so every explanation and baseline of a unit gets the very same
+items. They come from the scored split alone, and both answers are correct equally often.
 """
 
 from __future__ import annotations

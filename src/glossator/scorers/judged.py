@@ -1,4 +1,4 @@
-"""From answers to scores: the same arithmetic, intervals and baselines for every scorer that asks about items.
+"""From answers to scores: shared arithmetic, intervals and baselines of every scorer that asks about items.
 
 An item that was not answered is left out and counted; when less than half are answered there is no score.
 """

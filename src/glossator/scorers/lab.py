@@ -1,5 +1,6 @@
-"""What scorers share: each explanation is simulated once a split, baselines are scored on the very same windows, and
-every number gets its interval in one way."""
+"""Shared by scorers: each explanation is simulated once per split, baselines are scored on the same windows, and every
+number gets its interval in one way.
+"""
 
 from __future__ import annotations
 

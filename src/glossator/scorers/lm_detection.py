@@ -1,8 +1,8 @@
-"""Detection by a reader: does the explanation, as read by a language model, tell firing windows from silent ones?
+"""Detection by a judge: can a language model with the explanation tell firing windows from silent ones?
 
-The reader sees the explanation and windows of the scored split, half of them firing, in an order that says nothing.
-It answers with a probability for each window where the model gives log-probabilities, else with true or false for a
-few windows at a time.
+The judge sees the explanation and windows of the scored split, half of them firing, in an uninformative order. It
+answers with a probability for each window if the model gives log-probabilities, otherwise with true or false for a few
+windows at a time.
 """
 
 from __future__ import annotations

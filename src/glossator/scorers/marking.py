@@ -1,9 +1,9 @@
-"""Marked tokens that are no cue by themselves: for each right marking there is a wrong one that looks the same.
+"""Marking tokens without giving cues: each correct marking has a wrong one that looks the same.
 
-The tokens at which the unit fires in one window give a pattern of marks. In the right item the pattern stands where it
-belongs; in the wrong item it stands on tokens of another firing window at which the unit is silent, at the same places
-where that can be done, else moved as little as can be. Every pattern and every window is used once rightly and once
-wrongly, so number, lengths and text say nothing. Which pattern goes to which window is an assignment problem.
+The firing tokens of a window give a pattern of marks. In the correct item the pattern is on these tokens; in the wrong
+item it is on silent tokens of another firing window, at the same positions if possible, otherwise moved as little as
+possible. Every pattern and every window is used once correctly and once wrongly, so number, lengths and text are
+uninformative. Matching patterns to windows is an assignment problem.
 """
 
 from __future__ import annotations

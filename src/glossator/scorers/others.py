@@ -1,7 +1,7 @@
-"""What other units did on the inputs on which a unit is scored, for scores that compare units.
+"""Activations of other units on the inputs on which a unit is scored, for scores that compare units.
 
-The random inputs of a recording's panel are stored for every unit, so any unit of the site can be read on them. The
-top inputs of one unit are stored for others only where they happen to be in the panel too.
+The random inputs of a recording's reference sample are stored for every unit, so any unit of the site can be read on
+them. The top inputs of one unit are stored for others only if they happen to be in the sample too.
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
-"""Does the unit do what the explanation says of its output? Steering, at one divergence for all that are compared.
+"""Does steering the unit change the output as the explanation says? All interventions have one divergence.
 
-The unit is pushed up and down at every token, each as hard as moves the next-token distributions by a set mean
-divergence (`glossator.causal.steering`). What half the difference of both does to the log-probability of a token is the
-token's change. Raised tokens should have a greater change than tokens of like frequency, lowered tokens a smaller one.
-Random units of the site and random directions of the stream are pushed in the same way, matched in the same divergence,
-and judged by the same tokens; so are the tokens that other explanations name, under this unit's push.
+The unit is steered up and down at every token, each so hard that the next-token distributions move by a set mean
+divergence (`glossator.causal.steering`). A token's change is half the difference of both in its log-probability. Raised
+tokens should change more than tokens of similar frequency, lowered tokens less. Random units of the site and random
+directions of the stream are steered in the same way, at the same divergence, and scored on the same tokens; tokens
+named by baseline explanations are scored under this unit's steering.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Peaks: does an explanation say where in a window the unit is strongest, and how strong it is there?
+"""Peaks: does an explanation say where in a window the unit fires most, and how strongly?
 
-People look at peaks, and a correlation over all tokens can be good where these are missed. Both scores are of the top
-windows of the split, so a window counts however often the unit fires in it.
+People look at peaks, and a good correlation over all tokens can miss them. Both scores use the top windows of the
+split, so a window counts however often the unit fires in it.
 """
 
 from __future__ import annotations

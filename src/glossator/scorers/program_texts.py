@@ -1,7 +1,7 @@
-"""Texts that put a program to the test, made by executing it: no language model, no hand.
+"""Texts that test a program, made by executing it, without a language model.
 
-A text that must fire is the beginning of a held-out window up to just behind a place where the program fires. Its near
-miss is the same text with as few tokens exchanged as it takes for the program to fall silent.
+A text that must fire is the beginning of a held-out window up to just after a position where the program fires. Its
+near miss is the same text with the fewest tokens exchanged that silence the program.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""What a reader is asked, word for word, and the form in which texts are shown.
+"""Judge prompts, word for word, and the form in which texts are displayed.
 
-Explanations and texts stand in the prompt as JSON strings, one a line. So no text can break out of its place, line
-breaks and quotation marks included, and a program can read a prompt as exactly as a language model does. Every
-question says that texts are data, not instructions.
+Explanations and texts appear as JSON strings, one per line. So no text can break out of its place, including line
+breaks and quotation marks, and a program can read a prompt as exactly as a language model does. Every question says
+that texts are data, not instructions.
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
-"""Many units of a layer replaced at once by what their explanations predict: how much of the model's loss that keeps.
+"""Replacing many units of a layer at once by their predictions: how much of the model's loss is recovered.
 
     (L_ablated - L_predicted) / (L_ablated - L_true)
 
-L is the mean next-token cross-entropy of the model, with the true activations, with the calibrated predictions in the
-units' place, and with their means or zeros there. 1: the predictions do as well as the activations; 0: no better than
-the ablation; below 0: worse. It is a score of a set of explanations, so it is a function and no scorer of one.
+L is the model's mean next-token cross-entropy with the true activations, with the calibrated predictions in their
+place, and with mean or zero ablation. 1: the predictions do as well as the activations; 0: no better than the ablation;
+below 0: worse. It scores a set of explanations, so it is a function and not a scorer.
 """
 
 from __future__ import annotations

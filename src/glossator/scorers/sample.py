@@ -1,8 +1,8 @@
-"""Which places a score is computed on: the settings of Bills et al. 2023, flattened once for all explanations.
+"""Which positions a score uses: the settings of Bills et al. 2023, flattened once for all explanations.
 
-top-and-random: the inputs where the unit fires most and as many random ones, half and half, so that rare units can
-be scored at all. random-only: random inputs alone, what the unit does on inputs as they come. Beside these two, top:
-the top inputs of top-and-random, for what is asked of peaks alone.
+- top-and-random: the inputs in which the unit fires most and as many random ones, so that rare units can be scored.
+- random-only: random inputs alone.
+- top: the top inputs of top-and-random, for peaks.
 """
 
 from __future__ import annotations

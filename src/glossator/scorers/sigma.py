@@ -1,9 +1,10 @@
-"""The score of SASC: how much more a unit gives texts with a concept than texts without, in sigma of its responses.
+"""The SASC score: how much more a unit responds to texts with a concept than to texts without, in sigma of its
+responses.
 
 Singh et al. 2023, section 3: (mean f(Text+) - mean f(Text-)) / sigma, where sigma is the standard deviation of f over
-the n-grams of the reference corpus. Texts around one name are no independent draws: whatever the unit makes of that
-name moves all of them. What is drawn is the name. So p is the rank of a score among those of names drawn at random,
-tested in the same way on texts of their own, and the interval is as wide as their scores scatter.
+the n-grams of the reference corpus. Texts around one name are not independent: the unit's response to the name moves
+all of them. So the name is the unit of sampling: p is the rank of a score among those of random names, tested in the
+same way on their own texts, and the interval is as wide as their scores vary.
 """
 
 from __future__ import annotations

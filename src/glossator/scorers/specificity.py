@@ -1,8 +1,8 @@
-"""Specificity: does the explanation fit its own unit better than it fits other units?
+"""Specificity: does the explanation fit its own unit better than other units?
 
-The explanation is simulated once; its prediction is correlated with the unit's own activations and with those of other
-units of the site on the very same tokens. The score is the share of the others that it fits less well, ties half. A
-vague explanation fits many units about as well as its own and ranks near chance, however well it predicts.
+The explanation is simulated once; its prediction is correlated with the activations of its unit and of other units of
+the site on the same tokens. The score is the share of other units that fit less well; ties count half. A vague
+explanation fits many units about as well as its own and ranks near chance, however well it predicts.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""Surprisal: does knowing the explanation make the unit's firing windows more likely than its silent ones?
+"""Surprisal: does the explanation make the unit's firing windows more likely than its silent ones?
 
-For each window, the mean log-probability of its tokens after a prompt that tells the explanation, minus that after a
-prompt of the same form that says the texts were chosen by chance. What makes a text likely by itself cancels. Needs a
-model that gives the log-probabilities of its prompt; nothing is generated.
+For each window, the mean log-probability of its tokens after a prompt with the explanation, minus that after a prompt
+of the same form saying that the texts were chosen at random. What makes a text likely anyway cancels. Needs a model
+that gives prompt log-probabilities; nothing is generated.
 """
 
 from __future__ import annotations

@@ -1,5 +1,6 @@
-"""A yes/no answer from a graded prediction: the cut is chosen on the calibrate split, so that no score gains from a
-threshold that was fitted to the scored text. And where a program calls a unit firing."""
+"""Yes/no answers from graded predictions: thresholds come from the calibrate split, so that no score gains from a
+threshold fitted on scored text. And where a program predicts firing.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Texts that a name is tested on: written around it, and held-out ones that hold its concept or do not."""
+"""Texts that test a name: written around it, and held-out ones with and without its concept."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""What is added to a finished study: scores, and experiments with what was predicted of them. Rows are inserted; the
-file is not written anew.
+"""Adding to a finished study: scores, and experiments with registered predictions. Rows are inserted; the file is not
+rewritten.
 
 While rows are added the manifest says so, in place of the checksum. Who opens a study whose writer was killed gets what
 was committed, after SQLite has looked through the file, and the checksum is made anew.

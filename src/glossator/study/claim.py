@@ -1,4 +1,4 @@
-"""A study's folder, claimed by one spec and one process."""
+"""Claiming a study's folder for one spec and one process."""
 
 from __future__ import annotations
 

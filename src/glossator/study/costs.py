@@ -1,4 +1,4 @@
-"""What a study cost: each distinct request to a language model once, with what it used when it was first answered.
+"""What a study cost: each distinct request to a language model once, with its usage when first answered.
 
 The ledger of a study is a sum over the requests that its rows rest on. So a study that was killed and went on, or was
 replayed from its answers, has the ledger of one that ran through; what this run itself sent stands in its log.

@@ -1,4 +1,4 @@
-"""Which units of a study are above their baselines, with false discoveries held down over all units that were tested.
+"""Which units of a study beat their baselines, at a false-discovery rate over all tested units.
 
 A family is what is tested together: one score of one method against one baseline, over all units of the study. The
 q-values of a family are stored beside its p-values, and all of them are made anew when scores are added to it.

@@ -1,4 +1,4 @@
-"""Inputs of a unit as people look at them: what it did at each place, and what its explanation said it would do.
+"""The inputs displayed for a unit: true activations at each place, and those its explanation predicts.
 
 They are of the test split, which no explainer saw, and are drawn anew from the recording; nothing is stored twice.
 """

@@ -1,4 +1,4 @@
-"""Where studies lie, and which of them has a unit."""
+"""Finding studies, and the units in them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A study's folder: what may lie in it that is no part of the study, and the lock of the one process that writes."""
+"""A study's folder: files allowed beside the study, and the lock of the one writing process."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A finished study that gets more units, more scorers, or both: what it found stays, and only what is new is worked on.
+"""Growing a finished study by units, scorers, or both: existing results stay, and only what is new is computed.
 
 The units that it has are kept as they are, and scored anew only under other scorers, where answers of language models
 come from their cache. What its requests used is kept too, so that the ledger is that of a study made in one go. Windows

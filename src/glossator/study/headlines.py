@@ -1,5 +1,5 @@
-"""What stands for a unit where there is room for one number: the default score of each column, the same one for all
-units of a study, as different scores cannot be ranked together.
+"""Headline scores: the default score of each column, the same one for all units of a study, since different scores
+cannot be ranked together.
 
 It is stored with each unit, so that the best units are found without a look at the others.
 """

@@ -1,4 +1,4 @@
-"""One's own explanation of a unit put to the test, in the way in which a study tests those that it found.
+"""Testing your own explanation of a unit in the way in which a study tests those it found.
 
 A program may leave out its numbers: bias and strengths are then fitted on the calibrate split, which neither explainers
 nor scores use. Words are read by a language model where there is one, else judged by a text embedder.

@@ -1,4 +1,4 @@
-"""A study at work: its stages cut into shards, each of which is a job that any process can do that sees the folder.
+"""A running study: its stages cut into shards, each a job for any process that sees the folder.
 
 What a shard's results are depends on the spec, the recording and, for scores, on all explanations: so on the folder
 alone, and neither on who does it nor on what was done before.

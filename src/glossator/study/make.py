@@ -1,4 +1,4 @@
-"""From the names in a spec to explainers, simulators and scorers, with their options and what they need."""
+"""Building explainers, simulators and scorers from names in a spec, with their options and resources."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The language models of a study: opened once, their answers kept with it, every request counted."""
+"""The language models of a study: opened once, their answers cached with it, every request counted."""
 
 from __future__ import annotations
 

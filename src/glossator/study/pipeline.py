@@ -1,4 +1,4 @@
-"""The method of a study, from text to report: read `run_study`, and you have read the method section of the paper.
+"""The method of a study, from text to report: `run_study` reads like the method section of the paper.
 
 Every stage leaves files behind and skips what is there, so that a killed run goes on and ends with the same bytes.
 """

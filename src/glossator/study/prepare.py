@@ -1,4 +1,4 @@
-"""Before anything is written: the subject, its sites and units, the corpus and the methods are there and make sense."""
+"""Validation before anything is written: subject, sites and units, corpus and methods exist and make sense."""
 
 from __future__ import annotations
 

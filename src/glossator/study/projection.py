@@ -1,4 +1,4 @@
-"""What a run will cost, before it is paid: one unit is walked through with a language model that writes stand-ins.
+"""Estimating the cost of a run before it is paid: one unit is processed with a language model that writes stand-ins.
 
 Its requests are counted and multiplied by the number of units that have enough evidence, as far as the first ones show.
 That is an estimate: tokens are guessed from characters and from how much of their room answers take, and each answer is

@@ -1,5 +1,4 @@
-"""Windows that the simulator could read: an explanation and its baselines are scored on these alone, and the rest
-counted.
+"""Windows that were simulated: an explanation and its baselines are scored on these alone, and the rest counted.
 
 A language model may fail on a window (a refusal, a list of the wrong length). That window is missing, not zero; where
 fewer than half of the windows of a split were read, the explanation has no score but a reason.

@@ -1,4 +1,4 @@
-"""Who says what an explanation predicts: programs are executed, words are read by a language model."""
+"""Choosing the simulator of an explanation: programs are executed, text is simulated by a language model."""
 
 from __future__ import annotations
 

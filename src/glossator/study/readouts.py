@@ -1,4 +1,4 @@
-"""Readouts of a study: read from where the spec says, and kept in the study beside their recording.
+"""Readouts of a study: loaded from where the spec says, and copied into the study.
 
 A study holds a copy of its readouts, so that its units can be read and acted upon wherever the study lies.
 """

@@ -1,4 +1,4 @@
-"""What became of one unit, in a form that JSON holds: the rows that the store is built from.
+"""Results of one unit as JSON: the rows from which the store is built.
 
 They are written shard by shard while a study runs, so that nothing in them may depend on when or how fast that was.
 """

@@ -1,4 +1,4 @@
-"""The tables of a study and how older ones become these: numbered steps, each applied once, none ever changed.
+"""The tables of a study and migrations of older ones: numbered steps, each applied once, none ever changed.
 
 A study is read by any later version: one of older tables is brought to the present ones in a copy in memory.
 """

@@ -1,4 +1,4 @@
-"""The stage that scores: the first-ranked explanation of each method on the test split, beside its baselines."""
+"""The scoring stage: the first-ranked explanation of each method on the test split, beside its baselines."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a study is to do: one frozen dataclass, made from a TOML file, from flags or in Python.
+"""What a study does: one frozen dataclass, made from a TOML file, from flags or in Python.
 
 Its fingerprint is the provenance of every row of the study; where the study lies is no part of it.
 """

@@ -1,4 +1,4 @@
-"""The study on disk, to be queried: no question about some units reads all of them.
+"""Querying a study on disk: no question about some units reads all of them.
 
 Written by `glossator.study.database`.
 """

@@ -1,4 +1,4 @@
-"""Studies at a glance: the best and the worst units, means over units with intervals, whether the columns agree.
+"""Summaries of studies: best and worst units, means over units with intervals, agreement of the columns.
 
 All of it is asked of the database; of many units only numbers are held, never their explanations.
 """

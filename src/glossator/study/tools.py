@@ -1,4 +1,4 @@
-"""What all stages of a study share: the recording, the lexicon, and the methods that the spec names, built once."""
+"""Shared by all stages of a study: the recording, the lexicon, and the methods named in the spec, built once."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A unit on text of one's own: what it does at each token, beside what its explanation predicts there.
+"""A unit on your own text: its activation at each token, beside its explanation's prediction.
 
 Texts are treated as the study treats documents (`glossator.recording.texts`): the same tokens, prefix, width of windows
 and positions left out, so that numbers can be compared with the recorded ones.

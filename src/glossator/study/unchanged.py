@@ -1,4 +1,4 @@
-"""Whether a study's subject, text and readouts are still those that it recorded.
+"""Whether a study's subject, text and readouts are still those it recorded.
 
 Asked by whatever adds to a study or draws something new from it: old values beside a new model's, or a new text's, are
 scores of nothing. Looking at a study asks nothing, and what is no longer there cannot have changed.

@@ -1,4 +1,4 @@
-"""A run whose language model says nothing that can be used: it is stopped before it is paid for to the end."""
+"""Stopping a run whose language model gives no usable answers before it is paid for in full."""
 
 from __future__ import annotations
 

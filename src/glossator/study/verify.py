@@ -1,4 +1,4 @@
-"""Whether every file of a study is as it was written: checksums in full, the database from inside, what fits together.
+"""Whether every file of a study is intact: full checksums, internal consistency of the database, matching parts.
 
 Opening a study compares sizes and some blocks of large files, which costs nothing; this reads everything.
 """

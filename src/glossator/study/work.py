@@ -1,4 +1,4 @@
-"""What a running study has done so far: results in whole shards.
+"""The state of a running study: results in complete shards.
 
 Killing the process at any moment leaves whole shards and hidden leftovers; running again goes on after them.
 """
