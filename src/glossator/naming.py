@@ -31,7 +31,7 @@ from glossator.recording.texts import responses
 from glossator.scorers.sigma import RandomNames, report_on
 from glossator.scorers.written_texts import ConceptTexts, HeldOut
 from glossator.scores import Score
-from glossator.subjects.base import BaseSubject, Subject, width_of
+from glossator.subjects.base import BaseSubject, Subject, only_site, width_of
 from glossator.subjects.embedders import Embedder
 from glossator.subjects.functions import FunctionSubject
 from glossator.units import Polarity, Unit
@@ -179,7 +179,7 @@ def _tasks(
     subject: Subject, reference: Reference, units: Sequence[int] | None, polarity: Polarity, asked: object
 ) -> list[Task]:
     """One task for each unit of a subject's only site; asked: whether it is asked about the general vocabulary."""
-    (site,) = (site.name for site in subject.sites())
+    site = only_site(subject)
     indices = range(width_of(subject, site, Texts.of(reference.texts))) if units is None else units
     values = responses(subject, site, indices, reference.texts)
     named = responses(subject, site, indices, general_names(reference.wordnet)) if asked else None

@@ -58,10 +58,11 @@ def sasc(
     """
     from glossator.recording import EvidenceSpec
     from glossator.study import StudySpec, run_study
+    from glossator.subjects.base import only_site
     from glossator.subjects.named import FUNCTION, function_subject
 
     subject = FUNCTION + module
-    (site,) = (site.name for site in function_subject(subject).sites())
+    site = only_site(function_subject(subject))
     inputs = ngrams_of(corpus, text_column, words, min_count, most, seed)
     spec = StudySpec(
         subject=subject,

@@ -191,6 +191,14 @@ def grid_of(site: Site, inputs: Inputs) -> Grid:
     return site.grid if site.grid is not None else token_windows(inputs).grid
 
 
+def only_site(subject: Subject) -> str:
+    """The name of the site of a subject that has one; raises `UserError` where it has several."""
+    sites = [site.name for site in subject.sites()]
+    if len(sites) != 1:
+        raise UserError("this works on a subject with one site", value=", ".join(sites)[:100], fix="Use glossator run")
+    return sites[0]
+
+
 def width_of(subject: Subject, name: str, inputs: Inputs) -> int:
     """How many units a site has; one that does not know it yet is run on one input."""
     width = subject.site(name).width
