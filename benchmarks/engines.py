@@ -187,17 +187,24 @@ def _killed(bench: _Bench, options: dict[str, Any]) -> int:
 
 def _kill(moments: list[float], rng: random.Random, killed: list[int], over: threading.Event) -> None:
     """Kill a worker at each of these moments after the first one is there."""
-    while not multiprocessing.active_children():
+    while not _workers():
         if over.wait(0.01):
             return
     began = time.monotonic()
     for moment in moments:
         if over.wait(max(0.0, began + moment - time.monotonic())):
             return
-        if workers := multiprocessing.active_children():
+        if workers := _workers():
             with contextlib.suppress(ProcessLookupError):
-                os.kill(rng.choice(workers).pid or 0, signal.SIGKILL)
+                os.kill(rng.choice(workers), signal.SIGKILL)
                 killed[0] += 1
+
+
+def _workers() -> list[int]:
+    """Numbers of the processes that this one has forked. `active_children` would take note of their ends before the
+    engine does."""
+    children = tuple(multiprocessing.process._children)  # type: ignore[attr-defined]
+    return [child.pid for child in children if child.pid]
 
 
 class Nothing:

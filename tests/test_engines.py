@@ -5,8 +5,6 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
-import threading
-import time
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -157,40 +155,32 @@ def test_a_worker_that_is_late_leaves_a_finished_study_alone(
     assert not (folder / "work").exists()
 
 
-class Slow:
-    """Explains after a while, so that it can be killed meanwhile."""
+class Mortal:
+    """Kills its process with the first question about some units, before and after others are answered."""
 
     def explain(self, unit: Any, evidence: Any, *, n: int, rng: Any) -> list:
         from glossator.explainers.token_list import TokenListExplainer
 
-        time.sleep(0.02)
+        marker = Path(os.environ["MARKERS"]) / str(unit.index)
+        if unit.index % 11 == 5 and multiprocessing.parent_process() and not marker.exists():
+            marker.touch()
+            os.kill(os.getpid(), signal.SIGKILL)
         return TokenListExplainer().explain(unit, evidence)
 
 
 def test_killed_workers_change_no_byte(spec: StudySpec, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    register(monkeypatch, "explainers", slow="Slow")
-    monkeypatch.setitem(registry.BUILT_IN["explainers"], "slow", "test_engines:Slow")
-    slow = replace(spec, explainers=("slow",))
-    run_study(slow, tmp_path / "whole", progress=False, engine=LocalEngine(1))
-    killed: list[int] = []
-    stopped = threading.Event()
-
-    def kill() -> None:
-        while not stopped.wait(0.15) and len(killed) < 4:
-            for process in multiprocessing.active_children()[:1]:
-                os.kill(process.pid or 0, signal.SIGKILL)
-                killed.append(process.pid or 0)
-
-    killer = threading.Thread(target=kill)
-    killer.start()
-    try:
-        run_study(slow, tmp_path / "s", progress=False, engine=LocalEngine(2))
-    finally:
-        stopped.set()
-        killer.join()
-    assert len(killed) >= 2
+    register(monkeypatch, "explainers", mortal="Mortal")
+    monkeypatch.setitem(registry.BUILT_IN["explainers"], "mortal", "test_engines:Mortal")
+    monkeypatch.setenv("MARKERS", str(tmp_path / "markers"))
+    (tmp_path / "markers").mkdir()
+    mortal = replace(spec, explainers=("mortal",))
+    run_study(mortal, tmp_path / "whole", progress=False, engine=LocalEngine(1))
+    assert not list((tmp_path / "markers").iterdir())
+    run_study(mortal, tmp_path / "s", progress=False, engine=LocalEngine(2))
+    killed = len(list((tmp_path / "markers").iterdir()))
+    assert killed >= 2
     assert contents(tmp_path / "s") == contents(tmp_path / "whole")
-    assert "lost its worker (SIGKILL), time 1 of" in (tmp_path / "s" / LOG).read_text()
+    assert (tmp_path / "s" / LOG).read_text().count("lost its worker (SIGKILL)") == killed
 
 
 class Dies:

@@ -62,6 +62,8 @@ class Worker:
             self.process.kill()
             self.process.wait()
         code = self.process.exitcode if forked else self.process.returncode
+        if code is None:  # somebody else in this process has asked first how it ended
+            return "it ended"
         return signal.Signals(-code).name if code < 0 else f"exit code {code}"
 
 
