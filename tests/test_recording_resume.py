@@ -301,7 +301,7 @@ def test_an_unfinished_recording_of_another_spec_is_left_alone(tmp_path, context
 
 def test_a_folder_with_something_else_is_left_alone(tmp_path):
     (tmp_path / "notes.txt").write_text("mine")
-    with pytest.raises(UserError, match="not empty"):
+    with pytest.raises(UserError, match="neither empty"):
         record_it(tmp_path)
     assert [p.name for p in Path(tmp_path).iterdir()] == ["notes.txt"]
 

@@ -154,7 +154,7 @@ def test_the_histogram_counts_every_valid_token_of_the_panel(study: Study, data:
 
 
 def test_a_column_that_was_not_measured_says_so(page: str, data: dict) -> None:
-    assert data["why"]["causal"] == "not measured, as the card is observational; --card both measures it"
+    assert data["why"]["causal"] == "not computed, as the card is observational; use --card both"
     assert data["why"]["causal"] in page.split('<script type="application/json"')[0]
     assert all(unit["causal"] is None for unit in data["units"])
 
@@ -219,13 +219,13 @@ def test_what_people_said_stands_on_a_page_of_its_own(both: Study) -> None:
     }  # fmt: skip
     people = prepared(results, both.names())
     page = render(both, Tools.to_show(both), people)
-    assert "What people said" in page
+    assert "Human annotators" in page
     assert "&lt;ann&gt;" in page and "<ann>" not in page
     assert "0.250 [0.100, 0.400]" in page
     assert "– (one person)" in page
     assert people["units"][name]["simulations"][0]["pairs"][0][0]["value"] == 0.5
     assert people["units"][both.names()[1]]["simulations"] == []
-    assert "What people said" not in render(both, Tools.to_show(both))
+    assert "Human annotators" not in render(both, Tools.to_show(both))
 
 
 def test_ticks_are_round_and_few() -> None:

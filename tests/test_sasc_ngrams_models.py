@@ -107,7 +107,7 @@ def test_the_fingerprint_is_that_of_the_weights(tiny_encoder: Path, tmp_path: Pa
 def test_what_is_no_embedder(tiny_folder: Path, tiny_encoder: Path) -> None:
     with pytest.raises(UserError, match="not a text embedder"):
         load_embedder("smollm2-135m")
-    with pytest.raises(UserError, match="no encoder"):
+    with pytest.raises(UserError, match="not an encoder"):
         load_embedder(str(tiny_folder))
     with pytest.raises(UserError):
         load_embedder("no such thing")

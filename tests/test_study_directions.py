@@ -113,7 +113,7 @@ def test_what_cannot_be_studied_is_said_before_anything_is_written(
     direction_set("mine", "mlp.9", np.ones((1, 64))).save(tmp_path / "nowhere")
     alone = {"sites": ("mine@mlp.0",), "units": "all"}
     for changes, words in (
-        ({"directions": ()}, "the readout of this site is not given: 'mine@mlp.0'"),
+        ({"directions": ()}, "the readout of this site is missing: 'mine@mlp.0'"),
         ({"directions": (folders[0],)}, "not given: 'one@resid.1'"),
         ({"sites": ("mine@mlp.0",)}, "of a site that is not studied: 'one@resid.1'"),
         ({"directions": (*folders, str(tmp_path / "again"))}, "same name and site"),

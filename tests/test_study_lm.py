@@ -215,10 +215,10 @@ def test_a_finished_study_is_shown_without_asking(subject: Path, finished: Path,
     ("changes", "said"),
     [
         ({"lm": None}, "asking needs a missing resource"),
-        ({"lm": None, "explainers": ("token-list",), "scorers": ("judging",)}, "judging needs a resource"),
+        ({"lm": None, "explainers": ("token-list",), "scorers": ("judging",)}, "judging needs a missing resource"),
         (
             {"lm": None, "explainers": ("token-list",), "scorers": (), "simulator": "lm-json"},
-            "lm-json needs a resource",
+            "lm-json needs a missing resource",
         ),
         ({"lm": "scripted:study_cases:nobody"}, "cannot find the scripted model"),
         ({"lm": "parrot"}, "unknown form of a language model"),

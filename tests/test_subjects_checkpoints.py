@@ -285,7 +285,7 @@ def test_safetensors_go_before_pickles(tiny_folder, tmp_path):
 
 
 ODD = {
-    "no JSON": ("{", "cannot read the config.*no JSON"),
+    "no JSON": ("{", "cannot read the config.*not JSON"),
     "no table": ("[]", "has no model_type"),
     "no type": ("{}", "has no model_type"),
     "unknown type": (

@@ -154,7 +154,7 @@ def test_modules_that_cannot_be_subjects_are_one_sentence(module, message):
 def test_models_without_their_weights_or_tokenizer():
     with torch.device("meta"):
         empty = Plain()
-    with pytest.raises(UserError, match=r"not there .meta tensors.*embed"):
+    with pytest.raises(UserError, match=r"missing .meta tensors.*embed"):
         load_subject(empty, byte_level_tokenizer())
     with pytest.raises(UserError, match="needs its tokenizer"):
         load_subject(Plain())
