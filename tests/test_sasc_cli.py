@@ -127,7 +127,7 @@ def test_responses_that_are_missing_are_told(here: Path, capsys: pytest.CaptureF
         ("detector.py:ANSWER", "no function of this name"),
         ("no_such_package_at_all:f", "no such module"),
         ("broken.py:f", "broken.py cannot be imported: 'SyntaxError"),
-        ("lacking.py:f", "lacking.py imports what is not installed: 'no_such_package_at_all'"),
+        ("lacking.py:f", "lacking.py imports a package that is not installed: 'no_such_package_at_all'"),
         ("detector.py:failing", "function 'failing' failed: 'RuntimeError: the weights"),
     ],
 )

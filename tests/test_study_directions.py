@@ -114,7 +114,7 @@ def test_what_cannot_be_studied_is_said_before_anything_is_written(
     alone = {"sites": ("mine@mlp.0",), "units": "all"}
     for changes, words in (
         ({"directions": ()}, "the readout of this site is missing: 'mine@mlp.0'"),
-        ({"directions": (folders[0],)}, "not given: 'one@resid.1'"),
+        ({"directions": (folders[0],)}, "missing: 'one@resid.1'"),
         ({"sites": ("mine@mlp.0",)}, "of a site that is not studied: 'one@resid.1'"),
         ({"directions": (*folders, str(tmp_path / "again"))}, "same name and site"),
         ({"directions": (*folders, str(tmp_path))}, "no directions here"),
