@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from glossator.errors import MissingPower
-from glossator.inputs import Inputs, Texts, TokenWindows
+from glossator.inputs import WHOLE, Inputs, Texts, TokenWindows
 from glossator.subjects.base import Power, check_power, grid_of
+from glossator.subjects.functions import FunctionSubject
 from glossator.units import Unit
 
 if TYPE_CHECKING:
@@ -88,6 +89,10 @@ def text_windows(subject: TransformerSubject, texts: Sequence[str], width: int =
 def responses(subject: Subject, site: str, indices: Sequence[int], texts: Sequence[str]) -> np.ndarray:
     """What units say of whole texts, float32 (n, units), NaN where there is no response; of a subject that takes texts
     (see `subjects.text_readouts` for one that takes tokens)."""
+    if (
+        isinstance(subject, FunctionSubject) and subject.site(site).grid == WHOLE
+    ):  # cuts batches itself, and larger ones
+        return subject.answers(texts)[:, list(indices)]
     return site_values(subject, site, indices, Texts.of(texts))[:, 0]
 
 
