@@ -88,7 +88,7 @@ def test_a_text_ends_where_the_model_ends_it():
 
 
 def test_what_generation_refuses(subject):
-    with pytest.raises(UserError, match="beyond the model's context"):
+    with pytest.raises(UserError, match="exceed the model's context"):
         generate(subject, ["In 1987"], new_tokens=64)
     with pytest.raises(UserError, match="the same at every position"):
         generate(subject, ["In"], [Edit("mlp.0", Units(0), Splice(np.zeros((1, 1))))])

@@ -129,7 +129,7 @@ def test_what_is_held_between():
 
 def test_pairs_must_fit(subject):
     base, source = pairs(subject)
-    with pytest.raises(UserError, match="pairs of windows of the same lengths"):
+    with pytest.raises(UserError, match="windows must have the same lengths"):
         patch(subject, base, source.take(np.arange(3)), "mlp.0")
-    with pytest.raises(UserError, match="pairs of windows of the same lengths"):
+    with pytest.raises(UserError, match="windows must have the same lengths"):
         patch(subject, base, tiny_windows(subject, short=False), "mlp.0")

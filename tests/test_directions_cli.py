@@ -85,7 +85,7 @@ def test_mistakes_are_one_sentence(
         (("make", "principal", "--site", "mlp.0", *out), "needs a recording"),
         (("make", "random", "--site", "mlp.3", "--recording", recording, *out), "was not recorded"),
         (("make", "vectors", "--site", "mlp.1", *out), "needs vectors"),
-        (("make", "vectors", "--site", "mlp.1", *vectors, *out), "another width than mlp.1: 5"),
+        (("make", "vectors", "--site", "mlp.1", *vectors, *out), "not have the width of mlp.1: 5"),
         (("make", "vectors", "--site", "mlp.99", *fitting, *out), "no such site: 'mlp.99'"),
         (("make", "vectors", "--site", "nonsense", *fitting, *out), "no such site"),
         (("make", "vectors", "--site", "mlp.1", "--vectors", tmp_path / "complex.npy", *out), "not real numbers"),

@@ -171,9 +171,9 @@ def test_experiments_are_registered_before_they_have_a_result(tmp_path: Path) ->
             first = more.experiment("edit", {"remove": " cat"}, unit=unit, prediction={"change": "down"})
             second = more.experiment("survey", ["a", 1])
             more.result(first, {"change": -0.4})
-            with pytest.raises(UserError, match="waits for a result: 1"):
+            with pytest.raises(UserError, match="awaits a result: 1"):
                 more.result(first, {"change": 0.4})
-            with pytest.raises(UserError, match="waits for a result: 9"):
+            with pytest.raises(UserError, match="awaits a result: 9"):
                 more.result(9, {})
             with pytest.raises(UserError, match=r"toy/mlp\.0/77"):
                 more.experiment("edit", {}, unit=replace(unit, index=77))

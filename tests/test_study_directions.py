@@ -118,7 +118,7 @@ def test_what_cannot_be_studied_is_said_before_anything_is_written(
         ({"sites": ("mine@mlp.0",)}, "of a site that is not studied: 'one@resid.1'"),
         ({"directions": (*folders, str(tmp_path / "again"))}, "same name and site"),
         ({"directions": (*folders, str(tmp_path))}, "no directions here"),
-        ({**alone, "directions": (str(tmp_path / "narrow"),)}, "another width than mlp.0: 5"),
+        ({**alone, "directions": (str(tmp_path / "narrow"),)}, "not have the width of mlp.0: 5"),
         ({**alone, "directions": (str(tmp_path / "foreign"),)}, "belong to another subject"),
         ({"sites": ("mine@mlp.9",), "directions": (str(tmp_path / "nowhere"),)}, "no such site"),
         ({**alone, "directions": (folders[0],), "units": (3,)}, "no such unit at mine@mlp.0"),

@@ -133,7 +133,7 @@ def test_directions_of_another_model_are_refused(
     other_weights(model)
     for method in made:
         spec = spec_of(model, sites=(f"{method}@mlp.0",), units="all", directions=(str(tmp_path / method),))
-        with pytest.raises(UserError, match="has changed since these directions were made"):
+        with pytest.raises(UserError, match="has changed since this readout was made"):
             run_study(spec, tmp_path / f"of-{method}", progress=False)
 
 
