@@ -23,14 +23,16 @@ from glossator.inputs import Stimuli, Texts
 from glossator.programs import Lexicon, parse_program
 from glossator.recording import EvidenceSpec, draw, record, recording_spec
 from glossator.resources import Resources
+from glossator.scorers.baselines import Beside, RandomWeightsBaseline
 from glossator.scorers.lab import Lab
 from glossator.scorers.others import RecordedOthers
 from glossator.simulators import Simulation
+from glossator.subjects.base import Power, check_power
 from glossator.units import Unit
 
 DOCUMENT = Path(__file__).resolve().parent.parent / "docs" / "conformance.md"
 WITH_A_MODEL = "yes, with a language model"
-KINDS = ("explainers", "simulators", "scorers")
+KINDS = ("explainers", "simulators", "scorers", "baselines")
 WORLDS = ("tokens", "texts", "image cells", "whole images", "stimuli")
 N = 600
 EVIDENCE = EvidenceSpec(test_top=15, test_random=30, calibrate_random=20, select_random=20)
@@ -145,10 +147,22 @@ def _scored(scorer: Any, its: World) -> str:
     return str(scores[0].reason).partition(": '")[0].partition(";")[0]
 
 
+def _beside(baseline: Any, its: World) -> str:
+    if isinstance(baseline, RandomWeightsBaseline):
+        check_power(its.lab.resources.get("subject"), Power.WEIGHTS, "random-weights")
+        return "yes, in a study of its own"
+    if its.evidence.test.inputs.kind not in baseline.reads:
+        raise MissingPower(f"this reads {', '.join(sorted(baseline.reads))} alone")
+    found = baseline.explanation(its.evidence.explain, Beside(its.explanation, bits=30.0, other=its.explanation))
+    assert found is not None and found.unit == its.unit
+    return "yes"
+
+
 OUTCOMES: dict[str, Callable[[Any, World], str]] = {
     "explainers": _explained,
     "simulators": _simulated,
     "scorers": _scored,
+    "baselines": _beside,
 }
 
 
