@@ -116,7 +116,7 @@ def test_a_wrong_hypothesis_is_not_mended() -> None:
     evidence, firing = world.evidence(), np.flatnonzero(world.strengths)[:2]
     program, notes = fit(parse_draft(draft_of(world, *firing, sign="-")), evidence, LEXICON)
     assert [clause.strength for clause in program.clauses] == [-1.0, -1.0]
-    assert any("is no lower where it holds" in note for note in notes) and "all are 1" in notes[-1]
+    assert any("is not lower where it holds" in note for note in notes) and "all are 1" in notes[-1]
     program, notes = fit(parse_draft(f'{draft_of(world, firing[0])} + token("nowhere")'), evidence, LEXICON)
     assert [str(clause.test) for clause in program.clauses] == [f'token("{WORDS[firing[0]]}")']
     assert notes == ('token("nowhere") holds at no token of the calibrate split, so its strength could not be fitted',)
