@@ -321,7 +321,7 @@ def test_outputs_that_are_no_numbers_are_no_answer() -> None:
         Request(prompt=nan, max_tokens=1, logprobs=3),
         Request(prompt=f"{fine}{nan}{fine}", max_tokens=0, prompt_logprobs=3),
     ):
-        assert "no numbers" in (lm.ask([request])[0].failure or "")
+        assert "are NaN" in (lm.ask([request])[0].failure or "")
     assert lm.ask([Request(prompt=fine, max_tokens=1)])[0].failure is None
 
 

@@ -157,7 +157,7 @@ def test_peoples_answers_may_be_there_before_the_study(tiny_folder: Path, tmp_pa
     study = run_study(small_spec(tiny_folder, scorers=("correlation",)), tmp_path / "s", progress=False)
     assert study is not None
     (tmp_path / "t" / "pictures").mkdir(parents=True)
-    with pytest.raises(UserError, match="not empty"):
+    with pytest.raises(UserError, match="neither empty"):
         run_study(small_spec(tiny_folder), tmp_path / "t", progress=False)
 
 
