@@ -24,9 +24,9 @@ import numpy as np
 
 from glossator.scores import Margin, Score
 from glossator.statistics import in_words
+from glossator.store.results import Chosen, UnitResult, packed, to_plain
 from glossator.study import StudySpec
 from glossator.study.jobs import SHARD_UNITS
-from glossator.study.results import Chosen, UnitResult, packed, to_plain
 from glossator.units import Unit
 
 DEFAULTS: dict[str, Any] = {"units": 100_000, "before_units": 5_000, "asked": 200, "seed": 0, "folder": None}
@@ -154,8 +154,8 @@ def build(folder: Path, chosen: dict[str, Any]) -> dict[str, Any]:
     """From shards to the database of a study."""
     from benchmarks.memory import peak_bytes
     from glossator.files import plain, write_json
-    from glossator.study.database import DATABASE, build_database, described
-    from glossator.study.store import FORMAT
+    from glossator.store.database import DATABASE, build_database, described
+    from glossator.store.study import FORMAT
 
     def rows() -> Iterator[dict[str, Any]]:
         for path in sorted((folder / "shards").glob("*.jsonl")):
@@ -176,9 +176,9 @@ def ask(folder: Path, chosen: dict[str, Any]) -> dict[str, Any]:
 
     from benchmarks.memory import peak_bytes
     from glossator.cli.show import print_head, print_scores
+    from glossator.store.find import unit_of
+    from glossator.store.summary import agreement_of_columns, headlines, means
     from glossator.study import open_study
-    from glossator.study.find import unit_of
-    from glossator.study.summary import agreement_of_columns, headlines, means
 
     def read_unit(end: str) -> UnitResult:
         return study.result(unit_of(study, end))
@@ -218,8 +218,8 @@ def _median(do: Callable[[], Any]) -> float:
 
 def add(folder: Path, chosen: dict[str, Any]) -> dict[str, Any]:
     """A score of a new kind for each of 1,000 units, as the first of that kind and then for others."""
+    from glossator.store.adding import add_scores
     from glossator.study import open_study
-    from glossator.study.adding import add_scores
 
     rng = np.random.default_rng(2)
     with open_study(folder) as study:

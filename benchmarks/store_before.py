@@ -19,7 +19,7 @@ from benchmarks.store import QUESTIONS, SPEC, milliseconds, name, tell
 from glossator.files import plain
 from glossator.scores import Margin, Score
 from glossator.statistics import q_values
-from glossator.study.results import Chosen, UnitResult, as_json
+from glossator.store.results import Chosen, UnitResult, as_json
 from glossator.units import parse_unit
 
 __all__ = ["ask", "build", "tell"]

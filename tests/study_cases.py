@@ -20,10 +20,9 @@ from glossator.language_models import Answer, LanguageModel, Message, Request
 from glossator.scores import Score
 from glossator.simulators import ZERO_TO_TEN, Simulation
 from glossator.statistics import compare, ratio
+from glossator.store.folder import ANSWERS, LOG
+from glossator.store.spec import DEFAULT_EVIDENCE, READ_EVIDENCE
 from glossator.study import StudySpec
-from glossator.study.folder import LOG
-from glossator.study.models import ANSWERS
-from glossator.study.spec import DEFAULT_EVIDENCE, READ_EVIDENCE
 from glossator.units import Unit
 
 TRICKY = ("</script>", "<b>", "\u202e", "\u2028", "&amp;", "\x1b[31m", '"')

@@ -12,7 +12,7 @@ import pytest
 
 import glossator
 from glossator.cli import main
-from glossator.study.find import find_studies
+from glossator.store.find import find_studies
 from study_cases import small_spec, write_corpus
 
 COMMANDS = ("run", "show", "try", "search", "studies", "units", "record", "explain", "score", "grid", "bench")

@@ -144,7 +144,7 @@ def test_one_unit_is_scored_under_another_card(made: Path, capsys: pytest.Captur
 def test_a_study_gets_its_causal_column_and_shows_both(
     made: Path, tmp_path: Path, capsys: pytest.CaptureFixture
 ) -> None:
-    from glossator.study.card import QUESTIONS
+    from glossator.store.card import QUESTIONS
 
     made = Path(shutil.copytree(made, tmp_path / "study"))  # what is changed here is this test's own
     command = ["score", str(made), "--card", "both", "--scorer", "correlation", "--scorer", "acting"]

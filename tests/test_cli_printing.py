@@ -11,9 +11,9 @@ from rich.text import Text
 
 from glossator.cli.printing import Row, highlighted, in_the_middle, make_table, print_rows, print_table, score_rows
 from glossator.scores import Score
-from glossator.study.headlines import Headline
-from glossator.study.results import Chosen, UnitResult
-from glossator.study.summary import headlines
+from glossator.store.ranking import Headline
+from glossator.store.results import Chosen, UnitResult
+from glossator.store.summary import headlines
 from glossator.units import Unit
 from test_study_store import stored
 

@@ -18,10 +18,10 @@ from glossator.engines import Job, LocalEngine, carry_out, in_parallel
 from glossator.engines.base import TRIES
 from glossator.engines.processes import fresh, spread
 from glossator.errors import UserError
+from glossator.store.folder import LOG
 from glossator.study import StudySpec, run_study
 from glossator.study import jobs as jobs_of_study
 from glossator.study.explain import explain_units
-from glossator.study.folder import LOG
 from glossator.study.jobs import BY_HAND, DoShard
 from glossator.study.work import shards_in_log
 from study_cases import contents, lm_spec, register, register_lm_methods, small_spec, write_corpus

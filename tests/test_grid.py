@@ -21,10 +21,9 @@ from glossator.grid.runner import Done, finished
 from glossator.grid.spec import make_grid
 from glossator.language_models.ledger import Ledger
 from glossator.scores import Score
+from glossator.store.results import Chosen
 from glossator.study import open_study
-from glossator.study.costs import Interrupted
-from glossator.study.models import Access
-from glossator.study.results import Chosen
+from glossator.study.models import Access, Interrupted
 from study_cases import contents, register_lm_methods, scripted_name, write_corpus
 
 SAID, OTHER = scripted_name(), scripted_name("no_answer")

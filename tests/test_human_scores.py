@@ -29,9 +29,9 @@ from glossator.language_models.request import Answer, Request, Usage
 from glossator.scorers.lab import score_explanation
 from glossator.scores import Score
 from glossator.simulators import ACTIVATION, ZERO_TO_TEN, Simulation
+from glossator.store.spec import READ_EVIDENCE
 from glossator.study import Study
 from glossator.study.reading import Reader
-from glossator.study.spec import READ_EVIDENCE
 from glossator.study.tools import Tools
 from glossator.units import parse_unit
 from human_cases import exported, filled, study_of_two_methods, zeros

@@ -12,9 +12,9 @@ import pytest
 from glossator.programs.parser import _READERS
 from glossator.recording import record, recording_spec
 from glossator.recording.reader import FORMAT as RECORDING_FORMAT
-from glossator.study.database import DATABASE
-from glossator.study.schema import INDICES, create
-from glossator.study.store import FORMAT as STUDY_FORMAT
+from glossator.store.database import DATABASE
+from glossator.store.schema import INDICES, create
+from glossator.store.study import FORMAT as STUDY_FORMAT
 from recording_fakes import FakeSubject, fake_windows
 
 FORMATS = (Path(__file__).resolve().parent.parent / "docs" / "formats.md").read_text()

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.store import _apart, run, write_shards
-from glossator.study.results import packed
+from glossator.store.results import packed
 
 
 def test_it_measures_what_it_says() -> None:

@@ -14,9 +14,9 @@ import pytest
 from glossator.errors import UserError
 from glossator.scores import Margin, Score
 from glossator.statistics import q_values
+from glossator.store.adding import add_scores, adding
+from glossator.store.database import DATABASE
 from glossator.study import Study, UnitResult, open_study
-from glossator.study.adding import add_scores, adding
-from glossator.study.database import DATABASE
 from glossator.study.verify import verify_study
 from glossator.units import Unit
 from study_cases import register

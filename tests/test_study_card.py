@@ -19,12 +19,12 @@ from glossator.explorer.scatter import scatter
 from glossator.files import plain
 from glossator.scores import Margin, Score
 from glossator.statistics import q_values
+from glossator.store.card import DEFAULT_SCORERS, column_of, scorers_of
+from glossator.store.ranking import headline
+from glossator.store.results import unscored
+from glossator.store.spec import make_spec
+from glossator.store.summary import agreement_of_columns, headlines, means, with_both_columns
 from glossator.study import StudySpec, UnitResult, run_study
-from glossator.study.card import DEFAULT_SCORERS, column_of, scorers_of
-from glossator.study.headlines import headline
-from glossator.study.results import unscored
-from glossator.study.spec import make_spec
-from glossator.study.summary import agreement_of_columns, headlines, means, with_both_columns
 from glossator.units import Unit
 from study_cases import contents, register, small_spec, write_corpus
 from test_study_store import CATS, RESULTS, stored

@@ -15,8 +15,8 @@ from glossator.errors import UserError
 from glossator.files import plain
 from glossator.readouts import direction_set
 from glossator.recording import open_recording
+from glossator.store.spec import make_spec
 from glossator.study import StudySpec, open_study, run_study
-from glossator.study.spec import make_spec
 from glossator.units import Unit
 from study_cases import contents, small_spec, write_corpus
 

@@ -16,14 +16,14 @@ import pytest
 
 from glossator.errors import UserError
 from glossator.language_models import CHAT, JSON_SCHEMA
+from glossator.language_models.costs import Cost, total
 from glossator.language_models.ledger import Ledger
 from glossator.language_models.scripted import Scripted
 from glossator.recording.store import crc32_of
+from glossator.store.database import DATABASE
+from glossator.store.results import UnitResult, unscored
 from glossator.study import StudySpec, open_study, run_study
-from glossator.study.costs import Cost, total
-from glossator.study.database import DATABASE
 from glossator.study.models import Access
-from glossator.study.results import UnitResult, unscored
 from lm_server import serve
 from study_cases import contents, lm_spec, register, register_lm_methods, small_spec, write_corpus
 from test_study_server import FEW, levels

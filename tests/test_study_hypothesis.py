@@ -15,10 +15,10 @@ from glossator.errors import UserError
 from glossator.explanations import Explanation, Provenance
 from glossator.programs import Program, Token, parse_program
 from glossator.programs.parser import parse_draft, reads_as_program
+from glossator.store.spec import DEFAULT_EVIDENCE, READ_EVIDENCE, bounded_to_read
 from glossator.study import Study, run_study
 from glossator.study import test_hypothesis as put_to_the_test
 from glossator.study.hypothesis import fit
-from glossator.study.spec import DEFAULT_EVIDENCE, READ_EVIDENCE, bounded_to_read
 from scorer_cases import LEXICON, WORDS, TokenWorld
 from study_cases import lm_spec, register_lm_methods, scripted_name, small_spec, write_corpus
 from test_scorers_comparing import Bags

@@ -21,13 +21,13 @@ import pytest
 
 from glossator.cli import main
 from glossator.errors import MissingPower, UserError
+from glossator.language_models.costs import total
 from glossator.language_models.ledger import Ledger
+from glossator.store.folder import ANSWERS, LOG
+from glossator.store.spec import READ_EVIDENCE
 from glossator.study import Study, open_study, run_study
-from glossator.study.costs import Interrupted, total
 from glossator.study.exemplars import shown_inputs
-from glossator.study.folder import LOG
-from glossator.study.models import ANSWERS, Access
-from glossator.study.spec import READ_EVIDENCE
+from glossator.study.models import Access, Interrupted
 from glossator.study.tools import Tools
 from study_cases import contents, lm_spec, register, register_lm_methods, scripted_name, write_corpus
 
@@ -347,7 +347,7 @@ def command(subject: Path, folder: Path) -> list[str]:
 
 def test_the_spec_of_a_study_without_one_is_what_it_was(subject: Path) -> None:
     from glossator.files import plain
-    from glossator.study.spec import make_spec
+    from glossator.store.spec import make_spec
 
     stored = plain(lm_spec(subject, lm=None, explainers=("token-list",), scorers=("correlation",)))
     older = {name: value for name, value in stored.items() if name not in ("lm", "simulator")}

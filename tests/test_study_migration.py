@@ -13,10 +13,10 @@ from typing import Any
 import pytest
 
 from glossator.cli import main
+from glossator.store.database import DATABASE
+from glossator.store.results import to_plain
+from glossator.store.schema import INDICES, VERSION, create
 from glossator.study import Study, open_study
-from glossator.study.database import DATABASE
-from glossator.study.results import to_plain
-from glossator.study.schema import INDICES, VERSION, create
 from study_cases import register
 
 OLD = Path(__file__).parent / "golden" / "study-3"

@@ -17,13 +17,13 @@ import pytest
 
 from glossator.explainers.bills_prompt import bills_prompt
 from glossator.language_models import Answer, Request, Usage
+from glossator.language_models.costs import total
 from glossator.language_models.projection import OF_A_MESSAGE, rough_tokens
+from glossator.store.spec import READ_EVIDENCE, StudySpec
 from glossator.study import run_study
-from glossator.study.costs import total
 from glossator.study.jobs import studied
 from glossator.study.models import StudyModels
 from glossator.study.projection import SENTENCE, project, times
-from glossator.study.spec import READ_EVIDENCE, StudySpec
 from glossator.study.tools import Tools
 from study_cases import lm_spec, register_lm_methods, said, small_spec, write_corpus
 

@@ -14,16 +14,17 @@ import pytest
 from glossator.cli import main
 from glossator.errors import UserError
 from glossator.language_models import CHAT, JSON_SCHEMA, Answer, Request, open_language_model
+from glossator.language_models.costs import total
 from glossator.language_models.ledger import Ledger
 from glossator.language_models.scripted import Scripted
 from glossator.scores import Score
 from glossator.simulators.all_at_once import AllAtOnceSimulator
 from glossator.simulators.prompts import pieces_of
+from glossator.store.folder import ANSWERS
+from glossator.store.results import UnitResult
+from glossator.store.spec import READ_EVIDENCE
 from glossator.study import Study, StudySpec, open_study, run_study
-from glossator.study.costs import Interrupted, total
-from glossator.study.models import ANSWERS, Access
-from glossator.study.results import UnitResult
-from glossator.study.spec import READ_EVIDENCE
+from glossator.study.models import Access, Interrupted
 from lm_server import LMServer, serve
 from study_cases import contents, lm_spec, register_lm_methods, said, small_spec, write_corpus
 

@@ -10,8 +10,8 @@ import pytest
 from glossator.cli.spec_options import read_spec, read_units
 from glossator.errors import UserError
 from glossator.files import plain
+from glossator.store.spec import make_spec
 from glossator.study import StudySpec, load_spec
-from glossator.study.spec import make_spec
 
 BASE = {"subject": "smollm2-135m", "sites": ["mlp.12"]}
 

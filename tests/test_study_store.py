@@ -11,10 +11,11 @@ import pytest
 from glossator.errors import UserError
 from glossator.files import plain, write_json
 from glossator.scores import Score
-from glossator.study import Chosen, Study, StudySpec, UnitResult, open_study, schema
-from glossator.study.database import DATABASE, build_database
-from glossator.study.results import packed, unpacked
-from glossator.study.store import FORMAT
+from glossator.store import schema
+from glossator.store.database import DATABASE, build_database
+from glossator.store.results import packed, unpacked
+from glossator.store.study import FORMAT
+from glossator.study import Chosen, Study, StudySpec, UnitResult, open_study
 from glossator.units import Unit
 
 SPEC = StudySpec("toy", ("mlp.0",), units=(1, 2, 3), explainers=("token-list",))

@@ -37,7 +37,7 @@ def print_card(out: Console, scores: Sequence[Score], card: str, *, every_score:
     from rich.measure import Measurement
     from rich.table import Table
 
-    from glossator.study.card import COLUMNS
+    from glossator.store.card import COLUMNS
 
     columns = [_column(column, scores, card, every_score) for column in COLUMNS]
     # Reasons wrap below their table: only titles and tables say how wide a column has to be.
@@ -60,7 +60,7 @@ def _column(column: Column, scores: Sequence[Score], card: str, every_score: boo
     """What stands below each other: the title, then a table and reasons, or why the column is empty."""
     from rich.text import Text
 
-    from glossator.study.card import QUESTIONS, why_empty
+    from glossator.store.card import QUESTIONS, why_empty
 
     own = [score for score in scores if score.column == column]
     title = Text.assemble((column, "bold"), (f"  {QUESTIONS[column]}", "dim"))
@@ -90,7 +90,7 @@ def _column(column: Column, scores: Sequence[Score], card: str, every_score: boo
 
 def _rows(score: Score, corrected: bool) -> list[tuple[tuple[str, ...], str]]:
     """Cells and style of a score's line and of those of its baselines."""
-    from glossator.study.summary import baselines_of_scores
+    from glossator.store.summary import baselines_of_scores
 
     name = name_and_setting(score)[0]
     if score.value is None:

@@ -164,7 +164,7 @@ def _plain(rows: list[dict[str, Any]]) -> Any:
 def _values(folder: Path | None, site: str) -> SiteValues:
     from glossator.fitting import SiteValues
     from glossator.recording import open_recording
-    from glossator.study.spec import load_spec
+    from glossator.store.spec import load_spec
     from glossator.study.unchanged import check_finished
 
     if folder is None:

@@ -74,7 +74,7 @@ def print_grid(results: GridResults, page: Path) -> None:
     from rich.text import Text
 
     from glossator.grid.page import in_brackets
-    from glossator.study.costs import in_words
+    from glossator.language_models.costs import in_words
 
     out = console()
     table = make_table()

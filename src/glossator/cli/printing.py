@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from rich.text import Text
 
     from glossator.scores import Score
-    from glossator.study.headlines import Headline
+    from glossator.store.ranking import Headline
     from glossator.units import Unit
 
 JSON = typer.Option(False, "--json", help="Print JSON on stdout, and nothing else there.")

@@ -24,11 +24,11 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from glossator.engines import Engine
+    from glossator.language_models.costs import Cost
     from glossator.scores import Column
+    from glossator.store.summary import Mean
     from glossator.study import Study, StudySpec
-    from glossator.study.costs import Cost
     from glossator.study.models import Access
-    from glossator.study.summary import Mean
 
 SHOWN = 5
 
@@ -75,9 +75,9 @@ def run(spec: StudySpec, folder: Path, access: Access, engine: Engine, quiet: bo
 
 def as_json(study: Study) -> dict[str, object]:
     """The study as JSON: its folder, means over units, and each unit's explanation and scores."""
+    from glossator.store.results import to_plain
+    from glossator.store.summary import agreement_of_columns, means
     from glossator.study.random_weights import beside_random_weights
-    from glossator.study.results import to_plain
-    from glossator.study.summary import agreement_of_columns, means
 
     return {
         "study": str(study.folder),
@@ -94,7 +94,7 @@ def as_json(study: Study) -> dict[str, object]:
 
 def cost_lines(costs: Sequence[Cost]) -> list[str]:
     """The cost of a study's language models, one line each; empty without any."""
-    from glossator.study.costs import in_words, total
+    from glossator.language_models.costs import in_words, total
 
     lines = []
     for cost in costs:
@@ -105,8 +105,8 @@ def cost_lines(costs: Sequence[Cost]) -> list[str]:
 
 def print_means(out: Console, column: Column, means: Sequence[Mean], card: str) -> None:
     """Means over units of one column of scores; beside each baseline, how many units beat it."""
-    from glossator.study.card import why_empty
-    from glossator.study.discoveries import RATE
+    from glossator.store.card import why_empty
+    from glossator.store.discoveries import RATE
 
     if not means:
         out.print(f"{column.capitalize()} scores: {why_empty(column, card)}", markup=False)
@@ -134,9 +134,9 @@ def beside(mean: Mean, baseline: str) -> str:
 
 def print_study(study: Study) -> None:
     """Best and worst explained units, means of both columns, and where to look next."""
-    from glossator.study.card import COLUMNS
+    from glossator.store.card import COLUMNS
+    from glossator.store.summary import agreement_of_columns, baselines_of, headlines, means
     from glossator.study.random_weights import headlines_of_random
-    from glossator.study.summary import agreement_of_columns, baselines_of, headlines, means
 
     out, score, causal = console(), study.ranked_by, study.default_score("causal")
     ((explained, ranked),) = study.query("SELECT count(best), count(score) FROM units")

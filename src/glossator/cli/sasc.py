@@ -13,8 +13,8 @@ from glossator.cli.spec_options import BUDGET, LM_CACHE, OFFLINE, PRICES, STUDIE
 
 if TYPE_CHECKING:
     from glossator.corpora import ProbeSet
+    from glossator.store.results import Chosen, UnitResult
     from glossator.study import Study
-    from glossator.study.results import Chosen, UnitResult
 
 SHOWN = 12
 LEAST_DOCUMENTS = 30

@@ -80,8 +80,8 @@ def score(
         flags = {"lm": lm, "simulator": simulator, "card": card, "scorer": scorer}
         score_study(Path(unit), flags, access, make_engine(engine, workers, engine_options), json)
         return
+    from glossator.store.find import study_with
     from glossator.study import test_hypothesis
-    from glossator.study.find import study_with
 
     if program is not None and text is not None:
         raise UserError("--program and --text are both given", fix="Use one of them")

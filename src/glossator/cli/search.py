@@ -24,9 +24,9 @@ def search(
       glossator search numbers
       glossator search after comma --study studies/demo
     """
+    from glossator.store.find import finished_studies, open_studies
+    from glossator.store.ranking import headline
     from glossator.study import open_study
-    from glossator.study.find import finished_studies, open_studies
-    from glossator.study.headlines import headline
 
     found = []
     for opened in [open_study(study)] if study else open_studies(finished_studies()):

@@ -29,8 +29,8 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from glossator.scores import Score
+    from glossator.store.results import Chosen, UnitResult
     from glossator.study.exemplars import ShownInput
-    from glossator.study.results import Chosen, UnitResult
 
 
 def show(
@@ -72,8 +72,8 @@ def show(
         show_study(Path(unit), json)
         return
     from glossator.human.shown import people_on
+    from glossator.store.find import study_with
     from glossator.study.exemplars import shown_inputs
-    from glossator.study.find import study_with
     from glossator.study.tools import Tools
 
     opened, found = study_with(unit, study)
@@ -141,7 +141,7 @@ def q_values(result: UnitResult) -> list[dict[str, Any]]:
 
 
 def as_json(folder: str, result: UnitResult, windows: list[ShownInput]) -> dict[str, Any]:
-    from glossator.study.results import to_plain
+    from glossator.store.results import to_plain
 
     shown = [
         {
@@ -163,7 +163,7 @@ def rounded(value: float) -> float | None:
 
 def print_head(out: Console, folder: str, result: UnitResult) -> None:
     """The unit, its explanation, its score and how often it fires."""
-    from glossator.study.headlines import headline
+    from glossator.store.ranking import headline
 
     out.print(str(result.unit), style="bold", markup=False, end="")
     said = "" if result.status == "ok" and not result.reason else f"  {clean(f'{result.status}: {result.reason}')}"
@@ -181,7 +181,7 @@ def print_head(out: Console, folder: str, result: UnitResult) -> None:
 
 def in_one_line(score: Score) -> str:
     """`correlation.top-and-random 0.61 [0.52, 0.70]; lookup 0.40, mismatched 0.02`."""
-    from glossator.study.summary import baselines_of_scores
+    from glossator.store.summary import baselines_of_scores
 
     baselines = ", ".join(
         f"{baseline} {number(score.baselines[baseline])}" for baseline in baselines_of_scores([score])
@@ -201,7 +201,7 @@ def print_scores(out: Console, result: UnitResult, card: str, every_score: bool)
 
 
 def _print_explanation(out: Console, chosen: Chosen, said: bool) -> None:
-    from glossator.study.costs import cost_in_words
+    from glossator.language_models.costs import cost_in_words
 
     out.print()
     if not said:

@@ -136,7 +136,7 @@ def _engine_flags(
 def make_engine(engine: str | None = None, workers: int | None = None, engine_options: Path | None = None) -> Engine:
     """The engine named by the flags; `UserError` for an unknown engine or option."""
     from glossator import registry
-    from glossator.study.spec import read_table
+    from glossator.store.spec import read_table
 
     made = registry.load("engines", engine or "local")
     options = read_table(engine_options) if engine_options is not None else {}
@@ -176,7 +176,7 @@ def takes_spec(command: Callable[..., None]) -> Callable[..., None]:
 
 def read_spec(what: str | None, out: Path | None, **flags: Any) -> tuple[StudySpec, Path]:
     """The spec and folder of the study given by the arguments; flags override a file."""
-    from glossator.study.spec import make_spec, read_table
+    from glossator.store.spec import make_spec, read_table
 
     values, folder = dict[str, Any](), out
     if what is not None:

@@ -60,8 +60,8 @@ def explain(
       glossator explain smollm2-135m/mlp.12/345
       glossator explain studies/layer-12
     """
+    from glossator.store.results import to_plain
     from glossator.study import open_study, run_study
-    from glossator.study.results import to_plain
     from glossator.study.work import explained_so_far
 
     run_study(spec, folder, until="explain", progress=False if quiet else None, access=access, engine=engine)

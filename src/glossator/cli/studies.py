@@ -18,7 +18,7 @@ def studies(path: Path = typer.Argument(STUDIES, help="Folder to search for stud
       glossator studies
       glossator studies ~/experiments --json
     """
-    from glossator.study.find import describe, find_studies
+    from glossator.store.find import describe, find_studies
 
     found = [describe(folder) for folder in find_studies(path)]
     if json:

@@ -125,7 +125,7 @@ def _texts_of(file: Path) -> list[str]:
 @contextlib.contextmanager
 def _bench(unit: str, study: Path | None) -> Iterator[tuple[Bench, Unit]]:
     """The study that has the unit, or only its subject if the unit is given by its full id."""
-    from glossator.study.find import study_with
+    from glossator.store.find import study_with
     from glossator.study.trying import Bench, bench_for
     from glossator.units import parse_unit
 

@@ -74,8 +74,8 @@ def units(
 
 def print_page(folder: Path, order: str, where: dict[str, str], after: str | None, limit: int, json: bool) -> None:
     """One page of a study's units, with the command for the next page."""
+    from glossator.store.find import unit_of
     from glossator.study import open_study
-    from glossator.study.find import unit_of
 
     with open_study(folder) as study:
         last = None if after is None else study.row(unit_of(study, after))

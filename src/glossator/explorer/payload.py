@@ -10,16 +10,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from glossator.language_models.costs import cost_in_words
 from glossator.scores import Column, Score
-from glossator.study.card import COLUMNS, why_empty
-from glossator.study.costs import cost_in_words
+from glossator.store.card import COLUMNS, why_empty
+from glossator.store.results import Chosen, UnitResult
+from glossator.store.summary import baselines_of_scores
 from glossator.study.exemplars import Histogram, ShownInput, histogram, shown_inputs
-from glossator.study.results import Chosen, UnitResult
-from glossator.study.summary import baselines_of_scores
 from glossator.terminal import visible
 
 if TYPE_CHECKING:
-    from glossator.study.store import Study
+    from glossator.store.study import Study
     from glossator.study.tools import Tools
 
 TOP, RANDOM = 12, 8

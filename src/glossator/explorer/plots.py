@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from html import escape
 from itertools import count
 
-from glossator.study.summary import Values, usual_first
+from glossator.store.summary import Values, usual_first
 
 WIDTH, LEFT, RIGHT = 620, 128, 14
 ROW, GAP, TOP, BOTTOM = 22, 14, 8, 26

@@ -17,12 +17,11 @@ from glossator.explorer.payload import payload
 from glossator.explorer.plots import MOST_DOTS, distribution, number
 from glossator.explorer.scatter import scatter
 from glossator.files import plain, write_bytes
-from glossator.study.card import COLUMNS, QUESTIONS, columns_of, why_empty
-from glossator.study.costs import in_words, total
-from glossator.study.discoveries import RATE
-from glossator.study.headlines import HEADLINES
-from glossator.study.random_weights import headlines_of_random
-from glossator.study.summary import (
+from glossator.language_models.costs import in_words, total
+from glossator.store.card import COLUMNS, QUESTIONS, columns_of, why_empty
+from glossator.store.discoveries import RATE
+from glossator.store.ranking import HEADLINES
+from glossator.store.summary import (
     Mean,
     agreement_of_columns,
     in_order,
@@ -32,9 +31,10 @@ from glossator.study.summary import (
     values_of,
     with_both_columns,
 )
+from glossator.study.random_weights import headlines_of_random
 
 if TYPE_CHECKING:
-    from glossator.study.store import Study
+    from glossator.store.study import Study
     from glossator.study.tools import Tools
 
 ABOVE = (

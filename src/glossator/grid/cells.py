@@ -12,8 +12,8 @@ from typing import Any
 from glossator import registry
 from glossator.grid.spec import DEFAULT, GridSpec
 from glossator.resources import taken_by
+from glossator.store.spec import DEFAULT_SCORERS, StudySpec
 from glossator.study.reading import WRITE_PROGRAMS
-from glossator.study.spec import DEFAULT_SCORERS, StudySpec
 
 BASELINES = ("program", "lookup")
 """What stands in every grid: the embedded explainer, and the token lookup table."""

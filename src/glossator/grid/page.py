@@ -11,9 +11,9 @@ from glossator import __version__
 from glossator.explorer.lines import Line, Point, legend, line_plot
 from glossator.files import write_bytes
 from glossator.grid.results import GridResults, Row
+from glossator.language_models.costs import in_words
 from glossator.statistics import Estimate
-from glossator.study.costs import in_words
-from glossator.study.headlines import HEADLINES
+from glossator.store.ranking import HEADLINES
 
 PAGE = "grid.html"
 LOOKUP = "token lookup table"

@@ -15,10 +15,10 @@ from glossator.files import plain
 from glossator.grid.cells import FIRST
 from glossator.grid.runner import Done
 from glossator.language_models import Usage
+from glossator.language_models.costs import Cost, total
 from glossator.statistics import Estimate, mean_over_units, paired_difference
+from glossator.store.ranking import HEADLINES
 from glossator.study import Study, open_study
-from glossator.study.costs import Cost, total
-from glossator.study.headlines import HEADLINES
 from glossator.units import Unit
 
 Values = dict[Unit, float | None]

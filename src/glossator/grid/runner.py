@@ -12,9 +12,9 @@ from glossator.errors import UserError
 from glossator.files import plain, write_json
 from glossator.grid.cells import Cell, cells_of
 from glossator.grid.spec import GridSpec
+from glossator.store.folder import ANSWERS
 from glossator.study import StudySpec, open_study, run_study
-from glossator.study.costs import Interrupted
-from glossator.study.models import ANSWERS, Access
+from glossator.study.models import Access, Interrupted
 
 CELLS = "cells"
 SPEC = "grid.json"

@@ -10,7 +10,7 @@ from typing import Any
 from glossator import registry
 from glossator.errors import UserError, near_matches
 from glossator.language_models.specs import parse_spec
-from glossator.study.spec import READ_EVIDENCE, StudySpec, make_spec, read_table
+from glossator.store.spec import READ_EVIDENCE, StudySpec, make_spec, read_table
 
 DEFAULT = "default"
 """On the axis of simulators: programs are executed, words read by the best simulator of the language model."""

@@ -99,7 +99,7 @@ def import_answers(
     """
     from glossator.human.report import write_people_report
     from glossator.human.results import make_results
-    from glossator.study.headlines import HEADLINES
+    from glossator.store.ranking import HEADLINES
 
     folder = HumanFolder(study)
     read: dict[tuple[str, str], Answers] = {}
@@ -133,7 +133,7 @@ def paraphrase(
     from glossator.human.report import write_people_report
     from glossator.human.results import make_results
     from glossator.human.rewriting import rewrite_all
-    from glossator.study.headlines import HEADLINES
+    from glossator.store.ranking import HEADLINES
 
     drawn = draw_tasks(study, "paraphrase", units=units, seed=seed, settings=settings)
     folder = HumanFolder(study)
@@ -152,7 +152,8 @@ def opened_tools(study: Study, lm: str | None, simulator: str | None, access: Ac
     Answers of language models are kept in the `human` folder, which begins with a copy of the study's: the study itself
     stays as it is.
     """
-    from glossator.study.models import ANSWERS, StudyModels
+    from glossator.store.folder import ANSWERS
+    from glossator.study.models import StudyModels
     from glossator.study.tools import Tools
 
     spec = replace(study.spec, lm=lm or study.spec.lm, simulator=simulator or study.spec.simulator)

@@ -19,8 +19,8 @@ from glossator.human.answers import Answers
 from glossator.human.forms import FORMAT as ANSWERS_FORMAT
 from glossator.human.sources import Drawn
 from glossator.human.tasks import FORMAT, TaskSet, from_plain, to_plain
+from glossator.store.folder import PEOPLE
 from glossator.study import Study
-from glossator.study.folder import PEOPLE
 
 FOLDER = PEOPLE
 RESULTS = "results.json"

@@ -17,7 +17,7 @@ from glossator.human.sources import unsealed
 from glossator.human.steganography import steganography
 from glossator.human.tasks import TaskSet
 from glossator.statistics import mean_over_units, paired_difference
-from glossator.study.headlines import HEADLINES
+from glossator.store.ranking import HEADLINES
 from glossator.study.tools import Tools
 from glossator.units import parse_unit
 

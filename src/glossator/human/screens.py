@@ -22,7 +22,7 @@ from glossator.human.tasks import READINGS, TextItem
 from glossator.scorers.lab import score_explanation
 from glossator.scores import Score
 from glossator.statistics import Estimate, mean_over_units, paired_difference, paired_ratio
-from glossator.study.headlines import HEADLINES
+from glossator.store.ranking import HEADLINES
 from glossator.study.readable import Readings
 from glossator.study.tools import Tools
 from glossator.units import Unit

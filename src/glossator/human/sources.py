@@ -19,8 +19,8 @@ from glossator.explanations import Explanation, Provenance
 from glossator.files import fingerprint, plain
 from glossator.human.tasks import SCALE, Passage, TaskSet
 from glossator.programs import parse_program
+from glossator.store.spec import READ_EVIDENCE
 from glossator.study import Study, UnitResult
-from glossator.study.spec import READ_EVIDENCE
 from glossator.study.tools import Tools
 from glossator.terminal import visible
 from glossator.units import Unit, parse_unit

@@ -3,11 +3,11 @@
 Reading a study needs no torch; `run_study` brings it in when something has to be recorded.
 """
 
+from glossator.store.results import Chosen, UnitResult
+from glossator.store.spec import StudySpec, load_spec
+from glossator.store.study import Study, open_study
 from glossator.study.hypothesis import Tested, test_hypothesis
 from glossator.study.pipeline import run_study
-from glossator.study.results import Chosen, UnitResult
-from glossator.study.spec import StudySpec, load_spec
-from glossator.study.store import Study, open_study
 from glossator.study.trying import try_text
 
 __all__ = [

@@ -11,10 +11,9 @@ from typing import Any
 
 from glossator.errors import UserError
 from glossator.files import plain, read_json, write_json
-from glossator.study.folder import held, may_be_there
+from glossator.store.folder import ANSWERS, held, may_be_there
+from glossator.store.spec import LATER, StudySpec
 from glossator.study.grow import grows
-from glossator.study.models import ANSWERS
-from glossator.study.spec import LATER, StudySpec
 from glossator.study.work import Work
 
 

@@ -12,7 +12,7 @@ import numpy as np
 from glossator.errors import MissingPower
 from glossator.evidence import Evidence, Exemplars
 from glossator.inputs import WHOLE, Grid, TokenWindows
-from glossator.study.results import UnitResult
+from glossator.store.results import UnitResult
 from glossator.study.tools import Tools
 from glossator.units import Unit
 

@@ -16,8 +16,8 @@ from glossator.files import plain
 from glossator.scorers.correlation import pooled
 from glossator.scorers.lab import Lab
 from glossator.scorers.sample import SETTINGS
+from glossator.store.results import CLOCK, Chosen, UnitResult, as_stored
 from glossator.study.readable import Readings
-from glossator.study.results import CLOCK, Chosen, UnitResult, as_stored
 from glossator.study.tools import Tools, reason_of
 from glossator.units import Unit
 

@@ -10,8 +10,8 @@ import numpy as np
 from glossator import __version__, registry
 from glossator.errors import UserError
 from glossator.files import plain, write_json
-from glossator.study.database import DATABASE, build_database, described
-from glossator.study.store import FORMAT, Study
+from glossator.store.database import DATABASE, build_database, described
+from glossator.store.study import FORMAT, Study
 from glossator.study.tools import Tools
 from glossator.study.work import Work
 from glossator.units import Unit

@@ -19,14 +19,14 @@ from typing import TYPE_CHECKING, Any
 from glossator.errors import UserError
 from glossator.files import plain, read_json, write_json
 from glossator.recording import Recording, open_recording
-from glossator.study.models import ANSWERS
-from glossator.study.results import UnitResult, unscored
-from glossator.study.spec import StudySpec
+from glossator.store.folder import ANSWERS
+from glossator.store.results import UnitResult, unscored
+from glossator.store.spec import StudySpec
 from glossator.study.work import KEPT, Work
 from glossator.units import Unit
 
 if TYPE_CHECKING:
-    from glossator.study.store import Study
+    from glossator.store.study import Study
 
 KEPT_TOGETHER = 16
 SCORED_BY = {"card", "scorers"}
@@ -83,7 +83,7 @@ def _refuse_unknown_costs(folder: Path) -> None:
 
 
 def _opened(folder: Path) -> Study:
-    from glossator.study.store import open_study
+    from glossator.store.study import open_study
 
     return open_study(folder)
 

@@ -19,21 +19,21 @@ import numpy as np
 from glossator.errors import UserError
 from glossator.evidence import Evidence
 from glossator.explanations import Explanation, Provenance
+from glossator.language_models.costs import Cost, in_words, summed
 from glossator.programs import Clause, Lexicon, Program, Table, english, truth
 from glossator.programs.parser import Draft, parse_draft, reads_as_program
 from glossator.scorers.lab import MOST_TO_FIT
 from glossator.scorers.sample import Sample, any_sample
 from glossator.scores import Score
-from glossator.study.card import DEFAULT_SCORERS, OF_THE_CARD, column_of, columns_of
-from glossator.study.costs import Cost, in_words, summed
-from glossator.study.find import unit_of
-from glossator.study.headlines import headline
+from glossator.store.card import DEFAULT_SCORERS, OF_THE_CARD, column_of, columns_of
+from glossator.store.find import unit_of
+from glossator.store.ranking import headline
+from glossator.store.results import Chosen, as_stored
+from glossator.store.spec import StudySpec, bounded_to_read
+from glossator.store.study import Study, open_study
+from glossator.store.summary import baselines_of_scores
 from glossator.study.models import Access, StudyModels
-from glossator.study.results import Chosen, as_stored
 from glossator.study.score import draw_other, score_one
-from glossator.study.spec import StudySpec, bounded_to_read
-from glossator.study.store import Study, open_study
-from glossator.study.summary import baselines_of_scores
 from glossator.study.tools import Tools
 from glossator.study.unchanged import check_unchanged
 from glossator.units import Unit

@@ -20,12 +20,12 @@ from glossator.engines import Engine, Job, LocalEngine, carry_out, fixed_sums, o
 from glossator.errors import UserError, near_matches
 from glossator.recording import Recording, open_recording
 from glossator.resources import OPENED, taken_by
+from glossator.store.results import UnitResult
+from glossator.store.spec import StudySpec, load_spec
 from glossator.study.explain import explain_units
 from glossator.study.grow import HELD, found_before, in_order
 from glossator.study.models import Access, StudyModels
-from glossator.study.results import UnitResult
 from glossator.study.score import score_units
-from glossator.study.spec import StudySpec, load_spec
 from glossator.study.tools import Tools
 from glossator.study.work import KEPT, Ran, Work
 from glossator.units import Unit

@@ -16,9 +16,9 @@ from glossator.explanations import Explanation
 from glossator.resources import HOW, OPENED, Resources, taken_by
 from glossator.scorers import SUBJECT, TOKEN_VALUES, Scorer
 from glossator.scores import Column, Score
+from glossator.store.spec import StudySpec
 from glossator.study.models import StudyModels
 from glossator.study.readouts import kept_readouts
-from glossator.study.spec import StudySpec
 from glossator.study.unchanged import check_same
 from glossator.units import Unit
 

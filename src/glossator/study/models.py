@@ -2,26 +2,28 @@
 
 from __future__ import annotations
 
+import contextlib
+import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from glossator.errors import UserError
-from glossator.language_models.cache import AnswerCache
+from glossator.errors import MissingPower, UserError
+from glossator.language_models.cache import AnswerCache, key_of
+from glossator.language_models.costs import Meter
+from glossator.language_models.endpoint import Backend
 from glossator.language_models.faults import NotInCache
-from glossator.language_models.ledger import Ledger
+from glossator.language_models.ledger import Hold, Ledger
 from glossator.language_models.open_model import OpenModel
 from glossator.language_models.opening import open_language_model
 from glossator.language_models.powers import ALL
-from glossator.language_models.request import Answer, Request
+from glossator.language_models.request import Answer, Request, Usage
 from glossator.language_models.specs import parse_spec
-from glossator.study.costs import Meter, Metered
-from glossator.study.spec import StudySpec
+from glossator.store.folder import ANSWERS
+from glossator.store.spec import StudySpec
+from glossator.study.useless import WHAT_NOW, Useless
 from glossator.subjects.named import FUNCTION
-
-ANSWERS = "answers.sqlite"
-"""What language models answered, so that the study replays without them; like the log no part of its identity."""
 
 CODE = "scripted:"
 IN_THIS_PROCESS = ("inprocess:", CODE)
@@ -44,6 +46,76 @@ class Access:
     offline: bool = False
     key_variables: frozenset[str] | None = None
     trusted: frozenset[str] | None = None
+
+
+class Interrupted(UserError):
+    """What would fail every further request, such as a budget that is reached: the run stops and can go on later."""
+
+    @classmethod
+    def by(cls, error: UserError) -> Interrupted:
+        """The same words; `reason_of` lets it through, so that it is nobody's missing value."""
+        return cls(error.what, value=error.value, allowed=error.allowed, fix=error.fix)
+
+
+class Metered:
+    """A language model whose requests are counted.
+
+    Errors that would fail every request become `Interrupted`. showing: an answer that is not in the cache is nobody's
+    fault but a `MissingPower`, as nothing is sent to show a finished study.
+    """
+
+    def __init__(self, model: OpenModel, meter: Meter, showing: bool = False):
+        self.model, self.meter, self.showing = model, meter, showing
+        self.name, self.powers, self.inner = model.name, model.powers, model.inner
+        self.is_here = model.name.startswith("inprocess:")
+        self.context: int | None = getattr(model.inner, "context", None)
+        self.ledger = _Counting(model.ledger)
+        self._useless = Useless(model.name) if isinstance(model.inner, Backend) else None
+        self._out: set[str] = set()
+        self._free = threading.Condition()
+
+    def ask(self, requests: Sequence[Request]) -> list[Answer]:
+        try:
+            with self._alone_with(frozenset(key_of(self.name, request) for request in requests)):
+                answers = self.model.ask(requests)
+        except MissingPower:
+            raise
+        except UserError as error:
+            if self.showing and isinstance(error, NotInCache):
+                raise MissingPower("not in the answer cache", value=self.name) from error
+            raise Interrupted.by(error) from error
+        self.meter.add(self.name, requests, answers)
+        if self._useless is not None and (stop := self._useless.after(requests, answers)) is not None:
+            raise Interrupted(stop, fix=WHAT_NOW)
+        return answers
+
+    @contextlib.contextmanager
+    def _alone_with(self, keys: frozenset[str]) -> Iterator[None]:
+        """Wait until no other thread asks one of these questions; its answer is in the cache then, and paid once."""
+        with self._free:
+            self._free.wait_for(lambda: not keys & self._out)
+            self._out |= keys
+        try:
+            yield
+        finally:
+            with self._free:
+                self._out -= keys
+                self._free.notify_all()
+
+
+class _Counting:
+    """A ledger that also keeps how many tokens were settled through it here: what a simulator that computes with a
+    model in this process has used without asking it."""
+
+    def __init__(self, ledger: Ledger):
+        self._ledger, self.tokens = ledger, 0
+
+    def settle(self, hold: Hold, usage: Usage) -> Usage:
+        self.tokens += usage.prompt_tokens + usage.completion_tokens
+        return self._ledger.settle(hold, usage)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._ledger, name)
 
 
 class StudyModels:

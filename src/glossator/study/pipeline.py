@@ -16,6 +16,8 @@ from glossator.errors import UserError
 from glossator.inputs import Images, Texts, TokenWindows
 from glossator.language_models.notices import heard
 from glossator.scorers.baselines import RANDOM_WEIGHTS
+from glossator.store.spec import StudySpec
+from glossator.store.study import Study, open_study
 from glossator.study.claim import check_folder, claimed
 from glossator.study.finish import finish
 from glossator.study.grow import grow
@@ -25,8 +27,6 @@ from glossator.study.models import Access
 from glossator.study.prepare import prepare
 from glossator.study.projection import announce
 from glossator.study.random_weights import KEY, as_fact, spec_of_random, with_random
-from glossator.study.spec import StudySpec
-from glossator.study.store import Study, open_study
 from glossator.study.tools import Tools
 from glossator.study.unchanged import check_finished
 from glossator.study.work import KEPT, Work

@@ -12,13 +12,13 @@ from glossator.errors import UserError, near_matches
 from glossator.recording import Recording, open_recording, recording_spec
 from glossator.recording.spec import source_of
 from glossator.scorers.baselines import RANDOM_WEIGHTS
+from glossator.store.spec import StudySpec
 from glossator.study.grow import lacks_units, larger, put_in_place
 from glossator.study.make import check, check_reads, own_resources, resources_of
 from glossator.study.models import Access, StudyModels
 from glossator.study.random_weights import spec_of_random
 from glossator.study.reading import EXECUTE, simulator_name
 from glossator.study.readouts import check_made_from, check_text, given_readouts, keep_readouts
-from glossator.study.spec import StudySpec
 from glossator.study.unchanged import check_unchanged
 from glossator.subjects.base import Power, check_power, check_takes, width_of
 

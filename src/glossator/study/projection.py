@@ -23,17 +23,17 @@ from glossator.explanations import Explanation, Provenance
 from glossator.files import fingerprint
 from glossator.inputs import Grid, Inputs, token_windows
 from glossator.language_models import NOTHING_USED, Answer, Request, Usage
+from glossator.language_models.costs import in_words
 from glossator.language_models.prices import PICO
 from glossator.language_models.projection import likely
 from glossator.resources import Resources
 from glossator.scorers.lab import Lab
 from glossator.simulators import ACTIVATION, Simulation
-from glossator.study.costs import in_words
+from glossator.store.results import UnitResult
 from glossator.study.explain import rows_ranked_on
 from glossator.study.make import resources_of
 from glossator.study.models import StudyModels
 from glossator.study.reading import WRITE_PROGRAMS, Reader
-from glossator.study.results import UnitResult
 from glossator.study.score import other_unit, splits_read
 from glossator.study.tools import Tools
 from glossator.study.work import Work

@@ -15,13 +15,13 @@ from glossator.files import plain
 from glossator.recording.spec import source_of
 from glossator.scorers.baselines import RANDOM_WEIGHTS
 from glossator.statistics import Estimate
-from glossator.study.card import column_of
-from glossator.study.summary import means
+from glossator.store.card import column_of
+from glossator.store.summary import means
 from glossator.subjects.named import random_name
 
 if TYPE_CHECKING:
-    from glossator.study.spec import StudySpec
-    from glossator.study.store import Study
+    from glossator.store.spec import StudySpec
+    from glossator.store.study import Study
     from glossator.subjects.base import Subject
 
 FOLDER = RANDOM_WEIGHTS

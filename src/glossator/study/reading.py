@@ -19,8 +19,8 @@ from glossator.language_models.ledger import BudgetReached
 from glossator.resources import Resources
 from glossator.simulators import Distribution, Simulation, Simulator
 from glossator.simulators.program import ProgramSimulator
-from glossator.study.costs import Interrupted, Metered
-from glossator.study.spec import StudySpec
+from glossator.store.spec import StudySpec
+from glossator.study.models import Interrupted, Metered
 
 if TYPE_CHECKING:
     from glossator.programs import Lexicon

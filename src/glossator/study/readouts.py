@@ -16,7 +16,7 @@ from glossator.recording.spec import source_of
 if TYPE_CHECKING:
     from glossator.readouts.base import Readout
     from glossator.recording import Recording
-    from glossator.study.spec import StudySpec
+    from glossator.store.spec import StudySpec
 
 FOLDER = "readouts"
 EARLIER = "directions"

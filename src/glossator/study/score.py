@@ -12,9 +12,9 @@ from glossator.scorers.baselines import Beside, explanations_of
 from glossator.scorers.lab import score_explanation
 from glossator.scorers.others import company
 from glossator.scores import Score
+from glossator.store.results import SCORING, Chosen, UnitResult
 from glossator.study.make import check_subject
 from glossator.study.readable import Readings
-from glossator.study.results import SCORING, Chosen, UnitResult
 from glossator.study.tools import Tools, reason_of
 from glossator.units import Unit
 

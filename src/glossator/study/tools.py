@@ -14,21 +14,21 @@ from glossator import registry
 from glossator.errors import UserError
 from glossator.evidence import Evidence
 from glossator.files import fingerprint
+from glossator.language_models.costs import Meter
 from glossator.programs import Lexicon
 from glossator.recording import Recording, draw
 from glossator.resources import Resources
 from glossator.scorers.baselines import Baseline
 from glossator.scorers.lab import Lab
 from glossator.scorers.others import RecordedOthers
-from glossator.study.costs import Interrupted, Meter
+from glossator.store.spec import StudySpec
 from glossator.study.make import NamedScorer, make, named_scorer, own_resources, resources_of
-from glossator.study.models import StudyModels, models_to_show
+from glossator.study.models import Interrupted, StudyModels, models_to_show
 from glossator.study.reading import Reader, make_reader
-from glossator.study.spec import StudySpec
 from glossator.units import Unit
 
 if TYPE_CHECKING:
-    from glossator.study.store import Study
+    from glossator.store.study import Study
 
 Note = Callable[[str], None]
 Item = TypeVar("Item")

@@ -17,9 +17,9 @@ import numpy as np
 
 from glossator.errors import MissingPower, UserError, near_matches
 from glossator.inputs.tokens import TokenWindows
-from glossator.study.find import unit_of
-from glossator.study.results import Chosen
-from glossator.study.store import Study, open_study
+from glossator.store.find import unit_of
+from glossator.store.results import Chosen
+from glossator.store.study import Study, open_study
 from glossator.study.tools import Tools
 from glossator.units import Unit
 

@@ -16,7 +16,7 @@ from glossator.readouts.loading import load_kind, parse_readout
 if TYPE_CHECKING:
     from glossator.recording import Recording
     from glossator.recording.spec import RecordingSpec
-    from glossator.study.spec import StudySpec
+    from glossator.store.spec import StudySpec
     from glossator.subjects.base import Subject
 
 OTHERWISE = "Restore what was recorded, or make another study: --out FOLDER"

@@ -18,8 +18,8 @@ from glossator.files import fingerprint
 from glossator.readouts.loading import load_kind
 from glossator.recording.spec import source_of
 from glossator.recording.store import crc32_of, open_shard
-from glossator.study.database import DATABASE
-from glossator.study.models import ANSWERS
+from glossator.store.database import DATABASE
+from glossator.store.folder import ANSWERS
 from glossator.study.readouts import places_of_readouts
 from glossator.study.work import Work
 
@@ -63,7 +63,7 @@ def _manifest(path: Path) -> tuple[dict[str, Any], str]:
 
 def _fits(study: dict[str, Any], folder: Path) -> str:
     """What does not belong together: the study's spec and its fingerprint, its recording and the one that is there."""
-    from glossator.study.spec import make_spec
+    from glossator.store.spec import make_spec
 
     try:
         if make_spec(study["spec"]).fingerprint != study["fingerprint"]:

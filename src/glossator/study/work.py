@@ -18,8 +18,8 @@ from typing import Any, TextIO
 
 from glossator.errors import UserError
 from glossator.files import plain, read_json, write_bytes, write_json
-from glossator.study.costs import STAGES, Asked
-from glossator.study.results import UnitResult, packed, unpacked
+from glossator.language_models.costs import STAGES, Asked
+from glossator.store.results import UnitResult, packed, unpacked
 from glossator.terminal import neutral
 
 KEPT = "kept"

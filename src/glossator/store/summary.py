@@ -12,17 +12,17 @@ from typing import TYPE_CHECKING
 from glossator.scorers.baselines import DEFAULT_BASELINES
 from glossator.scores import Column, Score
 from glossator.statistics import Estimate, mean_over_units, paired_difference, rank_correlation
-from glossator.study.card import COLUMNS
-from glossator.study.discoveries import RATE
-from glossator.study.headlines import TOLD, Headline
-from glossator.study.results import Chosen, UnitResult
+from glossator.store.card import COLUMNS
+from glossator.store.discoveries import RATE
+from glossator.store.ranking import TOLD, Headline
+from glossator.store.results import Chosen, UnitResult
 
 if TYPE_CHECKING:
-    from glossator.study.store import Study
+    from glossator.store.study import Study
 
 
 def headlines(study: Study, order: str = "best", limit: int = 50) -> list[Headline]:
-    """The first units in an order (`ORDERS` of `glossator.study.store`), each with its explanation and main scores."""
+    """The first units in an order (`ORDERS` of `glossator.store.study`), each with its explanation and main scores."""
     rows = study.page(order, limit=limit)
     return [row for found in rows if (row := headline_of(study, study.result(found.unit))) is not None]
 
@@ -97,7 +97,7 @@ class Mean:
     """Means over the units of one site and side that one method explained.
 
     baselines: by name, over the same units; over: the score minus each baseline, paired by unit; above: for each
-    baseline, how many units are called above it and how many were tested, see `glossator.study.discoveries`.
+    baseline, how many units are called above it and how many were tested, see `glossator.store.discoveries`.
     """
 
     site: str

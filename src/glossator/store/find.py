@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from glossator.errors import UserError, near_matches
-from glossator.study.results import STATUSES
-from glossator.study.store import Study, open_study
+from glossator.store.results import STATUSES
+from glossator.store.study import Study, open_study
 from glossator.terminal import neutral
 from glossator.units import Unit, parse_unit
 

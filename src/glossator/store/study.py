@@ -1,6 +1,6 @@
 """Querying a study on disk: no question about some units reads all of them.
 
-Written by `glossator.study.database`.
+Written by `glossator.store.database`.
 """
 
 from __future__ import annotations
@@ -19,15 +19,15 @@ from typing import Any
 from glossator.errors import UserError, near_matches
 from glossator.files import sqlite_trouble
 from glossator.language_models import Usage
+from glossator.language_models.costs import Asked, Cost, Entry
 from glossator.recording import Recording, open_recording
 from glossator.recording.store import crc32_of, sample_of
 from glossator.scores import Column, Score
-from glossator.study.costs import Asked, Cost, Entry
-from glossator.study.database import ADDING, DATABASE, recover
-from glossator.study.headlines import DEFAULT, RANKED_BY
-from glossator.study.results import STATUSES, Chosen, Status, UnitResult, score_of
-from glossator.study.schema import upgraded
-from glossator.study.spec import StudySpec, make_spec
+from glossator.store.database import ADDING, DATABASE, recover
+from glossator.store.ranking import DEFAULT, RANKED_BY
+from glossator.store.results import STATUSES, Chosen, Status, UnitResult, score_of
+from glossator.store.schema import upgraded
+from glossator.store.spec import StudySpec, make_spec
 from glossator.units import Unit
 
 FORMAT = "glossator-study/1"
@@ -134,7 +134,7 @@ class Study:
         return list(stages.items())
 
     def default_score(self, column: Column = "observational") -> str | None:
-        """The name of the score that stands for a column, see `glossator.study.headlines`; None where it is empty."""
+        """The name of the score that stands for a column, see `glossator.store.ranking`; None where it is empty."""
         return self._meta(DEFAULT[column])
 
     @property

@@ -11,9 +11,9 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from glossator.errors import UserError
-from glossator.study.discoveries import store_q_values
-from glossator.study.headlines import store_headlines
-from glossator.study.results import as_json, parts_of_how
+from glossator.store.discoveries import store_q_values
+from glossator.store.ranking import store_headlines
+from glossator.store.results import as_json, parts_of_how
 
 TABLES = """
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;

@@ -11,7 +11,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 from glossator.scores import Column, Score
-from glossator.study.results import Chosen, UnitResult
+from glossator.store.results import Chosen, UnitResult
 
 HEADLINES = ("correlation.top-and-random", "correlation.random-only")
 TOLD = (*HEADLINES, "peak.hit", "peak.share")

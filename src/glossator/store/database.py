@@ -21,19 +21,19 @@ import numpy as np
 
 from glossator.errors import UserError
 from glossator.files import plain, replacing, sqlite_trouble, write_json
+from glossator.language_models.costs import Asked, Cost, distinct, summed
 from glossator.recording.store import crc32_of, sample_of
-from glossator.study.costs import Asked, Cost, distinct, summed
-from glossator.study.discoveries import q_of_families
-from glossator.study.folder import held
-from glossator.study.headlines import store_headlines
-from glossator.study.results import COLUMNS_OF_SCORES, NUMBERS, as_json, numbers_of
-from glossator.study.schema import INDICES, create
-from glossator.study.spec import StudySpec
+from glossator.store.discoveries import q_of_families
+from glossator.store.folder import held
+from glossator.store.ranking import store_headlines
+from glossator.store.results import COLUMNS_OF_SCORES, NUMBERS, as_json, numbers_of
+from glossator.store.schema import INDICES, create
+from glossator.store.spec import StudySpec
 from glossator.units import parse_unit
 
 DATABASE = "study.sqlite"
 ADDING = "adding"
-"""Stands in the manifest beside the database while something is added to it (`glossator.study.adding`)."""
+"""Stands in the manifest beside the database while something is added to it (`glossator.store.adding`)."""
 PAGE_BYTES = 4096
 CACHE_BYTES = 32 << 20
 UNITS_AT_ONCE, ROWS_AT_ONCE = 256, 50

@@ -15,16 +15,16 @@ from typing import TYPE_CHECKING, Any
 from glossator.errors import UserError
 from glossator.files import plain, replacing
 from glossator.scores import Score
-from glossator.study.database import ADDING, DATABASE, Hows, cannot_write, described, note_in_manifest
-from glossator.study.discoveries import store_q_values
-from glossator.study.folder import held
-from glossator.study.headlines import store_headlines
-from glossator.study.results import as_json, parts_of_how
-from glossator.study.spec import StudySpec
+from glossator.store.database import ADDING, DATABASE, Hows, cannot_write, described, note_in_manifest
+from glossator.store.discoveries import store_q_values
+from glossator.store.folder import held
+from glossator.store.ranking import store_headlines
+from glossator.store.results import as_json, parts_of_how
+from glossator.store.spec import StudySpec
 from glossator.units import Unit
 
 if TYPE_CHECKING:
-    from glossator.study.store import Study
+    from glossator.store.study import Study
 
 NewScore = tuple[Unit, str, Score]
 """Unit, method of the explanation that was scored, its score."""

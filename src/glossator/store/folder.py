@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from glossator.errors import UserError
-from glossator.study.models import ANSWERS
 
 LOG = "run.log"
+ANSWERS = "answers.sqlite"
+"""What language models answered, so that the study replays without them; like the log no part of its identity."""
 PEOPLE = "human"
 """The folder of people's tasks and answers (`glossator.human.folder`), which outlives the study it is about."""
 

@@ -20,7 +20,7 @@ from glossator.files import fingerprint, plain
 from glossator.recording.samplers import EvidenceSpec
 from glossator.scorers.baselines import DEFAULT_BASELINES
 from glossator.simulators.calibration import CALIBRATIONS
-from glossator.study import card as cards
+from glossator.store import card as cards
 from glossator.subjects.functions import OUTPUT
 from glossator.subjects.measured import SITE as RESPONSES_SITE
 from glossator.subjects.named import RESPONSES, is_model
@@ -65,7 +65,7 @@ class StudySpec:
     `glossator.language_models.open_language_model`), None for none; simulator: which one reads explanations, None to
     execute programs and have words read by the best simulator that the language model can serve; card: which columns of
     scores are filled, observational, causal or both; scorers: by default those of the card, see
-    `glossator.study.card.scorers_of`; calibration: see `glossator.simulators.calibration`; evidence: which windows are
+    `glossator.store.card.scorers_of`; calibration: see `glossator.simulators.calibration`; evidence: which windows are
     drawn, by default fewer where there is a language model; options: settings of explainers, simulators and scorers by
     name, for example {"token-list": {"n": 20}}, where `lm` names another language model for that method; seed: of every
     random choice.

@@ -6,37 +6,18 @@ replayed from its answers, has the ledger of one that ran through; what this run
 
 from __future__ import annotations
 
-import contextlib
 import threading
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
 
-from glossator.errors import MissingPower, UserError
-from glossator.language_models import NOTHING_USED, Answer, Request, Usage
 from glossator.language_models.cache import key_of
-from glossator.language_models.endpoint import Backend
-from glossator.language_models.faults import NotInCache
-from glossator.study.useless import WHAT_NOW, Useless
-
-if TYPE_CHECKING:
-    from glossator.language_models.ledger import Hold, Ledger
-    from glossator.language_models.open_model import OpenModel
+from glossator.language_models.request import NOTHING_USED, Answer, Request, Usage
 
 STAGES = ("explain", "score")
 Entry = list[float | None]
 """Calls, prompt tokens, completion tokens, money (None: not known), 1 for a failure."""
 Asked = tuple[str, Mapping[str, Mapping[str, Entry]]]
 """A stage, and what it asked: model -> digest of a request -> what it used."""
-
-
-class Interrupted(UserError):
-    """What would fail every further request, such as a budget that is reached: the run stops and can go on later."""
-
-    @classmethod
-    def by(cls, error: UserError) -> Interrupted:
-        """The same words; `reason_of` lets it through, so that it is nobody's missing value."""
-        return cls(error.what, value=error.value, allowed=error.allowed, fix=error.fix)
 
 
 @dataclass
@@ -62,67 +43,6 @@ class Meter:
         with self._lock:
             found, self.entries = self.entries, {}
         return {model: dict(sorted(known.items())) for model, known in sorted(found.items())}
-
-
-class Metered:
-    """A language model whose requests are counted.
-
-    Errors that would fail every request become `Interrupted`. showing: an answer that is not in the cache is nobody's
-    fault but a `MissingPower`, as nothing is sent to show a finished study.
-    """
-
-    def __init__(self, model: OpenModel, meter: Meter, showing: bool = False):
-        self.model, self.meter, self.showing = model, meter, showing
-        self.name, self.powers, self.inner = model.name, model.powers, model.inner
-        self.is_here = model.name.startswith("inprocess:")
-        self.context: int | None = getattr(model.inner, "context", None)
-        self.ledger = _Counting(model.ledger)
-        self._useless = Useless(model.name) if isinstance(model.inner, Backend) else None
-        self._out: set[str] = set()
-        self._free = threading.Condition()
-
-    def ask(self, requests: Sequence[Request]) -> list[Answer]:
-        try:
-            with self._alone_with(frozenset(key_of(self.name, request) for request in requests)):
-                answers = self.model.ask(requests)
-        except MissingPower:
-            raise
-        except UserError as error:
-            if self.showing and isinstance(error, NotInCache):
-                raise MissingPower("not in the answer cache", value=self.name) from error
-            raise Interrupted.by(error) from error
-        self.meter.add(self.name, requests, answers)
-        if self._useless is not None and (stop := self._useless.after(requests, answers)) is not None:
-            raise Interrupted(stop, fix=WHAT_NOW)
-        return answers
-
-    @contextlib.contextmanager
-    def _alone_with(self, keys: frozenset[str]) -> Iterator[None]:
-        """Wait until no other thread asks one of these questions; its answer is in the cache then, and paid once."""
-        with self._free:
-            self._free.wait_for(lambda: not keys & self._out)
-            self._out |= keys
-        try:
-            yield
-        finally:
-            with self._free:
-                self._out -= keys
-                self._free.notify_all()
-
-
-class _Counting:
-    """A ledger that also keeps how many tokens were settled through it here: what a simulator that computes with a
-    model in this process has used without asking it."""
-
-    def __init__(self, ledger: Ledger):
-        self._ledger, self.tokens = ledger, 0
-
-    def settle(self, hold: Hold, usage: Usage) -> Usage:
-        self.tokens += usage.prompt_tokens + usage.completion_tokens
-        return self._ledger.settle(hold, usage)
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._ledger, name)
 
 
 @dataclass(frozen=True)
