@@ -10,10 +10,13 @@ from hypothesis import strategies as st
 from glossator.inputs.tokens import TokenWindows, Vocabulary
 from glossator.programs import (
     After,
+    Agrees,
     And,
     Between,
     Clause,
     Contains,
+    Count,
+    Induction,
     Lexicon,
     Like,
     Not,
@@ -22,8 +25,10 @@ from glossator.programs import (
     Prefix,
     Program,
     Repeated,
+    Same,
     Sequence,
     Shape,
+    Share,
     Spelled,
     Suffix,
     Table,
@@ -33,6 +38,7 @@ from glossator.programs import (
     Word,
 )  # fmt: skip
 from glossator.programs.language import is_local, walk
+from glossator.programs.memory import ASPECTS
 from glossator.programs.shapes import SHAPES
 from glossator.programs.words import WORD_CLASSES, members
 
@@ -57,6 +63,8 @@ def lists_of(item: st.SearchStrategy[str]) -> st.SearchStrategy[tuple[str, ...]]
     return st.lists(item, min_size=1, max_size=4, unique=True).map(tuple)
 
 
+ranges = st.integers(0, 9).flatmap(lambda low: st.tuples(st.just(low), st.none() | st.integers(low, 12)))
+aspects = st.sampled_from(sorted(ASPECTS))
 atoms: st.SearchStrategy[Test] = st.one_of(
     st.builds(Token, lists_of(texts)),
     st.builds(Spelled, lists_of(texts.map(str.lower).filter(lambda t: t == t.lower()))),
@@ -66,8 +74,12 @@ atoms: st.SearchStrategy[Test] = st.one_of(
     st.builds(Contains, filled),
     st.builds(Shape, st.sampled_from(sorted(SHAPES))),
     st.builds(Word, st.sampled_from(sorted(WORD_CLASSES))),
-    st.integers(0, 9).flatmap(lambda low: st.builds(Position, st.just(low), st.none() | st.integers(low, 12))),
+    ranges.map(lambda ends: Position(*ends)),
     st.builds(Repeated, st.none() | st.integers(1, 12)),
+    st.builds(
+        lambda aspect, ends: Same(aspect, ends[0] + 1, None if ends[1] is None else ends[1] + 1), aspects, ranges
+    ),
+    st.builds(Induction, st.integers(1, 4)),
 )
 
 
@@ -76,7 +88,11 @@ def wrapped(inner: st.SearchStrategy[Test]) -> st.SearchStrategy[Test]:
     return st.one_of(
         st.builds(After, inner),
         st.builds(Within, inner, st.integers(1, 20)),
-        st.builds(Between, inner, inner),
+        st.builds(Between, inner, inner, st.none() | st.integers(1, 3)),
+        st.builds(lambda ends, since: Position(*ends, since), ranges, inner),
+        st.builds(lambda test, ends, since: Count(test, *ends, since), inner, ranges, st.none() | inner),
+        st.builds(Share, inner, st.floats(0, 1) | st.sampled_from([0.25, 0.5])),
+        st.builds(Agrees, aspects, inner),
         st.builds(Not, inner),
         st.builds(And, several),
         st.builds(Or, several),
@@ -118,7 +134,8 @@ def windows(draw: st.DrawFn) -> TokenWindows:
 
 def graded(test: Test) -> bool:
     """Whether a cosine, which float32 rounds, decides a yes or no inside the test."""
-    return any(isinstance(t, Between) and any(isinstance(u, Like) for u in walk(t)) for t in walk(test))
+    halved = (Between, Position, Count, Share, Agrees)
+    return any(isinstance(t, halved) and any(isinstance(u, Like) for u in walk(t)) for t in walk(test))
 
 
 def slow_value(program: Program, tokens: list[int], at: int) -> float:
@@ -161,8 +178,30 @@ def slow_truth(test: Test, tokens: list[int], at: int) -> float:
         case Word(name):
             fragment = "." in name and len(body) < 4 and body.islower() and not text.startswith(" ")
             return float(body.lower() in members(name) and not fragment)
-        case Position(low, high):
-            return float(at >= low and (high is None or at <= high))
+        case Position(low, high, since):
+            start = 0 if since is None else slow_start(since, tokens, at)
+            return float(at - start >= low and (high is None or at - start <= high))
+        case Count(counted, low, high, since):
+            start = 0 if since is None else slow_start(since, tokens, at)
+            number = sum(slow_truth(counted, tokens, i) >= 0.5 for i in range(start, at))
+            return float(number >= low and (high is None or number <= high))
+        case Share(counted, least):
+            number = sum(slow_truth(counted, tokens, i) >= 0.5 for i in range(at + 1))
+            return float(number >= least * (at + 1))
+        case Same(aspect, low, high):
+            first = 0 if high is None else max(0, at - high)
+            mine = slow_aspect(aspect, tokens, at)
+            return float(
+                mine is not None and mine in [slow_aspect(aspect, tokens, i) for i in range(first, at - low + 1)]
+            )
+        case Agrees(aspect, other):
+            held = [i for i in range(at) if slow_truth(other, tokens, i) >= 0.5]
+            mine = slow_aspect(aspect, tokens, at)
+            return float(bool(held) and mine is not None and mine == slow_aspect(aspect, tokens, held[-1]))
+        case Induction(n):
+            named = [VOCABULARY.texts[t] for t in tokens]
+            ends = [i for i in range(n, at) if at >= n and named[i - n : i] == named[at - n : at]]
+            return float(bool(ends) and named[ends[-1]] == exact)
         case Repeated(within):
             first = 0 if within is None else max(0, at - within)
             return float(exact in [VOCABULARY.texts[t] for t in tokens[first:at]])
@@ -170,6 +209,13 @@ def slow_truth(test: Test, tokens: list[int], at: int) -> float:
             return slow_truth(inner, tokens, at - 1)
         case Within(inner, k):
             return max((slow_truth(inner, tokens, i) for i in range(max(0, at - k), at)), default=0.0)
+        case Between(opening, closing, int() as depth):
+            now = 0
+            for i in range(at + 1):
+                before = now
+                opens, closes = slow_truth(opening, tokens, i) >= 0.5, slow_truth(closing, tokens, i) >= 0.5
+                now = before if opens and closes else before + 1 if opens else max(0, before - closes)
+            return float(min(before, now) >= depth)
         case Between(opening, closing):
             inside = False
             for i in range(at + 1):
@@ -191,6 +237,29 @@ def slow_truth(test: Test, tokens: list[int], at: int) -> float:
         case Sequence(parts):
             return min(slow_truth(t, tokens, at - len(parts) + 1 + i) for i, t in enumerate(parts))
     raise AssertionError(test)
+
+
+def slow_start(since: Test, tokens: list[int], at: int) -> int:
+    """The place after the last token before this one where a test holds."""
+    return max((i + 1 for i in range(at) if slow_truth(since, tokens, i) >= 0.5), default=0)
+
+
+def slow_aspect(aspect: str, tokens: list[int], at: int) -> object:
+    text = PIECES[tokens[at]].decode("utf-8", "replace")
+    body = text[1:] if text.startswith(" ") else text
+    match aspect:
+        case "token":
+            return VOCABULARY.texts[tokens[at]]
+        case "pair":
+            return None if at == 0 else tuple(VOCABULARY.texts[t] for t in tokens[at - 1 : at + 1])
+        case "word":
+            return body.lower() or None
+        case "initial":
+            return body[0].lower() if body[:1].isalpha() else None
+        case "ending":
+            return body.lower()[-2:] if len(body) > 2 and body.isalpha() else None
+    kinds = ("lowercase", "capitalised", "uppercase", "letters", "number", "punctuation", "symbol", "whitespace")
+    return next((kind for kind in kinds if SHAPES[kind].holds(text, body)), None)
 
 
 def slow_nearness(seeds: tuple[str, ...], floor: float, token: int) -> float:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -25,6 +27,7 @@ from glossator.programs import (
     Token,
     Within,
     execute,
+    parse_program,
     truth,
 )
 from program_strategies import (
@@ -99,6 +102,26 @@ def test_tokens_outside_the_vocabulary_match_nothing(program, token):
         assert truth(Or((Shape("letters"), Token((" keep",)))), strange, LEXICON)[0, 1] == 0
 
 
+@given(tests, windows(), st.integers(0, 13))
+@settings(max_examples=300, deadline=None)
+def test_no_test_looks_ahead_or_at_other_windows(test, found, cut):
+    """Cutting a window, or running it alone, changes nothing before the cut."""
+    whole = truth(test, found, LEXICON)
+    width = min(cut, found.width)
+    for row in range(len(found)):
+        one = found.take(np.array([row]))
+        np.testing.assert_array_equal(truth(test, one, LEXICON), whole[[row]])
+        start = TokenWindows(
+            one.tokens[:, :width],
+            np.minimum(one.lengths, width),
+            one.valid[:, :width],
+            one.documents,
+            one.ids,
+            VOCABULARY,
+        )
+        np.testing.assert_array_equal(truth(test, start, LEXICON), whole[[row], :width])
+
+
 def test_all_padding_and_no_windows_give_zeros():
     one = window_of(" the", " the")
     padded = TokenWindows(one.tokens, np.zeros(1, np.int32), np.zeros((1, 2), bool), one.documents, one.ids, VOCABULARY)
@@ -123,6 +146,32 @@ def test_between_opens_closes_and_toggles():
     quoted = window_of('"', " keep", '"', " the", '"', " keep")
     quote = Token(('"',))
     assert truth(Between(quote, quote), quoted, LEXICON).tolist() == [[0, 1, 0, 0, 0, 1]]
+
+
+MEMORY = [
+    ('between(contains("("), contains(")"); 2)', " ( ( () the) the", "0011100"),
+    ('position(0..1; shape(newline))', " the the the\n the the the", "1100110"),
+    ('position(2..; shape(newline))', " the the the\n the the the", "0011001"),
+    ('count(token(","), 1..1)', "the, the, the", "00110"),
+    ('count(token(","), 1..; word(ends of sentence))', "the, the. the, the", "0011001"),
+    ('count(token(","), 0..0; token(","))', "the, the", "111"),
+    ('share(token(","); 0.5)', ", the the,", "1101"),
+    ('same(initial, 1..1)', " keep keep Keep the Keep", "01100"),
+    ('same(token, 2..2)', " the keep the the", "0010"),
+    ('same(token, 2..)', " the keep keep the keep", "00011"),
+    ('same(pair, 1..)', " the keep red the keep", "00001"),
+    ('agrees(ending, token(" keep"))', " keep the Keep", "001"),
+    ("induction()", " the keep the red the keep the red", "00000010"),
+    ("induction(2)", " the keep red the keep red", "000001"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("test", "text", "expected"), MEMORY, ids=[test for test, _, _ in MEMORY])
+def test_what_tests_with_memory_say_by_hand(test, text, expected):
+    pieces = re.findall(r" ?[A-Za-z]+| ?[().,]|\n", text)
+    pieces = [f" {piece}" if piece == "the" else piece for piece in pieces]
+    found = truth(parse_program(test).clauses[0].test, window_of(*pieces), LEXICON)
+    assert "".join(str(int(value)) for value in found[0]) == expected
 
 
 def test_within_looks_back_exactly_k():

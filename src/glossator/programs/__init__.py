@@ -5,10 +5,13 @@ from glossator.programs.english import english, english_length
 from glossator.programs.executor import execute, truth
 from glossator.programs.language import (
     After,
+    Agrees,
     And,
     Between,
     Clause,
     Contains,
+    Count,
+    Induction,
     Like,
     Not,
     Or,
@@ -16,8 +19,10 @@ from glossator.programs.language import (
     Prefix,
     Program,
     Repeated,
+    Same,
     Sequence,
     Shape,
+    Share,
     Spelled,
     Suffix,
     Table,
@@ -31,7 +36,8 @@ from glossator.programs.parser import parse_program
 from glossator.programs.quantise import quantise
 
 __all__ = [
-    "After", "And", "Between", "Clause", "Contains", "Lexicon", "Like", "Not", "Or", "Position", "Prefix", "Program",
-    "Repeated", "Sequence", "Shape", "Spelled", "Suffix", "Table", "Test", "Token", "Within", "Word", "bits", "english",
-    "english_length", "execute", "parse_program", "quantise", "truth",
+    "After", "Agrees", "And", "Between", "Clause", "Contains", "Count", "Induction", "Lexicon", "Like", "Not", "Or",
+    "Position", "Prefix", "Program", "Repeated", "Same", "Sequence", "Shape", "Share", "Spelled", "Suffix", "Table",
+    "Test", "Token", "Within", "Word", "bits", "english", "english_length", "execute", "parse_program", "quantise",
+    "truth",
 ]  # fmt: skip

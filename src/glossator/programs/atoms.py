@@ -1,4 +1,4 @@
-"""Atomic tests of the language: spelling, meaning, word classes, position, repetition."""
+"""Atomic tests of the language: spelling, meaning, word classes, repetition."""
 
 from __future__ import annotations
 
@@ -8,29 +8,10 @@ from typing import ClassVar
 import numpy as np
 
 from glossator.errors import near_matches
+from glossator.programs.base import Test
 from glossator.programs.checks import assign, number, quoted, text_of, texts_of, whole
-from glossator.programs.shapes import SHAPES
+from glossator.programs.shapes import CONTEXT_SHAPES, SHAPES
 from glossator.programs.words import WORD_CLASSES
-
-
-class Test:
-    """Something that is more or less true of a token in its window: a truth between 0 and 1 (except `Table`)."""
-
-    __test__ = False  # not a test case, whatever the name says to test runners
-
-    @property
-    def parts(self) -> tuple[Test, ...]:
-        """The tests directly inside this one."""
-        return ()
-
-    @property
-    def within_brackets(self) -> str:
-        """What stands in the brackets when the test is written down."""
-        return ", ".join(map(str, self.parts))
-
-    def __str__(self) -> str:
-        """The test in concrete syntax, as `parse_program` reads it."""
-        return f"{type(self).__name__.lower()}({self.within_brackets})"
 
 
 @dataclass(frozen=True)
@@ -144,6 +125,10 @@ class Shape(Test):
             raise ValueError(f"unknown shape {self.name!r}; {near_matches(self.name, SHAPES)}")
 
     @property
+    def needs_context(self) -> bool:  # type: ignore[override]
+        return self.name in CONTEXT_SHAPES
+
+    @property
     def within_brackets(self) -> str:
         return self.name
 
@@ -164,26 +149,12 @@ class Word(Test):
 
 
 @dataclass(frozen=True)
-class Position(Test):
-    """The token stands at position low..high of the window, counted from 0, both included; no high means to the end."""
-
-    low: int
-    high: int | None = None
-
-    def __post_init__(self) -> None:
-        low = whole(self.low, "position", 0)
-        assign(self, low=low, high=None if self.high is None else whole(self.high, "last position", low))
-
-    @property
-    def within_brackets(self) -> str:
-        return f"{self.low}..{'' if self.high is None else self.high}"
-
-
-@dataclass(frozen=True)
 class Repeated(Test):
     """The same token stands earlier in the window, at most `within` tokens back."""
 
     within: int | None = None
+
+    needs_context = True
 
     def __post_init__(self) -> None:
         assign(self, within=None if self.within is None else whole(self.within, "distance", 1))

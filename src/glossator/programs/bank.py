@@ -14,9 +14,9 @@ from functools import cached_property
 import numpy as np
 from scipy import sparse
 
-from glossator.programs.atoms import Contains, Like, Prefix, Shape, Spelled, Suffix, Test, Token, Word
+from glossator.programs.atoms import Contains, Like, Prefix, Shape, Spelled, Suffix, Token, Word
 from glossator.programs.bits import LEVEL_BITS, test_bits
-from glossator.programs.language import After
+from glossator.programs.language import After, Test
 from glossator.programs.lexicon import Lexicon
 from glossator.programs.shapes import CONTEXT_SHAPES, SHAPES
 from glossator.programs.words import WORD_CLASSES

@@ -11,7 +11,8 @@ The code, from the outside in (logarithms to base 2, universal(n) = 2 floor(log 
 - token literal: log V, or -log of its smoothed frequency when the lexicon carries counts; a text that is no token is
   spelled; a list of literals is universal(n) and the literals in any order;
 - spelling: universal(1 + length), 5 bits a lower-case letter or space, 12 for other ASCII, 26 for the rest;
-- floor: 4 bits (steps of 1/16); shape and word class: log of how many there are; distances and positions: universal;
+- floor: 4 bits (steps of 1/16); share: 6 bits (steps of 1/64); shape, word class and aspect: log of how many there are;
+- distances, depths and ends of ranges: universal; 1 bit for whether something that can be left out is there;
 - table: universal(1 + entries), a literal and a level each in any order, and a level for the default.
 "In any order" takes off the log of the number of orders: which of them was written says nothing.
 `quantise.quantise` moves a program to the levels that this code can express.
@@ -26,10 +27,13 @@ from collections.abc import Sequence as Items
 
 from glossator.programs.language import (
     After,
+    Agrees,
     And,
     Between,
     Clause,
     Contains,
+    Count,
+    Induction,
     Like,
     Not,
     Or,
@@ -37,8 +41,10 @@ from glossator.programs.language import (
     Prefix,
     Program,
     Repeated,
+    Same,
     Sequence,
     Shape,
+    Share,
     Spelled,
     Suffix,
     Table,
@@ -48,6 +54,7 @@ from glossator.programs.language import (
     Word,
 )
 from glossator.programs.lexicon import Lexicon
+from glossator.programs.memory import ASPECTS
 from glossator.programs.shapes import SHAPES
 from glossator.programs.words import WORD_CLASSES
 
@@ -55,7 +62,8 @@ LEVEL_BITS = 5.0
 SCALE_BITS = 8.0
 FLOOR_BITS = 4.0
 SIDE_BITS = 1.0
-KINDS = 18
+SHARE_BITS = 6.0
+KINDS = 23
 
 
 def bits(program: Program, lexicon: Lexicon) -> float:
@@ -92,16 +100,27 @@ def _argument_bits(test: Test, lexicon: Lexicon) -> float:
             return math.log2(len(SHAPES))
         case Word():
             return math.log2(len(WORD_CLASSES))
-        case Position(low, high):
-            return _universal(1 + low) + 1 + (0 if high is None else _universal(1 + high - low))
+        case Position(low, high, since):
+            return _range(low, high) + _optional(since, lexicon)
+        case Count(inner, low, high, since):
+            return test_bits(inner, lexicon) + _range(low, high) + _optional(since, lexicon)
+        case Share(inner, _):
+            return test_bits(inner, lexicon) + SHARE_BITS
+        case Same(_, low, high):
+            return math.log2(len(ASPECTS)) + _range(low - 1, high if high is None else high - 1)
+        case Agrees(_, inner):
+            return math.log2(len(ASPECTS)) + test_bits(inner, lexicon)
+        case Induction(n):
+            return _universal(n)
         case Repeated(within):
             return 1 + (0 if within is None else _universal(within))
         case After(inner) | Not(inner):
             return test_bits(inner, lexicon)
         case Within(inner, k):
             return test_bits(inner, lexicon) + _universal(k)
-        case Between(opening, closing):
-            return test_bits(opening, lexicon) + test_bits(closing, lexicon)
+        case Between(opening, closing, depth):
+            nested = 1 + (0 if depth is None else _universal(depth))
+            return test_bits(opening, lexicon) + test_bits(closing, lexicon) + nested
         case And(tests) | Or(tests):
             return _universal(len(tests)) + _unordered([test_bits(t, lexicon) for t in tests], tests)
         case Sequence(tests):
@@ -110,6 +129,14 @@ def _argument_bits(test: Test, lexicon: Lexicon) -> float:
             costs = [literal_bits(text, lexicon) + LEVEL_BITS for text, _ in values]
             return _universal(1 + len(values)) + _unordered(costs, values) + LEVEL_BITS
     raise TypeError(f"no rule to cost {type(test).__name__}")
+
+
+def _range(low: int, high: int | None) -> float:
+    return _universal(1 + low) + 1 + (0 if high is None else _universal(1 + high - low))
+
+
+def _optional(test: Test | None, lexicon: Lexicon) -> float:
+    return 1 + (0 if test is None else test_bits(test, lexicon))
 
 
 def literal_bits(text: str, lexicon: Lexicon) -> float:

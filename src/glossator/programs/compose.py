@@ -11,11 +11,11 @@ from collections.abc import Sequence as Items
 
 import numpy as np
 
-from glossator.programs.atoms import Like, Spelled, Test, Token
+from glossator.programs.atoms import Like, Spelled, Token
 from glossator.programs.bank import characters
 from glossator.programs.english import english_length
 from glossator.programs.inducer import LEAST_RIDGE, RIDGE, solved, strengths
-from glossator.programs.language import After, Clause, Program
+from glossator.programs.language import After, Clause, Program, Test
 from glossator.programs.phrases import phrased
 from glossator.programs.problem import Problem
 from glossator.programs.quantise import quantise

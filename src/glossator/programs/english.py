@@ -10,10 +10,13 @@ from collections.abc import Iterable
 
 from glossator.programs.language import (
     After,
+    Agrees,
     And,
     Between,
     Clause,
     Contains,
+    Count,
+    Induction,
     Like,
     Not,
     Or,
@@ -21,8 +24,10 @@ from glossator.programs.language import (
     Prefix,
     Program,
     Repeated,
+    Same,
     Sequence,
     Shape,
+    Share,
     Spelled,
     Suffix,
     Table,
@@ -31,6 +36,7 @@ from glossator.programs.language import (
     Within,
     Word,
 )
+from glossator.programs.memory_english import remembered
 from glossator.programs.shapes import SHAPES
 from glossator.programs.words import WORD_CLASSES
 
@@ -42,6 +48,8 @@ AFTER, WORDS, ALSO = "after ", "words ", "also"
 NAMED = {
     "\n": "line breaks", "\n\n": "blank lines", "\t": "tabs", " ": "single spaces", "": "empty tokens",
 }  # fmt: skip
+_MODIFIERS = (After, Within, Repeated, Between, Position, Count, Share, Same, Agrees, Induction)
+"""Tests that are said after a noun."""
 _APART = frozenset("/“” ")
 
 
@@ -222,7 +230,7 @@ def _noun(test: Test) -> str:
             return " or ".join(_noun(t) for t in tests)
         case And(tests):
             return _conjunction(tests)
-        case Not(After() | Within() | Between() | Position() | Repeated() as inner):
+        case Not(inner) if isinstance(inner, _MODIFIERS):
             return f"tokens not {_modifier(inner)}"
         case Not(inner):
             return f"tokens other than {_noun(inner)}"
@@ -238,27 +246,20 @@ def _noun(test: Test) -> str:
 
 
 def _modifier(test: Test) -> str:
-    """What can follow a noun: "after the", "within 3 after a number", "at the start"."""
+    """What can follow a noun: "after the", "within 3 after a number", "in first place"."""
+    said = remembered(test, _noun)
+    if said is not None:
+        return said
     match test:
         case After(inner):
             return f"after {_noun(inner)}"
         case Within(inner, k):
             return f"within {k} after {_noun(inner)}" if k > 1 else f"after {_noun(inner)}"
-        case Between(opening, closing):
-            return f"between {_noun(opening)} and {_noun(closing)}"
-        case Position(0, None):
-            return "anywhere"
-        case Position(0, high):
-            return "in first place" if high == 0 else f"in the first {high + 1} places"  # type: ignore[operator]
-        case Position(low, None):
-            return f"from place {low + 1} on"
-        case Position(low, high):
-            return f"in place {low + 1}" if low == high else f"in places {low + 1}–{high + 1}"  # type: ignore[operator]
         case Repeated(None):
             return "seen before"
         case Repeated(within):
             return f"seen within the last {within}"
-        case Not(After() | Within() | Between() | Position() | Repeated() as inner):
+        case Not(inner) if isinstance(inner, _MODIFIERS):
             return f"not {_modifier(inner)}"
         case Not(inner):
             return f"except {_noun(inner)}"
@@ -267,7 +268,7 @@ def _modifier(test: Test) -> str:
 
 def _conjunction(tests: tuple[Test, ...]) -> str:
     """A noun and its modifiers: the first test that names tokens is the noun."""
-    head = next((t for t in tests if not isinstance(t, (After, Within, Between, Position, Repeated, Not))), None)
+    head = next((t for t in tests if not isinstance(t, (*_MODIFIERS, Not))), None)
     rest = list(tests)
     if head is not None:
         rest.remove(head)

@@ -1,7 +1,8 @@
 """Executing a program on windows: the free simulator.
 
 Total: any program runs on any windows and gives finite numbers; unknown texts and tokens match nothing. Parts that
-depend on the token alone are evaluated once per vocabulary entry and gathered; context takes a few shifts.
+depend on the token alone are evaluated once per vocabulary entry and gathered; context takes a few shifts and running
+sums (`states`).
 """
 
 from __future__ import annotations
@@ -9,22 +10,29 @@ from __future__ import annotations
 import numpy as np
 
 from glossator.inputs.tokens import TokenWindows
+from glossator.programs import states
 from glossator.programs.language import (
     After,
+    Agrees,
     And,
     Between,
+    Count,
+    Induction,
     Not,
     Or,
     Position,
     Program,
     Repeated,
+    Same,
     Sequence,
     Shape,
+    Share,
     Test,
     Within,
     is_local,
-)  # fmt: skip
+)
 from glossator.programs.lexicon import Lexicon
+from glossator.programs.states import greatest_of_last, shift
 
 
 def execute(program: Program, windows: TokenWindows, lexicon: Lexicon) -> np.ndarray:
@@ -72,68 +80,55 @@ def _truth(test: Test, ids: np.ndarray, lexicon: Lexicon) -> np.ndarray:
         case After(inner):
             return shift(_truth(inner, ids, lexicon), 1)
         case Within(inner, k):
-            return shift(_greatest_of_last(_truth(inner, ids, lexicon), k), 1)
+            return shift(greatest_of_last(_truth(inner, ids, lexicon), k), 1)
         case Sequence(tests):
             last = len(tests) - 1
             return _least([shift(_truth(t, ids, lexicon), last - i) for i, t in enumerate(tests)])
-        case Between(opening, closing):
-            return _between(_truth(opening, ids, lexicon) >= 0.5, _truth(closing, ids, lexicon) >= 0.5)
-        case Position(low, high):
-            columns = np.arange(ids.shape[1])
-            inside = (columns >= low) & (columns <= (ids.shape[1] if high is None else high))
-            return np.broadcast_to(inside, ids.shape)
+        case Between(opening, closing, depth):
+            opens, closes = _holds(opening, ids, lexicon), _holds(closing, ids, lexicon)
+            return states.between(opens, closes) if depth is None else states.nested(opens, closes, depth)
+        case Position(low, high, since):
+            places = np.broadcast_to(np.arange(ids.shape[1], dtype=np.int32), ids.shape)
+            return _within(places if since is None else places - 1 - _last(since, ids, lexicon), low, high)
+        case Count(inner, low, high, since):
+            start = None if since is None else _last(since, ids, lexicon)
+            return _within(states.counted(_holds(inner, ids, lexicon), start), low, high)
+        case Share(inner, least):
+            return states.running(_holds(inner, ids, lexicon)) >= least * np.arange(1.0, ids.shape[1] + 1)
         case Repeated(within):
-            gap = distance_to_same(ids, unknown=len(lexicon))
-            return (gap > 0) & (gap <= (ids.shape[1] if within is None else within))
+            return states.same(_keys("token", ids, lexicon), 1, within)
+        case Same(aspect, low, high):
+            return states.same(_keys(aspect, ids, lexicon), low, high)
+        case Agrees(aspect, inner):
+            return states.agrees(_keys(aspect, ids, lexicon), _holds(inner, ids, lexicon))
+        case Induction(n):
+            return states.follows_as_before(_keys("token", ids, lexicon), n)
         case Shape("continues-word"):
             return lexicon.truths(test)[ids] & shift(lexicon.ends_word[ids], 1)
     raise TypeError(f"no rule to execute {type(test).__name__}")
 
 
-def shift(values: np.ndarray, by: int) -> np.ndarray:
-    """Each row moved `by` places to the right, 0 (False) coming in from the left."""
-    if by == 0:
-        return values
-    moved = np.zeros_like(values)
-    if by < values.shape[1]:
-        moved[:, by:] = values[:, :-by]
-    return moved
+def _holds(test: Test, ids: np.ndarray, lexicon: Lexicon) -> np.ndarray:
+    return _truth(test, ids, lexicon) >= 0.5
+
+
+def _last(test: Test, ids: np.ndarray, lexicon: Lexicon) -> np.ndarray:
+    return states.last_before(_holds(test, ids, lexicon))
+
+
+def _within(values: np.ndarray, low: int, high: int | None) -> np.ndarray:
+    return values >= low if high is None else (values >= low) & (values <= high)
+
+
+def _keys(aspect: str, ids: np.ndarray, lexicon: Lexicon) -> np.ndarray:
+    """What tokens are compared by, -1 for what they lack."""
+    if aspect == "pair":
+        return states.pairs(lexicon.aspect("token")[ids])
+    return lexicon.aspect(aspect)[ids]
 
 
 def _least(found: list[np.ndarray]) -> np.ndarray:
     result = found[0]
     for other in found[1:]:
         result = np.minimum(result, other)
-    return result
-
-
-def _greatest_of_last(values: np.ndarray, k: int) -> np.ndarray:
-    """The greatest of the k values that end at each place, by doubling."""
-    k = min(k, max(values.shape[1], 1))
-    reach = 1
-    while reach * 2 <= k:
-        values = np.maximum(values, shift(values, reach))
-        reach *= 2
-    return np.maximum(values, shift(values, k - reach))
-
-
-def _between(opens: np.ndarray, closes: np.ndarray) -> np.ndarray:
-    inside = np.zeros_like(opens)
-    state = np.zeros(len(opens), dtype=bool)
-    for column in range(opens.shape[1]):
-        opening, closing = opens[:, column], closes[:, column]
-        inside[:, column] = state & ~closing
-        state = np.where(opening & closing, ~state, (state | opening) & ~closing)
-    return inside
-
-
-def distance_to_same(ids: np.ndarray, unknown: int = -1) -> np.ndarray:
-    """(n, width) int: how many tokens back the same id stands in its row, 0 where it is new or `unknown`."""
-    order = np.argsort(ids, axis=1, kind="stable")
-    ordered = np.take_along_axis(ids, order, axis=1)
-    gap = np.zeros_like(order)
-    gap[:, 1:] = np.where(ordered[:, 1:] == ordered[:, :-1], order[:, 1:] - order[:, :-1], 0)
-    gap[ordered == unknown] = 0
-    result = np.zeros_like(gap)
-    np.put_along_axis(result, order, gap, axis=1)
     return result

@@ -9,41 +9,28 @@ same in the same order. The constructors check their arguments and raise `ValueE
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from glossator.programs.atoms import (
     Contains,
     Like,
-    Position,
     Prefix,
     Repeated,
     Shape,
     Spelled,
     Suffix,
-    Test,
     Token,
     Word,
 )
+from glossator.programs.base import DEEPEST, Test, depth, inner, part, walk
 from glossator.programs.checks import assign, number, quoted, text_of, whole
-from glossator.programs.shapes import CONTEXT_SHAPES
+from glossator.programs.memory import Agrees, Between, Count, Induction, Position, Same, Share
 
 __all__ = [
-    "After", "And", "Between", "Clause", "Contains", "Like", "Not", "Or", "Position", "Prefix", "Program", "Repeated",
-    "Sequence", "Shape", "Spelled", "Suffix", "Table", "Test", "Token", "Within", "Word", "depth", "is_local", "scaled",
-    "walk",
+    "DEEPEST", "After", "Agrees", "And", "Between", "Clause", "Contains", "Count", "Induction", "Like", "Not", "Or",
+    "Position", "Prefix", "Program", "Repeated", "Same", "Sequence", "Shape", "Share", "Spelled", "Suffix", "Table",
+    "Test", "Token", "Within", "Word", "depth", "is_local", "scaled", "walk",
 ]  # fmt: skip
-
-DEEPEST = 24
-"""How many tests may stand inside one another."""
-
-
-def _part(value: object, name: str) -> Test:
-    if not isinstance(value, Test):
-        raise ValueError(f"{name} must be a test, not {value!r}")
-    if isinstance(value, Table):
-        raise ValueError("a table must be a whole clause of strength 1, not inside another test")
-    return value
 
 
 @dataclass(frozen=True)
@@ -52,8 +39,10 @@ class After(Test):
 
     test: Test
 
+    needs_context = True
+
     def __post_init__(self) -> None:
-        _check_depth(_part(self.test, "after"), 1)
+        inner(self.test, "after")
 
     @property
     def parts(self) -> tuple[Test, ...]:
@@ -67,9 +56,11 @@ class Within(Test):
     test: Test
     k: int
 
+    needs_context = True
+
     def __post_init__(self) -> None:
         assign(self, k=whole(self.k, "distance", 1))
-        _check_depth(_part(self.test, "within"), 1)
+        inner(self.test, "within")
 
     @property
     def parts(self) -> tuple[Test, ...]:
@@ -81,36 +72,14 @@ class Within(Test):
 
 
 @dataclass(frozen=True)
-class Between(Test):
-    """An opening token came before and nothing has closed it up to and including this token.
-
-    A token opens or closes when its test is at least half true; one that does both (a plain quotation mark) opens
-    when nothing is open and closes otherwise. Opening twice is opening once.
-    """
-
-    open: Test
-    close: Test
-
-    def __post_init__(self) -> None:
-        _check_depth(_part(self.open, "open"), 1)
-        _check_depth(_part(self.close, "close"), 1)
-
-    @property
-    def parts(self) -> tuple[Test, ...]:
-        return (self.open, self.close)
-
-
-@dataclass(frozen=True)
 class _Several(Test):
     tests: tuple[Test, ...]
 
     def __post_init__(self) -> None:
         name = type(self).__name__.lower()
-        tests = tuple(_part(t, name) for t in self.tests)
+        tests = tuple(inner(t, name) for t in self.tests)
         if len(tests) < 2:
             raise ValueError(f"{name} needs at least two tests, not {len(tests)}")
-        for test in tests:
-            _check_depth(test, 1)
         assign(self, tests=tests)
 
     @property
@@ -132,6 +101,8 @@ class Or(_Several):
 class Sequence(_Several):
     """Consecutive tokens ending here satisfy the tests in order: the least truth; 0 where too few came before."""
 
+    needs_context = True
+
 
 @dataclass(frozen=True)
 class Not(Test):
@@ -140,7 +111,7 @@ class Not(Test):
     test: Test
 
     def __post_init__(self) -> None:
-        _check_depth(_part(self.test, "not"), 1)
+        inner(self.test, "not")
 
     @property
     def parts(self) -> tuple[Test, ...]:
@@ -153,6 +124,8 @@ class Table(Test):
 
     values: tuple[tuple[str, float], ...]
     default: float = 0.0
+
+    whole_clause = True
 
     def __post_init__(self) -> None:
         values = tuple((text_of(text, "table text", empty=True), number(v, "table value")) for text, v in self.values)
@@ -198,7 +171,7 @@ class Program:
         if not all(isinstance(c, Clause) for c in clauses):
             raise ValueError("a program's clauses must be clauses")
         for side, test in self.output.items():
-            if not is_local(_part(test, side)):
+            if not is_local(part(test, side)):
                 raise ValueError(f"what a unit {side} must depend on the next token alone")
         assign(self, bias=number(self.bias, "bias"), clauses=clauses)
 
@@ -221,29 +194,9 @@ class Program:
         return "; ".join([" ".join(parts), *(f"{side} {test}" for side, test in self.output.items())])
 
 
-def depth(test: Test) -> int:
-    """How many tests stand inside one another, this one included."""
-    return 1 + max((depth(part) for part in test.parts), default=0)
-
-
-def _check_depth(test: Test, above: int) -> None:
-    if depth(test) + above > DEEPEST:
-        raise ValueError(f"tests can be nested at most {DEEPEST} deep")
-
-
-def walk(test: Test) -> Iterator[Test]:
-    """The test and everything inside it, outside first."""
-    yield test
-    for part in test.parts:
-        yield from walk(part)
-
-
-_CONTEXT = (Position, Repeated, After, Within, Between, Sequence)
-
-
 def is_local(test: Test) -> bool:
     """Whether the truth depends on the token alone, so that it can be computed once per vocabulary entry."""
-    return not any(isinstance(t, _CONTEXT) or (isinstance(t, Shape) and t.name in CONTEXT_SHAPES) for t in walk(test))
+    return not any(t.needs_context for t in walk(test))
 
 
 def scaled(program: Program, factor: float) -> Program:

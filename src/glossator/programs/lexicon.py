@@ -35,6 +35,9 @@ from glossator.programs.words import SUPERSENSES, members
 CACHE_BYTES = 96 << 20
 """How much memory kept vectors may take before the least recently used are dropped."""
 
+KINDS = ("lowercase", "capitalised", "uppercase", "letters", "number", "punctuation", "symbol", "whitespace")
+"""Shapes that tell kinds of tokens apart, the first that holds."""
+
 
 class Lexicon:
     """A vocabulary, optionally with static embeddings and token counts.
@@ -59,6 +62,7 @@ class Lexicon:
         self._kept: OrderedDict[Test | tuple[str, ...], np.ndarray] = OrderedDict()
         self._kept_bytes = 0
         self._translations: dict[str, np.ndarray] = {}
+        self._aspects: dict[str, np.ndarray] = {}
 
     @classmethod
     def for_windows(cls, vocabulary: Vocabulary, embedding: np.ndarray | None) -> Lexicon:
@@ -119,6 +123,28 @@ class Lexicon:
         backwards = [body[::-1] for body in self.bodies]
         order = sorted(range(len(self)), key=backwards.__getitem__)
         return [backwards[i] for i in order], np.array(order, dtype=np.int64)
+
+    def aspect(self, name: str) -> np.ndarray:
+        """(V + 1,) int32 number of what two tokens can have in common, -1 for tokens without it.
+
+        token: the exact text; word: the text in lower case without its leading space; initial: a word's first letter,
+        ending: the last two letters of a word of three or more, both in lower case; kind: the first shape of `KINDS`.
+        """
+        if name not in self._aspects:
+            self._aspects[name] = self._aspect(name)
+        return self._aspects[name]
+
+    def _aspect(self, name: str) -> np.ndarray:
+        if name == "token":
+            return np.array([*self.canonical[:-1], -1], np.int32)
+        if name == "kind":
+            keys = np.full(len(self) + 1, -1, np.int32)
+            for number, shape in reversed(list(enumerate(KINDS))):
+                keys[self.truths(Shape(shape))] = number
+            return keys
+        part = {"word": lambda w: w, "initial": _initial, "ending": _ending}[name]
+        numbers: dict[str, int] = {"": -1}
+        return np.array([*(numbers.setdefault(part(w), len(numbers)) for w in self.lowered), -1], np.int32)
 
     def ids(self, windows: TokenWindows) -> np.ndarray:
         """(n, width) int32 rows of this lexicon's vectors: canonical token ids, V for what the vocabulary lacks.
@@ -254,3 +280,11 @@ def _fold(reduce: np.ufunc, truths: list[np.ndarray]) -> np.ndarray:
     for truth in truths[1:]:
         result = reduce(result, truth)
     return result.copy()
+
+
+def _initial(word: str) -> str:
+    return word[:1] if word[:1].isalpha() else ""
+
+
+def _ending(word: str) -> str:
+    return word[-2:] if len(word) > 2 and word.isalpha() else ""

@@ -4,10 +4,13 @@ program  = (number | ["+" | "-"] clause) { ("+" | "-") clause } [";" "raises" te
 clause   = [number "*"] test
 test     = "token(" strings ")" | "spelled(" strings ")" | "like(" strings ";" number ")"
          | "prefix(" string ")" | "suffix(" string ")" | "contains(" string ")"
-         | "shape(" name ")" | "word(" name ")" | "position(" whole ".." [whole] ")"
-         | "repeated(" [whole] ")" | "after(" test ")" | "within(" test "," whole ")" | "not(" test ")"
-         | "between(" test "," test ")" | ("and" | "or" | "sequence") "(" test "," test { "," test } ")"
+         | "shape(" name ")" | "word(" name ")" | "position(" range [";" test] ")" | "repeated(" [whole] ")"
+         | "count(" test "," range [";" test] ")" | "share(" test ";" number ")" | "same(" name "," range ")"
+         | "agrees(" name "," test ")" | "induction(" [whole] ")" | "between(" test "," test [";" whole] ")"
+         | "after(" test ")" | "within(" test "," whole ")" | "not(" test ")"
+         | ("and" | "or" | "sequence") "(" test "," test { "," test } ")"
          | "table(" [string "=" number { "," string "=" number }] ";" number ")"
+range    = whole ".." [whole]
 string   = JSON string, or the same in single quotes; blank space between symbols is free.
 
 A number that is left out is a bias of 0 and a strength of 1, or is fitted where a program is tested
@@ -26,10 +29,13 @@ from glossator.errors import UserError, near_matches
 from glossator.programs.language import (
     DEEPEST,
     After,
+    Agrees,
     And,
     Between,
     Clause,
     Contains,
+    Count,
+    Induction,
     Like,
     Not,
     Or,
@@ -37,8 +43,10 @@ from glossator.programs.language import (
     Prefix,
     Program,
     Repeated,
+    Same,
     Sequence,
     Shape,
+    Share,
     Spelled,
     Suffix,
     Table,
@@ -238,18 +246,60 @@ class _Reader:
         return self.build(start, make)
 
 
-def _position(reader: _Reader) -> Callable[[], Test]:
+def _range(reader: _Reader) -> tuple[int, int | None]:
     low = reader.whole()
     reader.want("..")
     reader.skip()
-    high = reader.whole() if not reader.text.startswith(")", reader.at) else None
-    return lambda: Position(low, high)
+    return low, reader.whole() if WHOLE.match(reader.text, reader.at) else None
 
 
-def _repeated(reader: _Reader) -> Callable[[], Test]:
+def _since(reader: _Reader, deep: int) -> Test | None:
+    return reader.test(deep) if reader.take(";") else None
+
+
+def _position(reader: _Reader, deep: int) -> Callable[[], Test]:
+    low, high = _range(reader)
+    since = _since(reader, deep)
+    return lambda: Position(low, high, since)
+
+
+def _count(reader: _Reader, deep: int) -> Callable[[], Test]:
+    counted = reader.test(deep)
+    reader.want(",")
+    low, high = _range(reader)
+    since = _since(reader, deep)
+    return lambda: Count(counted, low, high, since)
+
+
+def _share(reader: _Reader, deep: int) -> Callable[[], Test]:
+    counted = reader.test(deep)
+    reader.want(";")
+    least = reader.number()
+    return lambda: Share(counted, least)
+
+
+def _same(reader: _Reader) -> Callable[[], Test]:
+    aspect = reader.class_name()
+    reader.want(",")
+    low, high = _range(reader)
+    return lambda: Same(aspect, low, high)
+
+
+def _agrees(reader: _Reader, deep: int) -> Callable[[], Test]:
+    aspect = reader.class_name()
+    reader.want(",")
+    other = reader.test(deep)
+    return lambda: Agrees(aspect, other)
+
+
+def _induction(reader: _Reader) -> Callable[[], Test]:
+    n = _optional_whole(reader)
+    return Induction if n is None else lambda: Induction(n)
+
+
+def _optional_whole(reader: _Reader) -> int | None:
     reader.skip()
-    within = None if reader.text.startswith(")", reader.at) else reader.whole()
-    return lambda: Repeated(within)
+    return None if reader.text.startswith(")", reader.at) else reader.whole()
 
 
 def _like(reader: _Reader) -> Callable[[], Test]:
@@ -270,7 +320,8 @@ def _between(reader: _Reader, deep: int) -> Callable[[], Test]:
     opening = reader.test(deep)
     reader.want(",")
     closing = reader.test(deep)
-    return lambda: Between(opening, closing)
+    depth = reader.whole() if reader.take(";") else None
+    return lambda: Between(opening, closing, depth)
 
 
 def _table(reader: _Reader) -> Callable[[], Test]:
@@ -298,8 +349,13 @@ _READERS: dict[str, Callable[[_Reader, int], Callable[[], Test]]] = {
     "contains": lambda r, d: _one(Contains, r.string()),
     "shape": lambda r, d: _one(Shape, r.class_name()),
     "word": lambda r, d: _one(Word, r.class_name()),
-    "position": lambda r, d: _position(r),
-    "repeated": lambda r, d: _repeated(r),
+    "position": _position,
+    "repeated": lambda r, d: _one(Repeated, _optional_whole(r)),
+    "count": _count,
+    "share": _share,
+    "same": lambda r, d: _same(r),
+    "agrees": _agrees,
+    "induction": lambda r, d: _induction(r),
     "after": lambda r, d: _one(After, r.test(d)),
     "within": _within,
     "between": _between,

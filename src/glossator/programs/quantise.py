@@ -7,14 +7,18 @@ from collections.abc import Callable
 
 from glossator.programs.language import (
     After,
+    Agrees,
     And,
     Between,
     Clause,
+    Count,
     Like,
     Not,
     Or,
+    Position,
     Program,
     Sequence,
+    Share,
     Table,
     Test,
     Within,
@@ -23,11 +27,13 @@ from glossator.programs.language import (
 LEVELS = 15
 """Steps of a factor 2 ** -0.5 from the greatest number of a program downwards; with 0 they take 4 bits."""
 FLOOR_STEPS = 16
+SHARE_STEPS = 64
 
 
 def quantise(program: Program) -> Program:
     """The nearest program on the code's levels: strengths, bias and table values become 0 or scale * 2 ** (-i / 2),
-    i < LEVELS, where scale is the greatest of them, to three significant digits; floors become multiples of 1/16.
+    i < LEVELS, where scale is the greatest of them, to three significant digits; floors become multiples of 1/16,
+    shares of 1/64.
 
     Clauses whose strength becomes 0 are dropped. Quantising twice is quantising once.
     """
@@ -73,8 +79,16 @@ def _on_grid(test: Test) -> Test:
             return Not(_on_grid(inner))
         case Within(inner, k):
             return Within(_on_grid(inner), k)
-        case Between(opening, closing):
-            return Between(_on_grid(opening), _on_grid(closing))
+        case Between(opening, closing, depth):
+            return Between(_on_grid(opening), _on_grid(closing), depth)
+        case Position(low, high, Test() as since):
+            return Position(low, high, _on_grid(since))
+        case Count(inner, low, high, since):
+            return Count(_on_grid(inner), low, high, None if since is None else _on_grid(since))
+        case Share(inner, least):
+            return Share(_on_grid(inner), min(round(least * SHARE_STEPS), SHARE_STEPS - 1) / SHARE_STEPS)
+        case Agrees(aspect, inner):
+            return Agrees(aspect, _on_grid(inner))
         case And(tests) | Or(tests) | Sequence(tests):
             return type(test)(tuple(_on_grid(t) for t in tests))
     return test
