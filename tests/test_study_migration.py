@@ -3,6 +3,7 @@ versions 2 and 1 had."""
 
 from __future__ import annotations
 
+import contextlib
 import json
 import lzma
 import shutil
@@ -59,6 +60,9 @@ def edit(folder: Path, *statements: str) -> None:
 def results_and_q(study: Study) -> tuple[list[Any], list[list[Any]]]:
     """All results as version 3 knew them, and the q-values apart."""
     results = [to_plain(result) for result in study.results()]
+    for result in results:
+        for chosen in result["explanations"]:
+            assert (chosen.pop("headline"), chosen.pop("modes")) == (None, [])
     q = [
         [chosen["method"], score["name"], baseline, result["unit"], found]
         for result in results
@@ -104,6 +108,25 @@ def test_a_study_of_version_4_keeps_what_was_asked(old: Path) -> None:
     with open_study(old) as study:
         assert study.asked == [("explain", {"m": {"d": [1, 2, 3, None, 0]}})]
         assert [cost.model for cost in study.costs] == ["m"] and len(study.names()) == 6
+
+
+def test_a_study_of_version_6_has_no_headlines(old: Path, expected: dict[str, Any]) -> None:
+    with open_study(old) as study, contextlib.closing(sqlite3.connect(old / DATABASE)) as newer:
+        study._connection.backup(newer)
+    edit(
+        old,
+        "DROP TABLE explanation_text",
+        """CREATE VIRTUAL TABLE explanation_text USING fts5 (
+            text, content = 'explanations', content_rowid = 'id', tokenize = 'porter unicode61', prefix = '1 2')""",
+        "ALTER TABLE explanations DROP COLUMN headline",
+        "ALTER TABLE explanations DROP COLUMN headlines",
+        "ALTER TABLE units DROP COLUMN headline",
+        "UPDATE meta SET value = '6' WHERE key = 'schema'",
+    )
+    with open_study(old) as study:
+        assert results_and_q(study)[0] == expected["results"]
+        assert study.search("also")[0][0].startswith("tiny/mlp.0/")
+        assert all(row.headline is None for row in study.page())
 
 
 def test_a_study_of_version_2_has_no_margins(old: Path, expected: dict[str, Any]) -> None:

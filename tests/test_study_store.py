@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,7 @@ from glossator.files import plain, write_json
 from glossator.scores import Score
 from glossator.store import schema
 from glossator.store.database import DATABASE, build_database
-from glossator.store.results import packed, unpacked
+from glossator.store.results import Named, packed, unpacked
 from glossator.store.study import FORMAT
 from glossator.study import Chosen, Study, StudySpec, UnitResult, open_study
 from glossator.units import Unit
@@ -38,7 +39,11 @@ SCORES = (
     Score("correlation.top-and-random", 0.5, "Pearson r", 0.4, 0.6, 20, baselines={"lookup": 0.7, "mismatched": None}),
     Score("detection.auroc.random-only", None, "AUROC", reason="no window has a firing token", how={"windows": 3}),
 )
-CATS = (chosen("cats and kittens", 0, SCORES), chosen("felines", 1))
+PETS = Named("pets that purr", '0.0 + 1.0*token(" cat")', weak=True)
+CATS = (
+    replace(chosen("cats and kittens", 0, SCORES), headline=PETS, modes=(replace(PETS, share=0.25, strength=2.0),)),
+    chosen("felines", 1),
+)
 RESULTS = [
     UnitResult(Unit("toy", "mlp.0", 1), "ok", "", {"mean": 0.5}, CATS),
     UnitResult(Unit("toy", "mlp.0", 2, "-"), "failed", "boom", None),
@@ -86,6 +91,7 @@ def test_an_unknown_unit_lists_near_ones(tmp_path: Path) -> None:
         ("maintain", ["keeping, kept, maintaining"]),
         ("kept keep", ["keeping, kept, maintaining"]),
         ("feli", ["felines"]),
+        ("purring", ["cats and kittens"]),
         ("dog", []),
         ('"cats" AND (', ["cats and kittens"]),
     ],

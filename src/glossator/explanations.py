@@ -1,4 +1,4 @@
-"""An explanation: a sentence, a program, or both, and how it was made."""
+"""An explanation: a headline with its modes, a sentence, a program, and how it was made."""
 
 from __future__ import annotations
 
@@ -28,11 +28,51 @@ class Provenance:
     cost: dict[str, float] = field(default_factory=dict)
 
 
+UNNAMEABLE = "no nameable pattern"
+WEAK = "weakly explained"
+
+
+@dataclass(frozen=True)
+class Headline:
+    """What a unit responds to in a few plain words, and the class of tokens that they name.
+
+    program: one clause of strength 1 whose test is true or false, so that executing it gives 1 on the class and 0
+    elsewhere; no clause where nothing was found that has a name. weak: the class says little about where the unit is
+    strongest, and readers are told so.
+    """
+
+    text: str
+    program: Program
+    weak: bool = False
+
+    @property
+    def named(self) -> bool:
+        """Whether it names a class at all."""
+        return bool(self.program.clauses)
+
+    def __str__(self) -> str:
+        return f"{WEAK}: {self.text}" if self.weak and self.named else self.text
+
+
+@dataclass(frozen=True)
+class Mode:
+    """One of a unit's unrelated reasons to fire.
+
+    share: of the unit's activation, how much falls on the tokens of this class and of no mode before; strength: its
+    mean activation there, so that `strength * headline.program` predicts the unit where this mode holds.
+    """
+
+    headline: Headline
+    share: float
+    strength: float
+
+
 @dataclass(frozen=True)
 class Explanation:
     """What a unit responds to. `text` is English; `program`, when there is one, can be executed on tokens.
 
-    rank: 0 for the method's best candidate, then 1, 2, ...; an explainer that finds nothing better than its baseline
+    headline: None from a method that gives none; one that looked for a name and found none says `UNNAMEABLE`. modes:
+    the reasons to fire, the largest share first; the headline is that of the first. rank: 0 for the method's best candidate, then 1, 2, ...; an explainer that finds nothing better than its baseline
     returns no explanation and the study stores the status `abstained`.
     """
 
@@ -41,3 +81,5 @@ class Explanation:
     provenance: Provenance
     program: Program | None = None
     rank: int = 0
+    headline: Headline | None = None
+    modes: tuple[Mode, ...] = ()

@@ -43,5 +43,6 @@ def search(
     rows = []
     for _, unit, chosen in found:
         score = headline(chosen)
-        rows.append(Row([unit, "" if score is None else f"{score.name} {interval(score)}"], chosen.text))
+        said = chosen.text if chosen.headline is None else f"{chosen.headline}. {chosen.text}"
+        rows.append(Row([unit, "" if score is None else f"{score.name} {interval(score)}"], said))
     print_rows(out, ["unit", "score [95 %]"], rows, left=2)

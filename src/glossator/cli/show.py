@@ -169,7 +169,8 @@ def print_head(out: Console, folder: str, result: UnitResult) -> None:
     said = "" if result.status == "ok" and not result.reason else f"  {clean(f'{result.status}: {result.reason}')}"
     out.print(f"{said}  ({folder})", markup=False, soft_wrap=True)
     if (best := result.best()) is not None:
-        print_indented(out, best.text, "bold", by=0)
+        print_headlines(out, best)
+        print_indented(out, best.text, "" if best.headline else "bold", by=0)
         if (score := headline(best)) is not None:
             print_indented(out, f"{best.method}: {in_one_line(score)}", by=0)
     if result.statistics:
@@ -177,6 +178,20 @@ def print_head(out: Console, folder: str, result: UnitResult) -> None:
         places = next((name for name in ("cells", "inputs") if f"random {name}" in s["firing_rule"]), "tokens")
         fires = f"Fires on {s['firing_rate']:.2%} of random {places} ({s['firing_rule']})"
         print_indented(out, f"{fires}; mean {number(s['mean'], 3)}, maximum {number(s['maximum'], 3)}.", "dim", by=0)
+
+
+def print_headlines(out: Console, chosen: Chosen) -> None:
+    """The headline and how much of the activation it accounts for; other reasons to fire below it, if there are any."""
+    if chosen.headline is None:
+        return
+    first, *others = chosen.modes or (chosen.headline,)
+    print_indented(out, f"{clean(str(chosen.headline))}{_share(first.share)}", "bold", by=0)
+    for mode in others:
+        print_indented(out, f"also {clean(str(mode))}{_share(mode.share)}", "bold", by=2)
+
+
+def _share(share: float | None) -> str:
+    return "" if share is None else f"  ({share:.0%} of the activation)"
 
 
 def in_one_line(score: Score) -> str:
@@ -205,6 +220,7 @@ def _print_explanation(out: Console, chosen: Chosen, said: bool) -> None:
 
     out.print()
     if not said:
+        print_headlines(out, chosen)
         print_indented(out, chosen.text, "bold" if chosen.rank == 0 else "", by=0)
     bits = "" if chosen.bits is None else f", {chosen.bits:.0f} bits"
     select = "" if chosen.select is None else f", r on the select split {number(chosen.select)}"

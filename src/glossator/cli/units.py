@@ -97,7 +97,7 @@ def print_page(folder: Path, order: str, where: dict[str, str], after: str | Non
     lines = []
     for row in rows:
         cells = [short_name(row.unit), row.method or row.status, in_brackets(row.score, row.low, row.high)]
-        lines.append(Row([*cells, number(row.causal), number(row.q, 3)], row.text or row.reason))
+        lines.append(Row([*cells, number(row.causal), number(row.q, 3)], row.headline or row.text or row.reason))
     print_rows(out, head, lines, left=2)
     if len(rows) == limit:
         chosen = "".join(f" --{name} {value}" for name, value in where.items())

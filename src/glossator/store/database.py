@@ -26,7 +26,7 @@ from glossator.recording.store import crc32_of, sample_of
 from glossator.store.discoveries import q_of_families
 from glossator.store.folder import held
 from glossator.store.ranking import store_headlines
-from glossator.store.results import COLUMNS_OF_SCORES, NUMBERS, as_json, numbers_of
+from glossator.store.results import COLUMNS_OF_SCORES, HEADLINE, NUMBERS, as_json, numbers_of
 from glossator.store.schema import INDICES, create
 from glossator.store.spec import StudySpec
 from glossator.units import parse_unit
@@ -196,7 +196,10 @@ class _Writing:
             key=lambda place: float("-inf") if explanations[place][5] is None else explanations[place][5],
             default=None,
         )
-        said = (None, None, None) if best is None else (first + best, explanations[best][0], explanations[best][2])
+        said: tuple[Any, ...] = (None,) * 4
+        if best is not None:
+            method, _, text, *_ = explanations[best]
+            said = (first + best, method, text, explanations[best][HEADLINE])
         known = (result["status"], result["reason"], result["statistics"])
         return (self.units, str(unit), unit.site, unit.index, unit.polarity, *known, *said)
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from glossator.explanations import Explanation, Provenance
+from glossator.explanations import Explanation, Headline, Mode, Provenance
 from glossator.files import plain
 from glossator.scores import Margin, Score
 from glossator.units import Unit, parse_unit
@@ -27,6 +27,30 @@ STATUSES: tuple[Status, ...] = ("ok", "insufficient", "abstained", "failed")
 CLOCK = "seconds"
 SCORING = "scoring: "
 """How the reason of a unit begins that failed when it was scored."""
+
+
+@dataclass(frozen=True)
+class Named:
+    """A headline as it is stored, its class in printed form; share, strength: those of its mode, None without one."""
+
+    text: str
+    program: str
+    weak: bool = False
+    share: float | None = None
+    strength: float | None = None
+
+    @classmethod
+    def of(cls, headline: Headline, mode: Mode | None = None) -> Named:
+        share, strength = (None, None) if mode is None else (mode.share, mode.strength)
+        return cls(headline.text, str(headline.program), headline.weak, share, strength)
+
+    def headline(self) -> Headline:
+        from glossator.programs import parse_program
+
+        return Headline(self.text, parse_program(self.program), self.weak)
+
+    def __str__(self) -> str:
+        return str(self.headline())
 
 
 @dataclass(frozen=True)
@@ -46,12 +70,16 @@ class Chosen:
     select: float | None
     provenance: dict[str, Any]
     scores: tuple[Score, ...] = ()
+    headline: Named | None = None
+    modes: tuple[Named, ...] = ()
 
     def explanation(self, unit: Unit) -> Explanation:
         from glossator.programs import parse_program
 
         program = None if self.program is None else parse_program(self.program)
-        return Explanation(unit, self.text, Provenance(**self.provenance), program, self.rank)
+        headline = None if self.headline is None else self.headline.headline()
+        modes = tuple(Mode(named.headline(), named.share or 0.0, named.strength or 0.0) for named in self.modes)
+        return Explanation(unit, self.text, Provenance(**self.provenance), program, self.rank, headline, modes)
 
 
 @dataclass(frozen=True)
@@ -94,6 +122,8 @@ def as_stored(explanation: Explanation, lexicon: Lexicon | None, rank: int, sele
         bits=None if program is None or lexicon is None else round(bits(program, lexicon), 3),
         select=select,
         provenance=plain(replace(provenance, cost=cost)),
+        headline=None if explanation.headline is None else Named.of(explanation.headline),
+        modes=tuple(Named.of(mode.headline, mode) for mode in explanation.modes),
     )
 
 
@@ -102,6 +132,8 @@ def to_plain(result: UnitResult) -> dict[str, Any]:
 
 
 COLUMNS_OF_SCORES = ("explanation", "name", "column", "value", "low", "high", "n", "measure", "reason", "how", "counts")
+HEADLINE = 7
+"""Where the words of the headline stand in the row of an explanation."""
 NUMBERS = ("value", "margin", "low", "high", "p")
 """Of a comparison with a baseline: its value, and how far the score is above it."""
 
@@ -135,12 +167,28 @@ def packed(result: UnitResult) -> dict[str, Any]:
         "reason": result.reason,
         "statistics": as_json(result.statistics),
         "explanations": [
-            [e.method, e.rank, e.text, e.program, e.bits, e.select, as_json(e.provenance)] for e in result.explanations
+            [e.method, e.rank, e.text, e.program, e.bits, e.select, as_json(e.provenance), *_headlines_of(e)]
+            for e in result.explanations
         ],
         "hows": [*hows],
         "scores": scores,
         "comparisons": {**compared, "numbers": base64.b64encode(numbers.tobytes()).decode()},
     }
+
+
+def _headlines_of(chosen: Chosen) -> tuple[str | None, str | None]:
+    """The words of the headline, which are searched, and all of its parts and the modes'."""
+    if chosen.headline is None:
+        return None, None
+    return chosen.headline.text, as_json(plain({"headline": chosen.headline, "modes": chosen.modes}))
+
+
+def headlines_from(stored: str | None) -> tuple[Named | None, tuple[Named, ...]]:
+    """Headline and modes as a database holds them; raises what a malformed one raises."""
+    if stored is None:
+        return None, ()
+    parts = json.loads(stored)
+    return Named(**parts["headline"]), tuple(Named(**mode) for mode in parts["modes"])
 
 
 _NO_MARGIN: Any = SimpleNamespace(value=None, low=None, high=None, p=None)
@@ -164,8 +212,8 @@ def unpacked(stored: Mapping[str, Any]) -> UnitResult:
     for place, (explanation, *row, how, counts) in enumerate(rows):
         scores[explanation].append(score_of((*row, counts), hows[how], beside[place]))
     explanations = tuple(
-        Chosen(method, rank, text, program, bits, select, json.loads(provenance), tuple(own))
-        for (method, rank, text, program, bits, select, provenance), own in zip(
+        Chosen(method, rank, text, program, bits, select, json.loads(provenance), tuple(own), *headlines_from(named))
+        for (method, rank, text, program, bits, select, provenance, _, named), own in zip(
             stored["explanations"], scores, strict=True
         )
     )

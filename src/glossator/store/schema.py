@@ -30,6 +30,7 @@ CREATE TABLE units (
     best INTEGER REFERENCES explanations (id),
     method TEXT,
     text TEXT,
+    headline TEXT,
     score REAL,
     low REAL,
     high REAL,
@@ -46,6 +47,8 @@ CREATE TABLE explanations (
     bits REAL,
     "select" REAL,
     provenance TEXT NOT NULL,
+    headline TEXT,
+    headlines TEXT,
     spec TEXT NOT NULL REFERENCES specs (fingerprint),
     UNIQUE (unit, method, rank)
 );
@@ -112,7 +115,14 @@ BEGIN SELECT RAISE(ABORT, 'what was registered of an experiment cannot be change
 CREATE TRIGGER experiments_end_once BEFORE UPDATE OF result ON experiments WHEN old.result IS NOT NULL
 BEGIN SELECT RAISE(ABORT, 'the experiment has a result'); END;
 """
-INDICES = """
+SEARCHED = """
+CREATE VIRTUAL TABLE explanation_text USING fts5 (
+    text, headline, content = 'explanations', content_rowid = 'id', tokenize = 'porter unicode61', prefix = '1 2'
+);
+INSERT INTO explanation_text (explanation_text) VALUES ('rebuild');
+INSERT INTO explanation_text (explanation_text) VALUES ('optimize');
+"""
+INDICES = f"""
 CREATE INDEX units_by_index ON units ("index");
 CREATE INDEX units_by_site ON units (site, polarity);
 CREATE INDEX units_by_status ON units (status);
@@ -121,11 +131,7 @@ CREATE INDEX units_by_causal ON units (causal);
 CREATE INDEX units_by_q ON units (q);
 CREATE INDEX scores_by_name ON scores (name, value);
 CREATE INDEX experiments_by_unit ON experiments (unit);
-CREATE VIRTUAL TABLE explanation_text USING fts5 (
-    text, content = 'explanations', content_rowid = 'id', tokenize = 'porter unicode61', prefix = '1 2'
-);
-INSERT INTO explanation_text (explanation_text) VALUES ('rebuild');
-INSERT INTO explanation_text (explanation_text) VALUES ('optimize');
+{SEARCHED}
 """
 """Made when the rows are there, which is faster and always gives the same bytes."""
 _FROM_JSON_COLUMNS = f"""
@@ -146,7 +152,7 @@ INSERT INTO ledger SELECT * FROM old_ledger;
 INSERT INTO requests SELECT * FROM old_requests;
 INSERT INTO units (id, name, site, "index", polarity, status, reason, statistics)
     SELECT id, name, site, "index", polarity, status, reason, statistics FROM old_units ORDER BY id;
-INSERT INTO explanations
+INSERT INTO explanations (id, unit, method, rank, text, program, bits, "select", provenance, spec)
     SELECT id, unit, method, rank, text, program, bits, "select", provenance, spec FROM old_explanations
     ORDER BY id;
 UPDATE units SET (best, method, text) = (
@@ -193,6 +199,20 @@ def _comparisons(copy: sqlite3.Connection) -> Iterator[tuple[Any, ...]]:
             yield (score, baseline, values.get(baseline), *margin)
 
 
+def _headlines(copy: sqlite3.Connection) -> None:
+    """Version 7: headlines. A study that came through the tables of version 5 already has their columns."""
+    if "headline" not in [row[1] for row in copy.execute("PRAGMA table_info(units)")]:
+        copy.executescript(
+            f"""
+            ALTER TABLE units ADD COLUMN headline TEXT;
+            ALTER TABLE explanations ADD COLUMN headline TEXT;
+            ALTER TABLE explanations ADD COLUMN headlines TEXT;
+            DROP TABLE explanation_text;
+            {SEARCHED}
+            """
+        )
+
+
 STEPS: list[str | Callable[[sqlite3.Connection], None]] = [
     """
     CREATE TABLE ledger (
@@ -211,6 +231,7 @@ STEPS: list[str | Callable[[sqlite3.Connection], None]] = [
     """,
     _from_json_columns,
     "UPDATE comparisons SET baseline = 'mismatched' WHERE baseline = 'other-unit';",
+    _headlines,
 ]
 """From each version to the next, the first from version 1 to 2."""
 VERSION = 1 + len(STEPS)

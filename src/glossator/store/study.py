@@ -25,7 +25,7 @@ from glossator.recording.store import crc32_of, sample_of
 from glossator.scores import Column, Score
 from glossator.store.database import ADDING, DATABASE, recover
 from glossator.store.ranking import DEFAULT, RANKED_BY
-from glossator.store.results import STATUSES, Chosen, Status, UnitResult, score_of
+from glossator.store.results import STATUSES, Chosen, Status, UnitResult, headlines_from, score_of
 from glossator.store.schema import upgraded
 from glossator.store.spec import StudySpec, make_spec
 from glossator.units import Unit
@@ -56,7 +56,7 @@ FILTERS = ("site", "polarity", "status", "method")
 class UnitRow:
     """What a list of units shows of one, without reading its scores.
 
-    place: from 1, in the study's order; method, text: of its best explanation, None where it has none; score, low,
+    place: from 1, in the study's order; method, text, headline: of its best explanation, None where it has none; score, low,
     high: the study's default score of that (`Study.default_score`); causal: the causal one; q: of the score, at this
     false-discovery rate it is above all of its baselines.
     """
@@ -72,6 +72,7 @@ class UnitRow:
     high: float | None
     causal: float | None
     q: float | None
+    headline: str | None = None
 
 
 class Study:
@@ -238,7 +239,9 @@ class Study:
         return rows[0]
 
     def _unit_rows(self, where: str, *values: Any) -> list[UnitRow]:
-        rows = self.query(f"SELECT id, {_UNIT}, method, text, score, low, high, causal, q FROM units {where}", *values)
+        rows = self.query(
+            f"SELECT id, {_UNIT}, method, text, score, low, high, causal, q, headline FROM units {where}", *values
+        )
         with self._whole():
             return [
                 UnitRow(place, self._unit(site, index, polarity), status, reason, *more)
@@ -318,11 +321,12 @@ class Study:
         return Unit(self.manifest["subject"], site, index, polarity)
 
     def _explanation(self, row: tuple[Any, ...]) -> Chosen:
-        number, method, rank, text, program, bits, select, provenance = row
+        number, method, rank, text, program, bits, select, provenance, headlines = row
         with self._whole():
             _of_kinds((method, str), (rank, int), (text, str), (program, MaybeText), (bits, MaybeNumber))
-            _of_kinds((select, MaybeNumber), (made := json.loads(provenance), dict))
-        return Chosen(method, rank, text, program, bits, select, made, self._scores(number))
+            _of_kinds((select, MaybeNumber), (made := json.loads(provenance), dict), (headlines, MaybeText))
+            named = headlines_from(headlines)
+        return Chosen(method, rank, text, program, bits, select, made, self._scores(number), *named)
 
     def _scores(self, explanation: int) -> tuple[Score, ...]:
         rows = self.query(
@@ -376,7 +380,7 @@ class Study:
 
 _UNIT = 'site, "index", polarity, status, reason, statistics'
 _EXPLANATION = """explanations.id, explanations.method, explanations.rank, explanations.text, program, bits, "select",
-provenance"""
+provenance, headlines"""
 
 
 def open_study(folder: str | Path) -> Study:
