@@ -72,8 +72,9 @@ class Explanation:
     """What a unit responds to. `text` is English; `program`, when there is one, can be executed on tokens.
 
     headline: None from a method that gives none; one that looked for a name and found none says `UNNAMEABLE`. modes:
-    the reasons to fire, the largest share first; the headline is that of the first. rank: 0 for the method's best candidate, then 1, 2, ...; an explainer that finds nothing better than its baseline
-    returns no explanation and the study stores the status `abstained`.
+    the reasons to fire, the largest share first; the headline is that of the first. rank: 0 for the method's best
+    candidate, then 1, 2, ...; an explainer that finds nothing better than its baseline returns no explanation and the
+    study stores the status `abstained`.
     """
 
     unit: Unit

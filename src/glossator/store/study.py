@@ -56,9 +56,9 @@ FILTERS = ("site", "polarity", "status", "method")
 class UnitRow:
     """What a list of units shows of one, without reading its scores.
 
-    place: from 1, in the study's order; method, text, headline: of its best explanation, None where it has none; score, low,
-    high: the study's default score of that (`Study.default_score`); causal: the causal one; q: of the score, at this
-    false-discovery rate it is above all of its baselines.
+    place: from 1, in the study's order; method, text, headline: of its best explanation, None where it has none;
+    score, low, high: the study's default score of that (`Study.default_score`); causal: the causal one; q: of the
+    score, at this false-discovery rate it is above all of its baselines.
     """
 
     place: int
