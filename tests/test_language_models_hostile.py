@@ -19,9 +19,9 @@ from hypothesis import strategies as st
 from glossator.errors import UserError
 from glossator.explainers.answers import clean
 from glossator.language_models import AnswerCache, Message, Request, Retry, ServerUnavailable, open_language_model
+from glossator.language_models.endpoint import heard
 from glossator.language_models.http_backend import _retry_after
 from glossator.language_models.judging import judged
-from glossator.language_models.notices import heard
 from glossator.language_models.openai_replies import chat_reply, completion_reply
 from glossator.language_models.refused_parameters import refused_parameter
 from glossator.language_models.secrets import Secret

@@ -11,8 +11,7 @@ import pytest
 
 from glossator.inputs.tokens import TokenWindows, Vocabulary
 from glossator.language_models import TokenLogprob
-from glossator.simulators.few_shot import SHOWN
-from glossator.simulators.prompts import all_at_once_start, one_at_a_time_start, one_line, unknown_record
+from glossator.simulators.prompts import SHOWN, all_at_once_start, one_at_a_time_start, one_line, unknown_record
 from glossator.simulators.reading import (
     Reading,
     expected_value,

@@ -9,7 +9,8 @@ import pytest
 import torch
 
 from glossator.errors import UserError
-from glossator.subjects import check_parity, describe_sites, load_subject
+from glossator.subjects import describe_sites, load_subject
+from subject_oracles import check_parity, sink_positions
 from tiny_models import byte_level_tokenizer, save_tiny
 
 FAMILIES = ["llama", "gpt2", "gpt_neox", "bert"]
@@ -131,7 +132,7 @@ def test_sinks_are_found_where_the_norm_is_massive(tiny_subject):
     from glossator.subjects import edit
 
     tokens, lengths = batch()
-    assert not tiny_subject.sink_positions(tokens, lengths).any()
+    assert not sink_positions(tiny_subject, tokens, lengths).any()
 
     def inflate(values: torch.Tensor) -> torch.Tensor:
         values = values.clone()
@@ -140,7 +141,7 @@ def test_sinks_are_found_where_the_norm_is_massive(tiny_subject):
         return values
 
     with edit(tiny_subject.model, "resid.1", inflate):
-        found = tiny_subject.sink_positions(tokens, lengths)
+        found = sink_positions(tiny_subject, tokens, lengths)
     assert np.argwhere(found).tolist() == [[0, 2]]
 
 
@@ -192,9 +193,9 @@ def test_prefix_of_smollm2_draws_the_attention_sink_off_the_windows(smollm2):
         [smollm2.tokenizer.encode([text + " and then the ship left the old harbour"])[0][:8] for text in opening]
     )
     lengths = np.full(len(tokens), 8)
-    assert not smollm2.sink_positions(tokens, lengths, factor=5).any()
+    assert not sink_positions(smollm2, tokens, lengths, factor=5).any()
     separator = dataclasses.replace(smollm2, prefix=(0,))
-    found = separator.sink_positions(tokens, lengths, factor=5)
+    found = sink_positions(separator, tokens, lengths, factor=5)
     assert found[:, 0].sum() >= 2
     assert not found[:, 2:].any()
 

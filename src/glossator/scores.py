@@ -12,7 +12,7 @@ Column = Literal["observational", "causal"]
 class Margin:
     """A score minus one of its baselines. low, high: interval of the difference on the same documents; p: two-sided, of
     there being no difference (see `glossator.statistics.comparing`); q: the false-discovery rate at which it is called
-    above, over all units of a study (see `glossator.store.discoveries`), None outside one."""
+    above, over all units of a study (see `glossator.store.ranking`), None outside one."""
 
     value: float
     low: float | None = None

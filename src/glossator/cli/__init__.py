@@ -20,14 +20,11 @@ from glossator.cli.human import human
 from glossator.cli.run import run
 from glossator.cli.sasc import sasc
 from glossator.cli.score import score
-from glossator.cli.search import search
 from glossator.cli.show import show
-from glossator.cli.stages import explain, record
-from glossator.cli.studies import studies
+from glossator.cli.stages import explain, record, work
+from glossator.cli.studies import search, studies, verify
 from glossator.cli.try_text import try_text
 from glossator.cli.units import units
-from glossator.cli.verify import verify
-from glossator.cli.work import work
 from glossator.errors import UserError
 from glossator.terminal import neutral, neutral_streams
 

@@ -1,14 +1,15 @@
 """The card of an explanation in the terminal: two columns of scores, each above its baselines.
 
 Where the terminal is wide enough the columns stand side by side, else one below the other; both are always there.
+Human scores of a unit stand beside the model's.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from glossator.cli.printing import in_brackets, interval, make_table, number, print_whole
+from glossator.cli.printing import clean, in_brackets, interval, make_table, number, print_table, print_whole
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -119,3 +120,47 @@ def above(margin: Margin | None) -> str:
 def small(probability: float | None) -> str:
     """A p-value or q-value: three digits are as many as anyone reads."""
     return "–" if probability is None else number(probability, 3)
+
+
+def print_people(out: Console, people: Mapping[str, Sequence[Mapping[str, Any]]]) -> None:
+    """Human simulations beside the model's, human explanations and rewrites; prints nothing without any."""
+    from rich.text import Text
+
+    from glossator.human.report import beside_machine, main_scores
+
+    if not people:
+        return
+    out.print("\nHuman annotators", style="bold")
+    table = make_table(plain=True)
+    for name in ("annotator", "task", "score", "value [95 %]", "compare"):
+        justify: Any = "right" if name in ("value [95 %]", "compare") else "left"
+        table.add_column(name, justify=justify, overflow="fold", no_wrap=name == "score")
+    for simulation in people.get("simulations", ()):
+        told = f"rated tokens from the {simulation['method']} explanation"
+        for name, person, machine in beside_machine(simulation):
+            beside = "" if machine is None else f"model {estimate(machine)}"
+            table.add_row(Text(simulation["rater"]), told, name, estimate(person), beside)
+            told = ""
+    for label in people.get("labels", ()):
+        told = f"wrote: {clean(label['text'])}"
+        for score in main_scores(label["scores"]):
+            baselines = ", ".join(
+                f"{baseline} {in_brackets(value, None, None)}" for baseline, value in score["baselines"].items()
+            )
+            table.add_row(
+                Text(label["method"].partition(":")[2]), Text(told), score["name"], estimate(score), baselines
+            )
+            told = ""
+    for rewrite in people.get("rewrites", ()):
+        told = f"rewrote it as: {clean(rewrite['text'])}"
+        original, rewritten = rewrite["original"], rewrite["rewritten"]
+        beside = f"original {estimate(original)}"
+        table.add_row(Text(rewrite["by"]), Text(told), rewritten["name"], estimate(rewritten), beside)
+    print_table(out, table)
+
+
+def estimate(found: Mapping[str, Any]) -> str:
+    """`0.61 [0.52, 0.70]`, or the reason why there is no value."""
+    if found["value"] is None:
+        return f"– ({found['reason']})"
+    return in_brackets(found["value"], found["low"], found["high"])

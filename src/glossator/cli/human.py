@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from glossator.cli.people import estimate
+from glossator.cli.card import estimate
 from glossator.cli.printing import JSON, clean, console, emit, make_table, print_table
 from glossator.cli.spec_options import BUDGET, KEY_VARIABLE, OFFLINE, PRICES, make_access
 
@@ -197,7 +197,7 @@ def print_results(out: Console, results: dict[str, Any], study: Path) -> None:
 
 
 def _simulation(out: Console, simulation: dict[str, Any]) -> None:
-    from glossator.human.shown import means_beside_machine
+    from glossator.human.report import means_beside_machine
 
     table = make_table("Human simulation, beside the model's on the same passages")
     for name in ("annotator", "score", "human [95 %]", "model [95 %]", "difference [95 %]"):
@@ -223,7 +223,7 @@ def _labelling(out: Console, labelling: dict[str, Any]) -> None:
 
 
 def _preference(out: Console, preference: dict[str, Any]) -> None:
-    from glossator.human.shown import win_rates
+    from glossator.human.report import win_rates
 
     check = preference["steganography"]
     table = make_table("Preferred to")

@@ -106,7 +106,7 @@ def cost_lines(costs: Sequence[Cost]) -> list[str]:
 def print_means(out: Console, column: Column, means: Sequence[Mean], card: str) -> None:
     """Means over units of one column of scores; beside each baseline, how many units beat it."""
     from glossator.store.card import why_empty
-    from glossator.store.discoveries import RATE
+    from glossator.store.ranking import RATE
 
     if not means:
         out.print(f"{column.capitalize()} scores: {why_empty(column, card)}", markup=False)

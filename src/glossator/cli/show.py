@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from glossator.cli.card import print_card
-from glossator.cli.people import print_people
+from glossator.cli.card import print_card, print_people
 from glossator.cli.printing import (
     JSON,
     clean,
@@ -71,7 +70,7 @@ def show(
     if (Path(unit) / "manifest.json").is_file():
         show_study(Path(unit), json)
         return
-    from glossator.human.shown import people_on
+    from glossator.human.report import people_on
     from glossator.store.find import study_with
     from glossator.study.exemplars import shown_inputs
     from glossator.study.tools import Tools

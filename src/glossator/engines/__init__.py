@@ -2,8 +2,7 @@
 
 from glossator.engines.base import Done, Engine, Job, Task, carry_out
 from glossator.engines.local import LocalEngine
-from glossator.engines.processes import in_parallel
-from glossator.engines.threads import available_cores, fixed_sums, one_core_pool, one_thread
+from glossator.engines.processes import available_cores, fixed_sums, in_parallel, one_core_pool, one_thread
 
 __all__ = [
     "Done",

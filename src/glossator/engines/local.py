@@ -6,8 +6,7 @@ from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 
 from glossator.engines.base import Done, Job, Task, attempt, check_options
-from glossator.engines.processes import at_most, can_fork, forked, fresh, logging_to, spread
-from glossator.engines.threads import available_cores
+from glossator.engines.processes import at_most, available_cores, can_fork, forked, fresh, logging_to, spread
 
 
 @dataclass(frozen=True)

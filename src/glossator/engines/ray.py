@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from glossator.engines.base import Done, Job, Task, attempt, check_options, optional_import
-from glossator.engines.threads import available_cores
+from glossator.engines.processes import available_cores
 
 
 @dataclass(frozen=True)

@@ -19,8 +19,7 @@ from glossator.explorer.scatter import scatter
 from glossator.files import plain, write_bytes
 from glossator.language_models.costs import in_words, total
 from glossator.store.card import COLUMNS, QUESTIONS, columns_of, why_empty
-from glossator.store.discoveries import RATE
-from glossator.store.ranking import HEADLINES
+from glossator.store.ranking import HEADLINES, RATE
 from glossator.store.summary import (
     Mean,
     agreement_of_columns,

@@ -14,8 +14,17 @@ from dataclasses import dataclass
 from typing import Any
 
 from glossator.errors import UserError
-from glossator.human.tasks import PREFERENCES, READINGS, LabellingItem, Passage, PreferenceItem, SimulationItem, TaskSet
-from glossator.human.words import INSTRUCTIONS, TITLES
+from glossator.human.tasks import (
+    INSTRUCTIONS,
+    PREFERENCES,
+    READINGS,
+    TITLES,
+    LabellingItem,
+    Passage,
+    PreferenceItem,
+    SimulationItem,
+    TaskSet,
+)
 from glossator.terminal import visible
 
 FORMAT = "glossator-answers/1"

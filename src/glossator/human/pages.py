@@ -7,8 +7,7 @@ from importlib.resources import files as package_files
 from glossator import __version__
 from glossator.explorer.report import as_script
 from glossator.human.forms import FORMAT
-from glossator.human.tasks import LabellingItem, Passage, PreferenceItem, SimulationItem, TaskSet
-from glossator.human.words import INSTRUCTIONS, TITLES
+from glossator.human.tasks import INSTRUCTIONS, TITLES, LabellingItem, Passage, PreferenceItem, SimulationItem, TaskSet
 
 
 def page(tasks: TaskSet) -> str:

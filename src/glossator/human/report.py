@@ -1,16 +1,78 @@
-"""The study's report with human scores: `human/report.html`, as the study itself does not change."""
+"""Human scores beside the model's: as `glossator show` displays them, and in the report `human/report.html`."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from glossator.files import write_bytes
 from glossator.human.folder import HumanFolder
-from glossator.human.shown import beside_machine, main_scores, means_beside_machine, of_unit, win_rates
 from glossator.study import Study
 from glossator.study.tools import Tools
+
+MAIN = ("correlation", "explained-variance.centred", "detection.auroc")
+"""Scores of human simulations that are shown; all of them stand in `results.json`."""
+Results = Mapping[str, Any]
+
+
+def people_on(study: Study, unit: str) -> dict[str, list[dict[str, Any]]]:
+    """What annotators did with one unit, see `of_unit`; nothing where no answer was imported."""
+    return of_unit(HumanFolder(study).results() or {}, unit)
+
+
+def of_unit(results: Results, unit: str) -> dict[str, list[dict[str, Any]]]:
+    """simulations: human ratings of an explanation, with their scores and the model's on the same passages;
+    labels: explanations that people wrote, with their scores; rewrites: the same explanation in other words. Kinds of
+    which there is nothing are left out."""
+    kinds = {
+        "simulations": results.get("simulation", {}).get("explanations", []),
+        "labels": results.get("labelling", {}).get("explanations", []),
+        "rewrites": results.get("paraphrase", {}).get("rewrites", []),
+    }
+    found = {kind: [entry for entry in entries if entry["unit"] == unit] for kind, entries in kinds.items()}
+    return {kind: entries for kind, entries in found.items() if entries}
+
+
+def beside_machine(simulation: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any], Mapping[str, Any] | None]]:
+    """(name, annotator's score, model's score) of the main scores of one simulation result."""
+    machine = {score["name"]: score for score in simulation["machine"]}
+    for score in main_scores(simulation["scores"]):
+        yield score["name"], score, machine.get(score["name"])
+
+
+def main_scores(scores: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """Those of `MAIN`, in both settings, all where none of them is there; where none has a value, the first one, as its
+    reason is that of all."""
+    main = [s for s in scores if s["name"].rpartition(".")[0] in MAIN] or list(scores)
+    return main if any(s["value"] is not None for s in main) else main[:1]
+
+
+def means_beside_machine(results: Results) -> list[dict[str, Any]]:
+    """One row for each person, method and main score: person, machine and their paired difference over units."""
+    rows = []
+    for mean in results.get("simulation", {}).get("means", []):
+        for name, found in mean["scores"].items():
+            method, _, score = name.partition(": ")
+            values = {kind: found[kind] for kind in ("person", "machine", "difference")}
+            if score.rpartition(".")[0] in MAIN and any(v["value"] is not None for v in values.values()):
+                rows.append({"rater": mean["rater"], "method": method, "score": score, **values})
+    return rows
+
+
+def win_rates(results: Results) -> list[dict[str, Any]]:
+    """One row for each ordered pair of methods: how often it is preferred, the difference in score, and the check for
+    explanations that only models can read."""
+    preference = results.get("preference", {})
+    check = preference.get("steganography", {"advantages": []})
+    told = {(a["method"], a["against"]): a for a in check["advantages"]}
+    rows = []
+    for row in preference.get("win_rates", []):
+        found = told.get((row["method"], row["against"]))
+        known = {"score": None, "why": "", "flagged": None} if found is None else found
+        rows.append({**row, "difference": known["score"], "why": known["why"], "flagged": bool(known["flagged"])})
+    return rows
+
 
 REPORT = "report.html"
 

@@ -1,19 +1,55 @@
-"""One server: concurrent requests, retries, and when it counts as down."""
+"""One server: concurrent requests, retries, when it counts as down, and what users are told meanwhile."""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
+import sys
+import threading
 import time
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Protocol, runtime_checkable
 
 from glossator.language_models.faults import RequestRefused, Retry, ServerFault, ServerUnavailable
 from glossator.language_models.ledger import Hold, Ledger
-from glossator.language_models.notices import notice
 from glossator.language_models.projection import worst_case
 from glossator.language_models.request import NOTHING_USED, Answer, Request, Usage
 from glossator.language_models.specs import DEFAULT_CONCURRENCY
+
+_lock = threading.Lock()
+_listeners: list[Callable[[str], None]] = []
+_said: dict[str, float] = {}
+
+
+def notice(text: str, *, about: str = "", every: float = 0.0) -> None:
+    """Tell whoever listens, else stderr. about: of one subject at most one notice in `every` seconds (0: all)."""
+    with _lock:
+        now = time.monotonic()
+        if about and now - _said.get(about, -1e9) < every:
+            return
+        _said[about] = now
+        listeners = list(_listeners[-1:])
+    for tell in listeners or [_to_stderr]:
+        tell(text)
+
+
+@contextlib.contextmanager
+def heard(tell: Callable[[str], None]) -> Iterator[None]:
+    """Within, notices go to this function, such as one that also writes a log."""
+    with _lock:
+        _listeners.append(tell)
+    try:
+        yield
+    finally:
+        with _lock:
+            _listeners.remove(tell)
+
+
+def _to_stderr(text: str) -> None:
+    sys.stderr.write(f"{text}\n")
+
 
 DOWN_AFTER = 3  # requests in a row that used up all their attempts
 GENERATIONS = 3  # attempts at an answer that the server itself says has failed

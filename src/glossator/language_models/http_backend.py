@@ -26,10 +26,9 @@ from typing import Any
 from glossator.errors import UserError
 from glossator.language_models import background
 from glossator.language_models.bounded import TooLarge, limit, most_bytes
-from glossator.language_models.endpoint import Reply
+from glossator.language_models.endpoint import Reply, notice
 from glossator.language_models.faults import ParameterRefused, RequestRefused, ServerFault, ServerUnavailable
 from glossator.language_models.json_answers import clean
-from glossator.language_models.notices import notice
 from glossator.language_models.refused_parameters import CAN_DO_WITHOUT, NEEDED, most_allowed, refused_parameter
 from glossator.language_models.request import Request
 from glossator.language_models.secrets import Secret

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from glossator.readouts.base import BaseReadout, Readout
+from glossator.readouts.base import BaseReadout, Readout, load_readout
 from glossator.readouts.directions import DirectionSet, direction_set, load_directions
-from glossator.readouts.loading import load_readout
 from glossator.readouts.parts import Latents
 
 __all__ = ["BaseReadout", "DirectionSet", "Latents", "Readout", "direction_set", "load_directions", "load_readout"]

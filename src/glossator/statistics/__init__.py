@@ -5,7 +5,6 @@ unit (`over_units`, `discovery`); `planning` foresees the size of a study.
 """
 
 from glossator.statistics.comparing import compare, exchange_p, margin, margins, permutation_p
-from glossator.statistics.discovery import adjusted, called, q_values
 from glossator.statistics.of_documents import (
     auroc,
     document_index,
@@ -18,7 +17,15 @@ from glossator.statistics.of_documents import (
     variance_explained,
     why_constant,
 )
-from glossator.statistics.over_units import mean_over_units, paired_difference, paired_ratio, rank_correlation
+from glossator.statistics.over_units import (
+    adjusted,
+    called,
+    mean_over_units,
+    paired_difference,
+    paired_ratio,
+    q_values,
+    rank_correlation,
+)
 from glossator.statistics.planning import alpha_among, needed_for_width, needed_to_tell, power_of, spread_of
 from glossator.statistics.resampling import (
     LEAST_FIRING,

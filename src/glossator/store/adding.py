@@ -16,9 +16,8 @@ from glossator.errors import UserError
 from glossator.files import plain, replacing
 from glossator.scores import Score
 from glossator.store.database import ADDING, DATABASE, Hows, cannot_write, described, note_in_manifest
-from glossator.store.discoveries import store_q_values
 from glossator.store.folder import held
-from glossator.store.ranking import store_headlines
+from glossator.store.ranking import store_headlines, store_q_values
 from glossator.store.results import as_json, parts_of_how
 from glossator.store.spec import StudySpec
 from glossator.units import Unit

@@ -23,9 +23,8 @@ from glossator.errors import UserError
 from glossator.files import plain, replacing, sqlite_trouble, write_json
 from glossator.language_models.costs import Asked, Cost, distinct, summed
 from glossator.recording.store import crc32_of, sample_of
-from glossator.store.discoveries import q_of_families
 from glossator.store.folder import held
-from glossator.store.ranking import store_headlines
+from glossator.store.ranking import q_of_families, store_headlines
 from glossator.store.results import COLUMNS_OF_SCORES, HEADLINE, NUMBERS, as_json, numbers_of
 from glossator.store.schema import INDICES, create
 from glossator.store.spec import StudySpec

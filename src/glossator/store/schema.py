@@ -11,8 +11,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from glossator.errors import UserError
-from glossator.store.discoveries import store_q_values
-from glossator.store.ranking import store_headlines
+from glossator.store.ranking import store_headlines, store_q_values
 from glossator.store.results import as_json, parts_of_how
 
 TABLES = """

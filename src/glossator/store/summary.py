@@ -13,8 +13,7 @@ from glossator.scorers.baselines import DEFAULT_BASELINES
 from glossator.scores import Column, Score
 from glossator.statistics import Estimate, mean_over_units, paired_difference, rank_correlation
 from glossator.store.card import COLUMNS
-from glossator.store.discoveries import RATE
-from glossator.store.ranking import TOLD, Headline
+from glossator.store.ranking import RATE, TOLD, Headline
 from glossator.store.results import Chosen, UnitResult
 
 if TYPE_CHECKING:
@@ -97,7 +96,7 @@ class Mean:
     """Means over the units of one site and side that one method explained.
 
     baselines: by name, over the same units; over: the score minus each baseline, paired by unit; above: for each
-    baseline, how many units are called above it and how many were tested, see `glossator.store.discoveries`.
+    baseline, how many units are called above it and how many were tested, see `glossator.store.ranking`.
     """
 
     site: str

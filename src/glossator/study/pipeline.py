@@ -14,7 +14,7 @@ from glossator.corpora.sources import IN_MEMORY
 from glossator.engines import Engine, LocalEngine, fixed_sums
 from glossator.errors import UserError
 from glossator.inputs import Images, Texts, TokenWindows
-from glossator.language_models.notices import heard
+from glossator.language_models.endpoint import heard
 from glossator.scorers.baselines import RANDOM_WEIGHTS
 from glossator.store.spec import StudySpec
 from glossator.store.study import Study, open_study

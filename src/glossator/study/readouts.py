@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from glossator.errors import UserError
-from glossator.readouts.loading import load_kind, parse_readout
+from glossator.readouts.base import load_kind, parse_readout
 from glossator.recording.spec import source_of
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ from typing import Any
 
 from glossator.errors import UserError
 from glossator.files import fingerprint
-from glossator.readouts.loading import load_kind
+from glossator.readouts.base import load_kind
 from glossator.recording.spec import source_of
 from glossator.recording.store import crc32_of, open_shard
 from glossator.store.database import DATABASE

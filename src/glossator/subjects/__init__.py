@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from glossator.subjects.hooks import capture, edit
     from glossator.subjects.loading import describe_sites, load_subject, load_tokenizer
-    from glossator.subjects.parity import check_parity
     from glossator.subjects.sites import SiteInfo, find_sites
     from glossator.subjects.tokenizer import FastTextTokenizer
     from glossator.subjects.transformer import TransformerSubject
@@ -21,7 +20,6 @@ __all__ = [
     "SiteInfo",
     "TransformerSubject",
     "capture",
-    "check_parity",
     "describe_sites",
     "edit",
     "find_sites",
@@ -34,7 +32,6 @@ _HOME = {
     "SiteInfo": "sites",
     "TransformerSubject": "transformer",
     "capture": "hooks",
-    "check_parity": "parity",
     "describe_sites": "loading",
     "edit": "hooks",
     "find_sites": "sites",

@@ -1,4 +1,8 @@
-"""Text embedders: strings in, one vector each out."""
+"""Text embedders: strings in, one vector each out.
+
+`TokenVectors` runs no model: it averages a causal model's token embeddings, adapted for cosines. It is fast, and
+independent of any encoder whose readouts are explained: names found in its space owe nothing to it.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +15,7 @@ import numpy as np
 
 from glossator.errors import UserError, near_matches
 from glossator.files import fingerprint
+from glossator.programs.meaning import meaning_directions
 
 if TYPE_CHECKING:
     from glossator.subjects import TransformerSubject
@@ -175,3 +180,27 @@ class SentenceEmbedder:
         from glossator.engines import one_core_pool
 
         return one_core_pool(torch.get_num_threads() if self._subject.device.type == "cpu" else 1)
+
+
+class TokenVectors:
+    """An `Embedder`: tokens of a text (with a blank before it, as inside a sentence) to the mean of their directions
+    of meaning, scaled to length 1."""
+
+    def __init__(self, subject: TransformerSubject):
+        embedding = subject.model.get_input_embeddings()
+        if embedding is None:
+            raise UserError("this subject has no token embeddings", value=subject.name)
+        self._tokenizer = subject.tokenizer
+        self._directions = meaning_directions(embedding.weight.detach().float().cpu().numpy())
+        self.name = f"{subject.name} tokens"
+        self.width = int(self._directions.shape[1])
+        self.fingerprint = fingerprint({"subject": subject.fingerprint, "vectors": "token directions, mean"})
+
+    def embed(self, texts: Sequence[str]) -> np.ndarray:
+        """(n, width) float32, rows of length 1, in the order of the texts; an empty text is a zero row."""
+        vectors = np.zeros((len(texts), self.width), np.float32)
+        for row, ids in enumerate(self._tokenizer.encode([" " + text if text else "" for text in texts])):
+            if len(ids):
+                vectors[row] = self._directions[ids].mean(0)
+        lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
+        return np.divide(vectors, lengths, out=vectors, where=lengths > 0)

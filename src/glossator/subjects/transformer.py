@@ -275,26 +275,6 @@ class TransformerSubject:
                     value[row, int(lengths[row]) :] = 0
         return {name: found[self.site(name).name] for name in sites}
 
-    def sink_positions(
-        self, tokens: np.ndarray, lengths: np.ndarray, *, site: str | None = None, factor: float = 10.0
-    ) -> np.ndarray:
-        """Positions that take an attention sink, so that their values say nothing about their token: bool (b, w).
-
-        A few tokens get a residual norm a hundred times that of the others from the middle layers on (Sun et al. 2024,
-        "Massive Activations in Large Language Models"). A prefix is meant to draw them off the windows; this checks
-        that it does: True where the norm exceeds `factor` times the median of the real positions, False on padding.
-        site: the residual site looked at, the middle block's output by default. Raises `UserError` for a model without
-        residual sites.
-        """
-        if site is None:
-            streams = [s.name for s in self.sites() if s.name.startswith("resid.")]
-            if not streams:
-                raise UserError("no residual sites found in", value=self.name, fix="Pass a module as `site`")
-            site = streams[len(streams) // 2]
-        norms = self.activations(tokens, lengths, [site])[site].float().norm(dim=-1).cpu().numpy()
-        real = np.arange(tokens.shape[1]) < np.asarray(lengths)[:, None]
-        return real & (norms > factor * np.median(norms[real])) if real.any() else np.zeros_like(real)
-
     def forward(self, tokens: np.ndarray, lengths: np.ndarray, stop_after: Sequence[str] | None = None) -> None:
         """The bare forward pass, ended at the last of `stop_after`, with nothing kept: the floor of every recording."""
         self._run(tokens, lengths, [self.site(name) for name in stop_after or ()])

@@ -9,9 +9,8 @@ from pathlib import Path
 import numpy as np
 
 from glossator.corpora.wordnet import WordNet, general_names
-from glossator.subjects.embedders import EMBEDDERS, Embedder, load_embedder
+from glossator.subjects.embedders import EMBEDDERS, Embedder, TokenVectors, load_embedder
 from glossator.subjects.texts_cache import CachedEmbedder
-from glossator.subjects.token_vectors import TokenVectors
 
 
 @dataclass(frozen=True, eq=False)

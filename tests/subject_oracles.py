@@ -1,4 +1,5 @@
-"""Self-check: values from hooks equal those computed by hand from the model's own weights and outputs."""
+"""Oracles of subjects: values from hooks computed anew by hand from the model's own weights and outputs; positions that
+take an attention sink."""
 
 from __future__ import annotations
 
@@ -8,6 +9,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from glossator.errors import UserError
 from glossator.subjects.hooks import capture
 from glossator.subjects.sites import SiteInfo, find_blocks
 from glossator.subjects.transformer import TransformerSubject
@@ -64,3 +66,29 @@ def check_parity(subject: TransformerSubject, tokens: np.ndarray, lengths: np.nd
         for layer in range(layers - 1):
             note("resid", values[f"resid.{layer}"], result.hidden_states[layer + 1])
     return worst
+
+
+def sink_positions(
+    subject: TransformerSubject,
+    tokens: np.ndarray,
+    lengths: np.ndarray,
+    *,
+    site: str | None = None,
+    factor: float = 10.0,
+) -> np.ndarray:
+    """Positions that take an attention sink, so that their values say nothing about their token: bool (b, w).
+
+    A few tokens get a residual norm a hundred times that of the others from the middle layers on (Sun et al. 2024,
+    "Massive Activations in Large Language Models"). A prefix is meant to draw them off the windows; this checks
+    that it does: True where the norm exceeds `factor` times the median of the real positions, False on padding.
+    site: the residual site looked at, the middle block's output by default. Raises `UserError` for a model without
+    residual sites.
+    """
+    if site is None:
+        streams = [s.name for s in subject.sites() if s.name.startswith("resid.")]
+        if not streams:
+            raise UserError("no residual sites found in", value=subject.name, fix="Pass a module as `site`")
+        site = streams[len(streams) // 2]
+    norms = subject.activations(tokens, lengths, [site])[site].float().norm(dim=-1).cpu().numpy()
+    real = np.arange(tokens.shape[1]) < np.asarray(lengths)[:, None]
+    return real & (norms > factor * np.median(norms[real])) if real.any() else np.zeros_like(real)
