@@ -32,7 +32,8 @@ DEFAULTS: dict[str, Any] = {
     "tokens": 240_000,
     "width": 64,
     "documents": (10, 20, 45, 200),
-    "samples": 24,
+    "samples": 96,
+    "compared": 24,
     "null_documents": (3, 10, 40),
     "nulls": 120,
     "seed": 0,
@@ -48,7 +49,7 @@ FIRING = ((1, 3), (4, 9), (10, 14), (15, 29), (30, 59), (60, None))
 @dataclass(frozen=True)
 class Trial:
     """One interval. firing: documents in which the unit fires; reported: whether a study would print the interval;
-    low, high, and those of a percentile bootstrap."""
+    ends: low and high; percentile: those of a percentile bootstrap, None where it was not made."""
 
     score: str
     kind: str
@@ -57,13 +58,14 @@ class Trial:
     reported: bool
     truth: float
     ends: tuple[float, float]
-    percentile: tuple[float, float]
+    percentile: tuple[float, float] | None
 
 
 def run(options: dict[str, Any] | None = None) -> dict[str, Any]:
     """Coverage of each score by number of documents, of firing documents and kind of unit; null claims of the inducer.
 
-    options: `quick`, and any name of `DEFAULTS`; folder: where the recording is kept, the cache by default.
+    options: `quick`, and any name of `DEFAULTS`; samples: of each number of documents, from each unit; compared: of so
+    many, the percentile bootstrap as well; folder: where the recording is kept, the cache by default.
     """
     options = dict(options or {})
     quick = options.pop("quick", False)
@@ -86,17 +88,19 @@ def run(options: dict[str, Any] | None = None) -> dict[str, Any]:
 def _of_unit(source: Source, unit: Unit, explainer: ProgramExplainer, chosen: dict[str, Any]) -> list[Trial]:
     rng = np.random.default_rng([chosen["seed"], *unit.site.encode(), int(unit.index)])
     populations = [population_of(source, unit, kind, explainer) for kind in KINDS]
-    return [t for p in populations if p for t in trials_of(p, chosen["documents"], chosen["samples"], rng)]
+    how = chosen["documents"], chosen["samples"], rng, chosen["compared"]
+    return [trial for population in populations if population for trial in trials_of(population, *how)]
 
 
 def trials_of(
-    population: Population, documents: Sequence[int], samples: int, rng: np.random.Generator
+    population: Population, documents: Sequence[int], samples: int, rng: np.random.Generator, compared: int = 0
 ) -> Iterator[Trial]:
-    """Intervals of samples of each number of documents. Samples without a firing document have no score."""
+    """Intervals of samples of each number of documents; of the first `compared`, the percentile bootstrap as well.
+    Samples without a firing document have no score."""
     everything = np.arange(len(population.fires))
     truths = {name: _value(parts) for name, parts in population.statistics(everything).items()}
     for n in documents:
-        for _ in range(samples):
+        for number in range(samples):
             drawn = rng.integers(0, len(everything), n)
             firing = int(population.fires[drawn].sum())
             for name, parts in population.statistics(drawn).items():
@@ -109,7 +113,8 @@ def trials_of(
                 ends = interval(found)
                 if ends is not None:
                     enough = all(p.deciding is None or p.deciding >= LEAST_FIRING for p in parts)
-                    yield Trial(name, population.kind, n, firing, enough, truth, ends, _percentile(parts, found, rng))
+                    percentile = _percentile(parts, found, rng) if number < compared else None
+                    yield Trial(name, population.kind, n, firing, enough, truth, ends, percentile)
 
 
 def _value(parts: tuple[Resampled, ...]) -> float | None:
@@ -150,19 +155,23 @@ def summary(trials: Sequence[Trial], documents: Sequence[int]) -> dict[str, Any]
     }
 
 
-def counted(trials: Sequence[Trial]) -> dict[str, float]:
+def counted(trials: Sequence[Trial]) -> dict[str, float | None]:
     """Coverage, shares of misses with the truth above and below, median width, and that of a percentile bootstrap."""
     truth = np.array([t.truth for t in trials])
     low, high = np.array([t.ends for t in trials]).T
-    first, last = np.array([t.percentile for t in trials]).T
     return {
         "coverage": float(np.mean((low <= truth) & (truth <= high))),
         "truth_above": float(np.mean(truth > high)),
         "truth_below": float(np.mean(truth < low)),
         "median_width": float(np.median(high - low)),
-        "percentile_bootstrap": float(np.mean((first <= truth) & (truth <= last))),
+        "percentile_bootstrap": _share(t.percentile[0] <= t.truth <= t.percentile[1] for t in trials if t.percentile),
         "intervals": len(trials),
     }
+
+
+def _share(hits: Iterable[bool]) -> float | None:
+    found = list(hits)
+    return sum(found) / len(found) if found else None
 
 
 def _grouped(trials: Iterable[Trial], key: Callable[[Trial], int]) -> dict[int, list[Trial]]:

@@ -175,7 +175,7 @@ def test_loud_documents_widen_by_their_kurtosis_and_even_ones_do_not():
     even, loud = np.tile([-1.0, 1.0], 20), np.r_[np.tile([-1.0, 1.0], 19), -6.0, 6.0]
     for values in (even, loud):
         excess = max(stats.kurtosis(values, bias=False), 0)
-        freedom, tails = 80 / (excess + 80 / 39), 1 + excess / 20
+        freedom, tails = 80 / (excess + 80 / 39), 1 + 1.5 * excess / 40
         spread = jackknife(mean_of(values)).spread
         assert spread.error == pytest.approx(values.std(ddof=1) / np.sqrt(40))
         assert (spread.freedom, spread.tails) == pytest.approx((freedom, tails))
@@ -247,9 +247,9 @@ def test_p_is_below_five_per_cent_exactly_where_the_interval_leaves_out_0(seed):
         assert low <= roomy.value - down and high >= roomy.value + up
 
 
-def test_of_a_difference_one_document_more_may_move_either():
+def test_of_a_difference_one_document_more_may_move_either_and_moves_both_somewhat():
     of_score, of_null = (Jackknifed(v, np.full(20, v), one_more=(0.0, up)) for v, up in ((0.3, 0.1), (0.2, 0.04)))
-    assert interval(of_score - of_null) == pytest.approx((0.06, 0.2))
+    assert interval(of_score - of_null) == pytest.approx((0.1, 0.1 + 0.1 - 0.04 / 2))
     assert p_of_zero(of_score - of_null) < 0.05 and p_of_zero(of_null - of_score) == p_of_zero(of_score - of_null)
 
 

@@ -35,8 +35,11 @@ LEVEL = 0.95
 LEAST_FIRING = 10
 """An interval and a claim need so many documents in which the unit fires: from fewer, how much the next one may differ
 cannot be told."""
-TAILS = 2.0
-"""Chosen on recorded neurons, other than those of the table of `glossator bench coverage`."""
+TAILS = 1.5
+"""Chosen, as `SHARED`, on recorded neurons, other than those of the table of `glossator bench coverage`."""
+SHARED = 0.5
+"""One document more that raises a statistic raises what it is compared with as well: of the room that it makes between
+the two, so much of the other's is taken off."""
 _AT_ONCE = 256  # documents left out in one call, so that memory does not grow with their square
 _BOOTSTRAP = 1000
 _ROUNDING = 1e-12
@@ -118,7 +121,10 @@ class Jackknifed:
             self.without - other.without,
             None,
             why_not,
-            one_more=(down + up_of_other, up + down_of_other),
+            one_more=(
+                down + max(up_of_other - SHARED * up, 0.0),
+                down_of_other + max(up - SHARED * up_of_other, 0.0),
+            ),
         )
 
 
