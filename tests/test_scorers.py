@@ -35,7 +35,7 @@ NAMES = {
     for name in (
         "correlation", "correlation.per-window", "explained-variance.centred", "explained-variance.uncentred",
         "absolute-deviation-explained", "detection.auroc", "detection.balanced-accuracy", "firing.precision",
-        "firing.recall", "firing.f1",
+        "firing.recall", "firing.f1", "firing.iou", "firing.auprc",
     )
 } | {"peak.hit", "peak.share"}  # fmt: skip
 
@@ -193,6 +193,9 @@ def test_the_firing_scores_by_hand():
     assert scores["firing.recall.random-only"].value == pytest.approx(3 / 4)
     assert scores["firing.f1.random-only"].value == pytest.approx(3 / 4)
     assert scores["firing.f1.random-only"].how["firing_tokens"] == 4
+    assert scores["firing.iou.random-only"].value == pytest.approx(3 / 5)
+    # Three positives stand among the four of prediction 3, the fourth at the next level, as one of five.
+    assert scores["firing.auprc.random-only"].value == pytest.approx(3 / 4 * 3 / 4 + 1 / 4 * 4 / 5)
 
 
 def test_the_threshold_of_detection_comes_from_the_calibrate_split():
@@ -227,6 +230,8 @@ def test_a_silent_explanation_has_no_correlation_and_no_precision_but_a_recall_o
     scores = named(score_explanation(UNIT, never, evidence_of(fit, fit, test), LAB))
     assert "no token is called firing" in missing(scores, "firing.precision.random-only")
     assert scores["firing.recall.random-only"].value == 0 == scores["firing.f1.random-only"].value
+    assert scores["firing.iou.random-only"].value == 0
+    assert scores["firing.auprc.random-only"].value == 1 / 4  # the share of firing tokens: nothing is told apart
 
 
 def test_a_silent_unit_has_reasons_everywhere():

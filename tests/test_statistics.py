@@ -9,6 +9,7 @@ from scipy import stats
 from glossator.statistics import (
     Resampled,
     auroc,
+    average_precision,
     document_index,
     estimate,
     mean_over_units,
@@ -64,6 +65,23 @@ def test_auroc_under_weights_is_the_mann_whitney_count(decimals, items):
         p, s = positive[item], score[item]
         wins = (s[p][:, None] > s[~p]).sum() + (s[p][:, None] == s[~p]).sum() / 2
         assert found == pytest.approx(wins / (p.sum() * (~p).sum()), abs=1e-12)
+
+
+@pytest.mark.parametrize("decimals", [0, 1, 6])
+def test_average_precision_under_weights_is_the_mean_precision_at_each_positive(decimals):
+    rng = np.random.default_rng(4)
+    index = np.sort(rng.integers(0, 15, 200))
+    positive = rng.random(200) < 0.2
+    score = np.round(rng.normal(size=200) + positive, decimals)
+    statistic = average_precision(positive, score, index, 15)
+    for weights in [np.ones(15), *rng.multinomial(15, np.full(15, 1 / 15), 5).astype(float)]:
+        items = np.repeat(np.arange(200), weights[index].astype(int))
+        p, s = positive[items], score[items]
+        expected = np.mean([p[s >= own].mean() for own in s[p]])
+        assert statistic.under(weights[None])[0] == pytest.approx(expected)
+    constant = average_precision(positive, np.zeros(200), index, 15)
+    assert constant.value == pytest.approx(positive.mean())
+    assert average_precision(np.zeros(200, bool), score, index, 15).reason == "no positive items"
 
 
 def test_auroc_of_one_class_is_undefined_with_a_reason():

@@ -1,8 +1,9 @@
-"""Firing tokens: how many of the tokens predicted to fire do so (precision), and how many firing tokens are predicted
-(recall)?
+"""Firing tokens: do the tokens at which the unit fires get the highest predictions (AUPRC), and, above a threshold, how
+far are the tokens predicted to fire those that do (F1, IoU, precision, recall)?
 
 A token fires above the unit's firing threshold; it is predicted to fire above the simulated value with the best F1 on
-the calibrate split. Precision is None if no token is predicted to fire; F1 is then 0, which is what it measures.
+the calibrate split. Precision is None if no token is predicted to fire; F1 and IoU are then 0, which is what they
+measure. AUPRC needs no threshold.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from glossator.scorers.lab import Lab, Trial
 from glossator.scorers.sample import SETTINGS, Sample
 from glossator.scorers.threshold import best_threshold, f1
 from glossator.scores import Score
-from glossator.statistics import Resampled, ratio, sums_by, undefined
+from glossator.statistics import Resampled, average_precision, ratio, sums_by, undefined
 from glossator.units import Unit
 
 SILENT = "no token fires here"
@@ -29,7 +30,8 @@ Parts = Callable[[np.ndarray, np.ndarray, np.ndarray], tuple[np.ndarray, np.ndar
 
 @dataclass(frozen=True)
 class FiringScorer:
-    """`firing.precision`, `firing.recall` and `firing.f1`, each on top-and-random and on random-only windows."""
+    """`firing.auprc`, `firing.f1`, `firing.iou`, `firing.precision` and `firing.recall`, each on top-and-random and on
+    random-only windows."""
 
     split: Split = "test"
     needs: frozenset[str] = frozenset({TOKEN_VALUES})
@@ -42,11 +44,11 @@ class FiringScorer:
                 "firing": f"above {evidence.statistics.firing_threshold:g}",
                 "firing_rule": evidence.statistics.firing_rule,
                 "firing_tokens": int(fires(trial, trial.test).sum()),
-                "threshold": "best F1 on the calibrate split",
-                "calibrated_on": trial.calibrate.kinds,
             }
+            scores.append(trial.score("firing.auprc", "AUPRC", explanation, auprc, how=how))
+            cut = {**how, "threshold": "best F1 on the calibrate split", "calibrated_on": trial.calibrate.kinds}
             for name, statistic in MEASURES.items():
-                scores.append(trial.score(name, "fraction", explanation, statistic, how=how))
+                scores.append(trial.score(name, "fraction", explanation, statistic, how=cut))
         return scores
 
 
@@ -68,6 +70,14 @@ def _counts(trial: Trial, explanation: Explanation) -> np.ndarray | str:
     return sums_by(trial.test.group_of_place, trial.test.groups, named & firing, named, firing)
 
 
+def auprc(trial: Trial, explanation: Explanation) -> Resampled:
+    """Average precision of the prediction; one that is the same everywhere gets the share of firing tokens."""
+    sample, firing = trial.test, fires(trial, trial.test)
+    if not firing.any():
+        return Resampled(sample.groups, undefined, SILENT)
+    return average_precision(firing, trial.predicted(explanation), sample.group_of_place, sample.groups)
+
+
 def precision(trial: Trial, explanation: Explanation) -> Resampled:
     return _ratio(trial, explanation, lambda both, named, firing: (both, named), "no token is called firing")
 
@@ -80,7 +90,11 @@ def f1_score(trial: Trial, explanation: Explanation) -> Resampled:
     return _ratio(trial, explanation, lambda both, named, firing: (2 * both, named + firing), SILENT)
 
 
-MEASURES = {"firing.precision": precision, "firing.recall": recall, "firing.f1": f1_score}
+def iou(trial: Trial, explanation: Explanation) -> Resampled:
+    return _ratio(trial, explanation, lambda both, named, firing: (both, named + firing - both), SILENT)
+
+
+MEASURES = {"firing.f1": f1_score, "firing.iou": iou, "firing.precision": precision, "firing.recall": recall}
 
 
 def _ratio(trial: Trial, explanation: Explanation, parts: Parts, reason: str) -> Resampled:

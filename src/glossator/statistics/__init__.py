@@ -7,6 +7,7 @@ unit (`over_units`, `discovery`); `planning` foresees the size of a study.
 from glossator.statistics.comparing import compare, exchange_p, margin, margins, permutation_p
 from glossator.statistics.of_documents import (
     auroc,
+    average_precision,
     document_index,
     pearson,
     pearson_by_document,
@@ -44,10 +45,10 @@ from glossator.statistics.resampling import (
 )
 
 __all__ = [
-    "LEAST_FIRING", "LEVEL", "Estimate", "Jackknifed", "Resampled", "adjusted", "alpha_among", "auroc", "called",
-    "compare", "constant", "document_index", "estimate", "estimate_of", "exchange_p", "in_words", "interval",
-    "jackknife", "margin", "margins", "mean_over_units", "needed_for_width", "needed_to_tell", "p_of_zero",
-    "paired_difference", "paired_ratio", "pearson", "pearson_by_document", "pearson_of_sums", "pearson_terms",
-    "permutation_p", "power_of", "q_values", "rank_correlation", "ratio", "spread_of", "sums_by", "undefined",
-    "variance_explained", "why_constant",
+    "LEAST_FIRING", "LEVEL", "Estimate", "Jackknifed", "Resampled", "adjusted", "alpha_among", "auroc",
+    "average_precision", "called", "compare", "constant", "document_index", "estimate", "estimate_of", "exchange_p",
+    "in_words", "interval", "jackknife", "margin", "margins", "mean_over_units", "needed_for_width", "needed_to_tell",
+    "p_of_zero", "paired_difference", "paired_ratio", "pearson", "pearson_by_document", "pearson_of_sums",
+    "pearson_terms", "permutation_p", "power_of", "q_values", "rank_correlation", "ratio", "spread_of", "sums_by",
+    "undefined", "variance_explained", "why_constant",
 ]  # fmt: skip

@@ -1,8 +1,9 @@
-"""Statistics over tokens or items, each as a function of document weights: correlation, AUROC, ratios of sums."""
+"""Statistics over tokens or items, each as a function of document weights: correlation, areas under curves, ratios."""
 
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 
@@ -136,3 +137,34 @@ def auroc(positive: np.ndarray, score: np.ndarray, index: np.ndarray, documents:
     # What tells the kinds apart rests on documents that hold either.
     deciding = min(len(np.unique(of_positive)), len(np.unique(of_negative)))
     return Resampled(documents, under, deciding=deciding, bounds=(0.0, 1.0))
+
+
+def average_precision(positive: np.ndarray, score: np.ndarray, index: np.ndarray, documents: int) -> Resampled:
+    """Area under the precision-recall curve over items (n,): the mean, over positives, of the precision among all items
+    that score as high. Tied items count together, so a constant score has the share of positives."""
+    if not positive.any():
+        return Resampled(documents, undefined, "no positive items")
+    levels, level = np.unique(-score, return_inverse=True)
+    level = level.reshape(-1)
+    # Precision is only asked at levels that hold a positive; each item counts from the next one of these on.
+    asked = np.zeros(len(levels), dtype=bool)
+    asked[level[positive]] = True
+    step = (np.cumsum(asked) - asked)[level]
+    steps = int(asked.sum())
+    kept = step < steps
+    hits, called = (_counts(index[which], step[which], documents, steps) for which in (positive, kept))
+
+    def under(weights: np.ndarray) -> np.ndarray:
+        found, among = weights @ hits, np.cumsum(weights @ called, axis=1)
+        precision = np.divide(np.cumsum(found, axis=1), among, out=np.zeros_like(among), where=among > 0)
+        total = found.sum(axis=1)
+        return np.divide((found * precision).sum(axis=1), total, out=np.full(len(total), np.nan), where=total > 0)
+
+    return Resampled(documents, under, deciding=len(np.unique(index[positive])), bounds=(0.0, 1.0))
+
+
+def _counts(rows: np.ndarray, columns: np.ndarray, height: int, width: int) -> Any:
+    """How often each pair occurs: (height, width), sparse."""
+    from scipy.sparse import csr_array
+
+    return csr_array((np.ones(len(rows)), (rows, columns)), shape=(height, width))
