@@ -1,9 +1,8 @@
-"""The neurons of `glossator bench readability`, their recording, and what the program explainer said of them before there
-were headlines.
+"""The neurons of `glossator bench readability`, their recording, and what was said of them before there were headlines.
 
 `data/english_before.json` holds, of each neuron, the sentence and the program that commit 7608e08 found on the explain
-split of this recording: `python -m benchmarks.readability_units FILE` wrote it there. Neurons were drawn by a fixed seed;
-those of the demo study are left out, as they were looked at.
+split of this recording; `python -m benchmarks.readability_units FILE COMMIT` wrote it there. Neurons were drawn by a
+fixed seed; those of the demo study are left out, as they were looked at.
 """
 
 from __future__ import annotations
@@ -82,8 +81,8 @@ def write_english(path: Path, made_by: str) -> None:
     found = explainer.explain_many([(unit, draw(recording, unit, EVIDENCE).explain) for unit in units], n=1)
     content = {
         "made_by": made_by,
-        "how": f"`python -m benchmarks.readability_units`: the first explanation of `ProgramExplainer` with its defaults "
-        f"on the explain split; embedded corpus, {TOKENS} tokens, windows of {WIDTH}, seed {SEED}",
+        "how": "`python -m benchmarks.readability_units`: the first explanation of `ProgramExplainer` with its "
+        f"defaults on the explain split; embedded corpus, {TOKENS} tokens, windows of {WIDTH}, seed {SEED}",
         "units": {
             str(unit): {"text": best.text, "program": str(best.program)} if best else {"text": None, "program": None}
             for unit, (best, *_) in zip(units, [[*f, None] for f in found], strict=True)
