@@ -31,7 +31,7 @@ BEFORE = Path(__file__).parent / "data" / "english_before.json"
 
 def chosen_indices(site: str, width: int, count: int = UNITS) -> tuple[int, ...]:
     """The neurons of a site, ascending."""
-    from glossator.study.spec import StudySpec
+    from glossator.store.spec import StudySpec
 
     shown: set[int] = set()
     if site == DEMO[0]:
