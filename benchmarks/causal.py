@@ -18,6 +18,7 @@ import numpy as np
 
 from benchmarks.programs import EXPLAIN, recorded
 from glossator.evidence import Evidence
+from glossator.explainers import Abstained
 from glossator.explainers.program import ProgramExplainer
 from glossator.explanations import Explanation
 from glossator.programs import Lexicon
@@ -144,12 +145,12 @@ class _Bench:
             units = [Unit(self.recording.spec.subject, site, int(i)) for i in some]
             pairs = [(unit, draw(self.recording, unit, EXPLAIN)) for unit in units]
             looked_at += len(units)
-            answers = self.explainer.explain_many(
-                [(u, e.explain) for u, e in pairs],
-                n=1,
-                rngs=np.random.default_rng(self.chosen["seed"]).spawn(len(pairs)),
-            )
-            found += [(u, e, answer[0]) for (u, e), answer in zip(pairs, answers, strict=True) if answer]
+            answers = self.explainer.explain([e.explain for _, e in pairs], n=1, seed=self.chosen["seed"])
+            found += [
+                (u, e, answer[0])
+                for (u, e), answer in zip(pairs, answers, strict=True)
+                if not isinstance(answer, Abstained)
+            ]
         return found, looked_at - len(found)
 
     def _others(self, units: Sequence[Unit]) -> GivenOthers:

@@ -20,6 +20,7 @@ import numpy as np
 from benchmarks.planted import evidence_of
 from benchmarks.populations import KINDS, Population, Source, population_of, recorded
 from glossator.engines import in_parallel
+from glossator.explainers import explain_one
 from glossator.explainers.program import ProgramExplainer
 from glossator.inputs.tokens import TokenWindows
 from glossator.statistics import LEAST_FIRING, Jackknifed, Resampled, interval, jackknife
@@ -189,7 +190,7 @@ def null_claims(windows: TokenWindows, explainer: ProgramExplainer, chosen: dict
         active, number = job
         rng = np.random.default_rng([chosen["seed"], active, number])
         unit = Unit("null", "null", number)
-        return bool(explainer.explain(unit, evidence_of(unit, windows, null_unit(windows, active, number, rng)), n=1))
+        return bool(explain_one(explainer, evidence_of(unit, windows, null_unit(windows, active, number, rng)), n=1))
 
     return {
         str(active): float(np.mean(in_parallel(claimed, [(active, i) for i in range(chosen["nulls"])])))

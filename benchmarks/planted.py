@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from glossator.evidence import Exemplars, ExplainEvidence, UnitStatistics
+from glossator.explainers import explain_one
 from glossator.explainers.program import ProgramExplainer
 from glossator.inputs.tokens import TokenWindows
 from glossator.planted import planted_units
@@ -38,9 +39,9 @@ def run(options: dict[str, Any] | None = None) -> dict[str, Any]:
     for number, planted in enumerate(planted_units(*(chosen["kinds"] or ()))):
         unit = Unit("planted", planted.name, number)
         activations = planted.activations(explain)
-        found = explainer.explain(unit, evidence_of(unit, explain, activations), n=1)
+        found = explain_one(explainer, evidence_of(unit, explain, activations), n=1)
         shuffled = shuffle(activations, explain, np.random.default_rng([chosen["seed"], number]))
-        false = explainer.explain(unit, evidence_of(unit, explain, shuffled), n=1)
+        false = explain_one(explainer, evidence_of(unit, explain, shuffled), n=1)
         row = _row(planted, found[0] if found else None, test, lexicon)
         row["claimed_on_shuffled"] = bool(false)
         units.append(row)

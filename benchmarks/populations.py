@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.planted import evidence_of
+from glossator.explainers import explain_one
 from glossator.explainers.lookup import LookupExplainer
 from glossator.explainers.program import ProgramExplainer
 from glossator.inputs.tokens import TokenWindows
@@ -83,10 +84,10 @@ def population_of(source: Source, unit: Unit, kind: str, explainer: ProgramExpla
     evidence = replace(
         evidence, statistics=replace(evidence.statistics, firing_threshold=threshold, input_threshold=threshold)
     )
-    explained = explainer.explain(unit, evidence, n=1)
+    explained = explain_one(explainer, evidence, n=1)
     if not explained:
         return None
-    programs = [explained[0].program, LookupExplainer().explain(unit, evidence)[0].program]
+    programs = [explained[0].program, explain_one(LookupExplainer(), evidence)[0].program]
     predicted, table = (execute(p, windows[3], lexicon)[windows[3].valid].astype(np.float64) for p in programs if p)
     truth, truth_to_fit = values[3][windows[3].valid], values[1][windows[1].valid]
     to_fit = execute(programs[0], windows[1], lexicon)[windows[1].valid].astype(np.float64) if programs[0] else seen

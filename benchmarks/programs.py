@@ -16,6 +16,7 @@ import numpy as np
 
 from glossator.engines import in_parallel
 from glossator.evidence import Evidence
+from glossator.explainers import Abstained, explain_one
 from glossator.explainers.lookup import LookupExplainer
 from glossator.explainers.program import ProgramExplainer
 from glossator.explainers.token_list import TokenListExplainer
@@ -62,12 +63,10 @@ def run(options: dict[str, Any] | None = None) -> dict[str, Any]:
         pairs = [(unit, draw(recording, unit, EXPLAIN)) for unit in units]
         explainer.warm(pairs[0][1].explain)
         started = time.perf_counter()
-        found = explainer.explain_many(
-            [(u, e.explain) for u, e in pairs], n=5, rngs=np.random.default_rng(chosen["seed"]).spawn(len(pairs))
-        )
+        found = explainer.explain([e.explain for _, e in pairs], n=5, seed=chosen["seed"])
         seconds += time.perf_counter() - started
         explained += len(pairs)
-        layers.append(_layer(site, pairs, [f[0] if f else None for f in found], lexicon))
+        layers.append(_layer(site, pairs, [None if isinstance(f, Abstained) else f[0] for f in found], lexicon))
     return {
         "options": chosen | {"quick": quick},
         "layers": layers,
@@ -110,8 +109,8 @@ def _layer(
         """Correlations of all columns for one neuron, and the bits of its program."""
         (unit, evidence), best = pairs[place], found[place]
         others = [other for i, other in enumerate(found) if i != place and other is not None]
-        lookup = LookupExplainer().explain(unit, evidence.explain)[0]
-        unlimited = long.explain(unit, evidence.explain, n=1)
+        lookup = explain_one(LookupExplainer(), evidence.explain)[0]
+        unlimited = explain_one(long, evidence.explain, n=1)
         tried: dict[str, Explanation | None] = {
             "program": best,
             "lookup": lookup,
@@ -119,7 +118,7 @@ def _layer(
             "program_long": unlimited[0] if unlimited else lookup,
         }
         cost = None if best is None or best.program is None else bits(best.program, lexicon)
-        same = TokenListExplainer(bits=cost or TYPICAL_BITS, lexicon=lexicon).explain(unit, evidence.explain)
+        same = explain_one(TokenListExplainer(bits=cost or TYPICAL_BITS, lexicon=lexicon), evidence.explain)
         tried["lookup_same_bits"] = same[0]
         return _values(unit, evidence, tried, Lab(lexicon)), cost
 

@@ -18,6 +18,7 @@ from glossator import registry
 from glossator.corpora import ProbeSet, make_windows, open_corpus, probe_set
 from glossator.errors import MissingPower, UserError
 from glossator.evidence import Evidence
+from glossator.explainers import explain_one
 from glossator.explanations import Explanation, Provenance
 from glossator.inputs import Stimuli, Texts
 from glossator.programs import Lexicon, parse_program
@@ -117,7 +118,7 @@ def outcome(kind: str, name: str, where: str) -> str:
 
 def _explained(explainer: Any, its: World) -> str:
     try:
-        found = explainer.explain(its.unit, its.evidence.explain, n=2, rng=np.random.default_rng(0))
+        found = explain_one(explainer, its.evidence.explain, n=2)
     except MissingPower:
         raise
     except UserError as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,8 +12,9 @@ import numpy as np
 import pytest
 
 from glossator import registry
-from glossator.errors import MissingPower, UserError
+from glossator.errors import MissingPower
 from glossator.evidence import ExplainEvidence
+from glossator.explainers import Abstained, Explained, Explainer, explain_one
 from glossator.explainers.token_list import TokenListExplainer
 from glossator.explanations import Explanation, Provenance
 from glossator.inputs.tokens import TokenWindows
@@ -23,7 +25,7 @@ from glossator.statistics import compare, ratio
 from glossator.store.folder import ANSWERS, LOG
 from glossator.store.spec import DEFAULT_EVIDENCE, READ_EVIDENCE
 from glossator.study import StudySpec
-from glossator.units import Unit
+from glossator.units import Unit, unit_rng
 
 TRICKY = ("</script>", "<b>", "\u202e", "\u2028", "&amp;", "\x1b[31m", '"')
 """Texts that a page or a terminal would obey; each is short, as documents that share 24 tokens go to one split."""
@@ -72,59 +74,60 @@ def register(monkeypatch: pytest.MonkeyPatch, kind: str, **objects: str) -> None
         monkeypatch.setattr(registry, "table", registry.table.__wrapped__)
 
 
-class Silent:
+class Silent(Explainer):
     """Never finds anything."""
 
-    def explain(self, unit: Unit, evidence: ExplainEvidence, *, n: int, rng: np.random.Generator) -> list[Explanation]:
-        return []
+    def explain(self, evidence: Sequence[ExplainEvidence], *, n: int, seed: int) -> Sequence[Explained]:
+        return [Abstained("nothing to say")] * len(evidence)
 
 
-class Fragile:
+class OfEach(Explainer):
+    """Explains one unit after the other, with a generator of its own for each."""
+
+    def explain(self, evidence: Sequence[ExplainEvidence], *, n: int, seed: int) -> Sequence[Explained]:
+        return [self.of(one, n, unit_rng(seed, one.unit)) for one in evidence]
+
+    def of(self, evidence: ExplainEvidence, n: int, rng: np.random.Generator) -> list[Explanation]:
+        raise NotImplementedError
+
+
+class Fragile(OfEach):
     """Fails on every unit with an even index, and on all units when asked about them together."""
 
-    def explain_many(self, pairs: list, *, n: int, rngs: list[np.random.Generator]) -> list[list[Explanation]]:
-        raise RuntimeError("not all at once")
-
-    def explain(self, unit: Unit, evidence: ExplainEvidence, *, n: int, rng: np.random.Generator) -> list[Explanation]:
-        if unit.index % 2 == 0:
+    def of(self, evidence: ExplainEvidence, n: int, rng: np.random.Generator) -> list[Explanation]:
+        if evidence.unit.index % 2 == 0:
             raise ZeroDivisionError("an even unit")
-        return TokenListExplainer().explain(unit, evidence)
+        return explain_one(TokenListExplainer(), evidence)
 
 
-class Ranked:
+class Ranked(OfEach):
     """Offers its worst candidate first: one token, then a dozen, then a sentence that nothing can execute."""
 
-    def explain(self, unit: Unit, evidence: ExplainEvidence, *, n: int, rng: np.random.Generator) -> list[Explanation]:
+    def of(self, evidence: ExplainEvidence, n: int, rng: np.random.Generator) -> list[Explanation]:
         import dataclasses
 
-        lists = [TokenListExplainer(n=size).explain(unit, evidence)[0] for size in (1, 12)]
+        lists = [explain_one(TokenListExplainer(n=size), evidence)[0] for size in (1, 12)]
         lists.insert(0, dataclasses.replace(lists[0], text="in words alone", program=None))
         return [dataclasses.replace(e, rank=rank) for rank, e in enumerate(lists)]
 
 
-class Wordy:
+class Wordy(OfEach):
     """Explains in words alone."""
 
-    def explain(self, unit: Unit, evidence: ExplainEvidence, *, n: int, rng: np.random.Generator) -> list[Explanation]:
+    def of(self, evidence: ExplainEvidence, n: int, rng: np.random.Generator) -> list[Explanation]:
         import dataclasses
 
-        found = TokenListExplainer().explain(unit, evidence)[0]
+        found = explain_one(TokenListExplainer(), evidence)[0]
         provenance = dataclasses.replace(found.provenance, method="wordy", cost={"calls": 1, "seconds": rng.random()})
         return [dataclasses.replace(found, text="something with words", program=None, provenance=provenance)]
 
 
-class Drawing:
-    """Explains by numbers that it draws, about all units together."""
+class Drawing(OfEach):
+    """Explains by numbers that it draws."""
 
-    def explain(self, unit: Unit, evidence: ExplainEvidence, *, n: int, rng: np.random.Generator) -> list[Explanation]:
-        return self.explain_many([(unit, evidence)], n=n, rngs=[rng])[0]
-
-    def explain_many(self, pairs: list, *, n: int, rngs: list[np.random.Generator]) -> list[list[Explanation]]:
+    def of(self, evidence: ExplainEvidence, n: int, rng: np.random.Generator) -> list[Explanation]:
         made = Provenance("drawing")
-        return [
-            [Explanation(unit, f"words like {rng.integers(10**6)}", made, rank=rank) for rank in range(n)]
-            for (unit, _), rng in zip(pairs, rngs, strict=True)
-        ]
+        return [Explanation(evidence.unit, f"words like {rng.integers(10**6)}", made, rank=rank) for rank in range(n)]
 
 
 class BrokenScorer:
@@ -156,30 +159,24 @@ class Acting:
         return [Score("acting", found.value, "share", *interval, "causal", baselines, None, {"made": "up"}, margins)]
 
 
-class Asking:
+class Asking(Explainer):
     """Asks a language model for as many explanations as are wanted, each in a request of its own."""
 
     def __init__(self, lm: LanguageModel, *, temperature: float = 0.5):
         self.lm, self.temperature = lm, temperature
 
-    def explain(self, unit: Unit, evidence: ExplainEvidence, *, n: int, rng: np.random.Generator) -> list[Explanation]:
-        (found,) = self.explain_many([(unit, evidence)], n=n, rngs=[rng])
-        if isinstance(found, str):
-            raise UserError(found)
-        return found
-
-    def explain_many(self, pairs: list, *, n: int, rngs: list[np.random.Generator]) -> list[list[Explanation] | str]:
+    def explain(self, evidence: Sequence[ExplainEvidence], *, n: int, seed: int) -> Sequence[Explained]:
         requests = [
-            Request((Message("user", f"Explain {unit}, {evidence.fingerprint}"),), temperature=0.5, sample=sample)
-            for unit, evidence in pairs
+            Request((Message("user", f"Explain {one.unit}, {one.fingerprint}"),), temperature=0.5, sample=sample)
+            for one in evidence
             for sample in range(n)
         ]
         answers = iter(self.lm.ask(requests))
-        return [self._found(unit, [next(answers) for _ in range(n)]) for unit, _ in pairs]
+        return [self._found(one.unit, [next(answers) for _ in range(n)]) for one in evidence]
 
-    def _found(self, unit: Unit, answers: list[Answer]) -> list[Explanation] | str:
+    def _found(self, unit: Unit, answers: list[Answer]) -> Explained:
         if failures := [a.failure for a in answers if a.failure]:
-            return f"asking: {failures[0]}"
+            return Abstained(f"asking: {failures[0]}", failed=True)
         costs = [{"calls": a.usage.calls, "prompt_tokens": a.usage.prompt_tokens} for a in answers]
         made = [Provenance("asking", model=self.lm.name, prompt="0" * 16, cost=cost) for cost in costs]
         return [Explanation(unit, a.text, made[i], rank=i) for i, a in enumerate(answers)]

@@ -20,6 +20,7 @@ from glossator.causal.steering import (
     unit_push,
 )
 from glossator.errors import MissingPower, UserError
+from glossator.explainers import explain_one
 from glossator.explanations import Explanation, Provenance
 from glossator.programs import parse_program
 from glossator.resources import Resources
@@ -246,7 +247,7 @@ def test_real_neurons_move_what_their_weights_say_and_random_ones_do_not(smollm2
     from glossator.recording.texts import text_windows
 
     of = Unit("smollm2-135m", "mlp.27", 58)
-    (found,) = OutputWeightsExplainer(smollm2, tokens=4).explain(of, evidence(unit(CAUSAL)).explain)
+    (found,) = explain_one(OutputWeightsExplainer(smollm2, tokens=4), evidence(unit(CAUSAL)).explain)
     assert found.program is not None and " to" in found.program.raises.texts
     windows = text_windows(smollm2, ["The old dog slept under the table.", "In June we went back home again."])
     clean = CleanRun(smollm2, windows, ["mlp.27"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ from benchmarks import directions as directions_benchmark
 from direction_cases import CONCEPTS, D, PlantedSubject, planted_values, planted_vectors
 from glossator.errors import UserError
 from glossator.evidence import SPLITS, ExplainEvidence
+from glossator.explainers import Abstained, Explained, Explainer
 from glossator.explainers.program import ProgramExplainer
 from glossator.explanations import Explanation, Provenance
 from glossator.fitting import FindSpec, Found, ProjectedRecording, SiteValues, find_directions
@@ -185,15 +187,15 @@ def test_starts_do_not_end_as_one_direction(tmp_path: Path) -> None:
     assert free > 0.8 and kept < 0.4
 
 
-class Watching:
+class Watching(Explainer):
     """Hands all windows that it is shown to a list."""
 
     def __init__(self, inner, seen: list[np.ndarray]):
         self.inner, self.seen = inner, seen
 
-    def explain(self, unit: Unit, evidence: ExplainEvidence, *, n: int, rng) -> list[Explanation]:
-        self.seen.append(np.asarray(evidence.exemplars.windows.ids))
-        return self.inner.explain(unit, evidence, n=n)
+    def explain(self, evidence: Sequence[ExplainEvidence], *, n: int, seed: int) -> Sequence[Explained]:
+        self.seen += [np.asarray(one.exemplars.windows.ids) for one in evidence]
+        return self.inner.explain(evidence, n=n, seed=seed)
 
     def simulate(self, explanation: Explanation, windows, grid=None):
         self.seen.append(np.asarray(windows.ids))
@@ -264,9 +266,9 @@ def test_a_round_begins_where_the_steps_of_the_last_one_ended(
             assert reached == pytest.approx(one.after["select"][i], abs=1e-4)
 
 
-class Silent:
-    def explain(self, unit: Unit, evidence: ExplainEvidence, *, n: int, rng) -> list[Explanation]:
-        return []
+class Silent(Explainer):
+    def explain(self, evidence: Sequence[ExplainEvidence], *, n: int, seed: int) -> Sequence[Explained]:
+        return [Abstained("nothing to say")] * len(evidence)
 
 
 def test_when_nothing_can_be_explained(values: SiteValues, lexicon: Lexicon) -> None:

@@ -18,6 +18,7 @@ from glossator.engines import Job, LocalEngine, carry_out, in_parallel
 from glossator.engines.base import TRIES
 from glossator.engines.processes import fresh, spread
 from glossator.errors import UserError
+from glossator.explainers import Explainer
 from glossator.store.folder import LOG
 from glossator.study import StudySpec, run_study
 from glossator.study import jobs as jobs_of_study
@@ -155,17 +156,18 @@ def test_a_worker_that_is_late_leaves_a_finished_study_alone(
     assert not (folder / "work").exists()
 
 
-class Mortal:
+class Mortal(Explainer):
     """Kills its process with the first question about some units, before and after others are answered."""
 
-    def explain(self, unit: Any, evidence: Any, *, n: int, rng: Any) -> list:
+    def explain(self, evidence: Any, *, n: int, seed: int) -> list:
         from glossator.explainers.token_list import TokenListExplainer
 
-        marker = Path(os.environ["MARKERS"]) / str(unit.index)
-        if unit.index % 11 == 5 and multiprocessing.parent_process() and not marker.exists():
-            marker.touch()
-            os.kill(os.getpid(), signal.SIGKILL)
-        return TokenListExplainer().explain(unit, evidence)
+        for index in [one.unit.index for one in evidence]:
+            marker = Path(os.environ["MARKERS"]) / str(index)
+            if index % 11 == 5 and multiprocessing.parent_process() and not marker.exists():
+                marker.touch()
+                os.kill(os.getpid(), signal.SIGKILL)
+        return TokenListExplainer().explain(evidence)
 
 
 def test_killed_workers_change_no_byte(spec: StudySpec, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from glossator.errors import MissingPower, UserError
 from glossator.evidence import ExplainEvidence
-from glossator.explainers import explain_all
+from glossator.explainers import Abstained, explain_one
 from glossator.explainers.answers import clean, outcome_of, remove_final_period
 from glossator.explainers.bills import BillsExplainer
 from glossator.explainers.bills_examples import EXAMPLES
@@ -112,7 +112,7 @@ def test_the_fullest_prompt_that_fits_is_taken() -> None:
 
 def test_samples_are_asked_together_merged_and_counted() -> None:
     lm = Scripted(["Names of cats.", "names of cats", "I cannot help with that.", "furry  animals", " Names of cats "])
-    found = BillsExplainer(lm).explain(UNIT, evidence_with(one_hot(1)), n=5)
+    found = explain_one(BillsExplainer(lm), evidence_with(one_hot(1)), n=5)
     assert [e.text for e in found] == ["Names of cats", "furry  animals"]
     assert [e.rank for e in found] == [0, 1]
     first = found[0].provenance
@@ -128,19 +128,19 @@ def test_samples_are_asked_together_merged_and_counted() -> None:
 
 def test_a_copy_of_a_worked_example_is_marked() -> None:
     lm = Scripted([f"{EXAMPLES[1].explanation.upper()}.", "cats"])
-    copy, own = BillsExplainer(lm).explain(UNIT, evidence_with(one_hot(1)), n=2)
+    copy, own = explain_one(BillsExplainer(lm), evidence_with(one_hot(1)), n=2)
     assert copy.provenance.settings["copied"] and not own.provenance.settings["copied"]
 
 
 def test_what_more_samples_than_explanations_cost_is_counted() -> None:
     lm = Scripted(["cats", "dogs", "birds"])
-    (only,) = BillsExplainer(lm, samples=3).explain(UNIT, evidence_with(one_hot(1)), n=1)
+    (only,) = explain_one(BillsExplainer(lm, samples=3), evidence_with(one_hot(1)), n=1)
     assert only.text == "cats" and only.provenance.cost["calls"] == 3
 
 
 def test_at_temperature_zero_one_sample_says_it_all() -> None:
     lm = Scripted(["cats"])
-    assert len(BillsExplainer(lm, temperature=0.0).explain(UNIT, evidence_with(one_hot(1)), n=5)) == 1
+    assert len(explain_one(BillsExplainer(lm, temperature=0.0), evidence_with(one_hot(1)), n=5)) == 1
 
 
 def test_all_units_go_out_in_one_call_and_fail_apart() -> None:
@@ -154,32 +154,32 @@ def test_all_units_go_out_in_one_call_and_fail_apart() -> None:
     def answer(request):
         return "" if " mat\t10" in request.messages[-1].content else "something"
 
-    pairs = [
-        (Unit("toy", "mlp.0", 1), evidence_with(one_hot(1))),
-        (Unit("toy", "mlp.0", 2), evidence_with(one_hot(8))),
-        (Unit("toy", "mlp.0", 3), evidence_with(np.full((2, 10), -1.0))),
-        (Unit("toy", "mlp.0", 4, "-"), evidence_with(one_hot(2))),
+    shown = [
+        replace(evidence_with(one_hot(1)), unit=Unit("toy", "mlp.0", 1)),
+        replace(evidence_with(one_hot(8)), unit=Unit("toy", "mlp.0", 2)),
+        replace(evidence_with(np.full((2, 10), -1.0)), unit=Unit("toy", "mlp.0", 3)),
+        replace(evidence_with(one_hot(2)), unit=Unit("toy", "mlp.0", 4, "-")),
     ]
     explainer = BillsExplainer(Counting(answer))
-    good, failed, silent, negative = explain_all(explainer, pairs, n=3, rngs=np.random.default_rng(0).spawn(len(pairs)))
+    good, failed, silent, negative = explainer.explain(shown, n=3, seed=0)
     assert batches == [9]
     assert [e.text for e in good] == ["something"] and good[0].unit.index == 1
-    assert failed == "bills: none of 3 answers can be used: the answer is empty (3)"
-    assert silent == []
+    assert failed == Abstained("bills: none of 3 answers can be used: the answer is empty (3)", failed=True)
+    assert silent == Abstained("the unit is never active in the explain split")
     assert negative[0].unit.polarity == "-"
     with pytest.raises(UserError, match="answer is empty"):
-        explainer.explain(*pairs[1], n=3)
+        explain_one(explainer, shown[1], n=3)
 
 
 def test_failures_of_the_server_are_reasons() -> None:
     lm = Scripted([Answer("", failure="HTTP 500 after 4 tries", finish="error")] * 2)
-    (reason,) = BillsExplainer(lm).explain_many([(UNIT, evidence_with(one_hot(1)))], n=2)
-    assert isinstance(reason, str) and "HTTP 500 after 4 tries (2)" in reason
+    (answer,) = BillsExplainer(lm).explain([evidence_with(one_hot(1))], n=2, seed=0)
+    assert answer.failed and "HTTP 500 after 4 tries (2)" in answer.reason
 
 
 def test_a_model_that_only_completes_gets_plain_text() -> None:
     lm = Scripted([" cats"], powers={COMPLETION})
-    (found,) = BillsExplainer(lm).explain(UNIT, evidence_with(one_hot(1)), n=1)
+    (found,) = explain_one(BillsExplainer(lm), evidence_with(one_hot(1)), n=1)
     assert found.text == "cats" and lm.asked[0].prompt is not None
     assert found.provenance.settings["form"] == "completion"
     with pytest.raises(MissingPower):
@@ -188,8 +188,8 @@ def test_a_model_that_only_completes_gets_plain_text() -> None:
 
 def test_a_prompt_that_cannot_fit_fails_without_a_call() -> None:
     lm = Scripted([])
-    (reason,) = BillsExplainer(lm, context=100).explain_many([(UNIT, evidence_with(one_hot(1)))], n=1)
-    assert reason == "bills: not even one record fits into 40 tokens of scripted:here"
+    (answer,) = BillsExplainer(lm, context=100).explain([evidence_with(one_hot(1))], n=1, seed=0)
+    assert answer == Abstained("bills: not even one record fits into 40 tokens of scripted:here", failed=True)
     assert lm.asked == []
 
 
@@ -203,7 +203,7 @@ def test_the_same_evidence_makes_the_same_questions() -> None:
     asked = []
     for _ in range(2):
         lm = Scripted(lambda request: f"thing {request.sample}")
-        BillsExplainer(lm).explain(UNIT, evidence_with(one_hot(1, 2)), n=3)
+        explain_one(BillsExplainer(lm), evidence_with(one_hot(1, 2)), n=3)
         asked.append(lm.asked)
     assert asked[0] == asked[1]
 
@@ -215,7 +215,7 @@ def test_only_the_explain_split_is_shown() -> None:
 
     evidence = evidence_of(part(1), part(2), part(3), select=part(4))
     lm = Scripted(["x y"])
-    BillsExplainer(lm).explain(UNIT, evidence.explain, n=1)
+    explain_one(BillsExplainer(lm), evidence.explain, n=1)
     text = lm.asked[0].messages[-1].content
     assert " w1\t" in text and not any(f" w{token}\t" in text for token in (2, 3, 4))
 

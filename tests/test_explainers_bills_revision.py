@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from glossator.errors import MissingPower, UserError
+from glossator.explainers import Abstained, explain_one
 from glossator.explainers.revision import RevisedExplainer, first_on
 from glossator.explainers.revision_prompt import CONTROLS, fingerprint, fitting_prompt, revision_prompt
 from glossator.explainers.sentences import halves, random_sentences, read_sentences, writing_prompt
@@ -20,7 +21,7 @@ from glossator.readouts import BaseReadout
 from glossator.subjects.base import OutputSite
 from glossator.units import Unit
 from recording_fakes import TokenFake
-from scorer_cases import UNIT, VOCABULARY, WORDS, evidence_of, exemplars_of, windows_of
+from scorer_cases import VOCABULARY, WORDS, evidence_of, exemplars_of, windows_of
 
 FIRES_AT = 7
 
@@ -69,7 +70,7 @@ def script(request) -> str:
 
 def explained(**settings):
     lm, subject = Scripted(script), Words()
-    found = RevisedExplainer(lm, subject, **settings).explain(UNIT, evidence().explain, n=4)
+    found = explain_one(RevisedExplainer(lm, subject, **settings), evidence().explain, n=4)
     return lm, subject, found
 
 
@@ -127,15 +128,19 @@ class Flipped(BaseReadout):
 def test_units_of_a_dictionary_are_run_through_it() -> None:
     unit, site = Unit("toy", "sae@mlp.0", 5), "sae@mlp.0"
     lm, subject = Scripted(script), Words()
-    (found,) = RevisedExplainer(lm, subject, readouts={site: Flipped()}).explain(unit, evidence().explain, n=1)
+
+    def of(unit: Unit):
+        return replace(evidence().explain, unit=unit)
+
+    (found,) = explain_one(RevisedExplainer(lm, subject, readouts={site: Flipped()}), of(unit), n=1)
     settings = found.provenance.settings
     assert {s["largest"] for s in settings["shown"] + settings["held_apart"]} == {3.0}
     silent = Unit("toy", site, 4)
-    (found,) = RevisedExplainer(lm, subject, readouts={site: Flipped()}).explain(silent, evidence().explain, n=1)
+    (found,) = explain_one(RevisedExplainer(lm, subject, readouts={site: Flipped()}), of(silent), n=1)
     assert {s["largest"] for s in found.provenance.settings["shown"]} == {0.0}
     asked = len(lm.asked)
     with pytest.raises(MissingPower, match="readout of these units"):
-        RevisedExplainer(lm, subject).explain(unit, evidence().explain, n=1)
+        explain_one(RevisedExplainer(lm, subject), of(unit), n=1)
     assert len(lm.asked) == asked  # refused before anything is asked
 
 
@@ -159,10 +164,10 @@ def test_random_sentences_come_from_the_explain_split_alone() -> None:
 
 
 def test_the_same_seed_makes_the_same_halves_whatever_else_is_explained() -> None:
-    pairs = [(Unit("toy", "mlp.0", i), evidence().explain) for i in (1, 2)]
-    alone = RevisedExplainer(Scripted(script), Words()).explain_many(pairs[1:], n=1)
-    both = RevisedExplainer(Scripted(script), Words()).explain_many(pairs, n=1)
-    other = RevisedExplainer(Scripted(script), Words(), seed=1).explain_many(pairs[1:], n=1)
+    shown = [replace(evidence().explain, unit=Unit("toy", "mlp.0", i)) for i in (1, 2)]
+    alone = RevisedExplainer(Scripted(script), Words()).explain(shown[1:], n=1, seed=0)
+    both = RevisedExplainer(Scripted(script), Words()).explain(shown, n=1, seed=0)
+    other = RevisedExplainer(Scripted(script), Words()).explain(shown[1:], n=1, seed=1)
     assert alone[0] == both[1]
     assert alone[0][0].provenance.settings["shown"] != other[0][0].provenance.settings["shown"]
 
@@ -183,18 +188,18 @@ def test_units_fail_apart() -> None:
         return replace(whole, exemplars=exemplars_of(windows_of(tokens), (tokens == FIRES_AT) * 3.0, "top"))
 
     silent = replace(given(20), exemplars=exemplars_of(windows_of(np.full((4, 12), 20)), -np.ones((4, 12)), "top"))
-    pairs = [(Unit("toy", "mlp.0", 1), e) for e in (given(20), given(39), given(38), silent)]
-    fine, mute, worse, nothing = RevisedExplainer(Scripted(answer), Words()).explain_many(pairs, n=2)
+    shown = [given(20), given(39), given(38), silent]
+    fine, mute, worse, nothing = RevisedExplainer(Scripted(answer), Words()).explain(shown, n=2, seed=0)
     assert [e.text for e in fine] == ["better"]
-    assert isinstance(mute, str) and "no sentences to revise by: active: a refusal" in mute
-    assert isinstance(worse, str) and "no words in the answer (2)" in worse
-    assert nothing == []
+    assert mute.failed and "no sentences to revise by: active: a refusal" in mute.reason
+    assert worse.failed and "no words in the answer (2)" in worse.reason
+    assert nothing == Abstained("the unit is never active in the explain split")
 
 
 def test_a_first_explainer_that_fails_is_not_revised() -> None:
     lm = Scripted(lambda _: "")
-    (reason,) = RevisedExplainer(lm, Words()).explain_many([(UNIT, evidence().explain)], n=2)
-    assert isinstance(reason, str) and reason.startswith("bills: none of 1 answers") and len(lm.asked) == 1
+    (answer,) = RevisedExplainer(lm, Words()).explain([evidence().explain], n=2, seed=0)
+    assert answer.failed and answer.reason.startswith("bills: none of 1 answers") and len(lm.asked) == 1
 
 
 def test_a_program_can_be_revised() -> None:
@@ -204,7 +209,7 @@ def test_a_program_can_be_revised() -> None:
     values = np.where(tokens == FIRES_AT, 3.0, 0.0) + 0.01 * rng.normal(size=tokens.shape)
     many = replace(whole, exemplars=exemplars_of(windows_of(tokens), values, ["top"] * 40 + ["random"] * 200))
     lm = Scripted(script)
-    found = RevisedExplainer(lm, Words(), first="program").explain(UNIT, many, n=1)
+    found = explain_one(RevisedExplainer(lm, Words(), first="program"), many, n=1)
     assert "w7" in found[0].provenance.settings["first_text"]
     assert len(lm.asked) == 3
 

@@ -10,13 +10,14 @@ import pytest
 import torch
 
 from glossator.errors import MissingPower, UserError
+from glossator.explainers import explain_one
 from glossator.explainers.token_space import SOURCES, TokenSpaceExplainer, quoted, token_space_prompt
 from glossator.language_models.scripted import Scripted
 from glossator.subjects import load_subject
 from glossator.subjects.token_weights import gain_of, input_strengths, output_strengths
 from glossator.units import Unit
 from recording_fakes import NoModel
-from scorer_cases import UNIT, TokenWorld
+from scorer_cases import TokenWorld
 from tiny_models import byte_level_tokenizer, save_tiny
 
 PLAIN = ("gpt2", "gpt_neox", "opt")
@@ -111,10 +112,10 @@ def test_the_best_tokens_of_the_table_come_first() -> None:
     evidence = world.evidence().explain
     lm = Scripted(["made-up words", "Made-up words."])
     explainer = TokenSpaceExplainer(lm, tokens=5)
-    ((listed),) = explainer.token_lists([(UNIT, evidence)])
+    ((listed),) = explainer.token_lists([evidence])
     strongest = {f" w{i}" for i in np.argsort(-world.strengths)[:7]}
     assert len(listed) == 5 and set(listed) <= strongest
-    (found,) = explainer.explain(UNIT, evidence, n=2)
+    (found,) = explain_one(explainer, evidence, n=2)
     assert found.text == "made-up words" and found.provenance.settings["votes"] == 2
     assert ", ".join(f'"{token}"' for token in listed) in lm.asked[0].messages[-1].content
     assert found.provenance.evidence == evidence.fingerprint
@@ -124,17 +125,17 @@ def test_a_unit_that_is_active_at_nothing_is_abstained_from() -> None:
     evidence = TokenWorld().evidence().explain
     silent = replace(evidence.exemplars, activations=-np.ones_like(evidence.exemplars.activations))
     lm = Scripted([])
-    assert TokenSpaceExplainer(lm).explain(UNIT, replace(evidence, exemplars=silent)) == []
+    assert explain_one(TokenSpaceExplainer(lm), replace(evidence, exemplars=silent)) == []
     assert lm.asked == []
 
 
 def test_both_sides_of_a_neuron_by_its_weights(subjects) -> None:
     subject = subjects("gpt2")
     evidence = TokenWorld().evidence().explain
-    pairs = [(Unit("gpt2", "mlp.0", 4), evidence), (Unit("gpt2", "mlp.1", 4), evidence)]
-    pairs.append((Unit("gpt2", "mlp.0", 4, "-"), evidence))
+    units = [Unit("gpt2", "mlp.0", 4), Unit("gpt2", "mlp.1", 4), Unit("gpt2", "mlp.0", 4, "-")]
+    shown = [replace(evidence, unit=unit) for unit in units]
     explainer = TokenSpaceExplainer(Scripted(lambda _: "x y"), source="input-weights", subject=subject, tokens=7)
-    plus, other, minus = explainer.token_lists(pairs)
+    plus, other, minus = explainer.token_lists(shown)
     strengths = input_strengths(subject, "mlp.0", [4])[:, 0]
     texts = subject.tokenizer.vocabulary.texts
     special = subject.tokenizer.vocabulary.special
@@ -142,15 +143,15 @@ def test_both_sides_of_a_neuron_by_its_weights(subjects) -> None:
     assert plus == list(dict.fromkeys(expected))[:7]
     assert minus == list(dict.fromkeys(reversed(expected)))[:7]
     assert other != plus
-    assert [len(found) for found in explainer.explain_many(pairs, n=1)] == [1, 1, 1]
-    (found,) = explainer.explain(*pairs[0], n=1)
+    assert [len(found) for found in explainer.explain(shown, n=1, seed=0)] == [1, 1, 1]
+    (found,) = explain_one(explainer, shown[0], n=1)
     assert found.provenance.evidence == ""  # it looked at no text
 
 
 def test_what_favours_a_next_token_is_a_claim_about_the_token_before(subjects) -> None:
     lm = Scripted(["names of months"])
     explainer = TokenSpaceExplainer(lm, source="output-weights", subject=subjects("gpt2"))
-    (found,) = explainer.explain(Unit("gpt2", "mlp.0", 4), TokenWorld().evidence().explain, n=1)
+    (found,) = explain_one(explainer, replace(TokenWorld().evidence().explain, unit=Unit("gpt2", "mlp.0", 4)), n=1)
     assert found.text == "what comes right before names of months"
     assert lm.asked[0].messages[-1].content.endswith("In one phrase, unit 4 makes likely")
 
@@ -167,13 +168,13 @@ def test_weights_need_a_subject_and_sources_a_name() -> None:
 def test_fewer_tokens_where_not_all_fit() -> None:
     evidence = TokenWorld().evidence().explain
     lm = Scripted(["x y", "x y"])
-    TokenSpaceExplainer(lm).explain(UNIT, evidence, n=1)
+    explain_one(TokenSpaceExplainer(lm), evidence, n=1)
     whole = len(lm.asked[0].messages[-1].content)
     room = token_space_prompt("activations", [" w0", " w1"]).rough_tokens
-    TokenSpaceExplainer(lm, context=room + 60).explain(UNIT, evidence, n=1)
+    explain_one(TokenSpaceExplainer(lm, context=room + 60), evidence, n=1)
     assert len(lm.asked[1].messages[-1].content) < whole
-    (reason,) = TokenSpaceExplainer(lm, context=100).explain_many([(UNIT, evidence)], n=1)
-    assert "not even one token" in str(reason)
+    (answer,) = TokenSpaceExplainer(lm, context=100).explain([evidence], n=1, seed=0)
+    assert answer.failed and "not even one token" in answer.reason
 
 
 def test_tokens_cannot_break_out_of_their_list() -> None:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from glossator import registry
 from glossator.errors import UserError
 from glossator.evidence import ExplainEvidence
-from glossator.explainers import explain_all
+from glossator.explainers import explain_one
 from glossator.explainers.lookup import LookupExplainer
 from glossator.explainers.token_list import TokenListExplainer
 from glossator.explainers.token_means import rounded, shrinkage, token_means
@@ -41,7 +41,7 @@ def value(explanation, name, evidence):
 def test_the_table_holds_smoothed_means_and_the_overall_mean_for_unseen_tokens():
     evidence = given_of([[1, 1, 2, 7]], [[4, 2, 1, 99]], lengths=[3])
     overall = 7 / 3
-    (explanation,) = LookupExplainer(prior=2).explain(UNIT, evidence, n=1, rng=np.random.default_rng(0))
+    (explanation,) = explain_one(LookupExplainer(prior=2), evidence, n=1)
     expected = [overall, (6 + 2 * overall) / 4, (1 + 2 * overall) / 3, overall]
     assert values_of(explanation, [0, 1, 2, 7]) == pytest.approx(expected, abs=2e-3)
     assert explanation.provenance.method == "lookup" and explanation.provenance.evidence == "print"
@@ -50,7 +50,7 @@ def test_the_table_holds_smoothed_means_and_the_overall_mean_for_unseen_tokens()
 
 def test_the_table_is_of_the_units_own_side():
     evidence = given_of([[1, 1, 2, 3]], [[-4, 2, 1, -5]])
-    (explanation,) = LookupExplainer(prior=0.0).explain(UNIT, evidence)
+    (explanation,) = explain_one(LookupExplainer(prior=0.0), evidence)
     assert values_of(explanation, [1, 2, 3]) == pytest.approx([1, 1, 0], abs=1e-3)
 
 
@@ -58,14 +58,14 @@ def test_kinds_count_by_their_weights_and_windows_chosen_by_activation_do_not():
     kinds = ["random", "top", "near-miss", "quantile"]
     evidence = given_of([[1, 2]] * 4, [[1, 0], [5, 0], [9, 0], [9, 0]], kinds)
     for weights, expected in (({"random": 1.0, "top": 1.0}, 3), ({"random": 1.0}, 1), ({"random": 3, "top": 1}, 2)):
-        (explanation,) = LookupExplainer(prior=0.0, kind_weights=weights).explain(UNIT, evidence)
+        (explanation,) = explain_one(LookupExplainer(prior=0.0, kind_weights=weights), evidence)
         assert values_of(explanation, [1]) == pytest.approx([expected], abs=1e-3), weights
     evidence.exemplars.in_random[1] = True  # the top window is of the random draw as well: it stands for the population
-    (explanation,) = LookupExplainer(prior=0.0, kind_weights={"random": 1.0}).explain(UNIT, evidence)
+    (explanation,) = explain_one(LookupExplainer(prior=0.0, kind_weights={"random": 1.0}), evidence)
     assert values_of(explanation, [1]) == pytest.approx([3], abs=1e-3)
     assert LookupExplainer().kind_weights == {"random": 1.0, "top": 1.0}
     only = given_of([[1, 2]], [[9, 0]], "quantile")
-    assert values_of(LookupExplainer(prior=0.0).explain(UNIT, only)[0], [1]) == pytest.approx([9])
+    assert values_of(explain_one(LookupExplainer(prior=0.0), only)[0], [1]) == pytest.approx([9])
 
 
 def test_tokens_with_the_same_text_are_one_token():
@@ -75,7 +75,7 @@ def test_tokens_with_the_same_text_are_one_token():
     evidence = ExplainEvidence(UNIT, drawn, statistics_of(drawn), "print")
     found = token_means(evidence, prior=0.0)
     assert found.tokens.tolist() == [0, 1] and found.means.tolist() == [2.0, 0.0]
-    assert len(LookupExplainer().explain(UNIT, evidence)[0].program.clauses[0].test.values) == 2
+    assert len(explain_one(LookupExplainer(), evidence)[0].program.clauses[0].test.values) == 2
 
 
 def test_shrinkage_is_the_ratio_of_the_variance_components():
@@ -99,7 +99,7 @@ def test_the_estimated_prior_predicts_new_text_at_least_as_well_as_fixed_ones():
     evidence = world.evidence(test=60)
 
     def r2(prior):
-        (explanation,) = LookupExplainer(prior=prior).explain(UNIT, given)
+        (explanation,) = explain_one(LookupExplainer(prior=prior), given)
         return value(explanation, "explained-variance.centred.random-only", evidence)
 
     ours = r2(None)
@@ -114,7 +114,7 @@ def given_of_world(world, top=10, random=30):
 def test_the_table_of_a_token_unit_is_almost_perfect_on_new_text():
     world = TokenWorld(noise=0.05)
     evidence = world.evidence()
-    (explanation,) = LookupExplainer().explain(UNIT, evidence.explain)
+    (explanation,) = explain_one(LookupExplainer(), evidence.explain)
     assert value(explanation, "correlation.top-and-random", evidence) > 0.97
     assert value(explanation, "correlation.random-only", evidence) > 0.97
 
@@ -133,14 +133,14 @@ def test_the_table_of_a_context_unit_is_poor():
     evidence = dataclasses.replace(
         evidence, explain=given, calibrate=after(evidence.calibrate), test=after(evidence.test)
     )
-    (explanation,) = LookupExplainer().explain(UNIT, given)
+    (explanation,) = explain_one(LookupExplainer(), given)
     assert abs(value(explanation, "correlation.random-only", evidence)) < 0.2
 
 
 def test_the_token_list_finds_the_tokens_and_their_strengths():
     world = TokenWorld(noise=0.05)
     evidence = world.evidence()
-    (explanation,) = TokenListExplainer(n=12, form="clauses").explain(UNIT, evidence.explain)
+    (explanation,) = explain_one(TokenListExplainer(n=12, form="clauses"), evidence.explain)
     listed = {c.test.texts[0]: explanation.program.bias + c.strength for c in explanation.program.clauses}
     assert all(isinstance(c.test, Token) and len(c.test.texts) == 1 for c in explanation.program.clauses)
     seen = evidence.explain.exemplars.windows.tokens
@@ -157,7 +157,7 @@ def test_strengths_are_least_squares_without_shrinkage():
     tokens, activations = rng.integers(0, 8, (30, 20)), rng.gamma(1.0, size=(30, 20))
     activations += 3 * (tokens == 2) - 0.5 * (tokens == 5)
     evidence = given_of(tokens, activations)
-    program = TokenListExplainer(n=3, prior=0.0, form="clauses").explain(UNIT, evidence)[0].program
+    program = explain_one(TokenListExplainer(n=3, prior=0.0, form="clauses"), evidence)[0].program
     chosen = [int(c.test.texts[0][2:]) for c in program.clauses]
     assert 2 in chosen
     design = np.stack([np.ones(600), *(tokens.ravel() == i for i in chosen)], axis=1)
@@ -170,7 +170,7 @@ def test_the_first_token_is_the_best_single_one():
     tokens, activations = rng.integers(0, 10, (40, 20)), rng.random((40, 20))
     activations += 0.4 * (tokens == 6) + 0.3 * (tokens == 1)
     evidence = given_of(tokens, activations)
-    program = TokenListExplainer(n=1, prior=0.0).explain(UNIT, evidence)[0].program
+    program = explain_one(TokenListExplainer(n=1, prior=0.0), evidence)[0].program
     r = [abs(np.corrcoef(tokens.ravel() == i, activations.ravel())[0, 1]) for i in range(10)]
     assert program.clauses[0].test.texts == (WORDS[int(np.argmax(r))],)
 
@@ -180,13 +180,13 @@ def test_the_first_token_is_the_best_single_one():
 def test_a_token_list_fits_its_bits_and_one_more_token_would_not(budget):
     counted = {}
     for form in ("clauses", "groups"):
-        (explanation,) = TokenListExplainer(bits=budget, form=form, lexicon=LEXICON).explain(UNIT, BITS_WORLD)
+        (explanation,) = explain_one(TokenListExplainer(bits=budget, form=form, lexicon=LEXICON), BITS_WORLD)
         counted[form] = explanation.provenance.settings["tokens"]
         if counted[form]:
             assert bits(explanation.program, LEXICON) <= budget
     assert counted["groups"] >= counted["clauses"]
     for n in range(counted["clauses"] + 1, 300):
-        longer = TokenListExplainer(n=n, form="clauses").explain(UNIT, BITS_WORLD)[0].program
+        longer = explain_one(TokenListExplainer(n=n, form="clauses"), BITS_WORLD)[0].program
         if len(longer.clauses) > counted["clauses"]:  # a strength may round to 0
             assert bits(longer, LEXICON) > budget
             break
@@ -194,7 +194,7 @@ def test_a_token_list_fits_its_bits_and_one_more_token_would_not(budget):
 
 def test_tokens_of_about_equal_strength_share_a_clause():
     evidence = given_of([[1, 2, 3, 4, 5, 6, 7, 8]] * 4, [[4.0, 4.2, 1.0, 1.0, 0, 0, 0, 0]] * 4)
-    program = TokenListExplainer(n=4, prior=0.0).explain(UNIT, evidence)[0].program
+    program = explain_one(TokenListExplainer(n=4, prior=0.0), evidence)[0].program
     assert {c.test.texts: c.strength for c in program.clauses} == {(" w2", " w1"): 4.1, (" w3", " w4"): 1.0}
     assert program.bias == 0
 
@@ -208,7 +208,7 @@ def test_more_bits_never_score_worse_on_the_explain_split():
     truth = np.maximum(drawn.activations[mask], 0)
     errors = []
     for budget in (20, 60, 200, 600, 2000):
-        program = TokenListExplainer(bits=budget, prior=0.0).explain(UNIT, BITS_WORLD)[0].program
+        program = explain_one(TokenListExplainer(bits=budget, prior=0.0), BITS_WORLD)[0].program
         errors.append(((execute(program, drawn.windows, LEXICON)[mask] - truth) ** 2).mean())
     assert all(b <= a + 1e-4 for a, b in itertools.pairwise(errors))
     assert errors[-1] < 0.7 * errors[0]
@@ -223,15 +223,14 @@ def test_bad_lengths_are_refused():
 def test_both_are_deterministic_and_registered():
     for name in ("lookup", "token-list"):
         explainer = registry.load("explainers", name)()
-        pairs = [(UNIT, BITS_WORLD)] * 2
-        (first,), (second,) = explain_all(explainer, pairs, n=1, rngs=np.random.default_rng(0).spawn(len(pairs)))
+        (first,), (second,) = explainer.explain([BITS_WORLD] * 2, n=1, seed=0)
         assert first == second and first.provenance.method == name
 
 
 def test_a_silent_unit_gives_a_silent_table_and_an_empty_list():
     evidence = given_of([[1, 2]], [[0, 0]])
-    assert values_of(LookupExplainer().explain(UNIT, evidence)[0], [1, 2, 3]) == [0, 0, 0]
-    assert values_of(TokenListExplainer().explain(UNIT, evidence)[0], [1, 2, 3]) == [0, 0, 0]
+    assert values_of(explain_one(LookupExplainer(), evidence)[0], [1, 2, 3]) == [0, 0, 0]
+    assert values_of(explain_one(TokenListExplainer(), evidence)[0], [1, 2, 3]) == [0, 0, 0]
 
 
 def test_rounding_keeps_significant_digits_of_the_largest():

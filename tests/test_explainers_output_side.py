@@ -10,6 +10,7 @@ import pytest
 from causal_output_cases import CAUSAL, DECOY, DORMANT, SITE, evidence, planted, unit
 from glossator.causal.output_effects import by_clamping, chance_of_standing_out, countable, standardised
 from glossator.errors import MissingPower, UserError
+from glossator.explainers import Abstained, Explainer, explain_one
 from glossator.explainers.output_side import (
     EnsembleExplainer,
     OutputEffectExplainer,
@@ -26,7 +27,7 @@ METHODS = [OutputWeightsExplainer(planted()), OutputEffectExplainer(planted(), w
 
 def explain(explainer, index: int, polarity: str = "+"):
     of = unit(index, polarity)
-    return explainer.explain(of, evidence(of).explain)
+    return explain_one(explainer, evidence(of).explain)
 
 
 @pytest.mark.parametrize("explainer", METHODS, ids=lambda e: e.name)
@@ -55,9 +56,10 @@ def test_both_ways_together_name_what_they_agree_on():
 
 
 def test_many_units_are_explained_as_each_alone():
-    pairs = [(unit(i), evidence(unit(i)).explain) for i in (CAUSAL, DECOY, 5, 6)]
-    together = METHODS[0].explain_many(pairs)
-    assert together == [METHODS[0].explain(*pair) for pair in pairs]
+    shown = [evidence(unit(i)).explain for i in (CAUSAL, DECOY, 5, 6)]
+    together = METHODS[0].explain(shown)
+    assert together == [METHODS[0].explain([one])[0] for one in shown]
+    assert together[1] == Abstained("no output token stands out more than for random directions")
 
 
 def test_the_effect_is_the_mean_change_of_logits():
@@ -113,18 +115,17 @@ def test_tokens_that_cannot_be_named_do_not_count():
 # Both sides.
 
 
-class Says:
+class Says(Explainer):
     """An explainer of the input side that says the same of every unit, or nothing."""
 
     def __init__(self, program: Program | None):
         self.program = program
 
-    def explain(self, of, evidence, *, n, rng):
+    def explain(self, evidence, *, n, seed):
         if self.program is None:
-            return []
-        return [
-            Explanation(of, english(self.program), Provenance("says", {"k": 1}, evidence.fingerprint), self.program)
-        ]
+            return [Abstained("nothing to say")] * len(evidence)
+        made = Provenance("says", {"k": 1}, "seen")
+        return [[Explanation(one.unit, english(self.program), made, self.program)] for one in evidence]
 
 
 INPUT = Program(0.5, (Clause(2.0, Token((" dogs",))),))
@@ -160,11 +161,11 @@ def test_bad_input_says_what_is_wrong():
     with pytest.raises(UserError, match="bad tokens"):
         OutputWeightsExplainer(planted(), tokens=0)
     with pytest.raises(MissingPower, match="no weights"):
-        OutputWeightsExplainer(NoModel()).explain(unit(0), evidence(unit(0)).explain)
+        explain_one(OutputWeightsExplainer(NoModel()), evidence(unit(0)).explain)
 
     class Sentence(Says):
-        def explain(self, of, evidence, *, n, rng):
-            return [Explanation(of, "Words.", Provenance("says"))]
+        def explain(self, evidence, *, n, seed):
+            return [[Explanation(one.unit, "Words.", Provenance("says"))] for one in evidence]
 
     with pytest.raises(UserError, match="needs a program"):
         explain(EnsembleExplainer(planted(), first=Sentence(None)), CAUSAL)

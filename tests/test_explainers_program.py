@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 
 from glossator.engines import in_parallel
+from glossator.explainers import explain_one
 from glossator.explainers.lookup import LookupExplainer
 from glossator.explainers.program import ProgramExplainer
 from glossator.programs import bits, english, execute, parse_program
-from inducer_cases import LEXICON, UNIT, VOCABULARY, WORDS, back, evidence_of, is_in, windows_of
+from inducer_cases import LEXICON, VOCABULARY, WORDS, back, evidence_of, is_in, windows_of
 
 SEEN, FRESH = windows_of(1, 600), windows_of(2)
 TOPIC, OTHER = WORDS[0:10], WORDS[200:210]
@@ -41,7 +42,7 @@ def explainer() -> ProgramExplainer:
 @pytest.mark.parametrize("name", PLANTED)
 def test_finds_what_was_planted(name, explainer):
     rule = PLANTED[name]
-    found = explainer.explain(UNIT, evidence_of(rule(SEEN) + _noise(SEEN, 0.05), SEEN), n=1)
+    found = explain_one(explainer, evidence_of(rule(SEEN) + _noise(SEEN, 0.05), SEEN), n=1)
     assert found, "abstained"
     predicted = execute(found[0].program, FRESH, LEXICON)
     assert np.corrcoef(predicted.ravel(), rule(FRESH).astype(float).ravel())[0, 1] > 0.93, found[0].text
@@ -66,7 +67,7 @@ def _planted(positions: dict[tuple[str, ...], int], fires: tuple[str, ...]) -> t
 def test_an_exact_rare_unit_is_said_once(count, explainer):
     word = WORDS[61]
     windows, active = _planted({(word,): count}, (word,))
-    found = explainer.explain(UNIT, evidence_of(active, windows), n=1)
+    found = explain_one(explainer, evidence_of(active, windows), n=1)
     assert [(e.text, str(e.program)) for e in found] == [(f"On “{word.strip()}”.", f'0.0 + 2.0*token("{word}")')]
 
 
@@ -76,7 +77,7 @@ def test_a_unit_that_one_phrase_fires_comes_out_as_the_phrase(decoys, explainer)
     phrase = (" the", river, bank)
     runs = {phrase: 40, (bank,): decoys, (" the", river): decoys, (other, river, bank): decoys, (" the", bank): decoys}
     windows, active = _planted(runs, phrase)
-    (found,) = explainer.explain(UNIT, evidence_of(active, windows), n=1)
+    (found,) = explain_one(explainer, evidence_of(active, windows), n=1)
     assert found.text == f"On the end of “the{river}{bank}”."
     assert str(found.program) == f'0.0 + 2.0*sequence(token(" the"), token("{river}"), token("{bank}"))'
 
@@ -86,15 +87,15 @@ def test_claims_at_most_one_shuffled_unit_in_twenty(explainer):
     claimed = 0
     for seed in range(60):
         shuffled = np.random.default_rng(seed).permutation(activations.ravel()).reshape(activations.shape)
-        claimed += bool(explainer.explain(UNIT, evidence_of(shuffled, SEEN), n=1))
+        claimed += bool(explain_one(explainer, evidence_of(shuffled, SEEN), n=1))
     assert claimed <= 3
 
 
 def test_abstains_on_a_constant_and_on_no_windows(explainer):
-    assert explainer.explain(UNIT, evidence_of(np.ones(SEEN.tokens.shape), SEEN)) == []
+    assert explain_one(explainer, evidence_of(np.ones(SEEN.tokens.shape), SEEN)) == []
     nothing = evidence_of(np.zeros(SEEN.tokens.shape), SEEN)
     nothing = dataclasses.replace(nothing, exemplars=nothing.exemplars.take(np.zeros(0, np.int64)))
-    assert ProgramExplainer(lexicon=LEXICON).explain(UNIT, nothing) == []
+    assert explain_one(ProgramExplainer(lexicon=LEXICON), nothing) == []
 
 
 def test_english_is_that_of_the_program_and_within_the_limit():
@@ -102,7 +103,7 @@ def test_english_is_that_of_the_program_and_within_the_limit():
     strengths = rng.gamma(0.3, 1.0, len(LEXICON)) * (rng.random(len(LEXICON)) < 0.3)
     activations = strengths[SEEN.tokens]
     for limit in (40, 200):
-        found = ProgramExplainer(limit=limit, lexicon=LEXICON).explain(UNIT, evidence_of(activations, SEEN))
+        found = explain_one(ProgramExplainer(limit=limit, lexicon=LEXICON), evidence_of(activations, SEEN))
         assert found and all(e.text == english(e.program) and len(e.text) <= limit for e in found)
         assert all(parse_program(str(e.program)) == e.program for e in found)
     assert [e.rank for e in found] == list(range(len(found))) and len({str(e.program) for e in found}) == len(found)
@@ -110,7 +111,7 @@ def test_english_is_that_of_the_program_and_within_the_limit():
 
 def test_unrelated_modes_are_kept_apart(explainer):
     activations = is_in(SEEN, *TOPIC) * 1.0 + is_in(SEEN, *OTHER) * 1.0 + _noise(SEEN, 0.02)
-    found = explainer.explain(UNIT, evidence_of(activations, SEEN))
+    found = explain_one(explainer, evidence_of(activations, SEEN))
     modes = [e.program for e in found if e.provenance.settings["role"] == "mode"]
     assert len(modes) >= 2
     shares = []
@@ -123,10 +124,10 @@ def test_unrelated_modes_are_kept_apart(explainer):
 
 def test_an_explanation_is_the_same_whatever_came_before_and_on_any_number_of_workers(explainer):
     kinds = ("token", "meaning", "after")
-    pairs = [(UNIT, evidence_of(PLANTED[kind](SEEN) + _noise(SEEN, 0.05), SEEN)) for kind in kinds]
-    together = ProgramExplainer(lexicon=LEXICON).explain_many(pairs)
-    for (unit, evidence), found in zip(reversed(pairs), reversed(together), strict=True):
-        alone = explainer.explain(unit, evidence)
+    shown = [evidence_of(PLANTED[kind](SEEN) + _noise(SEEN, 0.05), SEEN) for kind in kinds]
+    together = ProgramExplainer(lexicon=LEXICON).explain(shown, n=5, seed=0)
+    for evidence, found in zip(reversed(shown), reversed(together), strict=True):
+        alone = explain_one(explainer, evidence)
         assert [(str(e.program), e.text, e.provenance) for e in alone] == [
             (str(e.program), e.text, e.provenance) for e in found
         ]
@@ -140,15 +141,15 @@ def test_the_unlimited_program_is_at_least_the_lookup_table():
         for w in (SEEN, FRESH)
     }
     evidence = evidence_of(truth[SEEN], SEEN)
-    long = ProgramExplainer(limit=None, table=True, lexicon=LEXICON).explain(UNIT, evidence, n=1)[0]
-    table = LookupExplainer().explain(UNIT, evidence)[0]
+    long = explain_one(ProgramExplainer(limit=None, table=True, lexicon=LEXICON), evidence, n=1)[0]
+    table = explain_one(LookupExplainer(), evidence)[0]
     assert bits(long.program, LEXICON) > 1000
     r = [np.corrcoef(execute(e.program, FRESH, LEXICON).ravel(), truth[FRESH].ravel())[0, 1] for e in (long, table)]
     assert r[0] > r[1] + 0.005, "it also knows what a comma before does"
 
 
 def test_works_without_embedding():
-    found = ProgramExplainer().explain(UNIT, evidence_of(PLANTED["token"](SEEN) * 1.0, SEEN), n=1)
+    found = explain_one(ProgramExplainer(), evidence_of(PLANTED["token"](SEEN) * 1.0, SEEN), n=1)
     assert found and WORDS[43].strip() in found[0].text
 
 

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from glossator.evidence import Evidence, Exemplars, ExplainEvidence, UnitStatistics
+from glossator.explainers import explain_one
 from glossator.explanations import Explanation, Provenance
 from glossator.inputs.tokens import TokenWindows, Vocabulary
 from glossator.programs import Lexicon, parse_program
@@ -69,9 +70,9 @@ def test_the_scorer_example_counts_shared_silence(examples: dict) -> None:
 
 
 def test_the_explainer_example_finds_the_token(examples: dict) -> None:
-    unit, evidence, _ = small_unit()
+    _, evidence, _ = small_unit()
     explainer = examples["LoudestTokenExplainer"]()
-    (found,) = explainer.explain(unit, evidence.explain, n=1, rng=np.random.default_rng(0))
+    (found,) = explain_one(explainer, evidence.explain, n=1)
     assert str(found.program) == '0.0 + 2.0*token(" sat")'
     assert "sat" in found.text
 
@@ -80,7 +81,7 @@ def test_the_explainer_example_abstains_on_a_silent_unit(examples: dict) -> None
     unit, evidence, _ = small_unit()
     silent = Exemplars(evidence.test.windows, np.zeros((24, 10), np.float32), evidence.test.kinds)
     shown = ExplainEvidence(unit, silent, evidence.statistics, "0" * 16)
-    assert examples["LoudestTokenExplainer"]().explain(unit, shown, n=1, rng=np.random.default_rng(0)) == []
+    assert explain_one(examples["LoudestTokenExplainer"](), shown, n=1) == []
 
 
 def test_the_examples_are_as_short_as_promised() -> None:

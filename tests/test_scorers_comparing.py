@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from glossator.explainers import explain_one
 from glossator.explainers.lookup import LookupExplainer
 from glossator.programs import Lexicon, Program, execute, parse_program
 from glossator.recording import draw, record, recording_spec
@@ -107,8 +108,8 @@ def test_specificity_on_a_recording(recording):
     """An explanation that copies the unit's own values is specific; that of another unit ranks as it must."""
     unit = Unit("fake", "mlp.0", 6)
     evidence = draw(recording, unit)
-    own = LookupExplainer().explain(unit, evidence.explain)[0]
-    other = LookupExplainer().explain(Unit("fake", "mlp.0", 7), draw(recording, Unit("fake", "mlp.0", 7)).explain)[0]
+    own = explain_one(LookupExplainer(), evidence.explain)[0]
+    other = explain_one(LookupExplainer(), draw(recording, Unit("fake", "mlp.0", 7)).explain)[0]
     lab = Lab(
         Lexicon(recording.vocabulary, None),
         baselines={"mismatched": other},

@@ -7,6 +7,7 @@ import dataclasses
 import numpy as np
 import pytest
 
+from glossator.explainers import explain_one
 from glossator.explainers.lookup import LookupExplainer
 from glossator.scorers.lab import Lab, score_explanation
 from glossator.scorers.peak import NO_PEAK, weighted_median
@@ -70,7 +71,7 @@ def test_the_rule_hits_where_a_constant_and_another_rule_do_not():
     world = TokenWorld(noise=0.05)
     evidence = world.evidence()
     other = explanation_of(*[dataclasses.replace(c) for c in world.truth().program.clauses[:1]], bias=0.01)
-    lookup = LookupExplainer().explain(UNIT, evidence.explain)[0]
+    lookup = explain_one(LookupExplainer(), evidence.explain)[0]
     hit, share = score_explanation(
         UNIT, world.truth(), evidence, LAB.for_unit({"lookup": lookup, "mismatched": other}), ["peak"]
     )

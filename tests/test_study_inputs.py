@@ -15,6 +15,7 @@ from glossator import registry
 from glossator.cli import main
 from glossator.corpora import probe_set
 from glossator.errors import MissingPower, UserError
+from glossator.explainers import Explainer
 from glossator.explanations import Explanation, Provenance
 from glossator.inputs import Stimuli, Texts
 from glossator.recording import EvidenceSpec
@@ -25,13 +26,14 @@ from test_inputs_recorded import CELLS, N, animals, images, redness, texts
 
 
 @dataclass
-class Told:
+class Told(Explainer):
     """Says the same of every unit."""
 
-    reads: ClassVar[tuple[str, ...]] = ("texts", "images", "stimuli")
+    reads: ClassVar[frozenset[str]] = frozenset({"texts", "images", "stimuli"})
 
-    def explain(self, unit, evidence, *, n, rng):
-        return [Explanation(unit, "cats, dogs", Provenance("told", evidence=evidence.fingerprint))]
+    def explain(self, evidence, *, n, seed):
+        made = [Provenance("told", evidence=one.fingerprint) for one in evidence]
+        return [[Explanation(one.unit, "cats, dogs", by)] for one, by in zip(evidence, made, strict=True)]
 
 
 @pytest.fixture(autouse=True)

@@ -13,6 +13,7 @@ import pytest
 
 from glossator.errors import MissingPower
 from glossator.evidence import Evidence
+from glossator.explainers import explain_one
 from glossator.explainers.lookup import LookupExplainer
 from glossator.explainers.program import ProgramExplainer
 from glossator.explainers.token_list import TokenListExplainer
@@ -47,11 +48,11 @@ def evidence(power: int) -> Evidence:
 
 def explained(power: int) -> tuple[list[Explanation], list[list[Score]]]:
     found = evidence(power)
-    lookup = LookupExplainer().explain(UNIT, found.explain)
+    lookup = explain_one(LookupExplainer(), found.explain)
     lab = Lab(LEXICON, baselines={"lookup": lookup[0]})
     explanations = [
-        *ProgramExplainer(lexicon=LEXICON).explain(UNIT, found.explain),
-        *TokenListExplainer(n=8, lexicon=LEXICON).explain(UNIT, found.explain),
+        *explain_one(ProgramExplainer(lexicon=LEXICON), found.explain),
+        *explain_one(TokenListExplainer(n=8, lexicon=LEXICON), found.explain),
         *lookup,
     ]
     return explanations, [score_explanation(UNIT, e, found, lab, SCORERS) for e in explanations]
@@ -107,7 +108,7 @@ def test_activations_that_are_no_numbers_are_a_missing_score(value):
     activations = found.test.activations.copy()
     activations[3, 4] = value
     broken = replace(found, test=replace(found.test, activations=activations))
-    explanation = LookupExplainer().explain(UNIT, found.explain)[0]
+    explanation = explain_one(LookupExplainer(), found.explain)[0]
     for score in score_explanation(UNIT, explanation, broken, Lab(LEXICON), SCORERS):
         assert score.value is None and score.reason == "the unit's activations are not finite", score.name
 

@@ -6,7 +6,10 @@ import re
 from dataclasses import dataclass
 from typing import Literal
 
+import numpy as np
+
 from glossator.errors import UserError
+from glossator.files import fingerprint
 
 Polarity = Literal["+", "-"]
 
@@ -29,6 +32,12 @@ class Unit:
 
     def __str__(self) -> str:
         return f"{self.subject}/{self.site}/{self.index}" + ("-" if self.polarity == "-" else "")
+
+
+def unit_rng(seed: int, unit: Unit, *purpose: int) -> np.random.Generator:
+    """A generator that depends on the seed, the unit's place in its subject and the purpose only: neither on what was
+    worked on before nor on the subject's name, so that copies under two names are studied alike."""
+    return np.random.default_rng([seed, int(fingerprint([unit.site, unit.index, unit.polarity]), 16), *purpose])
 
 
 _INDEX = re.compile("[0-9]{1,18}")

@@ -75,7 +75,7 @@ def sasc(
         simulator="name",
         scorers=("sigma", "correlation", "detection"),
         evidence=EvidenceSpec(test_random=None, min_firing_windows=0),
-        options={"sasc": {"space": space, "seed": seed}},
+        options={"sasc": {"space": space}},
         seed=seed,
     )
     called = f"sasc-{module.rpartition(':')[2]}-{spec.fingerprint[:4]}{inputs.spec['corpus_fingerprint'][:4]}"

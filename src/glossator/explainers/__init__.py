@@ -1,59 +1,60 @@
-"""Explainers: from the explain split of a unit's evidence to explanations, one method per file.
+"""Explainers: from the explain split of units' evidence to explanations, one method per file.
 
 To add one, write a class with `explain` and register it under `explainers` (see `glossator.registry`). An explainer
-receives `ExplainEvidence`, which holds no window that is ever scored.
+receives `ExplainEvidence`, which holds no input that is ever scored.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import Protocol, TypeAlias
-
-import numpy as np
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar, Protocol, TypeAlias
 
 from glossator.errors import UserError
 from glossator.evidence import ExplainEvidence
 from glossator.explanations import Explanation
-from glossator.units import Unit
 
-Answered: TypeAlias = "list[Explanation] | str"
-"""What became of one unit among many: its explanations, none when the method abstains, or the reason why it failed."""
+
+@dataclass(frozen=True)
+class Abstained:
+    """Why a unit has no explanation: the explainer found nothing to say or, if `failed`, could not find out."""
+
+    reason: str
+    failed: bool = False
+
+
+Explained: TypeAlias = "list[Explanation] | Abstained"
+"""What an explainer returns for one unit: its explanations, best first, or why there are none."""
 
 
 class Explainer(Protocol):
-    """Explains one unit at a time.
+    """Explains units. Derive from this class to inherit the defaults of its attributes.
 
-    One that reads other inputs than windows of tokens says so in `reads`, the kinds of inputs that it reads.
-    One that has ranked its explanations on texts of its own says `ranks = True`; those of others are put in order by
-    the select split. One that gains by seeing many units together may also have
-    `explain_many(pairs: list[tuple[Unit, ExplainEvidence]], *, n, rngs) -> list[Answered]`, with a generator for each
-    pair, so that what is drawn for a unit does not depend on those beside it; a reason in the place of a unit's
-    explanations says that it failed without spoiling the others. One that builds something for all units of a recording
-    may have `warm(evidence)`, which is called before worker processes are forked.
+    reads: the kinds of inputs that it can read (`Inputs.kind`); ranks: whether its explanations are already in order,
+    else they are ranked on the select split.
     """
 
-    def explain(self, unit: Unit, evidence: ExplainEvidence, *, n: int, rng: np.random.Generator) -> list[Explanation]:
-        """Up to n explanations, best first; an empty list when nothing is better than the method's baseline."""
+    reads: ClassVar[frozenset[str]] = frozenset({"tokens"})
+    ranks: ClassVar[bool] = False
+
+    def explain(self, evidence: Sequence[ExplainEvidence], *, n: int, seed: int) -> Sequence[Explained]:
+        """Up to n explanations for each unit, in the order of the evidence.
+
+        What is drawn at random for a unit is seeded by `seed` and the unit (`unit_rng`), so that it does not depend on
+        the units beside it. A unit that cannot be explained must not spoil the others: its answer is `Abstained`.
+        """
         ...
 
-
-def explain_all(
-    explainer: Explainer,
-    pairs: Iterable[tuple[Unit, ExplainEvidence]],
-    *,
-    n: int,
-    rngs: Sequence[np.random.Generator],
-) -> list[Answered]:
-    """What became of many units, in order, by `explain_many` where the explainer has it; rngs: one for each unit."""
-    pairs = list(pairs)
-    together = getattr(explainer, "explain_many", None)
-    if together is not None:
-        return together(pairs, n=n, rngs=rngs)
-    return [explainer.explain(*pair, n=n, rng=rng) for pair, rng in zip(pairs, rngs, strict=True)]
+    def warm(self, evidence: ExplainEvidence) -> None:
+        """Prepare what all units of a recording share; called before worker processes are forked."""
+        return
 
 
-def explained(answered: Answered) -> list[Explanation]:
-    """The explanations of one unit; raises `UserError` with the reason when it failed."""
-    if isinstance(answered, str):
-        raise UserError(answered)
-    return answered
+def explain_one(explainer: Explainer, evidence: ExplainEvidence, *, n: int = 5, seed: int = 0) -> list[Explanation]:
+    """The explanations of a single unit, an empty list if the explainer abstains; raises `UserError` if it fails."""
+    (answer,) = explainer.explain([evidence], n=n, seed=seed)
+    if not isinstance(answer, Abstained):
+        return list(answer)
+    if answer.failed:
+        raise UserError(answer.reason)
+    return []

@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
-from glossator.explainers import Answered
+from glossator.explainers import Abstained, Explained
 from glossator.explainers.cleaning import LABEL, WEAK_LABEL, body_of, phrase_of
 from glossator.explainers.refusals import is_refusal
 from glossator.explanations import Explanation, Provenance
@@ -100,10 +100,10 @@ def outcome_of(answers: Sequence[Answer], examples: Sequence[str] = ()) -> Outco
     return Outcome(tuple(found), len(answers), dict(failed), whole)
 
 
-def explanations_of(unit: Unit, outcome: Outcome, base: Provenance, n: int) -> Answered:
+def explanations_of(unit: Unit, outcome: Outcome, base: Provenance, n: int) -> Explained:
     """The unit's explanations, most votes first, or why there is none."""
     if not outcome.found:
-        return f"{base.method}: {outcome.why_nothing}"
+        return Abstained(f"{base.method}: {outcome.why_nothing}", failed=True)
     kept, rest = outcome.found[:n], outcome.found[n:]
     found: list[Explanation] = []
     for rank, one in enumerate(kept):

@@ -5,21 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
-
 from glossator.errors import UserError
 from glossator.evidence import ExplainEvidence
-from glossator.explainers import Answered, explained
+from glossator.explainers import Abstained, Explained, Explainer
 from glossator.explainers.answers import explanations_of
 from glossator.explainers.bills_prompt import FINGERPRINT, bills_prompt, fitting_layout, top_records
 from glossator.explainers.prompting import Form, ask, form_for, room_for
-from glossator.explanations import Explanation, Provenance
+from glossator.explanations import Provenance
 from glossator.language_models import LanguageModel
-from glossator.units import Unit
 
 
 @dataclass(frozen=True)
-class BillsExplainer:
+class BillsExplainer(Explainer):
     """Several samples of one prompt with the windows of the explain split in which the unit is most active.
 
     lm: the language model; records: how many windows are shown; around: of each only so many tokens around the largest
@@ -45,37 +42,27 @@ class BillsExplainer:
                 raise UserError(f"bad {name} of the bills explainer", value=value, allowed="1 or more")
         form_for(self.lm, self.form)
 
-    def explain(
-        self, unit: Unit, evidence: ExplainEvidence, *, n: int = 5, rng: np.random.Generator | None = None
-    ) -> list[Explanation]:
-        return explained(self.explain_many([(unit, evidence)], n=n)[0])
-
-    def explain_many(
-        self,
-        pairs: Sequence[tuple[Unit, ExplainEvidence]],
-        *,
-        n: int = 5,
-        rngs: Sequence[np.random.Generator] | None = None,
-    ) -> list[Answered]:
-        """All samples of all units go out together; the samples are numbered, so that `rngs` are not needed."""
+    def explain(self, evidence: Sequence[ExplainEvidence], *, n: int, seed: int) -> list[Explained]:
+        """All samples of all units are requested together; the samples are numbered, so the seed is not used."""
         room = room_for(self.lm, self.context, self.max_tokens)
-        shown = [top_records(evidence.exemplars, self.records, self.around) for _, evidence in pairs]
+        shown = [top_records(one.exemplars, self.records, self.around) for one in evidence]
         layouts = [fitting_layout(records, room) if records else None for records in shown]
         prompts = [
             None if layout is None else bills_prompt(records, layout)
             for records, layout in zip(shown, layouts, strict=True)
         ]
         outcomes = ask(self.lm, prompts, self.form, self.samples or n, self.temperature, self.max_tokens)
-        found: list[Answered] = []
-        for (unit, evidence), records, layout, outcome in zip(pairs, shown, layouts, outcomes, strict=True):
+        found: list[Explained] = []
+        for one, records, layout, outcome in zip(evidence, shown, layouts, outcomes, strict=True):
             if not records:
-                found.append([])
+                found.append(Abstained("the unit is never active in the explain split"))
             elif layout is None:
-                found.append(f"bills: not even one record fits into {room} tokens of {self.lm.name}")
+                why = f"bills: not even one record fits into {room} tokens of {self.lm.name}"
+                found.append(Abstained(why, failed=True))
             else:
                 settings = self._settings() | {"shown": layout.records, "examples": list(layout.examples)}
-                base = Provenance("bills", settings, evidence.fingerprint, model=self.lm.name, prompt=FINGERPRINT)
-                found.append(explanations_of(unit, outcome, base, n))
+                base = Provenance("bills", settings, one.fingerprint, model=self.lm.name, prompt=FINGERPRINT)
+                found.append(explanations_of(one.unit, outcome, base, n))
         return found
 
     def _settings(self) -> dict[str, object]:

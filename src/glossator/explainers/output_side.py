@@ -19,12 +19,11 @@ import numpy as np
 from glossator import registry
 from glossator.errors import UserError
 from glossator.evidence import ExplainEvidence
-from glossator.explainers import Answered, Explainer, explain_all, explained
+from glossator.explainers import Abstained, Explained, Explainer
 from glossator.explanations import Explanation, Provenance
 from glossator.inputs.tokens import TokenWindows
 from glossator.programs import Program, Token, english
 from glossator.resources import taken_by
-from glossator.units import Unit
 
 if TYPE_CHECKING:
     from glossator.causal.output_effects import Standing
@@ -34,7 +33,7 @@ WAYS: tuple[By, ...] = ("weights", "effect", "both")
 
 
 @dataclass(frozen=True)
-class OutputSideExplainer:
+class OutputSideExplainer(Explainer):
     """The tokens that a unit raises and lowers most, as the output side of a program that says nothing else.
 
     subject: the model under study, causal; by: how they are found, `both` for the mean of the two standings; tokens: at
@@ -59,26 +58,17 @@ class OutputSideExplainer:
     def name(self) -> str:
         return f"output-{self.by}"
 
-    def explain(
-        self, unit: Unit, evidence: ExplainEvidence, *, n: int = 1, rng: np.random.Generator | None = None
-    ) -> list[Explanation]:
-        return explained(self.explain_many([(unit, evidence)], n=n)[0])
-
-    def explain_many(
-        self,
-        pairs: Sequence[tuple[Unit, ExplainEvidence]],
-        *,
-        n: int = 1,
-        rngs: Sequence[np.random.Generator] | None = None,
-    ) -> list[Answered]:
-        """One explanation a unit; weights of all units are read together."""
-        found: list[Answered] = []
-        for (unit, evidence), standing in zip(pairs, self.standings(pairs), strict=True):
-            output = self.output(standing)
+    def explain(self, evidence: Sequence[ExplainEvidence], *, n: int = 1, seed: int = 0) -> list[Explained]:
+        """One explanation for each unit; the weights of all units are read together, and nothing is drawn."""
+        found: list[Explained] = []
+        for one, standing in zip(evidence, self.standings(evidence), strict=True):
+            if not (output := self.output(standing)):
+                found.append(Abstained("no output token stands out more than for random directions"))
+                continue
             program = Program(0.0, (), **output)
-            seen = "" if self.by == "weights" else evidence.fingerprint
+            seen = "" if self.by == "weights" else one.fingerprint
             provenance = Provenance(self.name, self.settings(), seen)
-            found.append([Explanation(unit, english(program), provenance, program)] if output else [])
+            found.append([Explanation(one.unit, english(program), provenance, program)])
         return found
 
     def output(self, standing: Standing) -> dict[str, Token]:
@@ -87,17 +77,17 @@ class OutputSideExplainer:
         named = {"raises": standing.named(1, self.tokens), "lowers": standing.named(-1, self.tokens)}
         return {side: Token(tuple(texts[t] for t in tokens)) for side, tokens in named.items() if len(tokens)}
 
-    def standings(self, pairs: Sequence[tuple[Unit, ExplainEvidence]]) -> list[Standing]:
+    def standings(self, evidence: Sequence[ExplainEvidence]) -> list[Standing]:
         """How far each token stands out, for each unit."""
         from glossator.causal.output_effects import Standing, by_weights, standing
 
-        if not pairs:
+        if not evidence:
             return []
         found: list[list[Standing]] = []
         if self.by in ("weights", "both"):
-            found.append(standing(self.subject, by_weights(self.subject, [unit for unit, _ in pairs])))
+            found.append(standing(self.subject, by_weights(self.subject, [one.unit for one in evidence])))
         if self.by in ("effect", "both"):
-            found.append(standing(self.subject, np.stack([self._effect(*pair) for pair in pairs], axis=1)))
+            found.append(standing(self.subject, np.stack([self._effect(one) for one in evidence], axis=1)))
         mean = [np.mean([one.strengths for one in of_unit], axis=0) for of_unit in zip(*found, strict=True)]
         return [Standing(strengths, found[0][0].chance) for strengths in mean]
 
@@ -105,12 +95,12 @@ class OutputSideExplainer:
         own = {"by": self.by, "tokens": self.tokens}
         return own if self.by == "weights" else {**own, "windows": self.windows, "width": self.width}
 
-    def _effect(self, unit: Unit, evidence: ExplainEvidence) -> np.ndarray:
+    def _effect(self, evidence: ExplainEvidence) -> np.ndarray:
         from glossator.causal.output_effects import by_clamping
 
         windows = first_of_random(evidence, self.windows, self.width)
         statistics = evidence.statistics
-        return by_clamping(self.subject, unit, windows, statistics.maximum, statistics.mean)
+        return by_clamping(self.subject, evidence.unit, windows, statistics.maximum, statistics.mean)
 
 
 @dataclass(frozen=True)
@@ -128,7 +118,7 @@ class OutputEffectExplainer(OutputSideExplainer):
 
 
 @dataclass(frozen=True)
-class EnsembleExplainer:
+class EnsembleExplainer(Explainer):
     """`ensemble`: each program of the explainer `first`, with the output side added; if there is none, as it was.
 
     first: the registered name of an explainer of the input side that gives programs, or such an explainer; by, tokens,
@@ -144,22 +134,10 @@ class EnsembleExplainer:
     width: int = 32
     lexicon: Any = None
 
-    def explain(
-        self, unit: Unit, evidence: ExplainEvidence, *, n: int = 5, rng: np.random.Generator | None = None
-    ) -> list[Explanation]:
-        return explained(self.explain_many([(unit, evidence)], n=n, rngs=None if rng is None else [rng])[0])
-
-    def explain_many(
-        self,
-        pairs: Sequence[tuple[Unit, ExplainEvidence]],
-        *,
-        n: int = 5,
-        rngs: Sequence[np.random.Generator] | None = None,
-    ) -> list[Answered]:
+    def explain(self, evidence: Sequence[ExplainEvidence], *, n: int, seed: int) -> list[Explained]:
         """Both sides of all units, each side for all units together."""
-        rngs = np.random.default_rng(0).spawn(len(pairs)) if rngs is None else rngs
-        inputs = explain_all(self._first, pairs, n=n, rngs=rngs)
-        outputs = self._second.explain_many(pairs)
+        inputs = self._first.explain(evidence, n=n, seed=seed)
+        outputs = self._second.explain(evidence)
         return [self._joined(*both) for both in zip(inputs, outputs, strict=True)]
 
     @property
@@ -174,10 +152,16 @@ class EnsembleExplainer:
         takes = {"lexicon": self.lexicon} if "lexicon" in taken_by(target) else {}
         return target(**takes)
 
-    def _joined(self, inputs: Answered, outputs: Answered) -> Answered:
-        if isinstance(inputs, str) or isinstance(outputs, str):
-            return inputs if isinstance(inputs, str) else outputs
-        output = outputs[0].program.output if outputs and outputs[0].program is not None else {}
+    def _joined(self, inputs: Explained, outputs: Explained) -> Explained:
+        if isinstance(inputs, Abstained):
+            if inputs.failed or isinstance(outputs, Abstained):
+                return inputs
+            settings: dict[str, Any] = {"first": None, "output": self._second.settings()}
+            return [
+                replace(one, provenance=replace(one.provenance, method="ensemble", settings=settings))
+                for one in outputs
+            ]
+        output = {} if isinstance(outputs, Abstained) or outputs[0].program is None else outputs[0].program.output
         found = []
         for one in inputs:
             if one.program is None:
@@ -188,12 +172,7 @@ class EnsembleExplainer:
             settings = {"first": one.provenance.method, **one.provenance.settings, "output": self._second.settings()}
             provenance = replace(one.provenance, method="ensemble", settings=settings)
             found.append(replace(one, text=english(program), program=program, provenance=provenance))
-        if found:
-            return found
-        settings = {"first": None, "output": self._second.settings()}
-        return [
-            replace(one, provenance=replace(one.provenance, method="ensemble", settings=settings)) for one in outputs
-        ]
+        return found
 
 
 def first_of_random(evidence: ExplainEvidence, most: int, width: int) -> TokenWindows:

@@ -22,6 +22,7 @@ import numpy as np
 
 from glossator.engines import in_parallel
 from glossator.evidence import ExplainEvidence
+from glossator.explainers import Abstained, Explained, Explainer
 from glossator.explainers.modes import separate_modes
 from glossator.explainers.token_means import rounded, shrinkage
 from glossator.explanations import Explanation, Provenance
@@ -32,7 +33,6 @@ from glossator.programs.compose import compose
 from glossator.programs.inducer import search, strengths
 from glossator.programs.problem import CLAIM, Problem, make_problem
 from glossator.statistics import exchange_p
-from glossator.units import Unit
 
 SLACK = 1.7
 """The search goes on past the limit of characters; then what is least missed for its length is left out again."""
@@ -45,7 +45,7 @@ BRIEF = 5
 
 
 @dataclass(frozen=True)
-class ProgramExplainer:
+class ProgramExplainer(Explainer):
     """Up to n candidates: the program, a brief one, and one for each mode of a unit that has several.
 
     limit: greatest number of characters of the English, None for no limit; most: greatest number of tests;
@@ -63,19 +63,26 @@ class ProgramExplainer:
     lexicon: Lexicon | None = None
     _banks: dict[str, Bank] = field(default_factory=dict, repr=False, compare=False)
 
-    def explain(
-        self, unit: Unit, evidence: ExplainEvidence, *, n: int = 5, rng: np.random.Generator | None = None
-    ) -> list[Explanation]:
+    def explain(self, evidence: Sequence[ExplainEvidence], *, n: int, seed: int) -> list[Explained]:
+        """Each unit alone, on all cores; nothing is drawn at random."""
+        if evidence:
+            self.warm(evidence[0])
+        return in_parallel(lambda one: self._explain(one, n), evidence)
+
+    def _explain(self, evidence: ExplainEvidence, n: int) -> Explained:
         threshold = evidence.statistics.firing_threshold
         problem = make_problem(evidence.exemplars, self._bank(evidence), self.top_share, threshold)
         if problem.firing_documents < FIRING_TO_CLAIM:
-            return []
+            return Abstained(
+                f"the unit fires in {problem.firing_documents} documents of the explain split; a claim needs"
+                f" {FIRING_TO_CLAIM}"
+            )
         room = None if self.limit is None else SLACK * self.limit
         full = None if room is None else lambda tests: sum(map(characters, tests)) > room
         path = search(problem, most=self.most, least_gain=self.least_gain, full=full)
         claim = _claim(problem, path.singles)
         if claim is None:
-            return []
+            return Abstained("no program predicts the unit better than chance on documents held out from the search")
         tests = [single.test for single in path.singles]
         programs: list[tuple[str, Program | None]] = [
             ("whole", compose(problem, tests, steps=self.steps, limit=self.limit))
@@ -91,6 +98,8 @@ class ProgramExplainer:
         for role, program in programs:
             if program is not None:
                 found.setdefault(str(program), (role, program))
+        if not found:
+            return Abstained(f"no program fits into {self.limit} characters")
         settings = {
             f.name: getattr(self, f.name) for f in dataclasses.fields(self) if f.name not in ("lexicon", "_banks")
         }
@@ -101,7 +110,7 @@ class ProgramExplainer:
         }
         return [
             Explanation(
-                unit,
+                evidence.unit,
                 english(program),
                 Provenance("program", {**settings, "role": role}, evidence.fingerprint),
                 program,
@@ -109,19 +118,6 @@ class ProgramExplainer:
             )
             for rank, (role, program) in enumerate(list(found.values())[:n])
         ]
-
-    def explain_many(
-        self,
-        pairs: list[tuple[Unit, ExplainEvidence]],
-        *,
-        n: int = 5,
-        rngs: Sequence[np.random.Generator] | None = None,
-    ) -> list[list[Explanation]]:
-        """`explain` for many units, on all cores. The order and the number of workers change nothing."""
-        if not pairs:
-            return []
-        self.warm(pairs[0][1])
-        return in_parallel(lambda pair: self.explain(*pair, n=n), pairs)
 
     def warm(self, evidence: ExplainEvidence) -> None:
         """Build what all units of a recording share."""

@@ -13,12 +13,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
-import numpy as np
-
 from glossator import registry
 from glossator.errors import UserError, near_matches
 from glossator.evidence import ExplainEvidence
-from glossator.explainers import Answered, explain_all, explained
+from glossator.explainers import Abstained, Explained, Explainer
 from glossator.explainers.answers import explanations_of
 from glossator.explainers.bills_prompt import record_of, top_records
 from glossator.explainers.prompting import Form, ask, form_for, room_for
@@ -34,12 +32,11 @@ from glossator.explainers.sentences import (
     writing_prompt,
 )
 from glossator.explanations import Explanation, Provenance
-from glossator.files import fingerprint as fingerprint_of
 from glossator.language_models import NOTHING_USED, LanguageModel, Usage
 from glossator.readouts.base import Readout
 from glossator.recording.texts import unit_activations
 from glossator.resources import taken_by
-from glossator.units import Unit
+from glossator.units import Unit, unit_rng
 from glossator.zero_to_ten import Record
 
 
@@ -67,15 +64,14 @@ class Tested:
 
 
 @dataclass(frozen=True)
-class RevisedExplainer:
+class RevisedExplainer(Explainer):
     """Several samples of a revised explanation.
 
     lm: the language model that writes sentences and revises; subject: the model under study; first: the registered
     explainer whose best explanation is revised, and first_options its settings; control: `none`, `no-old-text` or
     `random-sentences`; sentences: how many in all, half of them meant to be active; records, samples, temperature,
-    max_tokens, form, context: as for the `bills` explainer; seed: of the halves and of the random sentences; lexicon:
-    for a first explainer that takes one; readouts: by site, for units of a readout (`NAME@SITE`). A unit from which
-    the first explainer abstains is abstained from.
+    max_tokens, form, context: as for the `bills` explainer; lexicon: for a first explainer that takes one; readouts: by
+    site, for units of a readout (`NAME@SITE`). It abstains if the first explainer does.
     """
 
     lm: LanguageModel
@@ -90,7 +86,6 @@ class RevisedExplainer:
     max_tokens: int = 60
     form: Form = "auto"
     context: int | None = None
-    seed: int = 0
     lexicon: Any = None
     readouts: Mapping[str, Readout] | None = None
     _first: Any = field(init=False, repr=False, compare=False)
@@ -103,29 +98,18 @@ class RevisedExplainer:
         form_for(self.lm, self.form)
         object.__setattr__(self, "_first", self._made_first())
 
-    def explain(
-        self, unit: Unit, evidence: ExplainEvidence, *, n: int = 5, rng: np.random.Generator | None = None
-    ) -> list[Explanation]:
-        return explained(self.explain_many([(unit, evidence)], n=n, rngs=None if rng is None else [rng])[0])
-
-    def explain_many(
-        self,
-        pairs: Sequence[tuple[Unit, ExplainEvidence]],
-        *,
-        n: int = 5,
-        rngs: Sequence[np.random.Generator] | None = None,
-    ) -> list[Answered]:
+    def explain(self, evidence: Sequence[ExplainEvidence], *, n: int, seed: int) -> list[Explained]:
         """Three rounds for all units together: first explanations, sentences, revisions."""
-        for unit, _ in pairs:  # a unit that cannot be run is refused before anything is asked
-            unit_activations(self.subject, unit, [], readouts=self.readouts)
-        firsts = explain_all(self._first, pairs, n=1, rngs=rngs or [self._rng(unit, 0) for unit, _ in pairs])
-        found: list[Answered] = [f if isinstance(f, str) else [] for f in firsts]
-        live = [place for place, first in enumerate(firsts) if first and not isinstance(first, str)]
-        tests = self._tests([(*pairs[place], explained(firsts[place])[0]) for place in live])
+        for one in evidence:  # a unit that cannot be run is refused before anything is asked
+            unit_activations(self.subject, one.unit, [], readouts=self.readouts)
+        found: list[Explained] = list(self._first.explain(evidence, n=1, seed=seed))
+        drafts = {place: first[0] for place, first in enumerate(found) if not isinstance(first, Abstained) and first}
+        live = list(drafts)
+        tests = self._tests([(evidence[place], draft) for place, draft in drafts.items()], seed)
         room = room_for(self.lm, self.context, self.max_tokens)
         prompts = [
             fitting_prompt(
-                top_records(pairs[place][1].exemplars, self.records),
+                top_records(evidence[place].exemplars, self.records),
                 [run.record for run in test.shown],
                 None if self.control == "no-old-text" else test.first.text,
                 room,
@@ -136,15 +120,16 @@ class RevisedExplainer:
         ]
         outcomes = ask(self.lm, prompts, self.form, self.samples or n, self.temperature, self.max_tokens)
         for place, test, prompt, outcome in zip(live, tests, prompts, outcomes, strict=True):
-            unit, evidence = pairs[place]
             if not (test.shown and test.held):
                 reasons = "; ".join(f"{kind}: {why}" for kind, why in test.failed.items()) or "fewer than two"
-                found[place] = f"revised: no sentences to revise by: {reasons}"
+                found[place] = Abstained(f"revised: no sentences to revise by: {reasons}", failed=True)
             elif prompt is None:
-                found[place] = f"revised: not even one record fits into {room} tokens of {self.lm.name}"
+                why = f"revised: not even one record fits into {room} tokens of {self.lm.name}"
+                found[place] = Abstained(why, failed=True)
             else:
-                answered = explanations_of(unit, outcome, self._provenance(test, evidence), n)
-                found[place] = answered if isinstance(answered, str) else _with_cost_so_far(answered, test)
+                base = self._provenance(test, evidence[place], seed)
+                answered = explanations_of(evidence[place].unit, outcome, base, n)
+                found[place] = answered if isinstance(answered, Abstained) else _with_cost_so_far(answered, test)
         return found
 
     def _made_first(self) -> Any:
@@ -163,20 +148,20 @@ class RevisedExplainer:
             given["samples"] = 1
         return target(**{**given, **self.first_options})
 
-    def _tests(self, drafts: Sequence[tuple[Unit, ExplainEvidence, Explanation]]) -> list[Tested]:
+    def _tests(self, drafts: Sequence[tuple[ExplainEvidence, Explanation]], seed: int) -> list[Tested]:
         """The sentences of all units, run through the subject and divided into halves."""
         written: list[tuple[list[Sentence], dict[str, str], Usage]]
         if self.control == "random-sentences":
             written = [
-                (random_sentences(evidence.exemplars, self.sentences, self._rng(unit, 1)), {}, NOTHING_USED)
-                for unit, evidence, _ in drafts
+                (random_sentences(one.exemplars, self.sentences, unit_rng(seed, one.unit, 1)), {}, NOTHING_USED)
+                for one, _ in drafts
             ]
         else:
-            written = self._written([first.text for _, _, first in drafts])
+            written = self._written([first.text for _, first in drafts])
         found: list[Tested] = []
-        for (unit, evidence, first), (sentences, failed, usage) in zip(drafts, written, strict=True):
-            shown, held = halves(sentences, self._rng(unit, 2))
-            runs = self._run(unit, [*shown, *held], evidence.exemplars.windows.width)
+        for (one, first), (sentences, failed, usage) in zip(drafts, written, strict=True):
+            shown, held = halves(sentences, unit_rng(seed, one.unit, 2))
+            runs = self._run(one.unit, [*shown, *held], one.exemplars.windows.width)
             found.append(Tested(first, runs[: len(shown)], runs[len(shown) :], failed, usage))
         return found
 
@@ -216,11 +201,7 @@ class RevisedExplainer:
             for sentence, (tokens, values) in zip(sentences, done, strict=True)
         ]
 
-    def _rng(self, unit: Unit, purpose: int) -> np.random.Generator:
-        """The same for the same unit and seed, whatever other units there are."""
-        return np.random.default_rng([self.seed, int(fingerprint_of(str(unit)), 16), purpose])
-
-    def _provenance(self, test: Tested, evidence: ExplainEvidence) -> Provenance:
+    def _provenance(self, test: Tested, evidence: ExplainEvidence, seed: int) -> Provenance:
         threshold = evidence.statistics.firing_threshold
         settings = {
             "first": test.first.provenance.method,
@@ -237,7 +218,7 @@ class RevisedExplainer:
             "max_tokens": self.max_tokens,
             "form": form_for(self.lm, self.form),
         }
-        return Provenance("revised", settings, evidence.fingerprint, self.seed, self.lm.name, fingerprint(self.control))
+        return Provenance("revised", settings, evidence.fingerprint, seed, self.lm.name, fingerprint(self.control))
 
 
 def first_on(held: Sequence[Run], threshold: float) -> dict[str, dict[str, int]]:

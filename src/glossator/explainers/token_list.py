@@ -7,7 +7,7 @@ strength and the frame of a clause for all but the first of them.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
@@ -15,9 +15,9 @@ import numpy as np
 
 from glossator.errors import UserError
 from glossator.evidence import ExplainEvidence
+from glossator.explainers import Explainer
 from glossator.explainers.token_means import KIND_WEIGHTS, TokenMeans, rounded, token_means
 from glossator.explanations import Explanation, Provenance
-from glossator.units import Unit
 
 if TYPE_CHECKING:
     from glossator.programs import Lexicon, Program
@@ -30,7 +30,7 @@ STEPS_OF_2 = 2
 
 
 @dataclass(frozen=True)
-class TokenListExplainer:
+class TokenListExplainer(Explainer):
     """The tokens that explain most variance: n of them, or as many as fit.
 
     n: how many tokens; bits: instead of n, the length that `glossator.programs.bits` may give the program, in bits
@@ -55,9 +55,11 @@ class TokenListExplainer:
         if (self.n is not None and self.n < 1) or (self.bits is not None and not self.bits > 0):
             raise UserError("a token list needs at least one token or a bit", value=self.n or self.bits)
 
-    def explain(
-        self, unit: Unit, evidence: ExplainEvidence, *, n: int = 1, rng: np.random.Generator | None = None
-    ) -> list[Explanation]:
+    def explain(self, evidence: Sequence[ExplainEvidence], *, n: int = 1, seed: int = 0) -> list[list[Explanation]]:
+        return [[self.list_of(one)] for one in evidence]
+
+    def list_of(self, evidence: ExplainEvidence) -> Explanation:
+        """The list of one unit."""
         from glossator.programs import Token, english
 
         found = token_means(evidence, self.prior, self.kind_weights)
@@ -70,7 +72,7 @@ class TokenListExplainer:
             "tokens": sum(len(c.test.texts) for c in program.clauses if isinstance(c.test, Token)),
         }  # fmt: skip
         provenance = Provenance("token-list", settings, evidence.fingerprint)
-        return [Explanation(unit, english(program), provenance, program)]
+        return Explanation(evidence.unit, english(program), provenance, program)
 
     def _longest(self, found: TokenMeans, evidence: ExplainEvidence) -> int:
         """How many tokens fit, by doubling, then bisection."""

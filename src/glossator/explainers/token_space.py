@@ -15,7 +15,7 @@ import numpy as np
 
 from glossator.errors import MissingPower, UserError
 from glossator.evidence import ExplainEvidence
-from glossator.explainers import Answered, explained
+from glossator.explainers import Abstained, Explained, Explainer
 from glossator.explainers.answers import explanations_of
 from glossator.explainers.prompting import Form, Prompt, Turn, ask, fingerprint_of, form_for, room_for
 from glossator.explainers.token_means import token_means
@@ -70,7 +70,7 @@ EXAMPLES: tuple[tuple[tuple[str, ...], str], ...] = (
 
 
 @dataclass(frozen=True)
-class TokenSpaceExplainer:
+class TokenSpaceExplainer(Explainer):
     """Several samples of what the unit's best tokens have in common.
 
     lm: the language model; source: where the tokens come from; subject: the model under study, needed for its weights
@@ -102,58 +102,48 @@ class TokenSpaceExplainer:
             )
         form_for(self.lm, self.form)
 
-    def explain(
-        self, unit: Unit, evidence: ExplainEvidence, *, n: int = 5, rng: np.random.Generator | None = None
-    ) -> list[Explanation]:
-        return explained(self.explain_many([(unit, evidence)], n=n)[0])
-
-    def explain_many(
-        self,
-        pairs: Sequence[tuple[Unit, ExplainEvidence]],
-        *,
-        n: int = 5,
-        rngs: Sequence[np.random.Generator] | None = None,
-    ) -> list[Answered]:
-        """All samples of all units go out together."""
+    def explain(self, evidence: Sequence[ExplainEvidence], *, n: int, seed: int) -> list[Explained]:
+        """All samples of all units are requested together; the samples are numbered, so the seed is not used."""
         room = room_for(self.lm, self.context, self.max_tokens)
-        lists = self.token_lists(pairs)
+        lists = self.token_lists(evidence)
         prompts = [_fitting(self.source, tokens, room) if tokens else None for tokens in lists]
         outcomes = ask(self.lm, prompts, self.form, self.samples or n, self.temperature, self.max_tokens)
-        found: list[Answered] = []
-        for (unit, evidence), tokens, prompt, outcome in zip(pairs, lists, prompts, outcomes, strict=True):
+        found: list[Explained] = []
+        for one, tokens, prompt, outcome in zip(evidence, lists, prompts, outcomes, strict=True):
             if not tokens:
-                found.append([])
+                found.append(Abstained("no token stands out"))
             elif prompt is None:
-                found.append(f"token-space: not even one token fits into {room} tokens of {self.lm.name}")
+                why = f"token-space: not even one token fits into {room} tokens of {self.lm.name}"
+                found.append(Abstained(why, failed=True))
             else:
                 provenance = Provenance(
                     "token-space",
                     self._settings(),
-                    evidence.fingerprint if self.source == "activations" else "",
+                    one.fingerprint if self.source == "activations" else "",
                     model=self.lm.name,
                     prompt=fingerprint(self.source),
                 )
-                found.append(self._claims(explanations_of(unit, outcome, provenance, n)))
+                found.append(self._claims(explanations_of(one.unit, outcome, provenance, n)))
         return found
 
-    def token_lists(self, pairs: Sequence[tuple[Unit, ExplainEvidence]]) -> list[list[str]]:
+    def token_lists(self, evidence: Sequence[ExplainEvidence]) -> list[list[str]]:
         """The best tokens of each unit, strongest first, as they are written in the text."""
         if self.source == "activations":
-            return [_most_active(evidence, self.tokens) for _, evidence in pairs]
+            return [_most_active(one, self.tokens) for one in evidence]
         from glossator.subjects.token_weights import input_strengths, output_strengths
 
         strengths = input_strengths if self.source == "input-weights" else output_strengths
         vocabulary = self.subject.tokenizer.vocabulary
         found: dict[Unit, list[str]] = {}
-        for site in dict.fromkeys(unit.site for unit, _ in pairs):
-            units = [unit for unit, _ in pairs if unit.site == site]
+        for site in dict.fromkeys(one.unit.site for one in evidence):
+            units = [one.unit for one in evidence if one.unit.site == site]
             values = strengths(self.subject, site, [unit.index for unit in units])
             for unit, column in zip(units, values.T, strict=True):
                 found[unit] = _strongest(column * unit.sign, vocabulary, self.tokens)
-        return [found[unit] for unit, _ in pairs]
+        return [found[one.unit] for one in evidence]
 
-    def _claims(self, answered: Answered) -> Answered:
-        if isinstance(answered, str) or self.source != "output-weights":
+    def _claims(self, answered: Explained) -> Explained:
+        if isinstance(answered, Abstained) or self.source != "output-weights":
             return answered
         return [
             Explanation(one.unit, AS_CLAIM.format(phrase=one.text), one.provenance, one.program, one.rank)

@@ -17,7 +17,7 @@ import numpy as np
 from glossator import registry
 from glossator.engines import in_parallel
 from glossator.evidence import Evidence
-from glossator.explainers import Explainer, explain_all
+from glossator.explainers import Abstained, Explained, Explainer
 from glossator.explanations import Explanation
 from glossator.programs import bits
 from glossator.recording import EvidenceSpec, Recording, draw
@@ -74,20 +74,17 @@ def explain_and_score(
     `token-list` (of the program's bits, where there is a program), `mismatched` (the explanation of the next of these
     units).
     """
-    rng = np.random.default_rng(seed)
     found: list[Scored] = []
     for start in range(0, len(units), _AT_ONCE):
         part = units[start : start + _AT_ONCE]
         evidence = [draw(recording, unit, spec) for unit in part]
         if given is None:
-            answers = explain_all(
-                explainer, [(e.unit, e.explain) for e in evidence], n=1, rngs=rng.spawn(len(evidence))
-            )
+            answers: Sequence[Explained] = explainer.explain([e.explain for e in evidence], n=1, seed=seed)
         else:
             answers = [[e] if e is not None else [] for e in given[start : start + _AT_ONCE]]
-        best = [None if isinstance(a, str) or not a else dataclasses.replace(a[0], unit=u)
+        best = [None if isinstance(a, Abstained) or not a else dataclasses.replace(a[0], unit=u)
                 for a, u in zip(answers, part, strict=True)]  # fmt: skip
-        reasons = [a if isinstance(a, str) else ABSTAINED for a in answers]
+        reasons = [a.reason if isinstance(a, Abstained) and a.failed else ABSTAINED for a in answers]
         wanted = [place for place, explanation in enumerate(best) if explanation is not None]
 
         def measure(

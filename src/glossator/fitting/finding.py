@@ -16,7 +16,7 @@ import numpy as np
 
 from glossator.errors import UserError
 from glossator.evidence import Split
-from glossator.explainers import Explainer, explain_all
+from glossator.explainers import Abstained, Explainer
 from glossator.explanations import Explanation
 from glossator.fitting.captured import ProjectedRecording, SiteValues
 from glossator.fitting.objective import Objective, climb, whitening
@@ -139,18 +139,16 @@ class _Search:
             self.name, self.values.site, vectors, self.centre, subject=self.values.subject, made=made or {}
         )
 
-    def explain(self, vectors: np.ndarray, rng: np.random.Generator) -> Round:
+    def explain(self, vectors: np.ndarray) -> Round:
         """Explain and score on the select split; nothing of the test split is drawn."""
         directions = self.set_of(vectors)
         recording = ProjectedRecording(self.values, directions)
         drawn = [draw(recording, unit, self.evidence) for unit in directions.units()]
-        pairs = [(evidence.unit, evidence.explain) for evidence in drawn]
+        answers = self.explainer.explain([evidence.explain for evidence in drawn], n=1, seed=self.spec.seed)
         explanations: list[Explanation | None] = []
         select: list[float | None] = []
-        for answered, evidence in zip(
-            explain_all(self.explainer, pairs, n=1, rngs=rng.spawn(len(pairs))), drawn, strict=True
-        ):
-            best = None if isinstance(answered, str) or not answered else answered[0]
+        for answer, evidence in zip(answers, drawn, strict=True):
+            best = None if isinstance(answer, Abstained) or not answer else answer[0]
             explanations.append(best)
             trial = self.lab.for_unit({}).trial(evidence, "top-and-random", "select")
             select.append(None if best is None or not len(trial.test) else pooled(trial, best).value)
@@ -230,7 +228,7 @@ def find_directions(
     rounds: list[Round] = []
     restarted = 0
     for number in range(spec.rounds + 1):
-        now = search.explain(vectors, rng)
+        now = search.explain(vectors)
         rounds.append(now)
         note(_line(number, now))
         if number == spec.rounds:

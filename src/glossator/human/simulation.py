@@ -133,7 +133,7 @@ def score_simulation(
     check_same_tokens(item, key, whole)
     evidence = rated_evidence(whole, list(rated.values()))
     ratings = {place["window"]: np.array(values[slot], np.float32) for slot, place in rated.items()}
-    lab = tools.lab().for_unit({"lookup": LookupExplainer().explain(unit, evidence.explain)[0]})
+    lab = tools.lab().for_unit({"lookup": LookupExplainer().table_of(evidence.explain)})
     machine = _machine_scores(unit, explanation, evidence, lab, tools)
     person = replace(lab.for_unit(lab.baselines), simulator=PersonSimulator(explanation, ratings, _simulator(lab)))
     by_person = _scores(unit, explanation, evidence, person)

@@ -55,7 +55,7 @@ class LookupBaseline:
     reads: ClassVar[frozenset[str]] = TOKENS
 
     def explanation(self, evidence: ExplainEvidence, beside: Beside) -> Explanation | None:
-        return LookupExplainer().explain(evidence.unit, evidence)[0]
+        return LookupExplainer().table_of(evidence)
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ class TokenListBaseline:
     def explanation(self, evidence: ExplainEvidence, beside: Beside) -> Explanation | None:
         if beside.bits is None:
             return None
-        return TokenListExplainer(bits=beside.bits, lexicon=self.lexicon).explain(evidence.unit, evidence)[0]
+        return TokenListExplainer(bits=beside.bits, lexicon=self.lexicon).list_of(evidence)
 
 
 @dataclass(frozen=True)

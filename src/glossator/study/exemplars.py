@@ -14,7 +14,7 @@ from glossator.evidence import Evidence, Exemplars
 from glossator.inputs import WHOLE, Grid, TokenWindows
 from glossator.store.results import UnitResult
 from glossator.study.tools import Tools
-from glossator.units import Unit
+from glossator.units import Unit, unit_rng
 
 BINS = 40
 
@@ -63,7 +63,7 @@ def shown_inputs(result: UnitResult, tools: Tools, top: int, random: int) -> lis
     largest = np.flatnonzero(exemplars.kinds == "top")[:top]
     drawn = np.setdiff1d(np.flatnonzero(np.asarray(exemplars.in_random)), largest)
     if len(drawn) > random:
-        drawn = np.sort(tools.rng(result.unit).choice(drawn, random, replace=False))
+        drawn = np.sort(unit_rng(tools.spec.seed, result.unit).choice(drawn, random, replace=False))
     chosen = exemplars.take(np.concatenate([largest, drawn]))
     predicted = predictions(result, evidence, chosen, tools)
     kinds = ["top"] * len(largest) + ["random"] * len(drawn)

@@ -10,7 +10,7 @@ import numpy as np
 
 from glossator.errors import MissingPower
 from glossator.evidence import Evidence, ExplainEvidence, Split
-from glossator.explainers import Answered, explain_all
+from glossator.explainers import Abstained, Explained
 from glossator.explanations import Explanation
 from glossator.files import plain
 from glossator.scorers.correlation import pooled
@@ -29,7 +29,7 @@ def explain_units(units: Sequence[Unit], tools: Tools) -> list[UnitResult]:
     ready = {u: e for u, e in drawn.items() if isinstance(e, Evidence) and e.status == "ok"}
     answers = {name: _ask(name, ready, tools) for name in tools.spec.explainers}
     return tools.each(
-        lambda unit: _result(unit, drawn[unit], {name: answers[name].get(unit, []) for name in answers}, tools), units
+        lambda unit: _result(unit, drawn[unit], {n: a[unit] for n, a in answers.items() if unit in a}, tools), units
     )
 
 
@@ -40,45 +40,53 @@ def _draw(unit: Unit, tools: Tools) -> Evidence | str:
         return f"evidence: {reason_of(error)}"
 
 
-def _ask(name: str, ready: dict[Unit, Evidence], tools: Tools) -> dict[Unit, Answered]:
+def _ask(name: str, ready: dict[Unit, Evidence], tools: Tools) -> dict[Unit, Explained]:
     """Ask a method about all units together; where that fails, about each alone, so that no unit spoils the others."""
-    explainer, n = tools.explainers[name], tools.spec.candidates
-    pairs: list[tuple[Unit, ExplainEvidence]] = [(unit, evidence.explain) for unit, evidence in ready.items()]
-    if not pairs:
+    explainer, n, seed = tools.explainers[name], tools.spec.candidates, tools.spec.seed
+    shown = [evidence.explain for evidence in ready.values()]
+    if not shown:
         return {}
     try:
-        return dict(zip(ready, explain_all(explainer, pairs, n=n, rngs=[tools.rng(u) for u in ready]), strict=True))
+        return dict(zip(ready, explainer.explain(shown, n=n, seed=seed), strict=True))
     except Exception as error:
-        tools.note(f"{name} on {len(pairs)} units together: {reason_of(error)}; now each alone")
+        tools.note(f"{name} on {len(shown)} units together: {reason_of(error)}; now each alone")
 
-    def alone(pair: tuple[Unit, ExplainEvidence]) -> Answered:
+    def alone(evidence: ExplainEvidence) -> Explained:
         try:
-            return explainer.explain(*pair, n=n, rng=tools.rng(pair[0]))
+            (answer,) = explainer.explain([evidence], n=n, seed=seed)
+            return answer
         except Exception as error:
-            return f"{name}: {reason_of(error)}"
+            return Abstained(f"{name}: {reason_of(error)}", failed=True)
 
-    return dict(zip(ready, tools.each(alone, pairs), strict=True))
+    return dict(zip(ready, tools.each(alone, shown), strict=True))
 
 
-def _result(unit: Unit, evidence: Evidence | str, answers: dict[str, Answered], tools: Tools) -> UnitResult:
+def _result(unit: Unit, evidence: Evidence | str, answers: dict[str, Explained], tools: Tools) -> UnitResult:
     if isinstance(evidence, str):
         return UnitResult(unit, "failed", evidence)
     statistics = plain(evidence.statistics)
     if evidence.status != "ok":
         return UnitResult(unit, "insufficient", evidence.reason, statistics)
     chosen: list[Chosen] = []
-    failures = [answer for answer in answers.values() if isinstance(answer, str)]
+    failures: list[str] = []
+    abstentions: list[str] = []
     for name, answer in answers.items():
-        if not isinstance(answer, str):
+        if isinstance(answer, Abstained) and answer.failed:
+            failures.append(answer.reason)
+        elif isinstance(answer, Abstained):
+            abstentions.append(f"{name}: {answer.reason}")
+        elif not answer:
+            abstentions.append(f"{name}: no explanation and no reason")
+        else:
             try:
-                chosen += rank(answer, evidence, tools, getattr(tools.explainers[name], "ranks", False))
+                chosen += rank(answer, evidence, tools, tools.explainers[name].ranks)
             except Exception as error:
                 failures.append(f"{name}: {reason_of(error)}")
     if chosen:
-        return UnitResult(unit, "ok", "; ".join(failures), statistics, tuple(chosen))
+        return UnitResult(unit, "ok", "; ".join(failures + abstentions), statistics, tuple(chosen))
     if failures:
-        return UnitResult(unit, "failed", "; ".join(failures), statistics)
-    return UnitResult(unit, "abstained", f"nothing better than its baseline: {', '.join(answers)}", statistics)
+        return UnitResult(unit, "failed", "; ".join(failures + abstentions), statistics)
+    return UnitResult(unit, "abstained", "; ".join(abstentions), statistics)
 
 
 def rank(candidates: Sequence[Explanation], evidence: Evidence, tools: Tools, ranked: bool = False) -> list[Chosen]:

@@ -104,8 +104,7 @@ class Unfinished:
             if stage == "explain" and self.new:
                 evidence = self.tools.evidence(self.new[0]).explain
                 for explainer in self.tools.explainers.values():
-                    if (warm := getattr(explainer, "warm", None)) is not None:
-                        warm(evidence)
+                    explainer.warm(evidence)
 
     def count(self, stage: str) -> int:
         """How many units the stage works on."""

@@ -103,13 +103,11 @@ def check(kind: str, name: str, spec: StudySpec, resources: Resources) -> None:
 def check_reads(spec: StudySpec, kind: str) -> None:
     """Raise `MissingPower` for the first explainer of the spec that does not read inputs of this kind."""
     for name in spec.explainers:
-        reads = getattr(registry.load("explainers", name), "reads", ("tokens",))
+        reads = registry.load("explainers", name).reads
         if kind not in reads:
-            able = [
-                n for n in registry.table("explainers") if kind in getattr(registry.load("explainers", n), "reads", ())
-            ]
+            able = [n for n in registry.table("explainers") if kind in registry.load("explainers", n).reads]
             raise MissingPower(
-                f"{name} reads {', '.join(reads)}, not {kind}",
+                f"{name} reads {', '.join(sorted(reads))}, not {kind}",
                 allowed=", ".join(able) or "no installed explainer",
                 fix="Choose another with --explainer",
             )

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from glossator.evidence import Evidence
-from glossator.explainers import explain_all
+from glossator.explainers import Abstained
 from glossator.explainers.sentences import LEAD as SENTENCES_LEAD
 from glossator.explainers.sentences import TOKENS_A_SENTENCE
 from glossator.explanations import Explanation, Provenance
@@ -225,8 +225,8 @@ def _candidates(name: str, unit: Unit, evidence: Evidence, dry: Tools) -> list[E
     """What the explainer makes of stand-ins; as many stand-ins as it may give where it makes nothing of them."""
     n = dry.spec.candidates
     with contextlib.suppress(Exception):
-        (found,) = explain_all(dry.explainers[name], [(unit, evidence.explain)], n=n, rngs=[dry.rng(unit)])
-        if not isinstance(found, str):
+        (found,) = dry.explainers[name].explain([evidence.explain], n=n, seed=dry.spec.seed)
+        if not isinstance(found, Abstained):
             return list(found)
     return [Explanation(unit, f"{name} {place}: {SOMETHING}", Provenance(name)) for place in range(n)]
 

@@ -16,7 +16,7 @@ from glossator.store.results import SCORING, Chosen, UnitResult
 from glossator.study.make import check_subject
 from glossator.study.readable import Readings
 from glossator.study.tools import Tools, reason_of
-from glossator.units import Unit
+from glossator.units import Unit, unit_rng
 
 FIT_NOTHING = ("correlation", "specificity")
 """Scorers that simulate and ask nothing of the calibrate split."""
@@ -97,4 +97,4 @@ def other_unit(unit: Unit, method: str, site: Sequence[UnitResult], tools: Tools
 def draw_other(unit: Unit, explained: Container[int], tools: Tools) -> int | None:
     """The index of another unit of the site that is explained, drawn by the seed; None when there is none."""
     others = company(unit.index, [i for i in tools.order(unit.site) if i in explained or i == unit.index], 1)
-    return others[int(tools.rng(unit).integers(len(others)))] if others else None
+    return others[int(unit_rng(tools.spec.seed, unit).integers(len(others)))] if others else None

@@ -8,12 +8,9 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar
 
-import numpy as np
-
 from glossator import registry
 from glossator.errors import UserError
 from glossator.evidence import Evidence
-from glossator.files import fingerprint
 from glossator.language_models.costs import Meter
 from glossator.programs import Lexicon
 from glossator.recording import Recording, draw
@@ -132,11 +129,6 @@ class Tools:
     def lab(self) -> Lab:
         calibration, seed = self.spec.calibration, self.spec.seed
         return Lab(self.lexicon, self.reader, self.resources, self.others, calibration=calibration, seed=seed)
-
-    def rng(self, unit: Unit) -> np.random.Generator:
-        """The same for the same place in a model and seed, whatever was worked on before and whatever the model is
-        called: twins under two names are studied alike."""
-        return np.random.default_rng([self.spec.seed, int(fingerprint([unit.site, unit.index, unit.polarity]), 16)])
 
     def each(self, function: Callable[[Item], Result], items: Iterable[Item]) -> list[Result]:
         """[function(item) for item in items] in order, several at a time where they wait for a server.

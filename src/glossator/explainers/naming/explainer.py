@@ -15,7 +15,7 @@ import numpy as np
 from glossator.corpora.wordnet import WordNet, general_names, load_wordnet
 from glossator.errors import MissingPower
 from glossator.evidence import ExplainEvidence
-from glossator.explainers import Answered, explained
+from glossator.explainers import Abstained, Explained, Explainer
 from glossator.explainers.naming.candidates import CandidateSpec, Proposed, propose_all
 from glossator.explainers.naming.halves import Halves
 from glossator.explainers.naming.reference import Reference
@@ -79,15 +79,15 @@ def name_units(
     return [found[id(task)] for task in tasks]
 
 
-class SascExplainer:
+class SascExplainer(Explainer):
     """Names for units of whole texts, without a language model, or by one that names and writes texts.
 
     space: where names are looked for, `smollm2-135m` (token vectors, no model is run), `minilm`, an `Embedder`, or
-    `none`; seed: of what is dealt to naming and ranking, and of the names that stand beside. Raises `MissingPower` for
-    inputs that are no texts, values that are not of whole texts, and subjects that cannot be run.
+    `none`. Raises `MissingPower` for inputs that are not texts, values that are not of whole texts, and subjects that
+    cannot be run.
     """
 
-    reads = ("texts", "stimuli")
+    reads = frozenset({"texts", "stimuli"})
     ranks = True
 
     def __init__(
@@ -96,41 +96,32 @@ class SascExplainer:
         lm: LanguageModel | None = None,
         *,
         space: str | Embedder = "smollm2-135m",
-        seed: int = 0,
         naming_share: float = CandidateSpec.naming_share,
         fit_weight: float = SascSpec.fit_weight,
     ):
         check_power(subject, Power.RUN, "sasc")
-        self.subject, self.lm, self.seed, self._space = subject, lm, seed, space
+        self.subject, self.lm, self._space = subject, lm, space
         self.spec = SascSpec(CandidateSpec(naming_share=naming_share), fit_weight)
-        self._halves: dict[str, Halves] = {}
+        self._halves: dict[tuple[str, int], Halves] = {}
 
-    def explain(self, unit: Unit, evidence: ExplainEvidence, *, n: int, rng: np.random.Generator) -> list[Explanation]:
-        """At most n names; an empty list where no name was found."""
-        return explained(self.explain_many([(unit, evidence)], n=n, rngs=[rng])[0])
-
-    def explain_many(
-        self, pairs: Sequence[tuple[Unit, ExplainEvidence]], *, n: int, rngs: Sequence[np.random.Generator]
-    ) -> list[Answered]:
-        """What became of each unit; nothing here is drawn from `rngs`, so that all units share what a seed deals."""
-        by_reference: dict[str, list[tuple[int, Task]]] = {}
-        evidence_of = {}
-        for place, (unit, evidence) in enumerate(pairs):
-            texts, values = texts_and_values(evidence)
-            key = self._reference(texts)
-            task = Task(unit, Responses.of(values), asker(self.subject, unit), values, self._named(unit))
-            by_reference.setdefault(key, []).append((place, task))
-            evidence_of[place] = evidence.fingerprint
-        answers: list[Answered] = [[] for _ in pairs]
+    def explain(self, evidence: Sequence[ExplainEvidence], *, n: int, seed: int) -> list[Explained]:
+        """Up to n names for each unit. The seed deals a reference's texts once, to all its units alike."""
+        by_reference: dict[tuple[str, int], list[tuple[int, Task]]] = {}
+        for place, one in enumerate(evidence):
+            texts, values = texts_and_values(one)
+            asked = asker(self.subject, one.unit)
+            task = Task(one.unit, Responses.of(values), asked, values, self._named(one.unit))
+            by_reference.setdefault(self._reference(texts, seed), []).append((place, task))
+        answers: list[Explained] = [Abstained("no name was found")] * len(evidence)
         for key, placed in by_reference.items():
             found = name_units([task for _, task in placed], self._halves[key], self.spec, self.lm)
             for (place, task), named in zip(placed, found, strict=True):
                 if task.responses.problem is not None:
-                    answers[place] = task.responses.problem
-                    continue
-                names = [named.explanation(row) for row in range(min(n, len(named.rows)))]
-                made_by = [replace(name.provenance, evidence=evidence_of[place]) for name in names]
-                answers[place] = [replace(name, provenance=made) for name, made in zip(names, made_by, strict=True)]
+                    answers[place] = Abstained(task.responses.problem, failed=True)
+                elif named.rows:
+                    names = [named.explanation(row) for row in range(min(n, len(named.rows)))]
+                    seen = evidence[place].fingerprint
+                    answers[place] = [replace(e, provenance=replace(e.provenance, evidence=seen)) for e in names]
         return answers
 
     def _named(self, unit: Unit) -> np.ndarray | None:
@@ -139,15 +130,15 @@ class SascExplainer:
             return None
         return asker(self.subject, unit)(general_names(self._wordnet))
 
-    def _reference(self, texts: tuple[str, ...]) -> str:
+    def _reference(self, texts: tuple[str, ...], seed: int) -> tuple[str, int]:
         """The key of the halves of these texts, which are made once."""
         bare = Reference(texts, self._wordnet, None)
-        key = bare.fingerprint
+        key = (bare.fingerprint, seed)
         if key not in self._halves:
             if len(self._halves) > 3:  # each may take a hundred megabytes; units of a site mostly share one
                 self._halves.pop(next(iter(self._halves)))
             made = Reference.of(texts, embedder=self._embedder, wordnet=self._wordnet)
-            self._halves[key] = Halves(made, self.spec.candidates.naming_share, self.seed)
+            self._halves[key] = Halves(made, self.spec.candidates.naming_share, seed)
         return key
 
     @cached_property
