@@ -70,6 +70,7 @@ def english_before() -> dict[str, dict[str, Any]]:
 
 def write_english(path: Path, made_by: str) -> None:
     """Explain every neuron and write its first explanation's sentence and program; made_by: the commit that does."""
+    from glossator.explainers import Abstained
     from glossator.explainers.program import ProgramExplainer
     from glossator.files import write_bytes
     from glossator.programs import Lexicon
@@ -78,14 +79,15 @@ def write_english(path: Path, made_by: str) -> None:
     recording = recorded()
     explainer = ProgramExplainer(lexicon=Lexicon.for_windows(recording.vocabulary, recording.embedding))
     units = units_of(recording)
-    found = explainer.explain_many([(unit, draw(recording, unit, EVIDENCE).explain) for unit in units], n=1)
+    found = explainer.explain([draw(recording, unit, EVIDENCE).explain for unit in units], n=1, seed=SEED)
+    firsts = [None if isinstance(answer, Abstained) else answer[0] for answer in found]
     content = {
         "made_by": made_by,
         "how": "`python -m benchmarks.readability_units`: the first explanation of `ProgramExplainer` with its "
         f"defaults on the explain split; embedded corpus, {TOKENS} tokens, windows of {WIDTH}, seed {SEED}",
         "units": {
             str(unit): {"text": best.text, "program": str(best.program)} if best else {"text": None, "program": None}
-            for unit, (best, *_) in zip(units, [[*f, None] for f in found], strict=True)
+            for unit, best in zip(units, firsts, strict=True)
         },
     }
     write_bytes(path, (json.dumps(content, ensure_ascii=False, indent=1) + "\n").encode())
