@@ -103,10 +103,10 @@ def test_engines_that_are_not_installed_say_so(tmp_path: Path, monkeypatch: pyte
 
 
 @pytest.mark.parametrize(("engine", "options", "message"), [
-    ("slurm", 'partitoin = "a"', "no such option: 'partitoin'. Allowed: did you mean partition"),
-    ("slurm", "gpus = 'two'", "bad gpus of the engine slurm: 'two'. Allowed: int"),
-    ("slurm", "cluster = 'none'", "bad cluster of the engine slurm: 'none'. Allowed: slurm, local"),
-    ("ray", "address = 3", "bad address of the engine ray: 3. Allowed: str"),
+    ("slurm", 'partitoin = "a"', "unknown option of the engine slurm: 'partitoin'. Allowed: did you mean partition"),
+    ("slurm", "gpus = 'two'", "bad gpus of the engine slurm: 'two'. Allowed: 1 or more"),
+    ("slurm", "cluster = 'none'", "unknown cluster of the engine slurm: 'none'. Allowed: local, slurm"),
+    ("ray", "address = 3", "bad address of the engine ray: 3. Allowed: a text in quotes"),
 ])  # fmt: skip
 def test_wrong_options_are_said(
     tmp_path: Path, whole: Path, capsys: pytest.CaptureFixture, engine: str, options: str, message: str

@@ -258,11 +258,14 @@ def test_layers_of_sites(site: str, layer: int | None) -> None:
     ("changes", "said"),
     [
         ({"subjects": []}, "empty axis"),
-        ({"subjects": "tiny"}, "must be tables"),
+        ({"subjects": "tiny"}, "bad subjects of the grid"),
         ({"subjects": [{"subject": "a", "sits": ["mlp.0"]}]}, "did you mean sites"),
-        ({"subjects": [{"subject": "x/a", "sites": ["m"]}, {"subject": "y/a", "sites": ["m"]}]}, "duplicate subjects"),
+        (
+            {"subjects": [{"subject": "x/a", "sites": ["m"]}, {"subject": "y/a", "sites": ["m"]}]},
+            "subjects of the grid are listed twice",
+        ),
         ({"explainers": ["askin"]}, "did you mean asking"),
-        ({"explainers": "asking"}, "a list of names"),
+        ({"explainers": 3}, "a list of names"),
         ({"simulators": ["lm-jsn"]}, "did you mean lm-json"),
         ({"lms": [SAID, SAID]}, "listed twice"),
         ({"lm": SAID}, "unknown key in the grid"),

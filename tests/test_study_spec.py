@@ -58,7 +58,7 @@ def test_a_spec_survives_json() -> None:
         ({"units": True}, "True"),
         ({"explainers": ["prgram"]}, "did you mean program?"),
         ({"scorers": ["corelation"]}, "did you mean correlation"),
-        ({"polarities": ["up"]}, "polarity"),
+        ({"polarities": ["up"]}, "polarities"),
         ({"calibration": "none"}, "calibration"),
         ({"sites": []}, "sites"),
         ({"sites": ["mlp.1", "mlp.1"]}, "twice"),

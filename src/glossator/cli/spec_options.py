@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from glossator.errors import UserError, near_matches
+from glossator.errors import UserError
 from glossator.units import parse_unit
 
 if TYPE_CHECKING:
@@ -136,15 +136,12 @@ def _engine_flags(
 def make_engine(engine: str | None = None, workers: int | None = None, engine_options: Path | None = None) -> Engine:
     """The engine named by the flags; `UserError` for an unknown engine or option."""
     from glossator import registry
-    from glossator.store.spec import read_table
+    from glossator.specs import check_known, read_table
 
     made = registry.load("engines", engine or "local")
     options = read_table(engine_options) if engine_options is not None else {}
     known = [name for name in inspect.signature(made).parameters if name != "workers"]
-    for name in options:
-        if name not in known:
-            allowed = near_matches(name, known) or "none"
-            raise UserError(f"the engine {engine or 'local'} has no such option", value=name, allowed=allowed)
+    check_known(f"option of the engine {engine or 'local'}", options, known)
     return made(workers=workers, **options)
 
 
@@ -176,7 +173,8 @@ def takes_spec(command: Callable[..., None]) -> Callable[..., None]:
 
 def read_spec(what: str | None, out: Path | None, **flags: Any) -> tuple[StudySpec, Path]:
     """The spec and folder of the study given by the arguments; flags override a file."""
-    from glossator.store.spec import make_spec, read_table
+    from glossator.specs import read_table
+    from glossator.store.spec import make_spec
 
     values, folder = dict[str, Any](), out
     if what is not None:

@@ -13,12 +13,17 @@ from collections import Counter
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol, get_type_hints
+from typing import Annotated, Any, Protocol
 
 from glossator.errors import UserError
+from glossator.specs import Takes
 
 TRIES = 5
 """How often a job is begun whose worker dies, by a signal or with its machine, before that is an error."""
+
+
+Number = Annotated[int | None, Takes(least=1)]
+"""An option of an engine: how many, None for its default."""
 
 
 @dataclass(frozen=True)
@@ -113,20 +118,6 @@ def optional_import(module: str, extra: str) -> Any:
         raise UserError(
             f"the engine {extra} needs the package {module}", fix=f"pip install 'glossator[{extra}]'"
         ) from error
-
-
-def check_options(engine: Any, **allowed: Sequence[str]) -> None:
-    """Raise `UserError` for a field of another type than it is declared with, or a value that is not among those that
-    are allowed."""
-    for name, kind in get_type_hints(type(engine)).items():
-        value = getattr(engine, name)
-        if not isinstance(value, kind) or isinstance(value, bool):
-            wanted = kind.__name__ if isinstance(kind, type) else str(kind).removesuffix(" | None")
-            raise UserError(f"bad {name} of the engine {engine.name}", value=value, allowed=wanted)
-        if name in allowed and value not in allowed[name]:
-            raise UserError(f"bad {name} of the engine {engine.name}", value=value, allowed=", ".join(allowed[name]))
-    if engine.workers is not None and engine.workers < 1:
-        raise UserError("bad number of workers", value=engine.workers, allowed="1 or more")
 
 
 def attempt(task: Task, job: Job) -> Done:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 
-from glossator.engines.base import Done, Job, Task, attempt, check_options
+from glossator.engines.base import Done, Job, Number, Task, attempt
 from glossator.engines.processes import at_most, available_cores, can_fork, forked, fresh, logging_to, spread
+from glossator.specs import check_fields
 
 
 @dataclass(frozen=True)
@@ -17,11 +18,11 @@ class LocalEngine:
     A single job is done in this process, and may then use as many processes as there are workers.
     """
 
-    workers: int | None = None
+    workers: Number = None
     name = "local"
 
     def __post_init__(self) -> None:
-        check_options(self)
+        check_fields(self, " of the engine local")
 
     def run(self, jobs: Sequence[Job], task: Task, *, again: bool = False) -> Generator[Done, None, None]:
         if self.workers != 1 and (again or len(jobs) > 1):

@@ -6,10 +6,11 @@ import os
 import sys
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
-from glossator.engines.base import Done, Job, Task, attempt, check_options, optional_import
+from glossator.engines.base import Done, Job, Number, Task, attempt, optional_import
 from glossator.engines.processes import available_cores
+from glossator.specs import Takes, check_fields
 
 
 @dataclass(frozen=True)
@@ -21,13 +22,13 @@ class RayEngine:
     All nodes must see the study's folder under the same path and have glossator installed.
     """
 
-    workers: int | None = None
+    workers: Number = None
     address: str | None = None
-    gpus: float | int = 0
+    gpus: Annotated[float, Takes(least=0)] = 0.0
     name = "ray"
 
     def __post_init__(self) -> None:
-        check_options(self)
+        check_fields(self, " of the engine ray")
 
     def run(self, jobs: Sequence[Job], task: Task, *, again: bool = False) -> Generator[Done, None, None]:
         ray = self._started()

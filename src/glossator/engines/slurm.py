@@ -11,10 +11,11 @@ import time
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
 
-from glossator.engines.base import Done, Job, Task, attempt, check_options, optional_import
+from glossator.engines.base import Done, Job, Number, Task, attempt, optional_import
 from glossator.errors import UserError
+from glossator.specs import Takes, check_fields
 
 LOOK_SECONDS, ASK_SECONDS = 0.3, 5.0
 """How often results are looked for on the disk, and the queue is asked which tasks it still has."""
@@ -33,22 +34,22 @@ class SlurmEngine:
     Tasks whose node is pre-empted, or whose time is over, are put into the queue again.
     """
 
-    workers: int | None = None
-    jobs: int | None = None
+    workers: Number = None
+    jobs: Number = None
     partition: str | None = None
     time: int | str | None = None
-    gpus: int | None = None
-    cpus: int = 1
+    gpus: Number = None
+    cpus: Annotated[int, Takes(least=1)] = 1
     memory: str | None = None
     account: str | None = None
     qos: str | None = None
     setup: list | None = None
     options: dict | None = None
-    cluster: str = "slurm"
+    cluster: Literal["slurm", "local"] = "slurm"
     name = "slurm"
 
     def __post_init__(self) -> None:
-        check_options(self, cluster=("slurm", "local"))
+        check_fields(self, " of the engine slurm")
 
     def run(self, jobs: Sequence[Job], task: Task, *, again: bool = False) -> Generator[Done, None, None]:
         executor = self._executor(Path(jobs[0].folder) / "work" / "slurm")

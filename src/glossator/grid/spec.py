@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 from glossator import registry
-from glossator.errors import UserError, near_matches
+from glossator.errors import UserError
 from glossator.language_models.specs import parse_spec
-from glossator.store.spec import READ_EVIDENCE, StudySpec, make_spec, read_table
+from glossator.specs import Names, Takes, as_tuple, check_fields, check_known, check_once, read_table
+from glossator.store.spec import READ_EVIDENCE, StudySpec, make_spec
 
 DEFAULT = "default"
 """On the axis of simulators: programs are executed, words read by the best simulator of the language model."""
@@ -31,31 +32,27 @@ class GridSpec:
     in every cell.
     """
 
-    subjects: tuple[Mapping[str, Any], ...]
-    explainers: tuple[str, ...]
-    simulators: tuple[str, ...] = (DEFAULT,)
-    lms: tuple[str, ...] = ()
-    explainer_lms: tuple[str, ...] = ()
+    subjects: Annotated[tuple[Mapping[str, Any], ...], Takes(EXAMPLE, given=as_tuple)] = ()
+    explainers: Names = ()
+    simulators: Names = (DEFAULT,)
+    lms: Names = ()
+    explainer_lms: Names = ()
     one_factor: bool = False
     shared: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        check_fields(self, " of the grid")
         if not self.subjects or not self.explainers or not self.simulators:
             raise UserError("the grid has an empty axis", fix=EXAMPLE)
-        read = tuple(name for name in self.simulators if name != DEFAULT)
-        for kind, names in (("explainers", self.explainers), ("simulators", read)):
-            for name in names:
-                if name not in (known := registry.table(kind)):
-                    raise UserError(f"unknown {kind[:-1]}", value=name, allowed=near_matches(name, known))
+        check_known("explainer", self.explainers, registry.table("explainers"))
+        check_known("simulator", self.simulators, (*registry.table("simulators"), DEFAULT))
         for name in (*self.lms, *self.explainer_lms):
             parse_spec(name)  # a misspelt one is told before anything is run
         for axis in AXES:
-            values = getattr(self, axis)
-            if len(set(values)) != len(values):
-                raise UserError(f"{axis} of the grid are listed twice", value=", ".join(values))
-        subjects = [Path(str(own.get("subject", ""))).name for own in self.subjects]
-        if len(set(subjects)) != len(subjects):
-            raise UserError("duplicate subjects in the grid", value=", ".join(subjects))
+            check_once(f"{axis} of the grid", getattr(self, axis))
+        for own in self.subjects:
+            check_known("key of a subject", own, OF_SUBJECT)
+        check_once("subjects of the grid", [Path(str(own.get("subject", ""))).name for own in self.subjects])
 
     def study(self, own: Mapping[str, Any], **cell: Any) -> StudySpec:
         """The study of one cell: what all share, what the subject sets for itself, and the cell's place on the axes.
@@ -80,25 +77,8 @@ def load_grid(path: str | Path) -> GridSpec:
 
 def make_grid(values: Mapping[str, Any]) -> GridSpec:
     """A grid from plain values, as TOML gives them."""
-    study = [f.name for f in fields(StudySpec)]
-    for name in values:
-        if name not in (known := {"subjects", *AXES, "one_factor", *study} - {"subject", "lm", "simulator"}):
-            raise UserError("unknown key in the grid", value=name, allowed=near_matches(name, known))
-    subjects = values.get("subjects")
-    if not isinstance(subjects, list) or not all(isinstance(own, Mapping) for own in subjects):
-        raise UserError("subjects of the grid must be tables", value=subjects, fix=EXAMPLE)
-    for own in subjects:
-        for name in own:
-            if name not in OF_SUBJECT:
-                raise UserError("unknown key of a subject", value=name, allowed=near_matches(name, OF_SUBJECT))
-    axes = {axis: _names(axis, values[axis]) for axis in AXES if axis in values}
-    if not isinstance(one_factor := values.get("one_factor", False), bool):
-        raise UserError("bad one_factor", value=one_factor, allowed="true or false")
-    shared = {name: value for name, value in values.items() if name not in ("subjects", "one_factor", *AXES)}
-    return GridSpec(tuple(subjects), **{"explainers": (), **axes}, one_factor=one_factor, shared=shared)
-
-
-def _names(axis: str, value: Any) -> tuple[str, ...]:
-    if not isinstance(value, list) or not all(isinstance(v, str) for v in value):
-        raise UserError(f"bad {axis}", value=value, allowed="a list of names")
-    return tuple(value)
+    own = ("subjects", "one_factor", *AXES)
+    study = {f.name for f in fields(StudySpec)} - {"subject", "lm", "simulator"}
+    check_known("key in the grid", values, {*own, *study})
+    shared = {name: value for name, value in values.items() if name not in own}
+    return GridSpec(**{name: value for name, value in values.items() if name in own}, shared=shared)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 from glossator.errors import UserError
+from glossator.specs import Takes, check_fields, read_table
 
 PICO = 10**12  # money is counted in whole millionths of a millionth of a dollar, so that sums are exact
 HOW = (
@@ -22,13 +21,11 @@ HOW = (
 class Price:
     """US dollars per million tokens of the prompt and of the answer."""
 
-    prompt: float
-    completion: float
+    prompt: Annotated[float, Takes(HOW, least=0, most=10**6)]
+    completion: Annotated[float, Takes(HOW, least=0, most=10**6)]
 
     def __post_init__(self) -> None:
-        for name, value in (("prompt", self.prompt), ("completion", self.completion)):
-            if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value < 1e6:
-                raise UserError(f"the price of {name} tokens is not a price", value=value, fix=HOW.capitalize())
+        check_fields(self, " price of tokens")
 
     def pico(self, prompt_tokens: int, completion_tokens: int) -> int:
         """What so many tokens cost, in picodollars, exact for prices of at most six decimal places."""
@@ -42,7 +39,7 @@ def make_prices(given: Mapping[str, Any] | str | Path | None) -> dict[str, Price
     """Prices by model, from a mapping or from a TOML or JSON file of `{model: {prompt, completion}}`."""
     if given is None:
         return {}
-    table: Any = _read(Path(given)) if isinstance(given, (str, Path)) else given
+    table: Any = read_table(given, "the prices", HOW) if isinstance(given, (str, Path)) else given
     if not isinstance(table, Mapping):
         raise UserError("the prices are not a table", allowed=HOW)
     return {str(name): _price(str(name), entry) for name, entry in table.items()}
@@ -64,13 +61,3 @@ def _price(name: str, entry: Any) -> Price:
     if not isinstance(entry, Mapping) or set(entry) != {"prompt", "completion"}:
         raise UserError(f"the price of {name} cannot be read", allowed=HOW)
     return Price(entry["prompt"], entry["completion"])
-
-
-def _read(path: Path) -> Any:
-    if path.exists() and not path.is_file():
-        raise UserError("the price file does not exist", value=str(path), allowed=HOW)
-    try:
-        text = path.read_text(encoding="utf-8")
-        return json.loads(text) if path.suffix == ".json" else tomllib.loads(text)
-    except (OSError, ValueError, RecursionError) as error:
-        raise UserError(f"cannot read the prices ({error})", value=str(path), allowed=HOW) from error

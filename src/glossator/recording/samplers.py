@@ -9,11 +9,10 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 
-from glossator.errors import UserError
 from glossator.evidence import SPLITS, Evidence, Exemplars, ExplainEvidence, Kind, Split
 from glossator.files import fingerprint
 from glossator.recording.keys import order_below, order_of, rounded
@@ -28,6 +27,7 @@ from glossator.recording.unit_statistics import (
     split_statistics,
     whole_statistics,
 )
+from glossator.specs import Takes, check_fields
 from glossator.units import Unit
 
 Sampler = Literal["mixed", "top", "random", "quantile", "near-miss"]
@@ -43,6 +43,10 @@ _KIND_TYPE = "<U9"
 _SPLITS: tuple[Split, ...] = ("explain", "calibrate", "select", "test")
 
 
+Count = Annotated[int, Takes(least=0)]
+CountOrAll = Annotated[int | None, Takes('a number, or "all"', least=0, all_is_none=True)]
+
+
 @dataclass(frozen=True)
 class EvidenceSpec:
     """How many windows of which kind are drawn from each split.
@@ -54,23 +58,22 @@ class EvidenceSpec:
     """
 
     sampler: Sampler = "mixed"
-    explain_top: int = 40
-    explain_random: int | None = None
-    explain_quantile: int = 40
-    explain_near_miss: int = 20
-    calibrate_top: int = 20
-    calibrate_random: int | None = None
-    select_top: int = 20
-    select_random: int | None = None
-    test_top: int = 50
-    test_random: int | None = 500
-    test_near_miss: int = 0
-    min_firing_windows: int = 8
-    seed: int = 0
+    explain_top: Count = 40
+    explain_random: CountOrAll = None
+    explain_quantile: Count = 40
+    explain_near_miss: Count = 20
+    calibrate_top: Count = 20
+    calibrate_random: CountOrAll = None
+    select_top: Count = 20
+    select_random: CountOrAll = None
+    test_top: Count = 50
+    test_random: CountOrAll = 500
+    test_near_miss: Count = 0
+    min_firing_windows: Count = 8
+    seed: Count = 0
 
     def __post_init__(self) -> None:
-        if self.sampler not in SAMPLERS:
-            raise UserError("unknown sampler", value=self.sampler, allowed=", ".join(SAMPLERS))
+        check_fields(self, " in [evidence]")
 
     def wanted(self, split: Split) -> dict[Kind, int | None]:
         """How many windows of each kind this split gets, kinds in the order in which they are taken."""

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import numpy as np
 
 from glossator.errors import UserError
 from glossator.inputs import Grid
+from glossator.specs import Takes, check_fields
 
 if TYPE_CHECKING:
     from glossator.corpora import ProbeSet
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
 MOST_TOKENS = 2**32
 MOST_BATCHES_IN_A_SHARD = 32
 SPARSE_PANEL = 4096  # windows, where nothing is stored densely
+
+
+Positive = Annotated[int, Takes(least=1)]
 
 
 @dataclass(frozen=True)
@@ -40,17 +44,17 @@ class RecordingSpec:
     subject: str
     subject_fingerprint: str
     sites: tuple[str, ...]
-    width: int
+    width: Positive
     windows: dict[str, Any] = field(default_factory=dict)
     units: dict[str, tuple[int, ...] | None] = field(default_factory=dict)
     readouts: dict[str, str] = field(default_factory=dict)
-    top_k: int = 200
-    panel_bytes: int = 2 << 30
-    panel_windows: int | None = None
+    top_k: Positive = 200
+    panel_bytes: Positive = 2 << 30
+    panel_windows: Annotated[int | None, Takes(least=1)] = None
     dtype: str = "float32"
     seed: int = 0
-    batch_tokens: int = 2048
-    shard_bytes: int = 1 << 30
+    batch_tokens: Positive = 2048
+    shard_bytes: Positive = 1 << 30
     leaves_out: str = "padding"
 
     def __post_init__(self) -> None:
@@ -58,11 +62,7 @@ class RecordingSpec:
             raise UserError("no site to record", fix="Name at least one, for example mlp.5")
         if len(set(self.sites)) != len(self.sites):
             raise UserError("a site is listed twice", value=", ".join(self.sites))
-        for name in ("top_k", "width", "batch_tokens", "shard_bytes", "panel_bytes"):
-            if getattr(self, name) < 1:
-                raise UserError(f"bad {name}", value=getattr(self, name), allowed="1 or more")
-        if self.panel_windows is not None and self.panel_windows < 1:
-            raise UserError("bad panel_windows", value=self.panel_windows, allowed="1 or more")
+        check_fields(self)
         if unknown := set(self.units) - set(self.sites):
             raise UserError(
                 "units of a site that is not recorded", value=sorted(unknown), allowed=", ".join(self.sites)

@@ -6,20 +6,20 @@ Its fingerprint is the provenance of every row of the study; where the study lie
 from __future__ import annotations
 
 import json
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
-from typing import Any, Literal, get_args, get_type_hints
+from typing import Annotated, Any, Literal
 
 import numpy as np
 
 from glossator import registry
-from glossator.errors import UserError, near_matches
+from glossator.errors import UserError
 from glossator.files import fingerprint, plain
 from glossator.recording.samplers import EvidenceSpec
 from glossator.scorers.baselines import DEFAULT_BASELINES
 from glossator.simulators.calibration import CALIBRATIONS
+from glossator.specs import Names, Takes, as_tuple, check_fields, check_known, check_once, read_table
 from glossator.store import card as cards
 from glossator.subjects.functions import OUTPUT
 from glossator.subjects.measured import SITE as RESPONSES_SITE
@@ -51,6 +51,10 @@ LATER: dict[str, Any] = {
 """Fields that older specs lack, with what those mean; with these values the fingerprint is that of a spec without."""
 
 
+MOST, MOST_WIDTH = 2**62, 2**20
+UNITS = 'a number to draw at random, "all", or a list of indices'
+
+
 @dataclass(frozen=True)
 class StudySpec:
     """Which units of which subject are explained on which text, by what, and how that is scored.
@@ -72,70 +76,58 @@ class StudySpec:
     """
 
     subject: str
-    sites: tuple[str, ...]
-    units: int | Literal["all"] | tuple[int, ...] = 64
-    polarities: tuple[Polarity, ...] = ("+",)
+    sites: Names
+    units: Annotated[int | Literal["all"] | tuple[int, ...], Takes(UNITS, given=as_tuple)] = 64
+    polarities: Annotated[tuple[Polarity, ...], Takes("a list of + and -", given=as_tuple)] = ("+",)
     corpus: str = "embedded"
-    max_tokens: int | None = 65536
-    width: int = 64
+    max_tokens: Annotated[int | None, Takes(f'up to {MOST}, or "all"', most=MOST, all_is_none=True)] = 65536
+    width: Annotated[int, Takes(least=1, most=MOST_WIDTH)] = 64
     dtype: str = "float32"
     device: str = "cpu"
-    explainers: tuple[str, ...] = ("program",)
-    candidates: int = 5
+    explainers: Names = ("program",)
+    candidates: Annotated[int, Takes(least=1, most=MOST)] = 5
     lm: str | None = None
     simulator: str | None = None
     card: cards.Card = "observational"
-    scorers: tuple[str, ...] = cards.OF_THE_CARD
+    scorers: Names = cards.OF_THE_CARD
     calibration: str = "linear"
     evidence: EvidenceSpec = field(default_factory=NotSet)
-    options: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    seed: int = 0
-    directions: tuple[str, ...] = ()
+    options: Annotated[Mapping[str, Mapping[str, Any]], Takes("tables: [options.NAME], then its keys")] = field(
+        default_factory=dict
+    )
+    seed: Annotated[int, Takes(least=0, most=MOST)] = 0
+    directions: Names = ()
     text_column: str | None = None
-    readouts: tuple[str, ...] = ()
-    baselines: tuple[str, ...] = DEFAULT_BASELINES
+    readouts: Names = ()
+    baselines: Names = DEFAULT_BASELINES
 
     def __post_init__(self) -> None:
+        check_fields(self)
         object.__setattr__(self, "scorers", cards.scorers_of(self.card, self.scorers))
         if isinstance(self.evidence, NotSet):
             object.__setattr__(self, "evidence", _default_evidence(self.lm, self.options))
-        for name in ("sites", "polarities", "explainers"):
-            values = getattr(self, name)
-            if not values:
+        for name in ("sites", "polarities", "explainers", "baselines"):
+            if not getattr(self, name) and name != "baselines":
                 raise UserError(f"a study needs {name}, none is listed", fix=EXAMPLE)
-            if len(set(values)) != len(values):
-                raise UserError(f"{name} are listed twice", value=", ".join(values))
-        if len(set(self.baselines)) != len(self.baselines):
-            raise UserError("baselines are listed twice", value=", ".join(self.baselines))
+            check_once(name, getattr(self, name))
         for kind in ("explainers", "scorers", "baselines"):
-            for name in getattr(self, kind):
-                _known(kind.rstrip("s"), name, registry.table(kind))
-        if self.simulator is not None:
-            _known("simulator", self.simulator, registry.table("simulators"))
-        for polarity in self.polarities:
-            _known("polarity", polarity, ("+", "-"))
-        _known("calibration", self.calibration, CALIBRATIONS)
-        for name in self.options:
-            takes_options = (*self.explainers, *self.scorers, *registry.table("simulators"))
-            _known("explainer, simulator or scorer with options", name, takes_options)
+            check_known(kind.rstrip("s"), getattr(self, kind), registry.table(kind))
+        check_known("simulator", [self.simulator] if self.simulator is not None else [], registry.table("simulators"))
+        check_known("polarity", self.polarities, ("+", "-"))
+        check_known("calibration", [self.calibration], CALIBRATIONS)
+        takes_options = (*self.explainers, *self.scorers, *registry.table("simulators"))
+        check_known("explainer, simulator or scorer with options", self.options, takes_options)
         try:
             json.dumps(plain(self), ensure_ascii=False).encode()
         except (UnicodeEncodeError, TypeError, ValueError, RecursionError) as error:
             raise UserError("the spec cannot be written as JSON in UTF-8", fix=f"{error}") from error
-        for name in self.language_models:
-            if not isinstance(name, str):
-                raise UserError("bad lm", value=name, allowed="a text in quotes, such as inprocess:smollm2-135m")
-        for name, least, most in (("width", 1, MOST_WIDTH), ("candidates", 1, MOST), ("seed", 0, MOST)):
-            if not least <= getattr(self, name) <= most:
-                raise UserError(f"bad {name}", value=getattr(self, name), allowed=f"{least} to {most}")
+        for lm in self.language_models:
+            if not isinstance(lm, str):
+                raise UserError("bad lm", value=lm, allowed="a text in quotes, such as inprocess:smollm2-135m")
         if self.max_tokens is not None and self.max_tokens < self.width:
             raise UserError("max_tokens is below one window", value=self.max_tokens, allowed=f"{self.width} or more")
-        if self.units != "all" and not isinstance(self.units, int | tuple):
-            raise UserError("invalid units", value=self.units, allowed=UNITS)
         if (isinstance(self.units, int) and self.units < 1) or self.units == ():
             raise UserError("the study has no unit", value=self.units, allowed=UNITS)
-        if isinstance(self.max_tokens, int) and self.max_tokens > MOST:
-            raise UserError("bad max_tokens", value=self.max_tokens, allowed=f"at most {MOST}, or all")
 
     @property
     def fingerprint(self) -> str:
@@ -196,43 +188,19 @@ def _default_evidence(lm: str | None, options: Mapping[str, Mapping[str, Any]]) 
     return READ_EVIDENCE if _language_models(lm, options) else DEFAULT_EVIDENCE
 
 
-MOST, MOST_WIDTH = 2**62, 2**20
 FIRST_DRAWN = 64
-UNITS = 'a number to draw at random, "all", or a list of indices'
 EXAMPLE = "Example: glossator run --subject smollm2-135m --site mlp.12 --units 64"
-_TABLES = ("evidence", "options")
 
 
 def load_spec(path: str | Path) -> StudySpec:
     """Read a spec from a TOML file, or from the `spec.json` of a study; `UserError` for an unknown or ill-typed key."""
-    return make_spec(read_table(path))
-
-
-def read_table(path: str | Path) -> dict[str, Any]:
-    """The keys of a TOML or JSON file as they stand there; `UserError` when it cannot be read."""
-    path = Path(path)
-    if path.exists() and not path.is_file():
-        raise UserError("the spec is not a file", value=str(path), fix=EXAMPLE)
-    try:
-        raw = path.read_bytes()
-    except OSError as error:
-        raise UserError("cannot read the spec", value=str(path), fix=error.strerror or str(error)) from error
-    language, read = ("JSON", json.loads) if path.suffix == ".json" else ("TOML", tomllib.loads)
-    try:
-        values = read(raw.decode())
-    except (ValueError, RecursionError) as error:
-        raise UserError(f"the spec is not readable {language}", value=str(path), fix=str(error)) from error
-    if not isinstance(values, dict):
-        raise UserError("the spec must be a table of keys", value=str(path), fix=EXAMPLE)
-    return values
+    return make_spec(read_table(path, fix=EXAMPLE))
 
 
 def make_spec(values: Mapping[str, Any]) -> StudySpec:
     """A spec from plain values, as TOML or JSON give them; `UserError` for what is missing, unknown or ill-typed."""
     given = dict(values)
-    known = [f.name for f in fields(StudySpec)]
-    for name in given:
-        _known("key in the spec", name, known)
+    check_known("key in the spec", given, [f.name for f in fields(StudySpec)])
     subject = given.get("subject")
     if isinstance(subject, str) and not is_model(subject):  # it has one site
         given.setdefault("sites", [RESPONSES_SITE if subject.startswith(RESPONSES) else OUTPUT])
@@ -240,67 +208,10 @@ def make_spec(values: Mapping[str, Any]) -> StudySpec:
         if name not in given:
             raise UserError(f"the spec has no {name}", fix=EXAMPLE)
     evidence = given.pop("evidence", {})
-    if not isinstance(evidence, EvidenceSpec):
-        options = given.get("options") or {}
-        evidence = _evidence(evidence, _default_evidence(given.get("lm"), _typed("options", options)))
-    given["evidence"] = evidence
-    checked = {name: _typed(name, value) for name, value in given.items()}
-    return StudySpec(**checked)
-
-
-def _evidence(values: Any, default: EvidenceSpec) -> EvidenceSpec:
-    if not isinstance(values, Mapping):
-        raise UserError("evidence in the spec must be a table", value=values, fix="Write [evidence], then its keys")
-    hints, checked = get_type_hints(EvidenceSpec), {}
-    for name, value in values.items():
-        _known("key in [evidence]", name, hints)
-        has_all = type(None) in get_args(hints[name])
-        if value == "all" and has_all:
-            value = None
-        right = isinstance(value, str) if name == "sampler" else isinstance(value, int) and not isinstance(value, bool)
-        if not right and not (value is None and has_all):
-            number = 'a number, or "all"' if has_all else "a number"
-            raise UserError(f"bad evidence.{name}", value=value, allowed="a name" if name == "sampler" else number)
-        checked[name] = value
-    return replace(default, **checked)
-
-
-_LISTS = ("sites", "polarities", "explainers", "scorers", "directions", "readouts", "baselines")
-_NUMBERS = ("max_tokens", "width", "candidates", "seed")
-
-
-def _typed(name: str, value: Any) -> Any:
-    """The value with lists as tuples; `UserError` when it has another type than the field."""
-    is_number = isinstance(value, int) and not isinstance(value, bool)
-    if name in _LISTS:
-        if isinstance(value, str):
-            value = [value]
-        if not isinstance(value, list | tuple) or not all(isinstance(v, str) for v in value):
-            raise UserError(f"bad {name}", value=value, allowed="a list of names")
-        return tuple(value)
-    if name == "units":
-        if isinstance(value, list | tuple) and all(isinstance(v, int) and not isinstance(v, bool) for v in value):
-            return tuple(value)
-        if not is_number and value != "all":
-            raise UserError("invalid units", value=value, allowed=UNITS)
-    elif name in _NUMBERS:
-        if name == "max_tokens" and value in (None, "all"):
-            return None
-        if not is_number:
-            raise UserError(f"bad {name}", value=value, allowed="a whole number")
-    elif name == "options":
-        if not isinstance(value, Mapping) or not all(isinstance(v, Mapping) for v in value.values()):
-            raise UserError(
-                "options in the spec must be tables", value=value, fix="Write [options.NAME], then its keys"
-            )
-        return plain(value)
-    elif name in ("lm", "simulator", "text_column") and value is None:
-        return None
-    elif name != "evidence" and not isinstance(value, str):
-        raise UserError(f"bad {name}", value=value, allowed="a text in quotes")
-    return value
-
-
-def _known(what: str, name: str, known: Any) -> None:
-    if name not in known:
-        raise UserError(f"unknown {what}", value=name, allowed=near_matches(str(name), known))
+    spec = StudySpec(**given)
+    if isinstance(evidence, EvidenceSpec):
+        return replace(spec, evidence=evidence)
+    if not isinstance(evidence, Mapping):
+        raise UserError("evidence in the spec must be a table", value=evidence, fix="Write [evidence], then its keys")
+    check_known("key in [evidence]", evidence, [f.name for f in fields(EvidenceSpec)])
+    return replace(spec, evidence=replace(spec.evidence, **evidence)) if evidence else spec
