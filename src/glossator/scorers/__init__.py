@@ -17,7 +17,7 @@ from glossator.units import Unit
 if TYPE_CHECKING:
     from glossator.scorers.lab import Lab
 
-DEFAULT_SCORERS = ("correlation", "explained-variance", "detection", "firing", "peak")
+DEFAULT_SCORERS = ("correlation", "explained-variance", "detection", "firing", "peak", "headline")
 """Observational ones that cost nothing but a simulation: what a study and the library score with unless told."""
 TOKEN_VALUES = "token-values"  # the power of a unit to give one value a token; all that recorded evidence needs
 LANGUAGE_MODEL = "lm"  # these three are resources, see `glossator.resources`; a scorer that needs one finds it open

@@ -25,6 +25,7 @@ from glossator.units import Unit
 
 SILENT = "no token fires here"
 
+Statistic = Callable[[Trial, Explanation], Resampled]
 Parts = Callable[[np.ndarray, np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]
 
 
@@ -57,51 +58,74 @@ def fires(trial: Trial, sample: Sample) -> np.ndarray:
     return sample.activations > trial.evidence.statistics.firing_threshold
 
 
-def counts(trial: Trial, explanation: Explanation) -> np.ndarray | str:
-    """Per document: tokens named rightly, named, firing (documents, 3); or the reason why there is no threshold."""
-    return trial.lab.kept(("firing",), (trial, explanation), lambda: _counts(trial, explanation))
+def named(trial: Trial, explanation: Explanation) -> np.ndarray | str:
+    """Which scored tokens (t,) the explanation predicts to fire; or the reason why there is no threshold."""
+    return trial.lab.kept(("named",), (trial, explanation), lambda: _named(trial, explanation))
 
 
-def _counts(trial: Trial, explanation: Explanation) -> np.ndarray | str:
+def _named(trial: Trial, explanation: Explanation) -> np.ndarray | str:
     threshold = best_threshold(fires(trial, trial.calibrate), trial.predicted_to_fit(explanation), f1)
     if threshold is None:
         return "the calibrate split lacks firing or silent tokens to set a threshold on"
-    named, firing = trial.predicted(explanation) > threshold, fires(trial, trial.test)
-    return sums_by(trial.test.group_of_place, trial.test.groups, named & firing, named, firing)
+    return trial.predicted(explanation) > threshold
+
+
+def auprc_of(trial: Trial, values: np.ndarray) -> Resampled:
+    """Average precision of predictions (t,); those that are the same everywhere get the share of firing tokens."""
+    sample, firing = trial.test, fires(trial, trial.test)
+    if not firing.any():
+        return without(trial, SILENT)
+    return average_precision(firing, values, sample.group_of_place, sample.groups)
+
+
+def precision_of(trial: Trial, chosen: np.ndarray) -> Resampled:
+    return _ratio(trial, chosen, lambda both, named, firing: (both, named), "no token is called firing")
+
+
+def recall_of(trial: Trial, chosen: np.ndarray) -> Resampled:
+    return _ratio(trial, chosen, lambda both, named, firing: (both, firing), SILENT)
+
+
+def f1_of(trial: Trial, chosen: np.ndarray) -> Resampled:
+    return _ratio(trial, chosen, lambda both, named, firing: (2 * both, named + firing), SILENT)
+
+
+def iou_of(trial: Trial, chosen: np.ndarray) -> Resampled:
+    return _ratio(trial, chosen, lambda both, named, firing: (both, named + firing - both), SILENT)
+
+
+def _ratio(trial: Trial, chosen: np.ndarray, parts: Parts, reason: str) -> Resampled:
+    """A ratio of what `parts` makes of each document's tokens named rightly, named, and firing; chosen (t,) bool: the
+    tokens named."""
+    firing = fires(trial, trial.test)
+    if not firing.any():
+        return without(trial, SILENT)
+    sums = sums_by(trial.test.group_of_place, trial.test.groups, chosen & firing, chosen, firing)
+    return ratio(*parts(*sums.T), reason=reason, bounds=(0.0, 1.0))
+
+
+def without(trial: Trial, reason: str) -> Resampled:
+    """No value, for this reason."""
+    return Resampled(trial.test.groups, undefined, reason)
 
 
 def auprc(trial: Trial, explanation: Explanation) -> Resampled:
-    """Average precision of the prediction; one that is the same everywhere gets the share of firing tokens."""
-    sample, firing = trial.test, fires(trial, trial.test)
-    if not firing.any():
-        return Resampled(sample.groups, undefined, SILENT)
-    return average_precision(firing, trial.predicted(explanation), sample.group_of_place, sample.groups)
+    return auprc_of(trial, trial.predicted(explanation))
 
 
-def precision(trial: Trial, explanation: Explanation) -> Resampled:
-    return _ratio(trial, explanation, lambda both, named, firing: (both, named), "no token is called firing")
+def at_threshold(measure: Callable[[Trial, np.ndarray], Resampled]) -> Statistic:
+    """The measure of the tokens that an explanation predicts to fire."""
+
+    def of_explanation(trial: Trial, explanation: Explanation) -> Resampled:
+        found = named(trial, explanation)
+        return without(trial, found) if isinstance(found, str) else measure(trial, found)
+
+    return of_explanation
 
 
-def recall(trial: Trial, explanation: Explanation) -> Resampled:
-    return _ratio(trial, explanation, lambda both, named, firing: (both, firing), SILENT)
-
-
-def f1_score(trial: Trial, explanation: Explanation) -> Resampled:
-    return _ratio(trial, explanation, lambda both, named, firing: (2 * both, named + firing), SILENT)
-
-
-def iou(trial: Trial, explanation: Explanation) -> Resampled:
-    return _ratio(trial, explanation, lambda both, named, firing: (both, named + firing - both), SILENT)
-
-
-MEASURES = {"firing.f1": f1_score, "firing.iou": iou, "firing.precision": precision, "firing.recall": recall}
-
-
-def _ratio(trial: Trial, explanation: Explanation, parts: Parts, reason: str) -> Resampled:
-    found = counts(trial, explanation)
-    if isinstance(found, str):
-        return Resampled(trial.test.groups, undefined, found)
-    if not found[:, 2].any():
-        return Resampled(trial.test.groups, undefined, SILENT)
-    top, bottom = parts(*found.T)
-    return ratio(top, bottom, reason=reason, bounds=(0.0, 1.0))
+MEASURES = {
+    "firing.f1": at_threshold(f1_of),
+    "firing.iou": at_threshold(iou_of),
+    "firing.precision": at_threshold(precision_of),
+    "firing.recall": at_threshold(recall_of),
+}

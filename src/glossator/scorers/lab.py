@@ -147,11 +147,14 @@ class Trial:
         *,
         how: Mapping[str, Any] | None = None,
         why_not: str | None = None,
+        beside: tuple[str, Callable[[Trial, Explanation], Resampled]] | None = None,
     ) -> Score:
         """A score from a statistic of (this trial, an explanation), which is applied to the baselines as well.
 
-        why_not: a reason why the number cannot be had at all; it and insufficient evidence give a missing value.
+        why_not: a reason why the number cannot be had at all; it and insufficient evidence give a missing value;
+        beside: another statistic for the baselines, with its name.
         """
+        of_baselines, statistic_of_baselines = beside or (name, statistic)
         name = f"{name}.{self.setting}" if self.setting in SETTINGS else name
         lab, n = self.lab, self.test.groups
         settings = {
@@ -177,9 +180,9 @@ class Trial:
             settings["no_interval"] = found.no_interval
         baselines = {
             baseline: lab.kept(
-                (name, measure, self.split, self.setting),
+                (of_baselines, measure, self.split, self.setting),
                 (other, self.evidence),
-                partial(self._of_baseline, statistic, other),
+                partial(self._of_baseline, statistic_of_baselines, other),
             )
             for baseline, other in lab.baselines.items()
         }

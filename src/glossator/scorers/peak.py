@@ -44,8 +44,12 @@ class PeakScorer:
 
 
 def hits(trial: Trial, explanation: Explanation) -> Resampled:
-    """Share of windows in which the maximum of the prediction falls on the token with the maximum of the truth."""
-    sample, predicted = trial.test, trial.predicted(explanation)
+    return hits_of(trial, trial.predicted(explanation))
+
+
+def hits_of(trial: Trial, predicted: np.ndarray) -> Resampled:
+    """Share of windows in which the maximum of the prediction (t,) falls on the token with the maximum of the truth."""
+    sample = trial.test
     called = predicted == sample.input_max(predicted)[sample.input_of_place]
     both, all_called = sample.input_sums(called & is_peak(trial), called).T
     there = sample.input_max(sample.truth) > 0

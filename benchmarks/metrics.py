@@ -1,0 +1,161 @@
+"""`glossator bench metrics`: does a score fall when an explanation misses half of what it got right, and when it claims
+as much again that is wrong?
+
+The two sanity tests of NeuronEval (Oikarinen et al. 2025, arXiv:2506.05774), for every observational score. Cases are
+units with an explanation's predictions (`metric_cases.py`): real neurons with their programs, as they are and above a
+high quantile, and planted units of many densities with their own rule. The tokens that an explanation predicts to fire
+are its class.
+
+- missing: half of the firing tokens of the class, by a seeded draw, get predictions of tokens outside it;
+- extra: as many silent tokens outside the class as it has tokens get predictions of tokens inside it.
+
+Both changes are made alike in the text that is scored and in the text that thresholds and calibrations are fitted on.
+Extra tokens are spread over the text as they are in nature, so top windows hold few of them. A score falls where the
+mean fall over draws is above twice its standard error, and above `LEAST` of the score's distance to what a constant
+prediction gets. Scores of headlines are those of a class that is predicted as 0 or 1.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from benchmarks.metric_cases import Case, Predicted, cases_of, changed
+from glossator.engines import in_parallel
+from glossator.explanations import Explanation, Provenance
+from glossator.inputs import Grid, Inputs
+from glossator.scorers import headline, peak
+from glossator.scorers.lab import Lab, score_explanations
+from glossator.scorers.sample import SETTINGS
+from glossator.simulators import ACTIVATION, Simulation
+from glossator.statistics import mean_over_units
+from glossator.store.ranking import HEADLINES
+
+DEFAULTS: dict[str, Any] = {"units": 100, "draws": 4, "tokens": None, "seed": 0, "folder": None}
+QUICK = {"units": 4, "draws": 2, "tokens": 24_000}
+SCORERS = ("correlation", "explained-variance", "detection", "firing", "peak", "specificity")
+TESTS = ("missing", "extra")
+LEAST = 0.01
+ENOUGH = 0.95
+"""A score passes a test if it falls in so many of the cases."""
+DENSITIES = (0.001, 0.01, 0.1)
+"""Shares of firing tokens at which results are parted."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """Of one case: by score and test, whether it fell; None for a score that is undefined."""
+
+    kind: str
+    density: float
+    falls: dict[str, dict[str, bool]]
+
+
+def run(options: dict[str, Any] | None = None) -> dict[str, Any]:
+    """How often each score falls under both tests, in all and by density; options: `quick`, and any name of `DEFAULTS`;
+    units: real neurons; folder: where the recording is kept, the cache by default."""
+    options = dict(options or {})
+    quick = options.pop("quick", False)
+    chosen = DEFAULTS | (QUICK if quick else {}) | {k: v for k, v in options.items() if v is not None}
+    cases = cases_of(chosen)
+    outcomes = in_parallel(lambda case: outcome_of(case, chosen["draws"], chosen["seed"]), cases)
+    names = list(dict.fromkeys(name for outcome in outcomes for name in outcome.falls))
+    metrics = [metric(name, outcomes) for name in names]
+    default = next(m for m in metrics if m["name"] == HEADLINES[0])
+    return {
+        "options": chosen | {"quick": quick},
+        "cases": {kind: sum(o.kind == kind for o in outcomes) for kind in dict.fromkeys(o.kind for o in outcomes)},
+        "densities": [min(o.density for o in outcomes), max(o.density for o in outcomes)],
+        "default": default["name"],
+        "default_passes": default["pass"],
+        "metrics": metrics,
+    }
+
+
+def metric(name: str, outcomes: Sequence[Outcome]) -> dict[str, Any]:
+    """The entry of one score; by_density: from rare to dense units, (missing_ok, extra_ok, cases)."""
+    found = [(outcome, outcome.falls[name]) for outcome in outcomes if name in outcome.falls]
+    parts: dict[str, list[dict[str, bool]]] = defaultdict(list)
+    for outcome, falls in found:
+        parts[_range(outcome.density)].append(falls)
+    entry: dict[str, Any] = {"name": name, "cases": len(found)}
+    for test in TESTS:
+        share = mean_over_units([float(falls[test]) for _, falls in found])
+        entry |= {f"{test}_ok": share.value, f"{test}_interval": [share.low, share.high]}
+    entry["pass"] = all((entry[f"{test}_ok"] or 0.0) >= ENOUGH for test in TESTS)
+    entry["by_density"] = {
+        part: {**{f"{test}_ok": _share(falls[test] for falls in parts[part]) for test in TESTS},
+               "cases": len(parts[part])}
+        for part in map(_range, (0.0, *DENSITIES))
+        if part in parts
+    }  # fmt: skip
+    return entry
+
+
+def _share(falls: Iterable[bool]) -> float:
+    return float(np.mean(list(falls)))
+
+
+def _range(density: float) -> str:
+    place = int(np.searchsorted(DENSITIES, density, side="right"))
+    low, high = (0.0, *DENSITIES)[place], (*DENSITIES, 1.0)[place]
+    return f"{low:g} to {high:g}"
+
+
+def outcome_of(case: Case, draws: int, seed: int) -> Outcome:
+    """Score the explanation, a constant one, and the changed ones."""
+    before = values_of(case, case.predicted)
+    splits = case.predicted
+    floor = values_of(case, {split: np.zeros_like(values) for split, values in splits.items()})
+    falls: dict[str, dict[str, bool]] = {name: {} for name in before}
+    for test in TESTS:
+        after = [values_of(case, changed(case, test, np.random.default_rng([seed, draw]))) for draw in range(draws)]
+        for name, value in before.items():
+            others = np.array([found[name] for found in after if name in found])
+            if len(others):
+                falls[name][test] = fell(value, others, floor.get(name, 0.0))
+    return Outcome(case.kind, case.density, {name: tests for name, tests in falls.items() if len(tests) == len(TESTS)})
+
+
+def fell(before: float, after: np.ndarray, floor: float) -> bool:
+    """Whether the mean after a change is lower, by more than the noise of the draws and than `LEAST` allows."""
+    fall = before - float(after.mean())
+    noise = 2 * float(after.std(ddof=1)) / len(after) ** 0.5 if len(after) > 1 else 0.0
+    return fall > max(noise, LEAST * abs(before - floor))
+
+
+def values_of(case: Case, predicted: Predicted) -> dict[str, float]:
+    """{score: value} of these predictions (n, width) of the test and calibrate splits; undefined ones are left out."""
+    given = Given({id(case.evidence.split(split).inputs): values for split, values in predicted.items()})
+    lab = Lab(simulator=given, others=case.others)
+    explanation = Explanation(case.unit, "", Provenance("benchmark"))
+    scores = score_explanations(case.unit, [explanation], case.evidence, lab, SCORERS)[0]
+    found = {score.name: score.value for score in scores if score.value is not None}
+    named = (predicted["test"] > case.cut).astype(np.float64)
+    for setting in SETTINGS:
+        trial = lab.trial(case.evidence, setting)
+        for name, (_, measure, _) in headline.MEASURES.items():
+            value = measure(trial, trial.test.flat(named)).value if len(trial.test) else None
+            if value is not None:
+                found[f"headline.{name}.{setting}"] = value
+    trial = lab.trial(case.evidence, "top")
+    hit = peak.hits_of(trial, trial.test.flat(named)).value if len(trial.test) else None
+    return found if hit is None else {**found, "headline.peak-hit": hit}
+
+
+@dataclass(frozen=True)
+class Given:
+    """A simulator that was handed its predictions, by the `id` of the inputs."""
+
+    values: dict[int, np.ndarray]
+
+    def reads(self, explanation: Explanation) -> bool:
+        """Nothing has to be read by a language model, so whole splits are simulated."""
+        return False
+
+    def simulate(self, explanation: Explanation, inputs: Inputs, grid: Grid | None = None) -> Simulation:
+        return Simulation(self.values[id(inputs)], ACTIVATION)

@@ -1,0 +1,102 @@
+"""Headlines as they are read: how far are the tokens that a headline names those at which the unit fires?
+
+A headline's class is executable, so it is scored as itself and not as the program that it was taken from. `headline.*`
+scores the first headline alone, `modes.*` all modes together, each predicting its mean activation where it holds. The
+class is what the headline names: no threshold is fitted. Baselines have one, as in `firing`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from glossator.evidence import Evidence, Split
+from glossator.explanations import UNNAMEABLE, Explanation, Mode
+from glossator.programs import execute
+from glossator.scorers import TOKEN_VALUES, firing, peak
+from glossator.scorers.firing import Statistic
+from glossator.scorers.lab import Lab, Trial
+from glossator.scorers.sample import SETTINGS
+from glossator.scores import Score
+from glossator.statistics import Resampled, ratio, sums_by
+from glossator.units import Unit
+
+Measure = Callable[[Trial, np.ndarray], Resampled]
+SILENT = "the unit is not above 0 here"
+
+
+@dataclass(frozen=True)
+class HeadlineScorer:
+    """`headline.auprc`, `.f1`, `.iou` and `.share`, the same of all `modes`, each on top-and-random and on random-only
+    windows, and `headline.peak-hit` and `modes.peak-hit`; nothing for an explanation without a headline.
+
+    share: of the unit's activation, how much falls on tokens of the class.
+    """
+
+    split: Split = "test"
+    needs: frozenset[str] = frozenset({TOKEN_VALUES})
+
+    def score(self, unit: Unit, explanation: Explanation, evidence: Evidence, lab: Lab) -> list[Score]:
+        headline = explanation.headline
+        if headline is None:
+            return []
+        classes = {"headline": (Mode(headline, 1.0, 1.0),), "modes": explanation.modes or (Mode(headline, 1.0, 1.0),)}
+        why_not = None if headline.named else UNNAMEABLE
+        scores = []
+        for name, modes in classes.items():
+            for setting in SETTINGS:
+                trial = lab.trial(evidence, setting, self.split)
+                how = {"firing": f"above {evidence.statistics.firing_threshold:g}", "class": "the tokens that it names",
+                       "firing_rule": evidence.statistics.firing_rule}  # fmt: skip
+                for measure, (kind, ours, beside) in MEASURES.items():
+                    scores.append(
+                        trial.score(
+                            f"{name}.{measure}", kind, explanation, _of(modes, ours), how=how, why_not=why_not,
+                            beside=beside,
+                        )
+                    )  # fmt: skip
+            trial = lab.trial(evidence, "top", self.split)
+            scores.append(
+                trial.score(
+                    f"{name}.peak-hit", "fraction of windows", explanation, _of(modes, peak.hits_of),
+                    how={"ties": peak.TIES}, why_not=why_not, beside=("peak.hit", peak.hits),
+                )
+            )  # fmt: skip
+        return scores
+
+
+def predicted(trial: Trial, modes: Sequence[Mode]) -> np.ndarray:
+    """What modes predict at the scored tokens (t,): the strongest of those that hold, 0 where none does."""
+    windows = trial.scored.windows
+    each = [mode.strength * execute(mode.headline.program, windows, trial.lab.required_lexicon) for mode in modes]
+    return trial.test.flat(np.max(each, axis=0))
+
+
+def _of(modes: Sequence[Mode], measure: Measure) -> Statistic:
+    def of_modes(trial: Trial, explanation: Explanation) -> Resampled:
+        values = trial.lab.kept(("modes",), (modes, trial), lambda: predicted(trial, modes))
+        return measure(trial, values)
+
+    return of_modes
+
+
+def share_of(trial: Trial, chosen: np.ndarray) -> Resampled:
+    """Of the sum of all activations, the part at chosen tokens (t,) bool."""
+    sample = trial.test
+    sums = sums_by(sample.group_of_place, sample.groups, sample.truth * chosen, sample.truth)
+    return ratio(sums[:, 0], sums[:, 1], reason=SILENT, bounds=(0.0, 1.0))
+
+
+def _of_class(measure: Measure) -> Measure:
+    return lambda trial, values: measure(trial, values > 0)
+
+
+MEASURES: dict[str, tuple[str, Measure, tuple[str, Statistic]]] = {
+    "auprc": ("AUPRC", firing.auprc_of, ("firing.auprc", firing.auprc)),
+    "f1": ("fraction", _of_class(firing.f1_of), ("firing.f1", firing.MEASURES["firing.f1"])),
+    "iou": ("fraction", _of_class(firing.iou_of), ("firing.iou", firing.MEASURES["firing.iou"])),
+    "share": ("fraction of activation", _of_class(share_of), ("firing.share", firing.at_threshold(share_of))),
+}
+"""Of each score its unit of measure, what it is of the modes' prediction, and what baselines have in its place."""
