@@ -16,7 +16,7 @@ from glossator.errors import UserError
 from glossator.store.find import describe, find_studies
 from glossator.store.folder import LOG
 from glossator.study import Study, open_study, run_study
-from glossator.study.claim import claimed
+from glossator.study.grow import claimed
 from study_cases import contents, register, small_spec, write_corpus
 
 BASELINES = {"lookup", "token-list", "mismatched"}

@@ -1,32 +1,84 @@
-"""Growing a finished study by units, scorers, or both: existing results stay, and only what is new is computed.
+"""What a study's folder holds: nothing, this study, or this study with fewer units or scorers, which then grows.
 
-The units that it has are kept as they are, and scored anew only under other scorers, where answers of language models
-come from their cache. What its requests used is kept too, so that the ledger is that of a study made in one go. Windows
-are those of the units before: the panel keeps its size and its seed. All units are recorded once more, as a forward
-pass costs the same for few and for many, and the new recording takes the old one's place when it is whole.
+One spec and one process claim the folder. Existing results stay, and only what is new is computed: the units that are
+there are scored anew only under other scorers, where answers of language models come from their cache. What their
+requests used is kept too, so that the ledger is that of a study made in one go. Windows are those of the units before:
+the panel keeps its size and its seed. All units are recorded once more, as a forward pass costs the same for few and
+for many, and the new recording takes the old one's place when it is whole.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from glossator.errors import UserError
 from glossator.files import plain, read_json, write_json
 from glossator.recording import Recording, open_recording
-from glossator.store.folder import ANSWERS
+from glossator.store.folder import ANSWERS, held, may_be_there
 from glossator.store.results import UnitResult, unscored
-from glossator.store.spec import StudySpec
+from glossator.store.spec import LATER, StudySpec
+from glossator.store.study import open_study
 from glossator.study.work import KEPT, Work
 from glossator.units import Unit
 
-if TYPE_CHECKING:
-    from glossator.store.study import Study
+
+def check_folder(spec: StudySpec, folder: Path) -> bool:
+    """Whether the study that the folder holds gets more units or scores; `UserError` when it holds something else or
+    cannot be written. Changes nothing."""
+    claim = folder / "spec.json"
+    more = False
+    _check_name(folder)
+    if claim.exists():
+        paid = f" --lm-cache {folder / ANSWERS}" if (folder / ANSWERS).exists() else ""
+        stored: Any = read_json(claim, "the study's spec", f"Run the command with --out ANOTHER{paid}")
+        mine, stored = json.loads(json.dumps(plain(spec))), {**LATER, **stored}
+        differing = sorted(k for k in {*stored, *mine} if stored.get(k) != mine.get(k))
+        more = grows(spec, stored, set(differing), folder)
+        if differing and not more:
+            raise UserError(
+                f"the folder holds another study (they differ in {', '.join(differing)})",
+                value=str(folder),
+                fix="Choose another folder with --out",
+            )
+    elif folder.is_dir() and any(not may_be_there(p.name) for p in folder.iterdir()):
+        raise UserError("the folder is neither empty nor a study", value=str(folder), fix="Choose another with --out")
+    if (folder / "manifest.json").exists() and not more:  # opened, not written
+        return False
+    there = next(p for p in (folder, *folder.absolute().parents) if p.exists())
+    if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
+        why = "is read-only" if there.is_dir() else "is a file"
+        raise UserError(
+            "cannot write the study", value=str(folder), fix=f"{there} {why}; choose another folder with --out"
+        )
+    return more
+
+
+def _check_name(folder: Path) -> None:
+    try:
+        os.fsencode(folder)
+        folder.lstat()
+    except (FileNotFoundError, NotADirectoryError):
+        return
+    except (OSError, ValueError) as error:
+        why = getattr(error, "strerror", None) or str(error)
+        raise UserError("cannot write the study", value=str(folder)[:80], fix=f"{why}; choose another --out") from error
+
+
+@contextlib.contextmanager
+def claimed(spec: StudySpec, folder: Path, progress: bool | None = None) -> Iterator[Work]:
+    """Hold the folder for this spec and this process; raises `UserError` when another process works in it."""
+    with held(folder) as log:
+        if not (folder / "spec.json").exists():
+            write_json(folder / "spec.json", plain(spec))
+        yield Work(folder, progress, log)
+
 
 KEPT_TOGETHER = 16
 SCORED_BY = {"card", "scorers"}
@@ -73,19 +125,13 @@ def _more(units: Any, than: Any) -> bool:
 
 def _refuse_unknown_costs(folder: Path) -> None:
     """`UserError` for a study of an earlier version, which knows the sum of what its language models cost alone."""
-    with _opened(folder) as study:
+    with open_study(folder) as study:
         if study.costs and not study.asked:
             raise UserError(
                 "nothing can be added to this study: it predates the record of what each request cost",
                 value=str(folder),
                 fix=f"Rebuild it from its answers: the same command with --out ANOTHER --lm-cache {folder / ANSWERS}",
             )
-
-
-def _opened(folder: Path) -> Study:
-    from glossator.store.study import open_study
-
-    return open_study(folder)
 
 
 def grow(spec: StudySpec, work: Work) -> None:
@@ -97,7 +143,7 @@ def grow(spec: StudySpec, work: Work) -> None:
     manifest = folder / "manifest.json"
     if manifest.exists():
         shutil.rmtree(before, ignore_errors=True)
-        with _opened(folder) as study:
+        with open_study(folder) as study:
             work.keep_costs(study.asked)
             write_json(before / KEPT / HELD, study.manifest["spec"])
             results = study.results()

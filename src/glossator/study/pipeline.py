@@ -5,22 +5,26 @@ Every stage leaves files behind and skips what is there, so that a killed run go
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+import numpy as np
+
+from glossator import __version__, registry
 from glossator.corpora import Corpus, ProbeSet, open_corpus, probe_set
 from glossator.corpora.sources import IN_MEMORY
 from glossator.engines import Engine, LocalEngine, fixed_sums
 from glossator.errors import UserError
+from glossator.files import plain, write_json
 from glossator.inputs import Images, Texts, TokenWindows
 from glossator.language_models.endpoint import heard
 from glossator.scorers.baselines import RANDOM_WEIGHTS
+from glossator.store.database import DATABASE, build_database, described
 from glossator.store.spec import StudySpec
-from glossator.store.study import Study, open_study
-from glossator.study.claim import check_folder, claimed
-from glossator.study.finish import finish
-from glossator.study.grow import grow
+from glossator.store.study import FORMAT, Study, open_study
+from glossator.study.grow import check_folder, claimed, grow
 from glossator.study.jobs import Unfinished
 from glossator.study.make import check_subject, resources_of
 from glossator.study.models import Access
@@ -31,6 +35,7 @@ from glossator.study.tools import Tools
 from glossator.study.unchanged import check_finished
 from glossator.study.work import KEPT, Work
 from glossator.subjects.aliases import GIVEN
+from glossator.units import Unit
 
 if TYPE_CHECKING:
     from glossator.subjects.base import Subject
@@ -133,3 +138,55 @@ def naming(spec: StudySpec, subject: Subject) -> StudySpec:
         raise UserError("the spec names a different subject", value=given, allowed=subject.name)
     subject.check_unchanged()
     return replace(spec, subject=GIVEN + subject.name) if subject.in_memory else spec
+
+
+REPORT = "report.html"
+
+
+def finish(
+    units: Sequence[Unit],
+    kept: Iterator[dict[str, Any]],
+    tools: Tools,
+    work: Work,
+    more: Mapping[str, str] | None = None,
+) -> None:
+    """Write what the study of these units consists of; the manifest comes last, so its presence means that the study is
+    complete.
+
+    kept: results, as `packed` makes them, of units that were not scored now; more: other facts about the study.
+    """
+    folder, recording = work.folder, tools.recording
+    made_with = {"glossator": __version__, "numpy": np.__version__, **recording.manifest["made_with"]}
+    facts = {"recording": recording.fingerprint, "subject": recording.spec.subject, **made_with, **(more or {})}
+    manifest: dict[str, Any] = {
+        "format": FORMAT,
+        "spec": plain(tools.spec),
+        "fingerprint": tools.spec.fingerprint,
+        "subject": recording.spec.subject,
+        "recording": recording.fingerprint,
+        "made_with": made_with,
+    }
+    with work.timed("database"):
+        results = merged(units, kept, work.rows("score"))
+        build_database(folder / DATABASE, tools.spec, results, facts, work.asked())
+    with work.timed("report"), Study(folder, manifest) as study:
+        manifest["units"] = study.counts
+        registry.load("reports", "html")(folder / REPORT, study, tools.for_showing())
+    manifest["files"] = {name: described(folder / name) for name in (DATABASE, REPORT, "spec.json")}
+    if identities := tools.models.identities():
+        manifest["language_models"] = identities
+    write_json(folder / "manifest.json", manifest)
+
+
+def merged(units: Iterable[Unit], *streams: Iterator[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    """The results of all units from several streams of them, each of which has its own units in this order."""
+    heads = [next(stream, None) for stream in streams]
+    for unit in units:
+        name = str(unit)
+        place = next((p for p, head in enumerate(heads) if head is not None and head["unit"] == name), None)
+        if place is None:
+            raise UserError("the study lacks a result", value=name, fix="Delete its folder `work` and run again")
+        head = heads[place]
+        assert head is not None
+        yield head
+        heads[place] = next(streams[place], None)
