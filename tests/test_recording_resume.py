@@ -18,6 +18,7 @@ import torch
 from glossator.errors import UserError
 from glossator.recording import open_recording, record, recorder, recording_spec, store, verify
 from glossator.recording.disk import BLOCK
+from glossator.recording.recorder import part_is_recorded, planned, record_part
 from recording_fakes import FakeDictionary, FakeSubject, fake_windows
 
 SITES = ("mlp.0", "relu.0", "sae:x@resid.0")
@@ -179,6 +180,49 @@ def test_shards_end_with_time_as_well_and_change_no_byte(tmp_path, monkeypatch, 
         assert [shard.end - shard.first for shard in shown] == [5] * 12
     theirs = {name: data for name, data in undisturbed.items() if name != "manifest.json"}
     assert {name: data for name, data in bytes_of(tmp_path / "r").items() if name in theirs} == theirs
+
+
+def in_parts(folder, parts):
+    """Record some parts of a recording of 4; returns what finishes it."""
+    subject, windowed, readouts = FakeSubject(), fake_windows(500), {SITES[2]: FakeDictionary()}
+    spec = recording_spec(subject, windowed, SITES, readouts=readouts, batch_tokens=5 * 16, top_k=6, panel_windows=20)
+    plan = planned(spec, subject, windowed.inputs, readouts)
+    assert len(plan.parts) == 4
+    for part in parts:
+        assert part not in range(4) or not part_is_recorded(folder, plan, part)
+        record_part(spec, subject, windowed, folder, part, readouts=readouts)
+        assert part_is_recorded(folder, plan, part)
+    return functools.partial(record, spec, subject, windowed, folder, readouts=readouts, progress=False)
+
+
+def test_parts_recorded_apart_in_any_order_change_no_byte(tmp_path, monkeypatch):
+    in_parts(tmp_path / "alone", [])()
+    alone = bytes_of(tmp_path / "alone")
+    monkeypatch.setattr(recorder, "SHARD_SECONDS", 0.01)
+    for parts in ([2, 0, 3, 1], [3], [1, 2]):
+        folder = tmp_path / "".join(map(str, parts))
+        in_parts(folder, parts)()
+        assert bytes_of(folder) == alone
+    with pytest.raises(UserError, match="no such part"):
+        in_parts(tmp_path / "other", [4])
+
+
+def at_a_part(folder, part):
+    recorder.SHARD_SECONDS = 0.0
+    spec, subject, windowed, _ = in_parts(folder, []).args
+    record_part(spec, subject, windowed, folder, part, readouts={SITES[2]: FakeDictionary()})
+
+
+def test_two_processes_may_be_at_the_same_part(tmp_path, context):
+    in_parts(tmp_path / "alone", [])()
+    again = [context.Process(target=at_a_part, args=(tmp_path / "r", part)) for part in (0, 0, 1)]
+    for process in again:
+        process.start()
+    for process in again:
+        process.join()
+    assert [process.exitcode for process in again] == [0] * 3
+    in_parts(tmp_path / "r", [2])()
+    assert bytes_of(tmp_path / "r") == bytes_of(tmp_path / "alone")
 
 
 class Visited(FakeSubject):

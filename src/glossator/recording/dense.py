@@ -5,7 +5,8 @@ a power of two for each unit and some windows; at its end the windows that still
 kept with their values, the rest is dropped. What stays in memory between shards is one key per unit, polarity and
 place.
 
-Where a shard ends changes nothing in the finished recording: sums are added batch by batch, values are rounded once.
+Where a shard ends changes nothing in the finished recording: sums are added batch by batch within a part of the plan,
+values are rounded once.
 """
 
 from __future__ import annotations
@@ -132,6 +133,8 @@ class DenseShards:
         the room is free."""
         units, local, maxima = self._update(room.maxima.numpy(), first, end - first)
         stored = ~self._in_panel[first:end][local]
+        if first % self.plan.part == 0:
+            self.total = np.zeros_like(self.total)
         for sums in room.sums[: self.plan.batches_in(first, end)].numpy():
             self.total += sums
         exponents = room.exponents[: end - first].amax(0).numpy()
@@ -164,7 +167,7 @@ class DenseShards:
         room.sums.zero_()
 
     def restore(self, first: int, end: int, folder: Path) -> None:
-        """Take a finished shard's windows and the sums so far back, after a restart."""
+        """Take a finished shard's windows and the sums of its part so far back, after a restart."""
         self.total = ArrayReader(folder / "sums.npy").all()
         offsets, rows, maxima = (ArrayReader(folder / f"{name}.npy").all() for name in ("offsets", "rows", "maxima"))
         units = np.repeat(np.arange(len(self.keys)), np.diff(offsets))

@@ -32,19 +32,21 @@ def merge_dense(
 
     keys: the running top k after the last shard, (units, 2, k); width: places of the grid.
     """
-    parts_of = [shard.folder / folder.name for shard in shards]
-    save(folder / "sums.npy", ArrayReader(parts_of[-1] / "sums.npy").all(), checksums)
-    each = np.stack([ArrayReader(part / "exponents.npy").all() for part in parts_of])
+    places = [shard.folder / folder.name for shard in shards]
+    ends = {end for _, end in plan.parts}
+    last = [place for shard, place in zip(shards, places, strict=True) if shard.end in ends]
+    save(folder / "sums.npy", np.sum([ArrayReader(place / "sums.npy").all() for place in last], axis=0), checksums)
+    each = np.stack([ArrayReader(place / "exponents.npy").all() for place in places])
     exponents = each.max(axis=0)
     save(folder / "exponents.npy", exponents, checksums)
-    parts = [_Part(s, part, times) for s, part, times in zip(shards, parts_of, exponents - each, strict=True)]
+    parts = [_Held(s, place, times) for s, place, times in zip(shards, places, exponents - each, strict=True)]
     with ThreadPoolExecutor(_THREADS) as pool:
         extra = _merge_top(keys, plan, folder, pool, checksums)
         _merge_panel(len(keys), plan, width, parts, folder, pool, checksums)
         _merge_extra(extra, plan, width, parts, folder, pool, checksums)
 
 
-class _Part(NamedTuple):
+class _Held(NamedTuple):
     """A shard, its folder of dense values, and how many times each unit's values in it are to be halved (units,)."""
 
     shard: Shard
@@ -92,7 +94,7 @@ def _merge_panel(
     units: int,
     plan: Plan,
     width: int,
-    parts: list[_Part],
+    parts: list[_Held],
     folder: Path,
     pool: ThreadPoolExecutor,
     checksums: Checksums,
@@ -122,7 +124,7 @@ def _merge_extra(
     extra: _Extra,
     plan: Plan,
     width: int,
-    parts: list[_Part],
+    parts: list[_Held],
     folder: Path,
     pool: ThreadPoolExecutor,
     checksums: Checksums,
@@ -178,7 +180,7 @@ def _collect(sources: list[_ShardPairs], block: slice, wanted: np.ndarray, width
 class _ShardPairs:
     """The (unit, window) pairs that one shard kept with their values."""
 
-    def __init__(self, part: _Part, in_panel: np.ndarray, windows: int):
+    def __init__(self, part: _Held, in_panel: np.ndarray, windows: int):
         names = ("offsets", "rows", "value_offsets", "values")
         files = (ArrayReader(part.folder / f"{name}.npy") for name in names)
         self._offsets, self._rows, self._value_offsets, self._values = files

@@ -37,11 +37,13 @@ from glossator.recording.sparse import SparseShards, merge_sparse, not_finite
 from glossator.recording.spec import Plan, RecordingSpec, make_plan, plan_sites, source_of
 from glossator.recording.store import (
     PART,
+    SHARD,
     Checksums,
     Shard,
     describe_files,
     disk_errors,
     hidden_folder,
+    locked,
     open_shard,
     save,
     show_shard,
@@ -86,6 +88,41 @@ def record(
         keys, shards = _run(spec, plan, subject, inputs, folder, readouts, progress)
         _finish(spec, plan, keys, shards, subject, replace(probes, inputs=inputs), folder)
     return open_recording(folder)
+
+
+def record_part(
+    spec: RecordingSpec,
+    subject: Subject,
+    probes: ProbeSet,
+    folder: str | Path,
+    part: int,
+    *,
+    readouts: Mapping[str, Readout] | None = None,
+) -> None:
+    """Record one of the parts of a recording (`planned(...).parts`), in any process that sees `folder`.
+
+    Several processes may record parts of a folder at once; `record` then finds them there, and merges them into the
+    bytes that it would have made alone. A part that another process is at is waited for.
+    Raises `UserError` as `record` does, and for a part that there is not.
+    """
+    folder, readouts = Path(folder), dict(readouts or {})
+    _check(spec, subject, probes, readouts)
+    inputs = subject.counted(probes.inputs)
+    plan = planned(spec, subject, inputs, readouts)
+    if not 0 <= part < len(plan.parts):
+        raise UserError("no such part of the recording", value=part, allowed=f"0 to {len(plan.parts) - 1}")
+    with disk_errors(folder):
+        _begin(spec, folder)
+        with locked(folder / f".part-{part}{PART}"):
+            _run(spec, plan, subject, inputs, folder, readouts, progress=False, rows=plan.parts[part])
+
+
+def part_is_recorded(folder: str | Path, plan: Plan, part: int) -> bool:
+    """Whether the shards in the folder hold all of a part; what is in them is checked when they are merged."""
+    row, end = plan.parts[part]
+    while row < end and (place := _shard(Path(folder), row) / SHARD).exists():
+        row = int(read_json(place, "a shard's list", "Delete the shard and record again")["end"])
+    return row >= end
 
 
 def planned(spec: RecordingSpec, subject: Subject, inputs: Inputs, readouts: Mapping[str, Readout]) -> Plan:
@@ -161,9 +198,11 @@ def _run(
     folder: Path,
     readouts: dict[str, Readout],
     progress: bool | None,
+    rows: tuple[int, int] | None = None,
 ) -> tuple[list[np.ndarray], list[Shard]]:
-    """Record what no finished shard holds; returns the running top k of the dense units of each grid, and all shards in
-    order."""
+    """Record what no finished shard of these rows holds, of all by default; returns the running top k of the dense
+    units of each grid, and the shards in order."""
+    begin, until = rows or (0, plan.windows)
     streams = _streams(subject, plan)
     rooms = 2 if plan.most_batches >= 2 * streams > 2 else 1  # while one shard is finished, the next is filled
     most = plan.most_batches // rooms
@@ -216,7 +255,7 @@ def _run(
         ThreadPoolExecutor(1, thread_name_prefix="recording-shards") as in_order,
     ):
         shards: list[Shard] = []
-        while (first := shards[-1].end if shards else 0) < plan.windows:
+        while (first := shards[-1].end if shards else begin) < until:
             earlier = (place := _shard(folder, first)).exists()
             while finishing and (earlier or not free):
                 free.append(finishing.popleft().result())
@@ -291,6 +330,8 @@ def _in_streams(
 def _earlier(place: Path, plan: Plan, dense: Mapping[Grid, DenseShards], bar: _Bar) -> Shard:
     """A shard of an earlier run, checked and taken into the state."""
     shard = open_shard(place)
+    if shard.end > plan.end_of_part(shard.first):
+        raise UserError("a shard of an earlier version", value=str(place), fix="Delete the recording and record again")
     for folder, shards_of_grid in zip(_dense_folders(plan, place), dense.values(), strict=True):
         shards_of_grid.restore(shard.first, shard.end, folder)
     bar.advance(shard.first, shard.end, earlier=True)

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 
 MOST_TOKENS = 2**32
 MOST_BATCHES_IN_A_SHARD = 32
+MOST_PARTS = 16
+"""A recording is cut into at most so many parts that may be recorded apart. A part alone keeps more values than after
+the others, whose strongest windows are known."""
 SPARSE_PANEL = 4096  # windows, where nothing is stored densely
 
 
@@ -119,13 +122,23 @@ class SitePlan:
 @dataclass(frozen=True, eq=False)
 class Plan:
     """How the work is cut. windows: how many inputs there are; batch: inputs in a forward pass; most_batches: as many
-    as a shard may hold; panel int64: the rows of inputs stored for every dense unit, ascending."""
+    as a shard may hold; panel int64: the rows of inputs stored for every dense unit, ascending; part: inputs in a part.
+
+    Parts may be recorded by different processes. Sums are added up within a part, then over the parts, so that the
+    recording has the same bytes wherever that was.
+    """
 
     sites: tuple[SitePlan, ...]
     windows: int
     batch: int
     most_batches: int
     panel: np.ndarray
+    part: int
+
+    @property
+    def parts(self) -> list[tuple[int, int]]:
+        """The rows of each part, from and to before."""
+        return [(row, min(row + self.part, self.windows)) for row in range(0, self.windows, self.part)]
 
     @property
     def dense_units(self) -> int:
@@ -141,9 +154,14 @@ class Plan:
         return replace(self, sites=tuple(s for s in self.sites if s.kind == "dense" and s.grid == grid))
 
     def batches(self, first: int, before: int | None = None) -> list[tuple[int, int]]:
-        """(first, end) window rows of the batches that a shard may hold which starts at row `first`, up to `before`."""
-        end = min(first + self.most_batches * self.batch, before or self.windows)
+        """(first, end) window rows of the batches that a shard may hold which starts at row `first`, up to `before`. No
+        shard is in two parts."""
+        end = min(first + self.most_batches * self.batch, before or self.windows, self.end_of_part(first))
         return [(row, min(row + self.batch, end)) for row in range(first, end, self.batch)]
+
+    def end_of_part(self, row: int) -> int:
+        """Where the part ends that holds this row."""
+        return min((row // self.part + 1) * self.part, self.windows)
 
     def batches_in(self, first: int, end: int) -> int:
         """How many batches these rows are."""
@@ -195,4 +213,5 @@ def make_plan(spec: RecordingSpec, sites: tuple[SitePlan, ...], windows: int) ->
     room = SPARSE_PANEL if not window_bytes else max(1, spec.panel_bytes // window_bytes)
     size = min(windows, room if spec.panel_windows is None else spec.panel_windows)
     panel = np.sort(np.random.default_rng([spec.seed, 1]).choice(windows, size, replace=False)).astype(np.int64)
-    return Plan(sites, windows, batch, most, panel)
+    shards_in_part = -(-windows // (MOST_PARTS * MOST_BATCHES_IN_A_SHARD * batch))
+    return Plan(sites, windows, batch, most, panel, shards_in_part * MOST_BATCHES_IN_A_SHARD * batch)

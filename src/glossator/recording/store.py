@@ -209,6 +209,17 @@ def show_shard(hidden: Path, shard: Shard, checksums: Checksums) -> None:
     os.rename(hidden, shard.folder)
 
 
+@contextlib.contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Within, no other process is, where the file system has locks; one that is there is waited for."""
+    with open(path, "w") as file:
+        with contextlib.suppress(ImportError, OSError):
+            import fcntl
+
+            fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
 def sync(files: Iterable[Path]) -> None:
     """Wait until the files are on the disk."""
     for path in files:
