@@ -80,15 +80,16 @@ def metric(name: str, outcomes: Sequence[Outcome]) -> dict[str, Any]:
     """The entry of one score; by_density: from rare to dense units, (missing_ok, extra_ok, cases)."""
     found = [(outcome, outcome.falls[name]) for outcome in outcomes if name in outcome.falls]
     parts: dict[str, list[dict[str, bool]]] = defaultdict(list)
-    for outcome, falls in found:
-        parts[_range(outcome.density)].append(falls)
+    for outcome, tests in found:
+        parts[_range(outcome.density)].append(tests)
     entry: dict[str, Any] = {"name": name, "cases": len(found)}
     for test in TESTS:
-        share = mean_over_units([float(falls[test]) for _, falls in found])
-        entry |= {f"{test}_ok": share.value, f"{test}_interval": [share.low, share.high]}
-    entry["pass"] = all((entry[f"{test}_ok"] or 0.0) >= ENOUGH for test in TESTS)
+        falls = [float(tests[test]) for _, tests in found]
+        share = mean_over_units(falls)
+        entry |= {f"{test}_ok": float(np.mean(falls)), f"{test}_interval": [share.low, share.high]}
+    entry["pass"] = all(entry[f"{test}_ok"] >= ENOUGH for test in TESTS)
     entry["by_density"] = {
-        part: {**{f"{test}_ok": _share(falls[test] for falls in parts[part]) for test in TESTS},
+        part: {**{f"{test}_ok": _share(tests[test] for tests in parts[part]) for test in TESTS},
                "cases": len(parts[part])}
         for part in map(_range, (0.0, *DENSITIES))
         if part in parts

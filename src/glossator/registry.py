@@ -81,6 +81,7 @@ BUILT_IN: dict[str, dict[str, str]] = {
         "causal": "benchmarks.causal:run",
         "coverage": "benchmarks.coverage:run",
         "metrics": "benchmarks.metrics:run",
+        "readability": "benchmarks.readability:run",
         "engines": "benchmarks.engines:run",
         "store": "benchmarks.store:run",
     },

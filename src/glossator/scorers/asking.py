@@ -96,17 +96,24 @@ def ask_yes_no(many: Question, one: Question, explanation: str, texts: Sequence[
 
 
 def ask_which(
-    many: Question, one: Question, explanation: str | None, groups: Sequence[Sequence[str]], mode: str
+    many: Question,
+    one: Question,
+    explanation: str | None,
+    groups: Sequence[Sequence[str]],
+    mode: str,
+    key: str = "intruder",
 ) -> Asking:
-    """Which text of each group is the intruder, as its place from 0 on."""
+    """Which text of each group is the one asked for, as its place from 0 on; key: its name in a JSON answer."""
     if mode == "probability":
         requests = [Request(one.messages(explanation, texts), max_tokens=1, logprobs=ALTERNATIVES) for texts in groups]
     else:
         requests = [
-            Request(many.messages(explanation, texts), schema=prompts.intruder_schema(len(texts)), max_tokens=32)
+            Request(many.messages(explanation, texts), schema=prompts.place_schema(key, len(texts)), max_tokens=32)
             for texts in groups
         ]
-    read = _likeliest_number if mode == "probability" else _number
+
+    def read(answer: Answer, n: int) -> list[float] | str:
+        return _likeliest_number(answer, n) if mode == "probability" else _number(answer, key, n)
 
     def read_all(answers: Sequence[Answer]) -> Replies:
         found = [read(answer, len(texts)) for answer, texts in zip(answers, groups, strict=True)]
@@ -173,8 +180,8 @@ def _booleans(answer: Answer, n: int) -> list[float] | str:
     return [float(v) for v in value] if len(value) == n else "not as many answers as texts"
 
 
-def _number(answer: Answer, n: int) -> list[float] | str:
-    value = answer.value.get("intruder") if isinstance(answer.value, dict) else None
+def _number(answer: Answer, key: str, n: int) -> list[float] | str:
+    value = answer.value.get(key) if isinstance(answer.value, dict) else None
     if isinstance(value, bool) or not isinstance(value, int):
         return "not a number"
     return [float(value - 1)] if 1 <= value <= n else "not the number of a text"

@@ -42,7 +42,7 @@ class HeadlineScorer:
         headline = explanation.headline
         if headline is None:
             return []
-        classes = {"headline": (Mode(headline, 1.0, 1.0),), "modes": explanation.modes or (Mode(headline, 1.0, 1.0),)}
+        classes = {"headline": (Mode(headline, 1.0, 1.0),), "modes": modes_of(explanation)}
         why_not = None if headline.named else UNNAMEABLE
         scores = []
         for name, modes in classes.items():
@@ -65,6 +65,13 @@ class HeadlineScorer:
                 )
             )  # fmt: skip
         return scores
+
+
+def modes_of(explanation: Explanation | None) -> tuple[Mode, ...]:
+    """The modes; the headline alone where there are none; nothing where there is no headline either."""
+    if explanation is None or explanation.headline is None:
+        return ()
+    return explanation.modes or (Mode(explanation.headline, 1.0, 1.0),)
 
 
 def predicted(trial: Trial, modes: Sequence[Mode]) -> np.ndarray:

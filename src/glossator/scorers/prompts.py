@@ -107,8 +107,8 @@ def answers_schema(n: int) -> Mapping[str, Any]:
     return _object(answers={"type": "array", "items": {"type": "boolean"}, "minItems": n, "maxItems": n})
 
 
-def intruder_schema(n: int) -> Mapping[str, Any]:
-    return _object(intruder={"type": "integer", "minimum": 1, "maximum": n})
+def place_schema(key: str, n: int) -> Mapping[str, Any]:
+    return _object(**{key: {"type": "integer", "minimum": 1, "maximum": n}})
 
 
 def written_schema(n: int) -> Mapping[str, Any]:

@@ -1,0 +1,226 @@
+"""`glossator bench readability`: do people, or what stands in for them, recognise a unit from its headline?
+
+A judge knows one description of a neuron and picks its held-out exemplars among those of five neurons; chance is .20.
+Descriptions (`ARMS`): headline and modes; the sentence; the sentence that the program explainer wrote before there were
+headlines (`data/english_before.json`); a list of the neuron's tokens as long as headline and modes. All arms get the
+same questions. A neuron without a description in an arm (no nameable pattern) counts as chance there.
+
+Judges: an embedder (`readability_judges.py`) and, with `--set lm=`, a language model. For people, `glossator human
+export --task readability` makes such questions from a study. Intervals are over neurons.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from benchmarks.readability_judges import (
+    EmbeddingJudge,
+    Excerpt,
+    Judge,
+    LanguageModelJudge,
+    Question5,
+    excerpts_of,
+)
+from benchmarks.readability_units import EVIDENCE, SITES, TOKENS, UNITS, english_before, recorded, units_of
+from glossator.evidence import Evidence, ExplainEvidence
+from glossator.explainers import Abstained
+from glossator.explainers.lookup import LookupExplainer
+from glossator.explainers.program import ProgramExplainer
+from glossator.explainers.token_list import best_tokens
+from glossator.explainers.token_means import token_means
+from glossator.explanations import Explanation, Provenance
+from glossator.programs import Lexicon, parse_program
+from glossator.recording import draw
+from glossator.scorers import headline, peak
+from glossator.scorers.lab import Lab
+from glossator.statistics import Estimate, mean_over_units, paired_difference
+from glossator.units import unit_rng
+
+DEFAULTS: dict[str, Any] = {
+    "units": None, "questions": 20, "lm_questions": 4, "exemplars": 4, "lm": None, "lm_cache": None, "budget": None,
+    "prices": None, "embedder": "minilm", "tokens": None, "seed": 0, "folder": None,
+}  # fmt: skip
+QUICK = {"units": 10, "questions": 4, "tokens": 24_000}
+ARMS = ("headline", "sentence", "english_before", "token_list")
+CANDIDATES = 5
+TOP = 20
+"""Exemplars are drawn from so many test windows in which the neuron is strongest."""
+LEAST = 4
+"""A neuron needs so many."""
+
+
+@dataclass(frozen=True, eq=False)
+class Reader:
+    """One neuron with all that is read of it; descriptions: by arm, None where there is none."""
+
+    evidence: Evidence
+    explanation: Explanation | None
+    before: Explanation | None
+    descriptions: dict[str, str | None]
+    excerpts: list[Excerpt]
+
+
+def run(options: dict[str, Any] | None = None) -> dict[str, Any]:
+    """Shares of right answers by judge and arm, what headlines look like, and peaks; options: `quick`, and any name of
+    `DEFAULTS`."""
+    options = dict(options or {})
+    quick = options.pop("quick", False)
+    chosen = DEFAULTS | (QUICK if quick else {}) | {k: v for k, v in options.items() if v is not None}
+    recording = recorded(SITES, UNITS, chosen["tokens"] or TOKENS, chosen["folder"])
+    lexicon = Lexicon.for_windows(recording.vocabulary, recording.embedding)
+    units = units_of(recording)
+    spread = np.linspace(0, len(units) - 1, min(chosen["units"] or len(units), len(units))).round().astype(int)
+    evidence = [draw(recording, units[i], EVIDENCE) for i in spread]
+    found = ProgramExplainer(lexicon=lexicon).explain([e.explain for e in evidence], n=1, seed=chosen["seed"])
+    firsts = [None if isinstance(f, Abstained) or not f else f[0] for f in found]
+    readers = [reader_of(e, first) for e, first in zip(evidence, firsts, strict=True)]
+    readers = [reader for reader in readers if len(reader.excerpts) >= LEAST]
+    return {
+        "options": chosen | {"quick": quick},
+        "units": len(readers),
+        "chance": 1 / CANDIDATES,
+        "judges": [judged(judge, readers, number, chosen) for judge, number in judges_of(chosen)],
+        **looks(readers),
+        **peaks(readers, Lab(lexicon)),
+        "headlines": [
+            {"unit": str(r.evidence.unit), **{arm: r.descriptions[arm] for arm in ARMS}} for r in readers
+        ],
+    }  # fmt: skip
+
+
+def reader_of(evidence: Evidence, explanation: Explanation | None) -> Reader:
+    """The neuron with its descriptions and with the excerpts that may be shown."""
+    stored = english_before().get(str(evidence.unit), {"text": None, "program": None})
+    before = None
+    if stored["text"]:
+        before = Explanation(
+            evidence.unit, stored["text"], Provenance("program"), parse_program(stored["program"])
+        )  # fmt: skip
+    named = headline_and_modes(explanation)
+    length = len(named) if named else len(stored["text"] or "")
+    test = evidence.test
+    top = np.flatnonzero(test.kinds == "top")
+    strongest = top[np.argsort(-test.maxima[top], kind="stable")][:TOP]
+    descriptions = {
+        "headline": named,
+        "sentence": explanation.text if explanation else None,
+        "english_before": stored["text"],
+        "token_list": token_list(evidence.explain, length),
+    }
+    return Reader(evidence, explanation, before, descriptions, excerpts_of(test, strongest.tolist()))
+
+
+def headline_and_modes(explanation: Explanation | None) -> str | None:
+    """What a reader of the headline and its modes has read; None where nothing is named."""
+    if explanation is None or explanation.headline is None or not explanation.headline.named:
+        return None
+    texts = [explanation.headline.text, *(mode.headline.text for mode in explanation.modes)]
+    return "; ".join(dict.fromkeys(texts))
+
+
+def token_list(evidence: ExplainEvidence, length: int) -> str | None:
+    """The tokens with most activation above the mean, as many as fit into so many characters, at least one."""
+    found = token_means(evidence)
+    texts = evidence.exemplars.windows.vocabulary.texts
+    best = [row for row in best_tokens(found, 200) if found.means[row] > found.overall]
+    words = list(dict.fromkeys(texts[found.tokens[row]].strip() or repr(texts[found.tokens[row]]) for row in best))
+    kept = 1
+    while kept < len(words) and len(", ".join(words[: kept + 1])) <= length:
+        kept += 1
+    return ", ".join(words[:kept]) or None
+
+
+def judges_of(chosen: dict[str, Any]) -> list[tuple[Judge, int]]:
+    """The judges, each with how many questions it gets about a neuron."""
+    from glossator.language_models import open_language_model
+    from glossator.subjects.embedders import load_embedder
+
+    judges: list[tuple[Judge, int]] = [(EmbeddingJudge(load_embedder(chosen["embedder"])), chosen["questions"])]
+    if chosen["lm"]:
+        cost = {"cache": chosen["lm_cache"], "budget": chosen["budget"], "prices": chosen["prices"]}
+        judges.append((LanguageModelJudge(open_language_model(chosen["lm"], **cost)), chosen["lm_questions"]))
+    return judges
+
+
+def questions_of(readers: Sequence[Reader], number: int, exemplars: int, seed: int) -> list[Question5]:
+    """So many questions about each neuron: other neurons, exemplars and order are drawn by the seed."""
+    found = []
+    for place, reader in enumerate(readers):
+        rng = unit_rng(seed, reader.evidence.unit)
+        for _ in range(number):
+            others = [i for i in range(len(readers)) if i != place]
+            candidates = rng.permutation([place, *rng.choice(others, CANDIDATES - 1, replace=False)])
+            shown = [
+                tuple(rng.choice(n := len(readers[i].excerpts), min(exemplars, n), replace=False).tolist())
+                for i in candidates
+            ]
+            found.append(Question5(place, tuple(candidates.tolist()), tuple(shown)))
+    return found
+
+
+def judged(judge: Judge, readers: Sequence[Reader], number: int, chosen: dict[str, Any]) -> dict[str, Any]:
+    """Mean over neurons of the share of right answers under each arm; gains of the headline over the other arms."""
+    questions = questions_of(readers, number, chosen["exemplars"], chosen["seed"])
+    shares: dict[str, list[float | None]] = {}
+    for arm in ARMS:
+        told = [reader.descriptions[arm] for reader in readers]
+        asked = [q for q in questions if told[q.unit]]
+        answers = judge.right([text or "" for text in told], asked, [reader.excerpts for reader in readers])
+        of_unit: list[list[bool]] = [[] for _ in readers]
+        for question, answer in zip(asked, answers, strict=True):
+            if answer is not None:
+                of_unit[question.unit].append(answer)
+        shares[arm] = [
+            1 / CANDIDATES if text is None else float(np.mean(right)) if right else None
+            for text, right in zip(told, of_unit, strict=True)
+        ]
+    means = {arm: mean_over_units(shares[arm]) for arm in ARMS}
+    gains = {arm: _plain(paired_difference(shares["headline"], shares[arm])) for arm in ARMS if arm != "headline"}
+    return {
+        "judge": judge.name,
+        "questions": len(questions),
+        **{arm: means[arm].value for arm in ARMS},
+        "intervals": {arm: [means[arm].low, means[arm].high] for arm in ARMS},
+        "gains": gains,
+    }
+
+
+def looks(readers: Sequence[Reader]) -> dict[str, Any]:
+    """How long headlines are, how many modes there are, how many neurons have no name or a weak one."""
+    named = [r.explanation.headline for r in readers if r.explanation and r.explanation.headline]
+    named = [one for one in named if one.named]
+    modes = [len(r.explanation.modes) for r in readers if r.explanation and r.explanation.modes]
+    return {
+        "median_words": float(np.median([len(one.text.split()) for one in named])) if named else None,
+        "unnameable": 1 - len(named) / len(readers),
+        "weak": sum(one.weak for one in named) / len(readers),
+        "mean_modes": float(np.mean(modes)) if modes else None,
+    }
+
+
+def peaks(readers: Sequence[Reader], lab: Lab) -> dict[str, Any]:
+    """Mean over neurons of the share of top test windows in which the prediction peaks where the neuron does."""
+    hits: dict[str, list[float | None]] = {"headline": [], "lookup": [], "program_before": [], "program": []}
+    for reader in readers:
+        trial = lab.trial(reader.evidence, "top")
+        table = LookupExplainer().table_of(reader.evidence.explain)
+        for arm, explanation in (("lookup", table), ("program_before", reader.before), ("program", reader.explanation)):
+            nothing = np.zeros(len(trial.test.truth))
+            predicted = nothing if explanation is None or explanation.program is None else trial.predicted(explanation)
+            hits[arm].append(peak.hits_of(trial, predicted).value)
+        modes = headline.modes_of(reader.explanation)
+        predicted = headline.predicted(trial, modes) if modes else np.zeros(len(trial.test.truth))
+        hits["headline"].append(peak.hits_of(trial, predicted).value)
+    means = {arm: mean_over_units(values) for arm, values in hits.items()}
+    return {
+        "peak_hit": {arm: mean.value for arm, mean in means.items()},
+        "peak_hit_intervals": {arm: [mean.low, mean.high] for arm, mean in means.items()},
+    }
+
+
+def _plain(found: Estimate) -> dict[str, float | None]:
+    return {"value": found.value, "low": found.low, "high": found.high}
