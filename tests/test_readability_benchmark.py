@@ -38,7 +38,7 @@ def test_excerpts_show_the_whole_word_of_the_peak_in_its_context():
     for peak in (1, 2):
         found = excerpt([0, 1, 2, 3, 4, 5, 6], peak)
         assert found.word == "catalog"
-        assert (found.context == "The catalog sat on 12"
+        assert found.context == "The catalog sat on 12"
         assert found.marked.replace(readability_judges.OPEN, "").replace(readability_judges.CLOSE, "") == found.context
     assert excerpt([0, 1, 3, 6, 7], 3).word == "." and excerpt([0, 1, 3, 6, 7], 4).word == repr("\n")
 
