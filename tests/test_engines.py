@@ -96,11 +96,42 @@ def test_shards_are_done_by_hand_in_any_order_and_twice(
     assert sorted(by_hand) == [("explain", 0), ("explain", 1), ("explain", 2), ("score", 1)]
 
 
+class Elsewhere:
+    """Stands for a cluster, in two processes of this machine."""
+
+    name = "elsewhere"
+
+    def run(self, jobs: Sequence[Job], task: Any, *, again: bool = False) -> Any:
+        return LocalEngine(2).run(jobs, task, again=again)
+
+
+def test_parts_of_a_recording_are_jobs_too(
+    spec: StudySpec, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    monkeypatch.setattr("glossator.recording.spec.MOST_BATCHES_IN_A_SHARD", 1)
+    run_study(spec, tmp_path / "one", until="record", progress=False, engine=LocalEngine(1))
+    run_study(spec, tmp_path / "two", until="record", progress=False, engine=Elsewhere())
+    ran = shards_in_log(tmp_path / "two")
+    assert [(one.stage, one.engine) for one in ran] == [("record", "elsewhere")] * len(ran) and len(ran) > 1
+    by_hand = tmp_path / "hand"
+    run_study(spec, by_hand, until="begin", progress=False)
+    assert not (by_hand / "recording").exists()
+    for shard in (1, 1, 0):
+        assert main(["work", str(by_hand), "record", str(shard)]) == 0
+    assert main(["work", str(by_hand), "record", str(len(ran))]) == 2
+    assert "no such part of the recording" in capsys.readouterr().err
+    run_study(spec, by_hand, until="record", progress=False)
+    recorded = [contents(tmp_path / name / "recording") for name in ("one", "two", "hand")]
+    assert recorded[0] == recorded[1] == recorded[2]
+    assert main(["work", str(by_hand), "record", "0"]) == 2
+    assert "there is nothing to record" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(("arguments", "message"), [
     (["explain", "3"], "no such shard to explain: 3. Allowed: 0 to 2"),
     (["explain", "-1"], "no such shard"),
     (["explian", "0"], "no such stage: 'explian'. Allowed: did you mean explain?"),
-    (["record", "0"], "no such stage"),
+    (["record", "0"], "this study is recorded: there is nothing to record"),
 ])  # fmt: skip
 def test_unknown_work_is_said(
     spec: StudySpec, tmp_path: Path, capsys: pytest.CaptureFixture, arguments: list[str], message: str

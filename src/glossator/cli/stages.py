@@ -14,10 +14,19 @@ if TYPE_CHECKING:
     from glossator.engines import Engine
     from glossator.study import StudySpec
     from glossator.study.models import Access
+    from glossator.study.pipeline import Stage
 
 
 @takes_spec
-def record(spec: StudySpec, folder: Path, access: Access, quiet: bool = QUIET, json: bool = JSON) -> None:
+def record(
+    spec: StudySpec,
+    folder: Path,
+    access: Access,
+    engine: Engine,
+    begin: bool = typer.Option(False, "--begin", help="Record nothing yet: glossator work FOLDER record N does."),
+    quiet: bool = QUIET,
+    json: bool = JSON,
+) -> None:
     """Record activations: the first stage of a study.
 
     Takes the same arguments as `glossator run`, `explain` and `score`, which continue from here.
@@ -30,7 +39,11 @@ def record(spec: StudySpec, folder: Path, access: Access, quiet: bool = QUIET, j
     from glossator.recording import open_recording
     from glossator.study import run_study
 
-    run_study(spec, folder, until="record", progress=False if quiet else None, access=access)
+    until: Stage = "begin" if begin else "record"
+    run_study(spec, folder, until=until, progress=False if quiet else None, access=access, engine=engine)
+    if begin:
+        emit({"study": str(folder)}) if json else say(f"Begun. Next: glossator work {folder} record 0")
+        return
     recording = open_recording(folder / "recording")
     sites = {site: len(recording.units(site)) for site in recording.sites}
     facts = {
@@ -85,8 +98,8 @@ def explain(
 
 
 def work(
-    folder: Path = typer.Argument(..., help="Folder of a study that is recorded and not finished."),
-    stage: str = typer.Argument(..., help="explain or score."),
+    folder: Path = typer.Argument(..., help="Folder of a study that is begun and not finished."),
+    stage: str = typer.Argument(..., help="record, explain or score."),
     shard: int = typer.Argument(..., help="Number of the shard, from 0."),
     trust: list[str] | None = TRUST,
     quiet: bool = QUIET,
@@ -98,7 +111,9 @@ def work(
 
     \b
     Example:
-      glossator record --subject smollm2-135m --site mlp.12 --units 64 --out studies/mine
+      glossator record --begin --subject smollm2-135m --site mlp.12 --units 64 --out studies/mine
+      glossator work studies/mine record 0
+      glossator record studies/mine
       glossator work studies/mine explain 0
       glossator run studies/mine
     """

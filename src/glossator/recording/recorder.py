@@ -6,6 +6,7 @@ turned and summed while they are in the cache, and written once per shard.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import shutil
 import sys
@@ -83,8 +84,10 @@ def record(
         return recording
     inputs = subject.counted(probes.inputs)
     plan = planned(spec, subject, inputs, readouts)
-    with disk_errors(folder):
+    with disk_errors(folder), contextlib.ExitStack() as others:
         _begin(spec, folder)
+        for part in range(len(plan.parts)):
+            others.enter_context(locked(_lock(folder, part)))
         keys, shards = _run(spec, plan, subject, inputs, folder, readouts, progress)
         _finish(spec, plan, keys, shards, subject, replace(probes, inputs=inputs), folder)
     return open_recording(folder)
@@ -113,8 +116,15 @@ def record_part(
         raise UserError("no such part of the recording", value=part, allowed=f"0 to {len(plan.parts) - 1}")
     with disk_errors(folder):
         _begin(spec, folder)
-        with locked(folder / f".part-{part}{PART}"):
+        with locked(_lock(folder, part)):
+            if (folder / "manifest.json").exists():  # `record` was waited for
+                return
             _run(spec, plan, subject, inputs, folder, readouts, progress=False, rows=plan.parts[part])
+
+
+def _lock(folder: Path, part: int) -> Path:
+    """Held by the process that records a part; `_clean` removes it."""
+    return folder / f".part-{part}{PART}"
 
 
 def part_is_recorded(folder: str | Path, plan: Plan, part: int) -> bool:

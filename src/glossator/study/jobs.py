@@ -25,19 +25,63 @@ from glossator.store.spec import StudySpec, load_spec
 from glossator.study.explain import explain_units
 from glossator.study.grow import HELD, found_before, in_order
 from glossator.study.models import Access, StudyModels
+from glossator.study.prepare import Source, prepare
+from glossator.study.readouts import keep_readouts
 from glossator.study.score import score_units
 from glossator.study.tools import Tools
-from glossator.study.work import KEPT, Ran, Work
+from glossator.study.work import KEPT, RECORD, Ran, Work
 from glossator.units import Unit
 
 STAGES = {"explain": "explainers", "score": "scorers"}
-"""The stages whose shards are jobs, and the methods of the spec that each runs. A recording is one pass, in order: its
-shards carry what was strongest so far from one to the next."""
+"""The stages of which each shard is some units, and the methods of the spec that each runs."""
 SHARD_UNITS, SHARD_UNITS_SLOW = 16, 4
 """Units that are worked on and written together, and where a model is run or asked, which takes its time. The numbers
 are fixed, because what is computed together may round alike."""
 BY_HAND = "work"
 """What stands for the engine where a job was done by `glossator work`."""
+
+
+class Unrecorded:
+    """A study whose units are not recorded yet: a shard of this stage is a part of its recording."""
+
+    def __init__(self, work: Work, source: Source):
+        self.work, self.source = work, source
+        self.folder = work.folder / "recording"
+        self.spec, self.plan = source.planned()
+
+    def parts(self, engine: Engine) -> None:
+        """Record all parts that are not there yet. `Source.record` merges them."""
+        keep_readouts(self.source.spec, self.source.readouts, self.work.folder)
+        shards = range(len(self.plan.parts))
+        jobs = [Job(str(self.work.folder), RECORD, n) for n in shards if not self._has(n)]
+        doing = carry_out(engine, jobs, DoShard(engine.name), self.work.note)
+        with self.work.bar(RECORD, len(shards)) as bar, _at_hand(self, jobs[:1]), contextlib.closing(doing) as done:
+            bar.update(len(shards) - len(jobs))
+            for job in done:
+                self.work.collect(RECORD, job.shard)
+                bar.update(1)
+
+    def do(self, stage: str, shard: int, engine: str) -> None:
+        """Record one part, and say what it cost; nothing where it is there already."""
+        from glossator.recording.recorder import record_part
+
+        if 0 <= shard < len(self.plan.parts) and self._has(shard):
+            return
+        source, began = self.source, time.perf_counter()
+        assert source.probes is not None
+        with one_thread(True):
+            record_part(self.spec, source.subject, source.probes, self.folder, shard, readouts=source.readouts)
+        seconds = round(time.perf_counter() - began, 2)
+        first, end = self.plan.parts[shard]
+        self.work.save_ran(Ran(stage, shard, end - first, seconds, engine, platform.node(), os.getpid()))
+
+    def open(self, stage: str) -> None:
+        """The subject is loaded already."""
+
+    def _has(self, shard: int) -> bool:
+        from glossator.recording.recorder import part_is_recorded
+
+        return part_is_recorded(self.folder, self.plan, shard)
 
 
 class Unfinished:
@@ -78,7 +122,7 @@ class Unfinished:
     def do(self, stage: str, shard: int, engine: str) -> None:
         """Do one shard, and say what it cost; nothing where it is done already."""
         if stage not in STAGES:
-            raise UserError("no such stage", value=stage, allowed=near_matches(stage, STAGES))
+            raise UserError("no such stage", value=stage, allowed=near_matches(stage, (RECORD, *STAGES)))
         size, total = self.size(stage), self.count(stage)
         if not 0 <= shard < -(-total // size):
             allowed = f"0 to {-(-total // size) - 1}" if total else "none: there is nothing to do"
@@ -178,11 +222,11 @@ def _here(jobs: Sequence[Job]) -> Generator[Job, None, None]:
         yield job
 
 
-_open: dict[tuple[str, ...], Unfinished] = {}
+_open: dict[tuple[str, ...], Unfinished | Unrecorded] = {}
 """The study at hand, by what it is: this process has opened it, or was forked from one that had."""
 
 
-def _opened(job: Job, trusted: frozenset[str] | None) -> Unfinished:
+def _opened(job: Job, trusted: frozenset[str] | None) -> Unfinished | Unrecorded:
     """The study of a job: the one at hand, else opened from its folder, which stays at hand for the next job."""
     if (key := _key(job)) not in _open:
         _open.clear()
@@ -194,7 +238,7 @@ def _opened(job: Job, trusted: frozenset[str] | None) -> Unfinished:
 
 
 @contextlib.contextmanager
-def _at_hand(study: Unfinished, jobs: Sequence[Job]) -> Iterator[None]:
+def _at_hand(study: Unfinished | Unrecorded, jobs: Sequence[Job]) -> Iterator[None]:
     """Within, jobs like these find this study in this process and in those that are forked from it."""
     before = dict(_open)
     for job in jobs:
@@ -210,24 +254,32 @@ def _key(job: Job) -> tuple[str, ...]:
     """Changes when a study in the folder is another one, or has become larger."""
     folder = Path(job.folder)
     files = (folder / "spec.json", folder / "recording" / "manifest.json", folder / "work" / KEPT / HELD)
-    return str(folder.absolute()), *(path.read_text() if path.exists() else "" for path in files)
+    recording = RECORD if job.stage == RECORD else ""
+    return str(folder.absolute()), recording, *(path.read_text() if path.exists() else "" for path in files)
 
 
-def _from_folder(job: Job, trusted: frozenset[str] | None) -> Unfinished:
+def _from_folder(job: Job, trusted: frozenset[str] | None) -> Unfinished | Unrecorded:
     folder = Path(job.folder)
     if not (folder / "spec.json").exists():
-        raise UserError("no study in this folder", value=job.folder, fix="Begin it: glossator record --out FOLDER")
+        raise UserError(
+            "no study in this folder", value=job.folder, fix="Begin it: glossator record --begin --out FOLDER"
+        )
     spec = load_spec(folder / "spec.json")
     if (folder / "manifest.json").exists():
         raise UserError("this study is finished: there is nothing to work on", value=job.folder)
+    work = Work(folder, progress=False, log=job.log)
+    recorded = (folder / "recording" / "manifest.json").exists()
+    if job.stage == RECORD:
+        if recorded:
+            raise UserError("this study is recorded: there is nothing to record", value=job.folder)
+        return Unrecorded(work, prepare(spec, folder, Access(trusted=trusted)))
     if spec.language_models:
         raise UserError(
             "a shard of a study with a language model is not done alone, as one process keeps count of what it costs",
             value=", ".join(spec.language_models),
             fix=f"Run the study: glossator run {folder}",
         )
-    if not (folder / "recording" / "manifest.json").exists():
+    if not recorded:
         raise UserError("this study is not recorded yet", value=job.folder, fix=f"Record it: glossator record {folder}")
-    work = Work(folder, progress=False, log=job.log)
     models = StudyModels(access=Access(trusted=trusted))
     return Unfinished(work, Tools.of(spec, open_recording(folder / "recording"), work.note, models))

@@ -25,7 +25,7 @@ from glossator.store.database import DATABASE, build_database, described
 from glossator.store.spec import StudySpec
 from glossator.store.study import FORMAT, Study, open_study
 from glossator.study.grow import check_folder, claimed, grow
-from glossator.study.jobs import Unfinished
+from glossator.study.jobs import Unfinished, Unrecorded
 from glossator.study.make import check_subject, resources_of
 from glossator.study.models import Access
 from glossator.study.prepare import prepare
@@ -40,7 +40,7 @@ from glossator.units import Unit
 if TYPE_CHECKING:
     from glossator.subjects.base import Subject
 
-Stage = Literal["record", "explain", "score"]
+Stage = Literal["begin", "record", "explain", "score"]
 
 
 def run_study(
@@ -56,16 +56,16 @@ def run_study(
 ) -> Study | None:
     """Do what the spec says and leave a study in `folder`; what an earlier run of the same spec did is kept.
 
-    until: the last stage; a study that stops before `score` is unfinished, and None is returned. progress: bars on
-    stderr; None shows them on a terminal only. access: how language models are paid for and where their answers are
-    kept. corpus: texts as a Python object that `open_corpus` takes, or inputs of any kind (`glossator.inputs`, or a
-    `ProbeSet` that says how they are split), in place of what the spec names; the study is resumed by giving the same
-    again. subject: a loaded one, such as `load_subject` makes of a model in memory, or one of `glossator.subjects` that
-    has no name to be loaded by (a function, a module, measurements); the spec gives its name. engine: where units are
-    explained and scored, which changes no byte of the study; None for all cores of this machine. A finished study of
-    this spec with fewer scorers or units gets the others, and keeps what it found. Raises `UserError` for bad input
-    before anything is written, and when a budget is reached: what is finished is kept, and the same call with a higher
-    budget goes on.
+    until: the last stage; a study that stops before `score` is unfinished, and None is returned. One that is only begun
+    has its spec in the folder, so that `glossator work` can record its parts. progress: bars on stderr; None shows them
+    on a terminal only. access: how language models are paid for and where their answers are kept. corpus: texts as a
+    Python object that `open_corpus` takes, or inputs of any kind (`glossator.inputs`, or a `ProbeSet` that says how
+    they are split), in place of what the spec names; the study is resumed by giving the same again. subject: a loaded
+    one, such as `load_subject` makes of a model in memory, or one of `glossator.subjects` that has no name to be loaded
+    by (a function, a module, measurements); the spec gives its name. engine: where units are recorded, explained and
+    scored, which changes no byte of the study; None for all cores of this machine. A finished study of this spec with
+    fewer scorers or units gets the others, and keeps what it found. Raises `UserError` for bad input before anything is
+    written, and when a budget is reached: what is finished is kept, and the same call with a higher budget goes on.
     """
     folder, given, engine = Path(folder), None, engine or LocalEngine()
     if corpus is not None:
@@ -87,6 +87,10 @@ def run_study(
             if more:  # The study is there with fewer units or scores: what was found stays.
                 grow(spec, work)
             # The subject reads the corpus; what its units did is recorded.
+            if until == "begin":
+                return None
+            if not isinstance(engine, LocalEngine) and source.probes is not None and not more:
+                Unrecorded(work, source).parts(engine)
             recording = source.record(folder / "recording", work)
             tools = Tools.of(spec, recording, work.note, source.models, source.subject)
             study = Unfinished(work, tools)

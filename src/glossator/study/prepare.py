@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from glossator.corpora import Corpus
     from glossator.inputs import Inputs
     from glossator.readouts import Readout
+    from glossator.recording import RecordingSpec
+    from glossator.recording.spec import Plan
     from glossator.study.work import Work
     from glossator.subjects.base import Subject
 
@@ -47,30 +49,32 @@ class Source:
             return open_recording(folder)
         if not folder.exists() and _is_recorded(larger(work)):
             return put_in_place(work)
-        from glossator.recording.recorder import planned, record
+        from glossator.recording.recorder import record
 
         before = open_recording(folder) if _is_recorded(folder) else None
         keep_readouts(self.spec, self.readouts, folder.parent)
-        widths = _widths(self.spec, self.subject, self.probes.inputs, self.readouts)
-        units = {site: self.spec.indices(site, width) for site, width in widths.items()}
-        plan = recording_spec(
-            self.subject,
-            self.probes,
-            self.spec.sites,
-            readouts=self.readouts,
-            units=units,
-            seed=self.spec.seed,
-        )
-        if before is not None:  # Its units keep their windows, also where a panel of more units would be smaller.
-            size = len(before.panel)
-            if len(planned(plan, self.subject, self.probes.inputs, self.readouts).panel) != size:
-                plan = replace(plan, panel_windows=size)
+        spec, plan = self.planned()
+        if before is not None and len(plan.panel) != len(before.panel):
+            # Its units keep their windows, also where a panel of more units would be smaller.
+            spec = replace(spec, panel_windows=len(before.panel))
         for note in self.probes.notes:
             work.say(note)
         with work.timed(f"record {len(self.probes.inputs)} inputs"):
             target = folder if before is None else larger(work)
-            made = record(plan, self.subject, self.probes, target, readouts=self.readouts, progress=work.progress)
+            made = record(spec, self.subject, self.probes, target, readouts=self.readouts, progress=work.progress)
         return made if before is None else put_in_place(work)
+
+    def planned(self) -> tuple[RecordingSpec, Plan]:
+        """What is recorded, and how that is cut into parts."""
+        from glossator.recording.recorder import planned
+
+        assert self.probes is not None
+        widths = _widths(self.spec, self.subject, self.probes.inputs, self.readouts)
+        units = {site: self.spec.indices(site, width) for site, width in widths.items()}
+        spec = recording_spec(
+            self.subject, self.probes, self.spec.sites, readouts=self.readouts, units=units, seed=self.spec.seed
+        )
+        return spec, planned(spec, self.subject, self.probes.inputs, self.readouts)
 
 
 def prepare(

@@ -24,12 +24,13 @@ from glossator.terminal import neutral
 
 KEPT = "kept"
 """The folder of what a study had found when it began to grow."""
-DOING = {"explain": "explaining", "score": "scoring"}
+RECORD = "record"
+DOING = {RECORD: "recording", "explain": "explaining", "score": "scoring"}
 
 
 @dataclass(frozen=True)
 class Ran:
-    """What one shard took, and where. engine: who handed it out."""
+    """What one shard took, and where. units: how many, or inputs where it was recorded; engine: who handed it out."""
 
     stage: str
     shard: int
@@ -41,7 +42,8 @@ class Ran:
 
     def __str__(self) -> str:
         where = f"{self.engine}, {self.host}, process {self.pid}"
-        return f"{self.stage} shard {self.shard}, {self.units} units: {self.seconds:.2f} s ({where})"
+        what = "inputs" if self.stage == RECORD else "units"
+        return f"{self.stage} shard {self.shard}, {self.units} {what}: {self.seconds:.2f} s ({where})"
 
     @classmethod
     def read(cls, line: str) -> Ran | None:
@@ -53,7 +55,7 @@ class Ran:
         return cls(stage, int(shard), int(units), float(seconds), engine, host, int(pid))
 
 
-_RAN = re.compile(r" (\w+) shard (\d+), (\d+) units: ([\d.]+) s \(([\w-]+), ([^,]*), process (\d+)\)$")
+_RAN = re.compile(r" (\w+) shard (\d+), (\d+) (?:units|inputs): ([\d.]+) s \(([\w-]+), ([^,]*), process (\d+)\)$")
 
 
 class Work:
@@ -92,11 +94,15 @@ class Work:
     ) -> None:
         """Write a shard; the file of its results comes last. asked: what language models were asked for it."""
         if ran is not None:
-            write_json(self._path(stage, number, "ran.json"), plain(ran))
+            self.save_ran(ran)
         if asked:
             write_json(self._path(stage, number, "cost.json"), asked)
         lines = (json.dumps(packed(r), ensure_ascii=True, allow_nan=False) for r in results)
         write_bytes(self._path(stage, number), ("\n".join(lines) + "\n").encode())
+
+    def save_ran(self, ran: Ran) -> None:
+        """Leave what a shard took to the process that runs the study."""
+        write_json(self._path(ran.stage, ran.shard, "ran.json"), plain(ran))
 
     def collect(self, stage: str, number: int) -> None:
         """Put what a shard's worker left beside its results into the study's log."""
@@ -159,11 +165,17 @@ class Work:
             leftover.unlink(missing_ok=True)
 
     def bar(self, stage: str, total: int) -> Any:
-        """Units of a stage on stderr."""
+        """Units of a stage, or parts of a recording, on stderr."""
         from tqdm import tqdm
 
         shown = sys.stderr.isatty() if self.progress is None else self.progress
-        return tqdm(total=total, unit="unit", desc=DOING[stage], disable=not shown, file=sys.stderr)
+        return tqdm(
+            total=total,
+            unit="part" if stage == RECORD else "unit",
+            desc=DOING[stage],
+            disable=not shown,
+            file=sys.stderr,
+        )
 
     def _shards(self, stage: str) -> list[Path]:
         return sorted((self.folder / "work" / stage).glob("[0-9]*.jsonl"))
