@@ -26,13 +26,12 @@ from benchmarks.readability_judges import (
     excerpts_of,
 )
 from benchmarks.readability_units import EVIDENCE, SITES, TOKENS, UNITS, english_before, recorded, units_of
-from glossator.evidence import Evidence, ExplainEvidence
+from glossator.evidence import Evidence
 from glossator.explainers import Abstained
 from glossator.explainers.lookup import LookupExplainer
 from glossator.explainers.program import ProgramExplainer
-from glossator.explainers.token_list import best_tokens
-from glossator.explainers.token_means import token_means
 from glossator.explanations import Explanation, Provenance
+from glossator.human.readability import headline_and_modes, token_list
 from glossator.programs import Lexicon, parse_program
 from glossator.recording import draw
 from glossator.scorers import headline, peak
@@ -112,26 +111,6 @@ def reader_of(evidence: Evidence, explanation: Explanation | None) -> Reader:
         "token_list": token_list(evidence.explain, length),
     }
     return Reader(evidence, explanation, before, descriptions, excerpts_of(test, strongest.tolist()))
-
-
-def headline_and_modes(explanation: Explanation | None) -> str | None:
-    """What a reader of the headline and its modes has read; None where nothing is named."""
-    if explanation is None or explanation.headline is None or not explanation.headline.named:
-        return None
-    texts = [explanation.headline.text, *(mode.headline.text for mode in explanation.modes)]
-    return "; ".join(dict.fromkeys(texts))
-
-
-def token_list(evidence: ExplainEvidence, length: int) -> str | None:
-    """The tokens with most activation above the mean, as many as fit into so many characters, at least one."""
-    found = token_means(evidence)
-    texts = evidence.exemplars.windows.vocabulary.texts
-    best = [row for row in best_tokens(found, 200) if found.means[row] > found.overall]
-    words = list(dict.fromkeys(texts[found.tokens[row]].strip() or repr(texts[found.tokens[row]]) for row in best))
-    kept = 1
-    while kept < len(words) and len(", ".join(words[: kept + 1])) <= length:
-        kept += 1
-    return ", ".join(words[:kept]) or None
 
 
 def judges_of(chosen: dict[str, Any]) -> list[tuple[Judge, int]]:

@@ -66,11 +66,11 @@ def test_a_passage_that_is_begun_and_not_done_is_missing(simulation: Drawn, tmp_
     assert answers.missing[slot].endswith("tokens not rated")
 
 
-@pytest.mark.parametrize("task", ["preference", "labelling", "gibberish", "paraphrase"])
+@pytest.mark.parametrize("task", ["preference", "labelling", "gibberish", "paraphrase", "readability"])
 def test_markdown_forms_come_back(study: Study, task: str, tmp_path: Path) -> None:
     drawn = exported(study, task, tmp_path / "out")
     path = tmp_path / "out" / f"{task}.md"
-    words = {"preference": "Second", "gibberish": "partly"}.get(task, "say: it, “thus”")
+    words = {"preference": "Second", "gibberish": "partly", "readability": "3"}.get(task, "say: it, “thus”")
     text = path.read_text().replace("rater: ", "rater: bob")
     slots = list(drawn.tasks.slots)
     for slot in slots[1:]:

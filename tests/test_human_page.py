@@ -117,12 +117,14 @@ KEYS = {
       press("Enter", { ctrlKey: true }); await wait(30); type(document.querySelector("textarea"), "two");""",
     "paraphrase": """type(document.querySelector("textarea"), "one"); document.querySelector("textarea").focus();
       press("Enter", { ctrlKey: true }); await wait(30); type(document.querySelector("textarea"), "two");""",
+    "readability": 'press("2"); press("j"); press("5");',
 }
 GIVEN = {
     "preference": ["first", "second", "equal"],
     "gibberish": ["yes", "partly", "no"],
     "labelling": ["one", "two"],
     "paraphrase": ["one", "two"],
+    "readability": ["2", "5"],
 }
 
 

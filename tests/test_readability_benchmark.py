@@ -11,11 +11,12 @@ import numpy as np
 import pytest
 
 from benchmarks import readability, readability_judges
-from benchmarks.readability import Reader, headline_and_modes, judged, questions_of, token_list
+from benchmarks.readability import Reader, judged, questions_of
 from benchmarks.readability_judges import EmbeddingJudge, LanguageModelJudge, excerpts_of
 from benchmarks.readability_units import SITES, UNITS, chosen_indices, english_before
 from glossator.evidence import Exemplars
 from glossator.explanations import UNNAMEABLE, Headline, Mode
+from glossator.human.readability import headline_and_modes, token_list
 from glossator.inputs.tokens import TokenWindows, Vocabulary
 from glossator.language_models import CHAT, JSON_SCHEMA, Answer
 from glossator.programs import Program, parse_program

@@ -25,7 +25,7 @@ KEPT = typer.Option(None, help="Cache file of its answers. Default: human/answer
 @human.command("export")
 def export(
     study: Path = typer.Argument(..., help="Folder of a finished study."),
-    task: str = typer.Option(..., help="simulation, preference, labelling, gibberish or paraphrase."),
+    task: str = typer.Option(..., help="simulation, preference, labelling, gibberish, paraphrase or readability."),
     out: Path = typer.Option(..., help="Folder for the page, the form and the manifest."),
     units: str | None = typer.Option(
         None, help="Number of random units, 'all', or names separated by commas. Default: enough for one session."
@@ -190,6 +190,8 @@ def print_results(out: Console, results: dict[str, Any], study: Path) -> None:
             table.add_row(method, estimate(found))
         print_table(out, table)
         out.print(f"agreement (alpha): {estimate(gibberish['agreement']['alpha'])}", markup=False)
+    if readability := results.get("readability"):
+        _readability(out, readability)
     if paraphrase := results.get("paraphrase"):
         _paraphrase(out, paraphrase)
     out.print(f"Results: {study / 'human' / 'results.json'}", markup=False, soft_wrap=True)
@@ -246,6 +248,18 @@ def _preference(out: Console, preference: dict[str, Any]) -> None:
     if check["unscored"]:
         reasons = "; ".join(sorted({short(reason) for reason in check["reasons"]}))
         out.print(f"{check['unscored']} pairs without both scores: {reasons}", markup=False)
+
+
+def _readability(out: Console, readability: dict[str, Any]) -> None:
+    table = make_table(f"Units recognised among five (chance {readability['chance']:.2f})")
+    for name in ("method", "description", "answers", "right [95 %]", "headline above it [95 %]"):
+        table.add_column(name, justify="right" if "[" in name or name == "answers" else "left")
+    for row in readability["kinds"]:
+        above = estimate(row["headline_above"]) if "headline_above" in row else ""
+        table.add_row(row["method"], row["kind"], str(row["answers"]), estimate(row["right"]), above)
+    print_table(out, table)
+    out.print(readability["sampling"], markup=False)
+    out.print(f"agreement (alpha): {estimate(readability['agreement']['alpha'])}", markup=False)
 
 
 def _paraphrase(out: Console, paraphrase: dict[str, Any]) -> None:

@@ -39,6 +39,7 @@ def draw_tasks(study: Study, task: str, *, units: str | None = None, seed: int =
     units: `all`, a number, or names between commas; None: as many as one sitting takes. settings: the task's own
     dataclass, None for its defaults. `UserError` when the study has nothing to ask.
     """
+    from glossator.human.readability import importance
     from glossator.study.tools import Tools
     from glossator.study.unchanged import check_finished
 
@@ -47,7 +48,8 @@ def draw_tasks(study: Study, task: str, *, units: str | None = None, seed: int =
     labels = imported_labels(study) if task != "labelling" else {}
     tools = Tools.of(study.spec, study.recording)
     source = Source(study, tools, study_id(study), secret_of(study), seed, labels)
-    chosen = source.units(units, default, explained=task != "labelling")
+    size = importance(source) if task == "readability" else None
+    chosen = source.units(units, default, explained=task != "labelling", size=size)
     return draw(source, chosen, settings or defaults())
 
 
@@ -58,7 +60,7 @@ def settings_of(task: str) -> Any:
 
 def _kind(task: str) -> tuple[Any, Any, int]:
     """How a task is drawn, its settings, and how many units one sitting takes."""
-    from glossator.human import labelling, preference, screens, simulation
+    from glossator.human import labelling, preference, readability, screens, simulation
 
     kinds: dict[str, tuple[Any, Any, int]] = {
         "simulation": (simulation.draw_simulation, simulation.SimulationSettings, simulation.UNITS),
@@ -66,6 +68,7 @@ def _kind(task: str) -> tuple[Any, Any, int]:
         "labelling": (labelling.draw_labelling, labelling.LabellingSettings, labelling.UNITS),
         "gibberish": (screens.draw_gibberish, screens.ScreenSettings, screens.UNITS),
         "paraphrase": (screens.draw_paraphrase, screens.ScreenSettings, screens.UNITS),
+        "readability": (readability.draw_readability, readability.ReadabilitySettings, readability.UNITS),
     }
     return kinds[check_task(task)]
 

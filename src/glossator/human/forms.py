@@ -16,9 +16,11 @@ from typing import Any
 from glossator.errors import UserError
 from glossator.human.tasks import (
     INSTRUCTIONS,
+    PLACES,
     PREFERENCES,
     READINGS,
     TITLES,
+    GroupsItem,
     LabellingItem,
     Passage,
     PreferenceItem,
@@ -28,7 +30,7 @@ from glossator.human.tasks import (
 from glossator.terminal import visible
 
 FORMAT = "glossator-answers/1"
-CHOICES = {"preference": PREFERENCES, "gibberish": READINGS}
+CHOICES = {"preference": PREFERENCES, "gibberish": READINGS, "readability": PLACES}
 
 
 @dataclass(frozen=True)
@@ -161,6 +163,10 @@ def _markdown(tasks: TaskSet) -> str:
             lines += [f"{QUOTE}first: {visible(item.first)}", ">", f"{QUOTE}second: {visible(item.second)}", ""]
         if isinstance(item, PreferenceItem | LabellingItem):
             lines += [f"{QUOTE}{n}. {_marked(passage)}" for n, passage in enumerate(item.passages, 1)]
+        elif isinstance(item, GroupsItem):
+            lines += [f"{QUOTE}{visible(item.text)}"]
+            for n, group in enumerate(item.grouped, 1):
+                lines += ["", f"Group {n}", "", *(f"{QUOTE}- {_marked(passage)}" for passage in group)]
         else:
             lines += [f"{QUOTE}{visible(item.text)}"]
         lines += ["", f"answer {item.id}: "]

@@ -7,7 +7,16 @@ from importlib.resources import files as package_files
 from glossator import __version__
 from glossator.explorer.report import as_script
 from glossator.human.forms import FORMAT
-from glossator.human.tasks import INSTRUCTIONS, TITLES, LabellingItem, Passage, PreferenceItem, SimulationItem, TaskSet
+from glossator.human.tasks import (
+    INSTRUCTIONS,
+    TITLES,
+    GroupsItem,
+    LabellingItem,
+    Passage,
+    PreferenceItem,
+    SimulationItem,
+    TaskSet,
+)
 
 
 def page(tasks: TaskSet) -> str:
@@ -42,6 +51,9 @@ def payload(tasks: TaskSet) -> dict[str, object]:
             screens.append({"slot": item.id, "said": [item.first, item.second], "passages": _passages(item.passages)})
         elif isinstance(item, LabellingItem):
             screens.append({"slot": item.id, "said": [], "passages": _passages(item.passages)})
+        elif isinstance(item, GroupsItem):
+            shown = _passages(item.passages)
+            screens.append({"slot": item.id, "said": [item.text], "passages": shown, "groups": item.groups})
         else:
             screens.append({"slot": item.id, "said": [item.text], "passages": []})
     names = {"format": FORMAT, "tasks": tasks.id, "study": tasks.study, "task": tasks.task}

@@ -11,6 +11,7 @@ from glossator.human.answers import Answers
 from glossator.human.folder import HumanFolder, study_id
 from glossator.human.labelling import label_of, score_label
 from glossator.human.preference import choice_of, score_preference
+from glossator.human.readability import score_readability
 from glossator.human.screens import Rewrite, keep_rates, score_explanation_pair, score_gibberish, score_rewrites
 from glossator.human.simulation import SimulationResult, score_simulation
 from glossator.human.sources import unsealed
@@ -57,6 +58,13 @@ def make_results(folder: HumanFolder, tools: Tools, *, score: str = HEADLINES[0]
             for slot, word in answers.values.items()
         ]
         results["gibberish"] = score_gibberish(found)
+    if some := of_task.get("readability"):
+        told = [
+            (folder.key(tasks)[slot], answers.rater, place)
+            for tasks, answers in some
+            for slot, place in answers.values.items()
+        ]
+        results["readability"] = score_readability(told)
     if some := of_task.get("paraphrase"):
         results["paraphrase"] = _paraphrase(some, folder, tools, score)
     results = plain(results)

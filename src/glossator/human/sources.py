@@ -6,7 +6,7 @@ explanation is whose.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
@@ -33,7 +33,8 @@ PLACEBO = "other-unit"
 class Source:
     """A study opened for asking annotators.
 
-    labels: human explanations that were imported before, by unit; secret: what only the study's owner knows.
+    labels: human explanations that were imported before, by unit; secret: what only the study's owner knows; chances:
+    how likely each of the drawn units was to be drawn, where that differs.
     """
 
     study: Study
@@ -42,6 +43,7 @@ class Source:
     secret: str
     seed: int
     labels: Mapping[Unit, Sequence[Explanation]] = field(default_factory=dict)
+    chances: dict[Unit, float] = field(default_factory=dict)
 
     @cached_property
     def results(self) -> dict[Unit, UnitResult]:
@@ -82,11 +84,14 @@ class Source:
         other, chosen = others[int(self.rng("placebo", unit).integers(len(others)))]
         return chosen.explanation(other)
 
-    def units(self, wanted: str | None, default: int, *, explained: bool) -> list[Unit]:
+    def units(
+        self, wanted: str | None, default: int, *, explained: bool, size: Callable[[Unit], float] | None = None
+    ) -> list[Unit]:
         """The units that are asked about, in the study's order.
 
         wanted: `all`, a number to draw at random, or names (or their ends) between commas; None for `default` of them.
-        explained: only those with an explanation; otherwise all that have evidence.
+        explained: only those with an explanation; otherwise all that have evidence. size: units are drawn with
+        probabilities in proportion to it, which `chances` then holds.
         """
         usable = ("ok",) if explained else ("ok", "abstained")
         eligible = [unit for unit, result in self.results.items() if result.status in usable]
@@ -98,8 +103,14 @@ class Source:
                 raise UserError(
                     "the study has fewer units with what the task needs", value=count, allowed=f"1 to {len(eligible)}"
                 )
-            drawn = self.rng("units").choice(len(eligible), min(count, len(eligible)), replace=False)
-            return [eligible[i] for i in sorted(drawn.tolist())]
+            count = min(count, len(eligible))
+            if size is None:
+                drawn = self.rng("units").choice(len(eligible), count, replace=False)
+                return [eligible[i] for i in sorted(drawn.tolist())]
+            chances = inclusion(np.array([size(unit) for unit in eligible]), count)
+            chosen = [eligible[i] for i in systematic(chances, self.rng("units"))]
+            self.chances.update((unit, float(chances[eligible.index(unit)])) for unit in chosen)
+            return chosen
         return eligible if wanted == "all" else self._named(wanted, eligible)
 
     def _named(self, wanted: str, eligible: Sequence[Unit]) -> list[Unit]:
@@ -130,6 +141,28 @@ class Source:
         tasks = TaskSet(task, self.identity, self.seed, public, tuple(item for item, _ in named))
         salt = fingerprint([self.secret, tasks.id])
         return Drawn(tasks, Key(salt, plain(settings), {item.id: plain(sealed) for item, sealed in named}))
+
+
+def inclusion(sizes: np.ndarray, count: int) -> np.ndarray:
+    """Chances of being drawn in proportion to sizes, none above 1, that sum to `count`."""
+    chances = np.ones(len(sizes))
+    if count >= len(sizes):
+        return chances
+    certain = np.zeros(len(sizes), bool)
+    while True:
+        left = count - certain.sum()
+        chances = np.where(certain, 1.0, left * sizes / sizes[~certain].sum())
+        if not (chances > 1).any():
+            return chances
+        certain |= chances > 1
+
+
+def systematic(chances: np.ndarray, rng: np.random.Generator) -> list[int]:
+    """A draw with these chances, ascending: evenly spaced points on their running sum, in random order (Madow 1949)."""
+    order = rng.permutation(len(chances))
+    ends = np.cumsum(chances[order])
+    points = np.arange(round(float(ends[-1]))) + rng.random()
+    return sorted(order[np.minimum(np.searchsorted(ends, points), len(ends) - 1)].tolist())
 
 
 @dataclass(frozen=True)

@@ -19,9 +19,11 @@ FORMAT = "glossator-tasks/1"
 SCALE = 10
 """Activations and ratings are whole numbers from 0 to this, as in Bills et al. 2023."""
 
-Task = Literal["simulation", "preference", "labelling", "gibberish", "paraphrase"]
+Task = Literal["simulation", "preference", "labelling", "gibberish", "paraphrase", "readability"]
 PREFERENCES = ("first", "second", "equal")
 READINGS = ("yes", "partly", "no")
+PLACES = ("1", "2", "3", "4", "5")
+"""Numbers of the groups of a readability item."""
 
 
 @dataclass(frozen=True)
@@ -84,13 +86,29 @@ class TextItem(_WholeItem):
     text: str
 
 
-Item = SimulationItem | PreferenceItem | LabellingItem | TextItem
+@dataclass(frozen=True)
+class GroupsItem(_WholeItem):
+    """Which group of passages is of the unit that the text describes? groups: how many there are, of equal size, one
+    after the other in `passages`."""
+
+    text: str
+    passages: tuple[Passage, ...]
+    groups: int
+
+    @property
+    def grouped(self) -> list[tuple[Passage, ...]]:
+        size = len(self.passages) // self.groups
+        return [self.passages[start : start + size] for start in range(0, len(self.passages), size)]
+
+
+Item = SimulationItem | PreferenceItem | LabellingItem | TextItem | GroupsItem
 ITEMS: dict[str, type[Any]] = {
     "simulation": SimulationItem,
     "preference": PreferenceItem,
     "labelling": LabellingItem,
     "gibberish": TextItem,
     "paraphrase": TextItem,
+    "readability": GroupsItem,
 }
 TASKS = tuple(ITEMS)
 
@@ -164,6 +182,7 @@ TITLES = {
     "labelling": "What does it respond to?",
     "gibberish": "Is this readable English?",
     "paraphrase": "Put it in other words",
+    "readability": "Which unit is described?",
 }
 
 INSTRUCTIONS: dict[str, tuple[str, ...]] = {
@@ -198,6 +217,12 @@ INSTRUCTIONS: dict[str, tuple[str, ...]] = {
     "paraphrase": (
         "Rewrite each text in your own words without changing its meaning: add nothing and leave nothing out.",
         "Keep quoted words and symbols unchanged; change the words around them and their order.",
+    ),
+    "readability": (
+        "You see the description of one unit of a language model, and five groups of passages. Each group is of one "
+        "unit: a stronger colour or a larger number means that this unit fires more.",
+        "Choose the group whose unit is the one described. One of them is; if you cannot tell, guess.",
+        "A description may name several unrelated things, separated by semicolons: the unit fires at each of them.",
     ),
 }
 """The same on the page and in the form."""

@@ -9,6 +9,7 @@
   const CHOICES = {
     preference: [["first", "First is better", "1"], ["equal", "Equal", "0"], ["second", "Second is better", "2"]],
     gibberish: [["yes", "Yes", "y"], ["partly", "Partly", "p"], ["no", "No", "n"]],
+    readability: ["1", "2", "3", "4", "5"].map((n) => [n, "Group " + n, n]),
   }[names.task];
   const bySlot = new Map(screens.map((screen) => [screen.slot, screen]));
 
@@ -113,7 +114,11 @@
     });
     return line;
   }
-  const shown = (screen) => [el("h2", null, "Where it fires"), ...screen.passages.map((p, i) => passage(p, i + 1))];
+  const shown = (screen) => {
+    const size = screen.passages.length / (screen.groups || 1);
+    return screen.passages.flatMap((p, i) => [
+      ...(i % size ? [] : [el("h2", null, screen.groups ? `Group ${i / size + 1}` : "Where it fires")]), passage(p, i % size + 1)]);
+  };
 
   function drawChoice(screen) {
     const row = el("div", { class: "row", role: "group", "aria-label": "Your answer" });
