@@ -12,7 +12,8 @@ are its class.
 Both changes are made alike in the text that is scored and in the text that thresholds and calibrations are fitted on.
 Extra tokens are spread over the text as they are in nature, so top windows hold few of them. A score falls where the
 mean fall over draws is above twice its standard error, and above `LEAST` of the score's distance to what a constant
-prediction gets. Scores of headlines are those of a class that is predicted as 0 or 1.
+prediction gets. Scores of headlines are those of a class that is predicted as 0 or 1. Scores that ask a judge are
+tested with one that makes these mistakes alone (`metric_judges.py`).
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.metric_cases import Case, Predicted, cases_of, changed
+from benchmarks.metric_judges import UNTESTED, judged_values
 from glossator.engines import in_parallel
 from glossator.explanations import Explanation, Provenance
 from glossator.inputs import Grid, Inputs
@@ -35,8 +37,10 @@ from glossator.simulators import ACTIVATION, Simulation
 from glossator.statistics import mean_over_units
 from glossator.store.ranking import HEADLINES
 
-DEFAULTS: dict[str, Any] = {"units": 100, "draws": 4, "tokens": None, "seed": 0, "folder": None}
-QUICK = {"units": 4, "draws": 2, "tokens": 24_000}
+DEFAULTS: dict[str, Any] = {
+    "units": 100, "judged_units": 16, "draws": 4, "tokens": None, "seed": 0, "folder": None,
+}  # fmt: skip
+QUICK = {"units": 4, "judged_units": 2, "draws": 2, "tokens": 24_000}
 SCORERS = ("correlation", "explained-variance", "detection", "firing", "peak", "specificity")
 TESTS = ("missing", "extra")
 LEAST = 0.01
@@ -63,6 +67,8 @@ def run(options: dict[str, Any] | None = None) -> dict[str, Any]:
     chosen = DEFAULTS | (QUICK if quick else {}) | {k: v for k, v in options.items() if v is not None}
     cases = cases_of(chosen)
     outcomes = in_parallel(lambda case: outcome_of(case, chosen["draws"], chosen["seed"]), cases)
+    judged = judged_values(chosen["judged_units"], chosen["draws"], TESTS, chosen["seed"])
+    outcomes += [Outcome("planted, judged", density, falls_of(before, after, {})) for density, before, after in judged]
     names = list(dict.fromkeys(name for outcome in outcomes for name in outcome.falls))
     metrics = [metric(name, outcomes) for name in names]
     default = next(m for m in metrics if m["name"] == HEADLINES[0])
@@ -70,6 +76,7 @@ def run(options: dict[str, Any] | None = None) -> dict[str, Any]:
         "options": chosen | {"quick": quick},
         "cases": {kind: sum(o.kind == kind for o in outcomes) for kind in dict.fromkeys(o.kind for o in outcomes)},
         "densities": [min(o.density for o in outcomes), max(o.density for o in outcomes)],
+        "untested": UNTESTED,
         "default": default["name"],
         "default_passes": default["pass"],
         "metrics": metrics,
@@ -112,14 +119,24 @@ def outcome_of(case: Case, draws: int, seed: int) -> Outcome:
     before = values_of(case, case.predicted)
     splits = case.predicted
     floor = values_of(case, {split: np.zeros_like(values) for split, values in splits.items()})
+    after = {
+        test: [values_of(case, changed(case, test, np.random.default_rng([seed, draw]))) for draw in range(draws)]
+        for test in TESTS
+    }
+    return Outcome(case.kind, case.density, falls_of(before, after, floor))
+
+
+def falls_of(
+    before: dict[str, float], after: dict[str, list[dict[str, float]]], floor: dict[str, float]
+) -> dict[str, dict[str, bool]]:
+    """By score and test, whether it fell; scores that are undefined under one of the tests are left out."""
     falls: dict[str, dict[str, bool]] = {name: {} for name in before}
-    for test in TESTS:
-        after = [values_of(case, changed(case, test, np.random.default_rng([seed, draw]))) for draw in range(draws)]
+    for test, draws in after.items():
         for name, value in before.items():
-            others = np.array([found[name] for found in after if name in found])
+            others = np.array([found[name] for found in draws if name in found])
             if len(others):
                 falls[name][test] = fell(value, others, floor.get(name, 0.0))
-    return Outcome(case.kind, case.density, {name: tests for name, tests in falls.items() if len(tests) == len(TESTS)})
+    return {name: tests for name, tests in falls.items() if len(tests) == len(after)}
 
 
 def fell(before: float, after: np.ndarray, floor: float) -> bool:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
 from benchmarks.metric_cases import case_of, changed
+from benchmarks.metric_judges import ChangedReader
 from benchmarks.metrics import TESTS, fell, metric, outcome_of, values_of
 from glossator.programs import execute
 from glossator.scorers.others import GivenOthers
@@ -57,3 +60,26 @@ def test_a_fall_within_noise_is_none():
     assert not fell(0.5, np.array([0.3, 0.7, 0.45]), 0.0)
     assert not fell(0.5, np.array([0.499, 0.499]), 0.0)  # less than a hundredth of what there is
     assert fell(0.51, np.array([0.5, 0.5]), 0.5)
+
+
+def test_a_judge_misses_half_or_sees_as_much_again_anew_in_each_draw():
+    world = TokenWorld(noise=0.0)
+    program = world.truth().program
+    windows = world.evidence().test.windows
+    texts = [windows.tokens[row, :length] for row, length in enumerate(windows.lengths.tolist())]
+
+    def read(test, draw):
+        reader = ChangedReader(None, LEXICON, {"it": program}, windows, test=test, draw=draw, share={"it": share})
+        reader.tokenizer = SimpleNamespace(vocabulary=windows.vocabulary)
+        return reader._execute("it", texts) > 0
+
+    share = float((execute(program, windows, LEXICON) > 0)[windows.valid].mean())
+    right = read(None, 0)
+    missing = [read("missing", draw) for draw in range(3)]
+    assert all(not (one & ~right).any() for one in missing)
+    assert np.mean([one.sum() for one in missing]) == pytest.approx(right.sum() / 2, rel=0.1)
+    together = (missing[0] & missing[1]).sum() / right.sum()
+    assert together == pytest.approx(0.25, abs=0.1)  # draws are independent
+    extra = [read("extra", draw) for draw in range(3)]
+    assert all((one & right).sum() == right.sum() for one in extra)
+    assert np.mean([(one & ~right).sum() for one in extra]) == pytest.approx(right.sum(), rel=0.25)
