@@ -28,6 +28,7 @@ from glossator.language_models import (
     NOTHING_USED,
     PROMPT_LOGPROBS,
     Answer,
+    LanguageModel,
     Request,
     TokenLogprob,
     Usage,
@@ -61,7 +62,7 @@ class Read:
         return float(self.values[self.marked].mean()) if self.marked.any() else 0.0
 
 
-class ProgramReader:
+class ProgramReader(LanguageModel):
     """A language model for the scorers' questions.
 
     tokenizer: cuts texts into tokens, has `encode(texts)` and `vocabulary`; programs: by the text of the explanation;

@@ -17,7 +17,7 @@ from glossator.programs import Clause, Lexicon, Program, Table
 from glossator.resources import Resources
 from glossator.scorers.lab import Lab
 from glossator.scorers.others import GivenOthers
-from glossator.simulators import ACTIVATION, Simulation
+from glossator.simulators import ACTIVATION, Simulation, Simulator
 from glossator.subjects import FastTextTokenizer, TransformerSubject
 from glossator.units import Unit
 from tiny_models import byte_level_tokenizer, tiny_model
@@ -97,7 +97,7 @@ class World:
         return Lab(lexicon, simulator, opened, known, seed=seed).for_unit(baselines or {})
 
 
-class Said:
+class Said(Simulator):
     """A simulator that looks up what each explanation's text stands for: a function of (windows) -> (n, w)."""
 
     def __init__(self, **by_text: Any):

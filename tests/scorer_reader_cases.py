@@ -13,7 +13,17 @@ from benchmarks.scorer_levels import LEVELS, Levels, levels_of, usable
 from benchmarks.scorer_units import PlantedWorld
 from glossator.evidence import Split
 from glossator.inputs.tokens import TokenWindows, Vocabulary
-from glossator.language_models import CHAT, COMPLETION, JSON_SCHEMA, LOGPROBS, PROMPT_LOGPROBS, Answer, Request, Usage
+from glossator.language_models import (
+    CHAT,
+    COMPLETION,
+    JSON_SCHEMA,
+    LOGPROBS,
+    PROMPT_LOGPROBS,
+    Answer,
+    LanguageModel,
+    Request,
+    Usage,
+)
 from glossator.planted import planted_units
 from glossator.programs import Lexicon
 from glossator.resources import Resources
@@ -100,7 +110,7 @@ def reader(manner="ideal", powers=ALL_POWERS, noise=0.0) -> ProgramReader:
     )
 
 
-class Scripted:
+class Scripted(LanguageModel):
     """Answers every request with `answer(request)`, and remembers what it was asked."""
 
     def __init__(self, answer: Callable[[Request], Answer], powers=NO_LOGPROBS):

@@ -19,8 +19,9 @@ from glossator.explainers.token_list import TokenListExplainer
 from glossator.explanations import Explanation, Provenance
 from glossator.inputs.tokens import TokenWindows
 from glossator.language_models import Answer, LanguageModel, Message, Request
+from glossator.scorers import Scorer
 from glossator.scores import Score
-from glossator.simulators import ZERO_TO_TEN, Simulation
+from glossator.simulators import ZERO_TO_TEN, Simulation, Simulator
 from glossator.statistics import compare, ratio
 from glossator.store.folder import ANSWERS, LOG
 from glossator.store.spec import DEFAULT_EVIDENCE, READ_EVIDENCE
@@ -130,7 +131,7 @@ class Drawing(OfEach):
         return [Explanation(evidence.unit, f"words like {rng.integers(10**6)}", made, rank=rank) for rank in range(n)]
 
 
-class BrokenScorer:
+class BrokenScorer(Scorer):
     """Fails on every unit."""
 
     needs: frozenset[str] = frozenset()
@@ -139,7 +140,7 @@ class BrokenScorer:
         raise KeyError("no such thing")
 
 
-class Acting:
+class Acting(Scorer):
     """A causal score that needs the subject and a random unit beside it; what it measures is made up from the unit."""
 
     column = "causal"
@@ -182,7 +183,7 @@ class Asking(Explainer):
         return [Explanation(unit, a.text, made[i], rank=i) for i, a in enumerate(answers)]
 
 
-class Reading:
+class Reading(Simulator):
     """Asks a language model for a number for every window: how often the explanation's first word fires there."""
 
     def __init__(self, lm: LanguageModel):
@@ -198,7 +199,7 @@ class Reading:
         return Simulation(values * (1 + np.arange(windows.tokens.shape[1]) % 3), ZERO_TO_TEN)
 
 
-class Judging:
+class Judging(Scorer):
     """A score that a language model gives, without a look at the unit."""
 
     needs: frozenset[str] = frozenset({"lm"})

@@ -25,10 +25,11 @@ from glossator.human.sources import PLACEBO, evidence_to_read, sealed, unsealed
 from glossator.human.steganography import steganography
 from glossator.human.tasks import TaskSet, TextItem
 from glossator.inputs.tokens import TokenWindows
+from glossator.language_models import LanguageModel
 from glossator.language_models.request import Answer, Request, Usage
 from glossator.scorers.lab import score_explanation
 from glossator.scores import Score
-from glossator.simulators import ACTIVATION, ZERO_TO_TEN, Simulation
+from glossator.simulators import ACTIVATION, ZERO_TO_TEN, Simulation, Simulator
 from glossator.store.spec import READ_EVIDENCE
 from glossator.study import Study
 from glossator.study.reading import Reader
@@ -166,7 +167,7 @@ def test_an_import_sets_person_and_machine_side_by_side(study: Study, tmp_path: 
 
 
 @dataclasses.dataclass
-class Halting:
+class Halting(Simulator):
     """Reads words, but not these windows: a language model that fails now and then."""
 
     unread: list[int]
@@ -437,7 +438,7 @@ def test_rewrites_without_a_reader_of_words_are_missing_values(study: Study, tmp
         assert "no program to execute" in result["original"]["reason"]
 
 
-class WordCount:
+class WordCount(Simulator):
     """A simulator of English for plumbing tests: fires at tokens whose text stands in the explanation."""
 
     def simulate(self, explanation: Explanation, windows: TokenWindows, grid=None) -> Simulation:
@@ -511,7 +512,7 @@ def scripted_answer(request: Request) -> Answer:
     return Answer('"Said otherwise:\n it fires at ' + text.rsplit(chr(10), 1)[1][:30] + '"', usage=Usage(1, 10, 5, 0.0))
 
 
-class Script:
+class Script(LanguageModel):
     name = "scripted:tests/of it"
     powers = frozenset({"chat"})
 

@@ -14,7 +14,7 @@ from glossator.inputs import WHOLE, Grid, Images, Stimuli, Texts
 from glossator.recording import EvidenceSpec, draw, open_recording, record, recording_spec
 from glossator.recording.texts import site_values
 from glossator.scorers.lab import Lab, score_explanations
-from glossator.simulators import ACTIVATION, Simulation
+from glossator.simulators import ACTIVATION, Simulation, Simulator
 from glossator.subjects.base import Power, check_power
 from glossator.subjects.functions import FunctionSubject, ModuleSubject
 from glossator.subjects.measured import MeasuredSubject, load_responses
@@ -124,7 +124,7 @@ def test_values_inputs_and_splits_come_back(recorded):
             assert moments.mean == pytest.approx(truth[:, :, index].mean(), rel=1e-5, abs=1e-6)
 
 
-class Truth:
+class Truth(Simulator):
     """Predicts what the subject does, times 2 and noisy."""
 
     def __init__(self, subject, unit):

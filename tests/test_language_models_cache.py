@@ -24,6 +24,7 @@ from glossator.errors import UserError
 from glossator.language_models import (
     Answer,
     AnswerCache,
+    LanguageModel,
     Message,
     NotInCache,
     Request,
@@ -337,7 +338,7 @@ def test_a_newer_cache_is_refused(tmp_path: Path) -> None:
 def test_only_what_is_missing_is_asked_in_one_call(tmp_path: Path) -> None:
     calls: list[list[str]] = []
 
-    class Batched:
+    class Batched(LanguageModel):
         name = "inprocess:batched"
         powers = frozenset({"chat"})
 

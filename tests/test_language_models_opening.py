@@ -20,6 +20,7 @@ from glossator.language_models import (
     LOGPROBS,
     PROMPT_LOGPROBS,
     Answer,
+    LanguageModel,
     Message,
     Request,
     Retry,
@@ -258,3 +259,21 @@ def test_the_base_url_of_the_environment_is_honoured(monkeypatch: pytest.MonkeyP
     monkeypatch.setenv("OPENAI_BASE_URL", "localhost:4000")
     with pytest.raises(UserError, match="OPENAI_BASE_URL is not an address"):
         parse_spec("openai:m")
+
+
+def test_what_is_no_model_is_refused_in_one_sentence() -> None:
+    class Duck:
+        name, powers = "duck", frozenset({"chat"})
+
+    with pytest.raises(UserError, match="not a language model: 'Duck'"):
+        open_language_model(Duck())  # type: ignore[arg-type]
+
+
+def test_a_wrapped_model_still_says_how_many_tokens_it_takes() -> None:
+    class Short(LanguageModel):
+        name, powers, context = "short", frozenset({"chat"}), 128
+
+        def ask(self, requests):
+            raise AssertionError("not asked")
+
+    assert open_language_model(Short()).context == 128

@@ -15,6 +15,7 @@ from glossator.scorers.correlation import CorrelationScorer
 from glossator.scorers.explained_variance import absolute_of, centred_of, uncentred_of
 from glossator.scorers.lab import Lab, score_explanation, score_explanations
 from glossator.scorers.sample import draw_sample
+from glossator.simulators import Simulator
 from glossator.statistics import pearson
 from scorer_cases import (
     LEXICON,
@@ -284,7 +285,7 @@ def test_each_explanation_is_simulated_once_a_split():
     world = TokenWorld()
     calls = []
 
-    class Counting:
+    class Counting(Simulator):
         def simulate(self, explanation, windows, grid=None):
             from glossator.simulators.program import ProgramSimulator
 

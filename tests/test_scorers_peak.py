@@ -11,7 +11,7 @@ from glossator.explainers import explain_one
 from glossator.explainers.lookup import LookupExplainer
 from glossator.scorers.lab import Lab, score_explanation
 from glossator.scorers.peak import NO_PEAK, weighted_median
-from glossator.simulators import ZERO_TO_TEN, Simulation
+from glossator.simulators import ZERO_TO_TEN, Simulation, Simulator
 from scorer_cases import LEXICON, UNIT, TokenWorld, evidence_of, exemplars_of, explanation_of, table_of, windows_of
 
 LAB = Lab(LEXICON)
@@ -92,7 +92,7 @@ def test_the_weighted_median_is_that_of_repeated_values():
         assert np.isnan(value) if not len(repeated) else value == pytest.approx(np.median(repeated))
 
 
-class OnTen:
+class OnTen(Simulator):
     """Gives the activation as a reader would: on a scale of 0 to 10."""
 
     def simulate(self, explanation, windows, grid=None):

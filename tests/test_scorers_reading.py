@@ -26,6 +26,7 @@ from glossator.scorers.lab import score_explanation, score_explanations
 from glossator.scorers.lm_detection import LmDetectionScorer
 from glossator.scorers.surprisal import SurprisalScorer, likelihood
 from glossator.scorers.threshold import program_cut
+from glossator.simulators import Simulator
 from scorer_reader_cases import (
     ALL_POWERS,
     NO_LOGPROBS,
@@ -303,7 +304,7 @@ def test_agreement_by_token_reads_the_sentence_with_the_labs_simulator():
 
     said = explanation("true")
 
-    class Half:
+    class Half(Simulator):
         """Reads the sentence and sees every second firing token."""
 
         def simulate(self, read, windows, grid=None):

@@ -19,12 +19,13 @@ from glossator.language_models import (
     LOGPROBS,
     PROMPT_LOGPROBS,
     Answer,
+    LanguageModel,
     Request,
     TokenLogprob,
     in_process_attention,
 )
 from glossator.language_models.in_process import InProcess
-from glossator.simulators import Simulation
+from glossator.simulators import Simulation, Simulator
 from glossator.simulators.all_at_once import AllAtOnceSimulator
 from glossator.simulators.in_process_reading import in_process_model
 from glossator.simulators.one_at_a_time import OneAtATimeSimulator
@@ -63,7 +64,7 @@ def model_of(family: str = "llama", tokenizer=None, **settings) -> InProcess:
     )
 
 
-class Served:
+class Served(LanguageModel):
     """The same model as a server would give it: nothing but requests."""
 
     def __init__(self, model: InProcess, powers=frozenset({CHAT, COMPLETION, LOGPROBS, PROMPT_LOGPROBS})):
@@ -201,7 +202,7 @@ def test_nothing_to_simulate():
     assert AllAtOnceSimulator(model_of()).simulate(explanation(), some).expected.shape == some.tokens.shape
 
 
-class Answers:
+class Answers(LanguageModel):
     """Plumbing only: a model whose answers are written here."""
 
     name = "answers"
@@ -338,7 +339,7 @@ def test_tokens_without_a_value_give_no_score():
     from glossator.scorers.lab import Lab, score_explanation
     from scorer_cases import LEXICON, UNIT, TokenWorld
 
-    class Gaps:
+    class Gaps(Simulator):
         def __init__(self, gap: bool):
             self.gap = gap
 

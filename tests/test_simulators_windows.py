@@ -11,13 +11,13 @@ from glossator.explanations import Explanation
 from glossator.inputs.tokens import TokenWindows
 from glossator.scorers.lab import DEFAULT_SCORERS, MOST_TO_FIT, Lab, score_explanation
 from glossator.scorers.sample import SETTINGS
-from glossator.simulators import Simulation
+from glossator.simulators import Simulation, Simulator
 from glossator.simulators.program import ProgramSimulator
 from glossator.study.explain import rows_ranked_on
 from scorer_cases import LEXICON, UNIT, TokenWorld, evidence_of
 
 
-class Costly:
+class Costly(Simulator):
     """Says what the executor says, and keeps the numbers of the windows that it was put to."""
 
     def __init__(self) -> None:

@@ -21,7 +21,7 @@ from glossator.explanations import Explanation, Provenance
 from glossator.programs import Clause, Program, Token
 from glossator.scorers.lab import Lab, score_explanation
 from glossator.scores import Score
-from glossator.simulators import ACTIVATION, Simulation
+from glossator.simulators import ACTIVATION, Simulation, Simulator
 from inducer_cases import LEXICON, UNIT, WORDS, evidence_of, is_in, windows_of
 
 SCORERS = ("correlation", "explained-variance", "detection", "firing")
@@ -81,7 +81,7 @@ def test_twins_have_the_same_explanations_and_scores(plain, power):
 
 
 @dataclass
-class Infinite:
+class Infinite(Simulator):
     """Says that some tokens are infinitely active."""
 
     value: float

@@ -83,7 +83,7 @@ def form_for(lm: LanguageModel, wanted: Form) -> Form:
 
 def room_for(lm: LanguageModel, context: int | None, max_tokens: int) -> int | None:
     """How many tokens a prompt may have; None if the model names no limit and none is given."""
-    limit = context if context is not None else getattr(lm, "context", None)
+    limit = context if context is not None else lm.context
     return None if limit is None else int(limit) - max_tokens
 
 

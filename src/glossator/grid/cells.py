@@ -97,4 +97,4 @@ def _study(
 def takes_lm(kind: str, name: str) -> bool:
     """Whether a registered explainer, simulator or scorer uses a language model."""
     target = registry.load(kind, name)
-    return "lm" in taken_by(target) or "lm" in getattr(target, "needs", ())
+    return "lm" in taken_by(target) or (kind == "scorers" and "lm" in target.needs)

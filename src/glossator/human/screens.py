@@ -148,7 +148,7 @@ def score_explanation_pair(unit: Unit, both: Sequence[Explanation], tools: Tools
     """
     evidence, lab = evidence_to_read(tools, unit), tools.lab().for_unit({})
     readings = Readings(tools.reader)
-    if any(tools.reader.reads(e) for e in both):
+    if not all(tools.reader.executes(e) for e in both):
         evidence = readings.readable(both, evidence, ["test"])
         lab = replace(lab, simulator=readings)
     found = []

@@ -81,7 +81,7 @@ def _item(
     return item, {"unit": str(evidence.unit), **key}
 
 
-class PersonSimulator:
+class PersonSimulator(Simulator):
     """Ratings of one explanation by window; what was not rated, and every other explanation, goes to `otherwise`.
 
     ratings: window id -> (width,) 0..10; they count as the simulation of `rated`, and only of that object.
@@ -155,7 +155,7 @@ def _scores(unit: Unit, explanation: Explanation, evidence: Evidence, lab: Lab) 
 
 def _machine_scores(unit: Unit, explanation: Explanation, evidence: Evidence, lab: Lab, tools: Tools) -> list[Score]:
     """The study's own simulator on the passages that people rated, except for those that it could not read."""
-    if not tools.reader.reads(explanation):
+    if tools.reader.executes(explanation):
         return _scores(unit, explanation, evidence, lab)
     readings = Readings(tools.reader)
     evidence = readings.readable([explanation], evidence, ["test", "calibrate"])

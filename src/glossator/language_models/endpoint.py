@@ -78,6 +78,10 @@ class Backend(Protocol):
         """Raise `UserError` when nothing can be sent (no key, a package missing)."""
         ...
 
+    async def check(self) -> bool:
+        """Whether the server can be reached, takes the key and has the model; False where only asking can tell."""
+        ...
+
     async def send(self, request: Request) -> Reply:
         """Raises `ServerFault`, `RequestRefused`, or a `UserError` that holds for every request."""
         ...

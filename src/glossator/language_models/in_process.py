@@ -23,6 +23,7 @@ from glossator.language_models.request import (
     LOGPROBS,
     PROMPT_LOGPROBS,
     Answer,
+    LanguageModel,
     Request,
     TokenLogprob,
     Usage,
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
 _LOGITS_AT_ONCE = 512  # positions whose whole vocabulary is held in memory
 
 
-class InProcess:
+class InProcess(LanguageModel):
     """Answers with a `transformers` causal model.
 
     name stands in provenance and should tell weights apart; seed: of all sampling; batch_tokens: prompt and answer
@@ -46,6 +47,10 @@ class InProcess:
     """
 
     powers = frozenset({CHAT, COMPLETION, LOGPROBS, PROMPT_LOGPROBS})
+
+    @property
+    def in_process(self) -> InProcess:
+        return self
 
     def __init__(
         self,
@@ -62,6 +67,7 @@ class InProcess:
         self.head = Head(model, len(tokenizer.vocabulary))
         self.prompts = PromptTokens(tokenizer, chat_template)
         self.context = limit_of(model)
+        self.takes_masks: bool | None = None  # not tried yet
         self._end = _end_tokens(model, tokenizer)
 
     @classmethod

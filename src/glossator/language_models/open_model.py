@@ -17,12 +17,12 @@ from glossator.language_models.judging import after_asking_again, again, asks_ag
 from glossator.language_models.ledger import Hold, Ledger
 from glossator.language_models.powers import refuse_what_is_missing
 from glossator.language_models.projection import Projection, project, worst_case
-from glossator.language_models.request import CHAT, Answer, LanguageModel, Message, Request
+from glossator.language_models.request import CHAT, Answer, LanguageModel, Message, Request, Usage
 
 AT_A_TIME = 4096  # requests handed to a model in this process in one call; what they bring is then in the cache
 
 
-class OpenModel:
+class OpenModel(LanguageModel):
     """A language model with its cache and ledger; thread-safe, and usable inside a running event loop.
 
     inner: the model itself, or the backend that speaks to its server; cache: None keeps nothing; offline: only the
@@ -40,6 +40,7 @@ class OpenModel:
     ):
         self.inner, self.cache, self.offline = inner, cache, offline
         self.name, self.powers = inner.name, inner.powers
+        self.context = None if isinstance(inner, Backend) else inner.context
         self.ledger = Ledger() if ledger is None else ledger
         self.retry = Retry() if retry is None else retry
         self._one_call = threading.Lock()
@@ -67,16 +68,28 @@ class OpenModel:
                 answers |= self._ask_here(self.inner, wanted)
         return [answers[key] for key in keys]
 
+    @property
+    def in_process(self) -> LanguageModel | None:
+        return None if isinstance(self.inner, Backend) else self.inner.in_process
+
+    def charge(self, tokens: int) -> None:
+        """Pay for what was computed in this process without a request; raises `BudgetReached`."""
+        if not tokens:
+            return
+        hold = self.ledger.try_hold(self.name, tokens, 0)
+        if hold is None:
+            raise self.ledger.reached(self.name, tokens, 0)
+        self.ledger.settle(hold, Usage(1, tokens, 0, 0.0))
+
     def check(self) -> None:
         """Raise `UserError` when the server cannot be reached, does not take the key or has not the model.
 
         It costs nothing where the server lists its models; else one short question is asked.
         """
-        checked = getattr(self.inner, "check", None)
-        if self.offline or checked is None or not isinstance(self.inner, Backend):
+        if self.offline or not isinstance(self.inner, Backend):
             return
         self.inner.ready()
-        if not background.run(checked()):
+        if not background.run(self.inner.check()):
             is_chat = CHAT in self.powers
             turns = (Message("user", "Hello"),) if is_chat else ()
             self.ask([Request(turns, None if is_chat else "Hello", max_tokens=16)])
@@ -181,8 +194,7 @@ class OpenModel:
                 raise self.ledger.reached(self.name, *worst_case(waiting[0][1]))
         try:
             with self._one_call:
-                once = getattr(model, "ask_once", model.ask)  # asking again is done and paid for here
-                replies = once([request for _, request in asked])
+                replies = model.ask_once([request for _, request in asked])  # asking again is done and paid for here
         except BaseException:
             for hold in holds:
                 self.ledger.release(hold)

@@ -55,8 +55,14 @@ def open_language_model(
         if powers is not None:
             parsed = replace(parsed, powers=parse_powers(powers))
         inner = _opened(parsed, concurrency, timeout)
-    else:
+    elif isinstance(spec, LanguageModel | Backend):
         inner = spec
+    else:
+        raise UserError(
+            "not a language model",
+            value=type(spec).__name__,
+            allowed="a spec such as inprocess:MODEL, or an object of a class derived from LanguageModel",
+        )
     if not offline:
         book.refuse_unpriced(inner.name)
     if isinstance(inner, Backend) and not offline and (kept is None or len(kept) == 0):
@@ -112,8 +118,12 @@ def _scripted(spec: ModelSpec) -> LanguageModel:
         ) from error
     if isinstance(found, type):
         found = found()
-    if hasattr(found, "ask"):
+    if isinstance(found, LanguageModel):
         return found
     if not callable(found) and not isinstance(found, (list, tuple)):
-        raise UserError("not a scripted model", value=spec.model, allowed="a function, a list of answers or a model")
+        raise UserError(
+            "not a scripted model",
+            value=spec.model,
+            allowed="a function, a list of answers or a `glossator.language_models.LanguageModel`",
+        )
     return Scripted(found, name=f"scripted:{spec.model}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, runtime_checkable
 
 CHAT = "chat"  # answers a list of messages
 COMPLETION = "completion"  # goes on from a raw prompt
@@ -137,12 +137,21 @@ class Answer:
         return self.failure.strip()[:REASON_LENGTH] or self.finish
 
 
+@runtime_checkable
 class LanguageModel(Protocol):
-    """Anything that answers requests. `name` stands in provenance and tells models and endpoints apart (no secrets);
-    `powers`: the constants above."""
+    """Anything that answers requests. Derive from this class to inherit the defaults.
+
+    name: stands in provenance and tells models and endpoints apart (no secrets); powers: the constants above; context:
+    how many tokens it takes, None where that is not known; in_process: the model in this process behind it, if any.
+    """
 
     name: str
     powers: frozenset[str]
+    context: int | None = None
+
+    @property
+    def in_process(self) -> LanguageModel | None:
+        return None
 
     def ask(self, requests: Sequence[Request]) -> list[Answer]:
         """One answer to each request, in order; as many at a time as the endpoint allows.
@@ -152,3 +161,11 @@ class LanguageModel(Protocol):
         unknown model, the budget reached).
         """
         ...
+
+    def ask_once(self, requests: Sequence[Request]) -> list[Answer]:
+        """`ask` without asking again about answers that do not fit a schema, which `OpenModel` does itself."""
+        return self.ask(requests)
+
+    def charge(self, tokens: int) -> None:
+        """Count tokens that were computed with the model in this process without a request."""
+        return

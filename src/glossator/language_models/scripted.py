@@ -13,12 +13,12 @@ from typing import Any
 
 from glossator.language_models.judging import after_asking_again, again, asks_again, judged
 from glossator.language_models.powers import ALL, refuse_what_is_missing
-from glossator.language_models.request import Answer, Request, Usage
+from glossator.language_models.request import Answer, LanguageModel, Request, Usage
 
 Said = str | Answer | dict[str, Any] | list[Any]
 
 
-class Scripted:
+class Scripted(LanguageModel):
     """answers: a function from a request to an answer, or a list that is used up in the order of asking. Said is
     text, a whole `Answer`, or a dict or list, which is sent as JSON.
 

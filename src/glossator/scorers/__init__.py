@@ -7,11 +7,12 @@ function of document weights; intervals, baselines and reasons are added for it.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, ClassVar, Protocol
 
 from glossator.evidence import Evidence
 from glossator.explanations import Explanation
-from glossator.scores import Score
+from glossator.resources import Resources
+from glossator.scores import Column, Score
 from glossator.units import Unit
 
 if TYPE_CHECKING:
@@ -26,10 +27,23 @@ EMBEDDER = "embedder"
 
 
 class Scorer(Protocol):
-    """Scores one explanation of one unit; `needs`: the powers that it asks of the unit, the resources of the lab."""
+    """Scores one explanation of one unit. Derive from this class to inherit the defaults of its attributes.
 
-    needs: frozenset[str]
+    name: the registered name; needs: the powers that it asks of the unit, and the resources of the lab; column: of the
+    card; simulated: whether it scores a simulation of the explanation, None if it does unless it needs more than
+    recorded values; measures_outputs: whether it measures effects on next-token outputs, which not every subject has.
+    """
+
+    name: ClassVar[str] = ""
+    needs: ClassVar[frozenset[str]] = frozenset({TOKEN_VALUES})
+    column: ClassVar[Column] = "observational"
+    simulated: ClassVar[bool | None] = None
+    measures_outputs: ClassVar[bool] = False
 
     def score(self, unit: Unit, explanation: Explanation, evidence: Evidence, lab: Lab) -> list[Score]:
         """All scores of this scorer, each with interval, n and baselines, or None with a reason."""
         ...
+
+    def resources(self, lab: Lab) -> Resources:
+        """What it may use."""
+        return lab.resources

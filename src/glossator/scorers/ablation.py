@@ -17,12 +17,11 @@ from typing import ClassVar
 import numpy as np
 
 from glossator.causal.acting import Divergences
-from glossator.causal.edits import check_outputs
 from glossator.errors import MissingPower, UserError
 from glossator.evidence import Evidence, Split
 from glossator.explanations import Explanation
 from glossator.readouts.base import Readout
-from glossator.scorers import SUBJECT, TOKEN_VALUES
+from glossator.scorers import SUBJECT, TOKEN_VALUES, Scorer
 from glossator.scorers.ablation_trial import RANDOM_UNIT, AblationTrial, Fitting, Moved, Planned
 from glossator.scorers.lab import Lab
 from glossator.scores import Column, Score
@@ -34,7 +33,7 @@ LEAST_SHARE = 0.01
 
 
 @dataclass(frozen=True)
-class AblationScorer:
+class AblationScorer(Scorer):
     """`ablation`, over all tokens together, and `ablation.per-token`, the mean over tokens of each one's own score; for
     directions at a site that one projection reads also `ablation.read-part`: what mean ablation of the part that is
     read does to the outputs, as a share of what that of the direction does. Near 0 for a dormant pathway.
@@ -50,9 +49,9 @@ class AblationScorer:
     readouts: Mapping[str, Readout] = field(default_factory=dict, compare=False)
     name: ClassVar[str] = "ablation"
     column: ClassVar[Column] = "causal"
-    simulates: ClassVar[bool] = True
-    needs: frozenset[str] = frozenset({TOKEN_VALUES, SUBJECT})
-    check_subject = staticmethod(check_outputs)
+    simulated: ClassVar[bool | None] = True
+    needs: ClassVar[frozenset[str]] = frozenset({TOKEN_VALUES, SUBJECT})
+    measures_outputs: ClassVar[bool] = True
     _run: Divergences = field(default_factory=Divergences, repr=False, compare=False)
 
     def __post_init__(self) -> None:

@@ -16,7 +16,7 @@ from glossator.errors import MissingPower
 from glossator.evidence import Evidence, Exemplars, Split
 from glossator.explanations import Explanation
 from glossator.programs import execute
-from glossator.scorers import LANGUAGE_MODEL, TOKEN_VALUES
+from glossator.scorers import LANGUAGE_MODEL, TOKEN_VALUES, Scorer
 from glossator.scorers.asking import Mode
 from glossator.scorers.items import WindowItems, balanced_windows, unit_rng
 from glossator.scorers.judged import Verdict, auroc_of, balanced_accuracy_of
@@ -30,7 +30,7 @@ from glossator.units import Unit
 
 
 @dataclass(frozen=True)
-class AgreementScorer:
+class AgreementScorer(Scorer):
     """`agreement.auroc` and `agreement.balanced-accuracy` of a reader's answers about windows, half of which the
     program calls firing; with `per_token`, `agreement.correlation` of the lab's simulator, reading the sentence, with
     the program's values at every token of the split.
@@ -44,7 +44,7 @@ class AgreementScorer:
     per_token: bool = False
     split: Split = "test"
     name: ClassVar[str] = "agreement"
-    needs: frozenset[str] = frozenset({TOKEN_VALUES, LANGUAGE_MODEL})
+    needs: ClassVar[frozenset[str]] = frozenset({TOKEN_VALUES, LANGUAGE_MODEL})
 
     def score(self, unit: Unit, explanation: Explanation, evidence: Evidence, lab: Lab) -> list[Score]:
         lm = lab.resources.get("lm", self.name)

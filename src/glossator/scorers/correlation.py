@@ -9,12 +9,13 @@ here is None with the reason.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
 from glossator.evidence import Evidence, Split
 from glossator.explanations import Explanation
-from glossator.scorers import TOKEN_VALUES
+from glossator.scorers import Scorer
 from glossator.scorers.lab import Lab, Trial
 from glossator.scorers.sample import ONE_VALUE, SETTINGS
 from glossator.scores import Score
@@ -32,11 +33,11 @@ from glossator.units import Unit
 
 
 @dataclass(frozen=True)
-class CorrelationScorer:
+class CorrelationScorer(Scorer):
     """`correlation.*` pooled and `correlation.per-window.*`, each on top-and-random and on random-only windows."""
 
     split: Split = "test"
-    needs: frozenset[str] = frozenset({TOKEN_VALUES})
+    name: ClassVar[str] = "correlation"
 
     def score(self, unit: Unit, explanation: Explanation, evidence: Evidence, lab: Lab) -> list[Score]:
         scores = []

@@ -8,12 +8,13 @@ the one that is best on the calibrate split.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
 from glossator.evidence import Evidence, Split
 from glossator.explanations import Explanation
-from glossator.scorers import TOKEN_VALUES
+from glossator.scorers import Scorer
 from glossator.scorers.lab import Lab, Trial
 from glossator.scorers.sample import SETTINGS, Sample
 from glossator.scorers.threshold import balanced_accuracy, best_threshold
@@ -23,11 +24,11 @@ from glossator.units import Unit
 
 
 @dataclass(frozen=True)
-class DetectionScorer:
+class DetectionScorer(Scorer):
     """`detection.auroc` and `detection.balanced-accuracy`, each on top-and-random and on random-only windows."""
 
     split: Split = "test"
-    needs: frozenset[str] = frozenset({TOKEN_VALUES})
+    name: ClassVar[str] = "detection"
 
     def score(self, unit: Unit, explanation: Explanation, evidence: Evidence, lab: Lab) -> list[Score]:
         scores = []

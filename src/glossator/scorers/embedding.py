@@ -13,7 +13,7 @@ import numpy as np
 
 from glossator.evidence import Evidence, Split
 from glossator.explanations import Explanation
-from glossator.scorers import EMBEDDER, TOKEN_VALUES
+from glossator.scorers import EMBEDDER, TOKEN_VALUES, Scorer
 from glossator.scorers.asking import Replies
 from glossator.scorers.items import WindowItems
 from glossator.scorers.judged import Judged, Verdict, auroc_of, no_text
@@ -24,13 +24,13 @@ from glossator.units import Unit
 
 
 @dataclass(frozen=True)
-class EmbeddingScorer:
+class EmbeddingScorer(Scorer):
     """`embedding.auroc`: of the cosine between explanation and window. items: windows, half of them firing."""
 
     items: int = 100
     split: Split = "test"
     name: ClassVar[str] = "embedding"
-    needs: frozenset[str] = frozenset({TOKEN_VALUES, EMBEDDER})
+    needs: ClassVar[frozenset[str]] = frozenset({TOKEN_VALUES, EMBEDDER})
 
     def score(self, unit: Unit, explanation: Explanation, evidence: Evidence, lab: Lab) -> list[Score]:
         embedder = lab.resources.get("embedder", self.name)

@@ -13,12 +13,13 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
 from glossator.evidence import Evidence, Split
 from glossator.explanations import Explanation
-from glossator.scorers import TOKEN_VALUES
+from glossator.scorers import Scorer
 from glossator.scorers.lab import Lab, Trial
 from glossator.scorers.sample import SETTINGS
 from glossator.scores import Score
@@ -30,11 +31,11 @@ AT_MOST_ALL = (-math.inf, 1.0)
 
 
 @dataclass(frozen=True)
-class ExplainedVarianceScorer:
+class ExplainedVarianceScorer(Scorer):
     """The three measures, each on top-and-random and on random-only windows, under the lab's calibration."""
 
     split: Split = "test"
-    needs: frozenset[str] = frozenset({TOKEN_VALUES})
+    name: ClassVar[str] = "explained-variance"
 
     def score(self, unit: Unit, explanation: Explanation, evidence: Evidence, lab: Lab) -> list[Score]:
         scores = []

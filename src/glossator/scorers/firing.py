@@ -10,12 +10,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
 from glossator.evidence import Evidence, Split
 from glossator.explanations import Explanation
-from glossator.scorers import TOKEN_VALUES
+from glossator.scorers import Scorer
 from glossator.scorers.lab import Lab, Trial
 from glossator.scorers.sample import SETTINGS, Sample
 from glossator.scorers.threshold import best_threshold, f1
@@ -30,12 +31,12 @@ Parts = Callable[[np.ndarray, np.ndarray, np.ndarray], tuple[np.ndarray, np.ndar
 
 
 @dataclass(frozen=True)
-class FiringScorer:
+class FiringScorer(Scorer):
     """`firing.auprc`, `firing.f1`, `firing.iou`, `firing.precision` and `firing.recall`, each on top-and-random and on
     random-only windows."""
 
     split: Split = "test"
-    needs: frozenset[str] = frozenset({TOKEN_VALUES})
+    name: ClassVar[str] = "firing"
 
     def score(self, unit: Unit, explanation: Explanation, evidence: Evidence, lab: Lab) -> list[Score]:
         scores = []

@@ -12,7 +12,7 @@ from typing import ClassVar
 
 from glossator.evidence import Evidence, Split
 from glossator.explanations import Explanation
-from glossator.scorers import LANGUAGE_MODEL, TOKEN_VALUES
+from glossator.scorers import LANGUAGE_MODEL, TOKEN_VALUES, Scorer
 from glossator.scorers.asking import Mode
 from glossator.scorers.items import unit_rng
 from glossator.scorers.judged import readable
@@ -25,7 +25,7 @@ from glossator.units import Unit
 
 
 @dataclass(frozen=True)
-class FuzzingScorer:
+class FuzzingScorer(Scorer):
     """`fuzzing.auroc` and `fuzzing.balanced-accuracy` (yes above probability 0.5).
 
     items: marked windows asked about, half of them rightly marked; answers, batch: as for `LmDetectionScorer`.
@@ -36,7 +36,7 @@ class FuzzingScorer:
     batch: int = 5
     split: Split = "test"
     name: ClassVar[str] = "fuzzing"
-    needs: frozenset[str] = frozenset({TOKEN_VALUES, LANGUAGE_MODEL})
+    needs: ClassVar[frozenset[str]] = frozenset({TOKEN_VALUES, LANGUAGE_MODEL})
 
     def score(self, unit: Unit, explanation: Explanation, evidence: Evidence, lab: Lab) -> list[Score]:
         lm, baselines = lab.resources.get("lm", self.name), readable(lab)

@@ -18,7 +18,7 @@ from glossator.evidence import Evidence, Split
 from glossator.explanations import Explanation
 from glossator.language_models import LanguageModel, Request
 from glossator.programs import execute
-from glossator.scorers import SUBJECT, TOKEN_VALUES, prompts
+from glossator.scorers import SUBJECT, TOKEN_VALUES, Scorer, prompts
 from glossator.scorers.items import unit_rng
 from glossator.scorers.judged import no_text, readable
 from glossator.scorers.lab import Lab
@@ -49,7 +49,7 @@ class Tested:
 
 
 @dataclass(frozen=True)
-class GenerateAndTestScorer:
+class GenerateAndTestScorer(Scorer):
     """`generate-and-test.precision`, `.recall`, `.f1` and `.balanced-accuracy`.
 
     texts: of each sort; writer: lm, program, or auto for the language model where there is one; fires_above: a text
@@ -62,7 +62,7 @@ class GenerateAndTestScorer:
     fires_above: float | None = None
     split: Split = "test"
     name: ClassVar[str] = "generate-and-test"
-    needs: frozenset[str] = frozenset({TOKEN_VALUES, SUBJECT})
+    needs: ClassVar[frozenset[str]] = frozenset({TOKEN_VALUES, SUBJECT})
 
     def __post_init__(self) -> None:
         if self.writer not in WRITERS:

@@ -19,7 +19,7 @@ from glossator.errors import MissingPower, UserError
 from glossator.evidence import Evidence
 from glossator.explanations import Explanation
 from glossator.readouts.base import Readout
-from glossator.scorers import SUBJECT
+from glossator.scorers import SUBJECT, Scorer
 from glossator.scorers.lab import Lab
 from glossator.scores import Column, Score
 from glossator.simulators.program import ProgramSimulator
@@ -42,7 +42,7 @@ _Found: TypeAlias = "tuple[Interchanged, dict[str, list[Interchanged]], Intercha
 
 
 @dataclass(frozen=True)
-class InterchangeScorer:
+class InterchangeScorer(Scorer):
     """`interchange.effect`: share of the way from base to source answer; `interchange.accuracy`: share of pairs whose
     answer becomes the source's.
 
@@ -56,8 +56,8 @@ class InterchangeScorer:
     readouts: Mapping[str, Readout] = field(default_factory=dict, compare=False)
     name: ClassVar[str] = "interchange"
     column: ClassVar[Column] = "causal"
-    needs: frozenset[str] = frozenset({SUBJECT})
-    check_subject = staticmethod(check_outputs)
+    needs: ClassVar[frozenset[str]] = frozenset({SUBJECT})
+    measures_outputs: ClassVar[bool] = True
     _kept: dict[tuple, Any] = field(default_factory=dict, repr=False, compare=False)
 
     def __post_init__(self) -> None:

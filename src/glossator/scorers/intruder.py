@@ -12,7 +12,7 @@ from typing import ClassVar
 
 from glossator.evidence import Evidence, Split
 from glossator.explanations import Explanation
-from glossator.scorers import LANGUAGE_MODEL, TOKEN_VALUES
+from glossator.scorers import LANGUAGE_MODEL, TOKEN_VALUES, Scorer
 from glossator.scorers.asking import Mode, ask_all, ask_which, mode_for
 from glossator.scorers.items import IntruderItems, unit_rng
 from glossator.scorers.judged import Judged, Verdict, accuracy_of, ask_about, no_text, readable
@@ -24,7 +24,7 @@ from glossator.units import Unit
 
 
 @dataclass(frozen=True)
-class IntruderScorer:
+class IntruderScorer(Scorer):
     """`intruder.accuracy` with the explanation shown and `intruder.unit-accuracy` without any; chance is 1 in 5.
 
     questions: how many, each about four firing windows and a silent one; answers: as for `LmDetectionScorer`.
@@ -34,7 +34,7 @@ class IntruderScorer:
     answers: Mode = "auto"
     split: Split = "test"
     name: ClassVar[str] = "intruder"
-    needs: frozenset[str] = frozenset({TOKEN_VALUES, LANGUAGE_MODEL})
+    needs: ClassVar[frozenset[str]] = frozenset({TOKEN_VALUES, LANGUAGE_MODEL})
 
     def score(self, unit: Unit, explanation: Explanation, evidence: Evidence, lab: Lab) -> list[Score]:
         lm, baselines = lab.resources.get("lm", self.name), readable(lab)

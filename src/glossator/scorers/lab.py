@@ -20,7 +20,7 @@ from glossator.resources import Resources
 from glossator.scorers import DEFAULT_SCORERS, TOKEN_VALUES, Scorer
 from glossator.scorers.others import Others
 from glossator.scorers.sample import SETTINGS, TRUTH, Sample, Setting, any_sample, draw_sample
-from glossator.scores import Column, Score
+from glossator.scores import Score
 from glossator.simulators import ACTIVATION, Simulation, Simulator
 from glossator.simulators.calibration import fit_calibration
 from glossator.simulators.program import ProgramSimulator
@@ -79,8 +79,7 @@ class Lab:
 
     def executes(self, explanation: Explanation) -> bool:
         """Whether predictions cost next to nothing, as those of an executed program do."""
-        reads = getattr(self.simulator, "reads", None)
-        return isinstance(self.simulator, ProgramSimulator | None) if reads is None else not reads(explanation)
+        return self.simulator is None or self.simulator.executes(explanation)
 
     def rows_scored(self, evidence: Evidence, split: Split) -> np.ndarray:
         """Row numbers, ascending, of the windows of a split that scores are computed from in any setting; of the
@@ -273,15 +272,13 @@ def score_explanations(
 
 def _scores(scorer: Scorer, unit: Unit, explanation: Explanation, evidence: Evidence, lab: Lab) -> list[Score]:
     """The scorer's scores; one missing value that says which power or resource is missing, when it cannot score."""
-    name = getattr(scorer, "name", type(scorer).__name__)
-    resources = getattr(scorer, "own_resources", lab.resources)
+    name, resources = scorer.name or type(scorer).__name__, scorer.resources(lab)
     try:
         for power in sorted(scorer.needs - {TOKEN_VALUES}):
             resources.get(power, name)
         return scorer.score(unit, explanation, evidence, lab)
     except MissingPower as error:
-        column: Column = getattr(scorer, "column", "observational")
-        return [Score(name, None, "none", column=column, reason=str(error))]
+        return [Score(name, None, "none", column=scorer.column, reason=str(error))]
 
 
 def score_explanation(

@@ -12,7 +12,7 @@ from typing import ClassVar
 
 from glossator.evidence import Evidence, Split
 from glossator.explanations import Explanation
-from glossator.scorers import LANGUAGE_MODEL, TOKEN_VALUES
+from glossator.scorers import LANGUAGE_MODEL, TOKEN_VALUES, Scorer
 from glossator.scorers.asking import Mode
 from glossator.scorers.items import WindowItems, plan_windows, unit_rng
 from glossator.scorers.judged import readable
@@ -24,7 +24,7 @@ from glossator.units import Unit
 
 
 @dataclass(frozen=True)
-class LmDetectionScorer:
+class LmDetectionScorer(Scorer):
     """`lm-detection.auroc` and `lm-detection.balanced-accuracy` (yes above probability 0.5).
 
     items: windows asked about, half of them firing; answers: probability, json, or auto for the first where it can be
@@ -36,7 +36,7 @@ class LmDetectionScorer:
     batch: int = 5
     split: Split = "test"
     name: ClassVar[str] = "lm-detection"
-    needs: frozenset[str] = frozenset({TOKEN_VALUES, LANGUAGE_MODEL})
+    needs: ClassVar[frozenset[str]] = frozenset({TOKEN_VALUES, LANGUAGE_MODEL})
 
     def score(self, unit: Unit, explanation: Explanation, evidence: Evidence, lab: Lab) -> list[Score]:
         lm, baselines = lab.resources.get("lm", self.name), readable(lab)

@@ -21,7 +21,7 @@ from glossator.errors import MissingPower, UserError
 from glossator.evidence import Evidence, Split
 from glossator.explanations import Explanation
 from glossator.readouts.base import Readout
-from glossator.scorers import SUBJECT, TOKEN_VALUES
+from glossator.scorers import SUBJECT, TOKEN_VALUES, Scorer
 from glossator.scorers.lab import Lab
 from glossator.scores import Column, Score
 from glossator.statistics import Resampled, compare, in_words, undefined
@@ -64,7 +64,7 @@ class Named:
 
 
 @dataclass(frozen=True)
-class OutputSideScorer:
+class OutputSideScorer(Scorer):
     """`output-side.auroc` (0.5 by chance) and `output-side.gain` (0 by chance).
 
     auroc: probability that the change of a named token, turned round for lowered ones, is greater than that of a token
@@ -83,8 +83,8 @@ class OutputSideScorer:
     readouts: Mapping[str, Readout] = field(default_factory=dict, compare=False)
     name: ClassVar[str] = "output-side"
     column: ClassVar[Column] = "causal"
-    needs: frozenset[str] = frozenset({TOKEN_VALUES, SUBJECT})
-    check_subject = staticmethod(check_outputs)
+    needs: ClassVar[frozenset[str]] = frozenset({TOKEN_VALUES, SUBJECT})
+    measures_outputs: ClassVar[bool] = True
     _kept: dict[tuple, Any] = field(default_factory=dict, repr=False, compare=False)
 
     def __post_init__(self) -> None:

@@ -7,12 +7,13 @@ split, so a window counts however often the unit fires in it.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
 from glossator.evidence import Evidence, Split
 from glossator.explanations import Explanation
-from glossator.scorers import TOKEN_VALUES
+from glossator.scorers import Scorer
 from glossator.scorers.lab import Lab, Trial
 from glossator.scorers.sample import ONE_VALUE
 from glossator.scores import Score
@@ -24,11 +25,11 @@ NO_PEAK = "the unit is not above 0 at any token of the top windows"
 
 
 @dataclass(frozen=True)
-class PeakScorer:
+class PeakScorer(Scorer):
     """`peak.hit` and `peak.share`, on the top windows in which the unit is above 0 at all."""
 
     split: Split = "test"
-    needs: frozenset[str] = frozenset({TOKEN_VALUES})
+    name: ClassVar[str] = "peak"
 
     def score(self, unit: Unit, explanation: Explanation, evidence: Evidence, lab: Lab) -> list[Score]:
         trial = lab.trial(evidence, "top", self.split)

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
@@ -28,7 +28,7 @@ from glossator.explainers.naming.task import Responses, Task, asker
 from glossator.explanations import Explanation
 from glossator.files import fingerprint
 from glossator.inputs import WHOLE, text_of
-from glossator.scorers import SUBJECT
+from glossator.scorers import SUBJECT, Scorer
 from glossator.scorers.written_texts import LEAST, RANDOM, SCORES, ConceptTexts, HeldOut, Sides
 from glossator.scores import Score
 from glossator.statistics import permutation_p
@@ -178,7 +178,7 @@ def _texts(tests: dict[str, Sides]) -> list[str]:
     return [text.text for sides in tests.values() for side in sides for text in side]
 
 
-class SigmaScorer:
+class SigmaScorer(Scorer):
     """Do texts about what an explanation says make the unit respond, and do texts without it leave it silent?
 
     Any explanation in words is tested, a name or a sentence, of a unit of texts or of tokens (the largest value in a
@@ -186,9 +186,8 @@ class SigmaScorer:
     subject that cannot be run on new texts gives missing values that say so.
     """
 
-    name = "sigma"
-    needs = frozenset({SUBJECT})
-    simulates = False
+    name: ClassVar[str] = "sigma"
+    needs: ClassVar[frozenset[str]] = frozenset({SUBJECT})
 
     def __init__(self, held_out: int = 24):
         self.most = held_out

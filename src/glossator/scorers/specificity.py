@@ -14,7 +14,7 @@ import numpy as np
 
 from glossator.evidence import Evidence, Split
 from glossator.explanations import Explanation
-from glossator.scorers import TOKEN_VALUES
+from glossator.scorers import Scorer
 from glossator.scorers.lab import Lab, Trial
 from glossator.scorers.others import OtherUnits
 from glossator.scores import Score
@@ -23,7 +23,7 @@ from glossator.units import Unit
 
 
 @dataclass(frozen=True)
-class SpecificityScorer:
+class SpecificityScorer(Scorer):
     """`specificity.random-only`: 1 when the own unit is fitted best, 0.5 by chance. others: at most so many.
 
     On random windows alone: among windows that were chosen for the own unit it fires more than elsewhere, which moves
@@ -33,7 +33,6 @@ class SpecificityScorer:
     others: int = 200
     split: Split = "test"
     name: ClassVar[str] = "specificity"
-    needs: frozenset[str] = frozenset({TOKEN_VALUES})
 
     def score(self, unit: Unit, explanation: Explanation, evidence: Evidence, lab: Lab) -> list[Score]:
         trial = lab.trial(evidence, "random-only", self.split)

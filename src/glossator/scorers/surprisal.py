@@ -21,7 +21,7 @@ from glossator.explanations import Explanation
 from glossator.files import fingerprint
 from glossator.language_models import COMPLETION, NOTHING_USED, PROMPT_LOGPROBS, Answer, LanguageModel, Request, Usage
 from glossator.language_models.judging import ANOTHER_TEXT, echoes
-from glossator.scorers import LANGUAGE_MODEL, TOKEN_VALUES
+from glossator.scorers import LANGUAGE_MODEL, TOKEN_VALUES, Scorer
 from glossator.scorers.asking import Asking, Replies
 from glossator.scorers.judged import Judged, Verdict, ask_about, auroc_of, no_text, readable
 from glossator.scorers.lab import Lab
@@ -43,13 +43,13 @@ class Untold:
 
 
 @dataclass(frozen=True)
-class SurprisalScorer:
+class SurprisalScorer(Scorer):
     """`surprisal.auroc`: of the gain in mean log-probability (nats a token). items: windows, half of them firing."""
 
     items: int = 40
     split: Split = "test"
     name: ClassVar[str] = "surprisal"
-    needs: frozenset[str] = frozenset({TOKEN_VALUES, LANGUAGE_MODEL})
+    needs: ClassVar[frozenset[str]] = frozenset({TOKEN_VALUES, LANGUAGE_MODEL})
 
     def score(self, unit: Unit, explanation: Explanation, evidence: Evidence, lab: Lab) -> list[Score]:
         lm: LanguageModel = lab.resources.get("lm", self.name)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -44,9 +44,17 @@ class Simulation:
 
 
 class Simulator(Protocol):
-    """Explanation and inputs in, expected activations out."""
+    """Predicts activations from an explanation and inputs. Derive from this class to inherit the other methods."""
 
     def simulate(self, explanation: Explanation, inputs: Inputs, grid: Grid | None = None) -> Simulation:
         """Predict every valid place of a grid, None for the tokens of windows; raises `MissingPower` when it cannot
         read this explanation, or inputs of this kind."""
         ...
+
+    def executes(self, explanation: Explanation) -> bool:
+        """Whether simulating this explanation costs next to nothing, so that whole splits may be simulated."""
+        return False
+
+    def how(self, explanation: Explanation) -> dict[str, Any]:
+        """What a score should say of its simulation, besides the explanation."""
+        return {}

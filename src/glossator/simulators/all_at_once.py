@@ -11,14 +11,14 @@ from glossator.explanations import Explanation
 from glossator.files import fingerprint
 from glossator.inputs import Grid, Inputs, token_windows
 from glossator.language_models import COMPLETION, PROMPT_LOGPROBS, LanguageModel, Request
-from glossator.simulators import Simulation
+from glossator.simulators import Simulation, Simulator
 from glossator.simulators.in_process_reading import InProcessReader, in_process_model
 from glossator.simulators.prompts import about, all_at_once_start, asked_how_ten_is_written, pieces_of, unknown_record
 from glossator.simulators.reading import Reading, level_words, parse_echo, simulation_of
 from glossator.zero_to_ten import UNKNOWN
 
 
-class AllAtOnceSimulator:
+class AllAtOnceSimulator(Simulator):
     """Scale 0..10 with a distribution at every token.
 
     ten: how the model is to write the highest level; None finds out: `10` where the model's tokenizer has it as one
@@ -31,8 +31,7 @@ class AllAtOnceSimulator:
         model = in_process_model(lm)
         self.in_process = None
         if model is not None:
-            ledger = getattr(lm, "ledger", None)
-            self.in_process = InProcessReader(model, single=False, unknown=unknown, ten=ten, ledger=ledger)
+            self.in_process = InProcessReader(lm, model, single=False, unknown=unknown, ten=ten)
         elif not {COMPLETION, PROMPT_LOGPROBS} <= lm.powers:
             raise MissingPower(
                 f"{lm.name} gives no log-probabilities of a prompt",

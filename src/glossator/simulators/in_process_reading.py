@@ -9,12 +9,12 @@ which the level is read.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from glossator.inputs.tokens import TokenWindows
-from glossator.language_models import LanguageModel, Usage
+from glossator.language_models import LanguageModel
 from glossator.simulators import ZERO_TO_TEN, Distribution, Simulation
 from glossator.simulators.piece_tokens import PieceTokens, answer_ids, beginning, how_ten_is_written
 from glossator.simulators.prompts import (
@@ -33,12 +33,12 @@ if TYPE_CHECKING:
 
 
 def in_process_model(lm: LanguageModel) -> InProcess | None:
-    """The model in this process behind `lm`, be there a cache and a ledger around it; None when there is none."""
-    import sys
+    """The `transformers` model in this process behind `lm`, whatever cache and ledger are around it; None without."""
+    if lm.in_process is None:
+        return None
+    from glossator.language_models.in_process import InProcess
 
-    module = sys.modules.get("glossator.language_models.in_process")  # without it no such model can have been opened
-    inner = getattr(lm, "inner", lm)
-    return inner if module is not None and isinstance(inner, module.InProcess) else None
+    return lm.in_process if isinstance(lm.in_process, InProcess) else None
 
 
 def takes_branches(lm: LanguageModel) -> bool:
@@ -50,8 +50,8 @@ def takes_branches(lm: LanguageModel) -> bool:
 class InProcessReader:
     """Simulates with one model and one layout; what all units share is computed at the first call and kept."""
 
-    def __init__(self, model: InProcess, *, single: bool, unknown: str, ten: str | None = None, ledger: Any = None):
-        self.model, self.single, self.ledger = model, single, ledger
+    def __init__(self, lm: LanguageModel, model: InProcess, *, single: bool, unknown: str, ten: str | None = None):
+        self.lm, self.model, self.single = lm, model, single
         self.tokens = PieceTokens(model.tokenizer)
         self.ten = how_ten_is_written(self.tokens) if ten is None else ten
         self.answers = answer_ids(self.tokens, level_words(self.ten))
@@ -75,7 +75,7 @@ class InProcessReader:
         """Every token of the windows, in one pass over them; nothing is ever missing."""
         prefix = self._charged(self.prefix.then(self._middle(explanation)), len(self.prefix.ids))
         asked = [self.layout(pieces) for pieces in pieces_of(windows)]
-        self._charge(sum(len(text.ids) for text in asked) + (0 if prefix.is_shared else len(asked) * len(prefix.ids)))
+        self.lm.charge(sum(len(text.ids) for text in asked) + (0 if prefix.is_shared else len(asked) * len(prefix.ids)))
         return simulation_of_logits(prefix.logits(asked, self.answers), windows)
 
     def tokens_of(self, explanation: str, windows: TokenWindows) -> int:
@@ -120,17 +120,8 @@ class InProcessReader:
         return list(self.tokens(text))
 
     def _charged(self, prefix: SharedPrefix, already: int) -> SharedPrefix:
-        self._charge(len(prefix.ids) - already if prefix.is_shared else 0)
+        self.lm.charge(len(prefix.ids) - already if prefix.is_shared else 0)
         return prefix
-
-    def _charge(self, tokens: int) -> None:
-        """Count in the ledger what was computed here and not asked through it."""
-        if self.ledger is None or not tokens:
-            return
-        hold = self.ledger.try_hold(self.model.name, tokens, 0)
-        if hold is None:
-            raise self.ledger.reached(self.model.name, tokens, 0)
-        self.ledger.settle(hold, Usage(1, tokens, 0, 0.0))
 
 
 def simulation_of_logits(logits: Sequence[np.ndarray], windows: TokenWindows) -> Simulation:

@@ -11,12 +11,12 @@ from glossator.errors import MissingPower
 from glossator.explanations import Explanation
 from glossator.files import fingerprint
 from glossator.inputs import WHOLE, Grid, Inputs, Texts
-from glossator.simulators import Simulation
+from glossator.simulators import Simulation, Simulator
 
 SURENESS = "0..1"
 
 
-class NameSimulator:
+class NameSimulator(Simulator):
     """How surely each text holds the concept of an explanation in words, by WordNet: a class by the words below it, a
     phrase by the share of its words. Calibrated like any simulation that is not in activations."""
 

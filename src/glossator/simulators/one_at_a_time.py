@@ -12,7 +12,7 @@ from glossator.explanations import Explanation
 from glossator.files import fingerprint
 from glossator.inputs import Grid, Inputs, token_windows
 from glossator.language_models import CHAT, COMPLETION, LOGPROBS, LanguageModel, Message, Request
-from glossator.simulators import Simulation
+from glossator.simulators import Simulation, Simulator
 from glossator.simulators.in_process_reading import InProcessReader, in_process_model
 from glossator.simulators.prompts import about, asked_how_ten_is_written, one_at_a_time_start, pieces_of, text_so_far
 from glossator.simulators.reading import Reading, level_words, read_answer, simulation_of
@@ -20,7 +20,7 @@ from glossator.simulators.reading import Reading, level_words, read_answer, simu
 NUMBER_ALONE = "\nAnswer with the level at the end of the last line and nothing else."
 
 
-class OneAtATimeSimulator:
+class OneAtATimeSimulator(Simulator):
     """Scale 0..10 with a distribution at every token.
 
     ten, top: as for `AllAtOnceSimulator`. Models that continue from a prompt are given one; of chat models the level is
@@ -32,7 +32,7 @@ class OneAtATimeSimulator:
         model = in_process_model(lm)
         self.in_process = None
         if model is not None:
-            reader = InProcessReader(model, single=True, unknown="", ten=ten, ledger=getattr(lm, "ledger", None))
+            reader = InProcessReader(lm, model, single=True, unknown="", ten=ten)
             self._ten = reader.ten
             self.in_process = reader if reader.can_read else None
         if LOGPROBS not in lm.powers or not {CHAT, COMPLETION} & lm.powers:

@@ -13,17 +13,20 @@ import numpy as np
 from glossator.errors import MissingPower
 from glossator.explanations import Explanation
 from glossator.inputs import Grid, Inputs, token_windows
-from glossator.simulators import ACTIVATION, Simulation
+from glossator.simulators import ACTIVATION, Simulation, Simulator
 
 if TYPE_CHECKING:
     from glossator.programs import Lexicon
 
 
-class ProgramSimulator:
+class ProgramSimulator(Simulator):
     """Executes `explanation.program` with one lexicon; the scale is the unit's own, no distribution."""
 
     def __init__(self, lexicon: Lexicon | None):
         self.lexicon = lexicon
+
+    def executes(self, explanation: Explanation) -> bool:
+        return True
 
     def simulate(self, explanation: Explanation, inputs: Inputs, grid: Grid | None = None) -> Simulation:
         """Expected activations (n, width) float32; raises `MissingPower` when the explanation has no program."""

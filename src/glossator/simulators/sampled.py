@@ -14,7 +14,7 @@ from glossator.explanations import Explanation
 from glossator.files import fingerprint
 from glossator.inputs import Grid, Inputs, token_windows
 from glossator.language_models import CHAT, Answer, LanguageModel, Message, Request
-from glossator.simulators import Simulation
+from glossator.simulators import Simulation, Simulator
 from glossator.simulators.prompts import pieces_of, written_question, written_start
 from glossator.simulators.reading import Reading, mean_reading, parse_json, parse_lines, simulation_of
 
@@ -38,7 +38,7 @@ FORMS = {"json": 24, "lines": 12}
 """How levels are written, and the tokens that one of them may take: `{"token": " harbour", "activation": 10}, `."""
 
 
-class JsonSimulator:
+class JsonSimulator(Simulator):
     """Scale 0..10. samples: answers to each window; temperature: 0 for one sample, else 1, unless given.
 
     form: `json`, or `lines` of a token, a tab and a level, which take a third of the tokens and which small models

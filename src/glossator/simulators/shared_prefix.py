@@ -167,11 +167,10 @@ def shares_prefixes(lm: InProcess) -> bool:
 
 def takes_masks(lm: InProcess) -> bool:
     """Whether the model obeys a mask, positions and a kept prefix of our own, tried out once on five tokens."""
-    known = getattr(lm, "_takes_masks", None)
-    if known is None:
+    if lm.takes_masks is None:
         with torch.inference_mode():
-            known = lm._takes_masks = _try_masks(lm)  # type: ignore[attr-defined]
-    return known
+            lm.takes_masks = _try_masks(lm)
+    return lm.takes_masks
 
 
 def _try_masks(lm: InProcess) -> bool:

@@ -51,7 +51,7 @@ def column_of(name: str) -> Column | None:
         if name in names:
             return column
     try:
-        said: Column = getattr(registry.load("scorers", name), "column", "observational")
+        said: Column = registry.load("scorers", name).column
     except ImportError:
         return None
     return said

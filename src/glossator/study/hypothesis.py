@@ -132,7 +132,7 @@ def test_hypothesis(
             chosen = result.best() if asked is None else as_stored(asked, tools.lexicon, 0, None)
             assert chosen is not None
             explanation = chosen.explanation(found)
-            if tools.reader.reads(explanation) and not opened.spec.language_models:
+            if not tools.reader.executes(explanation) and not opened.spec.language_models:
                 evidence = replace(tools, spec=replace(spec, evidence=bounded_to_read(spec.evidence))).evidence(found)
             own = asked is None or chosen.method in spec.explainers
             method = chosen.method if own else next(iter(spec.explainers))

@@ -180,7 +180,9 @@ class Unfinished:
         """The models that the methods of a stage run: the subject, a text embedder."""
         kind = STAGES[stage]
         targets = [registry.load(kind, name) for name in getattr(self.tools.spec, kind)]
-        named = {need for target in targets for need in (*taken_by(target), *getattr(target, "needs", ()))}
+        named = {name for target in targets for name in taken_by(target)}
+        if kind == "scorers":
+            named |= {need for target in targets for need in target.needs}
         return sorted(named & set(OPENED) & {"subject", "embedder"})
 
 

@@ -89,7 +89,11 @@ def check(kind: str, name: str, spec: StudySpec, resources: Resources) -> None:
     options = _options(target, name, spec)
     taken = [p for p in taken_by(target).values() if p.name in OPENED]
     missing = [p.name for p in taken if p.default is p.empty and not resources.has(p.name)]
-    missing += [need for need in sorted(getattr(target, "needs", ())) if need in OPENED and not resources.has(need)]
+    missing += [
+        need
+        for need in (sorted(target.needs) if kind == "scorers" else ())
+        if need in OPENED and not resources.has(need)
+    ]
     if missing:
         raise MissingPower(f"{name} needs a missing resource", value=missing[0], fix=HOW[missing[0]])
     if not {p.name for p in taken} - {"lexicon", "lm", "readouts"} and all(p.default is not p.empty for p in taken):
@@ -114,18 +118,16 @@ def check_reads(spec: StudySpec, kind: str) -> None:
 
 
 def check_subject(spec: StudySpec, subject: Callable[[], Any]) -> Any:
-    """Raise what the spec's scorers say of a subject that they cannot score, as causal ones do of an encoder.
+    """Raise `MissingPower` for a subject without the outputs that a scorer of the spec measures, such as an encoder.
 
-    Gives the subject, which is loaded only where a scorer has something to say; else None.
+    Returns the subject, which is loaded only if a scorer measures outputs; else None.
     """
-    checks = [
-        check for name in spec.scorers if (check := getattr(registry.load("scorers", name), "check_subject", None))
-    ]
-    if not checks:
+    if not any(registry.load("scorers", name).measures_outputs for name in spec.scorers):
         return None
+    from glossator.causal.edits import check_outputs
+
     loaded = subject()
-    for check_it in checks:
-        check_it(loaded)
+    check_outputs(loaded)
     return loaded
 
 
@@ -143,32 +145,35 @@ ONE_AT_A_TIME = threading.RLock()
 
 
 @dataclass(frozen=True, eq=False)
-class NamedScorer:
+class NamedScorer(Scorer):
     """A scorer under its registered name, which stands in its missing values, with the resources of its own."""
 
-    name: str
+    name: str  # type: ignore[misc]  # of this one, not of all
     scorer: Scorer
     own_resources: Resources
-    needs: frozenset[str]
+    needs: frozenset[str]  # type: ignore[misc]
 
     @property
-    def column(self) -> Column:
-        return getattr(self.scorer, "column", "observational")
+    def column(self) -> Column:  # type: ignore[override]
+        return self.scorer.column
+
+    def resources(self, lab: Lab) -> Resources:
+        return self.own_resources
 
     @property
     def simulates(self) -> bool:
         """Whether it scores the simulation of an explanation: observational scorers that ask neither a language model
         nor the subject do, others where they say so."""
-        return getattr(self.scorer, "simulates", self.needs == {TOKEN_VALUES})
+        return self.needs == {TOKEN_VALUES} if self.scorer.simulated is None else self.scorer.simulated
 
     def score(self, unit: Unit, explanation: Explanation, evidence: Evidence, lab: Lab) -> list[Score]:
         """The scorer's scores; where a language model read the explanation, `how` names it and its simulator."""
         lab_of_its_own = dataclasses.replace(lab, resources=self.own_resources)
         with ONE_AT_A_TIME if SUBJECT in self.needs else contextlib.nullcontext():
             scores = self.scorer.score(unit, explanation, evidence, lab_of_its_own)
-        if not self.simulates or (read := getattr(lab.simulator, "how", None)) is None:
+        if not self.simulates or lab.simulator is None:
             return scores
-        return [dataclasses.replace(s, how={**s.how, **read(explanation)}) for s in scores]
+        return [dataclasses.replace(s, how={**s.how, **lab.simulator.how(explanation)}) for s in scores]
 
 
 def named_scorer(name: str, spec: StudySpec, resources: Resources, models: StudyModels) -> NamedScorer:

@@ -14,11 +14,11 @@ from glossator.language_models.cache import AnswerCache, key_of
 from glossator.language_models.costs import Meter
 from glossator.language_models.endpoint import Backend
 from glossator.language_models.faults import NotInCache
-from glossator.language_models.ledger import Hold, Ledger
+from glossator.language_models.ledger import Ledger
 from glossator.language_models.open_model import OpenModel
 from glossator.language_models.opening import open_language_model
 from glossator.language_models.powers import ALL
-from glossator.language_models.request import Answer, Request, Usage
+from glossator.language_models.request import Answer, LanguageModel, Request
 from glossator.language_models.specs import parse_spec
 from glossator.store.folder import ANSWERS
 from glossator.store.spec import StudySpec
@@ -57,7 +57,7 @@ class Interrupted(UserError):
         return cls(error.what, value=error.value, allowed=error.allowed, fix=error.fix)
 
 
-class Metered:
+class Metered(LanguageModel):
     """A language model whose requests are counted.
 
     Errors that would fail every request become `Interrupted`. showing: an answer that is not in the cache is nobody's
@@ -66,13 +66,21 @@ class Metered:
 
     def __init__(self, model: OpenModel, meter: Meter, showing: bool = False):
         self.model, self.meter, self.showing = model, meter, showing
-        self.name, self.powers, self.inner = model.name, model.powers, model.inner
+        self.name, self.powers, self.context = model.name, model.powers, model.context
         self.is_here = model.name.startswith("inprocess:")
-        self.context: int | None = getattr(model.inner, "context", None)
-        self.ledger = _Counting(model.ledger)
+        self.computed = 0
+        """Tokens that a simulator has computed with the model in this process without a request."""
         self._useless = Useless(model.name) if isinstance(model.inner, Backend) else None
         self._out: set[str] = set()
         self._free = threading.Condition()
+
+    @property
+    def in_process(self) -> LanguageModel | None:
+        return self.model.in_process
+
+    def charge(self, tokens: int) -> None:
+        self.model.charge(tokens)
+        self.computed += tokens
 
     def ask(self, requests: Sequence[Request]) -> list[Answer]:
         try:
@@ -101,21 +109,6 @@ class Metered:
             with self._free:
                 self._out -= keys
                 self._free.notify_all()
-
-
-class _Counting:
-    """A ledger that also keeps how many tokens were settled through it here: what a simulator that computes with a
-    model in this process has used without asking it."""
-
-    def __init__(self, ledger: Ledger):
-        self._ledger, self.tokens = ledger, 0
-
-    def settle(self, hold: Hold, usage: Usage) -> Usage:
-        self.tokens += usage.prompt_tokens + usage.completion_tokens
-        return self._ledger.settle(hold, usage)
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._ledger, name)
 
 
 class StudyModels:
@@ -214,7 +207,7 @@ def _offline(model: OpenModel) -> OpenModel:
 
 
 @dataclass
-class Remembered:
+class Remembered(LanguageModel):
     """Stands for a model of which only the answers are at hand: nothing is imported, loaded or sent for it."""
 
     name: str

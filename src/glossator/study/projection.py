@@ -22,13 +22,13 @@ from glossator.explainers.sentences import TOKENS_A_SENTENCE
 from glossator.explanations import Explanation, Provenance
 from glossator.files import fingerprint
 from glossator.inputs import Grid, Inputs, token_windows
-from glossator.language_models import NOTHING_USED, Answer, Request, Usage
+from glossator.language_models import NOTHING_USED, Answer, LanguageModel, Request, Usage
 from glossator.language_models.costs import in_words
 from glossator.language_models.prices import PICO
 from glossator.language_models.projection import likely
 from glossator.resources import Resources
 from glossator.scorers.lab import Lab
-from glossator.simulators import ACTIVATION, Simulation
+from glossator.simulators import ACTIVATION, Simulation, Simulator
 from glossator.store.results import UnitResult
 from glossator.study.explain import rows_ranked_on
 from glossator.study.make import resources_of
@@ -50,7 +50,7 @@ TRIED = 20
 
 
 @dataclass
-class Unanswering:
+class Unanswering(LanguageModel):
     """Has the name and the powers of a language model; keeps what it is asked, and writes stand-ins: sentences where it
     is asked for them, else an explanation. JSON is made up where it is lists of strings; single tokens are not
     answered."""
@@ -256,7 +256,7 @@ def _computes_here(reader: Reader) -> bool:
 
 
 @dataclass(frozen=True, eq=False)
-class _AsIfRead:
+class _AsIfRead(Simulator):
     """Asks the reader's questions and goes on with zeros, so that what comes after them is asked as well; counts what
     a model in this process would compute. reader: the study's own where it computes here, else one that asks nobody."""
 
@@ -267,12 +267,12 @@ class _AsIfRead:
     def here(self) -> bool:
         return _computes_here(self.reader)
 
-    def reads(self, explanation: Explanation) -> bool:
-        return self.reader.reads(explanation)
+    def executes(self, explanation: Explanation) -> bool:
+        return self.reader.executes(explanation)
 
     def simulate(self, explanation: Explanation, inputs: Inputs, grid: Grid | None = None) -> Simulation:
         layout = getattr(self.reader.words, "in_process", None)
-        if layout is not None and self.here and self.reads(explanation):
+        if layout is not None and self.here and not self.executes(explanation):
             assert self.reader.model is not None
             windows = token_windows(inputs, grid)
             question = fingerprint([explanation.text, windows.ids.tolist()])

@@ -17,14 +17,14 @@ from glossator.errors import MissingPower
 from glossator.evidence import Evidence, Split
 from glossator.explanations import Explanation
 from glossator.inputs import Grid, Inputs, token_windows
-from glossator.simulators import Simulation
+from glossator.simulators import Simulation, Simulator
 from glossator.study.reading import Reader
 
 LEAST_READ = 0.5
 
 
 @dataclass(eq=False)
-class Readings:
+class Readings(Simulator):
     """A simulator for one unit: what the study's reader said, asked once for each explanation and set of windows."""
 
     reader: Reader
@@ -39,9 +39,9 @@ class Readings:
             raise MissingPower(_why(int(read.sum()), len(read), found.missing))
         return found
 
-    def reads(self, explanation: Explanation) -> bool:
+    def executes(self, explanation: Explanation) -> bool:
         """Whether the language model reads this explanation."""
-        return self.reader.reads(explanation)
+        return self.reader.executes(explanation)
 
     def how(self, explanation: Explanation) -> dict[str, Any]:
         how = self.reader.how(explanation)
@@ -59,7 +59,7 @@ class Readings:
         needed: row numbers of the windows that are wanted at all, such as `Lab.rows_scored`; the others are not read.
         One that is read in fewer than half of a split's windows takes no part in this, and has no score later on.
         """
-        explanations = [e for e in explanations if self.reads(e)]
+        explanations = [e for e in explanations if not self.executes(e)]
         for split in splits if explanations else ():
             exemplars = evidence.split(split)
             if needed is not None and len(rows := needed(evidence, split)) < len(exemplars):

@@ -35,7 +35,7 @@ WRITE_PROGRAMS = (EXECUTE, *TABLES)
 
 
 @dataclass(eq=False)
-class Reader:
+class Reader(Simulator):
     """The simulator of a study.
 
     words: reads explanations in English, None where there is no language model; name: its registered name; model: its
@@ -51,15 +51,15 @@ class Reader:
     told: Callable[[int], Any] | None = None
     _is_warm: bool = field(default=False, repr=False)
 
-    def reads(self, explanation: Explanation) -> bool:
-        """Whether the language model reads this explanation."""
+    def executes(self, explanation: Explanation) -> bool:
+        """Whether this explanation is executed; else the language model reads it."""
         if self.words is None or explanation.provenance.method in TABLES:
-            return False
-        return self.every or explanation.program is None
+            return True
+        return explanation.program is not None and not self.every
 
     def simulate(self, explanation: Explanation, inputs: Inputs, grid: Grid | None = None) -> Simulation:
         """Raises `MissingPower` when nobody can read this explanation; tokens that got no value are NaN."""
-        if not self.reads(explanation):
+        if self.executes(explanation):
             return self.executor.simulate(explanation, inputs, grid)
         assert self.words is not None
         if self.told is None:
@@ -91,9 +91,9 @@ class Reader:
         if not self._is_warm:
             words.simulate(explanation, windows.take(np.array([0])))
             self._is_warm = True
-        before = model.ledger.tokens
+        before = model.computed
         found = words.simulate(explanation, windows)
-        if used := model.ledger.tokens - before:
+        if used := model.computed - before:
             question = [self.name, explanation.text, windows.ids.tolist(), windows.width]
             model.meter.add_computed(model.name, fingerprint(question), used)
         return found
@@ -113,7 +113,7 @@ class Reader:
 
     def how(self, explanation: Explanation) -> dict[str, Any]:
         """What a score says of its simulation; nothing for programs, which say all themselves."""
-        if not self.reads(explanation) or self.model is None:
+        if self.executes(explanation) or self.model is None:
             return {}
         return {"simulator": self.name, "read_by": self.model.name}
 

@@ -67,7 +67,7 @@ def score_one(chosen: Chosen, unit: Unit, evidence: Evidence, other: Explanation
     check_subject(tools.spec, lambda: tools.resources.get("subject"))
     beside = Beside(explanation, chosen.bits, other)
     lab = tools.lab().for_unit(explanations_of(tools.baselines, evidence.explain, beside))
-    if tools.reader.reads(explanation):
+    if not tools.reader.executes(explanation):
         # What a language model could not read of the test split is left out for the baselines as well.
         readings = Readings(tools.reader)
         lab = replace(lab, simulator=readings)
