@@ -498,8 +498,8 @@ def test_a_simulator_that_is_named_reads_words_and_programs_are_executed_as_they
     program = dataclasses.replace(program, provenance=Provenance("program"))
     with opened_tools(study, "scripted:study_cases:said", "lm-json", None) as tools:
         assert tools.reader.name == "lm-json"
-        assert not tools.reader.reads(program)
-        assert tools.reader.reads(dataclasses.replace(program, program=None))
+        assert tools.reader.executes(program)
+        assert not tools.reader.executes(dataclasses.replace(program, program=None))
 
 
 # Rewrites by a language model: a scripted one, which proves the plumbing and nothing about models

@@ -320,7 +320,7 @@ def test_a_model_that_takes_no_masks_gets_whole_prompts():
     model, some = model_of(), windows(texts=TEXTS[:2])
     shared = AllAtOnceSimulator(model).simulate(explanation(), some).expected
     model.model.config._attn_implementation = "eager"
-    model._takes_masks = False
+    model.takes_masks = False
     whole = AllAtOnceSimulator(model)
     assert not whole.in_process.prefix.is_shared and OneAtATimeSimulator(model).in_process is None
     np.testing.assert_allclose(whole.simulate(explanation(), some).expected, shared, atol=1e-4)

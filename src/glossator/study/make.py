@@ -144,7 +144,7 @@ ONE_AT_A_TIME = threading.RLock()
 """Held while the subject is run: the hooks of two threads on one model would see each other's activations."""
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, kw_only=True)
 class NamedScorer(Scorer):
     """A scorer under its registered name, which stands in its missing values, with the resources of its own."""
 
@@ -179,4 +179,4 @@ class NamedScorer(Scorer):
 def named_scorer(name: str, spec: StudySpec, resources: Resources, models: StudyModels) -> NamedScorer:
     own = own_resources(name, spec, resources, models)
     scorer: Scorer = make("scorers", name, spec, own)
-    return NamedScorer(name, scorer, own, scorer.needs)
+    return NamedScorer(name=name, scorer=scorer, own_resources=own, needs=scorer.needs)
