@@ -130,10 +130,11 @@ def test_a_head_is_its_slice(subject, windows):
     torch.testing.assert_close(moved[:, others], clean[:, others], rtol=0, atol=0)
 
 
-class Dictionary:
+class Dictionary(BaseReadout):
     """A top-2 sparse autoencoder with random weights, which reconstructs badly."""
 
     width, fingerprint = 6, "toy"
+    reads_at = writes_at = "resid.0"
 
     def __init__(self):
         rng = np.random.default_rng(0)

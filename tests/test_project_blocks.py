@@ -108,6 +108,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         patch.setenv("GLOSSATOR_CACHE", str(here / "cache"))
         run("glossator run --subject smollm2-135m --site mlp.12 --units 219-221,574-576 --out studies/demo")
         run("glossator run --subject smollm2-135m --site mlp.12 --units 574-576 --out studies/layer-12")
+        exec(compile(python_of("docs/dictionaries.md", 0), "dictionaries, block 0", "exec"), {"__name__": "example"})
         run("glossator directions make logistic --site resid.12 --positive joy.txt --negative fear.txt --out joy")
         yield here
 
@@ -205,7 +206,7 @@ def python_of(name: str, number: int) -> str:
     return blocks((ROOT / name).read_text(), "python")[number].replace("smollm2-135m", SUBJECT)
 
 
-PYTHON = {"docs/quickstart.md", "docs/causal.md", "docs/sasc.md", "docs/language-models.md"}
+PYTHON = {"docs/quickstart.md", "docs/causal.md", "docs/sasc.md", "docs/language-models.md", "docs/dictionaries.md"}
 
 
 @pytest.mark.slow

@@ -66,6 +66,7 @@ BUILT_IN: dict[str, dict[str, str]] = {
     },
     "readouts": {
         "directions": "glossator.readouts.directions:load_directions",
+        "dictionary": "glossator.readouts.formats:load_dictionary",
     },
     "reports": {
         "html": "glossator.explorer.report:write_report",
@@ -140,6 +141,7 @@ ABOUT: dict[str, dict[str, str]] = {
     },
     "readouts": {
         "directions": "a set of directions written by `glossator directions`",
+        "dictionary": "latents of a sparse autoencoder or transcoder: SAELens, sparsify, Gemma Scope, ...",
     },
     "reports": {
         "html": "one self-contained page, written at the end of a study",

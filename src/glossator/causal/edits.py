@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +13,7 @@ import numpy as np
 from glossator.causal.changes import Change, Splice
 from glossator.errors import MissingPower, UserError
 from glossator.inputs.tokens import TokenWindows
-from glossator.readouts.parts import Part
+from glossator.readouts.parts import Part, read_from, seeing
 from glossator.subjects.base import Power
 
 if TYPE_CHECKING:
@@ -40,33 +40,51 @@ class Edit:
 
 @dataclass(frozen=True, eq=False)
 class BoundEdit:
-    """An edit checked against its subject and windows; `site` is resolved."""
+    """An edit checked against its subject and windows; `site` is resolved, and so is `source`, the site that its part
+    is read from, None where it is the same."""
 
     site: Any
     part: Part
     change: Change
     where: np.ndarray
     borders: bool
+    source: Any = None
 
-    def hook(self, rows: np.ndarray, before: int) -> Callable[[torch.Tensor], torch.Tensor]:
-        """What the edit does to the site's tensor (b, positions, width) in a pass over these rows of the windows."""
+    @property
+    def sites(self) -> list[Any]:
+        """All that the edit needs of a pass."""
+        return [self.site] if self.source is None else [self.source, self.site]
+
+    def hook(
+        self, rows: np.ndarray, before: int, seen: Mapping[str, torch.Tensor] | None = None
+    ) -> Callable[[torch.Tensor], torch.Tensor]:
+        """What the edit does to the site's tensor (b, positions, width) in a pass over these rows of the windows; seen:
+        what the pass has had at the source."""
         import torch
 
         def on_windows(tensor: torch.Tensor) -> torch.Tensor:
             # A batch of short windows may be cut to its longest one.
             width = min(self.where.shape[1], tensor.shape[1] - before)
             inside = tensor[:, before : before + width]
-            old = self.part.read(inside)
+            part = self._at(seen, slice(before, before + width))
+            old = part.read(inside)
             full = _cut(self.change, width).apply(old, rows)
             mask = torch.from_numpy(self.where[rows, :width]).to(old.device).unsqueeze(-1)
             changed = tensor.clone()
-            changed[:, before : before + width] = self.part.write(inside, torch.where(mask, full, old))
+            changed[:, before : before + width] = part.write(inside, torch.where(mask, full, old))
             return changed
 
         def everywhere(tensor: torch.Tensor) -> torch.Tensor:
-            return self.part.write(tensor, self.change.apply(self.part.read(tensor), rows))
+            part = self._at(seen, slice(None))
+            return part.write(tensor, self.change.apply(part.read(tensor), rows))
 
         return everywhere if self.borders else on_windows
+
+    def _at(self, seen: Mapping[str, torch.Tensor] | None, positions: slice) -> Part:
+        if self.source is None:
+            return self.part
+        assert seen is not None
+        return seeing(self.part, seen[self.source.name][:, positions])
 
 
 def _cut(change: Change, width: int) -> Change:
@@ -99,7 +117,8 @@ def _bound(subject: Any, edit: Edit, windows: TokenWindows, real: np.ndarray) ->
             raise UserError("spliced values have the wrong shape", value=edit.change.values.shape, allowed=str(wanted))
         if lacking := int(np.isnan(edit.change.values[where]).any(axis=-1).sum()):
             raise UserError(f"spliced values are missing (NaN) at {lacking} of {int(where.sum())} edited tokens")
-    return BoundEdit(site, part, edit.change, where, edit.borders)
+    source = read_from(part)
+    return BoundEdit(site, part, edit.change, where, edit.borders, None if source is None else subject.site(source))
 
 
 def check_intervene(subject: Subject) -> None:
@@ -129,15 +148,19 @@ def editing(subject: Any, edits: Sequence[BoundEdit], rows: np.ndarray) -> Itera
 
     Passes that other threads run through the model meanwhile are not changed.
     """
-    from glossator.subjects.hooks import edit
+    from glossator.subjects.hooks import edit, keeping, watch
 
     mine = threading.get_ident()
 
     def of_this_thread(change: Callable[[torch.Tensor], torch.Tensor]) -> Callable[[torch.Tensor], torch.Tensor]:
         return lambda tensor: change(tensor) if threading.get_ident() == mine else tensor
 
+    seen: dict[str, torch.Tensor] = {}
+    sources = {one.source.name: one.source for one in edits if one.source is not None}
     with contextlib.ExitStack() as stack:
         for one in edits:
-            changing = of_this_thread(one.hook(rows, len(subject.prefix)))
+            changing = of_this_thread(one.hook(rows, len(subject.prefix), seen))
             stack.enter_context(edit(subject.model, one.site, changing))
+        if sources:  # after the edits, so that what they change there is seen
+            stack.enter_context(watch(subject.model, list(sources.values()), keeping(seen)))
         yield

@@ -21,7 +21,7 @@ from glossator.causal.edits import Edit, check_outputs
 from glossator.causal.running import BATCH_TOKENS, run
 from glossator.errors import UserError
 from glossator.inputs.tokens import TokenWindows
-from glossator.readouts.parts import Part, Whole
+from glossator.readouts.parts import Part, Whole, read_from, seeing
 
 Read = Literal["last", "all"]
 
@@ -148,9 +148,11 @@ def parts_values(
     """As `part_values`, several parts of a site from one run."""
     bound = [part.bound(subject.site(site)) for part in parts]
     found: list[list[np.ndarray]] = [[] for _ in parts]
-    for batch in run(subject, windows, edits, sites=[site], outputs=False, batch_tokens=batch_tokens):
-        for values, part in zip(found, bound, strict=True):
-            values.append(as_float(part.read(batch.values[site])).cpu().numpy())
+    sources = [read_from(part) or site for part in parts]
+    wanted = list(dict.fromkeys([site, *sources]))
+    for batch in run(subject, windows, edits, sites=wanted, outputs=False, batch_tokens=batch_tokens):
+        for values, part, source in zip(found, bound, sources, strict=True):
+            values.append(as_float(seeing(part, batch.values[source]).read(batch.values[site])).cpu().numpy())
     real = np.arange(windows.width) < windows.lengths[:, None]
     return [np.where(real[:, :, None], np.concatenate(values), 0) for values in found]
 

@@ -172,7 +172,7 @@ def _each(
     """For each batch: rows, clean logits (b, w, V), and an iterator of (number, edited logits)."""
     check_outputs(subject)
     middle = restart_of(subject) if restart else None
-    starts = [_start(middle, [edit.site for edit in edits]) for edits in bound]
+    starts = [_start(middle, [site for edit in edits for site in edit.sites]) for edits in bound]
     own = [middle.stream(layer) for layer in sorted({s for s in starts if s})] if middle else []
     wanted = list({site.name: site for site in (*streams_too, *own)}.values())
     for batch, some in enumerate(batches(windows, rows, batch_tokens)):

@@ -60,6 +60,9 @@ def _flags(
     directions: list[str] | None = typer.Option(
         None, help="Folder of directions to study as units (see glossator directions); repeatable."
     ),
+    dictionary: list[str] | None = typer.Option(
+        None, help="Sparse autoencoder or transcoder whose latents are units: PATH, or PATH@SITE; repeatable."
+    ),
     readout: list[str] | None = typer.Option(
         None, help="Readout to study as units, KIND:PATH@SITE, such as directions:joy; repeatable."
     ),
@@ -197,8 +200,10 @@ def read_spec(what: str | None, out: Path | None, **flags: Any) -> tuple[StudySp
                 "units": [wanted.index],
                 "polarities": [wanted.polarity],
             }
+    dictionaries = [f"dictionary:{place}" for place in flags.pop("dictionary", None) or ()]
+    flags["readout"] = [*(flags.get("readout") or ()), *dictionaries]
     values |= _given(**flags)
-    given = [*(f"directions:{folder}" for folder in flags.get("directions") or ()), *(flags.get("readout") or ())]
+    given = [*(f"directions:{folder}" for folder in flags.get("directions") or ()), *flags["readout"]]
     if given:
         values = _of_readouts(given, "sites" not in values) | values
     spec = make_spec(values)
@@ -240,7 +245,7 @@ def _given(
 
 def _of_readouts(given: list[str], alone: bool) -> dict[str, Any]:
     """Spec fields implied by readouts: their subject, how the text they were found on was split and, if only they are
-    studied, their sites and all of their units."""
+    studied, their sites and all of their units, of which sparse ones have too many."""
     from glossator.readouts import load_readout
 
     readouts = [load_readout(text) for text in given]
@@ -248,7 +253,10 @@ def _of_readouts(given: list[str], alone: bool) -> dict[str, Any]:
     text: Any = next((one.made["text"] for one in readouts if one.made.get("text")), {})
     found: dict[str, Any] = {key: text[key] for key in ("max_tokens", "width", "seed") if key in text}
     found |= {} if subject is None else {"subject": subject}
-    return found | ({"sites": [one.site_name for one in readouts], "units": "all"} if alone else {})
+    if not alone:
+        return found
+    every = {} if any(one.sparse for one in readouts) else {"units": "all"}
+    return found | {"sites": [one.site_name for one in readouts]} | every
 
 
 def read_units(text: str) -> int | str | list[int]:

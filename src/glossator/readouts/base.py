@@ -7,7 +7,7 @@ its loader under `readouts`, by which `KIND:PATH@SITE` is opened.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias
 
@@ -30,7 +30,7 @@ class Readout(Protocol):
     cannot be; width: how many units; sparse: whether most values are zero, and only the others are given; fingerprint:
     changes with its numbers, name and sites; subject: its name, empty if it may be any; made: how it was made, in
     plain values, of which `subject_fingerprint` and `text` (how the text was cut that it was fitted on) are checked
-    before it is used on another subject or text.
+    before it is used on another subject or text; notes: what was guessed when it was loaded, in sentences.
     """
 
     @property
@@ -56,6 +56,9 @@ class Readout(Protocol):
 
     @property
     def made(self) -> Mapping[str, Any]: ...
+
+    @property
+    def notes(self) -> Sequence[str]: ...
 
     @property
     def site_name(self) -> str:
@@ -98,6 +101,7 @@ class BaseReadout:
     sparse: bool = False
     subject: str = ""
     made: Mapping[str, Any] = {}
+    notes: Sequence[str] = ()
 
     @property
     def site_name(self) -> str:
@@ -105,6 +109,20 @@ class BaseReadout:
 
     def read(self, values: torch.Tensor) -> Dense | Sparse:
         raise NotImplementedError
+
+    def latents(self, values: torch.Tensor, indices: Sequence[int]) -> torch.Tensor:
+        """(..., site width) -> (..., len(indices)), the values of some units."""
+        import torch
+
+        found = self.read(values)
+        if not isinstance(found, tuple):
+            return found[..., list(indices)]
+        activations, numbers = found
+        return torch.stack([torch.where(numbers == i, activations, 0).sum(-1) for i in indices], dim=-1)
+
+    def write_scale(self, values: torch.Tensor) -> torch.Tensor | float:
+        """What a change of a unit is multiplied by where it is written: see `readouts.parts.Decoder`."""
+        return 1.0
 
     def part(self, index: int) -> Part:
         raise MissingPower("the units of this readout cannot be intervened on", value=self.site_name)

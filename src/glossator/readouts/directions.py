@@ -92,6 +92,10 @@ class DirectionSet:
     def writes_at(self) -> str:
         return self.site
 
+    @property
+    def notes(self) -> tuple[str, ...]:
+        return ()
+
     @cached_property
     def fingerprint(self) -> str:
         """Changes with the numbers, the name and the site."""

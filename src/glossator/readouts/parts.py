@@ -153,21 +153,35 @@ class Decoder(Protocol):
     @property
     def width(self) -> int: ...
 
-    def read(self, values: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """(..., site width) -> activations and latent numbers, both (..., k)."""
+    @property
+    def reads_at(self) -> str: ...
+
+    @property
+    def writes_at(self) -> str | None: ...
+
+    def latents(self, values: torch.Tensor, indices: Sequence[int]) -> torch.Tensor:
+        """(..., width of `reads_at`) -> (..., len(indices)), the activations of some latents."""
         ...
 
     def decoder_rows(self, indices: Sequence[int]) -> torch.Tensor:
-        """(latents, site width): what one unit of each latent adds to the site."""
+        """(latents, width of `writes_at`): what one unit of each latent adds to the site."""
+        ...
+
+    def write_scale(self, values: torch.Tensor) -> torch.Tensor | float:
+        """What rows are multiplied by at a token with these values of `reads_at`: 1, or (..., 1)."""
         ...
 
 
 @dataclass(frozen=True, eq=False)
 class Latents:
-    """Latents of a dictionary: a change of a latent adds its decoder row, so that the reconstruction error is kept."""
+    """Latents of a dictionary: a change of a latent adds its decoder row, so that the reconstruction error is kept.
+
+    seen: the values of the site that they are read from, where that is not the site at which they are written.
+    """
 
     dictionary: Decoder
     indices: Sequence[int] | int
+    seen: torch.Tensor | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "indices", tuple(int(i) for i in np.atleast_1d(np.asarray(self.indices))))
@@ -177,25 +191,55 @@ class Latents:
         assert isinstance(self.indices, tuple)
         return list(self.indices)
 
+    @property
+    def reads_at(self) -> str | None:
+        """The site that they are read from, None where it is the one at which they are written."""
+        site = self.dictionary.reads_at
+        return None if site == self.dictionary.writes_at else site
+
     def bound(self, site: SiteInfo) -> Latents:
         width = self.dictionary.width
         if bad := [i for i in self._numbers if not 0 <= i < width]:
             raise UserError("no such latent", value=bad[0], allowed=f"0 to {width - 1}")
+        written = self.dictionary.decoder_rows(self._numbers).shape[-1]
+        if site.width is not None and written != site.width:
+            raise UserError(
+                f"the dictionary writes another width than {site.name} has", value=written, allowed=str(site.width)
+            )
         return self
 
     @property
     def size(self) -> int:
         return len(self._numbers)
 
-    def read(self, values: torch.Tensor) -> torch.Tensor:
-        import torch
+    def seeing(self, values: torch.Tensor) -> Latents:
+        """The same where these are the values of the site that they are read from."""
+        return replace(self, seen=values)
 
-        activations, numbers = self.dictionary.read(values)
-        return torch.stack([torch.where(numbers == i, activations, 0).sum(-1) for i in self._numbers], dim=-1)
+    def read(self, values: torch.Tensor) -> torch.Tensor:
+        return self.dictionary.latents(self._source(values), self._numbers)
 
     def write(self, values: torch.Tensor, new: torch.Tensor) -> torch.Tensor:
         rows = self.dictionary.decoder_rows(self._numbers).to(values)
-        return values + (new - self.read(values)).to(values) @ rows
+        change = (new - self.read(values)) * self.dictionary.write_scale(self._source(values))
+        return values + change.to(values) @ rows
+
+    def _source(self, values: torch.Tensor) -> torch.Tensor:
+        if self.reads_at is None:
+            return values
+        if self.seen is None:
+            raise ValueError(f"the values at {self.reads_at} are needed, see `seeing`")
+        return self.seen
+
+
+def read_from(part: Part) -> str | None:
+    """The site whose values a part is read from, None where it is the one at which it is written."""
+    return part.reads_at if isinstance(part, Latents) else None
+
+
+def seeing(part: Part, values: torch.Tensor | None) -> Part:
+    """The part where these are the values of the site that it is read from."""
+    return part.seeing(values) if isinstance(part, Latents) and values is not None else part
 
 
 @dataclass(frozen=True)

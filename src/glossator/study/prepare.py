@@ -57,7 +57,7 @@ class Source:
         if before is not None and len(plan.panel) != len(before.panel):
             # Its units keep their windows, also where a panel of more units would be smaller.
             spec = replace(spec, panel_windows=len(before.panel))
-        for note in self.probes.notes:
+        for note in (*self.probes.notes, *(note for one in self.readouts.values() for note in one.notes)):
             work.say(note)
         with work.timed(f"record {len(self.probes.inputs)} inputs"):
             target = folder if before is None else larger(work)

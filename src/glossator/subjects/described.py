@@ -13,7 +13,7 @@ from torch import nn
 
 from glossator.errors import UserError
 from glossator.subjects.additions import BlockRun, attention_around, copy_of, is_inside
-from glossator.subjects.sites import SiteInfo, find_blocks
+from glossator.subjects.sites import MLP_OUT, SiteInfo, find_blocks
 
 
 def block_runs(model: Any, inputs: dict[str, Any]) -> dict[int, BlockRun]:
@@ -70,6 +70,8 @@ def described(site: SiteInfo, runs: dict[int, BlockRun]) -> SiteInfo | UserError
     if run is None or not is_stream or run.given is None or run.given.ndim != 3 or not run.is_repeatable:
         return site
     name = site.module.removeprefix(f"{run.path}.")
+    if kind == MLP_OUT:
+        return _written(site, run, name)
     if kind == "mlp":
         name = ([other for other in run.projections(site.width) if _near_in_kind(other, name)] or [name])[-1]
         return replace(site, module=f"{run.path}.{name}", scale=run.factor(name))
@@ -86,6 +88,14 @@ def described(site: SiteInfo, runs: dict[int, BlockRun]) -> SiteInfo | UserError
         )
     name = back[-1] if back else attention
     factor = run.factor(name) if back or run.adds_up(name) else None
+    if factor is None and (after := run.written_after(name)) is not None:
+        name, factor = after, run.factors[after]
+    return replace(site, module=f"{run.path}.{name}", scale=factor)
+
+
+def _written(site: SiteInfo, run: BlockRun, name: str) -> SiteInfo:
+    """The site at what this module adds to the stream, or at the first one behind it that does for it."""
+    factor = run.factor(name)
     if factor is None and (after := run.written_after(name)) is not None:
         name, factor = after, run.factors[after]
     return replace(site, module=f"{run.path}.{name}", scale=factor)

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 Side = Literal["input", "output"]
 Layout = Literal["batch", "flat", "positions", "channels"]
 ALIAS_KINDS = ("mlp", "attn", "head", "resid")
+MLP_IN, MLP_OUT, INPUT = "mlp-in", "mlp-out", ".input"
+"""Sites that dictionaries read and write, which are not listed; and what makes a module's path name its input."""
 
 
 @dataclass(frozen=True)
@@ -150,7 +152,8 @@ def find_sites(model: nn.Module) -> list[SiteInfo]:
 
 
 def resolve_site(model: nn.Module, name: str, sites: list[SiteInfo] | None = None) -> SiteInfo:
-    """The site called `name`, an alias such as `mlp.5` or a dotted module path (its output).
+    """The site called `name`: an alias such as `mlp.5`; `mlp-in.5` and `mlp-out.5`, what the feed-forward of a layer is
+    given and what it adds to the stream; or a dotted module path, its output, or its input with `.input` behind it.
 
     Raises `UserError` with the near matches when neither exists.
     """
@@ -162,6 +165,11 @@ def resolve_site(model: nn.Module, name: str, sites: list[SiteInfo] | None = Non
     if name and name in modules:
         shape = projection_shape(modules[name])
         return SiteInfo(name, shape[1] if shape else None, "dense", name, "output")
+    if name.endswith(INPUT) and (path := name.removesuffix(INPUT)) in modules:
+        shape = projection_shape(modules[path])
+        return SiteInfo(name, shape[0] if shape else None, "dense", path, "input")
+    if (around := _around_mlp(modules, name, sites)) is not None:
+        return around
     kinds = {s.name.partition(".")[0] for s in sites}
     kind = name.partition(".")[0]
     if kind in kinds:
@@ -177,3 +185,29 @@ def resolve_site(model: nn.Module, name: str, sites: list[SiteInfo] | None = Non
     raise UserError(
         "no such site", value=name, allowed=near_matches(name, known), fix="Or use a dotted module path of the model"
     )
+
+
+def _around_mlp(modules: dict[str, Any], name: str, sites: list[SiteInfo]) -> SiteInfo | None:
+    """`mlp-in.L`, the input of the first projection of a layer's feed-forward, or `mlp-out.L`, the output of its last
+    one, which `TransformerSubject.site` moves to what is added to the stream; None where the layer has no `mlp.L`."""
+    kind, _, layer = name.partition(".")
+    down = next((site for site in sites if site.name == f"mlp.{layer}"), None)
+    if kind not in (MLP_IN, MLP_OUT) or down is None:
+        return None
+    written = projection_shape(modules[down.module])
+    hidden = None if written is None else written[1]
+    if kind == MLP_OUT:
+        return SiteInfo(name, hidden, "dense", down.module, "output")
+    ups = [
+        path
+        for path, module in modules.items()
+        if (shape := projection_shape(module)) and shape[0] == hidden and shape[1] >= (down.width or 0)
+        if _block_of(path) == _block_of(down.module) and not any("att" in part.lower() for part in path.split("."))
+    ]
+    return SiteInfo(name, hidden, "dense", ups[0], "input") if ups else None
+
+
+def _block_of(path: str) -> str:
+    """A path up to the number of its layer."""
+    found = re.match(r".*?\.\d+(?=\.|$)", path)
+    return path if found is None else found[0]

@@ -19,7 +19,7 @@ from glossator.subjects.described import block_runs, described
 from glossator.subjects.hooks import keeping, stopping, watch
 from glossator.subjects.positions import limit_of
 from glossator.subjects.probing import measured, padding_matters, probe_windows, unpadded
-from glossator.subjects.sites import SiteInfo, find_sites, resolve_site
+from glossator.subjects.sites import MLP_OUT, SiteInfo, find_sites, resolve_site
 from glossator.subjects.tokenizer import FastTextTokenizer
 from glossator.subjects.trial import no_cache
 
@@ -134,9 +134,10 @@ class TransformerSubject:
     def _resolved(self, name: str) -> SiteInfo | UserError:
         if name not in self._known:
             found = self._measured.get(name)
+            has_a_meaning = found is not None or name.startswith(f"{MLP_OUT}.")
             if found is None:
                 found = measured(self, [resolve_site(self.model, name, self._listed)])[name]
-            elif isinstance(found, SiteInfo):
+            if has_a_meaning and isinstance(found, SiteInfo):
                 aliased = described(found, self._blocks)
                 if isinstance(aliased, SiteInfo) and aliased.module != found.module:
                     found = measured(self, [aliased])[name]
