@@ -32,6 +32,7 @@ from glossator.causal.edits import bind, editing
 from glossator.causal.restart import restart_of
 from glossator.causal.running import forward
 from glossator.errors import MissingPower, UserError
+from glossator.readouts import BaseReadout
 from glossator.subjects import capture, edit
 from glossator.subjects.base import BaseSubject
 
