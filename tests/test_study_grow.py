@@ -226,6 +226,17 @@ def test_a_study_that_does_not_know_what_each_request_cost_is_made_anew(
         run_study(replace(spec, units=2), tmp_path / "s", progress=False)
 
 
+def test_random_weights_are_added_to_a_finished_study(model: Path, tmp_path: Path) -> None:
+    few, folder = spec_of(model, 3), tmp_path / "s"
+    asks = replace(few, baselines=(*few.baselines, "random-weights"))
+    run_study(few, folder, progress=False)
+    run_study(asks, folder, progress=False)
+    run_study(asks, tmp_path / "whole", progress=False)
+    assert contents(folder) == contents(tmp_path / "whole")
+    with pytest.raises(UserError, match="differ in baselines"):
+        run_study(few, folder, progress=False)
+
+
 def test_what_cannot_be_added_is_said(model: Path, tmp_path: Path) -> None:
     run_study(spec_of(model, 2), tmp_path / "s", until="explain", progress=False)
     with pytest.raises(UserError, match="to a finished study"):

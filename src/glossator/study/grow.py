@@ -1,4 +1,5 @@
-"""What a study's folder holds: nothing, this study, or this study with fewer units or scorers, which then grows.
+"""What a study's folder holds: nothing, this study, or this study with fewer units or scorers, or without the baseline
+of random weights, which then grows.
 
 One spec and one process claim the folder. Existing results stay, and only what is new is computed: the units that are
 there are scored anew only under other scorers, where answers of language models come from their cache. What their
@@ -21,6 +22,7 @@ from typing import Any
 from glossator.errors import UserError
 from glossator.files import plain, read_json, write_json
 from glossator.recording import Recording, open_recording
+from glossator.scorers.baselines import RANDOM_WEIGHTS
 from glossator.store.folder import ANSWERS, held, may_be_there
 from glossator.store.results import UnitResult, unscored
 from glossator.store.spec import LATER, StudySpec
@@ -87,9 +89,11 @@ HELD = "spec.json"
 
 
 def grows(spec: StudySpec, held: Mapping[str, Any], differing: set[str], folder: Path) -> bool:
-    """Whether the folder's study, by its spec, is this one with fewer units or scorers; `UserError` where it has more,
-    or cannot get more."""
-    if not differing or differing - {"units"} - SCORED_BY:
+    """Whether the folder's study, by its spec, is this one with fewer units or scorers, or without random weights;
+    `UserError` where it has more, or cannot get more."""
+    if not differing or differing - {"units", "baselines"} - SCORED_BY:
+        return False
+    if "baselines" in differing and [*held["baselines"], RANDOM_WEIGHTS] != list(spec.baselines):
         return False
     now = json.loads(json.dumps(plain(spec.units)))
     scorers = set(held["scorers"]), set(spec.scorers)
