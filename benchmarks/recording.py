@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 
 from glossator.inputs import Inputs
-from glossator.readouts import BaseReadout
+from glossator.readouts import BaseReadout, Readout
 from glossator.subjects.base import BaseSubject, Site
 
 DEFAULTS: dict[str, Any] = {
@@ -140,7 +140,14 @@ def _dense(options: dict[str, Any], subject: Any, windowed: Any, folder: Path) -
 
 
 def _sparse(options: dict[str, Any], subject: Any, windowed: Any, folder: Path) -> dict[str, Any]:
-    """A top-k coder on a middle layer: encode and index, against encode alone on the same values.
+    """A top-k coder on a middle layer."""
+    source = f"resid.{len([s for s in subject.sites() if s.name.startswith('resid.')]) // 2}"
+    coder = RandomCoder(source, subject.site(source).width, options["latents"], options["k"], options["seed"])
+    return with_readout(options, subject, windowed, coder, folder)
+
+
+def with_readout(options: dict[str, Any], subject: Any, windowed: Any, coder: Readout, folder: Path) -> dict[str, Any]:
+    """A sparse readout: encode and index, against encode alone on the same values.
 
     The model's values are computed once beforehand, so that its forward pass dilutes neither side.
     """
@@ -148,10 +155,8 @@ def _sparse(options: dict[str, Any], subject: Any, windowed: Any, folder: Path) 
 
     from glossator.recording import open_recording, record, recording_spec
 
-    source = f"resid.{len([s for s in subject.sites() if s.name.startswith('resid.')]) // 2}"
+    source, name = coder.reads_at, coder.site_name
     replay = Replay(subject, windowed, source)
-    coder = RandomCoder(source, subject.site(source).width, options["latents"], options["k"], options["seed"])
-    name = f"coder@{source}"
     spec = recording_spec(replay, windowed, [name], readouts={name: coder}, seed=options["seed"])
     windows, batch = windowed.windows, max(1, spec.batch_tokens // spec.width)
 

@@ -6,13 +6,11 @@ import json
 import os
 import pickle
 import shutil
-import subprocess
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from safetensors.torch import load_file
 
 from causal_cases import subject_of, tiny_windows
 from dictionary_cases import (
@@ -65,18 +63,31 @@ def test_every_layout_is_read_as_its_package_does(name: str, tmp_path: Path) -> 
 
 @pytest.mark.slow
 def test_the_packages_themselves_agree(tmp_path: Path) -> None:
-    python = os.environ.get("GLOSSATOR_SAE_PYTHON", "")
-    if not python:
-        pytest.skip("GLOSSATOR_SAE_PYTHON names no interpreter with sae-lens and eai-sparsify")
-    script = Path(__file__).parent / "dictionary_packages.py"
-    subprocess.run([python, "-W", "ignore", str(script), str(tmp_path)], check=True, capture_output=True, cwd=tmp_path)
-    files = sorted(tmp_path.rglob("told.st"))
-    assert len(files) >= 18  # sae-lens and eai-sparsify at least
-    for file in files:
-        told = load_file(file)
-        found = load_dictionary(file.parent, site="mlp-in.1" if "circuit_tracer" in str(file) else None)
-        for mine, theirs in ((found.encode, "encoded"), (found.reconstructed, "decoded")):
-            torch.testing.assert_close(mine(told["x"]), told[theirs], rtol=1e-5, atol=1e-5, msg=str(file.parent))
+    from benchmarks.dictionaries import INTERPRETER, parity
+
+    found = parity(os.environ.get(INTERPRETER), tmp_path)
+    if found["parity_max_error"] is None:
+        pytest.skip(found["parity_reason"])
+    assert {row["package"] for row in found["parity"]} >= {"saelens", "sparsify"} and len(found["parity"]) >= 18
+    assert found["parity_max_error"] <= 1e-5 and all(row["active"] > 1 for row in found["parity"])
+
+
+@pytest.mark.slow
+def test_the_benchmark_measures(tiny_folder: Path) -> None:
+    from benchmarks.dictionaries import run as measure
+
+    options = {
+        "subject": str(tiny_folder),
+        "site": "resid.0",
+        "latents": 96,
+        "k": 4,
+        "tokens": 4096,
+        "units": 20,
+        "width": 32,
+    }
+    found = measure({"quick": True, **options})
+    assert found["overhead_sparse"] > 0 and 6 < found["bytes_per_posting"] < 7 and found["evidence_ms_per_unit"] > 0
+    assert (found["parity_max_error"] is None) == ("parity_reason" in found)
 
 
 def test_normalization_is_undone_behind_the_decoder(tmp_path: Path) -> None:

@@ -25,7 +25,7 @@ _WHAT = "A spec (TOML), the folder of a study to resume, or one unit such as smo
 def _flags(
     what: str | None = typer.Argument(None, help=_WHAT, show_default=False),
     subject: str | None = typer.Option(
-        None, help="Model (smollm2-135m, minilm, a local folder, a hub id), function:FILE.py:NAME, or responses:FILE."
+        None, help="Model (smollm2-135m, minilm, folder, hub id), function:FILE.py:NAME, responses:FILE, delphi:FOLDER."
     ),
     site: list[str] | None = typer.Option(None, help="Site such as mlp.12; repeatable, or separate sites with commas."),
     units: str | None = typer.Option(None, help="Number of random units (64), 'all', or indices: 3,17,40-49."),

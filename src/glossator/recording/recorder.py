@@ -236,7 +236,7 @@ def _run(
             dense[grid].add(rooms[grid], number, source, values, valid)
         for name, collector in sparse.items():
             if source_of(name) == source:
-                found, indices = values, None
+                found, indices = values if isinstance(values, tuple) else (values, None)
                 if name in readouts:
                     if not torch.isfinite(values[torch.from_numpy(valid)]).all():  # which a readout may call silence
                         raise not_finite(source)

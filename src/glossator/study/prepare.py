@@ -7,7 +7,10 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from glossator.corpora import ProbeSet, probe_set
+from glossator.corpora.splits import group_by_shared_runs
 from glossator.errors import UserError, near_matches
 from glossator.recording import Recording, open_recording, recording_spec
 from glossator.recording.spec import source_of
@@ -30,6 +33,7 @@ if TYPE_CHECKING:
     from glossator.recording.spec import Plan
     from glossator.study.work import Work
     from glossator.subjects.base import Subject
+    from glossator.subjects.delphi import DelphiSubject
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,9 +99,13 @@ def prepare(
         check_unchanged(spec, recording, subject)
         if not lacks_units(recording, spec):
             return Source(spec, models, subject)
-    from glossator.subjects.named import RESPONSES, open_subject
+    from glossator.subjects.delphi import DelphiSubject
+    from glossator.subjects.named import DELPHI, RESPONSES, open_subject
 
-    corpus = named_inputs(spec) if corpus is None else corpus
+    if subject is None and spec.subject.startswith(DELPHI):
+        subject = open_subject(spec.subject)
+    if corpus is None:
+        corpus = cached_windows(subject, spec) if isinstance(subject, DelphiSubject) else named_inputs(spec)
     readouts = given_readouts(spec)
     if subject is None:
         _check_sites(spec, readouts)
@@ -161,6 +169,16 @@ def texts_of(corpus: Corpus, spec: StudySpec) -> ProbeSet:
     documents = list(corpus.documents())
     inputs, ids = Texts.of([d.text for d in documents]), [d.id for d in documents]
     return probe_set(inputs, ids, seed=spec.seed, name=corpus.name)
+
+
+def cached_windows(subject: DelphiSubject, spec: StudySpec) -> ProbeSet:
+    """The text of cached latents; rows that share a run of tokens are of one split."""
+    windows = subject.windows(spec.width, spec.max_tokens)
+    rows = subject.tokens[: int(windows.documents.max()) + 1]
+    groups = group_by_shared_runs(list(rows))
+    owners = groups[windows.documents]
+    names = [f"row {row}" for row in np.unique(owners)]
+    return probe_set(windows.regrouped(owners), names, seed=spec.seed, name=spec.subject)
 
 
 def _widths(spec: StudySpec, subject: Subject, inputs: Inputs, readouts: Mapping[str, Readout]) -> dict[str, int]:

@@ -124,7 +124,8 @@ class Subject(Protocol):
         ...
 
     def visit(self, inputs: Inputs, sites: Sequence[str], see: Callable[[str, Values], Any]) -> None:
-        """Run the inputs and call `see(site name, values (n, places, width))` once for each site.
+        """Run the inputs and call `see(site name, values (n, places, width))` once for each site; at a sparse one
+        values and numbers of the units that have some, both (n, places, k), may come instead.
 
         The values are the subject's own, not to be changed or kept, and may be anything at places that do not count.
         Raises `MissingPower` for a subject that cannot be run, or for inputs of another kind than it takes.

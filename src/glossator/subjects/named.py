@@ -1,8 +1,9 @@
 """Subjects by name: a model, a function in somebody's code, a file of responses.
 
 `function:FILE.py:NAME` or `function:package.module:NAME` imports code, so that a name from a file is confirmed first.
-`responses:FILE` is `.npy`, `.npz` or Parquet, with a row for each input of the study. `random-weights:NAME#SEED` is the
-architecture of a model with freshly initialised weights.
+`responses:FILE` is `.npy`, `.npz` or Parquet, with a row for each input of the study. `delphi:FOLDER` holds latents
+that delphi has cached, and their text. `random-weights:NAME#SEED` is the architecture of a model with freshly
+initialised weights.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from glossator.files import fingerprint
 from glossator.inputs import Inputs
 from glossator.subjects.base import BaseSubject, Subject
 
-FUNCTION, RESPONSES, RANDOM = "function:", "responses:", "random-weights:"
+FUNCTION, RESPONSES, RANDOM, DELPHI = "function:", "responses:", "random-weights:", "delphi:"
 
 
 def open_subject(
@@ -36,6 +37,11 @@ def open_subject(
             raise UserError("measured responses need their inputs", value=name, fix="Pass them with --corpus FILE")
         path = Path(name.removeprefix(RESPONSES)).expanduser()
         return MeasuredSubject(inputs, load_responses(path), path.stem)
+    if name.startswith(DELPHI):
+        from glossator.subjects.delphi import DelphiSubject
+
+        folder, _, tokenizer = name.removeprefix(DELPHI).partition("#")
+        return DelphiSubject(Path(folder).expanduser(), tokenizer or None)
     from glossator.subjects.loading import load_subject
 
     if name.startswith(RANDOM):
