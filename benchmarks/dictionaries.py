@@ -73,7 +73,7 @@ def parity(python: str | None, folder: Path) -> dict[str, Any]:
     if done.returncode:
         last = (done.stderr.strip().splitlines() or ["no message"])[-1]
         return {"parity_max_error": None, "parity_reason": f"the packages could not write: {last}"}
-    rows = []
+    rows: list[dict[str, Any]] = []
     for file in sorted(folder.rglob("told.st")):
         told, package = load_file(file), file.relative_to(folder).parts[0]
         ours = load_dictionary(file.parent, site="mlp-in.1" if package == "circuit_tracer" else None)

@@ -151,11 +151,9 @@ if __name__ == "__main__":
     with torch.no_grad():
         of_saelens(target / "saelens", inputs)
         of_sparsify(target / "sparsify", inputs)
-        for package, write in (("dictionary_learning", of_dictionary_learning), ("circuit_tracer", of_circuit_tracer)):
-            place = importlib.util.find_spec(package)
-            if place is None:
-                continue
-            if package == "dictionary_learning":
-                write(target / package, inputs, Path(place.submodule_search_locations[0]))
-            else:
-                write(target / package, inputs)
+        place = importlib.util.find_spec("dictionary_learning")
+        if place is not None and place.submodule_search_locations:
+            folder = Path(place.submodule_search_locations[0])
+            of_dictionary_learning(target / "dictionary_learning", inputs, folder)
+        if importlib.util.find_spec("circuit_tracer") is not None:
+            of_circuit_tracer(target / "circuit_tracer", inputs)
