@@ -4,8 +4,8 @@ The truth of a score is its value on all of the held-out documents of a recordin
 replacement, get the interval that a study would print, and coverage is counted. The margin is that of the correlation
 over the lookup table's.
 
-The method was developed on neurons of `mlp.2`, `mlp.4`, `mlp.5`, `mlp.7`, `mlp.9`, `mlp.11`, `mlp.12`, `mlp.15`, `mlp.17`,
-`mlp.20`, `mlp.22`, `mlp.25` and `mlp.27`; those of the default sites were not looked at before.
+The method was developed on neurons of `mlp.2`, `mlp.4`, `mlp.5`, `mlp.7`, `mlp.9`, `mlp.11`, `mlp.12`, `mlp.15`,
+`mlp.17`, `mlp.20`, `mlp.22`, `mlp.25` and `mlp.27`; those of the default sites were not looked at before.
 """
 
 from __future__ import annotations
