@@ -33,7 +33,7 @@ from glossator.inputs import Grid, Inputs
 from glossator.scorers import headline, peak
 from glossator.scorers.lab import Lab, score_explanations
 from glossator.scorers.sample import SETTINGS
-from glossator.simulators import ACTIVATION, Simulation
+from glossator.simulators import ACTIVATION, Simulation, Simulator
 from glossator.statistics import mean_over_units
 from glossator.store.ranking import HEADLINES
 
@@ -166,7 +166,7 @@ def values_of(case: Case, predicted: Predicted) -> dict[str, float]:
 
 
 @dataclass(frozen=True)
-class Given:
+class Given(Simulator):
     """A simulator that was handed its predictions, by the `id` of the inputs."""
 
     values: dict[int, np.ndarray]

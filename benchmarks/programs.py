@@ -17,12 +17,11 @@ import numpy as np
 from glossator.engines import in_parallel
 from glossator.evidence import Evidence
 from glossator.explainers import Abstained, explain_one
-from glossator.explainers.lookup import LookupExplainer
 from glossator.explainers.program import ProgramExplainer
-from glossator.explainers.token_list import TokenListExplainer
-from glossator.explanations import Explanation
+from glossator.explanations import Explanation, Provenance
 from glossator.programs import Lexicon, bits
 from glossator.recording import EvidenceSpec, Recording, draw
+from glossator.scorers.baselines import baselines_beside
 from glossator.scorers.correlation import pooled
 from glossator.scorers.lab import Lab
 from glossator.scorers.sample import SETTINGS
@@ -109,17 +108,22 @@ def _layer(
         """Correlations of all columns for one neuron, and the bits of its program."""
         (unit, evidence), best = pairs[place], found[place]
         others = [other for i, other in enumerate(found) if i != place and other is not None]
-        lookup = explain_one(LookupExplainer(), evidence.explain)[0]
         unlimited = explain_one(long, evidence.explain, n=1)
-        tried: dict[str, Explanation | None] = {
-            "program": best,
-            "lookup": lookup,
-            "other_unit": others[place % len(others)] if others else None,
-            "program_long": unlimited[0] if unlimited else lookup,
-        }
         cost = None if best is None or best.program is None else bits(best.program, lexicon)
-        same = explain_one(TokenListExplainer(bits=cost or TYPICAL_BITS, lexicon=lexicon), evidence.explain)
-        tried["lookup_same_bits"] = same[0]
+        baselines = baselines_beside(
+            best or Explanation(unit, "", Provenance("none")),
+            evidence.explain,
+            lexicon=lexicon,
+            bits=cost or TYPICAL_BITS,
+            other=others[place % len(others)] if others else None,
+        )
+        tried = {
+            "program": best,
+            "lookup": baselines["lookup"],
+            "other_unit": baselines.get("mismatched"),
+            "program_long": unlimited[0] if unlimited else baselines["lookup"],
+            "lookup_same_bits": baselines["token-list"],
+        }
         return _values(unit, evidence, tried, Lab(lexicon)), cost
 
     measured = in_parallel(measure, range(len(pairs)))

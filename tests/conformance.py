@@ -5,10 +5,12 @@
 
 from __future__ import annotations
 
+import shutil
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +18,15 @@ import numpy as np
 
 from glossator import registry
 from glossator.corpora import ProbeSet, make_windows, open_corpus, probe_set
+from glossator.engines import Job, carry_out
 from glossator.errors import MissingPower, UserError
 from glossator.evidence import Evidence
 from glossator.explainers import explain_one
 from glossator.explanations import Explanation, Provenance
 from glossator.inputs import Stimuli, Texts
 from glossator.programs import Lexicon, parse_program
-from glossator.recording import EvidenceSpec, draw, record, recording_spec
+from glossator.readouts.directions import direction_set
+from glossator.recording import EvidenceSpec, draw, open_recording, record, recording_spec
 from glossator.resources import Resources
 from glossator.scorers.baselines import Beside, RandomWeightsBaseline
 from glossator.scorers.lab import Lab
@@ -33,7 +37,7 @@ from glossator.units import Unit
 
 DOCUMENT = Path(__file__).resolve().parent.parent / "docs" / "conformance.md"
 WITH_A_MODEL = "yes, with a language model"
-KINDS = ("explainers", "simulators", "scorers", "baselines")
+KINDS = ("explainers", "simulators", "scorers", "baselines", "readouts", "engines")
 WORLDS = ("tokens", "texts", "image cells", "whole images", "stimuli")
 N = 600
 EVIDENCE = EvidenceSpec(test_top=15, test_random=30, calibrate_random=20, select_random=20)
@@ -41,8 +45,11 @@ EVIDENCE = EvidenceSpec(test_top=15, test_random=30, calibrate_random=20, select
 
 @dataclass(frozen=True, eq=False)
 class World:
-    """One unit of one subject on one kind of input, and what methods may ask for."""
+    """One unit of one subject on one kind of input, and what methods may ask for. folder: of its recording."""
 
+    subject: Any
+    probes: ProbeSet
+    folder: str
     unit: Unit
     evidence: Evidence
     lab: Lab
@@ -95,7 +102,9 @@ def world(name: str) -> World:
         openers["lexicon"] = lambda: lexicon
     simulator: Any = Truth(subject, unit)
     lab = Lab(lexicon, simulator, Resources(openers), RecordedOthers(recording))
-    return World(unit, evidence, lab, Explanation(unit, "animals", Provenance("told"), program))
+    return World(
+        subject, probes, f"{folder}/r", unit, evidence, lab, Explanation(unit, "animals", Provenance("told"), program)
+    )
 
 
 def _language_model() -> tuple[Any, ProbeSet]:
@@ -110,8 +119,11 @@ def outcome(kind: str, name: str, where: str) -> str:
     """`yes`, `yes, with a language model`, or what is missing; raises where something else comes of it."""
     its = world(where)
     try:
-        part = its.made(kind, name)
-        return OUTCOMES[kind](part, its)
+        if kind == "readouts":
+            return _read(name, its)
+        if kind == "engines":
+            return _run_by(name, its)
+        return OUTCOMES[kind](its.made(kind, name), its)
     except MissingPower as error:
         return f"{error.what}: {error.value}" if error.value in ("lexicon", "lm", "subject", "embedder") else error.what
 
@@ -157,6 +169,67 @@ def _beside(baseline: Any, its: World) -> str:
     found = baseline.explanation(its.evidence.explain, Beside(its.explanation, bits=30.0, other=its.explanation))
     assert found is not None and found.unit == its.unit
     return "yes"
+
+
+def _directions(folder: Path, site: str, width: int) -> None:
+    direction_set("one", site, np.eye(1, width)).save(folder)
+
+
+MADE_READOUTS: dict[str, Callable[[Path, str, int], None]] = {"directions": _directions}
+"""Writes a small readout of each kind for a site; a new kind needs its line here."""
+
+
+def _read(kind: str, its: World) -> str:
+    """A readout is loaded, recorded at the world's site and drawn from, and says how to act on its units."""
+    folder = Path(tempfile.mkdtemp(prefix="conformance-"))
+    width = its.subject.site(its.unit.site).width
+    (folder / "readout").mkdir()
+    MADE_READOUTS[kind](folder / "readout", its.unit.site, width)
+    readout = registry.load("readouts", kind)(folder / "readout", site=its.unit.site)
+    name = f"{readout.name}@{its.unit.site}"
+    spec = recording_spec(its.subject, its.probes, [name], readouts={name: readout})
+    recording = record(spec, its.subject, its.probes, folder / "r", readouts={name: readout}, progress=False)
+    unit = Unit(its.subject.name, name, readout.width - 1)
+    evidence = draw(recording, unit, EVIDENCE)
+    assert evidence.status == "ok", evidence.reason
+    assert evidence.test.activations.shape[1] == evidence.test.grid.places
+    readout.part(unit.index)
+    return "yes" if Power.INTERVENE in its.subject.powers else "yes, read alone"
+
+
+@dataclass(frozen=True)
+class DrawEvidence:
+    """The job of an engine: open the recording in a process of the engine's, draw the unit's evidence, note it."""
+
+    folder: str
+    unit: Unit
+
+    def __call__(self, job: Job) -> None:
+        evidence = draw(open_recording(self.folder), self.unit, EVIDENCE)
+        Path(job.folder, f"{job.shard}").write_text(evidence.explain.fingerprint)
+
+    def open(self, job: Job) -> None:
+        pass
+
+
+def _run_by(name: str, its: World) -> str:
+    """Two jobs on the world's recording, by two workers; where an engine is not installed, what it takes."""
+    extra, installed = ELSEWHERE.get(name, ("", True))
+    if installed:
+        folder = tempfile.mkdtemp(prefix="conformance-")
+        jobs = [Job(folder, "explain", shard) for shard in range(2)]
+        for job in jobs:
+            job.log.parent.mkdir(parents=True, exist_ok=True)
+        engine = registry.load("engines", name)(workers=2)
+        assert set(carry_out(engine, jobs, DrawEvidence(its.folder, its.unit), print)) == set(jobs)
+        assert {Path(folder, str(job.shard)).read_text() for job in jobs} == {its.evidence.explain.fingerprint}
+    return f"yes{extra}"
+
+
+ELSEWHERE = {
+    "ray": (", with `glossator[ray]`", find_spec("ray") is not None),
+    "slurm": (", with `glossator[slurm]` on a SLURM cluster", bool(find_spec("submitit") and shutil.which("sbatch"))),
+}
 
 
 OUTCOMES: dict[str, Callable[[Any, World], str]] = {

@@ -14,15 +14,12 @@ from typing import Any
 
 import numpy as np
 
-from glossator import registry
 from glossator.engines import in_parallel
 from glossator.evidence import Evidence
 from glossator.explainers import Abstained, Explained, Explainer
 from glossator.explanations import Explanation
-from glossator.programs import bits
 from glossator.recording import EvidenceSpec, Recording, draw
-from glossator.resources import Resources
-from glossator.scorers.baselines import DEFAULT_BASELINES, Beside, explanations_of
+from glossator.scorers.baselines import DEFAULT_BASELINES, baselines_beside
 from glossator.scorers.lab import Lab, score_explanation
 from glossator.scores import Score
 from glossator.statistics import mean_over_units
@@ -96,7 +93,9 @@ def explain_and_score(
             explanation = best[place]
             assert explanation is not None
             others = [best[other] for other in wanted if other > place] + [best[o] for o in wanted if o < place]
-            made = _baselines(baselines, explanation, evidence[place], others[0] if others else None, lab)
+            made = baselines_beside(
+                explanation, evidence[place].explain, baselines, lexicon=lab.lexicon, other=next(iter(others), None)
+            )
             return score_explanation(
                 evidence[place].unit, explanation, evidence[place], lab.for_unit(made), ["correlation"]
             )
@@ -108,18 +107,6 @@ def explain_and_score(
             by_name = {score.name: score for score in scores.get(place, [])}
             found.append(Scored(unit, best[place], by_name, "" if best[place] is not None else reasons[place]))
     return found
-
-
-def _baselines(
-    names: Sequence[str], explanation: Explanation, evidence: Evidence, other: Explanation | None, lab: Lab
-) -> dict[str, Explanation]:
-    size = None
-    if "token-list" in names and explanation.program is not None:
-        size = bits(explanation.program, lab.required_lexicon)
-    resources = Resources({"lexicon": lambda: lab.lexicon})
-    targets = {name: registry.load("baselines", name) for name in names}
-    made = {name: target(**resources.given(target, name)) for name, target in targets.items()}
-    return explanations_of(made, evidence.explain, Beside(explanation, size, other))
 
 
 def summary(scored: Sequence[Scored]) -> dict[str, Any]:

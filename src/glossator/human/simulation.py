@@ -14,11 +14,11 @@ import numpy as np
 
 from glossator.errors import MissingPower, UserError
 from glossator.evidence import Evidence, Exemplars, Split
-from glossator.explainers.lookup import LookupExplainer
 from glossator.explanations import Explanation
 from glossator.human.sources import Drawn, Source, drawn_rows, passages_of, sealed, unsealed
 from glossator.human.tasks import Passage, SimulationItem
 from glossator.inputs import Grid, Inputs, token_windows
+from glossator.scorers.baselines import baselines_beside
 from glossator.scorers.lab import Lab, score_explanation
 from glossator.scores import Score
 from glossator.simulators import ZERO_TO_TEN, Simulation, Simulator
@@ -133,7 +133,7 @@ def score_simulation(
     check_same_tokens(item, key, whole)
     evidence = rated_evidence(whole, list(rated.values()))
     ratings = {place["window"]: np.array(values[slot], np.float32) for slot, place in rated.items()}
-    lab = tools.lab().for_unit({"lookup": LookupExplainer().table_of(evidence.explain)})
+    lab = tools.lab().for_unit(baselines_beside(explanation, evidence.explain, ["lookup"]))
     machine = _machine_scores(unit, explanation, evidence, lab, tools)
     person = replace(lab.for_unit(lab.baselines), simulator=PersonSimulator(explanation, ratings, _simulator(lab)))
     by_person = _scores(unit, explanation, evidence, person)

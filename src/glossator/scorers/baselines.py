@@ -6,14 +6,16 @@ beside it. Resources (a lexicon, the subject) are parameters of its constructor,
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Protocol
 
+from glossator import registry
 from glossator.evidence import ExplainEvidence
 from glossator.explainers.lookup import LookupExplainer
 from glossator.explainers.token_list import TokenListExplainer
 from glossator.explanations import Explanation
+from glossator.resources import Resources
 
 if TYPE_CHECKING:
     from glossator.programs import Lexicon
@@ -93,6 +95,12 @@ class RandomWeightsBaseline:
         return None
 
 
+def open_baselines(names: Iterable[str], resources: Resources) -> dict[str, Baseline]:
+    """The registered baselines of these names, with the resources that they take."""
+    targets = {name: registry.load("baselines", name) for name in names}
+    return {name: target(**resources.given(target, name)) for name, target in targets.items()}
+
+
 def explanations_of(
     baselines: Mapping[str, Baseline], evidence: ExplainEvidence, beside: Beside
 ) -> dict[str, Explanation]:
@@ -100,3 +108,24 @@ def explanations_of(
     kind = evidence.exemplars.inputs.kind
     found = {name: one.explanation(evidence, beside) for name, one in baselines.items() if kind in one.reads}
     return {name: explanation for name, explanation in found.items() if explanation is not None}
+
+
+def baselines_beside(
+    scored: Explanation,
+    evidence: ExplainEvidence,
+    names: Iterable[str] = DEFAULT_BASELINES,
+    *,
+    lexicon: Lexicon | None = None,
+    bits: float | None = None,
+    other: Explanation | None = None,
+) -> dict[str, Explanation]:
+    """The registered baselines of one explanation, by name, as far as they can be had.
+
+    bits: the length of the program to match, by default that of `scored` under the lexicon; other: as in `Beside`.
+    """
+    from glossator.programs import bits as length
+
+    if bits is None and scored.program is not None and lexicon is not None:
+        bits = length(scored.program, lexicon)
+    resources = Resources({} if lexicon is None else {"lexicon": lambda: lexicon})
+    return explanations_of(open_baselines(names, resources), evidence, Beside(scored, bits, other))

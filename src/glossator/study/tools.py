@@ -8,14 +8,13 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from glossator import registry
 from glossator.errors import UserError
 from glossator.evidence import Evidence
 from glossator.language_models.costs import Meter
 from glossator.programs import Lexicon
 from glossator.recording import Recording, draw
 from glossator.resources import Resources
-from glossator.scorers.baselines import Baseline
+from glossator.scorers.baselines import Baseline, open_baselines
 from glossator.scorers.lab import Lab
 from glossator.scorers.others import RecordedOthers
 from glossator.store.spec import StudySpec
@@ -94,8 +93,7 @@ class Tools:
     @cached_property
     def baselines(self) -> dict[str, Baseline]:
         """What scores are set beside, by name."""
-        targets = {name: registry.load("baselines", name) for name in self.spec.baselines}
-        return {name: target(**self.resources.given(target, name)) for name, target in targets.items()}
+        return open_baselines(self.spec.baselines, self.resources)
 
     @cached_property
     def reader(self) -> Reader:
