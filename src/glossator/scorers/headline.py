@@ -15,7 +15,7 @@ import numpy as np
 from glossator.evidence import Evidence, Split
 from glossator.explanations import UNNAMEABLE, Explanation, Mode
 from glossator.programs import execute
-from glossator.scorers import TOKEN_VALUES, firing, peak
+from glossator.scorers import Scorer, firing, peak
 from glossator.scorers.firing import Statistic
 from glossator.scorers.lab import Lab, Trial
 from glossator.scorers.sample import SETTINGS
@@ -28,7 +28,7 @@ SILENT = "the unit is not above 0 here"
 
 
 @dataclass(frozen=True)
-class HeadlineScorer:
+class HeadlineScorer(Scorer):
     """`headline.auprc`, `.f1`, `.iou` and `.share`, the same of all `modes`, each on top-and-random and on random-only
     windows, and `headline.peak-hit` and `modes.peak-hit`; nothing for an explanation without a headline.
 
@@ -36,7 +36,7 @@ class HeadlineScorer:
     """
 
     split: Split = "test"
-    needs: frozenset[str] = frozenset({TOKEN_VALUES})
+    name: ClassVar[str] = "headline"
 
     def score(self, unit: Unit, explanation: Explanation, evidence: Evidence, lab: Lab) -> list[Score]:
         headline = explanation.headline
