@@ -22,9 +22,9 @@ from glossator.engines import Job, carry_out
 from glossator.errors import MissingPower, UserError
 from glossator.evidence import Evidence
 from glossator.explainers import explain_one
-from glossator.explanations import Explanation, Provenance
+from glossator.explanations import Explanation, Headline, Provenance
 from glossator.inputs import Stimuli, Texts
-from glossator.programs import Lexicon, parse_program
+from glossator.programs import Clause, Lexicon, Program, Token, parse_program
 from glossator.readouts.directions import direction_set
 from glossator.recording import EvidenceSpec, draw, open_recording, record, recording_spec
 from glossator.resources import Resources
@@ -103,9 +103,9 @@ def world(name: str) -> World:
         openers["lexicon"] = lambda: lexicon
     simulator: Any = Truth(subject, unit)
     lab = Lab(lexicon, simulator, Resources(openers), RecordedOthers(recording))
-    return World(
-        subject, probes, f"{folder}/r", unit, evidence, lab, Explanation(unit, "animals", Provenance("told"), program)
-    )
+    headline = None if program is None else Headline("are", Program(0.0, (Clause(1.0, Token((" are",))),)))
+    explanation = Explanation(unit, "animals", Provenance("told"), program, headline=headline)
+    return World(subject, probes, f"{folder}/r", unit, evidence, lab, explanation)
 
 
 def _language_model() -> tuple[Any, ProbeSet]:
@@ -178,7 +178,19 @@ def _directions(folder: Path, site: str, width: int) -> None:
     direction_set("one", site, np.eye(1, width)).save(folder)
 
 
-MADE_READOUTS: dict[str, Callable[[Path, str, int], None]] = {"directions": _directions}
+def _dictionary(folder: Path, site: str, width: int) -> None:
+    import torch
+
+    from glossator.readouts.dictionary import Dictionary
+
+    one = torch.eye(1, width)
+    Dictionary(
+        name="sae", reads_at=site, writes_at=site, encoder=one, encoder_bias=torch.zeros(1),
+        decoder=one, decoder_bias=torch.zeros(width),
+    ).save(folder)  # fmt: skip
+
+
+MADE_READOUTS: dict[str, Callable[[Path, str, int], None]] = {"directions": _directions, "dictionary": _dictionary}
 """Writes a small readout of each kind for a site; a new kind needs its line here."""
 
 
@@ -251,7 +263,8 @@ def table() -> str:
         "Every registered part is tested on one unit of each kind of input: `tokens`, a neuron of a causal language",
         "model; `texts`, a function of texts; `image cells`, a function with a value at each cell of an image;",
         "`whole images`, the output of a `torch` module; `stimuli`, measured responses, which cannot be run again.",
-        "Numbers refer to the list at the end, which says what is missing.",
+        "Numbers refer to the list at the end, which says what is missing. Readouts that are `read alone` make units that can",
+        "be recorded, explained and scored, but not intervened on. The engines do two jobs on each recording.",
         "",
         "When does a unit fire? At a token or cell, above the 99 % quantile of random ones of the explain split; on a",
         "whole input, above the 90 % quantile, since there are fewer of them. A window of tokens fires if one of its",
