@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 
     from glossator.scores import Score
     from glossator.store.ranking import Headline
-    from glossator.store.results import Chosen
     from glossator.units import Unit
 
 JSON = typer.Option(False, "--json", help="Print JSON on stdout, and nothing else there.")
@@ -204,15 +203,8 @@ def score_rows(out: Console, rows: Sequence[Headline], baselines: Sequence[str],
             acted = row.causal
             cells.append("–" if acted is None else interval(acted))
             cells += ["–" if acted is None else number(acted.baselines.get(baseline)) for baseline in controls]
-        lines.append(Row(cells, in_short(row.chosen)))
+        lines.append(Row(cells, row.chosen.in_short))
     print_rows(out, head, lines, left=1 + methods)
-
-
-def in_short(chosen: Chosen) -> str:
-    """What a list says of an explanation: its headline with those of its other modes, else its sentence."""
-    if chosen.headline is None:
-        return chosen.text
-    return "; also ".join([str(chosen.headline), *map(str, chosen.modes[1:])])
 
 
 def short_name(unit: Unit) -> str:

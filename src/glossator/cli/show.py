@@ -181,16 +181,9 @@ def print_head(out: Console, folder: str, result: UnitResult) -> None:
 
 def print_headlines(out: Console, chosen: Chosen) -> None:
     """The headline and how much of the activation it accounts for; other reasons to fire below it, if there are any."""
-    if chosen.headline is None:
-        return
-    first, *others = chosen.modes or (chosen.headline,)
-    print_indented(out, f"{clean(str(chosen.headline))}{_share(first.share)}", "bold", by=0)
-    for mode in others:
-        print_indented(out, f"also {clean(str(mode))}{_share(mode.share)}", "bold", by=2)
-
-
-def _share(share: float | None) -> str:
-    return "" if share is None else f"  ({share:.0%} of the activation)"
+    for place, named in enumerate(chosen.named):
+        share = "" if named.share is None else f" ({named.share:.0%} of the activation)"
+        print_indented(out, f"{'also ' if place else ''}{clean(str(named))}{share}", "bold", by=2 if place else 0)
 
 
 def in_one_line(score: Score) -> str:

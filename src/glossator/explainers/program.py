@@ -26,6 +26,8 @@ from glossator.explainers import Abstained, Explained, Explainer
 from glossator.explainers.modes import separate_modes
 from glossator.explainers.token_means import rounded, shrinkage
 from glossator.explanations import Explanation, Provenance
+from glossator.headlines.reasons import headlines
+from glossator.headlines.shelf import Shelf
 from glossator.programs import Clause, Lexicon, Program, Table, english
 from glossator.programs.bank import Bank, build_bank, characters
 from glossator.programs.candidates import Single
@@ -46,7 +48,8 @@ BRIEF = 5
 
 @dataclass(frozen=True)
 class ProgramExplainer(Explainer):
-    """Up to n candidates: the program, a brief one, and one for each mode of a unit that has several.
+    """Up to n candidates: the program, a brief one, and one for each mode of a unit that has several; all of them with
+    the unit's headline and modes (`glossator.headlines`).
 
     limit: greatest number of characters of the English, None for no limit; most: greatest number of tests;
     least_gain: share of the variance that a further test must explain; top_share: weight of all top windows together
@@ -62,6 +65,7 @@ class ProgramExplainer(Explainer):
     table: bool = False
     lexicon: Lexicon | None = None
     _banks: dict[str, Bank] = field(default_factory=dict, repr=False, compare=False)
+    _shelves: dict[int, Shelf] = field(default_factory=dict, repr=False, compare=False)
 
     def explain(self, evidence: Sequence[ExplainEvidence], *, n: int, seed: int) -> list[Explained]:
         """Each unit alone, on all cores; nothing is drawn at random."""
@@ -101,13 +105,14 @@ class ProgramExplainer(Explainer):
         if not found:
             return Abstained(f"no program fits into {self.limit} characters")
         settings = {
-            f.name: getattr(self, f.name) for f in dataclasses.fields(self) if f.name not in ("lexicon", "_banks")
+            f.name: getattr(self, f.name) for f in dataclasses.fields(self) if f.name[0] != "_" and f.name != "lexicon"
         }
         settings["claim"] = {
             "correlation": round(claim[0], 4),
             "p": round(claim[1], 4),
             "firing_documents": problem.firing_documents,
         }
+        headline, parts = headlines(problem, self._shelf(problem.bank))
         return [
             Explanation(
                 evidence.unit,
@@ -115,6 +120,8 @@ class ProgramExplainer(Explainer):
                 Provenance("program", {**settings, "role": role}, evidence.fingerprint),
                 program,
                 rank,
+                headline,
+                parts,
             )
             for rank, (role, program) in enumerate(list(found.values())[:n])
         ]
@@ -122,6 +129,7 @@ class ProgramExplainer(Explainer):
     def warm(self, evidence: ExplainEvidence) -> None:
         """Build what all units of a recording share."""
         bank = self._bank(evidence)
+        self._shelf(bank)
         bank.lexicon.ids(evidence.exemplars.windows)
 
     def _bank(self, evidence: ExplainEvidence) -> Bank:
@@ -137,8 +145,14 @@ class ProgramExplainer(Explainer):
             lexicon = self.lexicon or Lexicon.for_windows(windows.vocabulary, None)
             ids = lexicon.ids(windows)[np.asarray(windows.valid)]
             self._banks.clear()  # one recording at a time: a bank takes some hundred megabytes
+            self._shelves.clear()
             self._banks[key] = build_bank(lexicon, np.bincount(ids, minlength=len(lexicon) + 1))
         return self._banks[key]
+
+    def _shelf(self, bank: Bank) -> Shelf:
+        if id(bank) not in self._shelves:
+            self._shelves[id(bank)] = Shelf.of(bank)
+        return self._shelves[id(bank)]
 
 
 def _claim(problem: Problem, singles: tuple[Single, ...]) -> tuple[float, float] | None:

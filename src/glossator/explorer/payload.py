@@ -73,6 +73,8 @@ def _unit(
         "status": result.status,
         "reason": result.reason,
         "text": "" if best is None else best.text,
+        "short": "" if best is None else best.in_short,
+        "modes": [] if best is None else [[str(named), named.share] for named in best.named],
         "score": None if score is None else _score(score, q=False),
         "causal": None if causal is None else _score(causal, q=False),
         "method": "" if best is None else best.method,

@@ -11,7 +11,7 @@ from glossator.errors import near_matches
 from glossator.programs.base import Test
 from glossator.programs.checks import assign, number, quoted, text_of, texts_of, whole
 from glossator.programs.shapes import CONTEXT_SHAPES, SHAPES
-from glossator.programs.words import WORD_CLASSES
+from glossator.programs.words import WORD_CLASSES, finer_classes, is_class
 
 
 @dataclass(frozen=True)
@@ -135,13 +135,14 @@ class Shape(Test):
 
 @dataclass(frozen=True)
 class Word(Test):
-    """The token, lower-cased and without its leading space, is in a named class of words (`words.WORD_CLASSES`)."""
+    """The token, lower-cased and without its leading space, is in a named class of words (`words.is_class`)."""
 
     name: str
 
     def __post_init__(self) -> None:
-        if self.name not in WORD_CLASSES:
-            raise ValueError(f"unknown word class {self.name!r}; {near_matches(self.name, WORD_CLASSES)}")
+        if not is_class(self.name):
+            known = (*WORD_CLASSES, *finer_classes())
+            raise ValueError(f"unknown word class {self.name!r}; {near_matches(self.name, known)}")
 
     @property
     def within_brackets(self) -> str:

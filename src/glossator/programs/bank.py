@@ -19,7 +19,7 @@ from glossator.programs.bits import LEVEL_BITS, test_bits
 from glossator.programs.language import After, Test
 from glossator.programs.lexicon import Lexicon
 from glossator.programs.shapes import CONTEXT_SHAPES, SHAPES
-from glossator.programs.words import WORD_CLASSES
+from glossator.programs.words import WORD_CLASSES, english_of
 
 FLOORS = (0.125, 0.25, 0.375)
 """How near is near: the floors at which meaning neighbourhoods are offered."""
@@ -139,7 +139,7 @@ def characters(test: Test) -> int:
         case Shape(name):
             return len(SHAPES[name].english) + 2
         case Word(name):
-            return len(WORD_CLASSES[name]) + 2
+            return len(english_of(name)) + 2
         case After(Token() | Spelled() | Like() as inner):
             return characters(inner) + 2
     return sum(map(characters, test.parts)) + 16

@@ -56,7 +56,7 @@ from glossator.programs.language import (
 from glossator.programs.lexicon import Lexicon
 from glossator.programs.memory import ASPECTS
 from glossator.programs.shapes import SHAPES
-from glossator.programs.words import WORD_CLASSES
+from glossator.programs.words import WORD_CLASSES, finer_classes
 
 LEVEL_BITS = 5.0
 SCALE_BITS = 8.0
@@ -98,8 +98,8 @@ def _argument_bits(test: Test, lexicon: Lexicon) -> float:
             return _spelling(text)
         case Shape():
             return math.log2(len(SHAPES))
-        case Word():
-            return math.log2(len(WORD_CLASSES))
+        case Word(name):
+            return math.log2(len(WORD_CLASSES if name in WORD_CLASSES else finer_classes()))
         case Position(low, high, since):
             return _range(low, high) + _optional(since, lexicon)
         case Count(inner, low, high, since):

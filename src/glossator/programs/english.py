@@ -38,7 +38,7 @@ from glossator.programs.language import (
 )
 from glossator.programs.memory_english import remembered
 from glossator.programs.shapes import SHAPES
-from glossator.programs.words import WORD_CLASSES
+from glossator.programs.words import english_of
 
 STRONG, MEDIUM = 0.4, 0.3
 """A clause is strong from the first share of the strongest clause's strength on; a bias counts from the second on."""
@@ -225,7 +225,7 @@ def _noun(test: Test) -> str:
         case Shape(name):
             return SHAPES[name].english
         case Word(name):
-            return WORD_CLASSES[name]
+            return english_of(name)
         case Or(tests):
             return " or ".join(_noun(t) for t in tests)
         case And(tests):

@@ -13,6 +13,7 @@ from functools import cached_property
 import numpy as np
 
 from glossator.inputs.tokens import TokenWindows, Vocabulary
+from glossator.programs.closed_classes import CLOSED
 from glossator.programs.language import (
     And,
     Contains,
@@ -30,7 +31,7 @@ from glossator.programs.language import (
 )  # fmt: skip
 from glossator.programs.meaning import meaning_directions
 from glossator.programs.shapes import SHAPES, ends_word
-from glossator.programs.words import SUPERSENSES, members
+from glossator.programs.words import members
 
 CACHE_BYTES = 96 << 20
 """How much memory kept vectors may take before the least recently used are dropped."""
@@ -231,7 +232,7 @@ class Lexicon:
             case Word(name):
                 forms = members(name)
                 found = np.array([*(word in forms for word in self.lowered), False])
-                return found & ~self._fragments if name in SUPERSENSES else found
+                return found if name in CLOSED else found & ~self._fragments
             case Table(values, default):
                 truth = np.full(len(self) + 1, default, dtype=np.float32)
                 known = [(self.vocabulary.ids[t], v) for t, v in values if t in self.vocabulary.ids]

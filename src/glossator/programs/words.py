@@ -1,4 +1,4 @@
-"""Named word classes: closed classes of English listed here, and WordNet's supersenses from a packaged file.
+"""Named word classes: closed classes of English listed here, WordNet's supersenses and finer ones from packaged files.
 
 Every class is a set of lower-case word forms; a token belongs to it if its text, in lower case and without its leading
 space, is in the set. The names double as the English of the class.
@@ -70,13 +70,36 @@ WORD_CLASSES: dict[str, str] = {
 
 
 @cache
+def finer_classes() -> dict[str, frozenset[str]]:
+    """Parts of speech by word type, names of people and places, and narrower classes of WordNet, by their English.
+
+    Headlines name them and any program may use them; the search for programs keeps to `WORD_CLASSES`.
+    """
+    return _packaged("classes.json.xz")
+
+
+def is_class(name: str) -> bool:
+    return name in WORD_CLASSES or name in finer_classes()
+
+
+def english_of(name: str) -> str:
+    """The plural words that stand for a class in an explanation."""
+    return WORD_CLASSES.get(name, name)
+
+
+@cache
 def _supersenses() -> dict[str, frozenset[str]]:
-    packaged = files("glossator.programs") / "lexicon.json.xz"
-    data = json.loads(lzma.decompress(packaged.read_bytes()))
+    return _packaged("lexicon.json.xz")
+
+
+def _packaged(name: str) -> dict[str, frozenset[str]]:
+    data = json.loads(lzma.decompress((files("glossator.programs") / name).read_bytes()))
     return {name: frozenset(forms.split()) for name, forms in data["classes"].items()}
 
 
 @cache
 def members(name: str) -> frozenset[str]:
     """The lower-case word forms of a class."""
-    return frozenset(CLOSED[name].split()) if name in CLOSED else _supersenses()[name]
+    if name in CLOSED:
+        return frozenset(CLOSED[name].split())
+    return _supersenses()[name] if name in SUPERSENSES else finer_classes()[name]

@@ -73,6 +73,16 @@ class Chosen:
     headline: Named | None = None
     modes: tuple[Named, ...] = ()
 
+    @property
+    def named(self) -> tuple[Named, ...]:
+        """The headlines of all modes, that of the explanation first; empty where it has none."""
+        return self.modes or (() if self.headline is None else (self.headline,))
+
+    @property
+    def in_short(self) -> str:
+        """What a list says of it: its headlines, else its sentence."""
+        return "; also ".join(map(str, self.named)) or self.text
+
     def explanation(self, unit: Unit) -> Explanation:
         from glossator.programs import parse_program
 

@@ -42,7 +42,7 @@
     const words = $("find").value.toLowerCase().split(/\s+/).filter(Boolean);
     const key = orders[$("sort").value];
     const matches = (unit) => {
-      const text = (unit.id + " " + unit.status + " " + unit.explanations.map((e) => e.text).join(" ")).toLowerCase();
+      const text = (unit.id + " " + unit.status + " " + unit.short + " " + unit.explanations.map((e) => e.text).join(" ")).toLowerCase();
       return words.every((word) => text.includes(word));
     };
     visible = data.units.filter(matches).sort((a, b) => (key(b) > key(a) ? 1 : key(b) < key(a) ? -1 : place.get(a) - place.get(b)));
@@ -58,7 +58,7 @@
       el("span", { class: "r" }, score && score.value !== null ? show(score.value) : unit.status,
         unit.causal && unit.causal.value !== null ? el("span", { class: "acted", title: "causal: " + unit.causal.name }, show(unit.causal.value)) : null));
     if (score && score.value !== null) link.append(bar(score, "bar", 260, 9));
-    link.append(el("span", { class: "text" }, unit.text || unit.reason));
+    link.append(el("span", { class: "text" }, unit.short || unit.reason));
     return el("li", null, link);
   }
 
@@ -91,7 +91,7 @@
     const parts = [top(unit)];
     if (unit.reason) parts.push(el("p", { class: "quiet" }, unit.status + ": " + unit.reason));
     const first = unit.explanations.filter((e) => e.rank === 0), others = unit.explanations.filter((e) => e.rank > 0);
-    if (first.length) parts.push(el("p", { class: "best" }, unit.text), el("p", { class: "quiet" }, inOneLine(unit)));
+    if (first.length) parts.push(...headlines(unit), el("p", { class: unit.modes.length ? "sentence" : "best" }, unit.text), el("p", { class: "quiet" }, inOneLine(unit)));
     parts.push(...windows(unit));
     for (const [i, explanation] of first.entries()) {
       if (i < 2) parts.push(el("h2", null, i ? "Other methods" : "Scores"));
@@ -105,6 +105,11 @@
     parts.push(...people(unit));
     if (unit.stats) parts.push(el("h2", null, "Activations"), facts(unit));
     $("detail").replaceChildren(...parts);
+  }
+
+  // The headline and the other modes, each with its share of the activation.
+  function headlines(unit) {
+    return unit.modes.map(([text, share], i) => el("p", { class: i ? "mode" : "best" }, i ? "also " + text : text, share === null ? null : el("span", { class: "share" }, ` ${Math.round(100 * share)} % of the activation`)));
   }
 
   function windows(unit) {
@@ -148,7 +153,7 @@
     about.push(`${e.text.length} characters`);
     if (e.select !== null) about.push(`r on the select split ${show(e.select)}`);
     box.append(el("p", { class: "quiet" }, about.join(" · ")));
-    if (e.program) box.append(el("div", { class: "program" }, e.program));
+    if (e.program) box.append(el("details", null, el("summary", null, "Program"), el("div", { class: "program" }, e.program)));
     if (!e.scores.length) return box;
     const main = (s) => s.column === "causal" || (/^(correlation|detection\.auroc|explained-variance\.centred|peak)\./.test(s.name) && !/per-window/.test(s.name));
     const columns = Object.keys(data.why).map((column) => {

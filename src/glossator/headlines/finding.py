@@ -1,0 +1,264 @@
+"""Finding the class that says most of where a unit is strongly active, for how plainly it can be said.
+
+Classes of the token and of the token before are taken from the shelf; the best are combined with one another and with
+places ("articles after verbs of telling", "commas in code"). Words that the unit likes best make lists, exact ones
+("we, our, us: first-person words") and neighbourhoods in meaning ("words like alone, single"). Each is ranked by what
+it says (`strong.Strong.worth`) times how plain its name is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from glossator.headlines.classes import EMPTY, PLACES, VAGUE, Named
+from glossator.headlines.shelf import Shelf
+from glossator.headlines.strong import Strong
+from glossator.programs.language import After, And, Shape, Spelled
+
+KEPT = 12
+"""How many classes of either place are combined with others."""
+LISTED = 3
+"""No list shows more words than this."""
+WORD, EXACT, MIXED, ALIKE, BEFORE, TOGETHER = 0.85, 0.9, 0.4, 0.75, 0.7, 0.85
+"""How clear are a single word, a list of words with something in common, one without, a neighbourhood; and as factors,
+a class of the token before, and two classes together."""
+PLAINNESS, BREVITY = 0.5, 0.96
+"""What clearness weighs, as a power; and what each word of a name after the second costs, as a factor."""
+LEAST_MORE = 1.08
+"""A longer list, or a second class, must say this many times as much."""
+NEAR = (0.3, 0.4, 0.5)
+"""Cosines from which on words belong to a neighbourhood."""
+SEEDS, LARGEST = 6, 60
+COVERED = 0.8
+"""A class says what the words of a list are when this share of the weight on them is on its own members."""
+
+
+@dataclass(frozen=True, eq=False)
+class Found:
+    """A class with its name; truth (T,) on the problem's tokens; said: in nats; value: said, for how plainly."""
+
+    named: Named
+    truth: np.ndarray
+    said: float
+
+    @property
+    def value(self) -> float:
+        words = len(self.named.name.split())
+        return self.said * self.named.clear**PLAINNESS * float(BREVITY ** max(words - 2, 0))
+
+
+def best(strong: Strong, shelf: Shelf) -> Found | None:
+    """The class that is worth most; None where none says anything."""
+    return max(Search(strong, shelf).found(), key=lambda one: one.value, default=None)
+
+
+class Search:
+    """What one unit's strong activity says of every class."""
+
+    def __init__(self, strong: Strong, shelf: Shelf):
+        self.strong, self.shelf, self.problem = strong, shelf, strong.problem
+        seen = self.problem.seen
+        self.matrix = shelf.truth[:, seen]
+        self.word_of = shelf.word_of[seen]
+        self.weight, self.count = strong.by_type(0)
+        self.total = self.weight.sum(axis=1)
+        self.word_weight, self.word_count = self._of_words(self.weight, self.count)
+
+    def found(self) -> list[Found]:
+        here = [*self._classes(0), *self._words(0)]
+        before = [*self._classes(1), *self._words(1)]
+        here.sort(key=lambda one: -one.value)
+        before.sort(key=lambda one: -one.value)
+        standing = self._standing()
+        pairs = self._pairs(here[:KEPT], before[:KEPT], standing)
+        return [*here, *before, *standing, *pairs, *self._exact(), *self._alike()]
+
+    # --- one class ------------------------------------------------------------------------------------------------
+
+    def _classes(self, distance: int) -> list[Found]:
+        weight, count = (self.weight, self.count) if distance == 0 else self.strong.by_type(1)
+        clear = self.shelf.clear
+        said = self.strong.worth(self.matrix @ weight, self.matrix @ count)
+        value = np.where((clear > VAGUE) | (distance == 0), said * clear**PLAINNESS, 0.0)
+        found = []
+        for row in _largest(value, KEPT):
+            members = self.matrix[row].toarray()[0]
+            found.append(self._placed(self.shelf.classes[row], members, distance, float(said[row])))
+        return found
+
+    def _words(self, distance: int) -> list[Found]:
+        if distance:
+            weight, count = self._of_words(*self.strong.by_type(1))
+        else:
+            weight, count = self.word_weight, self.word_count
+        said = self.strong.worth(weight, count)
+        found = []
+        for number in _largest(said, KEPT):
+            named = Named(Spelled((self.shelf.words[number],)), f"“{self._shown(number)}”", WORD, covers=False)
+            found.append(self._placed(named, self.word_of == number, distance, float(said[number])))
+        return found
+
+    def _placed(self, named: Named, members: np.ndarray, distance: int, said: float) -> Found:
+        truth = np.append(members, 0).astype(np.float32)[self.problem.back[distance]]
+        if distance:
+            name = f"{self._what(truth)} after {named.name}"
+            named = Named(After(named.test), name, named.clear * BEFORE, covers=False)
+        return Found(named, truth, said)
+
+    def _what(self, truth: np.ndarray) -> str:
+        """What a class by context alone holds: words, where most of the weight on it is on words."""
+        weight = self.strong.weight * truth
+        return "words" if weight @ self.problem.column(Shape("letters")) > 0.7 * weight.sum() else "tokens"
+
+    def _standing(self) -> list[Found]:
+        truths = np.stack([self.problem.column(named.test) for named in self.shelf.standing]).astype(np.float32)
+        said = self.strong.worth(*self.strong.of_truths(truths))
+        return [Found(*one) for one in zip(self.shelf.standing, truths, said.tolist(), strict=True)]
+
+    # --- two classes ----------------------------------------------------------------------------------------------
+
+    def _pairs(self, here: Sequence[Found], before: Sequence[Found], standing: Sequence[Found]) -> list[Found]:
+        places = [one for one in standing if one.named.name.removeprefix("tokens ") in PLACES]
+        pairs = [(a, b) for a in here for b in (*before, *places) if a.named.clear > EMPTY]
+        if not pairs:
+            return []
+        said = self.strong.worth(*self._together(here, [*before, *places], pairs))
+        found = []
+        for (a, b), nats in zip(pairs, said.tolist(), strict=True):
+            if nats > LEAST_MORE * max(a.said, b.said):
+                _, after, what = b.named.name.partition(" after ")
+                name = f"{a.named.name}{after}{what}" if after else f"{a.named.name}{b.named.name[6:]}"
+                clear = TOGETHER * min(a.named.clear, b.named.clear / BEFORE if after else 1.0)
+                named = Named(And((a.named.test, b.named.test)), name, clear, covers=False)
+                found.append(Found(named, a.truth * b.truth, nats))
+        return found
+
+    def _together(
+        self, here: Sequence[Found], others: Sequence[Found], pairs: Sequence[tuple[Found, Found]]
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Weight and number of the tokens on which both of each pair hold."""
+        first, second = np.stack([a.truth for a in here]), np.stack([b.truth for b in others])
+        weights = np.stack([(first * (self.strong.weight * part)) @ second.T for part in self.strong.parts], axis=-1)
+        counts = (first * self.strong.left) @ second.T
+        row, column = {id(a): i for i, a in enumerate(here)}, {id(b): i for i, b in enumerate(others)}
+        chosen = [row[id(a)] for a, _ in pairs], [column[id(b)] for _, b in pairs]
+        return weights[chosen], counts[chosen]
+
+    # --- lists of words -------------------------------------------------------------------------------------------
+
+    def _exact(self) -> list[Found]:
+        """The list that grows by the word that adds most, as long as each adds enough."""
+        said = self.strong.worth(self.word_weight, self.word_count)
+        rows = [int(i) for i in _largest(said, 3 * SEEDS) if self._is_word(int(i))][: 2 * SEEDS]
+        found: list[Found] = []
+        taken, nats = rows[:1], float(said[rows[0]]) if rows else 0.0
+        while rows and len(taken) < LISTED:
+            others = [row for row in rows if row not in taken]
+            if not others:
+                break
+            weight = self.word_weight[others] + self.word_weight[taken].sum(axis=0)
+            more = self.strong.worth(weight, self.word_count[others] + self.word_count[taken].sum())
+            place = int(more.argmax())
+            if more[place] < LEAST_MORE * nats:
+                break
+            taken, nats = [*taken, others[place]], float(more[place])
+            found.append(self._listed(taken, nats, alike=False))
+        return found
+
+    def _alike(self) -> list[Found]:
+        """The best neighbourhood of one of the best words."""
+        lexicon, types = self.problem.bank.lexicon, self.problem.bank.types
+        if lexicon.directions is None:
+            return []
+        said = self.strong.worth(self.word_weight, self.word_count)
+        best_words = [int(i) for i in _largest(said, SEEDS) if self.shelf.words[i].isalpha()]
+        seeds = [int(np.flatnonzero(self.word_of == word)[0]) for word in best_words]
+        if not seeds:
+            return []
+        seen = lexicon.directions[types[self.problem.seen]]
+        cosines = seen[seeds] @ seen.T
+        unions = np.concatenate([cosines >= floor for floor in NEAR]).astype(np.float32)
+        nats = self.strong.worth(unions @ self.weight, unions @ self.count)
+        place = int(nats.argmax())
+        if nats[place] <= 0:
+            return []
+        near = (lexicon.directions @ seen[seeds[place % len(seeds)]])[types] >= NEAR[place // len(seeds)]
+        members = [int(w) for w in np.unique(self.shelf.word_of[near]) if w < len(self.shelf.words)]
+        members = [word for word in members if self.shelf.words[word].isalpha()]
+        if not 2 <= len(members) <= LARGEST:
+            return []
+        (found,) = self.strong.worth(
+            self.word_weight[members].sum(axis=0)[None], np.array([self.word_count[members].sum()])
+        )
+        return [self._listed(members, float(found), alike=True)]
+
+    def _listed(self, rows: Sequence[int], said: float, *, alike: bool) -> Found:
+        """A list of words as a class; said by the words with most weight, and by what they have in common."""
+        order = sorted(rows, key=lambda row: -float(self.word_weight[row].sum()))
+        shown = ", ".join(map(self._shown, order[: 2 if alike else LISTED]))
+        members = np.isin(self.word_of, rows)
+        common = self._common(order[:LISTED] if alike else order, members)
+        if common is not None:
+            name, clear = f"{shown}: {common}", EXACT
+        else:
+            name, clear = (f"words like {shown}", ALIKE) if alike else (shown, MIXED)
+        texts = tuple(self.shelf.words[row] for row in order)
+        truth = np.append(members, False)[self.problem.back[0]].astype(np.float32)
+        return Found(Named(Spelled(texts), name, clear, covers=False), truth, said)
+
+    def _common(self, rows: Sequence[int], members: np.ndarray) -> str | None:
+        """The narrowest clear class that has all these words, in some spelling, and nearly all the weight on a list."""
+        shelf, mine = self.shelf, self.total * members
+        classes = self.matrix[shelf.covering]
+        fits = classes @ mine >= COVERED * mine.sum()
+        for row in rows:
+            fits &= classes @ (self.word_of == row).astype(np.float32) > 0
+        places = np.flatnonzero(fits)
+        if not len(places):
+            return None
+        return shelf.classes[shelf.covering[places[np.argmin((classes @ self.count)[places])]]].name
+
+    def _is_word(self, number: int) -> bool:
+        text = self.shelf.words[number]
+        return text.isalpha() and (len(text) > 1 or text in "ia")
+
+    def examples(self, truth: np.ndarray, most: int = 2) -> list[str]:
+        """The words of a class (T,) that have most of the weight on it, as a reader knows them."""
+        problem = self.problem
+        size = len(self.shelf.words) + 1
+        weight = np.bincount(
+            np.append(self.word_of, size - 1)[problem.back[0]], self.strong.weight * truth, minlength=size
+        )[:-1]
+        return [self._shown(int(i)) for i in _largest(weight, most)]
+
+    def _shown(self, number: int) -> str:
+        """A word as it is written; one that mostly goes on another is a piece: "-ive"."""
+        mine = np.flatnonzero(self.word_of == number)
+        text = self.shelf.words[number]
+        if not text.isalpha() or not len(mine):
+            return text
+        texts = [
+            self.problem.bank.lexicon.vocabulary.texts[t] for t in self.problem.bank.types[self.problem.seen[mine]]
+        ]
+        joined = sum(self.total[m] for m, t in zip(mine, texts, strict=True) if t[:1].islower())
+        commonest = texts[int(self.total[mine].argmax())].strip()
+        return f"-{text}" if 2 * joined > self.total[mine].sum() else commonest if commonest.istitle() else text
+
+    def _of_words(self, weight: np.ndarray, count: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Weight (w, parts) and number (w,) of tokens by word, from those by type."""
+        size = len(self.shelf.words) + 1
+        summed = np.stack([np.bincount(self.word_of, column, minlength=size)[:-1] for column in weight.T], axis=1)
+        return summed, np.bincount(self.word_of, count, minlength=size)[:-1]
+
+
+def _largest(values: np.ndarray, n: int) -> np.ndarray:
+    """Places of the n largest values above 0, largest first."""
+    n = min(n, len(values))
+    if not n:
+        return np.zeros(0, np.int64)
+    order = np.argpartition(-values, n - 1)[:n]
+    order = order[np.lexsort((order, -values[order]))]
+    return order[values[order] > 0]

@@ -1,0 +1,48 @@
+"""Headline and modes of a unit: one class after the other, each for what the ones before leave open."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from glossator.explanations import UNNAMEABLE, Headline, Mode
+from glossator.headlines.finding import Found, best
+from glossator.headlines.shelf import Shelf
+from glossator.headlines.strong import Strong
+from glossator.programs.language import Clause, Program
+from glossator.programs.problem import Problem
+
+MODES = 3
+LEAST, CLEAR = 0.05, 0.3
+"""Nats from which on a class is named at all, and from which on it is not called weak."""
+LEAST_SHARE, LEAST_MORE = 0.1, 0.1
+"""Of the strong activation, the share that a further mode accounts for; and the nats that it adds, all told."""
+
+
+def headlines(problem: Problem, shelf: Shelf) -> tuple[Headline, tuple[Mode, ...]]:
+    """The headline, and the modes where anything has a name: the one that accounts for most of the activation first."""
+    strong = Strong.of(problem)
+    whole = strong.weight.sum()
+    chosen: list[Found] = []
+    while len(chosen) < MODES and strong.weight.sum() > 0:
+        found = best(strong, shelf)
+        if found is None:
+            break
+        left = strong.weight.sum() / whole
+        share = float(strong.weight @ found.truth) / whole
+        if found.value < LEAST if not chosen else (share < LEAST_SHARE or left * found.value < LEAST_MORE):
+            break
+        chosen.append(found)
+        strong = strong.without(found.truth)
+    if not chosen:
+        return Headline(UNNAMEABLE, Program(0.0)), ()
+    modes, claimed = [], np.zeros(len(problem.target), bool)
+    total = problem.target.sum()
+    weak = sum(found.value for found in chosen[:1]) < CLEAR
+    for found in chosen:
+        own = (found.truth >= 0.5) & ~claimed
+        claimed |= own
+        share, strength = problem.target[own].sum() / total, problem.scale * problem.target[own].mean()
+        headline = Headline(found.named.name, Program(0.0, (Clause(1.0, found.named.test),)), weak)
+        modes.append(Mode(headline, round(float(share), 4), float(f"{strength:.4g}")))
+    modes.sort(key=lambda mode: -mode.share)
+    return modes[0].headline, tuple(modes)
