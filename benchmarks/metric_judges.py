@@ -102,7 +102,7 @@ def _values(
     )  # fmt: skip
     lab = Lab(
         world.lexicon, resources=Resources({"lm": lambda: reader, "subject": lambda: world.subject}),
-        others=world.others, seed=seed,
+        others=world.others, seed=seed, intervals=False,
     )  # fmt: skip
     scorers = [registry.load("scorers", name)() for name in SCORERS]
     scores = score_explanations(world.unit(place), [explanation], world.evidence(place), lab, scorers)[0]

@@ -149,7 +149,7 @@ def fell(before: float, after: np.ndarray, floor: float) -> bool:
 def values_of(case: Case, predicted: Predicted) -> dict[str, float]:
     """{score: value} of these predictions (n, width) of the test and calibrate splits; undefined ones are left out."""
     given = Given({id(case.evidence.split(split).inputs): values for split, values in predicted.items()})
-    lab = Lab(simulator=given, others=case.others)
+    lab = Lab(simulator=given, others=case.others, intervals=False)
     explanation = Explanation(case.unit, "", Provenance("benchmark"))
     scores = score_explanations(case.unit, [explanation], case.evidence, lab, SCORERS)[0]
     found = {score.name: score.value for score in scores if score.value is not None}

@@ -24,7 +24,16 @@ from glossator.scores import Score
 from glossator.simulators import ACTIVATION, Simulation, Simulator
 from glossator.simulators.calibration import fit_calibration
 from glossator.simulators.program import ProgramSimulator
-from glossator.statistics import LEVEL, Jackknifed, Resampled, estimate_of, in_words, jackknife, margins
+from glossator.statistics import (
+    LEVEL,
+    Jackknifed,
+    Resampled,
+    estimate_of,
+    in_words,
+    jackknife,
+    margins,
+    without_intervals,
+)
 from glossator.units import Unit
 
 if TYPE_CHECKING:
@@ -44,7 +53,7 @@ class Lab:
     (`lookup`, `mismatched`, `token-list`, ...), usually replaced for each unit with `for_unit`; calibration: the map
     that explained variance is scored under, see `glossator.simulators.calibration`; resources: the subject, language
     model and embedder, for scorers that need one; others: reads other units on the windows at hand, for scorers that
-    compare units, see `glossator.scorers.others`.
+    compare units, see `glossator.scorers.others`; intervals: whether scores get them.
     """
 
     lexicon: Lexicon | None = None
@@ -55,6 +64,7 @@ class Lab:
     calibration: str = "linear"
     seed: int = 0
     level: float = LEVEL
+    intervals: bool = True
     _kept: dict[tuple, Any] = field(default_factory=dict, repr=False)
 
     def for_unit(self, baselines: Mapping[str, Explanation]) -> Lab:
@@ -206,6 +216,8 @@ class Trial:
         found = statistic(self, explanation)
         firing = self.firing_documents
         deciding = firing if found.deciding is None else min(found.deciding, firing)
+        if not self.lab.intervals:
+            return without_intervals(found)
         return jackknife(dataclasses.replace(found, deciding=deciding))
 
     def _of_baseline(

@@ -42,6 +42,7 @@ from glossator.statistics.resampling import (
     jackknife,
     p_of_zero,
     undefined,
+    without_intervals,
 )
 
 __all__ = [
@@ -50,5 +51,5 @@ __all__ = [
     "in_words", "interval", "jackknife", "margin", "margins", "mean_over_units", "needed_for_width", "needed_to_tell",
     "p_of_zero", "paired_difference", "paired_ratio", "pearson", "pearson_by_document", "pearson_of_sums",
     "pearson_terms", "permutation_p", "power_of", "q_values", "rank_correlation", "ratio", "spread_of", "sums_by",
-    "undefined", "variance_explained", "why_constant",
+    "undefined", "variance_explained", "why_constant", "without_intervals",
 ]  # fmt: skip

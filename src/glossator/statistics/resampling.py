@@ -144,6 +144,13 @@ def jackknife(statistic: Resampled) -> Jackknifed:
     return Jackknifed(value, without, None, hangs, statistic.bounds, (0.0, statistic.one_more))
 
 
+def without_intervals(statistic: Resampled) -> Jackknifed:
+    """The statistic on its sample alone, where no interval is asked for."""
+    value, unknown = statistic.value, np.full(statistic.documents, np.nan)
+    reason = None if value is not None else statistic.reason or "undefined on this sample"
+    return Jackknifed(value, unknown, reason, "no interval was asked for")
+
+
 def _without_each(statistic: Resampled) -> np.ndarray:
     n = statistic.documents
     pieces = [(first, min(first + _AT_ONCE, n)) for first in range(0, n, _AT_ONCE)]
