@@ -10,7 +10,7 @@ import pytest
 
 from glossator.evidence import Evidence, Exemplars, ExplainEvidence, UnitStatistics
 from glossator.explainers import explain_one
-from glossator.explanations import Explanation, Provenance
+from glossator.explanations import Explanation, Headline, Provenance
 from glossator.inputs.tokens import TokenWindows, Vocabulary
 from glossator.programs import Lexicon, parse_program
 from glossator.scorers.lab import Lab
@@ -47,7 +47,8 @@ def small_unit() -> tuple[Unit, Evidence, Explanation]:
     explain = ExplainEvidence(UNIT, split_of(0), statistics, "0" * 16)
     evidence = Evidence(UNIT, explain, split_of(1), split_of(2), split_of(3), statistics)
     program = parse_program('0.0 + 2.0*token(" sat") + 1.0*token(" down")')
-    return UNIT, evidence, Explanation(UNIT, "sat or down", Provenance("by hand"), program)
+    headline = Headline("sat or down", parse_program('0.0 + token(" sat", " down")'))
+    return UNIT, evidence, Explanation(UNIT, "sat or down", Provenance("by hand"), program, headline=headline)
 
 
 def small_lab() -> Lab:
