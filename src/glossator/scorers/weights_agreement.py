@@ -18,7 +18,7 @@ from glossator.errors import MissingPower
 from glossator.evidence import Evidence, Split
 from glossator.explainers.input_weights import strengths_of
 from glossator.explanations import Explanation
-from glossator.scorers import SUBJECT, TOKEN_VALUES
+from glossator.scorers import SUBJECT, TOKEN_VALUES, Scorer
 from glossator.scorers.lab import Lab, Trial
 from glossator.scores import Score
 from glossator.statistics import Resampled, pearson
@@ -28,7 +28,7 @@ DISAGREE = "the weights alone disagree"
 
 
 @dataclass(frozen=True)
-class WeightsAgreementScorer:
+class WeightsAgreementScorer(Scorer):
     """`weights-agreement.random-only`; `how.flag` stands where no agreement is found (the interval reaches 0)."""
 
     split: Split = "test"
