@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from glossator.files import digest_of
 from glossator.inputs.base import WHOLE, Grid, Inputs
 from glossator.inputs.tokens import TokenWindows, token_windows
 from glossator.units import Unit
@@ -75,6 +76,12 @@ class Exemplars:
         maxima = self.maxima
         largest = np.where(np.isfinite(maxima), maxima, 0).astype(np.float32)
         return Exemplars(self.inputs, largest[:, None], self.kinds, self.in_random, WHOLE)
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Changes with the inputs, the activations and how they were drawn."""
+        inputs = (self.inputs.content(), self.inputs.ids, repr(self.grid))
+        return digest_of(*inputs, self.activations, repr(self.kinds.tolist()), self.in_random)
 
     def take(self, rows: np.ndarray) -> Exemplars:
         return Exemplars(
@@ -143,6 +150,12 @@ class Evidence:
     statistics: UnitStatistics
     status: Literal["ok", "insufficient"] = "ok"
     reason: str = ""
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Changes with the unit, any of its splits and what is known of it."""
+        splits = [self.split(name).fingerprint for name in ("explain", "calibrate", "select", "test")]
+        return digest_of(str(self.unit), *splits, repr(self.statistics), self.reason)
 
     def split(self, name: Split) -> Exemplars:
         """The exemplars of one split."""

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from glossator.files import digest_of
 from glossator.units import Unit
 
 if TYPE_CHECKING:
@@ -84,3 +86,8 @@ class Explanation:
     rank: int = 0
     headline: Headline | None = None
     modes: tuple[Mode, ...] = ()
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Changes with anything in it."""
+        return digest_of(repr(self))

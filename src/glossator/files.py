@@ -124,6 +124,16 @@ def plain(value: Any) -> Any:
     return value
 
 
+def digest_of(*parts: bytes | str | np.ndarray) -> str:
+    """32 hexadecimal digits that change when any of these parts changes."""
+    digest = hashlib.blake2b(digest_size=16)
+    for part in parts:
+        data = part.encode("utf-8", "surrogatepass") if isinstance(part, str) else part
+        data = np.ascontiguousarray(data).tobytes() if isinstance(data, np.ndarray) else data
+        digest.update(len(data).to_bytes(8, "little") + data)
+    return digest.hexdigest()
+
+
 def fingerprint(value: Any) -> str:
     """16 hexadecimal digits that change when the value (a spec, a dict, a list) changes: its provenance."""
     canonical = json.dumps(plain(value), sort_keys=True, ensure_ascii=False, separators=(",", ":"))

@@ -19,11 +19,10 @@ from glossator.human.agreement import Judgement, agreement
 from glossator.human.preference import means
 from glossator.human.sources import PLACEBO, Drawn, Source, evidence_to_read, sealed
 from glossator.human.tasks import READINGS, TextItem
-from glossator.scorers.lab import score_explanation
+from glossator.scorers.lab import score_explanations
 from glossator.scores import Score
 from glossator.statistics import Estimate, mean_over_units, paired_difference, paired_ratio
 from glossator.store.ranking import HEADLINES
-from glossator.study.readable import Readings
 from glossator.study.tools import Tools
 from glossator.units import Unit
 
@@ -147,15 +146,12 @@ def score_explanation_pair(unit: Unit, both: Sequence[Explanation], tools: Tools
     Windows that a language model could not read for one of them count for neither.
     """
     evidence, lab = evidence_to_read(tools, unit), tools.lab().for_unit({})
-    readings = Readings(tools.reader)
-    if not all(tools.reader.executes(e) for e in both):
-        evidence = readings.readable(both, evidence, ["test"])
-        lab = replace(lab, simulator=readings)
+    evidence = lab.readable(both, evidence, ["test"])
     found = []
-    for explanation in both:
-        scores = score_explanation(unit, explanation, evidence, lab, [score.partition(".")[0]])
+    several = score_explanations(unit, both, evidence, lab, [score.partition(".")[0]])
+    for explanation, scores in zip(both, several, strict=True):
         chosen = next((s for s in scores if s.name == score), scores[0])
-        found.append(replace(chosen, how={**chosen.how, **readings.how(explanation)}))
+        found.append(replace(chosen, how={**chosen.how, **lab.how(explanation)}))
     return found
 
 

@@ -22,7 +22,6 @@ from glossator.scorers.baselines import baselines_beside
 from glossator.scorers.lab import Lab, score_explanation
 from glossator.scores import Score
 from glossator.simulators import ZERO_TO_TEN, Simulation, Simulator
-from glossator.study.readable import Readings
 from glossator.study.tools import Tools
 from glossator.units import Unit, parse_unit
 
@@ -157,10 +156,9 @@ def _machine_scores(unit: Unit, explanation: Explanation, evidence: Evidence, la
     """The study's own simulator on the passages that people rated, except for those that it could not read."""
     if tools.reader.executes(explanation):
         return _scores(unit, explanation, evidence, lab)
-    readings = Readings(tools.reader)
-    evidence = readings.readable([explanation], evidence, ["test", "calibrate"])
-    scores = _scores(unit, explanation, evidence, replace(lab.for_unit(lab.baselines), simulator=readings))
-    return [replace(s, how={**s.how, **readings.how(explanation)}) for s in scores]
+    evidence = lab.readable([explanation], evidence, ["test", "calibrate"])
+    scores = _scores(unit, explanation, evidence, lab)
+    return [replace(s, how={**s.how, **lab.how(explanation)}) for s in scores]
 
 
 def _simulator(lab: Lab) -> Simulator:

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, ClassVar, Protocol
 
 from glossator.evidence import Evidence
 from glossator.explanations import Explanation
-from glossator.resources import Resources
 from glossator.scores import Column, Score
 from glossator.units import Unit
 
@@ -43,7 +42,3 @@ class Scorer(Protocol):
     def score(self, unit: Unit, explanation: Explanation, evidence: Evidence, lab: Lab) -> list[Score]:
         """All scores of this scorer, each with interval, n and baselines, or None with a reason."""
         ...
-
-    def resources(self, lab: Lab) -> Resources:
-        """What it may use."""
-        return lab.resources

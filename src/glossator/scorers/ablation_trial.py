@@ -33,7 +33,7 @@ ROUNDING = 1e-11
 POSITIONS = "spliced at every valid position, divergence averaged over every valid position"
 MEAN = "mean"
 
-Planned: TypeAlias = "tuple[str, str | int]"
+Planned: TypeAlias = "tuple[str, str]"
 """A name for what takes a unit's place: the unit, and the mean or the explanation whose simulation it is."""
 
 
@@ -162,7 +162,7 @@ class AblationTrial:
         rounding = rounding_of(self.subject)
 
         def of(fitting: Fitting | None, spliced: Explanation) -> Moved | None:
-            if fitting is None or (key := (str(fitting.unit), id(spliced))) not in done:
+            if fitting is None or (key := (str(fitting.unit), spliced.fingerprint)) not in done:
                 return None
             return Moved(done[key], done[str(fitting.unit), MEAN], index, documents, rounding)
 
@@ -176,7 +176,7 @@ class AblationTrial:
         name = str(fitting.unit)
         return {
             (name, MEAN): InPlace(fitting.unit, fitting.mean),
-            (name, id(explanation)): self.spliced(fitting, explanation),
+            (name, explanation.fingerprint): self.spliced(fitting, explanation),
         }
 
     def spliced(self, fitting: Fitting, explanation: Explanation) -> InPlace:

@@ -76,7 +76,7 @@ class AgreementScorer(Scorer):
         """Pearson r between what a simulator makes of the sentence and what the program says."""
         name, measure = f"{self.name}.correlation", "Pearson r"
         how = {"split": self.split, "truth": "the program", "windows": len(executed)}
-        sentence = lab.kept(("sentence",), (explanation,), lambda: replace(explanation, program=None))
+        sentence = replace(explanation, program=None)
         try:
             simulated = lab.simulate(sentence, executed).expected
         except MissingPower as error:

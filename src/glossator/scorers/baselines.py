@@ -10,7 +10,6 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Protocol
 
-from glossator import registry
 from glossator.evidence import ExplainEvidence
 from glossator.explainers.lookup import LookupExplainer
 from glossator.explainers.token_list import TokenListExplainer
@@ -97,8 +96,7 @@ class RandomWeightsBaseline:
 
 def open_baselines(names: Iterable[str], resources: Resources) -> dict[str, Baseline]:
     """The registered baselines of these names, with the resources that they take."""
-    targets = {name: registry.load("baselines", name) for name in names}
-    return {name: target(**resources.given(target, name)) for name, target in targets.items()}
+    return {name: resources.build("baselines", name) for name in names}
 
 
 def explanations_of(

@@ -44,7 +44,7 @@ class EmbeddingScorer(Scorer):
         }
         if why_not := items.reason or no_text(explanation):
             return [Verdict(None, how=how, why_not=why_not).score(lab, f"{self.name}.auroc", "AUROC", auroc_of)]
-        windows = lab.kept(("embedded", embedder.fingerprint), (items,), lambda: embedder.embed(items.texts))
+        windows = lab.kept(("embedded", embedder.fingerprint, self), (evidence,), lambda: embedder.embed(items.texts))
         baselines = {name: baseline for name, baseline in lab.baselines.items() if baseline.text.strip()}
         vectors = embedder.embed([e.text for e in (explanation, *baselines.values())])
         judged = [_judged(items, windows @ vector) for vector in vectors]

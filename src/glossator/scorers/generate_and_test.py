@@ -147,8 +147,8 @@ class GenerateAndTestScorer(Scorer):
 
     def _by_reader(self, unit: Unit, explanations: list[Explanation], evidence: Evidence, lab: Lab) -> list[Tested]:
         lm: LanguageModel = lab.resources.get("lm", self.name)
-        done: dict[int, tuple[Explanation, Tested]] = lab.kept(("written texts", self, lm.name), (evidence,), dict)
-        new = [e for e in explanations if id(e) not in done]
+        done: dict[str, Tested] = lab.kept(("written texts", self, lm.name), (evidence,), dict)
+        new = [e for e in explanations if e.fingerprint not in done]
         schema = prompts.written_schema(self.texts)
         room = 2 * self.texts * TOKENS_A_TEXT
         requests = [Request(prompts.WRITE.messages(e.text, n=self.texts), schema=schema, max_tokens=room) for e in new]
@@ -168,8 +168,8 @@ class GenerateAndTestScorer(Scorer):
                 intended = np.repeat([True, False], self.texts)
                 tested = self._run(unit, texts, intended, np.arange(len(texts)), evidence, lab, None)
                 tested = replace(tested, how={**how, "asked": 1, "answered": 1, "failed": {}, **tested.how})
-            done[id(explanation)] = (explanation, tested)
-        return [done[id(e)][1] for e in explanations]
+            done[explanation.fingerprint] = tested
+        return [done[e.fingerprint] for e in explanations]
 
     def _run(
         self,

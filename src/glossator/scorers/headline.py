@@ -84,7 +84,7 @@ def predicted(trial: Trial, modes: Sequence[Mode]) -> np.ndarray:
 
 def _of(modes: Sequence[Mode], measure: Measure) -> Statistic:
     def of_modes(trial: Trial, explanation: Explanation) -> Resampled:
-        values = trial.lab.kept(("modes",), (modes, trial), lambda: predicted(trial, modes))
+        values = trial.lab.kept(("modes", modes), (trial,), lambda: predicted(trial, modes))
         return measure(trial, values)
 
     return of_modes

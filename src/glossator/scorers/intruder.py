@@ -54,7 +54,7 @@ class IntruderScorer(Scorer):
 
         alone = lab.kept(
             ("intruder alone", self, lm.name),
-            (evidence, items),
+            (evidence,),
             lambda: ask_all(lm, [ask_which(ALONE, ALONE_ONE, None, items.texts, mode)])[0],
         )
         told_how = {**how, "prompt": (INTRUDER_ONE if mode == "probability" else INTRUDER).fingerprint}

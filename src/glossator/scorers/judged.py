@@ -115,12 +115,10 @@ def ask_about(
     asking: Callable[[Explanation], Asking],
 ) -> list[Replies]:
     """Replies for each explanation, asked together; what this lab asked before under `key` is not asked again."""
-    kept: dict[int, tuple[Explanation, Replies]] = lab.kept(("asked", lm.name, *key), (evidence,), dict)
-    new = [e for e in dict.fromkeys(map(id, explanations)) if e not in kept]
-    by_id = {id(e): e for e in explanations}
-    for which, replies in zip(new, ask_all(lm, [asking(by_id[i]) for i in new]) if new else [], strict=True):
-        kept[which] = (by_id[which], replies)
-    return [kept[id(e)][1] for e in explanations]
+    kept: dict[str, Replies] = lab.kept(("asked", lm.name, *key), (evidence,), dict)
+    new = {e.fingerprint: e for e in explanations if e.fingerprint not in kept}
+    kept.update(zip(new, ask_all(lm, [asking(e) for e in new.values()]) if new else [], strict=True))
+    return [kept[e.fingerprint] for e in explanations]
 
 
 def readable(lab: Lab, names: Sequence[str] = READABLE_BASELINES) -> dict[str, Explanation]:

@@ -5,10 +5,11 @@ number gets its interval in one way.
 from __future__ import annotations
 
 import dataclasses
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
@@ -45,6 +46,17 @@ MOST_TO_FIT = 400
 """Calibrations and thresholds are fitted on at most so many windows of a kind; more would only take time."""
 
 
+LEAST_READ = 0.5
+"""An explanation that a simulator reads in a smaller share of a split's windows has no score but a reason."""
+
+
+class HasFingerprint(Protocol):
+    """Anything that tells its content."""
+
+    @property
+    def fingerprint(self) -> str: ...
+
+
 @dataclass(frozen=True, eq=False)
 class Lab:
     """The resources of a scoring: settings, the simulator and the baselines of the unit at hand.
@@ -53,7 +65,8 @@ class Lab:
     (`lookup`, `mismatched`, `token-list`, ...), usually replaced for each unit with `for_unit`; calibration: the map
     that explained variance is scored under, see `glossator.simulators.calibration`; resources: the subject, language
     model and embedder, for scorers that need one; others: reads other units on the windows at hand, for scorers that
-    compare units, see `glossator.scorers.others`; intervals: whether scores get them.
+    compare units, see `glossator.scorers.others`; intervals: whether scores get them; unread: by split, what the
+    simulator could not read, see `readable`.
     """
 
     lexicon: Lexicon | None = None
@@ -65,20 +78,78 @@ class Lab:
     seed: int = 0
     level: float = LEVEL
     intervals: bool = True
+    unread: dict[str, Any] = field(default_factory=dict)
     _kept: dict[tuple, Any] = field(default_factory=dict, repr=False)
 
     def for_unit(self, baselines: Mapping[str, Explanation]) -> Lab:
         """The same lab with another unit's baselines and nothing kept from before."""
-        return dataclasses.replace(self, baselines=dict(baselines), _kept={})
+        return dataclasses.replace(self, baselines=dict(baselines), unread={}, _kept={})
 
     def simulate(self, explanation: Explanation, exemplars: Exemplars) -> Simulation:
-        """The explanation's uncalibrated simulation of all windows of a split, made once."""
-        simulator = self.simulator or ProgramSimulator(self.lexicon)
-        return self.kept(
-            ("simulation",),
-            (explanation, exemplars),
-            lambda: simulator.simulate(explanation, exemplars.inputs, exemplars.grid),
-        )
+        """The explanation's uncalibrated simulation of all windows of a split, made once.
+
+        Raises `MissingPower` when the simulator cannot read this explanation, or has read too few of these windows.
+        """
+        found = self._simulated(explanation, exemplars)
+        if isinstance(found, MissingPower):
+            raise found
+        return found
+
+    def _simulated(self, explanation: Explanation, exemplars: Exemplars) -> Simulation | MissingPower:
+        def simulated() -> Simulation | MissingPower:
+            try:
+                return (self.simulator or ProgramSimulator(self.lexicon)).simulate(
+                    explanation, exemplars.inputs, exemplars.grid
+                )
+            except MissingPower as error:
+                return error
+
+        found: Simulation | MissingPower = self.kept(("simulation",), (explanation, exemplars), simulated)
+        return found
+
+    def how(self, explanation: Explanation) -> dict[str, Any]:
+        """What a score says of its simulation."""
+        how = {} if self.simulator is None else self.simulator.how(explanation)
+        return {**how, "unread": self.unread} if how and self.unread else how
+
+    def readable(
+        self,
+        explanations: Sequence[Explanation],
+        evidence: Evidence,
+        splits: Sequence[Split],
+        needed: Callable[[Evidence, Split], np.ndarray] | None = None,
+    ) -> Evidence:
+        """The evidence with those windows of these splits that the simulator reads for every explanation.
+
+        A language model may fail on a window (a refusal, a list of the wrong length), which is then missing, not zero,
+        for the baselines as well. An explanation that is read in fewer than half of a split's windows takes no part in
+        this, and has no score later on. needed: row numbers of the windows that are wanted at all, such as
+        `rows_scored`; the others are not read.
+        """
+        explanations = [e for e in explanations if not self.executes(e)]
+        for split in splits if explanations else ():
+            exemplars = evidence.split(split)
+            if needed is not None and len(rows := needed(evidence, split)) < len(exemplars):
+                exemplars = exemplars.take(rows)
+            told = [(e, self._simulated(e, exemplars)) for e in explanations]
+            read = [_read_rows(found, exemplars.valid) for _, found in told]
+            keep, missing = np.ones(len(exemplars), bool), Counter[str]()
+            for (_, found), rows in zip(told, read, strict=True):
+                if len(rows) and rows.mean() >= LEAST_READ and isinstance(found, Simulation):
+                    keep &= rows
+                    missing.update(found.missing)
+            kept = exemplars if keep.all() else exemplars.take(np.flatnonzero(keep))
+            for (explanation, found), rows in zip(told, read, strict=True):
+                if isinstance(found, Simulation):
+                    why_not = None if rows[keep].all() else _why_unread(rows[keep], found.missing)
+                    found = dataclasses.replace(found, expected=found.expected[keep], distribution=None)
+                    found = found if why_not is None else MissingPower(why_not)
+                self._kept["simulation", explanation.fingerprint, kept.fingerprint] = found
+            if not keep.all():
+                self.unread[split] = {"windows": int((~keep).sum()), "of": len(keep), "tokens": dict(missing)}
+            changed: dict[str, Any] = {split: kept}
+            evidence = dataclasses.replace(evidence, **changed)
+        return evidence
 
     @property
     def required_lexicon(self) -> Lexicon:
@@ -104,14 +175,18 @@ class Lab:
         """The windows of one setting of one split, ready to score explanations on."""
         return self.kept(("trial", setting, split), (evidence,), lambda: Trial(self, evidence, setting, split))
 
-    def kept(self, key: tuple, of: tuple[object, ...], make: Callable[[], Any]) -> Any:
-        """What `make` gave the first time for this key and these very objects."""
-        full_key = (*key, *(id(thing) for thing in of))
-        if full_key not in self._kept:
-            if len(self._kept) > 4096:  # a lab used for many units without `for_unit`
-                self._kept.clear()
-            self._kept[full_key] = (make(), of)  # `of` is held so that no other object can get the same id
-        return self._kept[full_key][0]
+    def forget(self) -> None:
+        """Give up what is kept; trials refer to the lab, so that their arrays wait for the garbage collector else."""
+        self._kept.clear()
+
+    def kept(self, key: tuple, of: tuple[HasFingerprint, ...], make: Callable[[], Any]) -> Any:
+        """What `make` gave the first time for this key and things of this content."""
+        full_key = (*key, *(thing.fingerprint for thing in of))
+        if full_key in self._kept:
+            return self._kept[full_key]
+        if len(self._kept) > 4096:  # a lab used for many units without `for_unit`
+            self._kept.clear()
+        return self._kept.setdefault(full_key, make())
 
 
 class Trial:
@@ -127,6 +202,7 @@ class Trial:
         self.test = draw_sample(self.scored, setting, lab.seed)
         mixed: Setting = "top-and-random" if setting == "top" else setting
         self.calibrate = _calibration_sample(evidence.calibrate, mixed, lab.seed)
+        self.fingerprint = f"{evidence.fingerprint} {setting} {split}"
 
     def predicted(self, explanation: Explanation) -> np.ndarray:
         """Uncalibrated predictions of the scored tokens (t,) float64."""
@@ -234,7 +310,7 @@ class Trial:
         return fitted.apply(self.predicted(explanation))
 
     def _flat(self, explanation: Explanation, split: Split, sample: Sample) -> np.ndarray:
-        return self.lab.kept(("flat",), (explanation, sample), lambda: self._read(explanation, split, sample))
+        return self.lab.kept(("flat", split), (explanation, self), lambda: self._read(explanation, split, sample))
 
     def _read(self, explanation: Explanation, split: Split, sample: Sample) -> np.ndarray:
         """Raises `MissingPower` where a scored token has no prediction: a score of the others would be another score
@@ -274,20 +350,24 @@ def score_explanations(
     scorers: objects or registered names. One that lacks a resource, or whose simulator cannot read an explanation,
     gives one missing value with the reason.
     """
-    lab = lab.for_unit(lab.baselines)
     chosen = [registry.load("scorers", s)() if isinstance(s, str) else s for s in scorers]
     try:
-        return [[s for scorer in chosen for s in _scores(scorer, unit, e, evidence, lab)] for e in explanations]
+        return [[s for scorer in chosen for s in scores_of(scorer, unit, e, evidence, lab)] for e in explanations]
     finally:
-        lab._kept.clear()  # trials refer to the lab: without this their arrays wait for the garbage collector
+        lab.forget()
 
 
-def _scores(scorer: Scorer, unit: Unit, explanation: Explanation, evidence: Evidence, lab: Lab) -> list[Score]:
-    """The scorer's scores; one missing value that says which power or resource is missing, when it cannot score."""
-    name, resources = scorer.name or type(scorer).__name__, scorer.resources(lab)
+def scores_of(
+    scorer: Scorer, unit: Unit, explanation: Explanation, evidence: Evidence, lab: Lab, name: str = ""
+) -> list[Score]:
+    """The scorer's scores; one missing value that says which power or resource is missing, when it cannot score.
+
+    name: stands in a missing value, its registered name by default.
+    """
+    name = name or scorer.name or type(scorer).__name__
     try:
         for power in sorted(scorer.needs - {TOKEN_VALUES}):
-            resources.get(power, name)
+            lab.resources.get(power, name)
         return scorer.score(unit, explanation, evidence, lab)
     except MissingPower as error:
         return [Score(name, None, "none", column=scorer.column, reason=str(error))]
@@ -308,3 +388,15 @@ def _calibration_sample(exemplars: Exemplars, setting: Setting, seed: int) -> Sa
     """The same mix of windows as is scored; when the calibrate split lacks a kind, all its random and top windows."""
     sample = draw_sample(exemplars, setting, seed, MOST_TO_FIT)
     return sample if len(sample) else any_sample(exemplars, seed, MOST_TO_FIT)
+
+
+def _read_rows(found: Simulation | MissingPower, valid: np.ndarray) -> np.ndarray:
+    """(n,) bool: inputs all of whose valid places have a value."""
+    if isinstance(found, MissingPower):
+        return np.zeros(len(valid), bool)
+    return np.asarray((np.isfinite(found.expected) | ~valid).all(axis=1))
+
+
+def _why_unread(read: np.ndarray, missing: Mapping[str, int]) -> str:
+    reasons = "; ".join(f"{reason} ({count} tokens)" for reason, count in sorted(missing.items()))
+    return f"the simulator read {read.sum()} of {len(read)} windows: {reasons or 'some tokens have no value'}"

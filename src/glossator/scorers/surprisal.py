@@ -70,7 +70,7 @@ class SurprisalScorer(Scorer):
         if why_not := items.reason or no_text(explanation):
             return [Verdict(None, how=how, why_not=why_not).score(lab, f"{self.name}.auroc", "AUROC", auroc_of)]
         texts = items.texts
-        untold: Untold = lab.kept(("untold", self, lm.name), (evidence, items), lambda: _ask_untold(lm, texts))
+        untold: Untold = lab.kept(("untold", self, lm.name), (evidence,), lambda: _ask_untold(lm, texts))
         how["cost_without_explanation"] = untold.usage.as_dict()
         replies = ask_about(
             lab,

@@ -33,7 +33,7 @@ class WeightsAgreementScorer(Scorer):
 
     split: Split = "test"
     name: ClassVar[str] = "weights-agreement"
-    needs: frozenset[str] = frozenset({TOKEN_VALUES, SUBJECT})
+    needs: ClassVar[frozenset[str]] = frozenset({TOKEN_VALUES, SUBJECT})
 
     def score(self, unit: Unit, explanation: Explanation, evidence: Evidence, lab: Lab) -> list[Score]:
         subject = lab.resources.get("subject", self.name)

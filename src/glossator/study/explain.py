@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -17,7 +16,6 @@ from glossator.scorers.correlation import pooled
 from glossator.scorers.lab import Lab
 from glossator.scorers.sample import SETTINGS
 from glossator.store.results import CLOCK, Chosen, UnitResult, as_stored
-from glossator.study.readable import Readings
 from glossator.study.tools import Tools, reason_of
 from glossator.units import Unit
 
@@ -92,11 +90,8 @@ def _result(unit: Unit, evidence: Evidence | str, answers: dict[str, Explained],
 def rank(candidates: Sequence[Explanation], evidence: Evidence, tools: Tools, ranked: bool = False) -> list[Chosen]:
     """The candidates of one method, best first by correlation on the select split, undefined ones last; ranked: the
     method has put them in order itself."""
-    readings = Readings(tools.reader)
-    lab = replace(tools.lab(), simulator=readings)
-    valued = [
-        (_on_select(candidate, evidence, lab, readings), place, candidate) for place, candidate in enumerate(candidates)
-    ]
+    lab = tools.lab()
+    valued = [(_on_select(candidate, evidence, lab), place, candidate) for place, candidate in enumerate(candidates)]
     if not ranked:
         valued.sort(key=lambda v: (v[0] is None, -(v[0] or 0.0), v[1]))
     for _, _, candidate in valued:
@@ -105,9 +100,9 @@ def rank(candidates: Sequence[Explanation], evidence: Evidence, tools: Tools, ra
     return [as_stored(candidate, tools.lexicon, place, value) for place, (value, _, candidate) in enumerate(valued)]
 
 
-def _on_select(candidate: Explanation, evidence: Evidence, lab: Lab, readings: Readings) -> float | None:
+def _on_select(candidate: Explanation, evidence: Evidence, lab: Lab) -> float | None:
     """Pearson r on the select split's top and random windows, on its random ones where it has no top windows."""
-    evidence = readings.readable([candidate], evidence, ["select"], partial(rows_ranked_on, lab))
+    evidence = lab.readable([candidate], evidence, ["select"], partial(rows_ranked_on, lab))
     for setting in SETTINGS:
         trial = lab.trial(evidence, setting, "select")
         if len(trial.test):

@@ -26,12 +26,11 @@ from glossator.store.spec import StudySpec
 from glossator.store.study import FORMAT, Study, open_study
 from glossator.study.grow import check_folder, claimed, grow
 from glossator.study.jobs import Unfinished, Unrecorded
-from glossator.study.make import check_subject, resources_of
 from glossator.study.models import Access
 from glossator.study.prepare import prepare
 from glossator.study.projection import announce
 from glossator.study.random_weights import KEY, as_fact, spec_of_random, with_random
-from glossator.study.tools import Tools
+from glossator.study.tools import Tools, check_subject, resources_of
 from glossator.study.unchanged import check_finished
 from glossator.study.work import KEPT, Work
 from glossator.subjects.aliases import GIVEN

@@ -9,19 +9,20 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from glossator import registry
 from glossator.corpora import ProbeSet, probe_set
 from glossator.corpora.splits import group_by_shared_runs
-from glossator.errors import UserError, near_matches
+from glossator.errors import MissingPower, UserError, near_matches
 from glossator.recording import Recording, open_recording, recording_spec
 from glossator.recording.spec import source_of
 from glossator.scorers.baselines import RANDOM_WEIGHTS
 from glossator.store.spec import StudySpec
 from glossator.study.grow import lacks_units, larger, put_in_place
-from glossator.study.make import check, check_reads, own_resources, resources_of
 from glossator.study.models import Access, StudyModels
 from glossator.study.random_weights import spec_of_random
 from glossator.study.reading import EXECUTE, simulator_name
 from glossator.study.readouts import check_made_from, check_text, given_readouts, keep_readouts
+from glossator.study.tools import options_of, own_resources, resources_of
 from glossator.study.unchanged import check_unchanged
 from glossator.subjects.base import Power, check_power, check_takes, width_of
 
@@ -202,7 +203,7 @@ def _check_methods(spec: StudySpec, models: StudyModels) -> None:
     models.check()
     reader = simulator_name(spec, shared.get("lm") if shared.has("lm") else None)
     for kind, name in [*named, *([] if reader == EXECUTE else [("simulators", reader)])]:
-        check(kind, name, spec, own_resources(name, spec, shared, models))
+        own_resources(name, spec, shared, models).check(kind, name, options_of(name, spec))
 
 
 def _is_recorded(folder: Path) -> bool:
@@ -225,3 +226,16 @@ def _check_sites(spec: StudySpec, readouts: Mapping[str, Readout]) -> None:
             spec.indices(whole, readouts[whole].width if whole in readouts else known[name].width or 0)
         elif name.partition(".")[0] in kinds or "." not in name:
             raise UserError("no such site", value=name, allowed=near_matches(name, known))
+
+
+def check_reads(spec: StudySpec, kind: str) -> None:
+    """Raise `MissingPower` for the first explainer of the spec that does not read inputs of this kind."""
+    for name in spec.explainers:
+        reads = registry.load("explainers", name).reads
+        if kind not in reads:
+            able = [n for n in registry.table("explainers") if kind in registry.load("explainers", n).reads]
+            raise MissingPower(
+                f"{name} reads {', '.join(sorted(reads))}, not {kind}",
+                allowed=", ".join(able) or "no installed explainer",
+                fix="Choose another with --explainer",
+            )

@@ -26,15 +26,13 @@ from glossator.language_models import NOTHING_USED, Answer, LanguageModel, Reque
 from glossator.language_models.costs import in_words
 from glossator.language_models.prices import PICO
 from glossator.language_models.projection import likely
-from glossator.resources import Resources
 from glossator.scorers.lab import Lab
 from glossator.simulators import ACTIVATION, Simulation, Simulator
 from glossator.store.results import UnitResult
 from glossator.study.explain import rows_ranked_on
-from glossator.study.make import resources_of
 from glossator.study.models import StudyModels
 from glossator.study.reading import WRITE_PROGRAMS, Reader
-from glossator.study.score import other_unit, splits_read
+from glossator.study.score import other_unit, simulates, splits_read
 from glossator.study.tools import Tools
 from glossator.study.work import Work
 from glossator.units import Unit
@@ -199,10 +197,9 @@ def project_explanation(explanation: Explanation, other: Explanation | None, evi
 
 def _dry(tools: Tools, models: Rehearsal) -> Tools:
     """The study's tools with nobody's language models; what else is open stays open."""
-    shared = {kind: (lambda kind=kind: tools.resources.get(kind)) for kind in tools.resources.openers if kind != "lm"}
-    asked = resources_of(tools.spec, models, tools.lexicon).openers
-    resources = Resources(shared | ({"lm": asked["lm"]} if "lm" in asked else {}))
-    return Tools(tools.spec, tools.recording, tools.lexicon, resources, models, lambda _: None)
+    lm = tools.spec.lm
+    resources = tools.resources if lm is None else tools.resources.but(lm=lambda: models.open(lm))
+    return replace(tools, resources=resources, models=models, note=lambda _: None)
 
 
 def _rehearse(unit: Unit, evidence: Evidence, tools: Tools, dry: Tools, models: Rehearsal) -> None:
@@ -246,7 +243,7 @@ def _score(
         rows = np.arange(len(exemplars)) if reading.here else np.flatnonzero(~exemplars.in_random)
         reading.simulate(other, exemplars.inputs.take(rows), exemplars.grid)
     for scorer in dry.scorers.values():
-        if not scorer.simulates:
+        if not simulates(scorer):
             with contextlib.suppress(Exception):
                 scorer.score(explanation.unit, explanation, evidence, lab.for_unit({"mismatched": other}))
 

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
+import threading
 from collections.abc import Container, Sequence
 from dataclasses import replace
-from typing import Any
 
 from glossator.evidence import Evidence, Split
 from glossator.explanations import Explanation
+from glossator.scorers import SUBJECT, TOKEN_VALUES, Scorer
 from glossator.scorers.baselines import Beside, explanations_of
-from glossator.scorers.lab import score_explanation
+from glossator.scorers.lab import scores_of
 from glossator.scorers.others import company
 from glossator.scores import Score
 from glossator.store.results import SCORING, Chosen, UnitResult
-from glossator.study.make import check_subject
-from glossator.study.readable import Readings
-from glossator.study.tools import Tools, reason_of
+from glossator.study.tools import Tools, check_subject, reason_of
 from glossator.units import Unit, unit_rng
 
 FIT_NOTHING = ("correlation", "specificity")
@@ -67,19 +67,33 @@ def score_one(chosen: Chosen, unit: Unit, evidence: Evidence, other: Explanation
     check_subject(tools.spec, lambda: tools.resources.get("subject"))
     beside = Beside(explanation, chosen.bits, other)
     lab = tools.lab().for_unit(explanations_of(tools.baselines, evidence.explain, beside))
-    if not tools.reader.executes(explanation):
-        # What a language model could not read of the test split is left out for the baselines as well.
-        readings = Readings(tools.reader)
-        lab = replace(lab, simulator=readings)
+    if not lab.executes(explanation):
         both = [explanation, *([other] if other is not None else [])]
-        evidence = readings.readable(both, evidence, splits_read(tools), lab.rows_scored)
-    scorers: list[Any] = [*tools.scorers.values()]
-    return score_explanation(unit, explanation, evidence, lab, scorers)
+        evidence = lab.readable(both, evidence, splits_read(tools), lab.rows_scored)
+    scores: list[Score] = []
+    for name, scorer in tools.scorers.items():
+        own = replace(lab, resources=tools.resources_for(name))
+        with ONE_AT_A_TIME if SUBJECT in scorer.needs else contextlib.nullcontext():
+            found = scores_of(scorer, unit, explanation, evidence, own, name)
+        how = lab.how(explanation) if simulates(scorer) else {}
+        scores += [replace(score, how={**score.how, **how}) for score in found]
+    lab.forget()
+    return scores
+
+
+ONE_AT_A_TIME = threading.RLock()
+"""Held while the subject is run: the hooks of two threads on one model would see each other's activations."""
+
+
+def simulates(scorer: Scorer) -> bool:
+    """Whether it scores the simulation of an explanation: observational scorers that ask neither a language model nor
+    the subject do, others where they say so."""
+    return scorer.needs == {TOKEN_VALUES} if scorer.simulated is None else scorer.simulated
 
 
 def splits_read(tools: Tools) -> list[Split]:
     """The splits whose windows are simulated to score: `calibrate` only for scorers that fit something there."""
-    simulating = [name for name, scorer in tools.scorers.items() if scorer.simulates]
+    simulating = [name for name, scorer in tools.scorers.items() if simulates(scorer)]
     fitting = [name for name in simulating if name not in FIT_NOTHING]
     return ["test", "calibrate"] if fitting else ["test"] if simulating else []
 

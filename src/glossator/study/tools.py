@@ -8,19 +8,22 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from glossator import registry
 from glossator.errors import UserError
 from glossator.evidence import Evidence
 from glossator.language_models.costs import Meter
 from glossator.programs import Lexicon
 from glossator.recording import Recording, draw
 from glossator.resources import Resources
+from glossator.scorers import Scorer
 from glossator.scorers.baselines import Baseline, open_baselines
 from glossator.scorers.lab import Lab
 from glossator.scorers.others import RecordedOthers
 from glossator.store.spec import StudySpec
-from glossator.study.make import NamedScorer, make, named_scorer, own_resources, resources_of
 from glossator.study.models import Interrupted, StudyModels, models_to_show
 from glossator.study.reading import Reader, make_reader
+from glossator.study.readouts import kept_readouts
+from glossator.study.unchanged import check_same
 from glossator.units import Unit
 
 if TYPE_CHECKING:
@@ -87,8 +90,8 @@ class Tools:
         return {name: self.build("explainers", name) for name in self.spec.explainers}
 
     @cached_property
-    def scorers(self) -> dict[str, NamedScorer]:
-        return {name: named_scorer(name, self.spec, self.resources, self.models) for name in self.spec.scorers}
+    def scorers(self) -> dict[str, Scorer]:
+        return {name: self.build("scorers", name) for name in self.spec.scorers}
 
     @cached_property
     def baselines(self) -> dict[str, Baseline]:
@@ -112,7 +115,7 @@ class Tools:
         return self._orders[site]
 
     def build(self, kind: str, name: str) -> Any:
-        return make(kind, name, self.spec, self.resources_for(name))
+        return self.resources_for(name).build(kind, name, options_of(name, self.spec))
 
     def resources_for(self, name: str) -> Resources:
         return own_resources(name, self.spec, self.resources, self.models)
@@ -149,3 +152,68 @@ def reason_of(error: Exception) -> str:
         raise error
     text = str(error).strip().replace("\n", " ")
     return text if isinstance(error, UserError) else f"{type(error).__name__}: {text}".removesuffix(": ")
+
+
+OWN_LM = "lm"
+"""The option that gives a method another language model than the study's."""
+
+
+def resources_of(
+    spec: StudySpec,
+    models: StudyModels,
+    lexicon: Lexicon | None = None,
+    subject: Any = None,
+    recording: Recording | None = None,
+) -> Resources:
+    """What the methods of a study share: lexicon, subject, embedder, the language model where there is one, and the
+    readouts that were recorded."""
+
+    def load() -> Any:
+        from glossator.subjects.named import open_subject
+
+        models.confirm_subject(spec.subject)
+        inputs = None if recording is None else recording.inputs
+        loaded = subject or open_subject(spec.subject, inputs, dtype=spec.dtype, device=spec.device)
+        if recording is not None:
+            check_same(recording.spec, {"subject_fingerprint": loaded.fingerprint}, spec.subject)
+        return loaded
+
+    def embedder() -> Any:
+        from glossator.subjects.embedders import load_embedder
+
+        return load_embedder("minilm")
+
+    openers: dict[str, Any] = {"lexicon": lambda: lexicon, "subject": load, "embedder": embedder}
+    if recording is not None and recording.spec.readouts:
+        openers["readouts"] = lambda: kept_readouts(recording)
+    name = spec.lm
+    if name is not None and name in models:
+        openers["lm"] = lambda: models.open(name)
+    return Resources(openers)
+
+
+def own_resources(name: str, spec: StudySpec, resources: Resources, models: StudyModels) -> Resources:
+    """The resources of one method: the study's, with another language model where its options name one."""
+    own = spec.options.get(name, {}).get(OWN_LM)
+    if own is None or own not in models:
+        return resources
+    return resources.but(lm=lambda: models.open(own))
+
+
+def options_of(name: str, spec: StudySpec) -> dict[str, Any]:
+    """The spec's options of one method, apart from its language model."""
+    return {key: value for key, value in spec.options.get(name, {}).items() if key != OWN_LM}
+
+
+def check_subject(spec: StudySpec, subject: Callable[[], Any]) -> Any:
+    """Raise `MissingPower` for a subject without the outputs that a scorer of the spec measures, such as an encoder.
+
+    Returns the subject, which is loaded only if a scorer measures outputs; else None.
+    """
+    if not any(registry.load("scorers", name).measures_outputs for name in spec.scorers):
+        return None
+    from glossator.causal.edits import check_outputs
+
+    loaded = subject()
+    check_outputs(loaded)
+    return loaded
