@@ -6,11 +6,13 @@ import json
 import os
 import pickle
 import shutil
+import subprocess
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from safetensors.numpy import load_file, save_file
 
 from causal_cases import subject_of, tiny_windows
 from dictionary_cases import (
@@ -70,6 +72,43 @@ def test_the_packages_themselves_agree(tmp_path: Path) -> None:
         pytest.skip(found["parity_reason"])
     assert {row["package"] for row in found["parity"]} >= {"saelens", "sparsify"} and len(found["parity"]) >= 18
     assert found["parity_max_error"] <= 1e-5 and all(row["active"] > 1 for row in found["parity"])
+
+
+@pytest.mark.slow
+def test_saelens_reads_what_is_trained_here(tiny_folder: Path, tmp_path: Path) -> None:
+    from benchmarks.dictionaries import INTERPRETER
+
+    if not (python := os.environ.get(INTERPRETER)):
+        pytest.skip(f"{INTERPRETER} names no interpreter with sae-lens")
+    out, corpus = tmp_path / "sae", str(write_corpus(tiny_folder.parent / "corpus.jsonl"))
+    less = [
+        "--tokens",
+        "6000",
+        "--width",
+        "32",
+        "--train-tokens",
+        "8000",
+        "--batch",
+        "512",
+        "--latents",
+        "64",
+        "--k",
+        "4",
+    ]
+    assert main(["dictionary", "train", "--subject", str(tiny_folder), "--site", "resid.1", "--corpus", corpus, *less,
+                 "--out", str(out)]) == 0  # fmt: skip
+    save_file({"x": X}, tmp_path / "x.st")
+    code = (
+        "import sys, torch; from sae_lens import SAE; from safetensors.torch import load_file, save_file\n"
+        "sae = SAE.load_from_disk(sys.argv[1]); x = load_file(sys.argv[2])['x']\n"
+        "with torch.no_grad(): found = {'encoded': sae.encode(x), 'decoded': sae(x)}\n"
+        "save_file(found, sys.argv[3])"
+    )
+    theirs = tmp_path / "theirs.st"
+    subprocess.run([python, "-W", "ignore", "-c", code, str(out), str(tmp_path / "x.st"), str(theirs)], check=True)
+    told, ours, x = load_file(theirs), load_dictionary(out), torch.from_numpy(X)
+    np.testing.assert_allclose(ours.encode(x).numpy(), told["encoded"], rtol=1e-5, atol=1e-5)
+    np.testing.assert_allclose(ours.reconstructed(x).numpy(), told["decoded"], rtol=1e-5, atol=1e-5)
 
 
 @pytest.mark.slow
@@ -357,7 +396,12 @@ def test_the_dictionary_of_the_document(tiny_folder: Path, tmp_path: Path, monke
     assert namespace["sae"].k == 32 and (namespace["numbers"][0] == 7).any()
     for command in commands_of("docs/dictionaries.md"):
         words = shlex.split(small(command))[1:]
-        less = ["--corpus", str(corpus), "--tokens", "6000", "--width", "32"] if words[0] == "run" else []
+        less = (
+            ["--corpus", str(corpus), "--tokens", "6000", "--width", "32"] if words[0] in ("run", "dictionary") else []
+        )
+        less += ["--train-tokens", "8000", "--batch", "512"] if words[0] == "dictionary" else []
         assert main([*words, *less]) == 0
+    with open_study(tmp_path / "studies" / "trained") as study:
+        assert study.recording.sites["sae@resid.1"].width == 4096
     with open_study(tmp_path / "studies" / "latents") as study:
         assert study.spec.sites == ("sae@resid.1",) and len(list(study.results())) == 16

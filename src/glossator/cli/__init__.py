@@ -14,6 +14,7 @@ import typer
 import typer.core
 
 from glossator.cli.bench import bench
+from glossator.cli.dictionary import dictionary
 from glossator.cli.directions import directions
 from glossator.cli.grid import grid
 from glossator.cli.human import human
@@ -80,6 +81,7 @@ for command in (
     app.command(named, cls=WithNames, short_help=SHORT.get(command))(command)
 app.add_typer(human, name="human", short_help="Collect human answers, and score them as models are scored.")
 app.add_typer(directions, name="directions", short_help="Directions as units: construct, find, compare.")
+app.add_typer(dictionary, name="dictionary", short_help="Sparse autoencoders: train one on a site.")
 
 
 def _version(wanted: bool) -> None:

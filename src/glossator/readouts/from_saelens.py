@@ -81,7 +81,8 @@ def saelens(path: Path, site: str | None) -> Dictionary:
     if config.get("rescale_acts_by_decoder_norm"):
         given = with_unit_decoder(given)
     hooks = [meta.get("hf_hook_name") or named, meta.get("hf_hook_name_out") or meta.get("hook_name_out")]
-    sites = sites_of(site, hooks[0], hooks[1] if transcoder else None, transcoder, folder)
+    own = table(meta, "glossator")  # of those that were trained here
+    sites = sites_of(site, hooks[0], hooks[1] if transcoder else None, transcoder, folder, own.get("site"))
     return made_of(
         given,
         sites.noting(*notes),
@@ -89,7 +90,8 @@ def saelens(path: Path, site: str | None) -> Dictionary:
         k=k if "topk" in architecture and "batch" not in architecture else None,
         normalization=_NORMS.get(norm, sites.normalization),
         model=str(meta.get("model_name") or ""),
-        made={"package": "SAELens", "architecture": architecture, "hook": named},
+        subject=str(own.get("subject", "")),
+        made={"package": "SAELens", "architecture": architecture, "hook": named, **own},
         where=file,
     )
 

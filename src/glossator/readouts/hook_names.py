@@ -39,6 +39,13 @@ def site_of_hook(name: str) -> str | None:
     return f"{_OF_BLOCK[place]}.{layer}" if place in _OF_BLOCK else None
 
 
+def hook_of_site(site: str) -> str:
+    """The hook point of TransformerLens at one of our sites, the site itself where it has none."""
+    kind, _, layer = site.partition(".")
+    place = next((place for place, own in _OF_BLOCK.items() if own == kind), None)
+    return f"blocks.{layer}.{place}" if place and layer.isdigit() else site
+
+
 def site_of_module(name: str, side: str = "output") -> str | None:
     """The site of the input or the output of a module, which a name may say at its end; None where it is none of
     ours."""

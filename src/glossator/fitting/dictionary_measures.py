@@ -1,0 +1,99 @@
+"""How good a dictionary is on text that it was not trained on: what it explains, how many latents it takes, and what
+the model loses when the site is replaced by it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+
+from glossator.causal.changes import Change, Set
+from glossator.causal.edits import Edit
+from glossator.causal.running import run_each
+from glossator.inputs import TokenWindows
+from glossator.readouts.dictionary import Dictionary
+from glossator.readouts.parts import Whole
+from glossator.subjects.base import Power
+
+MOST_WINDOWS = 128
+BATCH = 16
+
+
+@dataclass(frozen=True, eq=False)
+class Reconstructed:
+    """A change of a whole site: to what a dictionary makes of it."""
+
+    dictionary: Dictionary
+
+    def apply(self, old: torch.Tensor, rows: np.ndarray) -> torch.Tensor:
+        return self.dictionary.reconstructed(old).to(old)
+
+
+def measures(dictionary: Dictionary, subject: Any, windows: TokenWindows) -> dict[str, Any]:
+    """On the first windows: fvu, the fraction of variance unexplained; l0, latents active at a token; silent_share, of
+    latents that are active nowhere here; loss: next-token cross-entropy in nats as it is, with the site replaced by its
+    reconstruction, and by 0; loss_recovered: (zero - spliced) / (zero - clean), or None with a reason.
+
+    For dictionaries that read and write at one site.
+    """
+    windows = subject.counted(windows.take(np.arange(min(MOST_WINDOWS, len(windows)))))
+    error, count, l0 = 0.0, 0, 0
+    total, squares = 0.0, 0.0
+    seen = torch.zeros(dictionary.width, dtype=torch.bool)
+    site = dictionary.reads_at
+    with torch.inference_mode():
+        for first in range(0, len(windows), BATCH):
+            some = windows.take(np.arange(first, min(first + BATCH, len(windows))))
+            values = subject.activations(some.tokens, some.lengths, [site])[site]
+            values = values[torch.from_numpy(some.valid).to(values.device)].float()
+            activations, numbers = dictionary.read(values)
+            left = values - dictionary.decode(activations, numbers, values)
+            error += float(left.double().square().sum())
+            total, squares = total + values.double().sum(0), squares + float(values.double().square().sum())
+            count, l0 = count + len(values), l0 + int((activations != 0).sum())
+            seen[numbers[activations != 0].cpu()] = True
+    variance = squares - float((torch.as_tensor(total) ** 2).sum()) / max(count, 1)
+    found: dict[str, Any] = {
+        "tokens": count,
+        "fvu": error / variance if variance > 0 else None,
+        "l0": l0 / count if count else None,
+        "silent_share": float((~seen).float().mean()),
+        "loss": None,
+        "loss_recovered": None,
+        "reason": "the subject has no next-token distribution",
+    }
+    if Power.OUTPUTS in subject.powers:
+        found["loss"] = _losses(dictionary, subject, windows)
+        found["loss_recovered"], found["reason"] = recovered(found["loss"])
+    return found
+
+
+def recovered(loss: Mapping[str, float]) -> tuple[float | None, str | None]:
+    """The share of the loss that the dictionary keeps from being lost, or why there is none."""
+    lost = loss["zero"] - loss["clean"]
+    if lost <= 0:
+        return None, "setting the site to 0 does not raise the loss"
+    return (loss["zero"] - loss["spliced"]) / lost, None
+
+
+def _losses(dictionary: Dictionary, subject: Any, windows: TokenWindows) -> dict[str, float]:
+    changes: dict[str, Change] = {"spliced": Reconstructed(dictionary), "zero": Set(0.0)}
+    edits = [[Edit(dictionary.reads_at, Whole(), change)] for change in changes.values()]
+    sums, names = dict.fromkeys(("clean", *changes), 0.0), list(changes)
+    scored = windows.valid & (np.arange(windows.width) < windows.lengths[:, None] - 1)
+    for clean, edited in run_each(subject, windows, edits):
+        following = torch.from_numpy(windows.tokens[clean.rows, 1:].astype(np.int64))[..., None]
+        mask = torch.from_numpy(scored[clean.rows][:, :-1])
+
+        def nats(log_probs: torch.Tensor, following: Any = following, mask: Any = mask) -> float:
+            of_next = log_probs[:, :-1].gather(-1, following.to(log_probs.device))[..., 0].cpu()
+            return -float(of_next[mask].double().sum())
+
+        assert clean.log_probs is not None
+        sums["clean"] += nats(clean.log_probs)
+        for number, log_probs in edited:
+            sums[names[number]] += nats(log_probs)
+    return {name: value / max(1, int(scored.sum())) for name, value in sums.items()}
