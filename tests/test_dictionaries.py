@@ -39,7 +39,7 @@ from glossator.readouts import load_readout
 from glossator.readouts.dictionary import Dictionary, same_model
 from glossator.readouts.formats import load_dictionary
 from glossator.store.study import open_study
-from glossator.study.readouts import kept_readouts
+from glossator.study.sources import kept_readouts
 from glossator.subjects import load_subject
 from glossator.units import Unit
 from study_cases import write_corpus

@@ -22,8 +22,8 @@ from glossator.explainers import Explainer
 from glossator.store.folder import LOG
 from glossator.study import StudySpec, run_study
 from glossator.study import jobs as jobs_of_study
-from glossator.study.explain import explain_units
 from glossator.study.jobs import BY_HAND, DoShard
+from glossator.study.stages import explain_units
 from glossator.study.work import shards_in_log
 from study_cases import contents, lm_spec, register, register_lm_methods, small_spec, write_corpus
 
@@ -282,7 +282,7 @@ def test_the_command_line_names_engines(spec: StudySpec, whole: Path, tmp_path: 
     assert main(["run", study, "--engine", "lokal"]) == 2
     assert "unknown engine: 'lokal'" in capsys.readouterr().err
     assert main(["run", study, "--engine-options", str(tmp_path / "options.toml")]) == 2
-    assert "the engine local has no such option: 'partition'" in capsys.readouterr().err
+    assert "unknown option of the engine local: 'partition'. Allowed: none" in capsys.readouterr().err
     assert main(["run", study, "--workers", "0"]) == 2
     assert main(["show", study, "--costs"]) == 0
     assert "score: " in capsys.readouterr().out

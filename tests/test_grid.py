@@ -23,7 +23,8 @@ from glossator.language_models.ledger import Ledger
 from glossator.scores import Score
 from glossator.store.results import Chosen
 from glossator.study import open_study
-from glossator.study.models import Access, Interrupted
+from glossator.study.metered import Interrupted
+from glossator.study.models import Access
 from study_cases import contents, register_lm_methods, scripted_name, write_corpus
 
 SAID, OTHER = scripted_name(), scripted_name("no_answer")

@@ -18,7 +18,7 @@ from glossator.inputs import token_windows
 from glossator.readouts import BaseReadout, direction_set, load_readout
 from glossator.store.spec import make_spec
 from glossator.study import open_study, run_study
-from glossator.study.readouts import kept_readouts
+from glossator.study.sources import kept_readouts
 from glossator.subjects import load_subject
 from study_cases import small_spec, write_corpus
 from test_project_docs import run_blocks

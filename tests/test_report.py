@@ -14,13 +14,13 @@ import numpy as np
 import pytest
 
 from glossator.cli.show import as_json
+from glossator.explorer.exemplars import ShownInput, histogram, shown_inputs
 from glossator.explorer.payload import _window
 from glossator.explorer.plots import distribution, tick_step
 from glossator.explorer.report import as_script, shown_places
 from glossator.inputs import Grid
 from glossator.store.summary import Values, agreement_of_columns
 from glossator.study import Study, UnitResult, run_study
-from glossator.study.exemplars import ShownInput, histogram, shown_inputs
 from glossator.study.tools import Tools
 from glossator.terminal import visible
 from glossator.units import Unit

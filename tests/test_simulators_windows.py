@@ -13,7 +13,7 @@ from glossator.scorers.lab import DEFAULT_SCORERS, MOST_TO_FIT, Lab, score_expla
 from glossator.scorers.sample import SETTINGS
 from glossator.simulators import Simulation, Simulator
 from glossator.simulators.program import ProgramSimulator
-from glossator.study.explain import rows_ranked_on
+from glossator.study.stages import rows_ranked_on
 from scorer_cases import LEXICON, UNIT, TokenWorld, evidence_of
 
 

@@ -21,13 +21,14 @@ import pytest
 
 from glossator.cli import main
 from glossator.errors import MissingPower, UserError
+from glossator.explorer.exemplars import shown_inputs
 from glossator.language_models.costs import total
 from glossator.language_models.ledger import Ledger
 from glossator.store.folder import ANSWERS, LOG
 from glossator.store.spec import READ_EVIDENCE
 from glossator.study import Study, open_study, run_study
-from glossator.study.exemplars import shown_inputs
-from glossator.study.models import Access, Interrupted
+from glossator.study.metered import Interrupted
+from glossator.study.models import Access
 from glossator.study.tools import Tools
 from study_cases import contents, lm_spec, register, register_lm_methods, scripted_name, write_corpus
 

@@ -24,7 +24,8 @@ from glossator.store.folder import ANSWERS
 from glossator.store.results import UnitResult
 from glossator.store.spec import READ_EVIDENCE
 from glossator.study import Study, StudySpec, open_study, run_study
-from glossator.study.models import Access, Interrupted
+from glossator.study.metered import Interrupted
+from glossator.study.models import Access
 from lm_server import LMServer, serve
 from study_cases import contents, lm_spec, register_lm_methods, said, small_spec, write_corpus
 

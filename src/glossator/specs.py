@@ -96,7 +96,7 @@ def check_known(what: str, names: Iterable[Any], known: Iterable[str]) -> None:
     known = list(known)
     for name in names:
         if name not in known:
-            raise UserError(f"unknown {what}", value=name, allowed=near_matches(str(name), known))
+            raise UserError(f"unknown {what}", value=name, allowed=near_matches(str(name), known) or "none")
 
 
 def check_once(what: str, names: Iterable[str]) -> None:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Literal
-
-import numpy as np
+from typing import TYPE_CHECKING, Literal
 
 from glossator.errors import UserError
-from glossator.files import fingerprint
+
+if TYPE_CHECKING:
+    import numpy as np
 
 Polarity = Literal["+", "-"]
 
@@ -37,6 +37,10 @@ class Unit:
 def unit_rng(seed: int, unit: Unit, *purpose: int) -> np.random.Generator:
     """A generator that depends on the seed, the unit's place in its subject and the purpose only: neither on what was
     worked on before nor on the subject's name, so that copies under two names are studied alike."""
+    import numpy as np  # here, so that `glossator --help` need not wait for it
+
+    from glossator.files import fingerprint
+
     return np.random.default_rng([seed, int(fingerprint([unit.site, unit.index, unit.polarity]), 16), *purpose])
 
 

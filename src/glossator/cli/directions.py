@@ -165,7 +165,7 @@ def _values(folder: Path | None, site: str) -> SiteValues:
     from glossator.fitting import SiteValues
     from glossator.recording import open_recording
     from glossator.store.spec import load_spec
-    from glossator.study.unchanged import check_finished
+    from glossator.study.sources import check_finished
 
     if folder is None:
         raise UserError("this method needs a recording", fix="Pass its folder with --recording")

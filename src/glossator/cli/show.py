@@ -27,9 +27,9 @@ from glossator.cli.printing import (
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from glossator.explorer.exemplars import ShownInput
     from glossator.scores import Score
     from glossator.store.results import Chosen, UnitResult
-    from glossator.study.exemplars import ShownInput
 
 
 def show(
@@ -70,9 +70,9 @@ def show(
     if (Path(unit) / "manifest.json").is_file():
         show_study(Path(unit), json)
         return
+    from glossator.explorer.exemplars import shown_inputs
     from glossator.human.report import people_on
     from glossator.store.find import study_with
-    from glossator.study.exemplars import shown_inputs
     from glossator.study.tools import Tools
 
     opened, found = study_with(unit, study)

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from glossator.explorer.exemplars import Histogram, ShownInput, histogram, shown_inputs
 from glossator.language_models.costs import cost_in_words
 from glossator.scores import Column, Score
 from glossator.store.card import COLUMNS, why_empty
 from glossator.store.results import Chosen, UnitResult
 from glossator.store.summary import baselines_of_scores
-from glossator.study.exemplars import Histogram, ShownInput, histogram, shown_inputs
 from glossator.terminal import visible
 
 if TYPE_CHECKING:

@@ -14,7 +14,8 @@ from glossator.grid.cells import Cell, cells_of
 from glossator.grid.spec import GridSpec
 from glossator.store.folder import ANSWERS
 from glossator.study import StudySpec, open_study, run_study
-from glossator.study.models import Access, Interrupted
+from glossator.study.metered import Interrupted
+from glossator.study.models import Access
 
 CELLS = "cells"
 SPEC = "grid.json"

@@ -40,8 +40,8 @@ def draw_tasks(study: Study, task: str, *, units: str | None = None, seed: int =
     dataclass, None for its defaults. `UserError` when the study has nothing to ask.
     """
     from glossator.human.readability import importance
+    from glossator.study.sources import check_finished
     from glossator.study.tools import Tools
-    from glossator.study.unchanged import check_finished
 
     draw, defaults, default = _kind(task)
     check_finished(study.spec, study.folder)

@@ -16,7 +16,7 @@ from glossator.human.tasks import LabellingItem, TaskSet
 from glossator.programs import Program, english, parse_program
 from glossator.scores import Score
 from glossator.store.results import as_stored
-from glossator.study.score import score_one
+from glossator.study.stages import score_one
 from glossator.study.tools import Tools
 from glossator.units import Unit, parse_unit
 

@@ -33,9 +33,9 @@ from glossator.store.spec import StudySpec, bounded_to_read
 from glossator.store.study import Study, open_study
 from glossator.store.summary import baselines_of_scores
 from glossator.study.models import Access, StudyModels
-from glossator.study.score import draw_other, score_one
+from glossator.study.sources import check_unchanged
+from glossator.study.stages import draw_other, score_one
 from glossator.study.tools import Tools
-from glossator.study.unchanged import check_unchanged
 from glossator.units import Unit
 
 BY_HAND = "by-hand"

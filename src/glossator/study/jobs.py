@@ -22,12 +22,11 @@ from glossator.recording import Recording, open_recording
 from glossator.resources import OPENED, taken_by
 from glossator.store.results import UnitResult
 from glossator.store.spec import StudySpec, load_spec
-from glossator.study.explain import explain_units
 from glossator.study.grow import HELD, found_before, in_order
 from glossator.study.models import Access, StudyModels
 from glossator.study.prepare import Source, prepare
-from glossator.study.readouts import keep_readouts
-from glossator.study.score import score_units
+from glossator.study.sources import keep_readouts
+from glossator.study.stages import explain_units, score_units
 from glossator.study.tools import Tools
 from glossator.study.work import KEPT, RECORD, Ran, Work
 from glossator.units import Unit

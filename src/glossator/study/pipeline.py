@@ -30,8 +30,8 @@ from glossator.study.models import Access
 from glossator.study.prepare import prepare
 from glossator.study.projection import announce
 from glossator.study.random_weights import KEY, as_fact, spec_of_random, with_random
+from glossator.study.sources import check_finished
 from glossator.study.tools import Tools, check_subject, resources_of
-from glossator.study.unchanged import check_finished
 from glossator.study.work import KEPT, Work
 from glossator.subjects.aliases import GIVEN
 from glossator.units import Unit

@@ -21,9 +21,8 @@ from glossator.study.grow import lacks_units, larger, put_in_place
 from glossator.study.models import Access, StudyModels
 from glossator.study.random_weights import spec_of_random
 from glossator.study.reading import EXECUTE, simulator_name
-from glossator.study.readouts import check_made_from, check_text, given_readouts, keep_readouts
+from glossator.study.sources import check_made_from, check_text, check_unchanged, given_readouts, keep_readouts
 from glossator.study.tools import options_of, own_resources, resources_of
-from glossator.study.unchanged import check_unchanged
 from glossator.subjects.base import Power, check_power, check_takes, width_of
 
 if TYPE_CHECKING:

@@ -29,10 +29,9 @@ from glossator.language_models.projection import likely
 from glossator.scorers.lab import Lab
 from glossator.simulators import ACTIVATION, Simulation, Simulator
 from glossator.store.results import UnitResult
-from glossator.study.explain import rows_ranked_on
 from glossator.study.models import StudyModels
 from glossator.study.reading import WRITE_PROGRAMS, Reader
-from glossator.study.score import other_unit, simulates, splits_read
+from glossator.study.stages import other_unit, rows_ranked_on, simulates, splits_read
 from glossator.study.tools import Tools
 from glossator.study.work import Work
 from glossator.units import Unit

@@ -20,7 +20,7 @@ from glossator.resources import Resources
 from glossator.simulators import Distribution, Simulation, Simulator
 from glossator.simulators.program import ProgramSimulator
 from glossator.store.spec import StudySpec
-from glossator.study.models import Interrupted, Metered
+from glossator.study.metered import Interrupted, Metered
 
 if TYPE_CHECKING:
     from glossator.programs import Lexicon

@@ -20,10 +20,10 @@ from glossator.scorers.baselines import Baseline, open_baselines
 from glossator.scorers.lab import Lab
 from glossator.scorers.others import RecordedOthers
 from glossator.store.spec import StudySpec
-from glossator.study.models import Interrupted, StudyModels, models_to_show
+from glossator.study.metered import Interrupted
+from glossator.study.models import StudyModels, models_to_show
 from glossator.study.reading import Reader, make_reader
-from glossator.study.readouts import kept_readouts
-from glossator.study.unchanged import check_same
+from glossator.study.sources import check_same, kept_readouts
 from glossator.units import Unit
 
 if TYPE_CHECKING:

@@ -65,7 +65,7 @@ class Bench:
 
     @cached_property
     def readouts(self) -> Mapping[str, Any]:
-        from glossator.study.readouts import kept_readouts
+        from glossator.study.sources import kept_readouts
 
         return {} if self.study is None else kept_readouts(self.study.recording)
 
@@ -110,7 +110,7 @@ class Bench:
 @contextlib.contextmanager
 def bench_for(study: Study | str | Path) -> Iterator[Bench]:
     """The subject of a finished study, loaded; `UserError` when it is another one than was recorded."""
-    from glossator.study.unchanged import check_unchanged
+    from glossator.study.sources import check_unchanged
 
     with contextlib.nullcontext(study) if isinstance(study, Study) else open_study(study) as opened:
         check_unchanged(opened.spec, opened.recording)
