@@ -34,6 +34,7 @@ class WeightsAgreementScorer(Scorer):
     split: Split = "test"
     name: ClassVar[str] = "weights-agreement"
     needs: ClassVar[frozenset[str]] = frozenset({TOKEN_VALUES, SUBJECT})
+    simulated: ClassVar[bool | None] = True
 
     def score(self, unit: Unit, explanation: Explanation, evidence: Evidence, lab: Lab) -> list[Score]:
         subject = lab.resources.get("subject", self.name)
