@@ -404,7 +404,7 @@ def test_the_units_of_a_study_are_listed_page_by_page(here: Path, capsys: pytest
         after = ["--after", "{subject}/{site}/{index}".format(**found[-1]["unit"])] if found else []
         assert main([*arguments, *after]) == 0
         page = json.loads(capsys.readouterr().out)
-        assert page["score"] == "correlation.top-and-random"
+        assert page["score"] == "correlation.random-only"
         if not page["units"]:
             break
         found += page["units"]

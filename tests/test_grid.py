@@ -211,13 +211,13 @@ def test_the_page(results: GridResults, tmp_path: Path) -> None:
 
 def test_lines_by_layer_and_by_size(results: GridResults) -> None:
     title, about, svg, lines = next(iter(plots_by_layer(results)))
-    assert (title, about) == ("tiny", "correlation.top-and-random by layer")
+    assert (title, about) == ("tiny", "correlation.random-only by layer")
     assert [line.name for line in lines] == ["program", "asking, lm-json, scripted:study_cases:said", LOOKUP]
     assert [line.dashed for line in lines] == [False, False, True]
     assert [p.x for p in lines[-1].points] == [0, 1]
     assert svg.startswith("<svg")
     sizes = list(plots_by_size(results))
-    assert [about for _, about, _, _ in sizes] == ["correlation.top-and-random", "correlation.random-only"]
+    assert [about for _, about, _, _ in sizes] == ["correlation.random-only", "correlation.top-and-random"]
     assert sorted(results.sizes.values()) == [p.x for p in sizes[0][3][-1].points]
     table = {row.site: row for row in results.rows if row.method == "lookup" and row.subject == "tiny"}
     assert lines_of([], lambda row: 0.0)[0].points == ()

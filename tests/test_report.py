@@ -99,7 +99,7 @@ def test_it_says_what_the_study_says(study: Study, data: dict) -> None:
         (chosen,) = result.explanations
         assert unit["text"] == chosen.text
         assert unit["explanations"][0]["program"] == visible(chosen.program)
-        score = next(s for s in chosen.scores if s.name == "correlation.top-and-random")
+        score = next(s for s in chosen.scores if s.name == "correlation.random-only")
         assert unit["score"]["value"] == pytest.approx(score.value, rel=1e-3)
         assert unit["score"]["baselines"] == {
             name: pytest.approx(value, rel=1e-3) for name, value in score.baselines.items()

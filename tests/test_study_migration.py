@@ -80,8 +80,8 @@ def test_an_older_study_says_what_it_said(old: Path, expected: dict[str, Any]) -
         results, q = results_and_q(study)
         assert results == expected["results"]
         assert q == sorted(expected["q"]) and len(q) > 30
-        assert [row.unit.index for row in study.page("best")] == [3, 4, 1, 2, 9, 5]
-        assert (study.ranked_by, study.default_score("causal")) == ("correlation.top-and-random", "acting")
+        assert [row.unit.index for row in study.page("best")] == [3, 1, 4, 2, 9, 5]
+        assert (study.ranked_by, study.default_score("causal")) == ("correlation.random-only", "acting")
         ((kind, request, result),) = study.query("SELECT kind, request, result FROM experiments")
         assert (kind, json.loads(request)) == ("study", {"spec": study.manifest["fingerprint"]})
         assert json.loads(result)["units"]["ok"] == 6

@@ -164,6 +164,8 @@ ABOUT: dict[str, dict[str, str]] = {
         "engines": "the same study by every engine: bytes, killed workers, speed, overhead",
         "coverage": "how often intervals cover the value on a large text",
         "store": "writing and querying a study of 100,000 units",
+        "metrics": "does each score fall when an explanation misses half, or claims as much again that is wrong",
+        "readability": "is a neuron recognised among five from its headline, its former English, a token list",
     },
 }
 """One line about each built-in, printed by `--help`."""

@@ -31,6 +31,8 @@ from glossator.statistics import (
 )
 from glossator.units import Unit
 
+BILLS = "that of Bills et al. 2023, whose windows hold few of the tokens at which an explanation is wrong"
+
 
 @dataclass(frozen=True)
 class CorrelationScorer(Scorer):
@@ -43,9 +45,9 @@ class CorrelationScorer(Scorer):
         scores = []
         for setting in SETTINGS:
             trial = lab.trial(evidence, setting, self.split)
-            how = {"pooled": "over all tokens"}
+            how = {"pooled": "over all tokens"} | ({} if setting == "random-only" else {"setting": BILLS})
             scores.append(trial.score("correlation", "Pearson r", explanation, pooled, how=how))
-            how = {"pooled": "mean over windows whose true activations vary; a constant prediction counts 0"}
+            how |= {"pooled": "mean over windows whose true activations vary; a constant prediction counts 0"}
             why_not = ONE_VALUE if trial.scored.grid.places == 1 else None
             scores.append(
                 trial.score(

@@ -62,8 +62,12 @@ def store_q_values(connection: sqlite3.Connection, names: Collection[str] | None
     )
 
 
-HEADLINES = ("correlation.top-and-random", "correlation.random-only")
-TOLD = (*HEADLINES, "peak.hit", "peak.share")
+HEADLINES = ("correlation.random-only", "correlation.top-and-random")
+"""The first passes both sanity tests of `glossator bench metrics`; the second, that of Bills et al. 2023, does not."""
+TOLD = (
+    *HEADLINES, "firing.auprc.random-only", "headline.auprc.random-only", "headline.share.random-only",
+    "modes.share.random-only", "modes.peak-hit", "peak.hit", "peak.share",
+)  # fmt: skip
 """Observational scores whose means over units are told."""
 CAUSAL_HEADLINES = ("ablation",)
 """Names of causal scores, or what they begin with, that stand for their column."""
