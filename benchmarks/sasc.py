@@ -25,9 +25,9 @@ from benchmarks.sasc_phrases import DEVELOPMENT_PHRASES, PHRASES
 from benchmarks.sasc_settings import SETTINGS, SLICES, Corpora, noisy
 from glossator.corpora.wordnet import general_names
 from glossator.errors import UserError
-from glossator.explainers.naming.composing import loudest
 from glossator.explainers.naming.explainer import Named, SascSpec, name_units
 from glossator.explainers.naming.halves import Halves
+from glossator.explainers.naming.proposing import loudest
 from glossator.explainers.naming.task import Responses, Task, asker
 from glossator.files import plain
 from glossator.fitting.comparison import share_interval

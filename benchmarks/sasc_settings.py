@@ -22,7 +22,8 @@ import numpy as np
 from benchmarks.sasc_keyphrases import Keyphrase
 from glossator.corpora import Corpus, Document, open_corpus
 from glossator.corpora.ngrams import Ngrams, NgramSpec, extract_ngrams
-from glossator.explainers.naming.reference import Reference, stable_order
+from glossator.explainers.naming.classes import stable_order
+from glossator.explainers.naming.task import Reference
 from glossator.subjects.embedders import Embedder
 
 SETTINGS = ("default", "restricted", "noisy", "leak_free")

@@ -17,8 +17,7 @@ from glossator.evidence import ExplainEvidence
 from glossator.explainers import Abstained, explain_one
 from glossator.explainers.answers import clean, outcome_of, remove_final_period
 from glossator.explainers.bills import BillsExplainer
-from glossator.explainers.bills_examples import EXAMPLES
-from glossator.explainers.bills_prompt import SPARSE, bills_prompt, fitting_layout, layouts, top_records
+from glossator.explainers.bills_prompt import EXAMPLES, SPARSE, bills_prompt, fitting_layout, layouts, top_records
 from glossator.inputs.tokens import Vocabulary
 from glossator.language_models import CHAT, COMPLETION, Answer, Usage
 from glossator.language_models.scripted import Scripted

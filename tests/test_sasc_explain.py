@@ -18,9 +18,8 @@ from glossator.explainers.naming.by_language_model import Bill, LmSpec, name_req
 from glossator.explainers.naming.candidates import CandidateSpec, Proposed, filled
 from glossator.explainers.naming.halves import Halves
 from glossator.explainers.naming.proposing import Name
-from glossator.explainers.naming.reference import stable_order
 from glossator.explainers.naming.selection import readings
-from glossator.explainers.naming.task import Responses, Task
+from glossator.explainers.naming.task import Responses, Task, stable_order
 from glossator.language_models import Answer, Scripted
 from glossator.naming import ReferenceCorpus, SascSpec, explain_module, explain_modules
 from glossator.scorers.sigma import RandomNames, in_sigma, report_on

@@ -9,8 +9,8 @@ import pytest
 
 from glossator.corpora.ngrams.extract import NgramSpec
 from glossator.corpora.wordnet import general_names, load_wordnet
-from glossator.explainers.naming.composing import ComposingSpec, composed, loudest, parts_of
 from glossator.explainers.naming.members import classes_of, loud_words
+from glossator.explainers.naming.proposing import ComposingSpec, composed, loudest, parts_of
 from glossator.naming import ReferenceCorpus, SascSpec, explain_module, explain_modules
 from glossator.subjects.functions import FunctionSubject
 

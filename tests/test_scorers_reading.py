@@ -19,13 +19,12 @@ from glossator.resources import Resources
 from glossator.scorers import prompts
 from glossator.scorers.agreement import AgreementScorer
 from glossator.scorers.asking import ask_yes_no
-from glossator.scorers.fuzzing import FuzzingScorer
 from glossator.scorers.generate_and_test import GenerateAndTestScorer, read_written
 from glossator.scorers.intruder import IntruderScorer
 from glossator.scorers.lab import score_explanation, score_explanations
-from glossator.scorers.lm_detection import LmDetectionScorer
 from glossator.scorers.surprisal import SurprisalScorer, likelihood
 from glossator.scorers.threshold import program_cut
+from glossator.scorers.yes_no import FuzzingScorer, LmDetectionScorer
 from glossator.simulators import Simulator
 from scorer_reader_cases import (
     ALL_POWERS,

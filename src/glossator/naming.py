@@ -21,9 +21,8 @@ from glossator.corpora.wordnet import general_names
 from glossator.errors import UserError
 from glossator.explainers.naming.explainer import Named, SascSpec, name_units
 from glossator.explainers.naming.halves import Halves
-from glossator.explainers.naming.reference import Reference
 from glossator.explainers.naming.space import open_space
-from glossator.explainers.naming.task import Responses, Task, asker
+from glossator.explainers.naming.task import Reference, Responses, Task, asker
 from glossator.explanations import Explanation
 from glossator.inputs import Texts
 from glossator.language_models import LanguageModel

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Literal
 
-from glossator.explainers.bills_examples import EXAMPLES
-from glossator.explainers.bills_prompt import EXCERPTS, LEAD, excerpts
+from glossator.explainers.bills_prompt import EXAMPLES, EXCERPTS, LEAD, excerpts
 from glossator.explainers.prompting import Prompt, Turn, fingerprint_of
 from glossator.zero_to_ten import Record, largest
 

@@ -8,9 +8,9 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from dataclasses import dataclass, replace
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, TypeVar, runtime_checkable
 
 from glossator.language_models.faults import RequestRefused, Retry, ServerFault, ServerUnavailable
 from glossator.language_models.ledger import Hold, Ledger
@@ -211,3 +211,35 @@ def _settled(reply: Reply, hold: Hold, ledger: Ledger) -> Answer:
 
 def _nothing(why: str) -> Answer:
     return Answer("", usage=NOTHING_USED, finish="error", failure=why)
+
+
+T = TypeVar("T")
+_lock = threading.Lock()
+_running: tuple[int, asyncio.AbstractEventLoop] | None = None
+
+
+def loop() -> asyncio.AbstractEventLoop:
+    """The event loop of this process, in its own thread, so that requests work from any thread and inside a running
+    loop; started at first use; a forked process gets its own."""
+    global _running
+    with _lock:
+        if _running is None or _running[0] != os.getpid():
+            made = asyncio.new_event_loop()
+            threading.Thread(target=made.run_forever, name="glossator-language-models", daemon=True).start()
+            _running = (os.getpid(), made)
+        return _running[1]
+
+
+def on_loop(work: Coroutine[Any, Any, T]) -> T:
+    """Run work on the background loop to its end and return the result; an interrupt cancels it."""
+    future = asyncio.run_coroutine_threadsafe(work, loop())
+    try:
+        return future.result()
+    except BaseException:
+        future.cancel()
+        raise
+
+
+def start_on_loop(work: Coroutine[Any, Any, Any]) -> None:
+    """Run work on the background loop without waiting."""
+    asyncio.run_coroutine_threadsafe(work, loop())

@@ -24,9 +24,8 @@ from types import ModuleType
 from typing import Any
 
 from glossator.errors import UserError
-from glossator.language_models import background
 from glossator.language_models.bounded import TooLarge, limit, most_bytes
-from glossator.language_models.endpoint import Reply, notice
+from glossator.language_models.endpoint import Reply, notice, start_on_loop
 from glossator.language_models.faults import ParameterRefused, RequestRefused, ServerFault, ServerUnavailable
 from glossator.language_models.json_answers import clean
 from glossator.language_models.refused_parameters import CAN_DO_WITHOUT, NEEDED, most_allowed, refused_parameter
@@ -325,7 +324,7 @@ def _words_of(body: Any) -> str:
 
 def _close(client: Any, process: int) -> None:
     if process == os.getpid():  # a forked process leaves its parent's connections alone
-        background.start(client.close())
+        start_on_loop(client.close())
 
 
 def _cut(text: str, length: int = 300) -> str:

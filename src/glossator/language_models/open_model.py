@@ -9,9 +9,8 @@ from collections import deque
 from collections.abc import Sequence
 from dataclasses import replace
 
-from glossator.language_models import background
 from glossator.language_models.cache import AnswerCache, key_of
-from glossator.language_models.endpoint import LOOK_AGAIN, Backend, Stopped, endpoint
+from glossator.language_models.endpoint import LOOK_AGAIN, Backend, Stopped, endpoint, on_loop
 from glossator.language_models.faults import NotInCache, Retry
 from glossator.language_models.judging import after_asking_again, again, asks_again, judged
 from glossator.language_models.ledger import Hold, Ledger
@@ -63,7 +62,7 @@ class OpenModel(LanguageModel):
             self.ledger.refuse_unpriced(self.name)
             if isinstance(self.inner, Backend):
                 self.inner.ready()
-                answers |= background.run(self._ask_server(self.inner, wanted))
+                answers |= on_loop(self._ask_server(self.inner, wanted))
             else:
                 answers |= self._ask_here(self.inner, wanted)
         return [answers[key] for key in keys]
@@ -89,7 +88,7 @@ class OpenModel(LanguageModel):
         if self.offline or not isinstance(self.inner, Backend):
             return
         self.inner.ready()
-        if not background.run(self.inner.check()):
+        if not on_loop(self.inner.check()):
             is_chat = CHAT in self.powers
             turns = (Message("user", "Hello"),) if is_chat else ()
             self.ask([Request(turns, None if is_chat else "Hello", max_tokens=16)])

@@ -18,7 +18,7 @@ from glossator.scorers.asking import Replies
 from glossator.scorers.items import WindowItems
 from glossator.scorers.judged import Judged, Verdict, auroc_of, no_text
 from glossator.scorers.lab import Lab
-from glossator.scorers.lm_detection import window_items
+from glossator.scorers.yes_no import window_items
 from glossator.scores import Score
 from glossator.units import Unit
 

@@ -19,12 +19,11 @@ from glossator.corpora.wordnet import load_wordnet
 from glossator.errors import MissingPower
 from glossator.evidence import Evidence, Exemplars
 from glossator.explainers.naming.candidates import Proposed
+from glossator.explainers.naming.classes import REPORTING, Text, from_templates
 from glossator.explainers.naming.halves import Halves
-from glossator.explainers.naming.phrases import REPORTING, Text, from_templates
 from glossator.explainers.naming.proposing import Name
-from glossator.explainers.naming.reference import Reference
 from glossator.explainers.naming.selection import Ranked, ask_once, readings
-from glossator.explainers.naming.task import Responses, Task, asker
+from glossator.explainers.naming.task import Reference, Responses, Task, asker
 from glossator.explanations import Explanation
 from glossator.files import fingerprint
 from glossator.inputs import WHOLE, text_of

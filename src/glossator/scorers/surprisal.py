@@ -25,8 +25,8 @@ from glossator.scorers import LANGUAGE_MODEL, TOKEN_VALUES, Scorer
 from glossator.scorers.asking import Asking, Replies
 from glossator.scorers.judged import Judged, Verdict, ask_about, auroc_of, no_text, readable
 from glossator.scorers.lab import Lab
-from glossator.scorers.lm_detection import window_items
 from glossator.scorers.prompts import CONTINUE_TOLD, CONTINUE_UNTOLD, told
+from glossator.scorers.yes_no import window_items
 from glossator.scores import Score
 from glossator.units import Unit
 

@@ -14,9 +14,8 @@ from glossator.corpora.ngrams.concepts import Concept, concept_of
 from glossator.corpora.ngrams.held_words import WordTable, word_table
 from glossator.corpora.ngrams.words import words
 from glossator.corpora.wordnet import WordNet, general_names
+from glossator.explainers.naming.classes import REPORTING, Text, examples, from_templates, stable_order
 from glossator.explainers.naming.halves import Halves, places
-from glossator.explainers.naming.phrases import REPORTING, Text, examples, from_templates
-from glossator.explainers.naming.reference import stable_order
 from glossator.explainers.naming.selection import LEAST_KINDS, Ranked, members_of
 
 LEAST = 3

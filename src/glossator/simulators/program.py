@@ -1,7 +1,7 @@
-"""The free simulator: it executes an explanation's program.
+"""Simulators that need no language model: they execute an explanation's program, or look for the concept of a name.
 
-A token lookup table is a program with one table clause, so this one executor predicts the lookup baseline, the token
-list and every induced program, which differ only in what they say.
+A token lookup table is a program with one table clause, so one executor predicts the lookup baseline, the token list
+and every induced program, which differ only in what they say.
 """
 
 from __future__ import annotations
@@ -10,9 +10,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from glossator.corpora.ngrams.concepts import concept_of
+from glossator.corpora.ngrams.held_words import WordTable, word_table
+from glossator.corpora.wordnet import load_wordnet
 from glossator.errors import MissingPower
 from glossator.explanations import Explanation
-from glossator.inputs import Grid, Inputs, token_windows
+from glossator.files import fingerprint
+from glossator.inputs import WHOLE, Grid, Inputs, Texts, token_windows
 from glossator.simulators import ACTIVATION, Simulation, Simulator
 
 if TYPE_CHECKING:
@@ -42,3 +46,30 @@ class ProgramSimulator(Simulator):
         if self.lexicon is None:
             raise MissingPower("executing programs needs a lexicon, which is missing", value=explanation.text)
         return Simulation(np.asarray(execute(explanation.program, windows, self.lexicon), np.float32), ACTIVATION)
+
+
+SURENESS = "0..1"
+
+
+class NameSimulator(Simulator):
+    """How surely each text holds the concept of an explanation in words, by WordNet: a class by the words below it, a
+    phrase by the share of its words. Calibrated like any simulation that is not in activations."""
+
+    def __init__(self) -> None:
+        self._tables: dict[str, WordTable] = {}
+
+    def simulate(self, explanation: Explanation, inputs: Inputs, grid: Grid | None = None) -> Simulation:
+        if not isinstance(inputs, Texts) or grid != WHOLE:
+            raise MissingPower("names predict responses to whole texts only", value=inputs.kind)
+        if explanation.program is not None:
+            raise MissingPower("this simulates names, not programs", value=str(explanation.program)[:60])
+        concept = concept_of(" ".join(explanation.text.split()), load_wordnet())
+        return Simulation(concept.partly_held(self._table(inputs))[:, None].astype(np.float64), SURENESS)
+
+    def _table(self, texts: Texts) -> WordTable:
+        key = fingerprint(texts.texts)
+        if key not in self._tables:
+            if len(self._tables) > 7:  # the splits of a site, which all its units share but for top texts
+                self._tables.pop(next(iter(self._tables)))
+            self._tables[key] = word_table(texts.texts, load_wordnet())
+        return self._tables[key]

@@ -19,10 +19,9 @@ from glossator.explainers.naming.by_language_model import (
     read_texts,
     text_requests,
 )
-from glossator.explainers.naming.composing import ComposingSpec, composed, loudest, parts_of
 from glossator.explainers.naming.halves import Halves
 from glossator.explainers.naming.members import classes_of, loud_words
-from glossator.explainers.naming.proposing import Name, NamingSpec, propose
+from glossator.explainers.naming.proposing import ComposingSpec, Name, NamingSpec, composed, loudest, parts_of, propose
 from glossator.explainers.naming.task import Task
 from glossator.explanations import Provenance
 from glossator.language_models import LanguageModel, OpenModel, Projection, Request

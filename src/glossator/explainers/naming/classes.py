@@ -1,13 +1,15 @@
-"""Classes of words that n-grams hold: WordNet's synsets of nouns above the words of a table."""
+"""The WordNet classes of n-grams, and texts about a name that are written without a language model."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
 from scipy import sparse
 
+from glossator.corpora.ngrams.concepts import Concept, likely
 from glossator.corpora.ngrams.held_words import WordTable
 from glossator.corpora.wordnet import WordNet
 
@@ -63,3 +65,62 @@ def correlations(classes: Classes, z: np.ndarray) -> np.ndarray:
     variance = np.maximum(classes.squares / n - (classes.sums / n) ** 2, 0)
     products = classes.held @ z / n
     return np.divide(products, np.sqrt(variance), out=np.zeros(len(products)), where=variance > 1e-12)
+
+
+SELECTING = ("{}", "about {}", "more on {}", "the subject is {}")
+REPORTING = (
+    "a text about {}",
+    "it is all about {}",
+    "{} and the like",
+    "an example of {}",
+    "what I know of {}",
+    "they spoke of {} yesterday",
+)
+"""Phrases around a name: those that candidates are ranked by, and those that the chosen one is reported on."""
+
+
+@dataclass(frozen=True)
+class Text:
+    """A text that a name is tested on. kind: template, definition, example, written (by a language model), corpus."""
+
+    text: str
+    kind: str
+
+
+def from_templates(name: str, templates: Iterable[str]) -> list[Text]:
+    return [Text(template.format(name), "template") for template in templates]
+
+
+def definitions(name: str, wordnet: WordNet, most: int = 2) -> list[Text]:
+    """`name: definition` of its likely meanings."""
+    base = wordnet.base(name)
+    return [Text(f"{name}: {meaning.definition}", "definition") for meaning in likely(base, wordnet)[:most]]
+
+
+def examples(name: str, wordnet: WordNet, most: int = 6) -> list[Text]:
+    """WordNet's examples of the likely meanings, those that hold a form of the name."""
+    base = wordnet.base(name)
+    forms = set(wordnet.forms(base)) if base in wordnet else {base}
+    found = [
+        Text(example, "example")
+        for meaning in likely(base, wordnet)
+        for example in meaning.examples
+        if any(f" {form} " in f" {' '.join(example.lower().split())} " for form in forms)
+    ]
+    return found[:most]
+
+
+def other_names(concept: Concept, vocabulary: Sequence[str], count: int, salt: object) -> list[str]:
+    """Names drawn at random of those that do not stand for the concept, for negatives written like the positives."""
+    drawn: list[str] = []
+    rng = np.random.default_rng(stable_order("names", salt))
+    while len(drawn) < min(count, len(vocabulary)):
+        name = vocabulary[int(rng.integers(len(vocabulary)))]
+        if concept.members.get(name, 0.0) == 0 and name not in drawn and name != concept.name:
+            drawn.append(name)
+    return drawn
+
+
+def stable_order(text: str, salt: object = "") -> int:
+    """A number that depends on the text (and salt) alone: sorts, halves and draws that need no state."""
+    return int.from_bytes(hashlib.blake2b(f"{salt}\0{text}".encode("utf-8", "replace"), digest_size=8).digest())

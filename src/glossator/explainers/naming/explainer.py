@@ -18,10 +18,9 @@ from glossator.evidence import ExplainEvidence
 from glossator.explainers import Abstained, Explained, Explainer
 from glossator.explainers.naming.candidates import CandidateSpec, Proposed, propose_all
 from glossator.explainers.naming.halves import Halves
-from glossator.explainers.naming.reference import Reference
 from glossator.explainers.naming.selection import Ranked, rank
 from glossator.explainers.naming.space import open_space
-from glossator.explainers.naming.task import Responses, Task, asker
+from glossator.explainers.naming.task import Reference, Responses, Task, asker
 from glossator.explanations import Explanation, Provenance
 from glossator.files import plain
 from glossator.inputs import WHOLE, Texts

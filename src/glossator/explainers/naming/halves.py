@@ -11,8 +11,8 @@ import numpy as np
 from glossator.corpora.ngrams.concepts import Concept
 from glossator.corpora.ngrams.held_words import WordTable
 from glossator.corpora.wordnet import general_names
-from glossator.explainers.naming.phrases import other_names
-from glossator.explainers.naming.reference import Reference, stable_order
+from glossator.explainers.naming.classes import other_names, stable_order
+from glossator.explainers.naming.task import Reference
 
 OTHERS = 12
 """Names drawn at random for written negatives: so many for ranking, and so many others for reporting."""

@@ -9,8 +9,8 @@ import numpy as np
 
 from glossator.corpora.ngrams.concepts import Concept, concept_of
 from glossator.explainers.naming.candidates import Proposed, filled
+from glossator.explainers.naming.classes import SELECTING, definitions, from_templates
 from glossator.explainers.naming.halves import KINDS, Halves
-from glossator.explainers.naming.phrases import SELECTING, definitions, from_templates
 from glossator.explainers.naming.proposing import Name
 from glossator.explainers.naming.task import Task
 
