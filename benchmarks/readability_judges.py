@@ -11,7 +11,7 @@ import numpy as np
 from glossator.evidence import Exemplars
 from glossator.inputs.tokens import CLOSE, OPEN
 from glossator.language_models import LanguageModel
-from glossator.scorers.asking import ask_all, ask_which, mode_for
+from glossator.scorers.asking import answer_form, ask_all, ask_which
 from glossator.scorers.prompts import DATA, UNIT, Question
 
 BEFORE, AFTER = 10, 3
@@ -125,7 +125,7 @@ class LanguageModelJudge:
     def right(
         self, descriptions: Sequence[str], questions: Sequence[Question5], excerpts: Sequence[Sequence[Excerpt]]
     ) -> list[bool | None]:
-        mode = mode_for(self.lm, "auto")
+        mode = answer_form(self.lm, "auto")
         askings = []
         for question in questions:
             groups = [

@@ -26,7 +26,7 @@ from benchmarks.sasc_settings import SETTINGS, SLICES, Corpora, noisy
 from glossator.corpora.wordnet import general_names
 from glossator.errors import UserError
 from glossator.explainers.naming.explainer import Named, SascSpec, name_units
-from glossator.explainers.naming.halves import Halves
+from glossator.explainers.naming.naming_split import NamingSplit
 from glossator.explainers.naming.proposing import loudest
 from glossator.explainers.naming.task import Responses, Task, asker
 from glossator.files import plain
@@ -211,19 +211,19 @@ class _Bench:
         """Every module in every setting with every seed; with a language model keyphrases alone."""
         found = []
         for seed in range(self.chosen["seeds"]):
-            whole = Halves(self.corpora.reference, self.spec.candidates.naming_share, seed)
+            whole = NamingSplit(self.corpora.reference, self.spec.candidates.naming_share, seed)
             for setting in self.chosen["settings"]:
-                for tasks, halves in self._groups(setting, seed, whole, lm is None):
-                    explained = name_units([task for _, task in tasks], halves, self.spec, lm)
+                for tasks, dealt in self._groups(setting, seed, whole, lm is None):
+                    explained = name_units([task for _, task in tasks], dealt, self.spec, lm)
                     found += [
-                        self._run(keyphrase, setting, seed, task, answer, halves)
+                        self._run(keyphrase, setting, seed, task, answer, dealt)
                         for (keyphrase, task), answer in zip(tasks, explained, strict=True)
                     ]
         return found
 
     def _groups(
-        self, setting: str, seed: int, whole: Halves, lexicons: bool
-    ) -> Iterator[tuple[list[tuple[Keyphrase, Task]], Halves]]:
+        self, setting: str, seed: int, whole: NamingSplit, lexicons: bool
+    ) -> Iterator[tuple[list[tuple[Keyphrase, Task]], NamingSplit]]:
         """Modules that share n-grams, with those n-grams; one group at a time is in memory."""
         corpora, values = self.corpora, self.values
         every = [*self.keyphrases, *(self.lexicons if lexicons else [])]
@@ -236,7 +236,7 @@ class _Bench:
                 members = [row for row in range(len(every)) if (row + seed) % len(SLICES) == number]
                 tasks = [(every[row], self._task(row, values[kept, row], setting, seed)) for row in members]
                 if tasks:
-                    yield tasks, Halves(reference, whole.naming_share, seed)
+                    yield tasks, NamingSplit(reference, whole.naming_share, seed)
         else:
             yield [(k, self._task(row, values[:, row], setting, seed)) for row, k in enumerate(every)], whole
 
@@ -256,11 +256,11 @@ class _Bench:
     def _clean(self) -> list[Responses]:
         return [Responses.of(column) for column in self.values.T]
 
-    def _run(self, keyphrase: Keyphrase, setting: str, seed: int, task: Task, answer: Named, halves: Halves) -> Run:
+    def _run(self, keyphrase: Keyphrase, setting: str, seed: int, task: Task, answer: Named, dealt: NamingSplit) -> Run:
         best = answer.rows[0] if answer.rows else None
         names = [row.name.text for row in answer.rows]
         first = min(names, key=answer.place_before.__getitem__, default="")
-        top = halves.reference.texts[task.order[0]] if len(task.order) else ""
+        top = dealt.reference.texts[task.order[0]] if len(task.order) else ""
         assert task.named is not None
         return Run(
             keyphrase,

@@ -15,11 +15,12 @@ from glossator.corpora.ngrams.held_words import word_table
 from glossator.corpora.wordnet import general_names, load_wordnet
 from glossator.errors import UserError
 from glossator.explainers.naming.by_language_model import Bill, LmSpec, name_requests, read_names, tidy
-from glossator.explainers.naming.candidates import CandidateSpec, Proposed, filled
-from glossator.explainers.naming.halves import Halves
+from glossator.explainers.naming.candidates import CandidateSpec, Proposed, without_gaps
+from glossator.explainers.naming.classes import stable_order
+from glossator.explainers.naming.naming_split import NamingSplit
 from glossator.explainers.naming.proposing import Name
 from glossator.explainers.naming.selection import readings
-from glossator.explainers.naming.task import Responses, Task, stable_order
+from glossator.explainers.naming.task import Responses, Task
 from glossator.language_models import Answer, Scripted
 from glossator.naming import ReferenceCorpus, SascSpec, explain_module, explain_modules
 from glossator.scorers.sigma import RandomNames, in_sigma, report_on
@@ -161,20 +162,20 @@ def test_two_functions_of_one_name_are_refused(reference: ReferenceCorpus) -> No
 
 
 def test_parts_do_not_overlap(reference: ReferenceCorpus) -> None:
-    halves, texts = Halves(reference.reference, 2 / 3, 0), reference.ngrams.texts
-    assert set(halves.naming_rows).isdisjoint(halves.ranking_rows)
-    assert len(halves.naming_rows) + len(halves.ranking_rows) == len(texts)
-    assert 0.55 < len(halves.naming_rows) / len(texts) < 0.78
+    dealt, texts = NamingSplit(reference.reference, 2 / 3, 0), reference.ngrams.texts
+    assert set(dealt.naming_rows).isdisjoint(dealt.ranking_rows)
+    assert len(dealt.naming_rows) + len(dealt.ranking_rows) == len(texts)
+    assert 0.55 < len(dealt.naming_rows) / len(texts) < 0.78
     nothing = concept_of("river", load_wordnet())
-    assert set(halves.others(nothing, True)).isdisjoint(halves.others(nothing, False))
+    assert set(dealt.others(nothing, True)).isdisjoint(dealt.others(nothing, False))
     documents = len(set(reference.held_out(0).groups.tolist()))
     assert 0.3 < documents / (len(FRAMES) * (len(ANIMALS) + len(OTHERS))) < 0.7
 
 
 def test_some_ngrams_alone_are_dealt_alike(reference: ReferenceCorpus) -> None:
     kept = np.array(["river" not in text.lower() for text in reference.ngrams.texts])
-    whole = Halves(reference.reference, 2 / 3, 0)
-    quick, anew = whole.only(kept), Halves(reference.reference.only(kept), 2 / 3, 0)
+    whole = NamingSplit(reference.reference, 2 / 3, 0)
+    quick, anew = whole.only(kept), NamingSplit(reference.reference.only(kept), 2 / 3, 0)
     assert quick.naming.texts == anew.naming.texts
     assert (quick.naming.table.holds != anew.naming.table.holds).nnz == 0
     assert not [text for text in quick.naming.texts if "river" in text.lower()]
@@ -252,15 +253,15 @@ def word_values(salt: int) -> Callable[[Sequence[str]], np.ndarray]:
 
 def test_p_of_random_names_is_uniform_and_their_intervals_cover(reference: ReferenceCorpus) -> None:
     found, covered = [], []
-    names, halves = general_names(load_wordnet()), Halves(reference.reference, 2 / 3, 0)
-    tests = ConceptTexts(halves, reference.held_out(0), 24)
+    names, dealt = general_names(load_wordnet()), NamingSplit(reference.reference, 2 / 3, 0)
+    tests = ConceptTexts(dealt, reference.held_out(0), 24)
     for salt in range(8):
         ask = word_values(salt)
         values = ask(reference.ngrams.texts)
         task = Task(Unit("m", "output", 0), Responses.of(values), ask, values)
         random = RandomNames(task, tests)
         drawn = np.random.default_rng([7, salt]).choice(len(names), 60, replace=False)
-        for row in readings(task, Proposed([Name(names[i]) for i in drawn]), halves):
+        for row in readings(task, Proposed([Name(names[i]) for i in drawn]), dealt):
             written = report_on(row, task, random, "")[0][1]
             assert written.low is not None and written.high is not None
             found.append(written.how["p"])
@@ -273,9 +274,9 @@ def test_p_of_random_names_is_uniform_and_their_intervals_cover(reference: Refer
 
 
 def test_missing_responses_become_the_mean() -> None:
-    values = filled(np.array([1.0, np.nan, 3.0]))
+    values = without_gaps(np.array([1.0, np.nan, 3.0]))
     assert values is not None and values.tolist() == [1, 2, 3]
-    assert filled(np.array([np.nan, np.nan])) is None and filled(np.array([2.0, 2.0])) is None
+    assert without_gaps(np.array([np.nan, np.nan])) is None and without_gaps(np.array([2.0, 2.0])) is None
 
 
 # ---- a scripted language model: it proves that questions are asked and answers are read, nothing about names

@@ -20,7 +20,7 @@ from glossator.corpora.ngrams import CorpusLike, Ngrams, NgramSpec, extract_ngra
 from glossator.corpora.wordnet import general_names
 from glossator.errors import UserError
 from glossator.explainers.naming.explainer import Named, SascSpec, name_units
-from glossator.explainers.naming.halves import Halves
+from glossator.explainers.naming.naming_split import NamingSplit
 from glossator.explainers.naming.space import open_space
 from glossator.explainers.naming.task import Reference, Responses, Task, asker
 from glossator.explanations import Explanation
@@ -165,11 +165,11 @@ def explain_modules(
         raise UserError(
             "two units have the same name", value=[str(name) for name in names][:5], fix="Name the functions"
         )
-    halves = Halves(corpus.reference, spec.candidates.naming_share, seed)
+    dealt = NamingSplit(corpus.reference, spec.candidates.naming_share, seed)
     found = []
-    for named in name_units(tasks, halves, spec, lm, say):
+    for named in name_units(tasks, dealt, spec, lm, say):
         best = min(reported, len(named.rows))
-        random = RandomNames(named.task, ConceptTexts(halves, corpus.held_out(seed), held_out)) if best else None
+        random = RandomNames(named.task, ConceptTexts(dealt, corpus.held_out(seed), held_out)) if best else None
         found.append(_explained(named, random, best, corpus.reference))
     return found
 

@@ -123,7 +123,7 @@ class TokenSpaceExplainer(Explainer):
                     model=self.lm.name,
                     prompt=fingerprint(self.source),
                 )
-                found.append(self._claims(explanations_of(one.unit, outcome, provenance, n)))
+                found.append(self._as_claims_about_activation(explanations_of(one.unit, outcome, provenance, n)))
         return found
 
     def token_lists(self, evidence: Sequence[ExplainEvidence]) -> list[list[str]]:
@@ -142,7 +142,7 @@ class TokenSpaceExplainer(Explainer):
                 found[unit] = _strongest(column * unit.sign, vocabulary, self.tokens)
         return [found[one.unit] for one in evidence]
 
-    def _claims(self, answered: Explained) -> Explained:
+    def _as_claims_about_activation(self, answered: Explained) -> Explained:
         if isinstance(answered, Abstained) or self.source != "output-weights":
             return answered
         return [

@@ -90,10 +90,10 @@ class AblationTrial:
     most_windows: int
     most_tokens: int | None = None
     readouts: Mapping[str, Readout] = field(default_factory=dict)
-    company: str = field(init=False)
+    pool_site: str = field(init=False)
 
     def __post_init__(self) -> None:
-        self.readouts, self.company = with_company(self.unit, self.readouts, self.lab.seed)
+        self.readouts, self.pool_site = with_random_pool(self.unit, self.readouts, self.lab.seed)
         self.sample = self.lab.trial(self.evidence, "random-only", self.split)
         scored, rows = self.sample.scored.windows, self.sample.test.rows
         # By their numbers, so that units with the same random draw are acted upon in the same windows.
@@ -241,7 +241,7 @@ class AblationTrial:
         """Random other units and their signed activations, from the subject itself."""
         from glossator.causal.patching import part_values
 
-        unit, site = self.unit, self.company
+        unit, site = self.unit, self.pool_site
         width = self.readouts[site].width if site in self.readouts else self.subject.site(site).width
         named = [replace(unit, site=site, index=int(i)) for i in self._rng.permutation(width)]
         others = [other for other in named if other != unit]
@@ -252,7 +252,7 @@ class AblationTrial:
         return found
 
 
-def with_company(unit: Unit, readouts: Mapping[str, Readout], seed: int) -> tuple[Mapping[str, Readout], str]:
+def with_random_pool(unit: Unit, readouts: Mapping[str, Readout], seed: int) -> tuple[Mapping[str, Readout], str]:
     """The readouts, and the site that other units are drawn from. A unit that is alone in its readout has none beside
     it: random ones of its kind take their place."""
     own = readouts.get(unit.site)

@@ -17,7 +17,7 @@ from glossator.evidence import Evidence, Exemplars, Split
 from glossator.explanations import Explanation
 from glossator.programs import execute
 from glossator.scorers import LANGUAGE_MODEL, TOKEN_VALUES, Scorer
-from glossator.scorers.asking import Mode
+from glossator.scorers.asking import AnswerForm
 from glossator.scorers.items import WindowItems, balanced_windows, unit_rng
 from glossator.scorers.judged import Verdict, auroc_of, balanced_accuracy_of
 from glossator.scorers.lab import Lab
@@ -39,7 +39,7 @@ class AgreementScorer(Scorer):
     """
 
     items: int = 40
-    answers: Mode = "auto"
+    answers: AnswerForm = "auto"
     batch: int = 5
     per_token: bool = False
     split: Split = "test"

@@ -21,8 +21,8 @@ from glossator.language_models.judging import is_answered
 from glossator.scorers import prompts
 from glossator.scorers.prompts import Question
 
-Mode = Literal["auto", "json", "probability"]
-MODES: tuple[Mode, ...] = ("auto", "json", "probability")
+AnswerForm = Literal["auto", "json", "probability"]
+ANSWER_FORMS: tuple[AnswerForm, ...] = ("auto", "json", "probability")
 ALTERNATIVES = 20
 """How many alternatives are asked for at the answer's token; the most that servers commonly give."""
 
@@ -70,10 +70,10 @@ def ask_all(lm: LanguageModel, askings: Sequence[Asking]) -> list[Replies]:
     return found
 
 
-def mode_for(lm: LanguageModel, mode: Mode) -> Literal["json", "probability"]:
+def answer_form(lm: LanguageModel, mode: AnswerForm) -> Literal["json", "probability"]:
     """`auto` is probability where the model gives log-probabilities of its answer."""
-    if mode not in MODES:
-        raise UserError("unknown form of answers", value=mode, allowed=", ".join(MODES))
+    if mode not in ANSWER_FORMS:
+        raise UserError("unknown form of answers", value=mode, allowed=", ".join(ANSWER_FORMS))
     return ("probability" if LOGPROBS in lm.powers else "json") if mode == "auto" else mode
 
 

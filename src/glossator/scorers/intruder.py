@@ -13,7 +13,7 @@ from typing import ClassVar
 from glossator.evidence import Evidence, Split
 from glossator.explanations import Explanation
 from glossator.scorers import LANGUAGE_MODEL, TOKEN_VALUES, Scorer
-from glossator.scorers.asking import Mode, ask_all, ask_which, mode_for
+from glossator.scorers.asking import AnswerForm, answer_form, ask_all, ask_which
 from glossator.scorers.items import IntruderItems, unit_rng
 from glossator.scorers.judged import Judged, Verdict, accuracy_of, ask_about, no_text, readable
 from glossator.scorers.lab import Lab
@@ -31,14 +31,14 @@ class IntruderScorer(Scorer):
     """
 
     questions: int = 20
-    answers: Mode = "auto"
+    answers: AnswerForm = "auto"
     split: Split = "test"
     name: ClassVar[str] = "intruder"
     needs: ClassVar[frozenset[str]] = frozenset({TOKEN_VALUES, LANGUAGE_MODEL})
 
     def score(self, unit: Unit, explanation: Explanation, evidence: Evidence, lab: Lab) -> list[Score]:
         lm, baselines = lab.resources.get("lm", self.name), readable(lab)
-        mode, chance = mode_for(lm, self.answers), 1 / (INTRUDERS + 1)
+        mode, chance = answer_form(lm, self.answers), 1 / (INTRUDERS + 1)
         items: IntruderItems = lab.kept(
             ("intruder items", self.split, self.questions),
             (evidence,),

@@ -36,7 +36,7 @@ class Others(Protocol):
     def __call__(self, unit: Unit, inputs: Inputs, most: int, seed: int) -> OtherUnits: ...
 
 
-def company(index: int, order: Sequence[int], most: int) -> list[int]:
+def comparison_pool(index: int, order: Sequence[int], most: int) -> list[int]:
     """Of units in the order in which they were drawn, those that up to `most` others of one may be drawn from: all
     before it, and where these are fewer, the next ones as well. Units that are drawn later change nothing then."""
     first = max(order.index(index) if index in order else len(order), most)
@@ -53,7 +53,7 @@ class RecordedOthers:
     def __call__(self, unit: Unit, inputs: Inputs, most: int, seed: int) -> OtherUnits:
         indices = self.recording.units(unit.site)
         if self.order is not None:
-            indices = np.sort(np.array(company(unit.index, self.order(unit.site), most), dtype=np.int64))
+            indices = np.sort(np.array(comparison_pool(unit.index, self.order(unit.site), most), dtype=np.int64))
         indices = indices[indices != unit.index]
         if len(indices) > most:
             indices = np.sort(np.random.default_rng([seed, unit.index]).choice(indices, most, replace=False))

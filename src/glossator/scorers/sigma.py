@@ -20,7 +20,7 @@ from glossator.errors import MissingPower
 from glossator.evidence import Evidence, Exemplars
 from glossator.explainers.naming.candidates import Proposed
 from glossator.explainers.naming.classes import REPORTING, Text, from_templates
-from glossator.explainers.naming.halves import Halves
+from glossator.explainers.naming.naming_split import NamingSplit
 from glossator.explainers.naming.proposing import Name
 from glossator.explainers.naming.selection import Ranked, ask_once, readings
 from glossator.explainers.naming.task import Reference, Responses, Task, asker
@@ -120,7 +120,7 @@ class RandomNames:
         if spoken_of in self._known:
             return self._known[spoken_of]
         names = Proposed([Name(name) for name in self.tests.random_names[spoken_of]])
-        tests = [self.tests.of(row) for row in readings(self.task, names, self.tests.halves, self.keep_all)]
+        tests = [self.tests.of(row) for row in readings(self.task, names, self.tests.dealt, self.keep_all)]
         answers = ask_once(self.task, [text for each in tests for text in _texts(each)])
         values = [_values(each, self.task, answers) for each in tests]
         found = {kind: np.array([each[kind] for each in values], np.float64) for kind in SCORES}  # None becomes NaN
@@ -244,17 +244,15 @@ class SigmaScorer(Scorer):
             self._tests.clear()
             wordnet = load_wordnet()
             texts = [text_of(part.inputs, row) for row in range(len(part))]
-            halves = Halves(Reference(tuple(texts), wordnet, None), 1.0, seed)
-            self._tests[key] = ConceptTexts(
-                halves, HeldOut(tuple(texts), part.groups, halves.reference.table), self.most
-            )
+            dealt = NamingSplit(Reference(tuple(texts), wordnet, None), 1.0, seed)
+            self._tests[key] = ConceptTexts(dealt, HeldOut(tuple(texts), part.groups, dealt.reference.table), self.most)
         return self._tests[key]
 
 
 def _reading(explanation: Explanation, task: Task, tests: ConceptTexts) -> Ranked:
     """An explanation as the name of a concept, in the better of its readings."""
     name = Name(" ".join(explanation.text.split()))
-    return readings(task, Proposed([name]), tests.halves, keep_all=True)[0]
+    return readings(task, Proposed([name]), tests.dealt, keep_all=True)[0]
 
 
 def _random_part(test: Exemplars) -> Exemplars:

@@ -15,7 +15,7 @@ from glossator.corpora.ngrams.held_words import WordTable, word_table
 from glossator.corpora.ngrams.words import words
 from glossator.corpora.wordnet import WordNet, general_names
 from glossator.explainers.naming.classes import REPORTING, Text, examples, from_templates, stable_order
-from glossator.explainers.naming.halves import Halves, places
+from glossator.explainers.naming.naming_split import NamingSplit, places
 from glossator.explainers.naming.selection import LEAST_KINDS, Ranked, members_of
 
 LEAST = 3
@@ -102,18 +102,18 @@ class HeldOut:
 class ConceptTexts:
     """The texts of each score, for any name. most: held-out texts that a name is tested on at most."""
 
-    halves: Halves
+    dealt: NamingSplit
     held_out: HeldOut
     most: int
 
     def of(self, row: Ranked, by_model: tuple[Sequence[str], Sequence[str]] = ((), ())) -> dict[str, Sides]:
         """By score; by_model: what a language model wrote with and without the concept."""
-        seed, wordnet = self.halves.seed, self.halves.reference.wordnet
+        seed, wordnet = self.dealt.seed, self.dealt.reference.wordnet
         held = row.concept.held(self.held_out.table)
         written = _written(by_model[0]) or self._phrases(row)
         others = _written(by_model[1]) or [
             text
-            for other in self.halves.others(row.concept, True)
+            for other in self.dealt.others(row.concept, True)
             for text in (*from_templates(other, REPORTING), *examples(other, wordnet))
         ]
         found = self.held_out.with_it(held, self.most, seed)
@@ -125,9 +125,12 @@ class ConceptTexts:
     def _phrases(self, row: Ranked) -> list[Text]:
         if row.kinds:
             members = members_of(row.name, reporting=True)
-            kinds = members if len(members) >= LEAST_KINDS else self.halves.kinds(row.concept, reporting=True)
+            kinds = members if len(members) >= LEAST_KINDS else self.dealt.kinds(row.concept, reporting=True)
             return [text for kind in kinds for text in from_templates(kind, REPORTING[:2])]
-        return [*from_templates(row.name.text, REPORTING), *examples(row.name.text, self.halves.reference.wordnet)]
+        return [
+            *from_templates(row.name.text, REPORTING),
+            *examples(row.name.text, self.dealt.reference.wordnet),
+        ]
 
     def spoken_of(self, concept: Concept) -> bool:
         """Whether at least `LEAST` held-out texts hold the concept."""
@@ -137,9 +140,9 @@ class ConceptTexts:
     def random_names(self) -> dict[bool, list[str]]:
         """Names of the general vocabulary drawn at random, up to `RANDOM` that held-out texts speak of, and as many
         that they do not."""
-        wordnet = self.halves.reference.wordnet
+        wordnet = self.dealt.reference.wordnet
         names = general_names(wordnet)
-        rng = np.random.default_rng(stable_order("random names", self.halves.seed))
+        rng = np.random.default_rng(stable_order("random names", self.dealt.seed))
         found: dict[bool, list[str]] = {True: [], False: []}
         for row in rng.permutation(len(names))[:DRAWS].tolist():
             mine = found[self.spoken_of(concept_of(names[row], wordnet))]

@@ -17,7 +17,7 @@ from glossator.evidence import Evidence, Split
 from glossator.explanations import Explanation
 from glossator.language_models import LanguageModel
 from glossator.scorers import LANGUAGE_MODEL, TOKEN_VALUES, Scorer
-from glossator.scorers.asking import Mode, ask_yes_no, mode_for
+from glossator.scorers.asking import AnswerForm, answer_form, ask_yes_no
 from glossator.scorers.items import WindowItems, plan_windows, unit_rng
 from glossator.scorers.judged import Judged, Verdict, ask_about, auroc_of, balanced_accuracy_of, no_text, readable
 from glossator.scorers.lab import Lab
@@ -35,7 +35,7 @@ class YesNo:
     name: str
     many: Question
     one: Question
-    answers: Mode
+    answers: AnswerForm
     batch: int
 
     def scores(
@@ -49,7 +49,7 @@ class YesNo:
         how: Mapping[str, Any],
     ) -> list[Score]:
         """AUROC and balanced accuracy of the first explanation; the others are its baselines, by these names."""
-        mode = mode_for(lm, self.answers)
+        mode = answer_form(lm, self.answers)
         question = self.one if mode == "probability" else self.many
         how = {**how, "items": items.counts, "answers": mode, "model": lm.name, "prompt": question.fingerprint}
         if why_not := items.reason or no_text(explanations[0]):
@@ -81,7 +81,7 @@ class LmDetectionScorer(Scorer):
     """
 
     items: int = 40
-    answers: Mode = "auto"
+    answers: AnswerForm = "auto"
     batch: int = 5
     split: Split = "test"
     name: ClassVar[str] = "lm-detection"
@@ -116,7 +116,7 @@ class FuzzingScorer(Scorer):
     """
 
     items: int = 40
-    answers: Mode = "auto"
+    answers: AnswerForm = "auto"
     batch: int = 5
     split: Split = "test"
     name: ClassVar[str] = "fuzzing"

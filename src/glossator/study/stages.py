@@ -21,7 +21,7 @@ from glossator.scorers import SUBJECT, TOKEN_VALUES, Scorer
 from glossator.scorers.baselines import Beside, explanations_of
 from glossator.scorers.correlation import pooled
 from glossator.scorers.lab import Lab, scores_of
-from glossator.scorers.others import company
+from glossator.scorers.others import comparison_pool
 from glossator.scorers.sample import SETTINGS
 from glossator.scores import Score
 from glossator.store.results import CLOCK, SCORING, Chosen, UnitResult, as_stored
@@ -220,5 +220,5 @@ def other_unit(unit: Unit, method: str, site: Sequence[UnitResult], tools: Tools
 
 def draw_other(unit: Unit, explained: Container[int], tools: Tools) -> int | None:
     """The index of another unit of the site that is explained, drawn by the seed; None when there is none."""
-    others = company(unit.index, [i for i in tools.order(unit.site) if i in explained or i == unit.index], 1)
+    others = comparison_pool(unit.index, [i for i in tools.order(unit.site) if i in explained or i == unit.index], 1)
     return others[int(unit_rng(tools.spec.seed, unit).integers(len(others)))] if others else None

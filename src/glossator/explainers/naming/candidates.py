@@ -19,8 +19,8 @@ from glossator.explainers.naming.by_language_model import (
     read_texts,
     text_requests,
 )
-from glossator.explainers.naming.halves import Halves
 from glossator.explainers.naming.members import classes_of, loud_words
+from glossator.explainers.naming.naming_split import NamingSplit
 from glossator.explainers.naming.proposing import ComposingSpec, Name, NamingSpec, composed, loudest, parts_of, propose
 from glossator.explainers.naming.task import Task
 from glossator.explanations import Provenance
@@ -58,28 +58,28 @@ class Proposed:
 
 def propose_all(
     tasks: Sequence[Task],
-    halves: Halves,
+    dealt: NamingSplit,
     spec: CandidateSpec,
     lm: LanguageModel | None,
     say: Callable[[str], None] | None = None,
 ) -> list[Proposed]:
     """Names of each unit from its responses to the naming part of the n-grams; say: told what `lm` will be asked."""
     if lm is not None and tasks:
-        return _by_language_model(tasks, halves, spec.lm, lm, say)
+        return _by_language_model(tasks, dealt, spec.lm, lm, say)
     found = []
     for task in tasks:
-        values = filled(task.values[halves.naming_rows])
-        names = [] if values is None else propose(values, halves.naming, spec.naming)
-        found.append(Proposed(_with(names, _asked(task, halves, spec.composing))))
+        values = without_gaps(task.values[dealt.naming_rows])
+        names = [] if values is None else propose(values, dealt.naming, spec.naming)
+        found.append(Proposed(_with(names, _asked(task, dealt, spec.composing))))
     return found
 
 
-def _asked(task: Task, halves: Halves, spec: ComposingSpec) -> list[Name]:
+def _asked(task: Task, dealt: NamingSplit, spec: ComposingSpec) -> list[Name]:
     """Names by the module's responses to the vocabulary: single ones, phrases put together from them, and the class of
     those that are alike loud."""
     if task.named is None or not spec.names:
         return []
-    wordnet = halves.reference.wordnet
+    wordnet = dealt.reference.wordnet
     names = general_names(wordnet)
     loud = loudest(names, task.named, 10 * spec.parts)
     single = [Name(name, {"asked": place}) for place, name in enumerate(loud[: spec.names])]
@@ -102,7 +102,7 @@ def _with(names: Sequence[Name], further: Sequence[Name]) -> list[Name]:
     return list(found.values())
 
 
-def filled(values: np.ndarray) -> np.ndarray | None:
+def without_gaps(values: np.ndarray) -> np.ndarray | None:
     """Responses with the mean in place of missing ones; None when they are constant or none is there."""
     known = np.isfinite(values)
     if not known.any():
@@ -112,16 +112,16 @@ def filled(values: np.ndarray) -> np.ndarray | None:
 
 
 def _by_language_model(
-    tasks: Sequence[Task], halves: Halves, spec: LmSpec, lm: LanguageModel, say: Callable[[str], None] | None
+    tasks: Sequence[Task], dealt: NamingSplit, spec: LmSpec, lm: LanguageModel, say: Callable[[str], None] | None
 ) -> list[Proposed]:
     """Two rounds of questions, each for all units in one call: names, then texts for every name."""
-    texts = halves.reference.texts
+    texts = dealt.reference.texts
     naming = np.zeros(len(texts), dtype=bool)
-    naming[halves.naming_rows] = True
+    naming[dealt.naming_rows] = True
     asked = []
     for task in tasks:
         top = task.order[naming[task.order]][: spec.top]
-        asked.append(name_requests([texts[row] for row in top], spec, halves.seed))
+        asked.append(name_requests([texts[row] for row in top], spec, dealt.seed))
     if say is not None and isinstance(lm, OpenModel):
         units = f"{len(tasks)} unit{'' if len(tasks) == 1 else 's'}"
         say(f"Estimated cost for {units} with {lm.name}: {foreseen(asked, spec, lm)}")

@@ -123,5 +123,5 @@ def other_names(concept: Concept, vocabulary: Sequence[str], count: int, salt: o
 
 
 def stable_order(text: str, salt: object = "") -> int:
-    """A number that depends on the text (and salt) alone: sorts, halves and draws that need no state."""
+    """A number that depends on the text (and salt) alone: sorts, splits and draws that need no state."""
     return int.from_bytes(hashlib.blake2b(f"{salt}\0{text}".encode("utf-8", "replace"), digest_size=8).digest())

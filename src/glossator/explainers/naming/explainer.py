@@ -17,7 +17,7 @@ from glossator.errors import MissingPower
 from glossator.evidence import ExplainEvidence
 from glossator.explainers import Abstained, Explained, Explainer
 from glossator.explainers.naming.candidates import CandidateSpec, Proposed, propose_all
-from glossator.explainers.naming.halves import Halves
+from glossator.explainers.naming.naming_split import NamingSplit
 from glossator.explainers.naming.selection import Ranked, rank
 from glossator.explainers.naming.space import open_space
 from glossator.explainers.naming.task import Reference, Responses, Task, asker
@@ -63,7 +63,7 @@ class Named:
 
 def name_units(
     tasks: Sequence[Task],
-    halves: Halves,
+    dealt: NamingSplit,
     spec: SascSpec | None = None,
     lm: LanguageModel | None = None,
     say: Callable[[str], None] | None = None,
@@ -72,9 +72,9 @@ def name_units(
     spec = spec or SascSpec()
     sound = [task for task in tasks if task.responses.problem is None]
     found = {id(task): Named(task, [], Proposed([])) for task in tasks}
-    for task, proposed in zip(sound, propose_all(sound, halves, spec.candidates, lm, say), strict=True):
-        made_by = proposed.provenance(plain(spec), halves.reference.fingerprint, halves.seed, lm)
-        found[id(task)] = Named(task, rank(task, proposed, halves, spec.fit_weight), proposed, made_by)
+    for task, proposed in zip(sound, propose_all(sound, dealt, spec.candidates, lm, say), strict=True):
+        made_by = proposed.provenance(plain(spec), dealt.reference.fingerprint, dealt.seed, lm)
+        found[id(task)] = Named(task, rank(task, proposed, dealt, spec.fit_weight), proposed, made_by)
     return [found[id(task)] for task in tasks]
 
 
@@ -101,7 +101,7 @@ class SascExplainer(Explainer):
         check_power(subject, Power.RUN, "sasc")
         self.subject, self.lm, self._space = subject, lm, space
         self.spec = SascSpec(CandidateSpec(naming_share=naming_share), fit_weight)
-        self._halves: dict[tuple[str, int], Halves] = {}
+        self._splits: dict[tuple[str, int], NamingSplit] = {}
 
     def explain(self, evidence: Sequence[ExplainEvidence], *, n: int, seed: int) -> list[Explained]:
         """Up to n names for each unit. The seed deals a reference's texts once, to all its units alike."""
@@ -113,7 +113,7 @@ class SascExplainer(Explainer):
             by_reference.setdefault(self._reference(texts, seed), []).append((place, task))
         answers: list[Explained] = [Abstained("no name was found")] * len(evidence)
         for key, placed in by_reference.items():
-            found = name_units([task for _, task in placed], self._halves[key], self.spec, self.lm)
+            found = name_units([task for _, task in placed], self._splits[key], self.spec, self.lm)
             for (place, task), named in zip(placed, found, strict=True):
                 if task.responses.problem is not None:
                     answers[place] = Abstained(task.responses.problem, failed=True)
@@ -130,14 +130,14 @@ class SascExplainer(Explainer):
         return asker(self.subject, unit)(general_names(self._wordnet))
 
     def _reference(self, texts: tuple[str, ...], seed: int) -> tuple[str, int]:
-        """The key of the halves of these texts, which are made once."""
+        """The key of the split of these texts, which is made once."""
         bare = Reference(texts, self._wordnet, None)
         key = (bare.fingerprint, seed)
-        if key not in self._halves:
-            if len(self._halves) > 3:  # each may take a hundred megabytes; units of a site mostly share one
-                self._halves.pop(next(iter(self._halves)))
+        if key not in self._splits:
+            if len(self._splits) > 3:  # each may take a hundred megabytes; units of a site mostly share one
+                self._splits.pop(next(iter(self._splits)))
             made = Reference.of(texts, embedder=self._embedder, wordnet=self._wordnet)
-            self._halves[key] = Halves(made, self.spec.candidates.naming_share, seed)
+            self._splits[key] = NamingSplit(made, self.spec.candidates.naming_share, seed)
         return key
 
     @cached_property

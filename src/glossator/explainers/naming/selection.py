@@ -8,9 +8,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from glossator.corpora.ngrams.concepts import Concept, concept_of
-from glossator.explainers.naming.candidates import Proposed, filled
+from glossator.explainers.naming.candidates import Proposed, without_gaps
 from glossator.explainers.naming.classes import SELECTING, definitions, from_templates
-from glossator.explainers.naming.halves import KINDS, Halves
+from glossator.explainers.naming.naming_split import KINDS, NamingSplit
 from glossator.explainers.naming.proposing import Name
 from glossator.explainers.naming.task import Task
 
@@ -40,18 +40,18 @@ class Ranked:
     written: tuple[Sequence[str], Sequence[str]] = ((), ())
 
 
-def rank(task: Task, proposed: Proposed, halves: Halves, fit_weight: float) -> list[Ranked]:
+def rank(task: Task, proposed: Proposed, dealt: NamingSplit, fit_weight: float) -> list[Ranked]:
     """Candidates, best first; those without a selection score come last."""
-    z = filled(task.values[halves.ranking_rows])
-    near = halves.nearness([name.text for name in proposed.names])
+    z = without_gaps(task.values[dealt.ranking_rows])
+    near = dealt.nearness([name.text for name in proposed.names])
     found = []
-    for row in readings(task, proposed, halves):
-        fit = None if z is None else fit_of(row.concept, z, halves, near.get(row.name.text))
+    for row in readings(task, proposed, dealt):
+        fit = None if z is None else fit_of(row.concept, z, dealt, near.get(row.name.text))
         found.append(replace(row, fit=fit))
     return in_order(found, fit_weight)
 
 
-def readings(task: Task, proposed: Proposed, halves: Halves, keep_all: bool = False) -> list[Ranked]:
+def readings(task: Task, proposed: Proposed, dealt: NamingSplit, keep_all: bool = False) -> list[Ranked]:
     """Each name with its selection score, in the order given, without a fit.
 
     A name of a class is tried in two readings, the word itself and the kinds below it, and keeps the better one; the
@@ -59,7 +59,7 @@ def readings(task: Task, proposed: Proposed, halves: Halves, keep_all: bool = Fa
     of it does, said once or twice: otherwise a unit that adds up its words would be named by many of them. keep_all:
     phrases stay all the same, for explanations that are there already.
     """
-    trials = [trial for name in proposed.names for trial in _trials(name, proposed, halves)]
+    trials = [trial for name in proposed.names for trial in _trials(name, proposed, dealt)]
     texts = [text for trial in trials for side in (trial.positive, trial.negative, *trial.parts) for text in side]
     answers = ask_once(task, texts)
     sigma = task.responses.sigma or 0.0
@@ -93,12 +93,12 @@ class _Trial:
     parts: tuple[list[str], ...] = ()
 
 
-def _trials(name: Name, proposed: Proposed, halves: Halves) -> list[_Trial]:
-    wordnet = halves.reference.wordnet
+def _trials(name: Name, proposed: Proposed, dealt: NamingSplit) -> list[_Trial]:
+    wordnet = dealt.reference.wordnet
     concept = concept_of(name.text, wordnet)
     with_it, without = (list(written[::2]) for written in proposed.written.get(name.text, ((), ())))
     if not without:
-        others = halves.others(concept, reporting=False)
+        others = dealt.others(concept, reporting=False)
         without = [text.text for other in others for text in from_templates(other, SELECTING)]
     if with_it:
         return [_Trial(name, concept, False, with_it, without)]
@@ -113,8 +113,8 @@ def _trials(name: Name, proposed: Proposed, halves: Halves) -> list[_Trial]:
     if len(name.members) >= 2 * LEAST_KINDS:
         below = [text.text for kind in members_of(name, False) for text in from_templates(kind, SELECTING[:2])]
         return [*found, _Trial(name, concept, True, below, without)]
-    kinds = halves.kinds(concept, reporting=False)
-    if min(len(kinds), len(halves.kinds(concept, reporting=True))) >= LEAST_KINDS:
+    kinds = dealt.kinds(concept, reporting=False)
+    if min(len(kinds), len(dealt.kinds(concept, reporting=True))) >= LEAST_KINDS:
         below = [text.text for kind in kinds for text in from_templates(kind, SELECTING[:2])]
         found.append(_Trial(name, concept, True, below, without))
     return found
@@ -148,10 +148,10 @@ def in_order(candidates: Sequence[Ranked], fit_weight: float) -> list[Ranked]:
     return [*sorted(scored, key=lambda c: -value(c)), *(c for c in candidates if c.selection is None)]
 
 
-def fit_of(concept: Concept, z: np.ndarray, halves: Halves, near: np.ndarray | None) -> float | None:
+def fit_of(concept: Concept, z: np.ndarray, dealt: NamingSplit, near: np.ndarray | None) -> float | None:
     """Correlation over the held-out n-grams of responses with holding the concept's words, or with nearness to the
     name in the naming space (near), whichever is larger; None if neither is defined."""
-    found = [correlation(concept.partly_held(halves.ranking), z), None if near is None else correlation(near, z)]
+    found = [correlation(concept.partly_held(dealt.ranking), z), None if near is None else correlation(near, z)]
     known = [value for value in found if value is not None]
     return max(known) if known else None
 

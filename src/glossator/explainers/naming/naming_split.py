@@ -22,7 +22,7 @@ KINDS = 6
 
 
 @dataclass(frozen=True, eq=False)
-class Halves:
+class NamingSplit:
     """naming_share: share of the reference's texts that names are proposed from; the others rank them."""
 
     reference: Reference
@@ -49,9 +49,9 @@ class Halves:
     def ranking(self) -> WordTable:
         return self.reference.table.only(self.ranking_rows)
 
-    def only(self, kept: np.ndarray) -> Halves:
+    def only(self, kept: np.ndarray) -> NamingSplit:
         """With these n-grams (bool) alone, assigned to the same parts; faster if few are left out."""
-        made = Halves(self.reference.only(kept), self.naming_share, self.seed)
+        made = NamingSplit(self.reference.only(kept), self.naming_share, self.seed)
         made.__dict__["_place"] = self._place[kept]
         made.__dict__["naming"] = self.naming.only(kept[self.naming_rows])
         made.__dict__["_others"] = self._others
