@@ -23,7 +23,7 @@ class UserError(Exception):
 
 
 class MissingPower(UserError):
-    """A scorer or explainer asked a unit for something that it cannot do (gradient, intervene, ...)."""
+    """A method needs something that this unit, subject or input does not offer (running, intervening, text, ...)."""
 
 
 def near_matches(name: str, known: Iterable[str], n: int = 3) -> str:

@@ -56,12 +56,12 @@ class Exemplars:
 
     @cached_property
     def valid(self) -> np.ndarray:
-        """(n, places) bool, the places that count."""
+        """(n, places) bool, which places count."""
         return self.inputs.valid_at(self.grid)
 
     @property
     def groups(self) -> np.ndarray:
-        """(n,) what is resampled together: the document of a window, the scene of an image."""
+        """(n,) the groups that are resampled together: the document of a window, the scene of an image."""
         return self.inputs.groups
 
     @property
@@ -70,7 +70,7 @@ class Exemplars:
         return np.where(self.valid, self.activations, -np.inf).max(axis=1)
 
     def pooled(self) -> Exemplars:
-        """The same inputs as wholes, each with its largest activation."""
+        """The same inputs with one value each, the largest activation."""
         if self.grid == WHOLE:
             return self
         maxima = self.maxima
@@ -96,7 +96,7 @@ class Exemplars:
 
 @dataclass(frozen=True)
 class UnitStatistics:
-    """What is known of a unit over the whole recording, signed by polarity.
+    """Statistics of a unit over the whole recording, signed by polarity.
 
     count: valid places seen; mean, variance, skewness, kurtosis: exact moments (kurtosis without -3; the last two are
     None for a constant); maximum;
@@ -124,7 +124,7 @@ class UnitStatistics:
 
 @dataclass(frozen=True, eq=False)
 class ExplainEvidence:
-    """All that an explainer may see: the explain split and nothing else.
+    """The evidence that an explainer may see: the explain split and nothing else.
 
     The statistics here are computed from the explain split's windows alone, not from the whole recording.
     """

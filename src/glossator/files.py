@@ -53,7 +53,7 @@ def write_json(path: Path, value: Any) -> None:
 
 
 def read_json(path: Path, what: str, fix: str, kind: type | tuple[type, ...] = dict) -> Any:
-    """What a JSON file holds, of this kind; `UserError` names `what` it is when the file is damaged, with a `fix`."""
+    """Read a JSON file; if it is damaged, `UserError` says `what` it should be and the `fix`."""
     try:
         value = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
@@ -66,7 +66,7 @@ def read_json(path: Path, what: str, fix: str, kind: type | tuple[type, ...] = d
 
 
 def read_array(path: Path, what: str, fix: str, *, mapped: bool = False) -> np.ndarray:
-    """The array of a .npy file; `UserError` names `what` it is when the file is damaged, with a `fix`. No pickle is
+    """Read the array of a .npy file; if it is damaged, `UserError` says `what` it should be and the `fix`. No pickle is
     opened."""
     try:
         value = np.load(path, mmap_mode="r" if mapped else None, allow_pickle=False)
@@ -85,8 +85,8 @@ def write_array(path: Path, array: np.ndarray) -> None:
 
 
 def sqlite_trouble(error: BaseException) -> str | None:
-    """What to do about a database that is in use, full or may not be touched, and is whole; None if it is damaged or
-    the trouble is not known."""
+    """What to do about an intact database that is in use, full or protected; None if it is damaged or the cause is
+    unknown."""
     name = getattr(error, "sqlite_errorname", "") or ""
     if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED", "SQLITE_PROTOCOL")):
         return "Another program has it open: wait for it to end, then run again"
@@ -108,7 +108,7 @@ def sha256_of(path: Path) -> str:
 
 
 def plain(value: Any) -> Any:
-    """A value as JSON can hold it: dataclasses become dicts, tuples lists, numpy scalars numbers."""
+    """Convert a value to what JSON can hold: dataclasses become dicts, tuples lists, numpy scalars numbers."""
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return {f.name: plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
     if isinstance(value, dict):

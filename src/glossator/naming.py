@@ -40,8 +40,8 @@ NGRAMS = NgramSpec(n=3, fold_case=True, punctuation="none", most=100_000)
 
 @dataclass(frozen=True, eq=False)
 class ReferenceCorpus:
-    """What a corpus gives: n-grams, what naming needs of them, and sentences that no name comes from. Made once and
-    shared by any number of functions."""
+    """A corpus prepared for naming: n-grams, and sentences that no name comes from. Made once and shared by any number
+    of functions."""
 
     corpus: Corpus
     ngrams: Ngrams
@@ -109,7 +109,7 @@ class Explained:
 
 
 def explain_module(module: Any, corpus: CorpusLike | ReferenceCorpus, **settings: Any) -> Explained:
-    """What a function of text responds to, as ranked names with scores.
+    """Explain what a function of text responds to by ranked names with scores.
 
     module: any callable from a list of strings to as many numbers, or a subject with one unit. corpus: "embedded", a
     path, strings, a `ReferenceCorpus`. Settings as in `explain_modules`. Raises `UserError` for several outputs.
@@ -138,7 +138,7 @@ def explain_modules(
     cache: str | Path | None = None,
     say: Callable[[str], None] | None = None,
 ) -> list[Explained]:
-    """What each output of each module responds to; n-grams are run once.
+    """Explain what each output of each module responds to; n-grams are run once.
 
     modules: callables, or subjects of texts with one site. units: outputs of each that are explained, None for all.
     lm: a language model that names and writes texts; without one both are done by word lists, WordNet and vectors.

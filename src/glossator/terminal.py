@@ -21,7 +21,7 @@ _IN_JSON = re.compile(f"[\x7f-\x9f{_BIDI}\u2028\u2029\ud800-\udfff]")
 
 
 def neutral(text: str, keep: str = "") -> str:
-    """The text with one sign in place of each character that a terminal obeys; lines and tabs stay.
+    """The text with each control character of a terminal replaced by one sign; line breaks and tabs stay.
 
     Controls (C0, C1, DEL), marks of direction, separators of lines and unpaired surrogates.
     """
@@ -36,7 +36,7 @@ def _sign(character: str) -> str:
 
 
 def neutral_json(text: str) -> str:
-    """JSON with the same characters escaped, which changes nothing of what it says; JSON itself escapes C0."""
+    """JSON with the same characters escaped, which does not change its meaning; JSON itself escapes C0."""
     return _IN_JSON.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
@@ -60,7 +60,8 @@ class NeutralStream:
 
 @contextlib.contextmanager
 def neutral_streams() -> Iterator[None]:
-    """Within, stderr is neutral, and both streams can be written to, whatever their encoding or if they are closed."""
+    """A context in which stderr is neutral and both streams can be written to, whatever their encoding, even if
+    closed."""
     before = sys.stdout, sys.stderr
     sys.stdout, sys.stderr = (stream or open(os.devnull, "w") for stream in before)  # noqa: SIM115 - nothing to lose
     undo: list[Any] = [(s, s.errors) for s in (sys.stdout, sys.stderr) if _writes_other_than_unicode(s)]

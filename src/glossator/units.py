@@ -16,9 +16,10 @@ Polarity = Literal["+", "-"]
 
 @dataclass(frozen=True, order=True)
 class Unit:
-    """One side of one unit: `smollm2-135m/mlp.12/345` is its positive side, `smollm2-135m/mlp.12/345-` its negative.
+    """One polarity of a unit: `smollm2-135m/mlp.12/345` is the positive one, `smollm2-135m/mlp.12/345-` the negative
+    one.
 
-    The negative polarity is explained apart: its activations are the recorded ones times -1.
+    The negative polarity is explained separately: its activations are the recorded ones times -1.
     """
 
     subject: str
@@ -35,8 +36,8 @@ class Unit:
 
 
 def unit_rng(seed: int, unit: Unit, *purpose: int) -> np.random.Generator:
-    """A generator that depends on the seed, the unit's place in its subject and the purpose only: neither on what was
-    worked on before nor on the subject's name, so that copies under two names are studied alike."""
+    """A generator that depends only on the seed, the unit's place in its subject and the purpose, not on the subject's
+    name, so that copies under two names are studied alike."""
     import numpy as np  # here, so that `glossator --help` need not wait for it
 
     from glossator.files import fingerprint

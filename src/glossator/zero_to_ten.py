@@ -93,7 +93,7 @@ def snipped(record: Record, length: int) -> Record:
 
 
 def escaped(text: str) -> str:
-    """A token that keeps to its line and its column: line breaks, tabs and what cannot be printed are escaped.
+    """A token without line breaks and tabs: these, and what cannot be printed, are escaped.
 
     Spaces stay spaces. Bytes that are no complete character come from `Vocabulary.texts`, already as \\xNN.
     """

@@ -41,19 +41,19 @@ def part_of(unit: Unit, readouts: Mapping[str, Readout] | None = None) -> tuple[
 
 @dataclass(frozen=True, eq=False)
 class InPlace:
-    """Values in a unit's place, signed as its activations are recorded: (n, w), or one number for all tokens."""
+    """Values that replace a unit's activations, signed as recorded: (n, w), or one number for all tokens."""
 
     unit: Unit
     values: np.ndarray | float
 
     def edit(self, windows: TokenWindows, readouts: Mapping[str, Readout] | None = None) -> Edit:
-        """At the valid positions of the windows."""
+        """The edit that writes the values at the valid positions of the windows."""
         site, part = part_of(self.unit, readouts)
         values = np.broadcast_to(np.asarray(self.values, np.float64), windows.tokens.shape) * self.unit.sign
         return Edit(site, part, Splice(values), windows.valid)
 
     def digest(self, windows: TokenWindows) -> str:
-        """The same for what does the same to the model on these windows, whichever side of the unit it is meant for."""
+        """A digest of what is done to the model on these windows; equal for replacements with the same effect."""
         values = np.broadcast_to(np.asarray(self.values, np.float64) * self.unit.sign + 0.0, windows.tokens.shape)
         place = f"{self.unit.subject}/{self.unit.site}/{self.unit.index}"
         return hashlib.sha256(place.encode() + values[windows.valid].tobytes()).hexdigest()
@@ -81,8 +81,8 @@ MOST_CLEAN = 1 << 26
 
 @dataclass(frozen=True, eq=False)
 class Divergences:
-    """Divergences that were run once and are kept, up to a limit: units of a site share random units, explanations of
-    a unit its mean ablation and baselines. Each is run in a pass of its own, so what else was run changes none of them.
+    """A cache of divergences, up to a limit: units of a site share random units, explanations of a unit its mean
+    ablation and baselines. Each is run in a pass of its own, so what else was run changes none of them.
 
     The clean pass over the windows of the last call is kept as well, as long as it is at most `MOST_CLEAN` numbers.
     """

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class Change(Protocol):
-    """From the old numbers of a part to new ones."""
+    """Maps the old values of a part to new ones."""
 
     def apply(self, old: torch.Tensor, rows: np.ndarray) -> torch.Tensor:
         """old (b, w, k), rows (b,) row numbers in the windows of the run -> (b, w, k)."""
@@ -27,7 +27,7 @@ class Change(Protocol):
 
 @dataclass(frozen=True, eq=False)
 class Set:
-    """Every number becomes v: one number, or (k,) one for each of the part."""
+    """Sets every value to v, a number or (k,) one for each member of the part."""
 
     v: float | np.ndarray
 
@@ -37,7 +37,7 @@ class Set:
 
 @dataclass(frozen=True, eq=False)
 class Add:
-    """v, one number or (k,), is added."""
+    """Adds v, a number or (k,)."""
 
     v: float | np.ndarray
 
@@ -47,7 +47,7 @@ class Add:
 
 @dataclass(frozen=True, eq=False)
 class Scale:
-    """Every number is multiplied by f, one number or (k,)."""
+    """Multiplies every value by f, a number or (k,)."""
 
     f: float | np.ndarray
 
@@ -57,7 +57,7 @@ class Scale:
 
 @dataclass(frozen=True, eq=False)
 class Clamp:
-    """Numbers below `low` become low, those above `high` become high; None leaves a side open."""
+    """Limits values to between `low` and `high`; None leaves an end open."""
 
     low: float | None = None
     high: float | None = None
@@ -72,7 +72,8 @@ class Clamp:
 
 @dataclass(frozen=True, eq=False)
 class Splice:
-    """A number for each window, token and member of the part: values (n, w, k), or (n, w) where k is 1.
+    """Replaces the part by given values, one for each window, token and member: values (n, w, k), or (n, w) where k is
+    1.
 
     n counts all windows of the run, not those of one batch.
     """

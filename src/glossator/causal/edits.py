@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class Edit:
-    """One change of what flows at a site, for as long as a run lasts.
+    """One change of the activations at a site, in force for a run.
 
     where: bool (n, w), the window positions that are changed, None for all tokens of each window (padding is never
     changed); borders: the prefix and suffix that a subject puts around windows are changed too, which needs `where`
@@ -52,7 +52,7 @@ class BoundEdit:
 
     @property
     def sites(self) -> list[Any]:
-        """All that the edit needs of a pass."""
+        """The sites whose values the edit needs in a pass."""
         return [self.site] if self.source is None else [self.source, self.site]
 
     def hook(
@@ -94,7 +94,8 @@ def _cut(change: Change, width: int) -> Change:
 
 
 def bind(subject: Any, edits: Sequence[Edit], windows: TokenWindows) -> list[BoundEdit]:
-    """The edits checked: raises `MissingPower` for a subject that cannot be intervened on, `UserError` for the rest."""
+    """Check edits against a subject and windows; raises `MissingPower` for a subject that cannot be intervened on,
+    `UserError` for the rest."""
     check_intervene(subject)
     real = np.arange(windows.width) < windows.lengths[:, None]
     return [_bound(subject, edit, windows, real) for edit in edits]
@@ -122,7 +123,7 @@ def _bound(subject: Any, edit: Edit, windows: TokenWindows, real: np.ndarray) ->
 
 
 def check_intervene(subject: Subject) -> None:
-    """Raises `MissingPower` unless this is a model whose insides can be changed."""
+    """Raise `MissingPower` unless this is a model that can be intervened on."""
     if Power.INTERVENE not in subject.powers:
         raise MissingPower(
             "this subject cannot be intervened on: it is not a model with sites",
@@ -132,7 +133,7 @@ def check_intervene(subject: Subject) -> None:
 
 
 def check_outputs(subject: Subject) -> None:
-    """Raises `MissingPower` for a subject without next-token distributions (an encoder, a model without its head)."""
+    """Raise `MissingPower` for a subject without next-token distributions (an encoder, a model without its head)."""
     check_intervene(subject)
     if Power.OUTPUTS not in subject.powers:
         raise MissingPower(
@@ -144,7 +145,8 @@ def check_outputs(subject: Subject) -> None:
 
 @contextlib.contextmanager
 def editing(subject: Any, edits: Sequence[BoundEdit], rows: np.ndarray) -> Iterator[None]:
-    """Edits in force for a pass over these rows (b,) of the windows they were bound to, in the order given.
+    """A context in which these edits apply, in this order, to passes over these rows (b,) of the windows they were
+    bound to.
 
     Passes that other threads run through the model meanwhile are not changed.
     """

@@ -26,7 +26,7 @@ def generate(
     seed: int = 0,
     prompt_too: bool = True,
 ) -> list[str]:
-    """The texts that the model writes after each prompt, `new_tokens` tokens or until it ends the text.
+    """Continue each prompt by `new_tokens` tokens, or until the model ends the text.
 
     Edits must be the same at every position (no `where`, no `Splice`) and act on what is generated, with `prompt_too`
     on the prompt as well, and on the subject's prefix only where `borders` is set. temperature 0 takes the likeliest

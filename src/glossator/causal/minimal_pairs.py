@@ -26,7 +26,7 @@ WordPair: TypeAlias = "tuple[str, str]"
 
 @dataclass(frozen=True)
 class Concept:
-    """What the two sentences of a pair differ in.
+    """The property in which the two sentences of a pair differ.
 
     templates: sentences with `{}` where the word stands, cut off before the answer; groups: {word: answer}, words of
     one group may be exchanged for one another.
@@ -168,7 +168,7 @@ class Pairs:
 
 
 def concept_named(name: str | Concept) -> Concept:
-    """A concept of the package by its name, or one's own; `UserError` for an unknown name."""
+    """The built-in concept of this name, or the concept that is given; `UserError` for an unknown name."""
     if isinstance(name, Concept):
         return name
     if name not in CONCEPTS:

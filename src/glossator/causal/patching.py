@@ -49,7 +49,7 @@ def patch(
     read: Read = "last",
     batch_tokens: int = BATCH_TOKENS,
 ) -> Patched:
-    """Run `base` with a part of a site set to what it is on `source`, position by position.
+    """Activation patching: run `base` with a part of a site set to its values on `source`, position by position.
 
     part: the whole site by default; where: bool (n, w), which positions, all by default. Raises `UserError` unless
     base and source are pairs of windows of the same lengths.

@@ -32,8 +32,8 @@ _KNOWN: weakref.WeakKeyDictionary[nn.Module, Restart | None] = weakref.WeakKeyDi
 
 @dataclass(frozen=True, eq=False)
 class Restart:
-    """Blocks that can be skipped: path, their list's name in the model; members, how many things each hands on, None
-    where it is the stream alone."""
+    """Starts passes at a block instead of at the embedding. path: the name of the list of blocks in the model; members:
+    how many values each block returns, None if it returns the residual stream alone."""
 
     path: str
     blocks: tuple[nn.Module, ...]
@@ -52,7 +52,7 @@ class Restart:
 
     @contextlib.contextmanager
     def start(self, layer: int, stream: torch.Tensor) -> Iterator[None]:
-        """Passes of this thread inside begin with `stream`, the values that enter block `layer`."""
+        """A context in which this thread's passes begin at block `layer`, with `stream` as its input."""
         with _LOCK, contextlib.ExitStack() as stack:
             for number in range(layer):
                 given = stream.clone() if number == layer - 1 else None

@@ -27,7 +27,7 @@ start."""
 
 @dataclass(frozen=True, eq=False)
 class Batch:
-    """What a run gave for some windows.
+    """The results of a run on some windows.
 
     rows (b,): row numbers in the windows; log_probs (b, w, V) float32, the next-token distribution after each window
     position, None when not asked for; values: site -> (b, w, width), after the edits. On padding both may be anything.
@@ -123,8 +123,8 @@ def divergences(
 
 
 class CleanRun:
-    """Clean passes over windows that are kept, so that edits can be tried beside them one by one, each chosen by what
-    the last one did.
+    """Clean passes over windows, kept so that edits can be tried one after another, each depending on the effect of the
+    last.
 
     sites: of the edits that are to come; the residual stream where passes under these start is kept as well. Holds one
     number for every token and member of the vocabulary, so it is meant for some hundred tokens. Raises `UserError` for
@@ -203,7 +203,7 @@ def _start(middle: Restart | None, sites: Sequence[SiteInfo]) -> int:
 
 
 def batches(windows: TokenWindows, rows: np.ndarray | None, batch_tokens: int) -> Iterator[np.ndarray]:
-    """Row numbers in their order, so many at a time that `batch_tokens` tokens are run at once."""
+    """Row numbers in order, in batches of about `batch_tokens` tokens."""
     chosen = np.arange(len(windows)) if rows is None else np.asarray(rows)
     step = max(1, batch_tokens // max(1, windows.width))
     for start in range(0, len(chosen), step):

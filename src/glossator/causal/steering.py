@@ -38,7 +38,7 @@ _NOTHING = 1e-10  # nats; a mean divergence below it is the rounding of float32
 
 @dataclass(frozen=True, eq=False)
 class Push:
-    """A part of a site to which a strength is added at every token; sign -1 turns the push round."""
+    """Adds a strength to a part of a site at every token; sign -1 reverses it."""
 
     site: str
     part: Part
@@ -54,8 +54,8 @@ class Push:
 
 @dataclass(frozen=True)
 class Matched:
-    """strength: of the push that was found; kl: mean divergence there, in nats; why_not: why the target was not met,
-    None when it was; tries: how many strengths were run."""
+    """The strength of a push that reaches a given divergence. strength: as found; kl: mean divergence there, in nats;
+    why_not: why the target was not met, None when it was; tries: how many strengths were run."""
 
     strength: float
     kl: float
@@ -64,13 +64,13 @@ class Matched:
 
     @property
     def moves_nothing(self) -> bool:
-        """No strength that was tried changed the outputs at all."""
+        """Whether no strength that was tried changed the outputs at all."""
         return self.why_not is not None and self.kl < _NOTHING
 
 
 @dataclass(frozen=True, eq=False)
 class Shift:
-    """What interventions did to the log-probability of every token of the vocabulary.
+    """The changes that interventions make to the log-probability of every token of the vocabulary.
 
     clean (V,): mean log-probability without any, NaN for tokens that only the tokenizer knows; sums (interventions,
     documents, V) float32: changes summed over the valid tokens of each document; counts (documents,): how many tokens
@@ -122,7 +122,7 @@ def first_windows(windows: TokenWindows, most: int, width: int) -> TokenWindows:
 def shift(
     clean: CleanRun, interventions: Sequence[Sequence[Edit]], *, by_document: bool = True, tokens: bool = True
 ) -> Shift:
-    """What each intervention does beside a clean run, on its windows.
+    """The effect of each intervention on the outputs, compared with a clean run on its windows.
 
     Without `by_document` all windows are one document; without `tokens` only divergences are computed, and `clean` and
     `sums` are empty.

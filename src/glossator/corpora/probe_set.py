@@ -52,7 +52,7 @@ class ProbeSet:
 
     @property
     def notes(self) -> list[str]:
-        """What of the source is not among the inputs, in sentences for the user."""
+        """Sentences for the user on what part of the source is not among the inputs."""
         said = left_out_in_words(self.spec.get("left_out", {}))
         if (begin := self.spec.get("shared_beginnings", {})).get("documents"):
             which = f"Documents that begin as an earlier one does: {begin['documents']:,}"
@@ -110,7 +110,7 @@ def check_fractions(fractions: Sequence[float]) -> None:
 
 
 def shares_of(splits: np.ndarray, sizes: np.ndarray) -> dict[str, float]:
-    """The share of each split, by what its groups hold."""
+    """The share of the inputs in each split."""
     shares = np.bincount(splits, weights=sizes, minlength=len(SPLITS)) / sizes.sum()
     return {split: float(share) for split, share in zip(SPLITS, shares, strict=True)}
 

@@ -26,7 +26,7 @@ Reader = Callable[[Path, str], Iterator[Document | None]]
 
 
 def open_corpus(spec: str | Path | Corpus | Iterable[Any], text_column: str | None = None) -> Corpus:
-    """Open a corpus by what it is.
+    """Open a corpus.
 
     spec: `"embedded"`; the path of a file, where JSON lines, CSV, TSV, Parquet and Arrow have one document per row
     (optional fields `id` and `source`) and a text file one a paragraph; the path of a folder of such files, where a

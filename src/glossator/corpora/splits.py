@@ -20,7 +20,7 @@ _BUCKET_FROM = 1 << 24
 
 
 def shared_beginnings(documents: Sequence[np.ndarray], run: int = RUN) -> np.ndarray:
-    """How many of its first tokens each document shares with an earlier one, 0 where these are fewer than `run`.
+    """The number of first tokens that each document shares with an earlier one, 0 if fewer than `run`.
 
     documents: token ids, one int array each. Returns int64 (len(documents),). Whole repeats share all their tokens.
     """
@@ -121,7 +121,7 @@ def _root(parent: np.ndarray, node: int) -> int:
 def assign_splits(
     groups: np.ndarray, tokens: np.ndarray, names: Sequence[str], fractions: Sequence[float], seed: int
 ) -> np.ndarray:
-    """Deal whole groups out so that each split's share of the tokens is close to its fraction.
+    """Assign whole groups to splits so that each split's share of the tokens is close to its fraction.
 
     groups: int (documents,), a group label each; tokens: int (documents,), tokens of each; names: a stable name of
     each document, of which the seeded order is made; fractions: one a split. Returns int8 (documents,).

@@ -98,7 +98,7 @@ class WordNet:
 
     @cached_property
     def tagged(self) -> dict[str, int]:
-        """How often each word was tagged in sense-tagged texts, in any meaning."""
+        """The number of times each word is tagged in sense-tagged texts, in any meaning."""
         found: defaultdict[str, int] = defaultdict(int)
         for synset in self.synsets:
             for word, times in zip(synset.words, synset.tagged, strict=True):
@@ -162,7 +162,7 @@ class WordNet:
         return max(found, key=lambda it: (self.frequency(it[0]) * (3 if it[0] == own else 1), it[0] == own))[0]
 
     def frequency(self, word: str) -> int:
-        """How common a word is: times tagged, plus times seen in definitions and examples."""
+        """The frequency of a word: times tagged, plus times seen in definitions and examples."""
         return self.tagged.get(word.lower(), 0) + self.seen.get(word.lower(), 0)
 
     def above(self, number: int) -> dict[int, int]:
@@ -211,7 +211,7 @@ def load_wordnet() -> WordNet:
 
 @lru_cache(maxsize=4)
 def general_names(wordnet: WordNet, word_uses: int = 4, phrase_uses: int = 1) -> tuple[str, ...]:
-    """Words and phrases of WordNet that its own texts use so often, sorted: names that anyone might use."""
+    """Words and phrases that WordNet's own texts use often, sorted: names that anyone might use."""
     return tuple(
         sorted(
             word

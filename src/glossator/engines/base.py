@@ -39,17 +39,17 @@ class Job:
 
     @property
     def log(self) -> Path:
-        """What a worker writes while it does this job."""
+        """The log of the worker that does this job."""
         return Path(self.folder) / "work" / self.stage / f"{self.shard:05d}.log"
 
 
 class Task(Protocol):
-    """What is done with a job. It is sent to other processes by pickle."""
+    """The function that carries out a job; it is sent to other processes by pickle."""
 
     def __call__(self, job: Job) -> None: ...
 
     def open(self, job: Job) -> None:
-        """Open what jobs like this take, so that processes that are forked from this one share it."""
+        """Open the resources of jobs like this one, so that processes forked from this one share them."""
         ...
 
 
@@ -69,7 +69,7 @@ class Engine(Protocol):
     def name(self) -> str: ...
 
     def run(self, jobs: Sequence[Job], task: Task, *, again: bool = False) -> Generator[Done, None, None]:
-        """Do all jobs, and yield each as it ends, in any order. Closing the generator leaves nothing running.
+        """Do all jobs and yield each when it ends, in any order. Closing the generator leaves nothing running.
 
         again: these are jobs whose workers died.
         """
@@ -79,7 +79,7 @@ class Engine(Protocol):
 def carry_out(
     engine: Engine, jobs: Sequence[Job], task: Task, note: Callable[[str], None]
 ) -> Generator[Job, None, None]:
-    """Yield the jobs as they are done; those whose workers die are repeated, `TRIES` times in all.
+    """Yield jobs as they finish; a job whose worker dies is repeated, up to `TRIES` times in all.
 
     Raises what a job raised, and `UserError` for one that loses every worker. note: told of each lost worker.
     """
@@ -111,7 +111,7 @@ def _given_up(done: Done) -> UserError:
 
 
 def optional_import(module: str, extra: str) -> Any:
-    """A package that an engine needs and that is installed by an extra; `UserError` says how."""
+    """Import a package that an extra installs; `UserError` says how to install it."""
     try:
         return importlib.import_module(module)
     except ImportError as error:
@@ -121,7 +121,7 @@ def optional_import(module: str, extra: str) -> Any:
 
 
 def attempt(task: Task, job: Job) -> Done:
-    """Do a job in a process that works for another: what it raises is handed over, its traceback kept in the log."""
+    """Do a job in a worker process; an exception is returned, and its traceback is kept in the log."""
     try:
         task(job)
     except Exception as error:
@@ -133,5 +133,5 @@ def attempt(task: Task, job: Job) -> Done:
 
 
 def with_traceback(error: Exception) -> None:
-    """Note on an error where it was raised, as its traceback does not go to another process."""
+    """Add the traceback to an error as a note, since tracebacks do not travel between processes."""
     error.add_note("In the worker:\n" + "".join(traceback.format_tb(error.__traceback__)))

@@ -30,7 +30,7 @@ from glossator.errors import UserError
 
 
 def available_cores() -> int:
-    """The cores that this process may use, which are fewer than the machine's in a container or under a scheduler."""
+    """The number of cores that this process may use, fewer than the machine's in a container or under a scheduler."""
     affinity = getattr(os, "sched_getaffinity", None)
     return (len(affinity(0)) if affinity else os.cpu_count()) or 1
 
@@ -65,7 +65,8 @@ def fixed_sums() -> threadpool_limits:
 
 @contextlib.contextmanager
 def one_thread(with_torch: bool = False) -> Iterator[None]:
-    """Within, NumPy computes with one thread, and so does torch where it is loaded, or `with_torch` to load it."""
+    """A context in which NumPy computes with one thread, and so does torch where it is loaded, or `with_torch` to load
+    it."""
     if with_torch:
         import torch  # noqa: F401 - so that it is there to be limited
     torch_here = sys.modules.get("torch")
@@ -90,7 +91,7 @@ _most_workers: int | None = None
 
 @dataclass(frozen=True)
 class Reply:
-    """What became of an item. lost: how the worker died that had it."""
+    """The outcome of an item. lost: how its worker died, if it did."""
 
     value: Any = None
     error: Exception | None = None
@@ -99,13 +100,13 @@ class Reply:
 
 @dataclass(frozen=True, eq=False)
 class Worker:
-    """A process that is sent items through a connection and answers with replies."""
+    """A process that receives items through a connection and sends replies."""
 
     connection: Connection
     process: Any  # of multiprocessing or of subprocess: both can be killed
 
     def end(self) -> str:
-        """Stop it; how it ended, if it had ended by itself."""
+        """Stop the process; returns how it ended if it had already ended."""
         self.connection.close()
         forked = isinstance(self.process, multiprocessing.process.BaseProcess)
         if forked:
@@ -131,7 +132,7 @@ def can_fork() -> bool:
 
 
 def forked(function: Callable[[Any], Any], share: int = 1) -> Worker:
-    """A worker that is a copy of this process. share: how many processes it may use in its turn."""
+    """A worker forked from this process. share: how many processes it may use itself."""
     context = multiprocessing.get_context("fork")
     ours, theirs = context.Pipe()
     process = context.Process(target=_serve, args=(theirs, function, share))
@@ -141,7 +142,7 @@ def forked(function: Callable[[Any], Any], share: int = 1) -> Worker:
 
 
 def fresh(function: Callable[[Any], Any]) -> Worker:
-    """A worker that shares nothing with this process; the function is sent to it by pickle."""
+    """A worker in a new process that shares nothing with this one; the function is sent by pickle."""
     ours, theirs = multiprocessing.Pipe()
     code = f"from glossator.engines.processes import serve_as; serve_as({theirs.fileno()})"
     limits = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
@@ -158,7 +159,7 @@ def fresh(function: Callable[[Any], Any]) -> Worker:
 def spread(
     items: Sequence[Item], workers: int, start: Callable[[], Worker]
 ) -> Generator[tuple[Item, Reply], None, None]:
-    """Each item with its reply as soon as it is there; nothing is repeated. start: makes a worker."""
+    """Yield each item with its reply as soon as it arrives; nothing is repeated. start: makes a worker."""
     waiting, idle = deque(items), list[Worker]()
     busy: dict[Connection, tuple[Worker, Item]] = {}
     replies: list[tuple[Item, Reply]] = []
@@ -221,7 +222,7 @@ def in_parallel(function: Callable[[Item], Result], items: Sequence[Item], worke
 
 @contextlib.contextmanager
 def at_most(workers: int) -> Iterator[None]:
-    """Within, `in_parallel` uses no more processes."""
+    """A context in which `in_parallel` uses at most this many processes."""
     global _most_workers
     before, _most_workers = _most_workers, workers
     try:
@@ -231,7 +232,7 @@ def at_most(workers: int) -> Iterator[None]:
 
 
 def serve_as(descriptor: int) -> None:
-    """What a fresh worker does: it is sent its function, then items."""
+    """The loop of a fresh worker, which receives its function and then items."""
     connection = Connection(descriptor)
     with contextlib.suppress(EOFError):
         _serve(connection, pickle.loads(connection.recv_bytes()), 1)
@@ -257,7 +258,7 @@ def _serve(connection: Connection, function: Callable[[Any], Any], share: int) -
 
 
 def logging_to(path: Any) -> None:
-    """From now on what this process writes, also when it crashes, goes to a file. For workers alone."""
+    """Redirect the output of this process to a file, crash messages included; only for workers."""
     with contextlib.suppress(OSError):
         path.parent.mkdir(parents=True, exist_ok=True)
         with open(path, "ab") as log:

@@ -54,7 +54,7 @@ class Found:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came of the samples of one unit: explanations, most votes first, and failures by reason."""
+    """The result of sampling one unit: explanations, most votes first, and failures by reason."""
 
     found: tuple[Found, ...] = ()
     asked: int = 0
@@ -68,7 +68,7 @@ class Outcome:
 
     @property
     def record(self) -> dict[str, object]:
-        """What is stored with each explanation."""
+        """The counts stored with each explanation."""
         return {"asked": self.asked, "failed": dict(self.failed)}
 
 

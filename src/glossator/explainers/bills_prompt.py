@@ -19,7 +19,7 @@ from glossator.zero_to_ten import Record, escaped, format_records, largest, non_
 
 @dataclass(frozen=True)
 class Example:
-    """An invented unit and what is to be said of it."""
+    """An invented unit and its explanation."""
 
     explanation: str
     records: tuple[Record, ...]
@@ -97,14 +97,15 @@ FINGERPRINT = fingerprint_of(
 
 @dataclass(frozen=True)
 class Layout:
-    """How much of everything is shown: records of each worked example, and of the unit itself."""
+    """How much a prompt shows: records of each worked example, and of the unit itself."""
 
     examples: tuple[int, ...]
     records: int
 
 
 def top_records(exemplars: Exemplars, count: int, around: int | None = None) -> list[Record]:
-    """The `count` windows in which the unit is most active, most active first; only windows in which it is at all.
+    """The `count` windows in which the unit is most active, most active first; windows in which it is never active are
+    left out.
 
     around: so many tokens around the largest activation of each are shown, None for whole windows. Tokens are written
     so that they keep to their line; bytes that are no complete character are seen as \\xNN.
@@ -119,12 +120,12 @@ def top_records(exemplars: Exemplars, count: int, around: int | None = None) -> 
 
 
 def record_of(tokens: np.ndarray, activations: np.ndarray, texts: Sequence[str]) -> Record:
-    """One run of tokens, written visibly."""
+    """One run of tokens as a record, with invisible characters escaped."""
     return [escaped(texts[token]) for token in tokens.tolist()], activations
 
 
 def excerpts(records: Sequence[Record], greatest: float, title: str) -> str:
-    """The records, and once more without zeros where few tokens are above 0."""
+    """The records, repeated without zeros if few tokens are above 0."""
     shown = title + format_records(records, greatest)
     if non_zero_share(records, greatest) < SPARSE:
         shown += "\n" + REPEATED + format_records(records, greatest, omit_zeros=True)
@@ -146,8 +147,8 @@ def fitting_layout(records: Sequence[Record], room: int | None) -> Layout | None
 
 
 def layouts(records: int) -> Iterator[Layout]:
-    """From everything to next to nothing: first each example's further records go, then examples, the last one first,
-    then the unit's own weaker records, and at the very last the first example."""
+    """From the fullest to the barest: first each example's further records go, then examples, the last one first, then
+    the unit's own weaker records, and at the very last the first example."""
     left = [len(example.records) for example in EXAMPLES]
     yield Layout(tuple(left), records)
     for place in range(len(left)):

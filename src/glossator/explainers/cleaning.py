@@ -86,7 +86,7 @@ EMPTY, ALOUD, NO_KEY = "the answer is empty", "the answer reasons and does not e
 
 
 def body_of(text: str) -> str:
-    """The answer without thoughts, tags, fences and boxes around it."""
+    """The answer without the thoughts, tags, fences and boxes around it."""
     text, before = without_thoughts(text.strip(_INVISIBLE)).strip("\n\r " + _INVISIBLE), ""
     while before != text:
         before, text = text, _inside(text)

@@ -119,7 +119,7 @@ class OutputEffectExplainer(OutputSideExplainer):
 
 @dataclass(frozen=True)
 class EnsembleExplainer(Explainer):
-    """`ensemble`: each program of the explainer `first`, with the output side added; if there is none, as it was.
+    """`ensemble`: the programs of the explainer `first`, each with the output side added if there is one.
 
     first: the registered name of an explainer of the input side that gives programs, or such an explainer; by, tokens,
     windows, width: of the output side. Where `first` abstains, nothing is claimed of the input and the output side

@@ -31,7 +31,7 @@ class Turn:
 
 @dataclass(frozen=True)
 class Prompt:
-    """What a question to a language model is made of.
+    """The parts of a question to a language model.
 
     In a chat the system text, and each worked example as a pair of turns; the lead closes the question. Where the model
     only continues from a text, all follow one another and the lead is the last line, so that its next words answer.
@@ -72,7 +72,7 @@ def _user(turn: Turn) -> Message:
 
 
 def form_for(lm: LanguageModel, wanted: Form) -> Form:
-    """`auto` is chat where the model can; `MissingPower` when it cannot do what is wanted."""
+    """Chat or completion; `auto` is chat if the model can. Raises `MissingPower` if the model cannot do it."""
     if wanted not in FORMS:
         raise UserError("unknown form of a prompt", value=wanted, allowed=", ".join(FORMS))
     form: Form = ("chat" if CHAT in lm.powers else "completion") if wanted == "auto" else wanted
@@ -95,7 +95,7 @@ def ask(
     temperature: float,
     max_tokens: int,
 ) -> list[Outcome]:
-    """What came of `samples` answers to each prompt, all asked at once; an empty outcome where there is no prompt.
+    """The outcome of `samples` answers to each prompt, all requested at once; empty where there is no prompt.
 
     At temperature 0 one answer is asked for.
     """

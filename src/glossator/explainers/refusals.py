@@ -154,7 +154,7 @@ _CANNOT_AT_THE_END = _compiled(
 
 
 def is_refusal(text: str) -> bool:
-    """Whether a text says that there will be no answer."""
+    """Whether a text declines to answer."""
     plain = _MARKS.sub(" ", text).strip()
     if not plain or _LISTED.search(plain):
         return False

@@ -41,7 +41,7 @@ from glossator.zero_to_ten import Record
 
 
 class Run(NamedTuple):
-    """A sentence, the unit's activations at its tokens as a record, and the largest of them."""
+    """A sentence with the unit's activations at its tokens as a record, and the largest of them."""
 
     sentence: Sentence
     record: Record
@@ -50,7 +50,7 @@ class Run(NamedTuple):
 
 @dataclass(frozen=True)
 class Tested:
-    """A first explanation and what the unit did in the sentences that test it.
+    """A first explanation and the unit's activations in the sentences that test it.
 
     shown: for the reviser; held: apart from it; failed: kinds of sentences that could not be had, and why; usage: what
     writing them took.

@@ -89,7 +89,7 @@ def shrinkage(counts: np.ndarray, sums: np.ndarray, squares: np.ndarray) -> floa
 
 
 def rounded(values: np.ndarray, digits: int = 4) -> np.ndarray:
-    """Values with that many significant digits of the largest, so that printed programs stay short."""
+    """Values rounded to this many significant digits of the largest, so that printed programs stay short."""
     largest = float(np.abs(values).max(initial=0.0))
     return np.round(values, digits - 1 - int(np.floor(np.log10(largest)))) if largest > 0 else values
 

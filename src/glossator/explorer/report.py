@@ -51,7 +51,7 @@ def write_report(path: Path, study: Study, tools: Tools) -> None:
 
 
 def render(study: Study, tools: Tools, people: Mapping[str, Any] | None = None) -> str:
-    """The page. people: what people answered, as `glossator.human.report` prepares it; None for the study alone."""
+    """The page as HTML. people: human results as `glossator.human.report` prepares them, None for the study alone."""
     from jinja2 import Environment, StrictUndefined
     from markupsafe import Markup
 
@@ -122,7 +122,7 @@ def _estimate(found: Any) -> str:
 
 
 def as_script(value: Any) -> str:
-    """JSON that cannot end the script element it stands in, whatever the texts in it are."""
+    """JSON that cannot close the script element around it, whatever texts it holds."""
     text = json.dumps(plain(value), ensure_ascii=False, allow_nan=False, separators=(",", ":"))
     for character in "<>&\u2028\u2029":
         text = text.replace(character, f"\\u{ord(character):04x}")

@@ -14,8 +14,8 @@ WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 620, 300, 46, 16, 12, 40
 
 
 def scatter(pairs: Sequence[tuple[Headline, Score, Score]], label: str) -> str:
-    """An SVG of units that have both columns: the observational headline across, the causal one up, both with their
-    intervals; empty when there is none. pairs: as `with_both_columns` of `glossator.store.summary` finds them."""
+    """An SVG of units that have both columns: the main observational score on the x axis, the causal one on the y axis,
+    with intervals; empty without such units. pairs: as `with_both_columns` of `glossator.store.summary` finds them."""
     if not pairs:
         return ""
     across = _axis([v for _, score, _ in pairs for v in (score.value, score.low, score.high)])

@@ -65,13 +65,13 @@ class SiteValues:
 
     @property
     def text(self) -> dict[str, Any]:
-        """How the text was cut and split, as far as it is known: what is learned from these values must not be scored
-        on the same text split otherwise."""
+        """How the text was cut and split, if known: what is learned from these values must not be scored on the same
+        text split otherwise."""
         return {name: self.recording.spec.windows[name] for name in CUT if name in self.recording.spec.windows}
 
     @property
     def origin(self) -> dict[str, Any]:
-        """What directions that are learned from these values say of where they come from."""
+        """The provenance of directions learned from these values."""
         return {"text": self.text, "subject_fingerprint": self.recording.spec.subject_fingerprint}
 
     @cached_property

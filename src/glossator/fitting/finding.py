@@ -76,7 +76,7 @@ class FindSpec:
 
 @dataclass(frozen=True, eq=False)
 class Round:
-    """What stood at the beginning of a round: vectors (k, d) float64 of norm 1, explanations (None: abstained), their
+    """The state at the beginning of a round: vectors (k, d) float64 of norm 1, explanations (None: abstained), their
     scores on the select split (correlation.top-and-random, None: undefined or abstained), and, at its end, the
     correlation with the held simulation on the explain and the select split before and after the steps."""
 
@@ -254,8 +254,8 @@ def find_directions(
 
 
 def choose(rounds: list[Round], most: int, limit: float) -> list[tuple[int, int]]:
-    """(start, round) of what is kept, best select score first: one round per start, and none whose vector has a larger
-    |cosine| than `limit` with a better one, as long as others are left that have not."""
+    """The (start, round) pairs that are kept, best select score first: one round per start, and none whose vector has a
+    larger |cosine| than `limit` with a better one, as long as others are left that have not."""
     candidates = sorted(
         ((s, r) for r, one in enumerate(rounds) for s, value in enumerate(one.select) if value is not None),
         key=lambda place: -(rounds[place[1]].select[place[0]] or 0.0),

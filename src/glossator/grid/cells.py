@@ -34,7 +34,7 @@ class Cell:
 
     @property
     def name(self) -> str:
-        """A folder name that says what the cell is, the same for the same study."""
+        """A folder name that describes the cell; equal for equal studies."""
         parts = [self.subject, self.explainer, self.simulator, *self.models, self.study.fingerprint[:8]]
         return "_".join(re.sub(r"[^A-Za-z0-9.-]+", "-", part).strip("-")[-40:] for part in parts if part)
 
@@ -44,7 +44,8 @@ class Cell:
 
     @property
     def setting(self) -> str:
-        """What tells it from other cells of its subject and explainer: the simulator and the language models."""
+        """What distinguishes it from other cells of its subject and explainer: the simulator and the language
+        models."""
         return ", ".join([*([self.simulator] if self.simulator else []), *self.models])
 
 

@@ -50,14 +50,14 @@ class Row:
 
     @property
     def series(self) -> str:
-        """What it is drawn as: the method and how it is read."""
+        """The series in which it is plotted: the method and its simulator."""
         models = dict.fromkeys(name for name in (self.explainer_lm, self.lm) if name)
         return ", ".join([self.method, *([self.simulator] if self.simulator else []), *models])
 
 
 @dataclass(frozen=True)
 class CellCost:
-    """What a cell cost. counts: units by status; costs: its language models by stage; usage: all of them together."""
+    """The cost of a cell. counts: units by status; costs: its language models by stage; usage: all of them together."""
 
     cell: str
     folder: str

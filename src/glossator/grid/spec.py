@@ -55,7 +55,7 @@ class GridSpec:
         check_once("subjects of the grid", [Path(str(own.get("subject", ""))).name for own in self.subjects])
 
     def study(self, own: Mapping[str, Any], **cell: Any) -> StudySpec:
-        """The study of one cell: what all share, what the subject sets for itself, and the cell's place on the axes.
+        """The study of one cell: the shared settings, the subject's own, and the cell's place on the axes.
 
         The evidence is the same in all cells, whether or not a language model reads there.
         """

@@ -131,8 +131,8 @@ def paraphrase(
     access: Access | None = None,
     settings: Any = None,
 ) -> dict[str, Any]:
-    """The paraphrase screen with a language model in the annotator's place; it also reads both texts, unless the study
-    has a simulator of its own."""
+    """The paraphrase screen with a language model instead of annotators; it also reads both texts, unless the study has
+    a simulator of its own."""
     from glossator.human.report import write_people_report
     from glossator.human.results import make_results
     from glossator.human.rewriting import rewrite_all

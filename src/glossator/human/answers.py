@@ -72,7 +72,7 @@ def _read_json(text: str, path: str) -> AnswerFile:
 
 
 def check(answer_file: AnswerFile, tasks: TaskSet, rater: str | None = None) -> Answers:
-    """The answers, when every one of them can be one; rater: a name for files whose head has none."""
+    """The answers, once all of them are valid; rater: a name for files whose header has none."""
     if answer_file.task != tasks.task:
         raise UserError(f"{answer_file.path} belongs to another task", value=answer_file.task, allowed=tasks.task)
     values, missing = {}, {}

@@ -29,12 +29,12 @@ LONGEST_ID = 64
 
 
 def study_id(study: Study) -> str:
-    """What a task set says of the study that it is of: its spec and its recording; it tells nothing of the results."""
+    """Identifies the study of a task set by its spec and recording, without revealing results."""
     return fingerprint({"spec": study.manifest["fingerprint"], "recording": study.manifest["recording"]})
 
 
 def secret_of(study: Study) -> str:
-    """What only the holder of the study knows: a digest of its results."""
+    """A digest of the study's results, which only its holder knows."""
     return sha256_of(study.path)
 
 
@@ -70,10 +70,9 @@ class HumanFolder:
         return _read(self.path / "keys" / f"{tasks.id}.json")["items"]
 
     def add_all(self, given: Sequence[Answers], *, replace: bool = False) -> int:
-        """Store human answers and say how many were not there yet.
+        """Store human answers and return how many are new.
 
-        Other answers under the same name are no mistake to guess about: `UserError` before anything is stored, unless
-        `replace`.
+        Raises `UserError` before anything is stored if there are other answers under the same name, unless `replace`.
         """
         new = []
         for answers in given:
@@ -102,7 +101,7 @@ class HumanFolder:
             yield self.tasks(found.tasks, found.study), found
 
     def results(self) -> dict[str, Any] | None:
-        """What `results.json` holds, None if nothing was imported yet; older ones called baselines nulls."""
+        """The contents of `results.json`, None if nothing was imported yet; older files called baselines nulls."""
         if not self.results_path.exists():
             return None
         return _read(self.results_path, lambda one: {"baselines" if k == "nulls" else k: v for k, v in one.items()})

@@ -46,7 +46,7 @@ class AnswerFile:
 
 
 def header_of(fields: Mapping[str, str], path: str, values: Mapping[str, Any]) -> AnswerFile:
-    """What the head of a form says; `UserError` when it is no form or its head is gone."""
+    """The header of a form; `UserError` if the file is not a form or has lost its header."""
     if fields.get("format") != FORMAT:
         raise UserError(
             "not a form with answers", value=path, allowed=f"its head says {FORMAT}", fix="Leave the header unchanged"

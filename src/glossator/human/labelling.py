@@ -43,9 +43,9 @@ def draw_labelling(source: Source, units: Sequence[Unit], settings: LabellingSet
 
 
 def read_program(text: str) -> tuple[Program | None, str | None]:
-    """(the program, None) when the text is one; (None, why) when it looks like one and is none; else (None, None).
+    """(the program, None) if the text is one; (None, why) if it looks like one but is not; else (None, None).
 
-    A bare number is a program in the grammar, but nobody means one by it.
+    A bare number is a program in the grammar, but nobody means it as one.
     """
     try:
         program = parse_program(text)

@@ -39,7 +39,7 @@ def page(tasks: TaskSet) -> str:
 
 
 def payload(tasks: TaskSet) -> dict[str, object]:
-    """What the page's script draws: a screen for each slot."""
+    """The data of the page's script: a screen for each slot."""
     screens: list[dict[str, object]] = []
     for item in tasks.items:
         if isinstance(item, SimulationItem):

@@ -24,8 +24,8 @@ OF_FIRST = {"first": 1.0, "equal": 0.5, "second": 0.0}
 
 @dataclass(frozen=True)
 class PreferenceSettings:
-    """top, random: passages shown; pairs: maximum per unit; methods: whose explanations meet, none named:
-    all of them, the placebo among them."""
+    """top, random: passages shown; pairs: maximum per unit; methods: whose explanations are compared, by default all,
+    including the placebo."""
 
     top: int = 6
     random: int = 3

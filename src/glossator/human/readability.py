@@ -112,7 +112,7 @@ def _cut(passage: Passage) -> Passage:
 
 
 def descriptions(explanation: Explanation | None, evidence: ExplainEvidence) -> dict[str, str | None]:
-    """What is read of a unit, by `KINDS`; None where there is nothing to read."""
+    """The descriptions of a unit, by `KINDS`; None where there is none."""
     named, sentence = headline_and_modes(explanation), explanation.text if explanation else None
     length = len(named or sentence or "")
     return {"headline": named, "sentence": sentence or None, "token-list": token_list(evidence, length)}
@@ -139,7 +139,7 @@ def token_list(evidence: ExplainEvidence, length: int) -> str | None:
 
 
 def importance(source: Source) -> Callable[[Unit], float]:
-    """How much a unit is worth asking about: the expected distance of its answers from the mean of all units."""
+    """How informative questions about a unit are: the expected distance of its answers from the mean of all units."""
     likely = {unit: _likely(source, unit) for unit in source.results}
     mean = float(np.mean(list(likely.values()))) if likely else 0.0
     return lambda unit: max(LEAST_SIZE, float(np.sqrt(likely[unit] * (1 - likely[unit]) + (likely[unit] - mean) ** 2)))

@@ -17,7 +17,7 @@ Results = Mapping[str, Any]
 
 
 def people_on(study: Study, unit: str) -> dict[str, list[dict[str, Any]]]:
-    """What annotators did with one unit, see `of_unit`; nothing where no answer was imported."""
+    """The annotations of one unit, see `of_unit`; empty if no answer was imported."""
     return of_unit(HumanFolder(study).results() or {}, unit)
 
 
@@ -42,8 +42,8 @@ def beside_machine(simulation: Mapping[str, Any]) -> Iterator[tuple[str, Mapping
 
 
 def main_scores(scores: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-    """Those of `MAIN`, in both settings, all where none of them is there; where none has a value, the first one, as its
-    reason is that of all."""
+    """The scores of `MAIN` in both settings, or all scores if there is none of them; if none has a value, the first
+    one, whose reason holds for all."""
     main = [s for s in scores if s["name"].rpartition(".")[0] in MAIN] or list(scores)
     return main if any(s["value"] is not None for s in main) else main[:1]
 
@@ -88,7 +88,7 @@ def write_people_report(study: Study, results: Mapping[str, Any]) -> Path:
 
 
 def prepared(results: Mapping[str, Any], units: list[str]) -> dict[str, Any]:
-    """What the page shows of human results: tables over all units, and what was done with each unit by its name."""
+    """The human results that the page shows: tables over all units, and the annotations of each unit by its name."""
     preference, gibberish = results.get("preference", {}), results.get("gibberish", {})
     paraphrase, simulation = results.get("paraphrase", {}), results.get("simulation", {})
     check = preference.get("steganography", {})

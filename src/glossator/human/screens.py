@@ -93,7 +93,7 @@ def draw_paraphrase(source: Source, units: Sequence[Unit], settings: ScreenSetti
 
 @dataclass(frozen=True)
 class Rewrite:
-    """An explanation in other words; by: a person or a language model."""
+    """A paraphrased explanation; by: a person or a language model."""
 
     explanation: Explanation
     method: str
@@ -116,7 +116,8 @@ class RewriteResult:
 
 @dataclass(frozen=True)
 class Kept:
-    """A method's rewrites. drop: mean of original minus rewritten; kept: ratio of the means; over units, paired."""
+    """How much of a method's score its rewrites keep. drop: mean of original minus rewritten; kept: ratio of the means;
+    over units, paired."""
 
     method: str
     rewrites: int

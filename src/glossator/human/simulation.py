@@ -81,7 +81,7 @@ def _item(
 
 
 class PersonSimulator(Simulator):
-    """Ratings of one explanation by window; what was not rated, and every other explanation, goes to `otherwise`.
+    """Ratings of one explanation by window; other explanations are left to `otherwise`.
 
     ratings: window id -> (width,) 0..10; they count as the simulation of `rated`, and only of that object.
     """
@@ -125,7 +125,7 @@ class SimulationResult:
 def score_simulation(
     item: SimulationItem, key: Mapping[str, Any], rater: str, values: Mapping[str, Any], tools: Tools
 ) -> SimulationResult:
-    """Score what one person rated of one item; passages without a whole rating are left out and counted."""
+    """Score one annotator's ratings of one item; passages without complete ratings are left out and counted."""
     unit, explanation = parse_unit(key["unit"]), unsealed(key["explanation"])
     rated = {slot: place for slot, place in zip(item.slots, key["windows"], strict=True) if slot in values}
     whole = tools.evidence(unit)

@@ -67,12 +67,12 @@ class Inputs(Protocol):
 
     @property
     def weight(self) -> int:
-        """As how many tokens one input counts when batches are cut."""
+        """The number of tokens that one input counts as when batches are formed."""
         ...
 
     @property
     def complete(self) -> np.ndarray:
-        """(n,) bool, the inputs that are not cut short, whose size therefore tells nothing of them."""
+        """(n,) bool, the inputs that are not cut short, so that their size reveals nothing about them."""
         ...
 
     def __len__(self) -> int: ...
@@ -90,11 +90,11 @@ class Inputs(Protocol):
         ...
 
     def show(self, row: int, grid: Grid = WHOLE, marks: np.ndarray | None = None) -> Shown:
-        """One input; marks (places,) bool: the places that are pointed out, None for none."""
+        """Show one input; marks (places,) bool: the places to highlight, None for none."""
         ...
 
     def content(self) -> bytes:
-        """What tells these inputs from others, for fingerprints: equal inputs give equal bytes."""
+        """The content as bytes, for fingerprints: equal inputs give equal bytes."""
         ...
 
 

@@ -39,7 +39,7 @@ class Meter:
             self.entries.setdefault(model, {})[what] = [1, tokens, 0, 0.0, 0]
 
     def take(self) -> dict[str, dict[str, Entry]]:
-        """What was counted since the last call, sorted."""
+        """The counts since the last call, sorted."""
         with self._lock:
             found, self.entries = self.entries, {}
         return {model: dict(sorted(known.items())) for model, known in sorted(found.items())}
@@ -47,7 +47,7 @@ class Meter:
 
 @dataclass(frozen=True)
 class Cost:
-    """What one stage asked of one model. requests: distinct ones; failures: those without a usable answer; money in US
+    """The cost of one model in one stage. requests: distinct ones; failures: those without a usable answer; money in US
     dollars, None when no price is known."""
 
     stage: str
@@ -99,7 +99,7 @@ def in_words(usage: Usage) -> str:
 
 
 def cost_in_words(cost: Mapping[str, float | None]) -> str:
-    """What provenance says that one explanation cost; nothing where no language model was asked."""
+    """The cost of one explanation from its provenance; empty if no language model was asked."""
     if not cost.get("calls"):
         return ""
     given, made = (int(cost.get(f"{part}_tokens") or 0) for part in ("prompt", "completion"))

@@ -24,7 +24,8 @@ _said: dict[str, float] = {}
 
 
 def notice(text: str, *, about: str = "", every: float = 0.0) -> None:
-    """Tell whoever listens, else stderr. about: of one subject at most one notice in `every` seconds (0: all)."""
+    """Print a notice to stderr, or pass it to the listener set by `heard`. about: of one subject at most one notice in
+    `every` seconds (0: all)."""
     with _lock:
         now = time.monotonic()
         if about and now - _said.get(about, -1e9) < every:
@@ -37,7 +38,7 @@ def notice(text: str, *, about: str = "", every: float = 0.0) -> None:
 
 @contextlib.contextmanager
 def heard(tell: Callable[[str], None]) -> Iterator[None]:
-    """Within, notices go to this function, such as one that also writes a log."""
+    """A context in which notices go to this function, such as one that also writes a log."""
     with _lock:
         _listeners.append(tell)
     try:
@@ -59,7 +60,8 @@ LOOK_AGAIN = 0.02  # seconds between looks at a budget that others hold parts of
 
 @dataclass(frozen=True)
 class Reply:
-    """What a backend got: the answer, not yet judged; usage_known: False when the server did not say what it cost."""
+    """The answer that a backend received, not yet judged; usage_known: False when the server did not say what it
+    cost."""
 
     answer: Answer
     usage_known: bool = True
@@ -67,7 +69,7 @@ class Reply:
 
 @runtime_checkable
 class Backend(Protocol):
-    """How one kind of server is spoken to. `url` tells endpoints apart; `send` makes one attempt."""
+    """The client of one kind of server. `url` tells endpoints apart; `send` makes one attempt."""
 
     name: str
     powers: frozenset[str]
@@ -92,7 +94,7 @@ class Stopped(Exception):
 
 
 class Endpoint:
-    """Shared by all models on one address; lives on the background loop."""
+    """One server address, shared by all its models; lives on the background loop."""
 
     def __init__(self, limit: int = DEFAULT_CONCURRENCY):
         self.limit = limit

@@ -22,8 +22,8 @@ class ServerFault(Exception):
 
 
 class RequestRefused(Exception):
-    """The server will not take this one request (too long, a picture it cannot read), or what it sent for it is beyond
-    use; others may pass. perhaps_billed: as for `ServerFault`."""
+    """The server rejects this request (too long, an unreadable image), or its reply is unusable; other requests may
+    succeed. perhaps_billed: as for `ServerFault`."""
 
     def __init__(self, what: str, *, perhaps_billed: bool = False):
         super().__init__(what)
@@ -31,7 +31,7 @@ class RequestRefused(Exception):
 
 
 class ParameterRefused(Exception):
-    """The server will not take a parameter, whatever its value; the request can be sent without it."""
+    """The server rejects a parameter whatever its value; the request can be sent without it."""
 
     def __init__(self, parameter: str, said: str):
         super().__init__(said)
@@ -39,11 +39,12 @@ class ParameterRefused(Exception):
 
 
 class ServerUnavailable(UserError):
-    """The server answers nobody. Answers that came before are in the cache, so running again continues from there."""
+    """The server does not answer any request. Answers that came before are in the cache, so running again continues
+    from there."""
 
 
 class NotInCache(UserError):
-    """A replay met a request whose answer is not in the cache."""
+    """A replay needs an answer that is not in the cache."""
 
 
 @dataclass(frozen=True)

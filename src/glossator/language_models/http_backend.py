@@ -70,7 +70,7 @@ class HttpBackend(abc.ABC):
             self.library()
 
     def library(self) -> ModuleType:
-        """The official client's package, imported when something is really sent."""
+        """The official client's package, imported when the first request is sent."""
         try:
             return importlib.import_module(self.package)
         except ImportError as error:
@@ -87,11 +87,11 @@ class HttpBackend(abc.ABC):
 
     @abc.abstractmethod
     def read(self, request: Request, body: Any) -> Reply:
-        """What parsed JSON says; anything unexpected may raise KeyError, TypeError, ValueError and the like."""
+        """The reply in parsed JSON; anything unexpected may raise KeyError, TypeError, ValueError and the like."""
 
     @abc.abstractmethod
     def parameters(self, request: Request) -> dict[str, Any]:
-        """What is sent, less the parameters that are refused."""
+        """The parameters of a request, without those that the server refuses."""
 
     @abc.abstractmethod
     def listing(self, client: Any) -> Awaitable[Any]:
@@ -260,7 +260,7 @@ class HttpBackend(abc.ABC):
 
 
 def media_type(image: bytes) -> str:
-    """By the first bytes of the file; `UserError` for anything but PNG and JPEG."""
+    """The media type of an image by its first bytes; `UserError` for anything but PNG and JPEG."""
     if image.startswith(b"\x89PNG\r\n\x1a\n"):
         return "image/png"
     if image.startswith(b"\xff\xd8\xff"):

@@ -62,7 +62,8 @@ _GOES_ON: weakref.WeakKeyDictionary[nn.Module, bool] = weakref.WeakKeyDictionary
 
 
 def goes_on(head: Head) -> bool:
-    """Whether rows of a padded batch that continue from a cache get what whole passes give them; tried once a model."""
+    """Whether continuing the rows of a padded batch from a cache gives the results of whole passes; tried once per
+    model."""
     if head.model not in _GOES_ON:
         with torch.inference_mode():
             try:

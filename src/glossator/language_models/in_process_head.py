@@ -58,7 +58,7 @@ class Head:
             )
 
     def states(self, **inputs: Any) -> torch.Tensor:
-        """What the output layer would get in a pass over `inputs`: (rows, tokens, d); the layer itself is not run.
+        """The input of the output layer in a pass over `inputs`: (rows, tokens, d); the layer itself is not run.
 
         A cache among the inputs is filled.
         """

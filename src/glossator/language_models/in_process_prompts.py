@@ -56,7 +56,7 @@ class PromptTokens:
         return self._chat((*request.messages, Message("assistant", begun)) if begun else request.messages)
 
     def begun(self, prompt: str) -> list[int]:
-        """A raw prompt, left open: without what the tokenizer puts behind every text, such as its end."""
+        """The ids of a raw prompt to be continued: without the end token that a tokenizer may append."""
         backend = self.tokenizer.backend
         ids = list(backend.encode(prompt).ids)
         plain = list(backend.encode(prompt, add_special_tokens=False).ids)
@@ -122,7 +122,7 @@ def without_system(turns: list[dict[str, str]]) -> list[dict[str, str]]:
 
 
 def opening(request: Request) -> str:
-    """What is written for the model when it is to answer in JSON: as much as the schema says of the beginning.
+    """The beginning of a JSON answer, written for the model as far as the schema determines it.
 
     Small models answer in prose otherwise. Nothing where the answer is begun already, or a raw prompt is gone on from.
     """

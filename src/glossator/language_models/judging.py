@@ -25,7 +25,7 @@ QUOTED = 2000  # characters of a broken answer that are shown to the model again
 
 
 def judged(request: Request, answer: Answer) -> Answer:
-    """The answer with its `value`, or with the reason why it cannot be used. Judging twice changes nothing.
+    """The answer with its parsed `value`, or with the reason why it cannot be used. Judging twice changes nothing.
 
     What a local reasoning model thought before it spoke is removed. A cut-off answer is a failure when text was
     wanted from a chat; where log-probabilities were asked for, or a raw prompt was to be gone on from, `max_tokens` is
@@ -59,12 +59,12 @@ def judged(request: Request, answer: Answer) -> Answer:
 
 
 def asks_again(request: Request, answer: Answer) -> bool:
-    """Whether a judged answer deserves the one further question: JSON was wanted and did not come."""
+    """Whether a judged answer is followed up once: JSON was requested and is missing."""
     return request.schema is not None and answer.failure is not None and answer.finish in ("stop", "length")
 
 
 def again(request: Request, answer: Answer) -> Request:
-    """The further question: what was asked, what came, what is wrong with it, and the schema."""
+    """The follow-up request: the question, the answer, what is wrong with it, and the schema."""
     schema = json.dumps(request.schema, ensure_ascii=False)
     complaint = (
         f"That answer cannot be used: {answer.failure}. Reply with one JSON value and nothing else, short enough to "
@@ -78,7 +78,7 @@ def again(request: Request, answer: Answer) -> Request:
 
 
 def after_asking_again(request: Request, first: Answer, second: Answer) -> Answer:
-    """What stands as the answer to the request; it cost what both cost."""
+    """The final answer to a request after its follow-up; its usage includes both."""
     second = judged(request, second)
     failure = second.failure
     if failure is not None and second.finish in ("stop", "length"):

@@ -26,7 +26,7 @@ class BudgetReached(UserError):
 
 @dataclass(frozen=True)
 class Budget:
-    """At most so much: US dollars, tokens of prompts and answers together, or both."""
+    """A limit in US dollars, in tokens of prompts and answers together, or both."""
 
     money: float | None = None
     tokens: int | None = None
@@ -58,7 +58,7 @@ def make_budget(given: Budget | str | float | None) -> Budget | None:
 
 @dataclass(frozen=True)
 class Spent:
-    """What one model, or all together, have cost. money: US dollars, None when the price of a part is unknown.
+    """The cost of one model, or of all together. money: US dollars, None when the price of a part is unknown.
 
     unanswered_tokens, unanswered_money: the worst case of attempts that reached a server and brought no answer, or no
     word of what it cost; they may have been billed, and the budget counts them as spent. failures: answers, new and
@@ -89,7 +89,7 @@ class _Account:
 
 @dataclass(frozen=True)
 class Hold:
-    """What is held back for one request: its worst case in tokens and picodollars (None: unknown price)."""
+    """The amount reserved for one request: its worst case in tokens and picodollars (None: unknown price)."""
 
     model: str
     tokens: int
@@ -97,7 +97,8 @@ class Hold:
 
 
 class Ledger:
-    """Shared by all models of a run, in any thread. `prices`: see `glossator.language_models.prices.make_prices`."""
+    """Usage and budget, shared by all models and threads of a run. `prices`: see
+    `glossator.language_models.prices.make_prices`."""
 
     def __init__(
         self,
@@ -182,7 +183,7 @@ class Ledger:
 
     @property
     def holds(self) -> int:
-        """How many requests are out."""
+        """The number of requests in progress."""
         with self._lock:
             return len(self._held)
 

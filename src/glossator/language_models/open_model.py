@@ -94,13 +94,13 @@ class OpenModel(LanguageModel):
             self.ask([Request(turns, None if is_chat else "Hello", max_tokens=16)])
 
     def missing(self, requests: Sequence[Request]) -> list[Request]:
-        """Those that are not in the cache, each once."""
+        """The requests that are not in the cache, each once."""
         wanted = {key_of(self.name, request): request for request in requests}
         there = {} if self.cache is None else self.cache.get(wanted)
         return [request for key, request in wanted.items() if key not in there]
 
     def project(self, requests: Sequence[Request]) -> Projection:
-        """What asking these would cost now; what is in the cache is free."""
+        """The cost of these requests now; those in the cache are free."""
         missing = self.missing(requests)
         return project(missing, self.ledger.price(self.name), len(requests) - len(missing))
 

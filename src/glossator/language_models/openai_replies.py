@@ -35,8 +35,8 @@ SPOKEN = ("text", "output_text")
 
 
 def finish_of(reason: Any) -> tuple[str, str | None]:
-    """How an answer ended, and why it is no answer: stop, length, refusal, or error with the server's word. Servers
-    that say nothing of it have stopped."""
+    """How an answer ended (stop, length, refusal or error) and the server's message, if it is not an answer; stop if
+    the server does not say."""
     if isinstance(reason, dict):  # with details beside it
         reason = reason.get("type")
     if reason is None or reason == "":
@@ -60,7 +60,7 @@ def text_of(content: Any) -> str:
 
 
 def refusal_of(message: dict[str, Any]) -> str:
-    """What a refusal says, beside the content or as a part of it."""
+    """The text of a refusal, beside the content or as a part of it."""
     content = message.get("content")
     parts = content if isinstance(content, list) else []
     refusals = [

@@ -51,7 +51,8 @@ def parse_powers(names: str | Iterable[str]) -> frozenset[str]:
 
 
 def refuse_what_is_missing(requests: Sequence[Request], powers: frozenset[str], name: str) -> None:
-    """`MissingPower` that names the model, what a request needs of it, and what has it."""
+    """Raise `MissingPower` if a request needs a power that the model lacks; it names the model, the power and models
+    that have it."""
     missing = sorted(frozenset().union(*(request.needs for request in requests)) - powers)
     if missing:
         ways = ". ".join(INSTEAD[power] for power in missing)

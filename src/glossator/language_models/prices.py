@@ -28,7 +28,7 @@ class Price:
         check_fields(self, " price of tokens")
 
     def pico(self, prompt_tokens: int, completion_tokens: int) -> int:
-        """What so many tokens cost, in picodollars, exact for prices of at most six decimal places."""
+        """The cost of this many tokens in picodollars, exact for prices with at most six decimal places."""
         return prompt_tokens * round(self.prompt * 1e6) + completion_tokens * round(self.completion * 1e6)
 
 

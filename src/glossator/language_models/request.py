@@ -97,7 +97,7 @@ class Usage:
         )
 
     def as_dict(self) -> dict[str, float]:
-        """As provenance holds it; money only where prices are known."""
+        """The usage as stored in provenance; money only if prices are known."""
         found: dict[str, float] = {
             "calls": self.calls,
             "prompt_tokens": self.prompt_tokens,
@@ -112,8 +112,8 @@ REASON_LENGTH = 160
 
 @dataclass(frozen=True)
 class Answer:
-    """What came back. failure: why there is no usable answer (a refusal, a schema that was not met twice, a server that
-    would not answer), None when all is well; such an answer is a missing value, never a score.
+    """The answer to a request. failure: why there is no usable answer (a refusal, a schema that was not met twice, a
+    server that would not answer), None when all is well; such an answer is a missing value, never a score.
 
     value: the parsed JSON when the request had a schema; tokens, prompt_tokens: log-probabilities, when asked for;
     finish: stop, length, refusal or error.
@@ -139,7 +139,7 @@ class Answer:
 
 @runtime_checkable
 class LanguageModel(Protocol):
-    """Anything that answers requests. Derive from this class to inherit the defaults.
+    """A language model that answers requests. Derive from this class to inherit the defaults.
 
     name: stands in provenance and tells models and endpoints apart (no secrets); powers: the constants above; context:
     how many tokens it takes, None where that is not known; in_process: the model in this process behind it, if any.

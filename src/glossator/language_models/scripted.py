@@ -49,11 +49,11 @@ class Scripted(LanguageModel):
         return [self._checked(request) for request in requests]
 
     def ask_once(self, requests: Sequence[Request]) -> list[Answer]:
-        """The same without checks and without asking again, for who does both: each request counts as one call."""
+        """The same without checks and follow-ups, for callers that do both: each request counts as one call."""
         return [self.say(request) for request in requests]
 
     def say(self, request: Request) -> Answer:
-        """What the script says, as it stands: not judged, not asked about again."""
+        """The script's answer as it is, without checks and follow-ups."""
         with self._lock:
             if self._function is None and len(self.asked) == len(self._list):
                 raise IndexError(f"the script of {self.name} has {len(self._list)} answers and was asked for one more")

@@ -17,7 +17,7 @@ WHOLE, PART = 6, 12
 
 
 class Secret:
-    """A key, or None for none."""
+    """An API key, or None."""
 
     def __init__(self, key: str | None):
         self.spellings = sorted(_spellings(key), key=len, reverse=True) if key and len(key) >= WHOLE else []

@@ -47,7 +47,7 @@ class ModelSpec:
 
     @property
     def name(self) -> str:
-        """What stands in provenance and cache keys; what changes no answer is not in it."""
+        """The name in provenance and cache keys, without what does not change answers."""
         base = f"{self.url}#{self.model}" if self.form == "http" else f"{self.form}:{self.model}"
         told = [(name, getattr(self, name)) for name in CHANGE_ANSWERS if getattr(self, name)]
         options = [f"{name}={value if isinstance(value, str) else ','.join(sorted(value))}" for name, value in told]

@@ -83,12 +83,12 @@ class Readout(Protocol):
         ...
 
     def save(self, folder: Path) -> object:
-        """Write what the loader of its kind reads into an empty folder, so that a study holds its own copy."""
+        """Write the readout into an empty folder in the format of its loader, so that a study holds its own copy."""
         ...
 
 
 class BaseReadout:
-    """What a readout is unless it says otherwise: a dense one that cannot be intervened on.
+    """A dense readout that cannot be intervened on, to derive others from.
 
     To make one, name `name`, `reads_at`, `width`, `fingerprint`, `read` and `save`.
     """

@@ -167,7 +167,8 @@ class Dictionary(BaseReadout):
         return super().latents(values, some)
 
     def decode(self, activations: torch.Tensor, numbers: torch.Tensor, values: torch.Tensor) -> torch.Tensor:
-        """What these latents and the biases write, (..., d_out); values (..., d_in): what they were read from."""
+        """The output of the decoder for these latents, biases included, (..., d_out); values (..., d_in): what they
+        were read from."""
         shape, decoder = activations.shape, self._on(self.decoder, values)
         flat, weights = numbers.reshape(-1, shape[-1]), activations.reshape(-1, shape[-1])
         written = torch.nn.functional.embedding_bag(flat, decoder, per_sample_weights=weights, mode="sum")
@@ -180,7 +181,7 @@ class Dictionary(BaseReadout):
         return found * size + mean
 
     def reconstructed(self, values: torch.Tensor) -> torch.Tensor:
-        """(..., d_in) at `reads_at` -> (..., d_out), what the dictionary has in the place of what is at `writes_at`."""
+        """(..., d_in) at `reads_at` -> (..., d_out), the dictionary's replacement for the values at `writes_at`."""
         return self.decode(*self.read(values), values)
 
     def decoder_rows(self, indices: Sequence[int]) -> torch.Tensor:

@@ -132,7 +132,7 @@ class DirectionSet:
         return direction_set(f"random-beside-{self.name}", self.site, vectors, self.centre, subject=self.subject)
 
     def take(self, rows: Any) -> DirectionSet:
-        """The set of these directions, in this order."""
+        """The set restricted to these directions, in this order."""
         return replace(self, vectors=self.vectors[rows])
 
     def cosines(self) -> np.ndarray:
@@ -204,7 +204,7 @@ def direction_set(
 
 
 def load_directions(folder: str | Path, *, site: str | None = None, subject: str = "") -> DirectionSet:
-    """Read what `DirectionSet.save` wrote; site, subject: what they must be of.
+    """Read a set written by `DirectionSet.save`; site, subject: those it must belong to.
 
     Raises `UserError` when there are none, they are of another site or subject, or the file is damaged.
     """

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 class Part(Protocol):
-    """k numbers a token of a site."""
+    """A part of a site's values: k numbers for each token."""
 
     def bound(self, site: SiteInfo) -> Part:
         """The part ready for this site; raises `UserError` where the site has no such part."""
@@ -213,7 +213,7 @@ class Latents:
         return len(self._numbers)
 
     def seeing(self, values: torch.Tensor) -> Latents:
-        """The same where these are the values of the site that they are read from."""
+        """The same latents, given the values of the site that they are read from."""
         return replace(self, seen=values)
 
     def read(self, values: torch.Tensor) -> torch.Tensor:
@@ -238,13 +238,13 @@ def read_from(part: Part) -> str | None:
 
 
 def seeing(part: Part, values: torch.Tensor | None) -> Part:
-    """The part where these are the values of the site that it is read from."""
+    """The part, given the values of the site that it is read from."""
     return part.seeing(values) if isinstance(part, Latents) and values is not None else part
 
 
 @dataclass(frozen=True)
 class Whole:
-    """Everything at the site."""
+    """All values of a site."""
 
     width: int | None = None
 

@@ -17,7 +17,7 @@ from glossator.recording.store import ArrayWriter
 def in_turn(
     pool: ThreadPoolExecutor, call: Callable[[Any], Any], items: Iterable[Any], ahead: int = 2
 ) -> Iterator[Any]:
-    """Results in the order of the items, with at most `ahead` calls running or waiting."""
+    """Yield results in the order of the items, with at most `ahead` calls running or waiting."""
     waiting: deque[Future[Any]] = deque()
     for item in items:
         waiting.append(pool.submit(call, item))
@@ -28,7 +28,8 @@ def in_turn(
 
 
 class Background:
-    """Runs handed-in calls one after another; an error in one stops the rest and is raised by the next call here.
+    """Runs calls one after another in a thread; an error in one stops the rest and is raised by the next call of a
+    method.
 
     values: how many float16 values each of a fixed set of buffers holds, for pieces on their way to the disk; taking
     one waits until one is free, which bounds the memory.
@@ -61,16 +62,16 @@ class Background:
             self._check()
 
     def do(self, call: Callable[..., Any], *args: Any) -> None:
-        """Call it later, after all that was handed in before."""
+        """Run a call after all that were handed in before."""
         self._check()
         self._calls.put((call, args))
 
     def do_aside(self, call: Callable[..., Any], *args: Any) -> None:
-        """As `do`, but what is handed in later does not wait for it: for waiting for the disk."""
+        """As `do`, but later calls do not wait for it: for waiting for the disk."""
         self.do(self._aside.submit, self._guarded, call, args)
 
     def keep(self, file: ArrayWriter) -> None:
-        """Close this file in the end, also when what was handed in to fill it is not run."""
+        """Close this file at the end, even if the calls that fill it are not run."""
         self._files = [*(f for f in self._files if not f.closed), file]
 
     def buffer(self) -> torch.Tensor:

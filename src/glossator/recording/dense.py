@@ -67,7 +67,7 @@ class DenseShards:
         self._pool, self._of_thread = pool, threading.local()
 
     def add(self, room: Room, batch: int, source: str, values: torch.Tensor, valid: np.ndarray) -> None:
-        """Take in one source site's part of a batch of a shard: values (n, width, site width), valid (n, width).
+        """Add one source site's part of a batch of a shard: values (n, width, site width), valid (n, width).
 
         Values at invalid positions may be anything. Batches may come from several threads at once.
         """
@@ -129,8 +129,7 @@ class DenseShards:
     def finish(
         self, room: Room, first: int, end: int, folder: Path, background: Background, checksums: Checksums
     ) -> None:
-        """Hand what the shard of these rows adds to the recording to the writing thread, for files in `folder`; then
-        the room is free."""
+        """Hand the shard of these rows to the writing thread, for files in `folder`, and free its memory."""
         units, local, maxima = self._update(room.maxima.numpy(), first, end - first)
         stored = ~self._in_panel[first:end][local]
         if first % self.plan.part == 0:
@@ -167,7 +166,7 @@ class DenseShards:
         room.sums.zero_()
 
     def restore(self, first: int, end: int, folder: Path) -> None:
-        """Take a finished shard's windows and the sums of its part so far back, after a restart."""
+        """Restore a finished shard's windows and the sums of its part so far after a restart."""
         self.total = ArrayReader(folder / "sums.npy").all()
         offsets, rows, maxima = (ArrayReader(folder / f"{name}.npy").all() for name in ("offsets", "rows", "maxima"))
         units = np.repeat(np.arange(len(self.keys)), np.diff(offsets))

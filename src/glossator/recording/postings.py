@@ -26,7 +26,7 @@ class Postings:
         return positions, halves.astype(np.float32) * powers(self.exponents[unit])
 
     def halves(self, unit: int) -> tuple[np.ndarray, np.ndarray]:
-        """positions and activations of one unit as they are stored, views of the files."""
+        """The positions and float16 activations of one unit as stored; views of the files."""
         first, end = self.offsets[unit], self.offsets[unit + 1]
         return self.positions[first:end], self.activations[first:end]
 

@@ -76,7 +76,8 @@ def dense_folder(number: int) -> str:
 
 
 class Recording:
-    """What units did over a set of inputs. Values are multiplied by the unit's sign unless a method says otherwise."""
+    """The activations of units over a set of inputs. Values are multiplied by the unit's sign unless a method says
+    otherwise."""
 
     def __init__(self, folder: Path, manifest: dict[str, Any]):
         self.folder = folder
@@ -102,7 +103,7 @@ class Recording:
 
     @cached_property
     def inputs(self) -> Inputs:
-        """All inputs; places do not count that are padding or were left out (see spec.leaves_out)."""
+        """All inputs; places that are padding or were left out (see spec.leaves_out) do not count."""
         return load_inputs(self.manifest["inputs"], self.folder / "windows", partial(self._map_in, "windows"))
 
     @property
@@ -350,7 +351,7 @@ def open_recording(folder: str | Path) -> Recording:
 
 
 def as_of_now(manifest: dict[str, Any]) -> dict[str, Any]:
-    """A manifest in the present format from one of the format before, which knew windows of tokens alone."""
+    """Convert a manifest of the previous format, for windows of tokens only, to the present one."""
     if manifest["format"] == FORMAT:
         return manifest
     grid = {"kind": "tokens", "shape": [manifest["spec"]["width"]]}

@@ -68,7 +68,8 @@ def record(
     readouts: Mapping[str, Readout] | None = None,
     progress: bool | None = None,
 ) -> Recording:
-    """Run the subject over the inputs and write what its units did to `folder`; a finished recording is opened.
+    """Run the subject over the inputs and write the activations of its units to `folder`; a finished recording is
+    opened.
 
     An interrupted recording of the same spec goes on after its last whole shard and ends with the same bytes.
     progress: a bar with rate and time left on stderr; None shows it on a terminal only.

@@ -25,7 +25,7 @@ Read = Callable[[str], np.ndarray]
 
 
 def save_inputs(inputs: Inputs, folder: Path, checksums: Checksums) -> dict[str, Any]:
-    """Write inputs into `folder`; returns what the manifest says of them."""
+    """Write inputs into `folder`; returns their entry in the manifest."""
     save(folder / "ids.npy", inputs.ids, checksums)
     save(folder / "documents.npy", inputs.groups, checksums)
     if isinstance(inputs, TokenWindows):
@@ -50,7 +50,7 @@ def save_inputs(inputs: Inputs, folder: Path, checksums: Checksums) -> dict[str,
 
 
 def load_inputs(manifest: dict[str, Any], folder: Path, read: Read) -> Inputs:
-    """The inputs that the manifest tells of; read: gives an array of the folder by its name."""
+    """The inputs of a manifest's entry; read: returns an array of the folder by its name."""
     kind, ids, groups = manifest["kind"], read("ids"), read("documents")
     if kind == "tokens":
         arrays = {name: read(name) for name in ("tokens", "lengths", "valid")}

@@ -32,7 +32,7 @@ class SparseShards:
         self._unit_type = np.uint16 if len(site.units) <= 2**16 else np.uint32
 
     def add(self, first: int, values: torch.Tensor, indices: torch.Tensor | None, valid: np.ndarray) -> None:
-        """Take in a batch that starts at window row `first`: a top-k pair, or values alone, (n, width, site width)."""
+        """Add a batch that starts at window row `first`: a top-k pair, or values alone, (n, width, site width)."""
         if indices is None:
             position, unit = (a.cpu().numpy() for a in torch.nonzero(values.flatten(0, 1), as_tuple=True))
             activation = values.flatten(0, 1)[position, unit].float().cpu().numpy()

@@ -121,8 +121,9 @@ class SitePlan:
 
 @dataclass(frozen=True, eq=False)
 class Plan:
-    """How the work is cut. windows: how many inputs there are; batch: inputs in a forward pass; most_batches: as many
-    as a shard may hold; panel int64: the rows of inputs stored for every dense unit, ascending; part: inputs in a part.
+    """How a recording is divided into parts, shards and batches. windows: how many inputs there are; batch: inputs in a
+    forward pass; most_batches: as many as a shard may hold; panel int64: the rows of inputs stored for every dense
+    unit, ascending; part: inputs in a part.
 
     Parts may be recorded by different processes. Sums are added up within a part, then over the parts, so that the
     recording has the same bytes wherever that was.
@@ -164,7 +165,7 @@ class Plan:
         return min((row // self.part + 1) * self.part, self.windows)
 
     def batches_in(self, first: int, end: int) -> int:
-        """How many batches these rows are."""
+        """The number of batches in these rows."""
         return -(-(end - first) // self.batch)
 
     def panel_in(self, first: int, end: int) -> np.ndarray:

@@ -92,7 +92,7 @@ class ArrayWriter:
         return self._file.closed
 
     def abandon(self) -> None:
-        """Close the file as it is; it is not used."""
+        """Close the file as it is, unused."""
         if isinstance(self._file, LargeFile):
             self._file.abandon()
         else:
@@ -165,8 +165,7 @@ PARSING = (ValueError, LookupError, TypeError, AttributeError, RecursionError, E
 
 @contextlib.contextmanager
 def reading(path: Path) -> Iterator[None]:
-    """Turn what goes wrong while a file is read into a `UserError`; only one that does not hold what it should is
-    called damaged, as the others may be whole."""
+    """Turn an error while reading a file into a `UserError`; only a file with wrong contents is called damaged."""
     try:
         yield
     except FileNotFoundError as error:
@@ -182,7 +181,8 @@ def reading(path: Path) -> Iterator[None]:
 
 
 def damaged(path: Path, why: str) -> UserError:
-    """The error for a file that is not as it was written; only its shard or, once finished, the recording is lost."""
+    """The error for a file that has changed since it was written; only its shard or, once finished, the recording is
+    lost."""
     shard = next((parent for parent in path.parents if parent.parent.name == "shards"), None)
     whole = next((parent for parent in path.parents if (parent / "manifest.json").exists()), path.parent)
     return UserError(
@@ -211,7 +211,7 @@ def show_shard(hidden: Path, shard: Shard, checksums: Checksums) -> None:
 
 @contextlib.contextmanager
 def locked(path: Path) -> Iterator[None]:
-    """Within, no other process is, where the file system has locks; one that is there is waited for."""
+    """A context that only one process can be in at a time, if the file system has locks; others wait."""
     with open(path, "w") as file:
         with contextlib.suppress(ImportError, OSError):
             import fcntl

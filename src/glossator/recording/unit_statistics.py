@@ -95,7 +95,8 @@ class Observed:
 
 
 def observe(recording: Recording, unit: Unit, split: Split | None, panel: np.ndarray | None) -> Observed:
-    """The unit on random tokens of a split (None: of all); panel: its float16 panel values, None for a sparse unit.
+    """A unit's values on random tokens of a split (None: of all); panel: its float16 panel values, None for a sparse
+    unit.
 
     For a sparse unit these are all tokens of the split.
     """
@@ -138,7 +139,8 @@ def firing(observed: Observed, maximum: float, sparse: bool, grid: Grid) -> tupl
 
 
 def below_plateau(threshold: float, lowest: float | None, highest: float | None) -> float:
-    """The threshold; where so many values reach the largest one that it is that itself, what reaches it is above."""
+    """The threshold, lowered to just below the largest value if so many values share it that the threshold equals
+    it."""
     if lowest is None or highest is None or not lowest < highest or threshold < highest:
         return threshold
     return float(np.nextafter(np.float32(threshold), np.float32(-np.inf)))  # which activations are compared as

@@ -39,7 +39,7 @@ Planned: TypeAlias = "tuple[str, str]"
 
 @dataclass(frozen=True, eq=False)
 class Moved:
-    """How far each token's next-token distribution moves, in nats (t,): spliced, with the simulation in the unit's
+    """The change of each token's next-token distribution, in nats (t,): spliced, with the simulation in the unit's
     place; ablated, with its mean; document (t,) 0..documents-1; rounding: mean divergence that is nothing."""
 
     spliced: np.ndarray
@@ -141,7 +141,8 @@ class AblationTrial:
         }
 
     def planned(self, explanation: Explanation) -> dict[Planned, InPlace]:
-        """All that has to be run to score the explanation beside its baselines; the same names mean the same values.
+        """The replacements to run in order to score the explanation beside its baselines; equal names mean equal
+        values.
 
         Raises `MissingPower` when the simulator cannot read the explanation; baselines that it cannot read are left
         out.
@@ -157,7 +158,8 @@ class AblationTrial:
     def moved(
         self, explanation: Explanation, done: Mapping[Planned, np.ndarray]
     ) -> tuple[Moved, dict[str, Moved | None]]:
-        """What the explanation's simulation does in the unit's place, and what the baselines do, from what was run."""
+        """The effects of the explanation's simulation and of the baselines in the unit's place, from the divergences
+        that were run."""
         index, documents = document_index(np.repeat(self.windows.documents, self.windows.valid.sum(axis=1)))
         rounding = rounding_of(self.subject)
 
@@ -193,8 +195,8 @@ class AblationTrial:
 
     @cached_property
     def other(self) -> Fitting | None:
-        """A random other unit of the site and side, or a random direction beside one that is alone, that is not
-        constant; None where there is none."""
+        """Another unit of the site and polarity, drawn at random, or a random direction if it is alone, that is not
+        constant; None if there is none."""
         calibrate = self.sample.calibrate
         windows = self.evidence.calibrate.windows.take(calibrate.rows)
         numbers = np.full(calibrate.mask.shape, -1)
@@ -253,8 +255,8 @@ class AblationTrial:
 
 
 def with_random_pool(unit: Unit, readouts: Mapping[str, Readout], seed: int) -> tuple[Mapping[str, Readout], str]:
-    """The readouts, and the site that other units are drawn from. A unit that is alone in its readout has none beside
-    it: random ones of its kind take their place."""
+    """The readouts, and the site that other units are drawn from. If the unit is alone in its readout, random units of
+    its kind take their place."""
     own = readouts.get(unit.site)
     if own is None or own.width > 1 or (random := own.random(TRIED, seed)) is None:
         return readouts, unit.site

@@ -42,7 +42,7 @@ class Replies:
 
     @property
     def record(self) -> dict[str, Any]:
-        """What is stored beside a score."""
+        """The counts stored with a score."""
         return {
             "asked": len(self.values),
             "answered": int(self.answered.sum()),
@@ -60,7 +60,7 @@ class Asking:
 
 
 def ask_all(lm: LanguageModel, askings: Sequence[Asking]) -> list[Replies]:
-    """All requests of all askings go out together."""
+    """Send all requests of all askings together."""
     answers = lm.ask([request for asking in askings for request in asking.requests])
     found, start = [], 0
     for asking in askings:
@@ -78,7 +78,7 @@ def answer_form(lm: LanguageModel, mode: AnswerForm) -> Literal["json", "probabi
 
 
 def ask_yes_no(many: Question, one: Question, explanation: str, texts: Sequence[str], mode: str, batch: int) -> Asking:
-    """Whether each text fits: the probability of yes, one text a request, or 1 and 0, `batch` texts a request."""
+    """Ask whether each text fits: the probability of yes, with one text per request, or 1 and 0, with `batch` texts."""
     if mode == "probability":
         requests = [Request(one.messages(explanation, [text]), max_tokens=1, logprobs=ALTERNATIVES) for text in texts]
         return Asking(requests, lambda answers: _gather(answers, [_yes(a) for a in answers], [1] * len(answers)))
@@ -103,7 +103,7 @@ def ask_which(
     mode: str,
     key: str = "intruder",
 ) -> Asking:
-    """Which text of each group is the one asked for, as its place from 0 on; key: its name in a JSON answer."""
+    """Ask which text of each group fits, as its place counted from 0; key: its name in a JSON answer."""
     if mode == "probability":
         requests = [Request(one.messages(explanation, texts), max_tokens=1, logprobs=ALTERNATIVES) for texts in groups]
     else:

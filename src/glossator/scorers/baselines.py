@@ -27,7 +27,7 @@ TOKENS = frozenset({"tokens"})
 
 @dataclass(frozen=True)
 class Beside:
-    """What a baseline may know beside the unit's own evidence.
+    """What a baseline may use besides the unit's own evidence.
 
     scored: the explanation that is scored; bits: the length of its program, None without one; other: what the same
     method says of another unit of the site, None where there is none.
@@ -39,13 +39,14 @@ class Beside:
 
 
 class Baseline(Protocol):
-    """reads: the kinds of inputs that it can be had for, see `Inputs.kind`."""
+    """Makes an explanation that scores are compared with. reads: the kinds of inputs that it works for
+    (`Inputs.kind`)."""
 
     @property
     def reads(self) -> frozenset[str]: ...
 
     def explanation(self, evidence: ExplainEvidence, beside: Beside) -> Explanation | None:
-        """What stands beside the explanation scored; None where there is nothing."""
+        """The baseline of the explanation that is scored; None if there is none."""
         ...
 
 
@@ -61,7 +62,7 @@ class LookupBaseline:
 
 @dataclass(frozen=True)
 class TokenListBaseline:
-    """The best list of exact tokens that is no longer, in bits, than the program scored; none beside plain
+    """The best list of exact tokens that is no longer, in bits, than the program that is scored; none for plain
     sentences."""
 
     lexicon: Lexicon | None = None
@@ -102,7 +103,7 @@ def open_baselines(names: Iterable[str], resources: Resources) -> dict[str, Base
 def explanations_of(
     baselines: Mapping[str, Baseline], evidence: ExplainEvidence, beside: Beside
 ) -> dict[str, Explanation]:
-    """By name, those that can be had for this unit and this explanation."""
+    """The baselines available for this unit and this explanation, by name."""
     kind = evidence.exemplars.inputs.kind
     found = {name: one.explanation(evidence, beside) for name, one in baselines.items() if kind in one.reads}
     return {name: explanation for name, explanation in found.items() if explanation is not None}
@@ -117,7 +118,7 @@ def baselines_beside(
     bits: float | None = None,
     other: Explanation | None = None,
 ) -> dict[str, Explanation]:
-    """The registered baselines of one explanation, by name, as far as they can be had.
+    """The registered baselines available for one explanation, by name.
 
     bits: the length of the program to match, by default that of `scored` under the lexicon; other: as in `Beside`.
     """

@@ -38,8 +38,8 @@ MEASURES = ("precision", "recall", "f1", "balanced-accuracy")
 
 @dataclass(frozen=True, eq=False)
 class Tested:
-    """Texts and what the unit did: meant (t,) bool, should it fire; fired (t,) bool; sources (t,): which texts belong
-    together; how: of the making; why_not: a reason why there are no texts."""
+    """Texts and the unit's responses: meant (t,) bool, should it fire; fired (t,) bool; sources (t,): which texts
+    belong together; how: of the making; why_not: a reason why there are no texts."""
 
     meant: np.ndarray
     fired: np.ndarray

@@ -73,7 +73,7 @@ class IntruderItems:
 
     @property
     def positive(self) -> np.ndarray:
-        """The right answers."""
+        """The correct answers."""
         return self.place
 
     @property
@@ -83,7 +83,7 @@ class IntruderItems:
 
 
 def unit_rng(unit: Unit, seed: int, purpose: str) -> np.random.Generator:
-    """The same draw for the same unit, seed and purpose, whatever was scored before."""
+    """A generator that depends on the unit, seed and purpose only."""
     return np.random.default_rng([seed, zlib.crc32(f"{unit}|{purpose}".encode())])
 
 

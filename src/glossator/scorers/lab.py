@@ -284,7 +284,7 @@ class Trial:
 
     @cached_property
     def firing_documents(self) -> int:
-        """In so many of the scored documents the unit fires."""
+        """The number of scored documents in which the unit fires."""
         fires = self.test.activations > self.evidence.statistics.firing_threshold
         return len(np.unique(self.test.group_of_place[fires]))
 

@@ -31,14 +31,15 @@ class OtherUnits:
 
 
 class Others(Protocol):
-    """Gives up to `most` other units of the same site and side on some inputs, the same ones for the same seed."""
+    """Returns up to `most` other units of the same site and polarity on some inputs, the same ones for the same
+    seed."""
 
     def __call__(self, unit: Unit, inputs: Inputs, most: int, seed: int) -> OtherUnits: ...
 
 
 def comparison_pool(index: int, order: Sequence[int], most: int) -> list[int]:
-    """Of units in the order in which they were drawn, those that up to `most` others of one may be drawn from: all
-    before it, and where these are fewer, the next ones as well. Units that are drawn later change nothing then."""
+    """The units that up to `most` others of one unit may be drawn from: all drawn before it and, if these are fewer
+    than `most`, the next ones as well. So units drawn later change nothing."""
     first = max(order.index(index) if index in order else len(order), most)
     return [other for other in order[: first + 1] if other != index]
 

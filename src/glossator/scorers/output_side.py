@@ -41,7 +41,7 @@ CONTROL_START = 10.0
 
 @dataclass(frozen=True, eq=False)
 class Steered:
-    """One push, up and down: half the difference of the changes in log-probability.
+    """The effect of one push, up and down: half the difference of the changes in log-probability.
 
     sums (documents, V) float32, summed over the valid tokens of each document; strengths and kl: of the push up and the
     push down, in units of the pushed value and in nats; why_not: why there is no such change.

@@ -36,7 +36,7 @@ Likelihood = tuple[float, ...] | str
 
 @dataclass(frozen=True)
 class Untold:
-    """What the windows of a unit are worth without an explanation, asked once for all of its explanations."""
+    """The likelihood of a unit's windows without an explanation, requested once for all its explanations."""
 
     likelihoods: tuple[Likelihood, ...]
     usage: Usage

@@ -48,7 +48,7 @@ PROGRAM_RULE = "the program's highest values, at as many tokens of the calibrate
 
 
 def program_cut(program: Program, evidence: Evidence, lexicon: Lexicon) -> float | str:
-    """The program calls firing where its value is above this number; or why there is none.
+    """The value above which a program counts as predicting that the unit fires; or why there is none.
 
     A program says what to expect on average, so on a unit that is hard to foresee it rarely says as much as the unit's
     firing threshold. It is taken to call firing at as many tokens as the unit fires at, its highest values. Which

@@ -45,7 +45,7 @@ class HeldOut:
 
     @classmethod
     def sentences(cls, corpus: Corpus, wordnet: WordNet, seed: int, most: int = MOST_SENTENCES) -> HeldOut:
-        """Of half of the documents, distinct sentences of 4 to 30 words; of more than `most` in all documents, those
+        """Distinct sentences of 4 to 30 words from half of the documents; if all documents have more than `most`, those
         with the smallest hashes."""
         found: dict[str, int] = {}
         for number, document in enumerate(corpus.documents()):

@@ -100,7 +100,8 @@ class LmDetectionScorer(Scorer):
 
 
 def window_items(unit: Unit, evidence: Evidence, lab: Lab, split: Split, most: int) -> WindowItems:
-    """The same windows for every scorer that asks for as many, and for every explanation of the unit."""
+    """The windows to ask about: the same for every scorer that asks for as many, and for every explanation of the
+    unit."""
     return lab.kept(
         ("window items", split, most),
         (evidence,),

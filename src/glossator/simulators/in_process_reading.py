@@ -42,7 +42,7 @@ def in_process_model(lm: LanguageModel) -> InProcess | None:
 
 
 def takes_branches(lm: LanguageModel) -> bool:
-    """Whether single tokens can be asked about as branches off one text: a model in this process that takes masks."""
+    """Whether questions about single tokens can branch off one text: in this process, with a model that takes masks."""
     model = in_process_model(lm)
     return model is not None and shares_prefixes(model)
 

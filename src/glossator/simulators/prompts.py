@@ -22,7 +22,7 @@ _TOKEN = re.compile(r" ?[^\W\d_]+| ?\d+| ?[^\w\s]")
 
 @dataclass(frozen=True)
 class Shown:
-    """One neuron: what it looks for, and texts with marks."""
+    """A worked example: what a neuron responds to, and marked texts."""
 
     explanation: str
     texts: tuple[str, ...]
@@ -108,7 +108,7 @@ def all_at_once_start(ten: str = "10") -> str:
 
 
 def about(explanation: str) -> str:
-    """The part of a prompt that says what the neuron looks for; ends where a record or a text begins."""
+    """The part of a prompt that says what the neuron responds to, up to where a record or a text begins."""
     return f"\nA neuron that looks for: {one_line(explanation)}\n"
 
 
@@ -143,7 +143,7 @@ def _ends(record: Sequence[tuple[str, int]]) -> list[int]:
 
 
 def text_so_far(pieces: Sequence[str], end: int) -> str:
-    """What stands before the level of the token at `end`."""
+    """The text before the level of the token at `end`."""
     return "".join(pieces[: end + 1]) + BRANCH
 
 

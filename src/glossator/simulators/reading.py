@@ -38,7 +38,7 @@ class Reading:
 
 
 def level_words(ten: str = "10") -> dict[str, int]:
-    """How the levels are written: token -> level. ten: how 10 is, for models that write `10` as two tokens."""
+    """The tokens of the levels: token -> level. ten: how 10 is written, for models that split `10` into two tokens."""
     return {**{str(level): level for level in range(GREATEST)}, ten: GREATEST}
 
 

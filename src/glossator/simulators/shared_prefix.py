@@ -49,7 +49,7 @@ class SharedPrefix:
         return self._cache is not None
 
     def then(self, ids: Sequence[int]) -> SharedPrefix:
-        """A longer prefix; what is here is not computed again, and stays."""
+        """A longer prefix; this one stays, and is not computed again."""
         found = SharedPrefix.__new__(SharedPrefix)
         found.lm, found.ids = self.lm, [*self.ids, *ids]
         found._cache = None if self._cache is None else shared(self._cache, 1, self.lm.model)
@@ -161,12 +161,12 @@ def _causal(width: int, before: int, device: Any) -> torch.Tensor:
 
 
 def shares_prefixes(lm: InProcess) -> bool:
-    """Whether texts may continue from one beginning that is kept, with branches; else whole prompts are run."""
+    """Whether texts can continue from one kept prefix, with branches; otherwise whole prompts are run."""
     return goes_on(lm.head) and can_share(new_cache(lm.model)) and takes_masks(lm)
 
 
 def takes_masks(lm: InProcess) -> bool:
-    """Whether the model obeys a mask, positions and a kept prefix of our own, tried out once on five tokens."""
+    """Whether the model respects a custom mask, positions and a kept prefix; tried once, on five tokens."""
     if lm.takes_masks is None:
         with torch.inference_mode():
             lm.takes_masks = _try_masks(lm)

@@ -27,8 +27,7 @@ from glossator.statistics.resampling import (
 def compare(
     statistic: Resampled, baselines: Mapping[str, Resampled | None], *, level: float = LEVEL
 ) -> tuple[Estimate, dict[str, float | None], dict[str, Margin]]:
-    """The statistic with its interval, the values of its baselines, and its margins over them: what a `Score` is made
-    of.
+    """The statistic with its interval, the values of its baselines, and its margins over them: the parts of a `Score`.
 
     baselines: the same statistic of the baselines over the same documents (`constant` for chance); None if a
     baseline has none.

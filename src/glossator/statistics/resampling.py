@@ -249,7 +249,7 @@ def _p_within(distance: float, freedom: float) -> float:
 
 @dataclass(frozen=True)
 class Spread:
-    """What the influences say of how far an estimate may be from the truth.
+    """How far an estimate may be from the truth, from the influences of the documents.
 
     error: standard error; freedom: degrees of freedom of its square; tails: how much more it counts for heavy tails.
     """
@@ -308,7 +308,7 @@ def spread_of_influences(influence: np.ndarray, value: float) -> Spread | None:
 
 
 def in_words(level: float = LEVEL, of: str = "documents") -> str:
-    """How an interval was made, for `Score.how`."""
+    """Describes how an interval was made, for `Score.how`."""
     return f"{level:.0%} over {of}, each left out once: Student's t and its skewness-corrected form, the wider ends"
 
 

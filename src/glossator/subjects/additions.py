@@ -32,7 +32,8 @@ _OF_KIND: dict[Any, list[str]] = {}
 
 
 class BlockRun:
-    """One block with what a pass gave it. path: its name in the model; given, gave: the stream before and behind it."""
+    """One block and its activations in a pass. path: its name in the model; given, gave: the stream before and behind
+    it."""
 
     def __init__(self, path: str, block: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], gave: torch.Tensor):
         self.path, self.block, self.args, self.kwargs, self.gave = path, block, args, kwargs, gave
@@ -75,7 +76,7 @@ class BlockRun:
 
     @cached_property
     def is_repeatable(self) -> bool:
-        """Whether the block alone gives what it gave in the model."""
+        """Whether the block run alone gives the same as within the model."""
         return self._near(self._again(lambda *_: None), self.gave, self.gave)
 
     def factor(self, name: str) -> Scale | None:
@@ -197,7 +198,8 @@ class BlockRun:
         return False
 
     def goes_on_to(self, following: BlockRun) -> bool:
-        """Whether the next block is given what this one gives, times a number at most (RWKV halves its stream)."""
+        """Whether the input of the next block is this one's output, possibly times a number (RWKV halves its
+        stream)."""
         given = following.given
         if given is None or given.shape != self.gave.shape:
             return False

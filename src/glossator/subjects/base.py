@@ -65,7 +65,7 @@ class Site(Protocol):
 
 @dataclass(frozen=True)
 class OutputSite:
-    """A site that is the output of something that cannot be looked into."""
+    """A site that is the output of a black box."""
 
     name: str
     width: int | None
@@ -106,7 +106,7 @@ class Subject(Protocol):
     def in_memory(self) -> bool: ...
 
     def check_unchanged(self) -> None:
-        """Raise `UserError` when it computes something else than when its fingerprint was taken."""
+        """Raise `UserError` if it has changed since its fingerprint was taken."""
         ...
 
     def sites(self) -> Sequence[Site]: ...
@@ -134,7 +134,7 @@ class Subject(Protocol):
 
 
 class BaseSubject:
-    """What a subject is unless it says otherwise: one that can be run and nothing else, whose every place counts.
+    """A subject that can be run and nothing else, and whose every place counts, to derive others from.
 
     To make one, name `name`, `fingerprint`, `takes`, the sites and `visit`.
     """
@@ -149,7 +149,7 @@ class BaseSubject:
     in_memory: bool = True
 
     def check_unchanged(self) -> None:
-        """Nothing is known of what could change."""
+        """Does nothing: nothing is known that could change."""
 
     def sites(self) -> Sequence[Site]:
         raise NotImplementedError
@@ -171,7 +171,7 @@ class BaseSubject:
 
 
 def check_power(subject: Subject, power: Power, asked_by: str) -> None:
-    """Raise `MissingPower`, which says what is missing and what the subject has, where it lacks a power."""
+    """Raise `MissingPower` if the subject lacks a power; the message says what is missing and what it has."""
     if power not in subject.powers:
         has = ", ".join(sorted(subject.powers)) or "none"
         raise MissingPower(
@@ -180,7 +180,7 @@ def check_power(subject: Subject, power: Power, asked_by: str) -> None:
 
 
 def check_takes(subject: Subject, inputs: Inputs) -> None:
-    """Raise `MissingPower` where these are not the kind of inputs that a subject takes."""
+    """Raise `MissingPower` if the subject does not take this kind of inputs."""
     if inputs.kind != subject.takes and (inputs.kind, subject.takes) != ("stimuli", "texts"):
         raise MissingPower(f"{subject.name} takes {subject.takes}", value=inputs.kind)
 

@@ -14,7 +14,8 @@ from glossator.subjects.tokenizer import FastTextTokenizer
 
 
 def own_tokenizer(tokenizer: Any, name: str) -> FastTextTokenizer:
-    """A copy of a tokenizer of `transformers` or `tokenizers`, which stays as it is; `UserError` for anything else."""
+    """A copy of a tokenizer of `transformers` or `tokenizers`, so that the original does not change; `UserError` for
+    anything else."""
     from tokenizers import Tokenizer
 
     if tokenizer is None:

@@ -143,7 +143,8 @@ def _borders(name: str, model: nn.Module, tokenizer: Any, causal: bool) -> tuple
 
 
 def known_fingerprints(name: str) -> dict[str, str] | None:
-    """What tells a subject from others, as recordings keep it, without loading its model; None if it is not here.
+    """The fingerprints of a subject, as stored in recordings, without loading its model; None if it is not on this
+    machine.
 
     Nothing is downloaded. `subject_fingerprint` is that of the loaded subject, `vocabulary` that of its tokenizer.
     """

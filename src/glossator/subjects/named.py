@@ -27,7 +27,8 @@ FUNCTION, RESPONSES, RANDOM, DELPHI = "function:", "responses:", "random-weights
 def open_subject(
     name: str, inputs: Inputs | None = None, *, dtype: str | None = None, device: str | None = None
 ) -> Subject:
-    """The subject of a name; inputs: what responses were measured to. Raises `UserError` for one that cannot be had."""
+    """Open a subject by its name; inputs: those that responses were measured to. Raises `UserError` if it cannot be
+    opened."""
     if name.startswith(FUNCTION):
         return function_subject(name)
     if name.startswith(RESPONSES):
@@ -65,7 +66,7 @@ def parse_random(name: str) -> tuple[str, int]:
 
 
 def is_model(name: str) -> bool:
-    """Whether a name is that of a model, which is found without importing anything."""
+    """Whether a name is that of a model, determined without importing anything."""
     return not name.startswith((FUNCTION, RESPONSES))
 
 

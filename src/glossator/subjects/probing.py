@@ -29,7 +29,7 @@ class Windows(NamedTuple):
 
 
 class Probed(Protocol):
-    """What is asked of a subject here: see `glossator.subjects.Subject`."""
+    """The part of a subject that probing uses, see `glossator.subjects.Subject`."""
 
     @property
     def name(self) -> str: ...

@@ -42,7 +42,7 @@ class TextsCache:
         return len(_merged(self._index)[0]) if self._index else 0
 
     def refresh(self) -> None:
-        """Take in what other processes have written meanwhile."""
+        """Read what other processes have written meanwhile."""
         fresh = [path for path in sorted(self.folder.glob("*.npy")) if path not in self._known]
         parts = [part for path in fresh if (part := self._opened(path)) is not None]
         if parts:

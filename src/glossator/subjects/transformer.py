@@ -68,7 +68,7 @@ class TransformerSubject:
         return replace(windows, valid=valid)
 
     def check_unchanged(self) -> None:
-        """Raise `UserError` when the weights of a given model are others than when it became a subject."""
+        """Raise `UserError` if the weights of a given model have changed since it became a subject."""
         from glossator.subjects.fingerprints import of_model
 
         if self.in_memory and of_model(self.model, self.tokenizer) != self.fingerprint:
@@ -78,7 +78,7 @@ class TransformerSubject:
 
     @cached_property
     def writes_tokens(self) -> bool:
-        """Whether the model says how likely each next token is; a causal one that was given may lack its head."""
+        """Whether the model predicts next tokens; a causal one that was given may lack its head."""
         if not (self.causal and self.in_memory):
             return self.causal
         with torch.inference_mode():

@@ -16,14 +16,15 @@ _ROUNDING = 64
 
 
 def no_cache(model: nn.Module) -> dict[str, bool]:
-    """The argument that keeps a model from filling a cache, where it has one: a block that is run again sees it."""
+    """The argument that keeps a model from filling a cache, if it has one, since a block that is run again would see
+    it."""
     taken = inspect.signature(model.forward).parameters.values()
     handed_on = any(p.kind is p.VAR_KEYWORD for p in taken) and hasattr(getattr(model, "config", None), "use_cache")
     return {"use_cache": False} if handed_on or any(p.name == "use_cache" for p in taken) else {}
 
 
 def output_of(model: nn.Module, ids: list[list[int]]) -> torch.Tensor:
-    """What a model puts out first for rows of token ids of one length: (rows, tokens, width), logits or last states."""
+    """A model's first output for rows of token ids of one length: (rows, tokens, width), logits or last states."""
     import torch
 
     tokens = torch.tensor(ids, device=model.get_input_embeddings().weight.device)
@@ -33,7 +34,7 @@ def output_of(model: nn.Module, ids: list[list[int]]) -> torch.Tensor:
 
 
 def sees_ahead(model: nn.Module) -> bool:
-    """Whether the last token of a row changes what the model puts out at those before it.
+    """Whether the last token of a row changes the model's outputs at earlier tokens.
 
     Raises `UserError` for a model that cannot be run on token ids alone.
     """

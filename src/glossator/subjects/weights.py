@@ -144,7 +144,7 @@ def _convert(entry: Alias, folder: Path) -> None:
 
 
 def write_manifest(folder: Path, entry: Alias) -> None:
-    """Say what is there and where it came from; written last, its presence means complete."""
+    """Write what the folder holds and where it came from; written last, so that its presence means complete."""
     made: dict[str, Any] = {
         path.name: {"bytes": path.stat().st_size, "sha256": files.sha256_of(path)} for path in sorted(folder.iterdir())
     }

@@ -47,7 +47,7 @@ class WordTable:
         return np.diff(self.holds.indptr)
 
     def only(self, columns: np.ndarray) -> WordTable:
-        """Over these n-grams alone; names that none of them holds stay, with a count of 0."""
+        """The table restricted to these n-grams; names that none of them contains stay, with a count of 0."""
         return WordTable(self.names, self.holds[:, columns].tocsr())
 
 

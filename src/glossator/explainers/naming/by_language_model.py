@@ -49,7 +49,7 @@ class LmSpec:
 
 @dataclass
 class Bill:
-    """What was asked of a model for one module: usage, and failures by reason."""
+    """What the questions about one unit cost: usage, and failures by reason."""
 
     usage: Usage = NOTHING_USED
     failures: Counter[str] = field(default_factory=Counter)
@@ -73,7 +73,7 @@ def _list_of(key: str, most: int) -> dict[str, Any]:
 
 
 def name_requests(top: Sequence[str], spec: LmSpec, seed: int) -> list[Request]:
-    """One request a sample of the top n-grams, which stay in their order."""
+    """One request for each sample of the top n-grams, which keep their order."""
     rng = np.random.default_rng(seed)
     made = []
     candidates = list(top[: spec.top])
@@ -103,7 +103,7 @@ def read_names(answers: Sequence[Answer], bill: Bill) -> list[str]:
 
 
 def tidy(name: str) -> str:
-    """A name on one line without closing punctuation; empty when it is none (no letter or digit, or far too long)."""
+    """A name on one line without closing punctuation; empty if it is not a name (no letter or digit, or too long)."""
     text = " ".join(name.split()).strip(" .,:;\"'“”‘’*-")
     return text if text and len(text) <= LONGEST_NAME and any(c.isalnum() for c in text) else ""
 
@@ -122,7 +122,7 @@ def text_requests(name: str, spec: LmSpec) -> list[Request]:
 
 
 def read_texts(answers: Sequence[Answer], bill: Bill, spec: LmSpec) -> tuple[list[str], list[str]]:
-    """Texts with and without the concept, distinct, none where the model gave none."""
+    """Distinct texts with and without the concept; empty if the model gave none."""
     found: list[list[str]] = []
     for answer in answers:
         value = bill.add(answer)

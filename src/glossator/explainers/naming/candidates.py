@@ -140,7 +140,7 @@ def _by_language_model(
 
 
 def foreseen(asked: Sequence[Sequence[Request]], spec: LmSpec, lm: OpenModel) -> Projection:
-    """What both rounds take when each sample brings as many new names as are taken of it."""
+    """The expected usage of both rounds if every sample yields as many new names as are used."""
     names = [f"name {place} of unit {unit}" for unit in range(len(asked)) for place in range(spec.samples * NAMES)]
     texts = [request for name in names for request in text_requests(name, spec)]
     return lm.project([*(request for requests in asked for request in requests), *texts])

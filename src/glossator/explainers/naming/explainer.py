@@ -44,7 +44,7 @@ class SascSpec:
 
 @dataclass(frozen=True, eq=False)
 class Named:
-    """One unit with its names, best first; none for a unit that cannot be named (its task says why) or has none."""
+    """One unit with its names, best first; empty for a unit that cannot be named (its task says why) or has no name."""
 
     task: Task
     rows: list[Ranked]

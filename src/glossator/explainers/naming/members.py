@@ -38,7 +38,7 @@ loud says nothing for its own class as long as others are left out ("gun" beside
 
 
 def loud_words(names: Sequence[str], values: np.ndarray) -> list[str]:
-    """Single words that are about as loud as the loudest; empty if these are too few or too many."""
+    """Single words whose responses are about as large as the largest; empty if there are too few or too many."""
     rows = np.array([row for row, name in enumerate(names) if " " not in name and np.isfinite(values[row])])
     if not len(rows):
         return []
@@ -49,8 +49,8 @@ def loud_words(names: Sequence[str], values: np.ndarray) -> list[str]:
 
 
 def classes_of(words: Sequence[str], wordnet: WordNet, most: int = 2) -> list[tuple[str, tuple[str, ...]]]:
-    """Names of the classes that say best what these words are, with those of them that are members, the most common
-    first. Where none fits, the two that cover most are named together, and nothing where these do not fit either."""
+    """Names of the classes that best describe these words, with those of them that are members, the most common first.
+    Where none fits, the two that cover most are named together, and nothing where these do not fit either."""
     members = _members(wordnet)
     loud = set(words)
     fair = {

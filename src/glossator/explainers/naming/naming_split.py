@@ -23,7 +23,7 @@ KINDS = 6
 
 @dataclass(frozen=True, eq=False)
 class NamingSplit:
-    """naming_share: share of the reference's texts that names are proposed from; the others rank them."""
+    """Splits the reference's texts: names are proposed from a part (`naming_share`) and ranked on the others."""
 
     reference: Reference
     naming_share: float
@@ -50,7 +50,7 @@ class NamingSplit:
         return self.reference.table.only(self.ranking_rows)
 
     def only(self, kept: np.ndarray) -> NamingSplit:
-        """With these n-grams (bool) alone, assigned to the same parts; faster if few are left out."""
+        """The split restricted to these n-grams (bool), each in the same part as before; faster if few are left out."""
         made = NamingSplit(self.reference.only(kept), self.naming_share, self.seed)
         made.__dict__["_place"] = self._place[kept]
         made.__dict__["naming"] = self.naming.only(kept[self.naming_rows])

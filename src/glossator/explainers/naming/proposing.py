@@ -34,7 +34,7 @@ class ComposingSpec:
 
 
 def loudest(names: Sequence[str], values: np.ndarray, count: int) -> list[str]:
-    """Names by the module's response to them, largest first; those without a response are left out."""
+    """Names by the unit's response to them, largest first; those without a response are left out."""
     known = np.flatnonzero(np.isfinite(values))
     order = known[np.argsort(-values[known], kind="stable")]
     return [names[row] for row in order[:count]]

@@ -163,7 +163,7 @@ def ask_once(task: Task, texts: Sequence[str]) -> dict[str, float]:
 
 
 def mean(values: Sequence[float]) -> float | None:
-    """Of the finite values; None if there is none."""
+    """The mean of the finite values; None if there is none."""
     known = np.array([value for value in values if np.isfinite(value)])
     return float(known.mean()) if len(known) else None
 

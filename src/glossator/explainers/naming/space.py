@@ -59,13 +59,13 @@ class Space:
         return Space(kept, self.vocabulary, self.names, self.gram - left_out.T @ left_out)
 
     def along(self, z: np.ndarray, ridge: float) -> np.ndarray:
-        """Of each name, what a ridge regression of z (mean 0) on the n-grams predicts for it."""
+        """For each name, the prediction of a ridge regression of z (mean 0) on the n-grams."""
         strength = ridge * np.trace(self.gram) / len(self.gram)
         products = self.ngrams.T @ z.astype(np.float32)
         return self.names @ np.linalg.solve(self.gram + strength * np.eye(len(self.gram), dtype=np.float32), products)
 
     def near(self, rows: np.ndarray) -> np.ndarray:
-        """Of each name, how near it is to the centre of these n-grams."""
+        """For each name, how near it is to the centre of these n-grams."""
         return self.names @ self.ngrams[rows].mean(0)
 
 

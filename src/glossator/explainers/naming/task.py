@@ -40,7 +40,8 @@ class Reference:
         vocabulary: Vocabulary | None = None,
         wordnet: WordNet | None = None,
     ) -> Reference:
-        """embedder: of the space for naming; without one names come from the texts and WordNet alone."""
+        """Prepare a reference. embedder: of the space for naming; without one, names come from the texts and WordNet
+        alone."""
         wordnet = wordnet or load_wordnet()
         space = None
         if embedder is not None:
@@ -84,7 +85,7 @@ class Responses:
 
     @classmethod
     def of(cls, values: np.ndarray) -> Responses:
-        """Of values (n,) as they come from a subject. Constant means: to within 8 roundings of a float32."""
+        """Summarise values (n,) as they come from a subject. Constant means: to within 8 roundings of a float32."""
         known = values[np.isfinite(values)].astype(np.float64)
         missing, problem = len(values) - len(known), None
         if not len(known):
@@ -117,7 +118,8 @@ class Task:
 
     @cached_property
     def loudest(self) -> np.ndarray:
-        """Of these, texts that respond more than half of all do; where half respond the most, more than the mean."""
+        """Those of these texts whose response is above the median of all, or above the mean if half of them tie at the
+        largest."""
         values = self.values[self.order]
         if not len(values):
             return self.order
@@ -126,5 +128,5 @@ class Task:
 
 
 def asker(subject: Subject, unit: Unit) -> Callable[[Sequence[str]], np.ndarray]:
-    """Texts to a unit's signed responses, float64 (n,)."""
+    """A function from texts to a unit's signed responses, float64 (n,)."""
     return lambda texts: unit.sign * responses(subject, unit.site, [unit.index], texts)[:, 0].astype(np.float64)
