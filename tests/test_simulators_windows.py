@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from glossator.errors import MissingPower
 from glossator.explanations import Explanation
 from glossator.inputs.tokens import TokenWindows
 from glossator.scorers.lab import DEFAULT_SCORERS, MOST_TO_FIT, Lab, score_explanation
@@ -58,3 +59,77 @@ def test_candidates_are_ranked_on_no_more_than_the_mixed_sample() -> None:
     assert len(rows) == 10 < len(lab.rows_scored(evidence, "select")) == 45
     no_top = replace(evidence, select=select.of("random"))
     assert len(rows_ranked_on(lab, no_top)) == len(lab.trial(no_top, SETTINGS[1], "select").test)
+
+
+def test_what_a_lab_keeps_is_known_by_its_content() -> None:
+    """An equal explanation on equal windows is not simulated again; other words, or other windows under the same ids,
+    are."""
+    world, costly = TokenWorld(), Costly()
+    test = world.draw(3, 9)
+    lab = Lab(LEXICON, costly)
+    first = lab.simulate(world.truth(), test)
+    again = replace(test, kinds=test.kinds.copy(), activations=test.activations.copy())
+    assert lab.simulate(replace(world.truth()), again) is first
+    assert len(costly.seen) == 1
+    lab.simulate(replace(world.truth(), text="other words"), test)
+    lab.simulate(world.truth(0.5), test)
+    assert len(costly.seen) == 3
+    tokens = test.windows.tokens[::-1].copy()
+    other = replace(test, inputs=replace(test.windows, tokens=tokens))
+    np.testing.assert_array_equal(other.inputs.ids, test.inputs.ids)
+    np.testing.assert_array_equal(
+        lab.simulate(world.truth(), other).expected,
+        ProgramSimulator(LEXICON).simulate(world.truth(), other.windows).expected,
+    )
+    assert other.fingerprint != test.fingerprint
+    assert evidence_of(test, test, test).fingerprint == evidence_of(again, again, again).fingerprint
+    assert evidence_of(test, test, test).fingerprint != evidence_of(test, test, other).fingerprint
+
+
+class Unreliable(Simulator):
+    """Gives no value to the windows of these documents, and cannot read "unreadable" at all."""
+
+    def __init__(self, unread: set[int]):
+        self.unread, self.asked = unread, 0
+
+    def simulate(self, explanation: Explanation, windows: TokenWindows, grid=None) -> Simulation:
+        self.asked += 1
+        if explanation.text == "unreadable":
+            raise MissingPower("it cannot be read")
+        expected = np.array(ProgramSimulator(LEXICON).simulate(explanation, windows).expected)
+        lost = np.isin(windows.documents, [*self.unread])
+        expected[lost] = np.nan
+        return Simulation(expected, "activation", missing={"refused": int(windows.valid[lost].sum())})
+
+    def how(self, explanation: Explanation) -> dict:
+        return {"read_by": "nobody"}
+
+
+def test_windows_that_were_not_read_are_left_out_for_all() -> None:
+    world = TokenWorld()
+    test = world.draw(8, 12)
+    lost = set(test.windows.documents[:3].tolist())
+    simulator = Unreliable(lost)
+    lab = Lab(LEXICON, simulator)
+    evidence = evidence_of(world.draw(4, 4), world.draw(4, 4), test)
+    readable = lab.readable([world.truth(), world.truth(0.5)], evidence, ["test"])
+    assert set(readable.test.windows.documents.tolist()) == set(test.windows.documents.tolist()) - lost
+    asked = simulator.asked
+    assert np.isfinite(lab.simulate(world.truth(), readable.test).expected).all()
+    assert simulator.asked == asked  # what was read is not read again
+    assert lab.how(world.truth())["unread"]["test"]["windows"] == len(test) - len(readable.test)
+
+
+def test_an_explanation_that_is_hardly_read_takes_nothing_from_the_others() -> None:
+    world = TokenWorld()
+    test = world.draw(8, 12)
+    lab = Lab(LEXICON, Unreliable(set(test.windows.documents[3:].tolist())))
+    evidence = evidence_of(world.draw(4, 4), world.draw(4, 4), test)
+    readable = lab.readable([world.truth()], evidence, ["test"])
+    assert len(readable.test) == len(test)
+    with pytest.raises(MissingPower, match=r"read \d of \d+ windows: refused"):
+        lab.simulate(world.truth(), readable.test)
+    unreadable = replace(world.truth(), text="unreadable")
+    lab.readable([unreadable], evidence, ["test"])
+    with pytest.raises(MissingPower, match="it cannot be read"):
+        lab.simulate(unreadable, test)

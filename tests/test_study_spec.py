@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ import pytest
 from glossator.cli.spec_options import read_spec, read_units
 from glossator.errors import UserError
 from glossator.files import plain
+from glossator.recording.samplers import EvidenceSpec
 from glossator.store.spec import make_spec
 from glossator.study import StudySpec, load_spec
 
@@ -78,6 +80,25 @@ def test_bad_specs_are_refused(values: dict, said: str) -> None:
     with pytest.raises(UserError) as error:
         make_spec({**BASE, **values})
     assert said in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("make", "said"),
+    [
+        (lambda: StudySpec("s", ("a",), width="64"), "bad width: '64'. Allowed: 1 to 1048576"),
+        (lambda: StudySpec("s", ("a",), seed=-1), "bad seed: -1. Allowed: 0 to"),
+        (lambda: StudySpec("s", ("a",), candidates=True), "bad candidates: True"),
+        (lambda: StudySpec("s", ("a",), max_tokens="some"), "bad max_tokens: 'some'."),
+        (lambda: StudySpec("s", ("a",), lm=3), "bad lm: 3. Allowed: a text in quotes"),
+        (lambda: EvidenceSpec(test_top=-1), "bad test_top in [evidence]: -1. Allowed: 0 or more"),
+        (lambda: EvidenceSpec(sampler="tpo"), "unknown sampler in [evidence]: 'tpo'. Allowed: did you mean top"),
+    ],
+)
+def test_a_spec_is_checked_in_python_as_in_a_file(make: Callable[[], object], said: str) -> None:
+    with pytest.raises(UserError) as error:
+        make()
+    assert said in str(error.value)
+    assert isinstance(StudySpec("s", ["a"]).sites, tuple)
 
 
 @pytest.mark.parametrize("text", ["subject = ", "subject = 3\nsites = ['a']", "sites = ['a']", "\x00"])
