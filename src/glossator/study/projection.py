@@ -26,7 +26,6 @@ from glossator.language_models import NOTHING_USED, Answer, LanguageModel, Reque
 from glossator.language_models.costs import in_words
 from glossator.language_models.prices import PICO
 from glossator.language_models.projection import likely
-from glossator.scorers.lab import Lab
 from glossator.simulators import ACTIVATION, Simulation, Simulator
 from glossator.store.results import UnitResult
 from glossator.study.models import StudyModels
@@ -159,10 +158,10 @@ def foresee(units: Sequence[Unit], tools: Tools) -> tuple[Usage, float] | None:
     enough = [(unit, evidence) for unit, evidence in drawn if evidence.status == "ok"]
     if not enough:
         return None
-    chosen = max(enough, key=lambda pair: len(pair[1].test) + len(pair[1].select) + len(pair[1].calibrate))
-    models = Rehearsal(tools.models)
-    _rehearse(*chosen, tools, _dry(tools, models), models)
-    return models.used(), len(enough) / len(drawn)
+    unit, evidence = max(enough, key=lambda pair: len(pair[1].test) + len(pair[1].select) + len(pair[1].calibrate))
+    dry = _DryRun(tools)
+    dry.all_stages(unit, evidence)
+    return dry.models.used(), len(enough) / len(drawn)
 
 
 def foresee_scores(results: Sequence[UnitResult], tools: Tools) -> tuple[Usage, float] | None:
@@ -170,81 +169,73 @@ def foresee_scores(results: Sequence[UnitResult], tools: Tools) -> tuple[Usage, 
     ok = [result for result in results if result.status == "ok"]
     if not ok:
         return None
-    models = Rehearsal(tools.models)
-    dry = _dry(tools, models)
-    reading = _AsIfRead(tools.reader if _computes_here(tools.reader) else dry.reader, models)
-    lab = replace(dry.lab(), simulator=reading)
-    unit = ok[0].unit
+    dry, unit = _DryRun(tools), ok[0].unit
     site = [r for r in results if (r.unit.site, r.unit.polarity) == (unit.site, unit.polarity)]
     for chosen in ok[0].explanations:
         if chosen.rank == 0:
-            explanation = chosen.explanation(unit)
-            other = other_unit(unit, chosen.method, site, tools) or explanation
-            _score(explanation, other, tools.evidence(unit), dry, lab, reading)
-    return models.used(kept_are_free=True), len(ok) / len(results)
+            dry.score(chosen.explanation(unit), other_unit(unit, chosen.method, site, tools), tools.evidence(unit))
+    return dry.models.used(kept_are_free=True), len(ok) / len(results)
 
 
 def project_explanation(explanation: Explanation, other: Explanation | None, evidence: Evidence, tools: Tools) -> Usage:
     """What scoring one explanation takes that is already there. other: the baseline that another unit's is."""
-    models = Rehearsal(tools.models)
-    dry = _dry(tools, models)
-    reading = _AsIfRead(tools.reader if _computes_here(tools.reader) else dry.reader, models)
-    lab = replace(dry.lab(), simulator=reading)
-    _score(explanation, other or explanation, evidence, dry, lab, reading)
-    return models.used()
+    dry = _DryRun(tools)
+    dry.score(explanation, other, evidence)
+    return dry.models.used()
 
 
-def _dry(tools: Tools, models: Rehearsal) -> Tools:
-    """The study's tools with nobody's language models; what else is open stays open."""
-    lm = tools.spec.lm
-    resources = tools.resources if lm is None else tools.resources.but(lm=lambda: models.open(lm))
-    return replace(tools, resources=resources, models=models, note=lambda _: None)
+class _DryRun:
+    """A unit's way through the stages, with the study's tools and nobody's language models; what else is open stays
+    open."""
 
+    def __init__(self, tools: Tools):
+        lm, models = tools.spec.lm, Rehearsal(tools.models)
+        resources = tools.resources if lm is None else tools.resources.but(lm=lambda: models.open(lm))
+        self.models = models
+        self.tools = replace(tools, resources=resources, models=models, note=lambda _: None)
+        self.reading = _AsIfRead(tools.reader if _computes_here(tools.reader) else self.tools.reader, models)
+        self.lab = replace(self.tools.lab(), simulator=self.reading)
 
-def _rehearse(unit: Unit, evidence: Evidence, tools: Tools, dry: Tools, models: Rehearsal) -> None:
-    """Explain, rank and score, as the stages do; where nobody's answer is an error, the next step is walked through."""
-    reading = _AsIfRead(tools.reader if _computes_here(tools.reader) else dry.reader, models)
-    lab = replace(dry.lab(), simulator=reading)
-    for name in dry.spec.explainers:
-        if name in WRITE_PROGRAMS and not dry.reader.every:
-            continue
-        candidates = _candidates(name, unit, evidence, dry)
-        for candidate in candidates:
-            ranked_on = evidence.select.take(rows_ranked_on(lab, evidence))
-            reading.simulate(candidate, ranked_on.inputs, ranked_on.grid)
-        if candidates:
-            other = Explanation(unit, f"{name}: {SOMETHING}, elsewhere", Provenance(name))
-            _score(candidates[0], other, evidence, dry, lab, reading)
+    def all_stages(self, unit: Unit, evidence: Evidence) -> None:
+        """Explain, rank and score; where nobody's answer is an error, the next step is walked through."""
+        for name in self.tools.spec.explainers:
+            if name in WRITE_PROGRAMS and not self.tools.reader.every:
+                continue
+            candidates = self._candidates(name, unit, evidence)
+            for candidate in candidates:
+                ranked_on = evidence.select.take(rows_ranked_on(self.lab, evidence))
+                self.reading.simulate(candidate, ranked_on.inputs, ranked_on.grid)
+            if candidates:
+                other = Explanation(unit, f"{name}: {SOMETHING}, elsewhere", Provenance(name))
+                self.score(candidates[0], other, evidence)
 
+    def _candidates(self, name: str, unit: Unit, evidence: Evidence) -> list[Explanation]:
+        """What the explainer makes of stand-ins; as many stand-ins as it may give where it makes nothing of them."""
+        spec = self.tools.spec
+        with contextlib.suppress(Exception):
+            (found,) = self.tools.explainers[name].explain([evidence.explain], n=spec.candidates, seed=spec.seed)
+            if not isinstance(found, Abstained):
+                return list(found)
+        texts = (f"{name} {place}: {SOMETHING}" for place in range(spec.candidates))
+        return [Explanation(unit, text, Provenance(name)) for text in texts]
 
-def _candidates(name: str, unit: Unit, evidence: Evidence, dry: Tools) -> list[Explanation]:
-    """What the explainer makes of stand-ins; as many stand-ins as it may give where it makes nothing of them."""
-    n = dry.spec.candidates
-    with contextlib.suppress(Exception):
-        (found,) = dry.explainers[name].explain([evidence.explain], n=n, seed=dry.spec.seed)
-        if not isinstance(found, Abstained):
-            return list(found)
-    return [Explanation(unit, f"{name} {place}: {SOMETHING}", Provenance(name)) for place in range(n)]
+    def score(self, explanation: Explanation, other: Explanation | None, evidence: Evidence) -> None:
+        """Simulate the explanation and the baseline, another unit's, where they are scored; ask the readers about both.
 
-
-def _score(
-    explanation: Explanation, other: Explanation, evidence: Evidence, dry: Tools, lab: Lab, reading: _AsIfRead
-) -> None:
-    """Simulate the explanation and the baseline, another unit's, where they are scored; ask the readers about both.
-
-    A server's answers about the baseline on the random windows, which all units share, are there already; a model in
-    this process keeps no answers and computes them anew.
-    """
-    for split in splits_read(dry):
-        exemplars = evidence.split(split).take(lab.rows_scored(evidence, split))
-        assert exemplars.in_random is not None
-        reading.simulate(explanation, exemplars.inputs, exemplars.grid)
-        rows = np.arange(len(exemplars)) if reading.here else np.flatnonzero(~exemplars.in_random)
-        reading.simulate(other, exemplars.inputs.take(rows), exemplars.grid)
-    for scorer in dry.scorers.values():
-        if not simulates(scorer):
-            with contextlib.suppress(Exception):
-                scorer.score(explanation.unit, explanation, evidence, lab.for_unit({"mismatched": other}))
+        A server's answers about the baseline on the random windows, which all units share, are there already; a model
+        in this process keeps no answers and computes them anew.
+        """
+        other = other or explanation
+        for split in splits_read(self.tools):
+            exemplars = evidence.split(split).take(self.lab.rows_scored(evidence, split))
+            self.reading.simulate(explanation, exemplars.inputs, exemplars.grid)
+            rows = np.arange(len(exemplars)) if self.reading.here else np.flatnonzero(~exemplars.in_random)
+            self.reading.simulate(other, exemplars.inputs.take(rows), exemplars.grid)
+        for name, scorer in self.tools.scorers.items():
+            if not simulates(scorer):
+                lab = replace(self.lab.for_unit({"mismatched": other}), resources=self.tools.resources_for(name))
+                with contextlib.suppress(Exception):
+                    scorer.score(explanation.unit, explanation, evidence, lab)
 
 
 def _computes_here(reader: Reader) -> bool:
