@@ -5,6 +5,9 @@ writes dictionaries and says what these make of random inputs; we read the files
 `GLOSSATOR_SAE_PYTHON` or the option `python`.
 
 Speed: a random top-k dictionary at a site, recorded, against encoding alone on the same values.
+
+Training: our top-k trainer and that of eai-sparsify on the same captured values, in the same batches, with the same
+rates.
 """
 
 from __future__ import annotations
@@ -12,11 +15,17 @@ from __future__ import annotations
 import os
 import subprocess
 import tempfile
+import time
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import torch
+
 from benchmarks.recording import machine, with_readout
 from glossator.errors import UserError
+from glossator.fitting.dictionaries import TrainSpec
+from glossator.fitting.top_k import TopK
 from glossator.readouts.dictionary import Dictionary
 from glossator.readouts.formats import load_dictionary
 
@@ -29,32 +38,48 @@ DEFAULTS: dict[str, Any] = {
     "latents": 16_384,
     "k": 32,
     "activation": "top-k",
+    "train_site": "resid.6",
+    "train_text": 32_768,
+    "train_tokens": 131_072,
+    "train_latents": 4096,
+    "train_batch": 2048,
+    "only": None,
     "runs": 3,
     "units": 300,
     "seed": 0,
     "python": None,
     "folder": None,
 }
-QUICK = {"tokens": 4096, "latents": 4096, "runs": 1, "units": 50}
+QUICK = {"tokens": 4096, "latents": 4096, "runs": 1, "units": 50, "train_text": 8192, "train_tokens": 16_384}
+QUICK |= {"train_latents": 512}
+PARTS = ("parity", "speed", "training")
 
 
 def run(options: dict[str, Any] | None = None) -> dict[str, Any]:
-    """parity_max_error, None with a reason without such an interpreter; overhead_sparse, bytes_per_posting,
-    evidence_ms_per_unit.
+    """parity_max_error, fvu_ratio and time_ratio (ours over theirs), None with a reason without such an interpreter;
+    overhead_sparse, bytes_per_posting, evidence_ms_per_unit.
 
-    options: `quick`, and any name of `DEFAULTS`; activation: `top-k`, or `jumprelu` with thresholds that leave about k.
+    options: `quick`, `only` for some of parity, speed and training, and any name of `DEFAULTS`; activation: `top-k`, or
+    `jumprelu` with thresholds that leave about k.
     """
     options = dict(options or {})
     quick = options.pop("quick", False)
     if unknown := set(options) - set(DEFAULTS):
         raise UserError("unknown option", value=", ".join(sorted(unknown)), allowed=", ".join(DEFAULTS))
     chosen = DEFAULTS | (QUICK if quick else {}) | options
+    parts = PARTS if not chosen["only"] else tuple(part for part in PARTS if part in chosen["only"])
     found: dict[str, Any] = {"options": chosen | {"quick": quick}, "machine": machine()}
+    python = chosen["python"] or os.environ.get(INTERPRETER)
     with tempfile.TemporaryDirectory(dir=chosen["folder"]) as folder:
-        found |= parity(chosen["python"] or os.environ.get(INTERPRETER), Path(folder) / "packages")
-        measured = _speed(chosen, Path(folder))
-    detail = measured.pop("sparse")
-    return found | measured | {"evidence_ms_per_unit": detail.pop("evidence_ms_per_unit"), "recording": detail}
+        if "parity" in parts:
+            found |= parity(python, Path(folder) / "packages")
+        if "speed" in parts:
+            measured = _speed(chosen, Path(folder))
+            detail = measured.pop("sparse")
+            found |= measured | {"evidence_ms_per_unit": detail.pop("evidence_ms_per_unit"), "recording": detail}
+        if "training" in parts:
+            found |= training(chosen, python, Path(folder))
+    return found
 
 
 def parity(python: str | None, folder: Path) -> dict[str, Any]:
@@ -62,7 +87,6 @@ def parity(python: str | None, folder: Path) -> dict[str, Any]:
     if not python:
         reason = f"{INTERPRETER} names no interpreter with sae-lens and eai-sparsify"
         return {"parity_max_error": None, "parity_reason": reason}
-    import torch
     from safetensors.torch import load_file
 
     script = Path(__file__).with_name("dictionary_packages.py")
@@ -96,8 +120,6 @@ def parity(python: str | None, folder: Path) -> dict[str, Any]:
 def random_dictionary(site: str, width: int, latents: int, k: int, activation: str, seed: int) -> Dictionary:
     """Random unit directions, encoder and decoder alike; thresholds of `jumprelu` leave about k latents of normal
     inputs of norm 1 active."""
-    import torch
-
     rows = torch.randn((latents, width), generator=torch.Generator().manual_seed(seed))
     rows = rows / rows.norm(dim=1, keepdim=True)
     made: dict[str, Any] = {"activation": activation}
@@ -111,6 +133,90 @@ def random_dictionary(site: str, width: int, latents: int, k: int, activation: s
         name="sae", reads_at=site, writes_at=site, encoder=rows, encoder_bias=torch.zeros(latents), decoder=rows,
         decoder_bias=torch.zeros(width), **made,
     )  # fmt: skip
+
+
+def training(options: dict[str, Any], python: str | None, folder: Path) -> dict[str, Any]:
+    """Held-out fvu and processor seconds of ours and theirs, and their ratios."""
+    import json
+
+    from safetensors.torch import save_file
+
+    train, held = _captured(options)
+    spec = TrainSpec(
+        options["train_site"], options["train_latents"], options["k"], options["train_tokens"], options["train_batch"],
+        seed=options["seed"],
+    )  # fmt: skip
+    rates = [spec.rate_at(step) for step in range(spec.steps)]
+    ours = _trained(spec, rates, train, held)
+    if not python:
+        reason = f"{INTERPRETER} names no interpreter with eai-sparsify"
+        return {"fvu_ratio": None, "time_ratio": None, "training_reason": reason, "training": {"ours": ours}}
+    save_file({"train": train, "held": held}, folder / "values.safetensors")
+    names = ("latents", "k", "batch", "auxiliary", "seed")
+    settings = {name: getattr(spec, name) for name in names} | {"rates": rates, "dead_after": spec.silence}
+    settings |= {"threads": torch.get_num_threads()}
+    (folder / "settings.json").write_text(json.dumps(settings))
+    script = Path(__file__).with_name("dictionary_training.py")
+    files = [str(folder / name) for name in ("values.safetensors", "settings.json", "theirs.json")]
+    done = subprocess.run([python, "-W", "ignore", str(script), *files], capture_output=True, text=True, cwd=folder)
+    if done.returncode:
+        last = (done.stderr.strip().splitlines() or ["no message"])[-1]
+        return {"fvu_ratio": None, "time_ratio": None, "training_reason": last, "training": {"ours": ours}}
+    theirs = json.loads((folder / "theirs.json").read_text())
+    return {
+        "fvu_ratio": ours["fvu"] / theirs["fvu"],
+        "time_ratio": ours["processor"] / theirs["processor"],
+        "training": {"ours": ours, "theirs": theirs, "steps": spec.steps},
+    }
+
+
+def _trained(spec: TrainSpec, rates: list[float], train: torch.Tensor, held: torch.Tensor) -> dict[str, float]:
+    coder = TopK(train.shape[1], spec.latents, spec.k, seed=spec.seed)
+    seconds, processor = time.perf_counter(), time.process_time()
+    with torch.inference_mode():
+        for step, rate in enumerate(rates):
+            first = step * spec.batch % len(train)
+            batch = train[first : first + spec.batch]
+            if step == 0:
+                coder.start(batch)
+            coder.step(batch, rate, dead_after=spec.silence, auxiliary=spec.auxiliary)
+    seconds, processor = time.perf_counter() - seconds, time.process_time() - processor
+    made = Dictionary(
+        name="sae", reads_at=spec.site, writes_at=spec.site, encoder=coder.encoder, encoder_bias=coder.encoder_bias,
+        decoder=coder.decoder, decoder_bias=coder.decoder_bias, centre=coder.decoder_bias, activation="top-k", k=spec.k,
+    )  # fmt: skip
+    left = torch.cat([(made.reconstructed(part) - part).square().sum(1) for part in held.split(2048)]).sum()
+    return {
+        "fvu": float(left / (held - held.mean(0)).square().sum()),
+        "seconds": seconds,
+        "processor": processor,
+        "dead_share": float((coder.silent >= spec.silence).float().mean()),
+    }
+
+
+def _captured(options: dict[str, Any]) -> tuple[torch.Tensor, torch.Tensor]:
+    """Values of the site on some text, shuffled, a whole number of batches; and on an eighth of it held out."""
+    from glossator.corpora import make_windows, open_corpus
+    from glossator.subjects import load_subject
+
+    subject = load_subject(options["subject"])
+    windowed = make_windows(
+        open_corpus("embedded"), subject.tokenizer, options["width"], max_tokens=2 * options["train_text"]
+    )
+    windows = subject.counted(windowed.windows)
+    parts: dict[str, list[torch.Tensor]] = {}
+    for split, share in ((0, 1.0), (3, 0.125)):
+        rows = np.flatnonzero(windowed.split_of_input == split)
+        for some in np.array_split(rows[: int(share * options["train_text"] / options["width"])], 32):
+            if len(some):
+                batch = windows.take(some)
+                values = subject.activations(batch.tokens, batch.lengths, [options["train_site"]])
+                found = values[options["train_site"]][torch.from_numpy(batch.valid)]
+                parts.setdefault("train" if split == 0 else "held", []).append(found.float())
+    train, held = (torch.cat(parts[name]) for name in ("train", "held"))
+    order = torch.randperm(len(train), generator=torch.Generator().manual_seed(options["seed"]))
+    whole = max(1, len(train) // options["train_batch"]) * options["train_batch"]
+    return train[order[:whole]].clone(), held.clone()
 
 
 def _speed(options: dict[str, Any], folder: Path) -> dict[str, Any]:

@@ -123,10 +123,16 @@ def test_the_benchmark_measures(tiny_folder: Path) -> None:
         "tokens": 4096,
         "units": 20,
         "width": 32,
+        "train_site": "resid.1",
+        "train_latents": 64,
+        "train_text": 4096,
+        "train_tokens": 8192,
+        "train_batch": 512,
     }
     found = measure({"quick": True, **options})
-    assert found["overhead_sparse"] > 0 and 6 < found["bytes_per_posting"] < 7 and found["evidence_ms_per_unit"] > 0
+    assert found["overhead_sparse"] > 0 and 6 < found["bytes_per_posting"] < 8 and found["evidence_ms_per_unit"] > 0
     assert (found["parity_max_error"] is None) == ("parity_reason" in found)
+    assert found["training"]["ours"]["fvu"] < 0.9 and (found["fvu_ratio"] is None) == ("training_reason" in found)
 
 
 def test_normalization_is_undone_behind_the_decoder(tmp_path: Path) -> None:
