@@ -31,6 +31,7 @@ from dictionary_cases import (
 from glossator.causal.acting import part_of
 from glossator.causal.changes import Add, Set
 from glossator.causal.edits import Edit
+from glossator.causal.generating import generate
 from glossator.causal.patching import part_values, site_values
 from glossator.causal.running import divergences, run
 from glossator.cli import main
@@ -38,6 +39,7 @@ from glossator.errors import UserError
 from glossator.readouts import load_readout
 from glossator.readouts.dictionary import Dictionary, same_model
 from glossator.readouts.formats import load_dictionary
+from glossator.readouts.parts import Direction, Units
 from glossator.store.study import open_study
 from glossator.study.sources import kept_readouts
 from glossator.subjects import load_subject
@@ -318,8 +320,6 @@ def test_what_an_earlier_edit_changes_is_seen(tmp_path: Path) -> None:
     subject, coder = subject_of("llama"), transcoder(tmp_path / "t")
     windows = tiny_windows(subject, 3, 7)
     site, part = part_of(Unit(subject.name, coder.site_name, 5), {coder.site_name: coder})
-    from glossator.readouts.parts import Units
-
     earlier = Edit("resid.0", Units(3), Set(4.0))
     (changed,) = run(subject, windows, [earlier], sites=["mlp-in.1", site], outputs=False)
     both = [earlier, Edit(site, part, Set(0.0))]
@@ -411,3 +411,24 @@ def test_the_dictionary_of_the_document(tiny_folder: Path, tmp_path: Path, monke
         assert study.recording.sites["sae@resid.1"].width == 4096
     with open_study(tmp_path / "studies" / "latents") as study:
         assert study.spec.sites == ("sae@resid.1",) and len(list(study.results())) == 16
+
+
+@pytest.mark.parametrize("family", ["llama", "gemma2"])
+def test_text_is_generated_under_a_changed_latent(family: str, tmp_path: Path) -> None:
+    """Of a transcoder: adding to a latent is adding its row where it writes, and its value is that of each step."""
+    subject, coder = subject_of(family), transcoder(tmp_path / "t")
+    site, part = part_of(Unit(subject.name, coder.site_name, 5), {coder.site_name: coder})
+    row, prompts = coder.decoder[5].numpy(), ["The quick brown fox", "In 1987"]
+
+    def written(change, by) -> list[str]:
+        return generate(subject, prompts, [Edit(site, by, change)], new_tokens=8, temperature=0)
+
+    along = written(Add(9.0 * float(np.linalg.norm(row))), Direction(row))
+    assert written(Add(9.0), part) == along != generate(subject, prompts, new_tokens=8, temperature=0)
+    assert written(Set(9.0), part) != written(Set(0.0), part)
+
+
+def test_padding_of_zeros_stays_finite(tmp_path: Path) -> None:
+    for name in ("constant_norm_rescale", "layer_norm"):
+        found = load_dictionary(save_saelens(tmp_path / name, "standard", normalize_activations=name))
+        assert torch.isfinite(found.read(torch.zeros(2, D))[0]).all()

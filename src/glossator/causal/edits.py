@@ -66,7 +66,7 @@ class BoundEdit:
             # A batch of short windows may be cut to its longest one.
             width = min(self.where.shape[1], tensor.shape[1] - before)
             inside = tensor[:, before : before + width]
-            part = self._at(seen, slice(before, before + width))
+            part = self.part_at(seen, slice(before, before + width))
             old = part.read(inside)
             full = _cut(self.change, width).apply(old, rows)
             mask = torch.from_numpy(self.where[rows, :width]).to(old.device).unsqueeze(-1)
@@ -75,12 +75,13 @@ class BoundEdit:
             return changed
 
         def everywhere(tensor: torch.Tensor) -> torch.Tensor:
-            part = self._at(seen, slice(None))
+            part = self.part_at(seen, slice(None))
             return part.write(tensor, self.change.apply(part.read(tensor), rows))
 
         return everywhere if self.borders else on_windows
 
-    def _at(self, seen: Mapping[str, torch.Tensor] | None, positions: slice) -> Part:
+    def part_at(self, seen: Mapping[str, torch.Tensor] | None, positions: slice) -> Part:
+        """The part at these positions of a pass that has had `seen` at the source."""
         if self.source is None:
             return self.part
         assert seen is not None
@@ -150,7 +151,7 @@ def editing(subject: Any, edits: Sequence[BoundEdit], rows: np.ndarray) -> Itera
 
     Passes that other threads run through the model meanwhile are not changed.
     """
-    from glossator.subjects.hooks import edit, keeping, watch
+    from glossator.subjects.hooks import edit
 
     mine = threading.get_ident()
 
@@ -158,11 +159,20 @@ def editing(subject: Any, edits: Sequence[BoundEdit], rows: np.ndarray) -> Itera
         return lambda tensor: change(tensor) if threading.get_ident() == mine else tensor
 
     seen: dict[str, torch.Tensor] = {}
-    sources = {one.source.name: one.source for one in edits if one.source is not None}
     with contextlib.ExitStack() as stack:
         for one in edits:
             changing = of_this_thread(one.hook(rows, len(subject.prefix), seen))
             stack.enter_context(edit(subject.model, one.site, changing))
-        if sources:  # after the edits, so that what they change there is seen
-            stack.enter_context(watch(subject.model, list(sources.values()), keeping(seen)))
+        stack.enter_context(seeing_sources(subject, edits, seen))
+        yield
+
+
+@contextlib.contextmanager
+def seeing_sources(subject: Any, edits: Sequence[BoundEdit], seen: dict[str, torch.Tensor]) -> Iterator[None]:
+    """Keep in `seen` what passes have at the sites that parts of edits are read from; entered after the edits' own
+    hooks, so that what they change there is seen."""
+    from glossator.subjects.hooks import keeping, watch
+
+    sources = {one.source.name: one.source for one in edits if one.source is not None}
+    with watch(subject.model, list(sources.values()), keeping(seen)) if sources else contextlib.nullcontext():
         yield

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from glossator.causal.changes import Splice
-from glossator.causal.edits import Edit, bind, check_outputs
+from glossator.causal.edits import Edit, bind, check_outputs, seeing_sources
 from glossator.errors import UserError
 from glossator.inputs.tokens import TokenWindows
 from glossator.subjects.hooks import edit as hooked
@@ -74,13 +74,15 @@ def _continue(
     ends = _end_tokens(subject.model)
     inputs = torch.tensor([[*subject.prefix, *prompt] for prompt in prompts.tolist()], device=subject.device)
     keeps, position, cache = _keeps_its_past(subject), 0, None
+    seen: dict[str, torch.Tensor] = {}
     written: list[np.ndarray] = []
     done = np.zeros(len(prompts), bool)
     first_edited = before if prompt_too else before + prompts.shape[1]
 
     def hook(bound: Any) -> Any:
         def change(tensor: torch.Tensor) -> torch.Tensor:
-            new = bound.part.write(tensor, bound.change.apply(bound.part.read(tensor), rows))
+            part = bound.part_at(seen, slice(None))
+            new = part.write(tensor, bound.change.apply(part.read(tensor), rows))
             keep = max(0, first_edited - position)
             if bound.borders and prompt_too:
                 keep = 0
@@ -95,7 +97,7 @@ def _continue(
     with torch.inference_mode():
         while len(written) < new_tokens and not done.all():
             kept = {"past_key_values": cache, "use_cache": True} if keeps else {"use_cache": False}
-            with _hooked(subject, bound, hook):
+            with _hooked(subject, bound, hook), seeing_sources(subject, bound, seen):
                 out = subject.model(input_ids=inputs, **kept)
             if keeps:
                 position, cache = position + inputs.shape[1], out.past_key_values

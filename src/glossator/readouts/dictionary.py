@@ -264,7 +264,9 @@ class Dictionary(BaseReadout):
         values = values.float()
         if self.normalization != "none":
             mean, size = self._moments(values)
-            values = (values - mean) / (size + (_LAYER_NORM_EPSILON if self.normalization == "layer-norm" else 0.0))
+            # Padding may be 0 everywhere, and is to stay finite.
+            least = _LAYER_NORM_EPSILON if self.normalization == "layer-norm" else torch.finfo(torch.float32).tiny
+            values = (values - mean) / (size + least)
         return values if self.centre is None else values - self._on(self.centre, values)
 
     def _each(self, centred: torch.Tensor, some: list[int] | None = None) -> torch.Tensor:

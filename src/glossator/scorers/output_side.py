@@ -135,7 +135,7 @@ class _Bench:
             self.why_not = f"no random windows in the {scorer.split} split"
             return
         units = random_units(self.subject, unit.site, scorer.controls + 1, lab.seed, scorer.readouts)
-        self.of_units, self.of_directions = units, random_directions(self.subject, unit.site, scorer.controls, lab.seed)
+        self.of_units, self.of_directions = units, random_directions(self.subject, push.site, scorer.controls, lab.seed)
         self.sites = sorted({one.site for one in (push, *units.values(), *self.of_directions)})
         start = evidence.statistics.maximum if evidence.statistics.maximum > 0 else 1.0
         self.clean, (self.own,), self.counts = self._once((unit, start), lambda: self._steered([push], start))
