@@ -205,7 +205,7 @@ class Judging(Scorer):
     needs: frozenset[str] = frozenset({"lm"})
 
     def score(self, unit: Unit, explanation: Explanation, evidence: Any, lab: Any) -> list[Score]:
-        (answer,) = lab.resources.lm.ask([Request((Message("user", f"Judge {explanation.text!r}"),))])
+        (answer,) = lab.resources.get("lm").ask([Request((Message("user", f"Judge {explanation.text!r}"),))])
         if answer.failure:
             return [Score("judged", None, "points", reason=answer.failure)]
         return [Score("judged", float(answer.text), "points", n=1)]

@@ -12,7 +12,12 @@ from benchmarks.sasc_speed import PlainTransformers, documents_of
 from glossator.corpora.ngrams.extract import NgramSpec, extract_ngrams
 from glossator.errors import UserError
 from glossator.inputs import Texts
+from glossator.readouts import BaseReadout
+from glossator.readouts.directions import direction_set
 from glossator.recording.responses_in_text import responses_in_text
+from glossator.resources import Resources
+from glossator.scorers.lab import Lab
+from glossator.scorers.sigma import SigmaScorer
 from glossator.subjects import load_subject
 from glossator.subjects.embedders import SentenceEmbedder, load_embedder
 from glossator.subjects.text_readouts import EmbedderSubject, Nearness, PooledSubject
@@ -128,6 +133,28 @@ def test_minilm_is_sentence_transformers(minilm) -> None:
 
 
 # ---------------------------------------------------------------- units of subjects
+
+
+class TwoLargest(BaseReadout):
+    """A sparse readout: of each token the two largest of the site's values."""
+
+    name, reads_at, width, sparse, fingerprint = "two", "mlp.1", 64, True, "two largest"
+
+    def read(self, values: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        return tuple(torch.relu(values.float()).topk(2, dim=-1))
+
+
+def test_units_of_readouts_pool_their_tokens_too(tiny_subject) -> None:
+    """`sigma` reads directions and sparse latents of a model in texts."""
+    texts, neurons = ["The fox runs", "bbb"], PooledSubject(tiny_subject, "mlp.1", "max")
+    directions = direction_set("pair", "mlp.1", np.eye(64, dtype=np.float32)[[3, 7]])
+    readouts = {one.site_name: one for one in (directions, TwoLargest())}
+    lab = Lab(resources=Resources({"subject": lambda: tiny_subject, "readouts": lambda: readouts}))
+    found = SigmaScorer()._of_texts("pair@mlp.1", lab).answers(texts)
+    np.testing.assert_allclose(found, neurons.answers(texts)[:, [3, 7]], atol=1e-6)
+    latents = SigmaScorer()._of_texts("two@mlp.1", lab).answers(texts)
+    largest = neurons.answers(texts).max(axis=1)
+    np.testing.assert_allclose(latents.max(axis=1), np.maximum(largest, 0), atol=1e-6)
 
 
 @pytest.mark.parametrize("pool", ["mean", "max", "last"])

@@ -40,11 +40,6 @@ class Resources:
     openers: Mapping[str, Callable[[], Any]] = field(default_factory=dict)
     _open: dict[str, Any] = field(default_factory=dict, repr=False)
 
-    def __getattr__(self, name: str) -> Any:
-        if name not in OPENED:
-            raise AttributeError(name)
-        return self.get(name)
-
     def get(self, name: str, asked_by: str = "this") -> Any:
         """The resource, opened on first use; `MissingPower` says what to give when there is none."""
         if name not in self._open:

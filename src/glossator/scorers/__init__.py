@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 DEFAULT_SCORERS = ("correlation", "explained-variance", "detection", "firing", "peak", "headline")
 """Observational ones that cost nothing but a simulation: what a study and the library score with unless told."""
 TOKEN_VALUES = "token-values"  # the power of a unit to give one value a token; all that recorded evidence needs
-LANGUAGE_MODEL = "lm"  # these three are resources, see `glossator.resources`; a scorer that needs one finds it open
-SUBJECT = "subject"  # as `lab.resources.lm`, `.subject` and `.embedder`
+LANGUAGE_MODEL = "lm"  # these three are resources; a scorer that needs one opens it by `lab.resources.get`
+SUBJECT = "subject"
 EMBEDDER = "embedder"
 
 

@@ -217,14 +217,14 @@ class SigmaScorer(Scorer):
         return scores
 
     def _of_texts(self, site: str, lab: Lab) -> Subject:
-        subject = lab.resources.subject
+        subject = lab.resources.get(SUBJECT, self.name)
         check_power(subject, Power.RUN, self.name)
         if subject.takes != "tokens":
             return subject
         key = subject.fingerprint, site
         if key not in self._subjects:
-            encoder = lab.resources.get("encoders", self.name)[site] if "@" in site else None
-            self._subjects[key] = PooledSubject(subject, site, "max", encoder=encoder)
+            readout = lab.resources.get("readouts", self.name)[site] if "@" in site else None
+            self._subjects[key] = PooledSubject(subject, site, "max", readout=readout)
         return self._subjects[key]
 
     def _task(self, unit: Unit, subject: Subject, evidence: Evidence) -> Task:

@@ -57,13 +57,6 @@ class RandomMean:
         ).replace("-0.", "−0.")
 
 
-def with_random(subject: Subject, spec: StudySpec) -> Subject:
-    """A subject that was given, untrained; see `glossator.subjects.random_weights`."""
-    from glossator.subjects.random_weights import with_random_weights
-
-    return with_random_weights(subject, spec.seed)
-
-
 def spec_of_random(spec: StudySpec, given: Subject | None = None) -> StudySpec:
     """The spec of the study of the untrained network; given: that network, where it has no name to be loaded by.
 

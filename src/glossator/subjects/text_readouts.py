@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
 
@@ -12,6 +12,9 @@ from glossator.files import fingerprint as fingerprint_of
 from glossator.inputs import Inputs, Texts
 from glossator.subjects.embedders import Embedder
 from glossator.subjects.functions import FunctionSubject
+
+if TYPE_CHECKING:
+    import torch
 
 
 class EmbedderSubject(FunctionSubject):
@@ -61,22 +64,22 @@ Pool = Literal["mean", "max", "last"]
 class PooledSubject(FunctionSubject):
     """A site of a subject that takes tokens, its units' values pooled over the tokens of each text.
 
-    pool: "mean", "max" or "last" token; encoder: of the site `NAME@SITE`, one that gives a value at every token. Texts
+    pool: "mean", "max" or "last" token; readout: of the site `NAME@SITE`. Texts
     longer than the subject takes are run in parts. A text without a token, or of one token where the subject's first
     position takes the attention sink, has no response.
     """
 
-    def __init__(self, subject: Any, site: str, pool: Pool = "mean", *, encoder: Any = None, batch_tokens: int = 2048):
+    def __init__(self, subject: Any, site: str, pool: Pool = "mean", *, readout: Any = None, batch_tokens: int = 2048):
         if pool not in get_args(Pool):
             raise UserError("unknown pooling", value=pool, allowed=", ".join(get_args(Pool)))
         self.source = site.rpartition("@")[2]
         width = subject.site(self.source).width
-        known = [subject.fingerprint, getattr(encoder, "fingerprint", None), site, pool]
+        known = [subject.fingerprint, None if readout is None else readout.fingerprint, site, pool]
         super().__init__(self._pooled, subject.name, fingerprint=fingerprint_of(["pooled", *known]), site=site)
-        self.subject, self.pool, self.encoder, self.batch_tokens = subject, pool, encoder, batch_tokens
+        self.subject, self.pool, self.readout, self.batch_tokens = subject, pool, readout, batch_tokens
         self.tokenizer = subject.tokenizer
         self.longest = int(subject.max_width or 1 << 20)
-        self._units = width if encoder is None else encoder.width
+        self._units = width if readout is None else readout.width
 
     def counted(self, inputs: Inputs) -> Inputs:
         if not isinstance(inputs, Texts):
@@ -118,13 +121,22 @@ class PooledSubject(FunctionSubject):
             rows = order[start:end]
             block = np.stack([np.asarray(windows[row], dtype=np.int32) for row in rows])
             values = self.subject.activations(block, lengths[rows], [self.source])[self.source]
-            read = (values if self.encoder is None else self.encoder.project(values)).float().cpu().numpy()
+            read = self._of_units(values).float().cpu().numpy()
             if self.subject.leaves_out_first:
                 read = np.where(np.arange(length)[:, None] == 0, np.float32(np.nan), read)
             for row, piece in zip(rows, read, strict=True):
                 found[row] = piece if length > 1 or not self.subject.leaves_out_first else piece[:0]
             start = end
         return found
+
+    def _of_units(self, values: torch.Tensor) -> torch.Tensor:
+        """The values of all units; of a sparse readout 0 for those that it does not list."""
+        found = values if self.readout is None else self.readout.read(values)
+        if not isinstance(found, tuple):
+            return found
+        activations, units = found
+        every = activations.new_zeros((*activations.shape[:-1], self.readout.width))
+        return every.scatter_add_(-1, units.long(), activations)
 
 
 def pooled(values: np.ndarray, pool: Pool) -> np.ndarray:
