@@ -76,13 +76,16 @@ def test_sampling_is_seeded_and_does_not_depend_on_neighbours(subject):
     assert generate(subject, PROMPTS[:2], edits, new_tokens=6, seed=3) == together[:2]
 
 
-def test_a_text_ends_where_the_model_ends_it():
+@pytest.mark.parametrize("where", ["config", "generation_config"])
+def test_a_text_ends_where_the_model_ends_it(where: str):
     subject = subject_of("llama")
     first = generate(subject, ["In 1987"], new_tokens=6, temperature=0)[0]
     tokens = subject.tokenizer.encode([first])[0]
     with torch.inference_mode():
         ids = torch.tensor([[*subject.prefix, *subject.tokenizer.encode(["In 1987"])[0].tolist()]])
-        subject.model.config.eos_token_id = int(subject.model(ids).logits[0, -1, :320].argmax())
+        end = int(subject.model(ids).logits[0, -1, :320].argmax())
+    # chat models name several ends, and name them in their generation settings alone
+    getattr(subject.model, where).eos_token_id = end if where == "config" else [319 - (end == 319), end]
     assert len(tokens) > 0
     assert generate(subject, ["In 1987"], new_tokens=6, temperature=0) == [""]
 

@@ -13,6 +13,7 @@ from glossator.causal.changes import Splice
 from glossator.causal.edits import Edit, bind, check_outputs, seeing_sources
 from glossator.errors import UserError
 from glossator.inputs.tokens import TokenWindows
+from glossator.subjects.generation import draw_token, end_tokens
 from glossator.subjects.hooks import edit as hooked
 
 
@@ -71,7 +72,7 @@ def _continue(
 ) -> list[np.ndarray]:
     """Prompts (b, t) of one length -> the tokens that follow each, cut before the end of the text."""
     rows, before = np.arange(len(prompts)), len(subject.prefix)
-    ends = _end_tokens(subject.model)
+    ends = sorted(end_tokens(subject.model))
     inputs = torch.tensor([[*subject.prefix, *prompt] for prompt in prompts.tolist()], device=subject.device)
     keeps, position, cache = _keeps_its_past(subject), 0, None
     seen: dict[str, torch.Tensor] = {}
@@ -101,7 +102,9 @@ def _continue(
                 out = subject.model(input_ids=inputs, **kept)
             if keeps:
                 position, cache = position + inputs.shape[1], out.past_key_values
-            chosen = _choose(out.logits[:, -1], temperature, rngs, len(subject.tokenizer.vocabulary))
+            known = out.logits[:, -1, : len(subject.tokenizer.vocabulary)]  # what is behind pads the output matrix
+            drawn = [draw_token(row, temperature, rng) for row, rng in zip(known, rngs, strict=True)]
+            chosen = np.array(drawn, np.int64)
             written.append(chosen)
             done |= np.isin(chosen, ends)
             new = torch.from_numpy(chosen).to(subject.device)[:, None]
@@ -141,20 +144,3 @@ def _hooked(subject: Any, bound: Sequence[Any], hook: Any) -> Any:
     for one in bound:
         stack.enter_context(hooked(subject.model, one.site, hook(one)))
     return stack
-
-
-def _choose(
-    logits: torch.Tensor, temperature: float, rngs: Sequence[np.random.Generator], vocabulary: int
-) -> np.ndarray:
-    """One token a row; ids beyond the vocabulary (padding of the output matrix) are never chosen."""
-    scores = logits[:, :vocabulary].double().cpu().numpy()
-    if temperature > 0:
-        # The largest of logits with Gumbel noise is a draw from their softmax.
-        noise = np.stack([rng.gumbel(size=scores.shape[1]) for rng in rngs])
-        scores = scores / temperature + noise
-    return scores.argmax(axis=1).astype(np.int64)
-
-
-def _end_tokens(model: Any) -> list[int]:
-    ends = getattr(model.config, "eos_token_id", None)
-    return [] if ends is None else [ends] if isinstance(ends, int) else list(ends)

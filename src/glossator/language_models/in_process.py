@@ -28,6 +28,7 @@ from glossator.language_models.request import (
     TokenLogprob,
     Usage,
 )
+from glossator.subjects.generation import end_tokens
 from glossator.subjects.positions import limit_of
 from glossator.subjects.tokenizer import FastTextTokenizer
 
@@ -165,14 +166,8 @@ def open_in_process(name: str, *, dtype: str = "float32", device: str = "cpu", *
 
 def _end_tokens(model: Any, tokenizer: FastTextTokenizer) -> frozenset[int]:
     """Where an answer ends: what configs and tokenizer call the end, and at any special token, which is no text."""
-    generation = getattr(model, "generation_config", None)
-    named = [
-        getattr(generation, "eos_token_id", None),
-        getattr(model.config, "eos_token_id", None),
-        tokenizer.hub_tokenizer.eos_token_id,
-    ]
-    ids = {i for value in named for i in (value if isinstance(value, list | tuple) else [value]) if isinstance(i, int)}
-    return frozenset(ids) | tokenizer.vocabulary.special
+    own = tokenizer.hub_tokenizer.eos_token_id
+    return end_tokens(model) | tokenizer.vocabulary.special | (frozenset() if own is None else {own})
 
 
 def _answer(row: Row, prompt_tokens: tuple[TokenLogprob, ...], failure: str | None) -> Answer:

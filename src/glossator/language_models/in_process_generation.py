@@ -1,9 +1,4 @@
-"""Batched generation: many rows at a time, each with its own seed, stops and length.
-
-Tokens are sampled by adding noise to the logits and taking the largest (Gumbel-max). The noise belongs to the row, so a
-different order of floating-point sums, some 1e-6 of a logit, matters only between two practically tied tokens. A draw
-from cumulative probabilities would depend on the sum over the whole vocabulary.
-"""
+"""Batched generation: many rows at a time, each with its own seed, stops and length."""
 
 from __future__ import annotations
 
@@ -18,6 +13,7 @@ from glossator.inputs.tokens import Vocabulary
 from glossator.language_models.in_process_cache import can_share, goes_on, new_cache, shared
 from glossator.language_models.in_process_head import Head
 from glossator.language_models.request import TokenLogprob
+from glossator.subjects.generation import draw_token
 
 
 @dataclass(eq=False)
@@ -43,7 +39,7 @@ class Row:
         if not bool(torch.isfinite(logits).any()) or bool(torch.isnan(logits).any()):
             self.finish = "error"
             return 0
-        token = self._choose(logits)
+        token = draw_token(logits, self.temperature, self.rng, self.top_p)
         self.written += 1
         if token in end:
             self.finish = "stop"
@@ -57,18 +53,6 @@ class Row:
         if not self.finish and self.written >= self.max_tokens:
             self.finish = "length"
         return token
-
-    def _choose(self, logits: torch.Tensor) -> int:
-        if self.temperature <= 0:
-            return int(logits.argmax())
-        scores = logits.double().cpu().numpy() / self.temperature
-        noise = self.rng.gumbel(size=len(scores))
-        if self.top_p < 1:
-            p = np.exp(scores - scores.max())
-            order = np.argsort(-p, kind="stable")
-            left_out = order[int(np.searchsorted(np.cumsum(p[order]), self.top_p * p.sum())) + 1 :]
-            scores[left_out] = -np.inf
-        return int(np.argmax(scores + noise))
 
     def _cut_at_stop(self, before: int) -> None:
         """End at the earliest stop that the newest token, written from `before` on, completed."""

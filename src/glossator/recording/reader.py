@@ -248,8 +248,7 @@ class Recording:
         site, place = self._find(unit)
         count = self.valid_places(unit.site)
         if site.kind == "sparse":
-            x = self._sparse(site).of(place)[1].astype(np.float64)
-            sums = np.array([(x**p).sum() for p in (1, 2, 3, 4)])
+            sums = power_sums(self._sparse(site).of(place)[1].astype(np.float64))
         else:
             sums = self._dense[site.grid].sums[:, site.start + place]
         return moments(count, sums, unit.sign)
