@@ -15,6 +15,7 @@ from glossator.language_models.in_process_generation import Row, common_prefix
 from glossator.language_models.in_process_head import Head
 from glossator.language_models.in_process_prompts import opening
 from glossator.language_models.json_answers import value_in
+from glossator.subjects.generation import draw_token
 from glossator.subjects.tokenizer import FastTextTokenizer
 from tiny_models import byte_level_tokenizer, sentencepiece_tokenizer, tiny_model
 
@@ -112,15 +113,15 @@ def test_samples_do_not_depend_on_their_neighbours(lm):
     assert together != [a.text for a in in_process(seed=1).ask(requests)]
 
 
-def test_a_sample_does_not_turn_on_the_last_bits_of_the_logits(lm):
+def test_a_sample_does_not_turn_on_the_last_bits_of_the_logits():
     """What another batch changes of a logit, some 1e-6, tells only tied tokens apart."""
 
-    def chosen(noise: float, **settings) -> list[int]:
+    def chosen(noise: float, temperature: float = 1.0, top_p: float = 1.0) -> list[int]:
         vocabulary, bits = 2000, np.random.default_rng(3)
         logits = [bits.normal(size=vocabulary).astype(np.float32) for _ in range(400)]
         moved = [row + (noise * bits.normal(size=vocabulary)).astype(np.float32) for row in logits]
-        rows = [row_of(lm, seed=seed, **settings) for seed in range(400)]
-        return [row._choose(torch.from_numpy(of_row)) for row, of_row in zip(rows, moved, strict=True)]
+        rngs = [np.random.default_rng(seed) for seed in range(400)]
+        return [draw_token(torch.from_numpy(m), temperature, rng, top_p) for m, rng in zip(moved, rngs, strict=True)]
 
     for settings in ({}, {"temperature": 0.7}, {"top_p": 0.9}):
         assert chosen(0.0, **settings) == chosen(1e-5, **settings)
