@@ -32,17 +32,19 @@ from glossator.causal.acting import part_of
 from glossator.causal.changes import Add, Set
 from glossator.causal.edits import Edit
 from glossator.causal.generating import generate
+from glossator.causal.output_effects import by_clamping, by_weights
 from glossator.causal.patching import part_values, site_values
 from glossator.causal.running import divergences, run
 from glossator.cli import main
-from glossator.errors import UserError
-from glossator.readouts import load_readout
+from glossator.errors import MissingPower, UserError
+from glossator.readouts import direction_set, load_readout
 from glossator.readouts.dictionary import Dictionary, same_model
 from glossator.readouts.formats import load_dictionary
 from glossator.readouts.parts import Direction, Units
 from glossator.store.study import open_study
 from glossator.study.sources import kept_readouts
 from glossator.subjects import load_subject
+from glossator.subjects.token_weights import logit_strengths
 from glossator.units import Unit
 from study_cases import write_corpus
 
@@ -336,7 +338,8 @@ def test_a_study_of_latents(architecture: str, tiny_folder: Path, tmp_path: Path
     write_corpus(tiny_folder.parent / "corpus.jsonl")
     folder = save_saelens(tmp_path / "d", architecture)
     text = ["--corpus", str(tiny_folder.parent / "corpus.jsonl"), "--tokens", "6000", "--width", "32"]
-    how = ["--explainer", "token-list", "--scorer", "correlation", "--scorer", "ablation", "--card", "both"]
+    how = ["--explainer", "token-list", "--explainer", "output-weights", "--explainer", "output-effect"]
+    how += ["--scorer", "correlation", "--scorer", "ablation", "--scorer", "output-side", "--card", "both"]
     where = ["--subject", str(tiny_folder), "--out", str(tmp_path / "s"), "--units", "4"]
     assert main(["run", "--dictionary", str(folder), *where, *text, *how]) == 0
     shutil.rmtree(folder)
@@ -354,6 +357,7 @@ def test_a_study_of_latents(architecture: str, tiny_folder: Path, tmp_path: Path
             )
         scores = [s for r in results for e in r.explanations for s in e.scores]
         assert {s.name for s in scores if s.value is not None} >= {"correlation.top-and-random", "ablation"}
+        assert not [r.unit for r in results if r.status == "failed"]
     log = (tmp_path / "s" / "log.txt") if (tmp_path / "s" / "log.txt").exists() else None
     said = capsys.readouterr()
     told = said.out + said.err + ("" if log is None else log.read_text())
@@ -432,3 +436,24 @@ def test_padding_of_zeros_stays_finite(tmp_path: Path) -> None:
     for name in ("constant_norm_rescale", "layer_norm"):
         found = load_dictionary(save_saelens(tmp_path / name, "standard", normalize_activations=name))
         assert torch.isfinite(found.read(torch.zeros(2, D))[0]).all()
+
+
+@pytest.mark.parametrize("family", ["llama", "gpt2"])
+def test_the_output_side_of_a_latent_is_that_of_its_row(family: str, tmp_path: Path) -> None:
+    """By weights; by clamping, the difference between two values of the latent."""
+    subject = subject_of(family)
+    autoencoder = load_dictionary(save_saelens(tmp_path / "a", metadata={"hook_name": "blocks.1.hook_resid_post"}))
+    neurons = direction_set("joy", "mlp.1", np.eye(subject.site("mlp.1").width)[[3, 8]])
+    readouts = {one.site_name: one for one in (transcoder(tmp_path / "t"), autoencoder, neurons)}
+    for site in ("transcoder@mlp-in.1", "sae@resid.1"):
+        rows = readouts[site].decoder
+        found = by_weights(subject, [Unit(subject.name, site, i, "-") for i in (5, 9)], readouts)
+        np.testing.assert_allclose(found, -logit_strengths(subject, rows[[5, 9]].numpy()), rtol=1e-4, atol=1e-5)
+    as_directions = by_weights(subject, [Unit(subject.name, "joy@mlp.1", i) for i in range(2)], readouts)
+    as_neurons = by_weights(subject, [Unit(subject.name, "mlp.1", i) for i in (3, 8)])
+    np.testing.assert_allclose(as_directions, as_neurons, rtol=1e-4, atol=1e-5)
+    unit, windows = Unit(subject.name, "transcoder@mlp-in.1", 5), tiny_windows(subject, 4, 8)
+    assert np.nanmax(np.abs(by_clamping(subject, unit, windows, 6.0, 0.0, readouts))) > 0.01
+    assert np.nanmax(np.abs(by_clamping(subject, unit, windows, 6.0, 6.0, readouts))) == pytest.approx(0, abs=1e-5)
+    with pytest.raises(MissingPower, match="needs the readout"):
+        by_weights(subject, [unit])

@@ -8,14 +8,17 @@ unembedding has outlier tokens.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from glossator.causal.acting import part_of
 from glossator.causal.steering import shift, unit_push
 from glossator.inputs.tokens import TokenWindows, Vocabulary
+from glossator.readouts.base import Readout
+from glossator.readouts.parts import row_of
 from glossator.units import Unit
 
 if TYPE_CHECKING:
@@ -41,26 +44,49 @@ class Standing:
         return order[signed[order] > self.chance]
 
 
-def by_weights(subject: TransformerSubject, units: Sequence[Unit]) -> np.ndarray:
-    """How much each unit's write vector raises each token's logit, signed by polarity: float32 (V, units)."""
+def by_weights(
+    subject: TransformerSubject, units: Sequence[Unit], readouts: Mapping[str, Readout] | None = None
+) -> np.ndarray:
+    """How much each unit's write vector raises each token's logit, signed by polarity: float32 (V, units).
+
+    The write vector of a unit of a readout is what it writes at its site (`readouts.parts.row_of`), carried into the
+    stream as units of that site are.
+    """
     from glossator.subjects.token_weights import logit_strengths, written
 
-    vectors = np.concatenate([written(subject, unit.site, [unit.index]) * unit.sign for unit in units])
-    return logit_strengths(subject, vectors)
+    into_stream: dict[str, np.ndarray] = {}
+
+    def vector(unit: Unit) -> np.ndarray:
+        if "@" not in unit.site:
+            return written(subject, unit.site, [unit.index])
+        site, part = part_of(unit, readouts)
+        row = row_of(part)
+        if site not in into_stream:
+            into_stream[site] = written(subject, site, range(len(row)))
+        return (row @ into_stream[site])[None]
+
+    return logit_strengths(subject, np.concatenate([vector(unit) * unit.sign for unit in units]))
 
 
-def by_clamping(subject: Any, unit: Unit, windows: TokenWindows, high: float, mean: float) -> np.ndarray:
+def by_clamping(
+    subject: Any,
+    unit: Unit,
+    windows: TokenWindows,
+    high: float,
+    mean: float,
+    readouts: Mapping[str, Readout] | None = None,
+) -> np.ndarray:
     """Mean change of every token's log-probability when the unit is held at `high` against being held at its `mean`:
     (V,) float64, over all valid tokens of the windows; NaN for tokens that only the tokenizer knows.
 
-    high and mean are signed by polarity, as recorded. At one token, log-probability is logit up to a number that is the
-    same for the whole vocabulary, so `standing` makes nothing of the difference.
+    high and mean are signed by polarity, as recorded; readouts: as for `part_of`. At one token, log-probability is
+    logit up to a number that is the same for the whole vocabulary, so `standing` makes nothing of the difference.
     """
     from glossator.causal.changes import Set
     from glossator.causal.edits import Edit
     from glossator.causal.running import CleanRun
 
-    push = unit_push(unit)
+    push = unit_push(unit, readouts)
     held = [[Edit(push.site, push.part, Set(unit.sign * value), windows.valid)] for value in (high, mean)]
     found = shift(CleanRun(subject, windows, [push.site]), held, by_document=False)
     change = (found.sums[0, 0] - found.sums[1, 0]).astype(np.float64) / found.counts.sum()

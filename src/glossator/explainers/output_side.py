@@ -10,7 +10,7 @@ Nothing is claimed if no token stands out more than the top token of random dire
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -23,6 +23,7 @@ from glossator.explainers import Abstained, Explained, Explainer
 from glossator.explanations import Explanation, Provenance
 from glossator.inputs.tokens import TokenWindows
 from glossator.programs import Program, Token, english
+from glossator.readouts.base import Readout
 from glossator.resources import taken_by
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ class OutputSideExplainer(Explainer):
 
     subject: the model under study, causal; by: how they are found, `both` for the mean of the two standings; tokens: at
     most so many a side; windows, width: random windows of the explain split that the unit is held on, and how much of
-    each.
+    each; readouts: by their `NAME@SITE`, for units of these.
     """
 
     subject: Any
@@ -46,6 +47,7 @@ class OutputSideExplainer(Explainer):
     tokens: int = 10
     windows: int = 24
     width: int = 32
+    readouts: Mapping[str, Readout] = field(default_factory=dict, compare=False)
 
     def __post_init__(self) -> None:
         if self.by not in WAYS:
@@ -85,7 +87,9 @@ class OutputSideExplainer(Explainer):
             return []
         found: list[list[Standing]] = []
         if self.by in ("weights", "both"):
-            found.append(standing(self.subject, by_weights(self.subject, [one.unit for one in evidence])))
+            found.append(
+                standing(self.subject, by_weights(self.subject, [one.unit for one in evidence], self.readouts))
+            )
         if self.by in ("effect", "both"):
             found.append(standing(self.subject, np.stack([self._effect(one) for one in evidence], axis=1)))
         mean = [np.mean([one.strengths for one in of_unit], axis=0) for of_unit in zip(*found, strict=True)]
@@ -100,7 +104,7 @@ class OutputSideExplainer(Explainer):
 
         windows = first_of_random(evidence, self.windows, self.width)
         statistics = evidence.statistics
-        return by_clamping(self.subject, evidence.unit, windows, statistics.maximum, statistics.mean)
+        return by_clamping(self.subject, evidence.unit, windows, statistics.maximum, statistics.mean, self.readouts)
 
 
 @dataclass(frozen=True)
@@ -133,6 +137,7 @@ class EnsembleExplainer(Explainer):
     windows: int = 24
     width: int = 32
     lexicon: Any = None
+    readouts: Mapping[str, Readout] = field(default_factory=dict, compare=False)
 
     def explain(self, evidence: Sequence[ExplainEvidence], *, n: int, seed: int) -> list[Explained]:
         """Both sides of all units, each side for all units together."""
@@ -142,7 +147,7 @@ class EnsembleExplainer(Explainer):
 
     @property
     def _second(self) -> OutputSideExplainer:
-        return OutputSideExplainer(self.subject, self.by, self.tokens, self.windows, self.width)
+        return OutputSideExplainer(self.subject, self.by, self.tokens, self.windows, self.width, self.readouts)
 
     @property
     def _first(self) -> Explainer:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
-from glossator.errors import UserError
+from glossator.errors import MissingPower, UserError
 
 if TYPE_CHECKING:
     import torch
@@ -235,6 +235,17 @@ class Latents:
 def read_from(part: Part) -> str | None:
     """The site whose values a part is read from, None where it is the one at which it is written."""
     return part.reads_at if isinstance(part, Latents) else None
+
+
+def row_of(part: Part) -> np.ndarray:
+    """What 1 more of a part of one number adds to the site at which it is written, float32 (width,); `MissingPower` for
+    parts of which that is not known."""
+    if isinstance(part, Direction):
+        return np.asarray(part.vector, np.float32)
+    if isinstance(part, Latents) and part.size == 1:
+        found: np.ndarray = part.dictionary.decoder_rows(list(np.atleast_1d(part.indices))).float().cpu().numpy()[0]
+        return found
+    raise MissingPower("it is not known what this part writes", value=type(part).__name__)
 
 
 def seeing(part: Part, values: torch.Tensor | None) -> Part:

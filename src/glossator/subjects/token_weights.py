@@ -22,7 +22,7 @@ from torch import nn
 from glossator.errors import MissingPower, UserError
 from glossator.subjects.base import Power
 from glossator.subjects.hooks import capture
-from glossator.subjects.sites import SiteInfo, projection_shape
+from glossator.subjects.sites import MLP_OUT, SiteInfo, projection_shape
 
 if TYPE_CHECKING:
     from glossator.subjects.transformer import TransformerSubject
@@ -52,8 +52,9 @@ def written(subject: TransformerSubject, site: str, indices: Sequence[int]) -> n
     """What one unit of value of each of these units adds to the residual stream, float32 (units, d).
 
     For a site that a projection to the stream reads (`mlp.L`, `head.L`) its weights, times the factors that the model
-    puts behind it; for numbers of the stream itself (`resid.L`, `attn.L`) the stream's own axes. Raises `MissingPower`
-    where a norm or a gate stands between the units and the stream, so that what they add depends on the token.
+    puts behind it; for numbers of the stream itself (`resid.L`, `attn.L`, `mlp-out.L`) the stream's own axes. Raises
+    `MissingPower` where a norm or a gate stands between the units and the stream, so that what they add depends on the
+    token.
     """
     if Power.WEIGHTS not in subject.powers:
         raise MissingPower("this subject has no weights to read", value=subject.name)
@@ -63,7 +64,7 @@ def written(subject: TransformerSubject, site: str, indices: Sequence[int]) -> n
     module = subject.model.get_submodule(info.module)
     shape = projection_shape(module)
     kind = info.name.partition(".")[0]
-    if kind in ("mlp", "head", "attn") and info.scale is None:
+    if kind in ("mlp", "head", "attn", MLP_OUT) and info.scale is None:
         raise MissingPower(
             "what units of this site write into the residual stream depends on the token, through a norm or a gate",
             value=site,
@@ -72,12 +73,12 @@ def written(subject: TransformerSubject, site: str, indices: Sequence[int]) -> n
     if info.side == "input" and shape is not None and kind in ("mlp", "head"):
         weights = _by_output(module).T[list(indices)]
         return _numpy(weights * weights.new_tensor(1.0 if info.scale is None else info.scale))
-    if info.side == "output" and info.width is not None and kind in ("resid", "attn"):
+    if info.side == "output" and info.width is not None and kind in ("resid", "attn", MLP_OUT):
         return np.eye(info.width, dtype=np.float32)[list(indices)]
     raise MissingPower(
         "it is unknown what units of this site write into the residual stream",
         value=site,
-        allowed="mlp.L, head.L, attn.L, resid.L",
+        allowed="mlp.L, head.L, attn.L, mlp-out.L, resid.L",
     )
 
 
