@@ -68,7 +68,7 @@ def test_an_exact_rare_unit_is_said_once(count, explainer):
     word = WORDS[61]
     windows, active = _planted({(word,): count}, (word,))
     found = explain_one(explainer, evidence_of(active, windows), n=1)
-    assert [(e.text, str(e.program)) for e in found] == [(f"On “{word.strip()}”.", f'0.0 + 2.0*token("{word}")')]
+    assert [(e.text, str(e.program)) for e in found] == [(f"Fires on “{word.strip()}”.", f'0.0 + 2.0*token("{word}")')]
 
 
 @pytest.mark.parametrize("decoys", [15, 40, 150])
@@ -78,7 +78,7 @@ def test_a_unit_that_one_phrase_fires_comes_out_as_the_phrase(decoys, explainer)
     runs = {phrase: 40, (bank,): decoys, (" the", river): decoys, (other, river, bank): decoys, (" the", bank): decoys}
     windows, active = _planted(runs, phrase)
     (found,) = explain_one(explainer, evidence_of(active, windows), n=1)
-    assert found.text == f"On the end of “the{river}{bank}”."
+    assert found.text == f"Fires on the end of “the{river}{bank}”."
     assert str(found.program) == f'0.0 + 2.0*sequence(token(" the"), token("{river}"), token("{bank}"))'
 
 
@@ -98,13 +98,14 @@ def test_abstains_on_a_constant_and_on_no_windows(explainer):
     assert explain_one(ProgramExplainer(lexicon=LEXICON), nothing) == []
 
 
-def test_english_is_that_of_the_program_and_within_the_limit():
+def test_the_sentence_is_short_and_the_english_of_the_program_within_the_limit():
     rng = np.random.default_rng(3)
     strengths = rng.gamma(0.3, 1.0, len(LEXICON)) * (rng.random(len(LEXICON)) < 0.3)
     activations = strengths[SEEN.tokens]
     for limit in (40, 200):
         found = explain_one(ProgramExplainer(limit=limit, lexicon=LEXICON), evidence_of(activations, SEEN))
-        assert found and all(e.text == english(e.program) and len(e.text) <= limit for e in found)
+        assert found and all(len(english(e.program)) <= limit and len(e.text) <= 200 for e in found)
+        assert all(e.text.startswith("Fires on ") and e.text.endswith(".") and "/" not in e.text for e in found)
         assert all(parse_program(str(e.program)) == e.program for e in found)
     assert [e.rank for e in found] == list(range(len(found))) and len({str(e.program) for e in found}) == len(found)
 

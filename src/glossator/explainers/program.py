@@ -1,4 +1,4 @@
-"""The program explainer: induces a program from the explain split and renders it in English, or abstains.
+"""The program explainer: induces a program from the explain split and says it in a sentence, or abstains.
 
 It uses no language model. The search runs on some parts of the explain split's documents. A held-out part decides
 whether to claim anything: if the program does not correlate with the unit there better than chance, or the unit fires
@@ -25,10 +25,11 @@ from glossator.evidence import ExplainEvidence
 from glossator.explainers import Abstained, Explained, Explainer
 from glossator.explainers.modes import separate_modes
 from glossator.explainers.token_means import rounded, shrinkage
-from glossator.explanations import Explanation, Provenance
+from glossator.explanations import Explanation, Headline, Mode, Provenance
 from glossator.headlines.reasons import headlines
+from glossator.headlines.sentence import sentence
 from glossator.headlines.shelf import Shelf
-from glossator.programs import Clause, Lexicon, Program, Table, english
+from glossator.programs import Clause, Lexicon, Program, Table
 from glossator.programs.bank import Bank, build_bank, characters
 from glossator.programs.candidates import Single
 from glossator.programs.compose import compose
@@ -51,7 +52,7 @@ class ProgramExplainer(Explainer):
     """Up to n candidates: the program, a brief one, and one for each mode of a unit that has several; all of them with
     the unit's headline and modes (`glossator.headlines`).
 
-    limit: greatest number of characters of the English, None for no limit; most: greatest number of tests;
+    limit: greatest number of characters of the program's English, None for no limit; most: greatest number of tests;
     least_gain: share of the variance that a further test must explain; top_share: weight of all top windows together
     against the random draw; steps: how finely strengths are told apart (steps a doubling); table: add a table of all
     tokens, the unlimited program; lexicon: what is known of the vocabulary, None for its texts alone.
@@ -116,7 +117,7 @@ class ProgramExplainer(Explainer):
         return [
             Explanation(
                 evidence.unit,
-                english(program),
+                sentence(problem, program),
                 Provenance("program", {**settings, "role": role}, evidence.fingerprint),
                 program,
                 rank,
@@ -125,6 +126,12 @@ class ProgramExplainer(Explainer):
             )
             for rank, (role, program) in enumerate(list(found.values())[:n])
         ]
+
+    def name(self, evidence: ExplainEvidence) -> tuple[Headline, tuple[Mode, ...]]:
+        """The headline and modes alone, without a program and without what it takes to claim one."""
+        bank = self._bank(evidence)
+        problem = make_problem(evidence.exemplars, bank, self.top_share, evidence.statistics.firing_threshold)
+        return headlines(problem, self._shelf(bank))
 
     def warm(self, evidence: ExplainEvidence) -> None:
         """Build what all units of a recording share."""

@@ -27,8 +27,8 @@ WORD, EXACT, MIXED, ALIKE, BEFORE, TOGETHER = 0.85, 0.9, 0.4, 0.75, 0.7, 0.85
 a class of the token before, and two classes together."""
 PLAINNESS, BREVITY = 0.5, 0.96
 """What clearness weighs, as a power; and what each word of a name after the second costs, as a factor."""
-LEAST_MORE = 1.08
-"""A longer list, or a second class, must say this many times as much."""
+LONGER, NARROWER = 1.08, 1.2
+"""A longer list, and a second class, must say this many times as much."""
 NEAR = (0.3, 0.4, 0.5)
 """Cosines from which on words belong to a neighbourhood."""
 SEEDS, LARGEST = 6, 60
@@ -51,8 +51,9 @@ class Found:
 
 
 def best(strong: Strong, shelf: Shelf) -> Found | None:
-    """The class that is worth most; None where none says anything."""
-    return max(Search(strong, shelf).found(), key=lambda one: one.value, default=None)
+    """The class that is worth most; None where none says more than chance would."""
+    found = sorted(Search(strong, shelf).found(), key=lambda one: -one.value)
+    return next((one for one in found if one.value > 0 and strong.surely(one.truth)), None)
 
 
 class Search:
@@ -128,7 +129,7 @@ class Search:
         said = self.strong.worth(*self._together(here, [*before, *places], pairs))
         found = []
         for (a, b), nats in zip(pairs, said.tolist(), strict=True):
-            if nats > LEAST_MORE * max(a.said, b.said):
+            if nats > NARROWER * max(a.said, b.said):
                 _, after, what = b.named.name.partition(" after ")
                 name = f"{a.named.name}{after}{what}" if after else f"{a.named.name}{b.named.name[6:]}"
                 clear = TOGETHER * min(a.named.clear, b.named.clear / BEFORE if after else 1.0)
@@ -162,7 +163,7 @@ class Search:
             weight = self.word_weight[others] + self.word_weight[taken].sum(axis=0)
             more = self.strong.worth(weight, self.word_count[others] + self.word_count[taken].sum())
             place = int(more.argmax())
-            if more[place] < LEAST_MORE * nats:
+            if more[place] < LONGER * nats:
                 break
             taken, nats = [*taken, others[place]], float(more[place])
             found.append(self._listed(taken, nats, alike=False))

@@ -14,8 +14,9 @@ from glossator.programs.problem import Problem
 MODES = 3
 LEAST, CLEAR = 0.05, 0.3
 """Nats from which on a class is named at all, and from which on it is not called weak."""
-LEAST_SHARE, LEAST_MORE = 0.1, 0.1
-"""Of the strong activation, the share that a further mode accounts for; and the nats that it adds, all told."""
+LEAST_SHARE, LEAST_MORE = 0.02, 0.08
+"""Of the strong activation, the share that a further mode accounts for; and the nats that it adds, all told. It must
+also be as clear as a headline that is not weak, of what is left."""
 
 
 def headlines(problem: Problem, shelf: Shelf) -> tuple[Headline, tuple[Mode, ...]]:
@@ -29,7 +30,8 @@ def headlines(problem: Problem, shelf: Shelf) -> tuple[Headline, tuple[Mode, ...
             break
         left = strong.weight.sum() / whole
         share = float(strong.weight @ found.truth) / whole
-        if found.value < LEAST if not chosen else (share < LEAST_SHARE or left * found.value < LEAST_MORE):
+        more = share >= LEAST_SHARE and left * found.value >= LEAST_MORE and found.value >= CLEAR
+        if not more if chosen else found.value < LEAST:
             break
         chosen.append(found)
         strong = strong.without(found.truth)
@@ -37,7 +39,7 @@ def headlines(problem: Problem, shelf: Shelf) -> tuple[Headline, tuple[Mode, ...
         return Headline(UNNAMEABLE, Program(0.0)), ()
     modes, claimed = [], np.zeros(len(problem.target), bool)
     total = problem.target.sum()
-    weak = sum(found.value for found in chosen[:1]) < CLEAR
+    weak = chosen[0].value < CLEAR
     for found in chosen:
         own = (found.truth >= 0.5) & ~claimed
         claimed |= own

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
+from scipy.special import betainc
 
 from glossator.programs.problem import PARTS, Problem
 
@@ -20,6 +21,8 @@ USUAL, FROM, MOST = 20, 0.3, 1.5
 """The usual peak is the mean of so many windows' peaks; activations count from this share of it on, and up to that."""
 ALL_PARTS = PARTS + 1
 """The parts that programs are searched on, and the one that their claim is judged on."""
+CHANCE = 1e-6
+"""A class is no accident when chance alone does as well this rarely: some 50,000 classes are looked at."""
 PRIOR = 0.5
 """Weight of the assumption, in each part, that a class says nothing."""
 
@@ -77,6 +80,14 @@ class Strong:
     def of_truths(self, truths: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Weight (m, parts) and number (m,) of tokens on which truths (m, T) hold."""
         return truths @ (self.parts * self.weight.astype(np.float32)).T, truths @ self.left.astype(np.float32)
+
+    def surely(self, truth: np.ndarray) -> bool:
+        """Whether more weight falls on a class (T,) than chance would have put there for any of the classes looked at:
+        the weight counts as so many equal tokens as have its spread, each on the class as often as any token is."""
+        share = float(self.weight @ truth) / max(float(self.weight.sum()), 1e-12)
+        tokens = float(self.weight.sum()) ** 2 / max(float(self.weight @ self.weight), 1e-12)
+        base = float(truth @ self.left) / max(self.tokens, 1)
+        return share > base and float(betainc(share * tokens, tokens - share * tokens + 1, base)) < CHANCE
 
     def worth(self, weight: np.ndarray, count: np.ndarray) -> np.ndarray:
         """What classes say, in nats (m,), from the weight (m, parts) and the number (m,) of their tokens."""

@@ -1,0 +1,119 @@
+"""Headlines: what units do is named in plain words, what they do not is not, and the class is what the words say."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from glossator.explainers.program import ProgramExplainer
+from glossator.explanations import UNNAMEABLE, Headline
+from glossator.inputs.tokens import TokenWindows, Vocabulary
+from glossator.programs import Lexicon, Program, execute, parse_program
+from glossator.programs.words import WORD_CLASSES, finer_classes, members
+from inducer_cases import evidence_of
+
+MONTHS = " January February March April June July August October November December"
+FILLER = (
+    " the a of to and in is was for with we our us I me my they their house river stone green paper water walks "
+    "walked said table window morning because system value model train number people country music found made long good"
+)
+TOKENS = (*MONTHS.split(), *FILLER.split(), *"0123456789", ")", "(", "]", ",", ".", "\n", "ing", "ed")
+VOCABULARY = Vocabulary(
+    "english", tuple((f" {t}" if t.isalpha() and t not in ("ing", "ed") else t).encode() for t in TOKENS)
+)
+LEXICON = Lexicon(VOCABULARY)
+
+
+def windows_of(seed: int, n: int = 300, width: int = 32) -> TokenWindows:
+    tokens = np.random.default_rng(seed).integers(len(VOCABULARY), size=(n, width)).astype(np.int32)
+    valid = np.ones((n, width), bool)
+    return TokenWindows(tokens, np.full(n, width, np.int32), valid, np.arange(n) // 3, np.arange(n), VOCABULARY)
+
+
+SEEN, TESTED = windows_of(0), windows_of(1)
+
+
+def holds(windows: TokenWindows, *texts: str) -> np.ndarray:
+    return np.isin(windows.tokens, [VOCABULARY.ids[t] for t in texts])
+
+
+@pytest.fixture(scope="module")
+def explainer() -> ProgramExplainer:
+    return ProgramExplainer(lexicon=LEXICON)
+
+
+def fires(truth: np.ndarray, seed: int = 0) -> np.ndarray:
+    """Strong where it is true, weak noise elsewhere."""
+    rng = np.random.default_rng(seed)
+    return np.where(truth, 0.6 + rng.random(truth.shape), 0.1 * (rng.random(truth.shape) < 0.02))
+
+
+MONTH = tuple(f" {month}" for month in MONTHS.split())
+BRACKETS = (")", "]")
+
+
+@pytest.mark.parametrize(
+    ("texts", "said"),
+    [
+        (MONTH, "months"),
+        (BRACKETS, "closing brackets"),
+        ((" we", " our", " us"), "we, our, us: first-person words"),
+        (tuple("0123456789"), "digits"),
+        ((" because",), "“because”"),
+    ],
+)
+def test_a_class_is_named_and_the_class_is_what_fires(explainer, texts, said):
+    headline, modes = explainer.name(evidence_of(fires(holds(SEEN, *texts)), SEEN))
+    assert sorted(headline.text.replace(":", ",").split(", ")) == sorted(said.replace(":", ",").split(", "))
+    assert headline.named and not headline.weak and [mode.headline for mode in modes] == [headline]
+    (clause,) = headline.program.clauses
+    assert (clause.strength, headline.program.bias) == (1.0, 0.0)
+    assert np.array_equal(execute(headline.program, TESTED, LEXICON) > 0, holds(TESTED, *texts))
+    assert modes[0].share > 0.85 and 1.0 < modes[0].strength < 1.2
+
+
+def test_what_stands_before_is_named(explainer):
+    after = np.zeros(SEEN.tokens.shape, bool)
+    after[:, 1:] = holds(SEEN, " our", " their")[:, :-1]
+    headline, _ = explainer.name(evidence_of(fires(after), SEEN))
+    assert headline.text.endswith("after possessives")
+
+
+def test_unrelated_reasons_are_modes_with_their_shares(explainer):
+    truth = holds(SEEN, *MONTH) | holds(SEEN, *BRACKETS)
+    headline, modes = explainer.name(evidence_of(fires(truth), SEEN))
+    assert [mode.headline.text for mode in modes] == ["months", "closing brackets"] and headline.text == "months"
+    assert modes[0].share == pytest.approx(10 / 12, abs=0.05) and modes[1].share == pytest.approx(2 / 12, abs=0.05)
+
+
+def test_nothing_is_named_where_there_is_nothing(explainer):
+    rng = np.random.default_rng(5)
+    for _ in range(10):
+        noise = rng.permutation(fires(holds(SEEN, *MONTH)).reshape(-1)).reshape(SEEN.tokens.shape)
+        headline, modes = explainer.name(evidence_of(noise, SEEN))
+        assert (headline.text, headline.program, modes) == (UNNAMEABLE, Program(0.0), ())
+    silent, _ = explainer.name(evidence_of(np.zeros(SEEN.tokens.shape), SEEN))
+    assert not silent.named and str(silent) == UNNAMEABLE
+
+
+def test_a_headline_does_not_hang_on_the_scale(explainer):
+    values = fires(holds(SEEN, *MONTH))
+    found = [explainer.name(evidence_of(values * scale, SEEN)) for scale in (1.0, 1000.0)]
+    assert found[0][0] == found[1][0]
+    assert found[1][1][0].strength == pytest.approx(1000 * found[0][1][0].strength, rel=1e-3)
+
+
+def test_a_weak_headline_says_so():
+    headline = Headline("months", parse_program("0.0 + 1.0*word(months)"), weak=True)
+    assert str(headline) == "weakly explained: months"
+    assert str(dataclasses.replace(headline, weak=False)) == "months"
+
+
+def test_finer_classes_can_be_written_in_programs():
+    assert len(finer_classes()) > 200 and not set(finer_classes()) & set(WORD_CLASSES)
+    for name in finer_classes():
+        assert parse_program(f"0.0 + 1.0*word({name})").clauses[0].test.name == name
+    assert {"walking", "going"} <= members("verbs in -ing") and "paris" in members("names of places")
+    assert "mary" in members("first names of people") and "will" not in members("first names of people")
