@@ -50,13 +50,16 @@ DENSITIES = (0.001, 0.01, 0.1)
 """Shares of firing tokens at which results are parted."""
 
 
+Falls = dict[str, dict[str, tuple[bool, float]]]
+
+
 @dataclass(frozen=True)
 class Outcome:
-    """Of one case: by score and test, whether it fell; None for a score that is undefined."""
+    """Of one case: by score and test, whether it fell, and by what share of its distance to a constant prediction's."""
 
     kind: str
     density: float
-    falls: dict[str, dict[str, bool]]
+    falls: Falls
 
 
 def run(options: dict[str, Any] | None = None) -> dict[str, Any]:
@@ -84,19 +87,21 @@ def run(options: dict[str, Any] | None = None) -> dict[str, Any]:
 
 
 def metric(name: str, outcomes: Sequence[Outcome]) -> dict[str, Any]:
-    """The entry of one score; by_density: from rare to dense units, (missing_ok, extra_ok, cases)."""
+    """The entry of one score. missing_fall, extra_fall: the median share of the score that is lost; by_density: from
+    rare to dense units."""
     found = [(outcome, outcome.falls[name]) for outcome in outcomes if name in outcome.falls]
-    parts: dict[str, list[dict[str, bool]]] = defaultdict(list)
+    parts: dict[str, list[dict[str, tuple[bool, float]]]] = defaultdict(list)
     for outcome, tests in found:
         parts[_range(outcome.density)].append(tests)
     entry: dict[str, Any] = {"name": name, "cases": len(found)}
     for test in TESTS:
-        falls = [float(tests[test]) for _, tests in found]
+        falls = [float(tests[test][0]) for _, tests in found]
         share = mean_over_units(falls)
-        entry |= {f"{test}_ok": float(np.mean(falls)), f"{test}_interval": [share.low, share.high]}
+        entry |= {f"{test}_ok": float(np.mean(falls)), f"{test}_interval": [share.low, share.high],
+                  f"{test}_fall": float(np.median([tests[test][1] for _, tests in found]))}  # fmt: skip
     entry["pass"] = all(entry[f"{test}_ok"] >= ENOUGH for test in TESTS)
     entry["by_density"] = {
-        part: {**{f"{test}_ok": _share(tests[test] for tests in parts[part]) for test in TESTS},
+        part: {**{f"{test}_ok": _share(tests[test][0] for tests in parts[part]) for test in TESTS},
                "cases": len(parts[part])}
         for part in map(_range, (0.0, *DENSITIES))
         if part in parts
@@ -126,16 +131,16 @@ def outcome_of(case: Case, draws: int, seed: int) -> Outcome:
     return Outcome(case.kind, case.density, falls_of(before, after, floor))
 
 
-def falls_of(
-    before: dict[str, float], after: dict[str, list[dict[str, float]]], floor: dict[str, float]
-) -> dict[str, dict[str, bool]]:
-    """By score and test, whether it fell; scores that are undefined under one of the tests are left out."""
-    falls: dict[str, dict[str, bool]] = {name: {} for name in before}
+def falls_of(before: dict[str, float], after: dict[str, list[dict[str, float]]], floor: dict[str, float]) -> Falls:
+    """By score and test, whether and how far it fell; scores that are undefined under one of the tests are left out."""
+    falls: Falls = {name: {} for name in before}
     for test, draws in after.items():
         for name, value in before.items():
             others = np.array([found[name] for found in draws if name in found])
             if len(others):
-                falls[name][test] = fell(value, others, floor.get(name, 0.0))
+                room = abs(value - floor.get(name, 0.0))
+                share = (value - float(others.mean())) / room if room else 0.0
+                falls[name][test] = fell(value, others, floor.get(name, 0.0)), share
     return {name: tests for name, tests in falls.items() if len(tests) == len(after)}
 
 
