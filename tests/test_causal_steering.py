@@ -119,7 +119,8 @@ def test_tokens_that_only_the_tokenizer_knows_have_no_say():
     assert not moved.sums[..., 310:].any() and moved.sums[..., :310].any()
     found = standardised(by_clamping(short, of, windows, 5.0, 0.0)[:, None], short.tokenizer.vocabulary)
     assert np.isnan(found[310:]).all() and np.nanstd(found) == pytest.approx(1)
-    assert len(OutputWeightsExplainer(short).standings([(of, evidence(unit(0)).explain)])[0].strengths) == 320
+    (standing,) = OutputWeightsExplainer(short).standings([replace(evidence(unit(0)).explain, unit=of)])
+    assert len(standing.strengths) == 320
 
 
 def test_controls_are_the_same_for_all_units_of_a_site():
@@ -247,7 +248,7 @@ def test_real_neurons_move_what_their_weights_say_and_random_ones_do_not(smollm2
     from glossator.recording.texts import text_windows
 
     of = Unit("smollm2-135m", "mlp.27", 58)
-    (found,) = explain_one(OutputWeightsExplainer(smollm2, tokens=4), evidence(unit(CAUSAL)).explain)
+    (found,) = explain_one(OutputWeightsExplainer(smollm2, tokens=4), replace(evidence(unit(CAUSAL)).explain, unit=of))
     assert found.program is not None and " to" in found.program.raises.texts
     windows = text_windows(smollm2, ["The old dog slept under the table.", "In June we went back home again."])
     clean = CleanRun(smollm2, windows, ["mlp.27"])
