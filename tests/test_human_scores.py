@@ -447,7 +447,7 @@ class WordCount(Simulator):
         return Simulation(hits[windows.tokens], ACTIVATION)
 
 
-NOBODY: Any = SimpleNamespace(is_here=False, name="nobody")
+NOBODY: Any = SimpleNamespace(in_process=None, name="nobody")
 
 
 class Reading:

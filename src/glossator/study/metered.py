@@ -111,7 +111,6 @@ class Metered(LanguageModel):
     def __init__(self, model: OpenModel, meter: Meter, showing: bool = False):
         self.model, self.meter, self.showing = model, meter, showing
         self.name, self.powers, self.context = model.name, model.powers, model.context
-        self.is_here = model.name.startswith("inprocess:")
         self.computed = 0
         """Tokens that a simulator has computed with the model in this process without a request."""
         self._useless = Useless(model.name) if isinstance(model.inner, Backend) else None

@@ -54,7 +54,6 @@ class Unanswering(LanguageModel):
     name: str
     powers: frozenset[str]
     context: int | None = None
-    is_here: bool = False
     asked: dict[str, Request] = field(default_factory=dict)
     computed: dict[str, int] = field(default_factory=dict)
 
@@ -239,7 +238,7 @@ class _DryRun:
 
 
 def _computes_here(reader: Reader) -> bool:
-    return reader.model is not None and reader.model.is_here and hasattr(reader.words, "in_process")
+    return reader.model is not None and reader.model.in_process is not None and hasattr(reader.words, "in_process")
 
 
 @dataclass(frozen=True, eq=False)

@@ -7,7 +7,7 @@ import sys
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -16,14 +16,10 @@ from glossator.files import fingerprint
 from glossator.inputs import Grid, Inputs, TokenWindows
 from glossator.language_models import PROMPT_LOGPROBS, LanguageModel
 from glossator.language_models.ledger import BudgetReached
-from glossator.resources import Resources
 from glossator.simulators import Distribution, Simulation, Simulator
 from glossator.simulators.program import ProgramSimulator
 from glossator.store.spec import StudySpec
 from glossator.study.metered import Interrupted, Metered
-
-if TYPE_CHECKING:
-    from glossator.programs import Lexicon
 
 SOME = 8
 """Windows that are read together where somebody wants to see how far it is."""
@@ -74,7 +70,12 @@ class Reader(Simulator):
     def _read(self, explanation: Explanation, inputs: Inputs, grid: Grid | None) -> Simulation:
         assert self.words is not None
         try:
-            if self.model is not None and self.model.is_here and isinstance(inputs, TokenWindows) and len(inputs):
+            if (
+                self.model is not None
+                and self.model.in_process is not None
+                and isinstance(inputs, TokenWindows)
+                and len(inputs)
+            ):
                 return self._computed_here(self.words, self.model, explanation, inputs)
             return self.words.simulate(explanation, inputs, grid)
         except BudgetReached as error:
@@ -143,31 +144,9 @@ def simulator_name(spec: StudySpec, lm: LanguageModel | None) -> str:
         return spec.simulator
     if lm is None:
         return EXECUTE
-    if _takes_branches(lm):
-        return "lm-one-at-a-time"
+    if lm.in_process is not None:
+        from glossator.simulators.in_process_reading import takes_branches
+
+        if takes_branches(lm):
+            return "lm-one-at-a-time"
     return "lm-all-at-once" if PROMPT_LOGPROBS in lm.powers else "lm-json"
-
-
-def _takes_branches(lm: LanguageModel) -> bool:
-    if not getattr(lm, "is_here", False):
-        return False
-    from glossator.simulators.in_process_reading import takes_branches
-
-    return takes_branches(lm)
-
-
-def make_reader(
-    spec: StudySpec,
-    lexicon: Lexicon | None,
-    resources_for: Callable[[str], Resources],
-    build: Callable[[str, str], Any],
-) -> Reader:
-    """The reader of a study. resources_for: of a method by its name; build: makes it, by kind and name."""
-    executor = ProgramSimulator(lexicon)
-    resources = resources_for(spec.simulator or "")
-    name = simulator_name(spec, resources.get("lm") if resources.has("lm") else None)
-    if name == EXECUTE:
-        return Reader(executor)
-    own = resources_for(name)
-    model = own.get("lm") if own.has("lm") else None
-    return Reader(executor, build("simulators", name), name, model, every=spec.simulator is not None)

@@ -19,10 +19,11 @@ from glossator.scorers import Scorer
 from glossator.scorers.baselines import Baseline, open_baselines
 from glossator.scorers.lab import Lab
 from glossator.scorers.others import RecordedOthers
+from glossator.simulators.program import ProgramSimulator
 from glossator.store.spec import StudySpec
 from glossator.study.metered import Interrupted
 from glossator.study.models import StudyModels, models_to_show
-from glossator.study.reading import Reader, make_reader
+from glossator.study.reading import EXECUTE, Reader, simulator_name
 from glossator.study.sources import check_same, kept_readouts
 from glossator.units import Unit
 
@@ -101,7 +102,14 @@ class Tools:
     @cached_property
     def reader(self) -> Reader:
         """Simulates: programs by executing them, words by the simulator of the spec."""
-        return make_reader(self.spec, self.lexicon, self.resources_for, self.build)
+        executor, named = ProgramSimulator(self.lexicon), self.spec.simulator
+        resources = self.resources_for(named or "")
+        name = simulator_name(self.spec, resources.get("lm") if resources.has("lm") else None)
+        if name == EXECUTE:
+            return Reader(executor)
+        own = self.resources_for(name)
+        model = own.get("lm") if own.has("lm") else None
+        return Reader(executor, self.build("simulators", name), name, model, every=named is not None)
 
     @cached_property
     def others(self) -> RecordedOthers:
