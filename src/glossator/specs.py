@@ -77,6 +77,14 @@ def check_fields(spec: Any, of: str = "") -> None:
         object.__setattr__(spec, name, found)
 
 
+def check_positive(spec: Any, of: str, *names: str) -> None:
+    """Raise `UserError` for the first of these numbers of an object that is below 1; None passes. of: of what it is."""
+    for name in names:
+        value = getattr(spec, name)
+        if value is not None and value < 1:
+            raise UserError(f"bad {name}{of}", value=value, allowed="1 or more")
+
+
 @cache
 def _fields_of(spec: Hashable) -> dict[str, tuple[Any, Takes, Any]]:
     """For each field of a dataclass its type, what else it takes, and what checks both."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from glossator.errors import UserError
 from glossator.evidence import ExplainEvidence
 from glossator.explainers import Abstained, Explained, Explainer
 from glossator.explainers.answers import explanations_of
@@ -13,6 +12,7 @@ from glossator.explainers.bills_prompt import FINGERPRINT, bills_prompt, fitting
 from glossator.explainers.prompting import Form, ask, form_for, room_for
 from glossator.explanations import Provenance
 from glossator.language_models import LanguageModel
+from glossator.specs import check_positive
 
 
 @dataclass(frozen=True)
@@ -36,10 +36,7 @@ class BillsExplainer(Explainer):
     context: int | None = None
 
     def __post_init__(self) -> None:
-        for name in ("records", "around", "samples", "max_tokens"):
-            value = getattr(self, name)
-            if value is not None and value < 1:
-                raise UserError(f"bad {name} of the bills explainer", value=value, allowed="1 or more")
+        check_positive(self, " of the bills explainer", "records", "around", "samples", "max_tokens")
         form_for(self.lm, self.form)
 
     def explain(self, evidence: Sequence[ExplainEvidence], *, n: int, seed: int) -> list[Explained]:

@@ -25,6 +25,7 @@ from glossator.inputs.tokens import TokenWindows
 from glossator.programs import Program, Token, english
 from glossator.readouts.base import Readout
 from glossator.resources import taken_by
+from glossator.specs import check_positive
 
 if TYPE_CHECKING:
     from glossator.causal.output_effects import Standing
@@ -52,9 +53,7 @@ class OutputSideExplainer(Explainer):
     def __post_init__(self) -> None:
         if self.by not in WAYS:
             raise UserError("unknown method for the output side", value=self.by, allowed=", ".join(WAYS))
-        for name in ("tokens", "windows", "width"):
-            if getattr(self, name) < 1:
-                raise UserError(f"bad {name} of an output side", value=getattr(self, name), allowed="1 or more")
+        check_positive(self, " of an output side", "tokens", "windows", "width")
 
     @property
     def name(self) -> str:

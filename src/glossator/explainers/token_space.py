@@ -22,6 +22,7 @@ from glossator.explainers.token_means import token_means
 from glossator.explanations import Explanation, Provenance
 from glossator.inputs.tokens import Vocabulary
 from glossator.language_models import LanguageModel
+from glossator.specs import check_positive
 from glossator.units import Unit
 from glossator.zero_to_ten import escaped
 
@@ -92,10 +93,7 @@ class TokenSpaceExplainer(Explainer):
     def __post_init__(self) -> None:
         if self.source not in SOURCES:
             raise UserError("unknown source of tokens", value=self.source, allowed=", ".join(SOURCES))
-        for name in ("tokens", "samples", "max_tokens"):
-            value = getattr(self, name)
-            if value is not None and value < 1:
-                raise UserError(f"bad {name} of the token-space explainer", value=value, allowed="1 or more")
+        check_positive(self, " of the token-space explainer", "tokens", "samples", "max_tokens")
         if self.source != "activations" and self.subject is None:
             raise MissingPower(
                 "token-space needs the subject to read its weights", value=self.source, fix="Use source=activations"

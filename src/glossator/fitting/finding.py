@@ -26,6 +26,7 @@ from glossator.recording import EvidenceSpec, draw
 from glossator.scorers.correlation import pooled
 from glossator.scorers.lab import Lab
 from glossator.simulators import Simulator
+from glossator.specs import check_positive
 
 Start = Literal["random", "covariance", "principal", "units"]
 STARTS: tuple[Start, ...] = ("random", "covariance", "principal", "units")
@@ -59,9 +60,7 @@ class FindSpec:
     def __post_init__(self) -> None:
         if self.start not in STARTS:
             raise UserError("unknown start of directions", value=self.start, allowed=", ".join(STARTS))
-        for name in ("directions", "rounds", "steps"):
-            if getattr(self, name) < 1:
-                raise UserError(f"bad number of {name}", value=getattr(self, name), allowed="1 or more")
+        check_positive(self, "", "directions", "rounds", "steps")
         if self.starts is not None and self.starts < self.directions:
             raise UserError("fewer starts than directions", value=self.starts, allowed=f"{self.directions} or more")
         if self.windows is not None and self.windows < 2:

@@ -23,6 +23,7 @@ from glossator.scorers import SUBJECT, Scorer
 from glossator.scorers.lab import Lab
 from glossator.scores import Column, Score
 from glossator.simulators.program import ProgramSimulator
+from glossator.specs import check_positive
 from glossator.statistics import Resampled, compare, in_words
 from glossator.units import Unit
 
@@ -65,9 +66,7 @@ class InterchangeScorer(Scorer):
 
         if self.concept is not None:
             concept_named(self.concept)
-        for name in ("pairs", "controls"):
-            if getattr(self, name) < 1:
-                raise UserError(f"bad {name} of interchange", value=getattr(self, name), allowed="1 or more")
+        check_positive(self, " of interchange", "pairs", "controls")
 
     def score(self, unit: Unit, explanation: Explanation, evidence: Evidence, lab: Lab) -> list[Score]:
         found = self._found(unit, explanation, evidence, lab)

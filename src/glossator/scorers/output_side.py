@@ -24,6 +24,7 @@ from glossator.readouts.base import Readout
 from glossator.scorers import SUBJECT, TOKEN_VALUES, Scorer
 from glossator.scorers.lab import Lab
 from glossator.scores import Column, Score
+from glossator.specs import check_positive
 from glossator.statistics import Resampled, compare, in_words, undefined
 from glossator.units import Unit
 
@@ -90,9 +91,7 @@ class OutputSideScorer(Scorer):
     def __post_init__(self) -> None:
         if not self.nats > 0:
             raise UserError("the steering divergence must be above 0", value=self.nats, allowed="nats, such as 0.1")
-        for name in ("windows", "width", "controls", "like"):
-            if getattr(self, name) < 1:
-                raise UserError(f"bad {name} of output-side", value=getattr(self, name), allowed="1 or more")
+        check_positive(self, " of output-side", "windows", "width", "controls", "like")
 
     def score(self, unit: Unit, explanation: Explanation, evidence: Evidence, lab: Lab) -> list[Score]:
         baselines = [*lab.baselines, RANDOM_UNIT, RANDOM_DIRECTION]
