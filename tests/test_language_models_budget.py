@@ -28,8 +28,7 @@ from glossator.language_models import (
     open_language_model,
 )
 from glossator.language_models.ledger import make_budget
-from glossator.language_models.prices import make_prices, price_of
-from glossator.language_models.projection import worst_case
+from glossator.language_models.projection import make_prices, price_of, worst_case
 from lm_server import FAULTS, serve
 
 PRICES = {"served": {"prompt": 0.4, "completion": 1.6}}

@@ -9,9 +9,8 @@ import numpy as np
 import pytest
 from scipy import sparse
 
-from glossator.corpora.ngrams.concepts import concept_of
 from glossator.corpora.ngrams.extract import NgramSpec
-from glossator.corpora.ngrams.held_words import word_table
+from glossator.corpora.ngrams.held_words import concept_of, word_table
 from glossator.corpora.wordnet import general_names, load_wordnet
 from glossator.errors import UserError
 from glossator.explainers.naming.by_language_model import Bill, LmSpec, name_requests, read_names, tidy

@@ -7,8 +7,7 @@ from glossator.language_models.faults import NotInCache, Retry, ServerUnavailabl
 from glossator.language_models.ledger import Budget, BudgetReached, Ledger, Spent
 from glossator.language_models.open_model import OpenModel
 from glossator.language_models.opening import open_language_model
-from glossator.language_models.prices import Price
-from glossator.language_models.projection import Projection
+from glossator.language_models.projection import Price, Projection
 from glossator.language_models.request import (
     CHAT,
     COMPLETION,

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from glossator.errors import UserError
-from glossator.language_models.prices import HOW, PICO, Price, make_prices, price_of
+from glossator.language_models.projection import HOW, PICO, Price, make_prices, price_of
 from glossator.language_models.request import Usage
 
 
@@ -98,7 +98,7 @@ class Hold:
 
 class Ledger:
     """Usage and budget, shared by all models and threads of a run. `prices`: see
-    `glossator.language_models.prices.make_prices`."""
+    `glossator.language_models.projection.make_prices`."""
 
     def __init__(
         self,

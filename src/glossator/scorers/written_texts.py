@@ -10,8 +10,7 @@ from functools import cached_property
 import numpy as np
 
 from glossator.corpora import Corpus
-from glossator.corpora.ngrams.concepts import Concept, concept_of
-from glossator.corpora.ngrams.held_words import WordTable, word_table
+from glossator.corpora.ngrams.held_words import Concept, WordTable, concept_of, word_table
 from glossator.corpora.ngrams.words import words
 from glossator.corpora.wordnet import WordNet, general_names
 from glossator.explainers.naming.classes import REPORTING, Text, examples, from_templates, stable_order

@@ -10,9 +10,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from glossator.corpora.ngrams.concepts import concept_of
-from glossator.corpora.ngrams.held_words import WordTable, word_table
-from glossator.corpora.wordnet import load_wordnet
 from glossator.errors import MissingPower
 from glossator.explanations import Explanation
 from glossator.files import fingerprint
@@ -20,6 +17,7 @@ from glossator.inputs import WHOLE, Grid, Inputs, Texts, token_windows
 from glossator.simulators import ACTIVATION, Simulation, Simulator
 
 if TYPE_CHECKING:
+    from glossator.corpora.ngrams.held_words import WordTable
     from glossator.programs import Lexicon
 
 
@@ -63,6 +61,9 @@ class NameSimulator(Simulator):
             raise MissingPower("names predict responses to whole texts only", value=inputs.kind)
         if explanation.program is not None:
             raise MissingPower("this simulates names, not programs", value=str(explanation.program)[:60])
+        from glossator.corpora.ngrams.held_words import concept_of
+        from glossator.corpora.wordnet import load_wordnet
+
         concept = concept_of(" ".join(explanation.text.split()), load_wordnet())
         return Simulation(concept.partly_held(self._table(inputs))[:, None].astype(np.float64), SURENESS)
 
@@ -71,5 +72,8 @@ class NameSimulator(Simulator):
         if key not in self._tables:
             if len(self._tables) > 7:  # the splits of a site, which all its units share but for top texts
                 self._tables.pop(next(iter(self._tables)))
+            from glossator.corpora.ngrams.held_words import word_table
+            from glossator.corpora.wordnet import load_wordnet
+
             self._tables[key] = word_table(texts.texts, load_wordnet())
         return self._tables[key]

@@ -24,8 +24,7 @@ from glossator.files import fingerprint
 from glossator.inputs import Grid, Inputs, token_windows
 from glossator.language_models import NOTHING_USED, Answer, LanguageModel, Request, Usage
 from glossator.language_models.costs import in_words
-from glossator.language_models.prices import PICO
-from glossator.language_models.projection import likely
+from glossator.language_models.projection import PICO, likely
 from glossator.simulators import ACTIVATION, Simulation, Simulator
 from glossator.store.results import UnitResult
 from glossator.study.models import StudyModels

@@ -10,8 +10,7 @@ from typing import ClassVar
 import numpy as np
 from scipy import sparse
 
-from glossator.corpora.ngrams.concepts import Concept, likely
-from glossator.corpora.ngrams.held_words import WordTable
+from glossator.corpora.ngrams.held_words import Concept, WordTable, likely
 from glossator.corpora.wordnet import WordNet
 
 

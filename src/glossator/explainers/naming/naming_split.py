@@ -8,8 +8,7 @@ from functools import cached_property
 
 import numpy as np
 
-from glossator.corpora.ngrams.concepts import Concept
-from glossator.corpora.ngrams.held_words import WordTable
+from glossator.corpora.ngrams.held_words import Concept, WordTable
 from glossator.corpora.wordnet import general_names
 from glossator.explainers.naming.classes import other_names, stable_order
 from glossator.explainers.naming.task import Reference

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from glossator.corpora.ngrams.concepts import Concept, concept_of
+from glossator.corpora.ngrams.held_words import Concept, concept_of
 from glossator.explainers.naming.candidates import Proposed, without_gaps
 from glossator.explainers.naming.classes import SELECTING, definitions, from_templates
 from glossator.explainers.naming.naming_split import KINDS, NamingSplit
