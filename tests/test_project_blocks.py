@@ -139,7 +139,18 @@ def adapted(words: list[str]) -> list[str]:
     if words[:2] == ["directions", "make"]:
         return [*words, "--subject", SUBJECT]
     if words[:2] == ["dictionary", "train"]:
-        return [*words, "--subject", SUBJECT, "--corpus", "texts.jsonl", "--train-tokens", "20000", "--quiet"]
+        return [
+            *words,
+            "--subject",
+            SUBJECT,
+            "--corpus",
+            "texts.jsonl",
+            "--tokens",
+            TOKENS,
+            "--train-tokens",
+            "20000",
+            "--quiet",
+        ]
     is_new = words[0] in ("run", "record", "explain") and not (words[1:2] and Path(words[1]).exists())
     if not is_new:
         return words
