@@ -38,7 +38,7 @@ from glossator.statistics import mean_over_units
 from glossator.store.ranking import HEADLINES
 
 DEFAULTS: dict[str, Any] = {
-    "units": 100, "judged_units": 16, "draws": 4, "tokens": None, "seed": 0, "folder": None,
+    "units": 40, "judged_units": 8, "draws": 4, "tokens": None, "seed": 0, "folder": None,
 }  # fmt: skip
 QUICK = {"units": 4, "judged_units": 2, "draws": 2, "tokens": 24_000}
 SCORERS = ("correlation", "explained-variance", "detection", "firing", "peak", "specificity")
