@@ -48,7 +48,7 @@ _OF_CLOSED = {
     "commas and semicolons": "commas and semicolons",
     "auxiliaries": "auxiliary verbs",
     "modals": "modal verbs",
-    "coordinators": "“and”, “or”, “but”",
+    "coordinators": "coordinating conjunctions",
     "first names": "",
     "cities": "",
 }
@@ -63,6 +63,7 @@ _VAGUE = {
     "verbs in -ing", "materials and substances", "possessions", "equipment", "units and numbers", "social groups",
 }  # fmt: skip
 _EMPTY = frozenset({"noun.Tops", "adj.ppl", "noun.motive", "noun.quantity", "noun.process", "instruments and devices"})
+PIECES = "later pieces of words"
 CAPITALS = Shape("capitalised")
 PEOPLE_AND_PLACES = ("first names of people", "surnames", "names of places", "towns and cities", "proper names")
 
@@ -87,7 +88,6 @@ SHAPED: dict[str, tuple[str, float]] = {
     "cjk": ("Chinese, Japanese or Korean text", PICTURED),
     "arabic": ("Arabic letters", PICTURED),
     "partial-character": ("pieces of non-English characters", PLAIN),
-    "letters": ("words", EMPTY),
 }
 MARKS: dict[str, tuple[str, ...]] = {
     "commas": (",",),
@@ -170,7 +170,7 @@ def nameable() -> Iterator[Named]:
 
 def standing() -> Iterator[Named]:
     """Classes by what stands before, whatever the token is. Those named "tokens ..." also say where others stand."""
-    yield Named(Shape("continues-word"), "word endings", EMPTY, covers=False)
+    yield Named(Shape("continues-word"), PIECES, (VAGUE + EMPTY) / 2, covers=False)
     yield Named(After(Shape("newline")), "starts of lines", covers=False)
     yield Named(After(Word("ends of sentence")), "starts of sentences", covers=False)
     yield Named(Repeated(), "repeated tokens", VAGUE, covers=False)

@@ -9,11 +9,11 @@ it says (`strong.Strong.worth`) times how plain its name is.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from glossator.headlines.classes import EMPTY, PLACES, VAGUE, Named
+from glossator.headlines.classes import EMPTY, PICTURED, PIECES, PLACES, VAGUE, Named
 from glossator.headlines.shelf import Shelf
 from glossator.headlines.strong import Strong
 from glossator.programs.language import After, And, Shape, Spelled
@@ -32,6 +32,9 @@ LONGER, NARROWER = 1.08, 1.2
 NEAR = (0.3, 0.4, 0.5)
 """Cosines from which on words belong to a neighbourhood."""
 SEEDS, LARGEST = 6, 60
+EXAMPLES, ILLUSTRATES, ENOUGH = 2, 0.4, 0.08
+"""So many words illustrate a class where they have the first share of the weight on it; one that is harder to picture,
+from the second on."""
 COVERED = 0.8
 """A class says what the words of a list are when this share of the weight on them is on its own members."""
 
@@ -52,8 +55,10 @@ class Found:
 
 def best(strong: Strong, shelf: Shelf) -> Found | None:
     """The class that is worth most; None where none says more than chance would."""
-    found = sorted(Search(strong, shelf).found(), key=lambda one: -one.value)
-    return next((one for one in found if one.value > 0 and strong.surely(one.truth)), None)
+    search = Search(strong, shelf)
+    found = sorted(search.found(), key=lambda one: -one.value)
+    chosen = next((one for one in found if one.value > 0 and strong.surely(one.truth)), None)
+    return None if chosen is None else search.illustrated(chosen)
 
 
 class Search:
@@ -123,6 +128,7 @@ class Search:
 
     def _pairs(self, here: Sequence[Found], before: Sequence[Found], standing: Sequence[Found]) -> list[Found]:
         places = [one for one in standing if one.named.name.removeprefix("tokens ") in PLACES]
+        here = [*here, *(one for one in standing if one.named.name == PIECES)]
         pairs = [(a, b) for a in here for b in (*before, *places) if a.named.clear > EMPTY]
         if not pairs:
             return []
@@ -153,7 +159,8 @@ class Search:
     def _exact(self) -> list[Found]:
         """The list that grows by the word that adds most, as long as each adds enough."""
         said = self.strong.worth(self.word_weight, self.word_count)
-        rows = [int(i) for i in _largest(said, 3 * SEEDS) if self._is_word(int(i))][: 2 * SEEDS]
+        rows = [int(i) for i in _largest(said, 4 * SEEDS) if self._is_word(int(i)) and self._shown(int(i))[0] != "-"]
+        rows = rows[: 2 * SEEDS]
         found: list[Found] = []
         taken, nats = rows[:1], float(said[rows[0]]) if rows else 0.0
         while rows and len(taken) < LISTED:
@@ -226,14 +233,23 @@ class Search:
         text = self.shelf.words[number]
         return text.isalpha() and (len(text) > 1 or text in "ia")
 
-    def examples(self, truth: np.ndarray, most: int = 2) -> list[str]:
-        """The words of a class (T,) that have most of the weight on it, as a reader knows them."""
-        problem = self.problem
-        size = len(self.shelf.words) + 1
-        weight = np.bincount(
-            np.append(self.word_of, size - 1)[problem.back[0]], self.strong.weight * truth, minlength=size
-        )[:-1]
-        return [self._shown(int(i)) for i in _largest(weight, most)]
+    def illustrated(self, found: Found) -> Found:
+        """A class with two words that stand for it: "articles (a, an)". One that everybody can picture needs none,
+        unless they are most of it; one that is made of words has its own."""
+        named = found.named
+        if isinstance(named.test, Spelled) or "“" in named.name:
+            return found
+        size = len(self.shelf.words)
+        word = np.append(self.word_of, size)[self.problem.back[0]]
+        weight = np.bincount(word, self.strong.weight * found.truth, minlength=size + 1)[:-1]
+        weight[[i for i in np.flatnonzero(weight) if not self._is_word(int(i))]] = 0.0
+        first = [int(i) for i in _largest(weight, EXAMPLES)]
+        share = weight[first].sum() / max(float(self.strong.weight @ found.truth), 1e-12)
+        pictured = named.clear >= PICTURED
+        if len(first) < EXAMPLES or share < (ILLUSTRATES if pictured else ENOUGH) or (pictured and not named.covers):
+            return found
+        name = f"{named.name} ({', '.join(map(self._shown, first))})"
+        return replace(found, named=replace(named, name=name))
 
     def _shown(self, number: int) -> str:
         """A word as it is written; one that mostly goes on another is a piece: "-ive"."""

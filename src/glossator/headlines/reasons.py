@@ -14,6 +14,8 @@ from glossator.programs.problem import Problem
 MODES = 3
 LEAST, CLEAR = 0.05, 0.3
 """Nats from which on a class is named at all, and from which on it is not called weak."""
+LOUDEST, HITS = 40, 5.0
+"""In so many windows with the highest peaks, modes that are not weak find the peak so many times as often as chance."""
 LEAST_SHARE, LEAST_MORE = 0.02, 0.08
 """Of the strong activation, the share that a further mode accounts for; and the nats that it adds, all told. It must
 also be as clear as a headline that is not weak, of what is left."""
@@ -39,7 +41,7 @@ def headlines(problem: Problem, shelf: Shelf) -> tuple[Headline, tuple[Mode, ...
         return Headline(UNNAMEABLE, Program(0.0)), ()
     modes, claimed = [], np.zeros(len(problem.target), bool)
     total = problem.target.sum()
-    weak = chosen[0].value < CLEAR
+    weak = chosen[0].value < CLEAR or _hits(problem, chosen) < HITS
     for found in chosen:
         own = (found.truth >= 0.5) & ~claimed
         claimed |= own
@@ -48,3 +50,20 @@ def headlines(problem: Problem, shelf: Shelf) -> tuple[Headline, tuple[Mode, ...
         modes.append(Mode(headline, round(float(share), 4), float(f"{strength:.4g}")))
     modes.sort(key=lambda mode: -mode.share)
     return modes[0].headline, tuple(modes)
+
+
+def _hits(problem: Problem, chosen: list[Found]) -> float:
+    """How often the modes find the peaks of the loudest windows, against a token drawn at random: of several tokens at
+    which they predict most, each counts as often."""
+    predicted = np.zeros(len(problem.target))
+    for found in chosen:
+        predicted = np.maximum(predicted, found.truth * (problem.target @ found.truth) / max(found.truth.sum(), 1.0))
+    row = problem.flat // problem.windows.width
+    peaks, most = np.zeros(len(problem.ids)), np.zeros(len(problem.ids))
+    np.maximum.at(peaks, row, problem.target)
+    np.maximum.at(most, row, predicted)
+    tied = np.bincount(row, predicted == most[row], minlength=len(peaks))
+    both = np.bincount(row, (predicted == most[row]) & (problem.target == peaks[row]), minlength=len(peaks))
+    loudest = np.argsort(-peaks, kind="stable")[:LOUDEST]
+    chance = 1.0 / np.maximum(np.bincount(row, minlength=len(peaks))[loudest], 1)
+    return float(np.mean(both[loudest] / np.maximum(tied[loudest], 1)) / chance.mean())
