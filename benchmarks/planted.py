@@ -4,28 +4,34 @@ Each planted unit is evaluated on the embedded corpus under the subject's tokeni
 the explain split; its first program is executed on the documents of the test split. A unit is recovered when the
 correlation there is at least 0.95. For the false claims, the activations of each unit are shuffled among all tokens
 of the explain split; any program that is returned then is a claim about noise.
+
+`memory`: the same for units that remember, those the search was improved on (`tuned`) and the others (`held`) apart.
 """
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
+from glossator.engines import in_parallel
 from glossator.evidence import Exemplars, ExplainEvidence, UnitStatistics
 from glossator.explainers import explain_one
 from glossator.explainers.program import ProgramExplainer
 from glossator.inputs.tokens import TokenWindows
 from glossator.planted import planted_units
+from glossator.planted.memory import MEMORY, MemoryUnit
 from glossator.planted.units import PlantedUnit
 from glossator.programs import Lexicon, execute
 from glossator.units import Unit
 
-DEFAULTS: dict[str, Any] = {"subject": "smollm2-135m", "tokens": 300_000, "width": 64, "kinds": None, "seed": 0}
-QUICK = {"tokens": 60_000, "kinds": ("token", "context")}
+DEFAULTS: dict[str, Any] = {"subject": "smollm2-135m", "tokens": 300_000, "width": 64, "kinds": None, "memory": None,
+                            "seed": 0}  # fmt: skip
+QUICK = {"tokens": 60_000, "kinds": ("token", "context"), "memory": ("state",)}
 RECOVERED = 0.95
 TOP = 40
+Planted = PlantedUnit | MemoryUnit
 
 
 def run(options: dict[str, Any] | None = None) -> dict[str, Any]:
@@ -35,25 +41,31 @@ def run(options: dict[str, Any] | None = None) -> dict[str, Any]:
     chosen = DEFAULTS | (QUICK if quick else {}) | {k: v for k, v in options.items() if v is not None}
     explain, test, lexicon = corpus_of(chosen)
     explainer = ProgramExplainer(lexicon=lexicon)
-    units, kinds = [], defaultdict(list)
-    for number, planted in enumerate(planted_units(*(chosen["kinds"] or ()))):
-        unit = Unit("planted", planted.name, number)
-        activations = planted.activations(explain)
-        found = explain_one(explainer, evidence_of(unit, explain, activations), n=1)
-        shuffled = shuffle(activations, explain, np.random.default_rng([chosen["seed"], number]))
-        false = explain_one(explainer, evidence_of(unit, explain, shuffled), n=1)
-        row = _row(planted, found[0] if found else None, test, lexicon)
-        row["claimed_on_shuffled"] = bool(false)
-        units.append(row)
-        kinds[planted.kind].append(row)
+
+    def rows(units: Sequence[Planted]) -> list[dict[str, Any]]:
+        jobs = [(unit, np.random.default_rng([chosen["seed"], i])) for i, unit in enumerate(units)]
+        explainer.warm(evidence_of(Unit("planted", "none", 0), explain, np.zeros(explain.tokens.shape)))
+        return in_parallel(lambda job: _row(*job, explainer, explain, test, lexicon), jobs)
+
+    found = rows(planted_units(*(chosen["kinds"] or ())))
+    remembering = rows(chosen_memory(chosen["memory"]))
     return {
         "options": chosen | {"quick": quick},
-        "recovered": _share(units, "recovered"),
-        "claimed_on_shuffled": _share(units, "claimed_on_shuffled"),
-        "kinds": {kind: {"n": len(rows), "recovered": _share(rows, "recovered"),
-                         "claimed_on_shuffled": _share(rows, "claimed_on_shuffled")} for kind, rows in kinds.items()},
-        "units": units,
-    }  # fmt: skip
+        **_shares(found),
+        "kinds": _by(found, "kind"),
+        "units": found,
+        "memory": {
+            **_shares(remembering),
+            "halves": _by(remembering, "half"),
+            "kinds": _by(remembering, "kind"),
+            "units": remembering,
+        },
+    }
+
+
+def chosen_memory(names: Sequence[str] | None) -> tuple[MemoryUnit, ...]:
+    """The units that remember, or those of these names or kinds."""
+    return tuple(unit for unit in MEMORY if names is None or unit.name in names or unit.kind in names)
 
 
 def corpus_of(chosen: dict[str, Any]) -> tuple[TokenWindows, TokenWindows, Lexicon]:
@@ -93,17 +105,34 @@ def shuffle(activations: np.ndarray, windows: TokenWindows, rng: np.random.Gener
     return shuffled
 
 
-def _row(planted: PlantedUnit, found: Any, test: TokenWindows, lexicon: Lexicon) -> dict[str, Any]:
+def _row(
+    planted: Planted, rng: np.random.Generator, explainer: ProgramExplainer, explain: TokenWindows, test: TokenWindows,
+    lexicon: Lexicon,
+) -> dict[str, Any]:  # fmt: skip
+    unit = Unit("planted", planted.name, 0)
+    activations = planted.activations(explain)
+    found = explain_one(explainer, evidence_of(unit, explain, activations), n=1)
+    false = explain_one(explainer, evidence_of(unit, explain, shuffle(activations, explain, rng)), n=1)
     row: dict[str, Any] = {"name": planted.name, "kind": planted.kind, "correlation": None, "recovered": False}
-    if found is not None:
-        truth, predicted = planted.activations(test)[test.valid], execute(found.program, test, lexicon)[test.valid]
+    if isinstance(planted, MemoryUnit):
+        row["half"] = "tuned" if planted.tuned else "held"
+    if found and found[0].program is not None:
+        truth = planted.activations(test)[test.valid]
+        predicted = execute(found[0].program, test, lexicon)[test.valid]
         if truth.std() > 0 and predicted.std() > 0:
             row["correlation"] = float(np.corrcoef(truth, predicted)[0, 1])
             row["recovered"] = row["correlation"] >= RECOVERED
-    row["explanation"] = found.text if found is not None else None
+    row["explanation"] = found[0].text if found else None
     row["description"] = planted.description
+    row["claimed_on_shuffled"] = bool(false)
     return row
 
 
-def _share(rows: list[dict[str, Any]], key: str) -> float | None:
-    return sum(row[key] for row in rows) / len(rows) if rows else None
+def _by(rows: list[dict[str, Any]], key: str) -> dict[str, Any]:
+    return {name: {"n": len(some), **_shares(some)} for name in dict.fromkeys(row[key] for row in rows)
+            if (some := [row for row in rows if row[key] == name])}  # fmt: skip
+
+
+def _shares(rows: list[dict[str, Any]]) -> dict[str, float | None]:
+    names = ("recovered", "claimed_on_shuffled")
+    return {name: sum(row[name] for row in rows) / len(rows) if rows else None for name in names}

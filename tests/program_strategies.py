@@ -189,11 +189,9 @@ def slow_truth(test: Test, tokens: list[int], at: int) -> float:
             number = sum(slow_truth(counted, tokens, i) >= 0.5 for i in range(at + 1))
             return float(number >= least * (at + 1))
         case Same(aspect, low, high):
-            first = 0 if high is None else max(0, at - high)
             mine = slow_aspect(aspect, tokens, at)
-            return float(
-                mine is not None and mine in [slow_aspect(aspect, tokens, i) for i in range(first, at - low + 1)]
-            )
+            back = [at - i for i in range(at) if mine is not None and slow_aspect(aspect, tokens, i) == mine]
+            return float(bool(back) and back[-1] >= low and (high is None or back[-1] <= high))
         case Agrees(aspect, other):
             held = [i for i in range(at) if slow_truth(other, tokens, i) >= 0.5]
             mine = slow_aspect(aspect, tokens, at)

@@ -22,6 +22,23 @@ def _noise(windows, scale: float) -> np.ndarray:
     return scale * np.abs(np.random.default_rng(int(windows.documents[0])).normal(size=windows.tokens.shape))
 
 
+def _remembered(windows, rule) -> np.ndarray:
+    """1 where a rule on a window's token texts and a place holds."""
+    texts = [[VOCABULARY.texts[token] for token in row] for row in windows.tokens]
+    return np.array([[float(rule(row, i)) for i in range(len(row))] for row in texts])
+
+
+def _last(row: list[str], *words: str) -> str | None:
+    return next((word for word in reversed(row) if word in words), None)
+
+
+def _sentence(row: list[str], i: int) -> list[str]:
+    start = next((j + 1 for j in range(i - 1, -1, -1) if row[j] == "."), 0)
+    return row[start:i]
+
+
+FREQUENT = WORDS[:1]
+
 PLANTED = {
     "token": lambda w: is_in(w, WORDS[43]) * 2.0,
     "several": lambda w: is_in(w, WORDS[43], WORDS[101]) * 1.0 + is_in(w, WORDS[50]) * 3.0,
@@ -30,6 +47,14 @@ PLANTED = {
     "conjunction": lambda w: (is_in(w, *TOPIC) & back(is_in(w, ",", ".", " the", " The"))) * 1.0,
     "suffix": lambda w: is_in(w, *(word for word in WORDS if word.endswith("po"))) * 1.0,
     "position": lambda w: np.broadcast_to(np.arange(w.width) < 4, w.tokens.shape) * 1.0,
+    "since-until": lambda w: _remembered(w, lambda row, i: _last(row[:i], WORDS[20], WORDS[44]) == WORDS[20]),
+    "scope": lambda w: _remembered(w, lambda row, i: WORDS[21] in _sentence(row, i)),
+    "counting": lambda w: _remembered(
+        w, lambda row, i: row[i] in FREQUENT and sum(map(FREQUENT.count, _sentence(row, i))) == 1
+    ),
+    "place-in-sentence": lambda w: _remembered(w, lambda row, i: 3 <= len(_sentence(row, i)) < 6),
+    "agreement": lambda w: _remembered(w, lambda row, i: i > 0 and row[i][:2] == row[i - 1][:2]),
+    "share": lambda w: _remembered(w, lambda row, i: row[: i + 1].count(",") >= 0.125 * (i + 1)),
     "negated": lambda w: 1.0 - is_in(w, ".", *(word for word in WORDS if word.endswith("la"))),
 }
 

@@ -11,6 +11,7 @@ from glossator.corpora import open_corpus
 from glossator.errors import UserError
 from glossator.inputs.tokens import TokenWindows, Vocabulary
 from glossator.planted import planted_units
+from glossator.planted.memory import MEMORY, MEMORY_KINDS
 from glossator.planted.units import KINDS, PlantedUnit
 from glossator.programs import Lexicon, execute, parse_program
 
@@ -71,6 +72,19 @@ def test_the_library_covers_every_kind():
         planted_units("rear")
 
 
+def test_units_that_remember_come_in_two_halves_of_every_kind(real_text):
+    few = real_text.take(np.arange(0, len(real_text), 8))
+    assert len(MEMORY) >= 24 and len({u.name for u in MEMORY}) == len({u.description for u in MEMORY}) == len(MEMORY)
+    for kind in MEMORY_KINDS:
+        tuned = [u.tuned for u in MEMORY if u.kind == kind]
+        assert len(tuned) >= 4 and 2 * sum(tuned) == len(tuned), kind
+    values = {u.name: u.activations(few) for u in MEMORY}
+    assert len({v.tobytes() for v in values.values()}) == len(MEMORY)
+    values.pop("curly-quotes")  # whose marks this tokenizer cuts into bytes
+    for name, found in values.items():
+        assert 2e-4 < (found > 0).sum() / few.valid.sum() < 0.6, name
+
+
 def test_explanations_of_every_quality():
     units = planted_units()
     kind_of = {u.description: u.kind for u in units}
@@ -99,8 +113,8 @@ def test_functions_do_not_look_ahead(real_text):
         some.ids,
         some.vocabulary,
     )
-    for unit in planted_units():
-        np.testing.assert_array_equal(unit.activations(some)[:, :20], unit.activations(cut), err_msg=named(unit))
+    for unit in (*planted_units(), *MEMORY):
+        np.testing.assert_array_equal(unit.activations(some)[:, :20], unit.activations(cut), err_msg=unit.name)
 
 
 def test_a_wrong_truth_program_would_be_noticed(real_text, lexicon):

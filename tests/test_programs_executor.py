@@ -159,6 +159,7 @@ MEMORY = [
     ('same(initial, 1..1)', " keep keep Keep the Keep", "01100"),
     ('same(token, 2..2)', " the keep the the", "0010"),
     ('same(token, 2..)', " the keep keep the keep", "00011"),
+    ('same(token, 2..)', " the keep the the", "0010"),
     ('same(pair, 1..)', " the keep red the keep", "00001"),
     ('agrees(ending, token(" keep"))', " keep the Keep", "001"),
     ("induction()", " the keep the red the keep the red", "00000010"),

@@ -46,13 +46,18 @@ class PlantedUnit:
 
     def activations(self, windows: TokenWindows) -> np.ndarray:
         """(n, width) float32, at least 0; 0 where the windows are not valid."""
-        texts = decoded(windows.vocabulary)
-        values = np.zeros(windows.tokens.shape, dtype=np.float32)
-        for row, (tokens, length) in enumerate(zip(windows.tokens.tolist(), windows.lengths.tolist(), strict=True)):
-            words = [texts[t] for t in tokens[:length]]
-            values[row, :length] = [self.rule(words, i) for i in range(length)]
-        values[~windows.valid] = 0.0
-        return values
+        return activations_of(self.rule, windows)
+
+
+def activations_of(rule: Rule, windows: TokenWindows) -> np.ndarray:
+    """(n, width) float32 values of a rule, at least 0; 0 where the windows are not valid."""
+    texts = decoded(windows.vocabulary)
+    values = np.zeros(windows.tokens.shape, dtype=np.float32)
+    for row, (tokens, length) in enumerate(zip(windows.tokens.tolist(), windows.lengths.tolist(), strict=True)):
+        words = [texts[t] for t in tokens[:length]]
+        values[row, :length] = [rule(words, i) for i in range(length)]
+    values[~windows.valid] = 0.0
+    return values
 
 
 @lru_cache(maxsize=4)

@@ -13,30 +13,37 @@ import numpy as np
 from scipy import sparse
 
 from glossator.programs.bank import cost
+from glossator.programs.gains import across, best_ranges, largest, spread_of
 from glossator.programs.language import (
     After,
     And,
     Between,
     Contains,
+    Count,
+    Induction,
     Position,
     Repeated,
     Sequence,
     Shape,
+    Share,
     Test,
     Token,
     Within,
+    is_local,
 )
 from glossator.programs.phrases import distance, phrase_of, runs_of
 from glossator.programs.problem import PARTS, REACH, Problem
+from glossator.programs.remembered import Remembered
 
-PRIOR = 12.0
-"""Tokens of no effect that every test is blended with: rare coincidences must not look like findings."""
 LEAST_TO_COMBINE = 5.0
 """Tokens of which a test must be true to be tried further back or together with another, which is rarer still."""
 KEPT_HERE, KEPT_BEFORE = 260, 70
 """How many tests of the bank stay in the pool between two looks at the whole bank, on this token and the one before."""
 KEPT_SINGLES = 16
 REACHES = (2, 4, REACH)
+REMEMBERED, REMEMBERED_BESIDE = 6, 2
+"""How many tests with memory are tried at a time, alone and beside each base."""
+REFINABLE = (Between, Count, Position, Share)
 
 BRACKETS = (('"', '"'), ("“", "”"), ("(", ")"), ("[", "]"), ("{", "}"), ("`", "`"))
 """What may be open: each is offered as "between a token that contains the first and one that contains the second"."""
@@ -44,6 +51,8 @@ STANDING: tuple[Test, ...] = (
     Repeated(),
     Repeated(8),
     Repeated(24),
+    After(Repeated()),
+    Induction(),
     Shape("continues-word"),
     *(Between(Contains(opening), Contains(closing)) for opening, closing in BRACKETS),
 )
@@ -84,20 +93,17 @@ class Pool:
             rows = np.flatnonzero((mass > 0).sum(axis=1) > 1)  # nothing can be said from one part
             self._active.append(rows)
             self._matrices.append(truth[rows])
-            self._spread.append(self._spread_of(mass[rows].sum(axis=1), squares[rows] @ counts.sum(axis=1)))
+            self._spread.append(spread_of(mass[rows].sum(axis=1), squares[rows] @ counts.sum(axis=1), self._total))
             if place == 0:
                 common = bank.simple[rows] & (mass[rows].sum(axis=1) >= LEAST_TO_COMBINE)
                 self._simple = rows[common]
         self._simple_truth, self._simple_squares = truth[self._simple], squares[self._simple]
+        self._remembered = Remembered(problem, self._simple, self._simple_truth)
         simple = Token((bank.lexicon.vocabulary.texts[int(bank.types[0])],))
         self.extra_cost = cost(After(simple), bank.lexicon) - cost(simple, bank.lexicon)
         self.known = set(STANDING)
         for test in (*STANDING, *runs_of(problem)):
             self.add(test)
-
-    def _spread_of(self, mass: np.ndarray, squares: np.ndarray) -> np.ndarray:
-        """Sums of squares about the mean from sums and sums of squares."""
-        return squares - mass * mass / max(self._total, 1.0)
 
     def add(self, test: Test) -> None:
         problem = self.problem
@@ -108,7 +114,7 @@ class Pool:
         """Choose again which rows of the bank stay in the pool."""
         for place, keep in ((0, KEPT_HERE), (1, KEPT_BEFORE)):
             gain = self._bank_gains(residual, place) / self._costs(place, self._active[place])
-            best = _largest(gain, keep)
+            best = largest(gain, keep)
             self.rows[place] = np.sort(best[gain[best] > 0])
         self._submatrices = [self._matrices[place][rows] for place, rows in enumerate(self.rows)]
 
@@ -121,7 +127,7 @@ class Pool:
             if len(rows):
                 gain = self._bank_gains(residual, place, rows, self._submatrices[place])
                 value = (gain - noise) / self._costs(place, self._active[place][rows])
-                for i in _largest(value, len(taken) + 8):
+                for i in largest(value, len(taken) + 8):
                     found.append((float(value[i]), float(gain[i]), place, int(self._active[place][rows[i]])))
         for i, own in enumerate(self.single_gains(residual).tolist()):
             found.append(((own - noise) / self.singles[i].cost, own, 2, i))
@@ -143,13 +149,15 @@ class Pool:
         if self._single_truths is None:
             self._single_truths = np.stack([s.truth for s in self.singles])
             weight = self.problem.searched.astype(np.float32)
-            self._single_spread = self._spread_of(self._single_truths @ weight, (self._single_truths**2) @ weight)
-        return _across(self._single_truths @ (self._folds * residual.astype(np.float32)[:, None]), self._single_spread)
+            self._single_spread = spread_of(
+                self._single_truths @ weight, (self._single_truths**2) @ weight, self._total
+            )
+        return across(self._single_truths @ (self._folds * residual.astype(np.float32)[:, None]), self._single_spread)
 
     def _prune(self, residual: np.ndarray) -> None:
         """Keep the singles that promise most."""
         value = self.single_gains(residual) / np.array([s.cost for s in self.singles])
-        self.singles = [self.singles[i] for i in np.sort(_largest(value, KEPT_SINGLES))]
+        self.singles = [self.singles[i] for i in np.sort(largest(value, KEPT_SINGLES))]
         self._single_truths = None
 
     def _costs(self, place: int, rows: np.ndarray) -> np.ndarray:
@@ -162,7 +170,7 @@ class Pool:
         problem = self.problem
         matrix = self._matrices[place] if matrix is None else matrix
         spread = self._spread[place] if rows is None else self._spread[place][rows]
-        return _across(matrix @ problem.sums_by_part(residual, place), spread)
+        return across(matrix @ problem.sums_by_part(residual, place), spread)
 
     # --- tests made of two ----------------------------------------------------------------------------------------
 
@@ -171,6 +179,7 @@ class Pool:
         for base in (None, *bases):
             self._add_positions(residual, base)
             self._add_distant(residual, base, most)
+            self._add_remembered(residual, base)
         self._prune(residual)
 
     def _add_distant(self, residual: np.ndarray, base: Single | None, most: int) -> None:
@@ -187,8 +196,8 @@ class Pool:
         for first, last in looks:
             covariance = sum(covariances[:, d] for d in range(first, last + 1))
             mass = sum(masses[:, d] for d in range(first, last + 1))
-            value = _across(covariance, self._spread_of(mass, mass)) / costs
-            for i in _largest(value, most):
+            value = across(covariance, spread_of(mass, mass, self._total)) / costs
+            for i in largest(value, most):
                 if value[i] > 0:
                     self._add_once(_together(base, _placed(bank.tests[rows[i]], first, last)))
 
@@ -198,32 +207,40 @@ class Pool:
             self.add(test)
 
     def _add_positions(self, residual: np.ndarray, base: Single | None) -> None:
-        """The two best intervals of places in the window, for the base if there is one."""
+        """The two best ranges of places in the window, for the base if there is one."""
         problem = self.problem
         width = problem.windows.width
-        place = problem.flat % width
         mask = np.ones(1, np.float32) if base is None else base.truth
-        bins, weight = place + np.maximum(problem.part, 0) * width, problem.searched * mask
-        sums = np.bincount(bins, weight * residual, minlength=PARTS * width).reshape(PARTS, width).T
-        counts = np.bincount(place, weight * mask, minlength=width)
-        sums = np.concatenate([np.zeros((1, sums.shape[1])), np.cumsum(sums, axis=0)])
-        counts = np.concatenate([[0.0], np.cumsum(counts)])
-        low, high = np.triu_indices(width + 1, 1)
-        inside = counts[high] - counts[low]
-        gain = _across(sums[high] - sums[low], self._spread_of(inside, inside))
-        for i in _largest(gain, 2):
-            if gain[i] > 0 and (low[i], high[i]) != (0, width):
-                last = None if high[i] == width else int(high[i]) - 1
-                self._add_once(_together(base, Position(int(low[i]), last)))
+        weight = problem.searched * mask
+        for low, high, _ in best_ranges(problem, problem.flat % width, width, weight * residual, weight, 2):
+            self._add_once(_together(base, Position(low, high)))
 
+    def _add_remembered(self, residual: np.ndarray, base: Single | None) -> None:
+        """The best tests of all that was read so far, alone or beside the base."""
+        mask = np.ones(len(residual), np.float32) if base is None else base.truth
+        own = base.test if base is not None and is_local(base.test) else None
+        lexicon = self.problem.bank.lexicon
+        worth = [
+            (proposal.gain / cost(test, lexicon), test)
+            for proposal in self._remembered.proposals(residual, mask, own, base is None)
+            if (test := _together(base, proposal.test)) is not None and proposal.gain > 0
+        ]
+        for _, test in sorted(worth, key=lambda pair: -pair[0])[: REMEMBERED if base is None else REMEMBERED_BESIDE]:
+            self._add_once(test)
 
-def _largest(values: np.ndarray, n: int) -> np.ndarray:
-    """Indices of the n largest values, largest first, ties by index."""
-    if n >= len(values):
-        return np.argsort(-values, kind="stable")
-    bar = np.partition(values, len(values) - n)[len(values) - n]
-    best = np.flatnonzero(values >= bar)
-    return best[np.argsort(-values[best], kind="stable")][:n]
+    def refined(self, single: Single, residual: np.ndarray) -> Single:
+        """A test that has memory in one place, changed as long as it explains clearly more."""
+        parts = single.test.tests if isinstance(single.test, And) else (single.test,)
+        remembering = [part for part in parts if isinstance(part, REFINABLE)]
+        if len(remembering) != 1:
+            return single
+        rest = [part for part in parts if part not in remembering]
+        mask = np.minimum.reduce([np.ones(len(residual), np.float32), *map(self.problem.column, rest)])
+        part = self._remembered.refined(remembering[0], residual, mask)
+        if part == remembering[0]:
+            return single
+        test = And((*rest, part)) if rest else part
+        return Single(test, self.problem.column(test), cost(test, self.problem.bank.lexicon))
 
 
 def _placed(test: Test, first: int, last: int) -> Test:
@@ -247,11 +264,3 @@ def _together(base: Single | None, other: Test) -> Test | None:
     if other in parts:
         return None
     return phrase_of((*parts, other)) or And(tuple(sorted((*parts, other), key=distance)))
-
-
-def _across(covariances: np.ndarray, spread: np.ndarray) -> np.ndarray:
-    """Variance explained (f,), estimated from covariances (f, parts) of different parts: the sum of their products,
-    scaled up to what products of parts with themselves would add."""
-    parts = covariances.shape[1]
-    products = covariances.sum(axis=1) ** 2 - (covariances**2).sum(axis=1)
-    return parts / (parts - 1) * products / (np.maximum(spread, 0) + PRIOR)

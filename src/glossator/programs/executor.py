@@ -96,13 +96,13 @@ def _truth(test: Test, ids: np.ndarray, lexicon: Lexicon) -> np.ndarray:
         case Share(inner, least):
             return states.running(_holds(inner, ids, lexicon)) >= least * np.arange(1.0, ids.shape[1] + 1)
         case Repeated(within):
-            return states.same(_keys("token", ids, lexicon), 1, within)
+            return states.same(keys_of("token", ids, lexicon), 1, within)
         case Same(aspect, low, high):
-            return states.same(_keys(aspect, ids, lexicon), low, high)
+            return states.same(keys_of(aspect, ids, lexicon), low, high)
         case Agrees(aspect, inner):
-            return states.agrees(_keys(aspect, ids, lexicon), _holds(inner, ids, lexicon))
+            return states.agrees(keys_of(aspect, ids, lexicon), _holds(inner, ids, lexicon))
         case Induction(n):
-            return states.follows_as_before(_keys("token", ids, lexicon), n)
+            return states.follows_as_before(keys_of("token", ids, lexicon), n)
         case Shape("continues-word"):
             return lexicon.truths(test)[ids] & shift(lexicon.ends_word[ids], 1)
     raise TypeError(f"no rule to execute {type(test).__name__}")
@@ -120,7 +120,7 @@ def _within(values: np.ndarray, low: int, high: int | None) -> np.ndarray:
     return values >= low if high is None else (values >= low) & (values <= high)
 
 
-def _keys(aspect: str, ids: np.ndarray, lexicon: Lexicon) -> np.ndarray:
+def keys_of(aspect: str, ids: np.ndarray, lexicon: Lexicon) -> np.ndarray:
     """What tokens are compared by, -1 for what they lack."""
     if aspect == "pair":
         return states.pairs(lexicon.aspect("token")[ids])

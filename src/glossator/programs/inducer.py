@@ -26,6 +26,8 @@ LOOKS = frozenset({0, 3, 9, 20, 36})
 """Steps before which the whole bank is looked at again."""
 EXPANSIONS = frozenset({0, 3, 10})
 BASES = 2
+WORTH_REFINING = 0.03
+"""A test with memory is refined if it explains this share of the variance."""
 ALIKE = 0.96
 """Squared cosine from which on two tests are copies of one another on the tokens at hand."""
 
@@ -70,9 +72,11 @@ def search(
             best = pool.best(residual, taken, noise=least_gain * variance)
         if best is None or (full is not None and full([s.test for s in found] + [best[1].test])):
             break
-        found.append(best[1])
         taken.add(best[1].test)
-        residual = target - fit.add(best[1].truth)
+        single = pool.refined(best[1], residual) if best[0] >= WORTH_REFINING * variance else best[1]
+        found.append(single)
+        taken.add(single.test)
+        residual = target - fit.add(single.truth)
         before, left = left, float(train @ residual**2)
         gains.append((before - left) / variance)
         if left < 1e-3 * variance:

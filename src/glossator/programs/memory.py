@@ -131,7 +131,7 @@ class Share(Test):
 
 @dataclass(frozen=True)
 class Same(Test):
-    """A token low..high places back (no high: or more) has this aspect in common with this one: `ASPECTS`."""
+    """The last token before with the same aspect (`ASPECTS`) stands low..high places back; no high means or more."""
 
     aspect: str
     low: int = 1

@@ -16,7 +16,7 @@ import numpy as np
 from glossator.evidence import Exemplars
 from glossator.inputs.tokens import TokenWindows
 from glossator.programs.bank import Bank
-from glossator.programs.executor import truth_at
+from glossator.programs.executor import keys_of, truth_at
 from glossator.programs.language import After, Like, Test
 
 PARTS = 4
@@ -51,6 +51,7 @@ class Problem:
     scale: float
     firing_documents: int
     _made: dict[Test, np.ndarray] = field(default_factory=dict, repr=False)
+    _held: dict[Test, np.ndarray] = field(default_factory=dict, repr=False)
 
     @cached_property
     def back(self) -> list[np.ndarray]:
@@ -87,6 +88,16 @@ class Problem:
         if test not in self._made:
             self._made[test] = self._column(test)
         return self._made[test]
+
+    def holds(self, test: Test) -> np.ndarray:
+        """(n, width) bool: where a test is at least half true, padding included; made once."""
+        if test not in self._held:
+            self._held[test] = truth_at(test, self.ids, self.bank.lexicon) >= 0.5
+        return self._held[test]
+
+    def keys(self, aspect: str) -> np.ndarray:
+        """(n, width) what tokens are compared by, as the executor has it."""
+        return keys_of(aspect, self.ids, self.bank.lexicon)
 
     def _column(self, test: Test) -> np.ndarray:
         """Tests of the bank are looked up instead of executed."""

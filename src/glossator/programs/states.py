@@ -70,15 +70,14 @@ NEAR = 8
 
 
 def same(keys: np.ndarray, low: int, high: int | None) -> np.ndarray:
-    """Whether the same key stands low..high places back; -1 equals nothing."""
-    width = keys.shape[1]
-    if low == 1 and (high is None or high > NEAR):
-        gap = distance_to_same(keys)
-        return (gap > 0) & (gap <= (width if high is None else high))
-    found = np.zeros(keys.shape, bool)
-    for back in range(low, min(width - 1, width if high is None else high) + 1):
-        found[:, back:] |= keys[:, back:] == keys[:, :-back]
-    return found & (keys != -1)
+    """Whether the same key last stood low..high places back; -1 equals nothing."""
+    if low == 1 and high is not None and high <= NEAR:
+        found = np.zeros(keys.shape, bool)
+        for back in range(1, min(keys.shape[1] - 1, high) + 1):
+            found[:, back:] |= keys[:, back:] == keys[:, :-back]
+        return found & (keys != -1)
+    gap = distance_to_same(keys)
+    return gap >= low if high is None else (gap >= low) & (gap <= high)
 
 
 def agrees(keys: np.ndarray, holds: np.ndarray) -> np.ndarray:

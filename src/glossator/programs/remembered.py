@@ -1,0 +1,302 @@
+"""Candidates with memory: states, counts, places since a token, shares, agreement, for a residual.
+
+Which tokens matter is found for all tests of the bank at once. How often a test held since a border, summed over a
+residual, is the same as the residual summed over what follows each token up to the next border, over the tokens where
+the test holds: one running sum and one sparse product. Only the best are then executed, and their ranges chosen.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from scipy import sparse
+
+from glossator.programs import states
+from glossator.programs.atoms import Contains, Shape, Spelled, Token, Word
+from glossator.programs.gains import across, best_ranges, largest, spread_of
+from glossator.programs.language import Agrees, Between, Count, Not, Or, Position, Same, Share, Test
+from glossator.programs.memory import ASPECTS
+from glossator.programs.problem import PARTS, Problem
+from glossator.programs.quantise import SHARE_STEPS
+
+SENTENCE, LINE = Word("ends of sentence"), Shape("newline")
+BORDERS: tuple[Test | None, ...] = (None, SENTENCE, LINE)
+"""What ends the stretch in which tokens are remembered; None: nothing does."""
+PAUSES = Word("commas and semicolons")
+CLOSERS: tuple[Test, ...] = (
+    SENTENCE, LINE, Token((".",)), Token((".", "!", "?")), Or((SENTENCE, LINE)), Or((SENTENCE, PAUSES)),
+    Or((Token((".", "!", "?")), Token((",",)))), Or((SENTENCE, PAUSES, LINE)),
+)  # fmt: skip
+"""Borders among which a test that was found is refined."""
+BESIDE = 60.0
+"""About what remembering a test costs beside the test."""
+ROUNDS, WIDER, CLEARLY = 8, 3, 1.02
+"""A test is changed at most so often; so many tokens are tried to widen it; by so much a change must gain."""
+MOST_COUNTED = 12
+"""Counts from here on are one."""
+
+
+@dataclass(frozen=True)
+class Proposal:
+    """A test and about how much it explains."""
+
+    test: Test
+    gain: float
+
+
+@dataclass(frozen=True, eq=False)
+class Stretches:
+    """The window cut after each token where a border holds. holds (n, width); lengths of the pieces, in order."""
+
+    holds: np.ndarray
+    lengths: np.ndarray
+
+    @classmethod
+    def cut(cls, holds: np.ndarray) -> Stretches:
+        starts = np.zeros(holds.shape, bool)
+        starts[:, 1:] = holds[:, :-1]
+        starts[:, :1] = True
+        first = np.flatnonzero(starts)
+        return cls(holds, np.diff(np.append(first, holds.size)))
+
+    def still_to_come(self, values: np.ndarray) -> np.ndarray:
+        """(n * width,) sum of values (n * width,) over what follows each token in its piece."""
+        total = np.cumsum(values)
+        return np.repeat(total[np.cumsum(self.lengths) - 1], self.lengths) - total
+
+
+class Remembered:
+    """Proposes tests for one problem. rows (a,) of the bank that are worth remembering, and their truth (a, s)."""
+
+    def __init__(self, problem: Problem, rows: np.ndarray, truth: sparse.csr_matrix) -> None:
+        self.problem, self.rows, self.truth = problem, rows, truth
+        self.size = len(problem.seen) + 1
+        part = np.zeros(len(problem.ids), np.int64)
+        part[problem.flat // problem.windows.width] = np.maximum(problem.part, 0)
+        self.bins = problem.columns[0].reshape(-1) + np.repeat(part, problem.windows.width) * self.size
+        self._stretches: dict[Test | None, Stretches] = {}
+        self._last: dict[Test, np.ndarray] = {}
+        self._gaps: dict[str, np.ndarray] = {}
+
+    @cached_property
+    def place(self) -> np.ndarray:
+        return self.problem.flat % self.problem.windows.width
+
+    def stretches(self, border: Test | None) -> Stretches:
+        if border not in self._stretches:
+            holds = np.zeros(self.problem.ids.shape, bool) if border is None else self.problem.holds(border)
+            self._stretches[border] = Stretches.cut(holds)
+        return self._stretches[border]
+
+    def dense(self, values: np.ndarray) -> np.ndarray:
+        found = np.zeros(self.problem.ids.size)
+        found[self.problem.flat] = values
+        return found
+
+    def flat(self, values: np.ndarray) -> np.ndarray:
+        return values.reshape(-1)[self.problem.flat]
+
+    # --- what to remember -----------------------------------------------------------------------------------------
+
+    def worth_remembering(
+        self, stretches: Stretches, residual: np.ndarray, weight: np.ndarray, most: int, sign: int = 0
+    ) -> list[Test]:
+        """The tests whose counts in the stretch so far go best with a residual (n * width), for their cost.
+
+        sign: 1 or -1 for those that raise or lower it only.
+        """
+        later = stretches.still_to_come(residual)
+        sums = np.bincount(self.bins, later, minlength=PARTS * self.size).reshape(PARTS, self.size)[:, :-1].T
+        mass = np.bincount(self.problem.columns[0].reshape(-1), stretches.still_to_come(weight), minlength=self.size)[
+            :-1
+        ]
+        covariances = self.truth @ np.column_stack([sums, mass]).astype(np.float32)
+        gain = across(covariances[:, :-1], covariances[:, -1])
+        if sign:
+            gain = np.where(sign * covariances[:, :-1].sum(axis=1) > 0, gain, 0.0)
+        value = gain / (self.problem.bank.costs[self.rows] + BESIDE)
+        return [self.problem.bank.tests[self.rows[i]] for i in largest(value, most) if value[i] > 0]
+
+    # --- proposals ------------------------------------------------------------------------------------------------
+
+    def proposals(self, residual: np.ndarray, mask: np.ndarray, own: Test | None, alone: bool) -> list[Proposal]:
+        """Tests to try alone, or beside a base with truth mask (T,) and, if it looks at the token alone, test own."""
+        weight = self.problem.searched * mask
+        values = weight * residual
+        return list(self._alone(values, weight) if alone else self._beside(values, weight, own))
+
+    def _alone(self, values: np.ndarray, weight: np.ndarray) -> Iterator[Proposal]:
+        dense, dense_weight = self.dense(values), self.dense(weight)
+        for border in BORDERS:
+            found = self.worth_remembering(self.stretches(border), dense, dense_weight, 2)
+            for test in found:
+                yield from self.counts(test, border, values, weight)
+            if border is not None:
+                yield from self.places(border, values, weight)
+            elif found:
+                yield from self.places(found[0], values, weight)
+                yield from self.until(found[0], dense, dense_weight, values, weight)
+        share = 1.0 / (self.place + 1.0)
+        stretches, scaled = self.stretches(None), self.dense(weight * share**2)
+        for test in self.worth_remembering(stretches, self.dense(values * share), scaled, 2):
+            yield from self.shares(test, values, weight)
+        for aspect in ASPECTS:
+            yield from self.agreements(aspect, values, weight)
+
+    def _beside(self, values: np.ndarray, weight: np.ndarray, own: Test | None) -> Iterator[Proposal]:
+        dense, dense_weight = self.dense(values), self.dense(weight)
+        for border in BORDERS[:2]:
+            for test in self.worth_remembering(self.stretches(border), dense, dense_weight, 1):
+                yield from self.counts(test, border, values, weight)
+        for border in BORDERS:
+            if own is not None:
+                yield from self.counts(own, border, values, weight)
+            if border is not None:
+                yield from self.places(border, values, weight)
+        for aspect in ("token", "word"):
+            yield from self.agreements(aspect, values, weight)
+        if own is not None:
+            for aspect in ("word", "initial", "ending"):
+                column = self.flat(states.agrees(self.problem.keys(aspect), self.problem.holds(own)))
+                for low, _, gain in best_ranges(self.problem, column.astype(np.int64), 2, values, weight, 1):
+                    yield Proposal(Agrees(aspect, own), gain) if low else Proposal(Not(Agrees(aspect, own)), gain)
+
+    def counts(self, test: Test, border: Test | None, values: np.ndarray, weight: np.ndarray) -> Iterator[Proposal]:
+        since = None if border is None else self.last(border)
+        number = np.minimum(self.flat(states.counted(self.problem.holds(test), since)), MOST_COUNTED)
+        for low, high, gain in best_ranges(self.problem, number, MOST_COUNTED + 1, values, weight, 1):
+            if low == 0 and high is not None and self._everywhere(weight):
+                low, high = high + 1, None  # the opposite explains as much and reads better
+            if border is not None and (low, high) == (1, None):
+                yield Proposal(Between(test, border), gain)
+            else:
+                yield Proposal(Count(test, low, high, border), gain)
+
+    def _everywhere(self, weight: np.ndarray) -> bool:
+        return weight.sum() == self.problem.searched.sum()
+
+    def places(self, border: Test, values: np.ndarray, weight: np.ndarray) -> Iterator[Proposal]:
+        place = self.place - 1 - self.flat(self.last(border))
+        for low, high, gain in best_ranges(self.problem, place, self.problem.windows.width, values, weight, 1):
+            yield Proposal(Position(low, high, border), gain)
+
+    def until(
+        self, test: Test, dense: np.ndarray, dense_weight: np.ndarray, values: np.ndarray, weight: np.ndarray
+    ) -> Iterator[Proposal]:
+        """The state that a test opens, with what closes it."""
+        opened = (self.last(test) >= 0).reshape(-1)
+        for closing in self.closings(test, dense * opened, dense_weight * opened, 1):
+            yield self.measured(Between(test, closing), values, weight)
+
+    def closings(self, test: Test, dense: np.ndarray, weight: np.ndarray, most: int) -> list[Test]:
+        found = self.worth_remembering(Stretches.cut(self.problem.holds(test)), dense, weight, most, -1)
+        return [closing for closing in found if closing != test]
+
+    def shares(self, test: Test, values: np.ndarray, weight: np.ndarray) -> Iterator[Proposal]:
+        share = self.flat(states.running(self.problem.holds(test))) / (self.place + 1.0)
+        steps = np.floor(share * SHARE_STEPS).astype(np.int64)
+        for low, _, gain in best_ranges(self.problem, steps, SHARE_STEPS + 1, values, weight, 1, open_ended=True):
+            yield Proposal(Share(test, low / SHARE_STEPS), gain)
+
+    def agreements(self, aspect: str, values: np.ndarray, weight: np.ndarray) -> Iterator[Proposal]:
+        if aspect not in self._gaps:
+            self._gaps[aspect] = self.flat(states.distance_to_same(self.problem.keys(aspect)))
+        width = self.problem.windows.width
+        for low, high, gain in best_ranges(self.problem, self._gaps[aspect], width, values, weight, 1, least=1):
+            last = None if high is not None and high >= width - 2 else high
+            yield Proposal(Same(aspect, low, last), gain)
+
+    def last(self, test: Test) -> np.ndarray:
+        if test not in self._last:
+            self._last[test] = states.last_before(self.problem.holds(test))
+        return self._last[test]
+
+    def measured(self, test: Test, values: np.ndarray, weight: np.ndarray) -> Proposal:
+        """A test with its gain beside a base; values (T,): the residual times the weight."""
+        column = self.problem.column(test)
+        covariances = np.bincount(np.maximum(self.problem.part, 0), values * column, minlength=PARTS)
+        mass, squares = float(weight @ column), float(weight @ column**2)
+        spread = spread_of(np.array([mass]), np.array([squares]), float(self.problem.searched.sum()))
+        return Proposal(test, float(across(covariances[None], spread)[0]))
+
+    # --- refining -------------------------------------------------------------------------------------------------
+
+    def refined(self, test: Test, residual: np.ndarray, mask: np.ndarray) -> Test:
+        """A test with memory, with borders, ranges and sets of tokens changed as long as it explains clearly more."""
+        weight = self.problem.searched * mask
+        values = weight * residual
+        best = self.measured(test, values, weight)
+        tried = {test}
+        for _ in range(ROUNDS):
+            moves = [move for move in self._moves(best.test, values, weight) if move.test not in tried]
+            tried |= {move.test for move in moves}
+            if not moves:
+                break
+            move = max(moves, key=lambda proposal: proposal.gain)
+            if move.gain < CLEARLY * best.gain:
+                break
+            best = move
+        return best.test
+
+    def _moves(self, test: Test, values: np.ndarray, weight: np.ndarray) -> Iterator[Proposal]:
+        left = self.left(test, values, weight)
+        match test:
+            case Between(opening, closing, depth):
+                for other in (None, 1, 2) if isinstance(opening, Contains) else ():
+                    if other != depth:
+                        yield self.measured(Between(opening, closing, other), values, weight)
+                if closing in CLOSERS:
+                    for other_closing in CLOSERS:
+                        yield self.measured(Between(opening, other_closing, depth), values, weight)
+                    yield self.measured(Count(opening, 1, None, closing), values, weight)
+                else:
+                    opened = (self.last(opening) >= 0).reshape(-1)
+                    dense, dense_weight = self.dense(left) * opened, self.dense(weight) * opened
+                    for wider in self.closings(opening, dense, dense_weight, WIDER):
+                        yield self.measured(Between(opening, united(closing, wider), depth), values, weight)
+                for wider in self.wider(opening, closing, left, weight):
+                    yield self.measured(Between(wider, closing, depth), values, weight)
+            case Count(counted, _, _, border):
+                for other in (None, *CLOSERS):
+                    yield from self.counts(counted, other, values, weight)
+                for wider in self.wider(counted, border, left, weight):
+                    yield from self.counts(wider, border, values, weight)
+            case Position(_, _, Test()):
+                for other in CLOSERS:
+                    yield from self.places(other, values, weight)
+            case Share(counted, _):
+                for wider in self.wider(counted, None, left, weight, shares=True):
+                    yield from self.shares(wider, values, weight)
+
+    def left(self, test: Test, values: np.ndarray, weight: np.ndarray) -> np.ndarray:
+        """What is left of values (T,) once the test has its strength."""
+        column = self.problem.column(test) - np.average(self.problem.column(test), weights=weight)
+        return values - weight * column * (float(values @ column) / max(float(weight @ column**2), 1e-9))
+
+    def wider(
+        self, test: Test, border: Test | None, left: np.ndarray, weight: np.ndarray, shares: bool = False
+    ) -> Iterator[Test]:
+        """The test or another that explains what it leaves."""
+        share = 1.0 / (self.place + 1.0) if shares else np.ones(1)
+        stretches = self.stretches(border)
+        for other in self.worth_remembering(
+            stretches, self.dense(left * share), self.dense(weight * share**2), WIDER, 1
+        ):
+            if other != test:
+                yield united(test, other)
+
+
+def united(one: Test, other: Test) -> Test:
+    """A test of the token alone that holds where either does."""
+    match one, other:
+        case (Token(some), Token(more)) | (Spelled(some), Spelled(more)):
+            return type(one)(tuple(dict.fromkeys((*some, *more))))
+    tests = [*(one.tests if isinstance(one, Or) else (one,))]
+    for i, test in enumerate(tests):
+        if type(test) is type(other) and isinstance(test, (Token, Spelled)):
+            tests[i] = united(test, other)
+            return Or(tuple(tests))
+    return one if other in tests else Or((*tests, other))
