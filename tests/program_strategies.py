@@ -187,7 +187,7 @@ def slow_truth(test: Test, tokens: list[int], at: int) -> float:
             return float(number >= low and (high is None or number <= high))
         case Share(counted, least):
             number = sum(slow_truth(counted, tokens, i) >= 0.5 for i in range(at + 1))
-            return float(number >= least * (at + 1))
+            return float(number >= least * (at + 1) - 1e-9)
         case Same(aspect, low, high):
             mine = slow_aspect(aspect, tokens, at)
             back = [at - i for i in range(at) if mine is not None and slow_aspect(aspect, tokens, i) == mine]

@@ -37,7 +37,7 @@ EMPTY = 8 + 5 + 1
         ("0 + position(1..3)", EMPTY + 2 + 5 + KIND + 3 + 1 + 3 + 1),
         ("0 + position(0..; repeated())", EMPTY + 2 + 5 + 2 * KIND + 1 + 1 + 1 + 1),
         ("0 + same(initial, 1..1)", EMPTY + 2 + 5 + KIND + math.log2(6) + 1 + 1 + 1),
-        ("0 + share(repeated(); 0.25)", EMPTY + 2 + 5 + 2 * KIND + 1 + 6),
+        ("0 + share(repeated(); 0.25)", EMPTY + 2 + 5 + 2 * KIND + 1 + 7),
         ('0 + after(token(" keep"))', EMPTY + 2 + 5 + 2 * KIND + 1 + LITERAL),
         ('0 + table(" keep"=1, " the"=2; 0)', EMPTY + 2 + KIND + 3 + 2 * (LITERAL + 5) - 1 + 5),
         ('0 + token(" keep") + token(" the")', EMPTY + 2 + 2 * (5 + KIND + 1 + LITERAL) - 1),

@@ -156,6 +156,7 @@ MEMORY = [
     ('count(token(","), 1..; word(ends of sentence))', "the, the. the, the", "0011001"),
     ('count(token(","), 0..0; token(","))', "the, the", "111"),
     ('share(token(","); 0.5)', ", the the,", "1101"),
+    ('share(token(","); 0.55)', ",,,,,,,,,,, the the the the the the the the the the", "1" * 20 + "0"),
     ('same(initial, 1..1)', " keep keep Keep the Keep", "01100"),
     ('same(token, 2..2)', " the keep the the", "0010"),
     ('same(token, 2..)', " the keep keep the keep", "00011"),

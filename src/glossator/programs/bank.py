@@ -57,6 +57,12 @@ class Bank:
     def row_of(self) -> dict[Test, int]:
         return {test: row for row, test in enumerate(self.tests)}
 
+    @cached_property
+    def anchors(self) -> np.ndarray:
+        """(F,) bool: tests that are worth remembering, the simple ones and signs that tokens of code have in common."""
+        signs = [isinstance(t, Contains) and len(t.text) == 1 and not t.text.isalnum() for t in self.tests]
+        return self.simple | np.array(signs)
+
     def vector(self, row: int) -> np.ndarray:
         """Truth of one test on every type: (k,) float32."""
         dense = np.zeros(len(self.types), np.float32)

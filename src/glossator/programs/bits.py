@@ -11,7 +11,7 @@ The code, from the outside in (logarithms to base 2, universal(n) = 2 floor(log 
 - token literal: log V, or -log of its smoothed frequency when the lexicon carries counts; a text that is no token is
   spelled; a list of literals is universal(n) and the literals in any order;
 - spelling: universal(1 + length), 5 bits a lower-case letter or space, 12 for other ASCII, 26 for the rest;
-- floor: 4 bits (steps of 1/16); share: 6 bits (steps of 1/64); shape, word class and aspect: log of how many there are;
+- floor: 4 bits (steps of 1/16); share: 7 bits (steps of 1/120); shape, word class, aspect: log of how many there are;
 - distances, depths and ends of ranges: universal; 1 bit for whether something that can be left out is there;
 - table: universal(1 + entries), a literal and a level each in any order, and a level for the default.
 "In any order" takes off the log of the number of orders: which of them was written says nothing.
@@ -62,7 +62,7 @@ LEVEL_BITS = 5.0
 SCALE_BITS = 8.0
 FLOOR_BITS = 4.0
 SIDE_BITS = 1.0
-SHARE_BITS = 6.0
+SHARE_BITS = 7.0
 KINDS = 23
 
 

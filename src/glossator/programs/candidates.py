@@ -95,10 +95,11 @@ class Pool:
             self._matrices.append(truth[rows])
             self._spread.append(spread_of(mass[rows].sum(axis=1), squares[rows] @ counts.sum(axis=1), self._total))
             if place == 0:
-                common = bank.simple[rows] & (mass[rows].sum(axis=1) >= LEAST_TO_COMBINE)
-                self._simple = rows[common]
+                common = mass[rows].sum(axis=1) >= LEAST_TO_COMBINE
+                self._simple = rows[bank.simple[rows] & common]
+                anchors = rows[bank.anchors[rows] & common]
         self._simple_truth, self._simple_squares = truth[self._simple], squares[self._simple]
-        self._remembered = Remembered(problem, self._simple, self._simple_truth)
+        self._remembered = Remembered(problem, anchors, truth[anchors])
         simple = Token((bank.lexicon.vocabulary.texts[int(bank.types[0])],))
         self.extra_cost = cost(After(simple), bank.lexicon) - cost(simple, bank.lexicon)
         self.known = set(STANDING)
@@ -239,7 +240,7 @@ class Pool:
         part = self._remembered.refined(remembering[0], residual, mask)
         if part == remembering[0]:
             return single
-        test = And((*rest, part)) if rest else part
+        test = And((*rest, *(part.tests if isinstance(part, And) else (part,)))) if rest else part
         return Single(test, self.problem.column(test), cost(test, self.problem.bank.lexicon))
 
 

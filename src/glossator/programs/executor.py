@@ -34,6 +34,9 @@ from glossator.programs.language import (
 from glossator.programs.lexicon import Lexicon
 from glossator.programs.states import greatest_of_last, shift
 
+ROUNDING = 1e-9
+"""A share that is reached exactly must not be missed by rounding: 11 of 20 are 0.55."""
+
 
 def execute(program: Program, windows: TokenWindows, lexicon: Lexicon) -> np.ndarray:
     """The program's value at every token: (n, width) float32, at least 0, and 0 where the windows are not valid."""
@@ -94,7 +97,8 @@ def _truth(test: Test, ids: np.ndarray, lexicon: Lexicon) -> np.ndarray:
             start = None if since is None else _last(since, ids, lexicon)
             return _within(states.counted(_holds(inner, ids, lexicon), start), low, high)
         case Share(inner, least):
-            return states.running(_holds(inner, ids, lexicon)) >= least * np.arange(1.0, ids.shape[1] + 1)
+            needed = least * np.arange(1.0, ids.shape[1] + 1) - ROUNDING
+            return states.running(_holds(inner, ids, lexicon)) >= needed
         case Repeated(within):
             return states.same(keys_of("token", ids, lexicon), 1, within)
         case Same(aspect, low, high):

@@ -27,13 +27,14 @@ from glossator.programs.language import (
 LEVELS = 15
 """Steps of a factor 2 ** -0.5 from the greatest number of a program downwards; with 0 they take 4 bits."""
 FLOOR_STEPS = 16
-SHARE_STEPS = 64
+SHARE_STEPS = 120
+"""Steps on which the usual shares fall: a third, a quarter, a fifth, tenths."""
 
 
 def quantise(program: Program) -> Program:
     """The nearest program on the code's levels: strengths, bias and table values become 0 or scale * 2 ** (-i / 2),
     i < LEVELS, where scale is the greatest of them, to three significant digits; floors become multiples of 1/16,
-    shares of 1/64.
+    shares of 1/120.
 
     Clauses whose strength becomes 0 are dropped. Quantising twice is quantising once.
     """
@@ -86,7 +87,7 @@ def _on_grid(test: Test) -> Test:
         case Count(inner, low, high, since):
             return Count(_on_grid(inner), low, high, None if since is None else _on_grid(since))
         case Share(inner, least):
-            return Share(_on_grid(inner), min(round(least * SHARE_STEPS), SHARE_STEPS - 1) / SHARE_STEPS)
+            return Share(_on_grid(inner), round(least * SHARE_STEPS) / SHARE_STEPS)
         case Agrees(aspect, inner):
             return Agrees(aspect, _on_grid(inner))
         case And(tests) | Or(tests) | Sequence(tests):

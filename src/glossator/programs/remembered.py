@@ -16,8 +16,9 @@ from scipy import sparse
 
 from glossator.programs import states
 from glossator.programs.atoms import Contains, Shape, Spelled, Token, Word
+from glossator.programs.executor import ROUNDING
 from glossator.programs.gains import across, best_ranges, largest, spread_of
-from glossator.programs.language import Agrees, Between, Count, Not, Or, Position, Same, Share, Test
+from glossator.programs.language import Agrees, And, Between, Count, Not, Or, Position, Same, Share, Test
 from glossator.programs.memory import ASPECTS
 from glossator.programs.problem import PARTS, Problem
 from glossator.programs.quantise import SHARE_STEPS
@@ -33,8 +34,9 @@ CLOSERS: tuple[Test, ...] = (
 """Borders among which a test that was found is refined."""
 BESIDE = 60.0
 """About what remembering a test costs beside the test."""
-ROUNDS, WIDER, CLEARLY = 8, 3, 1.02
-"""A test is changed at most so often; so many tokens are tried to widen it; by so much a change must gain."""
+ROUNDS, WIDER, INSTEAD, CLEARLY = 8, 3, 4, 1.02
+"""A test is changed at most so often; so many tokens are tried to widen it, or instead of its own; by so much a change
+must gain."""
 MOST_COUNTED = 12
 """Counts from here on are one."""
 
@@ -197,7 +199,7 @@ class Remembered:
 
     def shares(self, test: Test, values: np.ndarray, weight: np.ndarray) -> Iterator[Proposal]:
         share = self.flat(states.running(self.problem.holds(test))) / (self.place + 1.0)
-        steps = np.floor(share * SHARE_STEPS).astype(np.int64)
+        steps = np.floor(share * SHARE_STEPS + ROUNDING).astype(np.int64)
         for low, _, gain in best_ranges(self.problem, steps, SHARE_STEPS + 1, values, weight, 1, open_ended=True):
             yield Proposal(Share(test, low / SHARE_STEPS), gain)
 
@@ -230,8 +232,8 @@ class Remembered:
         values = weight * residual
         best = self.measured(test, values, weight)
         tried = {test}
-        for _ in range(ROUNDS):
-            moves = [move for move in self._moves(best.test, values, weight) if move.test not in tried]
+        for number in range(ROUNDS):
+            moves = [move for move in self._moves(best.test, values, weight, not number) if move.test not in tried]
             tried |= {move.test for move in moves}
             if not moves:
                 break
@@ -241,13 +243,13 @@ class Remembered:
             best = move
         return best.test
 
-    def _moves(self, test: Test, values: np.ndarray, weight: np.ndarray) -> Iterator[Proposal]:
+    def _moves(self, test: Test, values: np.ndarray, weight: np.ndarray, first: bool) -> Iterator[Proposal]:
         left = self.left(test, values, weight)
         match test:
             case Between(opening, closing, depth):
-                for other in (None, 1, 2) if isinstance(opening, Contains) else ():
-                    if other != depth:
-                        yield self.measured(Between(opening, closing, other), values, weight)
+                for level in (None, 1, 2) if isinstance(opening, Contains) else ():
+                    if level != depth:
+                        yield self.measured(Between(opening, closing, level), values, weight)
                 if closing in CLOSERS:
                     for other_closing in CLOSERS:
                         yield self.measured(Between(opening, other_closing, depth), values, weight)
@@ -262,11 +264,16 @@ class Remembered:
             case Count(counted, _, _, border):
                 for other in (None, *CLOSERS):
                     yield from self.counts(counted, other, values, weight)
+                if first:
+                    dense, dense_weight = self.dense(values), self.dense(weight)
+                    for instead in self.worth_remembering(self.stretches(border), dense, dense_weight, INSTEAD):
+                        yield from self.counts(instead, border, values, weight)
                 for wider in self.wider(counted, border, left, weight):
                     yield from self.counts(wider, border, values, weight)
-            case Position(_, _, Test()):
-                for other in CLOSERS:
-                    yield from self.places(other, values, weight)
+            case Position(_, _, since) if since is not None:
+                for closer in CLOSERS:
+                    yield from self.places(closer, values, weight)
+                yield self.measured(And((test, Count(since, 1, None))), values, weight)
             case Share(counted, _):
                 for wider in self.wider(counted, None, left, weight, shares=True):
                     yield from self.shares(wider, values, weight)
