@@ -175,12 +175,16 @@ class Pool:
 
     # --- tests made of two ----------------------------------------------------------------------------------------
 
-    def expand(self, residual: np.ndarray, bases: list[Single], most: int = 2) -> None:
-        """Add further-back tests, places in the window, and conjunctions of each base with a simple test nearby."""
+    def expand(self, residual: np.ndarray, bases: list[Single], most: int = 2, remember: bool = True) -> None:
+        """Add further-back tests, places in the window, and conjunctions of each base with a simple test nearby.
+
+        remember: add tests of all that was read so far, too.
+        """
         for base in (None, *bases):
             self._add_positions(residual, base)
             self._add_distant(residual, base, most)
-            self._add_remembered(residual, base)
+            if remember:
+                self._add_remembered(residual, base)
         self._prune(residual)
 
     def _add_distant(self, residual: np.ndarray, base: Single | None, most: int) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
 
 from glossator.programs.problem import PARTS, Problem
@@ -47,15 +49,42 @@ def best_ranges(
     counts = np.bincount(numbers, weight, minlength=size)
     sums = np.concatenate([np.zeros((1, PARTS)), np.cumsum(sums, axis=0)])
     counts = np.concatenate([[0.0], np.cumsum(counts)])
-    low, high = np.triu_indices(size + 1, 1)
-    fit = (low >= least) & (high - low < size)
-    if open_ended:
-        fit &= high == size
-    low, high = low[fit], high[fit]
-    inside = counts[high] - counts[low]
-    gain = across(sums[high] - sums[low], spread_of(inside, inside, float(problem.searched.sum())))
-    return [
-        (int(low[i]), None if high[i] == size else int(high[i]) - 1, float(gain[i]))
-        for i in largest(gain, most)
-        if gain[i] > 0
-    ]
+    total = float(problem.searched.sum())
+
+    def gains(low: np.ndarray, high: np.ndarray) -> np.ndarray:
+        inside = counts[high] - counts[low]
+        return across(sums[high] - sums[low], spread_of(inside, inside, total))
+
+    low, high = _ends(size, least, open_ended)
+    gain = gains(low, high)
+    found: list[tuple[int, int | None, float]] = []
+    for i in largest(gain, most):
+        if gain[i] > 0:
+            lows, highs = _near(int(low[i]), int(high[i]), size, least, open_ended)
+            nearby = gains(lows, highs)
+            best = int(np.argmax(nearby))
+            last = int(highs[best])
+            found.append((int(lows[best]), None if last == size else last - 1, float(nearby[best])))
+    return found
+
+
+FINE, STEP = 12, 4
+"""Up to here ranges may begin and end anywhere, from there on at every fourth number, until the best one is moved."""
+
+
+@lru_cache(maxsize=64)
+def _ends(size: int, least: int, open_ended: bool) -> tuple[np.ndarray, np.ndarray]:
+    """Where ranges begin and (exclusively) end at first."""
+    ends = np.array([*range(min(size, FINE)), *range(FINE, size, STEP), size])
+    low, high = np.triu_indices(len(ends), 1)
+    low, high = ends[low], ends[high]
+    fit = (low >= least) & (high - low < size) & ((high == size) | (not open_ended))
+    return low[fit], high[fit]
+
+
+def _near(low: int, high: int, size: int, least: int, open_ended: bool) -> tuple[np.ndarray, np.ndarray]:
+    """Ranges whose ends are less than a step away, the given one first."""
+    lows = [low, *(x for x in range(max(least, low - STEP + 1), low + STEP) if x != low)]
+    highs = [high, *(x for x in range(max(1, high - STEP + 1), min(size, high + STEP - 1) + 1) if x != high)]
+    pairs = [(x, y) for x in lows for y in ([size] if open_ended else highs) if x < y and y - x < size]
+    return np.array([x for x, _ in pairs]), np.array([y for _, y in pairs])

@@ -25,6 +25,8 @@ SETTLED = 4
 LOOKS = frozenset({0, 3, 9, 20, 36})
 """Steps before which the whole bank is looked at again."""
 EXPANSIONS = frozenset({0, 3, 10})
+REMEMBERING = frozenset({0, 3})
+"""Expansions at which tests with memory are tried, which take longest."""
 BASES = 2
 WORTH_REFINING = 0.03
 """A test with memory is refined if it explains this share of the variance."""
@@ -65,9 +67,9 @@ def search(
         if step in LOOKS:
             pool.look(residual)
         if step in EXPANSIONS:
-            pool.expand(residual, _bases(pool, residual, found))
+            pool.expand(residual, _bases(pool, residual, found), remember=step in REMEMBERING)
         best = pool.best(residual, taken, noise=least_gain * variance)
-        while best is not None and _copies(best[1], found, train):
+        while best is not None and fit.has_copy_of(best[1].truth):
             taken.add(best[1].test)
             best = pool.best(residual, taken, noise=least_gain * variance)
         if best is None or (full is not None and full([s.test for s in found] + [best[1].test])):
@@ -82,15 +84,6 @@ def search(
         if left < 1e-3 * variance:
             break
     return Path(tuple(found), tuple(gains))
-
-
-def _copies(single: Single, found: list[Single], weight: np.ndarray) -> bool:
-    """Whether a test is true where one that was found is: it would share its strength and say nothing."""
-    mine = single.truth * weight
-    size = float(mine @ single.truth)
-    return any(
-        float(mine @ other.truth) ** 2 >= ALIKE * size * float((other.truth * weight) @ other.truth) for other in found
-    )
 
 
 def _bases(pool: Pool, residual: np.ndarray, found: list[Single]) -> list[Single]:
@@ -117,6 +110,12 @@ class _Fit:
         self.moment = np.array([weight @ target])
         self.square = float(weight @ target**2)
         self.share = 1.0
+
+    def has_copy_of(self, truth: np.ndarray) -> bool:
+        """Whether a test is true where one that was found is: it would share its strength and say nothing."""
+        mine = truth * self.weight
+        products = self.columns[1:] @ mine
+        return bool(np.any(products**2 >= ALIKE * float(mine @ truth) * np.diag(self.gram)[1:]))
 
     def add(self, truth: np.ndarray) -> np.ndarray:
         """Predictions (T,) with this column added."""

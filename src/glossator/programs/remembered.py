@@ -18,7 +18,7 @@ from glossator.programs import states
 from glossator.programs.atoms import Contains, Shape, Spelled, Token, Word
 from glossator.programs.executor import ROUNDING
 from glossator.programs.gains import across, best_ranges, largest, spread_of
-from glossator.programs.language import Agrees, And, Between, Count, Not, Or, Position, Same, Share, Test
+from glossator.programs.language import Agrees, And, Between, Count, Or, Position, Same, Share, Test
 from glossator.programs.memory import ASPECTS
 from glossator.programs.problem import PARTS, Problem
 from glossator.programs.quantise import SHARE_STEPS
@@ -158,13 +158,8 @@ class Remembered:
                 yield from self.counts(own, border, values, weight)
             if border is not None:
                 yield from self.places(border, values, weight)
-        for aspect in ("token", "word"):
-            yield from self.agreements(aspect, values, weight)
         if own is not None:
-            for aspect in ("word", "initial", "ending"):
-                column = self.flat(states.agrees(self.problem.keys(aspect), self.problem.holds(own)))
-                for low, _, gain in best_ranges(self.problem, column.astype(np.int64), 2, values, weight, 1):
-                    yield Proposal(Agrees(aspect, own), gain) if low else Proposal(Not(Agrees(aspect, own)), gain)
+            yield self.measured(Agrees("initial", own), values, weight)
 
     def counts(self, test: Test, border: Test | None, values: np.ndarray, weight: np.ndarray) -> Iterator[Proposal]:
         since = None if border is None else self.last(border)
@@ -299,8 +294,10 @@ class Remembered:
 def united(one: Test, other: Test) -> Test:
     """A test of the token alone that holds where either does."""
     match one, other:
-        case (Token(some), Token(more)) | (Spelled(some), Spelled(more)):
-            return type(one)(tuple(dict.fromkeys((*some, *more))))
+        case Token(some), Token(more):
+            return Token(tuple(dict.fromkeys((*some, *more))))
+        case Spelled(some), Spelled(more):
+            return Spelled(tuple(dict.fromkeys((*some, *more))))
     tests = [*(one.tests if isinstance(one, Or) else (one,))]
     for i, test in enumerate(tests):
         if type(test) is type(other) and isinstance(test, (Token, Spelled)):
