@@ -138,9 +138,9 @@ class Remembered:
                 yield from self.counts(test, border, values, weight)
             if border is not None:
                 yield from self.places(border, values, weight)
-            elif found:
-                yield from self.places(found[0], values, weight)
-                yield from self.until(found[0], dense, dense_weight, values, weight)
+            for test in found if border is None else ():
+                yield from self.places(test, values, weight)
+                yield from self.until(test, dense, dense_weight, values, weight)
         share = 1.0 / (self.place + 1.0)
         stretches, scaled = self.stretches(None), self.dense(weight * share**2)
         for test in self.worth_remembering(stretches, self.dense(values * share), scaled, 2):
@@ -270,6 +270,8 @@ class Remembered:
                     yield from self.places(closer, values, weight)
                 yield self.measured(And((test, Count(since, 1, None))), values, weight)
             case Share(counted, _):
+                for other in (None, *CLOSERS) if first else ():
+                    yield from self.counts(counted, other, values, weight)
                 for wider in self.wider(counted, None, left, weight, shares=True):
                     yield from self.shares(wider, values, weight)
 
