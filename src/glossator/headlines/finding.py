@@ -72,6 +72,7 @@ class Search:
         self.weight, self.count = strong.by_type(0)
         self.total = self.weight.sum(axis=1)
         self.word_weight, self.word_count = self._of_words(self.weight, self.count)
+        self.word_said = self._worth_of_words(self.word_weight, self.word_count)
 
     def found(self) -> list[Found]:
         here = [*self._classes(0), *self._words(0)]
@@ -96,11 +97,7 @@ class Search:
         return found
 
     def _words(self, distance: int) -> list[Found]:
-        if distance:
-            weight, count = self._of_words(*self.strong.by_type(1))
-        else:
-            weight, count = self.word_weight, self.word_count
-        said = self.strong.worth(weight, count)
+        said = self._worth_of_words(*self._of_words(*self.strong.by_type(1))) if distance else self.word_said
         found = []
         for number in _largest(said, KEPT):
             named = Named(Spelled((self.shelf.words[number],)), f"“{self._shown(number)}”", WORD, covers=False)
@@ -158,7 +155,7 @@ class Search:
 
     def _exact(self) -> list[Found]:
         """The list that grows by the word that adds most, as long as each adds enough."""
-        said = self.strong.worth(self.word_weight, self.word_count)
+        said = self.word_said
         rows = [int(i) for i in _largest(said, 4 * SEEDS) if self._is_word(int(i)) and self._shown(int(i))[0] != "-"]
         rows = rows[: 2 * SEEDS]
         found: list[Found] = []
@@ -181,7 +178,7 @@ class Search:
         lexicon, types = self.problem.bank.lexicon, self.problem.bank.types
         if lexicon.directions is None:
             return []
-        said = self.strong.worth(self.word_weight, self.word_count)
+        said = self.word_said
         best_words = [int(i) for i in _largest(said, SEEDS) if self.shelf.words[i].isalpha()]
         seeds = [int(np.flatnonzero(self.word_of == word)[0]) for word in best_words]
         if not seeds:
@@ -269,6 +266,13 @@ class Search:
         size = len(self.shelf.words) + 1
         summed = np.stack([np.bincount(self.word_of, column, minlength=size)[:-1] for column in weight.T], axis=1)
         return summed, np.bincount(self.word_of, count, minlength=size)[:-1]
+
+    def _worth_of_words(self, weight: np.ndarray, count: np.ndarray) -> np.ndarray:
+        """`Strong.worth` of every word; 0 where no weight falls on it."""
+        rows = np.flatnonzero(weight.any(axis=1))
+        found = np.zeros(len(weight))
+        found[rows] = self.strong.worth(weight[rows], count[rows])
+        return found
 
 
 def _largest(values: np.ndarray, n: int) -> np.ndarray:
