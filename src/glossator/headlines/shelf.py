@@ -35,10 +35,9 @@ class Shelf:
                 if 2 <= len(members) < len(types):
                     classes.append(named)
                     rows.append(members)
-        ends = np.concatenate([[0], np.cumsum([len(row) for row in rows])])
-        truth = sparse.csr_matrix(
-            (np.ones(ends[-1], np.float32), np.concatenate(rows), ends), shape=(len(rows), len(types))
-        )
+        ends = np.cumsum([0, *map(len, rows)])
+        held = np.concatenate([np.zeros(0, np.int64), *rows])  # a small vocabulary may have no class that has a name
+        truth = sparse.csr_matrix((np.ones(len(held), np.float32), held, ends), shape=(len(rows), len(types)))
         numbers: dict[str, int] = {}
         word_of = [
             numbers.setdefault(text, len(numbers)) if _sayable(text := lexicon.lowered[row]) else -1 for row in types
