@@ -145,7 +145,7 @@ def test_a_planted_direction_is_found_from_a_random_start(tmp_path: Path, seed: 
     start = found.rounds[0].vectors[0] @ planted_vectors()[0]
     assert abs(start) < 0.6 and abs(float(found.directions.vectors[0] @ planted_vectors()[0])) > 0.9
     assert found.explanations[0] is not None
-    assert all(f"w{token}" in found.explanations[0].text for token in CONCEPTS[0])
+    assert all(f"w{token}" in str(found.explanations[0].program) for token in CONCEPTS[0])
 
 
 def test_two_planted_directions_fill_the_plane_that_is_found(found: Found) -> None:
