@@ -32,9 +32,11 @@ LONGER, NARROWER = 1.08, 1.2
 NEAR = (0.3, 0.4, 0.5)
 """Cosines from which on words belong to a neighbourhood."""
 SEEDS, LARGEST = 6, 60
+CLEAR = 0.3
+"""The value from which on a class is not called weak."""
 EXAMPLES, ILLUSTRATES, ENOUGH = 2, 0.4, 0.08
 """So many words illustrate a class where they have the first share of the weight on it; one that is harder to picture,
-from the second on."""
+from the second on, and a weak one always."""
 COVERED = 0.8
 """A class says what the words of a list are when this share of the weight on them is on its own members."""
 
@@ -243,7 +245,8 @@ class Search:
         first = [int(i) for i in _largest(weight, EXAMPLES)]
         share = weight[first].sum() / max(float(self.strong.weight @ found.truth), 1e-12)
         pictured = named.clear >= PICTURED
-        if len(first) < EXAMPLES or share < (ILLUSTRATES if pictured else ENOUGH) or (pictured and not named.covers):
+        least = ILLUSTRATES if pictured else ENOUGH if found.value >= CLEAR else 0.0
+        if len(first) < EXAMPLES or share < least or (pictured and not named.covers):
             return found
         name = f"{named.name} ({', '.join(map(self._shown, first))})"
         return replace(found, named=replace(named, name=name))

@@ -5,15 +5,15 @@ from __future__ import annotations
 import numpy as np
 
 from glossator.explanations import UNNAMEABLE, Headline, Mode
-from glossator.headlines.finding import Found, best
+from glossator.headlines.finding import CLEAR, Found, best
 from glossator.headlines.shelf import Shelf
 from glossator.headlines.strong import Strong
 from glossator.programs.language import Clause, Program
 from glossator.programs.problem import Problem
 
 MODES = 3
-LEAST, CLEAR = 0.05, 0.3
-"""Nats from which on a class is named at all, and from which on it is not called weak."""
+LEAST = 0.05
+"""The value from which on a class is named at all."""
 LOUDEST, HITS = 40, 5.0
 """In so many windows with the highest peaks, modes that are not weak find the peak so many times as often as chance."""
 LEAST_SHARE, LEAST_MORE = 0.02, 0.08
