@@ -45,7 +45,7 @@ test-all: setup  ## every test, the slow ones and the speed measurements too
 
 bench: setup  ## all benchmarks, as JSON in studies/bench
 	@mkdir -p studies/bench
-	@for name in recording programs planted coverage scorers simulation sasc causal directions engines; do \
+	@for name in recording programs planted headlines coverage scorers simulation sasc causal directions engines; do \
 		echo "bench: $$name"; $(BIN)/glossator bench $$name --json > studies/bench/$$name.json || exit 1; \
 		cat studies/bench/$$name.json; done
 
