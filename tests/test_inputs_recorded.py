@@ -9,8 +9,9 @@ import torch
 from glossator import registry
 from glossator.corpora import probe_set
 from glossator.errors import MissingPower, UserError
-from glossator.explanations import Explanation, Provenance
+from glossator.explanations import Explanation, Headline, Mode, Provenance
 from glossator.inputs import WHOLE, Grid, Images, Stimuli, Texts
+from glossator.programs import parse_program
 from glossator.recording import EvidenceSpec, draw, open_recording, record, recording_spec
 from glossator.recording.texts import site_values
 from glossator.scorers.lab import Lab, score_explanations
@@ -169,7 +170,8 @@ def test_every_scorer_scores_or_says_what_is_missing(name, recorded):
     subject, _, sites, recording = recorded
     unit = Unit(subject.name, sites[0], 0)
     evidence = draw(recording, unit, EvidenceSpec(min_firing_windows=3))
-    explanation = Explanation(unit, "animals", Provenance("told"))
+    named = Headline("animals", parse_program("0.0 + 1.0*word(months)"))
+    explanation = Explanation(unit, "animals", Provenance("told"), headline=named, modes=(Mode(named, 0.5, 1.0),))
     scores = score_explanations(unit, [explanation], evidence, Lab(None, Truth(subject, unit)), [name])[0]
     assert scores and all((s.value is None) != (s.reason is None) for s in scores)
 
