@@ -35,7 +35,7 @@ from glossator.scorers.lab import Lab, score_explanations
 from glossator.scorers.sample import SETTINGS
 from glossator.simulators import ACTIVATION, Simulation, Simulator
 from glossator.statistics import mean_over_units
-from glossator.store.ranking import HEADLINES
+from glossator.store.ranking import DEFAULT_SCORES
 
 DEFAULTS: dict[str, Any] = {
     "units": 40, "judged_units": 8, "draws": 4, "tokens": None, "seed": 0, "folder": None,
@@ -74,7 +74,7 @@ def run(options: dict[str, Any] | None = None) -> dict[str, Any]:
     outcomes += [Outcome("planted, judged", density, falls_of(before, after, {})) for density, before, after in judged]
     names = list(dict.fromkeys(name for outcome in outcomes for name in outcome.falls))
     metrics = [metric(name, outcomes) for name in names]
-    default = next(m for m in metrics if m["name"] == HEADLINES[0])
+    default = next(m for m in metrics if m["name"] == DEFAULT_SCORES[0])
     return {
         "options": chosen | {"quick": quick},
         "cases": {kind: sum(o.kind == kind for o in outcomes) for kind in dict.fromkeys(o.kind for o in outcomes)},

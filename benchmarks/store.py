@@ -177,7 +177,7 @@ def ask(folder: Path, chosen: dict[str, Any]) -> dict[str, Any]:
     from benchmarks.memory import peak_bytes
     from glossator.cli.show import print_head, print_scores
     from glossator.store.find import unit_of
-    from glossator.store.summary import agreement_of_columns, headlines, means
+    from glossator.store.summary import agreement_of_columns, means, ranked
     from glossator.study import open_study
 
     def read_unit(end: str) -> UnitResult:
@@ -197,7 +197,7 @@ def ask(folder: Path, chosen: dict[str, Any]) -> dict[str, Any]:
         printed = [milliseconds(partial(show, result))[0] for _, result in read]
         searches = {q: _median(partial(study.search, q, 20)) for q in QUESTIONS}
         pages = {order: _median(partial(study.page, order)) for order in ("place", "best", "worst", "q")}
-        overview, _ = milliseconds(lambda: (means(study), agreement_of_columns(study), headlines(study)))
+        overview, _ = milliseconds(lambda: (means(study), agreement_of_columns(study), ranked(study)))
     asked = sorted(took for took, _ in read)
     return {
         "open_ms": opening,

@@ -11,9 +11,9 @@ from rich.text import Text
 
 from glossator.cli.printing import Row, highlighted, in_the_middle, make_table, print_rows, print_table, score_rows
 from glossator.scores import Score
-from glossator.store.ranking import Headline
+from glossator.store.ranking import Ranked
 from glossator.store.results import Chosen, UnitResult
-from glossator.store.summary import headlines
+from glossator.store.summary import ranked
 from glossator.units import Unit
 from test_study_store import stored
 
@@ -41,7 +41,7 @@ def result(index: int, method: str, value: float, select: float, site: str = "ml
 def test_units_intervals_and_baselines_stand_whole_at_any_width(width: int, site: str) -> None:
     out = console(width)
     results = [result(1394, "program", 0.6, 0.5, site), result(7, "bills", -0.2, 0.4, site)]
-    rows = [Headline(r, r.explanations[0], r.explanations[0].scores[0]) for r in results]
+    rows = [Ranked(r, r.explanations[0], r.explanations[0].scores[0]) for r in results]
     score_rows(out, rows, ["lookup", "token-list", "mismatched"], [])
     text = "\n".join(lines(out))
     for whole in (f"{site}/1394", f"{site}/7", "0.60 [0.50, 0.70]", "−0.20 [−0.30, −0.10]", "−0.31", "0.25", "bills"):
@@ -126,13 +126,13 @@ def test_units_are_ranked_by_one_score_over_all_methods(tmp_path: Path) -> None:
     )
     results = [result(1, "program", 0.4, 0.4), odd, result(2, "bills", 0.6, 0.6)]
     with stored(tmp_path / "all", results) as study:
-        rows = headlines(study)
+        rows = ranked(study)
         assert [row.unit.index for row in study.page("worst")] == [1, 2]
     assert [(row.result.unit.index, row.score.name) for row in rows] == [
         (2, "correlation.top-and-random"), (1, "correlation.top-and-random")
     ]  # fmt: skip
     with stored(tmp_path / "odd", [odd]) as study:
-        assert {row.score.name for row in headlines(study)} == {"embedding.auroc"}
+        assert {row.score.name for row in ranked(study)} == {"embedding.auroc"}
     out = console(80)
     score_rows(out, rows, ["lookup"], [])
     assert lines(out)[0].split()[:2] == ["unit", "method"]

@@ -20,10 +20,10 @@ from glossator.files import plain
 from glossator.scores import Margin, Score
 from glossator.statistics import q_values
 from glossator.store.card import DEFAULT_SCORERS, column_of, scorers_of
-from glossator.store.ranking import headline
+from glossator.store.ranking import default_of
 from glossator.store.results import unscored
 from glossator.store.spec import make_spec
-from glossator.store.summary import agreement_of_columns, headlines, means, with_both_columns
+from glossator.store.summary import agreement_of_columns, means, ranked, with_both_columns
 from glossator.study import StudySpec, UnitResult, run_study
 from glossator.units import Unit
 from study_cases import contents, register, small_spec, write_corpus
@@ -204,7 +204,7 @@ def test_a_study_without_headlines_has_means_of_what_it_has(tmp_path: Path) -> N
     results = [replace(asked, unit=Unit("toy", "mlp.0", index)) for index in (1, 2)]
     with stored(tmp_path / "asked", results) as study:
         assert [(m.score, m.value.value) for m in means(study)] == [("embedding.auroc", 0.7)]
-        rows = headlines(study)
+        rows = ranked(study)
     scores = (*unit_with(0, 0.1).explanations[0].scores, score)
     both = replace(RESULTS[0], explanations=(replace(CATS[0], scores=scores),))
     with stored(tmp_path / "both", [both]) as study:
@@ -222,15 +222,15 @@ def test_one_unit_has_no_q(tmp_path: Path) -> None:
 def test_headlines_of_both_columns(tmp_path: Path) -> None:
     results = [unit_with(1, None, 0.2, 0.9), unit_with(2, None, 0.7), unit_with(3, None, 0.4, 0.1)]
     with stored(tmp_path / "both", results) as study:
-        rows = headlines(study)
+        rows = ranked(study)
         assert [row.unit.index for row in study.page("causal")] == [1, 3]
     assert [(r.score.value, r.causal and r.causal.value) for r in rows] == [(0.7, None), (0.4, 0.1), (0.2, 0.9)]
     only_causal = replace(CATS[0], scores=(Score("ablation.x", None, "share", column="causal", reason="flat"),
                                            Score("ablation", 0.3, "share", column="causal")))  # fmt: skip
-    assert headline(only_causal) is None
-    assert headline(only_causal, "causal") == only_causal.scores[1]
+    assert default_of(only_causal) is None
+    assert default_of(only_causal, "causal") == only_causal.scores[1]
     with stored(tmp_path / "causal", [replace(RESULTS[0], explanations=(only_causal,))]) as study:
-        (row,) = headlines(study)
+        (row,) = ranked(study)
     assert (row.score.value, row.causal) == (0.3, None)
 
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from rich.text import Text
 
     from glossator.scores import Score
-    from glossator.store.ranking import Headline
+    from glossator.store.ranking import Ranked
     from glossator.units import Unit
 
 JSON = typer.Option(False, "--json", help="Print JSON on stdout, and nothing else there.")
@@ -187,7 +187,7 @@ def print_indented(out: Console, text: str, style: str = "", by: int = 3) -> Non
         out.print(Text(" " * by).append_text(line), soft_wrap=True)
 
 
-def score_rows(out: Console, rows: Sequence[Headline], baselines: Sequence[str], controls: Sequence[str]) -> None:
+def score_rows(out: Console, rows: Sequence[Ranked], baselines: Sequence[str], controls: Sequence[str]) -> None:
     """Explained units with their observational headline beside its baselines, and, where any unit has one, the causal
     headline beside the controls of its own; the card of a unit (`glossator show`) has all baselines of both."""
     methods = len({row.chosen.method for row in rows}) > 1

@@ -135,25 +135,25 @@ def beside(mean: Mean, baseline: str) -> str:
 def print_study(study: Study) -> None:
     """Best and worst explained units, means of both columns, and where to look next."""
     from glossator.store.card import COLUMNS
-    from glossator.store.summary import agreement_of_columns, baselines_of, headlines, means
-    from glossator.study.random_weights import headlines_of_random
+    from glossator.store.summary import agreement_of_columns, baselines_of, means, ranked
+    from glossator.study.random_weights import means_of_random
 
     out, score, causal = console(), study.ranked_by, study.default_score("causal")
-    ((explained, ranked),) = study.query("SELECT count(best), count(score) FROM units")
-    shown = min(SHOWN, -(-ranked // 2))
-    rows = headlines(study, "best", shown)
+    ((explained, in_all),) = study.query("SELECT count(best), count(score) FROM units")
+    shown = min(SHOWN, -(-in_all // 2))
+    rows = ranked(study, "best", shown)
     baselines = baselines_of(study, score)
     controls = [
         baseline for baseline in baselines_of(study, causal if causal != score else None) if baseline not in baselines
     ]
     if rows:
         out.print()
-        out.print(f"Best explained of {ranked} units, by {score}", style="bold", markup=False)
+        out.print(f"Best explained of {in_all} units, by {score}", style="bold", markup=False)
         score_rows(out, rows, baselines, controls)
-        if ranked > shown:
+        if in_all > shown:
             out.print("\nWorst explained", style="bold")
-            score_rows(out, headlines(study, "worst", min(shown, ranked - shown))[::-1], baselines, controls)
-        if lacking := explained - ranked:
+            score_rows(out, ranked(study, "worst", min(shown, in_all - shown))[::-1], baselines, controls)
+        if lacking := explained - in_all:
             out.print(f"{lacking} more explained units have no {score}", markup=False)
         out.print()
     found = means(study)
@@ -162,7 +162,7 @@ def print_study(study: Study) -> None:
     if (agree := agreement_of_columns(study)) is not None:
         said = in_brackets(agree.value, agree.low, agree.high) if agree.value is not None else f"– ({agree.reason})"
         out.print(f"Rank correlation of the two columns over {agree.n} units: {said}", markup=False)
-    for line in headlines_of_random(study):
+    for line in means_of_random(study):
         out.print(line, markup=False, soft_wrap=True)
     counts = ", ".join(f"{n} {status}" for status, n in study.counts.items() if n)
     out.print(f"Units: {counts}", markup=False)

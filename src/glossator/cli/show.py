@@ -162,7 +162,7 @@ def rounded(value: float) -> float | None:
 
 def print_head(out: Console, folder: str, result: UnitResult) -> None:
     """The unit, its explanation, its score and how often it fires."""
-    from glossator.store.ranking import headline
+    from glossator.store.ranking import default_of
 
     out.print(str(result.unit), style="bold", markup=False, end="")
     said = "" if result.status == "ok" and not result.reason else f"  {clean(f'{result.status}: {result.reason}')}"
@@ -170,7 +170,7 @@ def print_head(out: Console, folder: str, result: UnitResult) -> None:
     if (best := result.best()) is not None:
         print_headlines(out, best)
         print_indented(out, best.text, "" if best.headline else "bold", by=0)
-        if (score := headline(best)) is not None:
+        if (score := default_of(best)) is not None:
             print_indented(out, f"{best.method}: {in_one_line(score)}", by=0)
     if result.statistics:
         s = result.statistics

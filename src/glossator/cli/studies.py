@@ -88,7 +88,7 @@ def search(
       glossator search after comma --study studies/demo
     """
     from glossator.store.find import finished_studies, open_studies
-    from glossator.store.ranking import headline
+    from glossator.store.ranking import default_of
     from glossator.study import open_study
 
     found = []
@@ -105,7 +105,7 @@ def search(
         return
     rows = []
     for _, unit, chosen in found:
-        score = headline(chosen)
+        score = default_of(chosen)
         said = chosen.text if chosen.headline is None else f"{chosen.headline}. {chosen.text}"
         rows.append(Row([unit, "" if score is None else f"{score.name} {interval(score)}"], said))
     print_rows(out, ["unit", "score [95 %]"], rows, left=2)

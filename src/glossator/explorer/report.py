@@ -19,7 +19,7 @@ from glossator.explorer.scatter import scatter
 from glossator.files import plain, write_bytes
 from glossator.language_models.costs import in_words, total
 from glossator.store.card import COLUMNS, QUESTIONS, columns_of, why_empty
-from glossator.store.ranking import HEADLINES, RATE
+from glossator.store.ranking import DEFAULT_SCORES, RATE
 from glossator.store.summary import (
     Mean,
     agreement_of_columns,
@@ -30,7 +30,7 @@ from glossator.store.summary import (
     values_of,
     with_both_columns,
 )
-from glossator.study.random_weights import headlines_of_random
+from glossator.study.random_weights import means_of_random
 
 if TYPE_CHECKING:
     from glossator.store.study import Study
@@ -66,7 +66,7 @@ def render(study: Study, tools: Tools, people: Mapping[str, Any] | None = None) 
         spec=tools.spec,
         facts=[
             *_facts(sum(counts.values()), tools),
-            *(("Random weights", line.partition(", ")[2]) for line in headlines_of_random(study)),
+            *(("Random weights", line.partition(", ")[2]) for line in means_of_random(study)),
         ],
         counts=counts,
         total=sum(counts.values()),
@@ -100,7 +100,7 @@ def _read(name: str) -> str:
 def _over_units(study: Study) -> tuple[list[Mean], dict[str, str]]:
     """Means over units, and how the values of each headline lie, read one score at a time."""
     names, causal = told(study), study.default_score("causal")
-    pictured = [*HEADLINES, *([causal] if causal is not None and causal != study.ranked_by else [])]
+    pictured = [*DEFAULT_SCORES, *([causal] if causal is not None and causal != study.ranked_by else [])]
     units = units_of_sites(study)
     found: list[tuple[int, Mean]] = []
     drawn = dict.fromkeys(pictured, "")

@@ -8,12 +8,12 @@ from html import escape
 
 from glossator.explorer.plots import number, tick_step
 from glossator.scores import Score
-from glossator.store.ranking import Headline
+from glossator.store.ranking import Ranked
 
 WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 620, 300, 46, 16, 12, 40
 
 
-def scatter(pairs: Sequence[tuple[Headline, Score, Score]], label: str) -> str:
+def scatter(pairs: Sequence[tuple[Ranked, Score, Score]], label: str) -> str:
     """An SVG of units that have both columns: the main observational score on the x axis, the causal one on the y axis,
     with intervals; empty without such units. pairs: as `with_both_columns` of `glossator.store.summary` finds them."""
     if not pairs:

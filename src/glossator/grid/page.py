@@ -13,7 +13,7 @@ from glossator.files import write_bytes
 from glossator.grid.results import GridResults, Row
 from glossator.language_models.costs import in_words
 from glossator.statistics import Estimate
-from glossator.store.ranking import HEADLINES
+from glossator.store.ranking import DEFAULT_SCORES
 
 PAGE = "grid.html"
 LOOKUP = "token lookup table"
@@ -45,7 +45,7 @@ def write_page(path: Path, results: GridResults) -> None:
 def plots_by_layer(results: GridResults) -> Iterable[tuple[str, str, str, list[Line]]]:
     """(title, what it shows, SVG, lines) for each subject, score and side: mean score by layer."""
     for subject in dict.fromkeys(row.subject for row in results.rows):
-        for score in HEADLINES:
+        for score in DEFAULT_SCORES:
             for polarity in dict.fromkeys(row.polarity for row in results.rows):
                 rows = [r for r in results.rows if r.subject == subject and r.score == score]
                 rows = [r for r in rows if r.polarity == polarity and r.layer is not None]
@@ -60,7 +60,7 @@ def plots_by_size(results: GridResults) -> Iterable[tuple[str, str, str, list[Li
     """The same by the number of parameters of the subject, over all sites; none if there is one size."""
     if len({results.sizes[name] for name in results.sizes}) < 2:
         return
-    for score in HEADLINES:
+    for score in DEFAULT_SCORES:
         rows = [r for r in results.rows if r.score == score and r.polarity == "+" and r.subject in results.sizes]
         several = {row.subject for row in rows if row.site is None}
         rows = [r for r in rows if (r.site is None) == (r.subject in several)]

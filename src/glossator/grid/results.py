@@ -17,7 +17,7 @@ from glossator.grid.runner import Done
 from glossator.language_models import Usage
 from glossator.language_models.costs import Cost, total
 from glossator.statistics import Estimate, mean_over_units, paired_difference
-from glossator.store.ranking import HEADLINES
+from glossator.store.ranking import DEFAULT_SCORES
 from glossator.study import Study, open_study
 from glossator.units import Unit
 
@@ -116,7 +116,7 @@ def _values(study: Study) -> dict[tuple[str, str], tuple[Values, Values]]:
     methods = list(study.spec.explainers)
     found: dict[tuple[str, str], tuple[Values, Values]] = {}
     for method in methods:
-        for name in HEADLINES:
+        for name in DEFAULT_SCORES:
             values: Values = {}
             lookup: Values = {}
             for result in results:

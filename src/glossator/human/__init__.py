@@ -102,7 +102,7 @@ def import_answers(
     """
     from glossator.human.report import write_people_report
     from glossator.human.results import make_results
-    from glossator.store.ranking import HEADLINES
+    from glossator.store.ranking import DEFAULT_SCORES
 
     folder = HumanFolder(study)
     read: dict[tuple[str, str], Answers] = {}
@@ -115,7 +115,7 @@ def import_answers(
         read[place] = answers
     new = folder.add_all(list(read.values()), replace=replace_old)
     with opened_tools(study, lm, simulator, access) as tools:
-        results = make_results(folder, tools, score=score or HEADLINES[0])
+        results = make_results(folder, tools, score=score or DEFAULT_SCORES[0])
     report = write_people_report(study, results)
     return {**results, "imported": new, "unchanged": len(read) - new, "report": str(report)}
 
@@ -136,7 +136,7 @@ def paraphrase(
     from glossator.human.report import write_people_report
     from glossator.human.results import make_results
     from glossator.human.rewriting import rewrite_all
-    from glossator.store.ranking import HEADLINES
+    from glossator.store.ranking import DEFAULT_SCORES
 
     drawn = draw_tasks(study, "paraphrase", units=units, seed=seed, settings=settings)
     folder = HumanFolder(study)
@@ -144,7 +144,7 @@ def paraphrase(
         answers = rewrite_all(drawn.tasks, tools.resources.get("lm", "paraphrase"))
         folder.keep(drawn)
         folder.add_all([answers], replace=True)
-        results = make_results(folder, tools, score=score or HEADLINES[0])
+        results = make_results(folder, tools, score=score or DEFAULT_SCORES[0])
     return {**results, "report": str(write_people_report(study, results))}
 
 

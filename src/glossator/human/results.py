@@ -18,7 +18,7 @@ from glossator.human.sources import unsealed
 from glossator.human.steganography import steganography
 from glossator.human.tasks import TaskSet
 from glossator.statistics import mean_over_units, paired_difference
-from glossator.store.ranking import HEADLINES
+from glossator.store.ranking import DEFAULT_SCORES
 from glossator.study.tools import Tools
 from glossator.units import parse_unit
 
@@ -26,7 +26,7 @@ FORMAT = "glossator-human/1"
 Given = Sequence[tuple[TaskSet, Answers]]
 
 
-def make_results(folder: HumanFolder, tools: Tools, *, score: str = HEADLINES[0]) -> dict[str, Any]:
+def make_results(folder: HumanFolder, tools: Tools, *, score: str = DEFAULT_SCORES[0]) -> dict[str, Any]:
     """Score all answers in the folder and write `results.json`; score: what preference and rewrites are held against.
 
     The same answers give the same bytes.

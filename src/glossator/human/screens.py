@@ -22,7 +22,7 @@ from glossator.human.tasks import READINGS, TextItem
 from glossator.scorers.lab import score_explanations
 from glossator.scores import Score
 from glossator.statistics import Estimate, mean_over_units, paired_difference, paired_ratio
-from glossator.store.ranking import HEADLINES
+from glossator.store.ranking import DEFAULT_SCORES
 from glossator.study.tools import Tools
 from glossator.units import Unit
 
@@ -127,7 +127,7 @@ class Kept:
     rule: str = PARAPHRASE_RULE
 
 
-def score_rewrites(rewrites: Sequence[Rewrite], tools: Tools, score: str = HEADLINES[0]) -> list[RewriteResult]:
+def score_rewrites(rewrites: Sequence[Rewrite], tools: Tools, score: str = DEFAULT_SCORES[0]) -> list[RewriteResult]:
     """Score rewrites and originals as English; where the study has no simulator of English, both are missing values."""
     results = []
     for rewrite in rewrites:

@@ -17,7 +17,7 @@ from glossator.files import plain, replacing
 from glossator.scores import Score
 from glossator.store.database import ADDING, DATABASE, Hows, cannot_write, described, note_in_manifest
 from glossator.store.folder import held
-from glossator.store.ranking import store_headlines, store_q_values
+from glossator.store.ranking import store_q_values, store_ranking
 from glossator.store.results import as_json, parts_of_how
 from glossator.store.spec import StudySpec
 from glossator.units import Unit
@@ -58,7 +58,7 @@ class Adding:
                 self._score(unit, method, score, made_with, hows)
                 names.add(score.name)
             store_q_values(self.connection, names)
-            store_headlines(self.connection, names)
+            store_ranking(self.connection, names)
 
     def _score(self, unit: Unit, method: str, score: Score, made_with: dict[str, str], hows: Hows) -> None:
         found = self.connection.execute(

@@ -24,7 +24,7 @@ from glossator.files import plain, replacing, sqlite_trouble, write_json
 from glossator.language_models.costs import Asked, Cost, distinct, summed
 from glossator.recording.store import crc32_of, sample_of
 from glossator.store.folder import held
-from glossator.store.ranking import q_of_families, store_headlines
+from glossator.store.ranking import q_of_families, store_ranking
 from glossator.store.results import COLUMNS_OF_SCORES, HEADLINE, NUMBERS, as_json, numbers_of
 from glossator.store.schema import INDICES, create
 from glossator.store.spec import StudySpec
@@ -68,7 +68,7 @@ def build_database(
                 while some := list(islice(remaining, UNITS_AT_ONCE)):
                     writing.add(some)
                 writing.end()
-            store_headlines(connection)
+            store_ranking(connection)
             if path.exists():
                 _keep_added(connection, path)
             connection.execute("COMMIT")

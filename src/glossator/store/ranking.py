@@ -1,7 +1,7 @@
 """How units rank: the scores that stand for them, and which of them beat their baselines.
 
-A headline score is the default score of its column, the same one for all units of a study, since different scores
-cannot be ranked together. It is stored with each unit, so that the best units are found without a look at the others.
+The default score of a column is the same for all units of a study, since different scores cannot be ranked together. It
+is stored with each unit, so that the best units are found without a look at the others.
 
 Which units beat a baseline is said at a false-discovery rate over all tested units. A family is what is tested
 together: one score of one method against one baseline, over all units of the study. The q-values of a family are stored
@@ -62,24 +62,24 @@ def store_q_values(connection: sqlite3.Connection, names: Collection[str] | None
     )
 
 
-HEADLINES = ("correlation.random-only", "correlation.top-and-random")
+DEFAULT_SCORES = ("correlation.random-only", "correlation.top-and-random")
 """The first is of natural text and falls in both sanity tests of `glossator bench metrics`; the second is that of Bills
 et al. 2023, on windows chosen for the unit."""
 TOLD = (
-    *HEADLINES, "firing.auprc.random-only", "headline.auprc.random-only", "headline.share.random-only",
+    *DEFAULT_SCORES, "firing.auprc.random-only", "headline.auprc.random-only", "headline.share.random-only",
     "modes.share.random-only", "modes.peak-hit", "peak.hit", "peak.share",
 )  # fmt: skip
 """Observational scores whose means over units are told."""
-CAUSAL_HEADLINES = ("ablation",)
+CAUSAL_DEFAULT_SCORES = ("ablation",)
 """Names of causal scores, or what they begin with, that stand for their column."""
-FIRST: dict[Column, tuple[str, ...]] = {"observational": HEADLINES, "causal": CAUSAL_HEADLINES}
+FIRST: dict[Column, tuple[str, ...]] = {"observational": DEFAULT_SCORES, "causal": CAUSAL_DEFAULT_SCORES}
 DEFAULT: dict[Column, str] = {"observational": "default score, observational", "causal": "default score, causal"}
 RANKED_BY = "ranked by"
 """Keys of `meta`: the name of the score that stands for each column, and of the one that units are ranked by."""
 
 
 @dataclass(frozen=True)
-class Headline:
+class Ranked:
     """A unit with its best explanation (`UnitResult.best`) and the scores that stand for its two columns; causal: None
     where there is none."""
 
@@ -89,8 +89,8 @@ class Headline:
     causal: Score | None = None
 
 
-def headline(chosen: Chosen, column: Column = "observational") -> Score | None:
-    """The score that stands for a column of one explanation: the first of its headlines that has a value, else its
+def default_of(chosen: Chosen, column: Column = "observational") -> Score | None:
+    """The score that stands for a column of one explanation: the first of `FIRST` that has a value, else its
     first one with a value, else its first one; None where the column is empty."""
     scores = [score for score in chosen.scores if score.column == column]
     known = [score for score in scores if score.value is not None]
@@ -106,7 +106,7 @@ def _is(name: str, first: str) -> bool:
 
 
 def default_score(connection: sqlite3.Connection, column: Column) -> str | None:
-    """The score that stands for a column: the first of its headlines that half as many of the units' best explanations
+    """The score that stands for a column: the first of `FIRST` that half as many of the units' best explanations
     have a value of as of any score, else the commonest; None where the column is empty."""
     counts = dict(
         connection.execute(
@@ -120,7 +120,7 @@ def default_score(connection: sqlite3.Connection, column: Column) -> str | None:
     return next((name for name in (*named, *counts) if counts[name] >= (most / 2 if name in named else most)), None)
 
 
-def store_headlines(connection: sqlite3.Connection, changed: Collection[str] | None = None) -> None:
+def store_ranking(connection: sqlite3.Connection, changed: Collection[str] | None = None) -> None:
     """Store which score stands for each column, and its value with each unit.
 
     changed: the scores of which there are new values; None where all are new.
@@ -140,7 +140,7 @@ def store_headlines(connection: sqlite3.Connection, changed: Collection[str] | N
 
 
 def _unmoved(connection: sqlite3.Connection, changed: Collection[str]) -> bool:
-    """Whether new values of these scores leave all headlines as they are: none of them is one, and what stands for
+    """Whether new values of these scores leave all default scores as they are: none of them is one, and what stands for
     their column is, known of half of the units, so that none can be so common that it takes its place."""
     meta = dict(connection.execute("SELECT key, value FROM meta"))
     ((units, ranked, acted),) = connection.execute("SELECT count(best), count(score), count(causal) FROM units")

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from glossator.errors import UserError
-from glossator.store.ranking import store_headlines, store_q_values
+from glossator.store.ranking import store_q_values, store_ranking
 from glossator.store.results import as_json, parts_of_how
 
 TABLES = """
@@ -185,7 +185,7 @@ def _from_json_columns(copy: sqlite3.Connection) -> None:
     copy.executemany("INSERT INTO comparisons VALUES (?, ?, ?, ?, ?, ?, ?, NULL)", _comparisons(copy))
     copy.execute("DROP TABLE old_scores")
     store_q_values(copy)
-    store_headlines(copy)
+    store_ranking(copy)
 
 
 def _comparisons(copy: sqlite3.Connection) -> Iterator[tuple[Any, ...]]:

@@ -13,26 +13,26 @@ from glossator.scorers.baselines import DEFAULT_BASELINES
 from glossator.scores import Column, Score
 from glossator.statistics import Estimate, mean_over_units, paired_difference, rank_correlation
 from glossator.store.card import COLUMNS
-from glossator.store.ranking import RATE, TOLD, Headline
+from glossator.store.ranking import RATE, TOLD, Ranked
 from glossator.store.results import Chosen, UnitResult
 
 if TYPE_CHECKING:
     from glossator.store.study import Study
 
 
-def headlines(study: Study, order: str = "best", limit: int = 50) -> list[Headline]:
+def ranked(study: Study, order: str = "best", limit: int = 50) -> list[Ranked]:
     """The first units in an order (`ORDERS` of `glossator.store.study`), each with its explanation and main scores."""
     rows = study.page(order, limit=limit)
-    return [row for found in rows if (row := headline_of(study, study.result(found.unit))) is not None]
+    return [row for found in rows if (row := ranked_of(study, study.result(found.unit))) is not None]
 
 
-def headline_of(study: Study, result: UnitResult) -> Headline | None:
+def ranked_of(study: Study, result: UnitResult) -> Ranked | None:
     """A unit as it is ranked among all of its study; None where it has no value of the score that ranks them."""
     chosen, causal = result.best(), study.default_score("causal")
     score = None if chosen is None else named(chosen, study.ranked_by)
     if chosen is None or score is None or score.value is None:
         return None
-    return Headline(result, chosen, score, named(chosen, causal) if score.name != causal else None)
+    return Ranked(result, chosen, score, named(chosen, causal) if score.name != causal else None)
 
 
 def named(chosen: Chosen, name: str | None) -> Score | None:
@@ -170,13 +170,13 @@ def agreement_of_columns(study: Study) -> Estimate | None:
     return rank_correlation([a for a, _ in pairs], [b for _, b in pairs])
 
 
-def with_both_columns(study: Study, most: int) -> list[tuple[Headline, Score, Score]]:
+def with_both_columns(study: Study, most: int) -> list[tuple[Ranked, Score, Score]]:
     """Units with a value in both columns beside these two scores, the best first; of more than `most` units fewer than
     twice as many, evenly spread."""
     if study.default_score("causal") in (None, study.ranked_by):
         return []
     places = [place for (place,) in study.query(f"SELECT id FROM units WHERE {_BOTH}")]
-    rows = [headline_of(study, result) for result in study.results(places[:: max(1, len(places) // most)])]
+    rows = [ranked_of(study, result) for result in study.results(places[:: max(1, len(places) // most)])]
     both = [(row, row.score, row.causal) for row in rows if row is not None and row.causal is not None]
     return sorted(both, key=lambda pair: -(pair[1].value or 0.0))
 

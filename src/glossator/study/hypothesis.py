@@ -27,7 +27,7 @@ from glossator.scorers.sample import Sample, any_sample
 from glossator.scores import Score
 from glossator.store.card import DEFAULT_SCORERS, OF_THE_CARD, column_of, columns_of
 from glossator.store.find import unit_of
-from glossator.store.ranking import headline
+from glossator.store.ranking import default_of
 from glossator.store.results import Chosen, as_stored
 from glossator.store.spec import StudySpec, bounded_to_read
 from glossator.store.study import Study, open_study
@@ -59,9 +59,9 @@ class Tested:
 
     @property
     def summary(self) -> str:
-        """One line: the headline score, and which baselines it is above."""
-        score = headline(replace(self.explanation, scores=self.scores))
-        score = score or headline(replace(self.explanation, scores=self.scores), "causal")
+        """One line: the default score, and which baselines it is above."""
+        score = default_of(replace(self.explanation, scores=self.scores))
+        score = score or default_of(replace(self.explanation, scores=self.scores), "causal")
         if score is None:
             return f"{self.unit}: no score"
         if score.value is None:

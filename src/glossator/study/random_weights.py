@@ -107,6 +107,6 @@ def beside_random_weights(study: Study) -> list[RandomMean]:
     return found
 
 
-def headlines_of_random(study: Study) -> list[str]:
+def means_of_random(study: Study) -> list[str]:
     """A line for each site, polarity and method: the mean of the score that ranks the study's units."""
     return [str(one) for one in beside_random_weights(study) if one.score == study.ranked_by]
