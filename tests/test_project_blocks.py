@@ -240,7 +240,8 @@ def test_the_python_of_acting_on_units_runs(place: Path, monkeypatch: pytest.Mon
     exec(compile(python_of("docs/causal.md", 0), "causal, block 0", "exec"), {"__name__": "example"})
     run("glossator record --subject smollm2-135m --site mlp.28 --units 8 --out studies/layer-28")
     given = (
-        "from benchmarks.programs import EXPLAIN\nfrom glossator.explainers.program import ProgramExplainer\n"
+        "from benchmarks.programs import EXPLAIN\nfrom glossator.explainers import Abstained\n"
+        "from glossator.explainers.program import ProgramExplainer\n"
         "from glossator.programs import Lexicon\nfrom glossator.recording import draw, open_recording\n"
         "from glossator.resources import Resources\nfrom glossator.scorers.lab import Lab\n"
         "from glossator.scorers.replacement import replacement\nfrom glossator.subjects import load_subject\n"
