@@ -33,3 +33,7 @@ def near_matches(name: str, known: Iterable[str], n: int = 3) -> str:
     if close:
         return f"did you mean {', '.join(close)}?" + ("" if len(names) > 12 else f" All: {', '.join(names)}")
     return ", ".join(names[:20]) + (f", ... ({len(names)} in all)" if len(names) > 20 else "")
+
+
+MODEL_FAILS = (AttributeError, IndexError, KeyError, NotImplementedError, RuntimeError, TypeError, ValueError)
+"""What a model may raise that does not support what is tried on it once, such as a cache."""

@@ -11,7 +11,7 @@ import torch
 
 from glossator.causal.changes import Splice
 from glossator.causal.edits import Edit, bind, check_outputs, seeing_sources
-from glossator.errors import UserError
+from glossator.errors import MODEL_FAILS, UserError
 from glossator.inputs.tokens import TokenWindows
 from glossator.subjects.generation import draw_token, end_tokens
 from glossator.subjects.hooks import edit as hooked
@@ -132,7 +132,7 @@ def _keeps_its_past(subject: Any) -> bool:
                 allowed = 1e-3 if whole.dtype in (torch.float32, torch.float64) else 0.06
                 close = torch.allclose(torch.cat(found, 1), whole, rtol=0, atol=allowed * float(whole.abs().max()))
                 _KEEPS[model] = cache is not None and close
-            except (AttributeError, IndexError, KeyError, NotImplementedError, RuntimeError, TypeError, ValueError):
+            except MODEL_FAILS:
                 _KEEPS[model] = False
     return _KEEPS[model]
 

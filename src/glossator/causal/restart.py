@@ -20,6 +20,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from glossator.errors import MODEL_FAILS
 from glossator.subjects.hooks import keeping, watch
 from glossator.subjects.sites import SiteInfo, find_blocks
 
@@ -108,7 +109,7 @@ def _probed(subject: Any) -> Restart | None:
         restart = Restart(path, tuple(blocks), members)
         layers = sorted({1, (len(blocks) + 1) // 2, len(blocks)})
         return restart if _same(subject.model, inputs, restart, layers) else None
-    except (AttributeError, IndexError, KeyError, NotImplementedError, RuntimeError, TypeError, ValueError):
+    except MODEL_FAILS:
         return None  # the model does not bear it
 
 

@@ -13,6 +13,8 @@ import torch
 from torch import nn
 from transformers.cache_utils import DynamicCache, DynamicLayer
 
+from glossator.errors import MODEL_FAILS
+
 if TYPE_CHECKING:
     from glossator.language_models.in_process_head import Head
 
@@ -55,9 +57,6 @@ def new_cache(model: nn.Module) -> DynamicCache:
     return cache
 
 
-FAILS = (AttributeError, IndexError, KeyError, NotImplementedError, RuntimeError, TypeError, ValueError)
-"""What a model may raise that does not bear what is tried."""
-
 _GOES_ON: weakref.WeakKeyDictionary[nn.Module, bool] = weakref.WeakKeyDictionary()
 
 
@@ -68,7 +67,7 @@ def goes_on(head: Head) -> bool:
         with torch.inference_mode():
             try:
                 _GOES_ON[head.model] = _try_going_on(head)
-            except FAILS:
+            except MODEL_FAILS:
                 _GOES_ON[head.model] = False
     return _GOES_ON[head.model]
 

@@ -14,10 +14,10 @@ from typing import Any
 import numpy as np
 import torch
 
-from glossator.errors import MissingPower
+from glossator.errors import MODEL_FAILS, MissingPower
 from glossator.language_models.in_process import InProcess
 from glossator.language_models.in_process_attention import beginning
-from glossator.language_models.in_process_cache import FAILS, can_share, goes_on, new_cache, shared
+from glossator.language_models.in_process_cache import can_share, goes_on, new_cache, shared
 
 QUERIES_AT_ONCE = 4096
 """Tokens in one pass, prefix not counted."""
@@ -185,7 +185,7 @@ def _try_masks(lm: InProcess) -> bool:
     try:
         found._extend(start, 0)
         states = found._states([asked])[0]
-    except FAILS:
+    except MODEL_FAILS:
         return False
     wanted = torch.stack([alone[0][0, 1], alone[0][0, 2], alone[1][0, 2]])
     return torch.allclose(states, wanted, rtol=2e-2, atol=2e-2 * float(wanted.abs().max()))
