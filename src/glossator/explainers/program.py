@@ -30,7 +30,7 @@ from glossator.headlines.reasons import headlines
 from glossator.headlines.sentence import sentence
 from glossator.headlines.shelf import Shelf
 from glossator.programs import Clause, Lexicon, Program, Table
-from glossator.programs.bank import Bank, build_bank, characters
+from glossator.programs.bank import build_bank, characters
 from glossator.programs.candidates import Single
 from glossator.programs.compose import compose
 from glossator.programs.inducer import search, strengths
@@ -65,8 +65,7 @@ class ProgramExplainer(Explainer):
     steps: float = 1.5
     table: bool = False
     lexicon: Lexicon | None = None
-    _banks: dict[str, Bank] = field(default_factory=dict, repr=False, compare=False)
-    _shelves: dict[int, Shelf] = field(default_factory=dict, repr=False, compare=False)
+    _shelves: dict[str, Shelf] = field(default_factory=dict, repr=False, compare=False)
 
     def explain(self, evidence: Sequence[ExplainEvidence], *, n: int, seed: int) -> list[Explained]:
         """Each unit alone, on all cores; nothing is drawn at random."""
@@ -76,7 +75,8 @@ class ProgramExplainer(Explainer):
 
     def _explain(self, evidence: ExplainEvidence, n: int) -> Explained:
         threshold = evidence.statistics.firing_threshold
-        problem = make_problem(evidence.exemplars, self._bank(evidence), self.top_share, threshold)
+        shelf = self._shelf(evidence)
+        problem = make_problem(evidence.exemplars, shelf.bank, self.top_share, threshold)
         if problem.firing_documents < FIRING_TO_CLAIM:
             return Abstained(
                 f"the unit fires in {problem.firing_documents} documents of the explain split; a claim needs"
@@ -113,7 +113,7 @@ class ProgramExplainer(Explainer):
             "p": round(claim[1], 4),
             "firing_documents": problem.firing_documents,
         }
-        headline, parts = headlines(problem, self._shelf(problem.bank))
+        headline, parts = headlines(problem, shelf)
         return [
             Explanation(
                 evidence.unit,
@@ -129,37 +129,30 @@ class ProgramExplainer(Explainer):
 
     def name(self, evidence: ExplainEvidence) -> tuple[Headline, tuple[Mode, ...]]:
         """The headline and modes alone, without a program and without what it takes to claim one."""
-        bank = self._bank(evidence)
-        problem = make_problem(evidence.exemplars, bank, self.top_share, evidence.statistics.firing_threshold)
-        return headlines(problem, self._shelf(bank))
+        shelf = self._shelf(evidence)
+        problem = make_problem(evidence.exemplars, shelf.bank, self.top_share, evidence.statistics.firing_threshold)
+        return headlines(problem, shelf)
 
     def warm(self, evidence: ExplainEvidence) -> None:
         """Build what all units of a recording share."""
-        bank = self._bank(evidence)
-        self._shelf(bank)
-        bank.lexicon.ids(evidence.exemplars.windows)
+        self._shelf(evidence).bank.lexicon.ids(evidence.exemplars.windows)
 
-    def _bank(self, evidence: ExplainEvidence) -> Bank:
-        """The bank of the evidence's vocabulary; its seeds are the most frequent words of the random draw, which all
-        units of a recording share, so a bank is built once and an explanation never depends on other units."""
+    def _shelf(self, evidence: ExplainEvidence) -> Shelf:
+        """The bank of the evidence's vocabulary and its classes that have a name; its seeds are the most frequent words
+        of the random draw, which all units of a recording share, so it is built once and an explanation never depends
+        on other units."""
         exemplars = evidence.exemplars.of("random")
         if not len(exemplars):
             exemplars = evidence.exemplars
         windows = exemplars.windows.take(np.argsort(exemplars.windows.ids, kind="stable"))
         tokens = np.asarray(windows.tokens)[np.asarray(windows.valid)]
         key = hashlib.sha256(windows.vocabulary.fingerprint.encode() + tokens.tobytes()).hexdigest()
-        if key not in self._banks:
+        if key not in self._shelves:
             lexicon = self.lexicon or Lexicon.for_windows(windows.vocabulary, None)
             ids = lexicon.ids(windows)[np.asarray(windows.valid)]
-            self._banks.clear()  # one recording at a time: a bank takes some hundred megabytes
-            self._shelves.clear()
-            self._banks[key] = build_bank(lexicon, np.bincount(ids, minlength=len(lexicon) + 1))
-        return self._banks[key]
-
-    def _shelf(self, bank: Bank) -> Shelf:
-        if id(bank) not in self._shelves:
-            self._shelves[id(bank)] = Shelf.of(bank)
-        return self._shelves[id(bank)]
+            self._shelves.clear()  # one recording at a time: a bank takes some hundred megabytes
+            self._shelves[key] = Shelf.of(build_bank(lexicon, np.bincount(ids, minlength=len(lexicon) + 1)))
+        return self._shelves[key]
 
 
 def _claim(problem: Problem, singles: tuple[Single, ...]) -> tuple[float, float] | None:

@@ -65,21 +65,27 @@ def _of_path(file: Path) -> tuple[str | None, str | None]:
     return f"blocks.{layer}.{place}", None
 
 
-def _jump(
-    tensors: Tensors, file: Path, site: str | None, made: dict[str, Any], read: Any, written: Any, model: str = ""
-) -> Dictionary:
-    """JumpReLU with the names of SAELens, read without subtracting anything."""
+def _weights(tensors: Tensors, file: Path) -> Tensors:
+    """What Gemma Scope and circuit-tracer name alike; refused where it writes at several layers."""
     given = {
-        "encoder": need(tensors, "W_enc", file).T,
-        "encoder_bias": need(tensors, "b_enc", file),
-        "decoder": need(tensors, "W_dec", file),
-        "decoder_bias": need(tensors, "b_dec", file),
-        "threshold": need(tensors, "threshold", file),
-    }
+        name: need(tensors, key, file)
+        for name, key in (
+            ("encoder", "W_enc"), ("encoder_bias", "b_enc"), ("decoder", "W_dec"), ("decoder_bias", "b_dec"),
+        )
+    }  # fmt: skip
     if given["decoder"].ndim == 3:
         raise UserError("dictionaries that write at several layers are not read", value=str(file))
     if "W_skip" in tensors:
         given["skip"] = tensors["W_skip"]
+    return given
+
+
+def _jump(
+    tensors: Tensors, file: Path, site: str | None, made: dict[str, Any], read: Any, written: Any, model: str = ""
+) -> Dictionary:
+    """JumpReLU with the names of SAELens, read without subtracting anything."""
+    given = _weights(tensors, file)
+    given |= {"encoder": given["encoder"].T, "threshold": need(tensors, "threshold", file)}
     if site is None and made["package"] == "Gemma Scope" and str(read).endswith("hook_normalized"):
         site = f"model.layers.{layer_in(read)}.pre_feedforward_layernorm.input"  # of Gemma 2, the only one with these
     sites = sites_of(site, read, written, written is not None, file)
@@ -178,16 +184,7 @@ def circuit_tracer(path: Path, site: str | None) -> Dictionary:
         path = layers[number]
     layer = path.stem.removeprefix("layer_")
     tensors = read_safetensors(path)
-    given = {
-        "encoder": need(tensors, "W_enc", path),
-        "encoder_bias": need(tensors, "b_enc", path),
-        "decoder": need(tensors, "W_dec", path),
-        "decoder_bias": need(tensors, "b_dec", path),
-    }
-    if given["decoder"].ndim == 3:
-        raise UserError("dictionaries that write at several layers are not read", value=str(path))
-    if "W_skip" in tensors:
-        given["skip"] = tensors["W_skip"]
+    given = _weights(tensors, path)
     threshold = tensors.get("activation_function.threshold", tensors.get("threshold"))
     if threshold is not None:
         given["threshold"] = threshold.reshape(-1).expand(len(given["encoder"]))
