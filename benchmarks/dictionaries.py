@@ -24,8 +24,8 @@ import torch
 
 from benchmarks.recording import machine, with_readout
 from glossator.errors import UserError
-from glossator.fitting.dictionaries import TrainSpec
-from glossator.fitting.top_k import TopK
+from glossator.fitting.coder import Batch
+from glossator.fitting.train_spec import TrainSpec
 from glossator.readouts.dictionary import Dictionary
 from glossator.readouts.formats import load_dictionary
 
@@ -171,26 +171,23 @@ def training(options: dict[str, Any], python: str | None, folder: Path) -> dict[
 
 
 def _trained(spec: TrainSpec, rates: list[float], train: torch.Tensor, held: torch.Tensor) -> dict[str, float]:
-    coder = TopK(train.shape[1], spec.latents, spec.k, seed=spec.seed)
+    coder = spec.coder(train.shape[1], None, "cpu")
     seconds, processor = time.perf_counter(), time.process_time()
     with torch.inference_mode():
         for step, rate in enumerate(rates):
             first = step * spec.batch % len(train)
-            batch = train[first : first + spec.batch]
+            batch = Batch.of(train[first : first + spec.batch])
             if step == 0:
                 coder.start(batch)
-            coder.step(batch, rate, dead_after=spec.silence, auxiliary=spec.auxiliary)
+            coder.step(batch, rate)
     seconds, processor = time.perf_counter() - seconds, time.process_time() - processor
-    made = Dictionary(
-        name="sae", reads_at=spec.site, writes_at=spec.site, encoder=coder.encoder, encoder_bias=coder.encoder_bias,
-        decoder=coder.decoder, decoder_bias=coder.decoder_bias, centre=coder.decoder_bias, activation="top-k", k=spec.k,
-    )  # fmt: skip
+    made = coder.dictionary(name="sae", reads_at=spec.site, writes_at=spec.site)
     left = torch.cat([(made.reconstructed(part) - part).square().sum(1) for part in held.split(2048)]).sum()
     return {
         "fvu": float(left / (held - held.mean(0)).square().sum()),
         "seconds": seconds,
         "processor": processor,
-        "dead_share": float((coder.silent >= spec.silence).float().mean()),
+        "dead_share": len(coder.dead) / spec.latents,
     }
 
 

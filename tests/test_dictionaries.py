@@ -79,27 +79,17 @@ def test_the_packages_themselves_agree(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_saelens_reads_what_is_trained_here(tiny_folder: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("kind", ["top-k", "jumprelu", "jumprelu transcoder", "jumprelu skip transcoder"])
+def test_saelens_reads_what_is_trained_here(kind: str, tiny_folder: Path, tmp_path: Path) -> None:
     from benchmarks.dictionaries import INTERPRETER
 
     if not (python := os.environ.get(INTERPRETER)):
         pytest.skip(f"{INTERPRETER} names no interpreter with sae-lens")
     out, corpus = tmp_path / "sae", str(write_corpus(tiny_folder.parent / "corpus.jsonl"))
-    less = [
-        "--tokens",
-        "6000",
-        "--width",
-        "32",
-        "--train-tokens",
-        "8000",
-        "--batch",
-        "512",
-        "--latents",
-        "64",
-        "--k",
-        "4",
-    ]
-    assert main(["dictionary", "train", "--subject", str(tiny_folder), "--site", "resid.1", "--corpus", corpus, *less,
+    flags = "--tokens 6000 --width 32 --train-tokens 8000 --batch 512 --latents 64 --k 4 --kind".split()
+    flags += [kind.split()[0], "--site", *("mlp-in.1 --write-site mlp-out.1" if "trans" in kind else "resid.1").split()]
+    flags += ["--skip"] if "skip" in kind else []
+    assert main(["dictionary", "train", "--subject", str(tiny_folder), "--corpus", corpus, *flags,
                  "--out", str(out)]) == 0  # fmt: skip
     save_file({"x": X}, tmp_path / "x.st")
     code = (

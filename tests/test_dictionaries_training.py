@@ -14,55 +14,68 @@ from glossator.cli import main
 from glossator.corpora import make_windows, open_corpus
 from glossator.errors import UserError
 from glossator.evidence import SPLITS
-from glossator.fitting import dictionaries
-from glossator.fitting.dictionaries import TrainSpec, train
+from glossator.fitting.coder import Batch
+from glossator.fitting.dictionaries import train
 from glossator.fitting.dictionary_measures import recovered
-from glossator.fitting.top_k import NAMES, TopK
+from glossator.fitting.top_k import TopK
+from glossator.fitting.train_spec import TrainSpec
 from glossator.readouts.formats import load_dictionary
 from glossator.subjects import edit, load_subject
 from study_cases import write_corpus
 
 
-def test_gradients_are_those_of_the_loss(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Also those of the loss of dead latents, against automatic differentiation."""
+@pytest.mark.parametrize("across", [False, True])
+def test_gradients_are_those_of_the_loss(monkeypatch: pytest.MonkeyPatch, across: bool) -> None:
+    """Also those of the loss of dead latents and of a transcoder, against automatic differentiation."""
+    generator = torch.Generator().manual_seed(3)
     width, latents, k, dead = 12, 40, 4, torch.arange(5, 25)
-    coder, x = TopK(width, latents, k), torch.randn(64, width, generator=torch.Generator().manual_seed(3))
-    coder.start(x)
-    own = {name: getattr(coder, name).clone().requires_grad_() for name in NAMES}
-    before = (x - own["decoder_bias"]) @ own["encoder"].T + own["encoder_bias"]
+    settings = {"written": 7, "skip": True} if across else {}
+    coder = TopK(width, latents, k, dead_after=50, **settings)
+    x = torch.randn(64, width, generator=generator)
+    batch = Batch.of(x, torch.randn(64, 7, generator=generator) if across else None)
+    coder.start(batch)
+    if across:
+        coder.decoder.normal_(generator=generator)
+        coder.skip.normal_(generator=generator)
+    x, y = coder.scaled(batch)
+    own = {name: tensor.clone().requires_grad_() for name, tensor in coder.parameters().items()}
+    before = (x if across else x - own["decoder_bias"]) @ own["encoder"].T + own["encoder_bias"]
     top, numbers = before.topk(k)
-    error = torch.zeros(64, latents).scatter(1, numbers, torch.relu(top)) @ own["decoder"] + own["decoder_bias"] - x
-    variance = (x - x.mean(0)).square().sum()
+    error = torch.zeros(64, latents).scatter(1, numbers, torch.relu(top)) @ own["decoder"] + own["decoder_bias"] - y
+    if across:
+        error = error + x @ own["skip"].T
+    variance = (y - y.mean(0)).square().sum()
     most, number = before[:, dead].topk(width // 2)
     most = most + (torch.relu(most) - most).detach()  # straight through
     left = torch.zeros(64, len(dead)).scatter(1, number, most) @ own["decoder"][dead] + error.detach()
     loss = error.square().sum() / variance
     (loss + left.square().sum() / variance / 32).backward()
     got: dict[str, torch.Tensor] = {}
-    monkeypatch.setattr(coder, "_adam", lambda grads, rate: got.update(grads))
+    monkeypatch.setattr(coder, "adam", lambda grads, rate: got.update(grads))
     coder.silent[dead] = 100
-    assert coder.step(x, 1e-3, dead_after=50, auxiliary=1 / 32) == pytest.approx(float(loss.detach()))
-    for name in NAMES:
-        torch.testing.assert_close(got[name], own[name].grad, rtol=1e-4, atol=1e-6)
+    assert coder.step(batch, 1e-3) == pytest.approx(float(loss.detach()))
+    assert set(got) == set(own)
+    for name, grad in got.items():
+        torch.testing.assert_close(grad, own[name].grad, rtol=1e-4, atol=1e-6)
 
 
-def test_planted_atoms_are_recovered_and_dead_latents_come_back() -> None:
+def test_dead_latents_come_back() -> None:
     generator = torch.Generator().manual_seed(1)
     atoms = torch.nn.functional.normalize(torch.randn(48, 32, generator=generator), dim=1)
 
-    def batch() -> torch.Tensor:
+    def batch() -> Batch:
         on = torch.rand(512, 48, generator=generator) < 0.06
-        return (torch.rand(512, 48, generator=generator) * on) @ atoms
+        return Batch.of((torch.rand(512, 48, generator=generator) * on) @ atoms)
 
     def trained(auxiliary: float) -> tuple[float, float]:
-        coder = TopK(32, 96, 4)
+        coder = TopK(32, 96, 4, dead_after=5_000, auxiliary=auxiliary)
         coder.start(batch())
         coder.encoder_bias[48:] = -1.0  # half of them are dead from the beginning
         for step in range(400):
-            coder.step(batch(), 1e-2 * min(1, (400 - step) / 100), dead_after=5_000, auxiliary=auxiliary)
+            coder.step(batch(), 1e-2 * min(1, (400 - step) / 100))
         found = ((atoms @ coder.decoder.T).max(1).values > 0.9).float().mean()
         assert torch.allclose(coder.decoder.norm(dim=1), torch.ones(96), atol=1e-5)
-        return float(found), float((coder.silent >= 5_000).float().mean())
+        return float(found), len(coder.dead) / 96
 
     alone, still_dead = trained(0.0)
     revived, dead = trained(1 / 32)
@@ -157,7 +170,7 @@ def test_other_trainings_and_folders_are_refused(world, tmp_path: Path) -> None:
     with pytest.raises(UserError, match="no such site"):
         train(subject, probes, TrainSpec("resid.9", 64, 4), tmp_path / "d")
     assert not (tmp_path / "d").exists()
-    assert dictionaries.TrainSpec("x", 16384).rate_at(300) == pytest.approx(5e-4)
+    assert TrainSpec("x", 16384).rate_at(300) == pytest.approx(5e-4)
 
 
 def test_train_then_run(tiny_folder: Path, tmp_path: Path, capsys) -> None:

@@ -1,4 +1,4 @@
-"""`glossator dictionary`: train a sparse autoencoder on the activations of a site."""
+"""`glossator dictionary`: train a dictionary on the activations of a site."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from glossator.errors import UserError
 dictionary = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode=None,
-    help="Sparse autoencoders of a site, whose latents are units: see --dictionary of glossator run.",
+    help="Dictionaries of a site, whose latents are units: see --dictionary of glossator run.",
 )
 
 
@@ -25,10 +25,16 @@ def group() -> None:
 @dictionary.command("train")
 def train(
     out: Path = typer.Option(..., help="Folder for the dictionary; a stopped training in it goes on."),
-    site: str = typer.Option(..., help="Site, for example resid.12 or mlp-out.12."),
+    site: list[str] = typer.Option(..., help="Site, for example resid.12; of factors and nmf several, repeat it."),
+    kind: str = typer.Option("top-k", help="top-k, jumprelu, factors, nmf, ica or pca."),
+    write_site: str | None = typer.Option(None, help="Of a transcoder: the site that it writes, such as mlp-out.12."),
+    skip: bool = typer.Option(False, help="Give the transcoder a linear part of its input."),
     subject: str = typer.Option("smollm2-135m", help="The model."),
-    latents: int = typer.Option(4096, help="Number of latents."),
-    k: int = typer.Option(32, help="Latents that are active at a token."),
+    latents: int | None = typer.Option(
+        None, help="Number of latents (4096; factors: 1500; components: the site's width)."
+    ),
+    k: int = typer.Option(32, help="Latents that are active at a token, of jumprelu on average."),
+    penalty: float | None = typer.Option(None, help="Weight of the loss of L0 (jumprelu), cost of activity (factors)."),
     train_tokens: int = typer.Option(1_000_000, help="Tokens to train on; more than the text has are read again."),
     corpus: str = typer.Option("embedded", help="'embedded', or JSONL, CSV, text, Parquet, Arrow, or a folder."),
     text_column: str | None = typer.Option(None, help="Field or column of the corpus with the text (text)."),
@@ -41,31 +47,39 @@ def train(
     json: bool = JSON,
     quiet: bool = QUIET,
 ) -> None:
-    """Train a top-k sparse autoencoder and write it in the format of SAELens.
+    """Train a sparse autoencoder, transcoder, transformer factors or components.
 
-    It is trained on the explain split of the text and measured on its select split. A study of the same text has to
-    cut it in the same way (--tokens, --width, --seed), which it does by itself.
+    Top-k and JumpReLU autoencoders and JumpReLU transcoders are written in the format of SAELens, the others in our
+    own. All are trained on the explain split of the text and measured on its select split. A study of the same text has
+    to cut it in the same way (--tokens, --width, --seed), which it does by itself.
 
     \b
     Examples:
       glossator dictionary train --site resid.12 --tokens all --out my-sae
       glossator run --dictionary my-sae --units 64
+      glossator dictionary train --kind jumprelu --site mlp-in.12 --write-site mlp-out.12 --skip --out my-transcoder
+      glossator dictionary train --kind factors --subject minilm --site resid.1 --site resid.5 --out factors
     """
     from glossator.corpora import make_windows, open_corpus
-    from glossator.fitting.dictionaries import TrainSpec
     from glossator.fitting.dictionaries import train as run
-    from glossator.subjects import load_subject
+    from glossator.fitting.train_spec import LATENTS, TrainSpec
+    from glossator.subjects.named import open_subject
 
     if tokens != "all" and not (tokens.isascii() and tokens.isdigit()):
         raise UserError("invalid --tokens", value=tokens[:80], allowed="a number or 'all'")
-    spec = TrainSpec(site, latents, k, train_tokens, batch, rate, seed=seed)
-    loaded = load_subject(subject, device=device)
+    sites = site[0] if len(site) == 1 else tuple(site)
+    given: dict[str, Any] = {"kind": kind, "writes_at": write_site, "skip": skip, "penalty": penalty, "seed": seed}
+    TrainSpec(sites, latents or 1 << 20, k, train_tokens, batch, rate, **given)  # refused before a model is loaded
+    loaded: Any = open_subject(subject, device=device)
+    if latents is None:
+        latents = LATENTS.get(kind) or int(loaded.site(site[0]).width)
+    spec = TrainSpec(sites, latents, k, train_tokens, batch, rate, **given)
     most = None if tokens == "all" else int(tokens)
     cut: Any = make_windows(open_corpus(corpus, text_column), loaded.tokenizer, width, max_tokens=most, seed=seed)
 
-    def note(step: int, fvu: float) -> None:
+    def note(step: int, fvu: float | None) -> None:
         if not quiet and not json and (step + 1) % max(1, spec.steps // 20) == 0:
-            console().print(f"step {step + 1} of {spec.steps}: FVU {fvu:.3f}", markup=False)
+            console().print(f"step {step + 1} of {spec.steps}" + ("" if fvu is None else f": FVU {fvu:.3f}"))
 
     found = run(loaded, cut, spec, out, note=note)
     if json:
@@ -75,4 +89,5 @@ def train(
     facts = f"FVU {number(held['fvu'])}, L0 {number(held['l0'])}, dead {found['dead_share']:.1%}"
     if held["loss_recovered"] is not None:
         facts += f", loss recovered {held['loss_recovered']:.1%}"
-    console().print(f"{latents} latents of {site} in {out}: {facts}", soft_wrap=True, markup=False)
+    where = ", ".join(spec.sites) + (f" to {write_site}" if write_site else "")
+    console().print(f"{kind}, {latents} latents of {where} in {out}: {facts}", soft_wrap=True, markup=False)

@@ -1,15 +1,14 @@
-"""Training a sparse autoencoder on the activations of a site, streamed from the model and resumable.
+"""Training a dictionary on the activations of a site, streamed from the model and resumable.
 
-Only windows of the explain split are trained on, cut as a study of the same text cuts them; how is written beside the
-dictionary, so that a study whose test documents it has seen is refused. The files are those of SAELens.
+Every kind of dictionary is trained by this one loop (`fitting.train_spec` names them). Only windows of the explain
+split are trained on, cut as a study of the same text cuts them; how is written beside the dictionary, so that a study
+whose test documents it has seen is refused.
 """
 
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,55 +21,17 @@ from glossator.errors import UserError
 from glossator.evidence import SPLITS
 from glossator.files import plain, read_json, write_bytes, write_json
 from glossator.fitting.captured import CUT
-from glossator.fitting.top_k import TopK
+from glossator.fitting.coder import Batch, Coder
+from glossator.fitting.dictionary_writing import write_dictionary
+from glossator.fitting.train_spec import TrainSpec
 from glossator.inputs import TokenWindows
 from glossator.readouts.formats import load_dictionary
-from glossator.readouts.hook_names import hook_of_site
 
 CHECKPOINT, STATE, REPORT = "checkpoint.safetensors", "checkpoint.json", "training.json"
-WARM, COOL = 0.05, 0.2
-"""Shares of the steps in which the rate rises, and falls to 0 in the end."""
-
-
-@dataclass(frozen=True)
-class TrainSpec:
-    """site: where; latents, k: how many there are, and how many are active at a token; tokens: to train on, more than
-    once where the text has fewer; batch: tokens in a step; rate: of Adam, by default 1e-3 for 4,096 latents and less
-    for more, as the root; dead_after: tokens after which a silent latent is revived, by default a tenth of all;
-    auxiliary: weight of its loss; every: steps between checkpoints."""
-
-    site: str
-    latents: int = 4096
-    k: int = 32
-    tokens: int = 1_000_000
-    batch: int = 2048
-    rate: float | None = None
-    dead_after: int | None = None
-    auxiliary: float = 1 / 32
-    every: int = 100
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        for name in ("latents", "k", "tokens", "batch", "every"):
-            if getattr(self, name) < 1:
-                raise UserError(f"bad {name} of a dictionary", value=getattr(self, name), allowed="1 or more")
-        if self.k > self.latents:
-            raise UserError("more latents are active than there are", value=self.k, allowed=f"1 to {self.latents}")
-        if self.rate is not None and not 0 < self.rate < math.inf:
-            raise UserError("bad rate", value=self.rate, allowed="above 0, such as 0.001")
-
-    @property
-    def steps(self) -> int:
-        return max(1, self.tokens // self.batch)
-
-    @property
-    def silence(self) -> int:
-        return max(self.batch, self.tokens // 10) if self.dead_after is None else self.dead_after
-
-    def rate_at(self, step: int) -> float:
-        peak = 1e-3 * math.sqrt(4096 / self.latents) if self.rate is None else self.rate
-        warm, cool = max(1.0, WARM * self.steps), max(1.0, COOL * self.steps)
-        return peak * min(1.0, (step + 1) / warm, (self.steps - step) / cool)
+NAMES = {"factors": "factors", "nmf": "nmf", "ica": "ica", "pca": "pca"}
+"""Of dictionaries that are neither autoencoders nor transcoders."""
+MEMORY = 1 << 30
+"""Bytes of values that are kept for the next reading of the text."""
 
 
 def train(
@@ -79,13 +40,14 @@ def train(
     spec: TrainSpec,
     folder: str | Path,
     *,
-    note: Callable[[int, float], None] = lambda step, fvu: None,
+    note: Callable[[int, float | None], None] = lambda step, fvu: None,
 ) -> dict[str, Any]:
-    """Train and write `cfg.json`, `sae_weights.safetensors` and `training.json`; returns what the last one holds.
+    """Train and write the dictionary (`fitting.dictionary_writing`) and `training.json`; returns what the last one
+    holds.
 
     A run that was stopped goes on after its last checkpoint and ends with the same bytes; a finished one of the same
-    spec is read. note: called after each step with its number and the unexplained share of its batch. Raises
-    `UserError` for a folder with something else, and for a text without enough windows.
+    spec is read. note: called after each step with its number and the unexplained share of its batch, None for
+    components. Raises `UserError` for a folder with something else, and for a text without enough windows.
     """
     folder = Path(folder)
     identity = _identity(subject, probes, spec)
@@ -93,28 +55,29 @@ def train(
         found: dict[str, Any] = read_json(folder / REPORT, "the report of the training", "Train again")
         _check_same(found.get("made"), identity, folder)
         return found
-    width = int(subject.site(spec.site).width)
-    coder = TopK(width, spec.latents, spec.k, seed=spec.seed, device=subject.device)
+    width, written = _widths(subject, spec)
+    coder = spec.coder(width, written, subject.device)
     losses = _claimed(coder, identity, folder)
-    for step, values in _batches(subject, probes, spec, coder.steps):
-        if not torch.isfinite(values).all():
-            raise UserError(f"{spec.site} gave values that are not finite", fix="Use dtype float32")
+    for step, batch, last in _batches(subject, probes, spec, coder):
+        if not (torch.isfinite(batch.values).all() and torch.isfinite(batch.targets).all()):
+            raise UserError(f"{', '.join(spec.sites)} gave values that are not finite", fix="Use dtype float32")
         if step == 0:
-            coder.start(values)
-        fvu = coder.step(values, spec.rate_at(step), dead_after=spec.silence, auxiliary=spec.auxiliary)
-        losses.append(fvu)
+            coder.start(batch)
+        fvu = coder.step(batch, spec.rate_at(step))
+        losses.append(np.nan if fvu is None else fvu)
         note(step, fvu)
-        if coder.steps % spec.every == 0 and coder.steps < spec.steps:
+        if coder.steps % spec.every == 0 and not last:
             _checkpoint(coder, losses, folder)
-    write_saelens(coder, subject, spec, identity, folder)
-    from glossator.fitting.dictionary_measures import measures
-
+    name = NAMES.get(spec.kind) or ("sae" if spec.writes_at is None else "transcoder")
+    sites: dict[str, Any] = {"reads_at": spec.sites[0], "writes_at": spec.writes_at or spec.sites[0]}
+    sites |= {"sites": spec.sites} if len(spec.sites) > 1 else {}
+    write_dictionary(coder.dictionary(name=name, subject=subject.name, made=identity, **sites), folder)
     report = {
         "made": identity,
         "steps": coder.steps,
-        "fvu_of_batches": losses,
-        "dead_share": float((coder.silent >= spec.silence).float().mean()),
-        "held_out": measures(load_dictionary(folder, site=spec.site), subject, _rows(probes, "select")),
+        "fvu_of_batches": [None if np.isnan(loss) else loss for loss in losses],
+        "dead_share": len(coder.dead) / len(coder.silent),
+        "held_out": _held_out(folder, subject, probes, spec),
     }
     write_json(folder / REPORT, plain(report))
     for name in (CHECKPOINT, STATE):
@@ -122,12 +85,35 @@ def train(
     return read_json(folder / REPORT, "the report of the training", "Train again")
 
 
+def _widths(subject: Any, spec: TrainSpec) -> tuple[int, int | None]:
+    """Of what is read, and of what a transcoder writes."""
+    widths = {name: int(subject.site(name).width) for name in spec.sites}
+    if len(set(widths.values())) > 1:
+        raise UserError("the sites have different widths", value=widths, fix="Choose sites of one width")
+    written = None if spec.writes_at is None else int(subject.site(spec.writes_at).width)
+    return widths[spec.sites[0]], written
+
+
+def _held_out(folder: Path, subject: Any, probes: ProbeSet, spec: TrainSpec) -> dict[str, Any]:
+    """What is measured on the select split: of several sites, each by itself and what is the mean over them."""
+    from glossator.fitting.dictionary_measures import measures
+
+    windows = _rows(probes, "select")
+    found = {site: measures(load_dictionary(folder, site=site), subject, windows) for site in spec.sites}
+    first = found[spec.sites[0]]
+    if len(found) == 1:
+        return first
+    means = {name: float(np.mean([one[name] for one in found.values()])) for name in ("fvu", "l0", "silent_share")}
+    return {"tokens": first["tokens"], **means, "loss": None, "loss_recovered": None, "by_site": found,
+            "reason": "one site is replaced at a time, see by_site"}  # fmt: skip
+
+
 def _identity(subject: Any, probes: ProbeSet, spec: TrainSpec) -> dict[str, Any]:
     """What decides every byte of the weights, but the machine."""
     return {
         "subject": subject.name,
         "subject_fingerprint": subject.fingerprint,
-        "site": spec.site,
+        "site": spec.site if isinstance(spec.site, str) else list(spec.sites),
         "text": {key: probes.spec[key] for key in CUT if key in probes.spec},
         "training": plain(spec),
         "glossator": __version__,
@@ -138,10 +124,11 @@ def _rows(probes: ProbeSet, split: str) -> TokenWindows:
     return probes.windows.take(np.flatnonzero(probes.split_of_input == SPLITS.index(split)))
 
 
-def _batches(subject: Any, probes: ProbeSet, spec: TrainSpec, first: int) -> Iterator[tuple[int, torch.Tensor]]:
-    """Values (about `batch`, d) from step `first` on: the windows in a seeded order, another one each time round."""
+def _batches(subject: Any, probes: ProbeSet, spec: TrainSpec, coder: Coder) -> Iterator[tuple[int, Batch, bool]]:
+    """The step, about `batch` tokens, and whether they are the last, from where the coder stands: the windows in a
+    seeded order, another one each time round."""
     windows = subject.counted(_rows(probes, "explain"))
-    size = max(1, spec.batch // windows.width)
+    size = max(1, spec.batch // (windows.width * len(spec.sites)))
     each = len(windows) // size
     if each < 1:
         raise UserError(
@@ -149,17 +136,68 @@ def _batches(subject: Any, probes: ProbeSet, spec: TrainSpec, first: int) -> Ite
             value=len(windows),
             allowed=f"{size} or more of the explain split",
         )
-    order = np.empty(0, np.int64)
-    for step in range(first, spec.steps):
-        turn, place = divmod(step, each)
-        if not len(order) or place == 0:
+    steps = min(spec.steps, each) if coder.one_pass else spec.steps
+    source = _Values(subject, windows, spec, size, again=steps > each)
+    worth = _balance(windows) if spec.kind == "factors" else np.ones(int(windows.tokens.max()) + 1, np.float32)
+    order, turn = source.order, 0
+    for step in range(coder.steps, steps):
+        if step // each != turn:
+            turn = step // each
             order = np.random.default_rng([spec.seed, 2, turn]).permutation(len(windows))
-        some = windows.take(np.sort(order[place * size : (place + 1) * size]))
-        values = subject.activations(some.tokens, some.lengths, [spec.site])[spec.site]
-        yield step, values[torch.from_numpy(some.valid).to(values.device)].float()
+        rows = np.sort(order[step % each * size : (step % each + 1) * size])
+        at = source.of(rows)
+        values = torch.cat([at[name] for name in spec.sites])
+        some = windows.take(rows)
+        weights = torch.from_numpy(worth[some.tokens[some.valid]]).to(values.device).repeat(len(spec.sites))
+        targets = values if spec.writes_at is None else at[spec.writes_at]
+        yield step, Batch(values, targets, weights), step + 1 == steps
 
 
-def _checkpoint(coder: TopK, losses: list[float], folder: Path) -> None:
+class _Values:
+    """The values of windows at the sites that are trained on. What is read more than once is kept in memory if it fits:
+    as it was computed for the first reading, so that a resumed run has the same numbers."""
+
+    def __init__(self, subject: Any, windows: TokenWindows, spec: TrainSpec, size: int, *, again: bool):
+        self.subject, self.windows, self.size = subject, windows, size
+        self.sites = [*spec.sites, *([spec.writes_at] if spec.writes_at else [])]
+        self.order = np.random.default_rng([spec.seed, 2, 0]).permutation(len(windows))
+        self.place = np.empty(len(windows), np.int64)
+        self.place[self.order] = np.arange(len(windows)) // size
+        widths = sum(int(subject.site(name).width) for name in self.sites)
+        self.keep = again and int(windows.valid.sum()) * widths * 4 <= MEMORY
+        self.kept: dict[int, dict[str, torch.Tensor]] = {}
+
+    def of(self, rows: np.ndarray) -> dict[str, torch.Tensor]:
+        """site -> (tokens, width) float32, window by window; rows ascending."""
+        if not self.keep:
+            return {name: torch.cat(parts) for name, parts in self._computed(rows).items()}
+        for place in np.unique(self.place[rows]):
+            first = np.sort(self.order[place * self.size : (place + 1) * self.size])
+            if int(first[0]) not in self.kept:
+                found = self._computed(first)
+                self.kept |= {int(row): {name: found[name][i] for name in found} for i, row in enumerate(first)}
+        return {name: torch.cat([self.kept[int(row)][name] for row in rows]) for name in self.sites}
+
+    def _computed(self, rows: np.ndarray) -> dict[str, list[torch.Tensor]]:
+        """By site and window, (tokens of the window, width)."""
+        some = self.windows.take(rows)
+        found = self.subject.activations(some.tokens, some.lengths, self.sites)
+        masks = [torch.from_numpy(valid) for valid in some.valid]
+        return {
+            name: [one[mask.to(one.device)].float() for one, mask in zip(values, masks, strict=True)]
+            for name, values in found.items()
+        }
+
+
+def _balance(windows: TokenWindows) -> np.ndarray:
+    """float32 (vocabulary,): how much a token counts, the inverse root of its occurrences, 1 on average over the
+    text."""
+    counts = np.bincount(windows.tokens[windows.valid], minlength=int(windows.tokens.max()) + 1)
+    worth = 1 / np.sqrt(np.maximum(counts, 1))
+    return (worth * counts.sum() / max(float((worth * counts).sum()), 1e-12)).astype(np.float32)
+
+
+def _checkpoint(coder: Coder, losses: list[float], folder: Path) -> None:
     """One file, so that a run that is killed finds the last whole one."""
     from safetensors.torch import save
 
@@ -167,7 +205,7 @@ def _checkpoint(coder: TopK, losses: list[float], folder: Path) -> None:
     write_bytes(folder / CHECKPOINT, save({**state, "losses": torch.tensor(losses, dtype=torch.float64)}))
 
 
-def _claimed(coder: TopK, identity: dict[str, Any], folder: Path) -> list[float]:
+def _claimed(coder: Coder, identity: dict[str, Any], folder: Path) -> list[float]:
     """The losses of the steps that a stopped run has done, whose weights are taken over; none in a new folder."""
     from safetensors.torch import load_file
 
@@ -192,36 +230,3 @@ def _check_same(held: Any, identity: dict[str, Any], folder: Path) -> None:
         raise UserError(
             "the folder holds another training", value=str(folder), fix="Choose another folder, or restore what changed"
         )
-
-
-def write_saelens(coder: TopK, subject: Any, spec: TrainSpec, identity: dict[str, Any], folder: Path) -> None:
-    """The dictionary as SAELens 6 writes a top-k one; ours reads back what else is known."""
-    from safetensors.torch import save
-
-    weights = {
-        "W_enc": coder.encoder.T,
-        "b_enc": coder.encoder_bias,
-        "W_dec": coder.decoder,
-        "b_dec": coder.decoder_bias,
-    }
-    write_bytes(folder / "sae_weights.safetensors", save({k: v.cpu().contiguous() for k, v in weights.items()}))
-    metadata = {
-        "sae_lens_version": "6.0.0",
-        "model_name": subject.name,
-        "hook_name": hook_of_site(spec.site),
-        "glossator": identity,
-    }
-    config = {
-        "architecture": "topk",
-        "d_in": coder.decoder.shape[1],
-        "d_sae": spec.latents,
-        "k": spec.k,
-        "dtype": "float32",
-        "device": "cpu",
-        "apply_b_dec_to_input": True,
-        "rescale_acts_by_decoder_norm": False,
-        "normalize_activations": "none",
-        "reshape_activations": "hook_z" if spec.site.startswith("head.") else "none",
-        "metadata": metadata,
-    }
-    write_json(folder / "cfg.json", plain(config))

@@ -4,32 +4,21 @@ the model loses when the site is replaced by it."""
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
 
-from glossator.causal.changes import Change, Set
+from glossator.causal.changes import Set
 from glossator.causal.edits import Edit
 from glossator.causal.running import run_each
 from glossator.inputs import TokenWindows
 from glossator.readouts.dictionary import Dictionary
-from glossator.readouts.parts import Whole
+from glossator.readouts.parts import Reconstruction, Whole
 from glossator.subjects.base import Power
 
 MOST_WINDOWS = 128
 BATCH = 16
-
-
-@dataclass(frozen=True, eq=False)
-class Reconstructed:
-    """A change of a whole site: to what a dictionary makes of it."""
-
-    dictionary: Dictionary
-
-    def apply(self, old: torch.Tensor, rows: np.ndarray) -> torch.Tensor:
-        return self.dictionary.reconstructed(old).to(old)
 
 
 def measures(dictionary: Dictionary, subject: Any, windows: TokenWindows) -> dict[str, Any]:
@@ -37,26 +26,26 @@ def measures(dictionary: Dictionary, subject: Any, windows: TokenWindows) -> dic
     latents that are active nowhere here; loss: next-token cross-entropy in nats as it is, with the site replaced by its
     reconstruction, and by 0; loss_recovered: (zero - spliced) / (zero - clean), or None with a reason.
 
-    For dictionaries that read and write at one site.
+    Of a transcoder the variance and the replaced site are those of the site that it writes.
     """
     windows = subject.counted(windows.take(np.arange(min(MOST_WINDOWS, len(windows)))))
     error, count, l0 = 0.0, 0, 0
     total, squares = 0.0, 0.0
     seen = torch.zeros(dictionary.width, dtype=torch.bool)
-    site = dictionary.reads_at
+    read_at, write_at = dictionary.reads_at, str(dictionary.writes_at)
     with torch.inference_mode():
         for first in range(0, len(windows), BATCH):
             some = windows.take(np.arange(first, min(first + BATCH, len(windows))))
-            values = subject.activations(some.tokens, some.lengths, [site])[site]
-            values = values[torch.from_numpy(some.valid).to(values.device)].float()
-            activations, numbers = dictionary.read(values)
-            left = values - dictionary.decode(activations, numbers, values)
-            error += float(left.double().square().sum())
-            total, squares = total + values.double().sum(0), squares + float(values.double().square().sum())
+            found = subject.activations(some.tokens, some.lengths, list(dict.fromkeys((read_at, write_at))))
+            valid = torch.from_numpy(some.valid)
+            values, targets = (found[name][valid.to(found[name].device)].float() for name in (read_at, write_at))
+            activations, numbers = dictionary.active(values)
+            error += float((targets - dictionary.decode(activations, numbers, values)).double().square().sum())
+            total, squares = total + targets.double().sum(0), squares + float(targets.double().square().sum())
             count, l0 = count + len(values), l0 + int((activations != 0).sum())
             seen[numbers[activations != 0].cpu()] = True
     variance = squares - float((torch.as_tensor(total) ** 2).sum()) / max(count, 1)
-    found: dict[str, Any] = {
+    measured: dict[str, Any] = {
         "tokens": count,
         "fvu": error / variance if variance > 0 else None,
         "l0": l0 / count if count else None,
@@ -66,9 +55,9 @@ def measures(dictionary: Dictionary, subject: Any, windows: TokenWindows) -> dic
         "reason": "the subject has no next-token distribution",
     }
     if Power.OUTPUTS in subject.powers:
-        found["loss"] = _losses(dictionary, subject, windows)
-        found["loss_recovered"], found["reason"] = recovered(found["loss"])
-    return found
+        measured["loss"] = _losses(dictionary, subject, windows)
+        measured["loss_recovered"], measured["reason"] = recovered(measured["loss"])
+    return measured
 
 
 def recovered(loss: Mapping[str, float]) -> tuple[float | None, str | None]:
@@ -80,9 +69,10 @@ def recovered(loss: Mapping[str, float]) -> tuple[float | None, str | None]:
 
 
 def _losses(dictionary: Dictionary, subject: Any, windows: TokenWindows) -> dict[str, float]:
-    changes: dict[str, Change] = {"spliced": Reconstructed(dictionary), "zero": Set(0.0)}
-    edits = [[Edit(dictionary.reads_at, Whole(), change)] for change in changes.values()]
-    sums, names = dict.fromkeys(("clean", *changes), 0.0), list(changes)
+    site = str(dictionary.writes_at)
+    edits = [[Edit(site, Reconstruction(dictionary), Set(1.0))], [Edit(site, Whole(), Set(0.0))]]
+    names = ["spliced", "zero"]
+    sums = dict.fromkeys(("clean", *names), 0.0)
     scored = windows.valid & (np.arange(windows.width) < windows.lengths[:, None] - 1)
     for clean, edited in run_each(subject, windows, edits):
         following = torch.from_numpy(windows.tokens[clean.rows, 1:].astype(np.int64))[..., None]

@@ -22,8 +22,9 @@ from glossator.errors import UserError
 from glossator.files import plain, sha256_of, write_bytes, write_json
 from glossator.readouts.base import BaseReadout
 from glossator.readouts.parts import Latents
+from glossator.readouts.sparse_code import largest_singular_value, sparse_code
 
-Activation = Literal["relu", "jumprelu", "gated", "top-k", "absolute-top-k", "group-max"]
+Activation = Literal["relu", "jumprelu", "gated", "top-k", "absolute-top-k", "group-max", "sparse-code", "linear"]
 Normalization = Literal["none", "layer-norm", "constant-norm"]
 
 FORMAT = "glossator-dictionary/1"
@@ -39,14 +40,17 @@ _LAYER_NORM_EPSILON = 1e-5
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Dictionary(BaseReadout):
-    """A sparse readout with n latents, all tensors float32.
+    """A readout with n latents, all tensors float32; sparse but for `linear` ones, whose latents are always active.
 
     encoder (n, d_in), encoder_bias (n,); decoder (n, d_out), decoder_bias (d_out,); centre (d_in,): subtracted before
     encoding, None for nothing; activation: what becomes of a pre-activation; k: of the top-k ones, how many latents
     are active, of `group-max` how many groups; threshold (n,): of `jumprelu`; gate_scale, gate_bias (n,): of `gated`,
-    magnitude = (x . encoder) * gate_scale + encoder_bias where x . encoder + gate_bias > 0; skip (d_out, d_in): added
-    to what is decoded; normalization: of the input, undone behind the decoder of an autoencoder; reads_at, writes_at:
-    sites; model: the name of the model it was made for, empty if unknown; notes: what was guessed or left out.
+    magnitude = (x . encoder) * gate_scale + encoder_bias where x . encoder + gate_bias > 0; of `sparse-code`
+    activations are those that reconstruct best, where one unit of a latent costs -encoder_bias
+    (`readouts.sparse_code`); skip (d_out, d_in): added to what is decoded; normalization: of the input, undone behind
+    the decoder of an autoencoder; reads_at, writes_at: sites; sites: those that it may be read at, where it was made of
+    several, of which a loaded one has chosen; model: the name of the model it was made for, empty if unknown; notes:
+    what was guessed or left out.
 
     Raises `UserError` for tensors whose shapes do not fit, or that are not finite.
     """
@@ -66,12 +70,11 @@ class Dictionary(BaseReadout):
     gate_bias: torch.Tensor | None = None
     skip: torch.Tensor | None = None
     normalization: Normalization = "none"
+    sites: tuple[str, ...] = ()
     model: str = ""
     subject: str = ""
     made: Mapping[str, Any] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
-
-    sparse = True
 
     def __post_init__(self) -> None:
         if not _NAME.fullmatch(self.name):
@@ -128,6 +131,10 @@ class Dictionary(BaseReadout):
         return len(self.encoder)
 
     @property
+    def sparse(self) -> bool:  # type: ignore[override]
+        return self.activation != "linear"
+
+    @property
     def is_transcoder(self) -> bool:
         return self.writes_at != self.reads_at
 
@@ -140,7 +147,12 @@ class Dictionary(BaseReadout):
             digest.update(memoryview(tensor.cpu().numpy()).cast("B"))
         return digest.hexdigest()[:16]
 
-    def read(self, values: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    def read(self, values: torch.Tensor) -> torch.Tensor | tuple[torch.Tensor, torch.Tensor]:
+        """(..., d_in) -> activations and numbers of the latents that are active, both (..., k), padded with zeros; of
+        `linear` ones all activations, (..., n)."""
+        return self.active(values) if self.sparse else self.encode(values)
+
+    def active(self, values: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """(..., d_in) -> activations and numbers of the latents that are active, both (..., k), padded with zeros."""
         self.check_fits(self.reads_at, values.shape[-1])
         flat = values.reshape(-1, values.shape[-1])
@@ -155,14 +167,17 @@ class Dictionary(BaseReadout):
 
     def encode(self, values: torch.Tensor) -> torch.Tensor:
         """(..., d_in) -> (..., n), the activation of every latent."""
-        activations, numbers = self.read(values)
+        if not self.sparse:
+            self.check_fits(self.reads_at, values.shape[-1])
+            return self._each(self._centred(values))
+        activations, numbers = self.active(values)
         every = activations.new_zeros((*values.shape[:-1], self.width))
         return every.scatter_add_(-1, numbers, activations)  # padding adds zeros
 
     def latents(self, values: torch.Tensor, indices: Sequence[int]) -> torch.Tensor:
         """(..., d_in) -> (..., len(indices)), the activations of some latents."""
         some = list(indices)
-        if self.activation in ("relu", "jumprelu", "gated"):  # each for itself
+        if self.activation in ("relu", "jumprelu", "gated", "linear"):  # each for itself
             return self._each(self._centred(values), some)
         return super().latents(values, some)
 
@@ -182,7 +197,7 @@ class Dictionary(BaseReadout):
 
     def reconstructed(self, values: torch.Tensor) -> torch.Tensor:
         """(..., d_in) at `reads_at` -> (..., d_out), the dictionary's replacement for the values at `writes_at`."""
-        return self.decode(*self.read(values), values)
+        return self.decode(*self.active(values), values)
 
     def decoder_rows(self, indices: Sequence[int]) -> torch.Tensor:
         """(latents, d_out): what one unit of each latent writes, before the input's normalization is undone."""
@@ -222,6 +237,7 @@ class Dictionary(BaseReadout):
                 "format": FORMAT,
                 "name": self.name,
                 **self._settings(),
+                **({"reads_at": None, "writes_at": None, "sites": list(self.sites)} if self.sites else {}),
                 "model": self.model,
                 "subject": self.subject,
                 "weights": WEIGHTS,
@@ -248,6 +264,10 @@ class Dictionary(BaseReadout):
         if key not in self._moved:
             self._moved[key] = tensor.to(values.device)
         return self._moved[key]
+
+    @cached_property
+    def _largest(self) -> float:
+        return largest_singular_value(self.encoder)
 
     @cached_property
     def _moved(self) -> dict[tuple[int, str], torch.Tensor]:
@@ -282,14 +302,19 @@ class Dictionary(BaseReadout):
             magnitudes = torch.relu(shared * of(self.gate_scale) + of(self.encoder_bias))
             return magnitudes * (shared + of(self.gate_bias) > 0)
         before = torch.nn.functional.linear(centred, of(self.encoder), of(self.encoder_bias))
+        if self.activation == "linear":
+            return before
         active = torch.relu(before)
         return active if self.activation == "relu" else active * (before > of(self.threshold))
 
     def _active(self, values: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """(tokens, d_in) -> activations and numbers of active latents, (tokens, k)."""
         centred = self._centred(values)
-        if self.activation in ("relu", "jumprelu", "gated"):
+        if self.activation in ("relu", "jumprelu", "gated", "linear"):
             return _nonzero(self._each(centred))
+        if self.activation == "sparse-code":
+            atoms, bias = self._on(self.encoder, values), self._on(self.encoder_bias, values)
+            return _nonzero(sparse_code(centred, atoms, bias, largest=self._largest))
         assert self.k is not None
         before = torch.nn.functional.linear(
             centred, self._on(self.encoder, values), self._on(self.encoder_bias, values)

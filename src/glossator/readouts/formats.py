@@ -94,7 +94,7 @@ def _own(path: Path, site: str | None) -> Dictionary:
     stored = read_json(folder / MANIFEST, "the dictionary's description", "Correct it, or make it again")
     if stored.get("format", FORMAT) != FORMAT:
         raise UserError("the dictionary has another format", value=stored["format"], allowed=FORMAT)
-    known = {"format", "name", "reads_at", "writes_at", "activation", "k", "normalization", "model", "subject"}
+    known = {"format", "name", "reads_at", "writes_at", "activation", "k", "normalization", "model", "subject", "sites"}
     known |= {"weights", "tensors", "sha256", "made", "notes"}
     if unknown := sorted(set(stored) - known):
         raise UserError(f"unknown key in {MANIFEST}", value=unknown[0], allowed=", ".join(sorted(known)))
@@ -109,8 +109,17 @@ def _own(path: Path, site: str | None) -> Dictionary:
         tensor = need(tensors, key, file)
         given[name] = tensor.T if turned else tensor
     reads_at = stored.get("reads_at") or site
-    if reads_at is None:
+    if several := stored.get("sites"):
+        if site not in several:
+            raise UserError(
+                "this dictionary is of several sites",
+                value=site or str(folder),
+                allowed=", ".join(several),
+                fix=f"Name one: PATH@{several[len(several) // 2]}",
+            )
+    elif reads_at is None:
         raise no_site(str(folder), None)
+    assert reads_at is not None
     settings = {name: stored[name] for name in ("activation", "k", "normalization") if stored.get(name) is not None}
     return made_of(
         given,

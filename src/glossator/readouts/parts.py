@@ -8,8 +8,8 @@ orthogonal remainder of a direction, the reconstruction error of a dictionary.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Protocol
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Protocol, Self
 
 import numpy as np
 
@@ -148,7 +148,7 @@ class Head:
 
 
 class Decoder(Protocol):
-    """A sparse readout that also says what each latent writes."""
+    """A readout of latents that also says what each of them writes."""
 
     @property
     def width(self) -> int: ...
@@ -172,16 +172,53 @@ class Decoder(Protocol):
         ...
 
 
-@dataclass(frozen=True, eq=False)
-class Latents:
-    """Latents of a dictionary: a change of a latent adds its decoder row, so that the reconstruction error is kept.
+class Reconstructor(Decoder, Protocol):
+    """One that can stand in for the whole site that it writes."""
 
-    seen: the values of the site that they are read from, where that is not the site at which they are written.
+    def reconstructed(self, values: torch.Tensor) -> torch.Tensor:
+        """(..., width of `reads_at`) -> (..., width of `writes_at`): what all latents write together, biases too."""
+        ...
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class OfDictionary:
+    """A part that a dictionary reads, maybe at another site than the one at which it writes.
+
+    seen: the values of the site that it is read from, where that is another one.
     """
 
-    dictionary: Decoder
-    indices: Sequence[int] | int
+    dictionary: Decoder = field(kw_only=False)
     seen: torch.Tensor | None = None
+
+    @property
+    def reads_at(self) -> str | None:
+        """The site that it is read from, None where it is the one at which it is written."""
+        site = self.dictionary.reads_at
+        return None if site == self.dictionary.writes_at else site
+
+    def seeing(self, values: torch.Tensor) -> Self:
+        """The same part, given the values of the site that it is read from."""
+        return replace(self, seen=values)
+
+    def _source(self, values: torch.Tensor) -> torch.Tensor:
+        if self.reads_at is None:
+            return values
+        if self.seen is None:
+            raise ValueError(f"the values at {self.reads_at} are needed, see `seeing`")
+        return self.seen
+
+    def _check(self, site: SiteInfo, written: int) -> None:
+        if site.width is not None and written != site.width:
+            raise UserError(
+                f"the dictionary writes another width than {site.name} has", value=written, allowed=str(site.width)
+            )
+
+
+@dataclass(frozen=True, eq=False)
+class Latents(OfDictionary):
+    """Latents of a dictionary: a change of a latent adds its decoder row, so that the reconstruction error is kept."""
+
+    indices: Sequence[int] | int
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "indices", tuple(int(i) for i in np.atleast_1d(np.asarray(self.indices))))
@@ -191,30 +228,16 @@ class Latents:
         assert isinstance(self.indices, tuple)
         return list(self.indices)
 
-    @property
-    def reads_at(self) -> str | None:
-        """The site that they are read from, None where it is the one at which they are written."""
-        site = self.dictionary.reads_at
-        return None if site == self.dictionary.writes_at else site
-
     def bound(self, site: SiteInfo) -> Latents:
         width = self.dictionary.width
         if bad := [i for i in self._numbers if not 0 <= i < width]:
             raise UserError("no such latent", value=bad[0], allowed=f"0 to {width - 1}")
-        written = self.dictionary.decoder_rows(self._numbers).shape[-1]
-        if site.width is not None and written != site.width:
-            raise UserError(
-                f"the dictionary writes another width than {site.name} has", value=written, allowed=str(site.width)
-            )
+        self._check(site, self.dictionary.decoder_rows(self._numbers).shape[-1])
         return self
 
     @property
     def size(self) -> int:
         return len(self._numbers)
-
-    def seeing(self, values: torch.Tensor) -> Latents:
-        """The same latents, given the values of the site that they are read from."""
-        return replace(self, seen=values)
 
     def read(self, values: torch.Tensor) -> torch.Tensor:
         return self.dictionary.latents(self._source(values), self._numbers)
@@ -224,17 +247,31 @@ class Latents:
         change = (new - self.read(values)) * self.dictionary.write_scale(self._source(values))
         return values + change.to(values) @ rows
 
-    def _source(self, values: torch.Tensor) -> torch.Tensor:
-        if self.reads_at is None:
-            return values
-        if self.seen is None:
-            raise ValueError(f"the values at {self.reads_at} are needed, see `seeing`")
-        return self.seen
+
+@dataclass(frozen=True, eq=False)
+class Reconstruction(OfDictionary):
+    """How much of a site is what a dictionary makes of it: one number, 0 as it is, 1 with all of it replaced."""
+
+    dictionary: Reconstructor = field(kw_only=False)
+
+    def bound(self, site: SiteInfo) -> Reconstruction:
+        self._check(site, self.dictionary.decoder_rows([0]).shape[-1])
+        return self
+
+    @property
+    def size(self) -> int:
+        return 1
+
+    def read(self, values: torch.Tensor) -> torch.Tensor:
+        return values.new_zeros((*values.shape[:-1], 1))
+
+    def write(self, values: torch.Tensor, new: torch.Tensor) -> torch.Tensor:
+        return values + new * (self.dictionary.reconstructed(self._source(values)).to(values) - values)
 
 
 def read_from(part: Part) -> str | None:
     """The site whose values a part is read from, None where it is the one at which it is written."""
-    return part.reads_at if isinstance(part, Latents) else None
+    return part.reads_at if isinstance(part, OfDictionary) else None
 
 
 def row_of(part: Part) -> np.ndarray:
@@ -250,7 +287,7 @@ def row_of(part: Part) -> np.ndarray:
 
 def seeing(part: Part, values: torch.Tensor | None) -> Part:
     """The part, given the values of the site that it is read from."""
-    return part.seeing(values) if isinstance(part, Latents) and values is not None else part
+    return part.seeing(values) if isinstance(part, OfDictionary) and values is not None else part
 
 
 @dataclass(frozen=True)
