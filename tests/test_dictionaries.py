@@ -86,7 +86,21 @@ def test_saelens_reads_what_is_trained_here(kind: str, tiny_folder: Path, tmp_pa
     if not (python := os.environ.get(INTERPRETER)):
         pytest.skip(f"{INTERPRETER} names no interpreter with sae-lens")
     out, corpus = tmp_path / "sae", str(write_corpus(tiny_folder.parent / "corpus.jsonl"))
-    flags = "--tokens 6000 --width 32 --train-tokens 8000 --batch 512 --latents 64 --k 4 --kind".split()
+    flags = [
+        "--tokens",
+        "6000",
+        "--width",
+        "32",
+        "--train-tokens",
+        "8000",
+        "--batch",
+        "512",
+        "--latents",
+        "64",
+        "--k",
+        "4",
+        "--kind",
+    ]
     flags += [kind.split()[0], "--site", *("mlp-in.1 --write-site mlp-out.1" if "trans" in kind else "resid.1").split()]
     flags += ["--skip"] if "skip" in kind else []
     assert main(["dictionary", "train", "--subject", str(tiny_folder), "--corpus", corpus, *flags,
