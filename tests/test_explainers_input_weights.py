@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import io
 from dataclasses import replace
 
 import numpy as np
 import pytest
+from rich.console import Console
 
+from glossator.cli.show import print_head
 from glossator.errors import MissingPower
 from glossator.evidence import Evidence, Exemplars, ExplainEvidence
 from glossator.explainers import Abstained, explain_one
@@ -17,6 +20,7 @@ from glossator.programs import Clause, Lexicon, Program, Table, execute
 from glossator.resources import Resources
 from glossator.scorers.lab import Lab, score_explanation
 from glossator.scorers.weights_agreement import DISAGREE
+from glossator.store.results import UnitResult, as_stored
 from glossator.subjects import load_subject
 from glossator.subjects.token_weights import input_strengths
 from glossator.units import Unit
@@ -114,6 +118,14 @@ def test_agreement_is_told_and_disagreement_flagged(subject):
     same, opposite = agreement(strengths), agreement(strengths.max() - strengths)
     assert same.name == "weights-agreement.random-only" and same.value > 0.9 and "flag" not in same.how
     assert opposite.value < -0.9 and opposite.how["flag"] == DISAGREE
+    chosen = [
+        replace(as_stored(Explanation(unit, "x", Provenance("x")), None, 0, None), scores=(s,))
+        for s in (same, opposite)
+    ]
+    assert chosen[0].flags == () and chosen[1].flags == (f"{DISAGREE} (weights-agreement.random-only)",)
+    out = Console(file=io.StringIO(), width=200)
+    print_head(out, "s", UnitResult(unit, "ok", explanations=(chosen[1],)))
+    assert f"Caution: {DISAGREE}" in out.file.getvalue()
     (lacking,) = score_explanation(
         unit, Explanation(unit, "x", Provenance("x")), shown, Lab(lab.lexicon), ["weights-agreement"]
     )

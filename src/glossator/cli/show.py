@@ -172,6 +172,8 @@ def print_head(out: Console, folder: str, result: UnitResult) -> None:
         print_indented(out, best.text, "" if best.headline else "bold", by=0)
         if (score := default_of(best)) is not None:
             print_indented(out, f"{best.method}: {in_one_line(score)}", by=0)
+        for flag in best.flags:
+            print_indented(out, f"Caution: {flag}.", "yellow", by=0)
     if result.statistics:
         s = result.statistics
         places = next((name for name in ("cells", "inputs") if f"random {name}" in s["firing_rule"]), "tokens")

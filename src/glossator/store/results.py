@@ -83,6 +83,11 @@ class Chosen:
         """What a list says of it: its headlines, else its sentence."""
         return "; also ".join(map(str, self.named)) or self.text
 
+    @property
+    def flags(self) -> tuple[str, ...]:
+        """What scores warn of, such as input weights that say something else: `how.flag` of each score that has one."""
+        return tuple(f"{score.how['flag']} ({score.name})" for score in self.scores if "flag" in score.how)
+
     def explanation(self, unit: Unit) -> Explanation:
         from glossator.programs import parse_program
 
