@@ -18,7 +18,11 @@ from glossator.explainers.output_side import (
     OutputWeightsExplainer,
 )
 from glossator.explanations import Explanation, Provenance
-from glossator.programs import Clause, Lexicon, Program, Token, english, execute, parse_program
+from glossator.headlines.outputs import OutputClasses
+from glossator.inputs.tokens import Vocabulary
+from glossator.programs import Clause, Lexicon, Program, Token, Word, english, execute, parse_program
+from glossator.scorers.headline import NEXT, HeadlineScorer
+from glossator.scorers.lab import Lab
 from glossator.subjects.token_weights import logit_strengths, output_strengths, written
 from recording_fakes import NoModel
 
@@ -34,7 +38,8 @@ def explain(explainer, index: int, polarity: str = "+"):
 def test_the_planted_tokens_are_named_and_nothing_is_claimed_of_the_decoy(explainer):
     (found,) = explain(explainer, CAUSAL)
     assert found.program == Program(0.0, (), Token((" are",)), Token((" is",)))
-    assert found.text == "Raises “are”; lowers “is”." == english(found.program)
+    assert found.text == "Makes “are” more likely to come next, and “is” less likely."
+    assert str(found.headline) == "promotes “are”" and found.headline.program == Program(0.0, (), Token((" are",)))
     assert parse_program(str(found.program)) == found.program
     (other_side,) = explain(explainer, CAUSAL, "-")
     assert other_side.program == Program(0.0, (), Token((" is",)), Token((" are",)))
@@ -135,7 +140,7 @@ def test_an_ensemble_says_both_sides_and_executes_as_the_input_side():
     ensemble = EnsembleExplainer(planted(), first=Says(INPUT), by="weights")
     (found,) = explain(ensemble, CAUSAL)
     assert found.program == replace(INPUT, raises=Token((" are",)), lowers=Token((" is",)))
-    assert found.text == "On “dogs”; raises “are”; lowers “is”."
+    assert found.text == "On “dogs”. Makes “are” more likely to come next, and “is” less likely."
     assert found.provenance.method == "ensemble" and found.provenance.settings["first"] == "says"
     windows = evidence(unit(CAUSAL)).test.windows
     lexicon = Lexicon.for_windows(windows.vocabulary, None)
@@ -169,3 +174,24 @@ def test_bad_input_says_what_is_wrong():
 
     with pytest.raises(UserError, match="needs a program"):
         explain(EnsembleExplainer(planted(), first=Sentence(None)), CAUSAL)
+
+
+def test_output_tokens_of_a_class_that_has_a_name_are_named_by_it():
+    months = ["January", "February", "March", "April", "June", "July", "August", "October", "November", "December"]
+    vocabulary = Vocabulary("words", tuple(f" {word}".encode() for word in (*months, "stone", "green", "house")))
+    lexicon = Lexicon(vocabulary)
+    classes = OutputClasses(lexicon)
+    assert classes.headline({"raises": [0, 1, 2]}).text == "promotes “January”, “February”, “March”"
+    few = OutputClasses(Lexicon(Vocabulary("more", (*vocabulary.pieces, *(f"{n}x".encode() for n in range(900))))))
+    headline = few.headline({"raises": [*range(9), 12], "lowers": [10]})
+    assert headline.text == "promotes months (January, February)" and headline.program.raises == Word("months")
+    assert headline.named and few.headline({"lowers": [11, 12]}).text == "suppresses “green”, “house”"
+
+
+def test_a_headline_about_next_tokens_is_not_scored_on_activations():
+    of = unit(CAUSAL)
+    (found,) = explain(METHODS[0], CAUSAL)
+    shown = evidence(of)
+    lab = Lab(Lexicon.for_windows(shown.test.windows.vocabulary, None))
+    scores = HeadlineScorer().score(of, found, shown, lab)
+    assert all(score.value is None for score in scores) and NEXT in {score.reason for score in scores}

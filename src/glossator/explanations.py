@@ -39,7 +39,8 @@ class Headline:
     """What a unit responds to in a few plain words, and the class of tokens that they name.
 
     program: one clause of strength 1 whose test is true or false, so that executing it gives 1 on the class and 0
-    elsewhere; no clause where nothing was found that has a name. weak: the class says little about where the unit is
+    elsewhere; one that names what the unit makes likely to come next has no clause but an output side; neither where
+    nothing was found that has a name. weak: the class says little about where the unit is
     strongest, and readers are told so.
     """
 
@@ -50,7 +51,7 @@ class Headline:
     @property
     def named(self) -> bool:
         """Whether it names a class at all."""
-        return bool(self.program.clauses)
+        return bool(self.program.clauses or self.program.output)
 
     def __str__(self) -> str:
         return f"{WEAK}: {self.text}" if self.weak and self.named else self.text

@@ -20,9 +20,10 @@ from glossator import registry
 from glossator.errors import UserError
 from glossator.evidence import ExplainEvidence
 from glossator.explainers import Abstained, Explained, Explainer
-from glossator.explanations import Explanation, Provenance
+from glossator.explanations import Explanation, Headline, Provenance
+from glossator.headlines.outputs import OutputClasses, output_sentence
 from glossator.inputs.tokens import TokenWindows
-from glossator.programs import Program, Token, english
+from glossator.programs import Lexicon, Program, Token
 from glossator.readouts.base import Readout
 from glossator.resources import taken_by
 from glossator.specs import check_positive
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
 
 By = Literal["weights", "effect", "both"]
 WAYS: tuple[By, ...] = ("weights", "effect", "both")
+CLASSED = 30
+"""A headline is the class of at most so many tokens that stand out."""
 
 
 @dataclass(frozen=True)
@@ -49,6 +52,7 @@ class OutputSideExplainer(Explainer):
     windows: int = 24
     width: int = 32
     readouts: Mapping[str, Readout] = field(default_factory=dict, compare=False)
+    _classes: dict[str, OutputClasses] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         if self.by not in WAYS:
@@ -66,11 +70,19 @@ class OutputSideExplainer(Explainer):
             if not (output := self.output(standing)):
                 found.append(Abstained("no output token stands out more than for random directions"))
                 continue
-            program = Program(0.0, (), **output)
             seen = "" if self.by == "weights" else one.fingerprint
             provenance = Provenance(self.name, self.settings(), seen)
-            found.append([Explanation(one.unit, english(program), provenance, program)])
+            program, headline = Program(0.0, (), **output), self.headline(standing)
+            found.append([Explanation(one.unit, output_sentence(output), provenance, program, headline=headline)])
         return found
+
+    def headline(self, standing: Standing) -> Headline:
+        """The class of the tokens that stand out, where it has a name, or the first of them."""
+        vocabulary = self.subject.tokenizer.vocabulary
+        if vocabulary.fingerprint not in self._classes:
+            self._classes[vocabulary.fingerprint] = OutputClasses(Lexicon(vocabulary))
+        sides = {"raises": standing.named(1, CLASSED), "lowers": standing.named(-1, CLASSED)}
+        return self._classes[vocabulary.fingerprint].headline(sides)
 
     def output(self, standing: Standing) -> dict[str, Token]:
         """The tokens that stand out, as the `raises` and `lowers` of a program."""
@@ -175,7 +187,8 @@ class EnsembleExplainer(Explainer):
             program = replace(one.program, raises=output.get("raises"), lowers=output.get("lowers"))
             settings = {"first": one.provenance.method, **one.provenance.settings, "output": self._second.settings()}
             provenance = replace(one.provenance, method="ensemble", settings=settings)
-            found.append(replace(one, text=english(program), program=program, provenance=provenance))
+            text = f"{one.text} {output_sentence(output)}" if output else one.text
+            found.append(replace(one, text=text, program=program, provenance=provenance))
         return found
 
 

@@ -25,6 +25,7 @@ from glossator.statistics import Resampled, ratio, sums_by
 from glossator.units import Unit
 
 Measure = Callable[[Trial, np.ndarray], Resampled]
+NEXT = "the headline names tokens that come next, not tokens at which the unit fires"
 SILENT = "the unit is not above 0 here"
 
 
@@ -44,7 +45,7 @@ class HeadlineScorer(Scorer):
         if headline is None:
             return []
         classes = {"headline": (Mode(headline, 1.0, 1.0),), "modes": modes_of(explanation)}
-        why_not = None if headline.named else UNNAMEABLE
+        why_not = None if headline.program.clauses else NEXT if headline.named else UNNAMEABLE
         scores = []
         for name, modes in classes.items():
             for setting in SETTINGS:
