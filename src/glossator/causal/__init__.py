@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from glossator.causal.generating import generate
     from glossator.causal.patching import Patched, patch, path_patch
     from glossator.causal.running import Batch, divergences, run, run_each
-    from glossator.readouts.parts import Direction, Head, Latents, Part, Units, Whole
+    from glossator.readouts.parts import Direction, Head, Latents, Part, Reconstruction, Units, Whole
 
 _HOME = {
     "Add": "glossator.causal.changes",
@@ -29,6 +29,7 @@ _HOME = {
     "Latents": "glossator.readouts.parts",
     "Part": "glossator.readouts.parts",
     "Patched": "glossator.causal.patching",
+    "Reconstruction": "glossator.readouts.parts",
     "Scale": "glossator.causal.changes",
     "Set": "glossator.causal.changes",
     "Splice": "glossator.causal.changes",
@@ -55,6 +56,7 @@ __all__ = [
     "Latents",
     "Part",
     "Patched",
+    "Reconstruction",
     "Scale",
     "Set",
     "Splice",

@@ -18,10 +18,10 @@ from typing import Any, Literal, get_args
 import numpy as np
 import torch
 
-from glossator.errors import UserError
+from glossator.errors import MissingPower, UserError
 from glossator.files import plain, sha256_of, write_bytes, write_json
 from glossator.readouts.base import BaseReadout
-from glossator.readouts.parts import Latents
+from glossator.readouts.parts import Direction, Latents
 from glossator.readouts.sparse_code import largest_singular_value, sparse_code
 
 Activation = Literal["relu", "jumprelu", "gated", "top-k", "absolute-top-k", "group-max", "sparse-code", "linear"]
@@ -209,6 +209,17 @@ class Dictionary(BaseReadout):
 
     def part(self, index: int) -> Latents:
         return Latents(self, index)
+
+    def encoder_part(self, index: int) -> Direction:
+        """The pre-activation of a latent at `reads_at`, divided by the norm of its row of the encoder, and changed
+        along it: what the latent reads is changed, and with it latents that read alike. `part` changes what it
+        writes."""
+        if self.normalization != "none" or self.activation == "sparse-code":
+            raise MissingPower("this dictionary's latents are no linear function of the site", value=self.site_name)
+        row = self.encoder[index]
+        offset = float(self.encoder_bias[index]) - (0.0 if self.centre is None else float(row @ self.centre))
+        norm = float(row.norm())
+        return Direction(row.numpy(), -offset / norm)
 
     def check_fits(self, site: str, width: int | None, subject: str = "") -> None:
         if site != self.reads_at:

@@ -29,7 +29,7 @@ from glossator.study.jobs import Unfinished, Unrecorded
 from glossator.study.models import Access
 from glossator.study.prepare import prepare
 from glossator.study.projection import announce
-from glossator.study.random_weights import KEY, as_fact, spec_of_random
+from glossator.study.random_weights import KEY, as_fact, spec_beside
 from glossator.study.sources import check_finished
 from glossator.study.tools import Tools, check_subject, resources_of
 from glossator.study.work import KEPT, Work
@@ -107,7 +107,7 @@ def run_study(
                     from glossator.subjects.random_weights import with_random_weights
 
                     untrained = subject and with_random_weights(subject, spec.seed)
-                    inner = spec_of_random(spec, untrained)
+                    inner = spec_beside(spec, recording, folder, untrained, work.say)
                     work.say("The same architecture with random weights is recorded, explained and scored alike.")
                     random = run_study(
                         inner, folder / RANDOM_WEIGHTS, progress=progress, access=access, corpus=given,

@@ -19,7 +19,7 @@ from glossator.scorers.baselines import RANDOM_WEIGHTS
 from glossator.store.spec import StudySpec
 from glossator.study.grow import lacks_units, larger, put_in_place
 from glossator.study.models import Access, StudyModels
-from glossator.study.random_weights import spec_of_random
+from glossator.study.random_weights import spec_of_random, trainings
 from glossator.study.reading import EXECUTE, simulator_name
 from glossator.study.sources import check_made_from, check_text, check_unchanged, given_readouts, keep_readouts
 from glossator.study.tools import options_of, own_resources, resources_of
@@ -116,7 +116,7 @@ def prepare(
         subject = open_subject(spec.subject, inputs, dtype=spec.dtype, device=spec.device)
     if RANDOM_WEIGHTS in spec.baselines:
         check_power(subject, Power.WEIGHTS, f"the baseline {RANDOM_WEIGHTS}")
-        spec_of_random(spec)
+        spec_of_random(spec, trained=trainings(readouts))
     for site in spec.sites:
         if (width := subject.site(source_of(site)).width) is not None:
             spec.indices(site, _width(site, width, subject, readouts))
