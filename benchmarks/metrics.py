@@ -153,7 +153,7 @@ def fell(before: float, after: np.ndarray, floor: float) -> bool:
 
 def values_of(case: Case, predicted: Predicted) -> dict[str, float]:
     """{score: value} of these predictions (n, width) of the test and calibrate splits; undefined ones are left out."""
-    given = Given({id(case.evidence.split(split).inputs): values for split, values in predicted.items()})
+    given = Given({case.evidence.split(split).inputs.content(): values for split, values in predicted.items()})
     lab = Lab(simulator=given, others=case.others, intervals=False)
     explanation = Explanation(case.unit, "", Provenance("benchmark"))
     scores = score_explanations(case.unit, [explanation], case.evidence, lab, SCORERS)[0]
@@ -172,13 +172,13 @@ def values_of(case: Case, predicted: Predicted) -> dict[str, float]:
 
 @dataclass(frozen=True)
 class Given(Simulator):
-    """A simulator that was handed its predictions, by the `id` of the inputs."""
+    """A simulator that was handed its predictions, by the content of the inputs."""
 
-    values: dict[int, np.ndarray]
+    values: dict[bytes, np.ndarray]
 
     def reads(self, explanation: Explanation) -> bool:
         """Nothing has to be read by a language model, so whole splits are simulated."""
         return False
 
     def simulate(self, explanation: Explanation, inputs: Inputs, grid: Grid | None = None) -> Simulation:
-        return Simulation(self.values[id(inputs)], ACTIVATION)
+        return Simulation(self.values[inputs.content()], ACTIVATION)

@@ -8,6 +8,7 @@ it says (`strong.Strong.worth`) times how plain its name is.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -128,12 +129,13 @@ class Search:
     def _pairs(self, here: Sequence[Found], before: Sequence[Found], standing: Sequence[Found]) -> list[Found]:
         places = [one for one in standing if one.named.name.removeprefix("tokens ") in PLACES]
         here = [*here, *(one for one in standing if one.named.name == PIECES)]
-        pairs = [(a, b) for a in here for b in (*before, *places) if a.named.clear > EMPTY]
-        if not pairs:
+        here = [one for one in here if one.named.clear > EMPTY]
+        others = [*before, *places]
+        if not here or not others:
             return []
-        said = self.strong.worth(*self._together(here, [*before, *places], pairs))
+        said = self.strong.worth(*self._together(here, others))
         found = []
-        for (a, b), nats in zip(pairs, said.tolist(), strict=True):
+        for (a, b), nats in zip(itertools.product(here, others), said.tolist(), strict=True):
             if nats > NARROWER * max(a.said, b.said):
                 _, after, what = b.named.name.partition(" after ")
                 name = f"{a.named.name}{after}{what}" if after else f"{a.named.name}{b.named.name[6:]}"
@@ -142,16 +144,12 @@ class Search:
                 found.append(Found(named, a.truth * b.truth, nats))
         return found
 
-    def _together(
-        self, here: Sequence[Found], others: Sequence[Found], pairs: Sequence[tuple[Found, Found]]
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """Weight and number of the tokens on which both of each pair hold."""
+    def _together(self, here: Sequence[Found], others: Sequence[Found]) -> tuple[np.ndarray, np.ndarray]:
+        """Weight and number of the tokens on which both of each pair hold, (pairs, parts) and (pairs,)."""
         first, second = np.stack([a.truth for a in here]), np.stack([b.truth for b in others])
         weights = np.stack([(first * (self.strong.weight * part)) @ second.T for part in self.strong.parts], axis=-1)
         counts = (first * self.strong.left) @ second.T
-        row, column = {id(a): i for i, a in enumerate(here)}, {id(b): i for i, b in enumerate(others)}
-        chosen = [row[id(a)] for a, _ in pairs], [column[id(b)] for _, b in pairs]
-        return weights[chosen], counts[chosen]
+        return weights.reshape(-1, weights.shape[-1]), counts.reshape(-1)
 
     # --- lists of words -------------------------------------------------------------------------------------------
 

@@ -7,6 +7,7 @@ spending: cached answers are free.
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import os
 import re
 import threading
@@ -91,6 +92,7 @@ class _Account:
 class Hold:
     """The amount reserved for one request: its worst case in tokens and picodollars (None: unknown price)."""
 
+    number: int
     model: str
     tokens: int
     pico: int | None
@@ -110,7 +112,7 @@ class Ledger:
         self._limit_pico = None if self.budget is None or self.budget.money is None else _down(self.budget.money)
         self._accounts: dict[str, _Account] = {}
         self._held: dict[int, Hold] = {}
-        self._held_tokens = self._held_pico = 0
+        self._numbers = itertools.count()
         self._process = os.getpid()
         self._lock = threading.Lock()
 
@@ -132,6 +134,7 @@ class Ledger:
             raise RuntimeError("language models must be asked in the process that opened them")
         price = self.price(model)
         hold = Hold(
+            next(self._numbers),
             model,
             prompt_tokens + completion_tokens,
             None if price is None else price.pico(prompt_tokens, completion_tokens),
@@ -139,9 +142,7 @@ class Ledger:
         with self._lock:
             if not self._fits(hold):
                 return None
-            self._held[id(hold)] = hold
-            self._held_tokens += hold.tokens
-            self._held_pico += hold.pico or 0
+            self._held[hold.number] = hold
             return hold
 
     def settle(self, hold: Hold, usage: Usage) -> Usage:
@@ -152,7 +153,7 @@ class Ledger:
         else:  # a model of the user's own may know what it costs
             pico = None if usage.money is None else round(usage.money * PICO)
         with self._lock:
-            self._let_go(hold)
+            self._held.pop(hold.number, None)
             account = self._account(hold.model)
             account.calls += usage.calls
             account.prompt_tokens += usage.prompt_tokens
@@ -163,13 +164,13 @@ class Ledger:
     def release(self, hold: Hold) -> None:
         """Nothing was spent: the server did no work."""
         with self._lock:
-            self._let_go(hold)
+            self._held.pop(hold.number, None)
 
     def forfeit(self, hold: Hold, calls: int = 0) -> None:
         """The server may have done the work but did not say what it cost: the worst case stays counted. calls: 1 when
         there was an answer."""
         with self._lock:
-            self._let_go(hold)
+            self._held.pop(hold.number, None)
             account = self._account(hold.model)
             account.calls += calls
             account.unanswered_tokens += hold.tokens
@@ -226,19 +227,15 @@ class Ledger:
         total = _sum(self._accounts.values())
         if self.budget is not None and self.budget.tokens is not None:
             gone = total.prompt_tokens + total.completion_tokens + total.unanswered_tokens
-            if gone + self._held_tokens + hold.tokens > self.budget.tokens:
+            if gone + sum(one.tokens for one in self._held.values()) + hold.tokens > self.budget.tokens:
                 return False
         if self._limit_pico is None:
             return True
         if hold.pico is None or total.pico is None or total.unanswered_pico is None:
             self.refuse_unpriced(hold.model)
             return False
-        return total.pico + total.unanswered_pico + self._held_pico + hold.pico <= self._limit_pico
-
-    def _let_go(self, hold: Hold) -> None:
-        if self._held.pop(id(hold), None) is not None:
-            self._held_tokens -= hold.tokens
-            self._held_pico -= hold.pico or 0
+        held = sum(one.pico or 0 for one in self._held.values())
+        return total.pico + total.unanswered_pico + held + hold.pico <= self._limit_pico
 
     def _account(self, model: str) -> _Account:
         return self._accounts.setdefault(model, _Account())

@@ -184,12 +184,12 @@ class Dictionary(BaseReadout):
     def decode(self, activations: torch.Tensor, numbers: torch.Tensor, values: torch.Tensor) -> torch.Tensor:
         """The output of the decoder for these latents, biases included, (..., d_out); values (..., d_in): what they
         were read from."""
-        shape, decoder = activations.shape, self._on(self.decoder, values)
+        shape, decoder = activations.shape, self._on("decoder", values)
         flat, weights = numbers.reshape(-1, shape[-1]), activations.reshape(-1, shape[-1])
         written = torch.nn.functional.embedding_bag(flat, decoder, per_sample_weights=weights, mode="sum")
-        found = written.unflatten(0, shape[:-1]) + self._on(self.decoder_bias, values)
+        found = written.unflatten(0, shape[:-1]) + self._on("decoder_bias", values)
         if self.skip is not None:
-            found = found + values.float() @ self._on(self.skip, values).T
+            found = found + values.float() @ self._on("skip", values).T
         if self.is_transcoder or self.normalization == "none":
             return found
         mean, size = self._moments(values)
@@ -267,11 +267,12 @@ class Dictionary(BaseReadout):
     def _tensors(self) -> dict[str, torch.Tensor]:
         return {name: tensor for name in TENSORS if (tensor := getattr(self, name)) is not None}
 
-    def _on(self, tensor: torch.Tensor, values: torch.Tensor) -> torch.Tensor:
-        """The tensor where the values are; one that was moved is kept there."""
+    def _on(self, name: str, values: torch.Tensor) -> torch.Tensor:
+        """One of the tensors where the values are; one that was moved is kept there."""
+        tensor: torch.Tensor = getattr(self, name)
         if tensor.device == values.device:
             return tensor
-        key = (id(tensor), str(values.device))
+        key = (name, str(values.device))
         if key not in self._moved:
             self._moved[key] = tensor.to(values.device)
         return self._moved[key]
@@ -281,7 +282,7 @@ class Dictionary(BaseReadout):
         return largest_singular_value(self.encoder)
 
     @cached_property
-    def _moved(self) -> dict[tuple[int, str], torch.Tensor]:
+    def _moved(self) -> dict[tuple[str, str], torch.Tensor]:
         return {}
 
     def _moments(self, values: torch.Tensor) -> tuple[torch.Tensor | float, torch.Tensor]:
@@ -298,25 +299,24 @@ class Dictionary(BaseReadout):
             # Padding may be 0 everywhere, and is to stay finite.
             least = _LAYER_NORM_EPSILON if self.normalization == "layer-norm" else torch.finfo(torch.float32).tiny
             values = (values - mean) / (size + least)
-        return values if self.centre is None else values - self._on(self.centre, values)
+        return values if self.centre is None else values - self._on("centre", values)
 
     def _each(self, centred: torch.Tensor, some: list[int] | None = None) -> torch.Tensor:
         """Activations of latents that do not compete, all or some."""
 
-        def of(tensor: torch.Tensor | None) -> torch.Tensor:
-            assert tensor is not None
-            tensor = self._on(tensor, centred)
+        def of(name: str) -> torch.Tensor:
+            tensor = self._on(name, centred)
             return tensor if some is None else tensor[some]
 
         if self.activation == "gated":
-            shared = centred @ of(self.encoder).T
-            magnitudes = torch.relu(shared * of(self.gate_scale) + of(self.encoder_bias))
-            return magnitudes * (shared + of(self.gate_bias) > 0)
-        before = torch.nn.functional.linear(centred, of(self.encoder), of(self.encoder_bias))
+            shared = centred @ of("encoder").T
+            magnitudes = torch.relu(shared * of("gate_scale") + of("encoder_bias"))
+            return magnitudes * (shared + of("gate_bias") > 0)
+        before = torch.nn.functional.linear(centred, of("encoder"), of("encoder_bias"))
         if self.activation == "linear":
             return before
         active = torch.relu(before)
-        return active if self.activation == "relu" else active * (before > of(self.threshold))
+        return active if self.activation == "relu" else active * (before > of("threshold"))
 
     def _active(self, values: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """(tokens, d_in) -> activations and numbers of active latents, (tokens, k)."""
@@ -324,12 +324,10 @@ class Dictionary(BaseReadout):
         if self.activation in ("relu", "jumprelu", "gated", "linear"):
             return _nonzero(self._each(centred))
         if self.activation == "sparse-code":
-            atoms, bias = self._on(self.encoder, values), self._on(self.encoder_bias, values)
+            atoms, bias = self._on("encoder", values), self._on("encoder_bias", values)
             return _nonzero(sparse_code(centred, atoms, bias, largest=self._largest))
         assert self.k is not None
-        before = torch.nn.functional.linear(
-            centred, self._on(self.encoder, values), self._on(self.encoder_bias, values)
-        )
+        before = torch.nn.functional.linear(centred, self._on("encoder", values), self._on("encoder_bias", values))
         if self.activation == "top-k":
             found, numbers = before.topk(self.k, dim=-1, sorted=False)
             return torch.relu(found), numbers

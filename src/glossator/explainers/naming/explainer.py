@@ -70,12 +70,14 @@ def name_units(
 ) -> list[Named]:
     """Names for units of one reference; a language model is asked for all at once, and `say` told what it will be."""
     spec = spec or SascSpec()
-    sound = [task for task in tasks if task.responses.problem is None]
-    found = {id(task): Named(task, [], Proposed([])) for task in tasks}
-    for task, proposed in zip(sound, propose_all(sound, dealt, spec.candidates, lm, say), strict=True):
+    found = [Named(task, [], Proposed([])) for task in tasks]
+    sound = [place for place, task in enumerate(tasks) if task.responses.problem is None]
+    all_proposed = propose_all([tasks[place] for place in sound], dealt, spec.candidates, lm, say)
+    for place, proposed in zip(sound, all_proposed, strict=True):
         made_by = proposed.provenance(plain(spec), dealt.reference.fingerprint, dealt.seed, lm)
-        found[id(task)] = Named(task, rank(task, proposed, dealt, spec.fit_weight), proposed, made_by)
-    return [found[id(task)] for task in tasks]
+        ranked = rank(tasks[place], proposed, dealt, spec.fit_weight)
+        found[place] = Named(tasks[place], ranked, proposed, made_by)
+    return found
 
 
 class SascExplainer(Explainer):
