@@ -23,7 +23,6 @@ from glossator.explainers.program import ProgramExplainer
 from glossator.explanations import Explanation
 from glossator.programs import Lexicon
 from glossator.recording import Recording, draw
-from glossator.resources import Resources
 from glossator.scorers.ablation import AblationScorer
 from glossator.scorers.ablation_trial import RANDOM_UNIT, Planned
 from glossator.scorers.correlation import pooled as correlation
@@ -116,7 +115,7 @@ class _Bench:
         if not explained:
             return Site(name, [], abstained, 0, 0.0, 0.0)
         units = [unit for unit, _, _ in explained]
-        lab = Lab(self.lexicon, resources=Resources({"subject": lambda: self.subject}), others=self._others(units))
+        lab = Lab(self.lexicon, open_subject=lambda: self.subject, others=self._others(units))
         labs = [lab.for_unit({}) for _ in units]
         trials = [self.scorer.trial(u, evidence, own) for (u, evidence, _), own in zip(explained, labs, strict=True)]
         planned: dict[Planned, Any] = {}

@@ -18,7 +18,6 @@ from benchmarks.scorer_units import PlantedWorld
 from benchmarks.scorers import planted_levels
 from glossator import registry
 from glossator.programs import execute
-from glossator.resources import Resources
 from glossator.scorers.lab import Lab, score_explanations
 
 SCORERS = ("lm-detection", "fuzzing", "intruder", "surprisal", "agreement")
@@ -101,7 +100,7 @@ def _values(
         share={explanation.text: share}, seed=seed,
     )  # fmt: skip
     lab = Lab(
-        world.lexicon, resources=Resources({"lm": lambda: reader, "subject": lambda: world.subject}),
+        world.lexicon, open_lm=lambda: reader, open_subject=lambda: world.subject,
         others=world.others, seed=seed, intervals=False,
     )  # fmt: skip
     scorers = [registry.load("scorers", name)() for name in SCORERS]

@@ -34,7 +34,6 @@ from glossator.explanations import Explanation
 from glossator.language_models import LanguageModel
 from glossator.planted import planted_units
 from glossator.programs import Program
-from glossator.resources import Resources
 from glossator.scorers import EMBEDDER, LANGUAGE_MODEL
 from glossator.scorers.lab import Lab, score_explanations
 from glossator.scores import Score
@@ -194,10 +193,10 @@ class _Bench:
         return replace(explanation, program=levels.true_program) if row.scorer == "agreement" else explanation
 
     def _lab(self, reader: LanguageModel, embedder: Any) -> Lab:
-        openers = {"lm": lambda: reader, "subject": lambda: self.world.subject}
-        if embedder is not None:
-            openers["embedder"] = lambda: embedder
-        return Lab(self.world.lexicon, resources=Resources(openers), others=self.world.others, seed=self.chosen["seed"])
+        return Lab(
+            self.world.lexicon, others=self.world.others, seed=self.chosen["seed"], open_lm=lambda: reader,
+            open_subject=lambda: self.world.subject, open_embedder=None if embedder is None else lambda: embedder,
+        )  # fmt: skip
 
     def _scripted(self, manner: Any, noise: float = 0.0) -> ProgramReader:
         readable = {

@@ -14,7 +14,6 @@ from glossator.evidence import Evidence, Exemplars, ExplainEvidence, UnitStatist
 from glossator.explanations import Explanation, Provenance
 from glossator.inputs.tokens import TokenWindows
 from glossator.programs import Clause, Lexicon, Program, Table
-from glossator.resources import Resources
 from glossator.scorers.lab import Lab
 from glossator.scorers.others import GivenOthers
 from glossator.simulators import ACTIVATION, Simulation, Simulator
@@ -90,11 +89,10 @@ class World:
 
     def lab(self, simulator: Any = None, *, others: tuple[Unit, ...] = (), baselines: Any = None, seed: int = 0) -> Lab:
         lexicon = Lexicon.for_windows(self.subject.tokenizer.vocabulary, None)
-        opened = Resources({"subject": lambda: self.subject})
         known = None
         if others:
             known = GivenOthers({u: self.values(u, "calibrate") for u in others}, self.splits["calibrate"].ids)
-        return Lab(lexicon, simulator, opened, known, seed=seed).for_unit(baselines or {})
+        return Lab(lexicon, simulator, known, baselines or {}, seed=seed, open_subject=lambda: self.subject)
 
 
 class Said(Simulator):

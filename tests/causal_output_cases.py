@@ -16,7 +16,6 @@ from glossator.causal.minimal_pairs import CONCEPTS
 from glossator.evidence import Evidence, Exemplars, ExplainEvidence, UnitStatistics
 from glossator.inputs.tokens import TokenWindows
 from glossator.programs import Lexicon
-from glossator.resources import Resources
 from glossator.scorers.lab import Lab
 from glossator.subjects import FastTextTokenizer, TransformerSubject
 from glossator.units import Unit
@@ -129,4 +128,4 @@ def _statistics(part: Exemplars) -> UnitStatistics:
 
 def lab(**baselines) -> Lab:
     lexicon = Lexicon.for_windows(planted().tokenizer.vocabulary, None)
-    return Lab(lexicon, resources=Resources({"subject": planted}), baselines=baselines)
+    return Lab(lexicon, open_subject=planted, baselines=baselines)

@@ -27,7 +27,6 @@ from glossator.inputs import Stimuli, Texts
 from glossator.programs import Clause, Lexicon, Program, Token, parse_program
 from glossator.readouts.directions import direction_set
 from glossator.recording import EvidenceSpec, draw, open_recording, record, recording_spec
-from glossator.resources import Resources
 from glossator.scorers.baselines import Beside, RandomWeightsBaseline
 from glossator.scorers.headline import HeadlineScorer
 from glossator.scorers.lab import Lab
@@ -59,7 +58,7 @@ class World:
     def made(self, kind: str, name: str) -> Any:
         """The registered part with the resources that it takes."""
         target = registry.load(kind, name)
-        return target(**self.lab.resources.given(target, name))
+        return target(**self.lab.given(target, name))
 
 
 @cache
@@ -94,15 +93,11 @@ def world(name: str) -> World:
         lexicon = Lexicon.for_windows(recording.vocabulary, recording.embedding)
         program = parse_program('0 + token(" the"); raises token(" are")')
     reader = Scripted(refusing, ALL_POWERS)  # that it was asked is enough
-    openers: dict[str, Callable[[], Any]] = {
-        "subject": lambda: subject,
-        "lm": lambda: reader,
-        "embedder": lambda: Bags("a"),
-    }
-    if lexicon is not None:
-        openers["lexicon"] = lambda: lexicon
     simulator: Any = Truth(subject, unit)
-    lab = Lab(lexicon, simulator, Resources(openers), RecordedOthers(recording))
+    lab = Lab(
+        lexicon, simulator, RecordedOthers(recording),
+        open_subject=lambda: subject, open_lm=lambda: reader, open_embedder=lambda: Bags("a"),
+    )  # fmt: skip
     headline = None if program is None else Headline("are", Program(0.0, (Clause(1.0, Token((" are",))),)))
     explanation = Explanation(unit, "animals", Provenance("told"), program, headline=headline)
     return World(subject, probes, f"{folder}/r", unit, evidence, lab, explanation)
@@ -150,7 +145,7 @@ def _simulated(simulator: Any, its: World) -> str:
 
 
 def _scored(scorer: Any, its: World) -> str:
-    reader = its.lab.resources.get("lm")
+    reader = its.lab.lm
     before = len(reader.asked)
     scores = scorer.score(its.unit, its.explanation, its.evidence, its.lab.for_unit({}))
     if not scores and isinstance(scorer, HeadlineScorer):
@@ -165,7 +160,7 @@ def _scored(scorer: Any, its: World) -> str:
 
 def _beside(baseline: Any, its: World) -> str:
     if isinstance(baseline, RandomWeightsBaseline):
-        check_power(its.lab.resources.get("subject"), Power.WEIGHTS, "random-weights")
+        check_power(its.lab.subject, Power.WEIGHTS, "random-weights")
         return "yes, in a study of its own"
     if its.evidence.test.inputs.kind not in baseline.reads:
         raise MissingPower(f"this reads {', '.join(sorted(baseline.reads))} alone")

@@ -26,7 +26,6 @@ from glossator.language_models import (
 )
 from glossator.planted import planted_units
 from glossator.programs import Lexicon
-from glossator.resources import Resources
 from glossator.scorers.lab import Lab
 
 _TEXT = """
@@ -135,9 +134,7 @@ def garbled(request: Request) -> Answer:
 
 def lab_of(lm=None, embedder=None, baselines=None, **settings) -> Lab:
     world = toy_world()
-    openers = {"subject": lambda: world.subject}
-    if lm is not None:
-        openers["lm"] = lambda: lm
-    if embedder is not None:
-        openers["embedder"] = lambda: embedder
-    return Lab(world.lexicon, resources=Resources(openers), others=world.others, baselines=baselines or {}, **settings)
+    return Lab(
+        world.lexicon, others=world.others, baselines=baselines or {}, open_subject=lambda: world.subject,
+        open_lm=lm and (lambda: lm), open_embedder=embedder and (lambda: embedder), **settings,
+    )  # fmt: skip

@@ -147,7 +147,7 @@ class Acting(Scorer):
     needs: frozenset[str] = frozenset({"subject"})
 
     def score(self, unit: Unit, explanation: Explanation, evidence: Any, lab: Any) -> list[Score]:
-        assert lab.resources.get("subject", "acting").site(unit.site).width
+        assert lab.subject.site(unit.site).width
         if unit.index % 7 == 3:
             return [
                 Score("acting", None, "share", column="causal", baselines={"random-unit": None}, reason="no effect")
@@ -205,7 +205,7 @@ class Judging(Scorer):
     needs: frozenset[str] = frozenset({"lm"})
 
     def score(self, unit: Unit, explanation: Explanation, evidence: Any, lab: Any) -> list[Score]:
-        (answer,) = lab.resources.get("lm").ask([Request((Message("user", f"Judge {explanation.text!r}"),))])
+        (answer,) = lab.lm.ask([Request((Message("user", f"Judge {explanation.text!r}"),))])
         if answer.failure:
             return [Score("judged", None, "points", reason=answer.failure)]
         return [Score("judged", float(answer.text), "points", n=1)]

@@ -26,7 +26,6 @@ from glossator.causal.acting import part_of
 from glossator.causal.restart import restart_of
 from glossator.errors import MissingPower, UserError
 from glossator.readouts import direction_set
-from glossator.resources import Resources
 from glossator.scorers.ablation import AblationScorer, per_token, pooled
 from glossator.scorers.ablation_trial import RANDOM_UNIT, Moved, first_tokens
 from glossator.scorers.correlation import CorrelationScorer
@@ -363,7 +362,7 @@ def test_what_cannot_be_acted_upon_is_said_once(world):
 
     def reason(subject):
         lab = world.lab(simulator)
-        lab = dataclasses.replace(lab, resources=Resources({} if subject is None else {"subject": lambda: subject}))
+        lab = dataclasses.replace(lab, open_subject=None if subject is None else lambda: subject)
         scores = score_explanation(UNIT, explanation, world.evidence(UNIT), lab, [AblationScorer()])
         assert len({score.reason for score in scores}) == 1
         return scores[0].reason

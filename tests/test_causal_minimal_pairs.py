@@ -13,7 +13,6 @@ from glossator.causal.steering import random_units
 from glossator.errors import UserError
 from glossator.explanations import Explanation, Provenance
 from glossator.programs import parse_program
-from glossator.resources import Resources
 from glossator.scorers.interchange import InterchangeScorer
 from glossator.scorers.lab import Lab, score_explanation
 from glossator.scorers.output_side import OutputSideScorer
@@ -207,7 +206,7 @@ def test_a_control_is_never_the_unit_itself():
 
 @pytest.mark.parametrize("scorer", [SCORER, OutputSideScorer()], ids=lambda s: s.name)
 def test_a_black_box_has_every_score_with_the_same_reason(scorer):
-    black_box = Lab(lab().lexicon, resources=Resources({"subject": NoModel}))
+    black_box = Lab(lab().lexicon, open_subject=NoModel)
     given = says('0 + token(" dogs"); raises token(" are")'), evidence(unit(CAUSAL)), black_box
     found = scorer.score(unit(CAUSAL), *given)
     assert {s.name for s in found} == {s.name for s in scorer.score(unit(CAUSAL), *given[:2], lab())}

@@ -23,7 +23,6 @@ from glossator.errors import MissingPower, UserError
 from glossator.explainers import explain_one
 from glossator.explanations import Explanation, Provenance
 from glossator.programs import parse_program
-from glossator.resources import Resources
 from glossator.scorers.lab import Lab, score_explanation
 from glossator.scorers.output_side import OutputSideScorer
 from glossator.units import Unit
@@ -229,7 +228,7 @@ def test_missing_values_have_a_reason():
     assert [s.reason for s in score_explanation(unit(CAUSAL), says(TRUE), given, lab(), [SCORER])] == [
         "insufficient evidence: few"
     ] * 2
-    bare = Lab(lab().lexicon, resources=Resources({}))
+    bare = Lab(lab().lexicon)
     (missing,) = score_explanation(unit(CAUSAL), says(TRUE), evidence(unit(CAUSAL)), bare, [SCORER])
     assert missing.value is None and "subject" in (missing.reason or "")
 

@@ -29,7 +29,7 @@ def study(tiny_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterat
 
 def first_window(study: Study) -> tuple[int, str]:
     """A window that begins a document, whose text gives the same tokens again, with that text."""
-    windows, tokenizer = study.recording.windows, Tools.to_show(study).resources.get("subject").tokenizer
+    windows, tokenizer = study.recording.windows, Tools.to_show(study).resources.subject.tokenizer
     for row in range(len(windows)):
         text = windows.text(row)
         if windows.lengths[row] == windows.width and "\\x" not in text:

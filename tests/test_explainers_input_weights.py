@@ -17,7 +17,6 @@ from glossator.explainers.input_weights import InputWeightsExplainer, by_weights
 from glossator.explanations import Explanation, Provenance
 from glossator.inputs.tokens import TokenWindows
 from glossator.programs import Clause, Lexicon, Program, Table, execute
-from glossator.resources import Resources
 from glossator.scorers.lab import Lab, score_explanation
 from glossator.scorers.weights_agreement import DISAGREE
 from glossator.store.results import UnitResult, as_stored
@@ -105,9 +104,7 @@ def test_agreement_is_told_and_disagreement_flagged(subject):
     (strengths,) = strengths_of(subject, [unit])
     texts = subject.tokenizer.vocabulary.texts
     distinct = [t for t in range(len(texts)) if texts.count(texts[t]) == 1]
-    lab = Lab(
-        Lexicon.for_windows(subject.tokenizer.vocabulary, None), resources=Resources({"subject": lambda: subject})
-    )
+    lab = Lab(Lexicon.for_windows(subject.tokenizer.vocabulary, None), open_subject=lambda: subject)
 
     def agreement(values: np.ndarray):
         table = Table(tuple((texts[t], float(values[t])) for t in distinct), 0.0)

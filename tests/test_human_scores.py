@@ -454,11 +454,11 @@ class Reading:
     """The tools of a study with a simulator of words."""
 
     def __init__(self, tools: Tools, words: Any = None):
-        self.lexicon, self.tools, self.evidence, self.spec = tools.lexicon, tools, tools.evidence, tools.spec
+        self.resources, self.tools, self.evidence, self.spec = tools.resources, tools, tools.evidence, tools.spec
         self.reader = Reader(tools.reader.executor, words or WordCount(), "word-count", NOBODY)
 
-    def lab(self) -> Any:
-        return dataclasses.replace(self.tools.lab(), simulator=self.reader)
+    def lab(self, baselines: Any = None) -> Any:
+        return dataclasses.replace(self.tools.lab(baselines), simulator=self.reader)
 
 
 def test_rewrites_and_originals_are_read_as_words_by_one_simulator(study: Study, tools: Tools) -> None:

@@ -243,7 +243,7 @@ def test_the_python_of_acting_on_units_runs(place: Path, monkeypatch: pytest.Mon
         "from benchmarks.programs import EXPLAIN\nfrom glossator.explainers import Abstained\n"
         "from glossator.explainers.program import ProgramExplainer\n"
         "from glossator.programs import Lexicon\nfrom glossator.recording import draw, open_recording\n"
-        "from glossator.resources import Resources\nfrom glossator.scorers.lab import Lab\n"
+        "from glossator.scorers.lab import Lab\n"
         "from glossator.scorers.replacement import replacement\nfrom glossator.subjects import load_subject\n"
         "from glossator.units import Unit\nfolder = 'studies/layer-28/recording'\n"
     )

@@ -142,7 +142,6 @@ def test_scores_named_in_the_document_are_those_that_scorers_give(scored_names: 
 @pytest.fixture(scope="module")
 def scored_names() -> set[str]:
     """Names, without their setting, of all scores that the registered scorers give for one unit."""
-    from glossator.resources import Resources
     from scorer_reader_cases import ALL_POWERS, Scripted, refusing
     from test_project_examples import small_lab, small_unit
     from test_scorers_comparing import Bags
@@ -150,8 +149,8 @@ def scored_names() -> set[str]:
     names = set()
     unit, evidence, explanation = small_unit()
     reader = Scripted(refusing, ALL_POWERS)  # a missing value has a name too
-    resources = Resources({"lm": lambda: reader, "subject": NoModel, "embedder": lambda: Bags("a")})
-    lab = dataclasses.replace(small_lab(), resources=resources)
+    bags = Bags("a")
+    lab = dataclasses.replace(small_lab(), open_lm=lambda: reader, open_subject=NoModel, open_embedder=lambda: bags)
     for scorer in registry.table("scorers"):
         for score in registry.load("scorers", scorer)().score(unit, explanation, evidence, lab):
             names.add(score.name.removesuffix(".top-and-random").removesuffix(".random-only"))

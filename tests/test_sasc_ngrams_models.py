@@ -15,7 +15,6 @@ from glossator.inputs import Texts
 from glossator.readouts import BaseReadout
 from glossator.readouts.directions import direction_set
 from glossator.recording.responses_in_text import responses_in_text
-from glossator.resources import Resources
 from glossator.scorers.lab import Lab
 from glossator.scorers.sigma import SigmaScorer
 from glossator.subjects import load_subject
@@ -149,7 +148,7 @@ def test_units_of_readouts_pool_their_tokens_too(tiny_subject) -> None:
     texts, neurons = ["The fox runs", "bbb"], PooledSubject(tiny_subject, "mlp.1", "max")
     directions = direction_set("pair", "mlp.1", np.eye(64, dtype=np.float32)[[3, 7]])
     readouts = {one.site_name: one for one in (directions, TwoLargest())}
-    lab = Lab(resources=Resources({"subject": lambda: tiny_subject, "readouts": lambda: readouts}))
+    lab = Lab(open_subject=lambda: tiny_subject, open_readouts=lambda: readouts)
     found = SigmaScorer()._of_texts("pair@mlp.1", lab).answers(texts)
     np.testing.assert_allclose(found, neurons.answers(texts)[:, [3, 7]], atol=1e-6)
     latents = SigmaScorer()._of_texts("two@mlp.1", lab).answers(texts)

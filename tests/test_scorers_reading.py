@@ -15,7 +15,6 @@ from glossator.language_models import LOGPROBS, Answer, Request, TokenLogprob, U
 from glossator.language_models.judging import ANOTHER_TEXT
 from glossator.programs import execute, parse_program
 from glossator.readouts import BaseReadout
-from glossator.resources import Resources
 from glossator.scorers import prompts
 from glossator.scorers.agreement import AgreementScorer
 from glossator.scorers.asking import ask_yes_no
@@ -349,10 +348,10 @@ def test_generate_and_test_runs_the_readout_of_a_unit_that_has_one():
     encoded = replace(plain, site=f"one@{plain.site}", index=0)
     scorer = GenerateAndTestScorer(texts=10)
     lab = lab_of()
-    known = Resources({**lab.resources.openers, "readouts": lambda: {encoded.site: OneUnit(place)}})
+    known = replace(lab, open_readouts=lambda: {encoded.site: OneUnit(place)})
     said = explanation("true")
     expected = score_explanation(plain, said, world.evidence(place), lab, [scorer])
-    found = score_explanation(encoded, said, world.evidence(place), replace(lab, resources=known), [scorer])
+    found = score_explanation(encoded, said, world.evidence(place), known, [scorer])
     assert {s.name: s.value for s in found}["generate-and-test.recall"] == 1.0
     assert {s.name: s.how["texts"] for s in found} == {s.name: s.how["texts"] for s in expected}
     (missing,) = score_explanation(encoded, said, world.evidence(place), lab, [scorer])

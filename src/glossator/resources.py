@@ -1,30 +1,38 @@
-"""What is costly to open, opened once at first use and shared: the subject, language models, a text embedder.
+"""What methods share: the subject, language models, a text embedder, the lexicon; each is opened at first use.
 
-Explainers, simulators and scorers ask for these by the names of their constructor's parameters; see `Resources.given`.
+Explainers, simulators, scorers and baselines ask for one by giving a parameter of their constructor its name.
 """
 
 from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from functools import partial
-from typing import Any
+from dataclasses import dataclass, field, fields
+from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar, get_args
 
 from glossator import registry
 from glossator.errors import MissingPower, UserError
 from glossator.specs import check_known
 
-OPENED = ("lm", "subject", "embedder", "lexicon", "readouts")
+if TYPE_CHECKING:
+    from glossator.language_models.request import LanguageModel
+    from glossator.programs import Lexicon
+    from glossator.readouts import Readout
+    from glossator.subjects.base import Subject
+    from glossator.subjects.embedders import Embedder
+
+T = TypeVar("T")
+Resource = Literal["lm", "subject", "embedder", "lexicon", "readouts"]
+OPENED: tuple[Resource, ...] = get_args(Resource)
 """Parameter names that mean a resource: a language model, the subject under study, a text embedder, the lexicon,
 and the readouts of the subject by their `NAME@SITE`."""
 
-HOW = {
+HOW: dict[Resource, str] = {
     "lm": "Name a language model with --lm, for example --lm inprocess:smollm2-135m",
-    "subject": "Run it in a study of a model, or give resources with a subject",
-    "embedder": "Give resources with an embedder, for example glossator.subjects.embedders.load_embedder()",
-    "lexicon": "Give resources with a lexicon",
-    "readouts": "Give resources with readouts, a mapping from NAME@SITE to a readout",
+    "subject": "Run it in a study of a model, or give a lab with a subject",
+    "embedder": "Give a lab with an embedder, for example glossator.subjects.embedders.load_embedder()",
+    "lexicon": "Give a lab with a lexicon",
+    "readouts": "Give a lab with readouts, a mapping from NAME@SITE to a readout",
 }
 
 
@@ -33,38 +41,73 @@ def taken_by(target: Callable[..., Any]) -> Mapping[str, inspect.Parameter]:
     return inspect.signature(target).parameters
 
 
+class Once(Generic[T]):
+    """A function that opens something, called at most once."""
+
+    def __init__(self, opener: Callable[[], T]):
+        self.opener = opener
+        self._opened: list[T] = []
+
+    def __call__(self) -> T:
+        if not self._opened:
+            self._opened.append(self.opener())
+        return self._opened[0]
+
+
 @dataclass(frozen=True, eq=False)
 class Resources:
-    """openers: what opens each resource, by its name in `OPENED`; each is called at most once."""
+    """lexicon: None where the inputs are no tokens; the others: what opens each at first use, None where there is none.
 
-    openers: Mapping[str, Callable[[], Any]] = field(default_factory=dict)
-    _open: dict[str, Any] = field(default_factory=dict, repr=False)
+    To read one that is missing raises `MissingPower`, which says what to give.
+    """
 
-    def get(self, name: str, asked_by: str = "this") -> Any:
-        """The resource, opened on first use; `MissingPower` says what to give when there is none."""
-        if name not in self._open:
-            if name not in self.openers:
-                raise MissingPower(f"{asked_by} needs a missing resource", value=name, fix=HOW[name])
-            self._open[name] = self.openers[name]()
-        return self._open[name]
+    lexicon: Lexicon | None = None
+    open_lm: Callable[[], LanguageModel] | None = field(default=None, kw_only=True)
+    open_subject: Callable[[], Subject] | None = field(default=None, kw_only=True)
+    open_embedder: Callable[[], Embedder] | None = field(default=None, kw_only=True)
+    open_readouts: Callable[[], Mapping[str, Readout]] | None = field(default=None, kw_only=True)
 
-    def has(self, name: str) -> bool:
-        return name in self.openers or name in self._open
+    def __post_init__(self) -> None:
+        for one in fields(Resources):
+            opener = getattr(self, one.name)
+            if one.name != "lexicon" and opener is not None and not isinstance(opener, Once):
+                object.__setattr__(self, one.name, Once(opener))
 
-    def but(self, **openers: Callable[[], Any]) -> Resources:
-        """The same resources with others in the place of some."""
-        return Resources({**{name: partial(self.get, name) for name in {*self.openers, *self._open}}, **openers})
+    @property
+    def lm(self) -> LanguageModel:
+        return self._open("lm", self.open_lm)
+
+    @property
+    def subject(self) -> Subject:
+        return self._open("subject", self.open_subject)
+
+    @property
+    def embedder(self) -> Embedder:
+        return self._open("embedder", self.open_embedder)
+
+    @property
+    def readouts(self) -> Mapping[str, Readout]:
+        """By `NAME@SITE`."""
+        return self._open("readouts", self.open_readouts)
+
+    def has(self, name: Resource) -> bool:
+        return getattr(self, name if name == "lexicon" else f"open_{name}") is not None
 
     def given(self, target: Callable[..., Any], name: str) -> dict[str, Any]:
         """The resources that the constructor of an explainer, simulator, scorer or baseline takes, by parameter name.
 
         A parameter with a default gets the resource only if there is one; one without a default must have it.
         """
-        found: dict[str, Any] = {}
-        for parameter in taken_by(target).values():
-            if parameter.name in OPENED and (self.has(parameter.name) or parameter.default is inspect.Parameter.empty):
-                found[parameter.name] = self.get(parameter.name, name)
-        return found
+        taken = taken_by(target)
+        wanted = [one for one in OPENED if one in taken]
+        self.require(*(one for one in wanted if taken[one].default is inspect.Parameter.empty), asked_by=name)
+        return {one: getattr(self, one) for one in wanted if self.has(one)}
+
+    def require(self, *names: Resource, asked_by: str) -> None:
+        """Raise `MissingPower` for the first of these that is not there."""
+        for name in names:
+            if not self.has(name):
+                raise MissingPower(f"{asked_by} needs a missing resource", value=name, fix=HOW[name])
 
     def build(self, kind: str, name: str, options: Mapping[str, Any] | None = None) -> Any:
         """The registered explainer, simulator, scorer or baseline, with these options and the resources that it takes.
@@ -75,21 +118,24 @@ class Resources:
         return target(**{**_known_options(target, name, options), **self.given(target, name)})
 
     def check(self, kind: str, name: str, options: Mapping[str, Any] | None = None) -> None:
-        """Raise what `build` would raise, as far as that shows before what is costly is opened."""
+        """Raise what `build` would raise, as far as that shows before inputs are read and models are loaded."""
         target = registry.load(kind, name)
         options = _known_options(target, name, options)
-        taken = {p.name: p for p in taken_by(target).values() if p.name in OPENED}
-        needed = [p.name for p in taken.values() if p.default is p.empty]
-        needed += sorted(set(OPENED) & target.needs) if kind == "scorers" else []
-        for need in needed:
-            if not self.has(need):
-                raise MissingPower(f"{name} needs a missing resource", value=need, fix=HOW[need])
-        if not {*taken} - {"lexicon", "lm", "readouts"} and all(p.default is not p.empty for p in taken.values()):
-            given = {"lm": self.get("lm")} if "lm" in taken and self.has("lm") else {}
+        taken = taken_by(target)
+        opened = [one for one in OPENED if one in taken or (kind == "scorers" and one in target.needs)]
+        required = [one for one in opened if one not in taken or taken[one].default is inspect.Parameter.empty]
+        self.require(*(one for one in required if one != "lexicon"), asked_by=name)
+        if {"subject", "embedder"}.isdisjoint(taken) and all(p.default is not p.empty for p in taken.values()):
+            given = {"lm": self.lm} if "lm" in taken and self.has("lm") else {}
             try:
                 target(**options, **given)
             except TypeError as error:  # of another kind than the option is
                 raise UserError(f"an option of {name} cannot be used", value=options, fix=str(error)) from error
+
+    def _open(self, name: Resource, opener: Callable[[], T] | None) -> T:
+        self.require(name, asked_by="this method")
+        assert opener is not None
+        return opener()
 
 
 def _known_options(target: Callable[..., Any], name: str, options: Mapping[str, Any] | None) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -16,6 +16,9 @@ from glossator.inputs.tokens import TokenWindows
 from glossator.readouts.base import Readout
 from glossator.readouts.parts import Part, Units
 from glossator.units import Unit
+
+if TYPE_CHECKING:
+    from glossator.subjects.transformer import TransformerSubject
 
 
 def part_of(unit: Unit, readouts: Mapping[str, Readout] | None = None) -> tuple[str, Part]:
@@ -60,7 +63,7 @@ class InPlace:
 
 
 def divergences_in_place(
-    subject: Any,
+    subject: TransformerSubject,
     windows: TokenWindows,
     planned: Sequence[InPlace],
     readouts: Mapping[str, Readout] | None = None,
@@ -93,7 +96,7 @@ class Divergences:
 
     def of(
         self,
-        subject: Any,
+        subject: TransformerSubject,
         windows: TokenWindows,
         planned: Sequence[InPlace],
         readouts: Mapping[str, Readout] | None = None,

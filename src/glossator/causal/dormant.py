@@ -12,7 +12,7 @@ et al. (2023)'s interpretability illusion arguments"), so both effects are repor
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -20,6 +20,9 @@ from glossator.causal.interchange import interchange
 from glossator.causal.minimal_pairs import Pairs
 from glossator.errors import MissingPower, UserError
 from glossator.readouts.parts import Direction, Whole
+
+if TYPE_CHECKING:
+    from glossator.subjects.transformer import TransformerSubject
 
 LEAST = 0.1
 """Effects below this share of the way from base to source are too small to be split."""
@@ -52,7 +55,7 @@ class DormantCheck:
 
 
 def dormant_check(
-    subject: Any, pairs: Pairs, site: str, direction: np.ndarray, *, reader: np.ndarray | None = None
+    subject: TransformerSubject, pairs: Pairs, site: str, direction: np.ndarray, *, reader: np.ndarray | None = None
 ) -> DormantCheck:
     """Split a direction (d,) at a site by what the downstream weights read, and patch each part on minimal pairs.
 
@@ -103,7 +106,7 @@ def split(vector: np.ndarray, reader: np.ndarray) -> tuple[np.ndarray, np.ndarra
     return row, vector - row
 
 
-def reading_weights(subject: Any, site: str) -> np.ndarray:
+def reading_weights(subject: TransformerSubject, site: str) -> np.ndarray:
     """The weights (outputs, d) float64 of the projection that reads the site as its input."""
     from glossator.subjects.sites import projection_shape
 
@@ -118,7 +121,7 @@ def reading_weights(subject: Any, site: str) -> np.ndarray:
     return np.asarray(weight if hasattr(module, "in_features") else weight.T)
 
 
-def read_part(subject: Any, site: str, direction: np.ndarray) -> np.ndarray | None:
+def read_part(subject: TransformerSubject, site: str, direction: np.ndarray) -> np.ndarray | None:
     """The part of a direction (d,) that the projection after the site reads, of length 1; None if it reads none of
     it. Raises `MissingPower` for a site that more than one projection reads."""
     vector = np.asarray(direction, np.float64)
@@ -127,7 +130,7 @@ def read_part(subject: Any, site: str, direction: np.ndarray) -> np.ndarray | No
     return row / length if length**2 > RANK_TOLERANCE * float(vector @ vector) else None
 
 
-def _null_variation(subject: Any, pairs: Pairs, site: str, row: np.ndarray, null: np.ndarray) -> float:
+def _null_variation(subject: TransformerSubject, pairs: Pairs, site: str, row: np.ndarray, null: np.ndarray) -> float:
     from glossator.causal.patching import part_values
 
     change = part_values(subject, pairs.source, site, Whole()) - part_values(subject, pairs.base, site, Whole())

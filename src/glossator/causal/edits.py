@@ -6,7 +6,7 @@ import contextlib
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     import torch
 
     from glossator.subjects.base import Subject
+    from glossator.subjects.transformer import TransformerSubject
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,7 +95,7 @@ def _cut(change: Change, width: int) -> Change:
     return change
 
 
-def bind(subject: Any, edits: Sequence[Edit], windows: TokenWindows) -> list[BoundEdit]:
+def bind(subject: TransformerSubject, edits: Sequence[Edit], windows: TokenWindows) -> list[BoundEdit]:
     """Check edits against a subject and windows; raises `MissingPower` for a subject that cannot be intervened on,
     `UserError` for the rest."""
     check_intervene(subject)
@@ -102,7 +103,7 @@ def bind(subject: Any, edits: Sequence[Edit], windows: TokenWindows) -> list[Bou
     return [_bound(subject, edit, windows, real) for edit in edits]
 
 
-def _bound(subject: Any, edit: Edit, windows: TokenWindows, real: np.ndarray) -> BoundEdit:
+def _bound(subject: TransformerSubject, edit: Edit, windows: TokenWindows, real: np.ndarray) -> BoundEdit:
     site = subject.site(edit.site)
     part = edit.part.bound(site)
     if edit.where is not None and np.shape(edit.where) != real.shape:
@@ -123,29 +124,32 @@ def _bound(subject: Any, edit: Edit, windows: TokenWindows, real: np.ndarray) ->
     return BoundEdit(site, part, edit.change, where, edit.borders, None if source is None else subject.site(source))
 
 
-def check_intervene(subject: Subject) -> None:
-    """Raise `MissingPower` unless this is a model that can be intervened on."""
+def check_intervene(subject: Subject) -> TransformerSubject:
+    """The subject, a model that can be intervened on; raises `MissingPower` for any other."""
     if Power.INTERVENE not in subject.powers:
         raise MissingPower(
             "this subject cannot be intervened on: it is not a model with sites",
             value=subject.name,
             fix="Use a subject from load_subject",
         )
+    return cast("TransformerSubject", subject)
 
 
-def check_outputs(subject: Subject) -> None:
-    """Raise `MissingPower` for a subject without next-token distributions (an encoder, a model without its head)."""
-    check_intervene(subject)
+def check_outputs(subject: Subject) -> TransformerSubject:
+    """The subject, a model with next-token distributions; raises `MissingPower` for any other (an encoder, a model
+    without its head)."""
+    model = check_intervene(subject)
     if Power.OUTPUTS not in subject.powers:
         raise MissingPower(
             "this model has no next-token distribution, so effects on outputs cannot be measured",
             value=subject.name,
             allowed="a causal language model",
         )
+    return model
 
 
 @contextlib.contextmanager
-def editing(subject: Any, edits: Sequence[BoundEdit], rows: np.ndarray) -> Iterator[None]:
+def editing(subject: TransformerSubject, edits: Sequence[BoundEdit], rows: np.ndarray) -> Iterator[None]:
     """A context in which these edits apply, in this order, to passes over these rows (b,) of the windows they were
     bound to.
 
@@ -168,7 +172,9 @@ def editing(subject: Any, edits: Sequence[BoundEdit], rows: np.ndarray) -> Itera
 
 
 @contextlib.contextmanager
-def seeing_sources(subject: Any, edits: Sequence[BoundEdit], seen: dict[str, torch.Tensor]) -> Iterator[None]:
+def seeing_sources(
+    subject: TransformerSubject, edits: Sequence[BoundEdit], seen: dict[str, torch.Tensor]
+) -> Iterator[None]:
     """Keep in `seen` what passes have at the sites that parts of edits are read from; entered after the edits' own
     hooks, so that what they change there is seen."""
     from glossator.subjects.hooks import keeping, watch

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -16,9 +16,12 @@ from glossator.inputs.tokens import TokenWindows
 from glossator.subjects.generation import draw_token, end_tokens
 from glossator.subjects.hooks import edit as hooked
 
+if TYPE_CHECKING:
+    from glossator.subjects.transformer import TransformerSubject
+
 
 def generate(
-    subject: Any,
+    subject: TransformerSubject,
     prompts: Sequence[str],
     edits: Sequence[Edit] = (),
     *,
@@ -62,7 +65,7 @@ def generate(
 
 
 def _continue(
-    subject: Any,
+    subject: TransformerSubject,
     prompts: np.ndarray,
     edits: Sequence[Edit],
     new_tokens: int,
@@ -116,7 +119,7 @@ def _continue(
 _KEEPS: weakref.WeakKeyDictionary[Any, bool] = weakref.WeakKeyDictionary()
 
 
-def _keeps_its_past(subject: Any) -> bool:
+def _keeps_its_past(subject: TransformerSubject) -> bool:
     """Whether tokens given one by one, with the keys and values of those before them, get what a whole pass gives;
     tried once a model. Recurrent models hand their state on otherwise: they read the whole text each time."""
     model = subject.model
@@ -137,7 +140,7 @@ def _keeps_its_past(subject: Any) -> bool:
     return _KEEPS[model]
 
 
-def _hooked(subject: Any, bound: Sequence[Any], hook: Any) -> Any:
+def _hooked(subject: TransformerSubject, bound: Sequence[Any], hook: Any) -> Any:
     import contextlib
 
     stack = contextlib.ExitStack()

@@ -12,7 +12,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -22,6 +22,9 @@ from glossator.causal.minimal_pairs import Pairs
 from glossator.errors import UserError
 from glossator.readouts.parts import Part
 from glossator.statistics import Resampled, document_index, ratio, sums_by, undefined
+
+if TYPE_CHECKING:
+    from glossator.subjects.transformer import TransformerSubject
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,7 +66,7 @@ class Interchanged:
         return f"the model answers none of the {len(self.pairs)} minimal pairs of {self.pairs.concept} rightly"
 
 
-def interchange(subject: Any, pairs: Pairs, site: str, parts: Sequence[Part]) -> list[Interchanged]:
+def interchange(subject: TransformerSubject, pairs: Pairs, site: str, parts: Sequence[Part]) -> list[Interchanged]:
     """Each part carried over from source to base alone, from the first token in which the two differ.
 
     Raises `UserError` where there is no pair.

@@ -13,12 +13,15 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
 from glossator.errors import UserError, near_matches
 from glossator.inputs.tokens import TokenWindows
+
+if TYPE_CHECKING:
+    from glossator.subjects.transformer import TransformerSubject
 
 WordPair: TypeAlias = "tuple[str, str]"
 """Two words that are exchanged for one another, in alphabetical order."""
@@ -176,7 +179,7 @@ def concept_named(name: str | Concept) -> Concept:
     return CONCEPTS[name]
 
 
-def minimal_pairs(subject: Any, concept: str | Concept, n: int | None = None, seed: int = 0) -> Pairs:
+def minimal_pairs(subject: TransformerSubject, concept: str | Concept, n: int | None = None, seed: int = 0) -> Pairs:
     """Pairs of a concept that fit the subject's tokenizer, all of them or a seeded draw of n.
 
     Raises `UserError` for a template without `{}` and where no pair fits (words of unequal length in tokens, answers of
@@ -217,7 +220,7 @@ def _disjoint(fitting: Sequence[_Fitting]) -> list[_Fitting]:
     return [pair for pair in fitting if partner.get(pair[0][0]) == pair[0][1]]
 
 
-def _fitting(subject: Any, listed: Sequence[tuple[WordPair, str, str, str, str]]) -> list[_Fitting]:
+def _fitting(subject: TransformerSubject, listed: Sequence[tuple[WordPair, str, str, str, str]]) -> list[_Fitting]:
     """The pairs whose sentences are equally long and whose answers are one token each; equal pairs stand once."""
     texts = list(dict.fromkeys(text for _, *four in listed for text in four))
     ids = dict(zip(texts, (np.asarray(x, np.int32) for x in subject.tokenizer.encode(texts)), strict=True))
@@ -233,7 +236,7 @@ def _fitting(subject: Any, listed: Sequence[tuple[WordPair, str, str, str, str]]
     return list(found.values())
 
 
-def _windows(subject: Any, tokens: list[np.ndarray], documents: np.ndarray) -> TokenWindows:
+def _windows(subject: TransformerSubject, tokens: list[np.ndarray], documents: np.ndarray) -> TokenWindows:
     lengths = np.array([len(t) for t in tokens], np.int32)
     padded = np.zeros((len(tokens), int(lengths.max())), np.int32)
     for row, found in enumerate(tokens):

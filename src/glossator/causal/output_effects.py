@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -69,7 +69,7 @@ def by_weights(
 
 
 def by_clamping(
-    subject: Any,
+    subject: TransformerSubject,
     unit: Unit,
     windows: TokenWindows,
     high: float,

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import torch
@@ -22,6 +22,9 @@ from glossator.causal.running import BATCH_TOKENS, run
 from glossator.errors import UserError
 from glossator.inputs.tokens import TokenWindows
 from glossator.readouts.parts import Part, Whole, read_from, seeing
+
+if TYPE_CHECKING:
+    from glossator.subjects.transformer import TransformerSubject
 
 Read = Literal["last", "all"]
 
@@ -39,7 +42,7 @@ class Patched:
 
 
 def patch(
-    subject: Any,
+    subject: TransformerSubject,
     base: TokenWindows,
     source: TokenWindows,
     site: str,
@@ -66,7 +69,7 @@ def patch(
 
 
 def path_patch(
-    subject: Any,
+    subject: TransformerSubject,
     base: TokenWindows,
     source: TokenWindows,
     sender: str,
@@ -100,7 +103,7 @@ def path_patch(
     )
 
 
-def between(subject: Any, sender: str, receiver: str) -> list[str]:
+def between(subject: TransformerSubject, sender: str, receiver: str) -> list[str]:
     """The attention and feed-forward sites that path patching holds: of the sender's layer to the receiver's, without
     the two themselves and what lies before the one or after the other inside their own blocks."""
     first, last = _place(sender), _place(receiver)
@@ -124,7 +127,7 @@ def _place(site: str) -> tuple[int, int]:
 
 
 def part_values(
-    subject: Any,
+    subject: TransformerSubject,
     windows: TokenWindows,
     site: str,
     part: Part,
@@ -137,7 +140,7 @@ def part_values(
 
 
 def parts_values(
-    subject: Any,
+    subject: TransformerSubject,
     windows: TokenWindows,
     site: str,
     parts: Sequence[Part],
@@ -158,7 +161,7 @@ def parts_values(
 
 
 def site_values(
-    subject: Any, windows: TokenWindows, sites: Sequence[str], *, batch_tokens: int = BATCH_TOKENS
+    subject: TransformerSubject, windows: TokenWindows, sites: Sequence[str], *, batch_tokens: int = BATCH_TOKENS
 ) -> dict[str, np.ndarray]:
     """All values (n, w, width) of several sites in one clean run."""
     if not sites:
@@ -168,7 +171,7 @@ def site_values(
 
 
 def outputs(
-    subject: Any,
+    subject: TransformerSubject,
     windows: TokenWindows,
     edits: Sequence[Edit] = (),
     read: Read = "last",
@@ -183,7 +186,7 @@ def outputs(
     return torch.cat(found)
 
 
-def _check_pairs(subject: Any, base: TokenWindows, source: TokenWindows) -> None:
+def _check_pairs(subject: TransformerSubject, base: TokenWindows, source: TokenWindows) -> None:
     check_outputs(subject)
     if base.tokens.shape != source.tokens.shape or (base.lengths != source.lengths).any():
         raise UserError(

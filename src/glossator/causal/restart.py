@@ -14,7 +14,7 @@ import threading
 import weakref
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -23,6 +23,9 @@ from torch import nn
 from glossator.errors import MODEL_FAILS
 from glossator.subjects.hooks import keeping, watch
 from glossator.subjects.sites import SiteInfo, find_blocks
+
+if TYPE_CHECKING:
+    from glossator.subjects.transformer import TransformerSubject
 
 TOLERANCE = 1e-5
 """Largest difference of the probe's outputs, relative to their size, at which a restart counts as the same."""
@@ -83,7 +86,7 @@ def _handing_on(block: nn.Module, stream: torch.Tensor | None, members: int | No
             block.forward = own
 
 
-def restart_of(subject: Any) -> Restart | None:
+def restart_of(subject: TransformerSubject) -> Restart | None:
     """How passes of this subject can be started in the middle, None if they cannot; probed once for each model."""
     if subject.model not in _KNOWN:
         with _LOCK:
@@ -91,7 +94,7 @@ def restart_of(subject: Any) -> Restart | None:
     return _KNOWN[subject.model]
 
 
-def _probed(subject: Any) -> Restart | None:
+def _probed(subject: TransformerSubject) -> Restart | None:
     found = find_blocks(subject.model, subject.model.config)
     if found is None:
         return None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 import torch
@@ -17,6 +17,9 @@ from glossator.errors import MissingPower, UserError
 from glossator.inputs.tokens import TokenWindows
 from glossator.subjects.hooks import keeping, stopping, watch
 from glossator.subjects.sites import SiteInfo
+
+if TYPE_CHECKING:
+    from glossator.subjects.transformer import TransformerSubject
 
 BATCH_TOKENS = 512
 
@@ -39,7 +42,7 @@ class Batch:
 
 
 def run(
-    subject: Any,
+    subject: TransformerSubject,
     windows: TokenWindows,
     edits: Sequence[Edit] = (),
     *,
@@ -72,7 +75,7 @@ def run(
 
 
 def run_each(
-    subject: Any,
+    subject: TransformerSubject,
     windows: TokenWindows,
     interventions: Sequence[Sequence[Edit]],
     *,
@@ -92,7 +95,7 @@ def run_each(
 
 
 def divergences(
-    subject: Any,
+    subject: TransformerSubject,
     windows: TokenWindows,
     interventions: Sequence[Sequence[Edit]],
     *,
@@ -132,7 +135,12 @@ class CleanRun:
     """
 
     def __init__(
-        self, subject: Any, windows: TokenWindows, sites: Sequence[str], *, batch_tokens: int = BATCH_TOKENS
+        self,
+        subject: TransformerSubject,
+        windows: TokenWindows,
+        sites: Sequence[str],
+        *,
+        batch_tokens: int = BATCH_TOKENS,
     ) -> None:
         check_outputs(subject)
         if not windows.valid.any():
@@ -160,7 +168,7 @@ class CleanRun:
 
 
 def _each(
-    subject: Any,
+    subject: TransformerSubject,
     windows: TokenWindows,
     bound: Sequence[Sequence[BoundEdit]],
     rows: np.ndarray | None,
@@ -210,12 +218,12 @@ def batches(windows: TokenWindows, rows: np.ndarray | None, batch_tokens: int) -
         yield chosen[start : start + step]
 
 
-def forward(subject: Any, windows: TokenWindows, rows: np.ndarray) -> torch.Tensor:
+def forward(subject: TransformerSubject, windows: TokenWindows, rows: np.ndarray) -> torch.Tensor:
     """The model's outputs on these rows, prefix and suffix included: logits of a causal model."""
     return subject.model(**subject.pass_inputs(windows.tokens[rows], windows.lengths[rows]))[0]
 
 
-def next_logits(subject: Any, windows: TokenWindows, rows: np.ndarray) -> torch.Tensor:
+def next_logits(subject: TransformerSubject, windows: TokenWindows, rows: np.ndarray) -> torch.Tensor:
     """Logits (b, w, V) after each window position; `MissingPower` where they are not numbers at a token of a window."""
     first = len(subject.prefix)
     logits = forward(subject, windows, rows)[:, first : first + windows.width]

@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -23,12 +23,14 @@ from glossator.inputs.tokens import TokenWindows
 from glossator.readouts.base import Readout
 from glossator.readouts.parts import Direction, Part
 from glossator.statistics import document_index
+from glossator.subjects.base import known_width
 from glossator.units import Unit
 
 if TYPE_CHECKING:
     import torch
 
     from glossator.causal.running import CleanRun
+    from glossator.subjects.transformer import TransformerSubject
 
 TOLERANCE = 0.05
 MOST_TRIES = 14
@@ -90,22 +92,22 @@ def unit_push(unit: Unit, readouts: Mapping[str, Readout] | None = None) -> Push
 
 
 def random_units(
-    subject: Any, site: str, n: int, seed: int, readouts: Mapping[str, Readout] | None = None
+    subject: TransformerSubject, site: str, n: int, seed: int, readouts: Mapping[str, Readout] | None = None
 ) -> dict[int, Push]:
     """Pushes of n seeded units of the site, by their index; site may be the NAME@SITE of a member of `readouts`."""
-    width = int(readouts[site].width if readouts and site in readouts else subject.site(site).width)
+    width = readouts[site].width if readouts and site in readouts else known_width(subject.site(site))
     drawn = np.random.default_rng([seed, width]).permutation(width)[:n].tolist()
     return {i: unit_push(Unit(subject.name, site, i), readouts) for i in drawn}
 
 
-def random_directions(subject: Any, site: str, n: int, seed: int) -> list[Push]:
+def random_directions(subject: TransformerSubject, site: str, n: int, seed: int) -> list[Push]:
     """Pushes along n seeded random directions where the site's units write: the residual stream after their layer, or
     the site itself where it is part of the stream already. Matched in divergence they need no norm of their own."""
     site = site.rpartition("@")[2]
     kind, _, layer = site.partition(".")
     inside = kind in ("mlp", "head", "attn") and any(s.name == f"resid.{layer}" for s in subject.sites())
     place = f"resid.{layer}" if inside else site
-    width = int(subject.site(place).width)
+    width = known_width(subject.site(place))
     vectors = np.random.default_rng([seed, width, 1]).normal(size=(n, width))
     return [Push(place, Direction(vector)) for vector in vectors]
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -22,6 +22,10 @@ from glossator.explanations import Explanation
 from glossator.subjects.token_weights import input_strengths
 from glossator.units import Unit
 
+if TYPE_CHECKING:
+    from glossator.programs import Lexicon
+    from glossator.subjects.transformer import TransformerSubject
+
 TOP = 40
 FIRING_QUANTILE = 0.99
 RULE = "99 % quantile of the strengths of the explain split's random tokens"
@@ -31,8 +35,8 @@ RULE = "99 % quantile of the strengths of the explain split's random tokens"
 class InputWeightsExplainer(Explainer):
     """`input-weights`: a program of what the input weights alone say of tokens. subject: a model with an `mlp.L`."""
 
-    subject: Any
-    lexicon: Any = None
+    subject: TransformerSubject
+    lexicon: Lexicon | None = None
 
     def explain(self, evidence: Sequence[ExplainEvidence], *, n: int, seed: int) -> list[Explained]:
         """The weights of all units of a site are read together; raises `MissingPower` for units that are no neurons."""
@@ -44,7 +48,7 @@ class InputWeightsExplainer(Explainer):
         return [one if isinstance(one, Abstained) else [_renamed(e) for e in one] for one in found]
 
 
-def strengths_of(subject: Any, units: Sequence[Unit]) -> list[np.ndarray]:
+def strengths_of(subject: TransformerSubject, units: Sequence[Unit]) -> list[np.ndarray]:
     """The strength of each token of the vocabulary (V,), of the unit's polarity and at least 0, for each unit."""
     found: dict[Unit, np.ndarray] = {}
     for site in dict.fromkeys(unit.site for unit in units):

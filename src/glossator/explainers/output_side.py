@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from glossator import registry
 from glossator.errors import UserError
 from glossator.evidence import ExplainEvidence
 from glossator.explainers import Abstained, Explained, Explainer
@@ -25,11 +24,13 @@ from glossator.headlines.outputs import OutputClasses, output_sentence
 from glossator.inputs.tokens import TokenWindows
 from glossator.programs import Lexicon, Program, Token
 from glossator.readouts.base import Readout
-from glossator.resources import taken_by
+from glossator.resources import Resources
 from glossator.specs import check_positive
 
 if TYPE_CHECKING:
     from glossator.causal.output_effects import Standing
+    from glossator.programs import Lexicon
+    from glossator.subjects.transformer import TransformerSubject
 
 By = Literal["weights", "effect", "both"]
 WAYS: tuple[By, ...] = ("weights", "effect", "both")
@@ -46,7 +47,7 @@ class OutputSideExplainer(Explainer):
     each; readouts: by their `NAME@SITE`, for units of these.
     """
 
-    subject: Any
+    subject: TransformerSubject
     by: By = "weights"
     tokens: int = 10
     windows: int = 24
@@ -141,13 +142,13 @@ class EnsembleExplainer(Explainer):
     stands alone.
     """
 
-    subject: Any
+    subject: TransformerSubject
     first: str | Explainer = "program"
     by: By = "both"
     tokens: int = 6
     windows: int = 24
     width: int = 32
-    lexicon: Any = None
+    lexicon: Lexicon | None = None
     readouts: Mapping[str, Readout] = field(default_factory=dict, compare=False)
 
     def explain(self, evidence: Sequence[ExplainEvidence], *, n: int, seed: int) -> list[Explained]:
@@ -164,9 +165,7 @@ class EnsembleExplainer(Explainer):
     def _first(self) -> Explainer:
         if not isinstance(self.first, str):
             return self.first
-        target = registry.load("explainers", self.first)
-        takes = {"lexicon": self.lexicon} if "lexicon" in taken_by(target) else {}
-        return target(**takes)
+        return Resources(self.lexicon).build("explainers", self.first)
 
     def _joined(self, inputs: Explained, outputs: Explained) -> Explained:
         if isinstance(inputs, Abstained):

@@ -11,10 +11,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from glossator import registry
-from glossator.errors import UserError, near_matches
+from glossator.errors import UserError
 from glossator.evidence import ExplainEvidence
 from glossator.explainers import Abstained, Explained, Explainer
 from glossator.explainers.answers import explanations_of
@@ -35,9 +35,13 @@ from glossator.explanations import Explanation, Provenance
 from glossator.language_models import NOTHING_USED, LanguageModel, Usage
 from glossator.readouts.base import Readout
 from glossator.recording.texts import unit_activations
-from glossator.resources import taken_by
+from glossator.resources import Resources, taken_by
 from glossator.units import Unit, unit_rng
 from glossator.zero_to_ten import Record
+
+if TYPE_CHECKING:
+    from glossator.programs import Lexicon
+    from glossator.subjects.transformer import TransformerSubject
 
 
 class Run(NamedTuple):
@@ -75,7 +79,7 @@ class RevisedExplainer(Explainer):
     """
 
     lm: LanguageModel
-    subject: Any
+    subject: TransformerSubject
     first: str = "bills"
     first_options: Mapping[str, Any] = field(default_factory=dict)
     control: Control = "none"
@@ -86,9 +90,9 @@ class RevisedExplainer(Explainer):
     max_tokens: int = 60
     form: Form = "auto"
     context: int | None = None
-    lexicon: Any = None
+    lexicon: Lexicon | None = None
     readouts: Mapping[str, Readout] | None = None
-    _first: Any = field(init=False, repr=False, compare=False)
+    _first: Explainer = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         if self.control not in CONTROLS:
@@ -132,21 +136,22 @@ class RevisedExplainer(Explainer):
                 found[place] = answered if isinstance(answered, Abstained) else _with_cost_so_far(answered, test)
         return found
 
-    def _made_first(self) -> Any:
+    def _made_first(self) -> Explainer:
         if self.first == "revised":
             raise UserError(
                 "the revised explainer cannot revise itself", value=self.first, allowed="bills, program, ..."
             )
-        target = registry.load("explainers", self.first)
-        known = taken_by(target)
-        for option in self.first_options:
-            if option not in known:
-                raise UserError(f"unknown option of {self.first}", value=option, allowed=near_matches(option, known))
-        same = ("lm", "subject", "lexicon", "readouts", "records", "temperature", "max_tokens", "form", "context")
+        known = taken_by(registry.load("explainers", self.first))
+        same = ("records", "temperature", "max_tokens", "form", "context")
         given = {name: getattr(self, name) for name in same if name in known}
         if self.first == "bills":
             given["samples"] = 1
-        return target(**{**given, **self.first_options})
+        readouts = self.readouts
+        shared = Resources(
+            self.lexicon, open_lm=lambda: self.lm, open_subject=lambda: self.subject,
+            open_readouts=None if readouts is None else lambda: readouts,
+        )  # fmt: skip
+        return shared.build("explainers", self.first, {**given, **self.first_options})
 
     def _tests(self, drafts: Sequence[tuple[ExplainEvidence, Explanation]], seed: int) -> list[Tested]:
         """The sentences of all units, run through the subject and divided into halves."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
@@ -25,6 +25,9 @@ from glossator.language_models import LanguageModel
 from glossator.specs import check_positive
 from glossator.units import Unit
 from glossator.zero_to_ten import escaped
+
+if TYPE_CHECKING:
+    from glossator.subjects.transformer import TransformerSubject
 
 Source = Literal["activations", "input-weights", "output-weights"]
 SOURCES: tuple[Source, ...] = ("activations", "input-weights", "output-weights")
@@ -82,7 +85,7 @@ class TokenSpaceExplainer(Explainer):
 
     lm: LanguageModel
     source: Source = "activations"
-    subject: Any = None
+    subject: TransformerSubject | None = None
     tokens: int = 50
     samples: int | None = None
     temperature: float = 1.0
@@ -130,6 +133,7 @@ class TokenSpaceExplainer(Explainer):
             return [_most_active(one, self.tokens) for one in evidence]
         from glossator.subjects.token_weights import input_strengths, output_strengths
 
+        assert self.subject is not None
         strengths = input_strengths if self.source == "input-weights" else output_strengths
         vocabulary = self.subject.tokenizer.vocabulary
         found: dict[Unit, list[str]] = {}

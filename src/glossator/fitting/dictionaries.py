@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -26,6 +26,10 @@ from glossator.fitting.dictionary_writing import write_dictionary
 from glossator.fitting.train_spec import TrainSpec
 from glossator.inputs import TokenWindows
 from glossator.readouts.formats import load_dictionary
+from glossator.subjects.base import known_width
+
+if TYPE_CHECKING:
+    from glossator.subjects.transformer import TransformerSubject
 
 CHECKPOINT, STATE, REPORT = "checkpoint.safetensors", "checkpoint.json", "training.json"
 NAMES = {"factors": "factors", "nmf": "nmf", "ica": "ica", "pca": "pca"}
@@ -35,7 +39,7 @@ MEMORY = 1 << 30
 
 
 def train(
-    subject: Any,
+    subject: TransformerSubject,
     probes: ProbeSet,
     spec: TrainSpec,
     folder: str | Path,
@@ -85,16 +89,16 @@ def train(
     return read_json(folder / REPORT, "the report of the training", "Train again")
 
 
-def _widths(subject: Any, spec: TrainSpec) -> tuple[int, int | None]:
+def _widths(subject: TransformerSubject, spec: TrainSpec) -> tuple[int, int | None]:
     """Of what is read, and of what a transcoder writes."""
-    widths = {name: int(subject.site(name).width) for name in spec.sites}
+    widths = {name: known_width(subject.site(name)) for name in spec.sites}
     if len(set(widths.values())) > 1:
         raise UserError("the sites have different widths", value=widths, fix="Choose sites of one width")
-    written = None if spec.writes_at is None else int(subject.site(spec.writes_at).width)
+    written = None if spec.writes_at is None else known_width(subject.site(spec.writes_at))
     return widths[spec.sites[0]], written
 
 
-def _held_out(folder: Path, subject: Any, probes: ProbeSet, spec: TrainSpec) -> dict[str, Any]:
+def _held_out(folder: Path, subject: TransformerSubject, probes: ProbeSet, spec: TrainSpec) -> dict[str, Any]:
     """What is measured on the select split: of several sites, each by itself and what is the mean over them."""
     from glossator.fitting.dictionary_measures import measures
 
@@ -108,7 +112,7 @@ def _held_out(folder: Path, subject: Any, probes: ProbeSet, spec: TrainSpec) -> 
             "reason": "one site is replaced at a time, see by_site"}  # fmt: skip
 
 
-def _identity(subject: Any, probes: ProbeSet, spec: TrainSpec) -> dict[str, Any]:
+def _identity(subject: TransformerSubject, probes: ProbeSet, spec: TrainSpec) -> dict[str, Any]:
     """What decides every byte of the weights, but the machine."""
     return {
         "subject": subject.name,
@@ -124,7 +128,9 @@ def _rows(probes: ProbeSet, split: str) -> TokenWindows:
     return probes.windows.take(np.flatnonzero(probes.split_of_input == SPLITS.index(split)))
 
 
-def _batches(subject: Any, probes: ProbeSet, spec: TrainSpec, coder: Coder) -> Iterator[tuple[int, Batch, bool]]:
+def _batches(
+    subject: TransformerSubject, probes: ProbeSet, spec: TrainSpec, coder: Coder
+) -> Iterator[tuple[int, Batch, bool]]:
     """The step, about `batch` tokens, and whether they are the last, from where the coder stands: the windows in a
     seeded order, another one each time round."""
     windows = subject.counted(_rows(probes, "explain"))
@@ -157,13 +163,13 @@ class _Values:
     """The values of windows at the sites that are trained on. What is read more than once is kept in memory if it fits:
     as it was computed for the first reading, so that a resumed run has the same numbers."""
 
-    def __init__(self, subject: Any, windows: TokenWindows, spec: TrainSpec, size: int, *, again: bool):
+    def __init__(self, subject: TransformerSubject, windows: TokenWindows, spec: TrainSpec, size: int, *, again: bool):
         self.subject, self.windows, self.size = subject, windows, size
         self.sites = [*spec.sites, *([spec.writes_at] if spec.writes_at else [])]
         self.order = np.random.default_rng([spec.seed, 2, 0]).permutation(len(windows))
         self.place = np.empty(len(windows), np.int64)
         self.place[self.order] = np.arange(len(windows)) // size
-        widths = sum(int(subject.site(name).width) for name in self.sites)
+        widths = sum(known_width(subject.site(name)) for name in self.sites)
         self.keep = again and int(windows.valid.sum()) * widths * 4 <= MEMORY
         self.kept: dict[int, dict[str, torch.Tensor]] = {}
 

@@ -4,7 +4,7 @@ the model loses when the site is replaced by it."""
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -17,11 +17,14 @@ from glossator.readouts.dictionary import Dictionary
 from glossator.readouts.parts import Reconstruction, Whole
 from glossator.subjects.base import Power
 
+if TYPE_CHECKING:
+    from glossator.subjects.transformer import TransformerSubject
+
 MOST_WINDOWS = 128
 BATCH = 16
 
 
-def measures(dictionary: Dictionary, subject: Any, windows: TokenWindows) -> dict[str, Any]:
+def measures(dictionary: Dictionary, subject: TransformerSubject, windows: TokenWindows) -> dict[str, Any]:
     """On the first windows: fvu, the fraction of variance unexplained; l0, latents active at a token; silent_share, of
     latents that are active nowhere here; loss: next-token cross-entropy in nats as it is, with the site replaced by its
     reconstruction, and by 0; loss_recovered: (zero - spliced) / (zero - clean), or None with a reason.
@@ -68,7 +71,7 @@ def recovered(loss: Mapping[str, float]) -> tuple[float | None, str | None]:
     return (loss["zero"] - loss["spliced"]) / lost, None
 
 
-def _losses(dictionary: Dictionary, subject: Any, windows: TokenWindows) -> dict[str, float]:
+def _losses(dictionary: Dictionary, subject: TransformerSubject, windows: TokenWindows) -> dict[str, float]:
     site = str(dictionary.writes_at)
     edits = [[Edit(site, Reconstruction(dictionary), Set(1.0))], [Edit(site, Whole(), Set(0.0))]]
     names = ["spliced", "zero"]

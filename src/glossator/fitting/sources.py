@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -11,6 +11,10 @@ from glossator.errors import UserError
 from glossator.fitting.captured import SiteValues
 from glossator.readouts.directions import DirectionSet, direction_set
 from glossator.recording.texts import WIDTH, site_values, text_windows
+from glossator.subjects.base import known_width
+
+if TYPE_CHECKING:
+    from glossator.subjects.transformer import TransformerSubject
 
 Pool = Literal["mean", "last"]
 POOLS: tuple[Pool, ...] = ("mean", "last")
@@ -19,7 +23,7 @@ KINDS: tuple[Kind, ...] = ("isotropic", "covariance")
 
 
 def text_vectors(
-    subject: Any, site: str, texts: Sequence[str], *, pool: Pool = "mean", width: int = WIDTH
+    subject: TransformerSubject, site: str, texts: Sequence[str], *, pool: Pool = "mean", width: int = WIDTH
 ) -> np.ndarray:
     """One activation a text, (texts, d) float32: the mean over its tokens, or that of its last token.
 
@@ -32,7 +36,7 @@ def text_vectors(
     if not texts:
         raise UserError("a group of texts is empty", fix="Provide at least one text per group")
     windows = text_windows(subject, texts, width)
-    found = np.zeros((len(texts), subject.site(site).width), np.float64)
+    found = np.zeros((len(texts), known_width(subject.site(site))), np.float64)
     counts = np.bincount(windows.documents, windows.valid.sum(axis=1), minlength=len(texts))
     if not counts.all():
         raise UserError("a text has no valid token", value=texts[int(counts.argmin())][:60])

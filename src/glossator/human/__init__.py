@@ -141,7 +141,7 @@ def paraphrase(
     drawn = draw_tasks(study, "paraphrase", units=units, seed=seed, settings=settings)
     folder = HumanFolder(study)
     with opened_tools(study, lm, simulator, access) as tools:
-        answers = rewrite_all(drawn.tasks, tools.resources.get("lm", "paraphrase"))
+        answers = rewrite_all(drawn.tasks, tools.resources.lm)
         folder.keep(drawn)
         folder.add_all([answers], replace=True)
         results = make_results(folder, tools, score=score or DEFAULT_SCORES[0])

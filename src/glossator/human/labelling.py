@@ -83,7 +83,7 @@ def score_label(label: Explanation, note: str | None, tools: Tools) -> LabelResu
 
     A program that the subject's vocabulary cannot execute gives a missing value with the reason.
     """
-    stored = as_stored(label, tools.lexicon, 0, None)
+    stored = as_stored(label, tools.resources.lexicon, 0, None)
     try:
         read = evidence_to_read if label.program is None else Tools.evidence
         scores = score_one(stored, label.unit, read(tools, label.unit), None, tools)

@@ -146,7 +146,7 @@ def score_explanation_pair(unit: Unit, both: Sequence[Explanation], tools: Tools
 
     Windows that a language model could not read for one of them count for neither.
     """
-    evidence, lab = evidence_to_read(tools, unit), tools.lab().for_unit({})
+    evidence, lab = evidence_to_read(tools, unit), tools.lab()
     evidence = lab.readable(both, evidence, ["test"])
     found = []
     several = score_explanations(unit, both, evidence, lab, [score.partition(".")[0]])

@@ -132,7 +132,7 @@ def score_simulation(
     check_same_tokens(item, key, whole)
     evidence = rated_evidence(whole, list(rated.values()))
     ratings = {place["window"]: np.array(values[slot], np.float32) for slot, place in rated.items()}
-    lab = tools.lab().for_unit(baselines_beside(explanation, evidence.explain, ["lookup"]))
+    lab = tools.lab(baselines_beside(explanation, evidence.explain, ["lookup"]))
     machine = _machine_scores(unit, explanation, evidence, lab, tools)
     person = replace(lab.for_unit(lab.baselines), simulator=PersonSimulator(explanation, ratings, _simulator(lab)))
     by_person = _scores(unit, explanation, evidence, person)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import numpy as np
 
@@ -38,7 +38,7 @@ class TextActivations(NamedTuple):
 
 
 def unit_activations(
-    subject: TransformerSubject,
+    subject: Subject,
     unit: Unit,
     texts: Sequence[str],
     *,
@@ -59,29 +59,36 @@ def unit_activations(
     return [TextActivations(tokens[a:b], activations[a:b]) for a, b in itertools.pairwise(borders.tolist())]
 
 
-def text_windows(subject: TransformerSubject, texts: Sequence[str], width: int = WIDTH) -> TokenWindows:
-    """The texts as windows in order, `documents` the number of the text; unpaired surrogates are replaced."""
+def token_model(subject: Subject, asked_by: str) -> TransformerSubject:
+    """The subject, which can be run on tokens; raises `MissingPower` for any other."""
+    check_power(subject, Power.RUN, asked_by)
     if subject.takes != "tokens":
         raise MissingPower(
             "this subject does not take tokens", value=subject.name, allowed="a language model or an encoder"
         )
-    limit = subject.max_width
+    return cast("TransformerSubject", subject)
+
+
+def text_windows(subject: Subject, texts: Sequence[str], width: int = WIDTH) -> TokenWindows:
+    """The texts as windows in order, `documents` the number of the text; unpaired surrogates are replaced."""
+    model = token_model(subject, "reading new inputs")
+    limit = model.max_width
     width = width if limit is None else min(width, limit)
-    encoded = subject.tokenizer.encode([text.encode("utf-8", "replace").decode() for text in texts])
+    encoded = model.tokenizer.encode([text.encode("utf-8", "replace").decode() for text in texts])
     pieces = [(i, ids[start : start + width]) for i, ids in enumerate(encoded) for start in range(0, len(ids), width)]
     tokens = np.zeros((len(pieces), width), np.int32)
     lengths = np.array([len(piece) for _, piece in pieces], np.int32)
     for row, (_, piece) in enumerate(pieces):
         tokens[row, : len(piece)] = piece
     valid = np.arange(width) < lengths[:, None]
-    return subject.counted(
+    return model.counted(
         TokenWindows(
             tokens=tokens,
             lengths=lengths,
             valid=valid,
             documents=np.array([text for text, _ in pieces], np.int64),
             ids=np.arange(len(pieces), dtype=np.int64),
-            vocabulary=subject.tokenizer.vocabulary,
+            vocabulary=model.tokenizer.vocabulary,
         )
     )
 

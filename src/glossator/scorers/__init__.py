@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 DEFAULT_SCORERS = ("correlation", "explained-variance", "detection", "firing", "peak", "headline")
 """Observational ones that cost nothing but a simulation: what a study and the library score with unless told."""
 TOKEN_VALUES = "token-values"  # the power of a unit to give one value a token; all that recorded evidence needs
-LANGUAGE_MODEL = "lm"  # these three are resources; a scorer that needs one opens it by `lab.resources.get`
+LANGUAGE_MODEL = "lm"  # these three are resources, which a scorer finds in its lab (`lab.lm`)
 SUBJECT = "subject"
 EMBEDDER = "embedder"
 

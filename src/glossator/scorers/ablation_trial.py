@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
@@ -16,12 +16,15 @@ from glossator.evidence import Evidence, Split
 from glossator.explanations import Explanation
 from glossator.inputs.tokens import TokenWindows
 from glossator.readouts.base import Readout
-from glossator.scorers import SUBJECT
 from glossator.scorers.items import unit_rng
 from glossator.scorers.lab import Lab
 from glossator.simulators.calibration import fit_calibration
 from glossator.statistics import document_index, in_words
+from glossator.subjects.base import known_width
 from glossator.units import Unit
+
+if TYPE_CHECKING:
+    from glossator.subjects.transformer import TransformerSubject
 
 RANDOM_UNIT = "random-unit"
 TRIED = 4
@@ -109,7 +112,7 @@ class AblationTrial:
         if self.evidence.status != "ok":
             return f"insufficient evidence: {self.evidence.reason}"
         try:
-            check_outputs(self.subject)
+            self.subject  # noqa: B018 - raises where it lacks outputs
             part_of(self.unit, self.readouts)
         except MissingPower as error:
             return str(error)
@@ -122,8 +125,9 @@ class AblationTrial:
         return None
 
     @property
-    def subject(self) -> Any:
-        return self.lab.resources.get(SUBJECT, "ablation")
+    def subject(self) -> TransformerSubject:
+        """Raises `MissingPower` where it cannot be intervened on."""
+        return check_outputs(self.lab.subject)
 
     @property
     def how(self) -> dict[str, Any]:
@@ -244,7 +248,7 @@ class AblationTrial:
         from glossator.causal.patching import part_values
 
         unit, site = self.unit, self.pool_site
-        width = self.readouts[site].width if site in self.readouts else self.subject.site(site).width
+        width = self.readouts[site].width if site in self.readouts else known_width(self.subject.site(site))
         named = [replace(unit, site=site, index=int(i)) for i in self._rng.permutation(width)]
         others = [other for other in named if other != unit]
         found = []
@@ -275,7 +279,7 @@ def first_tokens(windows: TokenWindows, most: int | None) -> TokenWindows:
     )
 
 
-def rounding_of(subject: Any) -> float:
+def rounding_of(subject: TransformerSubject) -> float:
     """Mean divergence, in nats a token, that rounding in the subject's own type may bring."""
     import torch
 

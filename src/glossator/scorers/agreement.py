@@ -47,7 +47,7 @@ class AgreementScorer(Scorer):
     needs: ClassVar[frozenset[str]] = frozenset({TOKEN_VALUES, LANGUAGE_MODEL})
 
     def score(self, unit: Unit, explanation: Explanation, evidence: Evidence, lab: Lab) -> list[Score]:
-        lm = lab.resources.get("lm", self.name)
+        lm = lab.lm
         how: dict[str, Any] = {"split": self.split, "truth": "the program", "positive": PROGRAM_RULE}
         cut: float | str = "the explanation is not both a sentence and a program"
         if explanation.program is not None and explanation.text.strip():

@@ -126,5 +126,4 @@ def baselines_beside(
 
     if bits is None and scored.program is not None and lexicon is not None:
         bits = length(scored.program, lexicon)
-    resources = Resources({} if lexicon is None else {"lexicon": lambda: lexicon})
-    return explanations_of(open_baselines(names, resources), evidence, Beside(scored, bits, other))
+    return explanations_of(open_baselines(names, Resources(lexicon)), evidence, Beside(scored, bits, other))

@@ -33,7 +33,7 @@ class EmbeddingScorer(Scorer):
     needs: ClassVar[frozenset[str]] = frozenset({TOKEN_VALUES, EMBEDDER})
 
     def score(self, unit: Unit, explanation: Explanation, evidence: Evidence, lab: Lab) -> list[Score]:
-        embedder = lab.resources.get("embedder", self.name)
+        embedder = lab.embedder
         items = window_items(unit, evidence, lab, self.split, self.items)
         how = {
             "split": self.split,

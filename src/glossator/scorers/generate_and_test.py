@@ -16,7 +16,7 @@ import numpy as np
 from glossator.errors import MissingPower, UserError
 from glossator.evidence import Evidence, Split
 from glossator.explanations import Explanation
-from glossator.language_models import LanguageModel, Request
+from glossator.language_models import Request
 from glossator.programs import execute
 from glossator.scorers import SUBJECT, TOKEN_VALUES, Scorer, prompts
 from glossator.scorers.items import unit_rng
@@ -69,7 +69,7 @@ class GenerateAndTestScorer(Scorer):
             raise UserError("unknown writer", value=self.writer, allowed=", ".join(WRITERS))
 
     def score(self, unit: Unit, explanation: Explanation, evidence: Evidence, lab: Lab) -> list[Score]:
-        by_program = self.writer == "program" or (self.writer == "auto" and not lab.resources.has("lm"))
+        by_program = self.writer == "program" or (self.writer == "auto" and not lab.has("lm"))
         if by_program and explanation.program is None:
             raise MissingPower(
                 "without a language model texts come from a program, and this explanation has none",
@@ -146,7 +146,7 @@ class GenerateAndTestScorer(Scorer):
         return replace(tested, how={**tested.how, "program_fires": PROGRAM_RULE, "program_cut": cut})
 
     def _by_reader(self, unit: Unit, explanations: list[Explanation], evidence: Evidence, lab: Lab) -> list[Tested]:
-        lm: LanguageModel = lab.resources.get("lm", self.name)
+        lm = lab.lm
         done: dict[str, Tested] = lab.kept(("written texts", self, lm.name), (evidence,), dict)
         new = [e for e in explanations if e.fingerprint not in done]
         schema = prompts.written_schema(self.texts)
@@ -184,9 +184,9 @@ class GenerateAndTestScorer(Scorer):
         """Runs the texts through the subject; texts that give no token are left out."""
         from glossator.recording.texts import text_windows, unit_activations
 
-        subject = lab.resources.get("subject", self.name)
+        subject = lab.subject
         width = evidence.test.windows.width
-        readouts = lab.resources.get("readouts") if lab.resources.has("readouts") else None
+        readouts = lab.readouts if lab.has("readouts") else None
         found = unit_activations(subject, unit, texts, width=width, readouts=readouts)
         fired = np.array([bool((a.activations > self._threshold(evidence)).any()) for a in found], bool)
         kept = np.array([len(a.tokens) > 0 for a in found], bool)

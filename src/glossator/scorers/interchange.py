@@ -25,11 +25,13 @@ from glossator.scores import Column, Score
 from glossator.simulators.program import ProgramSimulator
 from glossator.specs import check_positive
 from glossator.statistics import Resampled, compare, in_words
+from glossator.subjects.base import known_width
 from glossator.units import Unit
 
 if TYPE_CHECKING:
     from glossator.causal.interchange import Interchanged
     from glossator.causal.minimal_pairs import Pairs
+    from glossator.subjects.transformer import TransformerSubject
 
 RANDOM_UNIT, RANDOM_DIRECTION = "random-unit", "random-direction"
 MEASURES = ("effect", "accuracy")
@@ -80,9 +82,8 @@ class InterchangeScorer(Scorer):
 
     def _found(self, unit: Unit, explanation: Explanation, evidence: Evidence, lab: Lab) -> _Found | str:
         """What was carried over on the concept's pairs, or why nothing was."""
-        subject = lab.resources.get(SUBJECT, self.name)
         try:
-            check_outputs(subject)
+            subject = check_outputs(lab.subject)
             concept, told = self._concept(explanation, subject, lab)
             if concept is None and not told:
                 return "no minimal pair differs in one token of this subject's tokenizer"
@@ -122,7 +123,7 @@ class InterchangeScorer(Scorer):
         )  # fmt: skip
 
     def _carried(
-        self, unit: Unit, subject: Any, concept: str, lab: Lab
+        self, unit: Unit, subject: TransformerSubject, concept: str, lab: Lab
     ) -> tuple[Interchanged, dict[str, list[Interchanged]], Interchanged]:
         """The unit, the controls and the whole site, each carried over alone. Controls and site are the same for all
         units of a site, and are run once for them."""
@@ -136,7 +137,7 @@ class InterchangeScorer(Scorer):
         key = (subject.name, subject.fingerprint, concept, lab.seed, unit.site)
         if key not in self._kept:
             units = random_units(subject, unit.site, self.controls + 1, lab.seed, self.readouts)
-            width = int(subject.site(site).width)
+            width = known_width(subject.site(site))
             vectors = np.random.default_rng([lab.seed, width, 2]).normal(size=(self.controls, width))
             parts = [Whole(), *(push.part for push in units.values()), *map(Direction, vectors)]
             self._kept[key] = list(units), interchange(subject, pairs, site, parts)
@@ -147,7 +148,7 @@ class InterchangeScorer(Scorer):
             (self._kept[*key, unit.index],) = interchange(subject, pairs, site, [part])
         return self._kept[*key, unit.index], {RANDOM_UNIT: others, RANDOM_DIRECTION: of_directions}, ceiling
 
-    def _pairs(self, subject: Any, concept: str, lab: Lab) -> Pairs:
+    def _pairs(self, subject: TransformerSubject, concept: str, lab: Lab) -> Pairs:
         from glossator.causal.minimal_pairs import minimal_pairs
 
         key = (subject.name, subject.fingerprint, concept, lab.seed)
@@ -155,7 +156,9 @@ class InterchangeScorer(Scorer):
             self._kept[key] = minimal_pairs(subject, concept, self.pairs, lab.seed)
         return self._kept[key]
 
-    def _concept(self, explanation: Explanation, subject: Any, lab: Lab) -> tuple[str | None, dict[str, float]]:
+    def _concept(
+        self, explanation: Explanation, subject: TransformerSubject, lab: Lab
+    ) -> tuple[str | None, dict[str, float]]:
         """The concept to test on, and the share of pairs of each concept that the explanation tells apart."""
         from glossator.causal.minimal_pairs import CONCEPTS
 

@@ -37,7 +37,7 @@ class IntruderScorer(Scorer):
     needs: ClassVar[frozenset[str]] = frozenset({TOKEN_VALUES, LANGUAGE_MODEL})
 
     def score(self, unit: Unit, explanation: Explanation, evidence: Evidence, lab: Lab) -> list[Score]:
-        lm, baselines = lab.resources.get("lm", self.name), readable(lab)
+        lm, baselines = lab.lm, readable(lab)
         mode, chance = answer_form(lm, self.answers), 1 / (INTRUDERS + 1)
         items: IntruderItems = lab.kept(
             ("intruder items", self.split, self.questions),

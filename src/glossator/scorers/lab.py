@@ -17,8 +17,8 @@ from glossator import registry
 from glossator.errors import MissingPower
 from glossator.evidence import Evidence, Exemplars, Split
 from glossator.explanations import Explanation
-from glossator.resources import Resources
-from glossator.scorers import DEFAULT_SCORERS, TOKEN_VALUES, Scorer
+from glossator.resources import OPENED, Resources
+from glossator.scorers import DEFAULT_SCORERS, Scorer
 from glossator.scorers.others import Others
 from glossator.scorers.sample import SETTINGS, TRUTH, Sample, Setting, any_sample, draw_sample
 from glossator.scores import Score
@@ -58,20 +58,18 @@ class HasFingerprint(Protocol):
 
 
 @dataclass(frozen=True, eq=False)
-class Lab:
-    """The resources of a scoring: settings, the simulator and the baselines of the unit at hand.
+class Lab(Resources):
+    """All that a scorer may use: the resources (`lab.subject`, `lab.lm`, `lab.embedder`, `lab.readouts`,
+    `lab.lexicon`), the simulator, other units, settings, and the baselines of the unit at hand.
 
     simulator: None for the executor of programs; baselines: the explanations that every score is set beside, by name
     (`lookup`, `mismatched`, `token-list`, ...), usually replaced for each unit with `for_unit`; calibration: the map
-    that explained variance is scored under, see `glossator.simulators.calibration`; resources: the subject, language
-    model and embedder, for scorers that need one; others: reads other units on the windows at hand, for scorers that
-    compare units, see `glossator.scorers.others`; intervals: whether scores get them; unread: by split, what the
-    simulator could not read, see `readable`.
+    that explained variance is scored under, see `glossator.simulators.calibration`; others: reads other units on the
+    windows at hand, for scorers that compare units, see `glossator.scorers.others`; intervals: whether scores get them;
+    unread: by split, what the simulator could not read, see `readable`.
     """
 
-    lexicon: Lexicon | None = None
     simulator: Simulator | None = None
-    resources: Resources = field(default_factory=Resources)
     others: Others | None = None
     baselines: Mapping[str, Explanation] = field(default_factory=dict)
     calibration: str = "linear"
@@ -154,8 +152,8 @@ class Lab:
     @property
     def required_lexicon(self) -> Lexicon:
         """The lexicon; raises `MissingPower` where there is none, as for inputs without tokens."""
-        if self.lexicon is None:
-            raise MissingPower("this needs a token lexicon, which is missing")
+        self.require("lexicon", asked_by="this method")
+        assert self.lexicon is not None
         return self.lexicon
 
     def executes(self, explanation: Explanation) -> bool:
@@ -366,8 +364,7 @@ def scores_of(
     """
     name = name or scorer.name or type(scorer).__name__
     try:
-        for power in sorted(scorer.needs - {TOKEN_VALUES}):
-            lab.resources.get(power, name)
+        lab.require(*(one for one in OPENED if one in scorer.needs), asked_by=name)
         return scorer.score(unit, explanation, evidence, lab)
     except MissingPower as error:
         return [Score(name, None, "none", column=scorer.column, reason=str(error))]

@@ -123,8 +123,7 @@ class _Bench:
         from glossator.causal.steering import first_windows, random_directions, random_units, unit_push
 
         self.scorer, self.unit, self.lab = scorer, unit, lab
-        self.subject = lab.resources.get(SUBJECT, scorer.name)
-        check_outputs(self.subject)
+        self.subject = check_outputs(lab.subject)
         push = unit_push(unit, scorer.readouts)
         self.windows = first_windows(evidence.split(scorer.split).of("random").windows, scorer.windows, scorer.width)
         self.own: Steered | None = None

@@ -10,7 +10,7 @@ below 0: worse. It scores a set of explanations, so it is a function and not a s
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -20,12 +20,14 @@ from glossator.evidence import Evidence, Split
 from glossator.explanations import Explanation
 from glossator.inputs.tokens import TokenWindows
 from glossator.readouts.base import Readout
-from glossator.scorers import SUBJECT
 from glossator.scorers.ablation_trial import AblationTrial
 from glossator.scorers.lab import Lab
 from glossator.scores import Score
 from glossator.statistics import Resampled, compare, document_index, ratio, sums_by
 from glossator.units import Unit
+
+if TYPE_CHECKING:
+    from glossator.subjects.transformer import TransformerSubject
 
 MISMATCHED = "mismatched"
 BASELINES = ("mean-ablated", "zero-ablated")
@@ -54,7 +56,7 @@ def replacement(
     for trial in trials:
         if trial.why_not is not None:
             raise UserError(f"a unit cannot be replaced: {trial.why_not}", value=str(trial.unit), fix="Leave it out")
-    shared, subject = trials[0].windows, lab.resources.get(SUBJECT, "replacement")
+    shared, subject = trials[0].windows, trials[0].subject
     explanations = [explanation for _, explanation, _ in explained]
     of_others = [*explanations[1:], *explanations[:1]]
     runs = {
@@ -69,7 +71,7 @@ def replacement(
 
 
 def token_losses(
-    subject: Any,
+    subject: TransformerSubject,
     windows: TokenWindows,
     runs: Mapping[str, Sequence[InPlace]],
     readouts: Mapping[str, Readout] | None = None,

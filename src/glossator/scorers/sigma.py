@@ -27,6 +27,7 @@ from glossator.explainers.naming.task import Reference, Responses, Task, asker
 from glossator.explanations import Explanation
 from glossator.files import fingerprint
 from glossator.inputs import WHOLE, text_of
+from glossator.recording.texts import token_model
 from glossator.scorers import SUBJECT, Scorer
 from glossator.scorers.written_texts import LEAST, RANDOM, SCORES, ConceptTexts, HeldOut, Sides
 from glossator.scores import Score
@@ -217,14 +218,15 @@ class SigmaScorer(Scorer):
         return scores
 
     def _of_texts(self, site: str, lab: Lab) -> Subject:
-        subject = lab.resources.get(SUBJECT, self.name)
+        subject = lab.subject
         check_power(subject, Power.RUN, self.name)
         if subject.takes != "tokens":
             return subject
+        model = token_model(subject, self.name)
         key = subject.fingerprint, site
         if key not in self._subjects:
-            readout = lab.resources.get("readouts", self.name)[site] if "@" in site else None
-            self._subjects[key] = PooledSubject(subject, site, "max", readout=readout)
+            readout = lab.readouts[site] if "@" in site else None
+            self._subjects[key] = PooledSubject(model, site, "max", readout=readout)
         return self._subjects[key]
 
     def _task(self, unit: Unit, subject: Subject, evidence: Evidence) -> Task:

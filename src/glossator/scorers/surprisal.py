@@ -52,7 +52,7 @@ class SurprisalScorer(Scorer):
     needs: ClassVar[frozenset[str]] = frozenset({TOKEN_VALUES, LANGUAGE_MODEL})
 
     def score(self, unit: Unit, explanation: Explanation, evidence: Evidence, lab: Lab) -> list[Score]:
-        lm: LanguageModel = lab.resources.get("lm", self.name)
+        lm = lab.lm
         if lacking := {COMPLETION, PROMPT_LOGPROBS} - set(lm.powers):
             raise MissingPower(
                 f"{self.name} needs a model that gives the log-probabilities of a raw prompt",

@@ -10,7 +10,7 @@ disagree.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
@@ -18,11 +18,16 @@ from glossator.errors import MissingPower
 from glossator.evidence import Evidence, Split
 from glossator.explainers.input_weights import strengths_of
 from glossator.explanations import Explanation
+from glossator.recording.texts import token_model
 from glossator.scorers import SUBJECT, TOKEN_VALUES, Scorer
 from glossator.scorers.lab import Lab, Trial
 from glossator.scores import Score
 from glossator.statistics import Resampled, pearson
+from glossator.subjects.base import Subject
 from glossator.units import Unit
+
+if TYPE_CHECKING:
+    pass
 
 DISAGREE = "the weights alone disagree"
 
@@ -37,7 +42,7 @@ class WeightsAgreementScorer(Scorer):
     simulated: ClassVar[bool | None] = True
 
     def score(self, unit: Unit, explanation: Explanation, evidence: Evidence, lab: Lab) -> list[Score]:
-        subject = lab.resources.get("subject", self.name)
+        subject = lab.subject
         trial = lab.trial(evidence, "random-only", self.split)
         strengths, why_not = lab.kept(("input strengths",), (evidence,), lambda: _strengths(subject, unit))
 
@@ -53,9 +58,9 @@ class WeightsAgreementScorer(Scorer):
         return [score]
 
 
-def _strengths(subject: Any, unit: Unit) -> tuple[np.ndarray, str | None]:
+def _strengths(subject: Subject, unit: Unit) -> tuple[np.ndarray, str | None]:
     """Those of the vocabulary (V,), and None; or nothing, and why there are none."""
     try:
-        return strengths_of(subject, [unit])[0], None
+        return strengths_of(token_model(subject, "weights-agreement"), [unit])[0], None
     except MissingPower as error:
         return np.zeros(0), str(error)

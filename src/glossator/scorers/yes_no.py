@@ -88,7 +88,7 @@ class LmDetectionScorer(Scorer):
     needs: ClassVar[frozenset[str]] = frozenset({TOKEN_VALUES, LANGUAGE_MODEL})
 
     def score(self, unit: Unit, explanation: Explanation, evidence: Evidence, lab: Lab) -> list[Score]:
-        lm, baselines = lab.resources.get("lm", self.name), readable(lab)
+        lm, baselines = lab.lm, readable(lab)
         items = window_items(unit, evidence, lab, self.split, self.items)
         how = {
             "split": self.split,
@@ -124,7 +124,7 @@ class FuzzingScorer(Scorer):
     needs: ClassVar[frozenset[str]] = frozenset({TOKEN_VALUES, LANGUAGE_MODEL})
 
     def score(self, unit: Unit, explanation: Explanation, evidence: Evidence, lab: Lab) -> list[Score]:
-        lm, baselines = lab.resources.get("lm", self.name), readable(lab)
+        lm, baselines = lab.lm, readable(lab)
         items: MarkedItems = lab.kept(
             ("marked items", self.split, self.items),
             (evidence,),

@@ -129,7 +129,7 @@ def test_hypothesis(
                 fitted = draft.bias is None
                 program, notes = fit(draft, evidence, tools.lab().required_lexicon, spec.seed)
                 asked = Explanation(found, english(program), Provenance(BY_HAND), program)
-            chosen = result.best() if asked is None else as_stored(asked, tools.lexicon, 0, None)
+            chosen = result.best() if asked is None else as_stored(asked, tools.resources.lexicon, 0, None)
             assert chosen is not None
             explanation = chosen.explanation(found)
             if not tools.reader.executes(explanation) and not opened.spec.language_models:

@@ -67,7 +67,7 @@ class Unrecorded:
         if 0 <= shard < len(self.plan.parts) and self._has(shard):
             return
         source, began = self.source, time.perf_counter()
-        assert source.probes is not None
+        assert source.probes is not None and source.subject is not None
         with one_thread(True):
             record_part(self.spec, source.subject, source.probes, self.folder, shard, readouts=source.readouts)
         seconds = round(time.perf_counter() - began, 2)
@@ -143,7 +143,7 @@ class Unfinished:
         self.tools.reader  # noqa: B018 - made before threads or processes share it
         with contextlib.suppress(Exception):  # what is lacking is said of each unit
             for name in self._runs(stage):
-                self.tools.resources.get(name)
+                getattr(self.tools.resources, name)
             if stage == "explain" and self.new:
                 evidence = self.tools.evidence(self.new[0]).explain
                 for explainer in self.tools.explainers.values():

@@ -79,8 +79,7 @@ def run_study(
     else:
         source = prepare(spec, folder, access or Access(), given, subject)
         if until == "score":  # Who asks for the causal scores of an encoder is told before anything is done.
-            opened = resources_of(spec, source.models, subject=source.subject)
-            checked = check_subject(spec, lambda: opened.get("subject"))
+            checked = check_subject(spec, resources_of(spec, source.models, source.subject))
             source = replace(source, subject=source.subject or checked)
         with claimed(spec, folder, progress) as work, source.models, heard(work.say), fixed_sums():
             if more:  # The study is there with fewer units or scores: what was found stays.

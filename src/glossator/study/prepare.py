@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -22,7 +22,7 @@ from glossator.study.models import Access, StudyModels
 from glossator.study.random_weights import spec_of_random, trainings
 from glossator.study.reading import EXECUTE, simulator_name
 from glossator.study.sources import check_made_from, check_text, check_unchanged, given_readouts, keep_readouts
-from glossator.study.tools import options_of, own_resources, resources_of
+from glossator.study.tools import options_of, resources_of, with_own_lm
 from glossator.subjects.base import Power, check_power, check_takes, width_of
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ class Source:
 
     spec: StudySpec
     models: StudyModels
-    subject: Any = None
+    subject: Subject | None = None
     probes: ProbeSet | None = None
     readouts: Mapping[str, Readout] = field(default_factory=dict)
 
@@ -55,6 +55,7 @@ class Source:
             return put_in_place(work)
         from glossator.recording.recorder import record
 
+        assert self.subject is not None
         before = open_recording(folder) if _is_recorded(folder) else None
         keep_readouts(self.spec, self.readouts, folder.parent)
         spec, plan = self.planned()
@@ -72,7 +73,7 @@ class Source:
         """What is recorded, and how that is cut into parts."""
         from glossator.recording.recorder import planned
 
-        assert self.probes is not None
+        assert self.probes is not None and self.subject is not None
         widths = _widths(self.spec, self.subject, self.probes.inputs, self.readouts)
         units = {site: self.spec.indices(site, width) for site, width in widths.items()}
         spec = recording_spec(
@@ -200,9 +201,9 @@ def _check_methods(spec: StudySpec, models: StudyModels) -> None:
     for name in models:
         models.open(name)
     models.check()
-    reader = simulator_name(spec, shared.get("lm") if shared.has("lm") else None)
+    reader = simulator_name(spec, shared.lm if shared.has("lm") else None)
     for kind, name in [*named, *([] if reader == EXECUTE else [("simulators", reader)])]:
-        own_resources(name, spec, shared, models).check(kind, name, options_of(name, spec))
+        with_own_lm(name, spec, models, shared).check(kind, name, options_of(name, spec))
 
 
 def _is_recorded(folder: Path) -> bool:

@@ -188,7 +188,7 @@ class _DryRun:
 
     def __init__(self, tools: Tools):
         lm, models = tools.spec.lm, Rehearsal(tools.models)
-        resources = tools.resources if lm is None else tools.resources.but(lm=lambda: models.open(lm))
+        resources = tools.resources if lm is None else replace(tools.resources, open_lm=lambda: models.open(lm))
         self.models = models
         self.tools = replace(tools, resources=resources, models=models, note=lambda _: None)
         self.reading = _AsIfRead(tools.reader if _computes_here(tools.reader) else self.tools.reader, models)
@@ -231,7 +231,7 @@ class _DryRun:
             self.reading.simulate(other, exemplars.inputs.take(rows), exemplars.grid)
         for name, scorer in self.tools.scorers.items():
             if not simulates(scorer):
-                lab = replace(self.lab.for_unit({"mismatched": other}), resources=self.tools.resources_for(name))
+                lab = self.tools.own(name, self.lab.for_unit({"mismatched": other}))
                 with contextlib.suppress(Exception):
                     scorer.score(explanation.unit, explanation, evidence, lab)
 

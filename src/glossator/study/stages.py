@@ -106,7 +106,8 @@ def rank(candidates: Sequence[Explanation], evidence: Evidence, tools: Tools, ra
     for _, _, candidate in valued:
         if seconds := candidate.provenance.cost.get(CLOCK):
             tools.note(f"{candidate.provenance.method} on {candidate.unit}: {seconds:.3f} s")
-    return [as_stored(candidate, tools.lexicon, place, value) for place, (value, _, candidate) in enumerate(valued)]
+    lexicon = tools.resources.lexicon
+    return [as_stored(candidate, lexicon, place, value) for place, (value, _, candidate) in enumerate(valued)]
 
 
 def _on_select(candidate: Explanation, evidence: Evidence, lab: Lab) -> float | None:
@@ -174,17 +175,16 @@ def _nothing_read(result: UnitResult) -> str | None:
 def score_one(chosen: Chosen, unit: Unit, evidence: Evidence, other: Explanation | None, tools: Tools) -> list[Score]:
     """All scores of one explanation, beside the baselines that can be had for it."""
     explanation = chosen.explanation(unit)
-    check_subject(tools.spec, lambda: tools.resources.get("subject"))
+    check_subject(tools.spec, tools.resources)
     beside = Beside(explanation, chosen.bits, other)
-    lab = tools.lab().for_unit(explanations_of(tools.baselines, evidence.explain, beside))
+    lab = tools.lab(explanations_of(tools.baselines, evidence.explain, beside))
     if not lab.executes(explanation):
         both = [explanation, *([other] if other is not None else [])]
         evidence = lab.readable(both, evidence, splits_read(tools), lab.rows_scored)
     scores: list[Score] = []
     for name, scorer in tools.scorers.items():
-        own = replace(lab, resources=tools.resources_for(name))
         with ONE_AT_A_TIME if SUBJECT in scorer.needs else contextlib.nullcontext():
-            found = scores_of(scorer, unit, explanation, evidence, own, name)
+            found = scores_of(scorer, unit, explanation, evidence, tools.own(name, lab), name)
         how = lab.how(explanation) if simulates(scorer) else {}
         scores += [replace(score, how={**score.how, **how}) for score in found]
     lab.forget()

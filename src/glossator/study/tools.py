@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
-from functools import cached_property
+from dataclasses import dataclass, field, replace
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from glossator import registry
 from glossator.errors import UserError
 from glossator.evidence import Evidence
+from glossator.explainers import Explainer
+from glossator.explanations import Explanation
 from glossator.language_models.costs import Meter
 from glossator.programs import Lexicon
 from glossator.recording import Recording, draw
@@ -21,7 +23,7 @@ from glossator.scorers.lab import Lab
 from glossator.scorers.others import RecordedOthers
 from glossator.simulators.program import ProgramSimulator
 from glossator.store.spec import StudySpec
-from glossator.study.metered import Interrupted
+from glossator.study.metered import Interrupted, Metered
 from glossator.study.models import StudyModels, models_to_show
 from glossator.study.reading import EXECUTE, Reader, simulator_name
 from glossator.study.sources import check_same, kept_readouts
@@ -29,20 +31,22 @@ from glossator.units import Unit
 
 if TYPE_CHECKING:
     from glossator.store.study import Study
+    from glossator.subjects.base import Subject
+    from glossator.subjects.embedders import Embedder
 
 Note = Callable[[str], None]
 Item = TypeVar("Item")
 Result = TypeVar("Result")
+Shared = TypeVar("Shared", bound=Resources)
 
 
 @dataclass(frozen=True, eq=False)
 class Tools:
-    """resources: what methods share, opened at first use; models: the language models; note: writes a line to the
-    study's log; lexicon: None where the inputs are no tokens."""
+    """What a stage works with. resources: what methods share; models: the language models; note: writes a line to the
+    study's log."""
 
     spec: StudySpec
     recording: Recording
-    lexicon: Lexicon | None
     resources: Resources
     models: StudyModels
     note: Note
@@ -55,14 +59,11 @@ class Tools:
         recording: Recording,
         note: Note = lambda _: None,
         models: StudyModels | None = None,
-        subject: Any = None,
+        subject: Subject | None = None,
     ) -> Tools:
         """The tools of a study. subject: the loaded one where there is one; else it is loaded when it is asked for."""
-        lexicon = None
-        if recording.inputs.kind == "tokens":
-            lexicon = Lexicon.for_windows(recording.vocabulary, recording.embedding)
         models = StudyModels() if models is None else models
-        return cls(spec, recording, lexicon, resources_of(spec, models, lexicon, subject, recording), models, note)
+        return cls(spec, recording, resources_of(spec, models, subject, recording), models, note)
 
     @classmethod
     def to_show(cls, study: Study) -> Tools:
@@ -75,18 +76,10 @@ class Tools:
 
     def for_showing(self) -> Tools:
         """The same with language models that send nothing: what they said while the study was made is said again."""
-        shown = self.models.for_showing()
-        return Tools(
-            self.spec,
-            self.recording,
-            self.lexicon,
-            resources_of(self.spec, shown, self.lexicon, recording=self.recording),
-            shown,
-            self.note,
-        )
+        return Tools.of(self.spec, self.recording, self.note, self.models.for_showing())
 
     @cached_property
-    def explainers(self) -> dict[str, Any]:
+    def explainers(self) -> dict[str, Explainer]:
         """By name, made once, since they may keep what is the same for all units."""
         return {name: self.build("explainers", name) for name in self.spec.explainers}
 
@@ -102,13 +95,12 @@ class Tools:
     @cached_property
     def reader(self) -> Reader:
         """Simulates: programs by executing them, words by the simulator of the spec."""
-        executor, named = ProgramSimulator(self.lexicon), self.spec.simulator
-        resources = self.resources_for(named or "")
-        name = simulator_name(self.spec, resources.get("lm") if resources.has("lm") else None)
+        executor, named = ProgramSimulator(self.resources.lexicon), self.spec.simulator
+        model = lm_of(named or "", self.spec, self.models)
+        name = simulator_name(self.spec, model)
         if name == EXECUTE:
             return Reader(executor)
-        own = self.resources_for(name)
-        model = own.get("lm") if own.has("lm") else None
+        model = lm_of(name, self.spec, self.models)
         return Reader(executor, self.build("simulators", name), name, model, every=named is not None)
 
     @cached_property
@@ -123,10 +115,11 @@ class Tools:
         return self._orders[site]
 
     def build(self, kind: str, name: str) -> Any:
-        return self.resources_for(name).build(kind, name, options_of(name, self.spec))
+        return self.own(name, self.resources).build(kind, name, options_of(name, self.spec))
 
-    def resources_for(self, name: str) -> Resources:
-        return own_resources(name, self.spec, self.resources, self.models)
+    def own(self, name: str, shared: Shared) -> Shared:
+        """What is shared, as one method gets it: with the language model that its options name."""
+        return with_own_lm(name, self.spec, self.models, shared)
 
     @property
     def meter(self) -> Meter:
@@ -135,9 +128,14 @@ class Tools:
     def evidence(self, unit: Unit) -> Evidence:
         return draw(self.recording, unit, self.spec.evidence)
 
-    def lab(self) -> Lab:
-        calibration, seed = self.spec.calibration, self.spec.seed
-        return Lab(self.lexicon, self.reader, self.resources, self.others, calibration=calibration, seed=seed)
+    def lab(self, baselines: Mapping[str, Explanation] | None = None) -> Lab:
+        """A new lab, in which nothing is kept yet."""
+        shared = self.resources
+        return Lab(
+            shared.lexicon, self.reader, self.others, baselines or {}, self.spec.calibration, self.spec.seed,
+            open_lm=shared.open_lm, open_subject=shared.open_subject, open_embedder=shared.open_embedder,
+            open_readouts=shared.open_readouts,
+        )  # fmt: skip
 
     def each(self, function: Callable[[Item], Result], items: Iterable[Item]) -> list[Result]:
         """[function(item) for item in items] in order, several at a time where they wait for a server.
@@ -167,16 +165,12 @@ OWN_LM = "lm"
 
 
 def resources_of(
-    spec: StudySpec,
-    models: StudyModels,
-    lexicon: Lexicon | None = None,
-    subject: Any = None,
-    recording: Recording | None = None,
+    spec: StudySpec, models: StudyModels, subject: Subject | None = None, recording: Recording | None = None
 ) -> Resources:
     """What the methods of a study share: lexicon, subject, embedder, the language model where there is one, and the
     readouts that were recorded."""
 
-    def load() -> Any:
+    def load() -> Subject:
         from glossator.subjects.named import open_subject
 
         models.confirm_subject(spec.subject)
@@ -186,26 +180,30 @@ def resources_of(
             check_same(recording.spec, {"subject_fingerprint": loaded.fingerprint}, spec.subject)
         return loaded
 
-    def embedder() -> Any:
+    def embedder() -> Embedder:
         from glossator.subjects.embedders import load_embedder
 
         return load_embedder("minilm")
 
-    openers: dict[str, Any] = {"lexicon": lambda: lexicon, "subject": load, "embedder": embedder}
-    if recording is not None and recording.spec.readouts:
-        openers["readouts"] = lambda: kept_readouts(recording)
-    name = spec.lm
-    if name is not None and name in models:
-        openers["lm"] = lambda: models.open(name)
-    return Resources(openers)
+    lexicon = None
+    if recording is not None and recording.inputs.kind == "tokens":
+        lexicon = Lexicon.for_windows(recording.vocabulary, recording.embedding)
+    read = None if recording is None or not recording.spec.readouts else partial(kept_readouts, recording)
+    lm = None if spec.lm is None or spec.lm not in models else partial(models.open, spec.lm)
+    return Resources(lexicon, open_lm=lm, open_subject=load, open_embedder=embedder, open_readouts=read)
 
 
-def own_resources(name: str, spec: StudySpec, resources: Resources, models: StudyModels) -> Resources:
-    """The resources of one method: the study's, with another language model where its options name one."""
+def lm_of(name: str, spec: StudySpec, models: StudyModels) -> Metered | None:
+    """The language model of one method: the one that its options name, else the study's; None where there is none."""
     own = spec.options.get(name, {}).get(OWN_LM)
-    if own is None or own not in models:
-        return resources
-    return resources.but(lm=lambda: models.open(own))
+    chosen = own if own in models else spec.lm
+    return None if chosen is None or chosen not in models else models.open(chosen)
+
+
+def with_own_lm(name: str, spec: StudySpec, models: StudyModels, shared: Shared) -> Shared:
+    """What is shared, with another language model where the options of the method name one."""
+    own = spec.options.get(name, {}).get(OWN_LM)
+    return shared if own is None or own not in models else replace(shared, open_lm=partial(models.open, own))
 
 
 def options_of(name: str, spec: StudySpec) -> dict[str, Any]:
@@ -213,7 +211,7 @@ def options_of(name: str, spec: StudySpec) -> dict[str, Any]:
     return {key: value for key, value in spec.options.get(name, {}).items() if key != OWN_LM}
 
 
-def check_subject(spec: StudySpec, subject: Callable[[], Any]) -> Any:
+def check_subject(spec: StudySpec, resources: Resources) -> Subject | None:
     """Raise `MissingPower` for a subject without the outputs that a scorer of the spec measures, such as an encoder.
 
     Returns the subject, which is loaded only if a scorer measures outputs; else None.
@@ -222,6 +220,5 @@ def check_subject(spec: StudySpec, subject: Callable[[], Any]) -> Any:
         return None
     from glossator.causal.edits import check_outputs
 
-    loaded = subject()
-    check_outputs(loaded)
-    return loaded
+    check_outputs(resources.subject)
+    return resources.subject

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -22,6 +22,9 @@ from glossator.store.results import Chosen
 from glossator.store.study import Study, open_study
 from glossator.study.tools import Tools
 from glossator.units import Unit
+
+if TYPE_CHECKING:
+    from glossator.subjects.base import Subject
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,7 +63,7 @@ class Bench:
     study: None for a subject alone, about which nothing is predicted; tools: of the study.
     """
 
-    def __init__(self, subject: Any, width: int, study: Study | None = None, tools: Tools | None = None):
+    def __init__(self, subject: Subject, width: int, study: Study | None = None, tools: Tools | None = None):
         self.subject, self.width, self.study, self.tools = subject, width, study, tools
 
     @cached_property
@@ -115,7 +118,7 @@ def bench_for(study: Study | str | Path) -> Iterator[Bench]:
     with contextlib.nullcontext(study) if isinstance(study, Study) else open_study(study) as opened:
         check_unchanged(opened.spec, opened.recording)
         tools = Tools.to_show(opened)
-        yield Bench(tools.resources.get("subject"), opened.spec.width, opened, tools)
+        yield Bench(tools.resources.subject, opened.spec.width, opened, tools)
 
 
 def try_text(study: Study | str | Path, unit: Unit | str, texts: Sequence[str] | str) -> list[TriedText]:

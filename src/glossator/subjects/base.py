@@ -202,10 +202,13 @@ def only_site(subject: Subject) -> str:
 
 def width_of(subject: Subject, name: str, inputs: Inputs) -> int:
     """How many units a site has; one that does not know it yet is run on one input."""
-    width = subject.site(name).width
-    if width is None:
+    if subject.site(name).width is None:
         subject.visit(inputs.take(np.array([0])), [name], lambda *_: None)
-        width = subject.site(name).width
-    if width is None:
-        raise UserError("the site's number of units is unknown", value=name)
-    return width
+    return known_width(subject.site(name))
+
+
+def known_width(site: Site) -> int:
+    """How many units a site has; raises `UserError` where that shows only in a run."""
+    if site.width is None:
+        raise UserError("the site's number of units is unknown", value=site.name)
+    return site.width

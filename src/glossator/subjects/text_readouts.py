@@ -16,6 +16,8 @@ from glossator.subjects.functions import FunctionSubject
 if TYPE_CHECKING:
     import torch
 
+    from glossator.subjects.transformer import TransformerSubject
+
 
 class EmbedderSubject(FunctionSubject):
     """A read-out of an embedder: `readout` takes vectors (n, width) and gives (n,) or (n, units).
@@ -69,7 +71,15 @@ class PooledSubject(FunctionSubject):
     position takes the attention sink, has no response.
     """
 
-    def __init__(self, subject: Any, site: str, pool: Pool = "mean", *, readout: Any = None, batch_tokens: int = 2048):
+    def __init__(
+        self,
+        subject: TransformerSubject,
+        site: str,
+        pool: Pool = "mean",
+        *,
+        readout: Any = None,
+        batch_tokens: int = 2048,
+    ):
         if pool not in get_args(Pool):
             raise UserError("unknown pooling", value=pool, allowed=", ".join(get_args(Pool)))
         self.source = site.rpartition("@")[2]
