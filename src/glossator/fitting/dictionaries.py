@@ -62,7 +62,7 @@ def train(
     width, written = _widths(subject, spec)
     coder = spec.coder(width, written, subject.device)
     losses = _claimed(coder, identity, folder)
-    for step, batch, last in _batches(subject, probes, spec, coder):
+    for step, batch, last in batches(subject, probes, spec, coder):
         if not (torch.isfinite(batch.values).all() and torch.isfinite(batch.targets).all()):
             raise UserError(f"{', '.join(spec.sites)} gave values that are not finite", fix="Use dtype float32")
         if step == 0:
@@ -107,7 +107,7 @@ def _held_out(folder: Path, subject: TransformerSubject, probes: ProbeSet, spec:
     first = found[spec.sites[0]]
     if len(found) == 1:
         return first
-    means = {name: float(np.mean([one[name] for one in found.values()])) for name in ("fvu", "l0", "silent_share")}
+    means = {name: _mean([one[name] for one in found.values()]) for name in ("fvu", "l0", "silent_share")}
     return {"tokens": first["tokens"], **means, "loss": None, "loss_recovered": None, "by_site": found,
             "reason": "one site is replaced at a time, see by_site"}  # fmt: skip
 
@@ -128,7 +128,12 @@ def _rows(probes: ProbeSet, split: str) -> TokenWindows:
     return probes.windows.take(np.flatnonzero(probes.split_of_input == SPLITS.index(split)))
 
 
-def _batches(
+def _mean(values: list[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return float(np.mean(known)) if len(known) == len(values) else None
+
+
+def batches(
     subject: TransformerSubject, probes: ProbeSet, spec: TrainSpec, coder: Coder
 ) -> Iterator[tuple[int, Batch, bool]]:
     """The step, about `batch` tokens, and whether they are the last, from where the coder stands: the windows in a

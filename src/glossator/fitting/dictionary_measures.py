@@ -57,7 +57,9 @@ def measures(dictionary: Dictionary, subject: TransformerSubject, windows: Token
         "loss_recovered": None,
         "reason": "the subject has no next-token distribution",
     }
-    if Power.OUTPUTS in subject.powers:
+    if not count:
+        measured["reason"] = "the select split has no tokens"
+    elif Power.OUTPUTS in subject.powers:
         measured["loss"] = _losses(dictionary, subject, windows)
         measured["loss_recovered"], measured["reason"] = recovered(measured["loss"])
     return measured

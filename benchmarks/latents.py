@@ -1,0 +1,176 @@
+"""`glossator bench latents`: are latents of a sparse autoencoder explained better than neurons, components, chance?
+
+A top-k autoencoder is trained on a site; its latents, neurons of the same layer, principal and independent components,
+random directions, and latents of an autoencoder trained in the same way on the same architecture with random weights
+are explained by programs on the explain split and scored on the documents of the test split. A unit for which the
+explainer abstains counts 0. Everything is kept in a folder, and what was interrupted goes on.
+"""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from benchmarks.recording import machine
+from glossator.errors import UserError
+from glossator.files import fingerprint, plain, read_json, write_json
+from glossator.fitting.comparison import AS_IT_COMES, Scored, explain_and_score, summary
+from glossator.fitting.components import linear
+from glossator.fitting.dictionaries import batches, train
+from glossator.fitting.train_spec import TrainSpec
+from glossator.readouts.dictionary import Dictionary
+from glossator.readouts.formats import load_dictionary
+from glossator.units import Unit
+
+DEFAULTS: dict[str, Any] = {
+    "subject": "smollm2-135m",
+    "site": "resid.12",
+    "neurons": "mlp.12",
+    "tokens": 98_304,
+    "width": 64,
+    "latents": 4096,
+    "k": 32,
+    "train_tokens": 196_608,
+    "batch": 1024,
+    "units": 200,
+    "others": 100,
+    "best": 10,
+    "seed": 0,
+    "folder": None,
+}
+QUICK = {"tokens": 8192, "latents": 256, "k": 8, "train_tokens": 8192, "batch": 512, "units": 8, "others": 4}
+CONTROLS = ("pca", "ica", "random")
+
+
+def run(options: dict[str, Any] | None = None) -> dict[str, Any]:
+    """By group (`sae`, `neurons`, `pca`, `ica`, `random`, `random-weights`) the mean correlation on the test split with
+    its interval over units; the best headlines of latents; what both dictionaries explain, and the seconds they took.
+
+    options: `quick`, and any name of `DEFAULTS`; units: latents of each dictionary; others: units of every other group;
+    folder: where all is kept, the cache by default.
+    """
+    options = dict(options or {})
+    quick = options.pop("quick", False)
+    if unknown := set(options) - set(DEFAULTS):
+        raise UserError("unknown option", value=", ".join(sorted(unknown)), allowed=", ".join(DEFAULTS))
+    chosen = DEFAULTS | (QUICK if quick else {}) | {name: value for name, value in options.items() if value is not None}
+    folder = _folder(chosen)
+    started = time.perf_counter()
+    groups: dict[str, dict[str, Any]] = {}
+    dictionaries: dict[str, Any] = {}
+    for network in ("trained", "random-weights"):
+        found = _of_network(network, chosen, folder)
+        dictionaries[network] = found.pop("dictionary")
+        groups |= found
+    return {
+        "options": chosen | {"quick": quick},
+        "machine": machine(),
+        "groups": {name: group["summary"] for name, group in groups.items()},
+        "best": groups["sae"]["best"],
+        "dictionaries": dictionaries,
+        "seconds": time.perf_counter() - started,
+    }
+
+
+def _folder(chosen: dict[str, Any]) -> Path:
+    from glossator.subjects.weights import cache_folder
+
+    if chosen["folder"]:
+        return Path(chosen["folder"])
+    return cache_folder() / "benchmarks" / f"latents-{fingerprint(plain(chosen))}"
+
+
+def _of_network(network: str, chosen: dict[str, Any], folder: Path) -> dict[str, Any]:
+    """The groups of one network by name, and `dictionary`: what its autoencoder explains."""
+    from glossator.corpora import make_windows, open_corpus
+    from glossator.explainers.program import ProgramExplainer
+    from glossator.programs import Lexicon
+    from glossator.recording import record, recording_spec
+    from glossator.scorers.lab import Lab
+    from glossator.subjects.named import open_subject, random_name
+
+    trained = network == "trained"
+    subject: Any = open_subject(chosen["subject"] if trained else random_name(chosen["subject"], chosen["seed"]))
+    probes = make_windows(
+        open_corpus("embedded"), subject.tokenizer, chosen["width"], max_tokens=chosen["tokens"], seed=chosen["seed"]
+    )
+    spec = TrainSpec(
+        chosen["site"], chosen["latents"], chosen["k"], chosen["train_tokens"], chosen["batch"], seed=chosen["seed"]
+    )
+    report = train(subject, probes, spec, folder / f"{network}-sae")
+    readouts: dict[str, Dictionary] = {"sae" if trained else network: load_dictionary(folder / f"{network}-sae")}
+    if trained:
+        readouts |= _controls(subject, probes, chosen, folder)
+    named = {one.site_name: one for one in readouts.values()}
+    sites = [*([chosen["neurons"]] if trained else []), *named]
+    units = _units(subject, sites, named, chosen)
+    plan = recording_spec(subject, probes, sites, readouts=named, units=units, seed=chosen["seed"])
+    recording = record(plan, subject, probes, folder / f"{network}-recording", readouts=named)
+    lexicon = Lexicon.for_windows(recording.vocabulary, recording.embedding)
+    found: dict[str, Any] = {"dictionary": {name: report[name] for name in ("steps", "dead_share", "held_out")}}
+    for name, site in {**({"neurons": chosen["neurons"]} if trained else {}),
+                       **{name: one.site_name for name, one in readouts.items()}}.items():  # fmt: skip
+        kept = folder / f"{network}-{name}.json"
+        if not kept.exists():
+            group = [Unit(subject.name, site, i) for i in units[site]]
+            scored = explain_and_score(recording, group, ProgramExplainer(lexicon=lexicon), Lab(lexicon))
+            write_json(kept, plain({"summary": summary(scored), "best": _best(scored, chosen["best"])}))
+        found[name] = read_json(kept, "a group of the benchmark", "Delete it")
+    return found
+
+
+def _controls(subject: Any, probes: Any, chosen: dict[str, Any], folder: Path) -> dict[str, Dictionary]:
+    """Principal and independent components from one pass, and random directions about the mean."""
+    number = min(chosen["others"], int(subject.site(chosen["site"]).width))
+    if not (folder / "random" / "dictionary.json").exists():
+        names = {"reads_at": chosen["site"], "writes_at": chosen["site"], "subject": subject.name}
+        specs = {
+            kind: TrainSpec(
+                chosen["site"], number, 1, chosen["tokens"], chosen["batch"], seed=chosen["seed"], kind=kind
+            )
+            for kind in ("pca", "ica")
+        }
+        coders = {kind: spec.coder(subject.site(chosen["site"]).width, None, "cpu") for kind, spec in specs.items()}
+        for _, batch, _ in batches(subject, probes, specs["pca"], coders["pca"]):
+            for coder in coders.values():
+                coder.step(batch, 0.0)
+        for kind, coder in coders.items():
+            coder.dictionary(name=kind, **names).save(folder / kind)
+        centre = load_dictionary(folder / "pca").decoder_bias
+        rows = torch.randn((number, len(centre)), generator=torch.Generator().manual_seed(chosen["seed"]))
+        rows = rows / rows.norm(dim=1, keepdim=True)
+        linear(rows, rows, centre, name="random", **names).save(folder / "random")
+    return {name: load_dictionary(folder / name) for name in CONTROLS}
+
+
+def _units(subject: Any, sites: list[str], readouts: dict[str, Dictionary], chosen: dict[str, Any]) -> dict[str, Any]:
+    """Drawn at random, of components all."""
+    found = {}
+    for site in sites:
+        width = readouts[site].width if site in readouts else int(subject.site(site).width)
+        number = min(width, chosen["units"] if site.startswith("sae@") else chosen["others"])
+        drawn = np.random.default_rng([chosen["seed"], 1]).choice(width, number, replace=False)
+        found[site] = tuple(int(i) for i in np.sort(drawn))
+    return found
+
+
+def _best(scored: list[Scored], number: int) -> list[dict[str, Any]]:
+    """The units that are explained best on windows as they come."""
+    ranked = sorted(
+        (one for one in scored if one.explanation is not None and one.value(AS_IT_COMES) is not None),
+        key=lambda one: -float(one.value(AS_IT_COMES) or 0.0),
+    )
+    return [
+        {
+            "unit": str(one.unit),
+            "headline": one.explanation.headline if one.explanation else "",
+            "text": one.explanation.text if one.explanation else "",
+            "correlation": one.value(AS_IT_COMES),
+            "lookup": one.baseline("lookup", AS_IT_COMES),
+        }
+        for one in ranked[:number]
+    ]
