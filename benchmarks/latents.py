@@ -167,7 +167,7 @@ def _best(scored: list[Scored], number: int) -> list[dict[str, Any]]:
     return [
         {
             "unit": str(one.unit),
-            "headline": one.explanation.headline if one.explanation else "",
+            "headline": one.explanation.headline.text if one.explanation and one.explanation.headline else "",
             "text": one.explanation.text if one.explanation else "",
             "correlation": one.value(AS_IT_COMES),
             "lookup": one.baseline("lookup", AS_IT_COMES),

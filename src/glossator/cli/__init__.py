@@ -14,6 +14,7 @@ import typer
 import typer.core
 
 from glossator.cli.bench import bench
+from glossator.cli.classify import classify
 from glossator.cli.dictionary import dictionary
 from glossator.cli.directions import directions
 from glossator.cli.grid import grid
@@ -72,16 +73,17 @@ SHORT = {
     grid: "Run many studies: explainer x simulator x subject.",
     work: "Run one shard of a stage, in any process.",
     sasc: "Explain any function of text: n-grams, names, scores.",
+    classify: "Classify labelled texts by latents, and explain those that decide.",
 }
 
 for command in (
-    run, show, try_text, search, studies, verify, units, record, explain, score, work, grid, sasc, bench,
+    run, show, try_text, search, studies, verify, units, record, explain, score, work, grid, sasc, classify, bench,
 ):  # fmt: skip
     named = "try" if command is try_text else None
     app.command(named, cls=WithNames, short_help=SHORT.get(command))(command)
 app.add_typer(human, name="human", short_help="Collect human answers, and score them as models are scored.")
 app.add_typer(directions, name="directions", short_help="Directions as units: construct, find, compare.")
-app.add_typer(dictionary, name="dictionary", short_help="Sparse autoencoders: train one on a site.")
+app.add_typer(dictionary, name="dictionary", short_help="Dictionaries: train one on a site.")
 
 
 def _version(wanted: bool) -> None:

@@ -1,0 +1,147 @@
+"""Labelled texts: a column of texts and one of labels, or the embedded corpus by what its documents are."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from glossator.corpora.sources import open_corpus
+from glossator.errors import UserError
+
+EMBEDDED = ("embedded:kind", "embedded:source")
+LEAST = 10
+"""Texts of a label, or it is left out."""
+
+
+@dataclass(frozen=True, eq=False)
+class LabelledTexts:
+    """texts; labels int64 (n,): numbers of `names`, the labels in alphabetical order; groups int64 (n,): texts that
+    stay on one side of a split, alike but for case and spaces, or of one value of a column; left_out: labels that too
+    few texts have, with how many."""
+
+    texts: tuple[str, ...]
+    labels: np.ndarray
+    names: tuple[str, ...]
+    groups: np.ndarray
+    left_out: Mapping[str, int]
+
+    def __len__(self) -> int:
+        return len(self.texts)
+
+
+def open_labelled(
+    source: str | Path,
+    *,
+    text: str = "text",
+    label: str = "label",
+    group: str | None = None,
+    most: int | None = None,
+    seed: int = 0,
+) -> LabelledTexts:
+    """Read JSON lines, CSV, TSV or Parquet, or `embedded:kind` and `embedded:source`.
+
+    text, label, group: columns; most: texts of a label, drawn by the seed where there are more. Raises `UserError` for
+    a missing column, and for fewer than two labels with at least `LEAST` texts.
+    """
+    named = str(source).startswith("embedded")
+    rows = list(_embedded(str(source)) if named else _read(Path(source), text, label, group))
+    counts = Counter(name for _, name, _ in rows)
+    names = tuple(sorted(name for name, count in counts.items() if count >= LEAST))
+    if len(names) < 2:
+        raise UserError(
+            f"fewer than two labels have {LEAST} texts or more",
+            value=", ".join(f"{name} {count}" for name, count in counts.most_common(6)) or "no rows",
+            fix="Choose another column with --label-column",
+        )
+    kept = [row for row in rows if counts[row[1]] >= LEAST]
+    rng = np.random.default_rng([seed, 7])
+    chosen = [
+        place
+        for name in names
+        for place in rng.permutation([i for i, row in enumerate(kept) if row[1] == name])[:most].tolist()
+    ]
+    some = [kept[place] for place in sorted(chosen)]
+    groups = {key: i for i, key in enumerate(dict.fromkeys(row[2] for row in some))}
+    return LabelledTexts(
+        tuple(row[0] for row in some),
+        np.array([names.index(row[1]) for row in some], np.int64),
+        names,
+        np.array([groups[row[2]] for row in some], np.int64),
+        {name: count for name, count in sorted(counts.items()) if count < LEAST},
+    )
+
+
+Row = tuple[str, str, str]
+"""Text, label, group."""
+
+
+def _embedded(source: str) -> Iterator[Row]:
+    if source not in EMBEDDED:
+        raise UserError("no such labels of the embedded corpus", value=source, allowed=", ".join(EMBEDDED))
+    for document in open_corpus("embedded").documents():
+        name = document.meta["kind"] if source == EMBEDDED[0] else document.source
+        yield document.text, str(name), _alike(document.text)
+
+
+def _read(path: Path, text: str, label: str, group: str | None) -> Iterator[Row]:
+    if not path.is_file():
+        raise UserError("no such file of labelled texts", value=str(path), allowed=f"a file, or {', '.join(EMBEDDED)}")
+    reader = {".jsonl": _json_lines, ".csv": _table, ".tsv": _table, ".parquet": _parquet}.get(path.suffix)
+    if reader is None:
+        raise UserError("unknown kind of file", value=path.name, allowed=".jsonl, .csv, .tsv, .parquet")
+    for number, record in enumerate(reader(path), start=1):
+        for name in (text, label, *([group] if group else [])):
+            if name not in record:
+                known = ", ".join(map(str, record)) or "none"
+                raise UserError(f"row {number} of {path.name} has no column of this name", value=name, allowed=known)
+        content, name = record[text], record[label]
+        if content is None or name is None or not str(content).strip() or isinstance(name, list | dict):
+            continue
+        yield str(content), str(name), f"={record[group]}" if group else _alike(str(content))
+
+
+def _json_lines(path: Path) -> Iterator[dict[str, Any]]:
+    number = 0
+    with path.open(encoding="utf-8") as lines:
+        try:
+            for line in lines:
+                number += 1
+                if line.strip():
+                    record = json.loads(line)
+                    if not isinstance(record, dict):
+                        raise ValueError("no object")
+                    yield record
+        except (ValueError, RecursionError) as error:
+            raise UserError(f"line {number} of {path.name} is no JSON object", value=str(error)[:80]) from error
+
+
+def _table(path: Path) -> Iterator[dict[str, Any]]:
+    with path.open(encoding="utf-8", newline="") as file:
+        try:
+            yield from csv.DictReader(file, delimiter="\t" if path.suffix == ".tsv" else ",")
+        except (csv.Error, UnicodeDecodeError) as error:
+            raise UserError("the table cannot be read", value=path.name, fix=str(error)) from error
+
+
+def _parquet(path: Path) -> Iterator[dict[str, Any]]:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        with pq.ParquetFile(path) as table:
+            for batch in table.iter_batches(batch_size=1024):
+                yield from batch.to_pylist()
+    except (pa.ArrowException, OSError) as error:
+        raise UserError("the Parquet file cannot be read", value=path.name, fix=str(error)) from error
+
+
+def _alike(text: str) -> str:
+    return hashlib.sha256(" ".join(text.lower().split()).encode("utf-8", "replace")).hexdigest()
