@@ -18,6 +18,7 @@ from glossator.evidence import ExplainEvidence
 from glossator.explainers import Explainer
 from glossator.explainers.token_means import KIND_WEIGHTS, TokenMeans, rounded, token_means
 from glossator.explanations import Explanation, Provenance
+from glossator.statistics import largest
 
 if TYPE_CHECKING:
     from glossator.programs import Lexicon, Program
@@ -106,7 +107,7 @@ def best_tokens(found: TokenMeans, n: int) -> np.ndarray:
         chosen = np.zeros(0, np.int64)
         for _ in range(20):
             gain = found.counts * (found.means - shared) ** 2
-            before, chosen = chosen, _largest(gain, n)
+            before, chosen = chosen, largest(gain, n)
             others = found.counts.sum() - found.counts[chosen].sum()
             if others <= 0 or np.array_equal(before, chosen):
                 break
@@ -114,14 +115,6 @@ def best_tokens(found: TokenMeans, n: int) -> np.ndarray:
         gain = found.counts * (found.means - shared) ** 2
         ends.append((gain.sum() - gain[chosen].sum(), chosen[gain[chosen] > 0]))
     return min(ends, key=lambda end: end[0])[1]
-
-
-def _largest(values: np.ndarray, n: int) -> np.ndarray:
-    """Indices of the n largest values, largest first."""
-    if n < len(values):
-        best = np.sort(np.argpartition(-values, n)[:n])
-        return best[np.argsort(-values[best], kind="stable")]
-    return np.argsort(-values, kind="stable")
 
 
 def list_program(found: TokenMeans, chosen: np.ndarray, texts: tuple[str, ...], form: str = "groups") -> Program:

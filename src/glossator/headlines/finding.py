@@ -18,6 +18,7 @@ from glossator.headlines.classes import EMPTY, PICTURED, PIECES, PLACES, VAGUE, 
 from glossator.headlines.shelf import Shelf
 from glossator.headlines.strong import Strong
 from glossator.programs.language import After, And, Shape, Spelled
+from glossator.statistics import largest
 
 KEPT = 12
 """How many classes of either place are combined with others."""
@@ -278,9 +279,5 @@ class Search:
 
 def _largest(values: np.ndarray, n: int) -> np.ndarray:
     """Places of the n largest values above 0, largest first."""
-    n = min(n, len(values))
-    if not n:
-        return np.zeros(0, np.int64)
-    order = np.argpartition(-values, n - 1)[:n]
-    order = order[np.lexsort((order, -values[order]))]
+    order = largest(values, n)
     return order[values[order] > 0]

@@ -13,7 +13,7 @@ import numpy as np
 from scipy import sparse
 
 from glossator.programs.bank import cost
-from glossator.programs.gains import across, best_ranges, largest, spread_of
+from glossator.programs.gains import across, best_ranges, spread_of
 from glossator.programs.language import (
     After,
     And,
@@ -34,6 +34,7 @@ from glossator.programs.language import (
 from glossator.programs.phrases import distance, phrase_of, runs_of
 from glossator.programs.problem import PARTS, REACH, Problem
 from glossator.programs.remembered import Remembered
+from glossator.statistics import largest
 
 LEAST_TO_COMBINE = 5.0
 """Tokens of which a test must be true to be tried further back or together with another, which is rarer still."""

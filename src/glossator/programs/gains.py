@@ -7,6 +7,7 @@ from functools import lru_cache
 import numpy as np
 
 from glossator.programs.problem import PARTS, Problem
+from glossator.statistics import largest
 
 PRIOR = 12.0
 """Tokens of no effect that every test is blended with: rare coincidences must not look like findings."""
@@ -23,15 +24,6 @@ def across(covariances: np.ndarray, spread: np.ndarray) -> np.ndarray:
 def spread_of(mass: np.ndarray, squares: np.ndarray, total: float) -> np.ndarray:
     """Sums of squares about the mean from sums and sums of squares of a test's truth, over a weight of total."""
     return squares - mass * mass / max(total, 1.0)
-
-
-def largest(values: np.ndarray, n: int) -> np.ndarray:
-    """Indices of the n largest values, largest first, ties by index."""
-    if n >= len(values):
-        return np.argsort(-values, kind="stable")
-    bar = np.partition(values, len(values) - n)[len(values) - n]
-    best = np.flatnonzero(values >= bar)
-    return best[np.argsort(-values[best], kind="stable")][:n]
 
 
 def best_ranges(

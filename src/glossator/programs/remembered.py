@@ -17,11 +17,12 @@ from scipy import sparse
 from glossator.programs import states
 from glossator.programs.atoms import Contains, Shape, Spelled, Token, Word
 from glossator.programs.executor import ROUNDING
-from glossator.programs.gains import across, best_ranges, largest, spread_of
+from glossator.programs.gains import across, best_ranges, spread_of
 from glossator.programs.language import Agrees, And, Between, Count, Or, Position, Same, Share, Test
 from glossator.programs.memory import ASPECTS
 from glossator.programs.problem import PARTS, Problem
 from glossator.programs.quantise import SHARE_STEPS
+from glossator.statistics import largest
 
 SENTENCE, LINE = Word("ends of sentence"), Shape("newline")
 BORDERS: tuple[Test | None, ...] = (None, SENTENCE, LINE)

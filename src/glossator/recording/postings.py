@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from glossator.recording.keys import powers
+from glossator.statistics import largest
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,7 +62,4 @@ class Postings:
     def top(self, unit: int, sign: int, k: int) -> np.ndarray:
         """int64 rows by largest value, descending, lower rows first among equals; at most k."""
         rows, maxima = self.maxima(unit, sign)
-        if len(rows) > k:
-            enough = np.flatnonzero(maxima >= np.partition(maxima, len(maxima) - k)[len(maxima) - k])
-            rows, maxima = rows[enough], maxima[enough]
-        return rows[np.argsort(-maxima, kind="stable")][:k]
+        return rows[largest(maxima, k)]

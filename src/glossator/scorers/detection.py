@@ -19,7 +19,7 @@ from glossator.scorers.lab import Lab, Trial
 from glossator.scorers.sample import SETTINGS, Sample
 from glossator.scorers.threshold import balanced_accuracy, best_threshold
 from glossator.scores import Score
-from glossator.statistics import Resampled, auroc, sums_by, undefined
+from glossator.statistics import Resampled, auroc, mean_of_hits_and_rejections, undefined
 from glossator.units import Unit
 
 
@@ -80,11 +80,4 @@ def at_threshold(trial: Trial, explanation: Explanation) -> Resampled:
             documents, undefined, "the calibrate split lacks firing or silent windows to set a threshold on"
         )
     called = sample.input_max(trial.predicted(explanation)) > threshold
-    sums = sums_by(sample.group_of_input, documents, called & positive, positive, ~called & ~positive, ~positive)
-
-    def under(weights: np.ndarray) -> np.ndarray:
-        hits, positives, rejections, negatives = (weights @ sums).T
-        with np.errstate(divide="ignore", invalid="ignore"):
-            return (hits / positives + rejections / negatives) / 2
-
-    return Resampled(documents, under, bounds=(0.0, 1.0))
+    return mean_of_hits_and_rejections(positive, called.astype(np.float64), sample.group_of_input, documents)

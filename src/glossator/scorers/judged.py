@@ -6,7 +6,7 @@ An item that was not answered is left out and counted; when less than half are a
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 import numpy as np
@@ -24,6 +24,7 @@ from glossator.statistics import (
     constant,
     document_index,
     in_words,
+    mean_of_hits_and_rejections,
     ratio,
     sums_by,
     undefined,
@@ -87,15 +88,8 @@ def balanced_accuracy_of(judged: Judged, cut: float = 0.5) -> Resampled:
     if positive.all() or not positive.any():
         return Resampled(documents, undefined, "the answered items are all of one kind")
     yes = np.where(judged.values > cut, 1.0, np.where(judged.values == cut, 0.5, 0.0))
-    sums = sums_by(index, documents, yes * positive, positive, (1 - yes) * ~positive, ~positive)
-
-    def under(weights: np.ndarray) -> np.ndarray:
-        hits, positives, rejections, negatives = (weights @ sums).T
-        with np.errstate(divide="ignore", invalid="ignore"):
-            return (hits / positives + rejections / negatives) / 2
-
-    deciding = len(np.unique(index[positive.astype(bool)]))
-    return Resampled(documents, under, deciding=deciding, bounds=(0.0, 1.0))
+    found = mean_of_hits_and_rejections(positive, yes, index, documents)
+    return replace(found, deciding=len(np.unique(index[positive.astype(bool)])))
 
 
 def accuracy_of(judged: Judged) -> Resampled:

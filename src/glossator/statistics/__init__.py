@@ -1,7 +1,7 @@
 """Intervals, comparisons with baselines, false-discovery rates across units, and how much data a test needs.
 
 Statistics of one unit leave out one document at a time (`resampling`, `of_documents`, `comparing`), those of many one
-unit (`over_units`, `discovery`); `planning` foresees the size of a study.
+unit (`over_units`); `planning` foresees the size of a study.
 """
 
 from glossator.statistics.comparing import compare, exchange_p, margin, margins, permutation_p
@@ -9,6 +9,7 @@ from glossator.statistics.of_documents import (
     auroc,
     average_precision,
     document_index,
+    mean_of_hits_and_rejections,
     pearson,
     pearson_by_document,
     pearson_of_sums,
@@ -21,6 +22,7 @@ from glossator.statistics.of_documents import (
 from glossator.statistics.over_units import (
     adjusted,
     called,
+    largest,
     mean_over_units,
     paired_difference,
     paired_ratio,
@@ -48,8 +50,9 @@ from glossator.statistics.resampling import (
 __all__ = [
     "LEAST_FIRING", "LEVEL", "Estimate", "Jackknifed", "Resampled", "adjusted", "alpha_among", "auroc",
     "average_precision", "called", "compare", "constant", "document_index", "estimate", "estimate_of", "exchange_p",
-    "in_words", "interval", "jackknife", "margin", "margins", "mean_over_units", "needed_for_width", "needed_to_tell",
-    "p_of_zero", "paired_difference", "paired_ratio", "pearson", "pearson_by_document", "pearson_of_sums",
-    "pearson_terms", "permutation_p", "power_of", "q_values", "rank_correlation", "ratio", "spread_of", "sums_by",
-    "undefined", "variance_explained", "why_constant", "without_intervals",
+    "in_words", "interval", "jackknife", "largest", "margin", "margins", "mean_of_hits_and_rejections",
+    "mean_over_units", "needed_for_width", "needed_to_tell", "p_of_zero", "paired_difference", "paired_ratio",
+    "pearson", "pearson_by_document", "pearson_of_sums", "pearson_terms", "permutation_p", "power_of", "q_values",
+    "rank_correlation", "ratio", "spread_of", "sums_by", "undefined", "variance_explained", "why_constant",
+    "without_intervals",
 ]  # fmt: skip

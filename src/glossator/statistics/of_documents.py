@@ -139,6 +139,18 @@ def auroc(positive: np.ndarray, score: np.ndarray, index: np.ndarray, documents:
     return Resampled(documents, under, deciding=deciding, bounds=(0.0, 1.0))
 
 
+def mean_of_hits_and_rejections(positive: np.ndarray, yes: np.ndarray, index: np.ndarray, documents: int) -> Resampled:
+    """Mean of the share of positives answered yes and of the others answered no; yes (n,): 0 to 1 of each answer."""
+    sums = sums_by(index, documents, yes * positive, positive, (1 - yes) * ~positive, ~positive)
+
+    def under(weights: np.ndarray) -> np.ndarray:
+        hits, positives, rejections, negatives = (weights @ sums).T
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return np.asarray((hits / positives + rejections / negatives) / 2)
+
+    return Resampled(documents, under, bounds=(0.0, 1.0))
+
+
 def average_precision(positive: np.ndarray, score: np.ndarray, index: np.ndarray, documents: int) -> Resampled:
     """Area under the precision-recall curve over items (n,): the mean, over positives, of the precision among all items
     that score as high. Tied items count together, so a constant score has the share of positives."""

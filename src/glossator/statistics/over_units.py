@@ -21,6 +21,17 @@ LEAST_RANKED = 8
 MOST_LEFT_OUT, GROUPS = 2000, 100
 
 
+def largest(values: np.ndarray, n: int) -> np.ndarray:
+    """Indices of the n largest values, largest first, ties by index."""
+    if n <= 0:
+        return np.empty(0, np.int64)
+    if n >= len(values):
+        return np.argsort(-values, kind="stable")
+    bar = np.partition(values, len(values) - n)[len(values) - n]
+    best = np.flatnonzero(values >= bar)
+    return best[np.argsort(-values[best], kind="stable")][:n]
+
+
 def mean_over_units(values: Sequence[float | None], *, level: float = LEVEL) -> Estimate:
     """Mean of one score over units with an interval over units; units without a value are left out (n counts
     the others)."""

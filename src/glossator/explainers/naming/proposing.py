@@ -17,6 +17,7 @@ from glossator.corpora.ngrams.held_words import WordTable
 from glossator.corpora.wordnet import WordNet
 from glossator.explainers.naming.classes import Classes, correlations
 from glossator.explainers.naming.task import Reference
+from glossator.statistics import largest
 
 
 @dataclass(frozen=True)
@@ -118,13 +119,6 @@ def propose(responses: np.ndarray, reference: Reference, spec: NamingSpec) -> li
             lists[source] = [space.vocabulary.names[row] for row in largest(values, 4 * spec.names)]
     lists["echo"] = [" ".join(reference.texts[row].lower().split()) for row in order[: spec.echoes]]
     return merged(lists, spec)
-
-
-def largest(values: np.ndarray, count: int) -> np.ndarray:
-    """Rows of the largest values, best first."""
-    count = min(count, len(values))
-    rows = np.argpartition(-values, count - 1)[:count]
-    return rows[np.argsort(-values[rows], kind="stable")]
 
 
 def by_words(z: np.ndarray, table: WordTable, doubt: float) -> list[str]:
