@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import weakref
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -11,10 +10,11 @@ import torch
 
 from glossator.causal.changes import Splice
 from glossator.causal.edits import Edit, bind, check_outputs, seeing_sources
-from glossator.errors import MODEL_FAILS, UserError
+from glossator.errors import UserError
 from glossator.inputs.tokens import TokenWindows
 from glossator.subjects.generation import draw_token, end_tokens
 from glossator.subjects.hooks import edit as hooked
+from glossator.subjects.trial import agrees, tried_once
 
 if TYPE_CHECKING:
     from glossator.subjects.transformer import TransformerSubject
@@ -116,28 +116,21 @@ def _continue(
     return [row[: int(np.isin(row, ends).argmax())] if np.isin(row, ends).any() else row for row in texts]
 
 
-_KEEPS: weakref.WeakKeyDictionary[Any, bool] = weakref.WeakKeyDictionary()
-
-
 def _keeps_its_past(subject: TransformerSubject) -> bool:
-    """Whether tokens given one by one, with the keys and values of those before them, get what a whole pass gives;
-    tried once a model. Recurrent models hand their state on otherwise: they read the whole text each time."""
+    """Whether tokens given one by one, with the keys and values of those before them, get what a whole pass gives.
+    Recurrent models hand their state on otherwise: they read the whole text each time."""
     model = subject.model
-    if model not in _KEEPS:
+
+    def trial() -> bool:
         ids = torch.arange(3, 10, device=subject.device)[None] % len(subject.tokenizer.vocabulary)
-        with torch.inference_mode():
-            whole, found, cache = model(input_ids=ids, use_cache=False).logits[:, 4:], [], None
-            try:
-                for start, end in ((0, 5), (5, 6), (6, 7)):
-                    out = model(input_ids=ids[:, start:end], past_key_values=cache, use_cache=True)
-                    cache = out.past_key_values
-                    found.append(out.logits[:, -1:])
-                allowed = 1e-3 if whole.dtype in (torch.float32, torch.float64) else 0.06
-                close = torch.allclose(torch.cat(found, 1), whole, rtol=0, atol=allowed * float(whole.abs().max()))
-                _KEEPS[model] = cache is not None and close
-            except MODEL_FAILS:
-                _KEEPS[model] = False
-    return _KEEPS[model]
+        whole, found, cache = model(input_ids=ids, use_cache=False).logits[:, 4:], [], None
+        for start, end in ((0, 5), (5, 6), (6, 7)):
+            out = model(input_ids=ids[:, start:end], past_key_values=cache, use_cache=True)
+            cache = out.past_key_values
+            found.append(out.logits[:, -1:])
+        return cache is not None and agrees(torch.cat(found, 1), whole)
+
+    return tried_once(model, "keeps its past", trial, False)
 
 
 def _hooked(subject: TransformerSubject, bound: Sequence[Any], hook: Any) -> Any:

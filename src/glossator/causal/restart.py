@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import contextlib
 import threading
-import weakref
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -20,18 +19,15 @@ import numpy as np
 import torch
 from torch import nn
 
-from glossator.errors import MODEL_FAILS
 from glossator.subjects.hooks import keeping, watch
 from glossator.subjects.sites import SiteInfo, find_blocks
+from glossator.subjects.trial import TRYING, tried_once
 
 if TYPE_CHECKING:
     from glossator.subjects.transformer import TransformerSubject
 
 TOLERANCE = 1e-5
 """Largest difference of the probe's outputs, relative to their size, at which a restart counts as the same."""
-
-_LOCK = threading.RLock()  # one thread at a time: what a block computes is changed for as long as a pass lasts
-_KNOWN: weakref.WeakKeyDictionary[nn.Module, Restart | None] = weakref.WeakKeyDictionary()
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,7 +53,7 @@ class Restart:
     @contextlib.contextmanager
     def start(self, layer: int, stream: torch.Tensor) -> Iterator[None]:
         """A context in which this thread's passes begin at block `layer`, with `stream` as its input."""
-        with _LOCK, contextlib.ExitStack() as stack:
+        with TRYING, contextlib.ExitStack() as stack:
             for number in range(layer):
                 given = stream.clone() if number == layer - 1 else None
                 stack.enter_context(_handing_on(self.blocks[number], given, self.members[number]))
@@ -88,10 +84,7 @@ def _handing_on(block: nn.Module, stream: torch.Tensor | None, members: int | No
 
 def restart_of(subject: TransformerSubject) -> Restart | None:
     """How passes of this subject can be started in the middle, None if they cannot; probed once for each model."""
-    if subject.model not in _KNOWN:
-        with _LOCK:
-            _KNOWN[subject.model] = _probed(subject)
-    return _KNOWN[subject.model]
+    return tried_once(subject.model, "restarts", lambda: _probed(subject), None)
 
 
 def _probed(subject: TransformerSubject) -> Restart | None:
@@ -105,15 +98,12 @@ def _probed(subject: TransformerSubject) -> Restart | None:
     tokens = (np.arange(2 * width, dtype=np.int32) * 7 + 11).reshape(2, width) % len(subject.tokenizer.vocabulary)
     lengths = np.array([width, width if subject.runs_by_length else max(1, width - 2)], np.int32)
     inputs = subject.pass_inputs(tokens, lengths)
-    try:
-        members = _members(subject.model, inputs, list(blocks))
-        if members is None:
-            return None
-        restart = Restart(path, tuple(blocks), members)
-        layers = sorted({1, (len(blocks) + 1) // 2, len(blocks)})
-        return restart if _same(subject.model, inputs, restart, layers) else None
-    except MODEL_FAILS:
-        return None  # the model does not bear it
+    members = _members(subject.model, inputs, list(blocks))
+    if members is None:
+        return None
+    restart = Restart(path, tuple(blocks), members)
+    layers = sorted({1, (len(blocks) + 1) // 2, len(blocks)})
+    return restart if _same(subject.model, inputs, restart, layers) else None
 
 
 def _members(model: nn.Module, inputs: dict[str, Any], blocks: Sequence[nn.Module]) -> tuple[int | None, ...] | None:

@@ -6,14 +6,13 @@ which would be lost, or run it over padding; they get the whole text each time.
 
 from __future__ import annotations
 
-import weakref
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import nn
 from transformers.cache_utils import DynamicCache, DynamicLayer
 
-from glossator.errors import MODEL_FAILS
+from glossator.subjects.trial import agrees, tried_once
 
 if TYPE_CHECKING:
     from glossator.language_models.in_process_head import Head
@@ -57,19 +56,9 @@ def new_cache(model: nn.Module) -> DynamicCache:
     return cache
 
 
-_GOES_ON: weakref.WeakKeyDictionary[nn.Module, bool] = weakref.WeakKeyDictionary()
-
-
 def goes_on(head: Head) -> bool:
-    """Whether continuing the rows of a padded batch from a cache gives the results of whole passes; tried once per
-    model."""
-    if head.model not in _GOES_ON:
-        with torch.inference_mode():
-            try:
-                _GOES_ON[head.model] = _try_going_on(head)
-            except MODEL_FAILS:
-                _GOES_ON[head.model] = False
-    return _GOES_ON[head.model]
+    """Whether continuing the rows of a padded batch from a cache gives the results of whole passes."""
+    return tried_once(head.model, "goes on in a batch", lambda: _try_going_on(head), False)
 
 
 def _try_going_on(head: Head) -> bool:
@@ -96,8 +85,7 @@ def _try_going_on(head: Head) -> bool:
         found.append(states[-1, -1])
         done = end
     whole = head.states(input_ids=torch.tensor([short], device=device), use_cache=False)[0, -4:]
-    allowed = 1e-3 if whole.dtype in (torch.float32, torch.float64) else 0.06
-    return torch.allclose(torch.stack(found), whole, rtol=0, atol=allowed * float(whole.abs().max()))
+    return agrees(torch.stack(found), whole)
 
 
 def can_share(cache: DynamicCache) -> bool:

@@ -172,15 +172,15 @@ def _check(spec: RecordingSpec, subject: Subject, probes: ProbeSet, readouts: di
 
 def _begin(spec: RecordingSpec, folder: Path) -> None:
     """Claim the folder for this spec."""
-    mine, claim = plain(spec), folder / "plan.json"
-    if claim.exists():
-        held = read_json(claim, "the recording's plan", "Delete the folder and record again")
+    mine, plan = plain(spec), folder / "plan.json"
+    if plan.exists():
+        held = read_json(plan, "the recording's plan", "Delete the folder and record again")
         if held != json.loads(json.dumps(mine)):
             raise _another(held, mine, folder)
     elif folder.exists() and any(p for p in folder.iterdir() if not p.name.startswith(".")):
         raise UserError("the folder is neither empty nor a recording", value=str(folder), fix="Choose another folder")
     else:
-        write_json(claim, mine)
+        write_json(plan, mine)
     (folder / "shards").mkdir(exist_ok=True)
 
 

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import inspect
-from typing import TYPE_CHECKING, Any
+import threading
+import weakref
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from glossator.errors import UserError
+from glossator.errors import MODEL_FAILS, UserError
 
 if TYPE_CHECKING:
     import torch
@@ -13,6 +16,34 @@ if TYPE_CHECKING:
 
 _ROUNDING = 64
 """In units of the dtype's own precision: two rows of one batch differ by less when they mean the same."""
+
+Found = TypeVar("Found")
+TRYING = threading.RLock()
+"""Held by what changes a model for as long as a pass lasts, one thread at a time."""
+_TRIED: weakref.WeakKeyDictionary[nn.Module, dict[str, Any]] = weakref.WeakKeyDictionary()
+
+
+def tried_once(model: nn.Module, what: str, trial: Callable[[], Found], otherwise: Found) -> Found:
+    """What a trial of a model gives, made once for each model; `otherwise` where the model does not bear it."""
+    import torch
+
+    known = _TRIED.setdefault(model, {})
+    if what not in known:
+        with TRYING, torch.inference_mode():
+            try:
+                known[what] = trial()
+            except MODEL_FAILS:
+                known[what] = otherwise
+    found: Found = known[what]
+    return found
+
+
+def agrees(found: torch.Tensor, whole: torch.Tensor) -> bool:
+    """Whether a pass in parts gave what a whole pass gives, but for rounding."""
+    import torch
+
+    allowed = 1e-3 if whole.dtype in (torch.float32, torch.float64) else 0.06
+    return torch.allclose(found, whole, rtol=0, atol=allowed * float(whole.abs().max()))
 
 
 def no_cache(model: nn.Module) -> dict[str, bool]:
