@@ -32,6 +32,7 @@ class Exemplars:
     tokens of windows.
     An input that was drawn in two ways stands once, under the first of them in that order; in_random (n,) bool is
     True for every input of the random draw, whatever its kind, so that the random inputs stay an unbiased sample.
+    signed: whether what is below 0 is truth as well (polarity ±), and not the other side's.
     """
 
     inputs: Inputs
@@ -39,6 +40,7 @@ class Exemplars:
     kinds: np.ndarray
     in_random: np.ndarray = FROM_OTHERS
     grid: Grid = FROM_OTHERS
+    signed: bool = False
 
     def __post_init__(self) -> None:
         if self.in_random is FROM_OTHERS:
@@ -75,17 +77,23 @@ class Exemplars:
             return self
         maxima = self.maxima
         largest = np.where(np.isfinite(maxima), maxima, 0).astype(np.float32)
-        return Exemplars(self.inputs, largest[:, None], self.kinds, self.in_random, WHOLE)
+        return Exemplars(self.inputs, largest[:, None], self.kinds, self.in_random, WHOLE, self.signed)
 
     @cached_property
     def fingerprint(self) -> str:
         """Changes with the inputs, the activations and how they were drawn."""
         inputs = (self.inputs.content(), self.inputs.ids, repr(self.grid))
-        return digest_of(*inputs, self.activations, repr(self.kinds.tolist()), self.in_random)
+        signed = ("signed",) if self.signed else ()
+        return digest_of(*inputs, self.activations, repr(self.kinds.tolist()), self.in_random, *signed)
 
     def take(self, rows: np.ndarray) -> Exemplars:
         return Exemplars(
-            self.inputs.take(rows), self.activations[rows], self.kinds[rows], self.in_random[rows], self.grid
+            self.inputs.take(rows),
+            self.activations[rows],
+            self.kinds[rows],
+            self.in_random[rows],
+            self.grid,
+            self.signed,
         )
 
     def of(self, *kinds: Kind) -> Exemplars:

@@ -33,7 +33,7 @@ from glossator.scores import Score
 from glossator.subjects.base import BaseSubject, Subject, only_site, width_of
 from glossator.subjects.embedders import Embedder
 from glossator.subjects.functions import FunctionSubject
-from glossator.units import Polarity, Unit
+from glossator.units import POLARITIES, Polarity, Unit
 
 NGRAMS = NgramSpec(n=3, fold_case=True, punctuation="none", most=100_000)
 
@@ -148,8 +148,8 @@ def explain_modules(
     for vectors. say: told what a language model will be asked, before it is. A response that is not a finite number is
     left out and counted.
     """
-    if polarity not in ("+", "-"):
-        raise UserError("unknown polarity", value=polarity, allowed="+ or -")
+    if polarity not in POLARITIES:
+        raise UserError("unknown polarity", value=polarity, allowed=", ".join(POLARITIES))
     spec = spec or SascSpec()
     if not isinstance(corpus, ReferenceCorpus):
         space = open_space(embedder, cache) if isinstance(embedder, str) else embedder

@@ -69,6 +69,7 @@ BUILT_IN: dict[str, dict[str, str]] = {
     "readouts": {
         "directions": "glossator.readouts.directions:load_directions",
         "dictionary": "glossator.readouts.formats:load_dictionary",
+        "voxels": "glossator.readouts.encoding_model:load_encoding_model",
     },
     "reports": {
         "html": "glossator.explorer.report:write_report",
@@ -90,6 +91,7 @@ BUILT_IN: dict[str, dict[str, str]] = {
         "headlines": "benchmarks.headlines:run",
         "engines": "benchmarks.engines:run",
         "store": "benchmarks.store:run",
+        "voxels": "benchmarks.voxels:run",
     },
 }
 
@@ -149,6 +151,7 @@ ABOUT: dict[str, dict[str, str]] = {
     "readouts": {
         "directions": "a set of directions written by `glossator directions`",
         "dictionary": "latents of a sparse autoencoder or transcoder: SAELens, sparsify, Gemma Scope, ...",
+        "voxels": "measured responses through an encoding model: see `glossator voxels fit`",
     },
     "reports": {
         "html": "one self-contained page, written at the end of a study",
@@ -168,6 +171,7 @@ ABOUT: dict[str, dict[str, str]] = {
         "coverage": "how often intervals cover the value on a large text",
         "headlines": "units with known reasons to fire: are they named, and counted, and is nothing invented",
         "store": "writing and querying a study of 100,000 units",
+        "voxels": "simulated voxels: predicted and named right, null ones left alone; topics of explanations",
         "metrics": "does each score fall when an explanation misses half, or claims as much again that is wrong",
         "readability": "is a neuron recognised among five from its headline, its former English, a token list",
     },

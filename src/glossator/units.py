@@ -11,13 +11,14 @@ from glossator.errors import UserError
 if TYPE_CHECKING:
     import numpy as np
 
-Polarity = Literal["+", "-"]
+Polarity = Literal["+", "-", "±"]
+POLARITIES: tuple[Polarity, ...] = ("+", "-", "±")
 
 
 @dataclass(frozen=True, order=True)
 class Unit:
     """One polarity of a unit: `smollm2-135m/mlp.12/345` is the positive one, `smollm2-135m/mlp.12/345-` the negative
-    one.
+    one, `smollm2-135m/voxels@resid.12/3±` one whose signed value is the truth.
 
     The negative polarity is explained separately: its activations are the recorded ones times -1.
     """
@@ -29,10 +30,20 @@ class Unit:
 
     @property
     def sign(self) -> int:
-        return 1 if self.polarity == "+" else -1
+        return -1 if self.polarity == "-" else 1
+
+    @property
+    def short(self) -> str:
+        """`mlp.12/345`, `mlp.12/345-`: the unit within its subject."""
+        return f"{self.site}/{self.index}{self.polarity.removeprefix('+')}"
 
     def __str__(self) -> str:
-        return f"{self.subject}/{self.site}/{self.index}" + ("-" if self.polarity == "-" else "")
+        return f"{self.subject}/{self.short}"
+
+
+def marked(polarity: str) -> str:
+    """What stands behind the name of a site in a table: nothing for the positive polarity."""
+    return {"+": "", "-": " (−)"}.get(polarity, f" ({polarity})")
 
 
 def unit_rng(seed: int, unit: Unit, *purpose: int) -> np.random.Generator:
@@ -49,8 +60,8 @@ _INDEX = re.compile("[0-9]{1,18}")
 
 
 def parse_unit(text: str) -> Unit:
-    """Read `subject/site/index` with an optional closing `+` or `-`; the subject may itself contain slashes."""
-    body, polarity = (text[:-1], text[-1]) if text[-1:] in "+-" and text else (text, "+")
+    """Read `subject/site/index` with an optional closing `+`, `-` or `±`; the subject may itself contain slashes."""
+    body, polarity = (text[:-1], text[-1]) if text[-1:] in POLARITIES else (text, "+")
     parts = body.rsplit("/", 2)
     if (
         len(parts) != 3
@@ -62,7 +73,7 @@ def parse_unit(text: str) -> Unit:
         raise UserError(
             "not a unit id",
             value=text,
-            allowed="subject/site/index with an optional + or -",
+            allowed="subject/site/index with an optional +, - or ±",
             fix="Example: smollm2-135m/mlp.12/345",
         )
-    return Unit(parts[0], parts[1], int(parts[2]), "-" if polarity == "-" else "+")
+    return Unit(parts[0], parts[1], int(parts[2]), next(p for p in POLARITIES if p == polarity))

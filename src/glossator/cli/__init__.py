@@ -27,6 +27,7 @@ from glossator.cli.stages import explain, record, work
 from glossator.cli.studies import search, studies, verify
 from glossator.cli.try_text import try_text
 from glossator.cli.units import units
+from glossator.cli.voxels import voxels
 from glossator.errors import UserError
 from glossator.terminal import neutral, neutral_streams
 
@@ -84,6 +85,7 @@ for command in (
 app.add_typer(human, name="human", short_help="Collect human answers, and score them as models are scored.")
 app.add_typer(directions, name="directions", short_help="Directions as units: construct, find, compare.")
 app.add_typer(dictionary, name="dictionary", short_help="Dictionaries: train one on a site.")
+app.add_typer(voxels, name="voxels", short_help="Voxels as units: fit encoding models, simulate responses.")
 
 
 def _version(wanted: bool) -> None:

@@ -10,6 +10,7 @@ import typer
 
 from glossator.cli.printing import JSON, QUIET, console, emit, make_table, print_table
 from glossator.cli.spec_options import BUDGET, KEY_VARIABLE, OFFLINE, PRICES, TRUST, make_access
+from glossator.units import marked
 
 if TYPE_CHECKING:
     from glossator.grid.results import GridResults
@@ -85,7 +86,7 @@ def print_grid(results: GridResults, page: Path) -> None:
     for row in results.rows:
         if (row.site is None) == (row.subject in several):
             estimates = (row.value, row.lookup, row.over_lookup, row.over_program)
-            place = (row.site or "all") + ("" if row.polarity == "+" else " (−)")
+            place = (row.site or "all") + marked(row.polarity)
             units = f"{row.value.n} of {row.units}"
             told = (Text(row.subject), Text(place), Text(row.series), row.score)
             table.add_row(*told, units, *(in_brackets(e) for e in estimates))

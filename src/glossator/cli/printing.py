@@ -209,7 +209,7 @@ def score_rows(out: Console, rows: Sequence[Ranked], baselines: Sequence[str], c
 
 def short_name(unit: Unit) -> str:
     """`mlp.12/345`, `mlp.12/345-`: the unit within its subject."""
-    return f"{unit.site}/{unit.index}{'-' if unit.polarity == '-' else ''}"
+    return unit.short
 
 
 def clean(text: str) -> str:

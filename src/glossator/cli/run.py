@@ -19,6 +19,7 @@ from glossator.cli.printing import (
     short_name,
 )
 from glossator.cli.spec_options import takes_spec
+from glossator.units import marked
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -116,10 +117,11 @@ def print_means(out: Console, column: Column, means: Sequence[Mean], card: str) 
     out.print(title, style="bold", markup=False)
     rows = []
     for mean in means:
-        side = "" if mean.polarity == "+" else " (−)"
         value = in_brackets(mean.value.value, mean.value.low, mean.value.high)
         values = [beside(mean, baseline) for baseline in baselines]
-        rows.append(Row([mean.site + side, mean.method, mean.score, str(mean.value.n), value, *values]))
+        rows.append(
+            Row([mean.site + marked(mean.polarity), mean.method, mean.score, str(mean.value.n), value, *values])
+        )
     print_rows(out, ["site", "method", "score", "units", "mean [95 %]", *baselines], rows, left=3)
     out.print()
 

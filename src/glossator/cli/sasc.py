@@ -1,9 +1,9 @@
-"""`glossator sasc`: explain any function from text to numbers, as a study of n-grams."""
+"""`glossator sasc`: explain any function from text to numbers, or units of a model over whole texts, on n-grams."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import typer
 
@@ -21,7 +21,17 @@ LEAST_DOCUMENTS = 30
 
 
 def sasc(
-    module: str = typer.Argument(..., help="FILE.py:FUNCTION or package.module:FUNCTION; texts in, numbers out."),
+    module: str | None = typer.Argument(
+        None, help="FILE.py:FUNCTION or package.module:FUNCTION; texts in, numbers out.", show_default=False
+    ),
+    subject: str | None = typer.Option(None, help="In place of a function: the model whose units are explained."),
+    site: str | None = typer.Option(None, help="Its site, such as mlp.12."),
+    readout: str | None = typer.Option(None, help="Readout of the model, KIND:PATH@SITE, such as voxels:FOLDER."),
+    dictionary: str | None = typer.Option(None, help="The same as --readout dictionary:PATH."),
+    pool: str | None = typer.Option(
+        None, help="A text's value over its tokens: mean, max or last. Default: mean for voxels, max for others."
+    ),
+    units: str | None = typer.Option(None, help="'all' (default), a number of random units, or indices: 3,17,40-49."),
     corpus: str = typer.Option("embedded", help="Reference corpus: 'embedded', a file or a folder of text."),
     text_column: str | None = typer.Option(None, help="Field or column of the corpus with the text (text)."),
     lm: str | None = typer.Option(
@@ -34,6 +44,9 @@ def sasc(
     min_count: int = typer.Option(2, min=1, help="Minimum number of occurrences of an n-gram."),
     most: int = typer.Option(50_000, min=1, help="Number of most frequent n-grams to keep."),
     negative: bool = typer.Option(False, "--negative", help="Explain small responses."),
+    polarity: str | None = typer.Option(
+        None, help="+, -, or ± for the signed value. Default: ± for voxels, else +, or - with --negative."
+    ),
     candidates: int = typer.Option(10, min=1, help="Number of names to keep; the first is scored on held-out texts."),
     seed: int = typer.Option(0, help="Random seed, of the splits too."),
     out: Path | None = typer.Option(
@@ -51,24 +64,42 @@ def sasc(
     The function takes a list of strings and returns one number, or one row of numbers, for each. It is run as it is:
     only give files that you trust. What comes of it is a study: show, search and the report open it like any other.
 
+    In place of a function, units of a model, latents of a dictionary or voxels are explained; their values are pooled
+    over the tokens of each text.
+
     \b
     Examples:
       glossator sasc detector.py:respond
+      glossator sasc --readout voxels:my-voxels
+      glossator sasc --subject minilm --site resid.5 --units 8
       glossator sasc detector.py:respond --corpus notes/ --lm openai:gpt-5-mini
     """
+    from glossator.cli.spec_options import read_units
+    from glossator.errors import UserError
     from glossator.recording import EvidenceSpec
     from glossator.study import StudySpec, run_study
     from glossator.subjects.base import only_site
     from glossator.subjects.named import FUNCTION, function_subject
 
-    subject = FUNCTION + module
-    site = only_site(function_subject(subject))
+    chosen: Any = None if units is None else read_units(units)
+    if dictionary is not None:
+        readout = readout or f"dictionary:{dictionary}"
+    if module is not None:
+        if subject is not None or site is not None or readout is not None:
+            raise UserError("a function has no sites and no readouts", value=module, fix="Leave out the function")
+        named, called, signed = FUNCTION + module, module.rpartition(":")[2], False
+        site = only_site(function_subject(named))
+    else:
+        named, site, called, predicted = of_model(subject, site, readout, pool)
+        signed, chosen = predicted is not None, predicted if chosen is None else chosen
+    if negative and polarity not in (None, "-"):
+        raise UserError("--negative and --polarity are both given", value=polarity, fix="Use one of them")
     inputs = ngrams_of(corpus, text_column, words, min_count, most, seed)
     spec = StudySpec(
-        subject=subject,
+        subject=named,
         sites=(site,),
-        units="all",
-        polarities=("-" if negative else "+",),
+        units=tuple(chosen) if isinstance(chosen, list | tuple) else chosen or "all",
+        polarities=("-" if negative else polarity or ("±" if signed else "+"),),  # type: ignore[arg-type]
         explainers=("sasc",),
         candidates=candidates,
         lm=lm,
@@ -78,8 +109,8 @@ def sasc(
         options={"sasc": {"space": space}},
         seed=seed,
     )
-    called = f"sasc-{module.rpartition(':')[2]}-{spec.fingerprint[:4]}{inputs.spec['corpus_fingerprint'][:4]}"
-    access = make_access(budget, lm_cache, prices, offline, lm=lm, subject=subject)
+    called = f"sasc-{called}-{spec.fingerprint[:4]}{inputs.spec['corpus_fingerprint'][:4]}"
+    access = make_access(budget, lm_cache, prices, offline, lm=lm, subject=named)
     study = run_study(
         spec, out or STUDIES / called, progress=False if quiet or json else None, access=access, corpus=inputs
     )
@@ -89,6 +120,35 @@ def sasc(
             emit(as_json(study))
         else:
             print_units(study)
+
+
+def of_model(
+    subject: str | None, site: str | None, readout: str | None, pool: str | None
+) -> tuple[str, str, str, tuple[int, ...] | None]:
+    """The name of the subject of whole texts that these flags mean, its site, a name for the study's folder, and of
+    voxels the indices of those that are predicted; raises `UserError` where they name no units."""
+    from glossator.errors import UserError
+    from glossator.readouts.base import load_kind, parse_readout
+    from glossator.subjects.named import pooled_name
+
+    if readout is None:
+        if subject is None or site is None:
+            fix = "Give FILE.py:FUNCTION, or --readout KIND:PATH, or --subject with --site"
+            raise UserError("nothing to explain is named", fix=fix)
+        return pooled_name(subject, site, pool or "max"), site, site, None
+    kind, path, place = parse_readout(readout)
+    one = load_kind(kind, path, place or site)
+    if site is not None and site != one.reads_at:
+        raise UserError("the readout reads another site", value=one.reads_at, allowed=site)
+    subject = subject or str(one.made.get("subject_spec") or one.subject)
+    if not subject:
+        raise UserError("the readout does not say which model it reads", value=readout, fix="Give --subject")
+    usable = tuple(index for index in range(one.width) if one.refused(index) is None)
+    if not usable:
+        raise UserError("no unit of this readout can be explained", value=readout, fix=f"The first: {one.refused(0)}")
+    of_voxels = kind == "voxels"
+    named = pooled_name(subject, one.reads_at, pool or ("mean" if of_voxels else "max"), (kind, str(path)))
+    return named, one.name, one.name, usable if of_voxels else None
 
 
 def ngrams_of(corpus: str, text_column: str | None, words: int, min_count: int, most: int, seed: int) -> ProbeSet:

@@ -31,7 +31,7 @@ def _flags(
     units: str | None = typer.Option(None, help="Number of random units (64), 'all', or indices: 3,17,40-49."),
     unit: list[int] | None = typer.Option(None, help="Index of one unit; repeatable."),
     side: str | None = typer.Option(
-        None, "--polarity", "--side", help="Polarity of each unit: + (default), - or both."
+        None, "--polarity", "--side", help="Polarity of each unit: + (default), -, both, or ± for the signed value."
     ),
     corpus: str | None = typer.Option(
         None, help="'embedded', or JSONL, CSV, text, Parquet, Arrow, or a folder of these; images as .npy or .npz."
@@ -234,9 +234,9 @@ def _given(
     elif units:
         found["units"] = read_units(units)
     if side:
-        sides = {"+": ["+"], "-": ["-"], "both": ["+", "-"]}
+        sides = {"+": ["+"], "-": ["-"], "both": ["+", "-"], "±": ["±"]}
         if side not in sides:
-            raise UserError("unknown polarity", value=side, allowed="+, - or both")
+            raise UserError("unknown polarity", value=side, allowed="+, -, both or ±")
         found["polarities"] = sides[side]
     if tokens:
         found["max_tokens"] = None if tokens == "all" else _number("--tokens", tokens, "a number or 'all'")
@@ -249,7 +249,7 @@ def _of_readouts(given: list[str], alone: bool) -> dict[str, Any]:
     from glossator.readouts import load_readout
 
     readouts = [load_readout(text) for text in given]
-    subject = next((one.subject for one in readouts if one.subject), None)
+    subject = next((str(one.made.get("subject_spec") or one.subject) for one in readouts if one.subject), None)
     text: Any = next((one.made["text"] for one in readouts if one.made.get("text")), {})
     found: dict[str, Any] = {key: text[key] for key in ("max_tokens", "width", "seed") if key in text}
     found |= {} if subject is None else {"subject": subject}

@@ -68,7 +68,7 @@ def _unit(
     scores = {} if best is None else {score.name: score for score in best.scores}
     score, causal = (scores.get(kinds[column] or "") for column in COLUMNS)
     entry = {
-        "id": f"{unit.site}/{unit.index}" + ("-" if unit.polarity == "-" else ""),
+        "id": unit.short,
         "name": str(unit),
         "status": result.status,
         "reason": result.reason,

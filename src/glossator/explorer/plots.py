@@ -8,6 +8,7 @@ from html import escape
 from itertools import count
 
 from glossator.store.summary import Values, usual_first
+from glossator.units import marked
 
 WIDTH, LEFT, RIGHT = 620, 128, 14
 ROW, GAP, TOP, BOTTOM = 22, 14, 8, 26
@@ -50,9 +51,9 @@ def _groups(values: Sequence[Values]) -> dict[tuple[str, str], dict[str, list[tu
     groups: dict[tuple[str, str], dict[str, list[tuple[float, str]]]] = {}
     baselines = usual_first({baseline for v in values for baseline in v.baselines})
     for v in values:
-        side = "-" if v.polarity == "-" else ""
+        side = v.polarity.removeprefix("+")
         rows = {"": v.value, **{baseline: v.baselines[baseline] for baseline in baselines if baseline in v.baselines}}
-        groups[v.site + (" (−)" if side else ""), v.method] = {
+        groups[v.site + marked(v.polarity), v.method] = {
             name: [
                 (value, f"{v.site}/{index}{side}")
                 for value, index in zip(row, v.index, strict=True)

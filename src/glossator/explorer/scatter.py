@@ -39,7 +39,7 @@ def scatter(pairs: Sequence[tuple[Ranked, Score, Score]], label: str) -> str:
         parts.append(f'<text class="name" x="{LEFT - 6}" y="{y(tick) + 4}">{number(tick, 1)}</text>')
     for row, score, acted in pairs:
         unit = row.result.unit
-        name = f"{unit.site}/{unit.index}{'-' if unit.polarity == '-' else ''}"
+        name = unit.short
         said = f"{name}: {score.name} {number(score.value or 0)}, {acted.name} {number(acted.value or 0)}"
         ranges = ""
         if score.low is not None:

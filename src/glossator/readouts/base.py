@@ -78,6 +78,10 @@ class Readout(Protocol):
         """n random units of the same kind, to stand beside a unit that has no others; None if there are none."""
         ...
 
+    def refused(self, index: int) -> str | None:
+        """Why a unit is not explained, such as a voxel that is not predicted; None where nothing speaks against it."""
+        ...
+
     def check_fits(self, site: str, width: int | None, subject: str = "") -> None:
         """Raise `UserError` unless it reads this site, of this width, of this subject."""
         ...
@@ -128,6 +132,9 @@ class BaseReadout:
         raise MissingPower("the units of this readout cannot be intervened on", value=self.site_name)
 
     def random(self, n: int, seed: int) -> Readout | None:
+        return None
+
+    def refused(self, index: int) -> str | None:
         return None
 
     def check_fits(self, site: str, width: int | None, subject: str = "") -> None:

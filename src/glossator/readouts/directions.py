@@ -131,6 +131,9 @@ class DirectionSet:
         vectors = np.random.default_rng([seed, n]).normal(size=(n, self.vectors.shape[1]))
         return direction_set(f"random-beside-{self.name}", self.site, vectors, self.centre, subject=self.subject)
 
+    def refused(self, index: int) -> None:
+        """None: every direction may be explained."""
+
     def take(self, rows: Any) -> DirectionSet:
         """The set restricted to these directions, in this order."""
         return replace(self, vectors=self.vectors[rows])

@@ -223,6 +223,7 @@ def _draw_split(view: _UnitView, split: Split, spec: EvidenceSpec, threshold: fl
         np.concatenate(kinds) if kinds else np.empty(0, _KIND_TYPE),
         drawn[chosen],
         view.grid,
+        view.unit.polarity == "±",
     )
 
 

@@ -244,7 +244,7 @@ class Trial:
             "split": self.split,
             "windows": dict(self.test.kinds),
             "tokens": len(self.test.truth),
-            "truth": TRUTH,
+            "truth": TRUTH[self.test.signed],
             "interval": in_words(lab.level),
             "seed": lab.seed,
             **(how or {}),

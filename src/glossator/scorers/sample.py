@@ -21,7 +21,8 @@ Setting = Literal["top-and-random", "random-only", "top"]
 SETTINGS: tuple[Setting, ...] = ("top-and-random", "random-only")
 """Those that a score is given in under its name and the setting's; their inputs are all that is simulated."""
 ONE_VALUE = "the unit has one value per input, and no position within it"
-TRUTH = "max(activation, 0) of the unit's polarity, one-sided"
+TRUTH = {False: "max(activation, 0) of the unit's polarity, one-sided", True: "the signed value"}
+"""By whether the polarity is ±."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,7 +31,7 @@ class Sample:
 
     rows (m,) row numbers in the split; mask (m, places) bool, the places that count; activations (t,) float64, signed;
     input_of_place (t,) 0..m-1; group_of_input (m,) 0..groups-1; kinds: how many inputs were drawn as top and
-    as random ones.
+    as random ones; signed: whether the polarity is ±.
     """
 
     rows: np.ndarray
@@ -40,11 +41,17 @@ class Sample:
     group_of_input: np.ndarray
     groups: int
     kinds: dict[str, int]
+    signed: bool = False
 
     @cached_property
     def truth(self) -> np.ndarray:
-        """(t,) what is to be predicted: the activation where it is on the unit's own side, else 0."""
-        return np.maximum(self.activations, 0.0)
+        """(t,) what is to be predicted: the activation where it is on the unit's own side, else 0; of polarity ± the
+        signed value."""
+        return self.own_side(self.activations)
+
+    def own_side(self, activations: np.ndarray) -> np.ndarray:
+        """What counts as truth of such activations."""
+        return activations if self.signed else np.maximum(activations, 0.0)
 
     @cached_property
     def group_of_place(self) -> np.ndarray:
@@ -114,6 +121,7 @@ def sample_rows(exemplars: Exemplars, drawn: Mapping[str, np.ndarray]) -> Sample
         group_of_input=index,
         groups=groups,
         kinds={kind: len(of_kind) for kind, of_kind in drawn.items() if len(of_kind)},
+        signed=exemplars.signed,
     )
 
 

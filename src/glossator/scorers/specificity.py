@@ -72,7 +72,7 @@ def rank_among(trial: Trial, explanation: Explanation, others: OtherUnits) -> Re
     known = others.known[sample.input_of_place]
     index, documents = document_index(sample.group_of_place[known])
     truth, prediction = sample.truth[known], trial.predicted(explanation)[known]
-    flat = np.maximum(others.activations[:, sample.mask[others.known]].astype(np.float64), 0.0)
+    flat = sample.own_side(others.activations[:, sample.mask[others.known]].astype(np.float64))
     flat = flat[flat.max(axis=1) > flat.min(axis=1)] if flat.size else flat
     if not known.any() or truth.min() == truth.max():
         return Resampled(documents, undefined, "the unit is constant on the windows that are stored for other units")

@@ -24,7 +24,7 @@ from glossator.store import card as cards
 from glossator.subjects.functions import OUTPUT
 from glossator.subjects.measured import SITE as RESPONSES_SITE
 from glossator.subjects.named import DELPHI, RESPONSES, is_model
-from glossator.units import Polarity
+from glossator.units import POLARITIES, Polarity
 
 DEFAULT_SCORERS = cards.DEFAULT_SCORERS["observational"]
 DEFAULT_EVIDENCE = EvidenceSpec()
@@ -60,7 +60,8 @@ class StudySpec:
     """Which units of which subject are explained on which text, by what, and how that is scored.
 
     subject: alias, folder or hub id; sites: names; units: how many are drawn at random from each site, `all`, or
-    their indices; polarities: the sides that are explained; corpus: a path or name that
+    their indices; polarities: the sides that are explained, ± where the signed value is
+    the truth; corpus: a path or name that
     `glossator.corpora.open_corpus` takes; text_column: its field that holds the text, None for `text`;
     max_tokens: None for the whole corpus; width: tokens in a window; candidates: explanations asked of each
     explainer; baselines: what scores are set beside, see `glossator.scorers.baselines`; readouts: each
@@ -78,7 +79,7 @@ class StudySpec:
     subject: str
     sites: Names
     units: Annotated[int | Literal["all"] | tuple[int, ...], Takes(UNITS, given=as_tuple)] = 64
-    polarities: Annotated[tuple[Polarity, ...], Takes("a list of + and -", given=as_tuple)] = ("+",)
+    polarities: Annotated[tuple[Polarity, ...], Takes("a list of +, - and ±", given=as_tuple)] = ("+",)
     corpus: str = "embedded"
     max_tokens: Annotated[int | None, Takes(f'up to {MOST}, or "all"', most=MOST, all_is_none=True)] = 65536
     width: Annotated[int, Takes(least=1, most=MOST_WIDTH)] = 64
@@ -113,7 +114,7 @@ class StudySpec:
         for kind in ("explainers", "scorers", "baselines"):
             check_known(kind.rstrip("s"), getattr(self, kind), registry.table(kind))
         check_known("simulator", [self.simulator] if self.simulator is not None else [], registry.table("simulators"))
-        check_known("polarity", self.polarities, ("+", "-"))
+        check_known("polarity", self.polarities, POLARITIES)
         check_known("calibration", [self.calibration], CALIBRATIONS)
         takes_options = (*self.explainers, *self.scorers, *registry.table("simulators"))
         check_known("explainer, simulator or scorer with options", self.options, takes_options)

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from glossator.errors import UserError
+from glossator.files import read_json, write_json
 from glossator.readouts.base import load_kind, parse_readout
 from glossator.recording.spec import source_of
 
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from glossator.store.spec import StudySpec
     from glossator.subjects.base import Subject
 
-FOLDER = "readouts"
+FOLDER, REFUSED = "readouts", "refused.json"
 EARLIER = "directions"
 """Where studies of earlier versions keep their directions, without the name of a kind."""
 
@@ -87,6 +88,18 @@ def keep_readouts(spec: StudySpec, readouts: Mapping[str, Readout], folder: Path
         place = folder / FOLDER / kind / name
         place.mkdir(parents=True, exist_ok=True)
         one.save(place)
+        refused = {str(index): reason for index in range(one.width) if (reason := one.refused(index)) is not None}
+        if refused:
+            write_json(place / REFUSED, refused)
+
+
+def refused_units(study: Path) -> dict[str, dict[str, str]]:
+    """By site `NAME@SITE`, why its readout refuses units, by their index: known without opening the readout."""
+    places = ((place.name, place / REFUSED) for _, place in places_of_readouts(study))
+    return {
+        name: read_json(file, "the list of refused units", "Make the study again")
+        for name, file in places if file.exists()
+    }  # fmt: skip
 
 
 def places_of_readouts(study: Path) -> Iterator[tuple[str, Path]]:

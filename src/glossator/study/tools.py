@@ -26,7 +26,9 @@ from glossator.store.spec import StudySpec
 from glossator.study.metered import Interrupted, Metered
 from glossator.study.models import StudyModels, models_to_show
 from glossator.study.reading import EXECUTE, Reader, simulator_name
-from glossator.study.sources import check_same, kept_readouts
+from glossator.study.sources import check_same, kept_readouts, refused_units
+from glossator.subjects.functions import FunctionSubject
+from glossator.subjects.named import POOLED
 from glossator.units import Unit
 
 if TYPE_CHECKING:
@@ -126,7 +128,19 @@ class Tools:
         return self.models.meter
 
     def evidence(self, unit: Unit) -> Evidence:
-        return draw(self.recording, unit, self.spec.evidence)
+        """What was recorded of a unit; insufficient where its readout says that it is not worth explaining."""
+        drawn, refusal = draw(self.recording, unit, self.spec.evidence), self._refusal(unit)
+        return drawn if refusal is None else replace(drawn, status="insufficient", reason=refusal)
+
+    def _refusal(self, unit: Unit) -> str | None:
+        if self.spec.subject.startswith(POOLED):
+            assert isinstance(subject := self.resources.subject, FunctionSubject)
+            return subject.refused(unit.index)
+        return self._refused.get(unit.site, {}).get(str(unit.index))
+
+    @cached_property
+    def _refused(self) -> dict[str, dict[str, str]]:
+        return refused_units(self.recording.folder.parent)
 
     def lab(self, baselines: Mapping[str, Explanation] | None = None) -> Lab:
         """A new lab, in which nothing is kept yet."""

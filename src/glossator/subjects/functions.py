@@ -61,6 +61,10 @@ class FunctionSubject(BaseSubject):
     def sites(self) -> list[Site]:
         return [OutputSite(self._site, self._units, self.grid)]
 
+    def refused(self, index: int) -> str | None:
+        """Why a unit is not explained, None where nothing speaks against it."""
+        return None
+
     def visit(self, inputs: Inputs, sites: Sequence[str], see: Callable[[str, Values], Any]) -> None:
         import torch
 

@@ -3,7 +3,8 @@
 `function:FILE.py:NAME` or `function:package.module:NAME` imports code, so that a name from a file is confirmed first.
 `responses:FILE` is `.npy`, `.npz` or Parquet, with a row for each input of the study. `delphi:FOLDER` holds latents
 that delphi has cached, and their text. `random-weights:NAME#SEED` is the architecture of a model with freshly
-initialised weights.
+initialised weights. `vectors:NAME` are static word vectors, from a model's token embeddings. `pooled:...` is a site of
+a model, or a readout there, with one value for each text (see `pooled_name`).
 """
 
 from __future__ import annotations
@@ -16,12 +17,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from glossator import registry
 from glossator.errors import UserError, near_matches
 from glossator.files import fingerprint
 from glossator.inputs import Inputs
 from glossator.subjects.base import BaseSubject, Subject
 
 FUNCTION, RESPONSES, RANDOM, DELPHI = "function:", "responses:", "random-weights:", "delphi:"
+VECTORS, POOLED = "vectors:", "pooled:"
 
 
 def open_subject(
@@ -45,12 +48,40 @@ def open_subject(
         return DelphiSubject(Path(folder).expanduser(), tokenizer or None)
     from glossator.subjects.loading import load_subject
 
+    if name.startswith(VECTORS):
+        from glossator.subjects.embedders import TokenVectors
+        from glossator.subjects.text_readouts import WordVectors
+
+        return WordVectors(TokenVectors(load_subject(name.removeprefix(VECTORS), dtype=dtype, device=device)))
+    if name.startswith(POOLED):
+        return _pooled(name, dtype, device)
     if name.startswith(RANDOM):
         from glossator.subjects.random_weights import with_random_weights
 
         trained, seed = parse_random(name)
         return with_random_weights(load_subject(trained, dtype=dtype, device=device), seed)
     return load_subject(name, dtype=dtype, device=device)
+
+
+def pooled_name(subject: str, site: str, pool: str, readout: tuple[str, str] | None = None) -> str:
+    """`pooled:SUBJECT#SITE#POOL`, or `pooled:SUBJECT#KIND:PATH#SITE#POOL` of a readout (kind, path)."""
+    middle = [] if readout is None else [":".join(readout)]
+    return POOLED + "#".join([subject, *middle, site, pool])
+
+
+def _pooled(name: str, dtype: str | None, device: str | None) -> Subject:
+    from glossator.subjects.text_readouts import of_texts
+
+    parts = name.removeprefix(POOLED).split("#")
+    if len(parts) not in (3, 4) or not all(parts) or parts[0].startswith((FUNCTION, RESPONSES, POOLED)):
+        allowed = f"{POOLED}SUBJECT#SITE#POOL or {POOLED}SUBJECT#KIND:PATH#SITE#POOL, where the subject is a model"
+        raise UserError("bad name of a pooled subject", value=name, allowed=allowed)
+    subject, site, pool, readout = parts[0], parts[-2], parts[-1], None
+    if len(parts) == 4:
+        kind, _, path = parts[1].partition(":")
+        readout = registry.load("readouts", kind)(Path(path).expanduser(), site=site)
+    opened: Any = open_subject(subject, dtype=dtype, device=device)
+    return of_texts(opened, site, pool, readout)  # type: ignore[arg-type]
 
 
 def random_name(name: str, seed: int) -> str:
@@ -67,7 +98,7 @@ def parse_random(name: str) -> tuple[str, int]:
 
 def is_model(name: str) -> bool:
     """Whether a name is that of a model, determined without importing anything."""
-    return not name.startswith((FUNCTION, RESPONSES))
+    return not name.startswith((FUNCTION, RESPONSES, VECTORS))
 
 
 def function_subject(name: str) -> Subject:

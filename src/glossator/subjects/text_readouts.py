@@ -66,7 +66,7 @@ Pool = Literal["mean", "max", "last"]
 class PooledSubject(FunctionSubject):
     """A site of a subject that takes tokens, its units' values pooled over the tokens of each text.
 
-    pool: "mean", "max" or "last" token; readout: of the site `NAME@SITE`. Texts
+    pool: "mean", "max" or "last" token; readout: of the site `NAME@SITE`; called: name of the units' site. Texts
     longer than the subject takes are run in parts. A text without a token, or of one token where the subject's first
     position takes the attention sink, has no response.
     """
@@ -79,17 +79,23 @@ class PooledSubject(FunctionSubject):
         *,
         readout: Any = None,
         batch_tokens: int = 2048,
+        called: str | None = None,
     ):
         if pool not in get_args(Pool):
             raise UserError("unknown pooling", value=pool, allowed=", ".join(get_args(Pool)))
         self.source = site.rpartition("@")[2]
         width = subject.site(self.source).width
         known = [subject.fingerprint, None if readout is None else readout.fingerprint, site, pool]
-        super().__init__(self._pooled, subject.name, fingerprint=fingerprint_of(["pooled", *known]), site=site)
+        super().__init__(
+            self._pooled, subject.name, fingerprint=fingerprint_of(["pooled", *known]), site=called or site
+        )
         self.subject, self.pool, self.readout, self.batch_tokens = subject, pool, readout, batch_tokens
         self.tokenizer = subject.tokenizer
         self.longest = int(subject.max_width or 1 << 20)
         self._units = width if readout is None else readout.width
+
+    def refused(self, index: int) -> str | None:
+        return None if self.readout is None else self.readout.refused(index)
 
     def counted(self, inputs: Inputs) -> Inputs:
         if not isinstance(inputs, Texts):
@@ -141,12 +147,71 @@ class PooledSubject(FunctionSubject):
 
     def _of_units(self, values: torch.Tensor) -> torch.Tensor:
         """The values of all units; of a sparse readout 0 for those that it does not list."""
-        found = values if self.readout is None else self.readout.read(values)
-        if not isinstance(found, tuple):
-            return found
-        activations, units = found
-        every = activations.new_zeros((*activations.shape[:-1], self.readout.width))
-        return every.scatter_add_(-1, units.long(), activations)
+        return values if self.readout is None else every_unit(self.readout, values)
+
+
+def every_unit(readout: Any, values: torch.Tensor) -> Any:
+    """(..., width) values of all units of a readout, 0 for those that a sparse one does not list."""
+    found = readout.read(values)
+    if not isinstance(found, tuple):
+        return found
+    activations, units = found
+    every = activations.new_zeros((*activations.shape[:-1], readout.width))
+    return every.scatter_add_(-1, units.long(), activations)
+
+
+class ReadSubject(FunctionSubject):
+    """The units of a readout of a subject of texts."""
+
+    def __init__(self, subject: Any, readout: Any):
+        readout.check_fits(readout.reads_at, subject.site(readout.reads_at).width, subject.name)
+        known = ["read", subject.fingerprint, readout.fingerprint]
+        super().__init__(self._of_texts, subject.name, fingerprint=fingerprint_of(known), site=readout.name)
+        self.subject, self.readout, self._units = subject, readout, readout.width
+
+    def refused(self, index: int) -> str | None:
+        refusal: str | None = self.readout.refused(index)
+        return refusal
+
+    def _of_texts(self, texts: list[str]) -> np.ndarray:
+        import torch
+
+        values = torch.from_numpy(self.subject.answers(texts))
+        found: np.ndarray = every_unit(self.readout, values).float().numpy()
+        return found
+
+
+class WordVectors(FunctionSubject):
+    """Static vectors of words by an embedder, each of length 1; of a text the mean over its words, in any order."""
+
+    def __init__(self, embedder: Embedder):
+        super().__init__(
+            self._mean, f"{embedder.name.removesuffix(' tokens')}-vectors",
+            fingerprint=fingerprint_of(["word vectors", embedder.fingerprint]),
+        )  # fmt: skip
+        self.embedder, self._units = embedder, embedder.width
+        self._vectors: dict[str, np.ndarray] = {}
+
+    def _mean(self, texts: list[str]) -> np.ndarray:
+        words = [text.split() for text in texts]
+        if new := sorted({word for one in words for word in one} - self._vectors.keys()):
+            self._vectors.update(zip(new, self.embedder.embed(new), strict=True))
+        silent = np.full(self.embedder.width, np.nan, np.float32)
+        return np.stack([np.mean([self._vectors[w] for w in one], axis=0) if one else silent for one in words])
+
+
+def of_texts(subject: Any, site: str, pool: Pool = "mean", readout: Any = None) -> FunctionSubject:
+    """A site of any subject, or the units of a readout there, as a subject of texts with one value for each text,
+    pooled over tokens where it takes tokens. Its site is called as the readout, or as the site."""
+    if subject.takes == "tokens":
+        if readout is not None:
+            readout.check_fits(site, subject.site(site).width, subject.name)
+        return PooledSubject(subject, site, pool, readout=readout, called=site if readout is None else readout.name)
+    if readout is not None:
+        return ReadSubject(subject, readout)
+    subject.site(site)
+    found: FunctionSubject = subject
+    return found
 
 
 def pooled(values: np.ndarray, pool: Pool) -> np.ndarray:

@@ -1,0 +1,121 @@
+"""`glossator bench voxels`: are simulated voxels predicted and named right, are null voxels left alone?
+
+A planted voxel responds to words by how near they are to a keyphrase in MiniLM's space; the encoding model reads static
+word vectors of another model, so that it has to find the tuning through features that differ from it. A voxel is found
+if it is predicted on held-out runs (q <= 0.05) and its first name is right by the pattern that was written for the
+keyphrase beforehand (`sasc_keyphrases`); a null voxel is explained if it is predicted. Topics: a planted set of
+explanations of two groups, and the same with the groups shuffled.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from benchmarks.sasc_judges import named
+from benchmarks.sasc_keyphrases import REPORTED, Keyphrase
+from benchmarks.sasc_settings import Corpora
+from glossator.corpora import open_corpus
+from glossator.corpora.wordnet import general_names
+from glossator.explainers.naming.explainer import SascSpec, name_units
+from glossator.explainers.naming.naming_split import NamingSplit
+from glossator.explainers.naming.task import Responses, Task, asker
+from glossator.fitting.comparison import share_interval
+from glossator.fitting.encoding import fit_encoding
+from glossator.planted.voxels import Simulated, SimulationSpec, nearness, simulate_voxels
+from glossator.recording.texts import responses
+from glossator.subjects.base import Subject
+from glossator.subjects.embedders import load_embedder
+from glossator.subjects.named import open_subject
+from glossator.subjects.text_readouts import of_texts
+from glossator.units import Unit
+
+DEFAULTS: dict[str, Any] = {"planted": 60, "null": 60, "runs": 20, "seed": 0, "features": "vectors:smollm2-135m",
+                            "site": "output", "space": "smollm2-135m", "repetitions": 100}  # fmt: skip
+QUICK = {"planted": 6, "null": 6, "runs": 6, "repetitions": 20}
+KINDS = ("concrete", "action", "event", "topic")
+
+
+def run(options: dict[str, Any] | None = None) -> dict[str, Any]:
+    """`voxels_found`, of planted voxels, with `voxels_null_explained`; each voxel with its r, ceiling and name."""
+    options = dict(options or {})
+    quick = options.pop("quick", False)
+    chosen = DEFAULTS | (QUICK if quick else {}) | {k: v for k, v in options.items() if v is not None}
+    planted = _spread([k for k in REPORTED if k.kind in KINDS], chosen["planted"])
+    simulated = _simulated(planted, chosen)
+    subject: Any = open_subject(chosen["features"])
+    model = fit_encoding(subject, chosen["site"], simulated.scans)
+    predicted = model.predicted.tolist()
+    names = _names(of_texts(subject, chosen["site"], "mean", model), predicted, chosen, quick)
+    rows = []
+    for index, phrase in enumerate(simulated.planted):
+        answer = names.get(index, ())
+        rows.append(
+            {
+                "voxel": model.voxels[index],
+                "ceiling": float(simulated.ceilings[index]),
+                "r": float(model.r[index]),
+                "q": float(model.q[index]),
+                "estimated_ceiling": None if np.isnan(model.ceiling[index]) else float(model.ceiling[index]),
+                "name": answer[0] if answer else None,
+                "right": phrase is not None and named(answer[:1], planted[index]),
+                "right_among_five": phrase is not None and named(answer[:5], planted[index]),
+            }
+        )
+    with_tuning, without = rows[: len(planted)], rows[len(planted) :]
+    seen = [row for row in with_tuning if row["q"] <= 0.05]
+    return {
+        "options": chosen | {"quick": quick},
+        "voxels_found": _share([bool(row["right"]) for row in with_tuning]),
+        "voxels_found_among_five": _share([bool(row["right_among_five"]) for row in with_tuning]),
+        "voxels_predicted": _share([row["q"] <= 0.05 for row in with_tuning]),
+        "named_right_of_predicted": _share([bool(row["right"]) for row in seen]),
+        "voxels_null_explained": _share([row["q"] <= 0.05 for row in without]),
+        "null_p_below_0.05": float(np.mean([model.p[len(planted) :] < 0.05])),
+        "scans": len(simulated.scans.responses),
+        "words": len(simulated.scans.words),
+        "voxels": rows,
+    }
+
+
+def _share(holds: list[bool]) -> dict[str, Any]:
+    """A share with its 95 % interval (Wilson)."""
+    if not holds:
+        return {"value": None, "n": 0}
+    value = sum(holds) / len(holds)
+    low, high = share_interval(value, len(holds))
+    return {"value": value, "low": low, "high": high, "n": len(holds)}
+
+
+def _spread(keyphrases: list[Keyphrase], count: int) -> list[Keyphrase]:
+    places = np.linspace(0, len(keyphrases) - 1, min(count, len(keyphrases))).round().astype(int)
+    return [keyphrases[place] for place in places.tolist()]
+
+
+def _simulated(planted: list[Keyphrase], chosen: dict[str, Any]) -> Simulated:
+    """Voxels in a shuffled order of ceilings, so that kinds of keyphrases have ceilings alike."""
+    order = np.random.default_rng(chosen["seed"]).permutation(len(planted))
+    planted[:] = [planted[place] for place in order.tolist()]
+    phrases = [keyphrase.phrase for keyphrase in planted]
+    spec = SimulationSpec(runs=chosen["runs"], null=chosen["null"], seed=chosen["seed"])
+    tuning = nearness(load_embedder("minilm").embed, phrases)
+    return simulate_voxels(open_corpus("embedded").documents(), phrases, tuning, spec)
+
+
+def _names(voxels: Subject, indices: list[int], chosen: dict[str, Any], quick: bool) -> dict[int, tuple[str, ...]]:
+    """The names of some voxels, best first, as `glossator sasc` finds them without a language model."""
+    from glossator.explainers.naming.space import open_space
+
+    corpora = Corpora.of(open_space(chosen["space"]), 8 if quick else 1, 3)
+    dealt = NamingSplit(corpora.reference, SascSpec().candidates.naming_share, chosen["seed"])
+    (site,) = voxels.sites()
+    values = responses(voxels, site.name, indices, corpora.reference.texts).astype(np.float64)
+    beside = responses(voxels, site.name, indices, general_names(corpora.reference.wordnet)).astype(np.float64)
+    tasks = []
+    for column, index in enumerate(indices):
+        unit = Unit(voxels.name, site.name, index)
+        mine = values[:, column]
+        tasks.append(Task(unit, Responses.of(mine), asker(voxels, unit), mine, beside[:, column]))
+    found = name_units(tasks, dealt)
+    return {index: tuple(row.name.text for row in one.rows[:5]) for index, one in zip(indices, found, strict=True)}
