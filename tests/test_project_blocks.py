@@ -138,6 +138,11 @@ def adapted(words: list[str]) -> list[str]:
         return [*words, "--space", "none"]
     if words[:2] == ["directions", "make"]:
         return [*words, "--subject", SUBJECT]
+    if words[:2] == ["voxels", "simulate"]:
+        small = ["--runs", "4", "--seconds", "120", "--null", "2", "--concepts", "river,bread,war"]
+        return [*words, "--subject", SUBJECT, *small, "--ceilings", "0.9,0.95"]
+    if words[:2] == ["voxels", "fit"]:
+        return [*words, *([] if "--subject" in words else ["--subject", f"vectors:{SUBJECT}"])]
     if words[:2] == ["dictionary", "train"]:
         return [
             *words,

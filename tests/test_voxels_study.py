@@ -23,10 +23,15 @@ def here(tmp_path_factory: pytest.TempPathFactory, tiny_folder: Path):
     place = tmp_path_factory.mktemp("voxels")
     lines = [json.dumps({"text": document.text}) for document in documents(80, seed=5)]
     (place / "notes.jsonl").write_text("\n".join(lines))
+    rng, words = np.random.default_rng(0), [*NOUNS, "the", "of", "saw", "old", "near", "was", "grey", "wide"]
+    lines = [json.dumps({"text": " ".join(rng.choice(words, 30))}) for _ in range(120)]
+    (place / "words.jsonl").write_text("\n".join(lines))
     simulated(runs=5, seconds=200.0, null=3).scans.save(place / "story.npz")
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(place)
-        assert main(["voxels", "fit", "story.npz", "--subject", str(tiny_folder), "--site", "resid.1", "--out", "v"]) == 0
+        assert (
+            main(["voxels", "fit", "story.npz", "--subject", str(tiny_folder), "--site", "resid.1", "--out", "v"]) == 0
+        )
         yield place
 
 
@@ -49,7 +54,7 @@ def test_fitting_says_what_is_predicted(here: Path, tiny_folder: Path, capsys: p
 
 
 def test_voxels_are_units_over_tokens(here: Path, capsys: pytest.CaptureFixture):
-    arguments = ["--readout", "voxels:v", "--corpus", "notes.jsonl", "--tokens", "12000", "--width", "64"]
+    arguments = ["--readout", "voxels:v", "--corpus", "words.jsonl", "--tokens", "12000", "--width", "32"]
     given = ["--units", "0,3,6,7", "--polarity", "±", "--out", "tokens", "--quiet"]
     assert main(["run", *arguments, *given, "--workers", "1"]) == 0
     with open_study(Path("tokens")) as study:

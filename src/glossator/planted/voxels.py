@@ -127,7 +127,7 @@ def simulate_voxels(
 
 
 def nearness(
-    vectors: Callable[[Sequence[str]], np.ndarray], concepts: Sequence[str], beyond: float = 2.0
+    vectors: Callable[[Sequence[str]], np.ndarray], concepts: Sequence[str], beyond: float = 1.0
 ) -> Callable[[Sequence[str]], np.ndarray]:
     """A tuning: by how many deviations a word is nearer to the concept, in vectors of length 1, than words mostly are,
     less `beyond` and at least 0. Function words have no content."""
