@@ -90,21 +90,20 @@ def simulate_voxels(
     voxels = len(planted) + spec.null
     ceilings = np.r_[np.linspace(*spec.ceilings, len(planted)), np.zeros(spec.null)]
     held, measured, repeated = set(range(spec.runs - spec.held_out, spec.runs)), [], []
-    of_word = np.array([row[word] for word in words.texts])
+    of_word, blurred = np.array([row[word] for word in words.texts]), []
     for run in range(spec.runs):
         mine = np.flatnonzero(words.groups == run)
         events = np.concatenate([strengths[of_word[mine]], np.ones((len(mine), 1))], axis=1)
-        blurred = _blurred(events, words.onsets[mine], scans, spec.tr)
-        content, speech = (part / np.maximum(part.std(axis=0), 1e-12) for part in (blurred[:, :-1], blurred[:, -1:]))
-        signal = np.concatenate([content, np.zeros((scans, spec.null))], axis=1)
-        quiet = np.where(ceilings > 0, ceilings, 1.0)
-        noise = np.where(ceilings > 0, np.sqrt(1 / quiet**2 - 1), 1.0)
-        times = spec.repeats if run in held else 1
+        blurred.append(_blurred(events, words.onsets[mine], scans, spec.tr))
+    size = np.concatenate(blurred).std(axis=0)
+    noise = np.where(ceilings > 0, np.sqrt(1 / np.where(ceilings > 0, ceilings, 1.0) ** 2 - 1), 1.0)
+    for run, signal in enumerate(blurred):
+        signal = signal / np.where(size > 0, size, 1.0)
+        heard = spec.speech * signal[:, -1:] + np.pad(signal[:, :-1], ((0, 0), (0, spec.null)))
         many = [
-            signal + spec.speech * speech
-            + noise * (_noise(rng, scans, voxels) + spec.drifting * _drifting(rng, scans, voxels, spec.tr))
-            for _ in range(times)
-        ]  # fmt: skip
+            heard + noise * (_noise(rng, scans, voxels) + spec.drifting * _drifting(rng, scans, voxels, spec.tr))
+            for _ in range(spec.repeats if run in held else 1)
+        ]
         measured.append(np.mean(many, axis=0))
         if run in held:
             repeated.append(np.stack(many))
