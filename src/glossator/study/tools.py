@@ -134,8 +134,8 @@ class Tools:
 
     def _refusal(self, unit: Unit) -> str | None:
         if self.spec.subject.startswith(POOLED):
-            assert isinstance(subject := self.resources.subject, FunctionSubject)
-            return subject.refused(unit.index)
+            subject = self.resources.subject
+            return subject.refused(unit.index) if isinstance(subject, FunctionSubject) else None
         return self._refused.get(unit.site, {}).get(str(unit.index))
 
     @cached_property
