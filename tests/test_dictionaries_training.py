@@ -133,8 +133,9 @@ def cross_entropy(subject, windows, change) -> float:
 
 def test_the_share_of_the_loss_that_is_recovered() -> None:
     assert recovered({"clean": 3.0, "spliced": 4.0, "zero": 8.0}) == (pytest.approx(0.8), None)
-    share, reason = recovered({"clean": 3.0, "spliced": 4.0, "zero": 2.0})
-    assert share is None and "does not raise" in reason
+    for zero in (2.0, 3.00003):  # of a network of random weights the loss is the same whatever the site holds
+        share, reason = recovered({"clean": 3.0, "spliced": 2.99, "zero": zero})
+        assert share is None and "raises the loss by" in reason
 
 
 def test_what_is_measured_is_true_on_held_out_text(world, tmp_path: Path) -> None:

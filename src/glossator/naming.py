@@ -8,8 +8,8 @@ the same steps, with splits of documents.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +19,11 @@ from glossator.corpora import Corpus, open_corpus
 from glossator.corpora.ngrams import CorpusLike, Ngrams, NgramSpec, extract_ngrams
 from glossator.corpora.wordnet import general_names
 from glossator.errors import UserError
+from glossator.explainers.naming.candidates import Proposed
 from glossator.explainers.naming.explainer import Named, SascSpec, name_units
 from glossator.explainers.naming.naming_split import NamingSplit
+from glossator.explainers.naming.proposing import Name
+from glossator.explainers.naming.selection import readings
 from glossator.explainers.naming.space import open_space
 from glossator.explainers.naming.task import Reference, Responses, Task, asker
 from glossator.explanations import Explanation
@@ -94,7 +97,8 @@ class Candidate:
 class Explained:
     """What one unit of a module responds to. candidates: best first; none, with the `problem`, for a unit that cannot
     be explained (dead, constant, without a finite value); top: (n-gram, response) of those that respond more than half
-    of all, largest first; failures: answers of a language model that gave nothing, by reason."""
+    of all, largest first; failures: answers of a language model that gave nothing, by reason; given: the scores of a
+    name that was given for it, as those of candidates."""
 
     unit: Unit
     responses: Responses
@@ -102,6 +106,7 @@ class Explained:
     candidates: tuple[Candidate, ...]
     problem: str | None = None
     failures: dict[str, int] = field(default_factory=dict)
+    given: tuple[Score, ...] = ()
 
     @property
     def best(self) -> Candidate | None:
@@ -136,6 +141,7 @@ def explain_modules(
     reported: int = 3,
     held_out: int = 24,
     cache: str | Path | None = None,
+    given: Mapping[Unit, str] | None = None,
     say: Callable[[str], None] | None = None,
 ) -> list[Explained]:
     """Explain what each output of each module responds to; n-grams are run once.
@@ -145,8 +151,8 @@ def explain_modules(
     embedder: of the space in which names are looked for, an `Embedder`, the alias of one (`smollm2-135m`: token
     vectors, no model is run; `minilm`), or None for no space. polarity: "-" explains what makes responses small.
     reported: so many of the best names are scored; held_out: most sentences that a name is tested on. cache: folder
-    for vectors. say: told what a language model will be asked, before it is. A response that is not a finite number is
-    left out and counted.
+    for vectors. given: names that are scored beside, such as those of people, by unit. say: told what a language model
+    will be asked, before it is. A response that is not a finite number is left out and counted.
     """
     if polarity not in POLARITIES:
         raise UserError("unknown polarity", value=polarity, allowed=", ".join(POLARITIES))
@@ -168,9 +174,15 @@ def explain_modules(
     dealt = NamingSplit(corpus.reference, spec.candidates.naming_share, seed)
     found = []
     for named in name_units(tasks, dealt, spec, lm, say):
-        best = min(reported, len(named.rows))
-        random = RandomNames(named.task, ConceptTexts(dealt, corpus.held_out(seed), held_out)) if best else None
-        found.append(_explained(named, random, best, corpus.reference))
+        best, name = min(reported, len(named.rows)), (given or {}).get(named.task.unit)
+        wanted = best or (name and named.task.responses.problem is None)
+        random = RandomNames(named.task, ConceptTexts(dealt, corpus.held_out(seed), held_out)) if wanted else None
+        one = _explained(named, random, best, corpus.reference)
+        if name and random is not None:
+            row = readings(named.task, Proposed([Name(name)]), dealt, keep_all=True)[0]
+            echo = corpus.reference.texts[named.task.order[0]]
+            one = replace(one, given=report_on(row, named.task, random, echo)[0])
+        found.append(one)
     return found
 
 

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from glossator.subjects.transformer import TransformerSubject
 
 MOST_WINDOWS = 128
+LEAST_LOST = 0.01
+"""Nats that setting the site to 0 has to cost."""
 BATCH = 16
 
 
@@ -68,8 +70,8 @@ def measures(dictionary: Dictionary, subject: TransformerSubject, windows: Token
 def recovered(loss: Mapping[str, float]) -> tuple[float | None, str | None]:
     """The share of the loss that the dictionary keeps from being lost, or why there is none."""
     lost = loss["zero"] - loss["clean"]
-    if lost <= 0:
-        return None, "setting the site to 0 does not raise the loss"
+    if lost < LEAST_LOST:
+        return None, f"setting the site to 0 raises the loss by {lost:.4f} nats, and {LEAST_LOST} are needed to compare"
     return (loss["zero"] - loss["spliced"]) / lost, None
 
 
