@@ -39,8 +39,8 @@ def run(options: dict[str, Any] | None = None) -> dict[str, Any]:
         rng = np.random.default_rng([chosen["seed"], number])
         unit = Unit("planted", "headlines", number)
         activations = case.activations(case.truths(explain), explain, rng)
-        headline, modes = explainer.name(evidence_of(unit, explain, activations))
-        shuffled, _ = explainer.name(evidence_of(unit, explain, shuffle(activations, explain, rng)))
+        headline, modes, _ = explainer.name(evidence_of(unit, explain, activations))
+        shuffled, *_ = explainer.name(evidence_of(unit, explain, shuffle(activations, explain, rng)))
         truths = case.truths(test)[:, test.valid]
         matched = [
             _reason(case, mode, truths, execute(mode.headline.program, test, lexicon)[test.valid]) for mode in modes

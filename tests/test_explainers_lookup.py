@@ -16,10 +16,11 @@ from glossator.evidence import ExplainEvidence
 from glossator.explainers import explain_one
 from glossator.explainers.lookup import LookupExplainer
 from glossator.explainers.token_list import TokenListExplainer
-from glossator.explainers.token_means import rounded, shrinkage, token_means
+from glossator.explainers.token_means import rounded, token_means
 from glossator.inputs.tokens import Vocabulary
 from glossator.programs import Token, bits, execute
 from glossator.scorers.lab import Lab, score_explanation
+from glossator.statistics import shrinkage
 from scorer_cases import LEXICON, UNIT, WORDS, TokenWorld, exemplars_of, statistics_of, windows_of
 
 

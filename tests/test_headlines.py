@@ -10,7 +10,7 @@ import pytest
 from glossator.explainers.program import ProgramExplainer
 from glossator.explanations import UNNAMEABLE, Headline
 from glossator.inputs.tokens import TokenWindows, Vocabulary
-from glossator.programs import Lexicon, Program, execute, parse_program
+from glossator.programs import Lexicon, Program, bits, execute, parse_program
 from glossator.programs.words import WORD_CLASSES, finer_classes, members
 from inducer_cases import evidence_of
 
@@ -65,7 +65,7 @@ BRACKETS = (")", "]")
     ],
 )
 def test_a_class_is_named_and_the_class_is_what_fires(explainer, texts, said):
-    headline, modes = explainer.name(evidence_of(fires(holds(SEEN, *texts)), SEEN))
+    headline, modes, _ = explainer.name(evidence_of(fires(holds(SEEN, *texts)), SEEN))
     assert sorted(headline.text.replace(":", ",").split(", ")) == sorted(said.replace(":", ",").split(", "))
     assert headline.named and not headline.weak and [mode.headline for mode in modes] == [headline]
     (clause,) = headline.program.clauses
@@ -77,13 +77,13 @@ def test_a_class_is_named_and_the_class_is_what_fires(explainer, texts, said):
 def test_what_stands_before_is_named(explainer):
     after = np.zeros(SEEN.tokens.shape, bool)
     after[:, 1:] = holds(SEEN, " our", " their")[:, :-1]
-    headline, _ = explainer.name(evidence_of(fires(after), SEEN))
+    headline, *_ = explainer.name(evidence_of(fires(after), SEEN))
     assert headline.text.endswith("after possessives")
 
 
 def test_unrelated_reasons_are_modes_with_their_shares(explainer):
     truth = holds(SEEN, *MONTH) | holds(SEEN, *BRACKETS)
-    headline, modes = explainer.name(evidence_of(fires(truth), SEEN))
+    headline, modes, _ = explainer.name(evidence_of(fires(truth), SEEN))
     assert [mode.headline.text for mode in modes] == ["months", "closing brackets"] and headline.text == "months"
     assert modes[0].share == pytest.approx(10 / 12, abs=0.05) and modes[1].share == pytest.approx(2 / 12, abs=0.05)
 
@@ -92,10 +92,10 @@ def test_nothing_is_named_where_there_is_nothing(explainer):
     rng = np.random.default_rng(5)
     for _ in range(10):
         noise = rng.permutation(fires(holds(SEEN, *MONTH)).reshape(-1)).reshape(SEEN.tokens.shape)
-        headline, modes = explainer.name(evidence_of(noise, SEEN))
+        headline, modes, _ = explainer.name(evidence_of(noise, SEEN))
         assert (headline.text, headline.program, modes) == (UNNAMEABLE, Program(0.0), ())
-    silent, _ = explainer.name(evidence_of(np.zeros(SEEN.tokens.shape), SEEN))
-    assert not silent.named and str(silent) == UNNAMEABLE
+    silent, *_, peaks = explainer.name(evidence_of(np.zeros(SEEN.tokens.shape), SEEN))
+    assert not silent.named and str(silent) == UNNAMEABLE and peaks is None
 
 
 def test_a_headline_does_not_hang_on_the_scale(explainer):
@@ -103,6 +103,40 @@ def test_a_headline_does_not_hang_on_the_scale(explainer):
     found = [explainer.name(evidence_of(values * scale, SEEN)) for scale in (1.0, 1000.0)]
     assert found[0][0] == found[1][0]
     assert found[1][1][0].strength == pytest.approx(1000 * found[0][1][0].strength, rel=1e-3)
+
+
+def test_the_mode_of_the_higher_peaks_comes_first(explainer):
+    """Months are so much more frequent that more of the activation falls on them, at a third of the height."""
+    values = 0.35 * fires(holds(SEEN, *MONTH)) + fires(holds(SEEN, *BRACKETS), seed=1)
+    _, modes, _ = explainer.name(evidence_of(values, SEEN))
+    assert [mode.headline.text for mode in modes] == ["closing brackets", "months"]
+    assert modes[0].share < modes[1].share and modes[0].strength > 2 * modes[1].strength
+
+
+def test_peaks_tell_the_words_of_a_class_apart_alone_and_after_others(explainer):
+    """At " we" it is twice as strong as at " our", and after "," everywhere stronger."""
+    we, our, comma = (holds(SEEN, text) for text in (" we", " our", ","))
+    after = np.zeros(we.shape, bool)
+    after[:, 1:] = comma[:, :-1]
+    values = np.sqrt(we + 0.25 * our + 0.5 * after)
+    *_, peaks = explainer.name(evidence_of(values, SEEN))
+    assert peaks.words[0] == "we"
+    found = execute(peaks.program, SEEN, LEXICON)
+    means = [found[there].mean() for there in (we & after, we & ~after, our & ~after, ~we & ~our & ~after)]
+    assert means[0] > 1.2 * means[1] > 2 * means[2] > 3 * means[3]
+    assert bits(peaks.program, LEXICON) < 400
+    thousandfold = explainer.name(evidence_of(1000 * values, SEEN))[2]
+    assert thousandfold.words == peaks.words
+    assert execute(thousandfold.program, SEEN, LEXICON) == pytest.approx(1000 * found, rel=0.02)
+
+
+def test_words_at_peaks_are_written_words(explainer):
+    windows = windows_of(3)
+    windows.tokens[::3, 5:8] = [VOCABULARY.ids[text] for text in (" made", "ing", " the")]
+    values = np.zeros(windows.tokens.shape)
+    values[::3, 6] = 1.0
+    *_, peaks = explainer.name(evidence_of(values, windows))
+    assert peaks.words == ("madeing",)
 
 
 def test_a_weak_headline_says_so():

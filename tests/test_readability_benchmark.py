@@ -15,7 +15,7 @@ from benchmarks.readability import Reader, judged, questions_of
 from benchmarks.readability_judges import EmbeddingJudge, LanguageModelJudge, excerpts_of
 from benchmarks.readability_units import SITES, UNITS, chosen_indices, english_before
 from glossator.evidence import Exemplars
-from glossator.explanations import UNNAMEABLE, Headline, Mode
+from glossator.explanations import UNNAMEABLE, Headline, Mode, Peaks
 from glossator.human.readability import headline_and_modes, token_list
 from glossator.inputs.tokens import TokenWindows, Vocabulary
 from glossator.language_models import CHAT, JSON_SCHEMA, Answer
@@ -123,7 +123,9 @@ def test_descriptions_name_modes_once_and_nothing_where_nothing_is_named():
     assert headline_and_modes(named) is None
     named = dataclasses.replace(named, headline=one, modes=(Mode(one, 0.5, 1.0), Mode(two, 0.2, 1.0)))
     assert headline_and_modes(named) == "months; weekdays"
-    nameless = dataclasses.replace(named, headline=Headline(UNNAMEABLE, Program(0.0)))
+    graded = dataclasses.replace(named, peaks=Peaks(("May", "months", "Friday"), program))
+    assert headline_and_modes(graded) == "months; weekdays; strongest on May, Friday"
+    nameless = dataclasses.replace(named, headline=Headline(UNNAMEABLE, Program(0.0)), modes=())
     assert headline_and_modes(nameless) is None
 
 

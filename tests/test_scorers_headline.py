@@ -7,8 +7,8 @@ import dataclasses
 import numpy as np
 import pytest
 
-from glossator.explanations import UNNAMEABLE, Headline, Mode
-from glossator.programs import Clause, Program, Token
+from glossator.explanations import UNNAMEABLE, Headline, Mode, Peaks
+from glossator.programs import Clause, Program, Token, bits
 from glossator.scorers.lab import Lab, score_explanation
 from scorer_cases import LEXICON, UNIT, TokenWorld, evidence_of, exemplars_of, explanation_of, windows_of
 
@@ -74,3 +74,16 @@ def test_the_explanation_is_never_asked_for_its_headline_s_numbers():
     explanation = dataclasses.replace(explanation_of(), text="unreadable", program=None, headline=named)
     scores = score_explanation(UNIT, explanation, world.evidence(), LAB, ["headline"])
     assert {s.name: s.value for s in scores}["headline.f1.random-only"] > 0.9
+
+
+def test_peaks_are_graded_and_priced():
+    """Of several tokens of the class in a window the class cannot tell which is strongest; the grades can."""
+    world = TokenWorld()
+    best = np.argsort(-world.strengths)[:8].tolist()
+    named, graded = of_tokens(*best), world.truth().program
+    explanation = dataclasses.replace(world.truth(), headline=named, peaks=Peaks(("w1",), graded))
+    found = scored(explanation, world.evidence())
+    assert found["peaks.hit"].value == found["peak.hit"].value > found["modes.peak-hit"].value
+    assert found["peaks.share"].value == found["peak.share"].value
+    assert found["peaks.hit"].how["bits"] == pytest.approx(bits(graded, LEXICON), abs=0.1)
+    assert "peaks.hit" not in scored(dataclasses.replace(explanation, peaks=None), world.evidence())

@@ -71,11 +71,24 @@ class Mode:
 
 
 @dataclass(frozen=True)
+class Peaks:
+    """Where a unit is strongest, finer than a class can say it.
+
+    words: written words at its highest peaks in the explain split, those with most of it first; program: strengths of
+    the modes, of single words and of words before, in units of the activation, fitted to peaks and not to all tokens.
+    """
+
+    words: tuple[str, ...]
+    program: Program
+
+
+@dataclass(frozen=True)
 class Explanation:
     """What a unit responds to. `text` is English; `program`, when there is one, can be executed on tokens.
 
     headline: None from a method that gives none; one that looked for a name and found none says `UNNAMEABLE`. modes:
-    the reasons to fire, the largest share first; the headline is that of the first. rank: 0 for the method's best
+    the reasons to fire, the one that accounts for most of the strong activation first; the headline is that of the
+    first. peaks: where it is strongest. rank: 0 for the method's best
     candidate, then 1, 2, ...; an explainer that finds nothing better than its baseline returns no explanation and the
     study stores the status `abstained`.
     """
@@ -87,6 +100,7 @@ class Explanation:
     rank: int = 0
     headline: Headline | None = None
     modes: tuple[Mode, ...] = ()
+    peaks: Peaks | None = None
 
     @cached_property
     def fingerprint(self) -> str:

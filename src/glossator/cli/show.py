@@ -186,6 +186,8 @@ def print_headlines(out: Console, chosen: Chosen) -> None:
     for place, named in enumerate(chosen.named):
         share = "" if named.share is None else f" ({named.share:.0%} of the activation)"
         print_indented(out, f"{'also ' if place else ''}{clean(str(named))}{share}", "bold", by=2 if place else 0)
+    if chosen.peaks is not None and chosen.peaks.words:
+        print_indented(out, f"strongest on: {clean(', '.join(chosen.peaks.words))}", by=2)
 
 
 def in_one_line(score: Score) -> str:

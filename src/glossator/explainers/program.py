@@ -24,8 +24,8 @@ from glossator.engines import in_parallel
 from glossator.evidence import ExplainEvidence
 from glossator.explainers import Abstained, Explained, Explainer
 from glossator.explainers.modes import separate_modes
-from glossator.explainers.token_means import rounded, shrinkage
-from glossator.explanations import Explanation, Headline, Mode, Provenance
+from glossator.explainers.token_means import rounded
+from glossator.explanations import Explanation, Headline, Mode, Peaks, Provenance
 from glossator.headlines.reasons import headlines
 from glossator.headlines.sentence import sentence
 from glossator.headlines.shelf import Shelf
@@ -35,7 +35,7 @@ from glossator.programs.candidates import Single
 from glossator.programs.compose import compose
 from glossator.programs.inducer import search, strengths
 from glossator.programs.problem import CLAIM, Problem, make_problem
-from glossator.statistics import exchange_p
+from glossator.statistics import exchange_p, shrinkage
 
 SLACK = 1.7
 """The search goes on past the limit of characters; then what is least missed for its length is left out again."""
@@ -113,7 +113,7 @@ class ProgramExplainer(Explainer):
             "p": round(claim[1], 4),
             "firing_documents": problem.firing_documents,
         }
-        headline, parts = headlines(problem, shelf)
+        headline, parts, peaks = headlines(problem, shelf)
         return [
             Explanation(
                 evidence.unit,
@@ -123,12 +123,13 @@ class ProgramExplainer(Explainer):
                 rank,
                 headline,
                 parts,
+                peaks,
             )
             for rank, (role, program) in enumerate(list(found.values())[:n])
         ]
 
-    def name(self, evidence: ExplainEvidence) -> tuple[Headline, tuple[Mode, ...]]:
-        """The headline and modes alone, without a program and without what it takes to claim one."""
+    def name(self, evidence: ExplainEvidence) -> tuple[Headline, tuple[Mode, ...], Peaks | None]:
+        """The headline, modes and peaks alone, without a program and without what it takes to claim one."""
         shelf = self._shelf(evidence)
         problem = make_problem(evidence.exemplars, shelf.bank, self.top_share, evidence.statistics.firing_threshold)
         return headlines(problem, shelf)

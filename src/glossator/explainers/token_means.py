@@ -13,6 +13,7 @@ import numpy as np
 
 from glossator.evidence import ExplainEvidence
 from glossator.inputs.tokens import Vocabulary
+from glossator.statistics import shrinkage
 
 KIND_WEIGHTS: Mapping[str, float] = {"random": 1.0, "top": 1.0}
 """How much a token counts by the way its window was drawn.
@@ -24,8 +25,6 @@ SmolLM2-135M, 66k tokens) weights of top windows from 0 to 10 were tried: 1 gave
 text, on top-and-random and on random-only windows alike, in every layer; the estimated prior was within .003 of the
 best fixed one.
 """
-
-LEAST_PRIOR, GREATEST_PRIOR = 0.1, 1000.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,24 +67,6 @@ def token_means(
     if prior is None:
         prior = shrinkage(counts, sums, squares)
     return TokenMeans(seen, counts, (sums + prior * overall) / (counts + prior), overall, prior)
-
-
-def shrinkage(counts: np.ndarray, sums: np.ndarray, squares: np.ndarray) -> float:
-    """Variance within tokens / variance between their means: the prior count that predicts new text best.
-
-    Best linear unbiased prediction under a one-way random effects model; components by the method of moments
-    (Searle, Casella & McCulloch 1992, section 3.6). counts, sums, sums of squares by token (k,); result within 0.1 and
-    1000.
-    """
-    n, k = counts.sum(), len(counts)
-    if n <= k or k < 2:
-        return 1.0
-    of_means = (sums * sums / counts).sum()
-    within = max(squares.sum() - of_means, 0.0) / (n - k)
-    between = (of_means - sums.sum() ** 2 / n - (k - 1) * within) / (n - (counts * counts).sum() / n)
-    if between <= 0:
-        return GREATEST_PRIOR if within > 0 else LEAST_PRIOR
-    return float(np.clip(within / between, LEAST_PRIOR, GREATEST_PRIOR))
 
 
 def rounded(values: np.ndarray, digits: int = 4) -> np.ndarray:

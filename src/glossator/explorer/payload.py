@@ -77,6 +77,7 @@ def _unit(
         "modes": [] if best is None else [[str(named), named.share] for named in best.named],
         "score": None if score is None else _score(score, q=False),
         "causal": None if causal is None else _score(causal, q=False),
+        "peaks": [] if best is None or best.peaks is None else [visible(word) for word in best.peaks.words],
         "flags": [] if best is None else best.flags,
         "method": "" if best is None else best.method,
         "explanations": [_explanation(e) for e in sorted(result.explanations, key=lambda e: e is not best)],

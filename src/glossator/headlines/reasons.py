@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from glossator.explanations import UNNAMEABLE, Headline, Mode
+from glossator.explanations import UNNAMEABLE, Headline, Mode, Peaks
 from glossator.headlines.finding import CLEAR, Found, best
+from glossator.headlines.peaks import peaks_of
 from glossator.headlines.shelf import Shelf
 from glossator.headlines.strong import Strong
 from glossator.programs.language import Clause, Program
@@ -21,11 +22,13 @@ LEAST_SHARE, LEAST_MORE = 0.02, 0.08
 also be as clear as a headline that is not weak, of what is left."""
 
 
-def headlines(problem: Problem, shelf: Shelf) -> tuple[Headline, tuple[Mode, ...]]:
-    """The headline, and the modes where anything has a name: the one that accounts for most of the activation first."""
+def headlines(problem: Problem, shelf: Shelf) -> tuple[Headline, tuple[Mode, ...], Peaks | None]:
+    """The headline, the modes where anything has a name, and the peaks. First comes the mode that accounts for most of
+    the strong activation, which counts share and height together."""
     strong = Strong.of(problem)
     whole = strong.weight.sum()
     chosen: list[Found] = []
+    accounts: list[float] = []
     while len(chosen) < MODES and strong.weight.sum() > 0:
         found = best(strong, shelf)
         if found is None:
@@ -36,9 +39,10 @@ def headlines(problem: Problem, shelf: Shelf) -> tuple[Headline, tuple[Mode, ...
         if not more if chosen else found.value < LEAST:
             break
         chosen.append(found)
+        accounts.append(share)
         strong = strong.without(found.truth)
     if not chosen:
-        return Headline(UNNAMEABLE, Program(0.0)), ()
+        return Headline(UNNAMEABLE, Program(0.0)), (), peaks_of(problem, shelf, ())
     modes, claimed = [], np.zeros(len(problem.target), bool)
     total = problem.target.sum()
     weak = chosen[0].value < CLEAR or _hits(problem, chosen) < HITS
@@ -48,8 +52,8 @@ def headlines(problem: Problem, shelf: Shelf) -> tuple[Headline, tuple[Mode, ...
         share, strength = problem.target[own].sum() / total, problem.scale * problem.target[own].mean()
         headline = Headline(found.named.name, Program(0.0, (Clause(1.0, found.named.test),)), weak)
         modes.append(Mode(headline, round(float(share), 4), float(f"{strength:.4g}")))
-    modes.sort(key=lambda mode: -mode.share)
-    return modes[0].headline, tuple(modes)
+    modes = [modes[i] for i in np.argsort([-share for share in accounts], kind="stable")]
+    return modes[0].headline, tuple(modes), peaks_of(problem, shelf, chosen)
 
 
 def _hits(problem: Problem, chosen: list[Found]) -> float:

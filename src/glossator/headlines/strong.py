@@ -27,6 +27,16 @@ PRIOR = 0.5
 """Weight of the assumption, in each part, that a class says nothing."""
 
 
+def squares(problem: Problem) -> tuple[np.ndarray, float]:
+    """Squared activations (T,) in units of the usual peak, and the usual peak; all 0 where a unit is never active."""
+    peaks = np.zeros(len(problem.ids))
+    np.maximum.at(peaks, problem.flat // problem.windows.width, problem.target)
+    usual = float(np.sort(peaks)[-USUAL:].mean())
+    if usual <= 0:
+        return np.zeros(len(problem.target)), 0.0
+    return np.minimum(problem.target / usual, MOST) ** 2, usual
+
+
 @dataclass(frozen=True, eq=False)
 class Strong:
     """weight (T,) of the problem's tokens; left (T,) bool: tokens that no mode has claimed yet."""
@@ -37,14 +47,9 @@ class Strong:
 
     @classmethod
     def of(cls, problem: Problem) -> Strong:
-        row = problem.flat // problem.windows.width
-        peaks = np.zeros(len(problem.ids))
-        np.maximum.at(peaks, row, problem.target)
-        usual = float(np.sort(peaks)[-USUAL:].mean())
-        if usual <= 0:
-            return cls(problem, np.zeros(len(row)), np.ones(len(row), bool))
-        weight = np.where(problem.target >= FROM * usual, np.minimum(problem.target / usual, MOST) ** 2, 0.0)
-        return cls(problem, weight, np.ones(len(row), bool))
+        squared, usual = squares(problem)
+        weight = np.where(problem.target >= FROM * usual, squared, 0.0)
+        return cls(problem, weight, np.ones(len(weight), bool))
 
     def without(self, truth: np.ndarray) -> Strong:
         """The same where a class (T,) is not true."""

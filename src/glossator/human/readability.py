@@ -9,6 +9,7 @@ every unit counts by one over its chance of being drawn, so that the means are t
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -119,11 +120,14 @@ def descriptions(explanation: Explanation | None, evidence: ExplainEvidence) -> 
 
 
 def headline_and_modes(explanation: Explanation | None) -> str | None:
-    """Headline and modes in one line; None where nothing is named."""
-    if explanation is None or explanation.headline is None or not explanation.headline.named:
+    """Headline, modes and the words at the peaks that these do not name, in one line; None where there is nothing."""
+    if explanation is None or explanation.headline is None:
         return None
-    texts = [explanation.headline.text, *(mode.headline.text for mode in explanation.modes)]
-    return "; ".join(dict.fromkeys(texts))
+    headlines = [explanation.headline, *(mode.headline for mode in explanation.modes)]
+    texts = list(dict.fromkeys(one.text for one in headlines if one.named))
+    said = set(re.findall(r"\w+", " ".join(texts).lower()))
+    words = [] if explanation.peaks is None else [w for w in explanation.peaks.words if w.lower() not in said]
+    return "; ".join([*texts, *([f"strongest on {', '.join(words)}"] if words else [])]) or None
 
 
 def token_list(evidence: ExplainEvidence, length: int) -> str | None:

@@ -199,6 +199,18 @@ class TokenWindows:
     def text(self, row: int) -> str:
         return self.vocabulary.join(self.tokens[row, : self.lengths[row]])
 
+    def word_at(self, row: int, place: int) -> tuple[int, int]:
+        """The first token of the written word that a token belongs to, and the one after its last; a token without
+        letters is a word of its own."""
+        tokens, pieces = self.tokens[row, : self.lengths[row]].tolist(), self.vocabulary.pieces
+        first, end = place, place + 1
+        if pieces[tokens[place]].strip().isalpha():
+            while first > 0 and pieces[tokens[first]][:1].isalpha() and pieces[tokens[first - 1]][-1:].isalpha():
+                first -= 1
+            while end < len(tokens) and pieces[tokens[end]].isalpha():
+                end += 1
+        return first, end
+
 
 def token_windows(inputs: Inputs, grid: Grid | None = None) -> TokenWindows:
     """These inputs as windows of tokens; raises `MissingPower` where they are of another kind, or where the grid is not

@@ -15,7 +15,7 @@ import numpy as np
 
 from glossator.evidence import Evidence, Split
 from glossator.explanations import UNNAMEABLE, Explanation, Mode
-from glossator.programs import execute
+from glossator.programs import bits, execute
 from glossator.scorers import Scorer, firing, peak
 from glossator.scorers.firing import Statistic
 from glossator.scorers.lab import Lab, Trial
@@ -32,7 +32,8 @@ SILENT = "the unit is not above 0 here"
 @dataclass(frozen=True)
 class HeadlineScorer(Scorer):
     """`headline.auprc`, `.f1`, `.iou` and `.share`, the same of all `modes`, each on top-and-random and on random-only
-    windows, and `headline.peak-hit` and `modes.peak-hit`; nothing for an explanation without a headline.
+    windows, `headline.peak-hit` and `modes.peak-hit`, and of the graded `peaks` `peaks.hit` and `peaks.share`; nothing
+    for an explanation without a headline.
 
     share: of the unit's activation, how much falls on tokens of the class.
     """
@@ -66,7 +67,31 @@ class HeadlineScorer(Scorer):
                     how={"ties": peak.TIES}, why_not=why_not, beside=("peak.hit", peak.hits),
                 )
             )  # fmt: skip
+        if (peaks := explanation.peaks) is not None:
+            for name, kind, how, measure, beside in (
+                ("peaks.hit", "fraction of windows", {"ties": peak.TIES}, peak.hits_of, ("peak.hit", peak.hits)),
+                ("peaks.share", "predicted / true", peak.SHARE, peak.shares_of, ("peak.share", peak.shares)),
+            ):
+                how = {**how, "bits": round(bits(peaks.program, lab.required_lexicon), 1)}
+                scores.append(trial.score(name, kind, explanation, _at_peaks(measure), how=how, beside=beside))
         return scores
+
+
+def _at_peaks(measure: Measure) -> Statistic:
+    def of_peaks(trial: Trial, explanation: Explanation) -> Resampled:
+        return measure(trial, graded(trial, explanation))
+
+    return of_peaks
+
+
+def graded(trial: Trial, explanation: Explanation) -> np.ndarray:
+    """What the strengths of modes, words and words before predict at the scored tokens (t,)."""
+    if (peaks := explanation.peaks) is None:
+        return np.zeros(len(trial.test.truth))
+    lab, windows = trial.lab, trial.scored.windows
+    return lab.kept(
+        ("peaks", peaks), (trial,), lambda: trial.test.flat(execute(peaks.program, windows, lab.required_lexicon))
+    )
 
 
 def modes_of(explanation: Explanation | None) -> tuple[Mode, ...]:

@@ -21,6 +21,7 @@ from glossator.statistics import Resampled, ratio, sums_by, undefined
 from glossator.units import Unit
 
 TIES = "of k tied tokens with the highest prediction one counts at random, so a constant prediction scores at chance"
+SHARE = {"predicted": "on the unit's own scale; other scales are calibrated", "pooled": "median over windows"}
 NO_PEAK = "the unit is not above 0 at any token of the top windows"
 
 
@@ -34,13 +35,9 @@ class PeakScorer(Scorer):
     def score(self, unit: Unit, explanation: Explanation, evidence: Evidence, lab: Lab) -> list[Score]:
         trial = lab.trial(evidence, "top", self.split)
         why_not = ONE_VALUE if trial.scored.grid.places == 1 else None
-        share = {
-            "predicted": "on the unit's own scale; other scales are calibrated",
-            "pooled": "median over windows",
-        }
         return [
             trial.score("peak.hit", "fraction of windows", explanation, hits, how={"ties": TIES}, why_not=why_not),
-            trial.score("peak.share", "predicted / true", explanation, shares, how=share, why_not=why_not),
+            trial.score("peak.share", "predicted / true", explanation, shares, how=SHARE, why_not=why_not),
         ]
 
 
@@ -59,13 +56,17 @@ def hits_of(trial: Trial, predicted: np.ndarray) -> Resampled:
 
 
 def shares(trial: Trial, explanation: Explanation) -> Resampled:
-    """Median over windows of the prediction at the true peak divided by the activation there."""
+    return shares_of(trial, trial.in_activations(explanation))
+
+
+def shares_of(trial: Trial, predicted: np.ndarray) -> Resampled:
+    """Median over windows of the prediction (t,) at the true peak divided by the activation there."""
     sample, at_peak = trial.test, is_peak(trial)
     peaks = sample.input_max(sample.truth)
     there = np.flatnonzero(peaks > 0)
     if not len(there):
         return Resampled(sample.groups, undefined, NO_PEAK)
-    summed, tied = sample.input_sums(np.where(at_peak, trial.in_activations(explanation), 0.0), at_peak).T
+    summed, tied = sample.input_sums(np.where(at_peak, predicted, 0.0), at_peak).T
     found = (summed / np.maximum(tied, 1) / np.where(peaks > 0, peaks, 1.0))[there]
     order = np.argsort(found, kind="stable")
     return weighted_median(found[order], sample.group_of_input[there][order], sample.groups)

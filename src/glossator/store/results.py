@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from glossator.explanations import Explanation, Headline, Mode, Provenance
+from glossator.explanations import Explanation, Headline, Mode, Peaks, Provenance
 from glossator.files import plain
 from glossator.scores import Margin, Score
 from glossator.units import Unit, parse_unit
@@ -54,6 +54,19 @@ class Named:
 
 
 @dataclass(frozen=True)
+class StoredPeaks:
+    """Peaks as they are stored, the program in printed form."""
+
+    words: tuple[str, ...]
+    program: str
+
+    def peaks(self) -> Peaks:
+        from glossator.programs import parse_program
+
+        return Peaks(tuple(self.words), parse_program(self.program))
+
+
+@dataclass(frozen=True)
 class Chosen:
     """One explanation as it is stored.
 
@@ -72,6 +85,7 @@ class Chosen:
     scores: tuple[Score, ...] = ()
     headline: Named | None = None
     modes: tuple[Named, ...] = ()
+    peaks: StoredPeaks | None = None
 
     @property
     def named(self) -> tuple[Named, ...]:
@@ -94,7 +108,8 @@ class Chosen:
         program = None if self.program is None else parse_program(self.program)
         headline = None if self.headline is None else self.headline.headline()
         modes = tuple(Mode(named.headline(), named.share or 0.0, named.strength or 0.0) for named in self.modes)
-        return Explanation(unit, self.text, Provenance(**self.provenance), program, self.rank, headline, modes)
+        peaks = None if self.peaks is None else self.peaks.peaks()
+        return Explanation(unit, self.text, Provenance(**self.provenance), program, self.rank, headline, modes, peaks)
 
 
 @dataclass(frozen=True)
@@ -139,6 +154,7 @@ def as_stored(explanation: Explanation, lexicon: Lexicon | None, rank: int, sele
         provenance=plain(replace(provenance, cost=cost)),
         headline=None if explanation.headline is None else Named.of(explanation.headline),
         modes=tuple(Named.of(mode.headline, mode) for mode in explanation.modes),
+        peaks=None if (peaks := explanation.peaks) is None else StoredPeaks(peaks.words, str(peaks.program)),
     )
 
 
@@ -195,15 +211,19 @@ def _headlines_of(chosen: Chosen) -> tuple[str | None, str | None]:
     """The words of the headline, which are searched, and all of its parts and the modes'."""
     if chosen.headline is None:
         return None, None
-    return chosen.headline.text, as_json(plain({"headline": chosen.headline, "modes": chosen.modes}))
+    return chosen.headline.text, as_json(
+        plain({"headline": chosen.headline, "modes": chosen.modes, "peaks": chosen.peaks})
+    )
 
 
-def headlines_from(stored: str | None) -> tuple[Named | None, tuple[Named, ...]]:
-    """Headline and modes as a database holds them; raises what a malformed one raises."""
+def headlines_from(stored: str | None) -> tuple[Named | None, tuple[Named, ...], StoredPeaks | None]:
+    """Headline, modes and peaks as a database holds them; raises what a malformed one raises."""
     if stored is None:
-        return None, ()
+        return None, (), None
     parts = json.loads(stored)
-    return Named(**parts["headline"]), tuple(Named(**mode) for mode in parts["modes"])
+    peaks = parts.get("peaks")
+    found = None if peaks is None else StoredPeaks(tuple(peaks["words"]), peaks["program"])
+    return Named(**parts["headline"]), tuple(Named(**mode) for mode in parts["modes"]), found
 
 
 _NO_MARGIN: Any = SimpleNamespace(value=None, low=None, high=None, p=None)

@@ -91,7 +91,7 @@
     const parts = [top(unit)];
     if (unit.reason) parts.push(el("p", { class: "quiet" }, unit.status + ": " + unit.reason));
     const first = unit.explanations.filter((e) => e.rank === 0), others = unit.explanations.filter((e) => e.rank > 0);
-    if (first.length) parts.push(...headlines(unit), el("p", { class: unit.modes.length ? "sentence" : "best" }, unit.text), el("p", { class: "quiet" }, inOneLine(unit)), ...unit.flags.map((flag) => el("p", null, el("span", { class: "chip failed" }, flag))));
+    if (first.length) parts.push(...headlines(unit), ...strongest(unit), el("p", { class: unit.modes.length ? "sentence" : "best" }, unit.text), el("p", { class: "quiet" }, inOneLine(unit)), ...unit.flags.map((flag) => el("p", null, el("span", { class: "chip failed" }, flag))));
     parts.push(...windows(unit));
     for (const [i, explanation] of first.entries()) {
       if (i < 2) parts.push(el("h2", null, i ? "Other methods" : "Scores"));
@@ -110,6 +110,11 @@
   // The headline and the other modes, each with its share of the activation.
   function headlines(unit) {
     return unit.modes.map(([text, share], i) => el("p", { class: i ? "mode" : "best" }, i ? "also " + text : text, share === null ? null : el("span", { class: "share" }, ` ${Math.round(100 * share)} % of the activation`)));
+  }
+
+  // Written words at the highest peaks.
+  function strongest(unit) {
+    return unit.peaks.length ? [el("p", { class: "mode" }, "strongest on: " + unit.peaks.join(", "))] : [];
   }
 
   function windows(unit) {
