@@ -1,7 +1,8 @@
 """`glossator bench programs`: short programs of real neurons against what single tokens alone can do.
 
 For each layer, neurons drawn at random; explained on the explain split, scored on the documents of the test split, on
-random windows and on top-and-random ones. Columns: the program whose English has at most 200 characters; the
+random windows and on top-and-random ones; what headline, modes and program account for, whether programs transfer between
+sources, and neurons with random weights (`program_shares.py`). Columns: the program of at most 200 characters; the
 unlimited program; the full lookup table; a list of exact tokens of the same bits as the program; the program of
 another neuron of the layer. A neuron for which the explainer abstains counts 0, which no explanation deserves more.
 """
@@ -14,9 +15,11 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.program_shares import Shares, means_of, shares, transfer
 from glossator.engines import in_parallel
 from glossator.evidence import Evidence
 from glossator.explainers import Abstained, explain_one
+from glossator.explainers.lookup import LookupExplainer
 from glossator.explainers.program import ProgramExplainer
 from glossator.explanations import Explanation, Provenance
 from glossator.programs import Lexicon, bits
@@ -35,9 +38,13 @@ DEFAULTS: dict[str, Any] = {
     "tokens": 131072,
     "width": 64,
     "seed": 0,
+    "transfer_units": 10,
+    "random_units": 20,
     "folder": None,
 }
-QUICK = {"sites": ("mlp.2", "mlp.12"), "units": 6, "tokens": 16384}
+"""transfer_units: neurons of each layer whose programs are looked for in single sources; random_units: neurons of each
+layer of the network with random weights, 0 for none."""
+QUICK = {"sites": ("mlp.2", "mlp.12"), "units": 6, "tokens": 16384, "transfer_units": 1, "random_units": 0}
 EXPLAIN = EvidenceSpec(test_random=None)
 TYPICAL_BITS = 350.0
 """What the token list gets where the program explainer abstains: about what a program takes."""
@@ -66,14 +73,37 @@ def run(options: dict[str, Any] | None = None) -> dict[str, Any]:
         seconds += time.perf_counter() - started
         explained += len(pairs)
         layers.append(_layer(site, pairs, [None if isinstance(f, Abstained) else f[0] for f in found], lexicon))
+        layers[-1]["transfer"] = transfer(recording, pairs[: chosen["transfer_units"]], explainer)
     return {
         "options": chosen | {"quick": quick},
         "layers": layers,
+        "random_weights": _untrained(chosen) if chosen["random_units"] else None,
         "units_per_minute": 60 * explained / seconds,
         "explain_tokens": int(recording.windows.valid[recording.split_of_input == 0].sum()),
         "least_gain_over_same_bits": min(layer["gain_over_same_bits"]["random_only"]["value"] for layer in layers),
         "least_share_of_lookup": min(layer["share_of_lookup"]["random_only"]["value"] for layer in layers),
     }
+
+
+def _untrained(chosen: dict[str, Any]) -> dict[str, dict[str, float | None]]:
+    """By site, the mean correlation of programs of neurons with random weights, and of their lookup tables."""
+    from glossator.subjects.named import random_name
+
+    random = chosen | {"subject": random_name(chosen["subject"], chosen["seed"]), "units": chosen["random_units"]}
+    recording = recorded(random)
+    lexicon = Lexicon.for_windows(recording.vocabulary, recording.embedding)
+    explainer, found = ProgramExplainer(lexicon=lexicon), {}
+    for site in recording.sites:
+        units = [Unit(recording.spec.subject, site, int(i)) for i in recording.units(site)]
+        evidence = [draw(recording, unit, EXPLAIN) for unit in units]
+        answers = explainer.explain([e.explain for e in evidence], n=1, seed=chosen["seed"])
+        rows = []
+        for unit, shown, answer in zip(units, evidence, answers, strict=True):
+            best = None if isinstance(answer, Abstained) else answer[0]
+            tried = {"program": best, "lookup": LookupExplainer().table_of(shown.explain)}
+            rows.append(_values(unit, shown, tried, Lab(lexicon)))
+        found[site] = {column: _mean([row[column]["random-only"] for row in rows])["value"] for column in tried}
+    return found
 
 
 def recorded(chosen: dict[str, Any]) -> Recording:
@@ -104,8 +134,8 @@ def _layer(
     long = ProgramExplainer(limit=None, table=True, lexicon=lexicon)
     long.warm(pairs[0][1].explain)
 
-    def measure(place: int) -> tuple[Values, float | None]:
-        """Correlations of all columns for one neuron, and the bits of its program."""
+    def measure(place: int) -> tuple[Values, float | None, Shares]:
+        """Correlations of all columns for one neuron, the bits of its program, and what it accounts for."""
         (unit, evidence), best = pairs[place], found[place]
         others = [other for i, other in enumerate(found) if i != place and other is not None]
         unlimited = explain_one(long, evidence.explain, n=1)
@@ -124,11 +154,12 @@ def _layer(
             "program_long": unlimited[0] if unlimited else baselines["lookup"],
             "lookup_same_bits": baselines["token-list"],
         }
-        return _values(unit, evidence, tried, Lab(lexicon)), cost
+        lab = Lab(lexicon)
+        return _values(unit, evidence, tried, lab), cost, shares(evidence, best, lab)
 
     measured = in_parallel(measure, range(len(pairs)))
-    rows = [values for values, _ in measured]
-    costs = [cost for _, cost in measured if cost is not None]
+    rows = [values for values, _, _ in measured]
+    costs = [cost for _, cost, _ in measured if cost is not None]
     lengths = [len(f.text) for f in found if f is not None]
     result: dict[str, Any] = {"site": site, "units": len(pairs), "abstained": sum(f is None for f in found)}
     for column in COLUMNS:  # the plain keys are the random-only means
@@ -142,6 +173,7 @@ def _layer(
             result.setdefault(key, {})[name] = {"value": ratio.value, "low": ratio.low, "high": ratio.high}
     result["english_characters"] = {"mean": float(np.mean(lengths)), "most": max(lengths)} if lengths else None
     result["bits"] = float(np.mean(costs)) if costs else None
+    result["shares"] = means_of([accounts for _, _, accounts in measured])
     return result
 
 

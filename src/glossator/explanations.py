@@ -75,7 +75,7 @@ class Peaks:
     """Where a unit is strongest, finer than a class can say it.
 
     words: written words at its highest peaks in the explain split, those with most of it first; program: strengths of
-    the modes, of single words and of words before, in units of the activation, fitted to peaks and not to all tokens.
+    single words and of words before, in units of the activation, fitted to peaks and not to all tokens.
     """
 
     words: tuple[str, ...]

@@ -1,10 +1,10 @@
 """Where a unit peaks: how strongly it responds to single words, alone and after other words, as a short program.
 
 Headline and modes name classes, and every token of a class counts alike, so that they cannot say at which of several
-tokens in a window a unit is strongest. Peaks grade them: each mode, some words and some words before have a strength,
-and strengths add up. They are fitted to squared activations, since people look at peaks: shrunk means of the tokens of
-each mode, then of each word and of each word before, for what the others leave open. Only the entries that move most
-are kept, so that the program stays short enough to be read and its bits can be counted.
+tokens in a window a unit is strongest. Peaks can: some words and some words before have a strength each, and strengths
+add up. They are fitted to squared activations, since people look at peaks: shrunk means of each word and of each word
+before, for what the other leaves open, and then scaled to the activations at the peaks. Only the entries that explain
+most are kept, so that the program stays short and its bits can be counted.
 """
 
 from __future__ import annotations
@@ -15,7 +15,6 @@ from collections.abc import Sequence
 import numpy as np
 
 from glossator.explanations import Peaks
-from glossator.headlines.finding import Found
 from glossator.headlines.shelf import Shelf
 from glossator.headlines.strong import squares
 from glossator.programs.compose import joined
@@ -33,34 +32,36 @@ WINDOWS, NAMED = 40, 8
 """Words are shown from so many windows with the highest peaks, at most so many."""
 
 
-def peaks_of(problem: Problem, shelf: Shelf, modes: Sequence[Found]) -> Peaks | None:
+def peaks_of(problem: Problem, shelf: Shelf) -> Peaks | None:
     """The words at which the unit peaks, and its strengths; None for a unit that is never active."""
     squared, usual = squares(problem)
     if usual <= 0:
         return None
-    model = np.full(len(squared), squared.mean())
-    parts: list[tuple[Test, float]] = []
-    claimed = np.zeros(len(squared), bool)
-    for found in modes:
-        own = (found.truth >= 0.5) & ~claimed
-        claimed |= own
-        gain = float((squared[own] - model[own]).mean()) if own.any() else 0.0
-        parts.append((found.named.test, gain))
-    graded = sum((gain * found.truth for found, (_, gain) in zip(modes, parts, strict=True)), start=model)
-    entry = Entries(problem, shelf)
-    alone, before = np.zeros(entry.size), np.zeros(entry.size)
+    entries, mean = Entries(problem, shelf), float(squared.mean())
+    alone, before = np.zeros(entries.size), np.zeros(entries.size)
     for _ in range(ROUNDS):
-        alone = entry.shrunk(squared - graded - before[entry.before], entry.here)
-        before = entry.shrunk(squared - graded - alone[entry.here], entry.before)
-    for values, number, place in ((alone, WORDS, entry.here), (before, BEFORE, entry.before)):
-        for i in entry.foremost(values, place, number):
-            test = entry.test(i)
-            parts.append((test if place is entry.here else After(test), float(values[i])))
-    scale = usual * problem.scale
-    tests, strengths = [test for test, _ in parts], np.array([value for _, value in parts])
-    clauses = tuple(Clause(value * scale, test) for test, value in joined(tests, strengths, STEPS) if value)
-    program = quantise(Program(float(squared.mean()) * scale, clauses))
-    return Peaks(written_peaks(problem), program)
+        alone = entries.shrunk(squared - mean - before[entries.before], entries.here)
+        before = entries.shrunk(squared - mean - alone[entries.here], entries.before)
+    words, words_before = entries.foremost(alone, entries.here, WORDS), entries.foremost(before, entries.before, BEFORE)
+    tests: list[Test] = [*map(entries.test, words), *(After(entries.test(i)) for i in words_before)]
+    strengths = np.concatenate([alone[words], before[words_before]])
+    scale = problem.scale * _scale(
+        problem, mean + _only(alone, words)[entries.here] + _only(before, words_before)[entries.before]
+    )
+    clauses = tuple(Clause(value * scale, test) for test, value in joined(tests, strengths, STEPS))
+    return Peaks(written_peaks(problem), quantise(Program(mean * scale, clauses)))
+
+
+def _only(values: np.ndarray, kept: Sequence[int]) -> np.ndarray:
+    found = np.zeros(len(values))
+    found[kept] = values[kept]
+    return found
+
+
+def _scale(problem: Problem, predicted: np.ndarray) -> float:
+    """What squares (T,) are multiplied by to predict activations: least squares, tokens weighted by their square."""
+    target = problem.target
+    return float(target**3 @ predicted / max(float(target**2 @ predicted**2), 1e-12))
 
 
 class Entries:
@@ -87,8 +88,8 @@ class Entries:
         return found
 
     def foremost(self, values: np.ndarray, place: np.ndarray, number: int) -> list[int]:
-        """The entries that explain most, largest first."""
-        gain = np.bincount(place, minlength=self.size) * values**2
+        """The entries that explain most of what is above the mean, largest first."""
+        gain = np.bincount(place, minlength=self.size) * np.maximum(values, 0.0) ** 2
         order = np.argsort(-gain, kind="stable")[:number]
         return [int(i) for i in order if gain[i] > 0]
 

@@ -42,7 +42,7 @@ def headlines(problem: Problem, shelf: Shelf) -> tuple[Headline, tuple[Mode, ...
         accounts.append(share)
         strong = strong.without(found.truth)
     if not chosen:
-        return Headline(UNNAMEABLE, Program(0.0)), (), peaks_of(problem, shelf, ())
+        return Headline(UNNAMEABLE, Program(0.0)), (), peaks_of(problem, shelf)
     modes, claimed = [], np.zeros(len(problem.target), bool)
     total = problem.target.sum()
     weak = chosen[0].value < CLEAR or _hits(problem, chosen) < HITS
@@ -53,7 +53,7 @@ def headlines(problem: Problem, shelf: Shelf) -> tuple[Headline, tuple[Mode, ...
         headline = Headline(found.named.name, Program(0.0, (Clause(1.0, found.named.test),)), weak)
         modes.append(Mode(headline, round(float(share), 4), float(f"{strength:.4g}")))
     modes = [modes[i] for i in np.argsort([-share for share in accounts], kind="stable")]
-    return modes[0].headline, tuple(modes), peaks_of(problem, shelf, chosen)
+    return modes[0].headline, tuple(modes), peaks_of(problem, shelf)
 
 
 def _hits(problem: Problem, chosen: list[Found]) -> float:

@@ -85,7 +85,7 @@ def _at_peaks(measure: Measure) -> Statistic:
 
 
 def graded(trial: Trial, explanation: Explanation) -> np.ndarray:
-    """What the strengths of modes, words and words before predict at the scored tokens (t,)."""
+    """What the strengths of words and words before predict at the scored tokens (t,)."""
     if (peaks := explanation.peaks) is None:
         return np.zeros(len(trial.test.truth))
     lab, windows = trial.lab, trial.scored.windows

@@ -1,0 +1,99 @@
+"""What else `glossator bench programs` tells of real neurons: of how much of the activation headline, modes and program
+account for, whether programs transfer to other sources, and how far the same architecture gets with random weights.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from glossator.engines import in_parallel
+from glossator.evidence import Evidence
+from glossator.explainers import Abstained, explain_one
+from glossator.explainers.program import ProgramExplainer
+from glossator.explanations import Explanation, Mode
+from glossator.recording import Recording
+from glossator.scorers import firing
+from glossator.scorers.correlation import pooled
+from glossator.scorers.headline import graded, modes_of, predicted, share_of
+from glossator.scorers.lab import Lab
+from glossator.scorers.peak import hits, hits_of
+from glossator.statistics import mean_over_units
+
+LEAST_TOKENS = 4_000
+"""A source takes part with so many tokens in the explain split; the largest ones first."""
+SOURCES = 4
+
+Shares = dict[str, float | None]
+
+
+def shares(evidence: Evidence, explanation: Explanation | None, lab: Lab) -> Shares:
+    """On random windows of the test split: of all activation, and of all tokens, the part on tokens that the headline,
+    the modes and the program (above its threshold) name; and how often each finds the peaks of top windows."""
+    found: Shares = {}
+    trial = lab.trial(evidence, "random-only")
+    top = lab.trial(evidence, "top")
+    nothing = np.zeros(len(top.test.truth))
+    modes = modes_of(explanation)
+    headline = explanation.headline if explanation else None
+    first = (Mode(headline, 1.0, 1.0),) if headline and headline.named else ()
+    for name, of in (("headline", first), ("modes", modes if first else ())):
+        chosen = predicted(trial, of) > 0 if of else np.zeros(len(trial.test.truth), bool)
+        found |= {f"{name}_activation": share_of(trial, chosen).value, f"{name}_tokens": float(chosen.mean())}
+        found[f"{name}_peak_hit"] = hits_of(top, predicted(top, of) if of else nothing).value
+    found["peaks_hit"] = hits_of(top, graded(top, explanation) if explanation else nothing).value
+    found |= {"program_activation": 0.0, "program_tokens": 0.0, "program_peak_hit": 0.0}
+    if explanation is not None and explanation.program is not None:
+        called = firing.named(trial, explanation)
+        if not isinstance(called, str):
+            found["program_activation"] = share_of(trial, called).value
+            found["program_tokens"] = float(called.mean())
+        found["program_peak_hit"] = hits(top, explanation).value
+    return found
+
+
+def means_of(rows: Sequence[Shares]) -> Shares:
+    """Means over neurons."""
+    return {name: mean_over_units([row[name] for row in rows]).value for name in rows[0]}
+
+
+def transfer(
+    recording: Recording, pairs: Sequence[tuple[Any, Evidence]], explainer: ProgramExplainer
+) -> dict[str, Any]:
+    """Mean correlation of programs that were found in one source alone, on test documents of that source and of others,
+    over neurons and over the largest sources."""
+    source_of = np.array([name.rpartition(":")[0] for name in recording.group_ids])
+    explain = pairs[0][1].explain.exemplars
+    tokens = {s: int(explain.valid[source_of[explain.groups] == s].sum()) for s in sorted(set(source_of.tolist()))}
+    sources = [s for s in sorted(tokens, key=lambda s: -tokens[s]) if tokens[s] >= LEAST_TOKENS][:SOURCES]
+    lab = Lab(explainer.lexicon)
+
+    def one(pair: tuple[Any, Evidence]) -> list[tuple[float, float]]:
+        evidence, found = pair[1], []
+        for source in sources:
+            seen = evidence.explain.exemplars
+            here = np.flatnonzero(source_of[seen.groups] == source)
+            answer = explain_one(explainer, replace(evidence.explain, exemplars=seen.take(here)), n=1)
+            if isinstance(answer, Abstained) or not answer:
+                continue
+            own = source_of[evidence.test.groups] == source
+            values = []
+            for rows in (np.flatnonzero(own), np.flatnonzero(~own)):
+                test = replace(evidence, test=evidence.test.take(rows))
+                value = pooled(lab.for_unit({}).trial(test, "random-only"), answer[0]).value
+                values.append(value)
+            if None not in values:
+                found.append((float(values[0] or 0.0), float(values[1] or 0.0)))
+        return found
+
+    rows = [row for rows in in_parallel(one, pairs) for row in rows]
+    within, across = zip(*rows, strict=True) if rows else ((), ())
+    return {
+        "sources": sources,
+        "programs": len(rows),
+        "within": mean_over_units(list(within)).value if rows else None,
+        "across": mean_over_units(list(across)).value if rows else None,
+    }
