@@ -1,10 +1,12 @@
 """`glossator bench programs`: short programs of real neurons against what single tokens alone can do.
 
 For each layer, neurons drawn at random; explained on the explain split, scored on the documents of the test split, on
-random windows and on top-and-random ones; what headline, modes and program account for, whether programs transfer between
-sources, and neurons with random weights (`program_shares.py`). Columns: the program of at most 200 characters; the
+random windows and on top-and-random ones. Columns: the program whose English has at most 200 characters; the
 unlimited program; the full lookup table; a list of exact tokens of the same bits as the program; the program of
 another neuron of the layer. A neuron for which the explainer abstains counts 0, which no explanation deserves more.
+
+Beside these (`program_shares.py`): what headline, modes and program account for, whether programs transfer between
+sources, and neurons with random weights.
 """
 
 from __future__ import annotations
