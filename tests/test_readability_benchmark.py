@@ -122,9 +122,11 @@ def test_descriptions_name_modes_once_and_nothing_where_nothing_is_named():
     named = explanation_of()
     assert headline_and_modes(named) is None
     named = dataclasses.replace(named, headline=one, modes=(Mode(one, 0.5, 1.0), Mode(two, 0.2, 1.0)))
-    assert headline_and_modes(named) == "months; weekdays"
+    assert headline_and_modes(named) == "months; also weekdays"
     graded = dataclasses.replace(named, peaks=Peaks(("May", "months", "Friday"), program))
-    assert headline_and_modes(graded) == "months; weekdays; strongest on May, Friday"
+    assert headline_and_modes(graded) == "months: May, Friday; also weekdays"
+    alone = dataclasses.replace(graded, headline=Headline(UNNAMEABLE, Program(0.0)), modes=())
+    assert headline_and_modes(alone) == "May, months, Friday"
     nameless = dataclasses.replace(named, headline=Headline(UNNAMEABLE, Program(0.0)), modes=())
     assert headline_and_modes(nameless) is None
 

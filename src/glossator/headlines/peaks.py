@@ -1,16 +1,17 @@
 """Where a unit peaks: how strongly it responds to single words, alone and after other words, as a short program.
 
 Headline and modes name classes, and every token of a class counts alike, so that they cannot say at which of several
-tokens in a window a unit is strongest. Peaks can: some words and some words before have a strength each, and strengths
-add up. They are fitted to squared activations, since people look at peaks: shrunk means of each word and of each word
-before, for what the other leaves open, and then scaled to the activations at the peaks. Only the entries that explain
-most are kept, so that the program stays short and its bits can be counted.
+tokens in a window a unit is strongest. Peaks can: words, words before and pairs of both have a strength each, and
+strengths add up. They are fitted to squared activations, since people look at peaks: shrunk means of each word and of
+each word before, for what the other leaves open, then of each pair, for what both leave open; all are scaled to the
+activations at the peaks. Entries that explain most for their length are kept, up to a number of bits.
 """
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -18,13 +19,17 @@ from glossator.explanations import Peaks
 from glossator.headlines.shelf import Shelf
 from glossator.headlines.strong import squares
 from glossator.programs.compose import joined
-from glossator.programs.language import After, Clause, Program, Spelled, Test, Token
+from glossator.programs.language import After, And, Clause, Program, Spelled, Test, Token
 from glossator.programs.problem import Problem
 from glossator.programs.quantise import quantise
 from glossator.statistics import shrinkage
 
-WORDS, BEFORE = 32, 16
-"""How many words, and words before, have a strength of their own."""
+BITS = 1500
+"""About how long the program is."""
+WORD, BEFORE, PAIR = 13.0, 17.0, 45.0
+"""About what an entry of each kind costs: words of one strength share a clause, pairs do not."""
+MOST = 100
+"""So many entries of a kind are looked at."""
 ROUNDS = 3
 STEPS = 2.0
 """Strengths are told apart in so many steps a doubling, as the code of programs has them."""
@@ -37,85 +42,108 @@ def peaks_of(problem: Problem, shelf: Shelf) -> Peaks | None:
     squared, usual = squares(problem)
     if usual <= 0:
         return None
-    entries, mean = Entries(problem, shelf), float(squared.mean())
-    alone, before = np.zeros(entries.size), np.zeros(entries.size)
+    word, before = _words(problem, shelf)
+    mean = float(squared.mean())
+    alone, context = np.zeros(word.size), np.zeros(before.size)
     for _ in range(ROUNDS):
-        alone = entries.shrunk(squared - mean - before[entries.before], entries.here)
-        before = entries.shrunk(squared - mean - alone[entries.here], entries.before)
-    words, words_before = entries.foremost(alone, entries.here, WORDS), entries.foremost(before, entries.before, BEFORE)
-    tests: list[Test] = [*map(entries.test, words), *(After(entries.test(i)) for i in words_before)]
-    strengths = np.concatenate([alone[words], before[words_before]])
-    scale = problem.scale * _scale(
-        problem, mean + _only(alone, words)[entries.here] + _only(before, words_before)[entries.before]
-    )
-    clauses = tuple(Clause(value * scale, test) for test, value in joined(tests, strengths, STEPS))
+        alone = word.shrunk(squared - mean - context[before.entry])
+        context = before.shrunk(squared - mean - alone[word.entry])
+    pair = _pairs(word, before)
+    both = pair.shrunk(squared - mean - alone[word.entry] - context[before.entry])
+    kept = _worthwhile([(word, alone), (before, context), (pair, both)])
+    predicted, tests, strengths = np.full(len(squared), mean), [], []
+    for entries, values, number in kept:
+        predicted[entries.entry == number] += values[number]
+        tests.append(entries.test(number))
+        strengths.append(float(values[number]))
+    scale = problem.scale * _scale(problem.target, predicted)
+    clauses = tuple(Clause(value * scale, test) for test, value in joined(tests, np.array(strengths), STEPS))
     return Peaks(written_peaks(problem), quantise(Program(mean * scale, clauses)))
 
 
-def _only(values: np.ndarray, kept: Sequence[int]) -> np.ndarray:
-    found = np.zeros(len(values))
-    found[kept] = values[kept]
-    return found
-
-
-def _scale(problem: Problem, predicted: np.ndarray) -> float:
-    """What squares (T,) are multiplied by to predict activations: least squares, tokens weighted by their square."""
-    target = problem.target
-    return float(target**3 @ predicted / max(float(target**2 @ predicted**2), 1e-12))
-
-
+@dataclass(frozen=True, eq=False)
 class Entries:
-    """Words in any spelling, and tokens that are none, numbered; here, before (T,): the entry of each token and of the
-    one before it, the last number for none."""
+    """Things that can have a strength: entry (T,) the one of each token, the last of `size` where it has none; test: of
+    an entry by its number; bits: what one costs."""
 
-    def __init__(self, problem: Problem, shelf: Shelf):
-        types = problem.seen
-        word = shelf.word_of[types]
-        self.words = len(shelf.words)
-        numbers = np.where(word < self.words, word, self.words + np.arange(len(types)))
-        self.problem, self.shelf, self.size = problem, shelf, self.words + len(types) + 1
-        numbers = np.append(numbers, self.size - 1)
-        self.here, self.before = numbers[problem.back[0]], numbers[problem.back[1]]
+    entry: np.ndarray
+    size: int
+    test: Callable[[int], Test]
+    bits: float
 
-    def shrunk(self, values: np.ndarray, place: np.ndarray) -> np.ndarray:
+    def shrunk(self, values: np.ndarray) -> np.ndarray:
         """(size,) mean of values (T,) over each entry, shrunk to 0 for entries with few tokens."""
-        counts = np.bincount(place, minlength=self.size).astype(float)
-        sums, squares = np.bincount(place, values, self.size), np.bincount(place, values**2, self.size)
-        seen = counts > 0
+        counts = np.bincount(self.entry, minlength=self.size).astype(float)
+        sums, powers = np.bincount(self.entry, values, self.size), np.bincount(self.entry, values**2, self.size)
+        seen = np.flatnonzero(counts)
+        counts, sums = counts[seen], sums[seen]
         found = np.zeros(self.size)
-        found[seen] = sums[seen] / (counts[seen] + shrinkage(counts[seen], sums[seen], squares[seen]))
+        found[seen] = sums / (counts + shrinkage(counts, sums, powers[seen]))
         found[-1] = 0.0
         return found
 
-    def foremost(self, values: np.ndarray, place: np.ndarray, number: int) -> list[int]:
-        """The entries that explain most of what is above the mean, largest first."""
-        gain = np.bincount(place, minlength=self.size) * np.maximum(values, 0.0) ** 2
-        order = np.argsort(-gain, kind="stable")[:number]
-        return [int(i) for i in order if gain[i] > 0]
 
-    def test(self, entry: int) -> Test:
-        if entry < self.words:
-            return Spelled((self.shelf.words[entry],))
-        bank = self.problem.bank
-        return Token((bank.lexicon.vocabulary.texts[bank.types[self.problem.seen[entry - self.words]]],))
+def _words(problem: Problem, shelf: Shelf) -> tuple[Entries, Entries]:
+    """Words in any spelling, and tokens that are none: at each token, and before it."""
+    types, words = problem.seen, len(shelf.words)
+    own = shelf.word_of[types]
+    size = words + len(types) + 1
+    number = np.append(np.where(own < words, own, words + np.arange(len(types))), size - 1)
+    texts = problem.bank.lexicon.vocabulary.texts
+
+    def test(entry: int) -> Test:
+        if entry < words:
+            return Spelled((shelf.words[entry],))
+        return Token((texts[problem.bank.types[types[entry - words]]],))
+
+    here = Entries(number[problem.back[0]], size, test, WORD)
+    return here, Entries(number[problem.back[1]], size, lambda entry: After(test(entry)), BEFORE)
+
+
+def _pairs(word: Entries, before: Entries) -> Entries:
+    """A word and the one before it."""
+    pairs, entry = np.unique(word.entry.astype(np.int64) * before.size + before.entry, return_inverse=True)
+    entry = np.where(before.entry == before.size - 1, len(pairs), entry)
+
+    def test(number: int) -> Test:
+        first, second = divmod(int(pairs[number]), before.size)
+        return And((word.test(first), before.test(second)))
+
+    return Entries(entry, len(pairs) + 1, test, PAIR)
+
+
+def _worthwhile(kinds: Sequence[tuple[Entries, np.ndarray]]) -> list[tuple[Entries, np.ndarray, int]]:
+    """The entries that explain most of what is above the mean for their bits, as many as there is room for."""
+    found = []
+    for entries, values in kinds:
+        gain = np.bincount(entries.entry, minlength=entries.size) * np.maximum(values, 0.0) ** 2
+        for number in np.argsort(-gain, kind="stable")[:MOST].tolist():
+            if gain[number] > 0:
+                found.append((float(gain[number]) / entries.bits, entries, values, number))
+    found.sort(key=lambda one: -one[0])
+    room = np.cumsum([entries.bits for _, entries, _, _ in found]) <= BITS
+    return [one[1:] for one, fits in zip(found, room.tolist(), strict=True) if fits]
+
+
+def _scale(target: np.ndarray, predicted: np.ndarray) -> float:
+    """What predicted squares (T,) are multiplied by to be activations: least squares, weighted by the squares."""
+    return float(target**3 @ predicted / max(float(target**2 @ predicted**2), 1e-12))
 
 
 def written_peaks(problem: Problem) -> tuple[str, ...]:
     """The written words at the peaks of the windows in which the unit is strongest, by the sum of squared peaks."""
     windows, width = problem.windows, problem.windows.width
-    values = np.zeros(len(windows.tokens) * width)
-    values[problem.flat] = problem.target
-    values = values.reshape(-1, width)
+    flat = np.zeros(len(windows.tokens) * width)
+    flat[problem.flat] = problem.target
+    values = flat.reshape(-1, width)
     rows = np.argsort(-values.max(axis=1), kind="stable")[:WINDOWS]
-    weight: Counter[str] = Counter()
+    weight: dict[str, float] = defaultdict(float)
     shown: dict[str, str] = {}
     for row in rows[values[rows].max(axis=1) > 0].tolist():
         place = int(values[row].argmax())
         first, end = windows.word_at(row, place)
         text = windows.vocabulary.join(windows.tokens[row, first:end]).strip()
-        if not text or "\ufffd" in text:
-            continue
-        key = text.lower()
-        shown.setdefault(key, text)
-        weight[key] += float(values[row, place]) ** 2
-    return tuple(shown[key] for key, _ in weight.most_common(NAMED))
+        if text and "\ufffd" not in text:
+            shown.setdefault(text.lower(), text)
+            weight[text.lower()] += float(values[row, place]) ** 2
+    return tuple(shown[key] for key in sorted(weight, key=lambda key: -weight[key])[:NAMED])

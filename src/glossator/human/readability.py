@@ -37,6 +37,7 @@ BEFORE, AFTER = 14, 4
 KNOWN_BY = ("headline.auprc.random-only", "firing.auprc.random-only")
 """Scores that say how likely a reader is to be right; without them all units are equally likely to be drawn."""
 LEAST_SIZE = 0.05
+EXAMPLES = re.compile(r" \([^)]*\)$")
 SAMPLING = "importance sample: each unit counts by one over its chance of being drawn; intervals over units"
 
 
@@ -120,14 +121,19 @@ def descriptions(explanation: Explanation | None, evidence: ExplainEvidence) -> 
 
 
 def headline_and_modes(explanation: Explanation | None) -> str | None:
-    """Headline, modes and the words at the peaks that these do not name, in one line; None where there is nothing."""
+    """Headline, words at the peaks and further modes in one line; None where there is nothing. Words at the peaks stand
+    in place of a headline's own examples."""
     if explanation is None or explanation.headline is None:
         return None
-    headlines = [explanation.headline, *(mode.headline for mode in explanation.modes)]
-    texts = list(dict.fromkeys(one.text for one in headlines if one.named))
-    said = set(re.findall(r"\w+", " ".join(texts).lower()))
-    words = [] if explanation.peaks is None else [w for w in explanation.peaks.words if w.lower() not in said]
-    return "; ".join([*texts, *([f"strongest on {', '.join(words)}"] if words else [])]) or None
+    headlines = dict.fromkeys(
+        one for one in (explanation.headline, *(m.headline for m in explanation.modes)) if one.named
+    )
+    words = () if explanation.peaks is None else explanation.peaks.words
+    texts = [EXAMPLES.sub("", one.text) if words else one.text for one in headlines]
+    said = set(re.findall(r"\w+", " ".join(texts[:1]).lower()))
+    shown = ", ".join(word for word in words if word.lower() not in said)
+    first = ": ".join(filter(None, [*texts[:1], shown]))
+    return "; also ".join(filter(None, [first, *texts[1:]])) or None
 
 
 def token_list(evidence: ExplainEvidence, length: int) -> str | None:

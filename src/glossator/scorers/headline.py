@@ -67,21 +67,24 @@ class HeadlineScorer(Scorer):
                     how={"ties": peak.TIES}, why_not=why_not, beside=("peak.hit", peak.hits),
                 )
             )  # fmt: skip
-        if (peaks := explanation.peaks) is not None:
-            for name, kind, how, measure, beside in (
-                ("peaks.hit", "fraction of windows", {"ties": peak.TIES}, peak.hits_of, ("peak.hit", peak.hits)),
-                ("peaks.share", "predicted / true", peak.SHARE, peak.shares_of, ("peak.share", peak.shares)),
-            ):
-                how = {**how, "bits": round(bits(peaks.program, lab.required_lexicon), 1)}
-                scores.append(trial.score(name, kind, explanation, _at_peaks(measure), how=how, beside=beside))
-        return scores
+        return scores + _of_peaks(lab.trial(evidence, "top", self.split), explanation)
 
 
-def _at_peaks(measure: Measure) -> Statistic:
-    def of_peaks(trial: Trial, explanation: Explanation) -> Resampled:
-        return measure(trial, graded(trial, explanation))
-
-    return of_peaks
+def _of_peaks(trial: Trial, explanation: Explanation) -> list[Score]:
+    """The same two scores that a program has on top windows, of the graded peaks; the price of these beside them."""
+    if explanation.peaks is None:
+        return []
+    price = {"bits": round(bits(explanation.peaks.program, trial.lab.required_lexicon), 1)}
+    return [
+        trial.score(
+            "peaks.hit", "fraction of windows", explanation, lambda t, e: peak.hits_of(t, graded(t, e)),
+            how={"ties": peak.TIES, **price}, beside=("peak.hit", peak.hits),
+        ),
+        trial.score(
+            "peaks.share", "predicted / true", explanation, lambda t, e: peak.shares_of(t, graded(t, e)),
+            how={**peak.SHARE, **price}, beside=("peak.share", peak.shares),
+        ),
+    ]  # fmt: skip
 
 
 def graded(trial: Trial, explanation: Explanation) -> np.ndarray:
