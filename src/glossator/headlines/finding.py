@@ -247,7 +247,10 @@ class Search:
         least = ILLUSTRATES if pictured else ENOUGH if found.value >= CLEAR else 0.0
         if len(first) < EXAMPLES or share < least or (pictured and not named.covers):
             return found
-        name = f"{named.name} ({', '.join(map(self._shown, first))})"
+        words = [self._shown(number) for number in first]
+        if named.name == PIECES:
+            words = [f"-{word.lstrip('-')}" for word in words]
+        name = f"{named.name} ({', '.join(words)})"
         return replace(found, named=replace(named, name=name))
 
     def _shown(self, number: int) -> str:

@@ -131,7 +131,8 @@ def _scale(target: np.ndarray, predicted: np.ndarray) -> float:
 
 
 def written_peaks(problem: Problem) -> tuple[str, ...]:
-    """The written words at the peaks of the windows in which the unit is strongest, by the sum of squared peaks."""
+    """The written words at the peaks of the windows in which the unit is strongest, by the sum of squared peaks;
+    marks stand in quotation marks."""
     windows, width = problem.windows, problem.windows.width
     flat = np.zeros(len(windows.tokens) * width)
     flat[problem.flat] = problem.target
@@ -144,6 +145,6 @@ def written_peaks(problem: Problem) -> tuple[str, ...]:
         first, end = windows.word_at(row, place)
         text = windows.vocabulary.join(windows.tokens[row, first:end]).strip()
         if text and "\ufffd" not in text:
-            shown.setdefault(text.lower(), text)
+            shown.setdefault(text.lower(), text if any(map(str.isalnum, text)) else f"“{text}”")
             weight[text.lower()] += float(values[row, place]) ** 2
     return tuple(shown[key] for key in sorted(weight, key=lambda key: -weight[key])[:NAMED])
