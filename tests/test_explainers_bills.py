@@ -54,9 +54,9 @@ def test_the_chat_prompt_as_a_whole() -> None:
 
 def test_a_completion_prompt_is_one_text_that_ends_with_the_lead() -> None:
     prompt = bills_prompt(top_records(evidence_with(one_hot(1, 2, 3)).exemplars, 5))
-    request = prompt.request("completion", max_tokens=60, temperature=1.0)
+    request = prompt.request("completion", max_tokens=60, temperature=1.0, lines=prompt.lines)
     assert request.prompt is not None and request.prompt.endswith("In one phrase, unit 4 is active at")
-    assert request.stop == ("\n",)
+    assert request.stop == ("\n\n",)
     assert [request.prompt.count(example.explanation) for example in EXAMPLES] == [1, 1, 1]
 
 
@@ -188,7 +188,7 @@ def test_a_model_that_only_completes_gets_plain_text() -> None:
 def test_a_prompt_that_cannot_fit_fails_without_a_call() -> None:
     lm = Scripted([])
     (answer,) = BillsExplainer(lm, context=100).explain([evidence_with(one_hot(1))], n=1, seed=0)
-    assert answer == Abstained("bills: not even one record fits into 40 tokens of scripted:here", failed=True)
+    assert answer == Abstained("bills: not even one record fits into 20 tokens of scripted:here", failed=True)
     assert lm.asked == []
 
 

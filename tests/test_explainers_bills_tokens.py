@@ -171,7 +171,7 @@ def test_fewer_tokens_where_not_all_fit() -> None:
     explain_one(TokenSpaceExplainer(lm), evidence, n=1)
     whole = len(lm.asked[0].messages[-1].content)
     room = token_space_prompt("activations", [" w0", " w1"]).rough_tokens
-    explain_one(TokenSpaceExplainer(lm, context=room + 60), evidence, n=1)
+    explain_one(TokenSpaceExplainer(lm, context=room + 80), evidence, n=1)
     assert len(lm.asked[1].messages[-1].content) < whole
     (answer,) = TokenSpaceExplainer(lm, context=100).explain([evidence], n=1, seed=0)
     assert answer.failed and "not even one token" in answer.reason

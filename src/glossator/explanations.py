@@ -32,6 +32,8 @@ class Provenance:
 
 UNNAMEABLE = "no nameable pattern"
 WEAK = "weakly explained"
+MOST_WORDS = 6
+"""A headline that a language model gives has no more; it is asked for at least two."""
 
 
 @dataclass(frozen=True)
@@ -40,21 +42,24 @@ class Headline:
 
     program: one clause of strength 1 whose test is true or false, so that executing it gives 1 on the class and 0
     elsewhere; one that names what the unit makes likely to come next has no clause but an output side; neither where
-    nothing was found that has a name. weak: the class says little about where the unit is
-    strongest, and readers are told so.
+    nothing was found that has a name; None for the words of a language model alone. weak: the class says little about
+    where the unit is strongest, and readers are told so. beside: the class's own name where a language model put words
+    of its own in its place, and these are not known to say the same; readers see both.
     """
 
     text: str
-    program: Program
+    program: Program | None = None
     weak: bool = False
+    beside: str = ""
 
     @property
     def named(self) -> bool:
-        """Whether it names a class at all."""
-        return bool(self.program.clauses or self.program.output)
+        """Whether it names anything at all."""
+        return self.program is None or bool(self.program.clauses or self.program.output)
 
     def __str__(self) -> str:
-        return f"{WEAK}: {self.text}" if self.weak and self.named else self.text
+        said = f"{self.text} (the program: {self.beside})" if self.beside else self.text
+        return f"{WEAK}: {said}" if self.weak and self.named else said
 
 
 @dataclass(frozen=True)

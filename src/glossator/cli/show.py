@@ -169,7 +169,8 @@ def print_head(out: Console, folder: str, result: UnitResult) -> None:
     out.print(f"{said}  ({folder})", markup=False, soft_wrap=True)
     if (best := result.best()) is not None:
         print_headlines(out, best)
-        print_indented(out, best.text, "" if best.headline else "bold", by=0)
+        if best.sentence:
+            print_indented(out, best.sentence, "" if best.headline else "bold", by=0)
         if (score := default_of(best)) is not None:
             print_indented(out, f"{best.method}: {in_one_line(score)}", by=0)
         for flag in best.flags:
@@ -217,7 +218,8 @@ def _print_explanation(out: Console, chosen: Chosen, said: bool) -> None:
     out.print()
     if not said:
         print_headlines(out, chosen)
-        print_indented(out, chosen.text, "bold" if chosen.rank == 0 else "", by=0)
+        if chosen.sentence:
+            print_indented(out, chosen.sentence, "bold" if chosen.rank == 0 else "", by=0)
     bits = "" if chosen.bits is None else f", {chosen.bits:.0f} bits"
     select = "" if chosen.select is None else f", r on the select split {number(chosen.select)}"
     print_indented(

@@ -106,6 +106,6 @@ def search(
     rows = []
     for _, unit, chosen in found:
         score = default_of(chosen)
-        said = chosen.text if chosen.headline is None else f"{chosen.headline}. {chosen.text}"
+        said = ". ".join(part for part in (str(chosen.headline or ""), chosen.sentence) if part)
         rows.append(Row([unit, "" if score is None else f"{score.name} {interval(score)}"], said))
     print_rows(out, ["unit", "score [95 %]"], rows, left=2)

@@ -14,11 +14,15 @@ from dataclasses import dataclass, field, replace
 from glossator.explainers import Abstained, Explained
 from glossator.explainers.cleaning import LABEL, WEAK_LABEL, body_of, phrase_of
 from glossator.explainers.refusals import is_refusal
-from glossator.explanations import Explanation, Provenance
+from glossator.explanations import MOST_WORDS, Explanation, Headline, Provenance
 from glossator.language_models import NOTHING_USED, Answer, Usage
 from glossator.units import Unit
 
 REFUSAL = "a refusal"
+HEADLINE = "Headline:"
+"""How the line of an answer begins that holds its headline."""
+ASK_HEADLINE = f"On a second line, after “{HEADLINE}”, say the same as a headline of two to six plain words."
+"""Asks for it, in every prompt for an explanation."""
 
 _LIST_MARK = re.compile(r"(?:\d+[.)]|\(\d+\)|[-*•>]|#{2,6})\s+")
 _EMPHASIS = re.compile(r"\*(?!\*)([^*]+)\*|__([^_]+\s[^_]+)__|_([^_]+\s[^_]+)_")
@@ -27,6 +31,7 @@ _LEAD = re.compile(
     r"\s+(?:is|seems(?:\s+to\s+be)?|appears\s+to\s+be)\s+active\s+(?:at|on|when|for)\b[\s:.]*",
     re.IGNORECASE,
 )
+_HEADLINE = re.compile(r"^[*_#>\s-]*headline[*_\s]*[:：][*_\s]*(.*)$", re.IGNORECASE | re.MULTILINE)
 _SENTENCES = re.compile(r".*[.!?](?=\s)")
 _QUOTES = {
     '"': '"', "“": "”", "”": "”", "„": "“”", "'": "'", "‘": "’", "’": "’", "‚": "‘’",
@@ -43,13 +48,14 @@ class Found:
     """One explanation out of several samples.
 
     votes: how many samples said it; usage: what they cost; copied: it is the answer of a worked example, word for word,
-    which weak models give to anything.
+    which weak models give to anything; headline: the first that one of these samples gave, None where none did.
     """
 
     text: str
     votes: int
     usage: Usage
     copied: bool = False
+    headline: str | None = None
 
 
 @dataclass(frozen=True)
@@ -80,6 +86,7 @@ def outcome_of(answers: Sequence[Answer], examples: Sequence[str] = ()) -> Outco
     texts: dict[str, str] = {}
     votes: Counter[str] = Counter()
     usages: dict[str, Usage] = {}
+    headlines: dict[str, str] = {}
     failed: Counter[str] = Counter()
     lost = NOTHING_USED
     for answer in answers:
@@ -92,8 +99,12 @@ def outcome_of(answers: Sequence[Answer], examples: Sequence[str] = ()) -> Outco
         texts.setdefault(key, text)
         votes[key] += 1
         usages[key] = usages.get(key, NOTHING_USED) + answer.usage
+        if (headline := headline_of(answer, text)) is not None:
+            headlines.setdefault(key, headline)
     known = {_same(remove_final_period(example)) for example in examples}
-    found = [Found(texts[key], count, usages[key], key in known) for key, count in votes.most_common()]
+    found = [
+        Found(texts[key], count, usages[key], key in known, headlines.get(key)) for key, count in votes.most_common()
+    ]
     if found:
         found[0] = replace(found[0], usage=found[0].usage + lost)
     whole = sum((answer.usage for answer in answers), NOTHING_USED)
@@ -110,7 +121,11 @@ def explanations_of(unit: Unit, outcome: Outcome, base: Provenance, n: int) -> E
         # what is not kept was paid for as well; it is counted with the first
         usage = sum((other.usage for other in rest), one.usage) if rank == 0 else one.usage
         settings = base.settings | {"votes": one.votes, "samples": outcome.record, "copied": one.copied}
-        found.append(Explanation(unit, one.text, replace(base, settings=settings, cost=usage.as_dict()), rank=rank))
+        if one.headline is None:
+            settings["no_headline"] = f"the answer has none of at most {MOST_WORDS} words"
+        made_by = replace(base, settings=settings, cost=usage.as_dict())
+        headline = None if one.headline is None else Headline(one.headline)
+        found.append(Explanation(unit, one.text, made_by, rank=rank, headline=headline))
     return found
 
 
@@ -121,10 +136,39 @@ def clean(answer: Answer) -> tuple[str, str | None]:
     """
     if reason := answer.why_unusable(cut_off_counts=True):
         return "", reason
-    line, is_last, reason = phrase_of(answer.text)
+    return _phrase(answer, _without_headline(answer.text))
+
+
+def headline_of(answer: Answer, text: str) -> str | None:
+    """The headline of an answer whose explanation is `text`: what its own line says, or the explanation where that is
+    as short; None where neither is, or it was cut off. Nothing is shortened."""
+    if found := _HEADLINE.search(answer.text):
+        rest = answer.text[found.end() :].strip()
+        if rest or answer.finish != "length":
+            headline, reason = _phrase(replace(answer, finish="stop"), found[1])
+            if reason is None and is_headline(headline):
+                return headline
+    return text if is_headline(text) else None
+
+
+def is_headline(text: str) -> bool:
+    """Whether it is as short as a headline."""
+    return 0 < len(text.split()) <= MOST_WORDS
+
+
+def _without_headline(text: str) -> str:
+    """An answer without the line of its headline, unless that is all of it."""
+    if (found := _HEADLINE.search(text)) is None:
+        return text
+    before = text[: found.start()].rstrip()
+    return before if before.strip() else found[1] + text[found.end() :]
+
+
+def _phrase(answer: Answer, text: str) -> tuple[str, str | None]:
+    line, is_last, reason = phrase_of(text)
     if reason is not None:
         return "", "the answer was cut off at max_tokens" if answer.finish == "length" else reason
-    if is_refusal(line) or is_refusal(body_of(answer.text).partition("\n")[0]):
+    if is_refusal(line) or is_refusal(body_of(text).partition("\n")[0]):
         return "", REFUSAL
     if "\t" in line or "<start>" in line or "<end>" in line:
         return "", "the answer repeats the records"
@@ -132,11 +176,11 @@ def clean(answer: Answer) -> tuple[str, str | None]:
         line = "".join(_SENTENCES.findall(line))
         if not line:
             return "", "the answer was cut off at max_tokens"
-    text = _unwrapped(line)
-    if not any(character.isalpha() for character in text):  # a bare number is a level, not a description
+    phrase = _unwrapped(line)
+    if not any(character.isalpha() for character in phrase):  # a bare number is a level, not a description
         return "", "no words in the answer"
     is_quoted = line[0] in _QUOTES  # then it was looked at as a whole
-    return ("", REFUSAL) if not is_quoted and is_refusal(text) else (text, None)
+    return ("", REFUSAL) if not is_quoted and is_refusal(phrase) else (phrase, None)
 
 
 def remove_final_period(text: str) -> str:

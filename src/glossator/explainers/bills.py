@@ -31,7 +31,7 @@ class BillsExplainer(Explainer):
     around: int | None = None
     samples: int | None = None
     temperature: float = 1.0
-    max_tokens: int = 60
+    max_tokens: int = 80
     form: Form = "auto"
     context: int | None = None
 

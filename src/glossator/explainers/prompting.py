@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from glossator.errors import MissingPower, UserError
-from glossator.explainers.answers import Outcome, outcome_of
+from glossator.explainers.answers import HEADLINE, Outcome, outcome_of
 from glossator.files import fingerprint
 from glossator.language_models import CHAT, COMPLETION, LanguageModel, Message, Request
 from glossator.language_models.projection import rough_tokens
@@ -18,15 +18,20 @@ FORMS: tuple[Form, ...] = ("auto", "chat", "completion")
 
 @dataclass(frozen=True)
 class Turn:
-    """A question, the words that its answer begins with, and the answer to a worked example."""
+    """A question, the words that its answer begins with, and the answer to a worked example, with its headline."""
 
     question: str
     lead: str
     answer: str = ""
+    headline: str = ""
 
     @property
     def opening(self) -> str:
         return f"{self.question}\n{self.lead}"
+
+    @property
+    def whole_answer(self) -> str:
+        return f"{self.answer}\n{HEADLINE} {self.headline}" if self.headline else self.answer
 
 
 @dataclass(frozen=True)
@@ -41,6 +46,11 @@ class Prompt:
     examples: tuple[Turn, ...]
     turn: Turn
 
+    @property
+    def lines(self) -> int:
+        """How many lines an answer has that is like those of the worked examples."""
+        return 2 if any(example.headline for example in self.examples) else 1
+
     def request(self, form: Form, *, max_tokens: int, temperature: float, sample: int = 0, lines: int = 1) -> Request:
         """One sample's request; lines: how many lines of a plain continuation can be the answer (0: any)."""
         if form == "chat":
@@ -52,12 +62,14 @@ class Prompt:
     def messages(self) -> tuple[Message, ...]:
         found = [Message("system", self.system)]
         for example in self.examples:
-            found += [_user(example), Message("assistant", example.answer)]
+            found += [_user(example), Message("assistant", example.whole_answer)]
         return (*found, _user(self.turn))
 
     @property
     def text(self) -> str:
-        shown = [f"{turn.opening}{'' if turn.lead.endswith(chr(10)) else ' '}{turn.answer}" for turn in self.examples]
+        shown = [
+            f"{turn.opening}{'' if turn.lead.endswith(chr(10)) else ' '}{turn.whole_answer}" for turn in self.examples
+        ]
         return "\n\n".join([self.system, *shown, self.turn.opening])
 
     @property
@@ -102,7 +114,7 @@ def ask(
     form = form_for(lm, form)
     samples = samples if temperature > 0 else 1  # the others would be the same
     requests = [
-        prompt.request(form, max_tokens=max_tokens, temperature=temperature, sample=sample)
+        prompt.request(form, max_tokens=max_tokens, temperature=temperature, sample=sample, lines=prompt.lines)
         for prompt in prompts
         if prompt is not None
         for sample in range(samples)

@@ -87,7 +87,7 @@ class RevisedExplainer(Explainer):
     records: int = 5
     samples: int | None = None
     temperature: float = 1.0
-    max_tokens: int = 60
+    max_tokens: int = 80
     form: Form = "auto"
     context: int | None = None
     lexicon: Lexicon | None = None

@@ -72,7 +72,7 @@ def _unit(
         "name": str(unit),
         "status": result.status,
         "reason": result.reason,
-        "text": "" if best is None else best.text,
+        "text": "" if best is None else best.sentence,
         "short": "" if best is None else best.in_short,
         "modes": [] if best is None else [[str(named), named.share] for named in best.named],
         "score": None if score is None else _score(score, q=False),

@@ -33,7 +33,7 @@ SILENT = "the unit is not above 0 here"
 class HeadlineScorer(Scorer):
     """`headline.auprc`, `.f1`, `.iou` and `.share`, the same of all `modes`, each on top-and-random and on random-only
     windows, `headline.peak-hit` and `modes.peak-hit`, and of the graded `peaks` `peaks.hit` and `peaks.share`; nothing
-    for an explanation without a headline.
+    for an explanation without a headline, or whose headline is a language model's words alone, which cannot be executed.
 
     share: of the unit's activation, how much falls on tokens of the class.
     """
@@ -43,7 +43,7 @@ class HeadlineScorer(Scorer):
 
     def score(self, unit: Unit, explanation: Explanation, evidence: Evidence, lab: Lab) -> list[Score]:
         headline = explanation.headline
-        if headline is None:
+        if headline is None or headline.program is None:
             return []
         classes = {"headline": (Mode(headline, 1.0, 1.0),), "modes": modes_of(explanation)}
         why_not = None if headline.program.clauses else NEXT if headline.named else UNNAMEABLE
@@ -98,8 +98,8 @@ def graded(trial: Trial, explanation: Explanation) -> np.ndarray:
 
 
 def modes_of(explanation: Explanation | None) -> tuple[Mode, ...]:
-    """The modes; the headline alone where there are none; nothing where there is no headline either."""
-    if explanation is None or explanation.headline is None:
+    """The modes; the headline alone where there are none; nothing where there is no class to execute."""
+    if explanation is None or explanation.headline is None or explanation.headline.program is None:
         return ()
     return explanation.modes or (Mode(explanation.headline, 1.0, 1.0),)
 
@@ -107,7 +107,9 @@ def modes_of(explanation: Explanation | None) -> tuple[Mode, ...]:
 def predicted(trial: Trial, modes: Sequence[Mode]) -> np.ndarray:
     """What modes predict at the scored tokens (t,): the strongest of those that hold, 0 where none does."""
     windows = trial.scored.windows
-    each = [mode.strength * execute(mode.headline.program, windows, trial.lab.required_lexicon) for mode in modes]
+    lexicon = trial.lab.required_lexicon
+    programs = [(mode.strength, mode.headline.program) for mode in modes]
+    each = [strength * execute(program, windows, lexicon) for strength, program in programs if program is not None]
     return trial.test.flat(np.max(each, axis=0))
 
 

@@ -34,20 +34,23 @@ class Named:
     """A headline as it is stored, its class in printed form; share, strength: those of its mode, None without one."""
 
     text: str
-    program: str
+    program: str | None
     weak: bool = False
     share: float | None = None
     strength: float | None = None
+    beside: str = ""
 
     @classmethod
     def of(cls, headline: Headline, mode: Mode | None = None) -> Named:
         share, strength = (None, None) if mode is None else (mode.share, mode.strength)
-        return cls(headline.text, str(headline.program), headline.weak, share, strength)
+        program = None if headline.program is None else str(headline.program)
+        return cls(headline.text, program, headline.weak, share, strength, headline.beside)
 
     def headline(self) -> Headline:
         from glossator.programs import parse_program
 
-        return Headline(self.text, parse_program(self.program), self.weak)
+        program = None if self.program is None else parse_program(self.program)
+        return Headline(self.text, program, self.weak, self.beside)
 
     def __str__(self) -> str:
         return str(self.headline())
@@ -91,6 +94,11 @@ class Chosen:
     def named(self) -> tuple[Named, ...]:
         """The headlines of all modes, that of the explanation first; empty where it has none."""
         return self.modes or (() if self.headline is None else (self.headline,))
+
+    @property
+    def sentence(self) -> str:
+        """What is left to say below the headline: nothing where that is all of it."""
+        return "" if self.headline is not None and self.text == str(self.headline) else self.text
 
     @property
     def in_short(self) -> str:

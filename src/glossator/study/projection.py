@@ -17,6 +17,7 @@ import numpy as np
 
 from glossator.evidence import Evidence
 from glossator.explainers import Abstained
+from glossator.explainers.namer import LEAD as NAMER_LEAD
 from glossator.explainers.sentences import LEAD as SENTENCES_LEAD
 from glossator.explainers.sentences import TOKENS_A_SENTENCE
 from glossator.explanations import Explanation, Provenance
@@ -66,6 +67,8 @@ class Unanswering(LanguageModel):
         if request.schema is not None or request.max_tokens < LEAST_TOKENS:
             return Answer("", finish="error", failure="rehearsals have no answers")
         last = request.prompt if request.prompt is not None else request.messages[-1].content
+        if last.rstrip().endswith(NAMER_LEAD):
+            return Answer(f"words of kind {request.sample}")
         if last.rstrip().endswith(SENTENCES_LEAD):
             lines = request.max_tokens // TOKENS_A_SENTENCE
             return Answer("\n".join(f"{SENTENCE}, and {number} more." for number in range(lines)))

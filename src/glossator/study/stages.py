@@ -23,6 +23,7 @@ from glossator.scorers.correlation import pooled
 from glossator.scorers.lab import Lab, scores_of
 from glossator.scorers.others import comparison_pool
 from glossator.scorers.sample import SETTINGS
+from glossator.scorers.words import check_words
 from glossator.scores import Score
 from glossator.store.results import CLOCK, SCORING, Chosen, UnitResult, as_stored
 from glossator.study.tools import Tools, check_subject, reason_of
@@ -86,7 +87,9 @@ def _result(unit: Unit, evidence: Evidence | str, answers: dict[str, Explained],
             abstentions.append(f"{name}: no explanation and no reason")
         else:
             try:
-                chosen += rank(answer, evidence, tools, tools.explainers[name].ranks)
+                chosen += rank(
+                    _words_checked(name, answer, evidence, tools), evidence, tools, tools.explainers[name].ranks
+                )
             except Exception as error:
                 failures.append(f"{name}: {reason_of(error)}")
     if chosen:
@@ -94,6 +97,18 @@ def _result(unit: Unit, evidence: Evidence | str, answers: dict[str, Explained],
     if failures:
         return UnitResult(unit, "failed", "; ".join(failures + abstentions), statistics)
     return UnitResult(unit, "abstained", "; ".join(abstentions), statistics)
+
+
+def _words_checked(
+    name: str, candidates: Sequence[Explanation], evidence: Evidence, tools: Tools
+) -> Sequence[Explanation]:
+    """The candidates, after words that a language model gave a class were held against it on the select split."""
+    first = candidates[0]
+    headlines = [first.headline, *(mode.headline for mode in first.modes)]
+    if tools.lexicon is None or not any(headline is not None and headline.beside for headline in headlines):
+        return candidates
+    lm = tools.resources_for(name).get("lm", name)
+    return check_words(candidates, evidence.select, lm, tools.lexicon, tools.spec.seed)
 
 
 def rank(candidates: Sequence[Explanation], evidence: Evidence, tools: Tools, ranked: bool = False) -> list[Chosen]:

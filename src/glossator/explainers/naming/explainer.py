@@ -16,12 +16,13 @@ from glossator.corpora.wordnet import WordNet, general_names, load_wordnet
 from glossator.errors import MissingPower
 from glossator.evidence import ExplainEvidence
 from glossator.explainers import Abstained, Explained, Explainer
+from glossator.explainers.answers import is_headline
 from glossator.explainers.naming.candidates import CandidateSpec, Proposed, propose_all
 from glossator.explainers.naming.naming_split import NamingSplit
 from glossator.explainers.naming.selection import Ranked, rank
 from glossator.explainers.naming.space import open_space
 from glossator.explainers.naming.task import Reference, Responses, Task, asker
-from glossator.explanations import Explanation, Provenance
+from glossator.explanations import Explanation, Headline, Provenance
 from glossator.files import plain
 from glossator.inputs import WHOLE, Texts
 from glossator.language_models import LanguageModel
@@ -53,7 +54,9 @@ class Named:
 
     def explanation(self, row: int) -> Explanation:
         assert self.provenance is not None
-        return Explanation(self.task.unit, self.rows[row].name.text, self.provenance, rank=row)
+        name = self.rows[row].name.text
+        headline = Headline(name) if is_headline(name) else None
+        return Explanation(self.task.unit, name, self.provenance, rank=row, headline=headline)
 
     @cached_property
     def place_before(self) -> dict[str, int]:
