@@ -17,7 +17,7 @@ from benchmarks.headline_cases import Case, cases
 from benchmarks.planted import corpus_of, evidence_of, shuffle
 from glossator.explainers.program import ProgramExplainer
 from glossator.explanations import Mode
-from glossator.programs import execute
+from glossator.programs import Program, execute
 from glossator.units import Unit
 
 DEFAULTS: dict[str, Any] = {"subject": "smollm2-135m", "tokens": 200_000, "width": 64, "units": 40, "seed": 0}
@@ -42,8 +42,10 @@ def run(options: dict[str, Any] | None = None) -> dict[str, Any]:
         headline, modes, _ = explainer.name(evidence_of(unit, explain, activations))
         shuffled, *_ = explainer.name(evidence_of(unit, explain, shuffle(activations, explain, rng)))
         truths = case.truths(test)[:, test.valid]
+        classes = [mode.headline.program or Program(0.0) for mode in modes]
         matched = [
-            _reason(case, mode, truths, execute(mode.headline.program, test, lexicon)[test.valid]) for mode in modes
+            _reason(case, mode, truths, execute(of_mode, test, lexicon)[test.valid])
+            for mode, of_mode in zip(modes, classes, strict=True)
         ]
         rows.append(
             {

@@ -9,22 +9,11 @@ from typing import Any, Protocol
 import numpy as np
 
 from glossator.evidence import Exemplars
+from glossator.explainers.peaks import Excerpt, excerpt
 from glossator.inputs.tokens import CLOSE, OPEN
 from glossator.language_models import LanguageModel
 from glossator.scorers.asking import answer_form, ask_all, ask_which
 from glossator.scorers.prompts import DATA, UNIT, Question
-
-BEFORE, AFTER = 10, 3
-"""Tokens of context around a peak."""
-
-
-@dataclass(frozen=True)
-class Excerpt:
-    """Where a unit is strongest in one window: the word there, and the context, plain and with the word marked."""
-
-    word: str
-    context: str
-    marked: str
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,22 +37,8 @@ class Judge(Protocol):
 
 def excerpts_of(exemplars: Exemplars, rows: Sequence[int]) -> list[Excerpt]:
     """One excerpt for each row, around its largest activation."""
-    windows, pieces = exemplars.windows, exemplars.windows.vocabulary.pieces
-    found = []
-    for row in rows:
-        length = int(windows.lengths[row])
-        tokens = windows.tokens[row, :length].tolist()
-        peak = int(np.argmax(np.where(exemplars.valid[row, :length], exemplars.activations[row, :length], -np.inf)))
-        first, last = windows.word_at(row, peak)
-        start, end = max(first - BEFORE, 0), min(last + AFTER, length)
-        parts = [_text(tokens[a:b], pieces) for a, b in ((start, first), (first, last), (last, end))]
-        word = parts[1].strip() or repr(parts[1])
-        found.append(Excerpt(word, "".join(parts), f"{parts[0]}{OPEN}{parts[1]}{CLOSE}{parts[2]}"))
-    return found
-
-
-def _text(tokens: Sequence[int], pieces: Sequence[bytes]) -> str:
-    return b"".join(pieces[token] for token in tokens).decode("utf-8", "replace")
+    values = np.where(exemplars.valid, exemplars.activations, -np.inf)
+    return [excerpt(exemplars.windows, int(row), int(values[row].argmax())) for row in rows]
 
 
 class EmbeddingJudge:

@@ -90,6 +90,7 @@ BUILT_IN: dict[str, dict[str, str]] = {
         "coverage": "benchmarks.coverage:run",
         "metrics": "benchmarks.metrics:run",
         "readability": "benchmarks.readability:run",
+        "bills": "benchmarks.bills:run",
         "headlines": "benchmarks.headlines:run",
         "engines": "benchmarks.engines:run",
         "store": "benchmarks.store:run",
@@ -177,6 +178,7 @@ ABOUT: dict[str, dict[str, str]] = {
         "store": "writing and querying a study of 100,000 units",
         "voxels": "simulated voxels: predicted and named right, null ones left alone; topics of explanations",
         "metrics": "does each score fall when an explanation misses half, or claims as much again that is wrong",
+        "bills": "explanations by a real language model of 1.5B parameters beside the program: scores, costs, examples",
         "readability": "is a neuron recognised among five from its headline, its former English, a token list",
     },
 }
