@@ -10,9 +10,11 @@ stopped goes on where it was. Intervals are over units.
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -27,6 +29,7 @@ from glossator.explainers.namer import NamerExplainer, headlines_of
 from glossator.explainers.peaks import strongest
 from glossator.explainers.program import ProgramExplainer
 from glossator.explanations import Explanation, Provenance
+from glossator.files import fingerprint, write_json
 from glossator.human.readability import headline_and_modes
 from glossator.language_models import LanguageModel, open_language_model
 from glossator.programs import Lexicon
@@ -39,13 +42,15 @@ from glossator.scorers.words import check_words
 from glossator.statistics import Estimate, mean_over_units, paired_difference
 
 DEFAULTS: dict[str, Any] = {
-    "lm": DEFAULT, "neurons": 8, "directions": 8, "items": 10, "lm_items": 10, "tokens": None, "at_once": 8,
+    "lm": DEFAULT, "neurons": 8, "directions": 8, "items": 20, "lm_items": 6, "lm_units": None, "tokens": None,
+    "at_once": 12,
     "lm_cache": None, "embedder": "minilm", "budget": None, "prices": None, "folder": None, "seed": 0,
 }  # fmt: skip
 QUICK = {"neurons": 2, "directions": 1, "items": 4, "lm_items": 0, "tokens": 24_000}
 ARMS = ("bills", "bills_headline", "namer", "program")
-READ_BY_LM = ("bills", "namer", "program")
-RECORDS, AROUND = 5, 16
+LM_ARMS = ("bills", "namer", "program", "mismatched namer")
+"""What the language model reads: fewer, as every answer takes seconds."""
+RECORDS, AROUND = 5, 12
 """What Bills' prompt shows here: fewer tokens of each record than the published one, as small models lose track."""
 EXAMPLES = 10
 CHANCE = {"correlation": 0.0, "embedding": 0.5, "lm": 0.5}
@@ -53,15 +58,18 @@ CHANCE = {"correlation": 0.0, "embedding": 0.5, "lm": 0.5}
 
 @dataclass(eq=False)
 class Clocked:
-    """explanations: by method, one answer a unit; cost: by method, tokens as answers say, seconds as they passed."""
+    """explanations: by method, one answer a unit; cost: by method, tokens as answers say, seconds as they passed when
+    the same explanations were first made, which `kept` remembers."""
 
+    kept: Path
     explanations: dict[str, list[Explained]] = field(default_factory=dict)
     cost: dict[str, dict[str, float]] = field(default_factory=dict)
 
 
 def run(options: dict[str, Any] | None = None) -> dict[str, Any]:
     """Scores and costs of the three, and examples; options: `quick`, and any name of `DEFAULTS`. neurons: of each of
-    two layers; items, lm_items: marked words that the embedder and the model are asked about, of each unit."""
+    two layers; items, lm_items: marked words of each unit that the embedder and the model are asked about; lm_units: of
+    so many units, the first of each site in turn, None for all."""
     options = dict(options or {})
     quick = options.pop("quick", False)
     chosen = DEFAULTS | (QUICK if quick else {}) | {k: v for k, v in options.items() if v is not None}
@@ -85,7 +93,7 @@ def compared(recording: Recording, lm: LanguageModel, chosen: dict[str, Any]) ->
 
     lexicon = Lexicon.for_windows(recording.vocabulary, recording.embedding)
     evidence = evidence_of(recording, chosen["neurons"], chosen["directions"])
-    found = explained(evidence, lm, lexicon, chosen)
+    found = explained(evidence, lm, lexicon, chosen, recording.folder.with_suffix(".seconds.json"))
     best = {name: [None if isinstance(a, Abstained) or not a else a[0] for a in answers]
             for name, answers in found.explanations.items()}  # fmt: skip
     texts: dict[str, list[str | None]] = {
@@ -128,9 +136,11 @@ class Given(Explainer):
         return [self.answers[one.fingerprint] for one in evidence]
 
 
-def explained(evidence: Sequence[Evidence], lm: LanguageModel, lexicon: Lexicon, chosen: dict[str, Any]) -> Clocked:
+def explained(
+    evidence: Sequence[Evidence], lm: LanguageModel, lexicon: Lexicon, chosen: dict[str, Any], kept: Path
+) -> Clocked:
     """Every unit by each explainer, some units at a time, each explainer with its best answer alone."""
-    found, seed = Clocked(), chosen["seed"]
+    found, seed = Clocked(kept), chosen["seed"]
     shown = [one.explain for one in evidence]
     _timed(found, "program", shown, lambda some: ProgramExplainer(lexicon=lexicon).explain(some, n=1, seed=seed))
     made = Given({one.fingerprint: answer for one, answer in zip(shown, found.explanations["program"], strict=True)})
@@ -157,13 +167,24 @@ def _timed(found: Clocked, name: str, some: Sequence[Any], explain: Callable[[An
     cost = found.cost.setdefault(
         name, {"calls": 0, "prompt_tokens": 0, "completion_tokens": 0, "seconds": 0.0, "cpu_seconds": 0.0}
     )
-    cost["seconds"] += round(time.perf_counter() - started, 2)
-    cost["cpu_seconds"] += round(time.process_time() - busy, 2)
+    passed = {"seconds": time.perf_counter() - started, "cpu_seconds": time.process_time() - busy}
+    for key, value in first_time(found.kept, name, answers, passed).items():
+        cost[key] = round(cost[key] + value, 2)
     for answer in answers:
         for one in [] if isinstance(answer, Abstained) else answer:
             for key in ("calls", "prompt_tokens", "completion_tokens"):
                 cost[key] += one.provenance.cost.get(key, 0)
     found.explanations.setdefault(name, []).extend(answers)
+
+
+def first_time(kept: Path, name: str, answers: Sequence[Explained], passed: dict[str, float]) -> dict[str, float]:
+    """How long it took to make these explanations when they were first made: later their answers come from the cache."""
+    known: dict[str, dict[str, float]] = json.loads(kept.read_text()) if kept.exists() else {}
+    key = fingerprint([name, [a.reason if isinstance(a, Abstained) else a[0].fingerprint for a in answers]])
+    if key not in known:
+        write_json(kept, known | {key: passed})
+        return passed
+    return known[key]
 
 
 # reading
@@ -183,6 +204,7 @@ def read(
     """(arm, measure) -> a value for each unit; the arm `mismatched ARM` is that of another unit's words."""
     values: Values = {}
     order = mismatches(len(evidence), chosen["seed"])
+    read_by_lm = set(in_turn(evidence)[: chosen["lm_units"]]) if chosen["lm_items"] else set()
     for place, one in enumerate(evidence):
         trial = lab.trial(one, "top-and-random")
         items = items_of(one, chosen["items"], chosen["seed"])
@@ -194,20 +216,28 @@ def read(
             values.setdefault((arm, "correlation"), []).append(r)
             near = CHANCE["embedding"] if text is None else auroc(reader.closeness(text, items.shown), items.peak)
             values.setdefault((arm, "embedding"), []).append(near)
-        if chosen["lm_items"]:
-            few = items_of(one, chosen["lm_items"], chosen["seed"])
-            for arm, value in by_lm(lm, few, told).items():
-                values.setdefault((arm, "lm"), []).append(value)
+        answers: dict[str, float | None] = {}
+        if place in read_by_lm:
+            answers = by_lm(lm, items_of(one, chosen["lm_items"], chosen["seed"]), told)
+        for arm in LM_ARMS:
+            values.setdefault((arm, "lm"), []).append(answers.get(arm))
     return values
+
+
+def in_turn(evidence: Sequence[Evidence]) -> list[int]:
+    """Places of the units, the first of each site, then the second of each, and so on."""
+    by_site: dict[str, list[int]] = {}
+    for place, one in enumerate(evidence):
+        by_site.setdefault(one.unit.site, []).append(place)
+    return [places[i] for i in range(len(evidence)) for places in by_site.values() if i < len(places)]
 
 
 def by_lm(lm: LanguageModel, items: Items, told: dict[str, str | None]) -> dict[str, float | None]:
     """What the language model makes of some of the arms, and of the namer's words for another unit."""
-    arms = (*READ_BY_LM, "mismatched namer")
-    here = [arm for arm in arms if told[arm] is not None]
+    here = [arm for arm in LM_ARMS if told[arm] is not None]
     answers = asked(lm, items, [told[arm] or "" for arm in here])
     found = {arm: auroc(row, items.peak) for arm, row in zip(here, answers, strict=True)}
-    return {arm: found[arm] if arm in found else CHANCE["lm"] for arm in arms}
+    return {arm: found[arm] if arm in found else CHANCE["lm"] for arm in LM_ARMS}
 
 
 def _in_words(evidence: Evidence, text: str) -> Explanation:
@@ -228,9 +258,9 @@ def summary(arm: str, texts: Sequence[str | None], values: Values) -> dict[str, 
     """Means over units beside another unit's words, what they gain over these, and how long they are."""
     measures = {}
     for measure in ("correlation", "embedding", "lm"):
-        if (arm, measure) not in values:
+        mine = values.get((arm, measure), [])
+        if not any(value is not None for value in mine):
             continue
-        mine = values[arm, measure]
         measures[measure] = {**_plain(mean_over_units(mine)), "chance": CHANCE[measure]}
         other = values.get((f"mismatched {arm}", measure))
         if other is not None:
@@ -247,7 +277,8 @@ def summary(arm: str, texts: Sequence[str | None], values: Values) -> dict[str, 
 
 
 def _measures(values: Values, *arms: str) -> list[str]:
-    return [m for m in ("correlation", "embedding", "lm") if all((arm, m) in values for arm in arms)]
+    known = {key for key, of in values.items() if any(value is not None for value in of)}
+    return [m for m in ("correlation", "embedding", "lm") if all((arm, m) in known for arm in arms)]
 
 
 def executed(evidence: Sequence[Evidence], best: Sequence[Explanation | None], lab: Lab) -> dict[str, Any]:
@@ -295,12 +326,8 @@ def examples(
     values: Values,
 ) -> list[dict[str, Any]]:
     """The first units of each site in turn, with what each explainer says and the words at the top test peaks."""
-    by_site: dict[str, list[int]] = {}
-    for place, one in enumerate(evidence):
-        by_site.setdefault(one.unit.site, []).append(place)
-    turns = [places[i] for i in range(len(evidence)) for places in by_site.values() if i < len(places)]
     found = []
-    for place in turns[:EXAMPLES]:
+    for place in in_turn(evidence)[:EXAMPLES]:
         named, unit = best["namer"][place], evidence[place].unit
         scores = {f"{arm} {measure}": of[place] for (arm, measure), of in values.items() if arm in ARMS}
         found.append(

