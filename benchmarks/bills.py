@@ -178,7 +178,7 @@ def _timed(found: Clocked, name: str, some: Sequence[Any], explain: Callable[[An
 
 
 def first_time(kept: Path, name: str, answers: Sequence[Explained], passed: dict[str, float]) -> dict[str, float]:
-    """How long it took to make these explanations when they were first made: later their answers come from the cache."""
+    """How long these explanations took when they were first made: later their answers come from the cache."""
     known: dict[str, dict[str, float]] = json.loads(kept.read_text()) if kept.exists() else {}
     key = fingerprint([name, [a.reason if isinstance(a, Abstained) else a[0].fingerprint for a in answers]])
     if key not in known:
