@@ -25,7 +25,8 @@ CAPTURED = 256
 """Windows of the explain split that the components are of."""
 SPARE = 6
 """Units recorded beyond those reported, for those that lack evidence."""
-EVIDENCE = EvidenceSpec(test_top=20, test_random=20)
+EVIDENCE = EvidenceSpec(test_top=8, test_random=8)
+"""Few test windows, as every token of them is read under every description."""
 
 
 def recorded(neurons: int, directions: int, tokens: int = TOKENS, folder: Path | None = None) -> Recording:

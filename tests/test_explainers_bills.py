@@ -97,6 +97,18 @@ def test_layouts_lose_examples_first_and_the_unit_itself_last() -> None:
     assert [way.records for way in ways if sum(way.examples) > 1] == [3] * 5
 
 
+def test_fewer_worked_examples_are_shown_where_that_is_asked_for() -> None:
+    for examples in range(len(EXAMPLES) + 1):
+        lm = Scripted(["cats"])
+        (found,) = explain_one(BillsExplainer(lm, examples=examples), evidence_with(one_hot(1)), n=1)
+        assert len(lm.asked[0].messages) == 2 + 2 * examples
+        assert sum(map(bool, found.provenance.settings["examples"])) == examples
+    for bad in (-1, 4, 1.5):
+        with pytest.raises(UserError, match="worked examples"):
+            BillsExplainer(Scripted([]), examples=bad)
+    assert [sum(way.examples) for way in layouts(1, 0)] == [0, 0]
+
+
 def test_the_fullest_prompt_that_fits_is_taken() -> None:
     records = top_records(evidence_with(np.full((4, 10), 2.0)).exemplars, 4)
     whole = bills_prompt(records).rough_tokens

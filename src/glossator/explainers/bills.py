@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from glossator.errors import UserError
 from glossator.evidence import ExplainEvidence
 from glossator.explainers import Abstained, Explained, Explainer
 from glossator.explainers.answers import explanations_of
-from glossator.explainers.bills_prompt import FINGERPRINT, bills_prompt, fitting_layout, top_records
+from glossator.explainers.bills_prompt import EXAMPLES, FINGERPRINT, bills_prompt, fitting_layout, top_records
 from glossator.explainers.prompting import Form, ask, form_for, room_for
 from glossator.explanations import Provenance
 from glossator.language_models import LanguageModel
@@ -20,7 +21,8 @@ class BillsExplainer(Explainer):
     """Several samples of one prompt with the windows of the explain split in which the unit is most active.
 
     lm: the language model; records: how many windows are shown; around: of each only so many tokens around the largest
-    activation, None for whole windows; samples: how many answers are asked for, None for as
+    activation, None for whole windows; examples: how many worked examples are shown, which weak models tend to repeat;
+    samples: how many answers are asked for, None for as
     many as explanations are wanted; temperature, max_tokens: of each answer; form: `chat`, `completion`, or `auto`;
     context: how many tokens the model takes, where it does not say so itself: records are left out until the prompt
     fits. A unit that is not active in its explain split is abstained from; one without any usable answer fails.
@@ -29,6 +31,7 @@ class BillsExplainer(Explainer):
     lm: LanguageModel
     records: int = 5
     around: int | None = None
+    examples: int = len(EXAMPLES)
     samples: int | None = None
     temperature: float = 1.0
     max_tokens: int = 80
@@ -37,13 +40,15 @@ class BillsExplainer(Explainer):
 
     def __post_init__(self) -> None:
         check_positive(self, " of the bills explainer", "records", "around", "samples", "max_tokens")
+        if self.examples not in range(len(EXAMPLES) + 1):
+            raise UserError("bad number of worked examples", value=self.examples, allowed=f"0 to {len(EXAMPLES)}")
         form_for(self.lm, self.form)
 
     def explain(self, evidence: Sequence[ExplainEvidence], *, n: int, seed: int) -> list[Explained]:
         """All samples of all units are requested together; the samples are numbered, so the seed is not used."""
         room = room_for(self.lm, self.context, self.max_tokens)
         shown = [top_records(one.exemplars, self.records, self.around) for one in evidence]
-        layouts = [fitting_layout(records, room) if records else None for records in shown]
+        layouts = [fitting_layout(records, room, self.examples) if records else None for records in shown]
         prompts = [
             None if layout is None else bills_prompt(records, layout)
             for records, layout in zip(shown, layouts, strict=True)

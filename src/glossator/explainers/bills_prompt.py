@@ -146,22 +146,23 @@ def bills_prompt(records: Sequence[Record], layout: Layout | None = None) -> Pro
     return Prompt(SYSTEM, tuple(turns), _turn(len(shown) + 1, records[: layout.records]))
 
 
-def fitting_layout(records: Sequence[Record], room: int | None) -> Layout | None:
-    """The fullest layout whose prompt has at most about `room` tokens; None if not even the barest one has."""
-    possible = layouts(len(records))
+def fitting_layout(records: Sequence[Record], room: int | None, examples: int = len(EXAMPLES)) -> Layout | None:
+    """The fullest layout, of at most so many worked examples, whose prompt has at most about `room` tokens; None if not
+    even the barest one has."""
+    possible = layouts(len(records), examples)
     return next((o for o in possible if room is None or bills_prompt(records, o).rough_tokens <= room), None)
 
 
-def layouts(records: int) -> Iterator[Layout]:
+def layouts(records: int, examples: int = len(EXAMPLES)) -> Iterator[Layout]:
     """From the fullest to the barest: first each example's further records go, then examples, the last one first, then
     the unit's own weaker records, and at the very last the first example."""
-    left = [len(example.records) for example in EXAMPLES]
+    left = [len(example.records) if place < examples else 0 for place, example in enumerate(EXAMPLES)]
     yield Layout(tuple(left), records)
     for place in range(len(left)):
         while left[place] > 1:
             left[place] -= 1
             yield Layout(tuple(left), records)
-    for place in range(len(left) - 1, 0, -1):
+    for place in range(examples - 1, 0, -1):
         left[place] = 0
         yield Layout(tuple(left), records)
     for fewer in range(records - 1, 0, -1):

@@ -154,8 +154,12 @@ class NamerExplainer(Explainer):
         exemplars, shown = evidence.exemplars, []
         lexicon = self._lexicon(exemplars.windows.vocabulary)
         for headline in headlines_of(first) or (None,):
-            program = None if headline is None or headline.weak or not headline.named else headline.program
-            holds = None if program is None else np.asarray(execute(program, exemplars.windows, lexicon)) > 0
+            program = None if headline is None or headline.weak else headline.program
+            holds = (
+                None
+                if program is None or not program.clauses
+                else np.asarray(execute(program, exemplars.windows, lexicon)) > 0
+            )
             guess = NO_GUESS if headline is None or not headline.named else headline.text
             shown.append((strongest(exemplars, self.peaks, holds), guess))
         return shown
