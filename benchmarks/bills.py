@@ -261,12 +261,12 @@ def summary(arm: str, texts: Sequence[str | None], values: Values) -> dict[str, 
         mine = values.get((arm, measure), [])
         if not any(value is not None for value in mine):
             continue
-        measures[measure] = {**_plain(mean_over_units(mine)), "chance": CHANCE[measure]}
+        beside: dict[str, Any] = {**_plain(mean_over_units(mine)), "chance": CHANCE[measure]}
         other = values.get((f"mismatched {arm}", measure))
         if other is not None:
-            measures[measure] |= {
-                "mismatched": mean_over_units(other).value, "over_mismatched": _plain(paired_difference(mine, other))
-            }  # fmt: skip
+            beside["mismatched"] = mean_over_units(other).value
+            beside["over_mismatched"] = _plain(paired_difference(mine, other))
+        measures[measure] = beside
     words = [len(text.split()) for text in texts if text]
     return {
         "arm": arm,
