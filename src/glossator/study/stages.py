@@ -103,12 +103,11 @@ def _words_checked(
     name: str, candidates: Sequence[Explanation], evidence: Evidence, tools: Tools
 ) -> Sequence[Explanation]:
     """The candidates, after words that a language model gave a class were held against it on the select split."""
-    first = candidates[0]
+    first, own = candidates[0], tools.own(name, tools.resources)
     headlines = [first.headline, *(mode.headline for mode in first.modes)]
-    if tools.lexicon is None or not any(headline is not None and headline.beside for headline in headlines):
+    if own.lexicon is None or not any(headline is not None and headline.beside for headline in headlines):
         return candidates
-    lm = tools.resources_for(name).get("lm", name)
-    return check_words(candidates, evidence.select, lm, tools.lexicon, tools.spec.seed)
+    return check_words(candidates, evidence.select, own.lm, own.lexicon, tools.spec.seed)
 
 
 def rank(candidates: Sequence[Explanation], evidence: Evidence, tools: Tools, ranked: bool = False) -> list[Chosen]:
