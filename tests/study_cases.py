@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -18,7 +19,7 @@ from glossator.explainers import Abstained, Explained, Explainer, explain_one
 from glossator.explainers.token_list import TokenListExplainer
 from glossator.explanations import Explanation, Provenance
 from glossator.inputs.tokens import TokenWindows
-from glossator.language_models import Answer, LanguageModel, Message, Request
+from glossator.language_models import Answer, LanguageModel, Message, Request, TokenLogprob, Usage
 from glossator.scorers import Scorer
 from glossator.scores import Score
 from glossator.simulators import ZERO_TO_TEN, Simulation, Simulator
@@ -44,8 +45,6 @@ def small_spec(folder: Path, **changes: Any) -> StudySpec:
 
 def write_corpus(path: Path, documents: int = 240, length: int = 50) -> Path:
     """Documents of so many random words, every other one with tricky text between them."""
-    import json
-
     rng = np.random.default_rng(5)
     words = ["the", "fox", "jumps", "over", "lazy", "dogs", "in", "1987", "(a, b):", "return", "cannery", "naïve", "\n"]
     lines = []
@@ -233,6 +232,18 @@ def no_answer(request: Request) -> str | Answer:
     if question.startswith("Explain") and int(question.split(",")[0].rpartition("/")[2]) % 2 == 0:
         return Answer("", finish="refusal")
     return said(request)
+
+
+def naming(request: Request) -> Answer:
+    """Puts headlines into words, and says of marked words that every second one fits."""
+    question = request.messages[-1].content
+    if request.logprobs or request.schema is not None:
+        marked = question.count("<<")
+        if request.schema is not None:
+            return Answer(json.dumps({"answers": [place % 2 == 0 for place in range(marked)]}))
+        yes, no = np.log(0.9), np.log(0.1)
+        return Answer("yes", tokens=(TokenLogprob("yes", yes, {"yes": yes, "no": no}),))
+    return Answer("words about foxes", usage=Usage(1, 100, 3))
 
 
 LM_METHODS = {"explainers": {"asking": "Asking"}, "simulators": {"lm-json": "Reading", "lm-all-at-once": "Reading"},

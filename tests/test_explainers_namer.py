@@ -9,6 +9,7 @@ import json
 import numpy as np
 import pytest
 
+from glossator.cli import main
 from glossator.explainers import Abstained, explain_one
 from glossator.explainers.namer import EXAMPLES, NamerExplainer, namer_prompt
 from glossator.explainers.peaks import ALIKE, excerpt, strongest
@@ -20,6 +21,8 @@ from glossator.language_models.scripted import Scripted
 from glossator.programs import Program, parse_program
 from glossator.scorers.words import ITEMS, check_words
 from glossator.store.results import Named, as_stored
+from glossator.study import run_study
+from study_cases import contents, lm_spec, scripted_name, write_corpus
 from test_headlines import BRACKETS, LEXICON, MONTH, SEEN, TESTED, evidence_of, fires, holds
 
 MONTHS = evidence_of(fires(holds(SEEN, *MONTH)), SEEN)
@@ -221,3 +224,27 @@ def test_headlines_of_words_alone_are_stored_and_read_back():
         stored = as_stored(candidate(headline), None, 0, None)
         again = Named(**json.loads(json.dumps(dataclasses.asdict(stored.headline))))
         assert again.headline() == headline and stored.explanation(MONTHS.unit).headline == headline
+
+
+# in a study
+
+
+def test_a_study_checks_the_words_on_the_select_split_shows_both_and_repeats_itself(tiny_folder, tmp_path, capsys):
+    write_corpus(tiny_folder.parent / "corpus.jsonl")
+    spec = lm_spec(
+        tiny_folder, explainers=("namer",), options={"namer": {"first": "token-list"}}, lm=scripted_name("naming"),
+        scorers=("headline",), units=2,
+    )  # fmt: skip
+    study = run_study(spec, tmp_path / "one", progress=False)
+    results = list(study.results())
+    checked = [one for result in results for e in result.explanations for one in e.provenance["settings"]["words"]]
+    assert checked and all(one["class"] == UNNAMEABLE for one in checked)
+    assert all((one["auroc"] is not None) or one["reason"] for one in checked)
+    study.close()
+    again = run_study(spec, tmp_path / "two", progress=False)
+    again.close()
+    assert contents(tmp_path / "one") == contents(tmp_path / "two")
+    assert main(["show", str(results[0].unit), "--study", str(tmp_path / "one")]) == 0
+    shown = capsys.readouterr().out
+    best = results[0].best()
+    assert str(best.headline) in shown and best.method == "namer"
