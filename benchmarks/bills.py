@@ -25,8 +25,8 @@ from benchmarks.instruct_model import DEFAULT, spec_of
 from glossator.evidence import Evidence, ExplainEvidence
 from glossator.explainers import Abstained, Explained, Explainer
 from glossator.explainers.bills import BillsExplainer
+from glossator.explainers.excerpts import strongest
 from glossator.explainers.namer import NamerExplainer, headlines_of
-from glossator.explainers.peaks import strongest
 from glossator.explainers.program import ProgramExplainer
 from glossator.explanations import Explanation, Provenance
 from glossator.files import fingerprint, write_json

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from glossator.evidence import Evidence
-from glossator.explainers.peaks import Excerpt, excerpt, strongest
+from glossator.explainers.excerpts import Excerpt, excerpt, strongest
 from glossator.explanations import Explanation
 from glossator.inputs import Grid, Inputs, token_windows
 from glossator.language_models import LanguageModel, Message

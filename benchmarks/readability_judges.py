@@ -9,7 +9,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from glossator.evidence import Exemplars
-from glossator.explainers.peaks import Excerpt, excerpt
+from glossator.explainers.excerpts import Excerpt, excerpt
 from glossator.inputs.tokens import CLOSE, OPEN
 from glossator.language_models import LanguageModel
 from glossator.scorers.asking import answer_form, ask_all, ask_which

@@ -12,7 +12,7 @@ from benchmarks import instruct_model
 from benchmarks.bills import ARMS, by_lm, compared, mismatches, summary
 from benchmarks.bills_readers import EmbeddingReader, Items, asked, auroc, items_of
 from glossator.errors import UserError
-from glossator.explainers.peaks import Excerpt
+from glossator.explainers.excerpts import Excerpt
 from glossator.files import sha256_of
 from glossator.language_models import CHAT, LOGPROBS, Answer, Request, TokenLogprob
 from glossator.language_models.scripted import Scripted

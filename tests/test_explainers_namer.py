@@ -11,8 +11,8 @@ import pytest
 
 from glossator.cli import main
 from glossator.explainers import Abstained, explain_one
+from glossator.explainers.excerpts import ALIKE, excerpt, strongest
 from glossator.explainers.namer import EXAMPLES, NamerExplainer, namer_prompt
-from glossator.explainers.peaks import ALIKE, excerpt, strongest
 from glossator.explainers.program import ProgramExplainer
 from glossator.explanations import UNNAMEABLE, Explanation, Headline, Mode, Provenance
 from glossator.inputs.tokens import CLOSE, OPEN

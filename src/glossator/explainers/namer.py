@@ -17,7 +17,7 @@ from glossator import registry
 from glossator.evidence import ExplainEvidence
 from glossator.explainers import Abstained, Explained, Explainer
 from glossator.explainers.answers import Outcome, is_headline
-from glossator.explainers.peaks import Excerpt, strongest
+from glossator.explainers.excerpts import Excerpt, strongest
 from glossator.explainers.prompting import Form, Prompt, Turn, ask, fingerprint_of, form_for, room_for
 from glossator.explanations import MOST_WORDS, UNNAMEABLE, Explanation, Headline, Provenance
 from glossator.inputs.tokens import CLOSE, OPEN, Vocabulary

@@ -33,7 +33,7 @@ SILENT = "the unit is not above 0 here"
 class HeadlineScorer(Scorer):
     """`headline.auprc`, `.f1`, `.iou` and `.share`, the same of all `modes`, each on top-and-random and on random-only
     windows, `headline.peak-hit` and `modes.peak-hit`, and of the graded `peaks` `peaks.hit` and `peaks.share`; nothing
-    for an explanation without a headline, or whose headline is a language model's words alone, which cannot be executed.
+    for an explanation without a headline, or whose headline is a language model's words alone.
 
     share: of the unit's activation, how much falls on tokens of the class.
     """

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from glossator.evidence import Exemplars
-from glossator.explainers.peaks import excerpt
+from glossator.explainers.excerpts import excerpt
 from glossator.explanations import UNNAMEABLE, Explanation, Headline
 from glossator.language_models import NOTHING_USED, LanguageModel, Usage
 from glossator.programs import Lexicon, Program, execute

@@ -31,9 +31,9 @@ def excerpt(windows: TokenWindows, row: int, place: int) -> Excerpt:
     pieces = windows.vocabulary.pieces
     length = int(windows.lengths[row])
     tokens = windows.tokens[row, :length].tolist()
-    first, last = _word(tokens, place, pieces)
-    start, end = max(first - BEFORE, 0), min(last + 1 + AFTER, length)
-    parts = [_text(tokens[a:b], pieces) for a, b in ((start, first), (first, last + 1), (last + 1, end))]
+    first, last = windows.word_at(row, place)
+    start, end = max(first - BEFORE, 0), min(last + AFTER, length)
+    parts = [_text(tokens[a:b], pieces) for a, b in ((start, first), (first, last), (last, end))]
     word = parts[1].strip() or repr(parts[1])
     return Excerpt(word, "".join(parts), f"{parts[0]}{OPEN}{parts[1]}{CLOSE}{parts[2]}")
 
@@ -56,17 +56,6 @@ def strongest(exemplars: Exemplars, count: int, of: np.ndarray | None = None) ->
         seen[found.word.casefold()] += 1
         (chosen if seen[found.word.casefold()] <= ALIKE else others).append(found)
     return [*chosen, *others[: count - len(chosen)]]
-
-
-def _word(tokens: Sequence[int], place: int, pieces: Sequence[bytes]) -> tuple[int, int]:
-    """First and last token of the written word around a place."""
-    first = last = place
-    if pieces[tokens[place]].strip().isalpha():
-        while first > 0 and pieces[tokens[first]][:1].isalpha() and pieces[tokens[first - 1]][-1:].isalpha():
-            first -= 1
-        while last + 1 < len(tokens) and pieces[tokens[last + 1]].isalpha():
-            last += 1
-    return first, last
 
 
 def _text(tokens: Sequence[int], pieces: Sequence[bytes]) -> str:
