@@ -2,9 +2,12 @@
 
 A planted voxel responds to words by how near they are to a keyphrase in MiniLM's space; the encoding model reads static
 word vectors of another model, so that it has to find the tuning through features that differ from it. A voxel is found
-if it is predicted on held-out runs (q <= 0.05) and the planted tuning responds more to its first name than to 99 % of a
+if it is predicted on held-out runs (q <= 0.01) and the planted tuning responds more to its first name than to 99 % of a
 general vocabulary; beside it stands the share for names of other voxels. `voxels_named` is stricter: the pattern that
 was written for the keyphrase beforehand (`sasc_keyphrases`). A null voxel is explained if it is predicted.
+
+Topics: two groups of 60 explanations, 85 % of each about its own three fields of meaning, the others about the other's;
+`topics_planted` is how often they differ (p < 0.05), `topics_null` how often they do when the groups are shuffled.
 """
 
 from __future__ import annotations
@@ -24,7 +27,9 @@ from glossator.explainers.naming.task import Responses, Task, asker
 from glossator.fitting.comparison import share_interval
 from glossator.fitting.encoding import fit_encoding
 from glossator.planted.voxels import Simulated, SimulationSpec, nearness, simulate_voxels
+from glossator.readouts.encoding_model import FALSE_DISCOVERIES
 from glossator.recording.texts import responses
+from glossator.store.topics import topics_of
 from glossator.subjects.base import Subject
 from glossator.subjects.embedders import load_embedder
 from glossator.subjects.named import open_subject
@@ -33,7 +38,7 @@ from glossator.subjects.texts_cache import CachedEmbedder
 from glossator.subjects.weights import cache_folder
 from glossator.units import Unit
 
-DEFAULTS: dict[str, Any] = {"planted": 60, "null": 60, "runs": 20, "seed": 0, "features": "vectors:smollm2-135m",
+DEFAULTS: dict[str, Any] = {"planted": 60, "null": 60, "runs": 40, "seed": 0, "features": "vectors:smollm2-135m",
                             "site": "output", "space": "smollm2-135m", "repetitions": 100}  # fmt: skip
 QUICK = {"planted": 6, "null": 6, "runs": 6, "repetitions": 20}
 NEAREST = 0.01
@@ -80,13 +85,40 @@ def run(options: dict[str, Any] | None = None) -> dict[str, Any]:
         ),
         "voxels_named": _share([row["right"] for row in with_tuning]),
         "voxels_named_among_five": _share([row["right_among_five"] for row in with_tuning]),
-        "voxels_predicted": _share([row["q"] <= 0.05 for row in with_tuning]),
-        "voxels_null_explained": _share([row["q"] <= 0.05 for row in without]),
+        "voxels_predicted": _share([row["q"] <= FALSE_DISCOVERIES for row in with_tuning]),
+        "voxels_null_explained": _share([row["q"] <= FALSE_DISCOVERIES for row in without]),
+        **_topics(chosen["repetitions"], chosen["seed"]),
         "null_p_below_0.05": float(np.mean([model.p[len(planted) :] < 0.05])),
         "scans": len(simulated.scans.responses),
         "words": len(simulated.scans.words),
         "voxels": rows,
     }
+
+
+FIELDS = (("food", "animal", "plant"), ("artifact", "possession", "location"))
+PURITY, UNITS = 0.85, 60
+
+
+def _topics(repetitions: int, seed: int) -> dict[str, Any]:
+    """Shares of repetitions in which two groups differ, planted and shuffled."""
+    wordnet = load_wordnet()
+    names: dict[str, list[str]] = {}
+    for name in general_names(wordnet):
+        if meanings := wordnet.meanings(name, "n"):
+            names.setdefault(meanings[0].topic.partition(".")[2], []).append(name)
+    found: dict[str, list[bool]] = {"topics_planted": [], "topics_null": []}
+    for repetition in range(repetitions):
+        rng = np.random.default_rng([seed, repetition])
+        said, groups = [], []
+        for group in (0, 1):
+            for _ in range(UNITS):
+                fields = FIELDS[group if rng.random() < PURITY else 1 - group]
+                said.append(str(rng.choice(names[str(rng.choice(fields))])))
+                groups.append(str(group))
+        for key, of in (("topics_planted", groups), ("topics_null", rng.permutation(groups).tolist())):
+            p = topics_of(said, of, seed=repetition, wordnet=wordnet).p
+            found[key].append(p is not None and p < 0.05)
+    return {key: _share(values) for key, values in found.items()}
 
 
 def _share(holds: list[bool]) -> dict[str, Any]:
@@ -108,7 +140,9 @@ def _simulated(planted: list[Keyphrase], chosen: dict[str, Any]) -> Simulated:
     order = np.random.default_rng(chosen["seed"]).permutation(len(planted))
     planted[:] = [planted[place] for place in order.tolist()]
     phrases = [keyphrase.phrase for keyphrase in planted]
-    spec = SimulationSpec(runs=chosen["runs"], null=chosen["null"], seed=chosen["seed"])
+    spec = SimulationSpec(
+        runs=chosen["runs"], held_out=max(1, chosen["runs"] // 10), null=chosen["null"], seed=chosen["seed"]
+    )
     tuning = nearness(load_embedder("minilm").embed, phrases)
     return simulate_voxels(open_corpus("embedded").documents(), phrases, tuning, spec)
 

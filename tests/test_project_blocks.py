@@ -33,6 +33,8 @@ NOT_RUN = {
     "openai:gpt-5-mini": "needs a key; see test_sasc_cli and test_language_models_server",
 }
 """Commands that hold one of these are not run here."""
+WORDS = ("river", "bread", "war", "school", "music", "money", "garden", "number", "family", "letter", "house", "wine")
+"""What simulated voxels respond to."""
 PYTHON_ELSEWHERE = {
     "README.md": "test_project_examples",
     "docs/programs.md": "test_project_docs",
@@ -94,6 +96,8 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     for name in ("joy", "fear"):
         lines = [" ".join([name, *rng.choice(words, 12), name]) for _ in range(60)]
         (here / f"{name}.txt").write_text("\n\n".join(lines))
+    regions = [f"{unit},{'front' if unit < 6 else 'back'}" for unit in range(12)]
+    (here / "regions.csv").write_text("\n".join(["unit,group", *regions]))
     (here / "letter.txt").write_text("In our view, we should let them keep it.\n")
     (here / "notes").mkdir()
     write_corpus(here / "notes" / "notes.jsonl", 200)
@@ -139,7 +143,7 @@ def adapted(words: list[str]) -> list[str]:
     if words[:2] == ["directions", "make"]:
         return [*words, "--subject", SUBJECT]
     if words[:2] == ["voxels", "simulate"]:
-        small = ["--runs", "4", "--seconds", "120", "--null", "2", "--concepts", "river,bread,war"]
+        small = ["--runs", "4", "--seconds", "120", "--null", "2", "--concepts", ",".join(WORDS)]
         return [*words, "--subject", SUBJECT, *small, "--ceilings", "0.9,0.95"]
     if words[:2] == ["voxels", "fit"]:
         return [*words, *([] if "--subject" in words else ["--subject", f"vectors:{SUBJECT}"])]

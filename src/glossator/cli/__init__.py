@@ -25,6 +25,7 @@ from glossator.cli.score import score
 from glossator.cli.show import show
 from glossator.cli.stages import explain, record, work
 from glossator.cli.studies import search, studies, verify
+from glossator.cli.topics import topics
 from glossator.cli.try_text import try_text
 from glossator.cli.units import units
 from glossator.cli.voxels import voxels
@@ -73,12 +74,14 @@ SHORT = {
     verify: "Check every file of a study against its checksum.",
     grid: "Run many studies: explainer x simulator x subject.",
     work: "Run one shard of a stage, in any process.",
-    sasc: "Explain any function of text: n-grams, names, scores.",
+    sasc: "Explain any function of text, or units over texts: n-grams, names, scores.",
+    topics: "What explanations are about, by groups of units.",
     classify: "Classify labelled texts by latents, and explain those that decide.",
 }
 
 for command in (
-    run, show, try_text, search, studies, verify, units, record, explain, score, work, grid, sasc, classify, bench,
+    run, show, try_text, search, studies, verify, units, record, explain, score, work, grid, sasc, classify, topics,
+    bench,
 ):  # fmt: skip
     named = "try" if command is try_text else None
     app.command(named, cls=WithNames, short_help=SHORT.get(command))(command)

@@ -27,7 +27,7 @@ FORMAT = "glossator-encoding-model-1"
 MANIFEST, TENSORS = "encoding_model.json", "encoding_model.safetensors"
 ARRAYS = ("weights", "centre", "scale", "r", "p", "q", "ceiling", "penalty")
 FACTS = ("name", "reads_at", "subject", "rate", "tr", "delays", "voxels")
-FALSE_DISCOVERIES = 0.05
+FALSE_DISCOVERIES = 0.01
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
