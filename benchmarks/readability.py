@@ -5,7 +5,7 @@ Descriptions (`ARMS`): headline and modes; the sentence; the sentence that the p
 headlines (`data/english_before.json`); a list of the neuron's tokens as long as headline and modes. All arms get the
 same questions. A neuron without a description in an arm (no nameable pattern) counts as chance there.
 
-Judges: an embedder (`readability_judges.py`) and, with `--set lm=`, a language model. For people, `glossator human
+Judges: an embedder (`readability_judges.py`) and, with `--set lm=`, a language model (`qwen`: `instruct_model.py`). For people, `glossator human
 export --task readability` makes such questions from a study. Intervals are over neurons.
 """
 
@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.instruct_model import opened
 from benchmarks.readability_judges import (
     EmbeddingJudge,
     Excerpt,
@@ -40,8 +41,8 @@ from glossator.statistics import Estimate, mean_over_units, paired_difference
 from glossator.units import unit_rng
 
 DEFAULTS: dict[str, Any] = {
-    "units": None, "questions": 20, "lm_questions": 4, "exemplars": 4, "lm": None, "lm_cache": None, "budget": None,
-    "prices": None, "embedder": "minilm", "tokens": None, "seed": 0, "folder": None,
+    "units": None, "questions": 20, "lm_questions": 4, "lm_units": None, "exemplars": 4, "lm": None,
+    "lm_cache": None, "budget": None, "prices": None, "embedder": "minilm", "tokens": None, "seed": 0, "folder": None,
 }  # fmt: skip
 QUICK = {"units": 10, "questions": 4, "tokens": 24_000}
 ARMS = ("headline", "sentence", "english_before", "token_list")
@@ -82,7 +83,7 @@ def run(options: dict[str, Any] | None = None) -> dict[str, Any]:
         "options": chosen | {"quick": quick},
         "units": len(readers),
         "chance": 1 / CANDIDATES,
-        "judges": [judged(judge, readers, number, chosen) for judge, number in judges_of(chosen)],
+        "judges": [judged(judge, readers, number, units, chosen) for judge, number, units in judges_of(chosen)],
         **looks(readers),
         **peaks(readers, Lab(lexicon)),
         "headlines": [
@@ -113,15 +114,14 @@ def reader_of(evidence: Evidence, explanation: Explanation | None) -> Reader:
     return Reader(evidence, explanation, before, descriptions, excerpts_of(test, strongest.tolist()))
 
 
-def judges_of(chosen: dict[str, Any]) -> list[tuple[Judge, int]]:
-    """The judges, each with how many questions it gets about a neuron."""
-    from glossator.language_models import open_language_model
+def judges_of(chosen: dict[str, Any]) -> list[tuple[Judge, int, int | None]]:
+    """The judges, each with how many questions it gets about a neuron and about how many neurons, None for all."""
     from glossator.subjects.embedders import load_embedder
 
-    judges: list[tuple[Judge, int]] = [(EmbeddingJudge(load_embedder(chosen["embedder"])), chosen["questions"])]
+    reader = EmbeddingJudge(load_embedder(chosen["embedder"]))
+    judges: list[tuple[Judge, int, int | None]] = [(reader, chosen["questions"], None)]
     if chosen["lm"]:
-        cost = {"cache": chosen["lm_cache"], "budget": chosen["budget"], "prices": chosen["prices"]}
-        judges.append((LanguageModelJudge(open_language_model(chosen["lm"], **cost)), chosen["lm_questions"]))
+        judges.append((LanguageModelJudge(opened(chosen)), chosen["lm_questions"], chosen["lm_units"]))
     return judges
 
 
@@ -141,9 +141,15 @@ def questions_of(readers: Sequence[Reader], number: int, exemplars: int, seed: i
     return found
 
 
-def judged(judge: Judge, readers: Sequence[Reader], number: int, chosen: dict[str, Any]) -> dict[str, Any]:
-    """Mean over neurons of the share of right answers under each arm; gains of the headline over the other arms."""
-    questions = questions_of(readers, number, chosen["exemplars"], chosen["seed"])
+def judged(
+    judge: Judge, readers: Sequence[Reader], number: int, units: int | None, chosen: dict[str, Any]
+) -> dict[str, Any]:
+    """Mean over neurons of the share of right answers under each arm; gains of the headline over the other arms. units:
+    of so many neurons, drawn by the seed; the same ones, and the same questions, under every arm."""
+    order = np.random.default_rng(chosen["seed"]).permutation(len(readers)).tolist()
+    about = set(order[:units])
+    drawn = questions_of(readers, number, chosen["exemplars"], chosen["seed"])
+    questions = [question for question in drawn if question.unit in about]
     shares: dict[str, list[float | None]] = {}
     for arm in ARMS:
         told = [reader.descriptions[arm] for reader in readers]
@@ -154,13 +160,14 @@ def judged(judge: Judge, readers: Sequence[Reader], number: int, chosen: dict[st
             if answer is not None:
                 of_unit[question.unit].append(answer)
         shares[arm] = [
-            1 / CANDIDATES if text is None else float(np.mean(right)) if right else None
-            for text, right in zip(told, of_unit, strict=True)
+            None if place not in about else 1 / CANDIDATES if text is None else float(np.mean(right)) if right else None
+            for place, (text, right) in enumerate(zip(told, of_unit, strict=True))
         ]
     means = {arm: mean_over_units(shares[arm]) for arm in ARMS}
     gains = {arm: _plain(paired_difference(shares["headline"], shares[arm])) for arm in ARMS if arm != "headline"}
     return {
         "judge": judge.name,
+        "units": len(about),
         "questions": len(questions),
         **{arm: means[arm].value for arm in ARMS},
         "intervals": {arm: [means[arm].low, means[arm].high] for arm in ARMS},

@@ -138,7 +138,6 @@ def test_only_qwen_is_made_here(monkeypatch, tmp_path):
     monkeypatch.setattr(instruct_model, "ensure", lambda: tmp_path)
     assert instruct_model.spec_of("qwen") == f"inprocess:{tmp_path}?dtype=bfloat16"
     assert instruct_model.spec_of("openai:gpt-4.1-mini") == "openai:gpt-4.1-mini"
-    assert instruct_model.spec_of(None) is None
 
 
 def test_names_of_tensors():

@@ -71,7 +71,7 @@ def readers(count=8):
 
 def test_a_judge_is_right_where_a_description_fits_and_at_chance_where_it_does_not():
     some = readers()
-    found = judged(EmbeddingJudge(Lettered()), some, 12, {"exemplars": 4, "seed": 0})
+    found = judged(EmbeddingJudge(Lettered()), some, 12, None, {"exemplars": 4, "seed": 0})
     assert found["headline"] > 0.8 and found["token_list"] == found["headline"]
     assert found["english_before"] < 0.5 and found["sentence"] == pytest.approx(0.2)
     assert found["gains"]["english_before"]["low"] > 0 and found["gains"]["token_list"]["value"] == 0
@@ -112,8 +112,10 @@ class Writes:
 def test_a_language_model_is_asked_and_refusals_are_missing():
     some = readers()
     chosen = {"exemplars": 4, "seed": 0}
-    assert judged(LanguageModelJudge(Writes()), some, 4, chosen)["headline"] > 0.8
-    assert judged(LanguageModelJudge(Writes(refuses=True)), some, 4, chosen)["headline"] is None
+    assert judged(LanguageModelJudge(Writes()), some, 4, None, chosen)["headline"] > 0.8
+    assert judged(LanguageModelJudge(Writes(refuses=True)), some, 4, None, chosen)["headline"] is None
+    few = judged(LanguageModelJudge(Writes()), some, 4, 3, chosen)
+    assert (few["units"], few["questions"]) == (3, 12)  # the same ones, and the same questions, under every arm
 
 
 def test_descriptions_name_modes_once_and_nothing_where_nothing_is_named():
