@@ -5,8 +5,9 @@ Descriptions (`ARMS`): headline and modes; the sentence; the sentence that the p
 headlines (`data/english_before.json`); a list of the neuron's tokens as long as headline and modes. All arms get the
 same questions. A neuron without a description in an arm (no nameable pattern) counts as chance there.
 
-Judges: an embedder (`readability_judges.py`) and, with `--set lm=`, a language model (`qwen`: `instruct_model.py`). For people, `glossator human
-export --task readability` makes such questions from a study. Intervals are over neurons.
+Judges: an embedder (`readability_judges.py`) and, with `--set lm=`, a language model, of which `lm=qwen` is made from
+wheels (`instruct_model.py`). For people, `glossator human export --task readability` makes such questions from a study.
+Intervals are over neurons.
 """
 
 from __future__ import annotations
