@@ -1,9 +1,9 @@
 """`glossator bench readability`: do people, or what stands in for them, recognise a unit from its headline?
 
 A judge knows one description of a neuron and picks its held-out exemplars among those of five neurons; chance is .20.
-Descriptions (`ARMS`): headline and modes; the sentence; the sentence that the program explainer wrote before there were
-headlines (`data/english_before.json`); a list of the neuron's tokens as long as headline and modes. All arms get the
-same questions. A neuron without a description in an arm (no nameable pattern) counts as chance there.
+Descriptions (`ARMS`): headline and modes with the words at the peaks; each of the two alone; the sentence; the sentence
+that the program explainer wrote before there were headlines (`data/english_before.json`); a list of the neuron's tokens
+as long as the first. All arms get the same questions. A neuron without a description in an arm counts as chance there.
 
 Judges: an embedder (`readability_judges.py`) and, with `--set lm=`, a language model, of which `lm=qwen` is made from
 wheels (`instruct_model.py`). For people, `glossator human export --task readability` makes such questions from a study.
@@ -13,7 +13,7 @@ Intervals are over neurons.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -38,7 +38,7 @@ from glossator.programs import Lexicon, parse_program
 from glossator.recording import draw
 from glossator.scorers import headline, peak
 from glossator.scorers.lab import Lab
-from glossator.statistics import Estimate, mean_over_units, paired_difference
+from glossator.statistics import Estimate, mean_over_units, paired_difference, paired_ratio
 from glossator.units import unit_rng
 
 DEFAULTS: dict[str, Any] = {
@@ -46,7 +46,8 @@ DEFAULTS: dict[str, Any] = {
     "lm_cache": None, "budget": None, "prices": None, "embedder": "minilm", "tokens": None, "seed": 0, "folder": None,
 }  # fmt: skip
 QUICK = {"units": 10, "questions": 4, "tokens": 24_000}
-ARMS = ("headline", "sentence", "english_before", "token_list")
+ARMS = ("headline", "classes", "peak_words", "sentence", "english_before", "token_list")
+PEAK_ARMS = ("headline", "classes", "lookup", "program_before", "program")
 CANDIDATES = 5
 TOP = 20
 """Exemplars are drawn from so many test windows in which the neuron is strongest."""
@@ -106,8 +107,11 @@ def reader_of(evidence: Evidence, explanation: Explanation | None) -> Reader:
     test = evidence.test
     top = np.flatnonzero(test.kinds == "top")
     strongest = top[np.argsort(-test.maxima[top], kind="stable")][:TOP]
+    words = explanation.peaks.words if explanation and explanation.peaks else ()
     descriptions = {
         "headline": named,
+        "classes": headline_and_modes(replace(explanation, peaks=None)) if explanation else None,
+        "peak_words": ", ".join(words) or None,
         "sentence": explanation.text if explanation else None,
         "english_before": stored["text"],
         "token_list": token_list(evidence.explain, length),
@@ -190,8 +194,10 @@ def looks(readers: Sequence[Reader]) -> dict[str, Any]:
 
 
 def peaks(readers: Sequence[Reader], lab: Lab) -> dict[str, Any]:
-    """Mean over neurons of the share of top test windows in which the prediction peaks where the neuron does."""
-    hits: dict[str, list[float | None]] = {"headline": [], "lookup": [], "program_before": [], "program": []}
+    """Mean over neurons of the share of top test windows in which the prediction peaks where the neuron does, and of
+    the predicted share of the peak; `headline` with the graded peaks, `classes` headline and modes without grades."""
+    hits: dict[str, list[float | None]] = {arm: [] for arm in PEAK_ARMS}
+    shares: dict[str, list[float | None]] = {"headline": [], "lookup": [], "program": []}
     for reader in readers:
         trial = lab.trial(reader.evidence, "top")
         table = LookupExplainer().table_of(reader.evidence.explain)
@@ -199,13 +205,21 @@ def peaks(readers: Sequence[Reader], lab: Lab) -> dict[str, Any]:
             nothing = np.zeros(len(trial.test.truth))
             predicted = nothing if explanation is None or explanation.program is None else trial.predicted(explanation)
             hits[arm].append(peak.hits_of(trial, predicted).value)
+            if arm in shares:
+                shares[arm].append(peak.shares_of(trial, predicted).value)
         modes = headline.modes_of(reader.explanation)
         predicted = headline.predicted(trial, modes) if modes else np.zeros(len(trial.test.truth))
-        hits["headline"].append(peak.hits_of(trial, predicted).value)
+        hits["classes"].append(peak.hits_of(trial, predicted).value)
+        graded = headline.graded(trial, reader.explanation) if reader.explanation else predicted
+        hits["headline"].append(peak.hits_of(trial, graded).value)
+        shares["headline"].append(peak.shares_of(trial, graded).value)
     means = {arm: mean_over_units(values) for arm, values in hits.items()}
+    over = paired_ratio([v or 0.0 for v in hits["headline"]], [v or 0.0 for v in hits["lookup"]])
     return {
         "peak_hit": {arm: mean.value for arm, mean in means.items()},
         "peak_hit_intervals": {arm: [mean.low, mean.high] for arm, mean in means.items()},
+        "peak_hit_over_lookup": {"value": over.value, "low": over.low, "high": over.high},
+        "peak_share": {arm: mean_over_units(values).value for arm, values in shares.items()},
     }
 
 
