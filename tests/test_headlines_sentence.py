@@ -50,3 +50,8 @@ def test_a_program_that_only_weakens_is_said_as_such():
 )  # fmt: skip
 def test_nouns(test, expected):
     assert noun(parse_program(f"0.0 + 1.0*{test}").clauses[0].test) == expected
+
+
+def test_a_line_break_after_a_mark_is_said_as_such():
+    program = parse_program('0.0 + 1.0*sequence(token("."), token("\\n"))')
+    assert noun(program.clauses[0].test) == "line breaks after “.”"

@@ -235,6 +235,8 @@ def noun(test: Test) -> str:
         case Sequence(tests):
             if all(isinstance(part, Token) and len(part.texts) == 1 for part in tests):
                 whole = "".join(part.texts[0] for part in tests if isinstance(part, Token))
+                if whole.endswith("\n") and whole.strip():
+                    return f"line breaks after “{_visible(whole.strip())}”"
                 return f"the end of “{_visible(whole.strip(' '))}”"
             return " right after ".join(noun(part) for part in reversed(tests))
     return f"tokens {_modifier(test)}" if _modifies(test) else str(test)
