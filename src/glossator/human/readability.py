@@ -3,8 +3,8 @@ of five units; chance is one in five.
 
 Descriptions (`KINDS`): headline, modes and words at the peaks; the sentence; a list of tokens as long as the first.
 Passages are from the select split, cut to the surroundings of the peak. A number of units is an importance sample
-(after arXiv:2506.07985): units whose answers are expected to vary are drawn more often, by the score of their headline, and
-every unit counts by one over its chance of being drawn, so that the means are those of all units.
+(after arXiv:2506.07985): units whose answers are expected to vary are drawn more often, by the score of their
+headline, and every unit counts by one over its chance of being drawn, so that the means are those of all units.
 """
 
 from __future__ import annotations
