@@ -8,6 +8,8 @@ Speed: a random top-k dictionary at a site, recorded, against encoding alone on 
 
 Training: our top-k trainer and that of eai-sparsify on the same captured values, in the same batches, with the same
 rates.
+
+Planted: values that are sparse sums of known atoms, and how many of these each kind of dictionary finds.
 """
 
 from __future__ import annotations
@@ -52,15 +54,18 @@ DEFAULTS: dict[str, Any] = {
 }
 QUICK = {"tokens": 4096, "latents": 4096, "runs": 1, "units": 50, "train_text": 8192, "train_tokens": 16_384}
 QUICK |= {"train_latents": 512}
-PARTS = ("parity", "speed", "training")
+PARTS = ("parity", "speed", "training", "planted")
+FOUND = 0.9
+"""Cosine at which an atom counts as found."""
 
 
 def run(options: dict[str, Any] | None = None) -> dict[str, Any]:
     """parity_max_error, fvu_ratio and time_ratio (ours over theirs), None with a reason without such an interpreter;
-    overhead_sparse, bytes_per_posting, evidence_ms_per_unit.
+    overhead_sparse, bytes_per_posting, evidence_ms_per_unit; atoms_recovered, the share of planted atoms that
+    transformer factors find, and `planted`, that of every kind.
 
-    options: `quick`, `only` for some of parity, speed and training, and any name of `DEFAULTS`; activation: `top-k`, or
-    `jumprelu` with thresholds that leave about k.
+    options: `quick`, `only` for some of parity, speed, training and planted, and any name of `DEFAULTS`; activation:
+    `top-k`, or `jumprelu` with thresholds that leave about k.
     """
     options = dict(options or {})
     quick = options.pop("quick", False)
@@ -79,7 +84,29 @@ def run(options: dict[str, Any] | None = None) -> dict[str, Any]:
             found |= measured | {"evidence_ms_per_unit": detail.pop("evidence_ms_per_unit"), "recording": detail}
         if "training" in parts:
             found |= training(chosen, python, Path(folder))
+        if "planted" in parts:
+            shares = {kind: atoms_recovered(kind, chosen["seed"], quick) for kind in ("factors", "jumprelu", "top-k")}
+            found |= {"atoms_recovered": shares["factors"], "planted": shares}
     return found
+
+
+def atoms_recovered(kind: Any, seed: int, quick: bool) -> float:
+    """The share of 96 atoms in 64 dimensions that some latent points along, by a cosine of `FOUND`; of each value about
+    four are active, with amplitudes of 0.5 to 1.5 and a little noise."""
+    generator = torch.Generator().manual_seed(seed)
+    atoms = torch.nn.functional.normalize(torch.randn(96, 64, generator=generator), dim=1)
+    steps = (40 if kind == "factors" else 800) // (4 if quick else 1)
+    spec = TrainSpec("planted", 128, 4, steps * 1024, 1024, 5e-3, seed=seed, kind=kind)
+    coder = spec.coder(64, None, "cpu")
+    for step in range(steps):
+        on = torch.rand(1024, 96, generator=generator) < 0.04
+        noise = 0.02 * torch.randn(1024, 64, generator=generator)
+        batch = Batch.of(((0.5 + torch.rand(1024, 96, generator=generator)) * on) @ atoms + noise)
+        if step == 0:
+            coder.start(batch)
+        coder.step(batch, spec.rate_at(step))
+    rows = torch.nn.functional.normalize(coder.dictionary(name="planted", reads_at="x", writes_at="x").decoder, dim=1)
+    return float(((atoms @ rows.T).max(1).values >= FOUND).float().mean())
 
 
 def parity(python: str | None, folder: Path) -> dict[str, Any]:

@@ -86,21 +86,8 @@ def test_saelens_reads_what_is_trained_here(kind: str, tiny_folder: Path, tmp_pa
     if not (python := os.environ.get(INTERPRETER)):
         pytest.skip(f"{INTERPRETER} names no interpreter with sae-lens")
     out, corpus = tmp_path / "sae", str(write_corpus(tiny_folder.parent / "corpus.jsonl"))
-    flags = [
-        "--tokens",
-        "6000",
-        "--width",
-        "32",
-        "--train-tokens",
-        "8000",
-        "--batch",
-        "512",
-        "--latents",
-        "64",
-        "--k",
-        "4",
-        "--kind",
-    ]
+    flags = ["--tokens", "6000", "--width", "32", "--train-tokens", "8000", "--batch", "512", "--latents", "64"]
+    flags += ["--k", "4", "--kind"]
     flags += [kind.split()[0], "--site", *("mlp-in.1 --write-site mlp-out.1" if "trans" in kind else "resid.1").split()]
     flags += ["--skip"] if "skip" in kind else []
     assert main(["dictionary", "train", "--subject", str(tiny_folder), "--corpus", corpus, *flags,
@@ -140,6 +127,7 @@ def test_the_benchmark_measures(tiny_folder: Path) -> None:
     found = measure({"quick": True, **options})
     assert found["overhead_sparse"] > 0 and 6 < found["bytes_per_posting"] < 8 and found["evidence_ms_per_unit"] > 0
     assert (found["parity_max_error"] is None) == ("parity_reason" in found)
+    assert found["atoms_recovered"] == found["planted"]["factors"] >= 0.8
     assert found["training"]["ours"]["fvu"] < 0.9 and (found["fvu_ratio"] is None) == ("training_reason" in found)
 
 
@@ -387,8 +375,11 @@ def test_a_dictionary_of_another_model_or_width_stops_a_study(tiny_folder: Path,
     assert named.site_name == "sae@resid.0"
 
 
-def test_the_dictionary_of_the_document(tiny_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Its Python makes a dictionary that its commands study, here of the tiny model."""
+@pytest.mark.parametrize("every", [False, pytest.param(True, marks=pytest.mark.slow)])
+def test_the_dictionary_of_the_document(
+    every: bool, tiny_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its Python makes a dictionary that its commands study, here of the tiny model; some take long."""
     import shlex
 
     from test_project_blocks import commands_of
@@ -410,15 +401,19 @@ def test_the_dictionary_of_the_document(tiny_folder: Path, tmp_path: Path, monke
     assert namespace["sae"].k == 32 and (namespace["numbers"][0] == 7).any()
     for command in commands_of("docs/dictionaries.md"):
         words = shlex.split(small(command))[1:]
+        if not every and (words[0] == "classify" or "random-weights" in words):
+            continue
         less = (
             ["--corpus", str(corpus), "--tokens", "6000", "--width", "32"] if words[0] in ("run", "dictionary") else []
         )
         less += ["--train-tokens", "8000", "--batch", "512"] if words[0] == "dictionary" else []
+        less += ["--units", "4"] if words[0] == "run" else []
+        less += ["--per-label", "10", "--longest", "16", "--corpus", str(corpus)] if words[0] == "classify" else []
         assert main([*words, *less]) == 0
     with open_study(tmp_path / "studies" / "trained") as study:
         assert study.recording.sites["sae@resid.1"].width == 4096
     with open_study(tmp_path / "studies" / "latents") as study:
-        assert study.spec.sites == ("sae@resid.1",) and len(list(study.results())) == 16
+        assert study.spec.sites == ("sae@resid.1",) and len(list(study.results())) == 4
 
 
 @pytest.mark.parametrize("family", ["llama", "gemma2"])

@@ -24,15 +24,15 @@ REPORT = "classify.json"
 def classify(
     labelled: str = typer.Argument(..., help="JSONL, CSV, TSV or Parquet; or embedded:kind, embedded:source."),
     dictionary: str = typer.Option(..., help="Dictionary, PATH or PATH@SITE."),
-    subject: str = typer.Option("smollm2-135m", help="The model."),
+    subject: str | None = typer.Option(None, help="The model. Default: the dictionary's, or smollm2-135m."),
     text_column: str = typer.Option("text", help="Column of the texts."),
     label_column: str = typer.Option("label", help="Column of the labels."),
     group_column: str | None = typer.Option(None, help="Column of what stays on one side of the split."),
     penalty: str = typer.Option("l1", help="l1 or l2; its strength is chosen by cross-validation."),
     per_label: int = typer.Option(300, min=10, help="Texts of each label at most."),
     longest: int = typer.Option(128, min=1, help="Tokens of a text that are read."),
-    corpus: str | None = typer.Option(None, help="Text on which latents are explained (the dictionary's)."),
-    tokens: int = typer.Option(65_536, min=1, help="Tokens of it, where the dictionary does not say."),
+    corpus: str = typer.Option("embedded", help="Text on which latents are explained."),
+    tokens: int = typer.Option(65_536, min=1, help="Tokens of it, unless the dictionary was trained on it."),
     explain: bool = typer.Option(True, help="Explain the latents with the largest coefficients."),
     seed: int = typer.Option(0, min=0, help="Seed of the texts drawn and of the split."),
     out: Path | None = typer.Option(None, help="Folder of the report and of the study of the latents."),
@@ -65,6 +65,7 @@ def classify(
     texts = open_labelled(labelled, text=text_column, label=label_column, group=group_column, most=per_label, seed=seed)
     named = parse_readout(f"dictionary:{dictionary}")
     made = load_dictionary(named.path, site=named.site)
+    subject = subject or made.subject or "smollm2-135m"
     loaded: Any = open_subject(subject, device=device)
     made.check_fits(made.reads_at, loaded.site(made.reads_at).width, loaded.name)
 
@@ -98,25 +99,26 @@ def _explain(
     made: Dictionary,
     path: Path,
     subject: str,
-    corpus: str | None,
+    corpus: str,
     tokens: int,
     widest: int,
     folder: Path,
     device: str | None,
 ) -> None:
     """Add to each row the headline of its latent and how well it predicts, from a study that is made or resumed."""
+    from glossator.corpora import open_corpus
     from glossator.study import StudySpec, run_study
 
     text: Any = made.made.get("text") or {}
-    cut: dict[str, Any] = {name: text[name] for name in ("max_tokens", "width", "seed") if name in text}
-    if corpus is not None or not cut:
-        cut = {"max_tokens": tokens, "width": widest}
+    cut: dict[str, Any] = {"max_tokens": tokens, "width": widest}
+    if text.get("corpus_fingerprint") == open_corpus(corpus).fingerprint:  # split as it was for the training
+        cut = {name: text[name] for name in ("max_tokens", "width", "seed")}
     if device is not None:
         cut["device"] = device
     study = run_study(
         StudySpec(
             subject=subject, sites=(made.site_name,), units=tuple(sorted({row["latent"] for row in
-            rows})), corpus=corpus or text.get("corpus", "embedded"), readouts=(f"dictionary:{path}@{made.reads_at}",),
+            rows})), corpus=corpus, readouts=(f"dictionary:{path}@{made.reads_at}",),
             explainers=("program",), scorers=("correlation", "headline"), polarities=("+",), **cut,
         ),
         folder,
