@@ -375,7 +375,7 @@ def test_being_stopped_says_that_it_resumes(
 def test_one_unit_is_shown_searched_and_scored_without_the_others(
     here: Path, capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from glossator.explorer.report import render
+    from glossator.explorer.export import single
     from glossator.study import Study, open_study
     from glossator.study.tools import Tools
 
@@ -393,7 +393,7 @@ def test_one_unit_is_shown_searched_and_scored_without_the_others(
     assert main(["run", "studies/one"]) == 0
     assert "Best explained of" in capsys.readouterr().out
     with open_study(here / "studies" / "one") as study:
-        page = render(study, Tools.to_show(study))
+        page = single(study, tools=Tools.to_show(study))
     assert page == study.report.read_text(encoding="utf-8")
 
 

@@ -15,7 +15,7 @@ from safetensors.torch import load_file, save_file
 
 from glossator.cli.printing import score_rows
 from glossator.errors import UserError
-from glossator.explorer.scatter import scatter
+from glossator.explorer.pages.lists import points
 from glossator.files import plain
 from glossator.scores import Margin, Score
 from glossator.statistics import q_values
@@ -23,7 +23,7 @@ from glossator.store.card import DEFAULT_SCORERS, column_of, scorers_of
 from glossator.store.ranking import default_of
 from glossator.store.results import unscored
 from glossator.store.spec import make_spec
-from glossator.store.summary import agreement_of_columns, means, ranked, with_both_columns
+from glossator.store.summary import agreement_of_columns, means, ranked
 from glossator.study import StudySpec, UnitResult, run_study
 from glossator.units import Unit
 from study_cases import contents, register, small_spec, write_corpus
@@ -243,9 +243,9 @@ def test_columns_are_compared_by_the_same_two_scores(tmp_path: Path) -> None:
     mixed = [*results, replace(RESULTS[0], unit=Unit("toy", "mlp.0", 77), explanations=(odd,))]
     with stored(tmp_path / "mixed", mixed) as study:
         agreement = agreement_of_columns(study)
-        svg = scatter(with_both_columns(study, 400), "both")
+        dots = points(study)
     assert agreement is not None and (agreement.value, agreement.n) == (pytest.approx(1.0), 9)
-    assert svg.count("<circle") == 9 and "read-part" not in svg and "mlp.0/77" not in svg
+    assert dots.of == len(dots.x) == 9
     lacking = replace(odd, scores=odd.scores[:2])
     with stored(tmp_path / "lacking", [replace(RESULTS[0], explanations=(lacking,))]) as study:
         agreement = agreement_of_columns(study)

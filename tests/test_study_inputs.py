@@ -11,6 +11,7 @@ from typing import ClassVar
 import numpy as np
 import pytest
 
+from explorer_cases import shards_of, units_of
 from glossator import registry
 from glossator.cli import main
 from glossator.corpora import probe_set
@@ -79,9 +80,10 @@ def test_a_study_is_made_resumed_and_shown(kind, tmp_path, capsys):
     assert main(["show", f"{site}/0", "--study", str(folder)]) == 0
     out = capsys.readouterr().out
     assert "Top test inputs" in out
-    page = (folder / "report.html").read_text()
-    assert ("data:image/png" in page) == (kind == "images")
-    assert f"{N} {kind}" in page
+    shards = shards_of(folder / "report.html")
+    windows = units_of(folder / "report.html")[0]["windows"]["windows"]
+    assert all((w["image"] or "").startswith("data:image/png") == (kind == "images") for w in windows)
+    assert f"{N} {kind}" in dict(shards["study"]["page"]["facts"])["Inputs"]
 
 
 def test_inputs_are_dealt_as_a_probe_set_says(tmp_path):

@@ -19,6 +19,7 @@ from pathlib import Path
 
 import pytest
 
+from explorer_cases import shards_of
 from glossator.cli import main
 from glossator.errors import MissingPower, UserError
 from glossator.explorer.exemplars import shown_inputs
@@ -88,7 +89,11 @@ def test_what_it_cost_is_in_the_study(finished: Path) -> None:
         assert explain.usage.calls == explain.requests
         assert total(study.costs).money == 0
         assert sum(e.provenance["cost"]["calls"] for r in study.results() for e in r.explanations) == 10
-    assert "Language model requests" in (finished / "report.html").read_text()
+    told = shards_of(finished / "report.html")["study"]["page"]["costs"]
+    assert [(cost["stage"], cost["requests"]) for cost in told] == [
+        ("explain", explain.requests),
+        ("score", score.requests),
+    ]
 
 
 def test_the_cost_is_foreseen_on_one_unit(
@@ -153,7 +158,8 @@ def test_what_is_not_said_is_missing(subject: Path, tmp_path: Path) -> None:
     assert results[2].explanations == ()
     judged = next(s for s in results[3].explanations[0].scores if s.name == "judged")
     assert (judged.value, judged.reason) == (None, "the model refused to answer")
-    assert "without a usable answer" in (tmp_path / "s" / "report.html").read_text()
+    told = shards_of(tmp_path / "s" / "report.html")["study"]["page"]["costs"]
+    assert sum(cost["failures"] for cost in told) == 4 + 2
 
 
 def test_words_that_nobody_can_read_have_the_scorers_name(

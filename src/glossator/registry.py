@@ -73,7 +73,7 @@ BUILT_IN: dict[str, dict[str, str]] = {
         "voxels": "glossator.readouts.encoding_model:load_encoding_model",
     },
     "reports": {
-        "html": "glossator.explorer.report:write_report",
+        "html": "glossator.explorer.export:write_report",
     },
     "benchmarks": {
         "recording": "benchmarks.recording:run",
@@ -158,7 +158,7 @@ ABOUT: dict[str, dict[str, str]] = {
         "voxels": "measured responses through an encoding model: see `glossator voxels fit`",
     },
     "reports": {
-        "html": "one self-contained page, written at the end of a study",
+        "html": "the study in one file, written at its end",
     },
     "benchmarks": {
         "recording": "recording against the bare forward pass",

@@ -17,6 +17,7 @@ from glossator.cli.bench import bench
 from glossator.cli.classify import classify
 from glossator.cli.dictionary import dictionary
 from glossator.cli.directions import directions
+from glossator.cli.explore import export, serve
 from glossator.cli.grid import grid
 from glossator.cli.human import human
 from glossator.cli.run import run
@@ -73,6 +74,8 @@ SHORT = {
     try_text: "Try a unit on your own text, token by token.",
     verify: "Check every file of a study against its checksum.",
     grid: "Run many studies: explainer x simulator x subject.",
+    serve: "Explore studies in the browser.",
+    export: "Write a study as pages that need no server.",
     work: "Run one shard of a stage, in any process.",
     sasc: "Explain any function of text, or units over texts: n-grams, names, scores.",
     topics: "What explanations are about, by groups of units.",
@@ -80,8 +83,8 @@ SHORT = {
 }
 
 for command in (
-    run, show, try_text, search, studies, verify, units, record, explain, score, work, grid, sasc, classify, topics,
-    bench,
+    run, show, serve, export, try_text, search, studies, verify, units, record, explain, score, work, grid, sasc,
+    classify, topics, bench,
 ):  # fmt: skip
     named = "try" if command is try_text else None
     app.command(named, cls=WithNames, short_help=SHORT.get(command))(command)

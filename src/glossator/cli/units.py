@@ -34,8 +34,8 @@ def units(
 ) -> None:
     """List the sites of a subject, or the units of a study in pages.
 
-    Lists each site with its number of units, without downloading built-in subjects. A study's report shows at most 300
-    units; this lists all of them.
+    Lists each site with its number of units, without downloading built-in subjects. Of a study it lists
+    all units.
 
     \b
     Examples:

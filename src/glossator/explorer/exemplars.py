@@ -67,7 +67,7 @@ def shown_inputs(result: UnitResult, tools: Tools, top: int, random: int) -> lis
     chosen = exemplars.take(np.concatenate([largest, drawn]))
     predicted = predictions(result, evidence, chosen, tools)
     kinds = ["top"] * len(largest) + ["random"] * len(drawn)
-    return [_shown(chosen, predicted, row, kind, tools) for row, kind in enumerate(kinds)]
+    return [shown(chosen, predicted, row, kind, tools) for row, kind in enumerate(kinds)]
 
 
 def predictions(result: UnitResult, evidence: Evidence, exemplars: Exemplars, tools: Tools) -> np.ndarray | None:
@@ -82,7 +82,7 @@ def predictions(result: UnitResult, evidence: Evidence, exemplars: Exemplars, to
         return None
 
 
-def _shown(chosen: Exemplars, predicted: np.ndarray | None, row: int, kind: str, tools: Tools) -> ShownInput:
+def shown(chosen: Exemplars, predicted: np.ndarray | None, row: int, kind: str, tools: Tools) -> ShownInput:
     inputs, grid, image = chosen.inputs, chosen.grid, None
     if isinstance(inputs, TokenWindows):
         tokens = inputs.tokens[row, : inputs.lengths[row]]

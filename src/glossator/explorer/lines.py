@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from html import escape
 
-from glossator.explorer.plots import Scale, number
+Scale = Callable[[float], float]
 
 WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 620, 300, 46, 16, 12, 40
 COLOURS = 8
@@ -131,3 +131,8 @@ def in_millions(count: float) -> str:
         if count >= size:
             return f"{count / size:.3g}{unit}"
     return f"{count:g}"
+
+
+def number(value: float, digits: int = 2) -> str:
+    text = f"{value:.{digits}f}"
+    return text.lstrip("-") if not float(text) else text.replace("-", "−")

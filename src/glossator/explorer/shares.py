@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from html import escape
 
-from glossator.explorer.plots import number
+from glossator.explorer.lines import number
 from glossator.store.topics import Topics
 
 WIDTH, LEFT, RIGHT, ROW, GAP, TOP, BOTTOM = 760, 270, 120, 14, 12, 16, 30

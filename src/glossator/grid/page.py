@@ -36,7 +36,7 @@ def write_page(path: Path, results: GridResults) -> None:
         plots=plots,
         estimate=in_brackets,
         words=in_words,
-        css=Markup((here / "report.css").read_text(encoding="utf-8")),
+        css=Markup((here / "grid.css").read_text(encoding="utf-8")),
         version=__version__,
     )
     write_bytes(path, text.encode())

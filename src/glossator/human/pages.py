@@ -5,7 +5,7 @@ from __future__ import annotations
 from importlib.resources import files as package_files
 
 from glossator import __version__
-from glossator.explorer.report import as_script
+from glossator.explorer.bundle import as_script
 from glossator.human.forms import FORMAT
 from glossator.human.tasks import (
     INSTRUCTIONS,

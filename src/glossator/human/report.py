@@ -6,10 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from glossator.files import write_bytes
 from glossator.human.folder import HumanFolder
 from glossator.study import Study
-from glossator.study.tools import Tools
 
 MAIN = ("correlation", "explained-variance.centred", "detection.auroc")
 """Scores of human simulations that are shown; all of them stand in `results.json`."""
@@ -79,12 +77,10 @@ REPORT = "report.html"
 
 def write_people_report(study: Study, results: Mapping[str, Any]) -> Path:
     """Write the report of a study and of human results; returns its path. The same answers give the same bytes."""
-    from glossator.explorer.report import render
+    from glossator.explorer.export import export_file
 
     path = HumanFolder(study).path / REPORT
-    page = render(study, Tools.to_show(study), prepared(results, study.names()))
-    write_bytes(path, page.encode())
-    return path
+    return export_file(study, path, people=prepared(results, study.names())).path
 
 
 def prepared(results: Mapping[str, Any], units: list[str]) -> dict[str, Any]:

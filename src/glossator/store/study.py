@@ -9,8 +9,8 @@ import contextlib
 import json
 import re
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from types import NoneType
@@ -50,6 +50,9 @@ ORDERS = {
 """Orders of units: the study's own; by the score that ranks them, either way; by the causal one; by the q-value. Each a
 column of `units`, its direction, and that of places where it is equal."""
 FILTERS = ("site", "polarity", "status", "method")
+DENSITY = "json_extract(statistics, '$.firing_rate')"
+RANGES = {"score": "score", "causal": "causal", "q": "q", "density": DENSITY}
+"""Numbers of units by which they can be filtered, as SQL; density: how often a unit fires on random places."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +61,8 @@ class UnitRow:
 
     place: from 1, in the study's order; method, text, headline: of its best explanation, None where it has none;
     score, low, high: the study's default score of that (`Study.default_score`); causal: the causal one; q: of the
-    score, at this false-discovery rate it is above all of its baselines.
+    score, at this false-discovery rate it is above all of its baselines; density: how often the unit fires on random
+    places.
     """
 
     place: int
@@ -73,6 +77,55 @@ class UnitRow:
     causal: float | None
     q: float | None
     headline: str | None = None
+    density: float | None = None
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """Which units a list holds.
+
+    where: values of site, polarity, status or method (of the best explanation); between: ranges, ends included, of
+    score, causal, q or density, None for an open end; words: which all stand in one explanation of a unit, the last may
+    be the beginning of one. Raises `UserError` for another filter, and for words without a letter or digit.
+    """
+
+    where: Mapping[str, str] = field(default_factory=dict)
+    between: Mapping[str, tuple[float | None, float | None]] = field(default_factory=dict)
+    words: str | None = None
+
+    def conditions(self) -> tuple[list[str], list[Any]]:
+        """SQL conditions on `units`, and their values."""
+        conditions, values = list[str](), list[Any]()
+        for name, value in self.where.items():
+            if name not in FILTERS:
+                raise UserError("units cannot be filtered by this", value=name, allowed=", ".join(FILTERS))
+            conditions.append(f"{name} = ?")
+            values.append(value)
+        for name, ends in self.between.items():
+            if name not in RANGES:
+                raise UserError("units cannot be filtered by a range of this", value=name, allowed=", ".join(RANGES))
+            for sign, end in zip((">=", "<="), ends, strict=True):
+                if end is not None:
+                    conditions.append(f"{RANGES[name]} {sign} ?")
+                    values.append(end)
+        if self.words is not None:
+            conditions.append(
+                """id IN (SELECT unit FROM explanations WHERE id IN
+                (SELECT rowid FROM explanation_text WHERE explanation_text MATCH ?))"""
+            )
+            values.append(match_of(self.words))
+        return conditions, values
+
+
+EVERY = Wanted()
+
+
+def match_of(words: str) -> str:
+    """What SQLite's full-text search is asked for words that must all be there; `UserError` where there is none."""
+    terms = re.findall(r"\w+", words)
+    if not terms:
+        raise UserError("nothing to search for", value=words, allowed="one or more words")
+    return " ".join(f'"{term}"' for term in terms) + "*"
 
 
 class Study:
@@ -202,24 +255,20 @@ class Study:
     def page(
         self,
         order_by: str = "place",
-        where: Mapping[str, str] | None = None,
+        where: Mapping[str, str] | Wanted | None = None,
         after: UnitRow | None = None,
         limit: int = 50,
     ) -> list[UnitRow]:
         """At most `limit` units in this order (`ORDERS`), those after a row of the page before.
 
-        where: values of site, polarity, status or method (of the best explanation). Units without a value of what is
-        ordered by are left out. Raises `UserError` for another order or filter.
+        where: which units, or values of site, polarity, status or method. Units without a value of what is ordered by
+        are left out. Raises `UserError` for another order or filter.
         """
         if order_by not in ORDERS:
             raise UserError("unknown order of units", value=order_by, allowed=near_matches(order_by, ORDERS))
         by, direction, ties = ORDERS[order_by]
-        conditions, values = [f"{by} IS NOT NULL"], list[Any]()
-        for name, value in (where or {}).items():
-            if name not in FILTERS:
-                raise UserError("units cannot be filtered by this", value=name, allowed=", ".join(FILTERS))
-            conditions.append(f"{name} = ?")
-            values.append(value)
+        conditions, values = (where if isinstance(where, Wanted) else Wanted(where or {})).conditions()
+        conditions.append(f"{by} IS NOT NULL")
         if after is not None:
             last = after.place if by == "id" else getattr(after, by)
             if last is None:
@@ -231,6 +280,18 @@ class Study:
         order = f"ORDER BY {by} {direction}, id {ties} LIMIT ?"
         return self._unit_rows(f"WHERE {' AND '.join(conditions)} {order}", *values, limit)
 
+    def count(self, wanted: Wanted = EVERY, order_by: str = "place") -> int:
+        """How many units there are of these that have a value of what is ordered by."""
+        conditions, values = wanted.conditions()
+        conditions.append(f"{ORDERS[order_by][0]} IS NOT NULL")
+        ((found,),) = self.query(f"SELECT count(*) FROM units WHERE {' AND '.join(conditions)}", *values)
+        return int(found)
+
+    def rows_at(self, places: Sequence[int]) -> list[UnitRow]:
+        """The rows at these places (from 1), in this order; there is none for a place that no unit has."""
+        found = {row.place: row for row in self._unit_rows(f"WHERE id IN ({', '.join('?' * len(places))})", *places)}
+        return [found[place] for place in places if place in found]
+
     def row(self, unit: Unit) -> UnitRow:
         """What a list of units shows of one; `UserError` when the study has none of that name."""
         rows = self._unit_rows("WHERE name = ?", str(unit))
@@ -240,7 +301,8 @@ class Study:
 
     def _unit_rows(self, where: str, *values: Any) -> list[UnitRow]:
         rows = self.query(
-            f"SELECT id, {_UNIT}, method, text, score, low, high, causal, q, headline FROM units {where}", *values
+            f"SELECT id, {_UNIT}, method, text, score, low, high, causal, q, headline, {DENSITY} FROM units {where}",
+            *values,
         )
         with self._whole():
             return [
@@ -271,16 +333,12 @@ class Study:
         The last word may be the beginning of one; words are compared by their stems. Of very many matches only the
         first `RANKED_MATCHES` in the study's order are ranked.
         """
-        terms = re.findall(r"\w+", words)
-        if not terms:
-            raise UserError("nothing to search for", value=words, allowed="one or more words")
-        query = " ".join(f'"{term}"' for term in terms) + "*"
         found = self.query(
             f"""SELECT units.name, {_EXPLANATION} FROM
             (SELECT rowid AS found, rank AS fit FROM explanation_text WHERE explanation_text MATCH ? LIMIT ?)
             JOIN explanations ON explanations.id = found JOIN units ON units.id = explanations.unit
             ORDER BY fit, found LIMIT ?""",
-            query,
+            match_of(words),
             RANKED_MATCHES,
             limit,
         )
@@ -357,6 +415,26 @@ class Study:
             ((text,),) = self.query("SELECT json FROM hows WHERE id = ?", number)
             self._hows[number] = json.loads(text)
         return self._hows[number]
+
+    @contextlib.contextmanager
+    def snapshot(self) -> Iterator[None]:
+        """Within, all questions are answered from one state of the file, whoever adds to it meanwhile."""
+        self.query("BEGIN")
+        try:
+            yield
+        finally:
+            self.query("ROLLBACK")
+
+    @property
+    def score_names(self) -> dict[str, Column]:
+        """The names of all scores, sorted, with their columns; each is looked up in an index, not collected."""
+        rows = self.query(
+            """WITH RECURSIVE names (name) AS (SELECT min(name) FROM scores UNION ALL
+            SELECT (SELECT min(name) FROM scores WHERE name > names.name) FROM names WHERE name IS NOT NULL)
+            SELECT name, (SELECT "column" FROM scores WHERE scores.name = names.name LIMIT 1) FROM names
+            WHERE name IS NOT NULL"""
+        )
+        return dict(rows)
 
     def query(self, query: str, *values: Any) -> list[tuple[Any, ...]]:
         """The rows that a query gives; `UserError` where the database cannot be read."""

@@ -152,10 +152,8 @@ def mean_of(v: Values, units: Mapping[tuple[str, str], int]) -> Mean:
 def told(study: Study) -> list[str]:
     """The scores whose means are told: every causal one and the observational ones of `TOLD`, or every observational
     one where the study has none of these."""
-    names = [name for (name,) in study.query("SELECT DISTINCT name FROM scores ORDER BY name")]
-    column = {name: study.query('SELECT "column" FROM scores WHERE name = ? LIMIT 1', name)[0][0] for name in names}
-    causal = [name for name in names if column[name] == "causal"]
-    observational = [name for name in names if column[name] == "observational"]
+    column = study.score_names
+    causal, observational = ([name for name in column if column[name] == one] for one in ("causal", "observational"))
     return [*causal, *([name for name in observational if name in TOLD] or observational)]
 
 
@@ -168,17 +166,6 @@ def agreement_of_columns(study: Study) -> Estimate | None:
     if not pairs:
         return Estimate(None, reason="no unit has both values")
     return rank_correlation([a for a, _ in pairs], [b for _, b in pairs])
-
-
-def with_both_columns(study: Study, most: int) -> list[tuple[Ranked, Score, Score]]:
-    """Units with a value in both columns beside these two scores, the best first; of more than `most` units fewer than
-    twice as many, evenly spread."""
-    if study.default_score("causal") in (None, study.ranked_by):
-        return []
-    places = [place for (place,) in study.query(f"SELECT id FROM units WHERE {_BOTH}")]
-    rows = [ranked_of(study, result) for result in study.results(places[:: max(1, len(places) // most)])]
-    both = [(row, row.score, row.causal) for row in rows if row is not None and row.causal is not None]
-    return sorted(both, key=lambda pair: -(pair[1].value or 0.0))
 
 
 _BOTH = "score IS NOT NULL AND causal IS NOT NULL ORDER BY score DESC, id"

@@ -1,0 +1,110 @@
+"""`glossator serve` and `glossator export`: studies as pages."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import typer
+
+from glossator.cli.printing import JSON, console, emit
+
+
+def serve(
+    studies: list[Path] | None = typer.Argument(None, help="Folders of finished studies; default: all below studies/."),
+    host: str = typer.Option(
+        "127.0.0.1", help="Address to listen at; elsewhere than on this machine a token is needed."
+    ),
+    port: int = typer.Option(8800, min=0, max=65535, help="Port; 0 for any free one."),
+    token: str | None = typer.Option(
+        None, help="Token that requests must know; by default one is made where it is needed."
+    ),
+    browser: bool = typer.Option(False, "--open", help="Open the page in the browser."),
+) -> None:
+    """Explore studies in the browser: search units, look at their evidence, compare, try texts, edit explanations.
+
+    The server listens on this machine only, reads the studies' files page by page and writes nothing.
+
+    \b
+    Examples:
+      glossator serve studies/demo
+      glossator serve studies/demo studies/other --port 9000
+    """
+    import secrets
+
+    from glossator.errors import UserError
+    from glossator.explorer.server import is_loopback
+    from glossator.explorer.server import serve as run
+    from glossator.store.find import STUDIES, finished_studies
+
+    folders = studies or finished_studies()
+    if not folders:
+        raise UserError("no finished study here", value=str(STUDIES), fix="Name one: glossator serve FOLDER")
+    if token is None and not is_loopback(host):
+        token = secrets.token_urlsafe(24)
+    out = console()
+
+    def ready(address: str) -> None:
+        out.print(f"{address}  (Ctrl+C ends it)", markup=False, soft_wrap=True)
+        if browser:
+            typer.launch(address)
+
+    run(folders, host=host, port=port, token=token, ready=ready)
+
+
+def export(
+    study: Path = typer.Argument(..., help="Folder of a finished study."),
+    static: Path | None = typer.Option(None, help="Folder to write pages of all units into; open its index.html."),
+    single_file: Path | None = typer.Option(None, help="File to write, with the pages of some units within."),
+    unit: list[str] | None = typer.Option(None, help="Units in the single file, by name or end; default: up to 2,048."),
+    json: bool = JSON,
+) -> None:
+    """Write a study as pages that open from the disk, without a server or a network.
+
+    A folder (--static) holds every unit and loads what is looked at; a single file (--single-file) can be sent to a
+    colleague. Both show what `glossator serve` shows, without what needs the model.
+
+    \b
+    Examples:
+      glossator export studies/demo --static demo-pages
+      glossator export studies/demo --single-file demo.html --unit mlp.12/575 --unit mlp.12/1001
+    """
+    from glossator.errors import UserError
+    from glossator.explorer.export import export_file, export_folder
+    from glossator.store.find import unit_of
+    from glossator.store.study import open_study
+
+    if (static is None) == (single_file is None):
+        raise (
+            UserError("nothing to write", allowed="--static FOLDER or --single-file FILE")
+            if static is None
+            else (UserError("one of --static and --single-file at a time"))
+        )
+    if unit and single_file is None:
+        raise UserError("a folder holds all units", fix="Use --single-file with --unit")
+    with open_study(study) as opened, _bar(opened, len(unit) if unit else None) as say:
+        if static is not None:
+            done = export_folder(opened, static, say=say)
+        else:
+            assert single_file is not None
+            places = [opened.row(unit_of(opened, name)).place for name in unit] if unit else None
+            done = export_file(opened, single_file, places, say=say)
+    if json:
+        emit({"path": str(done.path), "units": done.units, "of": done.of, "bytes": done.bytes})
+        return
+    out = console()
+    out.print(f"{done.units:,} of {done.of:,} units, {done.bytes / 1e6:.1f} MB", markup=False)
+    out.print(f"Open: {done.path.resolve().as_uri()}", markup=False, soft_wrap=True)
+
+
+@contextlib.contextmanager
+def _bar(study: Any, units: int | None) -> Iterator[Callable[[int], Any]]:
+    """A bar on stderr, on a terminal only; yields what is told how many units are done."""
+    from tqdm import tqdm
+
+    total = units or sum(study.counts.values())
+    with tqdm(total=total, unit="unit", desc="export", disable=not sys.stderr.isatty()) as bar:
+        yield lambda done: bar.update(done - bar.n)

@@ -1,0 +1,237 @@
+"""The endpoints of the explorer's JSON API: for each its parameters, its answer, and the function that makes it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+
+from glossator.explorer.opened import Attempt, Library, Rescored, StudyListed
+from glossator.explorer.pages.compare import Comparison
+from glossator.explorer.pages.lists import MOST_POINTS, MOST_ROWS, Points, UnitList, points, unit_list
+from glossator.explorer.pages.study import Distribution, EstimateShown, StudyPage, study_page
+from glossator.explorer.pages.unit import UnitPage, unit_page
+from glossator.explorer.pages.windows import UnitWindows
+from glossator.store.find import unit_of
+from glossator.store.study import Wanted
+
+LONGEST_TEXT = 20_000
+Name = Annotated[str, Field(max_length=500)]
+Number = Annotated[float, Field(allow_inf_nan=False)]
+Axis = Literal["score", "causal", "q", "density"]
+
+
+@dataclass(frozen=True)
+class Nothing:
+    pass
+
+
+@dataclass(frozen=True)
+class OfScore:
+    score: Name
+
+
+@dataclass(frozen=True)
+class OfPoints:
+    x: Axis = "score"
+    y: Axis = "causal"
+    most: Annotated[int, Field(ge=1, le=MOST_POINTS)] = MOST_POINTS
+
+
+@dataclass(frozen=True)
+class OfUnits:
+    """order: by default the best first, in the study's order where there are no scores; words: all in one explanation,
+    the last may be the beginning of one, or the name of a unit; after: the place to go on from."""
+
+    order: Literal["place", "best", "worst", "causal", "q"] | None = None
+    words: Name | None = None
+    site: Name | None = None
+    polarity: Literal["+", "-", "±"] | None = None
+    status: Name | None = None
+    method: Name | None = None
+    score_from: Number | None = None
+    score_to: Number | None = None
+    causal_from: Number | None = None
+    causal_to: Number | None = None
+    q_from: Number | None = None
+    q_to: Number | None = None
+    density_from: Number | None = None
+    density_to: Number | None = None
+    after: Annotated[int, Field(ge=1, lt=2**53)] | None = None
+    limit: Annotated[int, Field(ge=1, le=MOST_ROWS)] = 50
+
+    def wanted(self) -> Wanted:
+        where = {name: value for name in ("site", "polarity", "status", "method") if (value := getattr(self, name))}
+        ends = {
+            name: (getattr(self, f"{name}_from"), getattr(self, f"{name}_to"))
+            for name in ("score", "causal", "q", "density")
+        }
+        between = {name: pair for name, pair in ends.items() if pair != (None, None)}
+        return Wanted(where, between, self.words if self.words and self.words.strip() else None)
+
+
+@dataclass(frozen=True)
+class OfUnit:
+    """unit: its name or the end of it."""
+
+    unit: Name
+
+
+@dataclass(frozen=True)
+class OfWindows:
+    """predict: whether the explanation is simulated on them, which may take a while."""
+
+    unit: Name
+    predict: bool = True
+
+
+@dataclass(frozen=True)
+class OfCompare:
+    """a, b: studies; without a method the best one of each unit."""
+
+    a: Name
+    b: Name
+    a_method: Name | None = None
+    b_method: Name | None = None
+    a_site: Name | None = None
+    b_site: Name | None = None
+    score: Name | None = None
+
+
+@dataclass(frozen=True)
+class ToTry:
+    unit: Name
+    text: Annotated[str, Field(min_length=1, max_length=LONGEST_TEXT)]
+
+
+@dataclass(frozen=True)
+class ToScore:
+    """words: whether the hypothesis is words rather than a program; None to find out from how it begins."""
+
+    unit: Name
+    hypothesis: Annotated[str, Field(min_length=1, max_length=LONGEST_TEXT)]
+    words: bool | None = None
+
+
+@dataclass(frozen=True)
+class Problem:
+    """error: what is wrong, and what to do."""
+
+    error: str
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """given: the type of its parameters, of the query or, for POST, of the body; answer: the type of what it makes;
+    about: one sentence. do: gets the library, the name of a study (empty where the path has none) and parameters."""
+
+    method: Literal["GET", "POST"]
+    path: str
+    given: type
+    answer: Any
+    about: str
+    do: Callable[[Library, str, Any], Any]
+
+
+def _points(library: Library, study: str, given: OfPoints) -> Points:
+    return points(library[study].study, given.x, given.y, given.most)
+
+
+def _units(library: Library, study: str, given: OfUnits) -> UnitList:
+    return unit_list(library[study].study, given.wanted(), given.order, given.after, given.limit)
+
+
+def _unit(library: Library, study: str, given: OfUnit) -> UnitPage:
+    opened = library[study].study
+    return unit_page(opened, unit_of(opened, given.unit))
+
+
+def _compare(library: Library, _: str, given: OfCompare) -> Comparison:
+    a, b = ((name, method or None, site or None) for name, method, site in (
+        (given.a, given.a_method, given.a_site), (given.b, given.b_method, given.b_site)))  # fmt: skip
+    return library.compare(a, b, given.score or None)
+
+
+OF_STUDY = "/api/studies/{study}"
+ENDPOINTS = (
+    Endpoint("GET", "/api/studies", Nothing, list[StudyListed], "The studies that are served.",
+             lambda library, _, given: library.listed()),
+    Endpoint("GET", OF_STUDY, Nothing, StudyPage, "What a study is, and how it was made.",
+             lambda library, study, given: study_page(library[study].study)),
+    Endpoint("GET", f"{OF_STUDY}/distribution", OfScore, Distribution, "One score over all units, beside baselines.",
+             lambda library, study, given: library[study].distribution(given.score)),
+    Endpoint("GET", f"{OF_STUDY}/agreement", Nothing, EstimateShown | None,
+             "Rank correlation of the observational with the causal score.",
+             lambda library, study, given: library[study].agreement()),
+    Endpoint("GET", f"{OF_STUDY}/points", OfPoints, Points, "Two numbers of each unit.", _points),
+    Endpoint("GET", f"{OF_STUDY}/units", OfUnits, UnitList, "Units, ordered, filtered and searched.", _units),
+    Endpoint("GET", f"{OF_STUDY}/unit", OfUnit, UnitPage, "One unit with its explanations and all scores.", _unit),
+    Endpoint("GET", f"{OF_STUDY}/windows", OfWindows, UnitWindows,
+             "Test inputs of a unit, with true and predicted activations.",
+             lambda library, study, given: library[study].windows(given.unit, given.predict)),
+    Endpoint("GET", "/api/compare", OfCompare, Comparison, "One score of two methods, sites or studies.", _compare),
+    Endpoint("POST", f"{OF_STUDY}/try", ToTry, Attempt, "A unit on a text of one's own.",
+             lambda library, study, given: library[study].attempt(given.unit, given.text)),
+    Endpoint("POST", f"{OF_STUDY}/score", ToScore, Rescored, "An explanation of one's own, scored on the test split.",
+             lambda library, study, given: library[study].score(given.unit, given.hypothesis, given.words)),
+)  # fmt: skip
+
+
+def openapi() -> dict[str, Any]:
+    """The API as OpenAPI 3.1, from the types of its endpoints."""
+    from pydantic import TypeAdapter
+
+    from glossator import __version__
+
+    kinds = [*dict.fromkeys((Problem, *(e.answer for e in ENDPOINTS), *(e.given for e in ENDPOINTS)))]
+    modes = [
+        (i, "validation" if kind in {e.given for e in ENDPOINTS} else "serialization", TypeAdapter(kind))
+        for i, kind in enumerate(kinds)
+    ]
+    found, shared = TypeAdapter.json_schemas(modes, ref_template="#/components/schemas/{model}")  # type: ignore[arg-type]
+    schemas = {kinds[i]: schema for (i, _), schema in found.items()}
+    parts = shared.get("$defs", {})
+    paths: dict[str, dict[str, Any]] = {}
+    for endpoint in ENDPOINTS:
+        own: dict[str, Any] = {
+            "summary": endpoint.about,
+            "operationId": "_".join(part for part in re.split(r"\W+|api|study$", endpoint.path) if part),
+            "parameters": [],
+            "responses": {"200": _json("What was asked for.", schemas[endpoint.answer])}
+            | {code: _json(why, schemas[Problem]) for code, why in PROBLEMS.items()},
+        }
+        if "{study}" in endpoint.path:
+            own["parameters"].append({"name": "study", "in": "path", "required": True, "schema": {"type": "string"}})
+        given = schemas[endpoint.given]
+        given = parts[given["$ref"].rpartition("/")[2]] if "$ref" in given else given
+        if endpoint.method == "POST":
+            own["requestBody"] = {
+                "required": True,
+                "content": {"application/json": {"schema": schemas[endpoint.given]}},
+            }
+        else:
+            needed = given.get("required", ())
+            own["parameters"] += [
+                {"name": name, "in": "query", "required": name in needed, "schema": schema}
+                for name, schema in given.get("properties", {}).items()
+            ]
+        paths.setdefault(endpoint.path, {})[endpoint.method.lower()] = own
+    return {
+        "openapi": "3.1.0",
+        "info": {"title": "Glossator explorer", "version": __version__, "description": "Studies, read-only, as JSON."},
+        "paths": paths,
+        "components": {"schemas": parts},
+    }
+
+
+PROBLEMS = {
+    "400": "A parameter is wrong, or the study cannot answer.", "403": "No token, or a foreign page asked.",
+    "404": "No such study or unit.", "413": "The body is too large.", "503": "The study is being written; ask again.",
+}  # fmt: skip
+
+
+def _json(about: str, schema: dict[str, Any]) -> dict[str, Any]:
+    return {"description": about, "content": {"application/json": {"schema": schema}}}

@@ -1,0 +1,52 @@
+// What needs a server: a unit on a text of one's own, and an explanation of one's own, scored as the study scores its own.
+"use strict";
+
+function Live({ study, data, view, query }) {
+  const best = data.best === null ? null : data.explanations[data.best];
+  return html`<section class="card live"><h2>Try it</h2>
+    <${TryText} study=${study} data=${data} view=${view} query=${query} />
+    <${Rescore} study=${study} data=${data} best=${best} />
+  </section>`;
+}
+
+function useAction(action) {
+  const [state, setState] = useState({});
+  const act = async (...given) => {
+    setState((before) => ({ value: before.value, busy: true }));
+    try { setState({ value: await action(...given) }); } catch (error) { setState({ error }); }
+  };
+  return [state, act];
+}
+
+function TryText({ study, data, view, query }) {
+  const [text, setText] = useState(query.text || "");
+  const [state, act] = useAction(() => { setQuery({ text }); return source.attempt(study, data.unit, text); });
+  useEffect(() => { if (query.text) act(); }, [data.unit]);
+  return html`<form onSubmit=${(e) => { e.preventDefault(); act(); }}>
+    <label for="own-text">Your text</label>
+    <textarea id="own-text" rows="2" maxlength="20000" value=${text} onInput=${(e) => setText(e.target.value)} onKeyDown=${(e) => { if (e.key === "Enter" && (e.ctrlKey || e.metaKey)) act(); }}></textarea>
+    <button type="submit" disabled=${state.busy || !text.trim()}>${state.busy ? "Running the model …" : "Run the unit on it"}</button>
+    ${state.error ? html`<${Trouble} error=${state.error} />` : state.value ? html`<${TextWindow} data=${state.value} w=${state.value.window} view=${{ ...view, whole: true }} />
+      <p class="quiet">Scale up to ${precise(state.value.largest)}, the unit's largest recorded activation or the one here.</p>` : null}
+  </form>`;
+}
+
+function Rescore({ study, data, best }) {
+  const before = best ? best.program || best.text : "";
+  const [text, setText] = useState(before), [words, setWords] = useState(best ? !best.program : false);
+  useEffect(() => { setText(before); }, [data.unit]);
+  const [state, act] = useAction(() => source.score(study, data.unit, text, words));
+  const known = Object.fromEntries((best ? best.scores : []).map((s) => [s.name, s]));
+  return html`<form class="rescore" onSubmit=${(e) => { e.preventDefault(); act(); }}>
+    <label for="own-explanation">Edit the explanation and see its score move</label>
+    <textarea id="own-explanation" class="mono" rows="4" maxlength="20000" spellcheck=${false} value=${text} onInput=${(e) => setText(e.target.value)}></textarea>
+    <div class="row"><label><input type="checkbox" checked=${words} onChange=${(e) => setWords(e.target.checked)} /> it is words, not a program</label>
+      ${best && best.named.length && best.named[0].program && best.named[0].program !== "0.0" ? html`<button type="button" onClick=${() => { setText(best.named[0].program); setWords(false); }}>take the headline's class</button>` : null}
+      ${text !== before ? html`<button type="button" onClick=${() => setText(before)}>reset</button>` : null}
+      <button type="submit" disabled=${state.busy || !text.trim()}>${state.busy ? "Scoring …" : "Score it"}</button></div>
+    ${state.error ? html`<${Trouble} error=${state.error} />` : state.value ? html`<div class="rescored"><p>${inert(state.value.summary)}</p>
+      ${state.value.notes.map((note) => html`<p class="quiet">${inert(note)}</p>`)}
+      <table><thead><tr><th scope="col">score</th><th scope="col" class="n">before</th><th scope="col" class="n">now [95 %]</th><th scope="col" class="n">moved</th></tr></thead><tbody>${state.value.scores.filter((s) => s.column === "causal" || MAIN_SCORES.test(s.name) || !known[s.name]).map((s) => { const old = known[s.name]?.value ?? null, moved = s.value === null || old === null ? null : s.value - old;
+        return html`<tr><td>${inert(s.name)}</td><td class="n">${number(old)}</td><td class="n">${s.value === null ? inert(s.reason) : html`<b>${number(s.value)}</b> <span class="quiet">${interval(s.low, s.high)}</span>`}</td><td class="n ${moved > 0.005 ? "up" : moved < -0.005 ? "down" : ""}">${moved === null ? MISSING : (moved > 0 ? "+" : "") + number(moved)}</td></tr>`; })}</tbody></table></div>` : null}
+  </form>`;
+}

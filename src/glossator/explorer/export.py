@@ -1,0 +1,206 @@
+"""A study as pages that need no server: a folder whose shards are loaded when they are needed, or one file.
+
+From the disk a browser runs classic scripts but fetches nothing. So a shard is a script that calls back with its data,
+gzipped and in base64; in a single file it is a text in the page.
+"""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from glossator.errors import UserError
+from glossator.explorer.bundle import folder_page, script, single_page, style
+from glossator.explorer.pages.compare import Side, compare
+from glossator.explorer.pages.lists import AXES, axis_name, columns, unit_list
+from glossator.explorer.pages.parts import slug, to_json
+from glossator.explorer.pages.study import agreement, distribution, recording_of, study_page
+from glossator.explorer.pages.unit import unit_page
+from glossator.explorer.pages.windows import unit_windows
+from glossator.files import write_bytes
+from glossator.study.tools import Tools
+
+if TYPE_CHECKING:
+    from glossator.store.study import Study
+
+COLUMNS_EACH = 4096
+"""Units in a shard of the list."""
+UNITS_EACH = 16
+"""Units in a shard of pages."""
+MOST_COMPARED = 4
+"""Methods of which every pair is compared."""
+MOST_IN_FILE = 2048
+"""Units whose pages are in a report; a study may have more, and all of them are listed and count in its plots."""
+People = Mapping[str, Mapping[str, Any]]
+
+
+@dataclass(frozen=True)
+class Exported:
+    """Where pages were written; units: whose pages are there; of: how many the study has."""
+
+    path: Path
+    units: int
+    of: int
+    bytes: int
+
+
+def export_folder(study: Study, folder: Path, tools: Tools | None = None, say: Callable[[int], Any] = id) -> Exported:
+    """Write all units of a study below a folder, whose `index.html` opens from the disk; say: is told how many units
+    are done. Raises `UserError` for a folder that holds other files."""
+    if folder.exists() and any(folder.iterdir()) and not (folder / "data" / "study.js").exists():
+        raise UserError("the folder is not empty and holds no export", value=str(folder), fix="Choose another folder")
+    (folder / "data").mkdir(parents=True, exist_ok=True)
+    for old in (folder / "data").glob("*.js"):
+        old.unlink()
+    tools, places, size = tools or tools_of(study), _all_places(study), 0
+    for name, data in _shards(study, places, tools, None, None, say):
+        size += _write(folder / "data" / f"{name}.js", f'glossatorShard("{name}", "{packed(data)}");\n')
+    for name, text in (("app.js", script()), ("app.css", style()), ("index.html", folder_page(_title(study)))):
+        size += _write(folder / name, text)
+    return Exported(folder / "index.html", len(places), len(places), size)
+
+
+def export_file(
+    study: Study,
+    path: Path,
+    places: Sequence[int] | None = None,
+    tools: Tools | None = None,
+    people: Mapping[str, Any] | None = None,
+    say: Callable[[int], Any] = id,
+) -> Exported:
+    """Write one file with the pages of units at these places (from 1), by default of all, or of `MOST_IN_FILE` of a
+    larger study; all units are listed. people: what annotators did, as `glossator.human.report` prepares it."""
+    size = _write(path, single(study, places, tools, people, say))
+    shown, of = len(shown_places(study) if places is None else places), len(_all_places(study))
+    return Exported(path, shown, of, size)
+
+
+def _write(path: Path, text: str) -> int:
+    """Write a text; returns its bytes."""
+    data = text.encode()
+    write_bytes(path, data)
+    return len(data)
+
+
+def single(
+    study: Study,
+    places: Sequence[int] | None = None,
+    tools: Tools | None = None,
+    people: Mapping[str, Any] | None = None,
+    say: Callable[[int], Any] = id,
+) -> str:
+    """The same as a text; the same study gives the same text."""
+    shown = shown_places(study) if places is None else sorted({*places})
+    of_units = (people or {}).get("units")
+    shards = _shards(study, shown, tools or tools_of(study), of_units, shown, say, people)
+    return single_page(_title(study), {name: packed(data) for name, data in shards})
+
+
+def write_report(path: Path, study: Study, tools: Tools) -> None:
+    """The report that a run leaves: the study in one file."""
+    export_file(study, path, tools=tools)
+
+
+def tools_of(study: Study) -> Tools | None:
+    """What inputs are drawn with; None for a study without its recording."""
+    return None if recording_of(study) is None else Tools.to_show(study)
+
+
+def shown_places(study: Study, most: int = MOST_IN_FILE) -> list[int]:
+    """All places of units, or where there are too many: the best, the worst, and others spread evenly between them."""
+    order = study.ranking()
+    if len(order) <= most:
+        return sorted(order)
+    third, rest = most // 3, most - 2 * (most // 3)
+    middle = order[third : len(order) - third]
+    spread = [middle[i * len(middle) // rest] for i in range(rest)]
+    return sorted((*order[:third], *spread, *order[len(order) - third :]))
+
+
+def _all_places(study: Study) -> range:
+    return range(1, sum(study.counts.values()) + 1)
+
+
+def _title(study: Study) -> str:
+    sites = study.spec.sites
+    return f"{study.manifest['subject']}, {', '.join(sites) if len(sites) <= 3 else f'{len(sites)} sites'}"
+
+
+def _shards(
+    study: Study,
+    places: Sequence[int],
+    tools: Tools | None,
+    people: People | None,
+    listed: Sequence[int] | None,
+    say: Callable[[int], Any],
+    all_people: Mapping[str, Any] | None = None,
+) -> Iterator[tuple[str, bytes]]:
+    """(name, JSON) of each shard; listed: the places whose pages are there, None for all."""
+    units = sum(study.counts.values())
+    lists = -(-units // COLUMNS_EACH)
+    yield "study", _study(study, lists, listed, all_people)
+    for number in range(lists):
+        yield f"columns-{number}", to_json(columns(study, 1 + number * COLUMNS_EACH, COLUMNS_EACH))
+    done = 0
+    for number, some in enumerate(_batches(places)):
+        pages = [f'"{place}":{_unit(study, place, tools, people).decode()}' for place in some]
+        yield f"units-{number}", f"{{{','.join(pages)}}}".encode()
+        done += len(some)
+        say(done)
+
+
+def _batches(places: Sequence[int]) -> Iterator[list[int]]:
+    remaining = iter(places)
+    while some := list(islice(remaining, UNITS_EACH)):
+        yield some
+
+
+def _unit(study: Study, place: int, tools: Tools | None, people: People | None) -> bytes:
+    (result,) = study.results([place])
+    page = unit_page(study, result.unit, (people or {}).get(str(result.unit)))
+    windows = b"null" if tools is None or result.statistics is None else to_json(unit_windows(result, tools))
+    return b'{"page":%b,"windows":%b}' % (to_json(page), windows)
+
+
+def _study(study: Study, lists: int, listed: Sequence[int] | None, people: Mapping[str, Any] | None) -> bytes:
+    """What the first sight of a study needs."""
+    page = study_page(study, people)
+    shown = None if listed is None else {place: i // UNITS_EACH for i, place in enumerate(listed)}
+    told = {name: json.loads(to_json(distribution(study, name))) for name in page.told}
+    ours = {
+        "study": {"study": slug(page.subject), "subject": page.subject, "units": page.units,
+                  "sites": [*dict.fromkeys(site.site for site in page.sites)]},
+        "page": json.loads(to_json(page)) | {"name": "", "version": ""},  # where it lies
+        "distributions": told,
+        "agreement": (found := agreement(study)) and json.loads(to_json(found)),
+        "axes": {axis: axis_name(study, axis) for axis in AXES},
+        "first": json.loads(to_json(unit_list(study))),
+        "comparisons": [*_comparisons(study, page.methods)] if page.ranked_by else [],
+        "shards": {"columns": lists, "units_each": UNITS_EACH, "shown": shown},
+        "places": {row.unit.short: row.place for row in study.rows_at(listed)} if listed is not None else None,
+    }  # fmt: skip
+    return json.dumps(ours, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
+
+
+def _comparisons(study: Study, methods: Iterable[str]) -> Iterator[dict[str, Any]]:
+    some = [None, *list(methods)[:MOST_COMPARED]]
+    for a in some:
+        for b in some:
+            try:
+                found = compare(Side(study, a), Side(study, b))
+            except UserError:  # a method none of whose explanations has the score
+                continue
+            yield {"a_method": a or "", "b_method": b or "", "comparison": json.loads(to_json(found))}
+
+
+def packed(data: bytes) -> str:
+    """Gzipped, in base64; the same data gives the same text, on every system."""
+    zipped = bytearray(gzip.compress(data, 6, mtime=0))
+    zipped[9] = 255  # the operating system, which some versions of Python write down
+    return base64.b64encode(bytes(zipped)).decode()

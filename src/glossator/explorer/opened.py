@@ -1,0 +1,253 @@
+"""Studies that are open while pages are served: each thread its own connection, the costly tools once, under a lock.
+
+A study may grow while it is looked at. Rows that are added are seen by the next question; a file that was written anew
+is opened again.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from glossator.errors import UserError, near_matches
+from glossator.explorer.pages.compare import Comparison, Side, compare
+from glossator.explorer.pages.parts import ScoreShown, slug
+from glossator.explorer.pages.study import (
+    Distribution,
+    EstimateShown,
+    agreement,
+    distribution,
+    recording_of,
+    version_of,
+)
+from glossator.explorer.pages.windows import UnitWindows, WindowShown, in_steps, unit_windows
+from glossator.store.database import DATABASE
+from glossator.store.find import unit_of
+from glossator.store.study import Study, open_study
+from glossator.study.random_weights import FOLDER as RANDOM_FOLDER
+from glossator.study.tools import Tools
+
+KEPT_WINDOWS = 64
+"""Units whose inputs are kept at hand."""
+
+
+@dataclass(frozen=True)
+class StudyListed:
+    """study: its name in addresses."""
+
+    study: str
+    subject: str
+    units: int
+    sites: list[str]
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """A unit on a text: one window with its activations, as on the unit's page."""
+
+    unit: str
+    inputs: str
+    signed: bool
+    largest: float
+    pieces: list[str]
+    window: WindowShown
+
+
+@dataclass(frozen=True)
+class Rescored:
+    """An explanation of one's own with its scores. summary: in one line; explanation, program: as it was understood."""
+
+    unit: str
+    summary: str
+    explanation: str
+    program: str | None
+    notes: list[str]
+    scores: list[ScoreShown]
+
+
+class OpenedStudy:
+    """One study; every method may be called from any thread."""
+
+    def __init__(self, name: str, folder: Path):
+        self.name, self.folder = name, folder
+        self._local = threading.local()
+        self._lock, self._checking = threading.RLock(), threading.Lock()
+        self._checked = self._check()
+        self._windows: OrderedDict[tuple[str, str, bool], UnitWindows] = OrderedDict()
+        self._over_units: dict[tuple[str, str], Any] = {}
+
+    @property
+    def study(self) -> Study:
+        """This thread's connection, to the file that is there now.
+
+        The file is checked when it is another one than before, not while somebody adds to it: what is committed is
+        consistent, and to end what a killed writer has begun is not for a reader to do.
+        """
+        known: tuple[int, Study] | None = getattr(self._local, "known", None)
+        try:
+            inode = (self.folder / DATABASE).stat().st_ino
+        except OSError:
+            inode = self._checked[0]
+        if known is not None and known[0] == inode:
+            return known[1]
+        with self._checking:
+            if inode != self._checked[0]:
+                try:
+                    self._checked = self._check()
+                except UserError:  # it is being written anew, and what was there is consistent
+                    if known is None:
+                        raise
+                    return known[1]
+            number, manifest = self._checked
+        if known is not None:
+            known[1].close()
+        self._local.known = (number, Study(self.folder, manifest))
+        return self._local.known[1]
+
+    def _check(self) -> tuple[int, dict[str, Any]]:
+        """The number of the file and its manifest; raises `UserError` where they do not belong together."""
+        inode = (self.folder / DATABASE).stat().st_ino
+        with open_study(self.folder) as study:
+            return inode, study.manifest
+
+    def listed(self) -> StudyListed:
+        study = self.study
+        sites = [site for (site,) in study.query("SELECT DISTINCT site FROM units ORDER BY id")]
+        return StudyListed(self.name, study.manifest["subject"], sum(study.counts.values()), sites)
+
+    @cached_property
+    def tools(self) -> Tools | None:
+        """What inputs are drawn with; to be used under the lock."""
+        own = Study(self.folder, self._checked[1])
+        return None if recording_of(own) is None else Tools.to_show(own)
+
+    def windows(self, unit: str, predict: bool) -> UnitWindows:
+        """Raises `UserError` for a study without its recording."""
+        study = self.study
+        result = study.result(unit_of(study, unit))
+        key = (str(result.unit), version_of(study), predict)
+        if (known := self._windows.get(key)) is not None:
+            return known
+        with self._lock:
+            if self.tools is None:
+                raise UserError("the study is here without its recording, so there are no inputs", value=self.name)
+            if result.statistics is None:
+                raise UserError("nothing was recorded of this unit", value=str(result.unit), fix=result.reason or None)
+            found = self._windows[key] = unit_windows(result, self.tools, predict)
+            while len(self._windows) > KEPT_WINDOWS:
+                self._windows.popitem(last=False)
+        return found
+
+    def distribution(self, score: str) -> Distribution:
+        """Made once for each state of the file, as it reads all units."""
+        return self._once(f"distribution {score}", lambda study: distribution(study, score))
+
+    def agreement(self) -> EstimateShown | None:
+        return self._once("agreement", agreement)
+
+    def _once(self, what: str, make: Any) -> Any:
+        study = self.study
+        version = version_of(study)
+        with self._lock:
+            if (what, version) not in self._over_units:
+                self._over_units = {key: value for key, value in self._over_units.items() if key[1] == version}
+                self._over_units[what, version] = make(study)
+            return self._over_units[what, version]
+
+    def attempt(self, unit: str, text: str) -> Attempt:
+        """Run the subject on a text; it is loaded at the first call."""
+        from glossator.explorer.pages.parts import rounded
+        from glossator.study.trying import tried
+
+        with self._lock:
+            found = unit_of(self.bench.study, unit)
+            (one,) = tried(self.bench, found, [text])
+        statistics = self.study.result(found).statistics or {}
+        here = float(abs(one.true[one.counts]).max(initial=0.0))
+        largest = max(here, float(statistics.get("maximum") or 0.0)) or 1.0
+        window = WindowShown(
+            group="your text",
+            pieces=[*range(len(one.pieces))],
+            true=[step or 0 for step in in_steps(one.true, largest)],
+            predicted=None if one.predicted is None else in_steps(one.predicted, largest),
+            out=[place for place, counts in enumerate(one.counts.tolist()) if not counts],
+        )
+        return Attempt(found.short, "tokens", found.polarity == "±", rounded(largest) or 1.0, [*one.pieces], window)
+
+    @cached_property
+    def bench(self) -> Any:
+        """The subject, ready to be run; to be used under the lock."""
+        from glossator.study.sources import check_unchanged
+        from glossator.study.trying import Bench
+
+        own = _AnyThread(self.folder, self._checked[1])
+        check_unchanged(own.spec, own.recording)
+        tools = Tools.to_show(own)
+        return Bench(tools.resources.get("subject"), own.spec.width, own, tools)
+
+    def score(self, unit: str, hypothesis: str, words: bool | None) -> Rescored:
+        """Score an explanation of one's own on the test split, as `glossator score UNIT` does."""
+        from glossator.study.hypothesis import test_hypothesis
+
+        with self._lock:
+            study = self.study
+            tested = test_hypothesis(study, unit_of(study, unit), hypothesis, words=words)
+        explained = tested.explanation
+        return Rescored(
+            tested.unit.short, tested.summary, explained.text, explained.program, [*tested.notes],
+            [ScoreShown.of(score) for score in tested.scores],
+        )  # fmt: skip
+
+
+class _AnyThread(Study):
+    """A study whose connection may be used by several threads, one after the other."""
+
+    def reopen(self) -> None:
+        import sqlite3
+
+        super().reopen()
+        if not self.migrated:
+            self._connection.close()
+            address = f"{self.path.resolve().as_uri()}?mode=ro"
+            self._connection = sqlite3.connect(address, uri=True, timeout=2, check_same_thread=False)
+
+
+class Library:
+    """The studies that are served, by name; of studies with an untrained network its study too."""
+
+    def __init__(self, folders: Sequence[Path]):
+        self.studies: dict[str, OpenedStudy] = {}
+        for folder in folders:
+            self._add(slug(folder.resolve().name), folder)
+            if (folder / RANDOM_FOLDER / "manifest.json").is_file():
+                self._add(f"{slug(folder.resolve().name)}.{RANDOM_FOLDER}", folder / RANDOM_FOLDER)
+
+    def _add(self, name: str, folder: Path) -> None:
+        unique, number = name, 2
+        while unique in self.studies or unique == "compare":
+            unique, number = f"{name}-{number}", number + 1
+        self.studies[unique] = OpenedStudy(unique, folder)
+
+    def __getitem__(self, name: str) -> OpenedStudy:
+        if name not in self.studies:
+            raise NoSuchStudy("no such study here", value=name, allowed=near_matches(name, self.studies))
+        return self.studies[name]
+
+    def listed(self) -> list[StudyListed]:
+        return [one.listed() for one in self.studies.values()]
+
+    def compare(
+        self, a: tuple[str, str | None, str | None], b: tuple[str, str | None, str | None], score: str | None
+    ) -> Comparison:
+        """a, b: study, method, site; None for the best method of each unit, and for all sites."""
+        ours, theirs = (Side(self[name].study, method, site) for name, method, site in (a, b))
+        return compare(ours, theirs, score)
+
+
+class NoSuchStudy(UserError):
+    """A study that is not served."""

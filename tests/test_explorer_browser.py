@@ -1,0 +1,194 @@
+"""The pages in a browser, served and from the disk: no console error, every link resolves, keys and forms do what they
+say, hostile text does nothing. A short way through all pages is in the fast tests."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from explorer_cases import browser, page_of, until
+from glossator.explorer.export import export_folder
+from glossator.explorer.pages.lists import unit_list
+from glossator.study import Study, run_study
+from study_cases import register, small_spec, write_corpus
+
+WIDTHS, THEMES = (1280, 400), ("light", "dark")
+ACCESSIBILITY = (Path(__file__).parent / "accessibility.js").read_text()
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Any]:
+    with browser() as opened:
+        yield opened
+
+
+@pytest.fixture(scope="module")
+def study(tiny_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Study]:
+    with pytest.MonkeyPatch.context() as patch:
+        register(patch, "scorers", acting="Acting")
+        write_corpus(tiny_folder.parent / "corpus.jsonl")
+        spec = small_spec(
+            tiny_folder, card="both", scorers=("correlation", "detection", "acting"), units=(1, 2, 4, 5, 6),
+            explainers=("token-list", "lookup"), sites=("mlp.0", "mlp.1"),
+        )  # fmt: skip
+        found = run_study(spec, tmp_path_factory.mktemp("browser") / "tiny", progress=False)
+        assert found is not None
+        yield found
+
+
+@pytest.fixture(scope="module")
+def served(study: Study) -> Iterator[str]:
+    """The address of a server in this process."""
+    import socket
+
+    import uvicorn
+
+    from glossator.explorer.server import app
+
+    listening = socket.socket()
+    listening.bind(("127.0.0.1", 0))
+    server = uvicorn.Server(uvicorn.Config(app([study.folder]), log_level="warning"))
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
+    thread.start()
+    yield f"http://127.0.0.1:{listening.getsockname()[1]}/"
+    server.should_exit = True
+    thread.join()
+    listening.close()
+
+
+def test_a_short_way_through_all_pages(chromium: Any, served: str, study: Study) -> None:
+    best = unit_list(study).units[0]
+    with page_of(chromium) as page:
+        page.goto(served)
+        page.wait_for_selector("ol.units a.unit")
+        page.wait_for_selector(".distribution .bin")
+        assert page.locator("ol.units a.unit").count() == 10
+        assert page.locator(".scatter canvas").count() == 1
+        page.keyboard.press("/")
+        page.keyboard.type(best.unit)
+        until(lambda: page.locator("ol.units a.unit").count() == 1)
+        assert "words=" in page.url
+        page.click("ol.units a.unit")
+        page.wait_for_selector(".windows .said-value")
+        assert page.locator("h1").inner_text().startswith(best.unit)
+        assert page.locator(".scorelist li").count() > 3
+        page.click("a.button:has-text('compare')")
+        page.wait_for_selector(".compare h2")
+        page.click("text=methods, sites, studies")
+        page.wait_for_selector("table caption")
+
+
+def test_pages_from_the_disk(chromium: Any, study: Study, tmp_path: Path) -> None:
+    export_folder(study, tmp_path / "out")
+    for path in (tmp_path / "out" / "index.html", study.report):
+        with page_of(chromium) as page:
+            page.goto(path.resolve().as_uri())
+            page.wait_for_selector("ol.units a.unit")
+            page.click("ol.units a.unit >> nth=1")
+            page.wait_for_selector(".windows .said-value")
+            assert page.locator("form.rescore").count() == 0  # no server here
+            first = page.locator("h1").inner_text()
+            page.keyboard.press("j")
+            until(lambda: page.locator("h1").inner_text() not in ("", first))  # noqa: B023 - called at once
+
+
+def test_a_link_to_a_unit_opens_it(chromium: Any, study: Study) -> None:
+    listed = unit_list(study).units
+    for name in (listed[3].unit, study.names()[0], f"/tiny/unit/{listed[3].unit}"):
+        with page_of(chromium) as page:
+            page.goto(f"{study.report.resolve().as_uri()}#{name}")
+            page.wait_for_selector("h1, [role=alert]")
+            if not name.startswith("/"):
+                assert name.endswith(page.locator("h1 .mono").inner_text())
+
+
+@pytest.mark.slow
+def test_filters_brush_and_state_in_the_address(chromium: Any, served: str) -> None:
+    with page_of(chromium) as page:
+        page.goto(served)
+        page.wait_for_selector(".scatter canvas")
+        page.select_option("select[aria-label=Site]", "mlp.1")
+        until(lambda: page.locator("ol.units a.unit").count() == 5)
+        page.reload()
+        until(lambda: page.locator("ol.units a.unit").count() == 5)
+        page.locator(".scatter canvas").scroll_into_view_if_needed()
+        box = page.locator(".scatter canvas").bounding_box()
+        page.mouse.move(box["x"] + 80, box["y"] + 15)
+        page.mouse.down()
+        page.mouse.move(box["x"] + box["width"] - 20, box["y"] + 250, steps=5)
+        page.mouse.up()
+        until(lambda: "score_from=" in page.url)
+        assert "causal_to=" in page.url
+        for _ in range(page.locator("button.chip").count()):
+            page.locator("button.chip").first.click()
+        until(lambda: page.locator("ol.units a.unit").count() == 10)
+        page.select_option("select[aria-label=Score]", "acting")
+        page.wait_for_selector(".distribution >> text=random-unit")
+        assert "distribution=acting" in page.url
+
+
+@pytest.mark.slow
+def test_texts_and_explanations_are_tried(chromium: Any, served: str, study: Study) -> None:
+    unit = unit_list(study).units[0].unit
+    with page_of(chromium, expected=("status of 400",)) as page:
+        page.goto(f"{served}#/tiny/unit/{unit}")
+        page.fill("#own-text", "the lazy fox <b>jumps</b>")
+        page.click("text=Run the unit on it")
+        page.wait_for_selector(".live .window .tok")
+        assert "text=the" in page.url
+        page.fill("#own-explanation", 'token(" the")')
+        page.click("text=Score it")
+        page.wait_for_selector(".rescored td")
+        assert page.locator(".rescored td.up, .rescored td.down").count() > 0
+        page.fill("#own-explanation", "token(")
+        page.locator("form.rescore input[type=checkbox]").uncheck()
+        with page.expect_response(lambda answer: answer.status == 400):
+            page.click("text=Score it")
+        page.wait_for_selector("form.rescore [role=alert]")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("width", WIDTHS)
+@pytest.mark.parametrize("theme", THEMES)
+def test_every_page_fits_and_is_legible(chromium: Any, served: str, study: Study, width: int, theme: str) -> None:
+    unit = unit_list(study).units[0].unit
+    with page_of(chromium, width, theme) as page:
+        for where in ("#/tiny", f"#/tiny/unit/{unit}", "#/compare?a=tiny", f"#/compare?a=tiny&a_unit={unit}"):
+            page.goto(served + where)
+            page.reload()
+            page.wait_for_selector("main .card")
+            page.wait_for_load_state("networkidle")
+            assert page.evaluate("document.documentElement.scrollWidth") <= width, where
+            page.evaluate(ACCESSIBILITY)
+            assert page.evaluate("lowContrast()") == [], where
+            assert page.evaluate("nameless()") == [], where
+            for link in page.evaluate("[...document.querySelectorAll('a[href]')].map(a => a.getAttribute('href'))"):
+                assert link.startswith(("#/", "#main", "api/")), link
+
+
+@pytest.mark.slow
+def test_hostile_texts_do_nothing(chromium: Any, tmp_path: Path) -> None:
+    from dataclasses import replace
+
+    from glossator.explorer.export import export_file
+    from glossator.store.results import Named
+    from test_study_store import RESULTS, chosen, stored
+
+    evil = "<img src=x onerror=document.title='owned'>\u202e</script><script>document.title='owned'</script>\x1b[31m"
+    explanation = replace(
+        chosen(evil), headline=Named(evil, "0.0"), program=f'0.0 + 1.0*token("{evil}")', method="token-list"
+    )
+    with stored(tmp_path / "s", [replace(RESULTS[0], reason=evil, explanations=(explanation,))]) as study:
+        export_file(study, tmp_path / "evil.html")
+    with page_of(chromium) as page:
+        for where in ("", "#mlp.0/1"):
+            page.goto((tmp_path / "evil.html").resolve().as_uri() + where)
+            page.reload()
+            page.wait_for_selector("main :text('onerror') >> nth=0")
+            assert "owned" not in page.title()
+            assert not {"\u202e", "\x1b"} & set(page.inner_text("body"))
+            assert page.locator("#app img, #app script").count() == 0

@@ -1,0 +1,273 @@
+"""The server: what it answers and whom; every endpoint through HTTP, hostile requests refused, studies that change."""
+
+from __future__ import annotations
+
+import json
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from starlette.testclient import TestClient
+
+from glossator.explorer.api import ENDPOINTS, openapi
+from glossator.explorer.opened import Library, OpenedStudy
+from glossator.explorer.pages.lists import unit_list
+from glossator.explorer.server import LARGEST_BODY, app, is_loopback
+from glossator.scores import Score
+from glossator.store.adding import add_scores
+from glossator.store.study import open_study
+from glossator.study import Study, run_study
+from study_cases import small_spec, write_corpus
+from test_study_store import RESULTS, write_study
+
+HERE = "http://127.0.0.1:8800"
+
+
+@pytest.fixture(scope="module")
+def study(tiny_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Study:
+    write_corpus(tiny_folder.parent / "corpus.jsonl")
+    found = run_study(small_spec(tiny_folder), tmp_path_factory.mktemp("server") / "tiny", progress=False)
+    assert found is not None
+    return found
+
+
+@pytest.fixture(scope="module")
+def client(study: Study, tmp_path_factory: pytest.TempPathFactory) -> TestClient:
+    toy = write_study(tmp_path_factory.mktemp("server") / "toy")
+    return TestClient(app([study.folder, toy]), base_url=HERE, raise_server_exceptions=False)
+
+
+def get(client: TestClient, path: str, **query: Any) -> Any:
+    answer = client.get(path, params=query)
+    assert answer.status_code == 200, answer.text
+    return answer.json()
+
+
+def test_every_endpoint_answers_as_it_is_described(client: TestClient, study: Study) -> None:
+    from pydantic import TypeAdapter
+
+    name = unit_list(study).units[0].unit
+    asked: dict[str, dict[str, Any]] = {
+        "distribution": {"score": study.ranked_by}, "unit": {"unit": name}, "windows": {"unit": name},
+        "compare": {"a": "tiny", "b": "tiny"}, "try": {"unit": name, "text": "the lazy fox jumps"},
+        "score": {"unit": name, "hypothesis": 'token(" the")'},
+    }  # fmt: skip
+    for endpoint in ENDPOINTS:
+        path, given_ = endpoint.path.replace("{study}", "tiny"), asked.get(endpoint.path.rpartition("/")[2], {})
+        answer = client.get(path, params=given_) if endpoint.method == "GET" else client.post(path, json=given_)
+        assert answer.status_code == 200, (path, answer.text)
+        TypeAdapter(endpoint.answer).validate_json(answer.content)
+
+
+def test_its_own_text_and_explanation_are_tried(client: TestClient, study: Study) -> None:
+    name = unit_list(study).units[0].unit
+    tried = client.post("/api/studies/tiny/try", json={"unit": name, "text": "the fox"}).json()
+    assert "".join(tried["pieces"]).endswith("the fox")
+    assert len(tried["window"]["true"]) == len(tried["window"]["predicted"]) == len(tried["pieces"])
+    scored = client.post("/api/studies/tiny/score", json={"unit": name, "hypothesis": 'token(" the")'}).json()
+    assert scored["summary"].startswith(study.names()[0].rpartition("/")[0].rpartition("/")[0])
+    assert {score["name"] for score in scored["scores"]} >= {"correlation.random-only"}
+    wrong = client.post("/api/studies/tiny/score", json={"unit": name, "hypothesis": "token(", "words": False})
+    assert wrong.status_code == 400 and wrong.json()["error"]
+
+
+@pytest.mark.parametrize(
+    ("path", "code"),
+    [
+        ("/api/studies/nowhere", 404),
+        ("/api/studies/tiny/unit?unit=mlp.0/999999", 404),
+        ("/api/studies/tiny/unit", 400),
+        ("/api/studies/tiny/units?limit=1000", 400),
+        ("/api/studies/tiny/units?after=x", 400),
+        ("/api/studies/tiny/units?score_from=nan", 400),
+        ("/api/studies/tiny/units?words=%21%3F", 400),
+        ("/api/studies/tiny/units?secret=1", 400),
+        ("/api/studies/tiny/distribution?score=none", 400),
+        ("/api/studies/tiny/points?x=height", 400),
+        ("/api/studies/toy/windows?unit=mlp.0/1", 400),
+        ("/api/compare?a=tiny&b=nowhere", 404),
+        ("/../../etc/passwd", 404),
+        ("/api/studies/..%2f..%2fetc/unit?unit=1", 404),
+        ("/app.js/../manifest.json", 404),
+        ("/study.sqlite", 404),
+    ],
+)
+def test_what_cannot_be_answered_says_why(client: TestClient, path: str, code: int) -> None:
+    answer = client.get(path)
+    assert answer.status_code == code, answer.text
+    assert "Traceback" not in answer.text
+
+
+def test_every_answer_carries_a_strict_policy(client: TestClient) -> None:
+    for path in ("/", "/app.js", "/app.css", "/api/docs", "/api/openapi.json", "/api/studies", "/nothing"):
+        headers = client.get(path).headers
+        assert "script-src 'self'" in headers["content-security-policy"]
+        assert "unsafe" not in headers["content-security-policy"]
+        assert headers["x-content-type-options"] == "nosniff"
+        assert headers["cache-control"] == "no-store"
+    page = client.get("/").text
+    assert "<script>" not in page and "<style>" not in page and "style=" not in page
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"host": "evil.example"},
+        {"host": "evil.example:8800"},
+        {"host": "127.0.0.1.evil.example"},
+        {"host": ""},
+        {"origin": "http://evil.example"},
+        {"origin": "null"},
+        {"origin": "http://127.0.0.1:9999"},
+        {"sec-fetch-site": "cross-site"},
+    ],
+)
+def test_other_hosts_and_pages_are_refused(client: TestClient, headers: dict[str, str]) -> None:
+    for answer in (
+        client.get("/api/studies", headers=headers),
+        client.post("/api/studies/tiny/try", headers=headers, json={"unit": "1", "text": "a"}),
+    ):
+        assert answer.status_code == 403
+
+
+def test_a_link_from_elsewhere_may_be_followed(client: TestClient) -> None:
+    followed = {"sec-fetch-site": "cross-site", "sec-fetch-mode": "navigate"}
+    assert client.get("/", headers=followed).status_code == 200
+    assert client.post("/api/studies/tiny/try", headers=followed, json={}).status_code == 403
+
+
+def test_large_bodies_and_other_types_are_refused(client: TestClient) -> None:
+    path = "/api/studies/tiny/try"
+    assert client.post(path, json={"unit": "1", "text": "a" * LARGEST_BODY}).status_code == 413
+    chunks = (b"a" * 10_000 for _ in range(LARGEST_BODY // 10_000 + 1))  # of no declared length
+    assert client.post(path, content=chunks, headers={"content-type": "application/json"}).status_code == 413
+    assert client.post(path, data={"unit": "1", "text": "a"}).status_code == 400
+    assert client.post(path, content=b"{", headers={"content-type": "application/json"}).status_code == 400
+    assert client.post(path, json={"unit": "mlp.0/1", "text": ""}).status_code == 400
+    assert client.post(path, json={"unit": "mlp.0/1", "text": "a" * 20_001}).status_code == 400
+    assert client.delete("/api/studies").status_code == 405
+
+
+def test_elsewhere_a_token_is_needed(study: Study) -> None:
+    served = app([study.folder], host="0.0.0.0", token="sesame")
+    client = TestClient(served, base_url="http://192.0.2.7:8800", follow_redirects=False)
+    assert client.get("/").status_code == client.get("/api/studies").status_code == 403
+    assert client.get("/api/studies", headers={"authorization": "Bearer wrong"}).status_code == 403
+    assert client.get("/api/studies", headers={"authorization": "Bearer sesame"}).status_code == 200
+    opened = client.get("/?token=sesame")
+    assert (opened.status_code, opened.headers["location"]) == (303, "/")
+    assert "HttpOnly" in opened.headers["set-cookie"] and "SameSite=strict" in opened.headers["set-cookie"]
+    assert client.get("/api/studies").status_code == 200  # with the cookie
+
+
+@pytest.mark.parametrize(
+    ("host", "expected"),
+    [("127.0.0.1", True), ("::1", True), ("localhost", True), ("[::1]", True), ("0.0.0.0", False), ("a.b", False)],
+)
+def test_loopback(host: str, expected: bool) -> None:
+    assert is_loopback(host) == expected
+
+
+def test_the_description_is_complete(client: TestClient) -> None:
+    described = client.get("/api/openapi.json").json()
+    assert described == json.loads(json.dumps(openapi()))
+    assert {path for path in described["paths"]} == {endpoint.path for endpoint in ENDPOINTS}
+    references = set(_references(described))
+    assert references and all(name in described["components"]["schemas"] for name in references)
+    page = client.get("/api/docs").text
+    assert all(path in page for path in described["paths"])
+    assert len({own["operationId"] for one in described["paths"].values() for own in one.values()}) == len(ENDPOINTS)
+
+
+def _references(value: Any) -> Any:
+    if isinstance(value, dict):
+        if "$ref" in value:
+            yield value["$ref"].rpartition("/")[2]
+        for one in value.values():
+            yield from _references(one)
+    elif isinstance(value, list):
+        for one in value:
+            yield from _references(one)
+
+
+TEXTS = st.one_of(st.text(max_size=30), st.integers().map(str), st.floats().map(str), st.sampled_from(
+    ["mlp.0/1", "best", "correlation.random-only", "tiny", "token-list", "\x00", "' OR 1=1 --", "%", "("]))  # fmt: skip
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.data())
+def test_no_request_is_a_mistake_of_the_server(client: TestClient, data: st.DataObject) -> None:
+    """Every parameter of every GET endpoint with any text."""
+    endpoint = data.draw(st.sampled_from([one for one in ENDPOINTS if one.method == "GET"]))
+    path = endpoint.path.replace("{study}", data.draw(st.sampled_from(["tiny", "toy"])))
+    query = {
+        name: data.draw(TEXTS)
+        for name in endpoint.given.__dataclass_fields__
+        if data.draw(st.booleans())
+    }  # fmt: skip
+    assert client.get(path, params=query).status_code in (200, 400, 404), (path, query)
+
+
+def test_what_is_added_is_seen_and_a_new_file_is_opened(tmp_path: Path) -> None:
+    folder = write_study(tmp_path / "s")
+    client = TestClient(app([folder]), base_url=HERE)
+    before = get(client, "/api/studies/s/unit", unit="mlp.0/1")
+    with open_study(folder) as study:
+        add_scores(study, [(RESULTS[0].unit, "token-list", Score("new", 0.25, "fraction"))])
+    after = get(client, "/api/studies/s/unit", unit="mlp.0/1")
+    assert len(after["explanations"][0]["scores"]) == len(before["explanations"][0]["scores"]) + 1
+    write_study(tmp_path / "s", RESULTS[:1])  # as when a study has been run again
+    assert get(client, "/api/studies")[0]["units"] == 1
+
+
+def test_pages_are_of_one_state_while_a_study_is_written(tmp_path: Path) -> None:
+    folder, wrong, ended = write_study(tmp_path / "s"), list[Any](), threading.Event()
+    clients = [TestClient(app([folder]), base_url=HERE, raise_server_exceptions=False) for _ in range(2)]
+
+    def read(client: TestClient) -> None:
+        while not ended.is_set():
+            answer = client.get("/api/studies/s/unit", params={"unit": "mlp.0/1"})
+            names = (
+                [s["name"] for s in answer.json()["explanations"][0]["scores"]] if answer.status_code == 200 else None
+            )
+            # a and b are added together
+            if answer.status_code not in (200, 503) or (names and ("a0" in names) != ("b0" in names)):
+                wrong.append(answer.text)
+
+    threads = [threading.Thread(target=read, args=(client,)) for client in clients]
+    for thread in threads:
+        thread.start()
+    try:
+        for number in range(5):
+            with open_study(folder) as study:
+                scores = [Score(f"{name}{number}", 0.5, "fraction") for name in ("a", "b")]
+                add_scores(study, [(RESULTS[0].unit, "token-list", score) for score in scores])
+    finally:
+        ended.set()
+        for thread in threads:
+            thread.join()
+    assert wrong == []
+    names = [s["name"] for s in get(clients[0], "/api/studies/s/unit", unit="mlp.0/1")["explanations"][0]["scores"]]
+    assert {"a4", "b4"} <= set(names)
+
+
+def test_studies_have_names_of_their_own(tmp_path: Path) -> None:
+    folders = [write_study(tmp_path / one / "s t/compare"[i:]) for i, one in enumerate("ab")]
+    library = Library([write_study(tmp_path / "a" / "x y"), write_study(tmp_path / "b" / "x y"), folders[0]])
+    assert [*library.studies] == ["x-y", "x-y-2", "compare-2"]
+    assert isinstance(library["x-y"], OpenedStudy)
+
+
+def test_a_port_in_use_is_a_user_error(study: Study) -> None:
+    import socket
+
+    from glossator.cli import main
+
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        assert main(["serve", str(study.folder), "--port", str(taken.getsockname()[1])]) == 2
+    assert main(["serve", str(study.folder.parent / "none")]) == 2
