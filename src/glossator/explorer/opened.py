@@ -188,7 +188,7 @@ class OpenedStudy:
         own = _AnyThread(self.folder, self._checked[1])
         check_unchanged(own.spec, own.recording)
         tools = Tools.to_show(own)
-        return Bench(tools.resources.get("subject"), own.spec.width, own, tools)
+        return Bench(tools.resources.subject, own.spec.width, own, tools)
 
     def score(self, unit: str, hypothesis: str, words: bool | None) -> Rescored:
         """Score an explanation of one's own on the test split, as `glossator score UNIT` does."""

@@ -54,7 +54,7 @@ def unit_page(study: Study, unit: Unit, people: Mapping[str, Any] | None = None)
     """Raises `UserError` with near matches where the study has no such unit."""
     with study.snapshot():
         result, row = study.result(unit), study.row(unit)
-        other = replace(unit, polarity={"+": "-", "-": "+"}.get(unit.polarity, unit.polarity))
+        other = unit if unit.polarity == "±" else replace(unit, polarity="-" if unit.polarity == "+" else "+")
         near = {found.place: found.unit.short for found in study.rows_at([row.place - 1, row.place + 1])}
         return UnitPage(
             unit=unit.short,
