@@ -9,22 +9,19 @@ from typing import TYPE_CHECKING
 import typer
 
 from glossator.cli.printing import JSON, QUIET, console, emit, make_table, print_table
-from glossator.cli.spec_options import BUDGET, KEY_VARIABLE, OFFLINE, PRICES, TRUST, make_access
+from glossator.cli.spec_options import takes_flags
 from glossator.units import marked
 
 if TYPE_CHECKING:
     from glossator.grid.results import GridResults
+    from glossator.study.models import Access
 
 
+@takes_flags
 def grid(
+    access: Access,
     spec: Path = typer.Argument(..., help="A grid in TOML."),
     out: Path = typer.Option(..., help="Folder of the grid; may hold an earlier or smaller run of it."),
-    budget: str | None = BUDGET,
-    lm_cache: Path | None = typer.Option(None, help="Cache file of its answers. Default: answers.sqlite in OUT."),
-    prices: Path | None = PRICES,
-    key_variable: list[str] | None = KEY_VARIABLE,
-    trust: list[str] | None = TRUST,
-    offline: bool = OFFLINE,
     quiet: bool = QUIET,
     json: bool = JSON,
 ) -> None:
@@ -57,7 +54,6 @@ def grid(
     def say(text: str) -> None:
         sys.stderr.write(f"{text}\n")
 
-    access = make_access(budget, lm_cache, prices, offline, key_variable, trust=trust)
     done = run_grid(load_grid(spec), out, access=access, progress=False if quiet else None, say=say)
     results = grid_results(done)
     write_page(out / PAGE, results)

@@ -9,17 +9,18 @@ import typer
 
 from glossator.cli.card import estimate
 from glossator.cli.printing import JSON, clean, console, emit, make_table, print_table
-from glossator.cli.spec_options import BUDGET, KEY_VARIABLE, OFFLINE, PRICES, make_access
+from glossator.cli.spec_options import takes_flags
 
 if TYPE_CHECKING:
     from rich.console import Console
+
+    from glossator.study.models import Access
 
 human = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode=None,
     help="Human annotators: export tasks, import answers, score them as models are scored.",
 )
-KEPT = typer.Option(None, help="Cache file of its answers. Default: human/answers.sqlite in the study.")
 
 
 @human.command("export")
@@ -85,7 +86,9 @@ def _settings(task: str, methods: list[str] | None, top: int | None, random: int
 
 
 @human.command("import")
+@takes_flags
 def import_(
+    access: Access,
     study: Path = typer.Argument(..., help="Folder of the study that the tasks were exported from."),
     file: list[Path] = typer.Argument(..., help="Answer files: JSON saved from a page, or forms (TSV, Markdown)."),
     rater: str | None = typer.Option(None, help="Annotator's name, for files without one."),
@@ -93,11 +96,6 @@ def import_(
     lm: str | None = typer.Option(None, help="Language model that simulates text explanations, as for run."),
     simulator: str | None = typer.Option(None, help="Simulator for text explanations."),
     score: str | None = typer.Option(None, help="Score to compare with preferences and rewrites."),
-    budget: str | None = BUDGET,
-    lm_cache: Path | None = KEPT,
-    prices: Path | None = PRICES,
-    key_variable: list[str] | None = KEY_VARIABLE,
-    offline: bool = OFFLINE,
     json: bool = JSON,
 ) -> None:
     """Check answer files, store them in the study and score all answers so far.
@@ -121,7 +119,7 @@ def import_(
             lm=lm,
             simulator=simulator,
             score=score,
-            access=make_access(budget, lm_cache, prices, offline, key_variable, lm),
+            access=access,
         )
     if json:
         emit(results)
@@ -130,7 +128,9 @@ def import_(
 
 
 @human.command("paraphrase")
+@takes_flags
 def paraphrase(
+    access: Access,
     study: Path = typer.Argument(..., help="Folder of a finished study."),
     lm: str = typer.Option(..., help="Language model that paraphrases explanations, as for run."),
     units: str | None = typer.Option(None, help="Number of random units, 'all', or names separated by commas."),
@@ -138,11 +138,6 @@ def paraphrase(
     simulator: str | None = typer.Option(None, help="Simulator for both texts."),
     score: str | None = typer.Option(None, help="Score to compare."),
     seed: int = typer.Option(0, min=0, help="Seed of all random draws."),
-    budget: str | None = BUDGET,
-    lm_cache: Path | None = KEPT,
-    prices: Path | None = PRICES,
-    key_variable: list[str] | None = KEY_VARIABLE,
-    offline: bool = OFFLINE,
     json: bool = JSON,
 ) -> None:
     """Let a language model paraphrase explanations: do they keep their score?
@@ -157,7 +152,6 @@ def paraphrase(
     from glossator.study import open_study
 
     with open_study(study) as opened:
-        access = make_access(budget, lm_cache, prices, offline, key_variable, lm)
         settings = _settings("paraphrase", method, None, None)
         results = ask(
             opened, lm, units=units, seed=seed, simulator=simulator, score=score, access=access, settings=settings

@@ -18,7 +18,7 @@ from glossator.cli.printing import (
     score_rows,
     short_name,
 )
-from glossator.cli.spec_options import takes_spec
+from glossator.cli.spec_options import takes_flags
 from glossator.units import marked
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 SHOWN = 5
 
 
-@takes_spec
+@takes_flags
 def run(spec: StudySpec, folder: Path, access: Access, engine: Engine, quiet: bool = QUIET, json: bool = JSON) -> None:
     """Record, explain and score units, and write a study with a report.
 

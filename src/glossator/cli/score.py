@@ -9,19 +9,7 @@ import typer
 
 from glossator.cli.card import print_card
 from glossator.cli.printing import JSON, QUIET, console, emit, print_indented, say
-from glossator.cli.spec_options import (
-    BUDGET,
-    ENGINE,
-    ENGINE_OPTIONS,
-    KEY_VARIABLE,
-    LM_CACHE,
-    OFFLINE,
-    PRICES,
-    TRUST,
-    WORKERS,
-    make_access,
-    make_engine,
-)
+from glossator.cli.spec_options import takes_flags
 from glossator.errors import UserError
 
 if TYPE_CHECKING:
@@ -30,7 +18,10 @@ if TYPE_CHECKING:
     from glossator.study.models import Access
 
 
+@takes_flags
 def score(
+    access: Access,
+    engine: Engine,
     unit: str = typer.Argument(..., help="A unit of a finished study, such as mlp.12/575, or the folder of a study."),
     program: str | None = typer.Option(
         None, help="Your program, such as 'word(months)'; missing numbers are fitted on the calibrate split."
@@ -48,15 +39,6 @@ def score(
     ),
     scorer: list[str] | None = typer.Option(None, help="Scorer; repeatable. Default: those of the card."),
     every_score: bool = typer.Option(False, "--all-scores", help="All scores, not only the main ones."),
-    budget: str | None = BUDGET,
-    lm_cache: Path | None = LM_CACHE,
-    prices: Path | None = PRICES,
-    key_variable: list[str] | None = KEY_VARIABLE,
-    trust: list[str] | None = TRUST,
-    offline: bool = OFFLINE,
-    engine: str | None = ENGINE,
-    workers: int | None = WORKERS,
-    engine_options: Path | None = ENGINE_OPTIONS,
     quiet: bool = QUIET,
     json: bool = JSON,
 ) -> None:
@@ -75,10 +57,9 @@ def score(
       glossator score mlp.12/575 --card both --scorer correlation --scorer ablation
       glossator score studies/layer-12 --card both
     """
-    access = make_access(budget, lm_cache, prices, offline, key_variable, lm, trust)
     if Path(unit).is_dir():
         flags = {"lm": lm, "simulator": simulator, "card": card, "scorer": scorer}
-        score_study(Path(unit), flags, access, make_engine(engine, workers, engine_options), json)
+        score_study(Path(unit), flags, access, engine, json)
         return
     from glossator.store.find import study_with
     from glossator.study import test_hypothesis

@@ -71,15 +71,12 @@ def _flags(
         None, help="Folder of the study. Default: a folder below studies/, named after the spec."
     ),
 ) -> None:
-    """Parameters that `takes_spec` adds before a command's own; their defaults are those of the spec."""
+    """Those that describe a spec; their defaults are those of the spec."""
 
 
 BUDGET = typer.Option(None, help="Spending limit for language models: dollars (2.50), or '200000 tokens'.")
-LM_CACHE = typer.Option(None, help="Cache file of its answers. Default: answers.sqlite in the study.")
+LM_CACHE = typer.Option(None, help="Cache file of its answers. Default: answers.sqlite beside the results.")
 PRICES = typer.Option(None, help="TOML file with model prices, in dollars per million tokens.")
-KEY_VARIABLE = typer.Option(
-    None, help="Environment variable that a spec file or a study may use as an API key; repeatable."
-)
 TRUST = typer.Option(
     None, help="Model such as scripted:MODULE:OBJ whose code a spec file or a study may import; repeatable."
 )
@@ -90,7 +87,9 @@ def _access_flags(
     budget: str | None = BUDGET,
     lm_cache: Path | None = LM_CACHE,
     prices: Path | None = PRICES,
-    key_variable: list[str] | None = KEY_VARIABLE,
+    key_variable: list[str] | None = typer.Option(
+        None, help="Environment variable that a spec file or a study may use as an API key; repeatable."
+    ),
     trust: list[str] | None = TRUST,
     offline: bool = OFFLINE,
 ) -> None:
@@ -125,13 +124,12 @@ def make_access(
     )
 
 
-ENGINE = typer.Option(None, help="Where to explain and score units: local (default), slurm, ray.")
-WORKERS = typer.Option(None, min=1, help="Number of processes. Default: one per core of this machine.")
-ENGINE_OPTIONS = typer.Option(None, help="TOML file with engine options, such as partition, time, gpus, memory.")
-
-
 def _engine_flags(
-    engine: str | None = ENGINE, workers: int | None = WORKERS, engine_options: Path | None = ENGINE_OPTIONS
+    engine: str | None = typer.Option(None, help="Where to explain and score units: local (default), slurm, ray."),
+    workers: int | None = typer.Option(None, min=1, help="Number of processes. Default: one per core of this machine."),
+    engine_options: Path | None = typer.Option(
+        None, help="TOML file with engine options, such as partition, time, gpus, memory."
+    ),
 ) -> None:
     """Where a study runs; not part of the spec."""
 
@@ -148,26 +146,32 @@ def make_engine(engine: str | None = None, workers: int | None = None, engine_op
     return made(workers=workers, **options)
 
 
-def takes_spec(command: Callable[..., None]) -> Callable[..., None]:
-    """Turn `command(spec, folder, access, **own)` into a command that takes the flags of a spec and its own, and
-    those of an engine where it takes `engine`."""
-    shared = inspect.signature(_flags, eval_str=True).parameters
-    paying = inspect.signature(_access_flags, eval_str=True).parameters
+FLAGS: dict[str, Callable[..., None]] = {"folder": _flags, "access": _access_flags, "engine": _engine_flags}
+
+
+def takes_flags(command: Callable[..., None]) -> Callable[..., None]:
+    """Turn a command that takes `access`, `engine`, or `spec` and `folder` into one that takes the flags which describe
+    them, and its own."""
     delayed = {"StudySpec": Any, "Access": Any, "Engine": Any}  # a command imports them for its annotations alone
     given = inspect.signature(command, locals=delayed, eval_str=True).parameters
-    own = [p for p in given.values() if p.name not in ("spec", "folder", "access", "engine")]
-    where = inspect.signature(_engine_flags, eval_str=True).parameters if "engine" in given else {}
+    groups = {name: inspect.signature(f, eval_str=True).parameters for name, f in FLAGS.items() if name in given}
 
     @functools.wraps(command)
     def wrapped(**values: Any) -> None:
-        flags = {name: values.pop(name) for name in shared}
-        access = make_access(**{name: values.pop(name) for name in paying}, lm=flags["lm"], subject=flags["subject"])
-        if where:
-            values["engine"] = make_engine(**{name: values.pop(name) for name in where})
-        spec, folder = read_spec(**flags)
-        command(spec=spec, folder=folder, access=access, **values)
+        flags = {name: {flag: values.pop(flag) for flag in group} for name, group in groups.items()}
+        typed = {**values, **flags.get("folder", {})}
+        if "access" in groups:
+            values["access"] = make_access(**flags["access"], lm=typed.get("lm"), subject=typed.get("subject"))
+        if "engine" in groups:
+            values["engine"] = make_engine(**flags["engine"])
+        if "folder" in groups:
+            values["spec"], values["folder"] = read_spec(**flags["folder"])
+        command(**values)
 
-    taken = (*shared.values(), *paying.values(), *where.values(), *own)
+    described = {*groups, "spec"} if "folder" in groups else {*groups}
+    own = [p for p in given.values() if p.name not in described]
+    shared = [p for group in groups.values() for p in group.values()]
+    taken = [*shared, *own] if "folder" in groups else [*own, *shared]
     parameters = [p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in taken]
     wrapped.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     wrapped.__annotations__ = {p.name: p.annotation for p in parameters}

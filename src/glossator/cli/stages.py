@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from glossator.cli.printing import JSON, QUIET, clean, console, emit, say
-from glossator.cli.spec_options import TRUST, takes_spec
+from glossator.cli.spec_options import TRUST, takes_flags
 
 if TYPE_CHECKING:
     from glossator.engines import Engine
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from glossator.study.pipeline import Stage
 
 
-@takes_spec
+@takes_flags
 def record(
     spec: StudySpec,
     folder: Path,
@@ -62,7 +62,7 @@ def record(
         console().print(f"Continue with: glossator run {folder}", soft_wrap=True)
 
 
-@takes_spec
+@takes_flags
 def explain(
     spec: StudySpec, folder: Path, access: Access, engine: Engine, quiet: bool = QUIET, json: bool = JSON
 ) -> None:
