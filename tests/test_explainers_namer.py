@@ -223,6 +223,7 @@ def test_headlines_of_words_alone_are_stored_and_read_back():
     for headline in (WORDS, Headline("calendar months"), Headline("x", beside=UNNAMEABLE)):
         stored = as_stored(candidate(headline), None, 0, None)
         again = Named(**json.loads(json.dumps(dataclasses.asdict(stored.headline))))
+        assert again.said == headline.said and (headline.beside in again.said)
         assert again.headline() == headline and stored.explanation(MONTHS.unit).headline == headline
 
 

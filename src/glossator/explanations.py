@@ -36,6 +36,11 @@ MOST_WORDS = 6
 """A headline that a language model gives has no more; it is asked for at least two."""
 
 
+def in_both_words(text: str, beside: str) -> str:
+    """A language model's words with the name of the class that they stand for."""
+    return f"{text} (the program: {beside})" if beside else text
+
+
 @dataclass(frozen=True)
 class Headline:
     """What a unit responds to in a few plain words, and the class of tokens that they name.
@@ -57,9 +62,13 @@ class Headline:
         """Whether it names anything at all."""
         return self.program is None or bool(self.program.clauses or self.program.output)
 
+    @property
+    def said(self) -> str:
+        """The words, with the name of their class where readers are to see both."""
+        return in_both_words(self.text, self.beside)
+
     def __str__(self) -> str:
-        said = f"{self.text} (the program: {self.beside})" if self.beside else self.text
-        return f"{WEAK}: {said}" if self.weak and self.named else said
+        return f"{WEAK}: {self.said}" if self.weak and self.named else self.said
 
 
 @dataclass(frozen=True)

@@ -131,7 +131,7 @@ def _explain(
         result = by_latent[row["latent"]]
         best = next(iter(result.explanations), None)
         scores = {} if best is None else {score.name: score.value for score in best.scores}
-        row["headline"] = None if best is None or best.headline is None else best.headline.text
+        row["headline"] = None if best is None or best.headline is None else best.headline.said
         row["correlation"] = scores.get("correlation.random-only")
 
 

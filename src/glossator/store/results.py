@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from glossator.explanations import Explanation, Headline, Mode, Peaks, Provenance
+from glossator.explanations import Explanation, Headline, Mode, Peaks, Provenance, in_both_words
 from glossator.files import plain
 from glossator.scores import Margin, Score
 from glossator.units import Unit, parse_unit
@@ -51,6 +51,11 @@ class Named:
 
         program = None if self.program is None else parse_program(self.program)
         return Headline(self.text, program, self.weak, self.beside)
+
+    @property
+    def said(self) -> str:
+        """`Headline.said`."""
+        return in_both_words(self.text, self.beside)
 
     def __str__(self) -> str:
         return str(self.headline())
@@ -219,7 +224,7 @@ def _headlines_of(chosen: Chosen) -> tuple[str | None, str | None]:
     """The words of the headline, which are searched, and all of its parts and the modes'."""
     if chosen.headline is None:
         return None, None
-    return chosen.headline.text, as_json(
+    return chosen.headline.said, as_json(
         plain({"headline": chosen.headline, "modes": chosen.modes, "peaks": chosen.peaks})
     )
 
