@@ -63,6 +63,21 @@ def test_a_word_is_named_and_scored(reference: ReferenceCorpus) -> None:
     assert found.best.explanation.provenance.method == "sasc"
 
 
+def test_names_of_people_are_scored_beside(reference: ReferenceCorpus) -> None:
+    """In the same way: the same name has the same scores, another one lower ones, a phrase of theirs is no error."""
+    own = explain_module(rivers, reference, spec=BRIEF, reported=1)
+    assert own.given == () and own.best is not None
+
+    def scored(label: str) -> dict[str, float | None]:
+        given = {own.unit: label}
+        (found,) = explain_modules([rivers], reference, spec=BRIEF, reported=1, given=given)
+        return {score.name: score.value for score in found.given}
+
+    assert scored("river") == {score.name: score.value for score in own.best.scores}
+    assert scored("table")["sigma.written"] < scored("river")["sigma.written"]  # type: ignore[operator]
+    assert set(scored("names of rivers in Europe")) == set(scored("river"))
+
+
 def test_a_class_is_named_by_its_kinds(reference: ReferenceCorpus) -> None:
     best = explain_module(animals, reference, spec=BRIEF, reported=2).best
     assert best is not None and best.kinds and "class" in best.sources
