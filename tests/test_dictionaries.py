@@ -38,8 +38,9 @@ from glossator.causal.running import divergences, run
 from glossator.cli import main
 from glossator.errors import MissingPower, UserError
 from glossator.readouts import direction_set, load_readout
-from glossator.readouts.dictionary import Dictionary, same_model
+from glossator.readouts.dictionary import Dictionary
 from glossator.readouts.formats import load_dictionary
+from glossator.readouts.hook_names import same_model
 from glossator.readouts.parts import Direction, Units
 from glossator.store.study import open_study
 from glossator.study.sources import kept_readouts

@@ -15,14 +15,14 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-import numpy as np
 import torch
 
 from glossator.errors import MissingPower, UserError
 from glossator.files import plain, sha256_of, write_bytes, write_json
 from glossator.readouts.base import BaseReadout
+from glossator.readouts.hook_names import same_model
 from glossator.readouts.parts import Direction, Latents
-from glossator.readouts.sparse_code import largest_singular_value, sparse_code
+from glossator.readouts.sparse_code import active_entries, largest_singular_value, padded, sparse_code
 
 Activation = Literal["relu", "jumprelu", "gated", "top-k", "absolute-top-k", "group-max", "sparse-code", "linear"]
 Normalization = Literal["none", "layer-norm", "constant-norm"]
@@ -161,7 +161,7 @@ class Dictionary(BaseReadout):
         if not parts:
             parts = [(flat.new_zeros((0, 1), dtype=torch.float32), flat.new_zeros((0, 1), dtype=torch.int64))]
         k = max(found.shape[1] for found, _ in parts)
-        both = (torch.cat([_padded(part[i], k) for part in parts]) for i in range(2))
+        both = (torch.cat([padded(part[i], k) for part in parts]) for i in range(2))
         activations, numbers = (one.unflatten(0, values.shape[:-1]) for one in both)
         return activations, numbers
 
@@ -322,10 +322,10 @@ class Dictionary(BaseReadout):
         """(tokens, d_in) -> activations and numbers of active latents, (tokens, k)."""
         centred = self._centred(values)
         if self.activation in ("relu", "jumprelu", "gated", "linear"):
-            return _nonzero(self._each(centred))
+            return active_entries(self._each(centred))
         if self.activation == "sparse-code":
             atoms, bias = self._on("encoder", values), self._on("encoder_bias", values)
-            return _nonzero(sparse_code(centred, atoms, bias, largest=self._largest))
+            return active_entries(sparse_code(centred, atoms, bias, largest=self._largest))
         assert self.k is not None
         before = torch.nn.functional.linear(centred, self._on("encoder", values), self._on("encoder_bias", values))
         if self.activation == "top-k":
@@ -336,30 +336,3 @@ class Dictionary(BaseReadout):
             return before.gather(-1, numbers), numbers
         found, inside = before.unflatten(-1, (self.k, -1)).max(dim=-1)
         return torch.relu(found), inside + torch.arange(0, self.width, self.width // self.k, device=values.device)
-
-
-def _nonzero(every: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """(tokens, n) -> the values that are not 0 and their columns, (tokens, as many as the token with most)."""
-    tokens, n = every.shape
-    if every.device.type == "cpu":  # several times as fast as torch's
-        flat = torch.from_numpy(np.flatnonzero((every != 0).numpy()))
-    else:
-        flat = torch.nonzero(every.flatten()).flatten()
-    row = flat // n
-    counts = torch.bincount(row, minlength=tokens)
-    most = max(1, int(counts.max())) if tokens else 1
-    rank = torch.arange(len(flat), device=every.device) - (counts.cumsum(0) - counts)[row]
-    values, columns = every.new_zeros((tokens, most)), flat.new_zeros((tokens, most))
-    values[row, rank], columns[row, rank] = every.flatten()[flat], flat % n
-    return values, columns
-
-
-def _padded(tensor: torch.Tensor, k: int) -> torch.Tensor:
-    return tensor if tensor.shape[1] == k else torch.nn.functional.pad(tensor, (0, k - tensor.shape[1]))
-
-
-def same_model(one: str, other: str) -> bool:
-    """Whether two names may be of one model: the words of one are among those of the other, owners left out
-    (`google/gemma-2-2b`, `gemma-2-2b-it` may be one, `gpt2-small`, `smollm2-135m` may not)."""
-    words = [set(re.split(r"[^a-z0-9]+", name.rstrip("/").rpartition("/")[2].lower())) - {""} for name in (one, other)]
-    return not all(words) or words[0] <= words[1] or words[1] <= words[0]

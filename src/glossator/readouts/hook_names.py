@@ -73,3 +73,10 @@ def site_of_layer(layer: int, called: str) -> str | None:
         if re.search(pattern, words):
             return None if re.search("pre|mid", words) else f"{kind}.{layer}"
     return None
+
+
+def same_model(one: str, other: str) -> bool:
+    """Whether two names may be of one model: the words of one are among those of the other, owners left out
+    (`google/gemma-2-2b`, `gemma-2-2b-it` may be one, `gpt2-small`, `smollm2-135m` may not)."""
+    words = [set(re.split(r"[^a-z0-9]+", name.rstrip("/").rpartition("/")[2].lower())) - {""} for name in (one, other)]
+    return not all(words) or words[0] <= words[1] or words[1] <= words[0]
