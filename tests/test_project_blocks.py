@@ -99,6 +99,9 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     for name in ("joy", "fear"):
         lines = [" ".join([name, *rng.choice(words, 12), name]) for _ in range(60)]
         (here / f"{name}.txt").write_text("\n\n".join(lines))
+    said = [" ".join([*rng.choice(words, 20), ("dogs", "fox")[n % 2], str(n)]) for n in range(120)]
+    rows = [f"{text.replace(',', ' ')},{1 + 4 * (n % 2)}" for n, text in enumerate(said)]
+    (here / "reviews.csv").write_text("\n".join(["text,stars", *rows]))
     regions = [f"{unit},{'front' if unit < 6 else 'back'}" for unit in range(12)]
     (here / "regions.csv").write_text("\n".join(["unit,group", *regions]))
     (here / "letter.txt").write_text("In our view, we should let them keep it.\n")
@@ -145,6 +148,8 @@ def adapted(words: list[str]) -> list[str]:
         return [*words, "--space", "none"]
     if words[:2] == ["directions", "make"]:
         return [*words, "--subject", SUBJECT]
+    if words[0] == "hypotheses":
+        return [*words, "--subject", SUBJECT, "--candidates", "3", "--no-explain"]
     if words[:2] == ["voxels", "simulate"]:
         small = ["--runs", "4", "--seconds", "120", "--null", "2", "--concepts", ",".join(WORDS)]
         return [*words, "--subject", SUBJECT, *small, "--ceilings", "0.9,0.95"]

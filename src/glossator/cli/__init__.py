@@ -20,6 +20,7 @@ from glossator.cli.directions import directions
 from glossator.cli.explore import export, serve
 from glossator.cli.grid import grid
 from glossator.cli.human import human
+from glossator.cli.hypotheses import hypotheses
 from glossator.cli.run import run
 from glossator.cli.sasc import sasc
 from glossator.cli.score import score
@@ -78,13 +79,14 @@ SHORT = {
     export: "Write a study as pages that need no server.",
     work: "Run one shard of a stage, in any process.",
     sasc: "Explain any function of text, or units over texts: n-grams, names, scores.",
+    hypotheses: "Which units separate two sets of texts.",
     topics: "What explanations are about, by groups of units.",
     classify: "Classify labelled texts by latents, and explain those that decide.",
 }
 
 for command in (
     run, show, serve, export, try_text, search, studies, verify, units, record, explain, score, work, grid, sasc,
-    classify, topics, bench,
+    classify, topics, hypotheses, bench,
 ):  # fmt: skip
     named = "try" if command is try_text else None
     app.command(named, cls=WithNames, short_help=SHORT.get(command))(command)
