@@ -94,6 +94,7 @@ BUILT_IN: dict[str, dict[str, str]] = {
         "headlines": "benchmarks.headlines:run",
         "engines": "benchmarks.engines:run",
         "store": "benchmarks.store:run",
+        "explorer": "benchmarks.explorer:run",
         "voxels": "benchmarks.voxels:run",
     },
 }
@@ -175,6 +176,7 @@ ABOUT: dict[str, dict[str, str]] = {
         "engines": "the same study by every engine: bytes, killed workers, speed, overhead",
         "coverage": "how often intervals cover the value on a large text",
         "headlines": "units with known reasons to fire: are they named, and counted, and is nothing invented",
+        "explorer": "pages of a study of 100,000 units: starting, asking, painting, memory; a report of 2,048 units",
         "store": "writing and querying a study of 100,000 units",
         "voxels": "simulated voxels: predicted and named right, null ones left alone; topics of explanations",
         "metrics": "does each score fall when an explanation misses half, or claims as much again that is wrong",

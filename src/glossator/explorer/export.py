@@ -50,20 +50,30 @@ class Exported:
     bytes: int
 
 
-def export_folder(study: Study, folder: Path, tools: Tools | None = None, say: Callable[[int], Any] = id) -> Exported:
-    """Write all units of a study below a folder, whose `index.html` opens from the disk; say: is told how many units
-    are done. Raises `UserError` for a folder that holds other files."""
+def export_folder(
+    study: Study,
+    folder: Path,
+    places: Sequence[int] | None = None,
+    tools: Tools | None = None,
+    say: Callable[[int], Any] = id,
+) -> Exported:
+    """Write the units of a study below a folder, whose `index.html` opens from the disk.
+
+    places: whose pages are written (from 1), by default all; all units are listed. say: is told how many units are
+    done. Raises `UserError` for a folder that holds other files.
+    """
     if folder.exists() and any(folder.iterdir()) and not (folder / "data" / "study.js").exists():
         raise UserError("the folder is not empty and holds no export", value=str(folder), fix="Choose another folder")
     (folder / "data").mkdir(parents=True, exist_ok=True)
     for old in (folder / "data").glob("*.js"):
         old.unlink()
-    tools, places, size = tools or tools_of(study), _all_places(study), 0
-    for name, data in _shards(study, places, tools, None, None, say):
+    tools, every, size = tools or tools_of(study), _all_places(study), 0
+    chosen = every if places is None else sorted({*places})
+    for name, data in _shards(study, chosen, tools, None, None if places is None else chosen, say):
         size += _write(folder / "data" / f"{name}.js", f'glossatorShard("{name}", "{packed(data)}");\n')
     for name, text in (("app.js", script()), ("app.css", style()), ("index.html", folder_page(_title(study)))):
         size += _write(folder / name, text)
-    return Exported(folder / "index.html", len(places), len(places), size)
+    return Exported(folder / "index.html", len(chosen), len(every), size)
 
 
 def export_file(

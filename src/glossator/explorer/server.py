@@ -240,6 +240,7 @@ def serve(
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listening.bind((host.strip("[]"), port))
+        listening.listen(128)  # from here on a browser may ask
     except (OSError, OverflowError) as error:
         listening.close()
         raise UserError("cannot listen there", value=f"{host}:{port}", fix=f"{error}; choose another --port") from error

@@ -26,7 +26,7 @@ from glossator.recording.store import crc32_of, sample_of
 from glossator.store.folder import held
 from glossator.store.ranking import q_of_families, store_ranking
 from glossator.store.results import COLUMNS_OF_SCORES, HEADLINE, NUMBERS, as_json, numbers_of
-from glossator.store.schema import INDICES, create
+from glossator.store.schema import INDICES, create, store_density
 from glossator.store.spec import StudySpec
 from glossator.units import parse_unit
 
@@ -69,6 +69,7 @@ def build_database(
                     writing.add(some)
                 writing.end()
             store_ranking(connection)
+            store_density(connection)
             if path.exists():
                 _keep_added(connection, path)
             connection.execute("COMMIT")

@@ -34,7 +34,8 @@ CREATE TABLE units (
     low REAL,
     high REAL,
     causal REAL,
-    q REAL
+    q REAL,
+    density REAL
 );
 CREATE TABLE explanations (
     id INTEGER PRIMARY KEY,
@@ -128,6 +129,7 @@ CREATE INDEX units_by_status ON units (status);
 CREATE INDEX units_by_score ON units (score);
 CREATE INDEX units_by_causal ON units (causal);
 CREATE INDEX units_by_q ON units (q);
+CREATE INDEX units_by_density ON units (density);
 CREATE INDEX scores_by_name ON scores (name, value);
 CREATE INDEX experiments_by_unit ON experiments (unit);
 {SEARCHED}
@@ -212,6 +214,20 @@ def _headlines(copy: sqlite3.Connection) -> None:
         )
 
 
+def _density(copy: sqlite3.Connection) -> None:
+    """Version 8: how often units fire, by which they are filtered."""
+    if "density" not in [row[1] for row in copy.execute("PRAGMA table_info(units)")]:
+        copy.executescript(
+            "ALTER TABLE units ADD COLUMN density REAL; CREATE INDEX units_by_density ON units (density);"
+        )
+    store_density(copy)
+
+
+def store_density(connection: sqlite3.Connection) -> None:
+    """Take the density of units out of their statistics."""
+    connection.execute("UPDATE units SET density = json_extract(statistics, '$.firing_rate')")
+
+
 STEPS: list[str | Callable[[sqlite3.Connection], None]] = [
     """
     CREATE TABLE ledger (
@@ -231,6 +247,7 @@ STEPS: list[str | Callable[[sqlite3.Connection], None]] = [
     _from_json_columns,
     "UPDATE comparisons SET baseline = 'mismatched' WHERE baseline = 'other-unit';",
     _headlines,
+    _density,
 ]
 """From each version to the next, the first from version 1 to 2."""
 VERSION = 1 + len(STEPS)

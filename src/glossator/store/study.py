@@ -50,9 +50,8 @@ ORDERS = {
 """Orders of units: the study's own; by the score that ranks them, either way; by the causal one; by the q-value. Each a
 column of `units`, its direction, and that of places where it is equal."""
 FILTERS = ("site", "polarity", "status", "method")
-DENSITY = "json_extract(statistics, '$.firing_rate')"
-RANGES = {"score": "score", "causal": "causal", "q": "q", "density": DENSITY}
-"""Numbers of units by which they can be filtered, as SQL; density: how often a unit fires on random places."""
+RANGES = ("score", "causal", "q", "density")
+"""Numbers of units by which they can be filtered; density: how often a unit fires on random places."""
 
 
 @dataclass(frozen=True)
@@ -86,7 +85,8 @@ class Wanted:
 
     where: values of site, polarity, status or method (of the best explanation); between: ranges, ends included, of
     score, causal, q or density, None for an open end; words: which all stand in one explanation of a unit, the last may
-    be the beginning of one. Raises `UserError` for another filter, and for words without a letter or digit.
+    be the beginning of one; of very many matches only the first `RANKED_MATCHES` explanations in the study's order
+    count. Raises `UserError` for another filter, and for words without a letter or digit.
     """
 
     where: Mapping[str, str] = field(default_factory=dict)
@@ -106,14 +106,14 @@ class Wanted:
                 raise UserError("units cannot be filtered by a range of this", value=name, allowed=", ".join(RANGES))
             for sign, end in zip((">=", "<="), ends, strict=True):
                 if end is not None:
-                    conditions.append(f"{RANGES[name]} {sign} ?")
+                    conditions.append(f"{name} {sign} ?")
                     values.append(end)
         if self.words is not None:
             conditions.append(
                 """id IN (SELECT unit FROM explanations WHERE id IN
-                (SELECT rowid FROM explanation_text WHERE explanation_text MATCH ?))"""
+                (SELECT rowid FROM explanation_text WHERE explanation_text MATCH ? LIMIT ?))"""
             )
-            values.append(match_of(self.words))
+            values += [match_of(self.words), RANKED_MATCHES]
         return conditions, values
 
 
@@ -301,7 +301,7 @@ class Study:
 
     def _unit_rows(self, where: str, *values: Any) -> list[UnitRow]:
         rows = self.query(
-            f"SELECT id, {_UNIT}, method, text, score, low, high, causal, q, headline, {DENSITY} FROM units {where}",
+            f"SELECT id, {_UNIT}, method, text, score, low, high, causal, q, headline, density FROM units {where}",
             *values,
         )
         with self._whole():
@@ -326,6 +326,13 @@ class Study:
         )
         with self._whole():
             return [self._unit(*row) for row in rows]
+
+    def matches(self, words: str) -> list[int]:
+        """The numbers of the explanations in which all these words stand, at most `RANKED_MATCHES`."""
+        rows = self.query(
+            "SELECT rowid FROM explanation_text WHERE explanation_text MATCH ? LIMIT ?", match_of(words), RANKED_MATCHES
+        )
+        return [number for (number,) in rows]
 
     def search(self, words: str, limit: int = 50) -> list[tuple[str, Chosen]]:
         """(unit id, explanation) of the explanations in which all these words stand, best match first.

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from glossator.errors import UserError
 from glossator.explorer.pages.parts import all_rounded, rounded
-from glossator.store.study import EVERY, Study, UnitRow, Wanted
+from glossator.store.study import EVERY, RANGES, RANKED_MATCHES, Study, UnitRow, Wanted
 
 MOST_ROWS = 200
 NAME = re.compile(r"[^\s]*/?[0-9]{1,18}[+±-]?$")
@@ -40,11 +40,13 @@ class Listed:
 
 @dataclass(frozen=True)
 class UnitList:
-    """Some units; total: how many the list has; after: the place to go on from, None at its end."""
+    """Some units; total: how many the list has; after: the place to go on from, None at its end; at_least: whether
+    there may be more, as of very common words."""
 
     units: list[Listed]
     total: int
     after: int | None
+    at_least: bool = False
 
 
 def unit_list(
@@ -71,7 +73,8 @@ def unit_list(
             (last,) = found
         rows = study.page(order, wanted, last, limit + 1)
         listed = [Listed.of(row) for row in rows[:limit]]
-        return UnitList(listed, study.count(wanted, order), listed[-1].place if len(rows) > limit else None)
+        many = wanted.words is not None and len(study.matches(wanted.words)) == RANKED_MATCHES
+        return UnitList(listed, study.count(wanted, order), listed[-1].place if len(rows) > limit else None, many)
 
 
 def named(study: Study, name: str, limit: int) -> list[UnitRow]:
@@ -94,23 +97,18 @@ class Points:
     y: list[float | None]
 
 
-AXES = ("score", "causal", "q", "density")
+AXES = RANGES
 MOST_POINTS = 100_000
 
 
 def points(study: Study, x: str = "score", y: str = "causal", most: int = MOST_POINTS) -> Points:
     """Two numbers of `AXES` of each unit that has both."""
-    from glossator.store.study import RANGES
-
     for axis in (x, y):
         if axis not in AXES:
             raise UserError("no such axis", value=axis, allowed=", ".join(AXES))
     if not 1 <= most <= MOST_POINTS:
         raise UserError("so many points are not given at once", value=most, allowed=f"1 to {MOST_POINTS}")
-    one, other = RANGES[x], RANGES[y]
-    rows = study.query(
-        f"SELECT id, {one}, {other} FROM units WHERE {one} IS NOT NULL AND {other} IS NOT NULL ORDER BY id"
-    )
+    rows = study.query(f"SELECT id, {x}, {y} FROM units WHERE {x} IS NOT NULL AND {y} IS NOT NULL ORDER BY id")
     chosen = rows[:: -(-len(rows) // most) or 1]
     columns: Sequence[Sequence[float]] = [*zip(*chosen, strict=True)] or [(), (), ()]
     return Points(

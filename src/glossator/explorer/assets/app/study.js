@@ -106,7 +106,7 @@ function Units({ study, data, query }) {
       ${active.length ? html`<p class="row chips">${active.map((name) => html`<button type="button" class="chip" onClick=${() => setQuery({ [name]: null })} title="Remove this filter">${name.replace("_from", " from").replace("_to", " to")} ${inert(query[name])} ×</button>`)}</p>` : null}
     </form>
     ${found.error ? html`<${Trouble} error=${found.error} />` : !found.value ? html`<${Waiting} what="Reading units" />` : html`
-      <p class="quiet" role="status">${found.value.total === data.units ? plural(data.units, "unit") : `${count(found.value.total)} of ${plural(data.units, "unit")}`}${data.ranked_by && query.order !== "place" ? `, by ${data.ranked_by}` : ""}${unscored > 0 ? html`; <button type="button" class="small" onClick=${() => setQuery({ order: "place" })}>${count(unscored)} without a score</button>` : null}</p>
+      <p class="quiet" role="status">${found.value.total === data.units ? plural(data.units, "unit") : `${count(found.value.total)}${found.value.at_least ? " or more" : ""} of ${plural(data.units, "unit")}`}${data.ranked_by && query.order !== "place" ? `, by ${data.ranked_by}` : ""}${unscored > 0 ? html`; <button type="button" class="small" onClick=${() => setQuery({ order: "place" })}>${count(unscored)} without a score</button>` : null}</p>
       <ol class="units">${units.map((unit) => html`<li key=${unit.unit}><${Listed} study=${study} unit=${unit} /></li>`)}</ol>
       ${further.after ? html`<button type="button" class="more" onClick=${load}>More units</button>` : null}`}
   </section>`;
