@@ -192,3 +192,13 @@ def test_hostile_texts_do_nothing(chromium: Any, tmp_path: Path) -> None:
             assert "owned" not in page.title()
             assert not {"\u202e", "\x1b"} & set(page.inner_text("body"))
             assert page.locator("#app img, #app script").count() == 0
+
+
+@pytest.mark.slow
+def test_the_benchmark_measures_what_it_names() -> None:
+    from benchmarks.explorer import run
+
+    found = run({"quick": True, "units": 100, "report_units": 16, "asked": 5})
+    times = ("start_s", "unit_p95_ms", "search_p95_ms", "paint_s", "paint_export_s", "report_2048_open_s")
+    assert all(found[name] > 0 for name in times)
+    assert 20 < found["memory_mb"] < 500

@@ -6,6 +6,7 @@ They are of the test split, which no explainer saw, and are drawn anew from the 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -13,8 +14,10 @@ from glossator.errors import MissingPower
 from glossator.evidence import Evidence, Exemplars
 from glossator.inputs import WHOLE, Grid, TokenWindows
 from glossator.store.results import UnitResult
-from glossator.study.tools import Tools
 from glossator.units import Unit, unit_rng
+
+if TYPE_CHECKING:
+    from glossator.study.tools import Tools
 
 BINS = 40
 

@@ -24,10 +24,10 @@ from glossator.explorer.pages.study import agreement, distribution, recording_of
 from glossator.explorer.pages.unit import unit_page
 from glossator.explorer.pages.windows import unit_windows
 from glossator.files import write_bytes
-from glossator.study.tools import Tools
 
 if TYPE_CHECKING:
     from glossator.store.study import Study
+    from glossator.study.tools import Tools
 
 COLUMNS_EACH = 4096
 """Units in a shard of the list."""
@@ -119,6 +119,8 @@ def write_report(path: Path, study: Study, tools: Tools) -> None:
 
 def tools_of(study: Study) -> Tools | None:
     """What inputs are drawn with; None for a study without its recording."""
+    from glossator.study.tools import Tools
+
     return None if recording_of(study) is None else Tools.to_show(study)
 
 

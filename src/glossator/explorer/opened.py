@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from glossator.errors import UserError, near_matches
 from glossator.explorer.pages.compare import Comparison, Side, compare
@@ -26,11 +26,13 @@ from glossator.explorer.pages.study import (
     version_of,
 )
 from glossator.explorer.pages.windows import UnitWindows, WindowShown, in_steps, unit_windows
+from glossator.scorers.baselines import RANDOM_WEIGHTS as RANDOM_FOLDER
 from glossator.store.database import DATABASE
 from glossator.store.find import unit_of
 from glossator.store.study import Study, open_study
-from glossator.study.random_weights import FOLDER as RANDOM_FOLDER
-from glossator.study.tools import Tools
+
+if TYPE_CHECKING:
+    from glossator.study.tools import Tools
 
 KEPT_WINDOWS = 64
 """Units whose inputs are kept at hand."""
@@ -123,6 +125,8 @@ class OpenedStudy:
     @cached_property
     def tools(self) -> Tools | None:
         """What inputs are drawn with; to be used under the lock."""
+        from glossator.study.tools import Tools
+
         own = Study(self.folder, self._checked[1])
         return None if recording_of(own) is None else Tools.to_show(own)
 
@@ -183,6 +187,7 @@ class OpenedStudy:
     def bench(self) -> Any:
         """The subject, ready to be run; to be used under the lock."""
         from glossator.study.sources import check_unchanged
+        from glossator.study.tools import Tools
         from glossator.study.trying import Bench
 
         own = _AnyThread(self.folder, self._checked[1])

@@ -11,6 +11,7 @@ import struct
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -19,8 +20,10 @@ from glossator.explorer.exemplars import ShownInput, histogram, predictions, sho
 from glossator.explorer.pages.parts import rounded
 from glossator.inputs import TokenWindows
 from glossator.store.results import UnitResult
-from glossator.study.tools import Tools
 from glossator.units import Unit, unit_rng
+
+if TYPE_CHECKING:
+    from glossator.study.tools import Tools
 
 TOP, INTERVALS, OF_INTERVAL, RANDOM, WRONG, TOKENS = 12, 4, 4, 6, 4, 12
 STEPS = 999
