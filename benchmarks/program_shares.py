@@ -10,9 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from glossator.engines import in_parallel
 from glossator.evidence import Evidence
-from glossator.explainers import Abstained, explain_one
+from glossator.explainers import Abstained
 from glossator.explainers.program import ProgramExplainer
 from glossator.explanations import Explanation, Mode
 from glossator.recording import Recording
@@ -69,27 +68,19 @@ def transfer(
     explain = pairs[0][1].explain.exemplars
     tokens = {s: int(explain.valid[source_of[explain.groups] == s].sum()) for s in sorted(set(source_of.tolist()))}
     sources = [s for s in sorted(tokens, key=lambda s: -tokens[s]) if tokens[s] >= LEAST_TOKENS][:SOURCES]
-    lab = Lab(explainer.lexicon)
-
-    def one(pair: tuple[Any, Evidence]) -> list[tuple[float, float]]:
-        evidence, found = pair[1], []
-        for source in sources:
-            seen = evidence.explain.exemplars
-            here = np.flatnonzero(source_of[seen.groups] == source)
-            answer = explain_one(explainer, replace(evidence.explain, exemplars=seen.take(here)), n=1)
+    lab, rows = Lab(explainer.lexicon), []
+    for source in sources:  # one after the other, since an explainer keeps what it knows of one text at a time
+        seen = [evidence.explain.exemplars for _, evidence in pairs]
+        own = [one.take(np.flatnonzero(source_of[one.groups] == source)) for one in seen]
+        shown = [replace(pair[1].explain, exemplars=here) for pair, here in zip(pairs, own, strict=True)]
+        for (_, evidence), answer in zip(pairs, explainer.explain(shown, n=1, seed=0), strict=True):
             if isinstance(answer, Abstained) or not answer:
                 continue
-            own = source_of[evidence.test.groups] == source
-            values = []
-            for rows in (np.flatnonzero(own), np.flatnonzero(~own)):
-                test = replace(evidence, test=evidence.test.take(rows))
-                value = pooled(lab.for_unit({}).trial(test, "random-only"), answer[0]).value
-                values.append(value)
+            there = source_of[evidence.test.groups] == source
+            tests = [replace(evidence, test=evidence.test.take(np.flatnonzero(kept))) for kept in (there, ~there)]
+            values = [pooled(lab.for_unit({}).trial(test, "random-only"), answer[0]).value for test in tests]
             if None not in values:
-                found.append((float(values[0] or 0.0), float(values[1] or 0.0)))
-        return found
-
-    rows = [row for rows in in_parallel(one, pairs) for row in rows]
+                rows.append(values)
     within, across = zip(*rows, strict=True) if rows else ((), ())
     return {
         "sources": sources,
