@@ -1,7 +1,8 @@
 """`glossator bench bills`: explanations by a real language model beside the program that needs none.
 
 Three explainers on the same units: Bills et al.'s (the model reads activations), the namer (it puts a program's
-headline and modes into words) and the program explainer's own headline and modes. Their words are read alike
+headline and modes into words; `unaided` is its question without the program's guess) and the program explainer's own
+headline and modes. Their words are read alike
 (`bills_readers.py`), each beside the words of another unit (`mismatched`); what nothing is said of counts as chance.
 What can be executed, the class behind a headline, is scored as itself. `--set lm=` names the model, by default
 Qwen2.5-Coder-1.5B-Instruct from wheels (`instruct_model.py`). Answers are kept in the cache, so that a run that was
@@ -47,8 +48,8 @@ DEFAULTS: dict[str, Any] = {
     "lm_cache": None, "embedder": "minilm", "budget": None, "prices": None, "folder": None, "seed": 0,
 }  # fmt: skip
 QUICK = {"neurons": 2, "directions": 1, "items": 4, "lm_items": 0, "tokens": 24_000}
-ARMS = ("bills", "bills_headline", "namer", "program")
-LM_ARMS = ("bills", "namer", "program", "mismatched namer")
+ARMS = ("bills", "bills_headline", "unaided", "namer", "program")
+LM_ARMS = ("bills", "unaided", "namer", "program", "mismatched namer")
 """What the language model reads: fewer, as every answer takes seconds."""
 RECORDS, AROUND = 5, 12
 """What Bills' prompt shows here: fewer tokens of each record than the published one, as small models lose track."""
@@ -90,6 +91,7 @@ def compared(recording: Recording, lm: LanguageModel, chosen: dict[str, Any]) ->
     texts: dict[str, list[str | None]] = {
         "bills": [e.text if e else None for e in best["bills"]],
         "bills_headline": [e.headline.text if e and e.headline else None for e in best["bills"]],
+        "unaided": [e.headline.text if e and e.headline else None for e in best["unaided"]],
         "namer": [headline_and_modes(e) for e in best["namer"]],
         "program": [headline_and_modes(e) for e in best["program"]],
     }
@@ -103,10 +105,11 @@ def compared(recording: Recording, lm: LanguageModel, chosen: dict[str, Any]) ->
         "namer_over": {
             other: {measure: _plain(paired_difference(values["namer", measure], values[other, measure]))
                     for measure in _measures(values, "namer", other)}
-            for other in ("bills", "program")
+            for other in ("bills", "unaided", "program")
         },
         "executed": executed(evidence, best["program"], Lab(lexicon, intervals=False)),
         "words": words_against_classes(best["namer"]),
+        "copied": sum(bool(e and e.provenance.settings["copied"]) for e in best["bills"]),
         "failed": {name: failures(answers) for name, answers in found.explanations.items()},
         "cost": found.cost,
         "seconds_reading": round(time.perf_counter() - started, 1),
@@ -137,6 +140,8 @@ def explained(
     made = Given({one.fingerprint: answer for one, answer in zip(shown, found.explanations["program"], strict=True)})
     bills = BillsExplainer(lm, records=RECORDS, around=AROUND, samples=1, temperature=0.0)
     namer = NamerExplainer(lm, first=made, lexicon=lexicon)
+    nothing = {one.fingerprint: [Explanation(one.unit, "", Provenance("nothing"))] for one in shown}
+    unaided = NamerExplainer(lm, first=Given(dict(nothing)), lexicon=lexicon)
 
     def named(some: Sequence[Evidence]) -> list[Explained]:
         answers = namer.explain([one.explain for one in some], n=1, seed=seed)
@@ -148,6 +153,7 @@ def explained(
     parts = [evidence[start : start + chosen["at_once"]] for start in range(0, len(evidence), chosen["at_once"])]
     for part in parts:
         _timed(found, "bills", part, lambda some: bills.explain([o.explain for o in some], n=1, seed=seed))
+        _timed(found, "unaided", part, lambda some: unaided.explain([o.explain for o in some], n=1, seed=seed))
         _timed(found, "namer", part, named)
     return found
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from benchmarks import instruct_model
-from benchmarks.bills import ARMS, by_lm, compared, mismatches, summary
+from benchmarks.bills import ARMS, LM_ARMS, by_lm, compared, mismatches, summary
 from benchmarks.bills_readers import EmbeddingReader, Items, asked, auroc, items_of
 from glossator.errors import UserError
 from glossator.explainers.excerpts import Excerpt
@@ -57,16 +57,16 @@ def test_the_model_is_asked_about_each_word_under_each_description_the_word_firs
 
 
 def test_what_is_not_described_counts_as_chance():
-    told = {"bills": None, "namer": "animals", "program": "hard things", "mismatched namer": "hard things"}
+    told = {
+        "bills": None, "unaided": None, "namer": "animals", "program": "hard things", "mismatched namer": "hard things"
+    }  # fmt: skip
     found = by_lm(judge({"animals": ("cat", "dog"), "hard things": ("stone", "road")}), ITEMS, told)
-    assert found == {"bills": 0.5, "namer": 1.0, "program": 0.0, "mismatched namer": 0.0}
+    assert found == {"bills": 0.5, "unaided": 0.5, "namer": 1.0, "program": 0.0, "mismatched namer": 0.0}
 
 
 def test_no_answer_is_a_missing_value():
     lm = Scripted(lambda request: Answer("", failure="no", finish="error"), powers={CHAT, LOGPROBS})
-    assert by_lm(lm, ITEMS, dict.fromkeys(("bills", "namer", "program", "mismatched namer"), "x")) == dict.fromkeys(
-        ("bills", "namer", "program", "mismatched namer")
-    )
+    assert by_lm(lm, ITEMS, dict.fromkeys(LM_ARMS, "x")) == dict.fromkeys(LM_ARMS)
 
 
 def test_an_embedder_reads_each_word_in_its_context():
