@@ -152,20 +152,22 @@ def test_a_question_that_does_not_fit_shows_fewer_peaks_or_fails():
 
 
 class Executing(Scripted):
-    """Says of each marked word whether it is among those given."""
+    """Says of each marked word whether it is among those that a description stands for."""
 
-    def __init__(self, words, share=1.0):
+    def __init__(self, calendar_months, months=MONTH, answers=10**9):
         super().__init__(self.reply, powers={CHAT, LOGPROBS})
-        self.words, self.share = tuple(word.strip() for word in words), share
-        self.seen: list[str] = []
+        self.fitting = {"calendar months": calendar_months, "months": months}
+        self.answers = answers
+        self.seen: list[tuple[str, str]] = []
 
     def reply(self, request: Request) -> Answer:
         text = asks(request)
         word = text[text.index(OPEN) + len(OPEN) : text.index(CLOSE)].strip()
-        self.seen.append(word)
-        if len(self.seen) > self.share * ITEMS:
+        described = next(name for name in self.fitting if f'"{name}"' in text)
+        self.seen.append((described, word))
+        if len(self.seen) > self.answers:
             return Answer("", failure="no more", finish="error")
-        fits = word.startswith(self.words)  # "Maying" is made of the token " May" and a piece
+        fits = f" {word}".startswith(self.fitting[described]) or word.startswith(self.fitting[described])
         yes, no = (float(np.log(0.9 if fits == side else 0.1)) for side in (True, False))
         token = TokenLogprob("yes", yes, {"yes": yes, "no": no})
         return Answer("yes", tokens=(token,), usage=Usage(1, 50, 1))
@@ -185,19 +187,32 @@ def test_words_that_say_the_same_as_the_class_replace_its_name():
     assert str(found.headline) == "calendar months" and found.headline.program == MONTH_CLASS
     assert found.modes[0].headline == found.headline
     (told,) = found.provenance.settings["words"]
-    assert told == {"words": "calendar months", "class": "months", "auroc": 1.0, "reason": "", "agrees": True}
-    assert found.provenance.cost["prompt_tokens"] == 50 * ITEMS and len(lm.seen) == ITEMS  # each headline is asked once
-    assert sum(f" {word}".startswith(MONTH) for word in lm.seen) == ITEMS // 2
+    assert told == {
+        "words": "calendar months", "class": "months", "auroc": 1.0, "control": 1.0, "reason": "", "agrees": True
+    }  # fmt: skip
+    assert len(lm.seen) == 2 * ITEMS  # each headline is asked about once, and its class
+    assert found.provenance.cost["prompt_tokens"] == 50 * 2 * ITEMS
+    said = [word for described, word in lm.seen if described == "calendar months"]
+    assert sum(f" {word}".startswith(MONTH) for word in said) == ITEMS // 2
+    assert said == [word for described, word in lm.seen if described == "months"]
 
 
 def test_words_that_say_something_else_are_shown_beside_the_class():
     (found,) = check_words([candidate(WORDS)], SELECT, Executing(BRACKETS), LEXICON, 0)
     assert str(found.headline) == "calendar months (the program: months)"
-    assert found.provenance.settings["words"][0]["agrees"] is False
+    (told,) = found.provenance.settings["words"]
+    assert (told["agrees"], told["control"], told["reason"]) == (False, 1.0, "")
+
+
+def test_a_model_that_does_not_know_the_class_by_its_own_name_says_nothing_of_other_words():
+    (found,) = check_words([candidate(WORDS)], SELECT, Executing(MONTH, months=BRACKETS), LEXICON, 0)
+    (told,) = found.provenance.settings["words"]
+    assert told["auroc"] == 1.0 and told["control"] < 0.8 and not told["agrees"]
+    assert "does not know the class" in told["reason"] and found.headline.beside == "months"
 
 
 def test_without_enough_answers_nothing_is_known_and_both_are_shown():
-    (found,) = check_words([candidate(WORDS)], SELECT, Executing(MONTH, share=0.3), LEXICON, 0)
+    (found,) = check_words([candidate(WORDS)], SELECT, Executing(MONTH, answers=5), LEXICON, 0)
     (told,) = found.provenance.settings["words"]
     assert told["auroc"] is None and "too few usable answers" in told["reason"]
     assert found.headline.beside == "months"

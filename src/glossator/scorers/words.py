@@ -2,8 +2,9 @@
 
 Words cannot be executed, so the model that wrote them is asked of marked tokens of the select split, half of them in
 the class, whether the words fit. Of the others every second one is among the unit's strongest. Words that order these
-tokens as the class does replace its name; otherwise both are shown. Words without a class are held against the unit
-itself, its peaks and other tokens, and go where they do not tell these apart.
+tokens as the class does replace its name; otherwise both are shown. The class's own name is asked about as a control: a
+model that does not know the class by its own name cannot say whether other words mean it. Words without a class are
+held against the unit itself, its peaks and other tokens, and go where they do not tell these apart.
 """
 
 from __future__ import annotations
@@ -34,15 +35,17 @@ twenty (Mann-Whitney)."""
 
 @dataclass(frozen=True)
 class Checked:
-    """auroc: of the words' answers, for being in the class (or, without one, a peak); reason: why there is none."""
+    """auroc: of the words' answers, for being in the class (or, without one, a peak); control: the same of the class's
+    own name; reason: why nothing is known."""
 
     auroc: float | None
+    control: float | None = None
     reason: str = ""
     usage: Usage = NOTHING_USED
 
     @property
     def agrees(self) -> bool:
-        return self.auroc is not None and self.auroc >= AGREES
+        return not self.reason and self.auroc is not None and self.auroc >= AGREES
 
 
 def check_words(
@@ -58,8 +61,8 @@ def check_words(
     if not found:
         return list(explanations)
     told = [
-        {"words": headline.text, "class": headline.beside, "auroc": one.auroc, "reason": one.reason,
-         "agrees": one.agrees}
+        {"words": headline.text, "class": headline.beside, "auroc": one.auroc, "control": one.control,
+         "reason": one.reason, "agrees": one.agrees}
         for headline, one in found.items()
     ]  # fmt: skip
     usage = sum((one.usage for one in found.values()), NOTHING_USED)
@@ -72,19 +75,31 @@ def _checked(
     positive, negative = _items(headline.program, select, lexicon, rng)
     if min(len(positive), len(negative)) < LEAST:
         what = "peaks" if headline.program is None else "tokens of the class"
-        return Checked(None, f"{len(positive)} {what} and {len(negative)} others in the select split, {LEAST} needed")
+        reason = f"{len(positive)} {what} and {len(negative)} others in the select split, {LEAST} needed"
+        return Checked(None, reason=reason)
     places = np.concatenate([positive, negative])
     order = rng.permutation(len(places))
     texts = [excerpt(select.windows, int(row), int(place)).marked for row, place in places[order]]
+    names = [headline.text, *([headline.beside] if headline.program is not None else [])]
     mode = answer_form(lm, "auto")
-    (replies,) = ask_all(lm, [ask_yes_no(FUZZ, FUZZ_ONE, headline.text, texts, mode, batch=len(texts))])
-    is_positive = (order < len(positive))[replies.answered]
-    answers = replies.values[replies.answered]
-    if min(is_positive.sum(), (~is_positive).sum()) < LEAST:
-        return Checked(None, f"too few usable answers: {dict(replies.failed)}", replies.usage)
-    above = answers[is_positive][:, None] - answers[~is_positive][None, :]
-    auroc = float((above > 0).mean() + 0.5 * (above == 0).mean())
-    return Checked(round(auroc, 4), "", replies.usage)
+    replies = ask_all(lm, [ask_yes_no(FUZZ, FUZZ_ONE, name, texts, mode, batch=len(texts)) for name in names])
+    usage = sum((one.usage for one in replies), NOTHING_USED)
+    aurocs = [_auroc(one.values, order < len(positive)) for one in replies]
+    if None in aurocs:
+        return Checked(None, reason=f"too few usable answers: {[one.failed for one in replies]}", usage=usage)
+    control = aurocs[1] if len(aurocs) > 1 else None
+    unknown = control is not None and control < AGREES
+    reason = "the model does not know the class by its own name either" if unknown else ""
+    return Checked(aurocs[0], control, reason, usage)
+
+
+def _auroc(answers: np.ndarray, positive: np.ndarray) -> float | None:
+    """Of answers (n,), NaN where there is none; None where too few of either kind were answered."""
+    above, below = (answers[np.isfinite(answers) & side] for side in (positive, ~positive))
+    if min(len(above), len(below)) < LEAST:
+        return None
+    gaps = above[:, None] - below[None, :]
+    return round(float((gaps > 0).mean() + 0.5 * (gaps == 0).mean()), 4)
 
 
 def _items(
@@ -130,7 +145,7 @@ def _settled(
 def _after(headline: Headline, found: dict[Headline, Checked]) -> Headline:
     """The words alone where they agree; else beside the name of their class; no words where they were found not to
     hold and have no class."""
-    if (checked := found.get(headline)) is None or checked.auroc is None:
+    if (checked := found.get(headline)) is None or checked.reason:
         return headline
     if checked.agrees:
         return replace(headline, beside="")
