@@ -16,8 +16,9 @@ import sys
 import tempfile
 import time
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -170,17 +171,14 @@ def painted(address: str) -> float | None:
 
 @contextmanager
 def _page() -> Iterator[Any]:
+    """A page in Chromium; None without it or without playwright."""
     chromium = shutil.which("chromium")
-    opened: Callable[[], Any] | None = None
-    if chromium is not None:
-        try:
-            from playwright.sync_api import sync_playwright as opened
-        except ImportError:
-            opened = None
-    if opened is None:
+    if chromium is None or find_spec("playwright") is None:
         yield None
         return
-    with opened() as playwright:
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox", "--disable-gpu"])
         yield browser.new_page()
         browser.close()
