@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from glossator.evidence import SPLITS
 from glossator.explorer.exemplars import ShownInput, histogram, shown_inputs
 from glossator.explorer.pages.compare import Side, compare
 from glossator.explorer.pages.lists import MOST_ROWS, columns, points, unit_list
+from glossator.explorer.pages.meaning import Meanings
 from glossator.explorer.pages.parts import to_json
 from glossator.explorer.pages.study import BINS, agreement, distribution, study_page
 from glossator.explorer.pages.unit import unit_page
@@ -349,3 +351,30 @@ def test_a_study_without_its_recording_has_pages(tmp_path: Path) -> None:
         assert unit_list(study).total == 3
         assert "Inputs" not in dict(study_page(study).facts)
         assert [unit.density for unit in unit_list(study, order="place").units] == [0, 0.1, 0.2]
+
+
+class Letters:
+    """Embeds a text as how often each letter stands in it."""
+
+    name, fingerprint, width = "letters", "l", 26
+
+    def embed(self, texts: Sequence[str]) -> np.ndarray:
+        counts = np.array([[text.lower().count(chr(97 + i)) for i in range(26)] for text in texts], np.float32)
+        return counts / np.maximum(np.linalg.norm(counts, axis=1, keepdims=True), 1e-9)
+
+
+def test_units_are_found_by_meaning(tmp_path: Path) -> None:
+    texts = ["cats", "dogs", "cats", "keeping, kept"]
+    results = [
+        UnitResult(Unit("toy", "mlp.0", i), "ok", "", {"mean": 0.5}, (replace(CATS[1], text=text, rank=0),))
+        for i, text in enumerate(texts)
+    ]
+    with stored(tmp_path / "s", results) as study:
+        meanings = Meanings(study, Letters())
+        assert len(meanings.vectors) == 3  # each text once
+        found = meanings.close_to(study, "acts", 3)
+        assert [unit.unit for unit in found.units] == ["mlp.0/0", "mlp.0/2", "mlp.0/1"]
+        assert found.cosine[:2] == [1.0, 1.0] and found.cosine[2] < 1
+        for text, limit in (("", 3), ("a", 0), ("a", MOST_ROWS + 1)):
+            with pytest.raises(UserError):
+                meanings.close_to(study, text, limit)

@@ -12,6 +12,7 @@ from pydantic import Field
 from glossator.explorer.opened import Attempt, Library, Rescored, StudyListed
 from glossator.explorer.pages.compare import Comparison
 from glossator.explorer.pages.lists import MOST_POINTS, MOST_ROWS, Points, UnitList, points, unit_list
+from glossator.explorer.pages.meaning import CloseUnits
 from glossator.explorer.pages.study import Distribution, EstimateShown, StudyPage, study_page
 from glossator.explorer.pages.unit import UnitPage, unit_page
 from glossator.explorer.pages.windows import UnitWindows
@@ -71,6 +72,12 @@ class OfUnits:
         }
         between = {name: pair for name, pair in ends.items() if pair != (None, None)}
         return Wanted(where, between, self.words if self.words and self.words.strip() else None)
+
+
+@dataclass(frozen=True)
+class OfMeaning:
+    text: Annotated[str, Field(min_length=1, max_length=500)]
+    limit: Annotated[int, Field(ge=1, le=MOST_ROWS)] = 50
 
 
 @dataclass(frozen=True)
@@ -168,6 +175,8 @@ ENDPOINTS = (
              lambda library, study, given: library[study].agreement()),
     Endpoint("GET", f"{OF_STUDY}/points", OfPoints, Points, "Two numbers of each unit.", _points),
     Endpoint("GET", f"{OF_STUDY}/units", OfUnits, UnitList, "Units, ordered, filtered and searched.", _units),
+    Endpoint("GET", f"{OF_STUDY}/meaning", OfMeaning, CloseUnits, "Units whose explanations are close to a text.",
+             lambda library, study, given: library[study].close_to(given.text, given.limit)),
     Endpoint("GET", f"{OF_STUDY}/unit", OfUnit, UnitPage, "One unit with its explanations and all scores.", _unit),
     Endpoint("GET", f"{OF_STUDY}/windows", OfWindows, UnitWindows,
              "Test inputs of a unit, with true and predicted activations.",

@@ -32,6 +32,7 @@ from glossator.store.find import unit_of
 from glossator.store.study import Study, open_study
 
 if TYPE_CHECKING:
+    from glossator.explorer.pages.meaning import CloseUnits
     from glossator.study.tools import Tools
 
 KEPT_WINDOWS = 64
@@ -162,6 +163,15 @@ class OpenedStudy:
                 self._over_units = {key: value for key, value in self._over_units.items() if key[1] == version}
                 self._over_units[what, version] = make(study)
             return self._over_units[what, version]
+
+    def close_to(self, text: str, limit: int) -> CloseUnits:
+        """Units by meaning; the embedder is loaded, and explanations are embedded, at the first call."""
+        from glossator.explorer.pages.meaning import Meanings
+        from glossator.subjects.embedders import load_embedder
+
+        with self._lock:
+            found: Meanings = self._once("meanings", lambda study: Meanings(study, load_embedder()))
+            return found.close_to(self.study, text, limit)
 
     def attempt(self, unit: str, text: str) -> Attempt:
         """Run the subject on a text; it is loaded at the first call."""

@@ -26,6 +26,10 @@ const served = {
   agreement: (study) => fetched(`studies/${study}/agreement`),
   points: (study, x, y) => fetched(`studies/${study}/points`, { x, y }),
   units: (study, query) => fetched(`studies/${study}/units`, query),
+  meaning: async (study, text, limit) => {
+    const { units, cosine } = await fetched(`studies/${study}/meaning`, { text, limit });
+    return { units: units.map((unit, i) => ({ ...unit, cosine: cosine[i] })), total: units.length, after: null };
+  },
   unit: (study, unit) => fetched(`studies/${study}/unit`, { unit }),
   windows: (study, unit, predict) => fetched(`studies/${study}/windows`, { unit, predict }),
   compare: (query) => fetched("compare", query),

@@ -80,7 +80,8 @@ function Units({ study, data, query }) {
   const wanted = Object.fromEntries(["order", ...FILTERED].filter((name) => query[name]).map((name) => [name, query[name]]));
   const key = JSON.stringify(wanted);
   const [more, setMore] = useState({ key: "", units: [], after: null });
-  const found = useAsked(() => source.units(study, { ...wanted, limit: EACH }), [study, key]);
+  const meaning = source.live && query.by === "meaning" && Boolean(query.words);
+  const found = useAsked(() => (meaning ? source.meaning(study, query.words, EACH) : source.units(study, { ...wanted, limit: EACH })), [study, key, meaning]);
   const further = more.key === key ? more : { units: [], after: found.value?.after };
   const units = found.value ? [...found.value.units, ...further.units] : [];
   const load = async () => {
@@ -88,11 +89,12 @@ function Units({ study, data, query }) {
     setMore({ key, units: [...further.units, ...next.units], after: next.after });
   };
   const active = FILTERED.filter((name) => query[name] && name !== "words");
-  const unscored = found.value && !active.length && !query.words ? data.units - found.value.total : 0;
+  const unscored = found.value && !meaning && !active.length && !query.words ? data.units - found.value.total : 0;
   remember(study, units.map((u) => u.unit), location.hash);
   return html`<section class="card list" aria-label="Units">
     <form class="filters" role="search" onSubmit=${(e) => e.preventDefault()}>
-      <${Search} value=${query.words || ""} />
+      <${Search} value=${query.words || ""} slow=${query.by === "meaning"} />
+      ${source.live ? html`<label><input type="checkbox" checked=${query.by === "meaning"} onChange=${(e) => setQuery({ by: e.target.checked ? "meaning" : null })} /> by meaning, not by words</label>` : null}
       <div class="row">
         <select aria-label="Order" value=${query.order || (data.ranked_by ? "best" : "place")} onChange=${(e) => setQuery({ order: e.target.value })}>
           <option value="best">best first</option><option value="worst">worst first</option>${data.main.causal ? html`<option value="causal">causal score</option>` : null}<option value="q">surest above baselines</option><option value="place">in order</option>
@@ -106,23 +108,23 @@ function Units({ study, data, query }) {
       ${active.length ? html`<p class="row chips">${active.map((name) => html`<button type="button" class="chip" onClick=${() => setQuery({ [name]: null })} title="Remove this filter">${name.replace("_from", " from").replace("_to", " to")} ${inert(query[name])} ×</button>`)}</p>` : null}
     </form>
     ${found.error ? html`<${Trouble} error=${found.error} />` : !found.value ? html`<${Waiting} what="Reading units" />` : html`
-      <p class="quiet" role="status">${found.value.total === data.units ? plural(data.units, "unit") : `${count(found.value.total)}${found.value.at_least ? " or more" : ""} of ${plural(data.units, "unit")}`}${data.ranked_by && query.order !== "place" ? `, by ${data.ranked_by}` : ""}${unscored > 0 ? html`; <button type="button" class="small" onClick=${() => setQuery({ order: "place" })}>${count(unscored)} without a score</button>` : null}</p>
+      <p class="quiet" role="status">${meaning ? `the ${plural(found.value.total, "unit")} closest in meaning, of all` : found.value.total === data.units ? plural(data.units, "unit") : `${count(found.value.total)}${found.value.at_least ? " or more" : ""} of ${plural(data.units, "unit")}`}${data.ranked_by && query.order !== "place" && !meaning ? `, by ${data.ranked_by}` : ""}${unscored > 0 ? html`; <button type="button" class="small" onClick=${() => setQuery({ order: "place" })}>${count(unscored)} without a score</button>` : null}</p>
       <ol class="units">${units.map((unit) => html`<li key=${unit.unit}><${Listed} study=${study} unit=${unit} /></li>`)}</ol>
       ${further.after ? html`<button type="button" class="more" onClick=${load}>More units</button>` : null}`}
   </section>`;
 }
 
 // Typing asks again only when it pauses.
-function Search({ value }) {
+function Search({ value, slow }) {
   const [text, setText] = useState(value), timer = useRef(0);
   useEffect(() => setText(value), [value]);
-  const typed = (e) => { const words = e.target.value; setText(words); clearTimeout(timer.current); timer.current = setTimeout(() => setQuery({ words }), 120); };
+  const typed = (e) => { const words = e.target.value; setText(words); clearTimeout(timer.current); timer.current = setTimeout(() => setQuery({ words }), slow ? 500 : 120); };
   return html`<input type="search" id="find" aria-label="Search explanations and units" placeholder="Search explanations, or a unit such as mlp.12/42" value=${text} onInput=${typed} autocomplete="off" spellcheck=${false} />`;
 }
 
 function Listed({ study, unit }) {
   return html`<a href=${unitAddress(study, unit.unit)} class="unit">
-    <span class="id">${inert(unit.unit)}</span>
+    <span class="id">${inert(unit.unit)}${unit.cosine === undefined ? "" : `, cosine ${number(unit.cosine)}`}</span>
     <span class="score">${unit.score === null ? html`<span class="chip ${unit.status}">${unit.status}</span>` : html`<b>${number(unit.score)}</b>`}${unit.causal === null ? "" : html` <span class="acted" title="causal score">${number(unit.causal)}</span>`}</span>
     <span class="words">${inert(unit.text || unit.reason)}</span>
     ${unit.score === null ? null : html`<svg class="mini" viewBox="0 0 100 6" preserveAspectRatio="none" aria-hidden="true"><rect class="value" x="0" y="1.5" height="3" width=${100 * Math.max(0, Math.min(1, unit.score))} />${unit.low === null ? null : html`<line x1=${100 * clip(unit.low)} x2=${100 * clip(unit.high)} y1="3" y2="3" />`}</svg>`}
