@@ -10,11 +10,13 @@ from pathlib import Path
 import pytest
 
 from glossator.errors import UserError
+from glossator.explanations import Peaks
 from glossator.files import plain, write_json
+from glossator.programs import parse_program
 from glossator.scores import Score
 from glossator.store import schema
 from glossator.store.database import DATABASE, build_database
-from glossator.store.results import Named, packed, unpacked
+from glossator.store.results import Named, StoredPeaks, as_stored, packed, unpacked
 from glossator.store.study import FORMAT
 from glossator.study import Chosen, Study, StudySpec, UnitResult, open_study
 from glossator.units import Unit
@@ -41,7 +43,12 @@ SCORES = (
 )
 PETS = Named("pets that purr", '0.0 + 1.0*token(" cat")', weak=True)
 CATS = (
-    replace(chosen("cats and kittens", 0, SCORES), headline=PETS, modes=(replace(PETS, share=0.25, strength=2.0),)),
+    replace(
+        chosen("cats and kittens", 0, SCORES),
+        headline=PETS,
+        modes=(replace(PETS, share=0.25, strength=2.0),),
+        peaks=StoredPeaks(("cat", "kitten"), '0.0 + 2.0*token(" cat")'),
+    ),
     chosen("felines", 1),
 )
 RESULTS = [
@@ -73,6 +80,13 @@ def test_what_goes_in_comes_out(tmp_path: Path) -> None:
         assert study.result(Unit("toy", "mlp.0", 2, "-")) == RESULTS[1]
         assert Unit("toy", "mlp.0", 1) in study
         assert Unit("toy", "mlp.0", 1, "-") not in study
+
+
+def test_peaks_come_back_and_stand_with_the_first_candidate() -> None:
+    explanation = CATS[0].explanation(Unit("toy", "mlp.0", 1))
+    assert explanation.peaks == Peaks(("cat", "kitten"), parse_program('0.0 + 2.0*token(" cat")'))
+    first, second = (as_stored(explanation, None, rank, None) for rank in (0, 1))
+    assert first.peaks == CATS[0].peaks and second.peaks is None and second.headline == first.headline
 
 
 def test_results_survive_their_files() -> None:

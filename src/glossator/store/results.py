@@ -152,7 +152,8 @@ def unscored(result: UnitResult) -> UnitResult:
 
 
 def as_stored(explanation: Explanation, lexicon: Lexicon | None, rank: int, select: float | None) -> Chosen:
-    """An explanation as a row; the time that it took is left out, since it is never the same twice."""
+    """An explanation as a row; the time that it took is left out, since it is never the same twice, and peaks, which
+    are the same for all candidates of a method, stand with the first."""
     from glossator.programs import bits
 
     program, provenance = explanation.program, explanation.provenance
@@ -167,7 +168,7 @@ def as_stored(explanation: Explanation, lexicon: Lexicon | None, rank: int, sele
         provenance=plain(replace(provenance, cost=cost)),
         headline=None if explanation.headline is None else Named.of(explanation.headline),
         modes=tuple(Named.of(mode.headline, mode) for mode in explanation.modes),
-        peaks=None if (peaks := explanation.peaks) is None else StoredPeaks(peaks.words, str(peaks.program)),
+        peaks=None if rank or (peaks := explanation.peaks) is None else StoredPeaks(peaks.words, str(peaks.program)),
     )
 
 
