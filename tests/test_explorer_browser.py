@@ -67,7 +67,7 @@ def test_a_short_way_through_all_pages(chromium: Any, served: str, study: Study)
         page.wait_for_selector("ol.units a.unit")
         page.wait_for_selector(".distribution .bin")
         assert page.locator("ol.units a.unit").count() == 10
-        assert page.locator(".scatter canvas").count() == 1
+        page.wait_for_selector(".scatter canvas")
         page.keyboard.press("/")
         page.keyboard.type(best.unit)
         until(lambda: page.locator("ol.units a.unit").count() == 1)

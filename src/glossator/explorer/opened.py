@@ -79,10 +79,13 @@ class OpenedStudy:
     def __init__(self, name: str, folder: Path):
         self.name, self.folder = name, folder
         self._local = threading.local()
-        self._lock, self._checking = threading.RLock(), threading.Lock()
+        self._running, self._checking = threading.Lock(), threading.Lock()
         self._checked = self._check()
         self._windows: OrderedDict[tuple[str, str, bool], UnitWindows] = OrderedDict()
-        self._over_units: dict[tuple[str, str], Any] = {}
+        self._over_units: dict[str, tuple[str, Any]] = {}
+        self._once_locks: dict[str, threading.Lock] = {}
+        self._drawing = {predict: threading.Lock() for predict in (False, True)}
+        self._drawn_with: dict[bool, Tools | None] = {}
 
     @property
     def study(self) -> Study:
@@ -123,27 +126,29 @@ class OpenedStudy:
         sites = [site for (site,) in study.query("SELECT DISTINCT site FROM units ORDER BY id")]
         return StudyListed(self.name, study.manifest["subject"], sum(study.counts.values()), sites)
 
-    @cached_property
-    def tools(self) -> Tools | None:
-        """What inputs are drawn with; to be used under the lock."""
+    def _tools(self) -> Tools | None:
         from glossator.study.tools import Tools
 
         own = Study(self.folder, self._checked[1])
         return None if recording_of(own) is None else Tools.to_show(own)
 
     def windows(self, unit: str, predict: bool) -> UnitWindows:
-        """Raises `UserError` for a study without its recording."""
+        """Drawing does not wait for predictions of other units. Raises `UserError` for a study without its
+        recording."""
         study = self.study
         result = study.result(unit_of(study, unit))
         key = (str(result.unit), version_of(study), predict)
         if (known := self._windows.get(key)) is not None:
             return known
-        with self._lock:
-            if self.tools is None:
+        with self._drawing[predict]:
+            if predict not in self._drawn_with:
+                self._drawn_with[predict] = self._tools()
+            tools = self._drawn_with[predict]
+            if tools is None:
                 raise UserError("the study is here without its recording, so there are no inputs", value=self.name)
             if result.statistics is None:
                 raise UserError("nothing was recorded of this unit", value=str(result.unit), fix=result.reason or None)
-            found = self._windows[key] = unit_windows(result, self.tools, predict)
+            found = self._windows[key] = unit_windows(result, tools, predict)
             while len(self._windows) > KEPT_WINDOWS:
                 self._windows.popitem(last=False)
         return found
@@ -156,21 +161,22 @@ class OpenedStudy:
         return self._once("agreement", agreement)
 
     def _once(self, what: str, make: Any) -> Any:
+        """What is made once for each state of the file; only who asks for the same waits for it."""
         study = self.study
         version = version_of(study)
-        with self._lock:
-            if (what, version) not in self._over_units:
-                self._over_units = {key: value for key, value in self._over_units.items() if key[1] == version}
-                self._over_units[what, version] = make(study)
-            return self._over_units[what, version]
+        with self._once_locks.setdefault(what, threading.Lock()):
+            known = self._over_units.get(what)
+            if known is None or known[0] != version:
+                known = self._over_units[what] = (version, make(study))
+            return known[1]
 
     def close_to(self, text: str, limit: int) -> CloseUnits:
         """Units by meaning; the embedder is loaded, and explanations are embedded, at the first call."""
         from glossator.explorer.pages.meaning import Meanings
         from glossator.subjects.embedders import load_embedder
 
-        with self._lock:
-            found: Meanings = self._once("meanings", lambda study: Meanings(study, load_embedder()))
+        found: Meanings = self._once("meanings", lambda study: Meanings(study, load_embedder()))
+        with self._once_locks["meanings"]:
             return found.close_to(self.study, text, limit)
 
     def attempt(self, unit: str, text: str) -> Attempt:
@@ -178,7 +184,7 @@ class OpenedStudy:
         from glossator.explorer.pages.parts import rounded
         from glossator.study.trying import tried
 
-        with self._lock:
+        with self._running:
             found = unit_of(self.bench.study, unit)
             (one,) = tried(self.bench, found, [text])
         statistics = self.study.result(found).statistics or {}
@@ -209,7 +215,7 @@ class OpenedStudy:
         """Score an explanation of one's own on the test split, as `glossator score UNIT` does."""
         from glossator.study.hypothesis import test_hypothesis
 
-        with self._lock:
+        with self._running:
             study = self.study
             tested = test_hypothesis(study, unit_of(study, unit), hypothesis, words=words)
         explained = tested.explanation

@@ -27,7 +27,7 @@ const flowing = (text) => String(text).replace(HIDDEN, (c) => (c === "\n" ? "\n"
 // The address holds all of the state: #/STUDY/PAGE/REST?name=value
 const part = (text) => encodeURIComponent(text).replaceAll("%2F", "/");
 function address(study, page = "", rest = "", query = {}) {
-  const pairs = Object.entries(query).filter(([, v]) => v !== null && v !== undefined && v !== "");
+  const pairs = Object.entries(query).filter(([name, v]) => v !== null && v !== undefined && (v !== "" || name.endsWith("_method")));
   const tail = pairs.length ? "?" + pairs.map(([k, v]) => `${encodeURIComponent(k)}=${encodeURIComponent(v)}`).join("&") : "";
   return "#/" + [study, page, rest].filter(Boolean).map(part).join("/") + tail;
 }

@@ -59,7 +59,7 @@ function Distribution({ data, rate }) {
 }
 
 // Dots on a canvas, as there may be 100,000; a rectangle drawn on it selects, a click opens the nearest.
-function Scatter({ data, chosen, onBrush, onOpen }) {
+function Scatter({ data, chosen, onBrush, onOpen, hint = "Drag to select units for the list; click a dot to open its unit." }) {
   const canvas = useRef(null), box = useRef(null), [size, setSize] = useState(0), [drag, setDrag] = useState(null), [near, setNear] = useState(null);
   const margin = { left: 60, right: 12, top: 10, bottom: 38 }, height = 300;
   const axes = useMemo(() => {
@@ -118,7 +118,7 @@ function Scatter({ data, chosen, onBrush, onOpen }) {
     </svg>
     <canvas ref=${canvas} style=${{ width: `${size}px`, height: `${height}px` }} role="img" aria-label="${count(data.of)} units: ${data.y_name} against ${data.x_name}" onPointerDown=${down} onPointerMove=${move} onPointerUp=${up} onPointerLeave=${() => setNear(null)}></canvas>
     ${shownBox ? html`<svg class="brush" viewBox="0 0 ${size} ${height}" width=${size} height=${height} aria-hidden="true"><rect x=${shownBox.x} y=${shownBox.y} width=${shownBox.w} height=${shownBox.h} /></svg>` : null}
-    <p class="quiet legend">${near !== null && data.place[near] ? `unit ${data.place[near]}: ${number(data.x[near])}, ${number(data.y[near])}; click to open` : `${plural(data.of, "unit")}. Drag to select units for the list below; click a dot to open its unit.`}</p>
+    <p class="quiet legend">${near !== null && data.place[near] ? `${typeof data.place[near] === "string" ? inert(data.place[near]) : `unit ${data.place[near]}`}: ${number(data.x[near])}, ${number(data.y[near])}; click to open` : `${plural(data.of, "unit")}. ${hint}`}</p>
   </div>`;
 }
 const within = (v, [low, high]) => Math.min(high, Math.max(low, v));

@@ -2,7 +2,9 @@
 "use strict";
 
 function ComparePage({ query, studies }) {
-  const first = studies[0]?.study || "", a = query.a || first, b = query.b || a;
+  const first = studies[0]?.study || "", a = query.a || first;
+  const untrained = studies.some((one) => one.study === `${a}.random-weights`);
+  const b = query.b || (untrained && !query.a_unit ? `${a}.random-weights` : a);
   const units = query.a_unit || query.b_unit;
   return html`<main id="main" class="compare"><header class="title"><h1>Compare</h1>
       <p class="quiet">${units ? "Two units, or two explanations of one." : "The same units on two sides: methods, sites or studies, such as a trained and an untrained network."}</p>
@@ -17,11 +19,13 @@ function StudySelect({ name, value, studies }) {
 
 function Sides({ a, b, query, studies }) {
   const left = useAsked(() => source.study(a), [a]), right = useAsked(() => source.study(b), [b]);
-  const score = query.score || left.value?.ranked_by;
-  const asked = { a, b, a_method: query.a_method || "", b_method: query.b_method || "", a_site: query.a_site || "", b_site: query.b_site || "", score };
+  const score = query.score || left.value?.ranked_by, methods = left.value?.methods || [];
+  const apart = a === b && methods.length > 1;  // two methods where the same study stands on both sides
+  const a_method = query.a_method ?? (apart ? methods[0] : ""), b_method = query.b_method ?? (apart ? methods[1] : "");
+  const asked = { a, b, a_method, b_method, a_site: query.a_site || "", b_site: query.b_site || "", score };
   const found = useAsked(() => (score ? source.compare(asked) : null), [JSON.stringify(asked)]);
   const side = (name, page, label) => html`<div class="side"><span class="quiet">${label}</span> <${StudySelect} name=${name} value=${name === "a" ? a : b} studies=${studies} />
-    ${page.value ? html`<select aria-label="Method of ${name}" value=${query[`${name}_method`] || ""} onChange=${(e) => setQuery({ [`${name}_method`]: e.target.value })}><option value="">best method of each unit</option>${page.value.methods.map((m) => html`<option value=${m}>${inert(m)}</option>`)}</select>
+    ${page.value ? html`<select aria-label="Method of ${name}" value=${name === "a" ? a_method : b_method} onChange=${(e) => setQuery({ a_method, b_method, [`${name}_method`]: e.target.value })}><option value="">best method of each unit</option>${page.value.methods.map((m) => html`<option value=${m}>${inert(m)}</option>`)}</select>
     ${source.live && page.value.sites.length > 1 ? html`<select aria-label="Site of ${name}" value=${query[`${name}_site`] || ""} onChange=${(e) => setQuery({ [`${name}_site`]: e.target.value })}><option value="">all sites</option>${[...new Set(page.value.sites.map((s) => s.site))].map((s) => html`<option value=${s}>${inert(s)}</option>`)}</select>` : null}` : null}</div>`;
   return html`<section class="card"><div class="row">${side("a", left, "A")}${side("b", right, "B")}
     ${left.value && source.live ? html`<label class="side"><span class="quiet">Score</span> <select value=${score} onChange=${(e) => setQuery({ score: e.target.value })}>${Object.keys(left.value.scores).map((name) => html`<option value=${name}>${name}</option>`)}</select></label>` : null}</div>
@@ -31,11 +35,12 @@ function Sides({ a, b, query, studies }) {
 
 function Compared({ data, study }) {
   const row = (name, e, more = "") => html`<tr><td>${name}</td><td class="n"><b>${number(e.value)}</b> <span class="quiet">${interval(e.low, e.high)}</span></td><td class="n">${count(e.n)}</td><td>${e.value === null ? inert(e.reason) : more}</td></tr>`;
-  const order = data.units.map((_, i) => i).sort((i, j) => Math.abs(data.x[j] - data.y[j]) - Math.abs(data.x[i] - data.y[i])).slice(0, 20);
+  const same = data.units.every((_, i) => data.x[i] === data.y[i]);
+  const order = same ? [] : data.units.map((_, i) => i).sort((i, j) => Math.abs(data.x[j] - data.y[j]) - Math.abs(data.x[i] - data.y[i])).slice(0, 20);
   return html`<table><caption class="quiet">${data.score}, means over units with 95 % intervals</caption><thead><tr><th scope="col">side</th><th scope="col" class="n">mean [95 %]</th><th scope="col" class="n">units</th><th scope="col"></th></tr></thead><tbody>
       ${row("A", data.a)}${row("B", data.b)}${row("A − B", data.difference, `paired, over the ${plural(data.paired, "unit")} that both have`)}</tbody></table>
-    ${data.units.length ? html`<div class="columns even"><${Scatter} data=${{ x: data.x, y: data.y, x_name: "A", y_name: "B", of: data.paired, place: data.units }} chosen=${null} onBrush=${() => {}} onOpen=${(unit) => { location.hash = unitAddress(study, unit); }} />
-      <div><h3>Largest differences</h3><table><thead><tr><th scope="col">unit</th><th scope="col" class="n">A</th><th scope="col" class="n">B</th><th scope="col" class="n">A − B</th></tr></thead><tbody>${order.map((i) => html`<tr><td><a href=${unitAddress(study, data.units[i])}>${inert(data.units[i])}</a></td><td class="n">${number(data.x[i])}</td><td class="n">${number(data.y[i])}</td><td class="n">${number(data.x[i] - data.y[i])}</td></tr>`)}</tbody></table></div></div>` : null}`;
+    ${data.units.length ? html`<div class="columns even"><${Scatter} data=${{ x: data.x, y: data.y, x_name: "A", y_name: "B", of: data.paired, place: data.units }} chosen=${null} onBrush=${() => {}} hint="Click a dot to open its unit." onOpen=${(unit) => { location.hash = unitAddress(study, unit); }} />
+      <div><h3>Largest differences</h3>${same ? html`<p class="quiet">There are none.</p>` : null}<table><thead><tr><th scope="col">unit</th><th scope="col" class="n">A</th><th scope="col" class="n">B</th><th scope="col" class="n">A − B</th></tr></thead><tbody>${order.map((i) => html`<tr><td><a href=${unitAddress(study, data.units[i])}>${inert(data.units[i])}</a></td><td class="n">${number(data.x[i])}</td><td class="n">${number(data.y[i])}</td><td class="n">${number(data.x[i] - data.y[i])}</td></tr>`)}</tbody></table></div></div>` : null}`;
 }
 
 function UnitSide({ side, study, query, studies }) {
