@@ -53,7 +53,7 @@ function Headline({ one }) {
 const Share = ({ share }) => (share === null ? null : html`<span class="share" title="of the unit's activation falls on these tokens"><svg viewBox="0 0 40 6" aria-hidden="true"><rect class="all" width="40" height="6" rx="3" /><rect class="part" width=${40 * Math.min(1, share)} height="6" rx="3" /></svg> ${percent(share)} of the activation</span>`);
 
 // The two-column card: does it predict, and does intervening do what it says.
-const MAIN_SCORES = /^(correlation|detection\.auroc|explained-variance\.centred|firing\.auprc)\.random-only$|^peak\.|^(headline|modes)\.(share\.random-only|peak-hit)$|^embedding\.|^sigma/;
+const MAIN_SCORES = /^(correlation|detection\.auroc|explained-variance\.centred|firing\.auprc)\.random-only$|^peaks?\.|^(headline|modes)\.(share\.random-only|peak-hit)$|^embedding\.|^sigma/;
 function Card({ one, data }) {
   return html`<section class="card scores"><div class="head"><h2>Card</h2><span class="quiet">${inert(one.method)}, on held-out inputs, beside baselines</span></div>
     <div class=${one.scores.some((s) => s.column === "causal") ? "two" : "two lop"}>${["observational", "causal"].map((column) => {
