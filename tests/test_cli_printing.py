@@ -10,9 +10,10 @@ from rich.console import Console
 from rich.text import Text
 
 from glossator.cli.printing import Row, highlighted, in_the_middle, make_table, print_rows, print_table, score_rows
+from glossator.cli.show import print_headlines
 from glossator.scores import Score
 from glossator.store.ranking import Ranked
-from glossator.store.results import Chosen, UnitResult
+from glossator.store.results import Chosen, Named, StoredPeaks, UnitResult
 from glossator.store.summary import ranked
 from glossator.units import Unit
 from test_study_store import stored
@@ -137,3 +138,11 @@ def test_units_are_ranked_by_one_score_over_all_methods(tmp_path: Path) -> None:
     score_rows(out, rows, ["lookup"], [])
     assert lines(out)[0].split()[:2] == ["unit", "method"]
     assert [line.split()[1] for line in lines(out) if line.startswith(" mlp")] == ["bills", "program"]
+
+
+def test_words_at_peaks_stand_below_the_headline():
+    named = Named("months", "0.0 + 1.0*word(months)", share=0.4, strength=1.0)
+    peaks = StoredPeaks(("May", "“:”", "\x1bJune"), "0.0")
+    out = console(100)
+    print_headlines(out, Chosen("program", 0, "x", None, None, None, {}, headline=named, modes=(named,), peaks=peaks))
+    assert lines(out) == ["months (40% of the activation)", "  strongest on: May, “:”, ⟨1B⟩June"]
