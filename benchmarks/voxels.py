@@ -46,7 +46,8 @@ KINDS = ("concrete", "action", "event", "topic")
 
 
 def run(options: dict[str, Any] | None = None) -> dict[str, Any]:
-    """`voxels_found`, of planted voxels, with `voxels_null_explained`; each voxel with its r, ceiling and name."""
+    """Shares of planted voxels found, of null voxels explained, with 95 % intervals (Wilson); each voxel with its r,
+    ceiling and name."""
     options = dict(options or {})
     quick = options.pop("quick", False)
     chosen = DEFAULTS | (QUICK if quick else {}) | {k: v for k, v in options.items() if v is not None}
@@ -75,19 +76,19 @@ def run(options: dict[str, Any] | None = None) -> dict[str, Any]:
             }
         )
     with_tuning, without = rows[: len(planted)], rows[len(planted) :]
+    shares = {
+        "voxels_found": [row["names_nearer"] is not None and row["names_nearer"] < NEAREST for row in with_tuning],
+        "voxels_found_by_names_of_others": [s < NEAREST for (voxel, name), s in nearer.items() if voxel != name],
+        "voxels_named": [row["right"] for row in with_tuning],
+        "voxels_named_among_five": [row["right_among_five"] for row in with_tuning],
+        "voxels_predicted": [row["q"] <= FALSE_DISCOVERIES for row in with_tuning],
+        "voxels_null_explained": [row["q"] <= FALSE_DISCOVERIES for row in without],
+        **topics_apart(chosen["repetitions"], chosen["seed"]),
+    }
     return {
         "options": chosen | {"quick": quick},
-        "voxels_found": _share(
-            [row["names_nearer"] is not None and row["names_nearer"] < NEAREST for row in with_tuning]
-        ),
-        "voxels_found_by_names_of_others": _share(
-            [share < NEAREST for (v, name), share in nearer.items() if v != name]
-        ),
-        "voxels_named": _share([row["right"] for row in with_tuning]),
-        "voxels_named_among_five": _share([row["right_among_five"] for row in with_tuning]),
-        "voxels_predicted": _share([row["q"] <= FALSE_DISCOVERIES for row in with_tuning]),
-        "voxels_null_explained": _share([row["q"] <= FALSE_DISCOVERIES for row in without]),
-        **_topics(chosen["repetitions"], chosen["seed"]),
+        **{key: float(np.mean(holds)) if holds else None for key, holds in shares.items()},
+        "intervals": {key: share_interval(float(np.mean(holds)), len(holds)) for key, holds in shares.items() if holds},
         "null_p_below_0.05": float(np.mean([model.p[len(planted) :] < 0.05])),
         "scans": len(simulated.scans.responses),
         "words": len(simulated.scans.words),
@@ -99,8 +100,8 @@ FIELDS = (("food", "animal", "plant"), ("artifact", "possession", "location"))
 PURITY, UNITS = 0.85, 60
 
 
-def _topics(repetitions: int, seed: int) -> dict[str, Any]:
-    """Shares of repetitions in which two groups differ, planted and shuffled."""
+def topics_apart(repetitions: int, seed: int) -> dict[str, list[bool]]:
+    """In which repetitions two groups differ, planted and shuffled."""
     wordnet = load_wordnet()
     names: dict[str, list[str]] = {}
     for name in general_names(wordnet):
@@ -118,16 +119,7 @@ def _topics(repetitions: int, seed: int) -> dict[str, Any]:
         for key, of in (("topics_planted", groups), ("topics_null", rng.permutation(groups).tolist())):
             p = topics_of(said, of, seed=repetition, wordnet=wordnet).p
             found[key].append(p is not None and p < 0.05)
-    return {key: _share(values) for key, values in found.items()}
-
-
-def _share(holds: list[bool]) -> dict[str, Any]:
-    """A share with its 95 % interval (Wilson)."""
-    if not holds:
-        return {"value": None, "n": 0}
-    value = sum(holds) / len(holds)
-    low, high = share_interval(value, len(holds))
-    return {"value": value, "low": low, "high": high, "n": len(holds)}
+    return found
 
 
 def _spread(keyphrases: list[Keyphrase], count: int) -> list[Keyphrase]:
