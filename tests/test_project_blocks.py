@@ -145,13 +145,13 @@ def adapted(words: list[str]) -> list[str]:
     if "--at" in words:  # the small model has letters for tokens
         words[words.index("--at") + 1] = "3"
     if words[0] == "sasc":
-        return [*words, "--space", "none"]
+        return [*words, "--space", "none", *(["--most", "2000"] if "--readout" in words else [])]
     if words[:2] == ["directions", "make"]:
         return [*words, "--subject", SUBJECT]
     if words[0] == "hypotheses":
-        return [*words, "--subject", SUBJECT, "--candidates", "3", "--no-explain"]
+        return [*words, "--subject", SUBJECT, "--candidates", "3", "--no-explain", "--per-label", "40"]
     if words[:2] == ["voxels", "simulate"]:
-        small = ["--runs", "4", "--seconds", "120", "--null", "2", "--concepts", ",".join(WORDS)]
+        small = ["--runs", "8", "--seconds", "400", "--null", "2", "--concepts", ",".join(WORDS)]
         return [*words, "--subject", SUBJECT, *small, "--ceilings", "0.9,0.95"]
     if words[:2] == ["voxels", "fit"]:
         return [*words, *([] if "--subject" in words else ["--subject", f"vectors:{SUBJECT}"])]

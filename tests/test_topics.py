@@ -85,9 +85,9 @@ def test_permutation_p_is_even_under_the_null():
 def test_words_fields_and_weights():
     wordnet = load_wordnet()
     assert terms_of("The breads, and 3 dogs", wordnet) == ["bread", "about food", "dog", "about animal"]
-    names, weights = tf_idf([["a", "b"], ["a", "c"], ["c"], []])
-    assert names == ["a", "c"] and np.diff(weights.indptr).tolist() == [1, 2, 1, 0]
-    np.testing.assert_allclose(np.linalg.norm(weights.toarray(), axis=1), [1, 1, 1, 0])
+    names, weights = tf_idf([["a", "b"], ["a", "c"], ["c"], [], ["d"]])
+    assert names == ["a", "c", "d"] and np.diff(weights.indptr).tolist() == [1, 2, 1, 0, 1]
+    np.testing.assert_allclose(np.linalg.norm(weights.toarray(), axis=1), [1, 1, 1, 0, 1])
     loadings, parts = nmf(weights[:3], 2)
     np.testing.assert_allclose(loadings @ parts, weights[:3].toarray(), atol=0.02)
 

@@ -117,9 +117,13 @@ def terms_of(text: str, wordnet: WordNet) -> list[str]:
 
 
 def tf_idf(documents: Sequence[Sequence[str]]) -> tuple[list[str], sparse.csr_array]:
-    """The terms of more than one document, and their weights (documents, terms) in rows of length 1, or 0."""
+    """Terms, and their weights (documents, terms) in rows of length 1, or 0 for an empty document.
+
+    A term that a single document has counts only if that document has no other.
+    """
     spread = Counter(term for document in documents for term in set(document))
-    names = sorted(term for term, count in spread.items() if count > 1)
+    alone = {term for document in documents if all(spread[term] == 1 for term in document) for term in document}
+    names = sorted(term for term, count in spread.items() if count > 1 or term in alone)
     place = {term: column for column, term in enumerate(names)}
     rows, columns, values = [], [], []
     for row, document in enumerate(documents):
