@@ -140,6 +140,8 @@ def test_texts_and_explanations_are_tried(chromium: Any, served: str, study: Stu
         page.click("text=Run the unit on it")
         page.wait_for_selector(".live .window .tok")
         assert "text=the" in page.url
+        page.click("text=Find them")
+        page.wait_for_selector(".live table td a, .live table td >> text=not in this study")
         page.fill("#own-explanation", 'token(" the")')
         page.click("text=Score it")
         page.wait_for_selector(".rescored td")

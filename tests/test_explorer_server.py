@@ -54,6 +54,7 @@ def test_every_endpoint_answers_as_it_is_described(client: TestClient, study: St
         "distribution": {"score": study.ranked_by}, "unit": {"unit": name}, "windows": {"unit": name},
         "compare": {"a": "tiny", "b": "tiny"}, "try": {"unit": name, "text": "the lazy fox jumps"},
         "score": {"unit": name, "hypothesis": 'token(" the")'},
+        "strongest": {"site": "mlp.0", "text": "the lazy fox jumps", "at": 2},
     }  # fmt: skip
     for endpoint in ENDPOINTS:
         if endpoint.path.endswith("/meaning"):  # below
@@ -69,6 +70,13 @@ def test_its_own_text_and_explanation_are_tried(client: TestClient, study: Study
     tried = client.post("/api/studies/tiny/try", json={"unit": name, "text": "the fox"}).json()
     assert "".join(tried["pieces"]).endswith("the fox")
     assert len(tried["window"]["true"]) == len(tried["window"]["predicted"]) == len(tried["pieces"])
+    at = max(range(1, len(tried["pieces"])), key=lambda i: tried["window"]["true"][i])
+    strong = client.post("/api/studies/tiny/strongest", json={"site": "mlp.0", "text": "the fox", "at": at}).json()
+    assert [one["activation"] for one in strong] == sorted((one["activation"] for one in strong), reverse=True)
+    known = [one for one in strong if one["maximum"] is not None]
+    assert all(one["explanation"] for one in known) and len(strong) == 10
+    too_far = {"site": "mlp.0", "text": "the fox", "at": 99}
+    assert client.post("/api/studies/tiny/strongest", json=too_far).status_code == 400
     scored = client.post("/api/studies/tiny/score", json={"unit": name, "hypothesis": 'token(" the")'}).json()
     assert scored["summary"].startswith(study.names()[0].rpartition("/")[0].rpartition("/")[0])
     assert {score["name"] for score in scored["scores"]} >= {"correlation.random-only"}

@@ -38,6 +38,7 @@ def serve(
     from glossator.errors import UserError
     from glossator.explorer.server import is_loopback
     from glossator.explorer.server import serve as run
+    from glossator.human.report import prepared_of
     from glossator.store.find import STUDIES, finished_studies
 
     folders = studies or finished_studies()
@@ -52,7 +53,7 @@ def serve(
         if browser:
             typer.launch(address)
 
-    run(folders, host=host, port=port, token=token, ready=ready)
+    run(folders, host=host, port=port, token=token, annotated=prepared_of, ready=ready)
 
 
 def export(

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from glossator.explorer.opened import Attempt, Library, Rescored, StudyListed
+from glossator.explorer.opened import Attempt, Library, Rescored, StrongUnit, StudyListed
 from glossator.explorer.pages.compare import Comparison
 from glossator.explorer.pages.lists import MOST_POINTS, MOST_ROWS, Points, UnitList, points, unit_list
 from glossator.explorer.pages.meaning import CloseUnits
@@ -115,6 +115,16 @@ class ToTry:
 
 
 @dataclass(frozen=True)
+class ToFindStrongest:
+    """at: a token of the text, counted from 0."""
+
+    site: Name
+    text: Annotated[str, Field(min_length=1, max_length=LONGEST_TEXT)]
+    at: Annotated[int, Field(ge=0, le=LONGEST_TEXT)]
+    polarity: Literal["+", "-", "±"] = "+"
+
+
+@dataclass(frozen=True)
 class ToScore:
     """words: whether the hypothesis is words rather than a program; None to find out from how it begins."""
 
@@ -153,7 +163,9 @@ def _units(library: Library, study: str, given: OfUnits) -> UnitList:
 
 def _unit(library: Library, study: str, given: OfUnit) -> UnitPage:
     opened = library[study].study
-    return unit_page(opened, unit_of(opened, given.unit))
+    unit = unit_of(opened, given.unit)
+    people = (library[study].people() or {}).get("units", {})
+    return unit_page(opened, unit, people.get(str(unit)))
 
 
 def _compare(library: Library, _: str, given: OfCompare) -> Comparison:
@@ -167,7 +179,7 @@ ENDPOINTS = (
     Endpoint("GET", "/api/studies", Nothing, list[StudyListed], "The studies that are served.",
              lambda library, _, given: library.listed()),
     Endpoint("GET", OF_STUDY, Nothing, StudyPage, "What a study is, and how it was made.",
-             lambda library, study, given: study_page(library[study].study)),
+             lambda library, study, given: study_page(library[study].study, library[study].people())),
     Endpoint("GET", f"{OF_STUDY}/distribution", OfScore, Distribution, "One score over all units, beside baselines.",
              lambda library, study, given: library[study].distribution(given.score)),
     Endpoint("GET", f"{OF_STUDY}/agreement", Nothing, EstimateShown | None,
@@ -184,6 +196,9 @@ ENDPOINTS = (
     Endpoint("GET", "/api/compare", OfCompare, Comparison, "One score of two methods, sites or studies.", _compare),
     Endpoint("POST", f"{OF_STUDY}/try", ToTry, Attempt, "A unit on a text of one's own.",
              lambda library, study, given: library[study].attempt(given.unit, given.text)),
+    Endpoint("POST", f"{OF_STUDY}/strongest", ToFindStrongest, list[StrongUnit],
+             "The strongest units of a site at one token of a text.",
+             lambda library, study, given: library[study].strongest(given.site, given.polarity, given.text, given.at)),
     Endpoint("POST", f"{OF_STUDY}/score", ToScore, Rescored, "An explanation of one's own, scored on the test split.",
              lambda library, study, given: library[study].score(given.unit, given.hypothesis, given.words)),
 )  # fmt: skip

@@ -8,15 +8,14 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from glossator.errors import UserError, near_matches
 from glossator.explorer.pages.compare import Comparison, Side, compare
-from glossator.explorer.pages.parts import ScoreShown, slug
+from glossator.explorer.pages.parts import ScoreShown, rounded, slug
 from glossator.explorer.pages.study import (
     Distribution,
     EstimateShown,
@@ -30,13 +29,19 @@ from glossator.scorers.baselines import RANDOM_WEIGHTS as RANDOM_FOLDER
 from glossator.store.database import DATABASE
 from glossator.store.find import unit_of
 from glossator.store.study import Study, open_study
+from glossator.units import Polarity
 
 if TYPE_CHECKING:
     from glossator.explorer.pages.meaning import CloseUnits
     from glossator.study.tools import Tools
+    from glossator.study.trying import Bench
 
 KEPT_WINDOWS = 64
 """Units whose inputs are kept at hand."""
+
+
+Annotated = Callable[[Study], dict[str, Any] | None]
+"""What annotators answered about a study, as `glossator.human.report` prepares it, or None."""
 
 
 @dataclass(frozen=True)
@@ -62,6 +67,17 @@ class Attempt:
 
 
 @dataclass(frozen=True)
+class StrongUnit:
+    """A unit at one token of a text; maximum: its largest recorded activation, explanation: what the study says of it,
+    both None where the study has not got it."""
+
+    unit: str
+    activation: float
+    maximum: float | None
+    explanation: str | None
+
+
+@dataclass(frozen=True)
 class Rescored:
     """An explanation of one's own with its scores. summary: in one line; explanation, program: as it was understood."""
 
@@ -76,8 +92,8 @@ class Rescored:
 class OpenedStudy:
     """One study; every method may be called from any thread."""
 
-    def __init__(self, name: str, folder: Path):
-        self.name, self.folder = name, folder
+    def __init__(self, name: str, folder: Path, annotated: Annotated = lambda study: None):
+        self.name, self.folder, self._annotated = name, folder, annotated
         self._local = threading.local()
         self._running, self._checking = threading.Lock(), threading.Lock()
         self._checked = self._check()
@@ -85,6 +101,7 @@ class OpenedStudy:
         self._over_units: dict[str, tuple[str, Any]] = {}
         self._once_locks: dict[str, threading.Lock] = {}
         self._drawing = {predict: threading.Lock() for predict in (False, True)}
+        self._loaded: Bench | None = None
         self._drawn_with: dict[bool, Tools | None] = {}
 
     @property
@@ -120,6 +137,10 @@ class OpenedStudy:
         inode = (self.folder / DATABASE).stat().st_ino
         with open_study(self.folder) as study:
             return inode, study.manifest
+
+    def people(self) -> dict[str, Any] | None:
+        """What annotators answered; None where nobody was asked."""
+        return self._annotated(self.study)
 
     def listed(self) -> StudyListed:
         study = self.study
@@ -181,13 +202,13 @@ class OpenedStudy:
 
     def attempt(self, unit: str, text: str) -> Attempt:
         """Run the subject on a text; it is loaded at the first call."""
-        from glossator.explorer.pages.parts import rounded
         from glossator.study.trying import tried
 
+        study = self.study
+        found = unit_of(study, unit)
         with self._running:
-            found = unit_of(self.bench.study, unit)
-            (one,) = tried(self.bench, found, [text])
-        statistics = self.study.result(found).statistics or {}
+            (one,) = tried(self._bench(study), found, [text])
+        statistics = study.result(found).statistics or {}
         here = float(abs(one.true[one.counts]).max(initial=0.0))
         largest = max(here, float(statistics.get("maximum") or 0.0)) or 1.0
         window = WindowShown(
@@ -199,17 +220,31 @@ class OpenedStudy:
         )
         return Attempt(found.short, "tokens", found.polarity == "±", rounded(largest) or 1.0, [*one.pieces], window)
 
-    @cached_property
-    def bench(self) -> Any:
-        """The subject, ready to be run; to be used under the lock."""
+    def strongest(self, site: str, polarity: Polarity, text: str, at: int) -> list[StrongUnit]:
+        """The units of a site that are strongest at one token of a text, counted from 0."""
+        from glossator.study.trying import strongest
+
+        study = self.study
+        with self._running:
+            found = strongest(self._bench(study), site, polarity, text, at)
+        return [
+            StrongUnit(one.unit.short, rounded(one.activation) or 0.0, rounded(one.maximum), one.explanation)
+            for one in found
+        ]
+
+    def _bench(self, study: Study) -> Bench:
+        """The subject, loaded once and ready to be run; to be used under the lock, with this thread's study."""
         from glossator.study.sources import check_unchanged
-        from glossator.study.tools import Tools
         from glossator.study.trying import Bench
 
-        own = _AnyThread(self.folder, self._checked[1])
-        check_unchanged(own.spec, own.recording)
-        tools = Tools.to_show(own)
-        return Bench(tools.resources.subject, own.spec.width, own, tools)
+        if self._loaded is None:
+            tools = self._tools()
+            if tools is None:
+                raise UserError("the study is here without its recording, so nothing is run", value=self.name)
+            check_unchanged(study.spec, tools.recording)
+            self._loaded = Bench(tools.resources.subject, study.spec.width, study, tools)
+        self._loaded.study = study
+        return self._loaded
 
     def score(self, unit: str, hypothesis: str, words: bool | None) -> Rescored:
         """Score an explanation of one's own on the test split, as `glossator score UNIT` does."""
@@ -225,24 +260,12 @@ class OpenedStudy:
         )  # fmt: skip
 
 
-class _AnyThread(Study):
-    """A study whose connection may be used by several threads, one after the other."""
-
-    def reopen(self) -> None:
-        import sqlite3
-
-        super().reopen()
-        if not self.migrated:
-            self._connection.close()
-            address = f"{self.path.resolve().as_uri()}?mode=ro"
-            self._connection = sqlite3.connect(address, uri=True, timeout=2, check_same_thread=False)
-
-
 class Library:
     """The studies that are served, by name; of studies with an untrained network its study too."""
 
-    def __init__(self, folders: Sequence[Path]):
+    def __init__(self, folders: Sequence[Path], annotated: Annotated = lambda study: None):
         self.studies: dict[str, OpenedStudy] = {}
+        self._annotated = annotated
         for folder in folders:
             self._add(slug(folder.resolve().name), folder)
             if (folder / RANDOM_FOLDER / "manifest.json").is_file():
@@ -252,7 +275,7 @@ class Library:
         unique, number = name, 2
         while unique in self.studies or unique == "compare":
             unique, number = f"{name}-{number}", number + 1
-        self.studies[unique] = OpenedStudy(unique, folder)
+        self.studies[unique] = OpenedStudy(unique, folder, self._annotated)
 
     def __getitem__(self, name: str) -> OpenedStudy:
         if name not in self.studies:

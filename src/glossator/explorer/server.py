@@ -31,7 +31,7 @@ from starlette.routing import Route
 from glossator.errors import UserError
 from glossator.explorer.api import ENDPOINTS, Endpoint, Problem, openapi
 from glossator.explorer.bundle import script, served_page, style
-from glossator.explorer.opened import Library, NoSuchStudy
+from glossator.explorer.opened import Annotated, Library, NoSuchStudy
 from glossator.explorer.pages.parts import adapter, to_json
 
 THREADS = 8
@@ -60,9 +60,19 @@ def is_loopback(host: str) -> bool:
     return host == "localhost"
 
 
-def app(folders: Sequence[Path], *, host: str = "127.0.0.1", token: str | None = None) -> Starlette:
-    """The application; token: what a request must know, None where it is reached from this machine alone."""
-    library = Library(folders)
+def app(
+    folders: Sequence[Path],
+    *,
+    host: str = "127.0.0.1",
+    token: str | None = None,
+    annotated: Annotated = lambda study: None,
+) -> Starlette:
+    """The application.
+
+    token: what a request must know, None where it is reached from this machine alone; annotated: what annotators
+    answered about a study.
+    """
+    library = Library(folders, annotated)
     threads = ThreadPoolExecutor(THREADS, "glossator")  # each of which keeps its connections
     routes = [Route(e.path, _answering(e, library, threads), methods=[e.method]) for e in ENDPOINTS]
     described = json.dumps(openapi())
@@ -226,6 +236,7 @@ def serve(
     host: str = "127.0.0.1",
     port: int = 8800,
     token: str | None = None,
+    annotated: Annotated = lambda study: None,
     ready: Callable[[str], Any] = lambda address: None,
 ) -> None:
     """Serve studies until it is interrupted; ready: is told the address once it listens. Raises `UserError` for an
@@ -234,7 +245,7 @@ def serve(
 
     import uvicorn
 
-    application = app(folders, host=host, token=token)
+    application = app(folders, host=host, token=token, annotated=annotated)
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listening = socket.socket(family, socket.SOCK_STREAM)
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

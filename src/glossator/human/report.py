@@ -83,6 +83,18 @@ def write_people_report(study: Study, results: Mapping[str, Any]) -> Path:
     return export_file(study, path, people=prepared(results, study.names())).path
 
 
+def prepared_of(study: Study) -> dict[str, Any] | None:
+    """What pages show of the answers that were imported into a study; None where there are none."""
+    results = HumanFolder(study).results()
+    return None if results is None else prepared(results, sorted(_annotated_units(results)))
+
+
+def _annotated_units(results: Mapping[str, Any]) -> set[str]:
+    simulation, labelling = results.get("simulation", {}), results.get("labelling", {})
+    entries = (*simulation.get("explanations", []), *labelling.get("explanations", []))
+    return {str(one["unit"]) for one in (*entries, *results.get("paraphrase", {}).get("rewrites", []))}
+
+
 def prepared(results: Mapping[str, Any], units: list[str]) -> dict[str, Any]:
     """The human results that the page shows: tables over all units, and the annotations of each unit by its name."""
     preference, gibberish = results.get("preference", {}), results.get("gibberish", {})

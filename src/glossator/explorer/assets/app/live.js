@@ -27,8 +27,20 @@ function TryText({ study, data, view, query }) {
     <textarea id="own-text" rows="2" maxlength="20000" value=${text} onInput=${(e) => setText(e.target.value)} onKeyDown=${(e) => { if (e.key === "Enter" && (e.ctrlKey || e.metaKey)) act(); }}></textarea>
     <button type="submit" disabled=${state.busy || !text.trim()}>${state.busy ? "Running the model …" : "Run the unit on it"}</button>
     ${state.error ? html`<${Trouble} error=${state.error} />` : state.value ? html`<${TextWindow} data=${state.value} w=${state.value.window} view=${{ ...view, whole: true }} />
+      <${Strongest} study=${study} data=${data} tried=${state.value} text=${text} />
       <p class="quiet">Scale up to ${precise(state.value.largest)}, the unit's largest recorded activation or the one here.</p>` : null}
   </form>`;
+}
+
+// Which units of the site are strongest at one token of the text.
+function Strongest({ study, data, tried, text }) {
+  const peak = peakOf(tried.window);
+  const [at, setAt] = useState(peak);
+  const [state, act] = useAction(() => source.strongest(study, data.site, data.polarity, text, at));
+  return html`<div class="row"><label>Strongest units at <select value=${at} onChange=${(e) => setAt(Number(e.target.value))}>${tried.pieces.map((p, i) => tried.window.out.includes(i) ? null : html`<option value=${i}>${i}: ${piece(p)}</option>`)}</select></label>
+    <button type="button" disabled=${state.busy} onClick=${() => act()}>${state.busy ? "Running the model …" : "Find them"}</button></div>
+    ${state.error ? html`<${Trouble} error=${state.error} />` : state.value ? html`<table><thead><tr><th scope="col">unit of ${inert(data.site)}</th><th scope="col" class="n">here</th><th scope="col" class="n">maximum</th><th scope="col">explanation</th></tr></thead><tbody>
+      ${state.value.map((one) => html`<tr><td>${one.maximum === null ? inert(one.unit) : html`<a href=${unitAddress(study, one.unit)}>${inert(one.unit)}</a>`}</td><td class="n">${precise(one.activation)}</td><td class="n">${precise(one.maximum)}</td><td>${inert(one.explanation || (one.maximum === null ? "not in this study" : ""))}</td></tr>`)}</tbody></table>` : null}`;
 }
 
 function Rescore({ study, data, best }) {

@@ -34,6 +34,7 @@ const served = {
   windows: (study, unit, predict) => fetched(`studies/${study}/windows`, { unit, predict }),
   compare: (query) => fetched("compare", query),
   attempt: (study, unit, text) => fetched(`studies/${study}/try`, {}, { unit, text }),
+  strongest: (study, site, polarity, text, at) => fetched(`studies/${study}/strongest`, {}, { site, polarity, text, at }),
   score: (study, unit, hypothesis, words) => fetched(`studies/${study}/score`, {}, { unit, hypothesis, words }),
 };
 
