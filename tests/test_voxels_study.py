@@ -67,6 +67,8 @@ def test_voxels_are_units_over_tokens(here: Path, capsys: pytest.CaptureFixture)
                 assert result.status == "insufficient" and "does not predict voxel" in result.reason
         (score,) = [s for s in found[3].explanations[0].scores if s.name == "correlation.random-only"]
         assert score.how["truth"] == "the signed value" and score.value is not None
+        shares = [s.value for s in found[3].explanations[0].scores if ".share" in s.name and s.value is not None]
+        assert all(0 <= share <= 1 for share in shares), "of what is above 0"
         values = study.recording.panel_values(found[3].unit)
         assert values.min() < 0 < values.max()
 

@@ -224,7 +224,8 @@ def _print(
         cells = [str(result.feature), effect, number(result.q, 3)]
         shares = ["–", "–"] if test is None else [f"{100 * share:.0f} %" for share in test["shares"]]
         cells += [*shares, number(None if test is None else test["q"], 3)]
-        rows.append(Row(cells, clean(about.get("headline") or about.get("reason") or "")))
+        about_it = about.get("headline") or about.get("reason")
+        rows.append(Row(cells, clean(about_it) if about_it else ""))
     print_rows(out, ["unit", "effect in SD [95 %]", "q", f"in {first}", f"in {second}", "q of headline"], rows)
     accuracy, words = report["beside_words"]["accuracy"], report["beside_words"]["baselines"]["bag of words"]
     told = in_brackets(accuracy["value"], accuracy["low"], accuracy["high"])

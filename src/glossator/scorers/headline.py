@@ -124,7 +124,8 @@ def _of(modes: Sequence[Mode], measure: Measure) -> Statistic:
 def share_of(trial: Trial, chosen: np.ndarray) -> Resampled:
     """Of the sum of all activations, the part at chosen tokens (t,) bool."""
     sample = trial.test
-    sums = sums_by(sample.group_of_place, sample.groups, sample.truth * chosen, sample.truth)
+    above = np.maximum(sample.truth, 0.0)  # of signed values what is above 0: shares need one side
+    sums = sums_by(sample.group_of_place, sample.groups, above * chosen, above)
     return ratio(sums[:, 0], sums[:, 1], reason=SILENT, bounds=(0.0, 1.0))
 
 
