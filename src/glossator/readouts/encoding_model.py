@@ -23,7 +23,7 @@ from glossator.readouts.base import BaseReadout
 if TYPE_CHECKING:
     import torch
 
-FORMAT = "glossator-encoding-model-1"
+FORMAT = "glossator-encoding-model/1"
 MANIFEST, TENSORS = "encoding_model.json", "encoding_model.safetensors"
 ARRAYS = ("weights", "centre", "scale", "r", "p", "q", "ceiling", "penalty")
 FACTS = ("name", "reads_at", "subject", "rate", "tr", "delays", "voxels")
