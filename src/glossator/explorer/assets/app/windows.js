@@ -49,7 +49,8 @@ function Token({ text, write, t, p, out, peak, data, view }) {
   if (foreseen > 0.02) style["--p"] = foreseen.toFixed(2);
   const tip = out ? "left out" : `true ${precise(valueOf(data, t))}` + (p === undefined ? "" : `, predicted ${precise(valueOf(data, p))}`);
   const strong = lit > 0.02 || foreseen > 0.02;
-  return html`<span class=${`tok${out ? " out" : ""}${peak ? " peak" : ""}`} style=${style} data-tip=${`${piece(text)}\n${tip}`} tabindex=${strong ? 0 : null} aria-label=${strong ? `${piece(text)}: ${tip}` : null} role=${strong ? "mark" : null}>${write(text)}</span>`;
+  const [, lead, rest] = view.raw ? [null, "", write(text)] : write(text).match(/^( *)([^]*)$/);
+  return html`${rest ? lead : ""}<span class=${`tok${out ? " out" : ""}${peak ? " peak" : ""}`} style=${style} data-tip=${`${piece(text)}\n${tip}`} tabindex=${strong ? 0 : null} aria-label=${strong ? `${piece(text)}: ${tip}` : null} role=${strong ? "mark" : null}>${rest || lead}</span>`;
 }
 
 function ImageWindow({ data, w, view }) {
