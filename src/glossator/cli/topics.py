@@ -12,7 +12,6 @@ import typer
 
 from glossator.cli.printing import JSON, Row, clean, console, emit, number, print_rows
 from glossator.errors import UserError
-from glossator.files import write_bytes
 
 if TYPE_CHECKING:
     from glossator.store import study as stored
@@ -45,6 +44,7 @@ def topics(
       glossator topics studies/voxels --groups regions.csv
     """
     from glossator.explorer.shares import share_plot
+    from glossator.files import write_bytes
     from glossator.store.study import open_study
     from glossator.store.topics import topics_of
 
