@@ -86,12 +86,13 @@ class Wanted:
     where: values of site, polarity, status or method (of the best explanation); between: ranges, ends included, of
     score, causal, q or density, None for an open end; words: which all stand in one explanation of a unit, the last may
     be the beginning of one; of very many matches only the first `RANKED_MATCHES` explanations in the study's order
-    count. Raises `UserError` for another filter, and for words without a letter or digit.
+    count. places: those alone. Raises `UserError` for another filter, and for words without a letter or digit.
     """
 
     where: Mapping[str, str] = field(default_factory=dict)
     between: Mapping[str, tuple[float | None, float | None]] = field(default_factory=dict)
     words: str | None = None
+    places: Sequence[int] | None = None
 
     def conditions(self) -> tuple[list[str], list[Any]]:
         """SQL conditions on `units`, and their values."""
@@ -108,6 +109,9 @@ class Wanted:
                 if end is not None:
                     conditions.append(f"{name} {sign} ?")
                     values.append(end)
+        if self.places is not None:
+            conditions.append("id IN (SELECT value FROM json_each(?))")
+            values.append(json.dumps([*self.places]))
         if self.words is not None:
             conditions.append(
                 """id IN (SELECT unit FROM explanations WHERE id IN
@@ -328,11 +332,15 @@ class Study:
             return [self._unit(*row) for row in rows]
 
     def matches(self, words: str) -> list[int]:
-        """The numbers of the explanations in which all these words stand, at most `RANKED_MATCHES`."""
+        """The places of the units of at most `RANKED_MATCHES` explanations in which all these words stand, once for
+        each of them."""
         rows = self.query(
-            "SELECT rowid FROM explanation_text WHERE explanation_text MATCH ? LIMIT ?", match_of(words), RANKED_MATCHES
+            """SELECT unit FROM (SELECT rowid AS found FROM explanation_text WHERE explanation_text MATCH ? LIMIT ?)
+            JOIN explanations ON explanations.id = found""",
+            match_of(words),
+            RANKED_MATCHES,
         )
-        return [number for (number,) in rows]
+        return [place for (place,) in rows]
 
     def search(self, words: str, limit: int = 50) -> list[tuple[str, Chosen]]:
         """(unit id, explanation) of the explanations in which all these words stand, best match first.

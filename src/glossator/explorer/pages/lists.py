@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from glossator.errors import UserError
 from glossator.explorer.pages.parts import all_rounded, rounded
@@ -71,9 +71,12 @@ def unit_list(
             if not found:
                 raise UserError("the study has no unit at this place", value=after)
             (last,) = found
+        many = False
+        if wanted.words is not None:  # searched once, for the page and for its length
+            matches = study.matches(wanted.words)
+            wanted, many = replace(wanted, words=None, places=sorted({*matches})), len(matches) == RANKED_MATCHES
         rows = study.page(order, wanted, last, limit + 1)
         listed = [Listed.of(row) for row in rows[:limit]]
-        many = wanted.words is not None and len(study.matches(wanted.words)) == RANKED_MATCHES
         return UnitList(listed, study.count(wanted, order), listed[-1].place if len(rows) > limit else None, many)
 
 
