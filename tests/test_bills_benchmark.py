@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from benchmarks import instruct_model
-from benchmarks.bills import ARMS, LM_ARMS, by_lm, compared, mismatches, summary
+from benchmarks.bills import ARMS, LM_ARMS, by_lm, compared, is_scripted, mismatches, summary
 from benchmarks.bills_readers import EmbeddingReader, Items, asked, auroc, items_of
 from glossator.errors import UserError
 from glossator.explainers.excerpts import Excerpt
@@ -148,3 +148,7 @@ def test_names_of_tensors():
         "model.layers.3.self_attn.q_proj.bias",
         "model.layers.27.mlp.down_proj.weight",
     ]
+
+
+def test_a_scripted_model_is_told_from_a_real_one():
+    assert is_scripted(Scripted(["x"])) and not is_scripted(Scripted(["x"], name="openai:gpt-4.1-mini"))
