@@ -7,7 +7,8 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-STEPS = 100
+STEPS, CLOSE = 100, 1e-5
+"""Most steps, and the change, as a share of the largest activation, at which fewer are enough."""
 
 
 def sparse_code(
@@ -18,19 +19,24 @@ def sparse_code(
     atoms D (n, d); bias (n,): minus what an activation costs; largest: the largest singular value of D, if it is known.
     Momentum starts again where it points uphill (O'Donoghue and Candès 2015), for each token by itself.
     """
-    size = float(torch.linalg.matrix_norm(atoms, 2)) if largest is None else largest
+    n, width = atoms.shape
+    size = largest_singular_value(atoms) if largest is None else largest
     rate = 1.0 / max(size**2, 1e-30)
     wanted = torch.addmm(bias, values, atoms.T)
+    gram = atoms @ atoms.T if n < 2 * width else None
     code = wanted.new_zeros(wanted.shape)
     ahead, momentum = code, wanted.new_ones((len(wanted), 1))
-    for _ in range(steps):
-        slope = (ahead @ atoms) @ atoms.T - wanted
+    for step in range(steps):
+        slope = ((ahead @ atoms) @ atoms.T if gram is None else ahead @ gram) - wanted
         new = torch.relu(ahead - rate * slope)
-        uphill = ((ahead - new) * (new - code)).sum(1, keepdim=True) > 0
+        moved = new - code
+        uphill = ((ahead - new) * moved).sum(1, keepdim=True) > 0
         momentum = torch.where(uphill, 1.0, momentum)
         following = (1 + torch.sqrt(1 + 4 * momentum**2)) / 2
-        ahead = new + torch.where(uphill, 0.0, (momentum - 1) / following) * (new - code)
+        ahead = new + torch.where(uphill, 0.0, (momentum - 1) / following) * moved
         code, momentum = new, following
+        if step % 10 == 9 and len(new) and float(moved.abs().max()) <= CLOSE * float(new.max()):
+            break
     return code
 
 
