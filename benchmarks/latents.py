@@ -18,12 +18,14 @@ import torch
 from benchmarks.recording import machine
 from glossator.errors import UserError
 from glossator.files import fingerprint, plain, read_json, write_json
-from glossator.fitting.comparison import AS_IT_COMES, Scored, explain_and_score, summary
+from glossator.fitting.comparison import ABSTAINED, AS_IT_COMES, SCORE, Scored, explain_and_score
 from glossator.fitting.components import linear
 from glossator.fitting.dictionaries import batches, train
 from glossator.fitting.train_spec import TrainSpec
 from glossator.readouts.dictionary import Dictionary
 from glossator.readouts.formats import load_dictionary
+from glossator.scorers.baselines import DEFAULT_BASELINES
+from glossator.statistics import mean_over_units, paired_difference
 from glossator.units import Unit
 
 DEFAULTS: dict[str, Any] = {
@@ -44,6 +46,8 @@ DEFAULTS: dict[str, Any] = {
 }
 QUICK = {"tokens": 8192, "latents": 256, "k": 8, "train_tokens": 8192, "batch": 512, "units": 8, "others": 4}
 CONTROLS = ("pca", "ica", "random")
+AT_ONCE = 25
+"""Units that are lost when the benchmark is interrupted, at most."""
 
 
 def run(options: dict[str, Any] | None = None) -> dict[str, Any]:
@@ -114,12 +118,15 @@ def _of_network(network: str, chosen: dict[str, Any], folder: Path) -> dict[str,
     found: dict[str, Any] = {"dictionary": {name: report[name] for name in ("steps", "dead_share", "held_out")}}
     for name, site in {**({"neurons": chosen["neurons"]} if trained else {}),
                        **{name: one.site_name for name, one in readouts.items()}}.items():  # fmt: skip
-        kept = folder / f"{network}-{name}.json"
-        if not kept.exists():
-            group = [Unit(subject.name, site, i) for i in units[site]]
-            scored = explain_and_score(recording, group, ProgramExplainer(lexicon=lexicon), Lab(lexicon))
-            write_json(kept, plain({"summary": summary(scored), "best": _best(scored, chosen["best"])}))
-        found[name] = read_json(kept, "a group of the benchmark", "Delete it")
+        rows: list[dict[str, Any]] = []
+        for start in range(0, len(units[site]), AT_ONCE):
+            kept = folder / f"{network}-{name}-{start}.json"
+            if not kept.exists():
+                group = [Unit(subject.name, site, i) for i in units[site][start : start + AT_ONCE]]
+                scored = explain_and_score(recording, group, ProgramExplainer(lexicon=lexicon), Lab(lexicon))
+                write_json(kept, plain({"rows": [_row(one) for one in scored]}))
+            rows += read_json(kept, "a part of the benchmark", "Delete it")["rows"]
+        found[name] = {"summary": _summary(rows), "best": _best(rows, chosen["best"])}
     return found
 
 
@@ -158,19 +165,30 @@ def _units(subject: Any, sites: list[str], readouts: dict[str, Dictionary], chos
     return found
 
 
-def _best(scored: list[Scored], number: int) -> list[dict[str, Any]]:
+def _row(one: Scored) -> dict[str, Any]:
+    explanation = one.explanation
+    return {
+        "unit": str(one.unit),
+        "headline": explanation.headline.text if explanation and explanation.headline else None,
+        "text": explanation.text if explanation else one.reason,
+        **{name: one.value(name) for name in (SCORE, AS_IT_COMES)},
+        **{name: one.baseline(name, AS_IT_COMES) for name in DEFAULT_BASELINES},
+    }
+
+
+def _summary(rows: list[dict[str, Any]]) -> dict[str, Any]:
+    """Means with intervals over units of both samples of windows, and on windows as they come those of baselines and
+    the difference to the lookup table."""
+    values = {name: [row[name] for row in rows] for name in (SCORE, AS_IT_COMES, *DEFAULT_BASELINES)}
+    return {
+        "units": len(rows),
+        "abstained": sum(row["text"] == ABSTAINED for row in rows),
+        **{name: plain(mean_over_units(some)) for name, some in values.items()},
+        "over_lookup": plain(paired_difference(values[AS_IT_COMES], values["lookup"])),
+    }
+
+
+def _best(rows: list[dict[str, Any]], number: int) -> list[dict[str, Any]]:
     """The units that are explained best on windows as they come."""
-    ranked = sorted(
-        (one for one in scored if one.explanation is not None and one.value(AS_IT_COMES) is not None),
-        key=lambda one: -float(one.value(AS_IT_COMES) or 0.0),
-    )
-    return [
-        {
-            "unit": str(one.unit),
-            "headline": one.explanation.headline.text if one.explanation and one.explanation.headline else "",
-            "text": one.explanation.text if one.explanation else "",
-            "correlation": one.value(AS_IT_COMES),
-            "lookup": one.baseline("lookup", AS_IT_COMES),
-        }
-        for one in ranked[:number]
-    ]
+    known = [row for row in rows if row["headline"] is not None and row[AS_IT_COMES] is not None]
+    return sorted(known, key=lambda row: -row[AS_IT_COMES])[:number]

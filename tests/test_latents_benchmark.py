@@ -16,7 +16,8 @@ def test_groups_are_scored_and_kept(tiny_folder: Path, tmp_path: Path, monkeypat
     options |= {"folder": str(tmp_path)}
     found = latents.run(options)
     assert list(found["groups"]) == ["neurons", "sae", "pca", "ica", "random", "random-weights"]
-    assert [group["n"] + group["missing"] for group in found["groups"].values()] == [2, 3, 2, 2, 2, 3]
+    assert [group["units"] for group in found["groups"].values()] == [2, 3, 2, 2, 2, 3]
+    assert all({"value", "low", "high"} <= set(group["correlation.random-only"]) for group in found["groups"].values())
     assert set(found["dictionaries"]) == {"trained", "random-weights"}
     assert all(one["held_out"]["loss"]["clean"] > 0 for one in found["dictionaries"].values())
     assert all(one["headline"] and one["unit"].partition("/")[2].startswith("sae@") for one in found["best"])
