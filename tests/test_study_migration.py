@@ -62,7 +62,7 @@ def results_and_q(study: Study) -> tuple[list[Any], list[list[Any]]]:
     results = [to_plain(result) for result in study.results()]
     for result in results:
         for chosen in result["explanations"]:
-            assert (chosen.pop("headline"), chosen.pop("modes")) == (None, [])
+            assert (chosen.pop("headline"), chosen.pop("modes"), chosen.pop("peaks")) == (None, [], None)
     q = [
         [chosen["method"], score["name"], baseline, result["unit"], found]
         for result in results

@@ -145,7 +145,7 @@ def adding(study: Study) -> Iterator[Adding]:
                 with replacing(study.path) as temporary:
                     study.query("VACUUM INTO ?", str(temporary))
                 study.reopen()
-            with contextlib.closing(sqlite3.connect(study.path, timeout=2, isolation_level=None)) as connection:
+            with contextlib.closing(sqlite3.connect(study.path, timeout=30, isolation_level=None)) as connection:
                 yield Adding(study, connection)
         except sqlite3.OperationalError as error:
             raise cannot_write(study.path, error) from error
