@@ -134,7 +134,8 @@ def _explained(explainer: Any, its: World) -> str:
             raise
         return WITH_A_MODEL
     assert all(e.unit == its.unit and e.text and e.provenance.evidence for e in found)
-    return "yes"
+    asks = getattr(explainer, "lm", None) is its.lab.lm and not found  # it had nothing to ask about
+    return WITH_A_MODEL if asks else "yes"
 
 
 def _simulated(simulator: Any, its: World) -> str:
@@ -185,7 +186,22 @@ def _dictionary(folder: Path, site: str, width: int) -> None:
     ).save(folder)  # fmt: skip
 
 
-MADE_READOUTS: dict[str, Callable[[Path, str, int], None]] = {"directions": _directions, "dictionary": _dictionary}
+def _voxels(folder: Path, site: str, width: int) -> None:
+    from glossator.readouts.encoding_model import EncodingModel
+
+    one = np.eye(1, width, dtype=np.float32)
+    EncodingModel(
+        name="voxels", reads_at=site, subject="", weights=one[:, :, None], centre=np.zeros(width, np.float32),
+        scale=np.ones(width, np.float32), rate=1.0, tr=2.0, delays=(1,), voxels=("v",),
+        r=np.ones(1), p=np.zeros(1), q=np.zeros(1), ceiling=np.ones(1), penalty=np.ones(1),
+    ).save(folder)  # fmt: skip
+
+
+MADE_READOUTS: dict[str, Callable[[Path, str, int], None]] = {
+    "directions": _directions,
+    "dictionary": _dictionary,
+    "voxels": _voxels,
+}
 """Writes a small readout of each kind for a site; a new kind needs its line here."""
 
 
@@ -203,7 +219,10 @@ def _read(kind: str, its: World) -> str:
     evidence = draw(recording, unit, EVIDENCE)
     assert evidence.status == "ok", evidence.reason
     assert evidence.test.activations.shape[1] == evidence.test.grid.places
-    readout.part(unit.index)
+    try:
+        readout.part(unit.index)
+    except MissingPower:
+        return "yes, read alone"
     return "yes" if Power.INTERVENE in its.subject.powers else "yes, read alone"
 
 

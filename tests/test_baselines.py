@@ -11,6 +11,7 @@ import pytest
 import torch
 from torch import nn
 
+from explorer_cases import shards_of
 from glossator import registry
 from glossator.cli import main
 from glossator.errors import MissingPower, UserError
@@ -126,9 +127,11 @@ def test_a_study_says_what_random_weights_reach(compared: Path) -> None:
 def test_the_line_stands_in_run_show_and_report(compared: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with open_study(compared) as study:
         ranked = next(o for o in beside_random_weights(study) if o.score == study.ranked_by)
-        text, report = str(ranked), study.report.read_text()
+        text, report = str(ranked), shards_of(study.report)
     assert "% of the mean score" in text and "of 5 units" in text
-    assert text.partition(", ")[2] in report
+    groups = report["study"]["distributions"][ranked.score]["groups"]
+    means = [group["random_weights"]["value"] for group in groups if group["random_weights"]]
+    assert means == [pytest.approx(ranked.value.value, abs=1e-3)]
     for command in (["run", str(compared)], ["show", str(compared)]):
         assert main(command) == 0
         assert text in capsys.readouterr().out

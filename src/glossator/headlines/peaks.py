@@ -103,7 +103,8 @@ def _words(problem: Problem, shelf: Shelf) -> tuple[Entries, Entries]:
 def _pairs(word: Entries, before: Entries) -> Entries:
     """A word and the one before it."""
     pairs, entry = np.unique(word.entry.astype(np.int64) * before.size + before.entry, return_inverse=True)
-    entry = np.where(before.entry == before.size - 1, len(pairs), entry)
+    lone = (word.entry == word.size - 1) | (before.entry == before.size - 1)
+    entry = np.where(lone, len(pairs), entry)
 
     def test(number: int) -> Test:
         first, second = divmod(int(pairs[number]), before.size)

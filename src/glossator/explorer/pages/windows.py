@@ -170,9 +170,10 @@ def _wrong(test: Exemplars, predicted: np.ndarray, threshold: float, random: np.
     said = np.where(test.valid & np.isfinite(predicted), predicted, -np.inf)
     true = np.where(test.valid, test.activations, -np.inf)
     each = np.arange(len(test))
-    at_peak = said[each, true.argmax(axis=1)]
-    gap = np.where(np.isfinite(at_peak), true.max(axis=1) - at_peak, -np.inf)
-    missed = np.flatnonzero((true.max(axis=1) > threshold) & (at_peak < true.max(axis=1) / 4) & np.isfinite(gap))
+    peak, at_peak = true.max(axis=1), said[each, true.argmax(axis=1)]
+    known = np.isfinite(peak) & np.isfinite(at_peak)
+    gap = np.subtract(peak, at_peak, out=np.full(len(test), -np.inf), where=known)
+    missed = np.flatnonzero(known & (peak > threshold) & (at_peak < peak / 4))
     if len(missed):
         share = float(np.isin(np.flatnonzero(random), missed).sum() / max(random.sum(), 1))
         yield "missed", missed[np.argsort(-gap[missed], kind="stable")][:WRONG], None, None, share
