@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import inspect
 import shutil
 import tempfile
 from collections.abc import Callable
@@ -134,8 +135,8 @@ def _explained(explainer: Any, its: World) -> str:
             raise
         return WITH_A_MODEL
     assert all(e.unit == its.unit and e.text and e.provenance.evidence for e in found)
-    asks = getattr(explainer, "lm", None) is its.lab.lm and not found  # it had nothing to ask about
-    return WITH_A_MODEL if asks else "yes"
+    lm = inspect.signature(type(explainer)).parameters.get("lm")
+    return WITH_A_MODEL if lm and lm.default is lm.empty else "yes"  # even where it had nothing to ask about
 
 
 def _simulated(simulator: Any, its: World) -> str:
