@@ -40,7 +40,7 @@ CASES = [
     ('0 + and(token(" any"), between(word(negations), word(ends of sentence)))',
      "On “any” after negations in the sentence."),
     ("0 + position(0..3; shape(newline))", "On tokens in the first 4 places of the line."),
-    ('0 + and(token(","), count(token(","), 2..2; word(ends of sentence)))', "On “,” after 2 “,” in the sentence."),
+    ('0 + and(token(","), count(token(","), 2..2; word(ends of sentence)))', "On “,” after 2 occurrences of “,” in the sentence."),
     ('0 + not(count(token(" a"), 1..; token(" b")))', "On tokens not after “a” since the last of “b”."),
     ("0 + share(shape(digit); 0.25)", "On tokens in text with at least 25 % digits."),
     ("0 + same(initial, 1..1) + agrees(ending, shape(capitalised))",

@@ -15,6 +15,8 @@ ENCLOSED = {
 }  # fmt: skip
 STRETCHES: dict[Test, str] = {Shape("newline"): "the line", Word("ends of sentence"): "the sentence"}
 
+OCCURRENCE, OCCURRENCES = " occurrence of", " occurrences of"
+
 Noun = Callable[[Test], str]
 
 
@@ -30,7 +32,7 @@ def remembered(test: Test, noun: Noun) -> str | None:
         case Count(counted, low, high, since):
             return f"{_number(low, high)} {noun(counted)}{_stretch(since, ' in ', noun)}"
         case Share(counted, least):
-            return f"in text with at least {100 * least:.3g} % {noun(counted)}"
+            return f"in text with at least {100 * least:.2g} % {noun(counted)}"
         case Same(aspect, low, high):
             return f"with the same {ASPECTS[aspect]} as {_distance(low, high)}"
         case Agrees(aspect, other):
@@ -62,10 +64,12 @@ def _number(low: int, high: int | None) -> str:
     if high == 0:
         return "before any"
     if high is None:
-        return "after" if low <= 1 else f"after {low} or more"
-    if low <= 1:
-        return f"after {'1' if low == high else f'at most {high}' if low == 0 else f'1 to {high}'}"
-    return f"after {low}" if low == high else f"after {low} to {high}"
+        return "after" if low <= 1 else f"after {low} or more" + OCCURRENCES
+    if low == high:
+        return "after one" + OCCURRENCE if low == 1 else f"after {low}" + OCCURRENCES
+    if low == 0:
+        return f"after at most {high}" + (OCCURRENCE if high == 1 else OCCURRENCES)
+    return f"after {low} {'or' if high == low + 1 else 'to'} {high}" + OCCURRENCES
 
 
 def _stretch(since: Test | None, joint: str, noun: Noun) -> str:
