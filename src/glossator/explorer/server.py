@@ -200,6 +200,8 @@ def _answering(endpoint: Endpoint, library: Library, threads: Executor) -> Calla
             missing = isinstance(error, NoSuchStudy) or "no such unit" in error.what
             busy = "cannot be read now" in error.what or "another process" in error.what
             return _problem(404 if missing else 503 if busy else 400, str(error))
+        except asyncio.CancelledError:
+            return _problem(503, "the server was stopped")
         except Exception:
             traceback.print_exc(file=sys.stderr)
             return _problem(500, "this is a mistake in glossator; the server's terminal says where")
