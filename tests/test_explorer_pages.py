@@ -22,7 +22,7 @@ from glossator.explorer.pages.unit import unit_page
 from glossator.explorer.pages.windows import STEPS, TOP, UnitWindows, _window, in_steps, unit_windows
 from glossator.inputs import Grid
 from glossator.store.adding import adding
-from glossator.store.study import Wanted
+from glossator.store.lists import Wanted
 from glossator.store.summary import agreement_of_columns, means
 from glossator.study import Study, UnitResult, run_study
 from glossator.study.tools import Tools

@@ -17,7 +17,7 @@ from glossator.explorer.pages.study import Distribution, EstimateShown, StudyPag
 from glossator.explorer.pages.unit import UnitPage, unit_page
 from glossator.explorer.pages.windows import UnitWindows
 from glossator.store.find import unit_of
-from glossator.store.study import Wanted
+from glossator.store.lists import Wanted
 
 LONGEST_TEXT = 20_000
 Name = Annotated[str, Field(max_length=500)]

@@ -10,7 +10,6 @@ import json
 import re
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from types import NoneType
@@ -24,8 +23,9 @@ from glossator.recording import Recording, open_recording
 from glossator.recording.store import crc32_of, sample_of
 from glossator.scores import Column, Score
 from glossator.store.database import ADDING, DATABASE, recover
+from glossator.store.lists import EVERY, ORDERS, RANKED_MATCHES, UnitRow, Wanted, match_of
 from glossator.store.ranking import DEFAULT, RANKED_BY
-from glossator.store.results import STATUSES, Chosen, Status, UnitResult, headlines_from, score_of
+from glossator.store.results import STATUSES, Chosen, UnitResult, headlines_from, score_of
 from glossator.store.schema import upgraded
 from glossator.store.spec import StudySpec, make_spec
 from glossator.units import Unit
@@ -33,103 +33,11 @@ from glossator.units import Unit
 FORMAT = "glossator-study/1"
 AT_ONCE = 500
 """Units that are read together where all are read."""
-RANKED_MATCHES = 5_000
-"""Of more explanations that a search finds, only the first so many are ranked."""
 READ_WHOLE = 32 << 20
 """Bytes up to which a database's checksum is that of all of it when it is opened; of a larger one some blocks are
 compared, and `glossator verify` reads it all."""
 MOST_HOWS = 1000
 """Notes on how scores were made that are kept in memory."""
-ORDERS = {
-    "place": ("id", "ASC", "ASC"),
-    "best": ("score", "DESC", "ASC"),
-    "worst": ("score", "ASC", "DESC"),
-    "causal": ("causal", "DESC", "ASC"),
-    "q": ("q", "ASC", "ASC"),
-}
-"""Orders of units: the study's own; by the score that ranks them, either way; by the causal one; by the q-value. Each a
-column of `units`, its direction, and that of places where it is equal."""
-FILTERS = ("site", "polarity", "status", "method")
-RANGES = ("score", "causal", "q", "density")
-"""Numbers of units by which they can be filtered; density: how often a unit fires on random places."""
-
-
-@dataclass(frozen=True)
-class UnitRow:
-    """What a list of units shows of one, without reading its scores.
-
-    place: from 1, in the study's order; method, text, headline: of its best explanation, None where it has none;
-    score, low, high: the study's default score of that (`Study.default_score`); causal: the causal one; q: of the
-    score, at this false-discovery rate it is above all of its baselines; density: how often the unit fires on random
-    places.
-    """
-
-    place: int
-    unit: Unit
-    status: Status
-    reason: str
-    method: str | None
-    text: str | None
-    score: float | None
-    low: float | None
-    high: float | None
-    causal: float | None
-    q: float | None
-    headline: str | None = None
-    density: float | None = None
-
-
-@dataclass(frozen=True)
-class Wanted:
-    """Which units a list holds.
-
-    where: values of site, polarity, status or method (of the best explanation); between: ranges, ends included, of
-    score, causal, q or density, None for an open end; words: which all stand in one explanation of a unit, the last may
-    be the beginning of one; of very many matches only the first `RANKED_MATCHES` explanations in the study's order
-    count. places: those alone. Raises `UserError` for another filter, and for words without a letter or digit.
-    """
-
-    where: Mapping[str, str] = field(default_factory=dict)
-    between: Mapping[str, tuple[float | None, float | None]] = field(default_factory=dict)
-    words: str | None = None
-    places: Sequence[int] | None = None
-
-    def conditions(self) -> tuple[list[str], list[Any]]:
-        """SQL conditions on `units`, and their values."""
-        conditions, values = list[str](), list[Any]()
-        for name, value in self.where.items():
-            if name not in FILTERS:
-                raise UserError("units cannot be filtered by this", value=name, allowed=", ".join(FILTERS))
-            conditions.append(f"{name} = ?")
-            values.append(value)
-        for name, ends in self.between.items():
-            if name not in RANGES:
-                raise UserError("units cannot be filtered by a range of this", value=name, allowed=", ".join(RANGES))
-            for sign, end in zip((">=", "<="), ends, strict=True):
-                if end is not None:
-                    conditions.append(f"{name} {sign} ?")
-                    values.append(end)
-        if self.places is not None:
-            conditions.append("id IN (SELECT value FROM json_each(?))")
-            values.append(json.dumps([*self.places]))
-        if self.words is not None:
-            conditions.append(
-                """id IN (SELECT unit FROM explanations WHERE id IN
-                (SELECT rowid FROM explanation_text WHERE explanation_text MATCH ? LIMIT ?))"""
-            )
-            values += [match_of(self.words), RANKED_MATCHES]
-        return conditions, values
-
-
-EVERY = Wanted()
-
-
-def match_of(words: str) -> str:
-    """What SQLite's full-text search is asked for words that must all be there; `UserError` where there is none."""
-    terms = re.findall(r"\w+", words)
-    if not terms:
-        raise UserError("nothing to search for", value=words, allowed="one or more words")
-    return " ".join(f'"{term}"' for term in terms) + "*"
 
 
 class Study:

@@ -8,7 +8,8 @@ from dataclasses import dataclass, replace
 
 from glossator.errors import UserError
 from glossator.explorer.pages.parts import all_rounded, rounded
-from glossator.store.study import EVERY, RANGES, RANKED_MATCHES, Study, UnitRow, Wanted
+from glossator.store.lists import EVERY, RANGES, RANKED_MATCHES, UnitRow, Wanted
+from glossator.store.study import Study
 
 MOST_ROWS = 200
 NAME = re.compile(r"[^\s]*/?[0-9]{1,18}[+±-]?$")
@@ -17,7 +18,7 @@ NAME = re.compile(r"[^\s]*/?[0-9]{1,18}[+±-]?$")
 @dataclass(frozen=True)
 class Listed:
     """A unit in a list. text: its headline, else its sentence; score with its interval, causal, q, density: as in
-    `glossator.store.study.UnitRow`."""
+    `glossator.store.lists.UnitRow`."""
 
     place: int
     unit: str
