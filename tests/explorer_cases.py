@@ -1,4 +1,4 @@
-"""What the explorer's tests share: exported pages taken apart, and a browser."""
+"""What tests of pages share: pages taken apart, exported data too, and a browser."""
 
 from __future__ import annotations
 
@@ -10,12 +10,25 @@ import shutil
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 CHROMIUM = shutil.which("chromium")
+
+
+class Elements(HTMLParser):
+    """All elements of a page with their attributes."""
+
+    def __init__(self, page: str):
+        super().__init__()
+        self.found: list[tuple[str, dict[str, str | None]]] = []
+        self.feed(page)
+
+    def handle_starttag(self, tag: str, attrs: list) -> None:
+        self.found.append((tag, dict(attrs)))
 
 
 def shards_of(path: Path) -> dict[str, Any]:

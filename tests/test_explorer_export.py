@@ -5,12 +5,11 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import replace
-from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
 
-from explorer_cases import shards_of, units_of
+from explorer_cases import Elements, shards_of, units_of
 from glossator.cli import main
 from glossator.errors import UserError
 from glossator.explorer.bundle import as_script, script
@@ -33,18 +32,6 @@ def study(tiny_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Study:
     found = run_study(spec, tmp_path_factory.mktemp("export") / "s", progress=False)
     assert found is not None
     return found
-
-
-class Elements(HTMLParser):
-    """All elements of a page with their attributes."""
-
-    def __init__(self, page: str):
-        super().__init__()
-        self.found: list[tuple[str, dict[str, str | None]]] = []
-        self.feed(page)
-
-    def handle_starttag(self, tag: str, attrs: list) -> None:
-        self.found.append((tag, dict(attrs)))
 
 
 def test_the_report_asks_no_network(study: Study) -> None:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import dataclasses
 import json
 import re
-from html.parser import HTMLParser
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from explorer_cases import Elements
 from glossator.errors import UserError
 from glossator.evidence import Evidence, Exemplars, Split
 from glossator.human import TASKS, HumanFolder, draw_tasks, export_tasks
@@ -163,18 +163,6 @@ def test_task_sets_survive_storing_and_notice_changes(study: Study, task: str) -
     stored["seed"] += 1
     with pytest.raises(UserError, match="changed after its export"):
         from_plain(stored)
-
-
-class Elements(HTMLParser):
-    """All elements of a page with their attributes."""
-
-    def __init__(self, page: str):
-        super().__init__()
-        self.found: list[tuple[str, dict[str, str | None]]] = []
-        self.feed(page)
-
-    def handle_starttag(self, tag: str, attrs: list) -> None:
-        self.found.append((tag, dict(attrs)))
 
 
 @pytest.mark.parametrize("task", TASKS)
