@@ -73,14 +73,10 @@ class Scene:
         _check("light", self.light, LIGHTS)
         _check("weather", self.weather, WEATHERS)
         for relation in self.relations:
-            if relation.first == relation.second or not {relation.first, relation.second} <= set(range(len(self.things))):
+            if relation.first == relation.second or not {relation.first, relation.second} <= set(
+                range(len(self.things))
+            ):
                 raise UserError("a relation needs two things of the scene", value=[relation.first, relation.second])
-
-    def caption(self) -> str:
-        """The scene in one plain sentence, from which `parse` makes the same scene again."""
-        from glossator.scenes.captions import caption
-
-        return caption(self)
 
     def as_json(self) -> str:
         """All of the scene, on one line."""
