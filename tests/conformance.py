@@ -39,7 +39,7 @@ from glossator.units import Unit
 DOCUMENT = Path(__file__).resolve().parent.parent / "docs" / "conformance.md"
 WITH_A_MODEL = "yes, with a language model"
 KINDS = ("explainers", "simulators", "scorers", "baselines", "readouts", "engines")
-WORLDS = ("tokens", "texts", "image cells", "whole images", "stimuli")
+WORLDS = ("tokens", "texts", "image cells", "image model", "whole images", "stimuli")
 N = 600
 EVIDENCE = EvidenceSpec(test_top=15, test_random=30, calibrate_random=20, select_random=20)
 
@@ -66,8 +66,9 @@ class World:
 def world(name: str) -> World:
     from glossator.subjects.functions import FunctionSubject
     from glossator.subjects.measured import MeasuredSubject
+    from glossator.subjects.vision import image_subject
     from scorer_reader_cases import ALL_POWERS, Scripted, refusing
-    from test_inputs_recorded import CELLS, Truth, animals, images, red_module, redness, texts
+    from test_inputs_recorded import CELLS, Red, Truth, animals, images, red_module, redness, scaled, texts
     from test_scorers_comparing import Bags
 
     subject: Any
@@ -78,6 +79,9 @@ def world(name: str) -> World:
     elif name == "image cells":
         subject = FunctionSubject(redness, "redness", takes="images", grid=CELLS)
         probes, site = probe_set(images(N)), "output"
+    elif name == "image model":
+        subject = image_subject(Red(), scaled, name="red", side=16)
+        probes, site = probe_set(images(N)), "conv"
     elif name == "whole images":
         subject, probes, site = red_module(), probe_set(images(N)), "head"
     else:
@@ -277,6 +281,7 @@ def table() -> str:
         "",
         "Every registered part is tested on one unit of each kind of input: `tokens`, a neuron of a causal language",
         "model; `texts`, a function of texts; `image cells`, a function with a value at each cell of an image;",
+        "`image model`, a channel of a convolution, which can be intervened on;",
         "`whole images`, the output of a `torch` module; `stimuli`, measured responses, which cannot be run again.",
         "Numbers refer to the list at the end, which says what is missing. Where a readout is `read alone`, its units",
         "can be recorded, explained and scored, but not intervened on. Engines do two jobs on each recording.",

@@ -68,9 +68,13 @@ class Red(torch.nn.Module):
         return self.head(self.conv(x).mean((2, 3)))
 
 
+def scaled(pixels: np.ndarray) -> torch.Tensor:
+    return torch.from_numpy(np.array(pixels)).permute(0, 3, 1, 2).float() / 255
+
+
 def red_module() -> ModuleSubject:
     def prepare(given: Images) -> torch.Tensor:
-        return torch.from_numpy(np.array(given.pixels)).permute(0, 3, 1, 2).float() / 255
+        return scaled(given.pixels)
 
     sites = {"conv": CELLS, "head": WHOLE}
     return ModuleSubject(Red(), prepare, sites, "red")

@@ -14,7 +14,7 @@ from glossator.causal.changes import Change, Splice
 from glossator.errors import MissingPower, UserError
 from glossator.inputs.tokens import TokenWindows
 from glossator.readouts.parts import Part, read_from, seeing
-from glossator.subjects.base import Power
+from glossator.subjects.base import Power, check_power
 
 if TYPE_CHECKING:
     import torch
@@ -99,11 +99,16 @@ def bind(subject: TransformerSubject, edits: Sequence[Edit], windows: TokenWindo
     """Check edits against a subject and windows; raises `MissingPower` for a subject that cannot be intervened on,
     `UserError` for the rest."""
     check_intervene(subject)
-    real = np.arange(windows.width) < windows.lengths[:, None]
-    return [_bound(subject, edit, windows, real) for edit in edits]
+    return bind_places(subject, edits, np.arange(windows.width) < windows.lengths[:, None])
 
 
-def _bound(subject: TransformerSubject, edit: Edit, windows: TokenWindows, real: np.ndarray) -> BoundEdit:
+def bind_places(subject: Subject, edits: Sequence[Edit], real: np.ndarray) -> list[BoundEdit]:
+    """The same for inputs of any kind: real (n, places), the places that are no padding."""
+    check_power(subject, Power.INTERVENE, "an edit")
+    return [_bound(subject, edit, real) for edit in edits]
+
+
+def _bound(subject: Any, edit: Edit, real: np.ndarray) -> BoundEdit:
     site = subject.site(edit.site)
     part = edit.part.bound(site)
     if edit.where is not None and np.shape(edit.where) != real.shape:
@@ -131,6 +136,12 @@ def check_intervene(subject: Subject) -> TransformerSubject:
             "this subject cannot be intervened on: it is not a model with sites",
             value=subject.name,
             fix="Use a subject from load_subject",
+        )
+    if subject.takes != "tokens":
+        raise MissingPower(
+            f"this intervenes on tokens, and the subject takes {subject.takes}",
+            value=subject.name,
+            allowed="a language model or encoder; for image models see glossator.causal.images",
         )
     return cast("TransformerSubject", subject)
 

@@ -25,7 +25,9 @@ _WHAT = "A spec (TOML), the folder of a study to resume, or one unit such as smo
 def _flags(
     what: str | None = typer.Argument(None, help=_WHAT, show_default=False),
     subject: str | None = typer.Option(
-        None, help="Model (smollm2-135m, minilm, folder, hub id), function:FILE.py:NAME, responses:FILE, delphi:FOLDER."
+        None,
+        help="Model (smollm2-135m, minilm, efficientnet-lite0, folder, hub id), function:FILE.py:NAME, responses:FILE, "
+        "delphi:FOLDER.",
     ),
     site: list[str] | None = typer.Option(None, help="Site such as mlp.12; repeatable, or separate sites with commas."),
     units: str | None = typer.Option(None, help="Number of random units (64), 'all', or indices: 3,17,40-49."),
@@ -34,7 +36,10 @@ def _flags(
         None, "--polarity", "--side", help="Polarity of each unit: + (default), -, both, or ± for the signed value."
     ),
     corpus: str | None = typer.Option(
-        None, help="'embedded', or JSONL, CSV, text, Parquet, Arrow, or a folder of these; images as .npy or .npz."
+        None,
+        "--corpus",
+        "--inputs",
+        help="'embedded', or JSONL, CSV, text, Parquet, Arrow, or a folder of these; images as .npy or .npz.",
     ),
     text_column: str | None = typer.Option(None, help="Field or column of the corpus with the text (text)."),
     tokens: str | None = typer.Option(None, help="Number of corpus tokens to use (65536), or 'all'."),

@@ -144,7 +144,7 @@ def _probes(spec: StudySpec, subject: Subject, corpus: Corpus | ProbeSet) -> Pro
         raise UserError(
             "this subject does not take text",
             value=f"{subject.name} takes {subject.takes}",
-            fix="Pass its inputs: run_study(spec, folder, subject=..., corpus=...)",
+            fix="Name its inputs: --inputs images.npy, or run_study(spec, folder, subject=..., corpus=...)",
         )
     if subject.max_width is not None and spec.width > subject.max_width:
         raise UserError("windows too wide for this subject", value=spec.width, allowed=f"at most {subject.max_width}")
@@ -216,7 +216,7 @@ def _check_sites(spec: StudySpec, readouts: Mapping[str, Readout]) -> None:
     from glossator.subjects import describe_sites
     from glossator.subjects.aliases import ALIASES
 
-    if spec.subject not in ALIASES:
+    if spec.subject not in ALIASES or ALIASES[spec.subject].takes != "tokens":
         return
     known = {site.name: site for site in describe_sites(spec.subject)}
     kinds = {name.partition(".")[0] for name in known}

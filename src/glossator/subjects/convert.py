@@ -1,4 +1,5 @@
-"""GGUF to safetensors, once: quantised blocks become the float32 numbers they encode, without rounding.
+"""Downloaded weights to safetensors, once: quantised blocks of GGUF become the float32 numbers that they encode,
+without rounding, and tensors of a checkpoint get the names that its modules have here.
 
 A 4-bit block is q * scale + offset with 16-bit scale and offset; only float32 holds all of those values.
 """
@@ -63,5 +64,25 @@ def convert_gguf(gguf: Path, folder: Path) -> None:
         if tensor.data_ptr() not in seen:
             seen.add(tensor.data_ptr())
             tensors[key] = tensor.contiguous()
+    save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
+    (folder / "model.safetensors").chmod(0o644)
+
+
+def convert_checkpoint(path: Path, folder: Path) -> None:
+    """Write model.safetensors from a checkpoint of EfficientNet-Lite0, by the names that its modules have here.
+
+    Only tensors are read from the pickle, no code. Raises `UserError` for a damaged file.
+    """
+    import pickle
+
+    import torch
+    from safetensors.torch import save_file
+
+    from glossator.subjects.efficientnet import renamed
+
+    try:
+        tensors = renamed(torch.load(path, map_location="cpu", weights_only=True))
+    except (RuntimeError, pickle.UnpicklingError, KeyError, EOFError, AttributeError) as error:
+        raise UserError("damaged checkpoint", value=path.name, fix=str(error).splitlines()[0]) from error
     save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
     (folder / "model.safetensors").chmod(0o644)

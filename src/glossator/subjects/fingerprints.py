@@ -49,6 +49,16 @@ def of_model(model: nn.Module, tokenizer: FastTextTokenizer, prefix: Iterable[in
     return _joined({**config, "code": code}, digests, tokenizer, prefix)
 
 
+def of_weights(folder: Path, facts: dict[str, Any]) -> str:
+    """The fingerprint of a saved image model: its config, its weights and how images are prepared for it (facts)."""
+    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    digests: dict[str, str] = {}
+    for path in weight_files(folder):
+        digests |= _digests(path)
+    content = {key: value for key, value in config.items() if key not in _NOT_CONTENT}
+    return files.fingerprint({"config": content, "weights": digests, **facts})
+
+
 def of_module(module: nn.Module) -> str:
     """The fingerprint of any module as it stands in memory now, buffers and the code of its own class included."""
     return files.fingerprint(_code_and_digests(module))

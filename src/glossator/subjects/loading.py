@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +20,13 @@ from glossator.subjects.checkpoints import (
     read_config,
     reason_of,
 )
+from glossator.subjects.image_models import (
+    TIMM,
+    fingerprint_of_folder,
+    open_image_model,
+    sites_of_builtin,
+    takes_images,
+)  # fmt: skip
 from glossator.subjects.sites import SiteInfo, find_sites
 from glossator.subjects.tokenizer import FastTextTokenizer
 from glossator.subjects.transformer import TransformerSubject
@@ -27,6 +35,8 @@ from glossator.subjects.weights import cache_folder, ensure_weights, is_complete
 
 if TYPE_CHECKING:
     from torch import nn
+
+    from glossator.subjects.vision import VisionSubject
 
 DTYPES = ("float32", "bfloat16", "float16")
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
@@ -152,6 +162,8 @@ def known_fingerprints(name: str) -> dict[str, str] | None:
     if folder is None:
         return None
     check_config_file(folder)
+    if takes_images(name):
+        return {"subject_fingerprint": fingerprint_of_folder(name, folder)}
 
     def found() -> dict[str, str]:
         tokenizer = load_tokenizer(name, folder)
@@ -215,6 +227,8 @@ def load_subject(
             )
         return _of_model(source, tokenizer, name)
     source = str(source)
+    if takes_images(source):
+        raise UserError("this subject takes images", value=source, fix="Open it with open_subject(name)")
     if tokenizer is not None:
         raise UserError(
             "a saved model has its own tokenizer", value=source, fix="Save the other one in the model's folder"
@@ -241,6 +255,22 @@ def load_subject(
         causal, model = False, getattr(model, model.base_model_prefix, model)
     prefix, suffix = _borders(source, model, own.hub_tokenizer, causal)
     return TransformerSubject(name or subject_name(source), model, own, fingerprint, causal, prefix, suffix)
+
+
+def load_image_model(name: str, *, dtype: str | None = None, device: str | None = None) -> VisionSubject:
+    """An image model from a built-in name, `timm:NAME`, a local folder or a hub id; dtype, device as `load_subject`."""
+    import torch
+
+    if (dtype := dtype or "float32") not in DTYPES:
+        raise UserError("unknown dtype", value=dtype, allowed=", ".join(DTYPES))
+    on: Any = torch.accelerator.current_accelerator() if device == "auto" and torch.accelerator.is_available() else None
+    if on is None:
+        on = _device("cpu" if device in (None, "auto") else str(device))
+    subject = open_image_model(name, None if name.startswith(TIMM) else resolve_folder(name))
+    return replace(
+        subject, name=subject.name if name.startswith(TIMM) else subject_name(name),
+        model=subject.model.to(device=on, dtype=getattr(torch, dtype)),
+    )  # fmt: skip
 
 
 def _of_model(model: nn.Module, tokenizer: Any, name: str | None) -> TransformerSubject:
@@ -277,6 +307,8 @@ def describe_sites(name: str) -> list[SiteInfo]:
     import torch
     from transformers import AutoConfig
 
+    if takes_images(name):
+        return list(sites_of_builtin(name) if name in ALIASES else load_image_model(name).sites())
     if name in ALIASES:
         config = AutoConfig.for_model(**ALIASES[name].config)
     elif _is_folder(name) or _HUB_ID.fullmatch(name):

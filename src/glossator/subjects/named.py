@@ -2,9 +2,9 @@
 
 `function:FILE.py:NAME` or `function:package.module:NAME` imports code, so that a name from a file is confirmed first.
 `responses:FILE` is `.npy`, `.npz` or Parquet, with a row for each input of the study. `delphi:FOLDER` holds latents
-that delphi has cached, and their text. `random-weights:NAME#SEED` is the architecture of a model with freshly
-initialised weights. `vectors:NAME` are static word vectors, from a model's token embeddings. `pooled:...` is a site of
-a model, or a readout there, with one value for each text (see `pooled_name`).
+that delphi has cached, and their text. `timm:NAME` is an image model of that package. `random-weights:NAME#SEED` is the
+architecture of a model with freshly initialised weights. `vectors:NAME` are static word vectors, from a model's token
+embeddings. `pooled:...` is a site of a model, or a readout there, with one value for each text (see `pooled_name`).
 """
 
 from __future__ import annotations
@@ -46,8 +46,11 @@ def open_subject(
 
         folder, _, tokenizer = name.removeprefix(DELPHI).partition("#")
         return DelphiSubject(Path(folder).expanduser(), tokenizer or None)
-    from glossator.subjects.loading import load_subject
+    from glossator.subjects.image_models import takes_images
+    from glossator.subjects.loading import load_image_model, load_subject
 
+    if takes_images(name):
+        return load_image_model(name, dtype=dtype, device=device)
     if name.startswith(VECTORS):
         from glossator.subjects.embedders import TokenVectors
         from glossator.subjects.text_readouts import WordVectors
@@ -59,7 +62,7 @@ def open_subject(
         from glossator.subjects.random_weights import with_random_weights
 
         trained, seed = parse_random(name)
-        return with_random_weights(load_subject(trained, dtype=dtype, device=device), seed)
+        return with_random_weights(open_subject(trained, dtype=dtype, device=device), seed)
     return load_subject(name, dtype=dtype, device=device)
 
 

@@ -16,9 +16,10 @@ from glossator.files import fingerprint
 from glossator.subjects.base import Power, Subject, check_power
 from glossator.subjects.fingerprints import of_model
 from glossator.subjects.transformer import TransformerSubject
+from glossator.subjects.vision import VisionSubject
 
 
-def with_random_weights(subject: Subject, seed: int = 0) -> TransformerSubject:
+def with_random_weights(subject: Subject, seed: int = 0) -> TransformerSubject | VisionSubject:
     """The same architecture, tokenizer and sites with weights drawn as before training, embeddings too.
 
     A model of `transformers` is initialised as its class does it; any other module by `reset_parameters` of its parts,
@@ -26,14 +27,16 @@ def with_random_weights(subject: Subject, seed: int = 0) -> TransformerSubject:
     itself stays as it is. Raises `MissingPower` for a subject without weights.
     """
     check_power(subject, Power.WEIGHTS, "the baseline random-weights")
-    if not isinstance(subject, TransformerSubject):
-        raise MissingPower("the baseline random-weights needs a language model or encoder", value=subject.name)
+    if not isinstance(subject, TransformerSubject | VisionSubject):
+        raise MissingPower("the baseline random-weights needs a language, text or image model", value=subject.name)
     given = subject.model
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         fresh = _initialised(given)
     fresh = fresh.to(device=subject.device, dtype=subject.dtype).eval().requires_grad_(False)
     made = fingerprint([subject.fingerprint, "random weights", seed])
+    if isinstance(subject, VisionSubject):
+        return replace(subject, model=fresh, fingerprint="" if subject.in_memory else made)
     if subject.in_memory:
         made = of_model(fresh, subject.tokenizer)
     return replace(subject, model=fresh, fingerprint=made)

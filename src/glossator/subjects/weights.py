@@ -140,6 +140,11 @@ def _convert(entry: Alias, folder: Path) -> None:
             sys.stderr.write(f"converting the weights of {entry.name} (once, under a minute)\n")
         convert_gguf(folder / entry.gguf, folder)
         (folder / entry.gguf).unlink()
+    if entry.checkpoint is not None:
+        from glossator.subjects.convert import convert_checkpoint
+
+        convert_checkpoint(folder / entry.checkpoint, folder)
+        (folder / entry.checkpoint).unlink()
     files.write_json(folder / "config.json", entry.config)
 
 

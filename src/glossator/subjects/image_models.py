@@ -1,0 +1,177 @@
+"""Image models by name: the built-in EfficientNet-Lite0, a model of `timm`, a folder or hub id of `transformers`.
+
+Preprocessing is read from what is saved beside the model and done with torch alone: torchvision is not needed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import json
+from dataclasses import asdict
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from glossator.errors import UserError
+from glossator.subjects import fingerprints
+from glossator.subjects.aliases import ALIASES
+from glossator.subjects.preparing import Preparation, preparation_of
+
+if TYPE_CHECKING:
+    from glossator.subjects.image_sites import ImageSite
+    from glossator.subjects.vision import VisionSubject
+
+TIMM = "timm:"
+PREPROCESSOR = "preprocessor_config.json"
+_CLASSES = Path(__file__).resolve().parent.parent / "data" / "imagenet.txt"
+
+
+def takes_images(name: str) -> bool:
+    """Whether a name is that of an image model, from what lies on this machine; of a hub id, from its config."""
+    if name in ALIASES:
+        return ALIASES[name].takes == "images"
+    if name.startswith(TIMM):
+        return True
+    with contextlib.suppress(OSError, ValueError, RuntimeError, UserError):
+        path = Path(name).expanduser() / "config.json"
+        if path.is_file():
+            return _is_image_config(path)
+        if (found := _config_in_cache(name)) is not None:
+            return _is_image_config(found)
+    return False
+
+
+def _config_in_cache(name: str) -> Path | None:
+    """The config of a hub id that was fetched before."""
+    from huggingface_hub import try_to_load_from_cache
+
+    if name.count("/") != 1:
+        return None
+    found = try_to_load_from_cache(name, "config.json")
+    return Path(found) if isinstance(found, str) else None
+
+
+def _is_image_config(path: Path) -> bool:
+    from transformers.models.auto.modeling_auto import MODEL_FOR_IMAGE_CLASSIFICATION_MAPPING_NAMES as BY_KIND
+
+    stored = json.loads(path.read_text(encoding="utf-8"))
+    if not isinstance(stored, dict) or "vocab_size" in stored:
+        return False
+    return stored.get("model_type") in BY_KIND or stored.get("model_type") in (
+        "clip_vision_model",
+        "siglip_vision_model",
+    )
+
+
+@cache
+def imagenet_classes() -> tuple[str, ...]:
+    """The names of the 1,000 classes of ImageNet-1k, in the order of logits."""
+    return tuple(_CLASSES.read_text(encoding="utf-8").splitlines())
+
+
+def open_image_model(name: str, folder: Path | None) -> VisionSubject:
+    """Open an image model by its name on the CPU, in float32; folder: where it lies, None for one of `timm`.
+
+    Raises `UserError` for what cannot be had or does not fit.
+    """
+    from glossator.subjects.vision import VisionSubject
+
+    if folder is None:
+        return _of_timm(name)
+    if name not in ALIASES:
+        return _of_transformers(folder)
+    from safetensors.torch import load_file
+
+    model = _efficientnet()
+    model.load_state_dict(load_file(folder / "model.safetensors"))
+    fingerprint = fingerprint_of_folder(name, folder)
+    return VisionSubject(
+        model, _prepared_for_efficientnet(), name, fingerprint, classes=imagenet_classes(), in_memory=False
+    )
+
+
+def _efficientnet() -> Any:
+    from glossator.subjects.efficientnet import EfficientNetLite0
+
+    return EfficientNetLite0()
+
+
+def _prepared_for_efficientnet() -> Preparation:
+    from glossator.subjects.efficientnet import DEVIATION, MEAN, SIDE
+
+    return Preparation(SIDE, MEAN, DEVIATION)
+
+
+def _preparation(name: str | None, folder: Path) -> Preparation:
+    if name in ALIASES:
+        return _prepared_for_efficientnet()
+    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    side = config.get("image_size")
+    path = folder / PREPROCESSOR
+    if not path.is_file():
+        raise UserError(
+            "the folder does not say how images are prepared", value=str(folder), allowed=PREPROCESSOR,
+            fix="Save the model's image processor beside it: processor.save_pretrained(folder)",
+        )  # fmt: skip
+    return preparation_of(json.loads(path.read_text(encoding="utf-8")), side if isinstance(side, int) else None)
+
+
+def fingerprint_of_folder(name: str | None, folder: Path) -> str:
+    """The fingerprint of a saved image model, without loading it."""
+    return fingerprints.of_weights(folder, {"preparation": asdict(_preparation(name, folder))})
+
+
+def _of_transformers(folder: Path) -> VisionSubject:
+    from transformers import AutoModel, AutoModelForImageClassification
+
+    from glossator.subjects.checkpoints import quiet_transformers, read_config, reason_of
+    from glossator.subjects.vision import VisionSubject
+
+    config = read_config(folder)
+    prepare = _preparation(None, folder)
+    classifies = any("ForImageClassification" in str(one) for one in getattr(config, "architectures", None) or [])
+    auto: Any = AutoModelForImageClassification if classifies else AutoModel
+    try:
+        with quiet_transformers():
+            model, info = auto.from_pretrained(folder, output_loading_info=True, trust_remote_code=False)
+    except Exception as error:
+        raise UserError("cannot load this image model", value=str(folder), fix=reason_of(error)) from error
+    if missing := sorted(info["missing_keys"]):
+        raise UserError("the files lack weights of the model", value=", ".join(missing[:4]), fix="Save the whole model")
+    labels = getattr(config, "id2label", None) if classifies else None
+    classes = tuple(str(labels[i]) for i in sorted(labels)) if labels else ()
+    return VisionSubject(
+        model,
+        prepare,
+        folder.resolve().name,
+        fingerprint_of_folder(None, folder),
+        prepare.side,
+        classes,
+        in_memory=False,
+    )
+
+
+def _of_timm(name: str) -> VisionSubject:
+    from glossator.subjects.vision import VisionSubject
+
+    try:
+        timm: Any = importlib.import_module("timm")
+    except ImportError as error:
+        raise UserError("timm is not installed", value=name, fix="pip install timm torchvision") from error
+    try:
+        model = timm.create_model(name.removeprefix(TIMM), pretrained=True)
+    except Exception as error:
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise UserError("timm cannot open this model", value=name, fix=reason) from error
+    facts = timm.data.resolve_model_data_config(model)
+    prepare = Preparation(int(facts["input_size"][1]), tuple(facts["mean"]), tuple(facts["std"]))
+    classes = imagenet_classes() if getattr(model, "num_classes", 0) == len(imagenet_classes()) else ()
+    return VisionSubject(model, prepare, name, side=prepare.side, classes=classes, in_memory=False)
+
+
+def sites_of_builtin(name: str) -> list[ImageSite]:
+    """The sites of a built-in image model; nothing is downloaded."""
+    from glossator.subjects.vision import VisionSubject
+
+    return VisionSubject(_efficientnet(), _prepared_for_efficientnet(), name, "not its weights").sites()
