@@ -30,10 +30,13 @@ def imported_packages(folder: Path) -> set[str]:
     return found - set(sys.stdlib_module_names) - {"glossator", "__future__"}
 
 
+IMPORTED_AS = {"pillow": "PIL"}
+
+
 def declared(*extras: str) -> set[str]:
     requirements = [*PROJECT["dependencies"], *(r for e in extras for r in PROJECT["optional-dependencies"][e])]
     names = (re.split(r"[<>=\[]", requirement)[0] for requirement in requirements)
-    return {name.replace("-", "_") for name in names}
+    return {IMPORTED_AS.get(name, name.replace("-", "_")) for name in names}
 
 
 def test_every_import_is_a_declared_dependency() -> None:

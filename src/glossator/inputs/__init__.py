@@ -4,6 +4,7 @@ A new kind of input is one class with what `Inputs` names; everything that only 
 (recording, evidence, most scorers) works on it at once.
 """
 
+from glossator.inputs.annotations import Annotations, Concept, annotations_of
 from glossator.inputs.base import WHOLE, Grid, GridKind, Inputs, Shown, text_of
 from glossator.inputs.images import Images
 from glossator.inputs.texts import Stimuli, Texts
@@ -11,6 +12,8 @@ from glossator.inputs.tokens import TokenWindows, Vocabulary, token_windows
 
 __all__ = [
     "WHOLE",
+    "Annotations",
+    "Concept",
     "Grid",
     "GridKind",
     "Images",
@@ -20,6 +23,7 @@ __all__ = [
     "Texts",
     "TokenWindows",
     "Vocabulary",
+    "annotations_of",
     "text_of",
     "token_windows",
 ]

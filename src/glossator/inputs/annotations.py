@@ -116,7 +116,7 @@ def place_of_pixels(height: int, width: int, grid: Grid) -> np.ndarray:
 
 def share_of_cells(mask: np.ndarray, grid: Grid) -> np.ndarray:
     """(places,) float32, the share of the pixels of each place at which a mask (height, width) is True."""
-    place = place_of_pixels(*mask.shape, grid).ravel()
+    place = place_of_pixels(mask.shape[0], mask.shape[1], grid).ravel()
     covered = np.bincount(place, weights=mask.ravel(), minlength=grid.places)
     pixels = np.bincount(place, minlength=grid.places)
     if not pixels.all():

@@ -2,7 +2,7 @@
 
 windows/ holds ids.npy and documents.npy (the group of each input) with: of tokens, tokens.npy, lengths.npy, valid.npy
 and the vocabulary; of texts, texts.npy (UTF-8), text_offsets.npy and, where some do not count, counts.npy; of stimuli,
-onsets.npy as well; of images, pixels.npy.
+onsets.npy as well; of images, pixels.npy; of rendered scenes, scenes.npy, from which they are drawn again.
 """
 
 from __future__ import annotations
@@ -14,12 +14,18 @@ from typing import Any
 
 import numpy as np
 
+from glossator.errors import UserError
 from glossator.files import plain, read_json, write_json
 from glossator.inputs import Images, Inputs, Stimuli, Texts, TokenWindows
 from glossator.inputs.tokens import Decoding, Vocabulary
-from glossator.recording.store import Checksums, damaged, offsets_of, save
+from glossator.recording.store import ArrayWriter, Checksums, damaged, offsets_of, save
+from glossator.scenes import Scene
+from glossator.scenes.inputs import RenderedPixels, SceneImages
+from glossator.scenes.render import RENDERER
 
 AGAIN = "Delete the recording and record again"
+BLOCK = 256
+"""How many images are in memory at a time."""
 
 Read = Callable[[str], np.ndarray]
 
@@ -42,8 +48,14 @@ def save_inputs(inputs: Inputs, folder: Path, checksums: Checksums) -> dict[str,
             save(folder / "counts.npy", inputs.counts, checksums)
         if isinstance(inputs, Stimuli):
             save(folder / "onsets.npy", inputs.onsets, checksums)
+    elif isinstance(inputs, SceneImages):
+        _save_strings("scene", [scene.as_json().encode() for scene in inputs.scenes], folder, checksums)
+        return {"kind": inputs.kind, "scenes": {"side": inputs.pixels.side, "renderer": RENDERER}}
     elif isinstance(inputs, Images):
-        save(folder / "pixels.npy", inputs.pixels, checksums)
+        pixels = inputs.pixels
+        with ArrayWriter(folder / "pixels.npy", pixels.dtype, pixels.shape, checksums) as writer:
+            for first in range(0, len(pixels), BLOCK):
+                writer.write(pixels[first : first + BLOCK])
     else:
         raise TypeError(f"inputs of the kind {inputs.kind!r} cannot be saved")
     return {"kind": inputs.kind}
@@ -55,6 +67,13 @@ def load_inputs(manifest: dict[str, Any], folder: Path, read: Read) -> Inputs:
     if kind == "tokens":
         arrays = {name: read(name) for name in ("tokens", "lengths", "valid")}
         return TokenWindows(**arrays, documents=groups, ids=ids, vocabulary=_vocabulary(manifest, folder, read))
+    if kind == "images" and (drawn := manifest.get("scenes")):
+        if drawn["renderer"] != RENDERER:
+            raise UserError(
+                "these scenes were rendered by another version", value=drawn["renderer"], allowed=RENDERER, fix=AGAIN
+            )
+        scenes = [Scene.from_json(scene.decode()) for scene in _strings("scene", read)]
+        return SceneImages(RenderedPixels(scenes, drawn["side"]), ids, groups)
     if kind == "images":
         return Images(read("pixels"), ids, groups)
     texts = tuple(text.decode("utf-8", "surrogatepass") for text in _strings("text", read))

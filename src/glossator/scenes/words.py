@@ -82,19 +82,18 @@ RELATION_PHRASES = {
     "left of": ("to the left of", "on the left of"),
     "right of": ("to the right of", "on the right of"),
 }
-ACROSS = {"left": 1 / 4, "centre": 1 / 2, "right": 3 / 4}
-DOWN = {"top": 1 / 4, "centre": 1 / 2, "bottom": 3 / 4}
-
-
-def place_phrases() -> dict[str, tuple[float, float]]:
-    """The nine places of an image that have a name, by the phrase that captions use."""
-    named = {"in the centre": (0.5, 0.5)}
-    for down, y in DOWN.items():
-        for across, x in ACROSS.items():
-            if "centre" not in (down, across):
-                named[f"at the {down} {across}"] = (x, y)
-    named |= {"on the left": (0.25, 0.5), "on the right": (0.75, 0.5)}
-    return named | {"at the top": (0.5, 0.25), "at the bottom": (0.5, 0.75)}
+PLACES = {
+    "at the top left": (0.25, 0.25),
+    "at the top right": (0.75, 0.25),
+    "at the bottom left": (0.25, 0.75),
+    "at the bottom right": (0.75, 0.75),
+    "in the centre": (0.5, 0.5),
+    "on the left": (0.25, 0.5),
+    "on the right": (0.75, 0.5),
+    "at the top": (0.5, 0.25),
+    "at the bottom": (0.5, 0.75),
+}
+"""The places of an image that have a name, as shares of its width and height."""
 
 
 @dataclass(frozen=True)
