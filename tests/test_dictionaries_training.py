@@ -17,7 +17,7 @@ from glossator.evidence import SPLITS
 from glossator.fitting.coder import Batch
 from glossator.fitting.dictionaries import train
 from glossator.fitting.dictionary_measures import recovered
-from glossator.fitting.top_k import TopK
+from glossator.fitting.top_k import START, TopK
 from glossator.fitting.train_spec import TrainSpec
 from glossator.readouts.formats import load_dictionary
 from glossator.subjects import edit, load_subject
@@ -81,6 +81,25 @@ def test_dead_latents_come_back() -> None:
     revived, dead = trained(1 / 32)
     assert still_dead >= 0.5 and dead <= 0.35
     assert revived >= 0.85 and revived >= alone
+
+
+def test_short_rows_of_the_encoder_turn_in_time() -> None:
+    """In steps that are too few to turn rows of norm 1, more is explained."""
+    generator = torch.Generator().manual_seed(2)
+    atoms = torch.nn.functional.normalize(torch.randn(200, 64, generator=generator), dim=1)
+
+    def unexplained(norm: float) -> float:
+        coder, draws = TopK(64, 400, 8, seed=1), torch.Generator().manual_seed(3)
+        for step in range(60):
+            on = torch.rand(256, 200, generator=draws) < 0.04
+            batch = Batch.of((torch.rand(256, 200, generator=draws) * on) @ atoms)
+            if step == 0:
+                coder.start(batch)
+                coder.encoder *= norm / coder.encoder.norm(dim=1, keepdim=True)
+            left = coder.step(batch, 5e-3 * min(1, (60 - step) / 20))
+        return left
+
+    assert unexplained(START) < 0.95 * unexplained(1.0)
 
 
 @pytest.fixture(scope="module")

@@ -15,6 +15,10 @@ import torch
 from glossator.fitting.coder import Autoencoder, Batch
 from glossator.readouts.dictionary import Dictionary
 
+START = 0.3
+"""The norm of an autoencoder's encoder rows in the beginning. Adam's steps have a size of their own, so rows of norm 1, as
+the decoder's are, turn slowly: a million tokens are then over before they have turned far enough."""
+
 
 class TopK(Autoencoder):
     """k latents at a token. A transcoder's values are scaled; an autoencoder needs no scale, as all it has is of
@@ -23,6 +27,8 @@ class TopK(Autoencoder):
     def start(self, batch: Batch) -> None:
         if self.transcodes:
             self.scale_by(batch)
+        else:
+            self.encoder *= START
         super().start(batch)
 
     def step(self, batch: Batch, rate: float) -> float:
