@@ -113,10 +113,10 @@ def recorded(chosen: dict[str, Any]) -> Recording:
     from glossator.corpora import make_windows, open_corpus
     from glossator.files import fingerprint
     from glossator.recording import record, recording_spec
-    from glossator.subjects import load_subject
+    from glossator.subjects.named import open_subject
     from glossator.subjects.weights import cache_folder
 
-    subject = load_subject(chosen["subject"], dtype="float32")
+    subject: Any = open_subject(chosen["subject"], dtype="float32")
     windowed = make_windows(
         open_corpus("embedded"), subject.tokenizer, chosen["width"], max_tokens=chosen["tokens"], seed=chosen["seed"]
     )

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
-from benchmarks import program_shares
+from benchmarks import program_shares, programs
 from benchmarks.program_shares import means_of, shares, transfer
 from glossator.evidence import Evidence
 from glossator.explainers.program import ProgramExplainer
@@ -60,3 +61,17 @@ def test_programs_are_found_in_one_source_and_tried_on_the_others(monkeypatch):
     found = transfer(recording, [(UNIT, evidence)], ProgramExplainer(lexicon=LEXICON))
     assert found["sources"] == ["a", "b"] and found["programs"] == 2 and len(WORDS) > 26
     assert found["within"] > 0.9 and found["across"] < 0.2
+
+
+def test_a_network_with_random_weights_stands_beside_the_trained_one(tiny_folder: Path, tmp_path: Path) -> None:
+    options = {
+        "quick": True,
+        "subject": str(tiny_folder),
+        "sites": ("mlp.1",),
+        "units": 3,
+        "tokens": 16_000,
+        "width": 32,
+    }
+    found = programs.run(options | {"transfer_units": 1, "random_units": 2, "folder": str(tmp_path)})
+    assert set(found["random_weights"]) == {"mlp.1"} and found["random_weights"]["mlp.1"]["lookup"] is not None
+    assert len(list(tmp_path.glob("programs-*"))) == 2  # each network has its own recording
