@@ -16,8 +16,8 @@ from glossator.fitting.coder import Autoencoder, Batch
 from glossator.readouts.dictionary import Dictionary
 
 START = 0.3
-"""The norm of an autoencoder's encoder rows in the beginning. Adam's steps have a size of their own, so rows of norm 1, as
-the decoder's are, turn slowly: a million tokens are then over before they have turned far enough."""
+"""The norm of an autoencoder's encoder rows in the beginning. Adam's steps have a size of their own, so rows of norm 1,
+as the decoder's are, turn slowly: a million tokens are over before they have turned far enough."""
 
 
 class TopK(Autoencoder):
