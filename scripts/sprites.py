@@ -41,7 +41,9 @@ def main() -> None:
         palettes = np.zeros((len(nouns()), colours, 4), np.uint8)
         for i, noun in enumerate(nouns().values()):
             flat = raster(icons, noun.icon).quantize(colours, method=Image.Quantize.FASTOCTREE)
-            palette = np.frombuffer(flat.palette.tobytes(), np.uint8).reshape(-1, 4)
+            palette = np.frombuffer(flat.palette.tobytes(), np.uint8).reshape(-1, 4).copy()
+            opacity = palette[:, 3]  # the palette's averages leave no trace of the background in what is opaque
+            opacity[opacity >= 240], opacity[opacity < 10] = 255, 0
             indices[i], palettes[i, : len(palette)] = np.asarray(flat), palette
         saved = io.BytesIO()
         np.savez(saved, names=np.array(list(nouns())), indices=indices, palettes=palettes)

@@ -116,6 +116,8 @@ def _check(what: str, value: str, known: tuple[str, ...]) -> None:
         raise UserError(f"no such {what}", value=value, allowed=near_matches(value, known))
 
 
+SAID: dict[RelationKind, str] = {"left of": "to the left of", "right of": "to the right of"}
+"""Relations that are said in other words, so that they cannot be taken for a place."""
 ORDINALS = ("first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth", "ninth", "tenth")
 
 
@@ -133,14 +135,14 @@ def caption(scene: Scene) -> str:
             said.append(phrase(thing))
         else:
             left.remove(between)
-            said[-1] += f" {between.kind} {phrase(thing)}"
+            said[-1] += f" {SAID.get(between.kind, between.kind)} {phrase(thing)}"
     last = " and ".join([", ".join(said[:-1]), said[-1]]) if len(said) > 1 else "".join(said) or "an empty scene"
     sentence = [last, words.BACKGROUNDS[scene.background][0]]
     if scene.light != "day":
         sentence.append(words.LIGHT_PHRASES[scene.light][0])
     if scene.weather != "clear":
         sentence.append(words.WEATHER_PHRASES[scene.weather][0])
-    rest = [f"the {named(scene, r.first)} {r.kind} the {named(scene, r.second)}" for r in left]
+    rest = [f"the {named(scene, r.first)} {SAID.get(r.kind, r.kind)} the {named(scene, r.second)}" for r in left]
     return "; ".join([" ".join(sentence), *rest])
 
 
