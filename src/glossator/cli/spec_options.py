@@ -39,7 +39,8 @@ def _flags(
         None,
         "--corpus",
         "--inputs",
-        help="'embedded', or JSONL, CSV, text, Parquet, Arrow, or a folder of these; images as .npy or .npz.",
+        help="'embedded', or JSONL, CSV, text, Parquet, Arrow, or a folder of these; images: a folder, .npy or .npz, "
+        "or renders:N for N rendered scenes.",
     ),
     text_column: str | None = typer.Option(None, help="Field or column of the corpus with the text (text)."),
     tokens: str | None = typer.Option(None, help="Number of corpus tokens to use (65536), or 'all'."),

@@ -1,6 +1,4 @@
-"""The inputs on which units are probed, assigned to splits that never share a group; images read from one file:
-`.npy`, or `.npz` with `pixels` and, if several images show one scene, their `groups`.
-"""
+"""The inputs on which units are probed, assigned to splits that never share a group."""
 
 from __future__ import annotations
 
@@ -8,7 +6,6 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,7 +15,7 @@ from glossator.corpora.splits import assign_splits
 from glossator.errors import UserError
 from glossator.evidence import SPLITS
 from glossator.files import fingerprint
-from glossator.inputs import Images, Inputs, TokenWindows, token_windows
+from glossator.inputs import Inputs, TokenWindows, token_windows
 
 FRACTIONS = (0.5, 0.1, 0.1, 0.3)
 
@@ -113,26 +110,3 @@ def shares_of(splits: np.ndarray, sizes: np.ndarray) -> dict[str, float]:
     """The share of the inputs in each split."""
     shares = np.bincount(splits, weights=sizes, minlength=len(SPLITS)) / sizes.sum()
     return {split: float(share) for split, share in zip(SPLITS, shares, strict=True)}
-
-
-SUFFIXES = (".npy", ".npz")
-
-
-def is_images(name: str) -> bool:
-    """Whether a corpus of this name is a file of images."""
-    return name.endswith(SUFFIXES)
-
-
-def open_images(name: str, *, seed: int = 0) -> ProbeSet:
-    """The images of a file, assigned to splits; `UserError` for a file that holds none."""
-    path = Path(name).expanduser()
-    try:
-        found = np.load(path, allow_pickle=False, mmap_mode="r" if path.suffix == ".npy" else None)
-        if not isinstance(found, np.ndarray):
-            with found:
-                if "pixels" not in found:
-                    raise UserError("the file has no array called pixels", value=name, allowed=", ".join(found))
-                return probe_set(Images.of(found["pixels"], found.get("groups")), seed=seed, name=name)
-    except (OSError, ValueError, EOFError) as error:
-        raise UserError("the images cannot be read", value=name, fix=str(error)) from error
-    return probe_set(Images.of(found), seed=seed, name=name)

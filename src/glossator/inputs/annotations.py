@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol, get_args
 
@@ -70,14 +70,34 @@ def annotations_of(inputs: Inputs) -> Annotations:
     return found
 
 
+class LazyMasks(Mapping[int, np.ndarray]):
+    """Masks (height, width) bool by row, each read when it is asked for."""
+
+    def __init__(self, readers: Mapping[int, Callable[[], np.ndarray]]):
+        self.readers = readers
+
+    def __getitem__(self, row: int) -> np.ndarray:
+        return self.readers[row]()
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(self.readers)
+
+    def __len__(self) -> int:
+        return len(self.readers)
+
+    def at(self, rows: Sequence[int]) -> LazyMasks:
+        """The masks of these rows, by their position among them."""
+        return LazyMasks({at: self.readers[row] for at, row in enumerate(rows) if row in self.readers})
+
+
 @dataclass(frozen=True, eq=False)
 class Labels:
-    """Annotations from arrays. shows: concept -> (n,) bool, which images show it; masks: concept -> row -> (height,
-    width) bool, where it is in some of them. Without a mask a concept covers the whole image."""
+    """Annotations from arrays. shows: concept -> (n,) bool, which images show it; masks: concept -> where it is in some
+    of them, by row. Without a mask a concept covers the whole image."""
 
     n: int
     shows: Mapping[Concept, np.ndarray]
-    masks: Mapping[Concept, Mapping[int, np.ndarray]]
+    masks: Mapping[Concept, LazyMasks]
 
     @property
     def concepts(self) -> tuple[Concept, ...]:
@@ -86,7 +106,7 @@ class Labels:
     def coverage(self, rows: np.ndarray, concept: Concept, grid: Grid) -> np.ndarray:
         rows = np.arange(self.n)[rows]
         covered = np.repeat(self.present(concept)[rows].astype(np.float32)[:, None], grid.places, axis=1)
-        masks = self.masks.get(concept, {})
+        masks = self.masks.get(concept, LazyMasks({}))
         for at, row in enumerate(rows.tolist()):
             if row in masks:
                 covered[at] = share_of_cells(masks[row], grid)
@@ -97,10 +117,7 @@ class Labels:
 
     def take(self, rows: np.ndarray) -> Labels:
         rows = np.arange(self.n)[rows]
-        masks = {
-            concept: {at: of[row] for at, row in enumerate(rows.tolist()) if row in of}
-            for concept, of in self.masks.items()
-        }
+        masks = {concept: of.at(rows.tolist()) for concept, of in self.masks.items()}
         return Labels(len(rows), {concept: shown[rows] for concept, shown in self.shows.items()}, masks)
 
 

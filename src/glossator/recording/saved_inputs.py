@@ -2,11 +2,13 @@
 
 windows/ holds ids.npy and documents.npy (the group of each input) with: of tokens, tokens.npy, lengths.npy, valid.npy
 and the vocabulary; of texts, texts.npy (UTF-8), text_offsets.npy and, where some do not count, counts.npy; of stimuli,
-onsets.npy as well; of images, pixels.npy; of rendered scenes, scenes.npy, from which they are drawn again.
+onsets.npy as well; of images, pixels.npy and, if they have labels, labels.npy and masks.npy; of rendered scenes,
+scenes.npy and scene_offsets.npy (JSON), from which they are drawn again.
 """
 
 from __future__ import annotations
 
+import functools
 import itertools
 from collections.abc import Callable
 from pathlib import Path
@@ -16,7 +18,8 @@ import numpy as np
 
 from glossator.errors import UserError
 from glossator.files import plain, read_json, write_json
-from glossator.inputs import Images, Inputs, Stimuli, Texts, TokenWindows
+from glossator.inputs import Concept, Images, Inputs, Stimuli, Texts, TokenWindows
+from glossator.inputs.annotations import Labels, LazyMasks
 from glossator.inputs.tokens import Decoding, Vocabulary
 from glossator.recording.store import ArrayWriter, Checksums, damaged, offsets_of, save
 from glossator.scenes import Scene
@@ -56,6 +59,8 @@ def save_inputs(inputs: Inputs, folder: Path, checksums: Checksums) -> dict[str,
         with ArrayWriter(folder / "pixels.npy", pixels.dtype, pixels.shape, checksums) as writer:
             for first in range(0, len(pixels), BLOCK):
                 writer.write(pixels[first : first + BLOCK])
+        if inputs.labels is not None:
+            return {"kind": inputs.kind, "labels": _save_labels(inputs.labels, folder, checksums)}
     else:
         raise TypeError(f"inputs of the kind {inputs.kind!r} cannot be saved")
     return {"kind": inputs.kind}
@@ -75,10 +80,48 @@ def load_inputs(manifest: dict[str, Any], folder: Path, read: Read) -> Inputs:
         scenes = [Scene.from_json(scene.decode()) for scene in _strings("scene", read)]
         return SceneImages(RenderedPixels(scenes, drawn["side"]), ids, groups)
     if kind == "images":
-        return Images(read("pixels"), ids, groups)
+        labels = _labels(manifest["labels"], read) if "labels" in manifest else None
+        return Images(read("pixels"), ids, groups, labels)
     texts = tuple(text.decode("utf-8", "surrogatepass") for text in _strings("text", read))
     found = Stimuli(texts, ids, groups, read("onsets")) if kind == "stimuli" else Texts(texts, ids, groups)
     return found.counting(read("counts")) if (folder / "counts.npy").exists() else found
+
+
+def _save_labels(labels: Labels, folder: Path, checksums: Checksums) -> list[dict[str, Any]]:
+    """Which images show each label, and the masks, eight pixels a byte; returns what the columns and masks are."""
+    concepts = sorted(labels.shows)
+    save(folder / "labels.npy", np.array([labels.shows[concept] for concept in concepts]), checksums)
+    entries, at = [], 0
+    for concept in concepts:
+        rows = sorted(labels.masks.get(concept, ()))
+        entries.append({"name": str(concept), "first": at, "rows": rows})
+        at += len(rows)
+    if at:
+        height, width = next(mask for of in labels.masks.values() for mask in of.values()).shape
+        with ArrayWriter(folder / "masks.npy", np.dtype(np.uint8), (at, height, -(-width // 8)), checksums) as writer:
+            for concept in concepts:
+                for row in sorted(labels.masks.get(concept, ())):
+                    writer.write(np.packbits(labels.masks[concept][row], axis=1)[None])
+    return [{**entry, "width": width} for entry in entries] if at else entries
+
+
+def _labels(entries: list[dict[str, Any]], read: Read) -> Labels:
+    shown = read("labels")
+    shows = {Concept.of(entry["name"]): np.asarray(shown[i]) for i, entry in enumerate(entries)}
+    masks = {}
+    for entry in entries:
+        if entry["rows"]:
+            packed = read("masks")
+            readers = {
+                row: functools.partial(_unpacked, packed, entry["first"] + i, entry["width"])
+                for i, row in enumerate(entry["rows"])
+            }
+            masks[Concept.of(entry["name"])] = LazyMasks(readers)
+    return Labels(shown.shape[1], shows, masks)
+
+
+def _unpacked(packed: np.ndarray, at: int, width: int) -> np.ndarray:
+    return np.unpackbits(np.asarray(packed[at]), axis=1, count=width).astype(bool)
 
 
 def _vocabulary(manifest: dict[str, Any], folder: Path, read: Read) -> Vocabulary:

@@ -154,9 +154,9 @@ def _probes(spec: StudySpec, subject: Subject, corpus: Corpus | ProbeSet) -> Pro
 
 
 def named_inputs(spec: StudySpec) -> Corpus | ProbeSet:
-    """What the spec names: a file of images, else a corpus of texts."""
+    """What the spec names: a set of images, else a corpus of texts."""
     from glossator.corpora import open_corpus
-    from glossator.corpora.probe_set import is_images, open_images
+    from glossator.corpora.image_sets import is_images, open_images
 
     if is_images(spec.corpus):
         return open_images(spec.corpus, seed=spec.seed)

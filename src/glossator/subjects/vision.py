@@ -186,4 +186,4 @@ def image_subject(
 
 def _pixels(inputs: Inputs) -> np.ndarray:
     assert isinstance(inputs, Images)
-    return inputs.pixels
+    return np.asarray(inputs.pixels)
