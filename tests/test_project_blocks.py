@@ -33,6 +33,7 @@ NOT_RUN = {
     "glossator work": "needs a study that is not finished; see test_engines",
     "--engine slurm": "needs a cluster; see test_engines_clusters",
     "human import": "the file is what a person fills in; see test_human_cli",
+    "efficientnet-lite0": "needs its weights; see test_image_sets for the inputs",
     "openai:gpt-5-mini": "needs a key; see test_sasc_cli and test_language_models_server",
 }
 """Commands that hold one of these are not run here."""
@@ -43,6 +44,7 @@ PYTHON_ELSEWHERE = {
     "docs/programs.md": "test_project_docs",
     "docs/scores.md": "test_project_docs",
     "CONTRIBUTING.md": "test_project_docs and test_project_examples",
+    "docs/images.md": "test_project_docs",
     "docs/human.md": "the file is what a person fills in; see test_human_import",
 }
 NAMES = [str(path.relative_to(ROOT)) for path in DOCUMENTS]

@@ -58,7 +58,7 @@ def open_images(name: str, *, seed: int = 0) -> ProbeSet:
 
 
 def rendered(name: str, *, seed: int = 0) -> ProbeSet:
-    """Rendered scenes of a name such as `renders:20000`: the same scenes for the same seed, drawn when they are read."""
+    """Rendered scenes of a name such as `renders:20000`: the same for the same seed, drawn when they are read."""
     from glossator.scenes import SceneImages, random_scenes
     from glossator.scenes.sprites import STYLES
 
