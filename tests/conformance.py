@@ -67,6 +67,7 @@ def world(name: str) -> World:
     from glossator.subjects.functions import FunctionSubject
     from glossator.subjects.measured import MeasuredSubject
     from glossator.subjects.vision import image_subject
+    from image_cases import pictures
     from scorer_reader_cases import ALL_POWERS, Scripted, refusing
     from test_inputs_recorded import CELLS, Red, Truth, animals, images, red_module, redness, scaled, texts
     from test_scorers_comparing import Bags
@@ -82,6 +83,9 @@ def world(name: str) -> World:
     elif name == "image model":
         subject = image_subject(Red(), scaled, name="red", side=16)
         probes, site = probe_set(images(N)), "conv"
+    elif name == "labelled cells":
+        subject = FunctionSubject(redness, "redness", takes="images", grid=CELLS)
+        probes, site = probe_set(pictures(N)), "output"
     elif name == "whole images":
         subject, probes, site = red_module(), probe_set(images(N)), "head"
     else:
@@ -155,7 +159,7 @@ def _scored(scorer: Any, its: World) -> str:
     before = len(reader.asked)
     scores = scorer.score(its.unit, its.explanation, its.evidence, its.lab.for_unit({}))
     if not scores and isinstance(scorer, HeadlineScorer):
-        return "there is no headline: only tokens have classes that one names"
+        return "the explanation has no headline"
     assert scores and all((s.value is None) != (s.reason is None) and s.measure for s in scores)
     if any(s.value is not None for s in scores):
         return "yes"
@@ -280,7 +284,8 @@ def table() -> str:
         "# What works on what",
         "",
         "Every registered part is tested on one unit of each kind of input: `tokens`, a neuron of a causal language",
-        "model; `texts`, a function of texts; `image cells`, a function with a value at each cell of an image;",
+        "model; `texts`, a function of texts; `image cells`, a function with a value at each cell of an image, and",
+        "`labelled cells`, the same where it is known what images show;",
         "`image model`, a channel of a convolution, which can be intervened on;",
         "`whole images`, the output of a `torch` module; `stimuli`, measured responses, which cannot be run again.",
         "Numbers refer to the list at the end, which says what is missing. Where a readout is `read alone`, its units",

@@ -43,7 +43,7 @@ def texts(n: int = N) -> tuple[str, ...]:
 
 def redness(pixels: np.ndarray) -> np.ndarray:
     """(n, 4, 4, 2): how red, and how dark, each cell is."""
-    cells = pixels.reshape(len(pixels), 4, 4, 4, 4, 3).mean(axis=(2, 4))
+    cells = pixels.reshape(len(pixels), 4, pixels.shape[1] // 4, 4, pixels.shape[2] // 4, 3).mean(axis=(2, 4))
     return np.stack([cells[..., 0] / 255, 1 - cells.mean(-1) / 255], axis=-1)
 
 

@@ -31,7 +31,9 @@ def run_blocks(path: Path) -> dict[str, object]:
     return namespace
 
 
-@pytest.mark.parametrize("name", ["docs/programs.md", "docs/scores.md", "docs/images.md", "CONTRIBUTING.md"])
+@pytest.mark.parametrize(
+    "name", ["docs/programs.md", "docs/scores.md", "docs/images.md", "docs/image-programs.md", "CONTRIBUTING.md"]
+)
 def test_python_in_documents_runs(name: str) -> None:
     assert blocks((ROOT / name).read_text(), "python")
     run_blocks(ROOT / name)

@@ -103,8 +103,8 @@ def test_a_corpus_is_read_text_by_text(tmp_path):
 
 def test_what_cannot_be_studied_is_refused_before_anything_is_written(tmp_path):
     subject, inputs = given("images")
-    tokens_only = StudySpec(subject=subject.name, sites=("output",), units="all")
-    with pytest.raises(MissingPower, match="program reads tokens, not images"):
+    tokens_only = StudySpec(subject=subject.name, sites=("output",), units="all", explainers=("lookup",))
+    with pytest.raises(MissingPower, match="lookup reads tokens, not images"):
         run_study(tokens_only, tmp_path / "s", subject=subject, corpus=inputs)
     with pytest.raises(MissingPower, match="takes images"):
         run_study(spec(subject), tmp_path / "s", subject=subject, corpus=Texts.of(texts()))

@@ -17,6 +17,7 @@ import dataclasses
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 import numpy as np
 
@@ -24,17 +25,20 @@ from glossator.engines import in_parallel
 from glossator.evidence import ExplainEvidence
 from glossator.explainers import Abstained, Explained, Explainer
 from glossator.explainers.modes import separate_modes
+from glossator.explainers.program_of_images import explain_images
 from glossator.explainers.token_means import rounded
 from glossator.explanations import Explanation, Headline, Mode, Peaks, Provenance
 from glossator.headlines.reasons import headlines
 from glossator.headlines.sentence import sentence
 from glossator.headlines.shelf import Shelf
+from glossator.image_programs.search import MOST
 from glossator.programs import Clause, Lexicon, Program, Table
 from glossator.programs.bank import build_bank, characters
 from glossator.programs.candidates import Single
 from glossator.programs.compose import compose
 from glossator.programs.inducer import search, strengths
 from glossator.programs.problem import CLAIM, Problem, make_problem
+from glossator.programs.scene.content import measured
 from glossator.statistics import exchange_p, shrinkage
 
 SLACK = 1.7
@@ -55,8 +59,12 @@ class ProgramExplainer(Explainer):
     limit: greatest number of characters of the program's English, None for no limit; most: greatest number of tests;
     least_gain: share of the variance that a further test must explain; top_share: weight of all top windows together
     against the random draw; steps: how finely strengths are told apart (steps a doubling); table: add a table of all
-    tokens, the unlimited program; lexicon: what is known of the vocabulary, None for its texts alone.
+    tokens, the unlimited program; lexicon: what is known of the vocabulary, None for its texts alone. Of images, most
+    (no more than 8) and top_share alone matter: their programs are as long as their description pays
+    (`image_programs.search`).
     """
+
+    reads: ClassVar[frozenset[str]] = frozenset({"tokens", "images"})
 
     limit: int | None = 200
     most: int = 45
@@ -68,12 +76,17 @@ class ProgramExplainer(Explainer):
     _shelves: dict[str, Shelf] = field(default_factory=dict, repr=False, compare=False)
 
     def explain(self, evidence: Sequence[ExplainEvidence], *, n: int, seed: int) -> list[Explained]:
-        """Each unit alone, on all cores; nothing is drawn at random."""
+        """Each unit alone, on all cores; nothing is drawn at random, but places of images where there are too many."""
         if evidence:
             self.warm(evidence[0])
-        return in_parallel(lambda one: self._explain(one, n), evidence)
+        return in_parallel(lambda one: self._explain(one, n, seed), evidence)
 
-    def _explain(self, evidence: ExplainEvidence, n: int) -> Explained:
+    def _explain(self, evidence: ExplainEvidence, n: int, seed: int) -> Explained:
+        if evidence.exemplars.inputs.kind == "images":
+            return explain_images(
+                evidence, n, seed, most=min(self.most, MOST), top_share=self.top_share, firing=FIRING_TO_CLAIM,
+                alpha=ALPHA, settings={"most": min(self.most, MOST), "top_share": self.top_share},
+            )  # fmt: skip
         threshold = evidence.statistics.firing_threshold
         shelf = self._shelf(evidence)
         problem = make_problem(evidence.exemplars, shelf.bank, self.top_share, threshold)
@@ -136,6 +149,9 @@ class ProgramExplainer(Explainer):
 
     def warm(self, evidence: ExplainEvidence) -> None:
         """Build what all units of a recording share."""
+        if evidence.exemplars.inputs.kind == "images":
+            measured(evidence.exemplars.inputs, evidence.exemplars.grid)
+            return
         self._shelf(evidence).bank.lexicon.ids(evidence.exemplars.windows)
 
     def _shelf(self, evidence: ExplainEvidence) -> Shelf:

@@ -9,8 +9,9 @@ between them is taken off, so that what holds in one document alone is worth not
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Self
 
 import numpy as np
 from scipy.special import betainc
@@ -37,32 +38,27 @@ def squares(problem: Problem) -> tuple[np.ndarray, float]:
     return np.minimum(problem.target / usual, MOST) ** 2, usual
 
 
-@dataclass(frozen=True, eq=False)
-class Strong:
-    """weight (T,) of the problem's tokens; left (T,) bool: tokens that no mode has claimed yet."""
+def numbered(part: np.ndarray) -> np.ndarray:
+    """Parts (T,) with the one that claims are judged on as the last."""
+    return np.where(part < 0, PARTS, part)
 
-    problem: Problem
+
+@dataclass(frozen=True, eq=False)
+class Strength:
+    """weight (T,) of places; left (T,) bool: those that no mode has claimed yet; part (T,): of each place, 0, 1, ..."""
+
     weight: np.ndarray
     left: np.ndarray
+    part: np.ndarray
 
-    @classmethod
-    def of(cls, problem: Problem) -> Strong:
-        squared, usual = squares(problem)
-        weight = np.where(problem.target >= FROM * usual, squared, 0.0)
-        return cls(problem, weight, np.ones(len(weight), bool))
-
-    def without(self, truth: np.ndarray) -> Strong:
+    def without(self, truth: np.ndarray) -> Self:
         """The same where a class (T,) is not true."""
         left = self.left & (truth < 0.5)
-        return Strong(self.problem, self.weight * left, left)
-
-    @cached_property
-    def part(self) -> np.ndarray:
-        return np.where(self.problem.part < 0, PARTS, self.problem.part)
+        return replace(self, weight=self.weight * left, left=left)
 
     @cached_property
     def parts(self) -> np.ndarray:
-        """(parts, T) float32: 1 for the tokens of each part."""
+        """(parts, T) float32: 1 for the places of each part."""
         return (self.part == np.arange(ALL_PARTS)[:, None]).astype(np.float32)
 
     @cached_property
@@ -74,25 +70,17 @@ class Strong:
     def tokens(self) -> int:
         return int(self.left.sum())
 
-    def by_type(self, distance: int) -> tuple[np.ndarray, np.ndarray]:
-        """Weight (s, parts) and number (s,) of tokens, by the type that stands so many places before them."""
-        problem, size = self.problem, len(self.problem.seen) + 1
-        bins = problem.back[distance] + self.part * size
-        weight = np.bincount(bins, self.weight, minlength=ALL_PARTS * size).reshape(ALL_PARTS, size)
-        counts = np.bincount(problem.back[distance], self.left, minlength=size)
-        return weight[:, :-1].T.astype(np.float32), counts[:-1].astype(np.float32)
-
     def of_truths(self, truths: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Weight (m, parts) and number (m,) of tokens on which truths (m, T) hold."""
+        """Weight (m, parts) and number (m,) of places on which truths (m, T) hold."""
         return truths @ (self.parts * self.weight.astype(np.float32)).T, truths @ self.left.astype(np.float32)
 
-    def surely(self, truth: np.ndarray) -> bool:
+    def surely(self, truth: np.ndarray, chance: float = CHANCE) -> bool:
         """Whether more weight falls on a class (T,) than chance would have put there for any of the classes looked at:
         the weight counts as so many equal tokens as have its spread, each on the class as often as any token is."""
         share = float(self.weight @ truth) / max(float(self.weight.sum()), 1e-12)
         tokens = float(self.weight.sum()) ** 2 / max(float(self.weight @ self.weight), 1e-12)
         base = float(truth @ self.left) / max(self.tokens, 1)
-        return share > base and float(betainc(share * tokens, tokens - share * tokens + 1, base)) < CHANCE
+        return share > base and float(betainc(share * tokens, tokens - share * tokens + 1, base)) < chance
 
     def worth(self, weight: np.ndarray, count: np.ndarray) -> np.ndarray:
         """What classes say, in nats (m,), from the weight (m, parts) and the number (m,) of their tokens."""
@@ -107,3 +95,24 @@ class Strong:
         said = said[:, known]
         found: np.ndarray = said.mean(axis=1) - said.std(axis=1, ddof=1) / np.sqrt(known.sum())
         return found
+
+
+@dataclass(frozen=True, eq=False)
+class Strong(Strength):
+    """Strong activity at a problem's tokens."""
+
+    problem: Problem
+
+    @classmethod
+    def of(cls, problem: Problem) -> Strong:
+        squared, usual = squares(problem)
+        weight = np.where(problem.target >= FROM * usual, squared, 0.0)
+        return cls(weight, np.ones(len(weight), bool), numbered(problem.part), problem)
+
+    def by_type(self, distance: int) -> tuple[np.ndarray, np.ndarray]:
+        """Weight (s, parts) and number (s,) of tokens, by the type that stands so many places before them."""
+        problem, size = self.problem, len(self.problem.seen) + 1
+        bins = problem.back[distance] + self.part * size
+        weight = np.bincount(bins, self.weight, minlength=ALL_PARTS * size).reshape(ALL_PARTS, size)
+        counts = np.bincount(problem.back[distance], self.left, minlength=size)
+        return weight[:, :-1].T.astype(np.float32), counts[:-1].astype(np.float32)

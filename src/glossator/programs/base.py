@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import ClassVar
+from typing import ClassVar, Literal
+
+Language = Literal["tokens", "scene"]
 
 DEEPEST = 24
 """How many tests may stand inside one another."""
 
 
 class Test:
-    """Something that is more or less true of a token in its window: a truth between 0 and 1 (except `Table`)."""
+    """Something that is more or less true of a token in its window, or of a place in an image: a truth between 0 and 1
+    (except `Table`)."""
 
     __test__ = False  # not a test case, whatever the name says to test runners
 
     needs_context: ClassVar[bool] = False
     """Whether the truth depends on more than the token itself."""
+    language: ClassVar[Language | None] = "tokens"
+    """What the test reads; None for one that combines others."""
     whole_clause: ClassVar[bool] = False
     """Whether it can only be a clause, not stand inside another test."""
 

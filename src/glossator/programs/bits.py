@@ -15,6 +15,7 @@ The code, from the outside in (logarithms to base 2, universal(n) = 2 floor(log 
 - distances, depths and ends of ranges: universal; 1 bit for whether something that can be left out is there;
 - table: universal(1 + entries), a literal and a level each in any order, and a level for the default.
 "In any order" takes off the log of the number of orders: which of them was written says nothing.
+Tests of images have a code of their own, `scene.bits`, within the same program and clauses.
 `quantise.quantise` moves a program to the levels that this code can express.
 """
 
@@ -25,6 +26,8 @@ from collections import Counter
 from collections.abc import Hashable
 from collections.abc import Sequence as Items
 
+from glossator.errors import MissingPower
+from glossator.programs.base import walk
 from glossator.programs.language import (
     After,
     Agrees,
@@ -55,6 +58,7 @@ from glossator.programs.language import (
 )
 from glossator.programs.lexicon import Lexicon
 from glossator.programs.memory import ASPECTS
+from glossator.programs.scene.bits import scene_bits
 from glossator.programs.shapes import SHAPES
 from glossator.programs.words import WORD_CLASSES, finer_classes
 
@@ -66,23 +70,28 @@ SHARE_BITS = 7.0
 KINDS = 23
 
 
-def bits(program: Program, lexicon: Lexicon) -> float:
-    """Description length of the program in bits, at least 0."""
+def bits(program: Program, lexicon: Lexicon | None) -> float:
+    """Description length of the program in bits, at least 0; raises `MissingPower` for one that reads tokens where
+    there is no lexicon."""
     costs = [_clause_bits(clause, lexicon) for clause in program.clauses]
     costs += [LEVEL_BITS + SIDE_BITS + test_bits(test, lexicon) for test in program.output.values()]
     items: list[Hashable] = [*program.clauses, *program.output.items()]
     return SCALE_BITS + LEVEL_BITS + _universal(1 + len(costs)) + _unordered(costs, items)
 
 
-def test_bits(test: Test, lexicon: Lexicon) -> float:
+def test_bits(test: Test, lexicon: Lexicon | None) -> float:
     """Description length of one test in bits, without a strength."""
+    if any(one.language == "scene" for one in walk(test)):
+        return scene_bits(test)
+    if lexicon is None:
+        raise MissingPower("the length of a program that reads tokens needs a lexicon", value=str(test)[:60])
     return math.log2(KINDS) + _argument_bits(test, lexicon)
 
 
 test_bits.__test__ = False  # type: ignore[attr-defined]  # not a test case, whatever the name says to test runners
 
 
-def _clause_bits(clause: Clause, lexicon: Lexicon) -> float:
+def _clause_bits(clause: Clause, lexicon: Lexicon | None) -> float:
     return (0.0 if isinstance(clause.test, Table) else LEVEL_BITS) + test_bits(clause.test, lexicon)
 
 

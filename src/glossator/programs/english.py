@@ -37,6 +37,7 @@ from glossator.programs.language import (
     Word,
 )
 from glossator.programs.memory_english import remembered
+from glossator.programs.scene.english import sentence
 from glossator.programs.shapes import SHAPES
 from glossator.programs.words import english_of
 
@@ -59,6 +60,8 @@ def english(program: Program, limit: int | None = None) -> str:
     limit: greatest number of characters. A longer text loses its weakest clauses, one by one, and then says how many
     were left out; `english_length` tells the length of the whole. With one clause left it may still be longer.
     """
+    if program.language == "scene":
+        return sentence(program)
     order = sorted(range(len(program.clauses)), key=lambda i: -_size(program.clauses[i]))
     output = [f"{side} {_noun(test)}" for side, test in program.output.items()]
     kept = len(order)

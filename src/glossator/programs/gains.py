@@ -13,12 +13,12 @@ PRIOR = 12.0
 """Tokens of no effect that every test is blended with: rare coincidences must not look like findings."""
 
 
-def across(covariances: np.ndarray, spread: np.ndarray) -> np.ndarray:
+def across(covariances: np.ndarray, spread: np.ndarray, prior: float = PRIOR) -> np.ndarray:
     """Variance explained (f,), estimated from covariances (f, parts) of different parts: the sum of their products,
     scaled up to what products of parts with themselves would add."""
     parts = covariances.shape[1]
     products = covariances.sum(axis=1) ** 2 - (covariances**2).sum(axis=1)
-    return parts / (parts - 1) * products / (np.maximum(spread, 0) + PRIOR)
+    return parts / (parts - 1) * products / (np.maximum(spread, 0) + prior)
 
 
 def spread_of(mass: np.ndarray, squares: np.ndarray, total: float) -> np.ndarray:

@@ -1,14 +1,16 @@
 """The language of programs: a small, total, typed way to say when a unit fires and how strongly.
 
 A program is a bias and a sum of clauses. A clause is a strength times the truth, between 0 and 1, of a test on one
-token in its window. A program may also say which next tokens the unit promotes or suppresses; that describes what the
-unit does, not when it fires, and execution ignores it. Programs are values: frozen, hashable, equal if they say the
-same in the same order. The constructors check their arguments and raise `ValueError`; every program can be executed.
+token in its window, or on one place of an image (`programs.scene`). A program may also say which next tokens the unit
+promotes or suppresses; that describes what the unit does, not when it fires, and execution ignores it. Programs are
+values: frozen, hashable, equal if they say the same in the same order. The constructors check their
+arguments and raise `ValueError`; every program can be executed.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from glossator.programs.atoms import (
@@ -22,7 +24,7 @@ from glossator.programs.atoms import (
     Token,
     Word,
 )
-from glossator.programs.base import DEEPEST, Test, depth, inner, part, walk
+from glossator.programs.base import DEEPEST, Language, Test, depth, inner, part, walk
 from glossator.programs.checks import assign, number, quoted, text_of, whole
 from glossator.programs.memory import Agrees, Between, Count, Induction, Position, Same, Share
 
@@ -91,10 +93,14 @@ class _Several(Test):
 class And(_Several):
     """All hold: the least truth."""
 
+    language = None
+
 
 @dataclass(frozen=True)
 class Or(_Several):
     """Any holds: the greatest truth."""
+
+    language = None
 
 
 @dataclass(frozen=True)
@@ -109,6 +115,8 @@ class Not(Test):
     """1 minus the truth of the test."""
 
     test: Test
+
+    language = None
 
     def __post_init__(self) -> None:
         inner(self.test, "not")
@@ -173,7 +181,14 @@ class Program:
         for side, test in self.output.items():
             if not is_local(part(test, side)):
                 raise ValueError(f"what a unit {side} must depend on the next token alone")
+        if len(_languages(clauses)) > 1:
+            raise ValueError("a program reads tokens or images, not both")
         assign(self, bias=number(self.bias, "bias"), clauses=clauses)
+
+    @property
+    def language(self) -> Language | None:
+        """What it reads: `tokens`, or `scene` for images; None for a bias alone, which reads nothing."""
+        return next(iter(_languages(self.clauses)), None)
 
     @property
     def output(self) -> dict[str, Test]:
@@ -192,6 +207,10 @@ class Program:
             sign = "-" if math.copysign(1.0, clause.strength) < 0 else "+"
             parts.append(f"{sign} {abs(clause.strength)!r}*{clause.test}")
         return "; ".join([" ".join(parts), *(f"{side} {test}" for side, test in self.output.items())])
+
+
+def _languages(clauses: Iterable[Clause]) -> set[Language]:
+    return {t.language for clause in clauses for t in walk(clause.test) if t.language is not None}
 
 
 def is_local(test: Test) -> bool:

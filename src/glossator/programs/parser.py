@@ -9,6 +9,8 @@ test     = "token(" strings ")" | "spelled(" strings ")" | "like(" strings ";" n
          | "agrees(" name "," test ")" | "induction(" [whole] ")" | "between(" test "," test [";" whole] ")"
          | "after(" test ")" | "within(" test "," whole ")" | "not(" test ")"
          | ("and" | "or" | "sequence") "(" test "," test { "," test } ")"
+         | "shows(" strings [";" number] ")" | "together(" strings ")" | "looks(" name [";" number] ")"
+         | "anywhere(" test ")" | "beside(" test ["," whole] ")"
          | "table(" [string "=" number { "," string "=" number }] ";" number ")"
 range    = whole ".." [whole]
 string   = JSON string, or the same in single quotes; blank space between symbols is free.
@@ -55,6 +57,7 @@ from glossator.programs.language import (
     Within,
     Word,
 )
+from glossator.programs.scene.atoms import Anywhere, Beside, Looks, Shows, Together
 
 T = TypeVar("T")
 BLANK = re.compile(r"\s*")
@@ -336,6 +339,24 @@ def _table(reader: _Reader) -> Callable[[], Test]:
     return lambda: Table(tuple(values), default)
 
 
+def _shows(reader: _Reader) -> Callable[[], Test]:
+    concepts = reader.strings()
+    least = reader.number() if reader.take(";") else None
+    return lambda: Shows(concepts, least)
+
+
+def _looks(reader: _Reader) -> Callable[[], Test]:
+    statistic = reader.class_name()
+    least = reader.number() if reader.take(";") else None
+    return lambda: Looks(statistic, least)
+
+
+def _beside(reader: _Reader, deep: int) -> Callable[[], Test]:
+    inner = reader.test(deep)
+    k = reader.whole() if reader.take(",") else 1
+    return lambda: Beside(inner, k)
+
+
 def _one(make: Callable[[T], Test], value: T) -> Callable[[], Test]:
     return lambda: make(value)
 
@@ -364,5 +385,10 @@ _READERS: dict[str, Callable[[_Reader, int], Callable[[], Test]]] = {
     "not": lambda r, d: _one(Not, r.test(d)),
     "sequence": lambda r, d: _one(Sequence, r.several(d)),
     "table": lambda r, d: _table(r),
+    "shows": lambda r, d: _shows(r),
+    "together": lambda r, d: _one(Together, r.strings()),
+    "looks": lambda r, d: _looks(r),
+    "anywhere": lambda r, d: _one(Anywhere, r.test(d)),
+    "beside": lambda r, d: _beside(r, d),
 }
 """Every kind of test and how its inside is read."""

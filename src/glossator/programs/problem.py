@@ -128,7 +128,7 @@ def make_problem(exemplars: Exemplars, bank: Bank, top_share: float, fires_above
     documents = np.asarray(windows.documents)
     fires = ((exemplars.activations > fires_above) & valid).any(axis=1)
     firing = np.unique(documents[fires])
-    part = _parts(documents, firing)
+    part = parts_of(documents, firing)
     ids = bank.lexicon.ids(windows)
     places = bank.column_of[ids]
     seen = np.flatnonzero(np.bincount(places.reshape(-1), minlength=len(bank.types) + 1)[:-1])
@@ -158,7 +158,7 @@ def make_problem(exemplars: Exemplars, bank: Bank, top_share: float, fires_above
     )
 
 
-def _parts(documents: np.ndarray, firing: np.ndarray) -> np.ndarray:
+def parts_of(documents: np.ndarray, firing: np.ndarray, claim_share: float = CLAIM_SHARE) -> np.ndarray:
     """The part of each window: documents in the order of a fixed hash (splitmix64) of their numbers, in turn for the
     search; the last ones of those in which the unit fires (their numbers: firing), and of the others, for the claim."""
     distinct, index = np.unique(documents, return_inverse=True)
@@ -171,6 +171,6 @@ def _parts(documents: np.ndarray, firing: np.ndarray) -> np.ndarray:
     part[order] = np.arange(len(distinct)) % PARTS
     fires = np.isin(distinct[order], firing)
     for of_a_kind in (order[fires], order[~fires]):
-        kept = max(LEAST_TO_CLAIM, round(CLAIM_SHARE * len(of_a_kind)))
+        kept = max(LEAST_TO_CLAIM, round(claim_share * len(of_a_kind)))
         part[of_a_kind[max(0, len(of_a_kind) - kept) :]] = CLAIM
     return part[index.reshape(-1)]

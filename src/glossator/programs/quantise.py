@@ -23,6 +23,7 @@ from glossator.programs.language import (
     Test,
     Within,
 )
+from glossator.programs.scene.atoms import Anywhere, Beside, Looks, Shows
 
 LEVELS = 15
 """Steps of a factor 2 ** -0.5 from the greatest number of a program downwards; with 0 they take 4 bits."""
@@ -62,7 +63,7 @@ def _leveller(greatest: float) -> Callable[[float], float]:
 
     def level(value: float) -> float:
         size = abs(value)
-        if size < lowest / 2 or scale == 0.0:
+        if size == 0.0 or size < lowest / 2 or scale == 0.0:
             return 0.0
         step = min(LEVELS - 1, max(0, round(-2.0 * math.log2(size / greatest))))
         return math.copysign(float(f"{scale * 2.0 ** (-step / 2):.3g}"), value)
@@ -90,6 +91,14 @@ def _on_grid(test: Test) -> Test:
             return Share(_on_grid(inner), round(least * SHARE_STEPS) / SHARE_STEPS)
         case Agrees(aspect, inner):
             return Agrees(aspect, _on_grid(inner))
+        case Shows(concepts, float() as least):
+            return Shows(concepts, round(least * FLOOR_STEPS) / FLOOR_STEPS)
+        case Looks(statistic, float() as least):
+            return Looks(statistic, round(least * FLOOR_STEPS) / FLOOR_STEPS)
+        case Anywhere(inner):
+            return Anywhere(_on_grid(inner))
+        case Beside(inner, k):
+            return Beside(_on_grid(inner), k)
         case And(tests) | Or(tests) | Sequence(tests):
             return type(test)(tuple(_on_grid(t) for t in tests))
     return test

@@ -124,6 +124,6 @@ def baselines_beside(
     """
     from glossator.programs import bits as length
 
-    if bits is None and scored.program is not None and lexicon is not None:
+    if bits is None and scored.program is not None and (lexicon is not None or scored.program.language == "scene"):
         bits = length(scored.program, lexicon)
     return explanations_of(open_baselines(names, Resources(lexicon)), evidence, Beside(scored, bits, other))

@@ -15,7 +15,8 @@ import numpy as np
 
 from glossator.evidence import Evidence, Split
 from glossator.explanations import UNNAMEABLE, Explanation, Mode
-from glossator.programs import bits, execute
+from glossator.programs import bits
+from glossator.programs.running import run
 from glossator.scorers import Scorer, firing, peak
 from glossator.scorers.firing import Statistic
 from glossator.scorers.lab import Lab, Trial
@@ -74,7 +75,7 @@ def _of_peaks(trial: Trial, explanation: Explanation) -> list[Score]:
     """The same two scores that a program has on top windows, of the graded peaks; the price of these beside them."""
     if explanation.peaks is None:
         return []
-    price = {"bits": round(bits(explanation.peaks.program, trial.lab.required_lexicon), 1)}
+    price = {"bits": round(bits(explanation.peaks.program, trial.lab.lexicon), 1)}
     return [
         trial.score(
             "peaks.hit", "fraction of windows", explanation, lambda t, e: peak.hits_of(t, graded(t, e)),
@@ -91,9 +92,11 @@ def graded(trial: Trial, explanation: Explanation) -> np.ndarray:
     """What the strengths of words and words before predict at the scored tokens (t,)."""
     if (peaks := explanation.peaks) is None:
         return np.zeros(len(trial.test.truth))
-    lab, windows = trial.lab, trial.scored.windows
+    lab, scored = trial.lab, trial.scored
     return lab.kept(
-        ("peaks", peaks), (trial,), lambda: trial.test.flat(execute(peaks.program, windows, lab.required_lexicon))
+        ("peaks", peaks),
+        (trial,),
+        lambda: trial.test.flat(run(peaks.program, scored.inputs, scored.grid, lab.lexicon)),
     )
 
 
@@ -106,10 +109,9 @@ def modes_of(explanation: Explanation | None) -> tuple[Mode, ...]:
 
 def predicted(trial: Trial, modes: Sequence[Mode]) -> np.ndarray:
     """What modes predict at the scored tokens (t,): the strongest of those that hold, 0 where none does."""
-    windows = trial.scored.windows
-    lexicon = trial.lab.required_lexicon
+    inputs, grid, lexicon = trial.scored.inputs, trial.scored.grid, trial.lab.lexicon
     programs = [(mode.strength, mode.headline.program) for mode in modes]
-    each = [strength * execute(program, windows, lexicon) for strength, program in programs if program is not None]
+    each = [strength * run(program, inputs, grid, lexicon) for strength, program in programs if program is not None]
     return trial.test.flat(np.max(each, axis=0))
 
 

@@ -13,7 +13,7 @@ import numpy as np
 from glossator.errors import MissingPower
 from glossator.explanations import Explanation
 from glossator.files import fingerprint
-from glossator.inputs import WHOLE, Grid, Inputs, Texts, token_windows
+from glossator.inputs import WHOLE, Grid, Inputs, Texts
 from glossator.simulators import ACTIVATION, Simulation, Simulator
 
 if TYPE_CHECKING:
@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 
 
 class ProgramSimulator(Simulator):
-    """Executes `explanation.program` with one lexicon; the scale is the unit's own, no distribution."""
+    """Executes `explanation.program` on windows of tokens, with one lexicon, or on images; the scale is the unit's own,
+    no distribution."""
 
     def __init__(self, lexicon: Lexicon | None):
         self.lexicon = lexicon
@@ -31,8 +32,9 @@ class ProgramSimulator(Simulator):
         return True
 
     def simulate(self, explanation: Explanation, inputs: Inputs, grid: Grid | None = None) -> Simulation:
-        """Expected activations (n, width) float32; raises `MissingPower` when the explanation has no program."""
-        from glossator.programs import execute
+        """Expected activations (n, places) float32; raises `MissingPower` when the explanation has no program, or one
+        that reads other inputs."""
+        from glossator.programs.running import run
 
         if explanation.program is None:
             raise MissingPower(
@@ -40,10 +42,7 @@ class ProgramSimulator(Simulator):
                 value=explanation.text,
                 fix="Use a simulator for text, or an explainer that writes programs",
             )
-        windows = token_windows(inputs, grid)
-        if self.lexicon is None:
-            raise MissingPower("executing programs needs a lexicon, which is missing", value=explanation.text)
-        return Simulation(np.asarray(execute(explanation.program, windows, self.lexicon), np.float32), ACTIVATION)
+        return Simulation(np.asarray(run(explanation.program, inputs, grid, self.lexicon), np.float32), ACTIVATION)
 
 
 SURENESS = "0..1"

@@ -163,7 +163,9 @@ def as_stored(explanation: Explanation, lexicon: Lexicon | None, rank: int, sele
         rank=rank,
         text=explanation.text,
         program=None if program is None else str(program),
-        bits=None if program is None or lexicon is None else round(bits(program, lexicon), 3),
+        bits=None
+        if program is None or (lexicon is None and program.language == "tokens")
+        else round(bits(program, lexicon), 3),
         select=select,
         provenance=plain(replace(provenance, cost=cost)),
         headline=None if explanation.headline is None else Named.of(explanation.headline),

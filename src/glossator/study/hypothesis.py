@@ -20,8 +20,9 @@ from glossator.errors import UserError
 from glossator.evidence import Evidence
 from glossator.explanations import Explanation, Provenance
 from glossator.language_models.costs import Cost, in_words, summed
-from glossator.programs import Clause, Lexicon, Program, Table, english, truth
+from glossator.programs import Clause, Lexicon, Program, Table, english
 from glossator.programs.parser import Draft, parse_draft, reads_as_program
+from glossator.programs.running import run, truths
 from glossator.scorers.lab import MOST_TO_FIT
 from glossator.scorers.sample import Sample, any_sample
 from glossator.scores import Score
@@ -127,7 +128,7 @@ def test_hypothesis(
             notes: tuple[str, ...] = ()
             if draft is not None:
                 fitted = draft.bias is None
-                program, notes = fit(draft, evidence, tools.lab().required_lexicon, spec.seed)
+                program, notes = fit(draft, evidence, tools.lab().lexicon, spec.seed)
                 asked = Explanation(found, english(program), Provenance(BY_HAND), program)
             chosen = result.best() if asked is None else as_stored(asked, tools.resources.lexicon, 0, None)
             assert chosen is not None
@@ -214,7 +215,7 @@ def _foresee(
         say(f"Estimated cost with {names}: about {in_words(usage)}. Cached answers are free.")
 
 
-def fit(draft: Draft, evidence: Evidence, lexicon: Lexicon, seed: int = 0) -> tuple[Program, tuple[str, ...]]:
+def fit(draft: Draft, evidence: Evidence, lexicon: Lexicon | None, seed: int = 0) -> tuple[Program, tuple[str, ...]]:
     """The program with the numbers that were left out, and notes on what could not be fitted.
 
     Least squares on the top and random windows of the calibrate split. A strength keeps the sign that was written, or a
@@ -228,14 +229,14 @@ def fit(draft: Draft, evidence: Evidence, lexicon: Lexicon, seed: int = 0) -> tu
     sample = any_sample(evidence.calibrate, seed, MOST_TO_FIT)
     if not len(sample):
         return draft.program(), ("the calibrate split has no windows to fit on: strengths are 1",)
-    windows = evidence.calibrate.windows
+    calibrate = evidence.calibrate
     target, free = sample.truth.copy(), []
     columns = [np.ones(len(target))]
     for place, (sign, size, test) in enumerate(draft.clauses):
         if isinstance(test, Table):
             target -= _table_values(test, evidence, lexicon, sample)
             continue
-        found = sign * sample.flat(truth(test, windows, lexicon))
+        found = sign * sample.flat(truths(test, calibrate.inputs, calibrate.grid, lexicon))
         if size is not None:
             target -= size * found
         else:
@@ -265,10 +266,9 @@ def fit(draft: Draft, evidence: Evidence, lexicon: Lexicon, seed: int = 0) -> tu
     return Program(_rounded(bias), clauses, **draft.output), tuple(notes)
 
 
-def _table_values(test: Table, evidence: Evidence, lexicon: Lexicon, sample: Sample) -> np.ndarray:
-    from glossator.programs import execute
-
-    return sample.flat(execute(Program(0.0, (Clause(1.0, test),)), evidence.calibrate.windows, lexicon))
+def _table_values(test: Table, evidence: Evidence, lexicon: Lexicon | None, sample: Sample) -> np.ndarray:
+    calibrate = evidence.calibrate
+    return sample.flat(run(Program(0.0, (Clause(1.0, test),)), calibrate.inputs, calibrate.grid, lexicon))
 
 
 def _rounded(value: float) -> float:
