@@ -79,6 +79,7 @@ BUILT_IN: dict[str, dict[str, str]] = {
         "recording": "benchmarks.recording:run",
         "programs": "benchmarks.programs:run",
         "planted": "benchmarks.planted:run",
+        "agent": "benchmarks.agent:run",
         "sasc": "benchmarks.sasc:run",
         "sasc-factors": "benchmarks.sasc_factors:run",
         "simulation": "benchmarks.simulation:run",

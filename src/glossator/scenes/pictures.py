@@ -11,7 +11,7 @@ import io
 import json
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
@@ -22,7 +22,7 @@ from glossator.inputs import Images
 from glossator.scenes.edits import apply, parse_edit
 from glossator.scenes.inputs import SceneImages
 from glossator.scenes.layout import held
-from glossator.scenes.parse import called, parse
+from glossator.scenes.parse import called, parse, tokens
 from glossator.scenes.render import SIDE, Rendered, labelled, render
 from glossator.scenes.scene import Scene, named, phrase
 from glossator.scenes.sprites import own_colour
@@ -36,7 +36,8 @@ TEXT_CHUNK = "glossator"
 @dataclass(frozen=True, eq=False)
 class Picture:
     """A picture and where it comes from. pixels (height, width, 3) uint8; scene: what it shows, where that is known;
-    missing: what was asked for and is not there, in words."""
+    missing: what was asked for and is not there, in words; failure: why there is no picture, which is then grey and a
+    missing value, never one to measure."""
 
     pixels: np.ndarray
     scene: Scene | None
@@ -44,6 +45,7 @@ class Picture:
     seed: int
     backend: str
     missing: tuple[str, ...] = ()
+    failure: str | None = None
 
     def png(self) -> bytes:
         """The picture as a PNG file that holds its prompt, seed, backend and scene as a text chunk."""
@@ -52,6 +54,7 @@ class Picture:
             "seed": self.seed,
             "backend": self.backend,
             "missing": list(self.missing),
+            "failure": self.failure,
             "scene": None if self.scene is None else self.scene.as_json(),
         }
         chunks, file = PngImagePlugin.PngInfo(), io.BytesIO()
@@ -68,7 +71,8 @@ class Picture:
                 about = json.loads(text)
                 scene = None if about["scene"] is None else Scene.from_json(about["scene"])
                 missing = tuple(str(one) for one in about["missing"])
-                return cls(pixels, scene, str(about["prompt"]), int(about["seed"]), str(about["backend"]), missing)
+                said = str(about["prompt"]), int(about["seed"]), str(about["backend"])
+                return cls(pixels, scene, *said, missing, about["failure"])
             except (ValueError, KeyError, TypeError) as error:
                 raise UserError("the text of this picture is damaged", value=text[:60]) from error
         return cls(pixels, None, "", 0, "file")
@@ -245,6 +249,21 @@ def scene_of(picture: Picture) -> Scene:
             fix="Use a rendered picture, or a vision language model and an editing model as backends",
         )
     return picture.scene
+
+
+def checked(pictures: Sequence[Picture], describer: Describer) -> list[Picture]:
+    """The pictures, with what a describer does not find in them as missing: the nouns and classes of a prompt that its
+    description does not name. Pictures with a scene are known exactly, those that failed show nothing; both stay."""
+    found = []
+    for picture in pictures:
+        if picture.scene is None and picture.failure is None:
+            said = parse(describer.describe(picture)).scene
+            named_there = {name for thing in said.things for name in called(thing)}
+            wanted = dict.fromkeys(t.value for t in tokens(picture.prompt) if t.kind in ("noun", "class"))
+            lacking = tuple(f"not seen: {name}" for name in wanted if name not in named_there)
+            picture = replace(picture, missing=picture.missing + lacking)
+        found.append(picture)
+    return found
 
 
 def missing(scene: Scene, drawn: Rendered) -> tuple[str, ...]:
