@@ -13,6 +13,7 @@ from typing import Any
 import typer
 import typer.core
 
+from glossator.cli.agent import agent
 from glossator.cli.bench import bench
 from glossator.cli.classify import classify
 from glossator.cli.dictionary import dictionary
@@ -70,6 +71,7 @@ NAMES = {
 }
 
 SHORT = {
+    agent: "Ask an agent that experiments what a unit responds to.",
     run: "Record, explain and score units; write a study and a report.",
     show: "Show one unit, or the summary of a study.",
     try_text: "Try a unit on your own text, token by token.",
@@ -85,7 +87,7 @@ SHORT = {
 }
 
 for command in (
-    run, show, serve, export, try_text, search, studies, verify, units, record, explain, score, work, grid, sasc,
+    run, show, agent, serve, export, try_text, search, studies, verify, units, record, explain, score, work, grid, sasc,
     classify, topics, hypotheses, bench,
 ):  # fmt: skip
     named = "try" if command is try_text else None

@@ -1,0 +1,19 @@
+"""Agents: experiments that find out what a unit responds to, with sandboxed code, budgets and honest tests.
+
+`experiment` runs one. A policy experiments through tools; hypotheses stand in a ledger with predictions registered
+before data, negative controls and e-values; a transcript replays byte for byte.
+"""
+
+from glossator.agents.answers import Answer, Finding
+from glossator.agents.budget import Budget
+from glossator.agents.experiment import Conclusion, experiment
+from glossator.agents.makers import CarrierWriter, Makers, Studio, Writer
+from glossator.agents.tools import Tools
+from glossator.agents.transcript import Transcript, read_transcript
+from glossator.agents.under_test import FunctionUnderTest, Response, Seen, TokenUnderTest, UnderTest, token_unit
+
+__all__ = [
+    "Answer", "Budget", "CarrierWriter", "Conclusion", "Finding", "FunctionUnderTest", "Makers", "Response", "Seen",
+    "Studio", "TokenUnderTest", "Tools", "Transcript", "UnderTest", "Writer", "experiment", "read_transcript",
+    "token_unit",
+]  # fmt: skip

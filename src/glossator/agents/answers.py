@@ -1,0 +1,65 @@
+"""What an experiment ends with: a headline, a program, the hypotheses it rests on, and what was not tested."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
+
+Verdict = Literal["confirmed", "refuted", "inconclusive", "untested"]
+Direction = Literal["activates", "suppresses"]
+
+
+@dataclass(frozen=True)
+class Finding:
+    """A hypothesis at the end. effect: mean difference between inputs with it and matched ones without, in the unit's
+    activation; successes of trials: pairs that went as predicted; e_above, e_below: evidence for and against
+    (e-values); program: as text, None for words alone; control: a negative control, which is expected to fail."""
+
+    id: str
+    statement: str
+    direction: Direction
+    verdict: Verdict
+    program: str | None = None
+    control: bool = False
+    effect: float | None = None
+    successes: int = 0
+    trials: int = 0
+    e_above: float = 1.0
+    e_below: float = 1.0
+
+
+@dataclass(frozen=True)
+class Answer:
+    """The answer to a question about a unit.
+
+    headline: None where nothing is claimed, with `reason`; program: as text in the language of the inputs; rule: the
+    same as data, a list of alternatives `{"all": [concepts], "none": [concepts]}`, None where it has no such form;
+    limits: what was not tested or did not hold; spent: inputs, calls, rounds, tokens, money.
+    """
+
+    unit: str
+    question: str
+    headline: str | None
+    program: str | None = None
+    rule: tuple[dict[str, list[str]], ...] | None = None
+    findings: tuple[Finding, ...] = ()
+    limits: tuple[str, ...] = ()
+    reason: str | None = None
+    policy: str = ""
+    seed: int = 0
+    spent: dict[str, float] = field(default_factory=dict)
+
+    def as_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, stored: dict[str, Any]) -> Answer:
+        rule = stored.get("rule")
+        return cls(
+            **stored
+            | {
+                "findings": tuple(Finding(**one) for one in stored["findings"]),
+                "limits": tuple(stored["limits"]),
+                "rule": None if rule is None else tuple(rule),
+            }
+        )

@@ -1,0 +1,125 @@
+"""Policies that write code round by round: a language model, with or without vision, and a person with the same
+tools."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+from glossator.agents.experiment import Conclusion
+from glossator.agents.prompts import code_of, round_prompt, system_prompt
+from glossator.agents.sandbox import Limits, Ran, open_sandbox
+from glossator.agents.tools import Tools
+from glossator.language_models.request import IMAGES, LanguageModel, Message, Request
+
+REPLY_TOKENS, SHOWN_IMAGES = 1500, 12
+
+
+class CodePolicy:
+    """Rounds of: ask for code, run it in the sandbox, log what failed. `ask` and `show` are a subclass's."""
+
+    name = "code"
+
+    def __init__(self, sandbox: str = "monty", limits: Limits | None = None):
+        self.sandbox, self.limits = sandbox, limits
+
+    def ask(self, system: str, prompt: str, images: list[bytes]) -> dict[str, Any]:
+        """`{text, tokens, money, failure}`."""
+        raise NotImplementedError
+
+    def show(self, ran: Ran) -> None:
+        """Where someone watches."""
+
+    @property
+    def sees(self) -> bool:
+        return False
+
+    def __call__(self, tools: Tools, conclusion: Conclusion) -> None:
+        limits = self.limits or Limits(memory=tools.meter.budget.memory)
+        functions = {name: getattr(tools, name) for name in tools.names}
+        system = system_prompt(tools)
+        with open_sandbox(self.sandbox, limits) as sandbox:
+            while True:
+                tools.meter.spend(rounds=1)
+                prompt = round_prompt(tools)
+                shown = [i for entry in tools.log for i in entry["images"]][-SHOWN_IMAGES:] if self.sees else []
+                reply = self._reply(tools, system, prompt, shown)
+                tools.meter.spend(tokens=reply["tokens"], money=reply["money"])
+                if reply["failure"] is not None:
+                    conclusion.reason = f"no usable reply: {reply['failure']}"
+                    return
+                code = code_of(reply["text"])
+                if code is None:
+                    tools.log_experiment("The last reply held no Python code block, so nothing was done.")
+                    continue
+                ran = sandbox.run(code, functions)
+                told = tools.step("code", {"code": code}, partial(dict, output=ran.output, error=ran.error))
+                self.show(ran)
+                if told["error"] is not None:
+                    lost = " Its variables are gone." if ran.fresh else ""
+                    tools.log_experiment(f"The code failed.{lost} {told['error'][-600:]}")
+
+    def _reply(self, tools: Tools, system: str, prompt: str, shown: list[str]) -> dict[str, Any]:
+        def ask() -> dict[str, Any]:
+            return self.ask(system, prompt, [png(tools.items.item(name)) for name in shown])
+
+        reply: dict[str, Any] = tools.step("ask", {"prompt": prompt, "images": shown}, ask)
+        return reply
+
+
+class LanguageModelPolicy(CodePolicy):
+    """A language model of `language_models`; any two are exchanged by their spec. One with vision sees logged
+    images."""
+
+    def __init__(self, lm: LanguageModel, sandbox: str = "monty", limits: Limits | None = None):
+        super().__init__(sandbox, limits)
+        self.lm, self.name = lm, f"lm {lm.name}"
+
+    @property
+    def sees(self) -> bool:
+        return IMAGES in self.lm.powers
+
+    def ask(self, system: str, prompt: str, images: list[bytes]) -> dict[str, Any]:
+        messages = (Message("system", system), Message("user", prompt, tuple(images)))
+        answer = self.lm.ask([Request(messages, max_tokens=REPLY_TOKENS)])[0]
+        used = answer.usage
+        return {
+            "text": answer.text,
+            "tokens": used.prompt_tokens + used.completion_tokens,
+            "money": used.money or 0.0,
+            "failure": answer.why_unusable(cut_off_counts=True),
+        }
+
+
+class PersonPolicy(CodePolicy):
+    """A person: sees the same prompt, writes the same code, and sees what it prints."""
+
+    name = "person"
+
+    def __init__(
+        self, read: Callable[[], str], write: Callable[[str], Any], sandbox: str = "monty", limits: Limits | None = None
+    ):
+        """read: the next piece of code; write: shows a text."""
+        super().__init__(sandbox, limits)
+        self.read, self.write, self._told = read, write, False
+
+    def ask(self, system: str, prompt: str, images: list[bytes]) -> dict[str, Any]:
+        if not self._told:
+            self.write(system)
+            self._told = True
+        self.write(prompt)
+        return {"text": f"```python\n{self.read()}\n```", "tokens": 0, "money": 0.0, "failure": None}
+
+    def show(self, ran: Ran) -> None:
+        self.write(ran.output + (f"\n{ran.error}" if ran.error else ""))
+
+
+def png(picture: Any) -> bytes:
+    """A picture as a PNG file."""
+    from PIL import Image
+
+    file = io.BytesIO()
+    Image.fromarray(picture.pixels).save(file, "PNG")
+    return file.getvalue()

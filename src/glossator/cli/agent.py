@@ -1,0 +1,224 @@
+"""`glossator agent`: an experimenter finds out what a unit responds to."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from glossator.cli.printing import JSON, clean, console, emit, number, print_indented, say
+from glossator.errors import UserError
+
+if TYPE_CHECKING:
+    from glossator.agents import Answer, TokenUnderTest
+    from glossator.agents.experiment import Policy
+    from glossator.store.study import Study
+    from glossator.units import Unit
+
+MADE = Path("studies/agent")
+"""Where studies of single units are made for units that are in no study."""
+
+
+def agent(
+    question: str = typer.Argument("What does this unit respond to?", help="Your question about the unit."),
+    unit: str = typer.Option(
+        ..., "--unit", help="STUDY#UNIT, a unit of a study here such as mlp.12/575, or SUBJECT/SITE/INDEX."
+    ),
+    policy: str = typer.Option(
+        "scripted", help="scripted (no language model), lm, or person (you, with the same tools)."
+    ),
+    lm: str | None = typer.Option(None, help="Language model of --policy lm, such as openai:gpt-4.1-mini."),
+    rounds: int = typer.Option(12, min=1, help="Most rounds of a policy that writes code."),
+    inputs: int = typer.Option(
+        300, "--inputs", "--images", min=1, help="Most texts or images that the unit is run on."
+    ),
+    seconds: float = typer.Option(600, min=1, help="Most seconds."),
+    tokens: int = typer.Option(400_000, min=1, help="Most tokens of the language model."),
+    money: float = typer.Option(2.0, min=0.001, help="Most dollars, at the prices of the ledger."),
+    sandbox: str = typer.Option("monty", help="Where written code runs: monty, bubblewrap (numpy), or unsafe."),
+    seed: int = typer.Option(0, min=0, help="The same seed gives the same experiment."),
+    out: Path | None = typer.Option(None, help="Transcript (JSONL); default: in the study. One that is there resumes."),
+    json: bool = JSON,
+) -> None:
+    """Ask an agent what a unit responds to.
+
+    It looks at the unit's strongest inputs of the explain split, forms hypotheses, makes new inputs, and tests each
+    hypothesis with a prediction registered before the unit is run, beside a negative control. The transcript replays
+    and resumes; an HTML page beside it shows every step; the study's table of experiments holds every test.
+
+    \b
+    Examples:
+      glossator agent "What does this neuron respond to?" --unit studies/demo#mlp.12/575
+      glossator agent --unit smollm2-135m/mlp.12/220
+      glossator agent --unit mlp.12/575 --policy lm --lm openai:gpt-4.1-mini --rounds 8
+      glossator agent --unit mlp.12/575 --policy person
+    """
+    from glossator.agents import Budget
+
+    budget = Budget(inputs=inputs, rounds=rounds, seconds=seconds, tokens=tokens, money=money)
+    chosen, name = _policy(policy, lm, sandbox)
+    with _study(unit) as (study, found):
+        label = f"{found.site}-{found.index}{'' if found.polarity == '+' else found.polarity}-{policy}-{seed}"
+        path = out or study.folder / "agent" / f"{label.replace('/', '_').replace('@', '_')}.jsonl"
+        answer = _run(study, found, question, chosen, name, budget, seed, path)
+    if json:
+        emit(answer.as_dict() | {"transcript": str(path), "page": str(path.with_suffix(".html"))})
+        return
+    _print(answer, path)
+
+
+def _policy(policy: str, lm: str | None, sandbox: str) -> tuple[Policy | str, str]:
+    from glossator.agents.sandbox import SANDBOXES
+
+    if sandbox not in SANDBOXES:
+        raise UserError("unknown sandbox", value=sandbox, allowed=", ".join(SANDBOXES))
+    if policy != "lm" and lm is not None:
+        raise UserError("--lm is for --policy lm", value=policy, fix="Add --policy lm")
+    if policy == "scripted":
+        return policy, policy
+    if policy == "lm":
+        if lm is None:
+            raise UserError("--policy lm needs a language model", fix="Name one: --lm openai:gpt-4.1-mini")
+        from glossator.agents.driven import LanguageModelPolicy
+        from glossator.language_models.opening import open_language_model
+
+        opened = LanguageModelPolicy(open_language_model(lm), sandbox)
+        return opened, opened.name
+    if policy == "person":
+        from glossator.agents.driven import PersonPolicy
+
+        out = console()
+        return PersonPolicy(_typed, lambda text: print_indented(out, clean(text), by=0), sandbox), policy
+    raise UserError("unknown policy", value=policy, allowed="scripted, lm, person")
+
+
+def _typed() -> str:
+    """Lines of code up to an empty one."""
+    say("Code, then an empty line:")
+    lines: list[str] = []
+    for line in sys.stdin:
+        if not line.strip():
+            if lines:
+                break
+            continue
+        lines.append(line.rstrip("\n"))
+    if not lines:
+        raise UserError("the input has ended without a final answer", fix='End with final_answer("...")')
+    return "\n".join(lines)
+
+
+@contextlib.contextmanager
+def _study(unit: str) -> Iterator[tuple[Study, Unit]]:
+    """The study that has the unit; one of this unit alone is made where there is none."""
+    from glossator.store.find import study_with, unit_of
+    from glossator.store.study import open_study
+
+    folder, _, name = unit.rpartition("#")
+    if folder:
+        with open_study(folder) as study:
+            yield study, unit_of(study, name)
+        return
+    try:
+        study, found = study_with(unit, None)
+    except UserError:
+        if unit.count("/") < 2:
+            raise
+        study, found = _made(unit)
+    with study:
+        yield study, found
+
+
+def _made(unit: str) -> tuple[Study, Unit]:
+    from glossator.study import StudySpec, run_study
+    from glossator.units import parse_unit
+
+    found = parse_unit(unit)
+    folder = MADE / f"{found.subject}-{found.site}-{found.index}".replace("/", "_").replace("@", "_")
+    say(f"{found} is in no study here; recording it into {folder}")
+    study = run_study(StudySpec(subject=found.subject, sites=(found.site,), units=(found.index,)), folder)
+    assert study is not None
+    return study, found
+
+
+class _Rows:
+    """The study's table of experiments, for one unit."""
+
+    def __init__(self, adding: Any, unit: Unit):
+        self.adding, self.unit = adding, unit
+
+    def experiment(self, kind: str, request: Any, *, prediction: Any = None) -> int:
+        return int(self.adding.experiment(kind, request, unit=self.unit, prediction=prediction))
+
+    def result(self, experiment: int, result: Any) -> None:
+        self.adding.result(experiment, result)
+
+
+def _run(
+    study: Study, unit: Unit, question: str, policy: Policy | str, name: str, budget: Any, seed: int, path: Path
+) -> Answer:
+    from glossator.agents import Answer, Transcript, experiment
+    from glossator.agents.browser import write_page
+    from glossator.store.adding import adding
+
+    transcript = Transcript(path)
+    ended = transcript.recorded and transcript.recorded[-1]["kind"] == "answer"
+    if ended:
+        say(f"The experiment is in {path}; remove the file, or name another with --out or --seed, for a new one")
+        answer = Answer.from_dict(transcript.recorded[-1]["result"])
+        steps = transcript.recorded
+    else:
+        tested = _under_test(study, unit)
+        with adding(study) as more:
+            rows = _Rows(more, unit)
+            asked = {"question": question, "policy": name, "seed": seed, "transcript": str(path)}
+            row = rows.experiment("agent", asked)
+            answer = experiment(
+                tested, None, policy, budget, seed, question=question, name=name, transcript=transcript, rows=rows
+            )
+            rows.result(row, answer.as_dict())
+        steps = transcript.steps
+    write_page(path.with_suffix(".html"), steps)
+    return answer
+
+
+def _under_test(study: Study, unit: Unit) -> TokenUnderTest:
+    """The unit with its subject loaded, and of what was recorded the explain split alone."""
+    from glossator.agents import token_unit
+    from glossator.study.sources import check_unchanged, kept_readouts
+    from glossator.study.tools import Tools
+
+    check_unchanged(study.spec, study.recording)
+    tools = Tools.to_show(study)
+    if tools.resources.subject.takes != "tokens":
+        raise UserError("the agent works on units of tokens here", value=str(unit), fix="See docs/agent.md for images")
+    best = study.result(unit).best()
+    explanation = None if best is None or best.method != "program" else best.explanation(unit)
+    return token_unit(
+        tools.resources.subject, unit, tools.evidence(unit).explain, study.spec.width, kept_readouts(study.recording),
+        tools.resources.lexicon, explanation,
+    )  # fmt: skip
+
+
+def _print(answer: Answer, path: Path) -> None:
+    out = console()
+    out.print(answer.unit, style="bold")
+    print_indented(out, clean(answer.headline or f"No claim: {answer.reason}"), "bold" if answer.headline else "", by=2)
+    if answer.program:
+        print_indented(out, clean(answer.program), by=2)
+    for one in answer.findings:
+        effect = "" if one.effect is None else f", difference {number(one.effect)}"
+        role = " (negative control)" if one.control else ""
+        print_indented(out, f"{one.verdict}{role}: {clean(one.statement)}", by=2)
+        told = f"{one.successes} of {one.trials} pairs as predicted{effect}; e-value {number(one.e_above)}"
+        print_indented(out, told, "dim", by=4)
+    if answer.limits:
+        out.print("  Limits:")
+        for limit in answer.limits:
+            print_indented(out, f"- {clean(limit)}", by=4)
+    print_indented(
+        out, f"{answer.spent['inputs']:g} inputs; transcript {path}, page {path.with_suffix('.html')}", "dim", by=2
+    )

@@ -1,0 +1,307 @@
+"""Experiments on units with exact truth: what is found, what is claimed, what is written, what replays."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+from glossator.agents import Answer, Budget, Makers, Tools, Transcript, experiment, read_transcript
+from glossator.agents.browser import write_page
+from glossator.agents.budget import Spent
+from glossator.agents.driven import LanguageModelPolicy, PersonPolicy
+from glossator.agents.errors import ToolError
+from glossator.agents.prompts import code_of, round_prompt, system_prompt
+from glossator.errors import UserError
+from glossator.language_models.scripted import Scripted
+from glossator.statistics.sequential import RankBet, rate_above, rate_below, rejected
+from toy_scenes import CLASSES, VOCABULARY, ToyStudio, toy_unit
+
+STUDIO = Makers(ToyStudio())
+
+
+def truths(kind, a, b):
+    """A rule on concepts and what recovering it means."""
+    return {
+        "mono": (lambda has: float(a in has), [([a], [])]),
+        "or": (lambda has: float(a in has or b in has), sorted([([a], []), ([b], [])])),
+        "and": (lambda has: float(a in has and b in has), [(sorted([a, b]), [])]),
+        "not": (lambda has: float(a in has and b not in has), [([a], [b])]),
+        "contextual": (lambda has: (a in has) * (1.0 if b in has else 0.3), [(sorted([a, b]), [])]),
+        "class": (lambda has: float(any("mammal" in CLASSES[c] for c in has)), [(["mammal"], [])]),
+    }[kind]
+
+
+def found(answer):
+    return None if answer.rule is None else sorted((sorted(r["all"]), sorted(r["none"])) for r in answer.rule)
+
+
+@pytest.mark.parametrize("kind", ["mono", "or", "and", "not", "contextual", "class"])
+def test_the_scripted_experimenter_recovers_rules_within_100_images(kind):
+    right = 0
+    for seed in range(4):
+        a, b = (str(c) for c in np.random.default_rng([seed, 3]).choice(VOCABULARY, 2, replace=False))
+        rule, truth = truths(kind, a, b)
+        answer = experiment(toy_unit(rule, seed=seed), STUDIO, budget=Budget(inputs=100), seed=seed)
+        assert answer.spent["inputs"] <= 100
+        right += found(answer) == truth
+    assert right >= 3
+
+
+def test_nothing_is_claimed_of_units_that_respond_to_nothing():
+    claims = sum(
+        experiment(toy_unit(lambda has: 0.0, seed=seed), STUDIO, budget=Budget(inputs=100), seed=seed).headline
+        is not None
+        for seed in range(20)
+    )
+    assert claims <= 1
+
+
+def test_a_constant_unit_is_answered_with_a_reason():
+    answer = experiment(toy_unit(lambda has: 1.0, noise=0.0), STUDIO)
+    assert answer.headline is None and answer.reason
+
+
+def test_an_answer_says_what_it_rests_on():
+    answer = experiment(toy_unit(lambda has: float("dog" in has)), STUDIO, question="What?")
+    claim = next(one for one in answer.findings if not one.control)
+    assert claim.verdict == "confirmed" and claim.effect > 0.8 and claim.e_above >= 20
+    assert any(one.control and one.trials and one.verdict != "confirmed" for one in answer.findings)
+    assert answer.headline == "dog" and any("other images were not tried" in limit for limit in answer.limits)
+    assert Answer.from_dict(json.loads(json.dumps(answer.as_dict()))) == answer
+
+
+def dog(seed=0):
+    return toy_unit(lambda has: float("dog" in has and "snow" not in has), seed=seed)
+
+
+def test_a_transcript_replays_byte_for_byte_without_the_unit(tmp_path):
+    path = tmp_path / "a.jsonl"
+    first = experiment(dog(), STUDIO, transcript=Transcript(path), seed=3)
+    once = path.read_bytes()
+
+    class Silent(type(dog())):
+        def respond(self, items):
+            raise AssertionError("a replay asks the unit nothing")
+
+    unit = dog()
+    unit.__class__ = Silent
+    replayed = Transcript(recorded=read_transcript(path))
+    assert experiment(unit, STUDIO, transcript=replayed, seed=3) == first
+    assert replayed.text().encode() == once
+
+
+@pytest.mark.parametrize("kept", [1, 5, 9, -2])
+def test_a_killed_experiment_resumes_to_the_same_bytes(tmp_path, kept):
+    path = tmp_path / "a.jsonl"
+    first = experiment(dog(), STUDIO, transcript=Transcript(path))
+    whole = path.read_bytes()
+    lines = whole.splitlines(keepends=True)
+    path.write_bytes(b"".join(lines[:kept]) + lines[kept][: len(lines[kept]) // 2])  # killed while it wrote
+    assert experiment(dog(), STUDIO, transcript=Transcript(path)) == first
+    assert path.read_bytes() == whole
+
+
+def test_another_experiment_is_no_continuation(tmp_path):
+    path = tmp_path / "a.jsonl"
+    experiment(dog(), STUDIO, transcript=Transcript(path))
+    with pytest.raises(UserError, match="another experiment"):
+        experiment(dog(), STUDIO, transcript=Transcript(path), seed=1)
+
+
+def test_a_file_that_is_no_transcript_is_refused(tmp_path):
+    path = tmp_path / "a.jsonl"
+    path.write_text('{"a": 1}\n{"b": 2}\n')
+    with pytest.raises(UserError, match="not a step"):
+        read_transcript(path)
+
+
+class Rows:
+    def __init__(self):
+        self.written = []
+
+    def experiment(self, kind, request, *, prediction=None):
+        self.written.append([kind, request, prediction, None])
+        return len(self.written) - 1
+
+    def result(self, number, result):
+        assert self.written[number][3] is None
+        self.written[number][3] = result
+
+
+def test_predictions_are_registered_before_the_unit_is_run():
+    unit, rows, order = dog(), Rows(), []
+    ask = unit.respond
+    tools = Tools(unit, STUDIO, rows=rows)
+    unit.respond = lambda items: order.append(len(rows.written)) or ask(items)
+    name = tools.register_hypothesis("dogs")
+    made = [one["id"] for one in tools.text2image(["dog, tree", "tree"])]
+    tools.test_hypothesis(name, made[:1], made[1:])
+    assert order == [1] and rows.written[0][2] and rows.written[0][3]["successes"] == 1
+
+
+def test_what_was_seen_is_no_test():
+    tools = Tools(dog(), STUDIO)
+    name = tools.register_hypothesis("dogs")
+    made = [one["id"] for one in tools.text2image(["dog, tree", "tree"])]
+    tools.call_unit(made[:1])
+    with pytest.raises(ToolError, match="run before"):
+        tools.test_hypothesis(name, made[:1], made[1:])
+    assert tools.ledger.evidence(name)[1] == 0
+
+
+def test_edits_give_paired_effects_and_their_missing():
+    tools = Tools(toy_unit(lambda has: float("dog" in has), noise=0.0), STUDIO)
+    made = [one["id"] for one in tools.text2image(["dog, red", "dog, tree"])]
+    pairs = tools.edit_images(made, ["remove dog", "remove tree"])
+    assert [pair["effect"] for pair in pairs] == [-1.0, 0.0]
+    assert all(pair["missing"] == [] for pair in pairs)
+
+
+def test_budgets_are_hard():
+    tools = Tools(dog(), STUDIO, Budget(inputs=10))
+    tools.dataset_exemplars(8)
+    with pytest.raises(Spent, match="inputs"):
+        tools.ordinary_inputs(3)
+    assert tools.meter.inputs == 8
+    with pytest.raises(UserError, match="not a limit"):
+        Budget(inputs=0)
+
+
+def test_a_value_that_is_no_number_is_missing_and_no_outcome():
+    unit = toy_unit(lambda has: 0.0 if "tree" not in has else float("nan"), noise=0.0)
+    tools = Tools(unit, STUDIO)
+    name = tools.register_hypothesis("trees")
+    made = [one["id"] for one in tools.text2image(["tree", "dog"])]
+    assert tools.test_hypothesis(name, made[:1], made[1:])["trials"] == 0
+    assert tools.call_unit(made)[0]["value"] is None
+
+
+GOOD = """I look first.
+```python
+best = dataset_exemplars(4)
+log_experiment("the best have: " + ", ".join(best[0]["contents"]))
+```"""
+TEST = """```python
+h = register_hypothesis("images of dog")
+c = register_hypothesis("images of tree", control=True)
+beside = ["car", "bus", "pear", "hat", "owl", "cat", "book", "cow"]
+for name, concept in ((h, "dog"), (c, "tree")):
+    made = [one["id"] for one in text2image([concept + ", ball, " + x for x in beside])]
+    bare = [one["id"] for one in text2image(["ball, " + x for x in beside])]
+    log_experiment(concept + " " + str(test_hypothesis(name, made, bare)["successes"]))
+```"""
+END = '```python\nfinal_answer("dogs", limits=["snow was not tried"])\n```'
+
+
+def test_a_language_model_drives_the_loop_and_replays(tmp_path):
+    path, replies = tmp_path / "a.jsonl", [GOOD, "no code here", "```python\n1 / 0\n```", TEST, END]
+    answer = experiment(dog(), STUDIO, LanguageModelPolicy(Scripted(replies)), transcript=Transcript(path))
+    assert answer.headline == "dogs" and "snow was not tried" in answer.limits
+    assert [one.verdict for one in answer.findings] == ["confirmed", "refuted"]
+    assert answer.spent["rounds"] == 5
+    replayed = Transcript(recorded=read_transcript(path))
+    again = experiment(dog(), STUDIO, LanguageModelPolicy(Scripted([])), transcript=replayed)
+    assert again == answer and replayed.text().encode() == path.read_bytes()
+
+
+def test_only_what_is_logged_reaches_later_prompts():
+    look = '```python\nx = dataset_exemplars(3)\nprint("unlogged-9931", x)\n```'
+    replies = [look, '```python\nfinal_answer("x y")\n```']
+    transcript = Transcript()
+    experiment(dog(), STUDIO, LanguageModelPolicy(Scripted(replies)), transcript=transcript)
+    asked = [step["request"]["prompt"] for step in transcript.steps if step["kind"] == "ask"]
+    assert "unlogged-9931" in json.dumps(transcript.steps) and "unlogged-9931" not in asked[1]
+    tools = Tools(dog(), STUDIO, question="What does this unit respond to?")
+    tools.meter.rounds, tools.meter.inputs = 2, 3
+    assert round_prompt(tools) == asked[1]  # the same log, the same bytes
+
+
+def test_an_answer_without_evidence_says_so():
+    answer = experiment(dog(), STUDIO, LanguageModelPolicy(Scripted(['```python\nfinal_answer("cats")\n```'])))
+    assert {"no hypothesis was confirmed on new inputs", "no negative control was tested"} <= set(answer.limits)
+
+
+def test_rounds_end_a_model_that_never_answers():
+    answer = experiment(dog(), STUDIO, LanguageModelPolicy(Scripted(["hm"] * 9)), Budget(rounds=3))
+    assert answer.headline is None and "rounds" in answer.reason and answer.spent["rounds"] == 3
+
+
+def test_a_person_has_the_same_tools():
+    typed, shown = iter(["print(len(dataset_exemplars(3)))", 'final_answer("dogs")']), []
+    answer = experiment(dog(), STUDIO, PersonPolicy(lambda: next(typed), shown.append))
+    assert answer.headline == "dogs" and "3\n" in shown and "def call_unit" in shown[0]
+
+
+def test_the_prompt_is_made_from_the_docstrings():
+    tools = Tools(dog(), STUDIO)
+    prompt = system_prompt(tools)
+    for name in tools.names:
+        assert f"def {name}(" in prompt and getattr(Tools, name).__doc__.split("\n")[0] in prompt
+    assert "search_corpus" not in prompt and "(self" not in prompt
+
+
+def test_code_is_read_from_replies():
+    assert code_of("a\n```python\nx = 1\n```\nb\n```py\ny = 2\n```") == "x = 1\n\ny = 2"
+    assert code_of("```python\nx = 1") == "x = 1" and code_of("none") is None
+
+
+def test_describers_never_hear_of_hypotheses():
+    heard = []
+
+    class Listening(ToyStudio):
+        def describe(self, picture, mask):
+            heard.append((picture, mask))
+            return "a picture"
+
+    tools = Tools(dog(), Makers(Listening()))
+    tools.register_hypothesis("secret dogs")
+    seen = tools.dataset_exemplars(2)
+    tools.describe_images([one["id"] for one in seen])
+    assert len(heard) == 2 and "secret" not in repr(heard)
+
+
+def test_the_page_shows_the_experiment_and_escapes_it(tmp_path):
+    transcript = Transcript()
+    experiment(dog(), STUDIO, transcript=transcript, question="<script>alert(1)</script>")
+    write_page(tmp_path / "a.html", transcript.steps)
+    page = (tmp_path / "a.html").read_text()
+    assert "<script" not in page and "confirmed" in page and "default-src 'none'" in page
+    assert "http" not in page.replace("http-equiv", "")
+
+
+# E-values, by simulation.
+
+
+def test_false_alarms_stay_below_alpha_under_optional_stopping():
+    rng, alarms, runs = np.random.default_rng(0), 0, 2000
+    for _ in range(runs):
+        good = np.cumsum(rng.random(80) < 0.5)
+        alarms += any(rate_above(int(s), n) >= 20 for n, s in enumerate(good, 1))
+    assert alarms / runs <= 0.05
+
+
+def test_rates_are_told_apart():
+    rng = np.random.default_rng(1)
+    good = np.cumsum(rng.random((200, 40)) < 0.85, axis=1)
+    assert np.mean([rate_above(int(row[-1]), 40) >= 20 for row in good]) > 0.95
+    assert rate_below(0, 7) == rate_above(7, 7) >= 20 > rate_above(6, 6)
+    assert rate_above(0, 0) == 1
+
+
+def test_ranks_bet_against_larger_values_alone():
+    rng, alarms = np.random.default_rng(2), 0
+    for seed in range(400):
+        bet, reference = None, rng.exponential(size=60).round(1)  # with ties
+        bet = RankBet(reference, seed)
+        alarms += any(bet.see(value) >= 20 for value in rng.exponential(size=40).round(1))
+    assert alarms / 400 <= 0.05
+    bet = RankBet(rng.normal(size=200))
+    assert [bet.see(10.0 + i) for i in range(5)][-1] > 20
+
+
+def test_many_at_once():
+    assert rejected([100, 1, 45], 0.05) == [True, False, True]  # 3 / (0.05 * 2) = 30
+    assert rejected([25, 1, 1], 0.05) == [False, False, False]
+    assert rejected([], 0.05) == []
