@@ -17,6 +17,7 @@ BUILT_IN: dict[str, dict[str, str]] = {
     "explainers": {
         "bills": "glossator.explainers.bills:BillsExplainer",
         "ensemble": "glossator.explainers.output_side:EnsembleExplainer",
+        "imported": "glossator.explainers.imported:ImportedExplainer",
         "lookup": "glossator.explainers.lookup:LookupExplainer",
         "namer": "glossator.explainers.namer:NamerExplainer",
         "output-effect": "glossator.explainers.output_side:OutputEffectExplainer",

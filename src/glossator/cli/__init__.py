@@ -18,6 +18,7 @@ from glossator.cli.bench import bench
 from glossator.cli.classify import classify
 from glossator.cli.dictionary import dictionary
 from glossator.cli.directions import directions
+from glossator.cli.exchange import import_units
 from glossator.cli.explore import export, serve
 from glossator.cli.grid import grid
 from glossator.cli.human import human
@@ -78,7 +79,8 @@ SHORT = {
     verify: "Check every file of a study against its checksum.",
     grid: "Run many studies: explainer x simulator x subject.",
     serve: "Explore studies in the browser.",
-    export: "Write a study as pages that need no server.",
+    export: "Write a study as pages that need no server, or in formats of other tools.",
+    import_units: "Make a study of units in files of other tools.",
     work: "Run one shard of a stage, in any process.",
     sasc: "Explain any function of text, or units over texts: n-grams, names, scores.",
     hypotheses: "Which units separate two sets of texts.",
@@ -87,10 +89,10 @@ SHORT = {
 }
 
 for command in (
-    run, show, agent, serve, export, try_text, search, studies, verify, units, record, explain, score, work, grid, sasc,
-    classify, topics, hypotheses, bench,
+    run, show, agent, serve, export, import_units, try_text, search, studies, verify, units, record, explain, score, work,
+    grid, sasc, classify, topics, hypotheses, bench,
 ):  # fmt: skip
-    named = "try" if command is try_text else None
+    named = {try_text: "try", import_units: "import"}.get(command)
     app.command(named, cls=WithNames, short_help=SHORT.get(command))(command)
 app.add_typer(human, name="human", short_help="Collect human answers, and score them as models are scored.")
 app.add_typer(directions, name="directions", short_help="Directions as units: construct, find, compare.")

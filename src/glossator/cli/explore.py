@@ -60,10 +60,14 @@ def export(
     study: Path = typer.Argument(..., help="Folder of a finished study."),
     static: Path | None = typer.Option(None, help="Folder to write pages of all units into; open its index.html."),
     single_file: Path | None = typer.Option(None, help="File to write, with the pages of some units within."),
+    format: str | None = typer.Option(
+        None, help="Format of another tool: neuronpedia, neuronpedia-upload, openai, delphi or parquet."
+    ),
+    out: Path | None = typer.Option(None, "--out", "-o", help="Folder for --format; it must be new or empty."),
     unit: list[str] | None = typer.Option(None, help="Units in the single file, by name or end; default: up to 2,048."),
     json: bool = JSON,
 ) -> None:
-    """Write a study as pages that open from the disk, without a server or a network.
+    """Write a study as pages that open from the disk, without a server or a network, or in a format of other tools.
 
     A folder (--static) holds every unit and loads what is looked at; a single file (--single-file) can be sent to a
     colleague. Both show what `glossator serve` shows, without what needs the model.
@@ -72,15 +76,19 @@ def export(
     Examples:
       glossator export studies/demo --static demo-pages
       glossator export studies/demo --single-file demo.html --unit mlp.12/575 --unit mlp.12/1001
+      glossator export studies/demo --format neuronpedia --out for-neuronpedia
     """
     from glossator.errors import UserError
     from glossator.explorer.export import export_file, export_folder
     from glossator.store.find import unit_of
     from glossator.store.study import open_study
 
+    if format is not None:
+        _in_format(study, format, out, json, others=static or single_file or unit)
+        return
     if (static is None) == (single_file is None):
         raise (
-            UserError("nothing to write", allowed="--static FOLDER or --single-file FILE")
+            UserError("nothing to write", allowed="--static FOLDER, --single-file FILE or --format NAME --out FOLDER")
             if static is None
             else (UserError("one of --static and --single-file at a time"))
         )
@@ -96,9 +104,26 @@ def export(
     if json:
         emit({"path": str(done.path), "units": done.units, "of": done.of, "bytes": done.bytes})
         return
-    out = console()
-    out.print(f"{done.units:,} of {done.of:,} units, {done.bytes / 1e6:.1f} MB", markup=False)
-    out.print(f"Open: {done.path.resolve().as_uri()}", markup=False, soft_wrap=True)
+    shown = console()
+    shown.print(f"{done.units:,} of {done.of:,} units, {done.bytes / 1e6:.1f} MB", markup=False)
+    shown.print(f"Open: {done.path.resolve().as_uri()}", markup=False, soft_wrap=True)
+
+
+def _in_format(study: Path, format: str, out: Path | None, json: bool, others: Any) -> None:
+    from glossator.errors import UserError
+    from glossator.store.study import open_study
+    from glossator.study.outgoing import write_study
+
+    if out is None or others:
+        raise UserError("a format is written into a folder of its own", fix="Use --format NAME --out FOLDER alone")
+    with open_study(study) as opened, _bar(opened, None) as say:
+        done = write_study(opened, out, format, say)  # type: ignore[arg-type]
+    if json:
+        emit({"path": str(done.folder), "units": done.units, "left_out": [*done.notes]})
+        return
+    console().print(f"{done.units:,} units in {done.folder}", markup=False, soft_wrap=True)
+    for note in done.notes:
+        console().print(f"Left out: {note}.", markup=False, soft_wrap=True)
 
 
 @contextlib.contextmanager

@@ -178,8 +178,13 @@ def print_head(out: Console, folder: str, result: UnitResult) -> None:
     if result.statistics:
         s = result.statistics
         places = next((name for name in ("cells", "inputs") if f"random {name}" in s["firing_rule"]), "tokens")
-        fires = f"Fires on {s['firing_rate']:.2%} of random {places} ({s['firing_rule']})"
-        print_indented(out, f"{fires}; mean {number(s['mean'], 3)}, maximum {number(s['maximum'], 3)}.", "dim", by=0)
+        known = [f"maximum {number(s['maximum'], 3)}"]  # of an imported unit no more may be
+        if "mean" in s:
+            known.insert(0, f"mean {number(s['mean'], 3)}")
+        if "firing_rate" in s:
+            known.insert(0, f"fires on {s['firing_rate']:.2%} of random {places} ({s['firing_rule']})")
+        told = ", ".join(known).replace("), ", "); ", 1)
+        print_indented(out, f"{told[0].upper()}{told[1:]}.", "dim", by=0)
 
 
 def print_headlines(out: Console, chosen: Chosen) -> None:

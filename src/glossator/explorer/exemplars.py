@@ -13,6 +13,7 @@ import numpy as np
 from glossator.errors import MissingPower
 from glossator.evidence import Evidence, Exemplars
 from glossator.inputs import WHOLE, Grid, TokenWindows
+from glossator.recording.alone import as_known_to
 from glossator.store.results import UnitResult
 from glossator.units import Unit, unit_rng
 
@@ -111,7 +112,7 @@ def shown(chosen: Exemplars, predicted: np.ndarray | None, row: int, kind: str, 
 
 def histogram(unit: Unit, tools: Tools) -> Histogram:
     """What the unit does on the random panel of the whole recording."""
-    recording = tools.recording
+    recording = as_known_to(tools.recording, unit)
     values = recording.panel_values(unit)[recording.valid(unit.site)[recording.panel]]
     low, high = (float(values.min()), float(values.max())) if len(values) else (0.0, 1.0)
     if low == high:

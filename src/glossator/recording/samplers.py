@@ -15,6 +15,7 @@ import numpy as np
 
 from glossator.evidence import SPLITS, Evidence, Exemplars, ExplainEvidence, Kind, Split
 from glossator.files import fingerprint
+from glossator.recording.alone import as_known_to
 from glossator.recording.keys import order_below, order_of, rounded
 from glossator.recording.reader import Recording
 from glossator.recording.unit_statistics import (
@@ -84,7 +85,7 @@ class EvidenceSpec:
 
 def draw(recording: Recording, unit: Unit, spec: EvidenceSpec | None = None) -> Evidence:
     """Draw a unit's evidence; the same recording, unit and spec give the same windows."""
-    spec = spec or EvidenceSpec()
+    spec, recording = spec or EvidenceSpec(), as_known_to(recording, unit)
     view = _UnitView(recording, unit)
     explain_random = observe(recording, unit, "explain", view.panel)
     threshold, rule = firing(explain_random, view.maximum("explain"), view.sparse, view.grid)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 
 from glossator.inputs.base import Inputs
+from glossator.recording.alone import known_apart
 from glossator.units import Unit
 
 if TYPE_CHECKING:
@@ -60,7 +61,9 @@ class RecordedOthers:
             indices = np.sort(np.random.default_rng([seed, unit.index]).choice(indices, most, replace=False))
         units = [Unit(unit.subject, unit.site, int(i), unit.polarity) for i in indices]
         rows = self._rows(inputs)
-        if self.recording.sites[unit.site].kind == "sparse":
+        if known_apart(self.recording):
+            known = np.zeros(len(rows), bool)
+        elif self.recording.sites[unit.site].kind == "sparse":
             known = rows >= 0
         else:
             known = (rows >= 0) & self._in_panel[rows]

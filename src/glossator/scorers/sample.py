@@ -2,7 +2,7 @@
 
 - top-and-random: the inputs in which the unit fires most and as many random ones, so that rare units can be scored.
 - random-only: random inputs alone.
-- top: the top inputs of top-and-random, for peaks.
+- top: the top inputs of top-and-random, for peaks; all of them where no input was drawn at random.
 """
 
 from __future__ import annotations
@@ -91,9 +91,11 @@ def draw_sample(exemplars: Exemplars, setting: Setting, seed: int = 0, most: int
         random = np.flatnonzero(in_random)
         return sample_rows(exemplars, {"random": _draw(random, _least(most, random), rng)})
     top, random = np.flatnonzero(is_top), np.flatnonzero(in_random & ~is_top)
-    n = _least(most, top, random)
-    drawn = {"top": _draw(top, n, rng), "random": _draw(random, n, rng)}
-    return sample_rows(exemplars, {"top": drawn["top"]} if setting == "top" else drawn)
+    n = _least(most, top, random) if len(random) or setting != "top" else _least(most, top)
+    drawn = {"top": _draw(top, n, rng)}
+    if setting != "top":
+        drawn["random"] = _draw(random, n, rng)
+    return sample_rows(exemplars, drawn)
 
 
 def any_sample(exemplars: Exemplars, seed: int = 0, most: int | None = None) -> Sample:

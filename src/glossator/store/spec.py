@@ -23,7 +23,7 @@ from glossator.specs import Names, Takes, as_tuple, check_fields, check_known, c
 from glossator.store import card as cards
 from glossator.subjects.functions import OUTPUT
 from glossator.subjects.measured import SITE as RESPONSES_SITE
-from glossator.subjects.named import DELPHI, RESPONSES, is_model
+from glossator.subjects.named import OWN_TEXT, RESPONSES, is_model
 from glossator.units import POLARITIES, Polarity
 
 DEFAULT_SCORERS = cards.DEFAULT_SCORERS["observational"]
@@ -203,7 +203,7 @@ def make_spec(values: Mapping[str, Any]) -> StudySpec:
     given = dict(values)
     check_known("key in the spec", given, [f.name for f in fields(StudySpec)])
     subject = given.get("subject")
-    if isinstance(subject, str) and subject.startswith(DELPHI):  # it holds its text, all of which is taken
+    if isinstance(subject, str) and subject.startswith(OWN_TEXT):  # it holds its text, all of which is taken
         given = {"corpus": subject, "max_tokens": None, **given}
     if isinstance(subject, str) and not is_model(subject):  # it has one site
         given.setdefault("sites", [RESPONSES_SITE if subject.startswith(RESPONSES) else OUTPUT])

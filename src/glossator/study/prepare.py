@@ -100,13 +100,12 @@ def prepare(
         check_unchanged(spec, recording, subject)
         if not lacks_units(recording, spec):
             return Source(spec, models, subject)
-    from glossator.subjects.delphi import DelphiSubject
-    from glossator.subjects.named import DELPHI, RESPONSES, open_subject
+    from glossator.subjects.named import OWN_TEXT, RESPONSES, open_subject
 
-    if subject is None and spec.subject.startswith(DELPHI):
+    if subject is None and spec.subject.startswith(OWN_TEXT):
         subject = open_subject(spec.subject)
     if corpus is None:
-        corpus = cached_windows(subject, spec) if isinstance(subject, DelphiSubject) else named_inputs(spec)
+        corpus = own_text(subject, spec) or named_inputs(spec)
     readouts = given_readouts(spec)
     if subject is None:
         _check_sites(spec, readouts)
@@ -170,6 +169,17 @@ def texts_of(corpus: Corpus, spec: StudySpec) -> ProbeSet:
     documents = list(corpus.documents())
     inputs, ids = Texts.of([d.text for d in documents]), [d.id for d in documents]
     return probe_set(inputs, ids, seed=spec.seed, name=corpus.name)
+
+
+def own_text(subject: Subject | None, spec: StudySpec) -> ProbeSet | None:
+    """The text that a subject brings with it; None for most."""
+    from glossator.corpora.excerpts import excerpt_windows
+    from glossator.subjects.delphi import DelphiSubject
+    from glossator.subjects.excerpts import ExcerptsSubject
+
+    if isinstance(subject, DelphiSubject):
+        return cached_windows(subject, spec)
+    return excerpt_windows(subject, spec.subject, spec.seed) if isinstance(subject, ExcerptsSubject) else None
 
 
 def cached_windows(subject: DelphiSubject, spec: StudySpec) -> ProbeSet:

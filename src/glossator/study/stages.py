@@ -17,6 +17,7 @@ from glossator.evidence import Evidence, ExplainEvidence, Split
 from glossator.explainers import Abstained, Explained
 from glossator.explanations import Explanation
 from glossator.files import plain
+from glossator.recording.alone import told_statistics
 from glossator.scorers import SUBJECT, TOKEN_VALUES, Scorer
 from glossator.scorers.baselines import Beside, explanations_of
 from glossator.scorers.correlation import pooled
@@ -72,7 +73,7 @@ def _ask(name: str, ready: dict[Unit, Evidence], tools: Tools) -> dict[Unit, Exp
 def _result(unit: Unit, evidence: Evidence | str, answers: dict[str, Explained], tools: Tools) -> UnitResult:
     if isinstance(evidence, str):
         return UnitResult(unit, "failed", evidence)
-    statistics = plain(evidence.statistics)
+    statistics = told_statistics(tools.recording, unit, plain(evidence.statistics))
     if evidence.status != "ok":
         return UnitResult(unit, "insufficient", evidence.reason, statistics)
     chosen: list[Chosen] = []

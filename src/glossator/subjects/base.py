@@ -14,6 +14,7 @@ from typing import Any, Literal, Protocol, TypeAlias
 import numpy as np
 
 from glossator.errors import MissingPower, UserError, near_matches
+from glossator.formats.base import Said
 from glossator.inputs import WHOLE, Grid, Inputs
 
 Values: TypeAlias = Any
@@ -165,6 +166,10 @@ class BaseSubject:
 
     def embedding(self) -> np.ndarray | None:
         return None
+
+    def said(self, site: str, index: int) -> Sequence[Said]:
+        """What others have said of a unit, as files of other tools hold it."""
+        return ()
 
     def visit(self, inputs: Inputs, sites: Sequence[str], see: Callable[[str, Values], Any]) -> None:
         raise NotImplementedError

@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,8 @@ import numpy as np
 
 from glossator.errors import UserError
 from glossator.files import fingerprint, read_json
+from glossator.formats.base import Said
+from glossator.formats.delphi import read_explanations
 from glossator.inputs import Inputs, TokenWindows, token_windows
 from glossator.subjects.base import BaseSubject, OutputSite, Power, Site, Values
 
@@ -37,6 +40,9 @@ class _Shard:
         from safetensors import safe_open
 
         first, last = int(self.offsets[begin]), int(self.offsets[end])
+        if first == last:  # of which safetensors makes no slice
+            nothing = np.empty(0, np.int64)
+            return nothing, nothing, nothing, np.empty(0, np.float32)
         with safe_open(self.path, framework="np") as file:
             places = file.get_slice("locations")[first:last].astype(np.int64)
             values = file.get_slice("activations")[first:last].astype(np.float32)
@@ -74,6 +80,13 @@ class DelphiSubject(BaseSubject):
         self.tokens = self._read_tokens()
         self.fingerprint = fingerprint(["delphi", named, [_digest(f) for fs in self._files.values() for f in fs]])
         self._shards: dict[str, list[_Shard]] = {}
+
+    @cached_property
+    def _said(self) -> dict[tuple[str, int], tuple[Said, ...]]:
+        return read_explanations(self.folder.parent)
+
+    def said(self, site: str, index: int) -> tuple[Said, ...]:
+        return self._said.get((site, index), ())
 
     def sites(self) -> list[Site]:
         return [self.site(name) for name in self._files]

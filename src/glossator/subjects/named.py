@@ -2,7 +2,8 @@
 
 `function:FILE.py:NAME` or `function:package.module:NAME` imports code, so that a name from a file is confirmed first.
 `responses:FILE` is `.npy`, `.npz` or Parquet, with a row for each input of the study. `delphi:FOLDER` holds latents
-that delphi has cached, and their text. `timm:NAME` is an image model of that package. `random-weights:NAME#SEED` is the
+that delphi has cached, and their text. `excerpts:PATH#MODEL` are units in a file of another tool, known on the excerpts
+there. `timm:NAME` is an image model of that package. `random-weights:NAME#SEED` is the
 architecture of a model with freshly initialised weights. `vectors:NAME` are static word vectors, from a model's token
 embeddings. `pooled:...` is a site of a model, or a readout there, with one value for each text (see `pooled_name`).
 """
@@ -24,6 +25,9 @@ from glossator.inputs import Inputs
 from glossator.subjects.base import BaseSubject, Subject
 
 FUNCTION, RESPONSES, RANDOM, DELPHI = "function:", "responses:", "random-weights:", "delphi:"
+EXCERPTS = "excerpts:"
+OWN_TEXT = (DELPHI, EXCERPTS)
+"""Subjects that hold their text, all of which is taken."""
 VECTORS, POOLED = "vectors:", "pooled:"
 
 
@@ -46,6 +50,11 @@ def open_subject(
 
         folder, _, tokenizer = name.removeprefix(DELPHI).partition("#")
         return DelphiSubject(Path(folder).expanduser(), tokenizer or None)
+    if name.startswith(EXCERPTS):
+        from glossator.subjects.excerpts import ExcerptsSubject
+
+        file, _, model = name.removeprefix(EXCERPTS).partition("#")
+        return ExcerptsSubject(Path(file).expanduser(), model or None)
     from glossator.subjects.image_models import takes_images
     from glossator.subjects.loading import load_image_model, load_subject
 

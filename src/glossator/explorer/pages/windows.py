@@ -19,6 +19,7 @@ from glossator.evidence import Evidence, Exemplars
 from glossator.explorer.exemplars import ShownInput, histogram, predictions, shown
 from glossator.explorer.pages.parts import rounded
 from glossator.inputs import TokenWindows
+from glossator.recording.alone import as_known_to
 from glossator.store.results import UnitResult
 from glossator.units import Unit, unit_rng
 
@@ -187,7 +188,7 @@ def _wrong(test: Exemplars, predicted: np.ndarray, threshold: float, random: np.
 def top_tokens(unit: Unit, tools: Tools) -> list[TokenMean]:
     """The tokens with the largest mean activation among those read at least `SEEN` times in the reference sample; empty
     where inputs are no tokens."""
-    recording = tools.recording
+    recording = as_known_to(tools.recording, unit)
     if not isinstance(recording.inputs, TokenWindows):
         return []
     valid = recording.valid(unit.site)[recording.panel]
