@@ -19,7 +19,7 @@ from glossator.cli.classify import classify
 from glossator.cli.dictionary import dictionary
 from glossator.cli.directions import directions
 from glossator.cli.exchange import import_units
-from glossator.cli.explore import export, serve
+from glossator.cli.explore import export, mcp, serve
 from glossator.cli.grid import grid
 from glossator.cli.human import human
 from glossator.cli.hypotheses import hypotheses
@@ -79,6 +79,7 @@ SHORT = {
     verify: "Check every file of a study against its checksum.",
     grid: "Run many studies: explainer x simulator x subject.",
     serve: "Explore studies in the browser.",
+    mcp: "Let agents look at studies (Model Context Protocol).",
     export: "Write a study as pages that need no server, or in formats of other tools.",
     import_units: "Make a study of units in files of other tools.",
     work: "Run one shard of a stage, in any process.",
@@ -89,8 +90,8 @@ SHORT = {
 }
 
 for command in (
-    run, show, agent, serve, export, import_units, try_text, search, studies, verify, units, record, explain, score, work,
-    grid, sasc, classify, topics, hypotheses, bench,
+    run, show, agent, serve, export, mcp, import_units, try_text, search, studies, verify, units, record, explain, score,
+    work, grid, sasc, classify, topics, hypotheses, bench,
 ):  # fmt: skip
     named = {try_text: "try", import_units: "import"}.get(command)
     app.command(named, cls=WithNames, short_help=SHORT.get(command))(command)

@@ -134,3 +134,28 @@ def _bar(study: Any, units: int | None) -> Iterator[Callable[[int], Any]]:
     total = units or sum(study.counts.values())
     with tqdm(total=total, unit="unit", desc="export", disable=not sys.stderr.isatty()) as bar:
         yield lambda done: bar.update(done - bar.n)
+
+
+def mcp(
+    studies: list[Path] | None = typer.Argument(None, help="Folders of finished studies; default: all below studies/."),
+) -> None:
+    """Let agents look at studies: a server of the Model Context Protocol on standard input and output.
+
+    It has the functions of the JSON API: search units, show one, score a hypothesis, run a unit on a text. Needs the
+    extra `mcp`. Give the command to your agent, for example in its list of servers:
+
+    \b
+      {"mcpServers": {"glossator": {"command": "glossator", "args": ["mcp", "studies/demo"]}}}
+
+    \b
+    Examples:
+      glossator mcp studies/demo
+    """
+    from glossator.errors import UserError
+    from glossator.explorer.tools_for_agents import run
+    from glossator.store.find import STUDIES, finished_studies
+
+    folders = studies or finished_studies()
+    if not folders:
+        raise UserError("no finished study here", value=str(STUDIES), fix="Name one: glossator mcp FOLDER")
+    run(folders)
