@@ -105,6 +105,7 @@ ABOUT: dict[str, dict[str, str]] = {
     "explainers": {
         "program": "a small program of tests on tokens and context, by search; needs no language model",
         "token-list": "a list of the tokens at which the unit fires most",
+        "imported": "what the file says of the unit, in a study of another tool's files",
         "lookup": "a table of every token's mean activation: the baseline to beat",
         "bills": "a sentence that a language model writes from the top windows (Bills et al. 2023)",
         "namer": "the program explainer's headline and modes in a language model's words, checked on held-out text",

@@ -319,10 +319,13 @@ def _keys(text: str = "", **given: Any) -> dict[str, Any]:
     return dict.fromkeys(text.split()) | given
 
 
-LISTS = """vector topkCosSimIndices topkCosSimValues neuron_alignment_indices neuron_alignment_values
-neuron_alignment_l1 correlated_neurons_indices correlated_neurons_pearson correlated_neurons_l1
-correlated_features_indices correlated_features_pearson correlated_features_l1 neg_str neg_values pos_str pos_values freq_hist_data_bar_heights
-freq_hist_data_bar_values logits_hist_data_bar_heights logits_hist_data_bar_values decoder_weights_dist"""
+LISTS = """
+vector topkCosSimIndices topkCosSimValues neuron_alignment_indices neuron_alignment_values neuron_alignment_l1
+correlated_neurons_indices correlated_neurons_pearson correlated_neurons_l1 correlated_features_indices
+correlated_features_pearson correlated_features_l1 neg_str neg_values pos_str pos_values
+freq_hist_data_bar_heights freq_hist_data_bar_values logits_hist_data_bar_heights logits_hist_data_bar_values
+decoder_weights_dist
+"""
 FEATURE = _keys(
     "modelId layer index creatorId createdAt maxActApprox vectorLabel vectorDefaultSteerStrength hookName "
     "sourceSetName",
