@@ -11,8 +11,9 @@ import pytest
 from glossator.agents import Budget, Makers, Tools
 from glossator.agents.budget import Spent
 from glossator.agents.errors import ToolError
+from glossator.agents.gate import Limits
 from glossator.agents.processes import check_bubblewrap
-from glossator.agents.sandbox import Limits, MontySandbox, open_sandbox
+from glossator.agents.sandbox import MontySandbox, open_sandbox
 from glossator.errors import UserError
 from toy_scenes import ToyStudio, toy_unit
 

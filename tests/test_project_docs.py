@@ -32,7 +32,15 @@ def run_blocks(path: Path) -> dict[str, object]:
 
 
 @pytest.mark.parametrize(
-    "name", ["docs/programs.md", "docs/scores.md", "docs/images.md", "docs/image-programs.md", "CONTRIBUTING.md"]
+    "name",
+    [
+        "docs/programs.md",
+        "docs/scores.md",
+        "docs/agent.md",
+        "docs/images.md",
+        "docs/image-programs.md",
+        "CONTRIBUTING.md",
+    ],
 )
 def test_python_in_documents_runs(name: str) -> None:
     assert blocks((ROOT / name).read_text(), "python")

@@ -99,5 +99,6 @@ def test_formats_are_named_by_their_version() -> None:
 
 
 def test_every_test_of_the_language_is_described() -> None:
-    language = (Path(__file__).resolve().parent.parent / "docs" / "programs.md").read_text()
+    documents = Path(__file__).resolve().parent.parent / "docs"
+    language = (documents / "programs.md").read_text() + (documents / "image-programs.md").read_text()
     assert [name for name in _READERS if not re.search(rf"`{name}\(", language)] == []

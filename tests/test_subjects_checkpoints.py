@@ -294,7 +294,7 @@ ODD = {
     ),
     "odd sizes": ('{"model_type": "llama", "hidden_size": "wide"}', "cannot read the config"),
     "no heads": ('{"model_type": "llama", "num_attention_heads": 0}', "cannot"),
-    "no text": ('{"model_type": "vit"}', "lacks weights"),
+    "no text": ('{"model_type": "vit"}', "takes images"),
     "quantised": (
         '{"model_type": "llama", "architectures": ["LlamaForCausalLM"], "quantization_config": '
         '{"quant_method": "bitsandbytes", "load_in_4bit": true}}',

@@ -181,6 +181,7 @@ ABOUT: dict[str, dict[str, str]] = {
         "headlines": "units with known reasons to fire: are they named, and counted, and is nothing invented",
         "explorer": "pages of a study of 100,000 units: starting, asking, painting, memory; a report of 2,048 units",
         "store": "writing and querying a study of 100,000 units",
+        "agent": "functions with a known definition: is it found out, by questions chosen or asked at random",
         "voxels": "simulated voxels: predicted and named right, null ones left alone; topics of explanations",
         "metrics": "does each score fall when an explanation misses half, or claims as much again that is wrong",
         "bills": "explanations by a real language model of 1.5B parameters beside the program: scores, costs, examples",

@@ -4,9 +4,9 @@
 before data, negative controls and e-values; a transcript replays byte for byte.
 """
 
-from glossator.agents.answers import Answer, Finding
+from glossator.agents.answers import Answer, Conclusion, Finding
 from glossator.agents.budget import Budget
-from glossator.agents.experiment import Conclusion, experiment
+from glossator.agents.experiment import experiment
 from glossator.agents.makers import CarrierWriter, Makers, Studio, Writer
 from glossator.agents.tools import Tools
 from glossator.agents.transcript import Transcript, read_transcript

@@ -63,3 +63,14 @@ class Answer:
                 "rule": None if rule is None else tuple(rule),
             }
         )
+
+
+@dataclass
+class Conclusion:
+    """What a policy ends with; it may be filled in as the policy goes, so that it stands when a limit is reached."""
+
+    headline: str | None = None
+    program: str | None = None
+    rule: list[dict[str, list[str]]] | None = None
+    limits: list[str] = field(default_factory=list)
+    reason: str | None = None

@@ -8,9 +8,10 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from glossator.agents.experiment import Conclusion
+from glossator.agents.answers import Conclusion
+from glossator.agents.gate import Limits, Ran
 from glossator.agents.prompts import code_of, round_prompt, system_prompt
-from glossator.agents.sandbox import Limits, Ran, open_sandbox
+from glossator.agents.sandbox import open_sandbox
 from glossator.agents.tools import Tools
 from glossator.language_models.request import IMAGES, LanguageModel, Message, Request
 

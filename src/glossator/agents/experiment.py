@@ -3,32 +3,15 @@ on."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
-
-from glossator.agents.answers import Answer, Finding
+from glossator.agents.answers import Answer, Conclusion, Finding
 from glossator.agents.budget import Budget, Spent
 from glossator.agents.makers import Makers
+from glossator.agents.policies import Policy, named_policy
 from glossator.agents.tools import Finished, Rows, Tools
 from glossator.agents.transcript import Transcript
 from glossator.agents.under_test import UnderTest
 
 QUESTION = "What does this unit respond to?"
-
-
-@dataclass
-class Conclusion:
-    """What a policy ends with; it may be filled in as the policy goes, so that it stands when a limit is reached."""
-
-    headline: str | None = None
-    program: str | None = None
-    rule: list[dict[str, list[str]]] | None = None
-    limits: list[str] = field(default_factory=list)
-    reason: str | None = None
-
-
-Policy = Callable[[Tools, Conclusion], None]
-"""Experiments with the tools and fills in the conclusion; may stop anywhere by `Spent` or `Finished`."""
 
 
 def experiment(
@@ -52,8 +35,6 @@ def experiment(
     gives the same steps.
     """
     if isinstance(policy, str):
-        from glossator.agents.policies import named_policy
-
         name, policy = name or policy, named_policy(policy, unit)
     name = name or str(getattr(policy, "name", "policy"))
     tools = Tools(unit, makers, budget, seed, question=question, policy=name, transcript=transcript, rows=rows)

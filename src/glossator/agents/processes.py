@@ -20,7 +20,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Self
 
-from glossator.agents.sandbox import Function, Gate, Limits, Ran
+from glossator.agents.gate import Function, Gate, Limits, Ran
 from glossator.errors import UserError
 
 _CHILD = r"""

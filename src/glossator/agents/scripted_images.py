@@ -16,9 +16,9 @@ from typing import Any
 
 import numpy as np
 
+from glossator.agents.answers import Conclusion
 from glossator.agents.budget import Spent
-from glossator.agents.experiment import Conclusion
-from glossator.agents.policies import is_confirmed, settle
+from glossator.agents.settling import is_confirmed, settle
 from glossator.agents.tools import Tools
 
 EXEMPLARS, ORDINARY, ALTERNATIVES, SIBLINGS, SUPPRESSORS, PAIRS, CONTROL_PAIRS = 12, 24, 3, 3, 12, 12, 8

@@ -16,11 +16,11 @@ from typing import Any
 
 import numpy as np
 
+from glossator.agents.answers import Conclusion
 from glossator.agents.budget import Spent
-from glossator.agents.experiment import Conclusion
 from glossator.agents.makers import CARRIERS
-from glossator.agents.policies import is_confirmed, settle
 from glossator.agents.proposals import proposals
+from glossator.agents.settling import is_confirmed, settle
 from glossator.agents.tools import Tools, short
 from glossator.agents.under_test import TokenUnderTest
 from glossator.programs import Token

@@ -90,8 +90,8 @@ SHORT = {
 }
 
 for command in (
-    run, show, agent, serve, export, mcp, import_units, try_text, search, studies, verify, units, record, explain, score,
-    work, grid, sasc, classify, topics, hypotheses, bench,
+    run, show, agent, serve, export, mcp, import_units, try_text, search, studies, verify, units, record, explain,
+    score, work, grid, sasc, classify, topics, hypotheses, bench,
 ):  # fmt: skip
     named = {try_text: "try", import_units: "import"}.get(command)
     app.command(named, cls=WithNames, short_help=SHORT.get(command))(command)

@@ -15,7 +15,7 @@ from glossator.errors import UserError
 
 if TYPE_CHECKING:
     from glossator.agents import Answer, TokenUnderTest
-    from glossator.agents.experiment import Policy
+    from glossator.agents.policies import Policy
     from glossator.store.study import Study
     from glossator.units import Unit
 

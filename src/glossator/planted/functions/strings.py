@@ -131,7 +131,7 @@ def excepted(operation: Operation, exception: Spared) -> Operation:
 @cache
 def compiled(expression: str) -> Callable[[str], Any]:
     """An expression in x as a function."""
-    return eval(compile(f"lambda x: {expression}", "operation", "eval"))  # type: ignore[no-any-return]
+    return eval(compile(f"lambda x: {expression}", "operation", "eval"))
 
 
 def string_function(variant: Variant, seed: int, number: int) -> TextFunction:
