@@ -116,7 +116,7 @@ def _dense(options: dict[str, Any], subject: Any, windowed: Any, folder: Path) -
             "record": partial(record, spec, subject, windowed, target, progress=False),
         }
         for name in ("bare", "record") if number % 2 == 0 else ("record", "bare"):
-            seconds[name].append(_seconds(work[name]))
+            seconds[name].append(seconds_of(work[name]))
         if number:
             _remove(folder / f"dense-{number - 1}")
     recording = open_recording(folder / f"dense-{options['runs'] - 1}")
@@ -124,11 +124,11 @@ def _dense(options: dict[str, Any], subject: Any, windowed: Any, folder: Path) -
     size = sum(entry["size"] for entry in recording.manifest["files"].values())
     _remove(recording.folder)
     return {
-        "overhead_dense": _ratio(seconds["record"], seconds["bare"]),
+        "overhead_dense": ratio_of(seconds["record"], seconds["bare"]),
         "evidence_ms_per_unit": evidence,
         "dense": {
             "seconds": seconds,
-            "overhead_processor": _ratio(seconds["record"], seconds["bare"], clock=1),
+            "overhead_processor": ratio_of(seconds["record"], seconds["bare"], clock=1),
             "tokens": int(windows.lengths.sum()),
             "units": sum(len(recording.units(site)) for site in sites),
             "tokens_per_second": float(
@@ -175,16 +175,16 @@ def with_readout(options: dict[str, Any], subject: Any, windowed: Any, coder: Re
             "record": partial(record, spec, replay, windowed, target, readouts={name: coder}, progress=False),
         }
         for task in ("encode", "record") if number % 2 == 0 else ("record", "encode"):
-            seconds[task].append(_seconds(work[task]))
+            seconds[task].append(seconds_of(work[task]))
     recording = open_recording(folder / f"sparse-{options['runs'] - 1}")
     index = [path for path in recording.folder.glob("sparse-0/*.npy")]
     postings = len(np.load(recording.folder / "sparse-0" / "positions.npy", mmap_mode="r"))
     return {
-        "overhead_sparse": _ratio(seconds["record"], seconds["encode"]),
+        "overhead_sparse": ratio_of(seconds["record"], seconds["encode"]),
         "bytes_per_posting": sum(path.stat().st_size for path in index) / postings,
         "sparse": {
             "seconds": seconds,
-            "overhead_processor": _ratio(seconds["record"], seconds["encode"], clock=1),
+            "overhead_processor": ratio_of(seconds["record"], seconds["encode"], clock=1),
             "tokens": int(windows.lengths.sum()),
             "postings": postings,
             "evidence_ms_per_unit": _evidence_ms(recording, options),
@@ -255,7 +255,7 @@ def _evidence_ms(recording: Any, options: dict[str, Any]) -> float:
     chosen = np.random.default_rng(options["seed"]).choice(len(units), min(options["units"], len(units)), replace=False)
     for i in chosen:
         draw(recording, units[i], spec)
-    return 1000 * _seconds(lambda: [draw(recording, units[i], spec) for i in chosen])[0] / len(chosen)
+    return 1000 * seconds_of(lambda: [draw(recording, units[i], spec) for i in chosen])[0] / len(chosen)
 
 
 def _rss(options: dict[str, Any], folder: Path) -> dict[str, Any]:
@@ -274,14 +274,14 @@ def _rss(options: dict[str, Any], folder: Path) -> dict[str, Any]:
 Seconds = tuple[float, float]
 
 
-def _seconds(work: Callable[[], Any]) -> Seconds:
+def seconds_of(work: Callable[[], Any]) -> Seconds:
     """On the clock and on the processor; where other programs run, only the second is steady."""
     wall, processor = time.perf_counter(), time.process_time()
     work()
     return time.perf_counter() - wall, time.process_time() - processor
 
 
-def _ratio(above: list[Seconds], below: list[Seconds], clock: int = 0) -> float:
+def ratio_of(above: list[Seconds], below: list[Seconds], clock: int = 0) -> float:
     return statistics.median(a[clock] / b[clock] for a, b in zip(above, below, strict=True))
 
 

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.recording import Seconds, _ratio, _seconds, machine
+from benchmarks.recording import Seconds, machine, ratio_of, seconds_of
 from glossator.errors import UserError
 
 DEFAULTS: dict[str, Any] = {
@@ -94,7 +94,7 @@ def _measure(lm: Any, name: str, windows: Any, options: dict[str, Any]) -> dict[
     seconds: dict[str, list[Seconds]] = {task: [] for task in work}
     for number in range(options["runs"]):
         for task in list(work)[:: 1 if number % 2 == 0 else -1]:
-            seconds[task].append(_seconds(work[task]))
+            seconds[task].append(seconds_of(work[task]))
     n, units = int(windows.lengths.sum()), options["units"]
     for_one = {"simulate": [(wall / units, processor / units) for wall, processor in seconds["simulate"]]}
     times = seconds | for_one
@@ -113,9 +113,9 @@ def _measure(lm: Any, name: str, windows: Any, options: dict[str, Any]) -> dict[
 
 def _ratios(times: dict[str, list[Seconds]], clock: int) -> dict[str, float]:
     return {
-        "ratio": _ratio(times["bare"], times["simulate"], clock),
-        "floor": _ratio(times["bare"], times["layout"], clock),
-        "distance": _ratio(times["layout"], times["simulate"], clock),
+        "ratio": ratio_of(times["bare"], times["simulate"], clock),
+        "floor": ratio_of(times["bare"], times["layout"], clock),
+        "distance": ratio_of(times["layout"], times["simulate"], clock),
     }
 
 

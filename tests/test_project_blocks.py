@@ -113,6 +113,8 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     write_corpus(here / "notes" / "notes.jsonl", 200)
     (here / "detector.py").write_text("def respond(texts):\n    return [text.count('fox') * 1.0 for text in texts]\n")
     (here / "prices.toml").write_text(price_list())
+    untrained_efficientnet(here / "cache")
+    np.save(here / "photos.npy", rng.integers(0, 256, (40, 96, 96, 3)).astype(np.uint8))
     quickstart = (ROOT / "docs" / "quickstart.md").read_text()
     for block in blocks(quickstart, "toml"):
         name = "grid.toml" if "[[subjects]]" in block else "spec.toml" if "[evidence]" in block else "two-models.toml"
@@ -125,6 +127,22 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         exec(compile(python_of("docs/dictionaries.md", 0), "dictionaries, block 0", "exec"), {"__name__": "example"})
         run("glossator directions make logistic --site resid.12 --positive joy.txt --negative fear.txt --out joy")
         yield here
+
+
+def untrained_efficientnet(cache: Path) -> None:
+    """Random weights where those of EfficientNet-Lite0 would be."""
+    from safetensors.torch import save_file
+
+    from glossator.files import write_json
+    from glossator.subjects.aliases import ALIASES
+    from glossator.subjects.efficientnet import EfficientNetLite0
+    from glossator.subjects.weights import write_manifest
+
+    entry, folder = ALIASES["efficientnet-lite0"], cache / "weights" / "efficientnet-lite0"
+    folder.mkdir(parents=True)
+    save_file(EfficientNetLite0().state_dict(), folder / "model.safetensors")
+    write_json(folder / "config.json", entry.config)
+    write_manifest(folder, entry)
 
 
 def price_list() -> str:
@@ -172,6 +190,9 @@ def adapted(words: list[str]) -> list[str]:
             "20000",
             "--quiet",
         ]
+    if "--inputs" in words:
+        shutil.rmtree(words[words.index("--out") + 1], ignore_errors=True)
+        return [*words, "--quiet"]
     is_new = words[0] in ("run", "record", "explain") and not (words[1:2] and Path(words[1]).exists())
     if not is_new:
         return words
@@ -240,7 +261,14 @@ def python_of(name: str, number: int) -> str:
     return blocks((ROOT / name).read_text(), "python")[number].replace("smollm2-135m", SUBJECT)
 
 
-PYTHON = {"docs/quickstart.md", "docs/causal.md", "docs/sasc.md", "docs/language-models.md", "docs/dictionaries.md"}
+PYTHON = {
+    "docs/vision.md",
+    "docs/quickstart.md",
+    "docs/causal.md",
+    "docs/sasc.md",
+    "docs/language-models.md",
+    "docs/dictionaries.md",
+}
 
 
 @pytest.mark.slow
@@ -292,3 +320,18 @@ def test_the_python_of_sasc_and_of_language_models_runs(
         monkeypatch.setenv("OPENAI_BASE_URL", server.spec().partition("#")[0].partition("?")[0])
         exec(compile(asked, "language models, asked", "exec"), {})
     assert "{'colour': 'red'}" in capsys.readouterr().out
+
+
+def test_the_python_of_image_models_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    given: dict[str, object] = {"__name__": "example"}
+    for number, code in enumerate(blocks((ROOT / "docs/vision.md").read_text(), "python")):
+        exec(compile(code, f"vision, block {number}", "exec"), given)
+    printed = capsys.readouterr().out
+    assert "('1', 8, 'cells 8 x 8')" in printed and "ok" in printed and "'owl'" in printed
+    assert given["picture"].shape == (32, 32, 3)  # type: ignore[attr-defined]
+    pixels = given["picture"].astype(int).sum(axis=(0, 1, 2))  # type: ignore[attr-defined]
+    whole = given["exemplars"].inputs.pixels[0].astype(int).sum()  # type: ignore[attr-defined]
+    assert 0 < pixels < whole  # cells outside the mask are dimmed

@@ -14,7 +14,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from glossator.subjects import fingerprints, load_subject
-from glossator.subjects.loading import known_fingerprints
+from glossator.subjects.identity import known_fingerprints
 from tiny_models import byte_level_tokenizer, save_tiny, tiny_model, wordpiece_tokenizer
 
 
@@ -42,7 +42,7 @@ def test_equal_content_is_equal(folder, tiny_subject, tmp_path):
 
 
 def test_another_process_finds_the_same(folder, tiny_subject):
-    code = f"from glossator.subjects.loading import known_fingerprints as k; print(k({str(folder)!r}))"
+    code = f"from glossator.subjects.identity import known_fingerprints as k; print(k({str(folder)!r}))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert tiny_subject.fingerprint in done.stdout
 

@@ -22,8 +22,8 @@ from glossator.recording import record, recording_spec
 from glossator.subjects import describe_sites, image_subject, load_subject, open_subject
 from glossator.subjects.base import Power
 from glossator.subjects.efficientnet import EfficientNetLite0, renamed
+from glossator.subjects.identity import known_fingerprints
 from glossator.subjects.image_models import imagenet_classes, takes_images
-from glossator.subjects.loading import known_fingerprints
 from glossator.subjects.preparing import Preparation, square
 from glossator.subjects.random_weights import with_random_weights
 from glossator.units import Unit
@@ -276,3 +276,36 @@ def test_efficientnet_sees_a_ball_and_a_bowl():
     order = np.argsort(-subject.outputs(Images.of(np.stack([ball, bowl]))), axis=1)
     assert subject.class_name(order[0, 0]) == "ping-pong ball"
     assert "consomme" in [subject.class_name(i) for i in order[1, :3]]
+
+
+def test_the_network_of_the_package_recognises_nouns_in_new_scenes():
+    from glossator.fitting.renders_cnn import accuracy
+    from glossator.subjects.renders_cnn import WEIGHTS, renders_cnn
+
+    assert WEIGHTS.stat().st_size < 1_000_000
+    held_out = accuracy(renders_cnn(), 600, seed=777)
+    assert held_out["noun"] > 0.92 and held_out["background"] > 0.9, held_out  # 600 scenes: two points either way
+
+
+def test_the_network_of_the_package_is_a_subject_of_scenes():
+    from glossator.scenes import Scene, SceneImages, Thing
+
+    nouns = ("banana", "bus", "umbrella", "pizza")
+    scenes = SceneImages.of_scenes([Scene((Thing(noun, size="large"),), background="grass", seed=3) for noun in nouns])
+    subject = open_subject("renders-cnn")
+    assert known_fingerprints("renders-cnn") == {"subject_fingerprint": subject.fingerprint}
+    assert [subject.class_name(i) for i in subject.outputs(scenes).argmax(1)] == list(nouns)
+    assert str(describe_sites("renders-cnn")[-4].grid) == "cells 12 x 12"
+    random = open_subject("random-weights:renders-cnn#1")
+    assert not np.allclose(random.outputs(scenes), subject.outputs(scenes))
+
+
+def test_training_lowers_the_loss_and_its_weights_fit(tmp_path):
+    from glossator.fitting.renders_cnn import halves, train
+    from glossator.subjects.renders_cnn import renders_cnn
+
+    said: list[str] = []
+    model = train(256, epochs=6, say=said.append)
+    losses = [float(line.split("loss ")[1].split(",")[0]) for line in said if "loss" in line]
+    assert losses[-1] < losses[0]
+    assert halves(model).keys() == halves(renders_cnn()).keys()

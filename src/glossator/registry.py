@@ -78,6 +78,7 @@ BUILT_IN: dict[str, dict[str, str]] = {
     },
     "benchmarks": {
         "recording": "benchmarks.recording:run",
+        "images": "benchmarks.images:run",
         "programs": "benchmarks.programs:run",
         "planted": "benchmarks.planted:run",
         "agent": "benchmarks.agent:run",
@@ -166,6 +167,7 @@ ABOUT: dict[str, dict[str, str]] = {
     },
     "benchmarks": {
         "recording": "recording against the bare forward pass",
+        "images": "recording an image model against the bare forward pass",
         "programs": "real neurons: programs against lookup tables and token lists",
         "planted": "units with a known answer: recovery and false claims",
         "sasc": "are the keyphrases of text modules recovered",

@@ -77,7 +77,7 @@ def run_study(
     if not more and (folder / "manifest.json").exists():  # Its scores are of what it recorded.
         check_finished(spec, folder, subject)
     else:
-        source = prepare(spec, folder, access or Access(), given, subject)
+        source = prepare(spec, folder, access or Access(), given, subject, explains=until != "record")
         if until == "score":  # Who asks for the causal scores of an encoder is told before anything is done.
             checked = check_subject(spec, resources_of(spec, source.models, source.subject))
             source = replace(source, subject=source.subject or checked)

@@ -88,10 +88,13 @@ def prepare(
     access: Access,
     corpus: Corpus | ProbeSet | None = None,
     subject: Subject | None = None,
+    *,
+    explains: bool = True,
 ) -> Source:
     """Load the subject and make its inputs, unless what they are for is recorded; raises `UserError` for bad input.
 
-    corpus, subject: given as Python objects, in place of those that the spec names.
+    corpus, subject: given as Python objects, in place of those that the spec names; explains: whether units are to be
+    explained, and not only recorded.
     """
     models = StudyModels(spec.language_models, access, folder)
     _check_methods(spec, models)
@@ -121,7 +124,8 @@ def prepare(
         if (width := subject.site(source_of(site)).width) is not None:
             spec.indices(site, _width(site, width, subject, readouts))
     probes = _probes(spec, subject, corpus)
-    check_reads(spec, probes.inputs.kind)
+    if explains:
+        check_reads(spec, probes.inputs.kind)
     for site, width in _widths(spec, subject, probes.inputs, readouts).items():
         spec.indices(site, width)
     check_made_from(readouts, subject.fingerprint)

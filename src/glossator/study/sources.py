@@ -132,7 +132,7 @@ def check_unchanged(spec: StudySpec, recording: Recording, subject: Subject | No
     subject: one that was given in place of what the spec names.
     """
     from glossator.corpora import open_corpus
-    from glossator.subjects.loading import fingerprints_of, known_fingerprints
+    from glossator.subjects.identity import fingerprints_of, known_fingerprints
 
     now = known_fingerprints(spec.subject) if subject is None else fingerprints_of(subject)
     if now is not None:

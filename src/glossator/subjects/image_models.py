@@ -1,4 +1,5 @@
-"""Image models by name: the built-in EfficientNet-Lite0, a model of `timm`, a folder or hub id of `transformers`.
+"""Image models by name: two built-in ones (EfficientNet-Lite0, a small network on rendered scenes), a model of `timm`,
+a folder or hub id of `transformers`.
 
 Preprocessing is read from what is saved beside the model and done with torch alone: torchvision is not needed.
 """
@@ -14,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from glossator.errors import UserError
+from glossator.files import fingerprint, sha256_of
 from glossator.subjects import fingerprints
 from glossator.subjects.aliases import ALIASES
 from glossator.subjects.preparing import Preparation, preparation_of
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
     from glossator.subjects.vision import VisionSubject
 
 TIMM = "timm:"
+RENDERS_CNN = "renders-cnn"
 PREPROCESSOR = "preprocessor_config.json"
 _CLASSES = Path(__file__).resolve().parent.parent / "data" / "imagenet.txt"
 
@@ -31,7 +34,7 @@ def takes_images(name: str) -> bool:
     """Whether a name is that of an image model, from what lies on this machine; of a hub id, from its config."""
     if name in ALIASES:
         return ALIASES[name].takes == "images"
-    if name.startswith(TIMM):
+    if name.startswith(TIMM) or name == RENDERS_CNN:
         return True
     with contextlib.suppress(OSError, ValueError, RuntimeError, UserError):
         path = Path(name).expanduser() / "config.json"
@@ -71,12 +74,18 @@ def imagenet_classes() -> tuple[str, ...]:
 
 
 def open_image_model(name: str, folder: Path | None) -> VisionSubject:
-    """Open an image model by its name on the CPU, in float32; folder: where it lies, None for one of `timm`.
+    """Open an image model by its name on the CPU, in float32; folder: where it lies, None for one of `timm` and for the
+    network of the package.
 
     Raises `UserError` for what cannot be had or does not fit.
     """
     from glossator.subjects.vision import VisionSubject
 
+    if name == RENDERS_CNN:
+        from glossator.subjects.renders_cnn import NOUNS, SIDE, renders_cnn
+
+        made = fingerprint_of_package()
+        return VisionSubject(renders_cnn(), Preparation(SIDE), name, made, SIDE, NOUNS, in_memory=False)
     if folder is None:
         return _of_timm(name)
     if name not in ALIASES:
@@ -85,10 +94,8 @@ def open_image_model(name: str, folder: Path | None) -> VisionSubject:
 
     model = _efficientnet()
     model.load_state_dict(load_file(folder / "model.safetensors"))
-    fingerprint = fingerprint_of_folder(name, folder)
-    return VisionSubject(
-        model, _prepared_for_efficientnet(), name, fingerprint, classes=imagenet_classes(), in_memory=False
-    )
+    made = fingerprint_of_folder(name, folder)
+    return VisionSubject(model, _prepared_for_efficientnet(), name, made, classes=imagenet_classes(), in_memory=False)
 
 
 def _efficientnet() -> Any:
@@ -120,6 +127,13 @@ def _preparation(name: str | None, folder: Path) -> Preparation:
 def fingerprint_of_folder(name: str | None, folder: Path) -> str:
     """The fingerprint of a saved image model, without loading it."""
     return fingerprints.of_weights(folder, {"preparation": asdict(_preparation(name, folder))})
+
+
+def fingerprint_of_package() -> str:
+    """The fingerprint of the network whose weights are in the package."""
+    from glossator.subjects.renders_cnn import SIDE, WEIGHTS
+
+    return fingerprint([RENDERS_CNN, sha256_of(WEIGHTS), asdict(Preparation(SIDE))])
 
 
 def _of_transformers(folder: Path) -> VisionSubject:
@@ -174,4 +188,6 @@ def sites_of_builtin(name: str) -> list[ImageSite]:
     """The sites of a built-in image model; nothing is downloaded."""
     from glossator.subjects.vision import VisionSubject
 
+    if name == RENDERS_CNN:
+        return open_image_model(name, None).sites()
     return VisionSubject(_efficientnet(), _prepared_for_efficientnet(), name, "not its weights").sites()

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 from glossator.errors import UserError, near_matches
 from glossator.subjects import fingerprints
 from glossator.subjects.aliases import ALIASES, GIVEN
-from glossator.subjects.base import Subject
 from glossator.subjects.checkpoints import (
     check_config_file,
     empty_model,
@@ -21,8 +20,8 @@ from glossator.subjects.checkpoints import (
     reason_of,
 )
 from glossator.subjects.image_models import (
+    RENDERS_CNN,
     TIMM,
-    fingerprint_of_folder,
     open_image_model,
     sites_of_builtin,
     takes_images,
@@ -31,7 +30,7 @@ from glossator.subjects.sites import SiteInfo, find_sites
 from glossator.subjects.tokenizer import FastTextTokenizer
 from glossator.subjects.transformer import TransformerSubject
 from glossator.subjects.trial import sees_ahead
-from glossator.subjects.weights import cache_folder, ensure_weights, is_complete
+from glossator.subjects.weights import ensure_weights
 
 if TYPE_CHECKING:
     from torch import nn
@@ -39,7 +38,7 @@ if TYPE_CHECKING:
     from glossator.subjects.vision import VisionSubject
 
 DTYPES = ("float32", "bfloat16", "float16")
-_HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
+HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
 _TOKENIZER_FILES = (
     "tokenizer.json",
     "*.model",
@@ -52,7 +51,7 @@ _TOKENIZER_FILES = (
 )
 
 
-def _is_folder(name: str) -> bool:
+def is_folder(name: str) -> bool:
     try:
         return bool(name) and Path(name).expanduser().is_dir()
     except (OSError, RuntimeError):  # too long for a path; a home that is nobody's
@@ -100,11 +99,11 @@ def resolve_folder(name: str) -> Path:
     """The folder that holds a subject's config, tokenizer and weights; aliases are downloaded when not yet cached."""
     if name in ALIASES:
         return ensure_weights(name)
-    if _is_folder(name):
+    if is_folder(name):
         folder = Path(name).expanduser()
         check_config_file(folder)
         return folder
-    if _HUB_ID.fullmatch(name):
+    if HUB_ID.fullmatch(name):
         return _whole_model_from_hub(name)
     raise _unknown(name)
 
@@ -134,14 +133,14 @@ def load_tokenizer(name: str, folder: Path | None = None) -> FastTextTokenizer:
     return FastTextTokenizer(tokenizer, subject_name(name))
 
 
-def _given_prefix(name: str) -> tuple[int, ...] | None:
+def given_prefix(name: str) -> tuple[int, ...] | None:
     return ALIASES[name].prefix if name in ALIASES else None
 
 
 def _borders(name: str, model: nn.Module, tokenizer: Any, causal: bool) -> tuple[tuple[int, ...], tuple[int, ...]]:
     """Token ids that go before and after each window."""
     known = min(len(tokenizer), len(model.get_input_embeddings().weight))
-    if (given := _given_prefix(name)) is not None:
+    if (given := given_prefix(name)) is not None:
         return given, ()
 
     def one(*candidates: object) -> tuple[int, ...]:
@@ -150,56 +149,6 @@ def _borders(name: str, model: nn.Module, tokenizer: Any, causal: bool) -> tuple
     if causal:
         return one(tokenizer.bos_token_id, getattr(model.config, "bos_token_id", None)), ()
     return one(tokenizer.cls_token_id, tokenizer.bos_token_id), one(tokenizer.sep_token_id, tokenizer.eos_token_id)
-
-
-def known_fingerprints(name: str) -> dict[str, str] | None:
-    """The fingerprints of a subject, as stored in recordings, without loading its model; None if it is not on this
-    machine.
-
-    Nothing is downloaded. `subject_fingerprint` is that of the loaded subject, `vocabulary` that of its tokenizer.
-    """
-    folder = _folder_here(name)
-    if folder is None:
-        return None
-    check_config_file(folder)
-    if takes_images(name):
-        return {"subject_fingerprint": fingerprint_of_folder(name, folder)}
-
-    def found() -> dict[str, str]:
-        tokenizer = load_tokenizer(name, folder)
-        fingerprint = fingerprints.of_folder(folder, tokenizer, _given_prefix(name))
-        return {"subject_fingerprint": fingerprint, "vocabulary": tokenizer.vocabulary.fingerprint}
-
-    return fingerprints.once(name, [path for path in sorted(folder.iterdir()) if path.is_file()], found)
-
-
-def fingerprints_of(subject: Subject) -> dict[str, str]:
-    """The same of a loaded subject; of one that takes no tokens without a vocabulary."""
-    found = {"subject_fingerprint": subject.fingerprint}
-    if isinstance(subject, TransformerSubject):
-        found["vocabulary"] = subject.tokenizer.vocabulary.fingerprint
-    return found
-
-
-def _folder_here(name: str) -> Path | None:
-    """The folder of a subject that is on this machine with its weights; None for any other."""
-    if name in ALIASES:
-        folder = cache_folder() / "weights" / name
-        return folder if is_complete(folder, ALIASES[name]) else None
-    if _is_folder(name):
-        folder = Path(name).expanduser()
-    elif _HUB_ID.fullmatch(name):
-        from huggingface_hub import snapshot_download
-        from huggingface_hub.errors import LocalEntryNotFoundError
-
-        try:
-            folder = Path(snapshot_download(name, local_files_only=True))
-        except (LocalEntryNotFoundError, OSError, ValueError):
-            return None
-    else:
-        return None
-    weights = [*folder.glob("*.safetensors"), *folder.glob("*.bin")]
-    return folder if weights and (folder / "config.json").is_file() else None
 
 
 def load_subject(
@@ -246,7 +195,7 @@ def load_subject(
     paths = fingerprints.weight_files(folder)
     before = fingerprints.states_of(paths)
     model = load_model(folder, config, getattr(torch, dtype), target)
-    fingerprint = fingerprints.of_folder(folder, own, _given_prefix(source))
+    fingerprint = fingerprints.of_folder(folder, own, given_prefix(source))
     if fingerprints.states_of(paths) != before:
         raise UserError("the weights changed while they were being read", value=str(folder), fix="Run again")
     causal, ahead = kind == "causal", sees_ahead(model)
@@ -266,7 +215,7 @@ def load_image_model(name: str, *, dtype: str | None = None, device: str | None 
     on: Any = torch.accelerator.current_accelerator() if device == "auto" and torch.accelerator.is_available() else None
     if on is None:
         on = _device("cpu" if device in (None, "auto") else str(device))
-    subject = open_image_model(name, None if name.startswith(TIMM) else resolve_folder(name))
+    subject = open_image_model(name, None if name == RENDERS_CNN or name.startswith(TIMM) else resolve_folder(name))
     return replace(
         subject, name=subject.name if name.startswith(TIMM) else subject_name(name),
         model=subject.model.to(device=on, dtype=getattr(torch, dtype)),
@@ -308,11 +257,11 @@ def describe_sites(name: str) -> list[SiteInfo]:
     from transformers import AutoConfig
 
     if takes_images(name):
-        return list(sites_of_builtin(name) if name in ALIASES else load_image_model(name).sites())
+        return list(sites_of_builtin(name) if name in (*ALIASES, RENDERS_CNN) else load_image_model(name).sites())
     if name in ALIASES:
         config = AutoConfig.for_model(**ALIASES[name].config)
-    elif _is_folder(name) or _HUB_ID.fullmatch(name):
-        config = read_config(resolve_folder(name) if _is_folder(name) else _from_hub(name, "config.json"))
+    elif is_folder(name) or HUB_ID.fullmatch(name):
+        config = read_config(resolve_folder(name) if is_folder(name) else _from_hub(name, "config.json"))
     else:
         raise _unknown(name)
     try:

@@ -1,0 +1,82 @@
+"""What recording images costs beside the model that sees them: the overhead, and images a second.
+
+The floor is the subject's pass over the same batches, on as many threads, ended after the same last site. Both take
+turns in one process, so that what else the machine does falls on both sides.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks.recording import Seconds, machine, ratio_of, seconds_of
+
+DEFAULTS: dict[str, Any] = {
+    "subject": "efficientnet-lite0",
+    "sites": "blocks.4.depthwise,blocks.10.depthwise,head",
+    "images": 512,
+    "side": 224,
+    "runs": 3,
+    "seed": 0,
+}
+QUICK = {"images": 48, "runs": 1}
+
+
+def run(options: dict[str, Any] | None = None) -> dict[str, Any]:
+    """Measure and return `overhead_images` on the clock, `overhead_processor` and `images_per_second`.
+
+    options: `quick`, and any name of `DEFAULTS`. The images are coarse noise; the cost does not depend on what they
+    show. Ratios are medians of paired runs.
+    """
+    import torch
+
+    from glossator.corpora import probe_set
+    from glossator.engines import one_core_pool
+    from glossator.inputs import Images
+    from glossator.recording import record, recording_spec
+    from glossator.recording.recorder import _streams, planned
+    from glossator.subjects import open_subject
+
+    options = dict(options or {})
+    quick = options.pop("quick", False)
+    chosen = DEFAULTS | (QUICK if quick else {}) | {name: value for name, value in options.items() if value is not None}
+    n, side, sites = chosen["images"], chosen["side"], chosen["sites"].split(",")
+    subject: Any = open_subject(chosen["subject"])
+    rng = np.random.default_rng(chosen["seed"])
+    coarse = rng.integers(0, 256, (n, -(-side // 8), -(-side // 8), 3)).astype(np.uint8)
+    probes = probe_set(Images.of(coarse.repeat(8, 1).repeat(8, 2)[:, :side, :side]), seed=chosen["seed"])
+    spec = recording_spec(subject, probes, sites, seed=chosen["seed"])
+    plan = planned(spec, subject, probes.inputs, {})
+    batches = [(row, min(row + plan.batch, n)) for row in range(0, n, plan.batch)]
+
+    def one(batch: tuple[int, int]) -> None:
+        with torch.inference_mode():
+            subject.visit(probes.inputs.take(np.arange(*batch)), sites, lambda *_: None)
+
+    def bare() -> None:
+        with one_core_pool(_streams(subject, plan)) as pool:
+            list(pool.map(one, batches))
+
+    one(batches[0])
+    seconds: dict[str, list[Seconds]] = {"bare": [], "record": []}
+    with tempfile.TemporaryDirectory() as folder:
+        for number in range(chosen["runs"]):
+            target = Path(folder) / str(number)
+            recording = partial(record, spec, subject, probes, target, progress=False)
+            work: dict[str, Callable[[], Any]] = {"bare": bare, "record": recording}
+            for name in ("bare", "record") if number % 2 == 0 else ("record", "bare"):
+                seconds[name].append(seconds_of(work[name]))
+    return {
+        "overhead_images": ratio_of(seconds["record"], seconds["bare"]),
+        "overhead_processor": ratio_of(seconds["record"], seconds["bare"], clock=1),
+        "images_per_second": n / float(np.median([wall for wall, _ in seconds["record"]])),
+        "units": sum(subject.site(site).width for site in sites),
+        "seconds": seconds,
+        "options": chosen | {"quick": quick},
+        "machine": machine(),
+    }
