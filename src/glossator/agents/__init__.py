@@ -8,12 +8,22 @@ from glossator.agents.answers import Answer, Conclusion, Finding
 from glossator.agents.budget import Budget
 from glossator.agents.experiment import experiment
 from glossator.agents.makers import CarrierWriter, Makers, Studio, Writer
+from glossator.agents.scene_studio import SceneStudio
 from glossator.agents.tools import Tools
 from glossator.agents.transcript import Transcript, read_transcript
-from glossator.agents.under_test import FunctionUnderTest, Response, Seen, TokenUnderTest, UnderTest, token_unit
+from glossator.agents.under_test import (
+    FunctionUnderTest,
+    ImageUnderTest,
+    Response,
+    Seen,
+    TokenUnderTest,
+    UnderTest,
+    image_unit,
+    token_unit,
+)
 
 __all__ = [
     "Answer", "Budget", "CarrierWriter", "Conclusion", "Finding", "FunctionUnderTest", "Makers", "Response", "Seen",
     "Studio", "TokenUnderTest", "Tools", "Transcript", "UnderTest", "Writer", "experiment", "read_transcript",
-    "token_unit",
+    "token_unit", "ImageUnderTest", "SceneStudio", "image_unit",
 ]  # fmt: skip

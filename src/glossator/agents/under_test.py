@@ -12,7 +12,11 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 import numpy as np
 
 from glossator.evidence import ExplainEvidence
+from glossator.inputs import Images
+from glossator.inputs.images import cells_of_pixels
 from glossator.inputs.tokens import TokenWindows
+from glossator.scenes import SceneImages
+from glossator.scenes.pictures import Picture, pictures_of
 from glossator.units import Unit
 
 if TYPE_CHECKING:
@@ -20,6 +24,8 @@ if TYPE_CHECKING:
     from glossator.programs import Lexicon
 
 Takes = Literal["texts", "images"]
+MASKED = 0.99
+"""The quantile of the cells of random images above which a cell is shown."""
 MOST_LEFT = 24
 """How many tokens of a window are kept before the one at which the unit is strongest."""
 
@@ -141,6 +147,59 @@ class TokenUnderTest:
         return Seen("".join(pieces[start:]), response)
 
 
+class ImageUnderTest:
+    """A unit of an image model: pictures in, the largest activation over the image out, with the cells that exceed the
+    unit's level as mask.
+
+    respond: from image inputs to activations (n, places); evidence: its explain split.
+    """
+
+    takes: Takes = "images"
+
+    def __init__(self, unit: Unit, evidence: ExplainEvidence, respond: Callable[[Images], np.ndarray]):
+        self.name, self.evidence, self._respond = str(unit), evidence, respond
+        random = evidence.exemplars.of("random")
+        self.reference = np.sort(random.activations.max(axis=1))
+        self.level = float(np.quantile(random.activations, MASKED))
+
+    def respond(self, items: Sequence[Picture]) -> list[Response]:
+        if not items:
+            return []
+        values = self._respond(inputs_of(items))
+        return [self._response(row, item.pixels.shape) for row, item in zip(values, items, strict=True)]
+
+    def exemplars(self, n: int) -> list[Seen]:
+        return self._shown(np.argsort(-self.evidence.exemplars.maxima, kind="stable")[:n])
+
+    def ordinary(self, n: int, seed: int) -> list[Seen]:
+        rows = np.flatnonzero(self.evidence.exemplars.in_random)
+        return self._shown(np.random.default_rng([seed, 1]).permutation(rows)[:n])
+
+    def _shown(self, rows: np.ndarray) -> list[Seen]:
+        shown = self.evidence.exemplars
+        assert isinstance(shown.inputs, Images)
+        pictures = pictures_of(shown.inputs, rows.tolist())
+        return [
+            Seen(picture, self._response(shown.activations[row], picture.pixels.shape))
+            for row, picture in zip(rows, pictures, strict=True)
+        ]
+
+    def _response(self, values: np.ndarray, shape: tuple[int, ...]) -> Response:
+        grid = self.evidence.exemplars.grid
+        if grid.kind != "cells":
+            return Response(float(values.max()))
+        above = (values > self.level).reshape(grid.shape)
+        return Response(float(values.max()), mask=cells_of_pixels(above, shape[0], shape[1]))
+
+
+def inputs_of(pictures: Sequence[Picture]) -> Images:
+    """Pictures as inputs; scenes stay known, for subjects that read them."""
+    scenes = [picture.scene for picture in pictures if picture.scene is not None and picture.backend == "renderer"]
+    if len(scenes) == len(pictures):
+        return SceneImages.of_scenes(scenes, side=len(pictures[0].pixels))
+    return Images.of(np.stack([picture.pixels for picture in pictures]))
+
+
 def strongest(pieces: Sequence[str], values: np.ndarray, counts: np.ndarray) -> Response:
     """The response at the strongest token that counts; 0 where none does."""
     if not len(pieces) or not np.any(counts):
@@ -181,3 +240,15 @@ def token_unit(
         return found
 
     return TokenUnderTest(unit, evidence, respond, lexicon, explanation)
+
+
+def image_unit(
+    subject: Any, unit: Unit, evidence: ExplainEvidence, readouts: Mapping[str, Any] | None = None
+) -> ImageUnderTest:
+    """A unit of a loaded image subject."""
+    from glossator.recording.texts import site_values
+
+    def respond(images: Images) -> np.ndarray:
+        return site_values(subject, unit.site, [unit.index], images, readouts)[:, :, 0] * np.float32(unit.sign)
+
+    return ImageUnderTest(unit, evidence, respond)

@@ -14,13 +14,15 @@ from glossator.cli.printing import JSON, clean, console, emit, number, print_ind
 from glossator.errors import UserError
 
 if TYPE_CHECKING:
-    from glossator.agents import Answer, TokenUnderTest
+    from glossator.agents import Answer, Makers, UnderTest
     from glossator.agents.policies import Policy
     from glossator.store.study import Study
     from glossator.units import Unit
 
 MADE = Path("studies/agent")
 """Where studies of single units are made for units that are in no study."""
+RENDERS = "renders:1000"
+"""The images that such a study of an image unit is made with."""
 
 
 def agent(
@@ -134,12 +136,15 @@ def _study(unit: str) -> Iterator[tuple[Study, Unit]]:
 
 def _made(unit: str) -> tuple[Study, Unit]:
     from glossator.study import StudySpec, run_study
+    from glossator.subjects.image_models import takes_images
     from glossator.units import parse_unit
 
     found = parse_unit(unit)
     folder = MADE / f"{found.subject}-{found.site}-{found.index}".replace("/", "_").replace("@", "_")
     say(f"{found} is in no study here; recording it into {folder}")
-    study = run_study(StudySpec(subject=found.subject, sites=(found.site,), units=(found.index,)), folder)
+    corpus = RENDERS if takes_images(found.subject) else StudySpec.corpus
+    spec = StudySpec(subject=found.subject, sites=(found.site,), units=(found.index,), corpus=corpus)
+    study = run_study(spec, folder)
     assert study is not None
     return study, found
 
@@ -171,13 +176,13 @@ def _run(
         answer = Answer.from_dict(transcript.recorded[-1]["result"])
         steps = transcript.recorded
     else:
-        tested = _under_test(study, unit)
+        tested, makers = _under_test(study, unit)
         with adding(study) as more:
             rows = _Rows(more, unit)
             asked = {"question": question, "policy": name, "seed": seed, "transcript": str(path)}
             row = rows.experiment("agent", asked)
             answer = experiment(
-                tested, None, policy, budget, seed, question=question, name=name, transcript=transcript, rows=rows
+                tested, makers, policy, budget, seed, question=question, name=name, transcript=transcript, rows=rows
             )
             rows.result(row, answer.as_dict())
         steps = transcript.steps
@@ -185,22 +190,31 @@ def _run(
     return answer
 
 
-def _under_test(study: Study, unit: Unit) -> TokenUnderTest:
-    """The unit with its subject loaded, and of what was recorded the explain split alone."""
-    from glossator.agents import token_unit
+def _under_test(study: Study, unit: Unit) -> tuple[UnderTest, Makers | None]:
+    """The unit with its subject loaded, of what was recorded the explain split alone, and who makes its inputs."""
+    from glossator.agents import Makers, SceneStudio, image_unit, token_unit
+    from glossator.inputs import Images
     from glossator.study.sources import check_unchanged, kept_readouts
     from glossator.study.tools import Tools
 
     check_unchanged(study.spec, study.recording)
     tools = Tools.to_show(study)
-    if tools.resources.subject.takes != "tokens":
-        raise UserError("the agent works on units of tokens here", value=str(unit), fix="See docs/agent.md for images")
+    subject, readouts = tools.resources.subject, kept_readouts(study.recording)
+    if subject.takes == "images":
+        inputs = study.recording.inputs
+        if not isinstance(inputs, Images) or inputs.annotations is None:
+            raise UserError(
+                "the agent cannot tell what these images show", value=study.spec.corpus, fix="Use --inputs renders:2000"
+            )
+        return image_unit(subject, unit, tools.evidence(unit).explain, readouts), Makers(SceneStudio())
+    if subject.takes != "tokens":
+        raise UserError("the agent works on units of tokens and images", value=str(unit), allowed="see docs/agent.md")
     best = study.result(unit).best()
     explanation = None if best is None or best.method != "program" else best.explanation(unit)
-    return token_unit(
-        tools.resources.subject, unit, tools.evidence(unit).explain, study.spec.width, kept_readouts(study.recording),
-        tools.resources.lexicon, explanation,
-    )  # fmt: skip
+    tested = token_unit(
+        subject, unit, tools.evidence(unit).explain, study.spec.width, readouts, tools.resources.lexicon, explanation
+    )
+    return tested, None
 
 
 def _print(answer: Answer, path: Path) -> None:

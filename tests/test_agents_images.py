@@ -1,0 +1,85 @@
+"""Experiments on units of image models: the renderer as studio, channels as units."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from glossator.agents import Budget, FunctionUnderTest, Makers, SceneStudio, experiment
+from glossator.agents.scene_studio import settings, vocabulary
+from glossator.agents.under_test import inputs_of
+from glossator.cli import main
+from glossator.programs import parse_program
+from glossator.programs.running import run
+from glossator.scenes import SceneImages
+from glossator.scenes.pictures import Renderer, pictures_of
+from glossator.scenes.sampling import random_scenes
+from glossator.scenes.words import COLOURS, nouns
+
+STUDIO = SceneStudio(Renderer(side=32))
+SAMPLE = ["dog", "ice cream", "red", *settings(), *list(nouns())[::40]]
+
+
+@pytest.mark.parametrize("concept", SAMPLE)
+def test_what_is_asked_for_is_there_and_nothing_else(concept: str) -> None:
+    (drawn,) = STUDIO.draw([STUDIO.prompt([concept])], 1)
+    assert STUDIO.contents(drawn) == {concept} | ({"balloon"} if concept in COLOURS else set())
+
+
+def test_names_of_concepts_are_used_once() -> None:
+    assert len(set(vocabulary())) == len(vocabulary())
+
+
+@pytest.mark.parametrize("concept", ["beach background", "cat", "night light", "rainy weather", "red"])
+def test_removals_and_additions_change_one_concept(concept: str) -> None:
+    everything = ["dog", "cat", "night light", "rainy weather", "beach background", "red"]
+    (full,) = STUDIO.draw([STUDIO.prompt(everything)], 3)
+    assert STUDIO.contents(full) == set(everything)
+    (without,) = STUDIO.edit([full], [STUDIO.removal(concept, full)], 0)
+    assert STUDIO.contents(without) == set(everything) - {concept}
+    (again,) = STUDIO.edit([without], [STUDIO.addition(concept, without)], 0)
+    assert concept in STUDIO.contents(again) and not again.missing
+
+
+def test_rules_are_programs_that_say_what_the_rule_says() -> None:
+    text = STUDIO.program([{"all": ["night light", "dog"], "none": ["snow background"]}])
+    assert text is not None
+    prompts = [STUDIO.prompt(c) for c in (["dog"], ["dog", "night light"], ["dog", "night light", "snow background"])]
+    images = inputs_of(STUDIO.draw(prompts, 5))
+    assert isinstance(images, SceneImages)
+    from glossator.inputs import WHOLE
+
+    assert run(parse_program(text), images, WHOLE, None).ravel().tolist() == [0.0, 1.0, 0.0]
+
+
+def test_a_planted_rule_over_scenes_is_recovered() -> None:
+    pool = pictures_of(
+        SceneImages.of_scenes(random_scenes(400, 1, among=("dog", "cat", "car", "tree")), side=16), range(400)
+    )
+
+    def respond(pictures):
+        return [float("dog" in STUDIO.contents(p)) + 0.01 * (p.seed % 7) for p in pictures]
+
+    unit = FunctionUnderTest("dogs", "images", respond, pool)
+    answer = experiment(unit, Makers(STUDIO), budget=Budget(inputs=150), seed=0)
+    assert answer.headline == "dog"
+    assert parse_program(answer.program or "").language == "scene"
+
+
+def test_a_channel_is_explained_from_the_command_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from glossator.store.spec import StudySpec
+    from glossator.study import run_study
+
+    monkeypatch.chdir(tmp_path)
+    spec = StudySpec(subject="renders-cnn", sites=("layers.5.2",), units=(3,), corpus="renders:300")
+    run_study(spec, tmp_path / "study")
+    capsys.readouterr()
+    assert main(["agent", "--unit", "study#layers.5.2/3", "--inputs", "60", "--json"]) == 0
+    answer = json.loads(capsys.readouterr().out)
+    assert answer["spent"]["inputs"] <= 60 and (tmp_path / answer["page"]).read_text().startswith("<!doctype html>")
+    assert answer["headline"] is None or np.isfinite(answer["findings"][0]["e_above"])
