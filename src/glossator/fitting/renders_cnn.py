@@ -23,8 +23,8 @@ from glossator.scenes.words import COLOURS as TINTS
 from glossator.subjects.preparing import Preparation
 from glossator.subjects.renders_cnn import COLOURS, NOUNS, SIDE, WEIGHTS, RendersCNN
 
-TRAIN, HELD_OUT = 16_000, 2_000
-EPOCHS, BATCH, RATE = 12, 128, 4e-3
+TRAIN, HELD_OUT = 32_000, 2_000
+EPOCHS, BATCH, RATE = 16, 128, 4e-3
 
 
 def training_scene(seed: int, number: int, style: str = "noto") -> Scene:
