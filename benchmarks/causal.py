@@ -27,7 +27,7 @@ from glossator.scorers.ablation import AblationScorer
 from glossator.scorers.ablation_trial import RANDOM_UNIT, Planned
 from glossator.scorers.correlation import pooled as correlation
 from glossator.scorers.lab import Lab
-from glossator.scorers.others import GivenOthers
+from glossator.scorers.other_units import GivenOthers
 from glossator.scorers.sample import SETTINGS, Setting
 from glossator.scores import Score
 from glossator.statistics import Estimate, mean_over_units, paired_difference, rank_correlation

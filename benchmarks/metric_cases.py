@@ -15,7 +15,7 @@ from glossator.planted import planted_units
 from glossator.programs import Lexicon, execute, parse_program
 from glossator.recording import Recording, draw
 from glossator.recording.samplers import random_rows
-from glossator.scorers.others import GivenOthers
+from glossator.scorers.other_units import GivenOthers
 from glossator.scorers.threshold import best_threshold, f1
 from glossator.units import Unit
 

@@ -14,7 +14,7 @@ from glossator.evidence import SPLITS, Evidence, Exemplars, ExplainEvidence, Spl
 from glossator.inputs import Inputs, TokenWindows, token_windows
 from glossator.planted.units import PlantedUnit
 from glossator.programs import Lexicon
-from glossator.scorers.others import GivenOthers
+from glossator.scorers.other_units import GivenOthers
 from glossator.subjects.base import BaseSubject, OutputSite
 from glossator.units import Unit
 

@@ -15,7 +15,7 @@ from glossator.explanations import Explanation, Provenance
 from glossator.inputs.tokens import TokenWindows
 from glossator.programs import Clause, Lexicon, Program, Table
 from glossator.scorers.lab import Lab
-from glossator.scorers.others import GivenOthers
+from glossator.scorers.other_units import GivenOthers
 from glossator.simulators import ACTIVATION, Simulation, Simulator
 from glossator.subjects import FastTextTokenizer, TransformerSubject
 from glossator.units import Unit

@@ -31,7 +31,7 @@ from glossator.recording import EvidenceSpec, draw, open_recording, record, reco
 from glossator.scorers.baselines import Beside, RandomWeightsBaseline
 from glossator.scorers.headline import HeadlineScorer
 from glossator.scorers.lab import Lab
-from glossator.scorers.others import RecordedOthers
+from glossator.scorers.other_units import RecordedOthers
 from glossator.simulators import Simulation
 from glossator.subjects.base import Power, check_power
 from glossator.units import Unit

@@ -30,7 +30,7 @@ from glossator.scorers.ablation import AblationScorer, per_token, pooled
 from glossator.scorers.ablation_trial import RANDOM_UNIT, Moved, first_tokens
 from glossator.scorers.correlation import CorrelationScorer
 from glossator.scorers.lab import score_explanation
-from glossator.scorers.others import GivenOthers
+from glossator.scorers.other_units import GivenOthers
 from glossator.subjects import edit
 from glossator.subjects.base import BaseSubject
 from glossator.units import Unit

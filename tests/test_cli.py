@@ -377,7 +377,7 @@ def test_one_unit_is_shown_searched_and_scored_without_the_others(
 ) -> None:
     from glossator.explorer.export import single
     from glossator.study import Study, open_study
-    from glossator.study.tools import Tools
+    from glossator.study.context import StudyContext
 
     name, read = a_unit(here), Study.results
 
@@ -393,7 +393,7 @@ def test_one_unit_is_shown_searched_and_scored_without_the_others(
     assert main(["run", "studies/one"]) == 0
     assert "Best explained of" in capsys.readouterr().out
     with open_study(here / "studies" / "one") as study:
-        page = single(study, tools=Tools.to_show(study))
+        page = single(study, context=StudyContext.to_show(study))
     assert page == study.report.read_text(encoding="utf-8")
 
 

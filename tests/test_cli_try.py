@@ -13,7 +13,7 @@ import pytest
 from glossator.cli import main
 from glossator.errors import UserError
 from glossator.study import Study, run_study, try_text
-from glossator.study.tools import Tools
+from glossator.study.context import StudyContext
 from glossator.study.trying import bench_for, strongest, token_at
 from study_cases import small_spec, write_corpus
 
@@ -29,7 +29,7 @@ def study(tiny_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterat
 
 def first_window(study: Study) -> tuple[int, str]:
     """A window that begins a document, whose text gives the same tokens again, with that text."""
-    windows, tokenizer = study.recording.windows, Tools.to_show(study).resources.subject.tokenizer
+    windows, tokenizer = study.recording.windows, StudyContext.to_show(study).resources.subject.tokenizer
     for row in range(len(windows)):
         text = windows.text(row)
         if windows.lengths[row] == windows.width and "\\x" not in text:
@@ -46,9 +46,9 @@ def test_a_recorded_window_has_the_recorded_values_and_the_studys_prediction(stu
         recorded = study.recording.values(result.unit, np.array([row]))[0]
         assert tried.true == pytest.approx(recorded, rel=2e-3, abs=1e-4)  # recorded in half precision
         assert len(tried.pieces) == study.recording.windows.lengths[row]
-        best, tools = result.best(), Tools.to_show(study)
+        best, context = result.best(), StudyContext.to_show(study)
         assert best is not None and tried.predicted is not None
-        expected = tools.reader.simulate(best.explanation(result.unit), study.recording.windows.take(np.array([row])))
+        expected = context.reader.simulate(best.explanation(result.unit), study.recording.windows.take(np.array([row])))
         assert tried.predicted == pytest.approx(expected.expected[0], abs=1e-6)
         assert tried.peak_at == int(np.argmax(recorded))
 

@@ -19,7 +19,7 @@ from glossator.explorer.pages.parts import to_json
 from glossator.explorer.pages.unit import unit_page
 from glossator.explorer.pages.windows import unit_windows
 from glossator.study import Study, UnitResult, run_study
-from glossator.study.tools import Tools
+from glossator.study.context import StudyContext
 from glossator.units import Unit
 from study_cases import TRICKY, small_spec, write_corpus
 from test_study_store import CATS, RESULTS, stored
@@ -46,14 +46,14 @@ def test_the_report_asks_no_network(study: Study) -> None:
 
 
 def test_the_report_says_what_the_study_says(study: Study) -> None:
-    tools = Tools.to_show(study)
+    context = StudyContext.to_show(study)
     units = units_of(study.report)
     assert [unit["page"]["unit"] for unit in units] == [
         name.split("/", 1)[1] for name in map(plain_name, study.names())
     ]
     for unit, result in zip(units, study.results(), strict=True):
         assert unit["page"] == json.loads(to_json(unit_page(study, result.unit)))
-        assert unit["windows"] == json.loads(to_json(unit_windows(result, tools)))
+        assert unit["windows"] == json.loads(to_json(unit_windows(result, context)))
     shards = shards_of(study.report)
     assert shards["columns-0"] == json.loads(to_json(columns(study, 1, 100)))
     assert shards["study"]["first"] == json.loads(to_json(unit_list(study)))
@@ -81,7 +81,9 @@ def test_as_script_keeps_the_text(text: str) -> None:
 
 
 def test_the_same_study_gives_the_same_page(study: Study) -> None:
-    assert single(study, tools=Tools.of(study.spec, study.recording)) == study.report.read_text(encoding="utf-8")
+    assert single(study, context=StudyContext.of(study.spec, study.recording)) == study.report.read_text(
+        encoding="utf-8"
+    )
 
 
 def test_a_folder_holds_the_same_in_shards(study: Study, tmp_path: Path) -> None:

@@ -25,7 +25,7 @@ from glossator.store.adding import adding
 from glossator.store.lists import Wanted
 from glossator.store.summary import agreement_of_columns, means
 from glossator.study import Study, UnitResult, run_study
-from glossator.study.tools import Tools
+from glossator.study.context import StudyContext
 from glossator.units import Unit
 from study_cases import register, small_spec, write_corpus
 from test_study_store import CATS, RESULTS, stored
@@ -41,8 +41,8 @@ def study(tiny_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Study:
 
 
 @pytest.fixture(scope="module")
-def tools(study: Study) -> Tools:
-    return Tools.to_show(study)
+def context(study: Study) -> StudyContext:
+    return StudyContext.to_show(study)
 
 
 @pytest.fixture(scope="module")
@@ -235,10 +235,10 @@ def test_sides_are_compared_unit_by_unit(study: Study, both: Study) -> None:
     assert compare(Side(study), Side(both)).paired == len(common)
 
 
-def test_windows_hold_the_true_and_the_predicted_activations(study: Study, tools: Tools) -> None:
+def test_windows_hold_the_true_and_the_predicted_activations(study: Study, context: StudyContext) -> None:
     result = next(study.results())
-    data = unit_windows(result, tools)
-    given = {tuple(w.pieces): w for w in shown_inputs(result, tools, TOP, 0)}
+    data = unit_windows(result, context)
+    given = {tuple(w.pieces): w for w in shown_inputs(result, context, TOP, 0)}
     top = data.groups[0]
     assert (top.kind, len(top.windows)) == ("top", TOP)
     for place in top.windows:
@@ -252,11 +252,11 @@ def test_windows_hold_the_true_and_the_predicted_activations(study: Study, tools
     assert max(abs(step) for window in data.windows for step in window.true) == STEPS
 
 
-def test_every_group_holds_what_it_says(study: Study, tools: Tools) -> None:
+def test_every_group_holds_what_it_says(study: Study, context: StudyContext) -> None:
     kinds = set()
     for result in study.results():
-        data = unit_windows(result, tools)
-        threshold = tools.evidence(result.unit).statistics.input_threshold * STEPS / data.largest
+        data = unit_windows(result, context)
+        threshold = context.evidence(result.unit).statistics.input_threshold * STEPS / data.largest
         for group in data.groups:
             kinds.add(group.kind)
             assert group.share is None or 0 <= group.share <= 1
@@ -275,41 +275,41 @@ def test_every_group_holds_what_it_says(study: Study, tools: Tools) -> None:
     assert {"top", "interval", "random"} <= kinds and kinds & {"missed", "false-alarm"}
 
 
-def test_intervals_hold_all_firing_inputs_and_none_twice(study: Study, tools: Tools) -> None:
+def test_intervals_hold_all_firing_inputs_and_none_twice(study: Study, context: StudyContext) -> None:
     result = next(study.results())
-    evidence = tools.evidence(result.unit)
+    evidence = context.evidence(result.unit)
     random, maxima = np.asarray(evidence.test.in_random), evidence.test.maxima
-    shares = [group.share for group in unit_windows(result, tools).groups if group.kind == "interval"]
+    shares = [group.share for group in unit_windows(result, context).groups if group.kind == "interval"]
     fires = (maxima[random] > evidence.statistics.input_threshold).mean()
     assert sum(shares) == pytest.approx(fires, abs=1e-3 * len(shares))
 
 
-def test_windows_without_predictions_come_at_once(study: Study, tools: Tools) -> None:
-    data = unit_windows(next(study.results()), tools, predict=False)
+def test_windows_without_predictions_come_at_once(study: Study, context: StudyContext) -> None:
+    data = unit_windows(next(study.results()), context, predict=False)
     assert all(window.predicted is None for window in data.windows)
     assert {group.kind for group in data.groups} <= {"top", "interval", "random"}
     assert data.why_unpredicted == "not asked for"
 
 
-def test_windows_are_of_the_test_split(study: Study, tools: Tools) -> None:
+def test_windows_are_of_the_test_split(study: Study, context: StudyContext) -> None:
     recording = study.recording
     of_document = dict(zip(np.asarray(recording.windows.documents), np.asarray(recording.split_of_input), strict=True))
     splits = {recording.group_ids[d]: split for d, split in of_document.items()}
-    for window in unit_windows(next(study.results()), tools).windows:
+    for window in unit_windows(next(study.results()), context).windows:
         assert splits[window.group] == SPLITS.index("test")
 
 
-def test_the_histogram_counts_every_valid_token_of_the_panel(study: Study, tools: Tools) -> None:
+def test_the_histogram_counts_every_valid_token_of_the_panel(study: Study, context: StudyContext) -> None:
     unit = next(study.results()).unit
-    found = histogram(unit, tools)
+    found = histogram(unit, context)
     assert found.counts.sum() == study.recording.valid_places(next(iter(study.recording.sites)))
-    data = unit_windows(next(study.results()), tools)
+    data = unit_windows(next(study.results()), context)
     assert data.histogram.counts == found.counts.tolist()
 
 
-def test_top_tokens_are_those_with_the_largest_means(study: Study, tools: Tools) -> None:
+def test_top_tokens_are_those_with_the_largest_means(study: Study, context: StudyContext) -> None:
     unit, recording = next(study.results()).unit, study.recording
-    told = unit_windows(next(study.results()), tools).top_tokens
+    told = unit_windows(next(study.results()), context).top_tokens
     valid = recording.valid(unit.site)[recording.panel]
     values, tokens = recording.panel_values(unit)[valid], recording.windows.tokens[recording.panel][valid]
     for one in told:
@@ -334,10 +334,10 @@ def test_what_was_not_predicted_is_no_number() -> None:
     assert told == [1.0, None, 0.0]
 
 
-def test_pages_are_json_that_reads_back(study: Study, tools: Tools) -> None:
+def test_pages_are_json_that_reads_back(study: Study, context: StudyContext) -> None:
     from glossator.explorer.pages.parts import adapter
 
-    for value in (study_page(study), unit_list(study), unit_windows(next(study.results()), tools)):
+    for value in (study_page(study), unit_list(study), unit_windows(next(study.results()), context)):
         assert adapter(type(value)).validate_json(to_json(value)) == value
     assert adapter(UnitWindows).json_schema()["title"] == "UnitWindows"
 

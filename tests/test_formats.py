@@ -1,4 +1,4 @@
-"""Files of other tools: read, written, read again; studies of them claim nothing that the files do not hold."""
+"""Files of other context: read, written, read again; studies of them claim nothing that the files do not hold."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ from glossator.formats.delphi import read_explanations
 from glossator.recording.alone import as_known_to
 from glossator.store.study import open_study
 from glossator.study import run_study
+from glossator.study.context import StudyContext
 from glossator.study.incoming import spec_of
 from glossator.study.outgoing import write_study
-from glossator.study.tools import Tools
 from glossator.units import Unit
 from study_cases import small_spec
 from test_delphi import save_cache, settings
@@ -158,12 +158,12 @@ def test_neuron_records_and_their_scores(tmp_path: Path) -> None:
 def test_an_imported_study_knows_a_unit_on_its_own_text_alone(tmp_path: Path) -> None:
     study = run_study(spec_of(bulk(tmp_path / "np")), tmp_path / "s", progress=False)
     assert study is not None and study.counts["ok"] == 2
-    tools = Tools.to_show(study)
+    context = StudyContext.to_show(study)
     units = [result.unit for result in study.results()]
     rows = {unit: np.flatnonzero(as_known_to(study.recording, unit).split_of_input >= 0) for unit in units}
     assert not {*rows[units[0]].tolist()} & {*rows[units[1]].tolist()}
     for unit in units:
-        evidence = tools.evidence(unit)
+        evidence = context.evidence(unit)
         for split in SPLITS:
             some = evidence.split(split)
             assert {*some.inputs.ids.tolist()} <= {*rows[unit].tolist()} and not some.in_random.any()
@@ -178,7 +178,7 @@ def test_an_imported_study_knows_a_unit_on_its_own_text_alone(tmp_path: Path) ->
         random = scores["correlation.random-only"]
         assert random.value is None and "no windows for random-only" in str(random.reason)
         assert unit_page(study, unit).best is not None
-        shown = unit_windows(result, tools)
+        shown = unit_windows(result, context)
         assert shown.windows and {group.kind for group in shown.groups} >= {"top"}
 
 
@@ -193,7 +193,7 @@ def test_random_samples_of_neuron_records_are_used_as_such(tmp_path: Path, capsy
         view = as_known_to(study.recording, unit)
         assert len(view.panel) == 20 and len(view.top_rows(unit)) == 20
         np.testing.assert_allclose(view.panel_values(unit).min(), -0.1, atol=1e-3)
-        random = Tools.to_show(study).evidence(unit).test.of("random")
+        random = StudyContext.to_show(study).evidence(unit).test.of("random")
         assert len(random) == 6 and (random.activations.max() < 3) is np.True_
     assert main(["verify", out]) == 0
     assert main(["show", f"mlp.5/{unit.index}", "--study", out]) == 0

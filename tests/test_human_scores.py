@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from glossator.explanations import Explanation, Provenance
-from glossator.human import HumanFolder, draw_tasks, import_answers, opened_tools
+from glossator.human import HumanFolder, draw_tasks, import_answers, opened_context
 from glossator.human.agreement import Judgement, agreement
 from glossator.human.answers import RATER
 from glossator.human.labelling import label_of, read_program
@@ -32,8 +32,8 @@ from glossator.scores import Score
 from glossator.simulators import ACTIVATION, ZERO_TO_TEN, Simulation, Simulator
 from glossator.store.spec import READ_EVIDENCE
 from glossator.study import Study
-from glossator.study.reading import Reader
-from glossator.study.tools import Tools
+from glossator.study.context import StudyContext
+from glossator.study.simulator import StudySimulator
 from glossator.units import parse_unit
 from human_cases import exported, filled, study_of_two_methods, zeros
 
@@ -44,23 +44,23 @@ def study(tiny_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Study:
 
 
 @pytest.fixture(scope="module")
-def tools(study: Study) -> Tools:
-    return Tools.of(study.spec, study.recording)
+def context(study: Study) -> StudyContext:
+    return StudyContext.of(study.spec, study.recording)
 
 
 # Simulation
 
 
-def of_windows(item: Any, key: dict, tools: Tools, value: Any) -> dict[str, list]:
+def of_windows(item: Any, key: dict, context: StudyContext, value: Any) -> dict[str, list]:
     """Ratings of every passage of an item; value: (true activations, program's prediction) of a window -> ratings."""
-    evidence = tools.evidence(parse_unit(key["unit"]))
+    evidence = context.evidence(parse_unit(key["unit"]))
     explanation = unsealed(key["explanation"])
     found = {}
     for slot, place in zip(item.slots, key["windows"], strict=True):
         part = evidence.split(place["split"])
         row = int(np.flatnonzero(part.windows.ids == place["window"])[0])
         one = part.take(np.array([row]))
-        predicted = tools.lab().simulate(explanation, one).expected[0]
+        predicted = context.lab().simulate(explanation, one).expected[0]
         length = int(one.windows.lengths[0])
         found[slot] = value(one.activations[0, :length], predicted[:length]).tolist()
     return found
@@ -70,12 +70,12 @@ def alike(score: Score) -> Score:
     return dataclasses.replace(score, how={k: v for k, v in score.how.items() if k != "simulator"})
 
 
-def test_a_person_who_answers_like_the_machine_gets_the_machines_scores(study: Study, tools: Tools) -> None:
+def test_a_person_who_answers_like_the_machine_gets_the_machines_scores(study: Study, context: StudyContext) -> None:
     drawn = draw_tasks(study, "simulation", units="all")
     for item in drawn.tasks.items:
         key = drawn.key.items[item.id]
-        values = of_windows(item, key, tools, lambda true, predicted: predicted)
-        result = score_simulation(item, key, "ann", values, tools)
+        values = of_windows(item, key, context, lambda true, predicted: predicted)
+        result = score_simulation(item, key, "ann", values, context)
         assert [alike(s) for s in result.scores] == [alike(s) for s in result.machine]
         assert {s.how.get("simulator") for s in result.scores} == {"human:ann"}
         assert result.missing == 0
@@ -87,14 +87,14 @@ def test_a_person_who_answers_like_the_machine_gets_the_machines_scores(study: S
         assert any(s.value is not None for s in result.scores)
 
 
-def test_ratings_are_correlated_with_the_truth_of_just_these_windows(study: Study, tools: Tools) -> None:
+def test_ratings_are_correlated_with_the_truth_of_just_these_windows(study: Study, context: StudyContext) -> None:
     drawn = draw_tasks(study, "simulation", units="1")
     (item,) = drawn.tasks.items
     key = drawn.key.items[item.id]
     rng = np.random.default_rng(0)
-    values = of_windows(item, key, tools, lambda true, _: rng.integers(0, 11, len(true)))
-    result = score_simulation(item, key, "ann", values, tools)
-    evidence = tools.evidence(parse_unit(key["unit"]))
+    values = of_windows(item, key, context, lambda true, _: rng.integers(0, 11, len(true)))
+    result = score_simulation(item, key, "ann", values, context)
+    evidence = context.evidence(parse_unit(key["unit"]))
     truth, said = [], []
     for slot, place in zip(item.slots, key["windows"], strict=True):
         if place["split"] == "test" and place["random"]:
@@ -108,33 +108,33 @@ def test_ratings_are_correlated_with_the_truth_of_just_these_windows(study: Stud
     assert found.how["windows"] == {"random": 5}
 
 
-def test_silence_is_no_score_and_missing_passages_are_counted(study: Study, tools: Tools) -> None:
+def test_silence_is_no_score_and_missing_passages_are_counted(study: Study, context: StudyContext) -> None:
     drawn = draw_tasks(study, "simulation", units="1")
     (item,) = drawn.tasks.items
     key = drawn.key.items[item.id]
-    silent = score_simulation(item, key, "ann", zeros(drawn.tasks), tools)
+    silent = score_simulation(item, key, "ann", zeros(drawn.tasks), context)
     by_name = {s.name: s for s in silent.scores}
     assert by_name["correlation.top-and-random"].value is None
     assert by_name["correlation.top-and-random"].reason == "the prediction is constant"
-    none = score_simulation(item, key, "ann", {}, tools)
+    none = score_simulation(item, key, "ann", {}, context)
     assert none.missing == len(item.slots)
     assert all(s.value is None and s.reason for s in none.scores)
     some = dict(list(zeros(drawn.tasks).items())[1:])
-    assert score_simulation(item, key, "ann", some, tools).missing == 1
+    assert score_simulation(item, key, "ann", some, context).missing == 1
 
 
-def test_only_peoples_own_random_draw_counts_as_random(study: Study, tools: Tools) -> None:
+def test_only_peoples_own_random_draw_counts_as_random(study: Study, context: StudyContext) -> None:
     drawn = draw_tasks(study, "simulation", units="all", seed=2)
     for item in drawn.tasks.items:
         key = drawn.key.items[item.id]
-        evidence = rated_evidence(tools.evidence(parse_unit(key["unit"])), key["windows"])
+        evidence = rated_evidence(context.evidence(parse_unit(key["unit"])), key["windows"])
         places = [w for w in key["windows"] if w["split"] == "test"]
         assert len(evidence.test) == len(places)
         assert np.asarray(evidence.test.in_random).sum() == sum(w["random"] for w in places) == 5
         assert (evidence.test.kinds == "top").sum() == sum(w["top"] for w in places) == 5
 
 
-def test_a_study_recorded_anew_with_other_windows_is_noticed(study: Study, tools: Tools) -> None:
+def test_a_study_recorded_anew_with_other_windows_is_noticed(study: Study, context: StudyContext) -> None:
     from glossator.errors import UserError
 
     drawn = draw_tasks(study, "simulation", units="1")
@@ -144,10 +144,10 @@ def test_a_study_recorded_anew_with_other_windows_is_noticed(study: Study, tools
     other = dataclasses.replace(first, tokens=(*first.tokens[:-1], "other"))
     changed = dataclasses.replace(item, passages=(other, *item.passages[1:]))
     with pytest.raises(UserError, match="not those that the annotators saw"):
-        score_simulation(changed, key, "ann", zeros(drawn.tasks), tools)
+        score_simulation(changed, key, "ann", zeros(drawn.tasks), context)
 
 
-def test_an_import_sets_person_and_machine_side_by_side(study: Study, tmp_path: Path, tools: Tools) -> None:
+def test_an_import_sets_person_and_machine_side_by_side(study: Study, tmp_path: Path, context: StudyContext) -> None:
     drawn = exported(study, "simulation", tmp_path / "out", units="3")
 
     def tenths(true: np.ndarray, predicted: np.ndarray) -> np.ndarray:
@@ -155,7 +155,7 @@ def test_an_import_sets_person_and_machine_side_by_side(study: Study, tmp_path: 
 
     values: dict[str, list] = {}
     for item in drawn.tasks.items:
-        values |= of_windows(item, drawn.key.items[item.id], tools, tenths)
+        values |= of_windows(item, drawn.key.items[item.id], context, tenths)
     files = [filled(drawn.tasks, values, tmp_path / f"{name}.json", name) for name in ("ann", "bob")]
     found = import_answers(study, files)["simulation"]
     assert len(found["explanations"]) == 6
@@ -178,14 +178,14 @@ class Halting(Simulator):
 
 
 def test_what_the_machine_could_not_read_is_no_score_of_it_and_costs_the_person_nothing(
-    study: Study, tools: Tools
+    study: Study, context: StudyContext
 ) -> None:
     drawn = draw_tasks(study, "simulation", units="1", seed=1)
     (item,) = drawn.tasks.items
     key = drawn.key.items[item.id]
     key = {**key, "explanation": {**key["explanation"], "program": None, "provenance": {"method": "wordy"}}}
     shown = [w["window"] for w in key["windows"] if w["split"] == "test" and w["random"]]
-    reading = Reading(tools, Halting(shown[:1]))
+    reading = Reading(context, Halting(shown[:1]))
     rng = np.random.default_rng(0)
     values = {slot: rng.integers(0, 11, len(p.tokens)).tolist() for slot, p in drawn.tasks.slots.items() if p}
     result = score_simulation(item, key, "ann", values, reading)  # type: ignore[arg-type]
@@ -217,7 +217,7 @@ def test_labels_that_are_programs_are_read_as_such(text: str, is_program: bool, 
     assert (program is not None, note is not None) == (is_program, is_noted)
 
 
-def test_labels_are_scored_like_any_explanation(study: Study, tools: Tools, tmp_path: Path) -> None:
+def test_labels_are_scored_like_any_explanation(study: Study, context: StudyContext, tmp_path: Path) -> None:
     drawn = exported(study, "labelling", tmp_path / "out", units="2")
     (one, two) = drawn.tasks.slots
     program = '0 + 3*token(" fox", " dogs")'
@@ -229,7 +229,7 @@ def test_labels_are_scored_like_any_explanation(study: Study, tools: Tools, tmp_
     assert {written["method"], said["method"]} == {"human:eva"}
     assert written["provenance"]["evidence"] == drawn.key.items[one]["evidence"]
     label, _ = label_of(drawn.key.items[one], "eva", program, drawn.tasks)
-    alone = score_explanation(label.unit, label, tools.evidence(label.unit), tools.lab(), ["correlation"])
+    alone = score_explanation(label.unit, label, context.evidence(label.unit), context.lab(), ["correlation"])
     assert written["scores"][0]["value"] == pytest.approx(alone[0].value)
     assert set(written["scores"][0]["baselines"]) >= {"lookup", "token-list"}
     assert said["scores"][0]["value"] is None
@@ -451,17 +451,22 @@ NOBODY: Any = SimpleNamespace(in_process=None, name="nobody")
 
 
 class Reading:
-    """The tools of a study with a simulator of words."""
+    """The context of a study with a simulator of words."""
 
-    def __init__(self, tools: Tools, words: Any = None):
-        self.resources, self.tools, self.evidence, self.spec = tools.resources, tools, tools.evidence, tools.spec
-        self.reader = Reader(tools.reader.executor, words or WordCount(), "word-count", NOBODY)
+    def __init__(self, context: StudyContext, words: Any = None):
+        self.resources, self.context, self.evidence, self.spec = (
+            context.resources,
+            context,
+            context.evidence,
+            context.spec,
+        )
+        self.simulator = StudySimulator(context.simulator.executor, words or WordCount(), "word-count", NOBODY)
 
     def lab(self, baselines: Any = None) -> Any:
-        return dataclasses.replace(self.tools.lab(baselines), simulator=self.reader)
+        return dataclasses.replace(self.context.lab(baselines), simulator=self.simulator)
 
 
-def test_rewrites_and_originals_are_read_as_words_by_one_simulator(study: Study, tools: Tools) -> None:
+def test_rewrites_and_originals_are_read_as_words_by_one_simulator(study: Study, context: StudyContext) -> None:
     results = [r for r in study.results() if r.status == "ok"]
     rewrites = []
     for result in results:
@@ -469,7 +474,7 @@ def test_rewrites_and_originals_are_read_as_words_by_one_simulator(study: Study,
         original = dataclasses.replace(original, provenance=Provenance("wordy"))  # tables are never read as words
         rewrites.append(Rewrite(original, "same", f"{original.text} indeed", "ann"))
         rewrites.append(Rewrite(original, "lost", "nothing of it", "ann"))
-    scored = score_rewrites(rewrites, Reading(tools))  # type: ignore[arg-type]
+    scored = score_rewrites(rewrites, Reading(context))  # type: ignore[arg-type]
     for same, lost in zip(scored[::2], scored[1::2], strict=True):
         assert same.original == lost.original
         assert same.original.how["simulator"] == "word-count"
@@ -479,11 +484,11 @@ def test_rewrites_and_originals_are_read_as_words_by_one_simulator(study: Study,
     assert any(r.original.value is not None for r in scored)
 
 
-def test_a_language_model_reads_no_more_windows_than_in_a_study_of_its_own(study: Study, tools: Tools) -> None:
+def test_a_language_model_reads_no_more_windows_than_in_a_study_of_its_own(study: Study, context: StudyContext) -> None:
     unit = next(r.unit for r in study.results() if r.status == "ok")
-    whole, unread = tools.evidence(unit), evidence_to_read(tools, unit)
+    whole, unread = context.evidence(unit), evidence_to_read(context, unit)
     assert unread.test.windows.ids.tolist() == whole.test.windows.ids.tolist()
-    reading = dataclasses.replace(tools, spec=dataclasses.replace(study.spec, lm="scripted:nobody"))
+    reading = dataclasses.replace(context, spec=dataclasses.replace(study.spec, lm="scripted:nobody"))
     fewer = evidence_to_read(reading, unit)
     assert np.asarray(fewer.test.in_random).sum() == READ_EVIDENCE.test_random < np.asarray(whole.test.in_random).sum()
     assert len(fewer.test) <= READ_EVIDENCE.test_top + READ_EVIDENCE.test_random
@@ -496,10 +501,10 @@ def test_a_simulator_that_is_named_reads_words_and_programs_are_executed_as_they
     result = next(r for r in study.results() if r.status == "ok")
     program = result.explanations[0].explanation(result.unit)
     program = dataclasses.replace(program, provenance=Provenance("program"))
-    with opened_tools(study, "scripted:study_cases:said", "lm-json", None) as tools:
-        assert tools.reader.name == "lm-json"
-        assert tools.reader.executes(program)
-        assert not tools.reader.executes(dataclasses.replace(program, program=None))
+    with opened_context(study, "scripted:study_cases:said", "lm-json", None) as context:
+        assert context.simulator.name == "lm-json"
+        assert context.simulator.executes(program)
+        assert not context.simulator.executes(dataclasses.replace(program, program=None))
 
 
 # Rewrites by a language model: a scripted one, which proves the plumbing and nothing about models

@@ -17,7 +17,7 @@ from glossator.human import TASKS, HumanFolder, draw_tasks, export_tasks
 from glossator.human.sources import PLACEBO
 from glossator.human.tasks import from_plain, to_plain
 from glossator.study import Study
-from glossator.study.tools import Tools
+from glossator.study.context import StudyContext
 from glossator.units import parse_unit
 from human_cases import exported, study_of_two_methods
 
@@ -79,11 +79,11 @@ def test_simulation_files_do_not_depend_on_any_activation(
 
 
 def test_simulation_passages_are_of_test_and_calibrate_and_labels_of_explain(study: Study) -> None:
-    tools = Tools.of(study.spec, study.recording)
+    context = StudyContext.of(study.spec, study.recording)
     drawn = draw_tasks(study, "simulation", units="all")
     for item in drawn.tasks.items:
         key = drawn.key.items[item.id]
-        evidence = tools.evidence(parse_unit(key["unit"]))
+        evidence = context.evidence(parse_unit(key["unit"]))
         ids = {
             "test": set(evidence.test.windows.ids.tolist()),
             "calibrate": set(evidence.calibrate.windows.ids.tolist()),
@@ -97,7 +97,7 @@ def test_simulation_passages_are_of_test_and_calibrate_and_labels_of_explain(stu
 
     labelling = draw_tasks(study, "labelling")
     for item in labelling.tasks.items:
-        seen = tools.evidence(parse_unit(labelling.key.items[item.id]["unit"])).explain.exemplars.windows
+        seen = context.evidence(parse_unit(labelling.key.items[item.id]["unit"])).explain.exemplars.windows
         texts = {
             tuple(visible(vocabulary.texts[t]) for t in seen.tokens[row, : seen.lengths[row]])
             for row in range(len(seen))
@@ -109,11 +109,11 @@ def test_simulation_passages_are_of_test_and_calibrate_and_labels_of_explain(stu
 def test_preference_shows_the_select_split(study: Study) -> None:
     from glossator.terminal import visible
 
-    tools, vocabulary = Tools.of(study.spec, study.recording), study.recording.vocabulary
+    context, vocabulary = StudyContext.of(study.spec, study.recording), study.recording.vocabulary
     drawn = draw_tasks(study, "preference")
     for item in drawn.tasks.items:
         unit = parse_unit(drawn.key.items[item.id]["unit"])
-        seen = tools.evidence(unit).select.windows
+        seen = context.evidence(unit).select.windows
         texts = {
             tuple(visible(vocabulary.texts[t]) for t in seen.tokens[row, : seen.lengths[row]])
             for row in range(len(seen))

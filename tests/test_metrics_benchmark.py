@@ -11,7 +11,7 @@ from benchmarks.metric_cases import case_of, changed
 from benchmarks.metric_judges import ChangedReader
 from benchmarks.metrics import TESTS, fell, metric, outcome_of, values_of
 from glossator.programs import execute
-from glossator.scorers.others import GivenOthers
+from glossator.scorers.other_units import GivenOthers
 from glossator.units import Unit
 from scorer_cases import LEXICON, TokenWorld
 

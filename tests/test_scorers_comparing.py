@@ -13,7 +13,7 @@ from glossator.programs import Lexicon, Program, execute, parse_program
 from glossator.recording import draw, record, recording_spec
 from glossator.scorers.embedding import EmbeddingScorer
 from glossator.scorers.lab import Lab, score_explanation
-from glossator.scorers.others import RecordedOthers
+from glossator.scorers.other_units import RecordedOthers
 from glossator.scorers.specificity import SpecificityScorer
 from glossator.units import Unit
 from recording_fakes import FakeSubject, fake_windows

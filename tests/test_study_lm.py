@@ -28,9 +28,9 @@ from glossator.language_models.ledger import Ledger
 from glossator.store.folder import ANSWERS, LOG
 from glossator.store.spec import READ_EVIDENCE
 from glossator.study import Study, open_study, run_study
+from glossator.study.context import StudyContext
 from glossator.study.metered import Interrupted
 from glossator.study.models import Access
-from glossator.study.tools import Tools
 from study_cases import contents, lm_spec, register, register_lm_methods, scripted_name, write_corpus
 
 
@@ -211,7 +211,7 @@ def test_a_finished_study_is_shown_without_asking(subject: Path, finished: Path,
 
     def windows() -> list:
         with open_study(folder) as study:
-            return shown_inputs(next(study.results()), Tools.to_show(study), 3, 3)
+            return shown_inputs(next(study.results()), StudyContext.to_show(study), 3, 3)
 
     assert all(w.predicted is not None for w in windows())
     (folder / ANSWERS).unlink()
@@ -288,7 +288,7 @@ def test_what_a_model_in_this_process_computes_is_counted_once(subject: Path, re
         assert explain.usage.prompt_tokens > 2 * 4 * 32
         scores = [r.explanations[0].scores[0] for r in study.results()]
         assert all(s.how["simulator"] == "lm-one-at-a-time" for s in scores)
-        shown = shown_inputs(next(study.results()), Tools.to_show(study), 1, 1)
+        shown = shown_inputs(next(study.results()), StudyContext.to_show(study), 1, 1)
         assert all(w.predicted is not None for w in shown)
     spent = Ledger("900 tokens")
     with pytest.raises(Interrupted, match="budget"):

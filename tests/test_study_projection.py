@@ -21,10 +21,10 @@ from glossator.language_models.costs import total
 from glossator.language_models.projection import OF_A_MESSAGE, rough_tokens
 from glossator.store.spec import READ_EVIDENCE, StudySpec
 from glossator.study import run_study
+from glossator.study.context import StudyContext
 from glossator.study.jobs import studied
 from glossator.study.models import StudyModels
 from glossator.study.projection import SENTENCE, project, times
-from glossator.study.tools import Tools
 from study_cases import lm_spec, register_lm_methods, said, small_spec, write_corpus
 
 FEW = replace(READ_EVIDENCE, explain_random=8, min_firing_windows=2)
@@ -62,10 +62,10 @@ def foreseen_and_paid(spec: StudySpec, folder: Path) -> tuple[Usage, Usage]:
     study = run_study(spec, folder, progress=False)
     assert study is not None
     with study:
-        tools = Tools.of(spec, study.recording, models=StudyModels(spec.language_models))
+        context = StudyContext.of(spec, study.recording, models=StudyModels(spec.language_models))
         units = studied(spec, study.recording)
         ok = [result.unit for result in study.results() if result.status == "ok"]
-        one = project(units, tools)
+        one = project(units, context)
         assert one is not None
         return times(one, len(ok)), total(study.costs)
 

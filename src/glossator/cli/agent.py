@@ -194,25 +194,31 @@ def _under_test(study: Study, unit: Unit) -> tuple[UnderTest, Makers | None]:
     """The unit with its subject loaded, of what was recorded the explain split alone, and who makes its inputs."""
     from glossator.agents import Makers, SceneStudio, image_unit, token_unit
     from glossator.inputs import Images
+    from glossator.study.context import StudyContext
     from glossator.study.sources import check_unchanged, kept_readouts
-    from glossator.study.tools import Tools
 
     check_unchanged(study.spec, study.recording)
-    tools = Tools.to_show(study)
-    subject, readouts = tools.resources.subject, kept_readouts(study.recording)
+    context = StudyContext.to_show(study)
+    subject, readouts = context.resources.subject, kept_readouts(study.recording)
     if subject.takes == "images":
         inputs = study.recording.inputs
         if not isinstance(inputs, Images) or inputs.annotations is None:
             raise UserError(
                 "the agent cannot tell what these images show", value=study.spec.corpus, fix="Use --inputs renders:2000"
             )
-        return image_unit(subject, unit, tools.evidence(unit).explain, readouts), Makers(SceneStudio())
+        return image_unit(subject, unit, context.evidence(unit).explain, readouts), Makers(SceneStudio())
     if subject.takes != "tokens":
         raise UserError("the agent works on units of tokens and images", value=str(unit), allowed="see docs/agent.md")
     best = study.result(unit).best()
     explanation = None if best is None or best.method != "program" else best.explanation(unit)
     tested = token_unit(
-        subject, unit, tools.evidence(unit).explain, study.spec.width, readouts, tools.resources.lexicon, explanation
+        subject,
+        unit,
+        context.evidence(unit).explain,
+        study.spec.width,
+        readouts,
+        context.resources.lexicon,
+        explanation,
     )
     return tested, None
 

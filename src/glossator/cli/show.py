@@ -73,13 +73,13 @@ def show(
     from glossator.explorer.exemplars import shown_inputs
     from glossator.human.report import people_on
     from glossator.store.find import study_with
-    from glossator.study.tools import Tools
+    from glossator.study.context import StudyContext
 
     opened, found = study_with(unit, study)
     with opened:
         result = opened.result(found)
-        tools = Tools.to_show(opened)
-        windows = shown_inputs(result, tools, top, random) if result.statistics else []
+        context = StudyContext.to_show(opened)
+        windows = shown_inputs(result, context, top, random) if result.statistics else []
         people = people_on(opened, str(found))
         if json:
             q = q_values(result)

@@ -18,7 +18,7 @@ from glossator.store.results import UnitResult
 from glossator.units import Unit, unit_rng
 
 if TYPE_CHECKING:
-    from glossator.study.tools import Tools
+    from glossator.study.context import StudyContext
 
 BINS = 40
 
@@ -60,33 +60,37 @@ class Histogram:
     counts: np.ndarray
 
 
-def shown_inputs(result: UnitResult, tools: Tools, top: int, random: int) -> list[ShownInput]:
+def shown_inputs(result: UnitResult, context: StudyContext, top: int, random: int) -> list[ShownInput]:
     """The test inputs with the largest activations, then random ones, with the best explanation's predictions."""
-    evidence = tools.evidence(result.unit)
+    evidence = context.evidence(result.unit)
     exemplars = evidence.test
     largest = np.flatnonzero(exemplars.kinds == "top")[:top]
     drawn = np.setdiff1d(np.flatnonzero(np.asarray(exemplars.in_random)), largest)
     if len(drawn) > random:
-        drawn = np.sort(unit_rng(tools.spec.seed, result.unit).choice(drawn, random, replace=False))
+        drawn = np.sort(unit_rng(context.spec.seed, result.unit).choice(drawn, random, replace=False))
     chosen = exemplars.take(np.concatenate([largest, drawn]))
-    predicted = predictions(result, evidence, chosen, tools)
+    predicted = predictions(result, evidence, chosen, context)
     kinds = ["top"] * len(largest) + ["random"] * len(drawn)
-    return [shown(chosen, predicted, row, kind, tools) for row, kind in enumerate(kinds)]
+    return [shown_input(chosen, predicted, row, kind, context) for row, kind in enumerate(kinds)]
 
 
-def predictions(result: UnitResult, evidence: Evidence, exemplars: Exemplars, tools: Tools) -> np.ndarray | None:
+def predictions(
+    result: UnitResult, evidence: Evidence, exemplars: Exemplars, context: StudyContext
+) -> np.ndarray | None:
     """(n, places) predictions of the unit's best explanation, in units of its activation; None when it makes none, as
     where the simulator could not score the unit."""
     best = result.best()
     if best is None or (result.status == "failed" and not best.scores):
         return None
     try:
-        return tools.lab().simulate(best.explanation(result.unit), exemplars).expected
+        return context.lab().simulate(best.explanation(result.unit), exemplars).expected
     except MissingPower:
         return None
 
 
-def shown(chosen: Exemplars, predicted: np.ndarray | None, row: int, kind: str, tools: Tools) -> ShownInput:
+def shown_input(
+    chosen: Exemplars, predicted: np.ndarray | None, row: int, kind: str, context: StudyContext
+) -> ShownInput:
     inputs, grid, image = chosen.inputs, chosen.grid, None
     if isinstance(inputs, TokenWindows):
         tokens = inputs.tokens[row, : inputs.lengths[row]]
@@ -100,7 +104,7 @@ def shown(chosen: Exemplars, predicted: np.ndarray | None, row: int, kind: str, 
     counts, said = chosen.valid[row, :places], None if predicted is None else predicted[row, :places]
     return ShownInput(
         kind,
-        tools.recording.group_ids[int(inputs.groups[row])],
+        context.recording.group_ids[int(inputs.groups[row])],
         pieces,
         counts,
         chosen.activations[row, :places],
@@ -110,9 +114,9 @@ def shown(chosen: Exemplars, predicted: np.ndarray | None, row: int, kind: str, 
     )
 
 
-def histogram(unit: Unit, tools: Tools) -> Histogram:
+def histogram(unit: Unit, context: StudyContext) -> Histogram:
     """What the unit does on the random panel of the whole recording."""
-    recording = as_known_to(tools.recording, unit)
+    recording = as_known_to(context.recording, unit)
     values = recording.panel_values(unit)[recording.valid(unit.site)[recording.panel]]
     low, high = (float(values.min()), float(values.max())) if len(values) else (0.0, 1.0)
     if low == high:

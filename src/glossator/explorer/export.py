@@ -27,7 +27,7 @@ from glossator.files import write_bytes
 
 if TYPE_CHECKING:
     from glossator.store.study import Study
-    from glossator.study.tools import Tools
+    from glossator.study.context import StudyContext
 
 COLUMNS_EACH = 4096
 """Units in a shard of the list."""
@@ -54,7 +54,7 @@ def export_folder(
     study: Study,
     folder: Path,
     places: Sequence[int] | None = None,
-    tools: Tools | None = None,
+    context: StudyContext | None = None,
     say: Callable[[int], Any] = id,
 ) -> Exported:
     """Write the units of a study below a folder, whose `index.html` opens from the disk.
@@ -67,9 +67,9 @@ def export_folder(
     (folder / "data").mkdir(parents=True, exist_ok=True)
     for old in (folder / "data").glob("*.js"):
         old.unlink()
-    tools, every, size = tools or tools_of(study), _all_places(study), 0
+    context, every, size = context or context_of(study), _all_places(study), 0
     chosen = every if places is None else sorted({*places})
-    for name, data in _shards(study, chosen, tools, None, None if places is None else chosen, say):
+    for name, data in _shards(study, chosen, context, None, None if places is None else chosen, say):
         size += _write(folder / "data" / f"{name}.js", f'glossatorShard("{name}", "{packed(data)}");\n')
     for name, text in (("app.js", script()), ("app.css", style()), ("index.html", folder_page(_title(study)))):
         size += _write(folder / name, text)
@@ -80,13 +80,13 @@ def export_file(
     study: Study,
     path: Path,
     places: Sequence[int] | None = None,
-    tools: Tools | None = None,
+    context: StudyContext | None = None,
     people: Mapping[str, Any] | None = None,
     say: Callable[[int], Any] = id,
 ) -> Exported:
     """Write one file with the pages of units at these places (from 1), by default of all, or of `MOST_IN_FILE` of a
     larger study; all units are listed. people: what annotators did, as `glossator.human.report` prepares it."""
-    size = _write(path, single(study, places, tools, people, say))
+    size = _write(path, single(study, places, context, people, say))
     shown, of = len(shown_places(study) if places is None else places), len(_all_places(study))
     return Exported(path, shown, of, size)
 
@@ -101,27 +101,27 @@ def _write(path: Path, text: str) -> int:
 def single(
     study: Study,
     places: Sequence[int] | None = None,
-    tools: Tools | None = None,
+    context: StudyContext | None = None,
     people: Mapping[str, Any] | None = None,
     say: Callable[[int], Any] = id,
 ) -> str:
     """The same as a text; the same study gives the same text."""
     shown = shown_places(study) if places is None else sorted({*places})
     of_units = (people or {}).get("units")
-    shards = _shards(study, shown, tools or tools_of(study), of_units, shown, say, people)
+    shards = _shards(study, shown, context or context_of(study), of_units, shown, say, people)
     return single_page(_title(study), {name: packed(data) for name, data in shards})
 
 
-def write_report(path: Path, study: Study, tools: Tools) -> None:
+def write_report(path: Path, study: Study, context: StudyContext) -> None:
     """The report that a run leaves: the study in one file."""
-    export_file(study, path, tools=tools)
+    export_file(study, path, context=context)
 
 
-def tools_of(study: Study) -> Tools | None:
+def context_of(study: Study) -> StudyContext | None:
     """What inputs are drawn with; None for a study without its recording."""
-    from glossator.study.tools import Tools
+    from glossator.study.context import StudyContext
 
-    return None if recording_of(study) is None else Tools.to_show(study)
+    return None if recording_of(study) is None else StudyContext.to_show(study)
 
 
 def shown_places(study: Study, most: int = MOST_IN_FILE) -> list[int]:
@@ -147,7 +147,7 @@ def _title(study: Study) -> str:
 def _shards(
     study: Study,
     places: Sequence[int],
-    tools: Tools | None,
+    context: StudyContext | None,
     people: People | None,
     listed: Sequence[int] | None,
     say: Callable[[int], Any],
@@ -161,7 +161,7 @@ def _shards(
         yield f"columns-{number}", to_json(columns(study, 1 + number * COLUMNS_EACH, COLUMNS_EACH))
     done = 0
     for number, some in enumerate(_batches(places)):
-        pages = [f'"{place}":{_unit(study, place, tools, people).decode()}' for place in some]
+        pages = [f'"{place}":{_unit(study, place, context, people).decode()}' for place in some]
         yield f"units-{number}", f"{{{','.join(pages)}}}".encode()
         done += len(some)
         say(done)
@@ -173,10 +173,10 @@ def _batches(places: Sequence[int]) -> Iterator[list[int]]:
         yield some
 
 
-def _unit(study: Study, place: int, tools: Tools | None, people: People | None) -> bytes:
+def _unit(study: Study, place: int, context: StudyContext | None, people: People | None) -> bytes:
     (result,) = study.results([place])
     page = unit_page(study, result.unit, (people or {}).get(str(result.unit)))
-    windows = b"null" if tools is None or result.statistics is None else to_json(unit_windows(result, tools))
+    windows = b"null" if context is None or result.statistics is None else to_json(unit_windows(result, context))
     return b'{"page":%b,"windows":%b}' % (to_json(page), windows)
 
 

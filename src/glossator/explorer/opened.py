@@ -1,4 +1,4 @@
-"""Studies that are open while pages are served: each thread its own connection, the costly tools once, under a lock.
+"""Studies that are open while pages are served: each thread its own connection, what is costly once, under a lock.
 
 A study may grow while it is looked at. Rows that are added are seen by the next question; a file that was written anew
 is opened again.
@@ -33,7 +33,7 @@ from glossator.units import Polarity
 
 if TYPE_CHECKING:
     from glossator.explorer.pages.meaning import CloseUnits
-    from glossator.study.tools import Tools
+    from glossator.study.context import StudyContext
     from glossator.study.trying import Bench
 
 KEPT_WINDOWS = 64
@@ -102,7 +102,7 @@ class OpenedStudy:
         self._once_locks: dict[str, threading.Lock] = {}
         self._drawing = {predict: threading.Lock() for predict in (False, True)}
         self._loaded: Bench | None = None
-        self._drawn_with: dict[bool, Tools | None] = {}
+        self._drawn_with: dict[bool, StudyContext | None] = {}
 
     @property
     def study(self) -> Study:
@@ -147,11 +147,11 @@ class OpenedStudy:
         sites = [site for (site,) in study.query("SELECT DISTINCT site FROM units ORDER BY id")]
         return StudyListed(self.name, study.manifest["subject"], sum(study.counts.values()), sites)
 
-    def _tools(self) -> Tools | None:
-        from glossator.study.tools import Tools
+    def _context(self) -> StudyContext | None:
+        from glossator.study.context import StudyContext
 
         own = Study(self.folder, self._checked[1])
-        return None if recording_of(own) is None else Tools.to_show(own)
+        return None if recording_of(own) is None else StudyContext.to_show(own)
 
     def windows(self, unit: str, predict: bool) -> UnitWindows:
         """Drawing does not wait for predictions of other units. Raises `UserError` for a study without its
@@ -163,13 +163,13 @@ class OpenedStudy:
             return known
         with self._drawing[predict]:
             if predict not in self._drawn_with:
-                self._drawn_with[predict] = self._tools()
-            tools = self._drawn_with[predict]
-            if tools is None:
+                self._drawn_with[predict] = self._context()
+            context = self._drawn_with[predict]
+            if context is None:
                 raise UserError("the study is here without its recording, so there are no inputs", value=self.name)
             if result.statistics is None:
                 raise UserError("nothing was recorded of this unit", value=str(result.unit), fix=result.reason or None)
-            found = self._windows[key] = unit_windows(result, tools, predict)
+            found = self._windows[key] = unit_windows(result, context, predict)
             while len(self._windows) > KEPT_WINDOWS:
                 self._windows.popitem(last=False)
         return found
@@ -238,11 +238,11 @@ class OpenedStudy:
         from glossator.study.trying import Bench
 
         if self._loaded is None:
-            tools = self._tools()
-            if tools is None:
+            context = self._context()
+            if context is None:
                 raise UserError("the study is here without its recording, so nothing is run", value=self.name)
-            check_unchanged(study.spec, tools.recording)
-            self._loaded = Bench(tools.resources.subject, study.spec.width, study, tools)
+            check_unchanged(study.spec, context.recording)
+            self._loaded = Bench(context.resources.subject, study.spec.width, study, context)
         self._loaded.study = study
         return self._loaded
 

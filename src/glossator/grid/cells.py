@@ -13,7 +13,7 @@ from glossator import registry
 from glossator.grid.spec import DEFAULT, GridSpec
 from glossator.resources import taken_by
 from glossator.store.spec import DEFAULT_SCORERS, StudySpec
-from glossator.study.reading import WRITE_PROGRAMS
+from glossator.study.simulator import WRITE_PROGRAMS
 
 BASELINES = ("program", "lookup")
 """What stands in every grid: the embedded explainer, and the token lookup table."""

@@ -24,8 +24,8 @@ from glossator.study import Study
 from glossator.units import Unit
 
 if TYPE_CHECKING:
+    from glossator.study.context import StudyContext
     from glossator.study.models import Access
-    from glossator.study.tools import Tools
 
 __all__ = [
     "TASKS", "Answers", "Drawn", "HumanFolder", "TaskSet", "draw_tasks", "export_tasks", "import_answers", "paraphrase",
@@ -40,14 +40,14 @@ def draw_tasks(study: Study, task: str, *, units: str | None = None, seed: int =
     dataclass, None for its defaults. `UserError` when the study has nothing to ask.
     """
     from glossator.human.readability import importance
+    from glossator.study.context import StudyContext
     from glossator.study.sources import check_finished
-    from glossator.study.tools import Tools
 
     draw, defaults, default = _kind(task)
     check_finished(study.spec, study.folder)
     labels = imported_labels(study) if task != "labelling" else {}
-    tools = Tools.of(study.spec, study.recording)
-    source = Source(study, tools, study_id(study), secret_of(study), seed, labels)
+    context = StudyContext.of(study.spec, study.recording)
+    source = Source(study, context, study_id(study), secret_of(study), seed, labels)
     size = importance(source) if task == "readability" else None
     chosen = source.units(units, default, explained=task != "labelling", size=size)
     return draw(source, chosen, settings or defaults())
@@ -114,8 +114,8 @@ def import_answers(
             raise UserError("two files by one annotator answer the same tasks", value=str(path), fix="Give one of them")
         read[place] = answers
     new = folder.add_all(list(read.values()), replace=replace_old)
-    with opened_tools(study, lm, simulator, access) as tools:
-        results = make_results(folder, tools, score=score or DEFAULT_SCORES[0])
+    with opened_context(study, lm, simulator, access) as context:
+        results = make_results(folder, context, score=score or DEFAULT_SCORES[0])
     report = write_people_report(study, results)
     return {**results, "imported": new, "unchanged": len(read) - new, "report": str(report)}
 
@@ -140,24 +140,26 @@ def paraphrase(
 
     drawn = draw_tasks(study, "paraphrase", units=units, seed=seed, settings=settings)
     folder = HumanFolder(study)
-    with opened_tools(study, lm, simulator, access) as tools:
-        answers = rewrite_all(drawn.tasks, tools.resources.lm)
+    with opened_context(study, lm, simulator, access) as context:
+        answers = rewrite_all(drawn.tasks, context.resources.lm)
         folder.keep(drawn)
         folder.add_all([answers], replace=True)
-        results = make_results(folder, tools, score=score or DEFAULT_SCORES[0])
+        results = make_results(folder, context, score=score or DEFAULT_SCORES[0])
     return {**results, "report": str(write_people_report(study, results))}
 
 
 @contextlib.contextmanager
-def opened_tools(study: Study, lm: str | None, simulator: str | None, access: Access | None) -> Iterator[Tools]:
-    """The study's tools, with another language model or simulator of English where one is given.
+def opened_context(
+    study: Study, lm: str | None, simulator: str | None, access: Access | None
+) -> Iterator[StudyContext]:
+    """The study's context, with another language model or simulator of English where one is given.
 
     Answers of language models are kept in the `human` folder, which begins with a copy of the study's: the study itself
     stays as it is.
     """
     from glossator.store.folder import ANSWERS
+    from glossator.study.context import StudyContext
     from glossator.study.models import StudyModels
-    from glossator.study.tools import Tools
 
     spec = replace(study.spec, lm=lm or study.spec.lm, simulator=simulator or study.spec.simulator)
     own, theirs = HumanFolder(study).path / ANSWERS, study.folder / ANSWERS
@@ -166,10 +168,10 @@ def opened_tools(study: Study, lm: str | None, simulator: str | None, access: Ac
     own.parent.mkdir(parents=True, exist_ok=True)
     with StudyModels(spec.language_models, access, own.parent) as models:
         models.remember(study.manifest.get("language_models"), but=lm)  # what a study names is not imported
-        tools = Tools.of(spec, study.recording, models=models)
+        context = StudyContext.of(spec, study.recording, models=models)
         if simulator is not None and study.spec.simulator is None:
-            tools.reader.every = False  # it is for words alone: programs are executed as they were in the study
-        yield tools
+            context.simulator.every = False  # it is for words alone: programs are executed as they were in the study
+        yield context
 
 
 def imported_labels(study: Study) -> dict[Unit, list[Explanation]]:

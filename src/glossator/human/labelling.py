@@ -16,8 +16,8 @@ from glossator.human.tasks import LabellingItem, TaskSet
 from glossator.programs import Program, english, parse_program
 from glossator.scores import Score
 from glossator.store.results import as_stored
+from glossator.study.context import StudyContext
 from glossator.study.stages import score_one
-from glossator.study.tools import Tools
 from glossator.units import Unit, parse_unit
 
 UNITS = 10
@@ -35,7 +35,7 @@ class LabellingSettings:
 def draw_labelling(source: Source, units: Sequence[Unit], settings: LabellingSettings) -> Drawn:
     items = []
     for unit in units:
-        seen = source.tools.evidence(unit).explain
+        seen = source.context.evidence(unit).explain
         shown = shown_exemplars(seen.exemplars, settings.top, settings.random, source.rng("passages", unit))
         item = LabellingItem("", passages_of(shown, levels=True))
         items.append((item, {"unit": str(unit), "evidence": seen.fingerprint}))
@@ -78,15 +78,15 @@ class LabelResult:
     scores: tuple[Score, ...]
 
 
-def score_label(label: Explanation, note: str | None, tools: Tools) -> LabelResult:
+def score_label(label: Explanation, note: str | None, context: StudyContext) -> LabelResult:
     """Score a label on the test split, beside the baselines that every explanation is set beside.
 
     A program that the subject's vocabulary cannot execute gives a missing value with the reason.
     """
-    stored = as_stored(label, tools.resources.lexicon, 0, None)
+    stored = as_stored(label, context.resources.lexicon, 0, None)
     try:
-        read = evidence_to_read if label.program is None else Tools.evidence
-        scores = score_one(stored, label.unit, read(tools, label.unit), None, tools)
+        read = evidence_to_read if label.program is None else StudyContext.evidence
+        scores = score_one(stored, label.unit, read(context, label.unit), None, context)
     except UserError as error:
         scores = [Score("correlation.top-and-random", None, "Pearson r", reason=str(error))]
     return LabelResult(

@@ -42,7 +42,7 @@ def draw_preference(source: Source, units: Sequence[Unit], settings: PreferenceS
         if not pairs:
             continue
         rng = source.rng("pairs", unit)
-        exemplars = source.tools.evidence(unit).split(SPLIT)
+        exemplars = source.context.evidence(unit).split(SPLIT)
         passages = passages_of(shown_exemplars(exemplars, settings.top, settings.random, rng), levels=True)
         for place in sorted(rng.permutation(len(pairs))[: settings.pairs].tolist()):
             first, second = pairs[place] if rng.random() < 0.5 else pairs[place][::-1]

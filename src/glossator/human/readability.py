@@ -67,7 +67,7 @@ def draw_readability(source: Source, units: Sequence[Unit], settings: Readabilit
         place = int(rng.integers(len(PLACES)))
         groups = [*others[:place], own, *others[place:]]
         for method, explanation in _described(source, unit, settings):
-            told = descriptions(explanation, source.tools.evidence(unit).explain)
+            told = descriptions(explanation, source.context.evidence(unit).explain)
             lacks = [kind for kind in KINDS if told[kind] is None]
             for kind, text in told.items():
                 if text is None:
@@ -98,7 +98,7 @@ def _others(source: Source, unit: Unit, number: int, rng: np.random.Generator) -
 
 def _passages(source: Source, unit: Unit, number: int) -> tuple[Passage, ...]:
     """Around the peaks of some of the unit's top windows; nothing where it has too few."""
-    exemplars: Exemplars = source.tools.evidence(unit).split(SPLIT)
+    exemplars: Exemplars = source.context.evidence(unit).split(SPLIT)
     top = np.flatnonzero((exemplars.kinds == "top") & (exemplars.maxima > 0))
     if len(top) < number:
         return ()

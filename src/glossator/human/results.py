@@ -19,14 +19,14 @@ from glossator.human.steganography import steganography
 from glossator.human.tasks import TaskSet
 from glossator.statistics import mean_over_units, paired_difference
 from glossator.store.ranking import DEFAULT_SCORES
-from glossator.study.tools import Tools
+from glossator.study.context import StudyContext
 from glossator.units import parse_unit
 
 FORMAT = "glossator-human/1"
 Given = Sequence[tuple[TaskSet, Answers]]
 
 
-def make_results(folder: HumanFolder, tools: Tools, *, score: str = DEFAULT_SCORES[0]) -> dict[str, Any]:
+def make_results(folder: HumanFolder, context: StudyContext, *, score: str = DEFAULT_SCORES[0]) -> dict[str, Any]:
     """Score all answers in the folder and write `results.json`; score: what preference and rewrites are held against.
 
     The same answers give the same bytes.
@@ -41,12 +41,12 @@ def make_results(folder: HumanFolder, tools: Tools, *, score: str = DEFAULT_SCOR
         "answers": [_counted(tasks, answers) for tasks, answers in given],
     }
     if some := of_task.get("simulation"):
-        results["simulation"] = _simulation(some, folder, tools)
+        results["simulation"] = _simulation(some, folder, context)
     if some := of_task.get("preference"):
-        results["preference"] = _preference(some, folder, tools, score)
+        results["preference"] = _preference(some, folder, context, score)
     if some := of_task.get("labelling"):
         labels = [
-            score_label(*label_of(folder.key(tasks)[slot], answers.rater, text, tasks), tools)
+            score_label(*label_of(folder.key(tasks)[slot], answers.rater, text, tasks), context)
             for tasks, answers in some
             for slot, text in answers.values.items()
         ]
@@ -66,7 +66,7 @@ def make_results(folder: HumanFolder, tools: Tools, *, score: str = DEFAULT_SCOR
         ]
         results["readability"] = score_readability(told)
     if some := of_task.get("paraphrase"):
-        results["paraphrase"] = _paraphrase(some, folder, tools, score)
+        results["paraphrase"] = _paraphrase(some, folder, context, score)
     results = plain(results)
     write_json(folder.results_path, results)
     return results
@@ -84,13 +84,13 @@ def _counted(tasks: TaskSet, answers: Answers) -> dict[str, Any]:
     }
 
 
-def _simulation(given: Given, folder: HumanFolder, tools: Tools) -> dict[str, Any]:
+def _simulation(given: Given, folder: HumanFolder, context: StudyContext) -> dict[str, Any]:
     found, judgements = [], []
     for tasks, answers in given:
         key = folder.key(tasks)
         for item in tasks.items:
             sealed = key[item.id]
-            found.append(score_simulation(item, sealed, answers.rater, answers.values, tools))
+            found.append(score_simulation(item, sealed, answers.rater, answers.values, context))
             for slot, place, passage in zip(item.slots, sealed["windows"], item.passages, strict=True):
                 for token, (value, counts) in enumerate(
                     zip(answers.values.get(slot, ()), passage.counts, strict=False)
@@ -122,7 +122,7 @@ def _beside_machine(found: Sequence[SimulationResult], rater: str) -> dict[str, 
     return {"rater": rater, "scores": means}
 
 
-def _preference(given: Given, folder: HumanFolder, tools: Tools, score: str) -> dict[str, Any]:
+def _preference(given: Given, folder: HumanFolder, context: StudyContext, score: str) -> dict[str, Any]:
     choices = []
     explanations: dict[tuple[str, str], dict[str, Any]] = {}
     for tasks, answers in given:
@@ -132,7 +132,7 @@ def _preference(given: Given, folder: HumanFolder, tools: Tools, score: str) -> 
             for method, sealed in key[slot]["explanations"].items():
                 explanations[key[slot]["unit"], method] = sealed
     scored = {
-        (unit, method): score_explanation_pair(parse_unit(unit), [unsealed(sealed)], tools, score)[0]
+        (unit, method): score_explanation_pair(parse_unit(unit), [unsealed(sealed)], context, score)[0]
         for (unit, method), sealed in sorted(explanations.items())
     }
     values = {place: found.value if found.name == score else None for place, found in scored.items()}
@@ -144,7 +144,7 @@ def _preference(given: Given, folder: HumanFolder, tools: Tools, score: str) -> 
     }
 
 
-def _paraphrase(given: Given, folder: HumanFolder, tools: Tools, score: str) -> dict[str, Any]:
+def _paraphrase(given: Given, folder: HumanFolder, context: StudyContext, score: str) -> dict[str, Any]:
     """Each rewrite with both scores, and by method how much of the score is kept; unchanged texts are no rewrites."""
     rewrites = [
         Rewrite(unsealed(sealed["explanation"]), sealed["method"], text, answers.rater)
@@ -153,7 +153,7 @@ def _paraphrase(given: Given, folder: HumanFolder, tools: Tools, score: str) -> 
         for sealed in [folder.key(tasks)[slot]]
     ]
     changed = [r for r in rewrites if r.text.split() != r.explanation.text.split()]
-    found = score_rewrites(changed, tools, score)
+    found = score_rewrites(changed, context, score)
     return {
         "score": score,
         "rewrites": found,

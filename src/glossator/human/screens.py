@@ -23,7 +23,7 @@ from glossator.scorers.lab import score_explanations
 from glossator.scores import Score
 from glossator.statistics import Estimate, mean_over_units, paired_difference, paired_ratio
 from glossator.store.ranking import DEFAULT_SCORES
-from glossator.study.tools import Tools
+from glossator.study.context import StudyContext
 from glossator.units import Unit
 
 UNITS = 20
@@ -127,26 +127,28 @@ class Kept:
     rule: str = PARAPHRASE_RULE
 
 
-def score_rewrites(rewrites: Sequence[Rewrite], tools: Tools, score: str = DEFAULT_SCORES[0]) -> list[RewriteResult]:
+def score_rewrites(
+    rewrites: Sequence[Rewrite], context: StudyContext, score: str = DEFAULT_SCORES[0]
+) -> list[RewriteResult]:
     """Score rewrites and originals as English; where the study has no simulator of English, both are missing values."""
     results = []
     for rewrite in rewrites:
         unit = rewrite.explanation.unit
         original = replace(rewrite.explanation, program=None)
         both = [original, replace(original, text=rewrite.text)]
-        scored = score_explanation_pair(unit, both, tools, score)
+        scored = score_explanation_pair(unit, both, context, score)
         results.append(
             RewriteResult(str(unit), rewrite.method, rewrite.by, original.text, rewrite.text, scored[0], scored[1])
         )
     return results
 
 
-def score_explanation_pair(unit: Unit, both: Sequence[Explanation], tools: Tools, score: str) -> list[Score]:
+def score_explanation_pair(unit: Unit, both: Sequence[Explanation], context: StudyContext, score: str) -> list[Score]:
     """The named score of each explanation, or the missing value that says why there is none.
 
     Windows that a language model could not read for one of them count for neither.
     """
-    evidence, lab = evidence_to_read(tools, unit), tools.lab()
+    evidence, lab = evidence_to_read(context, unit), context.lab()
     evidence = lab.readable(both, evidence, ["test"])
     found = []
     several = score_explanations(unit, both, evidence, lab, [score.partition(".")[0]])

@@ -22,7 +22,7 @@ from glossator.scorers.baselines import baselines_beside
 from glossator.scorers.lab import Lab, score_explanation
 from glossator.scores import Score
 from glossator.simulators import ZERO_TO_TEN, Simulation, Simulator
-from glossator.study.tools import Tools
+from glossator.study.context import StudyContext
 from glossator.units import Unit, parse_unit
 
 SCORERS = ("correlation", "explained-variance", "detection")
@@ -47,7 +47,7 @@ def draw_simulation(source: Source, units: Sequence[Unit], settings: SimulationS
     """One item for each unit and method."""
     items = []
     for unit in units:
-        evidence, arms = source.tools.evidence(unit), source.arms(unit)
+        evidence, arms = source.context.evidence(unit), source.arms(unit)
         for method in settings.methods or tuple(arms)[:1]:
             if method in arms:
                 items.append(_item(source, evidence, arms[method], method, settings))
@@ -123,17 +123,17 @@ class SimulationResult:
 
 
 def score_simulation(
-    item: SimulationItem, key: Mapping[str, Any], rater: str, values: Mapping[str, Any], tools: Tools
+    item: SimulationItem, key: Mapping[str, Any], rater: str, values: Mapping[str, Any], context: StudyContext
 ) -> SimulationResult:
     """Score one annotator's ratings of one item; passages without complete ratings are left out and counted."""
     unit, explanation = parse_unit(key["unit"]), unsealed(key["explanation"])
     rated = {slot: place for slot, place in zip(item.slots, key["windows"], strict=True) if slot in values}
-    whole = tools.evidence(unit)
+    whole = context.evidence(unit)
     check_same_tokens(item, key, whole)
     evidence = rated_evidence(whole, list(rated.values()))
     ratings = {place["window"]: np.array(values[slot], np.float32) for slot, place in rated.items()}
-    lab = tools.lab(baselines_beside(explanation, evidence.explain, ["lookup"]))
-    machine = _machine_scores(unit, explanation, evidence, lab, tools)
+    lab = context.lab(baselines_beside(explanation, evidence.explain, ["lookup"]))
+    machine = _machine_scores(unit, explanation, evidence, lab, context)
     person = replace(lab.for_unit(lab.baselines), simulator=PersonSimulator(explanation, ratings, _simulator(lab)))
     by_person = _scores(unit, explanation, evidence, person)
     return SimulationResult(
@@ -152,9 +152,11 @@ def _scores(unit: Unit, explanation: Explanation, evidence: Evidence, lab: Lab) 
     return score_explanation(unit, explanation, evidence, lab, SCORERS)
 
 
-def _machine_scores(unit: Unit, explanation: Explanation, evidence: Evidence, lab: Lab, tools: Tools) -> list[Score]:
+def _machine_scores(
+    unit: Unit, explanation: Explanation, evidence: Evidence, lab: Lab, context: StudyContext
+) -> list[Score]:
     """The study's own simulator on the passages that people rated, except for those that it could not read."""
-    if tools.reader.executes(explanation):
+    if context.simulator.executes(explanation):
         return _scores(unit, explanation, evidence, lab)
     evidence = lab.readable([explanation], evidence, ["test", "calibrate"])
     scores = _scores(unit, explanation, evidence, lab)

@@ -21,7 +21,7 @@ from glossator.human.tasks import SCALE, Passage, TaskSet
 from glossator.programs import parse_program
 from glossator.store.spec import READ_EVIDENCE
 from glossator.study import Study, UnitResult
-from glossator.study.tools import Tools
+from glossator.study.context import StudyContext
 from glossator.terminal import visible
 from glossator.units import Unit, parse_unit
 
@@ -38,7 +38,7 @@ class Source:
     """
 
     study: Study
-    tools: Tools
+    context: StudyContext
     identity: str
     secret: str
     seed: int
@@ -227,15 +227,15 @@ def _sample(rows: np.ndarray, count: int, rng: np.random.Generator) -> np.ndarra
     return np.sort(rng.choice(rows, min(count, len(rows)), replace=False))
 
 
-def evidence_to_read(tools: Tools, unit: Unit) -> Evidence:
+def evidence_to_read(context: StudyContext, unit: Unit) -> Evidence:
     """The evidence, with no more test and calibrate windows than a study with a language model draws, where one reads.
 
     A study that executes programs scores them on all windows it has; to have as many read would take hours.
     """
-    evidence, spec = tools.evidence(unit), READ_EVIDENCE
-    if tools.spec.lm is None:
+    evidence, spec = context.evidence(unit), READ_EVIDENCE
+    if context.spec.lm is None:
         return evidence
-    rng = np.random.default_rng([tools.spec.seed, int(fingerprint(str(unit)), 16)])
+    rng = np.random.default_rng([context.spec.seed, int(fingerprint(str(unit)), 16)])
     test = shown_exemplars(evidence.test, spec.test_top, spec.test_random or 0, rng)
     calibrate = shown_exemplars(evidence.calibrate, spec.calibrate_top, spec.calibrate_random or 0, rng)
     return replace(evidence, test=test, calibrate=calibrate)

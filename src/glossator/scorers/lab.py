@@ -19,7 +19,7 @@ from glossator.evidence import Evidence, Exemplars, Split
 from glossator.explanations import Explanation
 from glossator.resources import OPENED, Resources
 from glossator.scorers import DEFAULT_SCORERS, Scorer
-from glossator.scorers.others import Others
+from glossator.scorers.other_units import Others
 from glossator.scorers.sample import SETTINGS, TRUTH, Sample, Setting, any_sample, draw_sample
 from glossator.scores import Score
 from glossator.simulators import ACTIVATION, Simulation, Simulator
@@ -65,7 +65,8 @@ class Lab(Resources):
     simulator: None for the executor of programs; baselines: the explanations that every score is set beside, by name
     (`lookup`, `mismatched`, `token-list`, ...), usually replaced for each unit with `for_unit`; calibration: the map
     that explained variance is scored under, see `glossator.simulators.calibration`; others: reads other units on the
-    windows at hand, for scorers that compare units, see `glossator.scorers.others`; intervals: whether scores get them;
+    windows at hand, for scorers that compare units, see `glossator.scorers.other_units`; intervals: whether scores get
+    them;
     unread: by split, what the simulator could not read, see `readable`.
     """
 

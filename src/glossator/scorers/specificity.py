@@ -16,7 +16,7 @@ from glossator.evidence import Evidence, Split
 from glossator.explanations import Explanation
 from glossator.scorers import Scorer
 from glossator.scorers.lab import Lab, Trial
-from glossator.scorers.others import OtherUnits
+from glossator.scorers.other_units import OtherUnits
 from glossator.scores import Score
 from glossator.statistics import Resampled, document_index, pearson_of_sums, pearson_terms, sums_by, undefined
 from glossator.units import Unit

@@ -33,10 +33,10 @@ from glossator.store.results import Chosen, as_stored
 from glossator.store.spec import StudySpec, bounded_to_read
 from glossator.store.study import Study, open_study
 from glossator.store.summary import baselines_of_scores
+from glossator.study.context import StudyContext
 from glossator.study.models import Access, StudyModels
 from glossator.study.sources import check_unchanged
 from glossator.study.stages import draw_other, score_one
-from glossator.study.tools import Tools
 from glossator.units import Unit
 
 BY_HAND = "by-hand"
@@ -123,28 +123,28 @@ def test_hypothesis(
         spec = _spec(opened.spec, lm, simulator, card, scorers)
         if asked is not None and asked.program is None and not scorers:
             spec = judged(spec)
-        with _tools(opened, spec, access, progress) as tools:
-            evidence, fitted = tools.evidence(found), False
+        with _context(opened, spec, access, progress) as context:
+            evidence, fitted = context.evidence(found), False
             notes: tuple[str, ...] = ()
             if draft is not None:
                 fitted = draft.bias is None
-                program, notes = fit(draft, evidence, tools.lab().lexicon, spec.seed)
+                program, notes = fit(draft, evidence, context.lab().lexicon, spec.seed)
                 asked = Explanation(found, english(program), Provenance(BY_HAND), program)
-            chosen = result.best() if asked is None else as_stored(asked, tools.resources.lexicon, 0, None)
+            chosen = result.best() if asked is None else as_stored(asked, context.resources.lexicon, 0, None)
             assert chosen is not None
             explanation = chosen.explanation(found)
-            if not tools.reader.executes(explanation) and not opened.spec.language_models:
-                evidence = replace(tools, spec=replace(spec, evidence=bounded_to_read(spec.evidence))).evidence(found)
+            if not context.simulator.executes(explanation) and not opened.spec.language_models:
+                evidence = replace(context, spec=replace(spec, evidence=bounded_to_read(spec.evidence))).evidence(found)
             own = asked is None or chosen.method in spec.explainers
             method = chosen.method if own else next(iter(spec.explainers))
             site = {u.index: u for u in opened.explained(method, found.site, found.polarity)}
-            drawn = draw_other(found, site, tools)
+            drawn = draw_other(found, site, context)
             best = None if drawn is None else opened.result(site[drawn]).best(method)
             other = None if drawn is None or best is None else best.explanation(site[drawn])
-            if tuple(tools.models):
-                _foresee(explanation, other, evidence, tools, say)
-            scores = score_one(chosen, found, evidence, other, tools)
-            costs = summed([("score", tools.meter.take())])
+            if tuple(context.models):
+                _foresee(explanation, other, evidence, context, say)
+            scores = score_one(chosen, found, evidence, other, context)
+            costs = summed([("score", context.meter.take())])
     return Tested(found, chosen, tuple(scores), fitted, notes, tuple(costs))
 
 
@@ -192,26 +192,30 @@ def judged(spec: StudySpec) -> StudySpec:
 
 
 @contextlib.contextmanager
-def _tools(study: Study, spec: StudySpec, access: Access | None, progress: bool | None) -> Iterator[Tools]:
-    """The tools of a finished study under another spec. New answers are kept where `access` says, else in the study."""
+def _context(study: Study, spec: StudySpec, access: Access | None, progress: bool | None) -> Iterator[StudyContext]:
+    """Of a finished study, under another spec. New answers are kept where `access` says, else in the study."""
     check_unchanged(study.spec, study.recording)
     with StudyModels(spec.language_models, access, study.folder) as models:
-        tools = Tools.of(spec, study.recording, models=models)
+        context = StudyContext.of(spec, study.recording, models=models)
         if progress is not False and tuple(models):
-            with tools.reader.watched(progress):
-                yield tools
+            with context.simulator.watched(progress):
+                yield context
         else:
-            yield tools
+            yield context
 
 
 def _foresee(
-    explanation: Explanation, other: Explanation | None, evidence: Evidence, tools: Tools, say: Callable[[str], Any]
+    explanation: Explanation,
+    other: Explanation | None,
+    evidence: Evidence,
+    context: StudyContext,
+    say: Callable[[str], Any],
 ) -> None:
     from glossator.study.projection import project_explanation
 
-    usage = project_explanation(explanation, other, evidence, tools)
+    usage = project_explanation(explanation, other, evidence, context)
     if usage.calls:
-        names = ", ".join(tools.models.open(name).name for name in tools.models)
+        names = ", ".join(context.models.open(name).name for name in context.models)
         say(f"Estimated cost with {names}: about {in_words(usage)}. Cached answers are free.")
 
 

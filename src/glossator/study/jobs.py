@@ -22,12 +22,12 @@ from glossator.recording import Recording, open_recording
 from glossator.resources import OPENED, taken_by
 from glossator.store.results import UnitResult
 from glossator.store.spec import StudySpec, load_spec
+from glossator.study.context import StudyContext
 from glossator.study.grow import HELD, found_before, in_order
 from glossator.study.models import Access, StudyModels
 from glossator.study.prepare import Source, prepare
 from glossator.study.sources import keep_readouts
 from glossator.study.stages import explain_units, score_units
-from glossator.study.tools import Tools
 from glossator.study.work import KEPT, RECORD, Ran, Work
 from glossator.units import Unit
 
@@ -90,10 +90,10 @@ class Unfinished:
     other scorers than they had.
     """
 
-    def __init__(self, work: Work, tools: Tools):
-        self.work, self.tools = work, tools
-        self.units = studied(tools.spec, tools.recording)
-        self.kept, self.scores_stay = found_before(tools.spec, work)
+    def __init__(self, work: Work, context: StudyContext):
+        self.work, self.context = work, context
+        self.units = studied(context.spec, context.recording)
+        self.kept, self.scores_stay = found_before(context.spec, work)
         known = {result.unit for result in self.kept}
         self.new = [unit for unit in self.units if unit not in known]
         self.again = [] if self.scores_stay else self.kept
@@ -104,7 +104,7 @@ class Unfinished:
         size, total = self.size(name), self.count(name)
         shards = range(-(-total // size))
         jobs = [Job(str(self.work.folder), name, n) for n in shards if not self.work.has(name, n)]
-        if tuple(self.tools.models):
+        if tuple(self.context.models):
             if engine != LocalEngine() and jobs:
                 self.work.say(f"To {name}, a language model is asked: that is done by this process, which keeps count.")
             doing = _here(jobs)
@@ -129,24 +129,24 @@ class Unfinished:
         if self.work.has(stage, shard):
             return
         began = time.perf_counter()
-        own_threads = contextlib.nullcontext() if tuple(self.tools.models) else one_thread(bool(self._runs(stage)))
+        own_threads = contextlib.nullcontext() if tuple(self.context.models) else one_thread(bool(self._runs(stage)))
         with own_threads:
             done = self._results(stage, slice(shard * size, (shard + 1) * size))
         seconds = round(time.perf_counter() - began, 2)
         ran = Ran(stage, shard, len(done), seconds, engine, platform.node(), os.getpid())
         if not (self.work.folder / "manifest.json").exists():  # others have finished the study meanwhile
-            self.work.save(stage, shard, done, self.tools.meter.take(), ran)
+            self.work.save(stage, shard, done, self.context.meter.take(), ran)
 
     def open(self, stage: str) -> None:
         """Make the methods of a stage, and load what they run."""
-        getattr(self.tools, STAGES[stage])
-        self.tools.reader  # noqa: B018 - made before threads or processes share it
+        getattr(self.context, STAGES[stage])
+        self.context.simulator  # noqa: B018 - made before threads or processes share it
         with contextlib.suppress(Exception):  # what is lacking is said of each unit
             for name in self._runs(stage):
-                getattr(self.tools.resources, name)
+                getattr(self.context.resources, name)
             if stage == "explain" and self.new:
-                evidence = self.tools.evidence(self.new[0]).explain
-                for explainer in self.tools.explainers.values():
+                evidence = self.context.evidence(self.new[0]).explain
+                for explainer in self.context.explainers.values():
                     explainer.warm(evidence)
 
     def count(self, stage: str) -> int:
@@ -155,13 +155,13 @@ class Unfinished:
 
     def size(self, stage: str) -> int:
         """Units in a shard."""
-        return SHARD_UNITS_SLOW if tuple(self.tools.models) or "subject" in self._runs(stage) else SHARD_UNITS
+        return SHARD_UNITS_SLOW if tuple(self.context.models) or "subject" in self._runs(stage) else SHARD_UNITS
 
     def _results(self, stage: str, which: slice) -> list[UnitResult]:
         if stage == "explain":
-            return explain_units(self.new[which], self.tools)
+            return explain_units(self.new[which], self.context)
         beside = self.kept if self.scores_stay else []
-        return score_units(self.explained[which], self.tools, [*self.explained, *beside])
+        return score_units(self.explained[which], self.context, [*self.explained, *beside])
 
     @cached_property
     def explained(self) -> list[UnitResult]:
@@ -178,7 +178,7 @@ class Unfinished:
     def _runs(self, stage: str) -> list[str]:
         """The models that the methods of a stage run: the subject, a text embedder."""
         kind = STAGES[stage]
-        targets = [registry.load(kind, name) for name in getattr(self.tools.spec, kind)]
+        targets = [registry.load(kind, name) for name in getattr(self.context.spec, kind)]
         named = {name for target in targets for name in taken_by(target)}
         if kind == "scorers":
             named |= {need for target in targets for need in target.needs}
@@ -283,4 +283,4 @@ def _from_folder(job: Job, trusted: frozenset[str] | None) -> Unfinished | Unrec
     if not recorded:
         raise UserError("this study is not recorded yet", value=job.folder, fix=f"Record it: glossator record {folder}")
     models = StudyModels(access=Access(trusted=trusted))
-    return Unfinished(work, Tools.of(spec, open_recording(folder / "recording"), work.note, models))
+    return Unfinished(work, StudyContext.of(spec, open_recording(folder / "recording"), work.note, models))

@@ -1,4 +1,4 @@
-"""A study in formats of other tools: its units with the test split's excerpts, and what was found of them.
+"""A study in formats of other context: its units with the test split's excerpts, and what was found of them.
 
 What a format has no place for is left out and said: Neuronpedia and OpenAI know tokens and one polarity, delphi knows
 whole sparse recordings.
@@ -21,7 +21,7 @@ from glossator.formats.base import Kind
 from glossator.inputs import TokenWindows
 from glossator.store.results import UnitResult
 from glossator.store.study import Study
-from glossator.study.tools import Tools
+from glossator.study.context import StudyContext
 
 Format = Literal["neuronpedia", "neuronpedia-upload", "openai", "delphi", "parquet"]
 FORMATS: tuple[Format, ...] = get_args(Format)
@@ -47,22 +47,24 @@ def write_study(study: Study, folder: Path, format: Format, say: Callable[[int],
         raise UserError("unknown format", value=format, allowed=", ".join(FORMATS))
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise UserError("there is something already", value=str(folder), fix="Choose another folder")
-    tools = Tools.to_show(study)
-    if not isinstance(tools.recording.inputs, TokenWindows):
-        raise MissingPower("these formats hold tokens", value=tools.recording.inputs.kind, allowed="a study of tokens")
+    context = StudyContext.to_show(study)
+    if not isinstance(context.recording.inputs, TokenWindows):
+        raise MissingPower(
+            "these formats hold tokens", value=context.recording.inputs.kind, allowed="a study of tokens"
+        )
     negative = sum(1 for (name,) in study.query("SELECT name FROM units WHERE polarity = '-'"))
     notes = [f"{negative:,} units of the negative polarity, which the format does not know"] if negative else []
     subject = study.manifest["subject"]
     if format == "parquet":
-        count = _parquet(study, tools, folder, say)
+        count = _parquet(study, context, folder, say)
         return Written(folder, count, ())
     if format == "delphi":
-        return _delphi(study, tools, folder, notes, say)
-    units = _units(study, tools, say)
+        return _delphi(study, context, folder, notes, say)
+    units = _units(study, context, say)
     if format == "openai":
         count, scored = 0, dict[tuple[str, int], list[dict[str, Any]]]()
         for result, unit in units:
-            scored[unit.site, unit.index] = _simulated(result, unit, tools)
+            scored[unit.site, unit.index] = _simulated(result, unit, context)
             count += openai.write(folder, [unit], scored)
             scored.clear()
         return Written(folder, count, tuple(notes))
@@ -76,17 +78,17 @@ def write_study(study: Study, folder: Path, format: Format, say: Callable[[int],
     return Written(folder, count, tuple(notes))
 
 
-def _units(study: Study, tools: Tools, say: Callable[[int], Any]) -> Iterator[tuple[UnitResult, OfUnit]]:
+def _units(study: Study, context: StudyContext, say: Callable[[int], Any]) -> Iterator[tuple[UnitResult, OfUnit]]:
     """Units of the positive polarity, with the signed ones."""
     for done, result in enumerate(study.results(), 1):
         if result.unit.polarity != "-":
-            yield result, unit_of_study(result, tools)
+            yield result, unit_of_study(result, context)
         say(done)
 
 
-def unit_of_study(result: UnitResult, tools: Tools) -> OfUnit:
+def unit_of_study(result: UnitResult, context: StudyContext) -> OfUnit:
     """A unit as the formats know it; its excerpts are of the test split."""
-    excerpts = () if result.statistics is None else tuple(_excerpts(tools.evidence(result.unit).test))
+    excerpts = () if result.statistics is None else tuple(_excerpts(context.evidence(result.unit).test))
     statistics = result.statistics or {}
     return OfUnit(
         result.unit.site,
@@ -137,18 +139,18 @@ def _excerpt(test: Exemplars, windows: TokenWindows, row: int, kind: Kind, **mor
     return Excerpt(texts, np.where(counts, test.activations[row, :length], 0).astype(np.float32), kind, **more)
 
 
-def _simulated(result: UnitResult, unit: OfUnit, tools: Tools) -> list[dict[str, Any]]:
+def _simulated(result: UnitResult, unit: OfUnit, context: StudyContext) -> list[dict[str, Any]]:
     """Explanations with their predictions on the excerpts that scored them, as far as they can be simulated here."""
     if result.statistics is None:
         return []
-    test, found = tools.evidence(result.unit).test, []
+    test, found = context.evidence(result.unit).test, []
     top = np.flatnonzero(test.kinds == "top")[:TOP]
     shown = np.concatenate([top, np.setdiff1d(np.flatnonzero(np.asarray(test.in_random, bool)), top)[:RANDOM]])
     some, excerpts = test.take(shown), [_excerpt(test, test.windows, int(row), "top") for row in shown]
     by_method = {said.method: said for said in unit.said}
     for chosen in (e for e in result.explanations if e.rank == 0):
         try:
-            expected = tools.lab().simulate(chosen.explanation(result.unit), some).expected
+            expected = context.lab().simulate(chosen.explanation(result.unit), some).expected
         except MissingPower:  # words that nobody here reads
             continue
         predicted = [np.nan_to_num(expected[row, : len(one.tokens)]) for row, one in enumerate(excerpts)]
@@ -156,7 +158,7 @@ def _simulated(result: UnitResult, unit: OfUnit, tools: Tools) -> list[dict[str,
     return found
 
 
-def _parquet(study: Study, tools: Tools, folder: Path, say: Callable[[int], Any]) -> int:
+def _parquet(study: Study, context: StudyContext, folder: Path, say: Callable[[int], Any]) -> int:
     """All polarities, explanations and scores; each table is one walk through the study."""
 
     def named(result: UnitResult) -> dict[str, Any]:
@@ -169,7 +171,7 @@ def _parquet(study: Study, tools: Tools, folder: Path, say: Callable[[int], Any]
 
     def excerpts() -> Iterator[Mapping[str, Any]]:
         for done, result in enumerate(study.results(), 1):
-            yield from parquet.excerpt_rows(unit_of_study(result, tools), result.unit.polarity)
+            yield from parquet.excerpt_rows(unit_of_study(result, context), result.unit.polarity)
             say(done)
 
     def explanations() -> Iterator[Mapping[str, Any]]:
@@ -193,9 +195,9 @@ def _parquet(study: Study, tools: Tools, folder: Path, say: Callable[[int], Any]
     return sum(study.counts.values())
 
 
-def _delphi(study: Study, tools: Tools, folder: Path, notes: list[str], say: Callable[[int], Any]) -> Written:
+def _delphi(study: Study, context: StudyContext, folder: Path, notes: list[str], say: Callable[[int], Any]) -> Written:
     """Whole windows of all sparse sites with the latents that are studied, and the best explanations."""
-    recording = tools.recording
+    recording = context.recording
     sparse = [name for name, site in recording.sites.items() if site.kind == "sparse"]
     if not sparse or recording.spec.windows.get("alone"):
         raise UserError(

@@ -24,6 +24,7 @@ from glossator.scorers.baselines import RANDOM_WEIGHTS
 from glossator.store.database import DATABASE, build_database, described
 from glossator.store.spec import StudySpec
 from glossator.store.study import FORMAT, Study, open_study
+from glossator.study.context import StudyContext, check_subject, resources_of
 from glossator.study.grow import check_folder, claimed, grow
 from glossator.study.jobs import Unfinished, Unrecorded
 from glossator.study.models import Access
@@ -31,7 +32,6 @@ from glossator.study.prepare import prepare
 from glossator.study.projection import announce
 from glossator.study.random_weights import KEY, as_fact, spec_beside
 from glossator.study.sources import check_finished
-from glossator.study.tools import Tools, check_subject, resources_of
 from glossator.study.work import KEPT, Work
 from glossator.subjects.aliases import GIVEN
 from glossator.units import Unit
@@ -90,15 +90,15 @@ def run_study(
             if not isinstance(engine, LocalEngine) and source.probes is not None and not more:
                 Unrecorded(work, source).parts(engine)
             recording = source.record(folder / "recording", work)
-            tools = Tools.of(spec, recording, work.note, source.models, source.subject)
-            study = Unfinished(work, tools)
+            context = StudyContext.of(spec, recording, work.note, source.models, source.subject)
+            study = Unfinished(work, context)
             if until != "record":  # What language models will be asked is foreseen on one unit, and said.
-                announce(study.new, study.again, tools, work)
+                announce(study.new, study.again, context, work)
             # Each method sees the explain split of a unit's evidence and makes candidates; the select split ranks them.
             if until != "record":
                 study.stage("explain", engine)
             # The first candidate of each method meets the test split, beside explanations that understood nothing. Who
-            # reads it: its program is executed; words are read by the language model (`glossator.study.reading`).
+            # reads it: its program is executed; words are read by the language model (`glossator.study.simulator`).
             if until == "score":
                 study.stage("score", engine)
                 facts = {}
@@ -116,7 +116,7 @@ def run_study(
                     with random:
                         facts[KEY] = as_fact(random)
                 kept = work.rows(KEPT) if study.scores_stay else iter(())
-                finish(study.units, kept, tools, work, facts)
+                finish(study.units, kept, context, work, facts)
     if until != "score":
         return None
     Work(folder).clean()
@@ -150,7 +150,7 @@ REPORT = "report.html"
 def finish(
     units: Sequence[Unit],
     kept: Iterator[dict[str, Any]],
-    tools: Tools,
+    context: StudyContext,
     work: Work,
     more: Mapping[str, str] | None = None,
 ) -> None:
@@ -159,25 +159,25 @@ def finish(
 
     kept: results, as `packed` makes them, of units that were not scored now; more: other facts about the study.
     """
-    folder, recording = work.folder, tools.recording
+    folder, recording = work.folder, context.recording
     made_with = {"glossator": __version__, "numpy": np.__version__, **recording.manifest["made_with"]}
     facts = {"recording": recording.fingerprint, "subject": recording.spec.subject, **made_with, **(more or {})}
     manifest: dict[str, Any] = {
         "format": FORMAT,
-        "spec": plain(tools.spec),
-        "fingerprint": tools.spec.fingerprint,
+        "spec": plain(context.spec),
+        "fingerprint": context.spec.fingerprint,
         "subject": recording.spec.subject,
         "recording": recording.fingerprint,
         "made_with": made_with,
     }
     with work.timed("database"):
         results = merged(units, kept, work.rows("score"))
-        build_database(folder / DATABASE, tools.spec, results, facts, work.asked())
+        build_database(folder / DATABASE, context.spec, results, facts, work.asked())
     with work.timed("report"), Study(folder, manifest) as study:
         manifest["units"] = study.counts
-        registry.load("reports", "html")(folder / REPORT, study, tools.for_showing())
+        registry.load("reports", "html")(folder / REPORT, study, context.for_showing())
     manifest["files"] = {name: described(folder / name) for name in (DATABASE, REPORT, "spec.json")}
-    if identities := tools.models.identities():
+    if identities := context.models.identities():
         manifest["language_models"] = identities
     write_json(folder / "manifest.json", manifest)
 

@@ -17,12 +17,12 @@ from glossator.recording import Recording, open_recording, recording_spec
 from glossator.recording.spec import source_of
 from glossator.scorers.baselines import RANDOM_WEIGHTS
 from glossator.store.spec import StudySpec
+from glossator.study.context import options_of, resources_of, with_own_lm
 from glossator.study.grow import lacks_units, larger, put_in_place
 from glossator.study.models import Access, StudyModels
 from glossator.study.random_weights import spec_of_random, trainings
-from glossator.study.reading import EXECUTE, simulator_name
+from glossator.study.simulator import EXECUTE, simulator_name
 from glossator.study.sources import check_made_from, check_text, check_unchanged, given_readouts, keep_readouts
-from glossator.study.tools import options_of, resources_of, with_own_lm
 from glossator.subjects.base import Power, check_power, check_takes, width_of
 
 if TYPE_CHECKING:
@@ -215,8 +215,8 @@ def _check_methods(spec: StudySpec, models: StudyModels) -> None:
     for name in models:
         models.open(name)
     models.check()
-    reader = simulator_name(spec, shared.lm if shared.has("lm") else None)
-    for kind, name in [*named, *([] if reader == EXECUTE else [("simulators", reader)])]:
+    simulator = simulator_name(spec, shared.lm if shared.has("lm") else None)
+    for kind, name in [*named, *([] if simulator == EXECUTE else [("simulators", simulator)])]:
         with_own_lm(name, spec, models, shared).check(kind, name, options_of(name, spec))
 
 

@@ -28,10 +28,10 @@ from glossator.language_models.costs import in_words
 from glossator.language_models.projection import PICO, likely
 from glossator.simulators import ACTIVATION, Simulation, Simulator
 from glossator.store.results import UnitResult
+from glossator.study.context import StudyContext
 from glossator.study.models import StudyModels
-from glossator.study.reading import WRITE_PROGRAMS, Reader
+from glossator.study.simulator import WRITE_PROGRAMS, StudySimulator
 from glossator.study.stages import other_unit, rows_ranked_on, simulates, splits_read
-from glossator.study.tools import Tools
 from glossator.study.work import Work
 from glossator.units import Unit
 
@@ -117,23 +117,23 @@ class Rehearsal(StudyModels):
         return total
 
 
-def announce(units: Sequence[Unit], again: Sequence[UnitResult], tools: Tools, work: Work) -> None:
+def announce(units: Sequence[Unit], again: Sequence[UnitResult], context: StudyContext, work: Work) -> None:
     """Say what the study will ask of its language models; nothing where there are none.
 
     units: those to be explained and scored; again: those that are explained and only scored, under other scorers.
     """
-    if not tuple(tools.models) or not (everyone := len(units) + len(again)):
+    if not tuple(context.models) or not (everyone := len(units) + len(again)):
         return
     left = everyone - work.finished("score")
-    names = ", ".join(tools.models.open(name).name for name in tools.models)
-    foreseen = foresee(units, tools) if units else foresee_scores(again, tools)
+    names = ", ".join(context.models.open(name).name for name in context.models)
+    foreseen = foresee(units, context) if units else foresee_scores(again, context)
     if foreseen is None:
         work.say(f"No unit of the first {TRIED} has enough evidence to estimate what {names} will be asked.")
         return
     one, share = foreseen
     working = min(left, max(1, round(left * len(units or again) / everyone * share)))
     usage = times(one, working)
-    if units and again and (scored := foresee_scores(again, tools)) is not None:
+    if units and again and (scored := foresee_scores(again, context)) is not None:
         usage += times(scored[0], round(left * len(again) / everyone * scored[1]))
     work.say(
         f"Estimated cost for {left} unit{'' if left == 1 else 's'} with {names}: about {in_words(usage)}. "
@@ -146,61 +146,65 @@ def times(usage: Usage, n: int) -> Usage:
     return Usage(usage.calls * n, usage.prompt_tokens * n, usage.completion_tokens * n, money)
 
 
-def project(units: Sequence[Unit], tools: Tools) -> Usage | None:
+def project(units: Sequence[Unit], context: StudyContext) -> Usage | None:
     """What one unit takes; see `foresee`."""
-    found = foresee(units, tools)
+    found = foresee(units, context)
     return None if found is None else found[0]
 
 
-def foresee(units: Sequence[Unit], tools: Tools) -> tuple[Usage, float] | None:
+def foresee(units: Sequence[Unit], context: StudyContext) -> tuple[Usage, float] | None:
     """(What one unit takes in all: of the first units, that with the most windows to read; the share of
     these that have enough evidence to ask about.) None when none of them has."""
-    drawn = [(unit, tools.evidence(unit)) for unit in units[:TRIED]]
+    drawn = [(unit, context.evidence(unit)) for unit in units[:TRIED]]
     enough = [(unit, evidence) for unit, evidence in drawn if evidence.status == "ok"]
     if not enough:
         return None
     unit, evidence = max(enough, key=lambda pair: len(pair[1].test) + len(pair[1].select) + len(pair[1].calibrate))
-    dry = _DryRun(tools)
+    dry = _DryRun(context)
     dry.all_stages(unit, evidence)
     return dry.models.used(), len(enough) / len(drawn)
 
 
-def foresee_scores(results: Sequence[UnitResult], tools: Tools) -> tuple[Usage, float] | None:
+def foresee_scores(results: Sequence[UnitResult], context: StudyContext) -> tuple[Usage, float] | None:
     """The same of units that are explained: what scoring the first of them takes beyond the answers that are there."""
     ok = [result for result in results if result.status == "ok"]
     if not ok:
         return None
-    dry, unit = _DryRun(tools), ok[0].unit
+    dry, unit = _DryRun(context), ok[0].unit
     site = [r for r in results if (r.unit.site, r.unit.polarity) == (unit.site, unit.polarity)]
     for chosen in ok[0].explanations:
         if chosen.rank == 0:
-            dry.score(chosen.explanation(unit), other_unit(unit, chosen.method, site, tools), tools.evidence(unit))
+            dry.score(chosen.explanation(unit), other_unit(unit, chosen.method, site, context), context.evidence(unit))
     return dry.models.used(kept_are_free=True), len(ok) / len(results)
 
 
-def project_explanation(explanation: Explanation, other: Explanation | None, evidence: Evidence, tools: Tools) -> Usage:
+def project_explanation(
+    explanation: Explanation, other: Explanation | None, evidence: Evidence, context: StudyContext
+) -> Usage:
     """What scoring one explanation takes that is already there. other: the baseline that another unit's is."""
-    dry = _DryRun(tools)
+    dry = _DryRun(context)
     dry.score(explanation, other, evidence)
     return dry.models.used()
 
 
 class _DryRun:
-    """A unit's way through the stages, with the study's tools and nobody's language models; what else is open stays
+    """A unit's way through the stages, with the study's context and nobody's language models; what else is open stays
     open."""
 
-    def __init__(self, tools: Tools):
-        lm, models = tools.spec.lm, Rehearsal(tools.models)
-        resources = tools.resources if lm is None else replace(tools.resources, open_lm=lambda: models.open(lm))
+    def __init__(self, context: StudyContext):
+        lm, models = context.spec.lm, Rehearsal(context.models)
+        resources = context.resources if lm is None else replace(context.resources, open_lm=lambda: models.open(lm))
         self.models = models
-        self.tools = replace(tools, resources=resources, models=models, note=lambda _: None)
-        self.reading = _AsIfRead(tools.reader if _computes_here(tools.reader) else self.tools.reader, models)
-        self.lab = replace(self.tools.lab(), simulator=self.reading)
+        self.context = replace(context, resources=resources, models=models, note=lambda _: None)
+        self.reading = _AsIfRead(
+            context.simulator if _computes_here(context.simulator) else self.context.simulator, models
+        )
+        self.lab = replace(self.context.lab(), simulator=self.reading)
 
     def all_stages(self, unit: Unit, evidence: Evidence) -> None:
         """Explain, rank and score; where nobody's answer is an error, the next step is walked through."""
-        for name in self.tools.spec.explainers:
-            if name in WRITE_PROGRAMS and not self.tools.reader.every:
+        for name in self.context.spec.explainers:
+            if name in WRITE_PROGRAMS and not self.context.simulator.every:
                 continue
             candidates = self._candidates(name, unit, evidence)
             for candidate in candidates:
@@ -212,9 +216,9 @@ class _DryRun:
 
     def _candidates(self, name: str, unit: Unit, evidence: Evidence) -> list[Explanation]:
         """What the explainer makes of stand-ins; as many stand-ins as it may give where it makes nothing of them."""
-        spec = self.tools.spec
+        spec = self.context.spec
         with contextlib.suppress(Exception):
-            (found,) = self.tools.explainers[name].explain([evidence.explain], n=spec.candidates, seed=spec.seed)
+            (found,) = self.context.explainers[name].explain([evidence.explain], n=spec.candidates, seed=spec.seed)
             if not isinstance(found, Abstained):
                 return list(found)
         texts = (f"{name} {place}: {SOMETHING}" for place in range(spec.candidates))
@@ -227,46 +231,51 @@ class _DryRun:
         in this process keeps no answers and computes them anew.
         """
         other = other or explanation
-        for split in splits_read(self.tools):
+        for split in splits_read(self.context):
             exemplars = evidence.split(split).take(self.lab.rows_scored(evidence, split))
             self.reading.simulate(explanation, exemplars.inputs, exemplars.grid)
             rows = np.arange(len(exemplars)) if self.reading.here else np.flatnonzero(~exemplars.in_random)
             self.reading.simulate(other, exemplars.inputs.take(rows), exemplars.grid)
-        for name, scorer in self.tools.scorers.items():
+        for name, scorer in self.context.scorers.items():
             if not simulates(scorer):
-                lab = self.tools.own(name, self.lab.for_unit({"mismatched": other}))
+                lab = self.context.own(name, self.lab.for_unit({"mismatched": other}))
                 with contextlib.suppress(Exception):
                     scorer.score(explanation.unit, explanation, evidence, lab)
 
 
-def _computes_here(reader: Reader) -> bool:
-    return reader.model is not None and reader.model.in_process is not None and hasattr(reader.words, "in_process")
+def _computes_here(simulator: StudySimulator) -> bool:
+    return (
+        simulator.model is not None
+        and simulator.model.in_process is not None
+        and hasattr(simulator.words, "in_process")
+    )
 
 
 @dataclass(frozen=True, eq=False)
 class _AsIfRead(Simulator):
     """Asks the reader's questions and goes on with zeros, so that what comes after them is asked as well; counts what
-    a model in this process would compute. reader: the study's own where it computes here, else one that asks nobody."""
+    a model in this process would compute. simulator: the study's own where it computes here, else one that asks
+    nobody."""
 
-    reader: Reader
+    simulator: StudySimulator
     models: Rehearsal
 
     @property
     def here(self) -> bool:
-        return _computes_here(self.reader)
+        return _computes_here(self.simulator)
 
     def executes(self, explanation: Explanation) -> bool:
-        return self.reader.executes(explanation)
+        return self.simulator.executes(explanation)
 
     def simulate(self, explanation: Explanation, inputs: Inputs, grid: Grid | None = None) -> Simulation:
-        layout = getattr(self.reader.words, "in_process", None)
+        layout = getattr(self.simulator.words, "in_process", None)
         if layout is not None and self.here and not self.executes(explanation):
-            assert self.reader.model is not None
+            assert self.simulator.model is not None
             windows = token_windows(inputs, grid)
             question = fingerprint([explanation.text, windows.ids.tolist()])
-            self.models.compute(self.reader.model.name, question, layout.tokens_of(explanation.text, windows))
+            self.models.compute(self.simulator.model.name, question, layout.tokens_of(explanation.text, windows))
         else:
             with contextlib.suppress(Exception):
-                self.reader.simulate(explanation, inputs, grid)
+                self.simulator.simulate(explanation, inputs, grid)
         places = grid.places if grid is not None else token_windows(inputs).width
         return Simulation(np.zeros((len(inputs), places)), ACTIVATION)

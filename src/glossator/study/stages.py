@@ -22,43 +22,43 @@ from glossator.scorers import SUBJECT, TOKEN_VALUES, Scorer
 from glossator.scorers.baselines import Beside, explanations_of
 from glossator.scorers.correlation import pooled
 from glossator.scorers.lab import Lab, scores_of
-from glossator.scorers.others import comparison_pool
+from glossator.scorers.other_units import comparison_pool
 from glossator.scorers.sample import SETTINGS
 from glossator.scorers.words import check_words
 from glossator.scores import Score
 from glossator.store.results import CLOCK, SCORING, Chosen, UnitResult, as_stored
-from glossator.study.tools import Tools, check_subject, reason_of
+from glossator.study.context import StudyContext, check_subject, reason_of
 from glossator.units import Unit, unit_rng
 
 
-def explain_units(units: Sequence[Unit], tools: Tools) -> list[UnitResult]:
+def explain_units(units: Sequence[Unit], context: StudyContext) -> list[UnitResult]:
     """Explanations of some units, not yet scored."""
-    tools.reader  # noqa: B018 - made before threads ask for it
-    drawn = {unit: _draw(unit, tools) for unit in units}
+    context.simulator  # noqa: B018 - made before threads ask for it
+    drawn = {unit: _draw(unit, context) for unit in units}
     ready = {u: e for u, e in drawn.items() if isinstance(e, Evidence) and e.status == "ok"}
-    answers = {name: _ask(name, ready, tools) for name in tools.spec.explainers}
-    return tools.each(
-        lambda unit: _result(unit, drawn[unit], {n: a[unit] for n, a in answers.items() if unit in a}, tools), units
+    answers = {name: _ask(name, ready, context) for name in context.spec.explainers}
+    return context.each(
+        lambda unit: _result(unit, drawn[unit], {n: a[unit] for n, a in answers.items() if unit in a}, context), units
     )
 
 
-def _draw(unit: Unit, tools: Tools) -> Evidence | str:
+def _draw(unit: Unit, context: StudyContext) -> Evidence | str:
     try:
-        return tools.evidence(unit)
+        return context.evidence(unit)
     except Exception as error:
         return f"evidence: {reason_of(error)}"
 
 
-def _ask(name: str, ready: dict[Unit, Evidence], tools: Tools) -> dict[Unit, Explained]:
+def _ask(name: str, ready: dict[Unit, Evidence], context: StudyContext) -> dict[Unit, Explained]:
     """Ask a method about all units together; where that fails, about each alone, so that no unit spoils the others."""
-    explainer, n, seed = tools.explainers[name], tools.spec.candidates, tools.spec.seed
+    explainer, n, seed = context.explainers[name], context.spec.candidates, context.spec.seed
     shown = [evidence.explain for evidence in ready.values()]
     if not shown:
         return {}
     try:
         return dict(zip(ready, explainer.explain(shown, n=n, seed=seed), strict=True))
     except Exception as error:
-        tools.note(f"{name} on {len(shown)} units together: {reason_of(error)}; now each alone")
+        context.note(f"{name} on {len(shown)} units together: {reason_of(error)}; now each alone")
 
     def alone(evidence: ExplainEvidence) -> Explained:
         try:
@@ -67,13 +67,13 @@ def _ask(name: str, ready: dict[Unit, Evidence], tools: Tools) -> dict[Unit, Exp
         except Exception as error:
             return Abstained(f"{name}: {reason_of(error)}", failed=True)
 
-    return dict(zip(ready, tools.each(alone, shown), strict=True))
+    return dict(zip(ready, context.each(alone, shown), strict=True))
 
 
-def _result(unit: Unit, evidence: Evidence | str, answers: dict[str, Explained], tools: Tools) -> UnitResult:
+def _result(unit: Unit, evidence: Evidence | str, answers: dict[str, Explained], context: StudyContext) -> UnitResult:
     if isinstance(evidence, str):
         return UnitResult(unit, "failed", evidence)
-    statistics = told_statistics(tools.recording, unit, plain(evidence.statistics))
+    statistics = told_statistics(context.recording, unit, plain(evidence.statistics))
     if evidence.status != "ok":
         return UnitResult(unit, "insufficient", evidence.reason, statistics)
     chosen: list[Chosen] = []
@@ -89,7 +89,7 @@ def _result(unit: Unit, evidence: Evidence | str, answers: dict[str, Explained],
         else:
             try:
                 chosen += rank(
-                    _words_checked(name, answer, evidence, tools), evidence, tools, tools.explainers[name].ranks
+                    _words_checked(name, answer, evidence, context), evidence, context, context.explainers[name].ranks
                 )
             except Exception as error:
                 failures.append(f"{name}: {reason_of(error)}")
@@ -101,27 +101,29 @@ def _result(unit: Unit, evidence: Evidence | str, answers: dict[str, Explained],
 
 
 def _words_checked(
-    name: str, candidates: Sequence[Explanation], evidence: Evidence, tools: Tools
+    name: str, candidates: Sequence[Explanation], evidence: Evidence, context: StudyContext
 ) -> Sequence[Explanation]:
     """The candidates, after words that a language model gave a class were held against it on the select split."""
-    first, own = candidates[0], tools.own(name, tools.resources)
+    first, own = candidates[0], context.own(name, context.resources)
     headlines = [first.headline, *(mode.headline for mode in first.modes)]
     if own.lexicon is None or not any(headline is not None and headline.beside for headline in headlines):
         return candidates
-    return check_words(candidates, evidence.select, own.lm, own.lexicon, tools.spec.seed)
+    return check_words(candidates, evidence.select, own.lm, own.lexicon, context.spec.seed)
 
 
-def rank(candidates: Sequence[Explanation], evidence: Evidence, tools: Tools, ranked: bool = False) -> list[Chosen]:
+def rank(
+    candidates: Sequence[Explanation], evidence: Evidence, context: StudyContext, ranked: bool = False
+) -> list[Chosen]:
     """The candidates of one method, best first by correlation on the select split, undefined ones last; ranked: the
     method has put them in order itself."""
-    lab = tools.lab()
+    lab = context.lab()
     valued = [(_on_select(candidate, evidence, lab), place, candidate) for place, candidate in enumerate(candidates)]
     if not ranked:
         valued.sort(key=lambda v: (v[0] is None, -(v[0] or 0.0), v[1]))
     for _, _, candidate in valued:
         if seconds := candidate.provenance.cost.get(CLOCK):
-            tools.note(f"{candidate.provenance.method} on {candidate.unit}: {seconds:.3f} s")
-    lexicon = tools.resources.lexicon
+            context.note(f"{candidate.provenance.method} on {candidate.unit}: {seconds:.3f} s")
+    lexicon = context.resources.lexicon
     return [as_stored(candidate, lexicon, place, value) for place, (value, _, candidate) in enumerate(valued)]
 
 
@@ -148,28 +150,28 @@ FIT_NOTHING = ("correlation", "specificity")
 """Scorers that simulate and ask nothing of the calibrate split."""
 
 
-def score_units(some: Sequence[UnitResult], tools: Tools, everyone: Sequence[UnitResult]) -> list[UnitResult]:
+def score_units(some: Sequence[UnitResult], context: StudyContext, everyone: Sequence[UnitResult]) -> list[UnitResult]:
     """The same results with scores; everyone: all units of the study, among which each looks for another one."""
     by_site: dict[tuple[str, str], list[UnitResult]] = {}
     for result in everyone:
         by_site.setdefault((result.unit.site, result.unit.polarity), []).append(result)
-    tools.scorers, tools.baselines, tools.reader  # noqa: B018 - made before threads ask for them
-    return tools.each(lambda r: _scored(r, by_site[r.unit.site, r.unit.polarity], tools), some)
+    context.scorers, context.baselines, context.simulator  # noqa: B018 - made before threads ask for them
+    return context.each(lambda r: _scored(r, by_site[r.unit.site, r.unit.polarity], context), some)
 
 
-def _scored(result: UnitResult, site: Sequence[UnitResult], tools: Tools) -> UnitResult:
+def _scored(result: UnitResult, site: Sequence[UnitResult], context: StudyContext) -> UnitResult:
     if result.status != "ok":
         return result
     try:
-        evidence = tools.evidence(result.unit)
+        evidence = context.evidence(result.unit)
         explanations = []
         for chosen in result.explanations:
             if chosen.rank == 0:
-                other = other_unit(result.unit, chosen.method, site, tools)
-                chosen = replace(chosen, scores=tuple(score_one(chosen, result.unit, evidence, other, tools)))
+                other = other_unit(result.unit, chosen.method, site, context)
+                chosen = replace(chosen, scores=tuple(score_one(chosen, result.unit, evidence, other, context)))
             explanations.append(chosen)
         scored = replace(result, explanations=tuple(explanations))
-        if tuple(tools.models) and (reason := _nothing_read(scored)) is not None:
+        if tuple(context.models) and (reason := _nothing_read(scored)) is not None:
             return replace(scored, status="failed", reason=f"{SCORING}{reason}")
         return scored
     except Exception as error:
@@ -187,19 +189,21 @@ def _nothing_read(result: UnitResult) -> str | None:
     )
 
 
-def score_one(chosen: Chosen, unit: Unit, evidence: Evidence, other: Explanation | None, tools: Tools) -> list[Score]:
+def score_one(
+    chosen: Chosen, unit: Unit, evidence: Evidence, other: Explanation | None, context: StudyContext
+) -> list[Score]:
     """All scores of one explanation, beside the baselines that can be had for it."""
     explanation = chosen.explanation(unit)
-    check_subject(tools.spec, tools.resources)
+    check_subject(context.spec, context.resources)
     beside = Beside(explanation, chosen.bits, other)
-    lab = tools.lab(explanations_of(tools.baselines, evidence.explain, beside))
+    lab = context.lab(explanations_of(context.baselines, evidence.explain, beside))
     if not lab.executes(explanation):
         both = [explanation, *([other] if other is not None else [])]
-        evidence = lab.readable(both, evidence, splits_read(tools), lab.rows_scored)
+        evidence = lab.readable(both, evidence, splits_read(context), lab.rows_scored)
     scores: list[Score] = []
-    for name, scorer in tools.scorers.items():
+    for name, scorer in context.scorers.items():
         with ONE_AT_A_TIME if SUBJECT in scorer.needs else contextlib.nullcontext():
-            found = scores_of(scorer, unit, explanation, evidence, tools.own(name, lab), name)
+            found = scores_of(scorer, unit, explanation, evidence, context.own(name, lab), name)
         how = lab.how(explanation) if simulates(scorer) else {}
         scores += [replace(score, how={**score.how, **how}) for score in found]
     lab.forget()
@@ -216,24 +220,24 @@ def simulates(scorer: Scorer) -> bool:
     return scorer.needs == {TOKEN_VALUES} if scorer.simulated is None else scorer.simulated
 
 
-def splits_read(tools: Tools) -> list[Split]:
+def splits_read(context: StudyContext) -> list[Split]:
     """The splits whose windows are simulated to score: `calibrate` only for scorers that fit something there."""
-    simulating = [name for name, scorer in tools.scorers.items() if simulates(scorer)]
+    simulating = [name for name, scorer in context.scorers.items() if simulates(scorer)]
     fitting = [name for name in simulating if name not in FIT_NOTHING]
     return ["test", "calibrate"] if fitting else ["test"] if simulating else []
 
 
-def other_unit(unit: Unit, method: str, site: Sequence[UnitResult], tools: Tools) -> Explanation | None:
+def other_unit(unit: Unit, method: str, site: Sequence[UnitResult], context: StudyContext) -> Explanation | None:
     """What the method says of another unit of the same site and side, drawn by the seed; None when there is none."""
     explained = {r.unit.index: (r.unit, best) for r in site if (best := r.best(method)) is not None}
-    index = draw_other(unit, explained, tools)
+    index = draw_other(unit, explained, context)
     if index is None:
         return None
     other, chosen = explained[index]
     return chosen.explanation(other)
 
 
-def draw_other(unit: Unit, explained: Container[int], tools: Tools) -> int | None:
+def draw_other(unit: Unit, explained: Container[int], context: StudyContext) -> int | None:
     """The index of another unit of the site that is explained, drawn by the seed; None when there is none."""
-    others = comparison_pool(unit.index, [i for i in tools.order(unit.site) if i in explained or i == unit.index], 1)
-    return others[int(unit_rng(tools.spec.seed, unit).integers(len(others)))] if others else None
+    others = comparison_pool(unit.index, [i for i in context.order(unit.site) if i in explained or i == unit.index], 1)
+    return others[int(unit_rng(context.spec.seed, unit).integers(len(others)))] if others else None

@@ -20,7 +20,7 @@ from glossator.inputs.tokens import TokenWindows
 from glossator.store.find import unit_of
 from glossator.store.results import Chosen
 from glossator.store.study import Study, open_study
-from glossator.study.tools import Tools
+from glossator.study.context import StudyContext
 from glossator.units import Unit
 
 if TYPE_CHECKING:
@@ -60,11 +60,11 @@ class Strong:
 class Bench:
     """The subject of a study, or another one, ready to be run on texts.
 
-    study: None for a subject alone, about which nothing is predicted; tools: of the study.
+    study: None for a subject alone, about which nothing is predicted; context: of the study.
     """
 
-    def __init__(self, subject: Subject, width: int, study: Study | None = None, tools: Tools | None = None):
-        self.subject, self.width, self.study, self.tools = subject, width, study, tools
+    def __init__(self, subject: Subject, width: int, study: Study | None = None, context: StudyContext | None = None):
+        self.subject, self.width, self.study, self.context = subject, width, study, context
 
     @cached_property
     def readouts(self) -> Mapping[str, Any]:
@@ -102,10 +102,10 @@ class Bench:
         """(windows, width) what the unit's best explanation predicts; None where nothing can be said without a language
         model that is not asked here."""
         chosen = self.explanation(unit)
-        if chosen is None or self.tools is None:
+        if chosen is None or self.context is None:
             return None
         try:
-            return self.tools.reader.simulate(chosen.explanation(unit), windows).expected
+            return self.context.simulator.simulate(chosen.explanation(unit), windows).expected
         except MissingPower:
             return None
 
@@ -117,8 +117,8 @@ def bench_for(study: Study | str | Path) -> Iterator[Bench]:
 
     with contextlib.nullcontext(study) if isinstance(study, Study) else open_study(study) as opened:
         check_unchanged(opened.spec, opened.recording)
-        tools = Tools.to_show(opened)
-        yield Bench(tools.resources.subject, opened.spec.width, opened, tools)
+        context = StudyContext.to_show(opened)
+        yield Bench(context.resources.subject, opened.spec.width, opened, context)
 
 
 def try_text(study: Study | str | Path, unit: Unit | str, texts: Sequence[str] | str) -> list[TriedText]:

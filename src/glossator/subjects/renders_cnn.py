@@ -27,7 +27,7 @@ _WIDTHS = ((3, 24, 2), (24, 32, 1), (32, 64, 2), (64, 64, 1), (64, 96, 1), (96, 
 
 
 class RendersCNN(nn.Module):
-    """Images (n, 3, 48, 48) in -1..1 to logits of `NOUNS`. `layers.0` to `layers.4` and `layers` are the maps after ReLU."""
+    """Images (n, 3, 48, 48) in -1..1 to logits of `NOUNS`. `layers.0` to `layers.4`, `layers`: maps after ReLU."""
 
     def __init__(self, backgrounds: int, colours: int = len(COLOURS), nouns: int = len(NOUNS)):
         super().__init__()

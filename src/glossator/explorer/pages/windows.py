@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from glossator.evidence import Evidence, Exemplars
-from glossator.explorer.exemplars import ShownInput, histogram, predictions, shown
+from glossator.explorer.exemplars import ShownInput, histogram, predictions, shown_input
 from glossator.explorer.pages.parts import rounded
 from glossator.inputs import TokenWindows
 from glossator.recording.alone import as_known_to
@@ -24,7 +24,7 @@ from glossator.store.results import UnitResult
 from glossator.units import Unit, unit_rng
 
 if TYPE_CHECKING:
-    from glossator.study.tools import Tools
+    from glossator.study.context import StudyContext
 
 TOP, INTERVALS, OF_INTERVAL, RANDOM, WRONG, TOKENS = 12, 4, 4, 6, 4, 12
 STEPS = 999
@@ -94,28 +94,28 @@ class UnitWindows:
     why_unpredicted: str | None
 
 
-def unit_windows(result: UnitResult, tools: Tools, predict: bool = True) -> UnitWindows:
+def unit_windows(result: UnitResult, context: StudyContext, predict: bool = True) -> UnitWindows:
     """predict: whether the explanation is simulated, which may take a while; without, no group is about errors."""
 
     unit = result.unit
-    evidence = tools.evidence(unit)
+    evidence = context.evidence(unit)
     test = evidence.test
-    predicted = predictions(result, evidence, test, tools) if predict else None
-    chosen = [*_groups(evidence, predicted, unit, tools.spec.seed)]
+    predicted = predictions(result, evidence, test, context) if predict else None
+    chosen = [*_groups(evidence, predicted, unit, context.spec.seed)]
     rows = np.unique(np.concatenate([rows for _, rows, *_ in chosen])) if chosen else np.empty(0, np.int64)
     some = test.take(rows)
     said = None if predicted is None else predicted[rows]
-    drawn = [shown(some, said, place, "", tools) for place in range(len(rows))]
+    drawn = [shown_input(some, said, place, "", context) for place in range(len(rows))]
     largest = max((float(np.abs(w.true[w.counts]).max(initial=0.0)) for w in drawn), default=0.0) or 1.0
     pieces: dict[str, int] = {}
     windows = [_window(one, largest, pieces) for one in drawn]
     groups = [
         WindowGroup(kind, np.searchsorted(rows, own).tolist(), *map(rounded, numbers)) for kind, own, *numbers in chosen
     ]
-    bins = histogram(unit, tools)
+    bins = histogram(unit, context)
     return UnitWindows(
         unit=unit.short,
-        inputs=tools.recording.inputs.kind,
+        inputs=context.recording.inputs.kind,
         signed=unit.polarity == "±",
         largest=rounded(largest) or 1.0,
         threshold=rounded(evidence.statistics.firing_threshold) or 0.0,
@@ -123,7 +123,7 @@ def unit_windows(result: UnitResult, tools: Tools, predict: bool = True) -> Unit
         windows=windows,
         groups=groups,
         histogram=HistogramShown(rounded(bins.edges[0]) or 0.0, rounded(bins.edges[-1]) or 0.0, bins.counts.tolist()),
-        top_tokens=top_tokens(unit, tools),
+        top_tokens=top_tokens(unit, context),
         why_unpredicted=None if predicted is not None else _why(result, predict),
     )
 
@@ -185,10 +185,10 @@ def _wrong(test: Exemplars, predicted: np.ndarray, threshold: float, random: np.
         yield "false-alarm", alarms[np.argsort(-foreseen[alarms], kind="stable")][:WRONG], None, None, share
 
 
-def top_tokens(unit: Unit, tools: Tools) -> list[TokenMean]:
+def top_tokens(unit: Unit, context: StudyContext) -> list[TokenMean]:
     """The tokens with the largest mean activation among those read at least `SEEN` times in the reference sample; empty
     where inputs are no tokens."""
-    recording = as_known_to(tools.recording, unit)
+    recording = as_known_to(context.recording, unit)
     if not isinstance(recording.inputs, TokenWindows):
         return []
     valid = recording.valid(unit.site)[recording.panel]

@@ -31,7 +31,7 @@ WRITE_PROGRAMS = (EXECUTE, *TABLES)
 
 
 @dataclass(eq=False)
-class Reader(Simulator):
+class StudySimulator(Simulator):
     """The simulator of a study.
 
     words: reads explanations in English, None where there is no language model; name: its registered name; model: its

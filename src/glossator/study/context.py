@@ -20,12 +20,12 @@ from glossator.resources import Resources
 from glossator.scorers import Scorer
 from glossator.scorers.baselines import Baseline, open_baselines
 from glossator.scorers.lab import Lab
-from glossator.scorers.others import RecordedOthers
+from glossator.scorers.other_units import RecordedOthers
 from glossator.simulators.program import ProgramSimulator
 from glossator.store.spec import StudySpec
 from glossator.study.metered import Interrupted, Metered
 from glossator.study.models import StudyModels, models_to_show
-from glossator.study.reading import EXECUTE, Reader, simulator_name
+from glossator.study.simulator import EXECUTE, StudySimulator, simulator_name
 from glossator.study.sources import check_same, kept_readouts, refused_units
 from glossator.subjects.functions import FunctionSubject
 from glossator.subjects.named import POOLED
@@ -43,7 +43,7 @@ Shared = TypeVar("Shared", bound=Resources)
 
 
 @dataclass(frozen=True, eq=False)
-class Tools:
+class StudyContext:
     """What a stage works with. resources: what methods share; models: the language models; note: writes a line to the
     study's log."""
 
@@ -62,23 +62,23 @@ class Tools:
         note: Note = lambda _: None,
         models: StudyModels | None = None,
         subject: Subject | None = None,
-    ) -> Tools:
-        """The tools of a study. subject: the loaded one where there is one; else it is loaded when it is asked for."""
+    ) -> StudyContext:
+        """subject: the loaded one where there is one; else it is loaded when it is asked for."""
         models = StudyModels() if models is None else models
         return cls(spec, recording, resources_of(spec, models, subject, recording), models, note)
 
     @classmethod
-    def to_show(cls, study: Study) -> Tools:
-        """The tools to look at a finished study with: its language models repeat what they said."""
+    def to_show(cls, study: Study) -> StudyContext:
+        """To look at a finished study: its language models repeat what they said."""
         return cls.of(
             study.spec,
             study.recording,
             models=models_to_show(study.spec, study.folder, study.manifest.get("language_models")),
         )
 
-    def for_showing(self) -> Tools:
+    def for_showing(self) -> StudyContext:
         """The same with language models that send nothing: what they said while the study was made is said again."""
-        return Tools.of(self.spec, self.recording, self.note, self.models.for_showing())
+        return StudyContext.of(self.spec, self.recording, self.note, self.models.for_showing())
 
     @cached_property
     def explainers(self) -> dict[str, Explainer]:
@@ -95,15 +95,15 @@ class Tools:
         return open_baselines(self.spec.baselines, self.resources)
 
     @cached_property
-    def reader(self) -> Reader:
+    def simulator(self) -> StudySimulator:
         """Simulates: programs by executing them, words by the simulator of the spec."""
         executor, named = ProgramSimulator(self.resources.lexicon), self.spec.simulator
         model = lm_of(named or "", self.spec, self.models)
         name = simulator_name(self.spec, model)
         if name == EXECUTE:
-            return Reader(executor)
+            return StudySimulator(executor)
         model = lm_of(name, self.spec, self.models)
-        return Reader(executor, self.build("simulators", name), name, model, every=named is not None)
+        return StudySimulator(executor, self.build("simulators", name), name, model, every=named is not None)
 
     @cached_property
     def others(self) -> RecordedOthers:
@@ -146,7 +146,7 @@ class Tools:
         """A new lab, in which nothing is kept yet."""
         shared = self.resources
         return Lab(
-            shared.lexicon, self.reader, self.others, baselines or {}, self.spec.calibration, self.spec.seed,
+            shared.lexicon, self.simulator, self.others, baselines or {}, self.spec.calibration, self.spec.seed,
             open_lm=shared.open_lm, open_subject=shared.open_subject, open_embedder=shared.open_embedder,
             open_readouts=shared.open_readouts,
         )  # fmt: skip
