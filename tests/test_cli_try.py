@@ -48,7 +48,8 @@ def test_a_recorded_window_has_the_recorded_values_and_the_studys_prediction(stu
         assert len(tried.pieces) == study.recording.windows.lengths[row]
         best, context = result.best(), StudyContext.to_show(study)
         assert best is not None and tried.predicted is not None
-        expected = context.simulator.simulate(best.explanation(result.unit), study.recording.windows.take(np.array([row])))
+        window = study.recording.windows.take(np.array([row]))
+        expected = context.simulator.simulate(best.explanation(result.unit), window)
         assert tried.predicted == pytest.approx(expected.expected[0], abs=1e-6)
         assert tried.peak_at == int(np.argmax(recorded))
 
