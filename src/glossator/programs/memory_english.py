@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from glossator.programs.atoms import Contains, Shape, Word
 from glossator.programs.base import Test
+from glossator.programs.language import After
 from glossator.programs.memory import ASPECTS, Agrees, Between, Count, Induction, Position, Same, Share
 
 ENCLOSED = {
@@ -18,6 +19,15 @@ STRETCHES: dict[Test, str] = {Shape("newline"): "the line", Word("ends of senten
 OCCURRENCE, OCCURRENCES = " occurrence of", " occurrences of"
 
 Noun = Callable[[Test], str]
+_FEW = {2: "two", 3: "three", 4: "four"}
+
+
+def following(test: After, noun: Noun) -> str:
+    """ "after a number", "two places after a number"; noun: how a test reads as a plural noun."""
+    back, before = 1, test.test
+    while isinstance(before, After):
+        back, before = back + 1, before.test
+    return f"after {noun(before)}" if back == 1 else f"{_FEW.get(back, back)} places after {noun(before)}"
 
 
 def remembered(test: Test, noun: Noun) -> str | None:

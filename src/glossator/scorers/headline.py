@@ -22,7 +22,7 @@ from glossator.scorers.firing import Statistic
 from glossator.scorers.lab import Lab, Trial
 from glossator.scorers.sample import SETTINGS
 from glossator.scores import Score
-from glossator.statistics import Resampled, ratio, sums_by
+from glossator.statistics import Resampled, share_beyond_chance, sums_by
 from glossator.units import Unit
 
 Measure = Callable[[Trial, np.ndarray], Resampled]
@@ -36,7 +36,7 @@ class HeadlineScorer(Scorer):
     windows, `headline.peak-hit` and `modes.peak-hit`, and of the graded `peaks` `peaks.hit` and `peaks.share`; nothing
     for an explanation without a headline, or whose headline is a language model's words alone.
 
-    share: of the unit's activation, how much falls on tokens of the class.
+    share: of the unit's activation, how much falls on tokens of the class, beyond what as many tokens at random hold.
     """
 
     split: Split = "test"
@@ -124,11 +124,11 @@ def _of(modes: Sequence[Mode], measure: Measure) -> Statistic:
 
 
 def share_of(trial: Trial, chosen: np.ndarray) -> Resampled:
-    """Of the sum of all activations, the part at chosen tokens (t,) bool."""
+    """Of the sum of all activations, the part at chosen tokens (t,) bool, beyond that at as many tokens at random."""
     sample = trial.test
     above = np.maximum(sample.truth, 0.0)  # of signed values what is above 0: shares need one side
-    sums = sums_by(sample.group_of_place, sample.groups, above * chosen, above)
-    return ratio(sums[:, 0], sums[:, 1], reason=SILENT, bounds=(0.0, 1.0))
+    columns = above * chosen, above, chosen, np.ones(len(chosen))
+    return share_beyond_chance(sums_by(sample.group_of_place, sample.groups, *columns), SILENT)
 
 
 def _of_class(measure: Measure) -> Measure:

@@ -15,6 +15,7 @@ from glossator.statistics.of_documents import (
     pearson_of_sums,
     pearson_terms,
     ratio,
+    share_beyond_chance,
     shrinkage,
     sums_by,
     variance_explained,
@@ -54,6 +55,6 @@ __all__ = [
     "in_words", "interval", "jackknife", "largest", "margin", "margins", "mean_of_hits_and_rejections",
     "mean_over_units", "needed_for_width", "needed_to_tell", "p_of_zero", "paired_difference", "paired_ratio",
     "pearson", "pearson_by_document", "pearson_of_sums", "pearson_terms", "permutation_p", "power_of", "q_values",
-    "rank_correlation", "ratio", "shrinkage", "spread_of", "sums_by", "undefined", "variance_explained",
-    "why_constant", "without_intervals",
+    "rank_correlation", "ratio", "share_beyond_chance", "shrinkage", "spread_of", "sums_by", "undefined",
+    "variance_explained", "why_constant", "without_intervals",
 ]  # fmt: skip

@@ -112,6 +112,22 @@ def ratio(
     return Resampled(len(sums), under, None if sums[:, 1].sum() > 0 else reason, bounds=bounds)
 
 
+def share_beyond_chance(sums: np.ndarray, reason: str) -> Resampled:
+    """The share of a total that falls on chosen items, minus the share of items that are chosen: what it is beyond that
+    of as many items at random, and 0 where all are chosen.
+
+    sums (documents, 4): the total at chosen items, the total, chosen items, all items; reason: why it is undefined
+    where the total is 0.
+    """
+
+    def under(weights: np.ndarray) -> np.ndarray:
+        inside, total, chosen, items = (weights @ sums).T
+        nothing = np.full(len(total), np.nan)
+        return np.divide(inside, total, out=nothing, where=total > 0) - chosen / np.maximum(items, 1e-300)
+
+    return Resampled(len(sums), under, None if sums[:, 1].sum() > 0 else reason, bounds=(-1.0, 1.0))
+
+
 def auroc(positive: np.ndarray, score: np.ndarray, index: np.ndarray, documents: int) -> Resampled:
     """Area under the ROC curve over items (n,): P(score of a positive > of a negative), ties count half."""
     if positive.all() or not positive.any():
