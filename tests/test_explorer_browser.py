@@ -76,6 +76,10 @@ def test_a_short_way_through_all_pages(chromium: Any, served: str, study: Study)
         page.wait_for_selector(".windows .said-value")
         assert page.locator("h1").inner_text().startswith(best.unit)
         assert page.locator(".scorelist li").count() > 3
+        page.wait_for_selector(".related tbody a")
+        page.locator("details.score summary").first.click()
+        page.locator("button:has-text('Show its evidence')").first.click()
+        page.wait_for_selector(".scoreevidence .window")
         page.click("a.button:has-text('compare')")
         page.wait_for_selector(".compare h2")
         page.click("text=methods, sites, studies")
@@ -90,6 +94,7 @@ def test_pages_from_the_disk(chromium: Any, study: Study, tmp_path: Path) -> Non
             page.wait_for_selector("ol.units a.unit")
             page.click("ol.units a.unit >> nth=1")
             page.wait_for_selector(".windows .said-value")
+            page.wait_for_selector(".related tbody a")
             assert page.locator("form.rescore").count() == 0  # no server here
             first = page.locator("h1").inner_text()
             page.keyboard.press("j")
@@ -136,6 +141,11 @@ def test_texts_and_explanations_are_tried(chromium: Any, served: str, study: Stu
     unit = unit_list(study).units[0].unit
     with page_of(chromium, expected=("status of 400",)) as page:
         page.goto(f"{served}#/tiny/unit/{unit}")
+        page.click("text=Read them off the weights")
+        page.wait_for_selector(".card:has-text('Output tokens') >> .tokens li, p:has-text('no token stands out')")
+        page.click("button:has-text('write alike')")
+        page.click("text=Compare what they write")
+        page.wait_for_selector(".related tbody a")
         page.fill("#own-text", "the lazy fox <b>jumps</b>")
         page.click("text=Run the unit on it")
         page.wait_for_selector(".live .window .tok")

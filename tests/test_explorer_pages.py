@@ -19,7 +19,7 @@ from glossator.explorer.pages.meaning import Meanings
 from glossator.explorer.pages.parts import to_json
 from glossator.explorer.pages.study import BINS, agreement, distribution, study_page
 from glossator.explorer.pages.unit import unit_page
-from glossator.explorer.pages.windows import STEPS, TOP, UnitWindows, _window, in_steps, unit_windows
+from glossator.explorer.pages.windows import STEPS, TOP, UnitWindows, in_steps, unit_windows, window_shown
 from glossator.inputs import Grid
 from glossator.store.adding import adding
 from glossator.store.lists import Wanted
@@ -326,7 +326,7 @@ def test_what_was_not_predicted_is_no_number() -> None:
         "top", "d", ("a", "b", "c"), np.array([True, True, False]), np.array([2.0, 1.0, 0.0]),
         np.array([1.0, np.nan, 0.0]), Grid("tokens", (3,)),
     )  # fmt: skip
-    shown = _window(window, 2.0, {})
+    shown = window_shown(window, 2.0, {})
     assert (shown.predicted, shown.out) == ([500, None, 0], [2])
     assert in_steps(np.array([np.nan]), 1.0) == [None]
     assert (window.peak(window.true), window.peak(window.predicted)) == (2.0, 1.0)

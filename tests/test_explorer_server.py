@@ -54,6 +54,8 @@ def test_every_endpoint_answers_as_it_is_described(client: TestClient, study: St
         "distribution": {"score": study.ranked_by}, "unit": {"unit": name}, "windows": {"unit": name},
         "compare": {"a": "tiny", "b": "tiny"}, "try": {"unit": name, "text": "the lazy fox jumps"},
         "score": {"unit": name, "hypothesis": 'token(" the")'},
+        "neighbours": {"unit": name}, "output": {"unit": name},
+        "evidence": {"unit": name, "method": "token-list", "score": study.ranked_by},
         "strongest": {"site": "mlp.0", "text": "the lazy fox jumps", "at": 2},
     }  # fmt: skip
     for endpoint in ENDPOINTS:

@@ -9,10 +9,12 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from glossator.explorer.opened import Attempt, Library, Rescored, StrongUnit, StudyListed
+from glossator.explorer.opened import Attempt, By, Library, Rescored, StrongUnit, StudyListed
 from glossator.explorer.pages.compare import Comparison
+from glossator.explorer.pages.evidence import ScoreEvidence
 from glossator.explorer.pages.lists import MOST_POINTS, MOST_ROWS, Points, UnitList, points, unit_list
 from glossator.explorer.pages.meaning import CloseUnits
+from glossator.explorer.pages.neighbours import Neighbours, OutputTokens
 from glossator.explorer.pages.study import Distribution, EstimateShown, StudyPage, study_page
 from glossator.explorer.pages.unit import UnitPage, unit_page
 from glossator.explorer.pages.windows import UnitWindows
@@ -93,6 +95,24 @@ class OfWindows:
 
     unit: Name
     predict: bool = True
+
+
+@dataclass(frozen=True)
+class OfNeighbours:
+    """by: firing on the same inputs, weights by what they write (which loads the model for its own units), meaning of
+    explanations."""
+
+    unit: Name
+    by: By = "firing"
+
+
+@dataclass(frozen=True)
+class OfEvidence:
+    """method: of the explanation that has the score."""
+
+    unit: Name
+    method: Name
+    score: Name
 
 
 @dataclass(frozen=True)
@@ -193,6 +213,12 @@ ENDPOINTS = (
     Endpoint("GET", f"{OF_STUDY}/windows", OfWindows, UnitWindows,
              "Test inputs of a unit, with true and predicted activations.",
              lambda library, study, given: library[study].windows(given.unit, given.predict)),
+    Endpoint("GET", f"{OF_STUDY}/neighbours", OfNeighbours, Neighbours, "Units that fire, write or mean alike.",
+             lambda library, study, given: library[study].neighbours(given.unit, given.by)),
+    Endpoint("GET", f"{OF_STUDY}/output", OfUnit, OutputTokens, "The tokens that a unit makes likely, by its weights.",
+             lambda library, study, given: library[study].output(given.unit)),
+    Endpoint("GET", f"{OF_STUDY}/evidence", OfEvidence, ScoreEvidence, "Windows or answers that a score is made of.",
+             lambda library, study, given: library[study].evidence(given.unit, given.method, given.score)),
     Endpoint("GET", "/api/compare", OfCompare, Comparison, "One score of two methods, sites or studies.", _compare),
     Endpoint("POST", f"{OF_STUDY}/try", ToTry, Attempt, "A unit on a text of one's own.",
              lambda library, study, given: library[study].attempt(given.unit, given.text)),

@@ -15,10 +15,11 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from glossator.errors import UserError
+from glossator.errors import MissingPower, UserError
 from glossator.explorer.bundle import folder_page, script, single_page, style
 from glossator.explorer.pages.compare import Side, compare
 from glossator.explorer.pages.lists import AXES, axis_name, columns, unit_list
+from glossator.explorer.pages.neighbours import Firing, Written, written_by
 from glossator.explorer.pages.parts import slug, to_json
 from glossator.explorer.pages.study import agreement, distribution, recording_of, study_page
 from glossator.explorer.pages.unit import unit_page
@@ -28,6 +29,7 @@ from glossator.files import write_bytes
 if TYPE_CHECKING:
     from glossator.store.study import Study
     from glossator.study.context import StudyContext
+    from glossator.units import Unit
 
 COLUMNS_EACH = 4096
 """Units in a shard of the list."""
@@ -159,9 +161,9 @@ def _shards(
     yield "study", _study(study, lists, listed, all_people)
     for number in range(lists):
         yield f"columns-{number}", to_json(columns(study, 1 + number * COLUMNS_EACH, COLUMNS_EACH))
-    done = 0
+    done, near = 0, None if context is None else Beside(study, context)
     for number, some in enumerate(_batches(places)):
-        pages = [f'"{place}":{_unit(study, place, context, people).decode()}' for place in some]
+        pages = [f'"{place}":{_unit(study, place, context, near, people).decode()}' for place in some]
         yield f"units-{number}", f"{{{','.join(pages)}}}".encode()
         done += len(some)
         say(done)
@@ -173,11 +175,39 @@ def _batches(places: Sequence[int]) -> Iterator[list[int]]:
         yield some
 
 
-def _unit(study: Study, place: int, context: StudyContext | None, people: People | None) -> bytes:
+class Beside:
+    """Neighbours of units, as far as they can be known without the model."""
+
+    def __init__(self, study: Study, context: StudyContext):
+        from glossator.study.sources import kept_readouts
+
+        self.study, self.firing = study, Firing(study, context.recording)
+        try:
+            self.readouts: Mapping[str, Any] = kept_readouts(context.recording)
+        except UserError:  # a readout that is not there any more, or was changed
+            self.readouts = {}
+        self.written: dict[str, Written | None] = {}
+
+    def of(self, unit: Unit) -> bytes:
+        found = {"firing": self.firing.beside(self.study, unit)}
+        if unit.site not in self.written:
+            try:
+                known = written_by(self.study, unit.site, self.readouts) if unit.site in self.readouts else None
+            except MissingPower:
+                known = None
+            self.written[unit.site] = known
+        if (rows := self.written[unit.site]) is not None:
+            found["weights"] = rows.beside(self.study, unit)
+        return b"{%b}" % b",".join(b'"%b":%b' % (by.encode(), to_json(one)) for by, one in found.items())
+
+
+def _unit(study: Study, place: int, context: StudyContext | None, near: Beside | None, people: People | None) -> bytes:
     (result,) = study.results([place])
     page = unit_page(study, result.unit, (people or {}).get(str(result.unit)))
-    windows = b"null" if context is None or result.statistics is None else to_json(unit_windows(result, context))
-    return b'{"page":%b,"windows":%b}' % (to_json(page), windows)
+    if context is None or near is None or result.statistics is None:
+        return b'{"page":%b,"windows":null,"neighbours":{}}' % to_json(page)
+    windows, beside = to_json(unit_windows(result, context)), near.of(result.unit)
+    return b'{"page":%b,"windows":%b,"neighbours":%b}' % (to_json(page), windows, beside)
 
 
 def _study(study: Study, lists: int, listed: Sequence[int] | None, people: Mapping[str, Any] | None) -> bytes:

@@ -11,10 +11,22 @@ from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
-from glossator.errors import UserError, near_matches
+from glossator.errors import MissingPower, UserError, near_matches
+from glossator.explanations import UNNAMEABLE
 from glossator.explorer.pages.compare import Comparison, Side, compare
+from glossator.explorer.pages.evidence import ScoreEvidence, score_evidence
+from glossator.explorer.pages.neighbours import MOST as MOST_NEIGHBOURS
+from glossator.explorer.pages.neighbours import (
+    Firing,
+    Neighbour,
+    Neighbours,
+    OutputTokens,
+    Written,
+    output_tokens,
+    written_by,
+)
 from glossator.explorer.pages.parts import ScoreShown, rounded, slug
 from glossator.explorer.pages.study import (
     Distribution,
@@ -29,7 +41,7 @@ from glossator.scorers.baselines import RANDOM_WEIGHTS as RANDOM_FOLDER
 from glossator.store.database import DATABASE
 from glossator.store.find import unit_of
 from glossator.store.study import Study, open_study
-from glossator.units import Polarity
+from glossator.units import Polarity, Unit
 
 if TYPE_CHECKING:
     from glossator.explorer.pages.meaning import CloseUnits
@@ -38,6 +50,7 @@ if TYPE_CHECKING:
 
 KEPT_WINDOWS = 64
 """Units whose inputs are kept at hand."""
+By = Literal["firing", "weights", "meaning"]
 
 
 Annotated = Callable[[Study], dict[str, Any] | None]
@@ -162,17 +175,22 @@ class OpenedStudy:
         if (known := self._windows.get(key)) is not None:
             return known
         with self._drawing[predict]:
-            if predict not in self._drawn_with:
-                self._drawn_with[predict] = self._context()
-            context = self._drawn_with[predict]
-            if context is None:
-                raise UserError("the study is here without its recording, so there are no inputs", value=self.name)
+            context = self._context_to_draw(predict)
             if result.statistics is None:
                 raise UserError("nothing was recorded of this unit", value=str(result.unit), fix=result.reason or None)
             found = self._windows[key] = unit_windows(result, context, predict)
             while len(self._windows) > KEPT_WINDOWS:
                 self._windows.popitem(last=False)
         return found
+
+    def _context_to_draw(self, predict: bool) -> StudyContext:
+        """To be used under the lock of `_drawing`."""
+        if predict not in self._drawn_with:
+            self._drawn_with[predict] = self._context()
+        context = self._drawn_with[predict]
+        if context is None:
+            raise UserError("the study is here without its recording, so there are no inputs", value=self.name)
+        return context
 
     def distribution(self, score: str) -> Distribution:
         """Made once for each state of the file, as it reads all units."""
@@ -190,6 +208,65 @@ class OpenedStudy:
             if known is None or known[0] != version:
                 known = self._over_units[what] = (version, make(study))
             return known[1]
+
+    def neighbours(self, unit: str, by: By) -> Neighbours:
+        """The indices are made at the first call, and again when the study has changed; for neurons by weights the
+        subject is loaded."""
+        study = self.study
+        found = unit_of(study, unit)
+        row = study.row(found)
+        if by == "meaning":
+            text = row.headline if row.headline and row.headline != UNNAMEABLE else row.text
+            return (
+                Neighbours(found.short, by, [], "it has no explanation") if text is None else self._meaning(found, text)
+            )
+        if recording_of(study) is None:
+            return Neighbours(found.short, by, [], "the study is here without its recording")
+        if by == "firing":
+            index: Firing = self._once("firing", lambda study: Firing(study, study.recording))
+            return index.beside(study, found)
+        try:
+            rows: Written | None = self._once(f"written {found.site}", lambda study: self._written(study, found.site))
+        except MissingPower as error:
+            return Neighbours(found.short, by, [], str(error))
+        assert rows is not None
+        return rows.beside(study, found)
+
+    def _written(self, study: Study, site: str) -> Written | None:
+        from glossator.study.sources import kept_readouts
+
+        readouts = kept_readouts(study.recording) if study.recording.spec.readouts else {}
+        found = written_by(study, site, readouts)
+        if found is not None:
+            return found
+        with self._running:
+            return written_by(study, site, readouts, self._bench(study).subject)
+
+    def _meaning(self, unit: Unit, text: str) -> Neighbours:
+        found = self.close_to(text, MOST_NEIGHBOURS + 1)
+        units = [
+            Neighbour(one.unit, one.text, one.score, cosine=cosine)
+            for one, cosine in zip(found.units, found.cosine, strict=True)
+            if one.unit != unit.short
+        ]
+        return Neighbours(unit.short, "meaning", units[:MOST_NEIGHBOURS])
+
+    def output(self, unit: str) -> OutputTokens:
+        """The subject is loaded at the first call."""
+        study = self.study
+        found = unit_of(study, unit)
+        with self._running:
+            bench = self._bench(study)
+            if getattr(bench.subject, "tokenizer", None) is None:
+                return OutputTokens(found.short, why="the subject has no next-token distribution")
+            return output_tokens(bench.subject, found, bench.readouts)
+
+    def evidence(self, unit: str, method: str, score: str) -> ScoreEvidence:
+        """What a score was computed from, drawn again from the recording."""
+        study = self.study
+        result = study.result(unit_of(study, unit))
+        with self._drawing[True]:
+            return score_evidence(result, method, score, self._context_to_draw(True))
 
     def close_to(self, text: str, limit: int) -> CloseUnits:
         """Units by meaning; the embedder is loaded, and explanations are embedded, at the first call."""

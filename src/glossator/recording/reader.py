@@ -210,6 +210,15 @@ class Recording:
         rows = self._dense[site.grid].top_rows[site.start + place, 0 if unit.sign > 0 else 1]
         return rows[rows >= 0].astype(np.int64)
 
+    def top_block(self, site: str, sign: int) -> np.ndarray | None:
+        """`top_rows` of many units of a dense site at once, int32 memory map (units, k), -1 where there is none; None
+        for a sparse site."""
+        found = self._site(site)
+        if found.kind == "sparse":
+            return None
+        columns = slice(found.start, found.start + len(found.units))
+        return np.asarray(self._dense[found.grid].top_rows[columns, 0 if sign > 0 else 1])
+
     def top_maxima(self, unit: Unit) -> np.ndarray:
         """float32: the largest valid value of each window of `top_rows`, before rounding to float16 (dense sites)."""
         site, place = self._find(unit)

@@ -204,6 +204,11 @@ class Study:
         found = {row.place: row for row in self._unit_rows(f"WHERE id IN ({', '.join('?' * len(places))})", *places)}
         return [found[place] for place in places if place in found]
 
+    def places_of(self, site: str, index: int) -> list[int]:
+        """The places of the units of this number at a site, one for each polarity."""
+        found = self.query('SELECT id FROM units WHERE "index" = ? AND site = ? ORDER BY id', index, site)
+        return [place for (place,) in found]
+
     def row(self, unit: Unit) -> UnitRow:
         """What a list of units shows of one; `UserError` when the study has none of that name."""
         rows = self._unit_rows("WHERE name = ?", str(unit))

@@ -108,7 +108,7 @@ def unit_windows(result: UnitResult, context: StudyContext, predict: bool = True
     drawn = [shown_input(some, said, place, "", context) for place in range(len(rows))]
     largest = max((float(np.abs(w.true[w.counts]).max(initial=0.0)) for w in drawn), default=0.0) or 1.0
     pieces: dict[str, int] = {}
-    windows = [_window(one, largest, pieces) for one in drawn]
+    windows = [window_shown(one, largest, pieces) for one in drawn]
     groups = [
         WindowGroup(kind, np.searchsorted(rows, own).tolist(), *map(rounded, numbers)) for kind, own, *numbers in chosen
     ]
@@ -204,7 +204,7 @@ def top_tokens(unit: Unit, context: StudyContext) -> list[TokenMean]:
     ]
 
 
-def _window(window: ShownInput, largest: float, pieces: dict[str, int]) -> WindowShown:
+def window_shown(window: ShownInput, largest: float, pieces: dict[str, int]) -> WindowShown:
     return WindowShown(
         group=window.group,
         pieces=[pieces.setdefault(piece, len(pieces)) for piece in window.pieces],

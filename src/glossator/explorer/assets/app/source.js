@@ -32,6 +32,9 @@ const served = {
   },
   unit: (study, unit) => fetched(`studies/${study}/unit`, { unit }),
   windows: (study, unit, predict) => fetched(`studies/${study}/windows`, { unit, predict }),
+  neighbours: (study, unit, by) => fetched(`studies/${study}/neighbours`, { unit, by }),
+  output: (study, unit) => fetched(`studies/${study}/output`, { unit }),
+  evidence: (study, unit, method, score) => fetched(`studies/${study}/evidence`, { unit, method, score }),
   compare: (query) => fetched("compare", query),
   attempt: (study, unit, text) => fetched(`studies/${study}/try`, {}, { unit, text }),
   strongest: (study, site, polarity, text, at) => fetched(`studies/${study}/strongest`, {}, { site, polarity, text, at }),
@@ -135,6 +138,11 @@ const exported = {
     const { windows } = await entry(unit);
     if (!windows) throw new Error("no inputs are here: nothing was recorded of the unit, or the study was exported without its recording");
     return windows;
+  },
+  neighbours: async (_, unit, by) => {
+    const found = (await entry(unit)).neighbours?.[by];
+    if (!found) throw new Error("these are not in this file; glossator serve shows them");
+    return found;
   },
   compare: async (query) => {
     const found = (await shard("study")).comparisons.find((one) => one.a_method === (query.a_method || "") && one.b_method === (query.b_method || ""));

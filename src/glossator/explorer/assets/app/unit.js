@@ -29,10 +29,12 @@ function UnitPage({ study, unit, query }) {
           ${full.waiting ? html`<p class="quiet waiting" role="status">Predictions are being made …</p>` : null}<${Windows} data=${windows} view=${view} />`}
       </section>
       <div class="stack">
-        ${scored ? html`<${Card} one=${scored} data=${data} />` : null}
+        ${scored ? html`<${Card} one=${scored} data=${data} study=${study} view=${view} />` : null}
         ${chosen ? html`<${Explanations} data=${data} study=${study} number=${number_of} />` : null}
         ${source.live && data.statistics ? html`<${Live} study=${study} data=${data} view=${view} query=${query} />` : null}
         ${data.statistics ? html`<${Facts} data=${data} windows=${windows} />` : null}
+        ${source.live && data.statistics && data.polarity !== "±" ? html`<${Output} key=${"output" + data.unit} study=${study} data=${data} />` : null}
+        ${data.statistics ? html`<${Related} key=${"related" + data.unit} study=${study} data=${data} />` : null}
         ${Object.keys(data.people).length ? html`<${People} people=${data.people} />` : null}
         ${data.experiments.length ? html`<${Experiments} list=${data.experiments} />` : null}
       </div>
@@ -54,24 +56,27 @@ const Share = ({ share }) => (share === null ? null : html`<span class="share" t
 
 // The two-column card: does it predict, and does intervening do what it says.
 const MAIN_SCORES = /^(correlation|detection\.auroc|explained-variance\.centred|firing\.auprc)\.random-only$|^peaks?\.|^(headline|modes)\.(share\.random-only|peak-hit)$|^embedding\.|^sigma/;
-function Card({ one, data }) {
+function Card({ one, data, study, view }) {
+  const of = source.live && data.statistics ? { study, unit: data.unit, method: one.method, view } : null;
   return html`<section class="card scores"><div class="head"><h2>Card</h2><span class="quiet">${inert(one.method)}, on held-out inputs, beside baselines</span></div>
     <div class=${one.scores.some((s) => s.column === "causal") ? "two" : "two lop"}>${["observational", "causal"].map((column) => {
       const own = one.scores.filter((s) => s.column === column);
       const main = own.filter((s) => (column === "causal" || (MAIN_SCORES.test(s.name) && (one.named.length > 1 || !s.name.startsWith("modes.")))) && s.value !== null);
       const shown = main.length ? main : own.slice(0, 6), rest = own.filter((s) => !shown.includes(s));
       return html`<div><h3>${column} <span class="quiet">${column === "causal" ? "does intervening do what it says?" : "does it predict?"}</span></h3>
-        ${own.length ? html`<${Scores} list=${shown} main=${data.main[column]} />` : html`<p class="quiet">${data.why_empty[column]}</p>`}
-        ${rest.length ? html`<details><summary>${plural(rest.length, "more score")}</summary><${Scores} list=${rest} /></details>` : null}</div>`;
+        ${own.length ? html`<${Scores} list=${shown} main=${data.main[column]} of=${of} />` : html`<p class="quiet">${data.why_empty[column]}</p>`}
+        ${rest.length ? html`<details><summary>${plural(rest.length, "more score")}</summary><${Scores} list=${rest} of=${of} /></details>` : null}</div>`;
     })}</div>
     <p class="legend quiet"><span class="dotkey"></span> score with 95 % interval ${[...new Set(one.scores.flatMap((s) => s.baselines.map((b) => b.baseline)))].map((name) => html`<span class="nowrap"><${Mark} name=${name} /> ${inert(name)}</span> `)}</p>
   </section>`;
 }
 
-function Scores({ list, main }) {
-  return html`<ul class="scorelist">${list.map((s) => html`<${ScoreRow} key=${s.name} s=${s} main=${s.name === main} />`)}</ul>`;
+// of: {study, unit, method, view} where the evidence of scores can be asked for.
+function Scores({ list, main, of = null }) {
+  return html`<ul class="scorelist">${list.map((s) => html`<${ScoreRow} key=${(of ? of.unit + of.method : "") + s.name} s=${s} main=${s.name === main} of=${of} />`)}</ul>`;
 }
-function ScoreRow({ s, main }) {
+const told = (v) => (v === null ? MISSING : Array.isArray(v) ? v.map(told).join(", ") : typeof v === "object" ? Object.entries(v).map(([k, one]) => `${k.replaceAll("_", " ")} ${told(one)}`).join(", ") || "none" : String(v));
+function ScoreRow({ s, main, of }) {
   const [, name, setting] = s.name.match(/^(.*?)(?:\.(top-and-random|random-only))?$/);
   const how = Object.entries(s.how);
   return html`<li><details class=${main ? "score main" : "score"}><summary>
@@ -80,7 +85,8 @@ function ScoreRow({ s, main }) {
     </summary>
     ${s.baselines.length ? html`<table><thead><tr><th scope="col">baseline</th><th scope="col" class="n">value</th><th scope="col" class="n">margin [95 %]</th><th scope="col" class="n">p</th><th scope="col" class="n">q</th></tr></thead>
       <tbody>${s.baselines.map((b) => html`<tr><td><${Mark} name=${b.baseline} /> ${inert(b.baseline)}</td><td class="n">${number(b.value)}</td><td class="n">${number(b.margin)} ${interval(b.low, b.high)}</td><td class="n">${number(b.p, 3)}</td><td class="n">${number(b.q, 3)}</td></tr>`)}</tbody></table>` : null}
-    <p class="quiet evidence">${inert(s.measure)}${s.value === null ? "" : `, n = ${count(s.n)}`}. ${how.map(([k, v]) => html`<span class="nowrapish"><b>${inert(k.replaceAll("_", " "))}</b> ${inert(typeof v === "object" ? JSON.stringify(v) : v)}</span> `)}</p>
+    <p class="quiet evidence">${inert(s.measure)}${s.value === null ? "" : `, n = ${count(s.n)}`}. ${how.map(([k, v]) => html`<span class="nowrapish"><b>${inert(k.replaceAll("_", " "))}</b> ${inert(told(v))}</span> `)}</p>
+    ${of && s.value !== null ? html`<${Evidence} of=${of} s=${s} />` : null}
   </details></li>`;
 }
 

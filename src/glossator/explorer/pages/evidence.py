@@ -1,0 +1,174 @@
+"""What one score was computed from: its windows with truth and prediction, or what a judge was asked and answered.
+
+Nothing of this is stored: windows are drawn again as the scorer drew them, and judges repeat the answers that were
+kept. Of an intervention the score itself says how it was made.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from glossator.errors import MissingPower, UserError, near_matches
+from glossator.evidence import Evidence
+from glossator.explanations import Explanation
+from glossator.explorer.exemplars import shown_input
+from glossator.explorer.pages.parts import all_rounded, rounded
+from glossator.explorer.pages.windows import WindowShown, window_shown
+from glossator.scorers import LANGUAGE_MODEL, SUBJECT, Scorer
+from glossator.scorers.asking import Replies
+from glossator.scorers.lab import Lab, scores_of
+from glossator.scorers.sample import SETTINGS, Setting
+from glossator.store.results import Chosen, UnitResult
+from glossator.study.stages import simulates, splits_read
+
+if TYPE_CHECKING:
+    from glossator.study.context import StudyContext
+
+MOST_SHOWN = 24
+
+
+@dataclass(frozen=True)
+class ScoreEvidence:
+    """One dot for each input that counts. what: windows or answers, empty where there is nothing to show; why: the
+    reason then; kinds, groups: how each input was drawn (of answers: what is right), and its document; true, said: its
+    largest activation and the largest prediction, or the right answer and the given one, None where none was given;
+    shown: which dots the windows are, those first where the explanation errs most; signed, largest, threshold, pieces:
+    as in `UnitWindows`."""
+
+    unit: str
+    method: str
+    score: str
+    what: str
+    why: str
+    kinds: list[str] = field(default_factory=list)
+    groups: list[str] = field(default_factory=list)
+    true: list[float | None] = field(default_factory=list)
+    said: list[float | None] = field(default_factory=list)
+    shown: list[int] = field(default_factory=list)
+    windows: list[WindowShown] = field(default_factory=list)
+    pieces: list[str] = field(default_factory=list)
+    signed: bool = False
+    largest: float = 1.0
+    threshold: float = 0.0
+
+
+def score_evidence(result: UnitResult, method: str, score: str, context: StudyContext) -> ScoreEvidence:
+    """Raises `UserError` for a method or score that the unit has not got."""
+    chosen = result.best(method)
+    if chosen is None:
+        allowed = sorted({one.method for one in result.explanations})
+        raise UserError(
+            "the unit has no explanation by this method", value=method, allowed=near_matches(method, allowed)
+        )
+    known = {one.name: one for one in chosen.scores}
+    if score not in known:
+        raise UserError("the explanation has no such score", value=score, allowed=near_matches(score, known))
+    nothing = ScoreEvidence(result.unit.short, method, score, "", "")
+    name, scorer = _scorer_of(score, context)
+    if scorer is None or result.statistics is None:
+        return _because(nothing, "the study no longer says how this score was made")
+    if SUBJECT in scorer.needs:
+        return _because(nothing, "the model itself was run: the text and the interventions are those named above")
+    if LANGUAGE_MODEL in scorer.needs:
+        return _answers(result, chosen, scorer, name, context, nothing)
+    return _windows(result, chosen, context, nothing)
+
+
+def _because(nothing: ScoreEvidence, why: str) -> ScoreEvidence:
+    return ScoreEvidence(nothing.unit, nothing.method, nothing.score, "", why)
+
+
+def _scorer_of(score: str, context: StudyContext) -> tuple[str, Scorer | None]:
+    """The study's scorer that a score is of: the longest name with which it begins."""
+    fitting = [name for name in context.spec.scorers if score == name or score.startswith((f"{name}.", f"{name}s."))]
+    name = max(fitting, key=len, default="")
+    return name, context.scorers[name] if name else None
+
+
+def _windows(result: UnitResult, chosen: Chosen, context: StudyContext, nothing: ScoreEvidence) -> ScoreEvidence:
+    explanation = chosen.explanation(result.unit)
+    evidence, lab = context.evidence(result.unit), context.lab()
+    setting: Setting = next((one for one in SETTINGS if nothing.score.endswith(f".{one}")), "top")
+    try:
+        if not lab.executes(explanation):
+            evidence = lab.readable([explanation], evidence, splits_read(context), lab.rows_scored)
+        trial = lab.trial(evidence, setting)
+        if not len(trial.test):
+            return _because(nothing, f"no windows for {setting}")
+        predicted = trial.predicted(explanation)
+    except MissingPower as error:
+        return _because(nothing, str(error))
+    sample = trial.test
+    true, said = sample.input_max(sample.truth), sample.input_max(predicted)
+    (wrong,) = sample.input_sums((sample.truth - predicted) ** 2).T
+    tops = sum(count for kind, count in sample.kinds.items() if kind == "top")
+    kinds = ["top" if i < tops else "random" for i in range(len(sample))]
+    places = np.full((len(sample), trial.scored.valid.shape[1]), np.nan)
+    places[sample.mask] = predicted
+    return _drawn(
+        nothing, "windows", context, evidence, sample.rows, places, true, said, np.argsort(-wrong, kind="stable"), kinds
+    )
+
+
+def _answers(
+    result: UnitResult, chosen: Chosen, scorer: Scorer, name: str, context: StudyContext, nothing: ScoreEvidence
+) -> ScoreEvidence:
+    """The scorer is run again with models that repeat what they said; what it asked and was told is left in its lab."""
+    explanation = chosen.explanation(result.unit)
+    evidence, lab = context.evidence(result.unit), context.lab()
+    if simulates(scorer):
+        return _windows(result, chosen, context, nothing)
+    own: Any = context.own(name, lab)
+    scores_of(scorer, result.unit, explanation, evidence, own, name)
+    replies, items = _asked(own, explanation)
+    if replies is None or items is None or not replies.answered.any():
+        return _because(nothing, "the answers are not beside the study")
+    rows = np.asarray(items.rows)
+    if rows.ndim > 1:  # of questions about several windows the one that is asked for
+        rows = rows[np.arange(len(rows)), items.place]
+    right, given = np.asarray(items.positive, np.float64), np.asarray(replies.values, np.float64)
+    wrong = np.argsort(-np.nan_to_num(np.abs(right - given), nan=-1.0), kind="stable")
+    kinds = ["firing" if one else "silent" for one in right] if rows is items.rows else ["question"] * len(rows)
+    return _drawn(nothing, "answers", context, evidence, rows, None, right, given, wrong, kinds)
+
+
+def _asked(lab: Lab, explanation: Explanation) -> tuple[Replies | None, Any]:
+    """What was answered about the explanation, and the items that it was asked about."""
+    told = [kept[explanation.fingerprint] for key, kept in lab._kept.items()
+            if key[0] == "asked" and explanation.fingerprint in kept]  # fmt: skip
+    replies: Replies | None = told[-1] if told else None
+    planned = [one for one in lab._kept.values() if hasattr(one, "exemplars") and hasattr(one, "positive")]
+    fitting = [one for one in planned if replies is not None and len(one) == len(replies.values)]
+    return replies, fitting[-1] if fitting else None
+
+
+def _drawn(
+    nothing: ScoreEvidence,
+    what: str,
+    context: StudyContext,
+    evidence: Evidence,
+    rows: np.ndarray,
+    predicted: np.ndarray | None,
+    true: np.ndarray,
+    said: np.ndarray,
+    order: np.ndarray,
+    kinds: list[str],
+) -> ScoreEvidence:
+    """predicted: (dots, places), NaN where none; order: of the dots, those first whose windows are shown."""
+    first = order[:MOST_SHOWN]
+    some, pieces = evidence.test.take(rows[first]), dict[str, int]()
+    drawn = [
+        shown_input(some, None if predicted is None else predicted[first], i, "", context) for i in range(len(first))
+    ]
+    largest = max((float(np.abs(w.true[w.counts]).max(initial=0.0)) for w in drawn), default=0.0) or 1.0
+    windows = [window_shown(one, largest, pieces) for one in drawn]
+    groups = [context.recording.group_ids[int(group)] for group in evidence.test.groups[rows]]
+    known = [None if np.isnan(one) else one for one in said.tolist()]
+    return ScoreEvidence(
+        nothing.unit, nothing.method, nothing.score, what, "", kinds, groups, all_rounded(true.tolist()),
+        all_rounded(known), first.tolist(), windows, [*pieces], evidence.unit.polarity == "±",
+        rounded(largest) or 1.0, rounded(evidence.statistics.input_threshold) or 0.0,
+    )  # fmt: skip
