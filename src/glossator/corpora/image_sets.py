@@ -66,7 +66,7 @@ def rendered(name: str, *, seed: int = 0) -> ProbeSet:
     number, _, style = rest.partition(":")
     if (number and not (number.isascii() and number.isdigit() and int(number) >= 4)) or style not in ("", *STYLES):
         raise UserError(
-            "these are no rendered scenes",
+            "cannot read what scenes to render",
             value=name,
             allowed=f"{RENDERS}, {RENDERS}:N or {RENDERS}:N:STYLE; N from 4, STYLE one of {', '.join(STYLES)}",
         )

@@ -22,6 +22,7 @@ _ALLOWED = (
     f"'{EMBEDDED}', a file of JSON lines (.jsonl), CSV or TSV, text ({', '.join(_TEXT_SUFFIXES)}), each also with "
     f"{', '.join(text_files.COMPRESSED)}, Parquet or Arrow, a folder of those, or in Python any iterable of texts"
 )
+_IMAGES = "for image models renders:N, a folder of images, or an array of pixels (.npy, .npz)"
 Reader = Callable[[Path, str], Iterator[Document | None]]
 
 
@@ -57,7 +58,9 @@ def _open_path(spec: str | Path, column: str) -> Corpus:
     try:
         mode = path.stat().st_mode
     except FileNotFoundError as error:
-        raise UserError("no such corpus", value=str(spec), allowed=_ALLOWED, fix="Check the path") from error
+        raise UserError(
+            "no such corpus", value=str(spec), allowed=f"{_ALLOWED}; {_IMAGES}", fix="Check the path"
+        ) from error
     except (OSError, ValueError) as error:
         why = getattr(error, "strerror", None) or str(error)
         raise UserError("cannot read the corpus", value=str(spec), fix=why) from error

@@ -147,7 +147,8 @@ class OpenedStudy:
 
     def _check(self) -> tuple[int, dict[str, Any]]:
         """The number of the file and its manifest; raises `UserError` where they do not belong together."""
-        inode = (self.folder / DATABASE).stat().st_ino
+        path = self.folder / DATABASE
+        inode = path.stat().st_ino if path.is_file() else 0  # then `open_study` says what is missing
         with open_study(self.folder) as study:
             return inode, study.manifest
 

@@ -147,7 +147,7 @@ def _probes(spec: StudySpec, subject: Subject, corpus: Corpus | ProbeSet) -> Pro
         raise UserError(
             "this subject does not take text",
             value=f"{subject.name} takes {subject.takes}",
-            fix="Name its inputs: --inputs images.npy, or run_study(spec, folder, subject=..., corpus=...)",
+            fix="Name its inputs: --inputs renders:2000 or a folder of images, or run_study(spec, folder, corpus=...)",
         )
     if subject.max_width is not None and spec.width > subject.max_width:
         raise UserError("windows too wide for this subject", value=spec.width, allowed=f"at most {subject.max_width}")

@@ -187,7 +187,10 @@ def check_power(subject: Subject, power: Power, asked_by: str) -> None:
 def check_takes(subject: Subject, inputs: Inputs) -> None:
     """Raise `MissingPower` if the subject does not take this kind of inputs."""
     if inputs.kind != subject.takes and (inputs.kind, subject.takes) != ("stimuli", "texts"):
-        raise MissingPower(f"{subject.name} takes {subject.takes}", value=inputs.kind)
+        fix = (
+            "Give it images, such as --inputs renders:2000" if subject.takes == "images" else "Give it a corpus of text"
+        )
+        raise MissingPower(f"{subject.name} takes {subject.takes}", value=inputs.kind, fix=fix)
 
 
 def grid_of(site: Site, inputs: Inputs) -> Grid:
