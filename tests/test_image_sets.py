@@ -148,5 +148,5 @@ def test_a_wrong_number_or_style_of_renders_is_said(name: str) -> None:
     if name == "renders:":
         assert is_images(name)
         return
-    with pytest.raises(UserError, match="rendered scenes"):
+    with pytest.raises(UserError, match="what scenes to render"):
         open_images(name)

@@ -68,8 +68,8 @@ def _unknown(name: str) -> UserError:
     return UserError(
         "unknown subject",
         value=name,
-        allowed=f"an alias ({near_matches(name, (*ALIASES, RENDERS_CNN))}), a folder with a config.json, or a hub id like "
-        "owner/model",
+        allowed=f"an alias ({near_matches(name, (*ALIASES, RENDERS_CNN))}), a folder with a config.json, "
+        "or a hub id like owner/model",
     )
 
 
