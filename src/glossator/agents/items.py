@@ -72,7 +72,7 @@ class Items:
         return self._items[name].told is not None
 
     def note(self, name: str, told: dict[str, Any]) -> None:
-        self._items[name].told = {key: value for key, value in told.items() if key not in ("whole", "id")}
+        self._items[name].told = {key: value for key, value in told.items() if key not in ("whole", "id", "cells")}
 
     def told(self, name: str) -> dict[str, Any]:
         return dict(self._items[name].told or {})

@@ -142,8 +142,9 @@ class Tools:
         for one in ids:
             if old not in self.items.text_of(one):
                 raise ToolError(f"{one} does not contain {old!r}")
-        edited = [self.items.text(self.items.text_of(one).replace(old, new)) for one in ids]
-        return self._pairs(ids, edited)
+        request = {"tool": "edit_text", "arguments": {"inputs": ids, "old": old, "new": new}}
+        texts = self.step("tool", request, lambda: [self.items.text_of(one).replace(old, new) for one in ids])
+        return self._pairs(ids, [self.items.text(text) for text in texts])
 
     def text2image(self, prompts: Sequence[str]) -> list[dict[str, Any]]:
         """Draw one image for each prompt: `[{id, prompt, missing}]`. They are not yet run; `missing` lists what was
@@ -327,15 +328,19 @@ class Tools:
         responses = self.unit.respond([self.items.item(one) for one in ids])
         for one, response in zip(ids, responses, strict=True):
             self.items.keep_mask(one, response.mask)
-        return [self._response(response) for response in responses]
+        texts = [self.items.text_of(one) if self.unit.takes == "texts" else "" for one in ids]
+        return [self._response(response, text) for response, text in zip(responses, texts, strict=True)]
 
-    def _response(self, response: Response) -> dict[str, Any]:
+    def _response(self, response: Response, text: str = "") -> dict[str, Any]:
+        """text: the input itself, where the response does not show it."""
         if not math.isfinite(response.value):
             return {"value": None, "percentile": None, "reason": "the unit's value is not a number"}
         # The reference is sorted; ties count half.
         low, high = (np.searchsorted(self.reference, response.value, side) for side in ("left", "right"))
         told = {"value": short(response.value), "percentile": round(50 * (low + high) / len(self.reference), 2)}
-        return told | ({"text": response.marked} if response.marked else {})
+        if response.cells is not None:
+            told["cells"] = ["".join("01"[int(cell)] for cell in row) for row in response.cells]
+        return told | ({"text": response.marked or text} if response.marked or text else {})
 
     def _told(self, name: str) -> dict[str, Any]:
         return {"id": name} | self.items.told(name)

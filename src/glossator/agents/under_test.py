@@ -32,13 +32,15 @@ MOST_LEFT = 24
 
 @dataclass(frozen=True, eq=False)
 class Response:
-    """The largest activation in one input. at: the token where it is, with ">>" and "<<" around it in `marked`; mask
-    (height, width) bool: where an image's activation is above the unit's level, None where it has no places."""
+    """The largest activation in one input. at: the token where it is, with ">>" and "<<" around it in `marked`; cells
+    (rows, columns) bool: where an image's activation is above the unit's level, and mask (height, width) bool the same
+    at its pixels; both None where it has no places."""
 
     value: float
     at: str = ""
     marked: str = ""
     mask: np.ndarray | None = None
+    cells: np.ndarray | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -189,7 +191,7 @@ class ImageUnderTest:
         if grid.kind != "cells":
             return Response(float(values.max()))
         above = (values > self.level).reshape(grid.shape)
-        return Response(float(values.max()), mask=cells_of_pixels(above, shape[0], shape[1]))
+        return Response(float(values.max()), mask=cells_of_pixels(above, shape[0], shape[1]), cells=above)
 
 
 def inputs_of(pictures: Sequence[Picture]) -> Images:

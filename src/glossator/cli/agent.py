@@ -166,8 +166,10 @@ def _run(
     study: Study, unit: Unit, question: str, policy: Policy | str, name: str, budget: Any, seed: int, path: Path
 ) -> Answer:
     from glossator.agents import Answer, Transcript, experiment
-    from glossator.agents.browser import write_page
+    from glossator.explorer.export import experiment_file
+    from glossator.explorer.pages.experiments import pictures_of_study
     from glossator.store.adding import adding
+    from glossator.study.tools import Tools
 
     transcript = Transcript(path)
     ended = transcript.recorded and transcript.recorded[-1]["kind"] == "answer"
@@ -186,7 +188,9 @@ def _run(
             )
             rows.result(row, answer.as_dict())
         steps = transcript.steps
-    write_page(path.with_suffix(".html"), steps)
+    images = steps[0]["request"]["takes"] == "images"
+    shown = pictures_of_study(steps, unit, Tools.to_show(study)) if images else {}
+    experiment_file(path.with_suffix(".html"), steps, shown)
     return answer
 
 

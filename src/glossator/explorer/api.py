@@ -12,6 +12,7 @@ from pydantic import Field
 from glossator.explorer.opened import Attempt, By, Library, Rescored, StrongUnit, StudyListed
 from glossator.explorer.pages.compare import Comparison
 from glossator.explorer.pages.evidence import ScoreEvidence
+from glossator.explorer.pages.experiments import MOST_LISTED, ExperimentList, ExperimentPage, experiment_list
 from glossator.explorer.pages.lists import MOST_POINTS, MOST_ROWS, Points, UnitList, points, unit_list
 from glossator.explorer.pages.meaning import CloseUnits
 from glossator.explorer.pages.neighbours import Neighbours, OutputTokens
@@ -116,6 +117,20 @@ class OfEvidence:
 
 
 @dataclass(frozen=True)
+class OfExperiments:
+    """unit: its name or the end of it, by default all; after: the number to go on from."""
+
+    unit: Name | None = None
+    after: Annotated[int, Field(ge=0, lt=2**53)] = 0
+    limit: Annotated[int, Field(ge=1, le=MOST_LISTED)] = MOST_LISTED
+
+
+@dataclass(frozen=True)
+class OfExperiment:
+    number: Annotated[int, Field(ge=1, lt=2**53)]
+
+
+@dataclass(frozen=True)
 class OfCompare:
     """a, b: studies; without a method the best one of each unit."""
 
@@ -188,6 +203,12 @@ def _unit(library: Library, study: str, given: OfUnit) -> UnitPage:
     return unit_page(opened, unit, people.get(str(unit)))
 
 
+def _experiments(library: Library, study: str, given: OfExperiments) -> ExperimentList:
+    opened = library[study].study
+    unit = unit_of(opened, given.unit) if given.unit else None
+    return experiment_list(opened, unit, given.after, given.limit)
+
+
 def _compare(library: Library, _: str, given: OfCompare) -> Comparison:
     a, b = ((name, method or None, site or None) for name, method, site in (
         (given.a, given.a_method, given.a_site), (given.b, given.b_method, given.b_site)))  # fmt: skip
@@ -219,6 +240,11 @@ ENDPOINTS = (
              lambda library, study, given: library[study].output(given.unit)),
     Endpoint("GET", f"{OF_STUDY}/evidence", OfEvidence, ScoreEvidence, "Windows or answers that a score is made of.",
              lambda library, study, given: library[study].evidence(given.unit, given.method, given.score)),
+    Endpoint("GET", f"{OF_STUDY}/experiments", OfExperiments, ExperimentList,
+             "Experiments of a study or of one unit.", _experiments),
+    Endpoint("GET", f"{OF_STUDY}/experiment", OfExperiment, ExperimentPage,
+             "One experiment: hypotheses, predictions, verdicts, every step, the answer.",
+             lambda library, study, given: library[study].experiment(given.number)),
     Endpoint("GET", "/api/compare", OfCompare, Comparison, "One score of two methods, sites or studies.", _compare),
     Endpoint("POST", f"{OF_STUDY}/try", ToTry, Attempt, "A unit on a text of one's own.",
              lambda library, study, given: library[study].attempt(given.unit, given.text)),

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from glossator.errors import MissingPower, UserError
 from glossator.explorer.bundle import folder_page, script, single_page, style
 from glossator.explorer.pages.compare import Side, compare
+from glossator.explorer.pages.experiments import experiment_list, experiment_page, numbers_of, page_of_steps
 from glossator.explorer.pages.lists import AXES, axis_name, columns, unit_list
 from glossator.explorer.pages.neighbours import Firing, Written, written_by
 from glossator.explorer.pages.parts import slug, to_json
@@ -27,6 +28,8 @@ from glossator.explorer.pages.windows import unit_windows
 from glossator.files import write_bytes
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from glossator.store.study import Study
     from glossator.study.context import StudyContext
     from glossator.units import Unit
@@ -35,6 +38,8 @@ COLUMNS_EACH = 4096
 """Units in a shard of the list."""
 UNITS_EACH = 16
 """Units in a shard of pages."""
+MOST_EXPERIMENTS = 64
+"""Experiments whose pages are in one file: the last ones. A folder has all."""
 MOST_COMPARED = 4
 """Methods of which every pair is compared."""
 MOST_IN_FILE = 2048
@@ -71,7 +76,8 @@ def export_folder(
         old.unlink()
     context, every, size = context or context_of(study), _all_places(study), 0
     chosen = every if places is None else sorted({*places})
-    for name, data in _shards(study, chosen, context, None, None if places is None else chosen, say):
+    numbers = numbers_of(study)
+    for name, data in _shards(study, chosen, context, None, None if places is None else chosen, say, None, numbers):
         size += _write(folder / "data" / f"{name}.js", f'glossatorShard("{name}", "{packed(data)}");\n')
     for name, text in (("app.js", script()), ("app.css", style()), ("index.html", folder_page(_title(study)))):
         size += _write(folder / name, text)
@@ -110,8 +116,16 @@ def single(
     """The same as a text; the same study gives the same text."""
     shown = shown_places(study) if places is None else sorted({*places})
     of_units = (people or {}).get("units")
-    shards = _shards(study, shown, context or context_of(study), of_units, shown, say, people)
+    units = None if places is None else [row.unit for row in study.rows_at(shown)]
+    numbers = numbers_of(study, units, MOST_EXPERIMENTS)
+    shards = _shards(study, shown, context or context_of(study), of_units, shown, say, people, numbers)
     return single_page(_title(study), {name: packed(data) for name, data in shards})
+
+
+def experiment_file(path: Path, steps: Sequence[dict[str, Any]], shown: Mapping[str, np.ndarray]) -> None:
+    """One experiment as a file of its own, from the steps of its transcript; shown: pixels of its pictures by id."""
+    page = page_of_steps(steps, shown=shown)
+    _write(path, single_page(f"{page.unit}: experiment", {"experiment": packed(to_json(page))}))
 
 
 def write_report(path: Path, study: Study, context: StudyContext) -> None:
@@ -154,8 +168,9 @@ def _shards(
     listed: Sequence[int] | None,
     say: Callable[[int], Any],
     all_people: Mapping[str, Any] | None = None,
+    experiments: Sequence[int] = (),
 ) -> Iterator[tuple[str, bytes]]:
-    """(name, JSON) of each shard; listed: the places whose pages are there, None for all."""
+    """(name, JSON) of each shard; listed: the places whose pages are there, None for all; experiments: whose pages are."""
     units = sum(study.counts.values())
     lists = -(-units // COLUMNS_EACH)
     yield "study", _study(study, lists, listed, all_people)
@@ -167,6 +182,10 @@ def _shards(
         yield f"units-{number}", f"{{{','.join(pages)}}}".encode()
         done += len(some)
         say(done)
+    if experiments:
+        yield "experiments", to_json(experiment_list(study))
+    for number in experiments:
+        yield f"experiment-{number}", to_json(experiment_page(study, number, context))
 
 
 def _batches(places: Sequence[int]) -> Iterator[list[int]]:

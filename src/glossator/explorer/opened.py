@@ -27,6 +27,7 @@ from glossator.explorer.pages.neighbours import (
     output_tokens,
     written_by,
 )
+from glossator.explorer.pages.experiments import ExperimentPage, experiment_page
 from glossator.explorer.pages.parts import ScoreShown, rounded, slug
 from glossator.explorer.pages.study import (
     Distribution,
@@ -48,9 +49,9 @@ if TYPE_CHECKING:
     from glossator.study.context import StudyContext
     from glossator.study.trying import Bench
 
-KEPT_WINDOWS = 64
-"""Units whose inputs are kept at hand."""
 By = Literal["firing", "weights", "meaning"]
+KEPT_WINDOWS, KEPT_EXPERIMENTS = 64, 8
+"""Units whose inputs, and experiments whose pictures, are kept at hand."""
 
 
 Annotated = Callable[[Study], dict[str, Any] | None]
@@ -111,6 +112,7 @@ class OpenedStudy:
         self._running, self._checking = threading.Lock(), threading.Lock()
         self._checked = self._check()
         self._windows: OrderedDict[tuple[str, str, bool], UnitWindows] = OrderedDict()
+        self._experiments: OrderedDict[tuple[int, str], ExperimentPage] = OrderedDict()
         self._over_units: dict[str, tuple[str, Any]] = {}
         self._once_locks: dict[str, threading.Lock] = {}
         self._drawing = {predict: threading.Lock() for predict in (False, True)}
@@ -192,6 +194,19 @@ class OpenedStudy:
         if context is None:
             raise UserError("the study is here without its recording, so there are no inputs", value=self.name)
         return context
+
+    def experiment(self, number: int) -> ExperimentPage:
+        """One experiment, its pictures drawn again."""
+        study = self.study
+        key = (number, version_of(study))
+        if (known := self._experiments.get(key)) is not None:
+            return known
+        with self._drawing[False]:
+            context = None if recording_of(study) is None else self._context_to_draw(False)
+            found = self._experiments[key] = experiment_page(study, number, context)
+            while len(self._experiments) > KEPT_EXPERIMENTS:
+                self._experiments.popitem(last=False)
+        return found
 
     def distribution(self, score: str) -> Distribution:
         """Made once for each state of the file, as it reads all units."""

@@ -11,6 +11,7 @@ import numpy as np
 
 from glossator import __version__
 from glossator.errors import UserError
+from glossator.explorer.pages.experiments import experiment_list
 from glossator.explorer.pages.parts import all_rounded, rounded
 from glossator.language_models.costs import in_words
 from glossator.scores import Column
@@ -63,7 +64,8 @@ class StudyPage:
     """What a study is. counts: units by status; methods: of the units' best explanations; scores: all names by column;
     main: the score that stands for each column; told: scores whose distributions are shown first; questions: what each
     column asks; why_empty: why it is empty where it is; rate: of false discoveries, at which units are called above a
-    baseline; version: changes with the study's file; people: what annotators answered, None where nobody was asked."""
+    baseline; version: changes with the study's file; experiments: how many it has; people: what annotators
+    answered, None where nobody was asked."""
 
     name: str
     subject: str
@@ -81,6 +83,7 @@ class StudyPage:
     facts: list[tuple[str, str]]
     costs: list[CostShown]
     version: str
+    experiments: int = 0
     people: dict[str, Any] | None = None
 
 
@@ -112,6 +115,7 @@ def study_page(study: Study, people: Mapping[str, Any] | None = None) -> StudyPa
             facts=facts(study),
             costs=[CostShown(c.stage, c.model, c.requests, c.failures, in_words(c.usage)) for c in study.costs],
             version=version_of(study),
+            experiments=experiment_list(study, limit=1).total,
             people=None if people is None else {name: value for name, value in people.items() if name != "units"},
         )
 

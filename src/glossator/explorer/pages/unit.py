@@ -6,21 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from glossator.explorer.pages.experiments import ExperimentListed, experiment_list
 from glossator.explorer.pages.parts import ExplanationShown
 from glossator.store.card import COLUMNS, why_empty
 from glossator.store.study import Study
 from glossator.units import Unit
-
-
-@dataclass(frozen=True)
-class ExperimentShown:
-    """An experiment as it was registered, and its result, None while there is none."""
-
-    number: int
-    kind: str
-    request: Any
-    prediction: Any
-    result: Any
 
 
 @dataclass(frozen=True)
@@ -46,7 +36,7 @@ class UnitPage:
     explanations: list[ExplanationShown]
     main: dict[str, str | None]
     why_empty: dict[str, str]
-    experiments: list[ExperimentShown] = field(default_factory=list)
+    experiments: list[ExperimentListed] = field(default_factory=list)
     people: dict[str, Any] = field(default_factory=dict)
 
 
@@ -74,6 +64,6 @@ def unit_page(study: Study, unit: Unit, people: Mapping[str, Any] | None = None)
             explanations=[ExplanationShown.of(chosen) for chosen in result.explanations],
             main={column: study.default_score(column) for column in COLUMNS},
             why_empty={column: why_empty(column, study.spec.card) for column in COLUMNS},
-            experiments=[ExperimentShown(*found) for found in study.experiments(unit)],
+            experiments=experiment_list(study, unit).experiments,
             people=dict(people or {}),
         )

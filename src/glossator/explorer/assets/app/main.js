@@ -19,6 +19,8 @@ function App() {
     : here.study === "compare" ? html`<${ComparePage} query=${here.query} studies=${list} />`
     : !study ? html`<${Studies} list=${list} />`
     : !known ? html`<main id="main"><${Trouble} error=${new Error(`there is no study ${study} here`)} /><${Studies} list=${list} /></main>`
+    : here.page === "experiments" ? html`<${ExperimentsPage} study=${study} query=${here.query} />`
+    : here.page === "experiment" ? html`<${ExperimentPage} key=${here.rest} study=${study} number=${here.rest} />`
     : here.page === "unit" ? html`<${UnitPage} key=${here.rest} study=${study} unit=${here.rest} query=${here.query} />`
     : html`<${StudyPage} study=${study} query=${here.query} />`;
   return html`<a class="skip" href="#main" onClick=${(e) => { e.preventDefault(); document.getElementById("main")?.querySelector("h1, a, input")?.focus(); }}>Skip to the page</a>
@@ -28,6 +30,11 @@ function App() {
       <span class="fill"></span>${source.live ? html`<a href="api/docs">API</a>` : null}
       <button type="button" class="small" title="Light or dark" aria-label="Light or dark" onClick=${flip}>◐</button></header>
     ${page}`;
+}
+
+// A file with one thing in it has no other pages to go to.
+function Alone({ children }) {
+  return html`<header class="top"><span class="home">Glossator</span><span class="fill"></span><button type="button" class="small" title="Light or dark" aria-label="Light or dark" onClick=${flip}>◐</button></header>${children}`;
 }
 
 function Studies({ list }) {
@@ -73,4 +80,4 @@ document.addEventListener("keydown", (e) => {
   }
 });
 
-render(html`<${App} />`, document.getElementById("app"));
+render(document.getElementById("shard-experiment") ? html`<${Alone}><${ExperimentAlone} /><//>` : html`<${App} />`, document.getElementById("app"));

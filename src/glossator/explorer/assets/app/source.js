@@ -36,6 +36,8 @@ const served = {
   output: (study, unit) => fetched(`studies/${study}/output`, { unit }),
   evidence: (study, unit, method, score) => fetched(`studies/${study}/evidence`, { unit, method, score }),
   compare: (query) => fetched("compare", query),
+  experiments: (study, query) => fetched(`studies/${study}/experiments`, query),
+  experiment: (study, number) => fetched(`studies/${study}/experiment`, { number }),
   attempt: (study, unit, text) => fetched(`studies/${study}/try`, {}, { unit, text }),
   strongest: (study, site, polarity, text, at) => fetched(`studies/${study}/strongest`, {}, { site, polarity, text, at }),
   score: (study, unit, hypothesis, words) => fetched(`studies/${study}/score`, {}, { unit, hypothesis, words }),
@@ -149,6 +151,12 @@ const exported = {
     if (!found) throw new Error("this comparison is not in this file; glossator serve makes any");
     return found.comparison;
   },
+  experiments: async (_, query) => {
+    if (!(await shard("study")).page.experiments) return { experiments: [], total: 0, after: null };
+    const all = await shard("experiments"), some = all.experiments.filter((one) => !query.unit || one.unit === query.unit);
+    return { experiments: some, total: some.length, after: null };
+  },
+  experiment: (_, number) => shard(`experiment-${number}`).catch(() => { throw new Error(`experiment ${number} is not in this file; glossator serve shows it`); }),
 };
 
 const source = document.documentElement.dataset.source === "server" ? served : exported;

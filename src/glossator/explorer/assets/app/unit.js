@@ -36,7 +36,7 @@ function UnitPage({ study, unit, query }) {
         ${source.live && data.statistics && data.polarity !== "±" ? html`<${Output} key=${"output" + data.unit} study=${study} data=${data} />` : null}
         ${data.statistics ? html`<${Related} key=${"related" + data.unit} study=${study} data=${data} />` : null}
         ${Object.keys(data.people).length ? html`<${People} people=${data.people} />` : null}
-        ${data.experiments.length ? html`<${Experiments} list=${data.experiments} />` : null}
+        ${data.experiments.length ? html`<section class="card"><h2>Experiments</h2><${ExperimentRows} study=${study} list=${data.experiments} alone=${true} /></section>` : null}
       </div>
     </div>
   </main>`;
@@ -131,9 +131,4 @@ function People({ people }) {
   for (const l of people.labels || []) for (const [i, score] of l.scores.entries()) row(l.who, i ? "" : `wrote: ${l.text}`, score, Object.entries(score.baselines).map(([name, v]) => `${name} ${number(v)}`).join(", "));
   for (const r of people.rewrites || []) row(r.by, `rewrote it as: ${r.text}`, r.rewritten, `original ${number(r.original.value)} ${interval(r.original.low, r.original.high)}`);
   return rows.length ? html`<section class="card"><h2>Annotators</h2><div class="scroll"><table><thead><tr><th scope="col">annotator</th><th scope="col">did</th><th scope="col">score</th><th scope="col" class="n">value [95 %]</th><th scope="col" class="n">beside it</th></tr></thead><tbody>${rows}</tbody></table></div></section>` : null;
-}
-
-function Experiments({ list }) {
-  return html`<section class="card"><h2>Experiments</h2><ol class="history">${list.map((e) => html`<li><details><summary>${inert(e.kind)} ${e.number}</summary>
-    <dl class="provenance">${[["request", e.request], ["prediction", e.prediction], ["result", e.result]].map(([name, value]) => html`<div><dt>${name}</dt><dd><pre>${value === null ? "none" : inert(JSON.stringify(value, null, 1)).replaceAll("↵", "\n")}</pre></dd></div>`)}</dl></details></li>`)}</ol></section>`;
 }
