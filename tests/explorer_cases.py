@@ -7,8 +7,9 @@ import gzip
 import json
 import re
 import shutil
+import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from html.parser import HTMLParser
 from pathlib import Path
@@ -17,6 +18,7 @@ from typing import Any
 import pytest
 
 CHROMIUM = shutil.which("chromium")
+ACCESSIBILITY = (Path(__file__).parent / "accessibility.js").read_text()
 
 
 class Elements(HTMLParser):
@@ -46,6 +48,28 @@ def units_of(path: Path) -> list[dict[str, Any]]:
     shards = shards_of(path)
     pages = [(int(place), unit) for name in shards if name.startswith("units-") for place, unit in shards[name].items()]
     return [unit for _, unit in sorted(pages, key=lambda pair: pair[0])]
+
+
+@contextmanager
+def serving(folders: Sequence[Path], **settings: Any) -> Iterator[str]:
+    """The address of a server in this process; settings: of its application."""
+    import socket
+
+    import uvicorn
+
+    from glossator.explorer.server import app
+
+    listening = socket.socket()
+    listening.bind(("127.0.0.1", 0))
+    server = uvicorn.Server(uvicorn.Config(app(folders, **settings), log_level="warning"))
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{listening.getsockname()[1]}/"
+    finally:
+        server.should_exit = True
+        thread.join()
+        listening.close()
 
 
 @contextmanager

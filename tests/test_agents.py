@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 
 from glossator.agents import Answer, Budget, Makers, Tools, Transcript, experiment, read_transcript
-from glossator.agents.browser import write_page
 from glossator.agents.budget import Spent
 from glossator.agents.driven import LanguageModelPolicy, PersonPolicy
 from glossator.agents.errors import ToolError
@@ -260,15 +259,6 @@ def test_describers_never_hear_of_hypotheses():
     seen = tools.dataset_exemplars(2)
     tools.describe_images([one["id"] for one in seen])
     assert len(heard) == 2 and "secret" not in repr(heard)
-
-
-def test_the_page_shows_the_experiment_and_escapes_it(tmp_path):
-    transcript = Transcript()
-    experiment(dog(), STUDIO, transcript=transcript, question="<script>alert(1)</script>")
-    write_page(tmp_path / "a.html", transcript.steps)
-    page = (tmp_path / "a.html").read_text()
-    assert "<script" not in page and "confirmed" in page and "default-src 'none'" in page
-    assert "http" not in page.replace("http-equiv", "")
 
 
 # E-values, by simulation.

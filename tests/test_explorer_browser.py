@@ -3,21 +3,19 @@ say, hostile text does nothing. A short way through all pages is in the fast tes
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from explorer_cases import browser, page_of, until
+from explorer_cases import ACCESSIBILITY, browser, page_of, serving, until
 from glossator.explorer.export import export_folder
 from glossator.explorer.pages.lists import unit_list
 from glossator.study import Study, run_study
 from study_cases import register, small_spec, write_corpus
 
 WIDTHS, THEMES = (1280, 400), ("light", "dark")
-ACCESSIBILITY = (Path(__file__).parent / "accessibility.js").read_text()
 
 
 @pytest.fixture(scope="module")
@@ -42,22 +40,8 @@ def study(tiny_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterat
 
 @pytest.fixture(scope="module")
 def served(study: Study) -> Iterator[str]:
-    """The address of a server in this process."""
-    import socket
-
-    import uvicorn
-
-    from glossator.explorer.server import app
-
-    listening = socket.socket()
-    listening.bind(("127.0.0.1", 0))
-    server = uvicorn.Server(uvicorn.Config(app([study.folder]), log_level="warning"))
-    thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
-    thread.start()
-    yield f"http://127.0.0.1:{listening.getsockname()[1]}/"
-    server.should_exit = True
-    thread.join()
-    listening.close()
+    with serving([study.folder]) as address:
+        yield address
 
 
 def test_a_short_way_through_all_pages(chromium: Any, served: str, study: Study) -> None:

@@ -14,6 +14,7 @@ from glossator.errors import UserError
 from glossator.evidence import SPLITS
 from glossator.explorer.exemplars import ShownInput, histogram, shown_inputs
 from glossator.explorer.pages.compare import Side, compare
+from glossator.explorer.pages.experiments import experiment_page
 from glossator.explorer.pages.lists import MOST_ROWS, columns, points, unit_list
 from glossator.explorer.pages.meaning import Meanings
 from glossator.explorer.pages.parts import to_json
@@ -102,7 +103,9 @@ def test_experiments_stand_on_the_page_of_their_unit(tmp_path: Path) -> None:
         with adding(study) as more:
             number = more.experiment("texts", {"texts": ["a cat"]}, unit=unit, prediction={"fires": True})
             more.result(number, {"values": [1.5]})
-        (told,) = unit_page(study, unit).experiments
+        (listed,) = unit_page(study, unit).experiments
+        told = experiment_page(study, listed.number)
+    assert (listed.kind, listed.unit, listed.ended) == ("texts", unit.short, True)
     assert (told.kind, told.prediction, told.result) == ("texts", {"fires": True}, {"values": [1.5]})
 
 

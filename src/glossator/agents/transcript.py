@@ -17,8 +17,8 @@ One line is one step, `{"step": n, "kind": ..., "request": ..., "result": ...}` 
 - `answer`: request null; result: the answer (`glossator.agents.answers.Answer`).
 
 Inputs are named by ids: texts `t1`, images `i1`, in the order in which they are made; `tool` results that make inputs
-list `{text}` or `{prompt, seed, backend, missing}`. Responses of units with places in images have `cells`, rows of 0 and
-1: where the unit is above its level. No line holds the time, so the same experiment has the same bytes.
+list `{text}` or `{prompt, seed, backend, missing}`. Responses of units with places in images have `cells`, rows of 0
+and 1: where the unit is above its level. No line holds the time, so the same experiment has the same bytes.
 
 Replay and resume are one mechanism: while recorded steps are left, a step that asks the same gets the recorded result;
 after them, steps are done and appended. A step that differs from the record is an error that names both.

@@ -170,7 +170,8 @@ def _shards(
     all_people: Mapping[str, Any] | None = None,
     experiments: Sequence[int] = (),
 ) -> Iterator[tuple[str, bytes]]:
-    """(name, JSON) of each shard; listed: the places whose pages are there, None for all; experiments: whose pages are."""
+    """(name, JSON) of each shard; listed: the places whose pages are there, None for all; experiments: whose
+    pages are."""
     units = sum(study.counts.values())
     lists = -(-units // COLUMNS_EACH)
     yield "study", _study(study, lists, listed, all_people)

@@ -197,7 +197,9 @@ def _answering(endpoint: Endpoint, library: Library, threads: Executor) -> Calla
         except _TooLarge:
             return _problem(413, f"the body is larger than {LARGEST_BODY} bytes")
         except UserError as error:
-            missing = isinstance(error, NoSuchStudy) or error.what.startswith(("no such unit", "no such experiment"))
+            missing = isinstance(error, NoSuchStudy) or any(
+                f"no such {it}" in error.what for it in ("unit", "experiment")
+            )
             busy = "cannot be read now" in error.what or "another process" in error.what
             return _problem(404 if missing else 503 if busy else 400, str(error))
         except asyncio.CancelledError:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from glossator.agents.answers import Answer
+from glossator.agents.answers import Answer, Finding
 from glossator.agents.ledger import ALPHA, success
 from glossator.agents.retold import DRAWN, SEEN, Retold, pictures, retold
 from glossator.agents.transcript import read_transcript
@@ -140,10 +140,9 @@ class Round:
 
 @dataclass(frozen=True)
 class ExperimentPage:
-    """number: in the study's table, None for a transcript alone; opens: whether the study has a page of the unit; takes:
-    texts or images; level: from where on the unit counts as active; needed: the e-value at which a hypothesis alone
-    counts as shown; kind, request, prediction, result: of an experiment that no agent made; why_short: what is not
-    here, and why."""
+    """number: in the study's table, None for a transcript alone; takes: texts or images; level: from where on the unit
+    counts as active; needed: the e-value at which a hypothesis alone counts as shown; kind, request, prediction, result:
+    of an experiment that no agent made; why_short: what is not here, and why."""
 
     number: int | None
     unit: str | None
@@ -306,7 +305,7 @@ def page_of_steps(
     shown: Mapping[str, np.ndarray] | None = None,
     why_short: str | None = None,
 ) -> ExperimentPage:
-    """The page of an agent's experiment. unit: as the study calls it, None for the name in the transcript; shown: pixels
+    """The page of an agent's experiment. unit: as the study calls it, by default as the transcript does; shown: pixels
     of pictures by id."""
     told, start = retold(steps), steps[0]
     stored = next((step["result"] for step in steps if step["kind"] == "answer"), None)
@@ -372,12 +371,21 @@ def _hypotheses(
     for name, step in asked.items():
         said, own = step["request"], tests[name]
         one, last = findings.get(name), next((test for test in reversed(own) if test.done is not None), None)
-        verdict, effect = (one.verdict, one.effect) if one else (None, last.effect if last else None)
-        evidence = (one.successes, one.trials, one.e_above, one.e_below) if one else (
-            (last.successes or 0, last.trials or 0, last.e_above, last.e_below) if last else (0, 0, None, None))  # fmt: skip
-        found.append(HypothesisShown(name, said["statement"], said["direction"], said["control"], said["program"],
-                                     step["step"], own, verdict, rounded(effect), *evidence))  # fmt: skip
+        ends = one if one is not None else last
+        found.append(
+            HypothesisShown(
+                name, said["statement"], said["direction"], said["control"], said["program"], step["step"], own,
+                None if one is None else one.verdict, *_evidence(ends),
+            )
+        )  # fmt: skip
     return found
+
+
+def _evidence(ends: Finding | TestShown | None) -> tuple[float | None, int, int, float | None, float | None]:
+    """effect, successes, trials, e_above, e_below: of the finding, before there is one of the last test."""
+    if ends is None:
+        return None, 0, 0, None, None
+    return rounded(ends.effect), ends.successes or 0, ends.trials or 0, rounded(ends.e_above), rounded(ends.e_below)
 
 
 def _test(
@@ -441,8 +449,10 @@ def _step(step: dict[str, Any], names: list[str]) -> StepShown:
         return StepShown(number, tool, names, pairs, text=f"{given['old']!r} becomes {given['new']!r}")
     if tool in (*SEEN, *DRAWN, "call_unit", "generate_text"):
         return StepShown(number, tool, names, text=given.get("text") or given.get("about"))
-    said = json.dumps(given, ensure_ascii=False)
-    return StepShown(number, tool, text=_cut(said), reply=_cut(json.dumps(result, ensure_ascii=False, indent=1)))
+    said = json.dumps(given, ensure_ascii=False) if given else ""
+    return StepShown(
+        number, tool, text=_cut(said) or None, reply=_cut(json.dumps(result, ensure_ascii=False, indent=1))
+    )
 
 
 def _cut(text: str, most: int = LONGEST) -> str:

@@ -51,8 +51,8 @@ function Experiment({ data }) {
       <p class="sentence">${inert(data.question)}</p></header>
     <div class="columns unit">
       <section class="card"><h2>Hypotheses</h2>
-        <p class="quiet">Each was registered before its test, and each prediction before the unit was run on the pair. A pair is an input with what the hypothesis names and a matched one without${data.level === null ? "" : `; the unit counts as active from ${precise(data.level)} on`}. E-values stay valid whenever one stops; ${data.needed} is 5 %.</p>
-        ${data.hypotheses.length ? data.hypotheses.map((h) => html`<${Hypothesis} key=${h.id} h=${h} known=${known} />`) : html`<p class="quiet">None was registered.</p>`}
+        <p class="quiet">Each was registered before its test, and each prediction before the unit was run on the pair. A pair is an input with what the hypothesis names and a matched one without${data.level === null ? "" : `; the unit counts as active from ${precise(data.level)} on`}. An e-value of ${data.needed} is evidence at 5 %, whenever one stops.</p>
+        ${data.hypotheses.length ? data.hypotheses.map((h, i) => html`<${Hypothesis} key=${h.id} h=${h} known=${known} first=${i === data.hypotheses.findIndex((one) => one.tests.length)} />`) : html`<p class="quiet">None was registered.</p>`}
       </section>
       <div class="stack">
         <section class="card"><h2>Answer</h2>
@@ -70,13 +70,14 @@ function Experiment({ data }) {
     </div>`;
 }
 
-function Hypothesis({ h, known }) {
+// first: its pairs are seen at once.
+function Hypothesis({ h, known, first }) {
   const pairs = h.tests.reduce((n, test) => n + test.pairs.length, 0);
   return html`<article class="hypothesis" aria-label=${`${h.id} ${h.statement}`}><p class="said"><${Verdict} verdict=${h.verdict} /> ${h.control ? html`<span class="chip">negative control, expected to fail</span> ` : ""}<b>${inert(h.statement)}</b>${h.direction === "suppresses" ? html` <span class="chip">suppresses</span>` : ""}</p>
     <div class="evidenced"><${Evidence} h=${h} needed=${known.data.needed} />
       <p class="quiet">${h.trials ? `${h.successes} of ${h.trials} pairs as predicted${h.effect === null ? "" : `; mean difference ${precise(h.effect)}`}; e-value for ${precise(h.e_above)}, against ${precise(h.e_below)}` : "no pair was tested"}</p></div>
     ${h.program ? html`<details class="program"><summary>Program</summary><pre>${inert(h.program)}</pre></details>` : null}
-    ${pairs ? html`<details><summary>${plural(pairs, "pair")}</summary>${h.tests.map((test) => html`<section class="test"><p class="quiet">Predicted in step ${test.registered}: ${inert(test.predicted)}.${test.done === null ? " The unit was not run on them." : ` Run in step ${test.done}; then ${test.successes} of ${test.trials} so far, e-value ${precise(test.e_above)}.`}</p>
+    ${pairs ? html`<details open=${first}><summary>${plural(pairs, "pair")}</summary>${h.tests.map((test) => html`<section class="test"><p class="quiet">Predicted in step ${test.registered}: ${inert(test.predicted)}.${test.done === null ? " The unit was not run on them." : ` Run in step ${test.done}; then ${test.successes} of ${test.trials} so far, e-value ${precise(test.e_above)}.`}</p>
       ${test.pairs.map((pair, i) => html`<div class="pair ${test.went[i] === false ? "missed" : ""}"><span class="went" title=${test.went[i] === null ? "no response" : test.went[i] ? "went as predicted" : "did not go as predicted"}>${test.went[i] === null ? MISSING : test.went[i] ? "✓" : "✗"}<span class="unseen">${test.went[i] ? " as predicted" : " not as predicted"}</span></span>
         <${Given} name=${pair[0]} known=${known} label="with" /><${Given} name=${pair[1]} known=${known} label="without" /></div>`)}</section>`)}</details>` : null}
   </article>`;
@@ -103,7 +104,7 @@ function Given({ name, known, label }) {
 }
 function MarkedText({ text }) {
   const [, before, peak, after] = text.match(/^([^]*?)>>([^]*?)<<([^]*)$/) || [null, text, "", ""];
-  return html`<span class="text">${flowing(before)}${peak ? html`<span class="tok peak" role="mark" style=${{ "--t": 0.7 }}>${flowing(peak)}</span>` : ""}${flowing(after)}</span>`;
+  return html`<span class="text">${inert(before)}${peak ? html`<span class="tok peak" role="mark" style=${{ "--t": 0.7 }}>${inert(peak)}</span>` : ""}${inert(after)}</span>`;
 }
 
 const DONE = {
@@ -119,7 +120,7 @@ function Step({ step, known }) {
     ${step.pairs.length || !shown.length ? null : html`<div class="givens">${shown.map((name) => html`<${Given} key=${name} name=${name} known=${known} />`)}</div>`}`;
   const words = step.text && !["ask", "code"].includes(step.kind) ? html` <span class=${step.kind === "log" ? "logged" : "quiet"}>${flowing(step.text)}</span>` : null;
   if (plain && (step.kind !== "log" || !shown.length)) return html`<p class="step">${title}:${words}</p>`;
-  return html`<details class="step" open=${step.kind === "log"}><summary>${title}${words ? ":" : ""}${words}</summary>${inside}</details>`;
+  return html`<details class="step" open=${step.kind === "log" || (step.kind === "dataset_exemplars" && step.step < 3)}><summary>${title}${words ? ":" : ""}${words}</summary>${inside}</details>`;
 }
 
 const Plain = ({ pairs }) => html`<dl class="provenance">${pairs.map(([name, value]) => html`<div><dt>${name}</dt><dd><pre>${value === null || value === undefined ? "none" : flowing(JSON.stringify(value, null, 1))}</pre></dd></div>`)}</dl>`;

@@ -1,0 +1,105 @@
+"""Pages of experiments in a browser, served and from the disk, on real small studies of texts and of images."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from explorer_cases import ACCESSIBILITY, browser, page_of, serving, until
+from glossator.cli import main
+from glossator.explorer.export import export_folder
+from glossator.explorer.pages.lists import unit_list
+from glossator.study import Study, StudySpec, open_study, run_study
+from study_cases import small_spec, write_corpus
+
+WIDTHS, THEMES = (1280, 400), ("light", "dark")
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Any]:
+    with browser() as opened:
+        yield opened
+
+
+@pytest.fixture(scope="module")
+def texts(tiny_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Study]:
+    """A study of a tiny random language model with two experiments on its best unit."""
+    write_corpus(tiny_folder.parent / "corpus.jsonl")
+    folder = tmp_path_factory.mktemp("pages") / "texts"
+    spec = small_spec(tiny_folder, units=(1, 2, 4, 5, 6), explainers=("token-list", "lookup"), sites=("mlp.0",))
+    study = run_study(spec, folder, progress=False)
+    assert study is not None
+    unit = unit_list(study).units[0].unit
+    for seed in ("0", "1"):
+        assert main(["agent", "--unit", f"{folder}#{unit}", "--inputs", "60", "--seed", seed]) == 0
+    with open_study(folder) as opened:
+        yield opened
+
+
+@pytest.fixture(scope="module")
+def images(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Study]:
+    """A study of a small image model with an experiment on one of its units."""
+    folder = tmp_path_factory.mktemp("pages") / "images"
+    spec = StudySpec(subject="renders-cnn", sites=("layers",), units=(26, 53), corpus="renders:300")
+    run_study(spec, folder, progress=False)
+    assert main(["agent", "--unit", f"{folder}#layers/26", "--inputs", "80"]) == 0
+    with open_study(folder) as opened:
+        yield opened
+
+
+def test_experiments_are_one_click_from_their_unit(chromium: Any, texts: Study, tmp_path: Path) -> None:
+    unit = unit_list(texts).units[0].unit
+    export_folder(texts, tmp_path / "out")
+    with serving([texts.folder]) as address, page_of(chromium) as page:
+        for base in (address, (tmp_path / "out" / "index.html").resolve().as_uri()):
+            page.goto(f"{base}#/texts/unit/{unit}" if base == address else f"{base}#{unit}")
+            page.wait_for_selector(".experimentlist a")
+            assert page.locator(".experimentlist a").count() == 2
+            page.click(".experimentlist a >> nth=1")
+            page.wait_for_selector("article.hypothesis")
+            assert "experiment" in page.url and page.locator("h1").inner_text().startswith(unit)
+            page.keyboard.press("u")
+            page.wait_for_selector(".experiments .experimentlist a")
+            assert page.locator(".experimentlist a").count() == 2
+            page.reload()
+            page.wait_for_selector(".experiments .experimentlist a")
+
+
+def test_the_page_that_an_experiment_leaves_opens_from_the_disk(chromium: Any, texts: Study) -> None:
+    (first, *_) = sorted((texts.folder / "agent").glob("*.html"))
+    with page_of(chromium) as page:
+        page.goto(first.resolve().as_uri())
+        page.wait_for_selector(".rounds .step")
+        assert page.locator("a[href]").count() == 0  # it has nowhere to lead to
+
+
+@pytest.mark.slow
+def test_pictures_of_experiments_show_where_the_unit_was_active(chromium: Any, images: Study) -> None:
+    with serving([images.folder]) as address, page_of(chromium) as page:
+        page.goto(f"{address}#/images/experiments?unit=layers/26")
+        page.click(".experimentlist a")
+        page.wait_for_selector(".given .image img")
+        until(lambda: page.evaluate("[...document.images].every(i => i.complete && i.naturalWidth > 0)"))
+        assert page.locator(".given .above").count() > 0
+        page.locator(".given .image").first.hover()
+        assert "response" in page.locator("#tip").inner_text()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("width", WIDTHS)
+@pytest.mark.parametrize("theme", THEMES)
+def test_every_page_fits_and_is_legible(chromium: Any, texts: Study, images: Study, width: int, theme: str) -> None:
+    wheres = ["texts/experiments", "texts/experiment/1", "images/experiment/1"]
+    with serving([texts.folder, images.folder]) as address, page_of(chromium, width, theme) as page:
+        for where in wheres:
+            page.goto(f"{address}#/{where}")
+            page.reload()
+            page.wait_for_selector("main .card")
+            page.wait_for_load_state("networkidle")
+            assert page.evaluate("document.documentElement.scrollWidth") <= width, where
+            page.evaluate(ACCESSIBILITY)
+            assert page.evaluate("lowContrast()") == [], where
+            assert page.evaluate("nameless()") == [], where
