@@ -44,9 +44,9 @@ def test_a_page_says_what_the_transcript_says() -> None:
     transcript = done()
     answer, page = transcript.steps[-1]["result"], page_of_steps(transcript.steps)
     assert (page.headline, page.program, page.ended) == (answer["headline"], answer["program"], True)
-    assert [(h.id, h.verdict, h.e_above) for h in page.hypotheses] == [
-        (one["id"], one["verdict"], one["e_above"]) for one in answer["findings"]
-    ]
+    for one, told in zip(answer["findings"], page.hypotheses, strict=True):
+        assert (told.id, told.verdict, told.successes) == (one["id"], one["verdict"], one["successes"])
+        assert told.e_above == pytest.approx(one["e_above"], rel=1e-3)
     for hypothesis in page.hypotheses:
         for test in hypothesis.tests:
             assert test.done is not None and hypothesis.registered is not None
@@ -171,14 +171,14 @@ def test_pictures_are_drawn_again_with_the_cells_where_the_unit_was_active(tmp_p
     from glossator.agents import SceneStudio, image_unit
     from glossator.scenes.pictures import Renderer
     from glossator.study import StudySpec, run_study
-    from glossator.study.tools import Tools as StudyTools
+    from glossator.study.context import StudyContext
     from glossator.units import Unit
 
     spec = StudySpec(subject="renders-cnn", sites=("layers.1",), units=(3,), corpus="renders:60")
     study = run_study(spec, tmp_path / "s", progress=False)
     assert isinstance(study, Study)
     unit = Unit("renders-cnn", "layers.1", 3)
-    tools = StudyTools.to_show(study)
+    tools = StudyContext.to_show(study)
     evidence, studio = tools.evidence(unit).explain, SceneStudio(Renderer(side=48))
     tested = image_unit(tools.resources.subject, unit, evidence)
     transcript = Transcript()

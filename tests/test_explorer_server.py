@@ -17,7 +17,7 @@ from glossator.explorer.opened import Library, OpenedStudy
 from glossator.explorer.pages.lists import unit_list
 from glossator.explorer.server import LARGEST_BODY, app, is_loopback
 from glossator.scores import Score
-from glossator.store.adding import add_scores
+from glossator.store.adding import add_scores, adding
 from glossator.store.study import open_study
 from glossator.study import Study, run_study
 from study_cases import small_spec, write_corpus
@@ -56,8 +56,10 @@ def test_every_endpoint_answers_as_it_is_described(client: TestClient, study: St
         "score": {"unit": name, "hypothesis": 'token(" the")'},
         "neighbours": {"unit": name}, "output": {"unit": name},
         "evidence": {"unit": name, "method": "token-list", "score": study.ranked_by},
-        "strongest": {"site": "mlp.0", "text": "the lazy fox jumps", "at": 2},
+        "strongest": {"site": "mlp.0", "text": "the lazy fox jumps", "at": 2}, "experiment": {"number": 1},
     }  # fmt: skip
+    with adding(study) as more:
+        more.experiment("texts", {"texts": ["a cat"]})
     for endpoint in ENDPOINTS:
         if endpoint.path.endswith("/meaning"):  # below
             continue
@@ -103,6 +105,8 @@ def test_units_are_found_by_meaning(tmp_path: Path, minilm: Any) -> None:
         ("/api/studies/tiny/unit?unit=mlp.0/999999", 404),
         ("/api/studies/tiny/unit", 400),
         ("/api/studies/tiny/units?limit=1000", 400),
+        ("/api/studies/tiny/experiment?number=77", 404),
+        ("/api/studies/tiny/experiments?limit=1000", 400),
         ("/api/studies/tiny/units?after=x", 400),
         ("/api/studies/tiny/units?score_from=nan", 400),
         ("/api/studies/tiny/units?words=%21%3F", 400),

@@ -337,7 +337,10 @@ class Tools:
             return {"value": None, "percentile": None, "reason": "the unit's value is not a number"}
         # The reference is sorted; ties count half.
         low, high = (np.searchsorted(self.reference, response.value, side) for side in ("left", "right"))
-        told = {"value": short(response.value), "percentile": round(50 * (low + high) / len(self.reference), 2)}
+        told: dict[str, Any] = {
+            "value": short(response.value),
+            "percentile": round(50 * (low + high) / len(self.reference), 2),
+        }
         if response.cells is not None:
             told["cells"] = ["".join("01"[int(cell)] for cell in row) for row in response.cells]
         return told | ({"text": response.marked or text} if response.marked or text else {})

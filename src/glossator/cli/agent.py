@@ -169,7 +169,7 @@ def _run(
     from glossator.explorer.export import experiment_file
     from glossator.explorer.pages.experiments import pictures_of_study
     from glossator.store.adding import adding
-    from glossator.study.tools import Tools
+    from glossator.study.context import StudyContext
 
     transcript = Transcript(path)
     ended = transcript.recorded and transcript.recorded[-1]["kind"] == "answer"
@@ -189,7 +189,7 @@ def _run(
             rows.result(row, answer.as_dict())
         steps = transcript.steps
     images = steps[0]["request"]["takes"] == "images"
-    shown = pictures_of_study(steps, unit, Tools.to_show(study)) if images else {}
+    shown = pictures_of_study(steps, unit, StudyContext.to_show(study)) if images else {}
     experiment_file(path.with_suffix(".html"), steps, shown)
     return answer
 

@@ -17,6 +17,7 @@ from glossator.errors import MissingPower, UserError, near_matches
 from glossator.explanations import UNNAMEABLE
 from glossator.explorer.pages.compare import Comparison, Side, compare
 from glossator.explorer.pages.evidence import ScoreEvidence, score_evidence
+from glossator.explorer.pages.experiments import ExperimentPage, experiment_page
 from glossator.explorer.pages.neighbours import MOST as MOST_NEIGHBOURS
 from glossator.explorer.pages.neighbours import (
     Firing,
@@ -27,7 +28,6 @@ from glossator.explorer.pages.neighbours import (
     output_tokens,
     written_by,
 )
-from glossator.explorer.pages.experiments import ExperimentPage, experiment_page
 from glossator.explorer.pages.parts import ScoreShown, rounded, slug
 from glossator.explorer.pages.study import (
     Distribution,

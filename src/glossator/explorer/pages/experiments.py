@@ -26,7 +26,7 @@ from glossator.store.study import Study
 from glossator.units import Unit, parse_unit
 
 if TYPE_CHECKING:
-    from glossator.study.tools import Tools
+    from glossator.study.context import StudyContext
 
 AGENT, TEST = "agent", "agent-test"
 """Kinds of experiments that an agent registers: the whole, and each prediction."""
@@ -141,8 +141,8 @@ class Round:
 @dataclass(frozen=True)
 class ExperimentPage:
     """number: in the study's table, None for a transcript alone; takes: texts or images; level: from where on the unit
-    counts as active; needed: the e-value at which a hypothesis alone counts as shown; kind, request, prediction, result:
-    of an experiment that no agent made; why_short: what is not here, and why."""
+    counts as active; needed: the e-value at which a hypothesis alone counts as shown; kind, request, prediction,
+    result: of an experiment that no agent made; why_short: what is not here, and why."""
 
     number: int | None
     unit: str | None
@@ -207,8 +207,8 @@ def _listed(number: int, unit: str | None, kind: str, request: str, _: Any, resu
     )  # fmt: skip
 
 
-def experiment_page(study: Study, number: int, tools: Tools | None = None) -> ExperimentPage:
-    """One experiment; tools: of the study, to draw its pictures again. Raises `UserError` where the study has no such
+def experiment_page(study: Study, number: int, context: StudyContext | None = None) -> ExperimentPage:
+    """One experiment; context: of the study, to draw its pictures again. Raises `UserError` where the study has no such
     experiment."""
     with study.snapshot():
         rows = study.query(f"{_ROW} WHERE experiments.id = ?", number)
@@ -225,7 +225,7 @@ def experiment_page(study: Study, number: int, tools: Tools | None = None) -> Ex
     steps = transcript_of(study, str(asked.get("transcript", "")))
     if steps is None:
         steps, why = steps_of_rows(name, asked, told[1], tests), "the transcript does not lie in the study"
-    return page_of_steps(steps, number, unit.short, pictures_of_study(steps, unit, tools), why)
+    return page_of_steps(steps, number, unit.short, pictures_of_study(steps, unit, context), why)
 
 
 def _tests(study: Study, number: int, unit: str | None) -> list[tuple[Any, Any, Any]]:
@@ -281,9 +281,11 @@ def steps_of_rows(
     return [{"step": i, "kind": kind, "request": r, "result": result} for i, (kind, r, result) in enumerate(kinds)]
 
 
-def pictures_of_study(steps: Sequence[dict[str, Any]], unit: Unit, tools: Tools | None) -> dict[str, np.ndarray]:
+def pictures_of_study(
+    steps: Sequence[dict[str, Any]], unit: Unit, context: StudyContext | None
+) -> dict[str, np.ndarray]:
     """(height, width, 3) uint8 by id, of an experiment on images; empty where the recording is not there."""
-    if tools is None or steps[0]["request"]["takes"] != "images":
+    if context is None or steps[0]["request"]["takes"] != "images":
         return {}
     from glossator.agents.scene_studio import SceneStudio
     from glossator.agents.under_test import ImageUnderTest
@@ -292,7 +294,7 @@ def pictures_of_study(steps: Sequence[dict[str, Any]], unit: Unit, tools: Tools 
         raise AssertionError("pages run nothing")
 
     try:
-        tested = ImageUnderTest(unit, tools.evidence(unit).explain, never)
+        tested = ImageUnderTest(unit, context.evidence(unit).explain, never)
     except (MissingPower, UserError):
         return {}
     return {name: one.pixels for name, one in pictures(retold(steps), tested, SceneStudio()).items()}
