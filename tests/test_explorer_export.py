@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
@@ -183,3 +184,9 @@ def test_the_command_writes_either(study: Study, tmp_path: Path, capsys: pytest.
         assert main(["export", folder, *wrong]) == 2
     assert main(["export", folder, "--single-file", str(tmp_path / "no.html"), "--unit", "mlp.7/1"]) == 2
     assert not (tmp_path / "no.html").exists()
+
+
+def test_parts_of_the_script_share_one_scope_without_clashes() -> None:
+    names = re.findall(r"^(?:async )?(?:function|const|let|class) (\w+)", script(), re.MULTILINE)
+    assert len(names) > 100
+    assert [name for name, n in Counter(names).items() if n > 1] == []

@@ -74,7 +74,7 @@ function Experiment({ data }) {
 function Hypothesis({ h, known, first }) {
   const pairs = h.tests.reduce((n, test) => n + test.pairs.length, 0);
   return html`<article class="hypothesis" aria-label=${`${h.id} ${h.statement}`}><p class="said"><${Verdict} verdict=${h.verdict} /> ${h.control ? html`<span class="chip">negative control, expected to fail</span> ` : ""}<b>${inert(h.statement)}</b>${h.direction === "suppresses" ? html` <span class="chip">suppresses</span>` : ""}</p>
-    <div class="evidenced"><${Evidence} h=${h} needed=${known.data.needed} />
+    <div class="evidenced"><${EValue} h=${h} needed=${known.data.needed} />
       <p class="quiet">${h.trials ? `${h.successes} of ${h.trials} pairs as predicted${h.effect === null ? "" : `; mean difference ${precise(h.effect)}`}; e-value for ${precise(h.e_above)}, against ${precise(h.e_below)}` : "no pair was tested"}</p></div>
     ${h.program ? html`<details class="program"><summary>Program</summary><pre>${inert(h.program)}</pre></details>` : null}
     ${pairs ? html`<details open=${first}><summary>${plural(pairs, "pair")}</summary>${h.tests.map((test) => html`<section class="test"><p class="quiet">Predicted in step ${test.registered}: ${inert(test.predicted)}.${test.done === null ? " The unit was not run on them." : ` Run in step ${test.done}; then ${test.successes} of ${test.trials} so far, e-value ${precise(test.e_above)}.`}</p>
@@ -84,7 +84,7 @@ function Hypothesis({ h, known, first }) {
 }
 
 // Evidence for (to the right) or against (to the left) on a logarithmic scale, with the line at which it suffices.
-function Evidence({ h, needed }) {
+function EValue({ h, needed }) {
   const width = 200, most = 4, x = (v) => width / 2 + (Math.max(-most, Math.min(most, v)) / most) * (width / 2 - 6);
   if (!h.trials) return null;
   const value = h.e_above >= h.e_below ? Math.log10(Math.max(h.e_above, 1)) : -Math.log10(Math.max(h.e_below, 1)), line = Math.log10(needed);
