@@ -39,7 +39,7 @@ from glossator.units import Unit
 DOCUMENT = Path(__file__).resolve().parent.parent / "docs" / "conformance.md"
 WITH_A_MODEL = "yes, with a language model"
 KINDS = ("explainers", "simulators", "scorers", "baselines", "readouts", "engines")
-WORLDS = ("tokens", "texts", "image cells", "image model", "whole images", "stimuli")
+WORLDS = ("tokens", "texts", "image cells", "rendered cells", "image model", "whole images", "stimuli")
 N = 600
 EVIDENCE = EvidenceSpec(test_top=15, test_random=30, calibrate_random=20, select_random=20)
 
@@ -59,15 +59,27 @@ class World:
     def made(self, kind: str, name: str) -> Any:
         """The registered part with the resources that it takes."""
         target = registry.load(kind, name)
-        return target(**self.lab.given(target, name))
+        return target(**options(name), **self.lab.given(target, name))
+
+
+@cache
+def options(name: str) -> dict[str, Any]:
+    """What a part cannot do without: a file, a model."""
+    from image_cases import tiny_clip
+
+    folder = Path(tempfile.mkdtemp(prefix="conformance-"))
+    if name == "labels":
+        (folder / "labels.csv").write_text("unit,label\nmlp.1/0,animals\noutput/0,animals\nconv/0,animals\n")
+        return {"file": str(folder / "labels.csv")}
+    return {"model": str(tiny_clip(folder))} if name == "clip-dissect" else {}
 
 
 @cache
 def world(name: str) -> World:
+    from glossator.scenes import SceneImages, random_scenes
     from glossator.subjects.functions import FunctionSubject
     from glossator.subjects.measured import MeasuredSubject
     from glossator.subjects.vision import image_subject
-    from image_cases import pictures
     from scorer_reader_cases import ALL_POWERS, Scripted, refusing
     from test_inputs_recorded import CELLS, Red, Truth, animals, images, red_module, redness, scaled, texts
     from test_scorers_comparing import Bags
@@ -83,9 +95,9 @@ def world(name: str) -> World:
     elif name == "image model":
         subject = image_subject(Red(), scaled, name="red", side=16)
         probes, site = probe_set(images(N)), "conv"
-    elif name == "labelled cells":
+    elif name == "rendered cells":
         subject = FunctionSubject(redness, "redness", takes="images", grid=CELLS)
-        probes, site = probe_set(pictures(N)), "output"
+        probes, site = probe_set(SceneImages.of_scenes(random_scenes(N), side=64)), "output"
     elif name == "whole images":
         subject, probes, site = red_module(), probe_set(images(N)), "head"
     else:
@@ -285,7 +297,7 @@ def table() -> str:
         "",
         "Every registered part is tested on one unit of each kind of input: `tokens`, a neuron of a causal language",
         "model; `texts`, a function of texts; `image cells`, a function with a value at each cell of an image, and",
-        "`labelled cells`, the same where it is known what images show;",
+        "`rendered cells`, the same of rendered scenes, of which it is known what they show;",
         "`image model`, a channel of a convolution, which can be intervened on;",
         "`whole images`, the output of a `torch` module; `stimuli`, measured responses, which cannot be run again.",
         "Numbers refer to the list at the end, which says what is missing. Where a readout is `read alone`, its units",

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 
@@ -73,3 +75,25 @@ def evidence_of(
         float((values > threshold).mean()), "a quantile",
     )  # fmt: skip
     return ExplainEvidence(Unit("planted", "units", index), exemplars, statistics, exemplars.fingerprint)
+
+
+def tiny_clip(folder: Path) -> Path:
+    """A seeded random CLIP with its tokenizer and image processor, as a user's folder would hold it."""
+    import torch
+    from transformers import CLIPConfig, CLIPModel
+
+    from tiny_models import byte_level_tokenizer
+
+    tower = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 64}
+    text = {**tower, "vocab_size": 320, "max_position_embeddings": 64, "bos_token_id": 0, "eos_token_id": 0}
+    torch.manual_seed(0)
+    config = CLIPConfig(
+        text_config=text, vision_config={**tower, "image_size": 32, "patch_size": 8}, projection_dim=16
+    )  # fmt: skip
+    CLIPModel(config).save_pretrained(folder)
+    tokenizer = byte_level_tokenizer()
+    tokenizer.pad_token = tokenizer.eos_token
+    tokenizer.save_pretrained(folder)
+    processor = {"size": {"shortest_edge": 32}, "image_mean": [0.5] * 3, "image_std": [0.25] * 3, "do_normalize": True}
+    (folder / "preprocessor_config.json").write_text(json.dumps(processor))
+    return folder

@@ -210,7 +210,7 @@ def test_a_described_part_names_what_lies_in_it() -> None:
     assert renderer.describe(picture, sky) == "nothing but the background on grass"
     dogs = renderer.draw(["a red dog on grass", "a dog at night", "two red dogs and a car"])
     summary = renderer.summarise(dogs, [None] * 3)
-    assert summary.startswith("animal (3 of 3), dog (3 of 3), mammal (3 of 3)") and "red (2 of 3)" in summary
+    assert summary.startswith("dog (3 of 3), ") and "red (2 of 3)" in summary
     assert "car" not in summary
     with pytest.raises(UserError, match="nothing is known"):
         renderer.describe(Picture(np.zeros((8, 8, 3), np.uint8), None, "", 0, "file"))

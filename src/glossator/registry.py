@@ -16,10 +16,15 @@ from glossator.errors import UserError, near_matches
 BUILT_IN: dict[str, dict[str, str]] = {
     "explainers": {
         "bills": "glossator.explainers.bills:BillsExplainer",
+        "clip-dissect": "glossator.explainers.clip_dissect:ClipDissectExplainer",
+        "dissection": "glossator.explainers.dissection:DissectionExplainer",
         "ensemble": "glossator.explainers.output_side:EnsembleExplainer",
         "imported": "glossator.explainers.imported:ImportedExplainer",
+        "labels": "glossator.explainers.labels:LabelsExplainer",
         "lookup": "glossator.explainers.lookup:LookupExplainer",
+        "milan": "glossator.explainers.milan:MilanExplainer",
         "namer": "glossator.explainers.namer:NamerExplainer",
+        "one-shot": "glossator.explainers.one_shot:OneShotExplainer",
         "output-effect": "glossator.explainers.output_side:OutputEffectExplainer",
         "input-weights": "glossator.explainers.input_weights:InputWeightsExplainer",
         "output-weights": "glossator.explainers.output_side:OutputWeightsExplainer",
@@ -117,6 +122,11 @@ ABOUT: dict[str, dict[str, str]] = {
         "output-effect": "the next tokens promoted and suppressed when the unit is clamped at its maximum",
         "sasc": "a name for what a unit of whole texts responds to; needs no language model (Singh et al. 2023)",
         "ensemble": "another explainer's program with an output side added",
+        "dissection": "the concept whose masks the unit's strongest cells overlap the most (Network Dissection)",
+        "clip-dissect": "the words that an image-text model finds most in the strongest images (CLIP-Dissect)",
+        "one-shot": "what the strongest images share, said in one step; nothing is tested",
+        "labels": "what a file says of each unit: labels by people or by another tool",
+        "milan": "what is frequent in the unit's regions and rare elsewhere, in the manner of MILAN",
     },
     "simulators": {
         "program": "executes programs, token lists and tables; cannot simulate text",

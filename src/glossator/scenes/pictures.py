@@ -26,11 +26,12 @@ from glossator.scenes.parse import called, parse, tokens
 from glossator.scenes.render import SIDE, Rendered, labelled, render
 from glossator.scenes.scene import Scene, named, phrase
 from glossator.scenes.sprites import own_colour
-from glossator.scenes.words import BACKGROUNDS
+from glossator.scenes.words import BACKGROUNDS, LIGHT_PHRASES, WEATHER_PHRASES, nouns
 
 HIDDEN = 0.5
 """Of which share of an instance less must be seen for it to be reported as missing."""
 TEXT_CHUNK = "glossator"
+NOTHING_SHARED = "nothing in common"
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,7 +101,8 @@ def _text_chunk(data: bytes) -> str | None:
 class TextToImage(Protocol):
     """Makes pictures from texts."""
 
-    backend: str
+    @property
+    def backend(self) -> str: ...
 
     def draw(self, prompts: Sequence[str], seed: int) -> list[Picture]:
         """One picture a prompt, each with a seed of its own that follows from `seed` and its number."""
@@ -110,7 +112,8 @@ class TextToImage(Protocol):
 class Editor(Protocol):
     """Changes pictures as instructions say."""
 
-    backend: str
+    @property
+    def backend(self) -> str: ...
 
     def edit(self, pictures: Sequence[Picture], instructions: Sequence[str], seed: int) -> list[Picture]:
         """The pictures after one instruction each."""
@@ -120,7 +123,8 @@ class Editor(Protocol):
 class Describer(Protocol):
     """Says what pictures show. It is told nothing else, so that no hypothesis can colour what it sees."""
 
-    backend: str
+    @property
+    def backend(self) -> str: ...
 
     def describe(self, picture: Picture, mask: np.ndarray | None = None) -> str:
         """What the picture shows or, with a mask (height, width) bool, what its True part shows."""
@@ -191,13 +195,16 @@ class Renderer:
         return " and ".join(said) if said else f"nothing but the background {BACKGROUNDS[scene.background][0]}"
 
     def summarise(self, pictures: Sequence[Picture], masks: Sequence[np.ndarray | None]) -> str:
-        """What more than half of the pictures share, the most frequent first, each with how many show it."""
+        """What more than half of the pictures share, the most frequent first, each with how many show it; a class is
+        left out where one of its nouns says as much."""
         counts: Counter[str] = Counter()
         for picture, mask in zip(pictures, masks, strict=True):
             counts.update(_features(scene_of(picture), mask))
         ranked = sorted(counts, key=lambda name: (-counts[name], name))
         common = [name for name in ranked if counts[name] * 2 > len(pictures)]
-        return ", ".join(f"{name} ({counts[name]} of {len(pictures)})" for name in common) or "nothing in common"
+        implied = {(kind, counts[name]) for name in common if name in nouns() for kind in nouns()[name].classes}
+        said = [name for name in common if (name, counts[name]) not in implied]
+        return ", ".join(f"{name} ({counts[name]} of {len(pictures)})" for name in said) or NOTHING_SHARED
 
 
 def shown_in(scene: Scene, mask: np.ndarray | None) -> list[int]:
@@ -218,9 +225,9 @@ def shown_in(scene: Scene, mask: np.ndarray | None) -> list[int]:
 
 def _features(scene: Scene, mask: np.ndarray | None) -> set[str]:
     """What can be said of a scene, or of what a mask shows of it, in single words."""
-    found = {f"background {scene.background}"}
-    found |= set() if scene.light == "day" else {f"light {scene.light}"}
-    found |= set() if scene.weather == "clear" else {f"weather {scene.weather}"}
+    found = {BACKGROUNDS[scene.background][0]}
+    found |= set() if scene.light == "day" else {LIGHT_PHRASES[scene.light][0]}
+    found |= set() if scene.weather == "clear" else {WEATHER_PHRASES[scene.weather][0]}
     for i in shown_in(scene, mask):
         thing = scene.things[i]
         colour = thing.colour or own_colour(thing.noun, scene.style)

@@ -154,8 +154,9 @@ def noun(name: str) -> Noun:
 
 NO_PLURAL = """grapes, blueberries, cherries, peas, chips, pancakes, skis, scales, gloves, socks, shorts, jeans,
 glasses, sunglasses, scissors, headphones, piano keys, dice, fish, sheep, deer, moose, bison, shrimp, squid, sushi,
-bacon, corn, pufferfish, jellyfish, coral, broccoli, popcorn, spaghetti, fire, lightning, garlic"""
-"""Nouns that are written alike for one and for several."""
+bacon, corn, pufferfish, jellyfish, coral, broccoli, popcorn, spaghetti, fire, lightning, garlic, electronics, clothing,
+furniture, stationery, nature, food, equipment"""
+"""Nouns and classes that are written alike for one and for several."""
 IRREGULAR = """mouse mice, goose geese, wolf wolves, potato potatoes, tomato tomatoes, mango mangoes,
 mosquito mosquitoes, tornado tornadoes, volcano volcanoes, leaf leaves, scarf scarves,
 knife knives, die dice, buffalo buffaloes"""

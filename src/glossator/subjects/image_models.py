@@ -18,6 +18,7 @@ from glossator.errors import UserError
 from glossator.files import fingerprint, sha256_of
 from glossator.subjects import fingerprints
 from glossator.subjects.aliases import ALIASES
+from glossator.subjects.checkpoints import check_config_file
 from glossator.subjects.preparing import Preparation, preparation_of
 
 if TYPE_CHECKING:
@@ -111,10 +112,13 @@ def _prepared_for_efficientnet() -> Preparation:
 
 
 def _preparation(name: str | None, folder: Path) -> Preparation:
-    if name in ALIASES:
-        return _prepared_for_efficientnet()
-    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    side = config.get("image_size")
+    return _prepared_for_efficientnet() if name in ALIASES else preparation_beside(folder)
+
+
+def preparation_beside(folder: Path) -> Preparation:
+    """How a saved model of `transformers` has its images prepared; `UserError` where its folder does not say."""
+    config = json.loads(check_config_file(folder).read_text(encoding="utf-8"))
+    side = config.get("image_size") or (config.get("vision_config") or {}).get("image_size")
     path = folder / PREPROCESSOR
     if not path.is_file():
         raise UserError(

@@ -61,7 +61,7 @@ def measured(inputs: Inputs, grid: Grid) -> None:
     found = np.zeros((len(inputs), len(MEASURED), grid.places), np.float32)
     pixels: np.ndarray | DrawnPixels = inputs.pixels  # type: ignore[attr-defined]
     for row in range(len(inputs)):
-        key = (_content_of(pixels, row), grid)
+        key = (content_of(pixels, row), grid)
         if key not in _of_image:
             while len(_of_image) * grid.places * len(MEASURED) > MOST_KEPT:
                 del _of_image[next(iter(_of_image))]
@@ -71,7 +71,7 @@ def measured(inputs: Inputs, grid: Grid) -> None:
         kept[Looks(name), grid] = found[:, number]
 
 
-def _content_of(pixels: np.ndarray | DrawnPixels, row: int) -> bytes:
+def content_of(pixels: np.ndarray | DrawnPixels, row: int) -> bytes:
     """Tells an image from others, without drawing it where its pixels are drawn when they are read."""
     content = pixels.at(np.array([row])).content() if isinstance(pixels, DrawnPixels) else pixels[row].tobytes()
     return sha256(content).digest()

@@ -8,14 +8,12 @@ from glossator.inputs.annotations import Concept
 from glossator.programs.base import Test
 from glossator.programs.language import And, Not, Or, Program
 from glossator.programs.scene.atoms import COLOURS, STATISTICS, Anywhere, Beside, Looks, Shows, Together
+from glossator.scenes.words import plural
 
 STRONG = 0.4
 """A clause is strong from this share of the strongest clause's strength on; a bias counts from there on as well."""
 SETTINGS = ("background", "light", "weather")
 WEATHER = {"rain": "rain", "snow": "falling snow", "fog": "fog", "clear": "clear weather"}
-UNCHANGED = frozenset({"grass", "sheep", "fish", "snow", "sand", "water", "people", "scissors", "glasses", "trousers"})
-IRREGULAR = {"person": "people", "man": "men", "woman": "women", "child": "children", "mouse": "mice", "wolf": "wolves",
-             "leaf": "leaves", "knife": "knives", "goose": "geese", "foot": "feet", "tooth": "teeth"}  # fmt: skip
 
 
 def sentence(program: Program) -> str:
@@ -123,22 +121,6 @@ def named(concept: Concept) -> str:
         case "label":
             return f"images labelled “{name}”"
     return name
-
-
-def plural(word: str) -> str:
-    """The plural of a noun, by rule but for a few."""
-    head, _, last = word.rpartition(" ")
-    if last in UNCHANGED:
-        return word
-    if last in IRREGULAR:
-        found = IRREGULAR[last]
-    elif last.endswith(("s", "x", "ch", "sh")):
-        found = f"{last}es"
-    elif last.endswith("y") and last[-2:-1] not in "aeiou":
-        found = f"{last[:-1]}ies"
-    else:
-        found = f"{last}s"
-    return f"{head} {found}".strip()
 
 
 def _looks(statistic: str) -> str:

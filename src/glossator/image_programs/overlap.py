@@ -1,0 +1,106 @@
+"""Where concepts are, beside where a unit is strongest: what all methods that name units by annotated concepts share.
+
+A unit has values at cells and concepts have masks of pixels. A concept covers a share of each cell, so overlaps are
+those of the pixels when a unit's mask is enlarged without smoothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.sparse import csr_array, vstack
+
+from glossator.errors import MissingPower
+from glossator.image_programs.candidates import FEWEST, ORDER
+from glossator.inputs import WHOLE, Grid, Inputs
+from glossator.inputs.annotations import Concept, annotations_of
+
+NO_REGION = ("count",)
+"""Kinds of concepts that are no part of an image that could be pointed at."""
+UNSAID = frozenset({Concept("light", "day"), Concept("weather", "clear"), Concept("size", "medium")})
+"""What nobody says of an image, because most are so."""
+AT_ONCE = 20_000_000
+"""So many numbers are made at once."""
+
+
+@dataclass(frozen=True, eq=False)
+class Covered:
+    """Where each of m concepts is in n images. shares (m, n * places) float32: of each place, how much shows it; on the
+    grid `whole`, 1 where the image shows it at all."""
+
+    concepts: tuple[Concept, ...]
+    shares: csr_array
+    places: int
+
+    @property
+    def images(self) -> int:
+        return int(self.shares.shape[1]) // self.places
+
+    @property
+    def areas(self) -> np.ndarray:
+        """(m,) places that each concept covers."""
+        return np.asarray(self.shares.sum(axis=1), np.float64).reshape(-1)
+
+    def of_images(self, rows: np.ndarray) -> Covered:
+        """The same in these images."""
+        columns = (rows[:, None] * self.places + np.arange(self.places)).reshape(-1)
+        return Covered(self.concepts, self.shares[:, columns], self.places)
+
+    def overlap(self, masks: np.ndarray) -> np.ndarray:
+        """(m, u) float64: by how many places each concept and each mask (u, n, places) overlap."""
+        return np.asarray(self.shares @ masks.reshape(len(masks), -1).T.astype(np.float32), np.float64)
+
+    def iou(self, masks: np.ndarray) -> np.ndarray:
+        """(m, u) intersection over union, summed over all images as in Network Dissection (Bau et al. 2017)."""
+        both = self.overlap(masks)
+        either = self.areas[:, None] + masks.reshape(len(masks), -1).sum(axis=1, dtype=np.float64) - both
+        return np.divide(both, either, out=np.zeros_like(both), where=either > 0)
+
+    def exchanged(self, masks: np.ndarray, times: int, rng: np.random.Generator) -> np.ndarray:
+        """(times, m) float64: by how much the concepts and masks (k, places) overlap when each mask is laid on an image
+        drawn at random, no two on the same one."""
+        drawn = np.stack([rng.permutation(self.images)[: len(masks)] for _ in range(times)])
+        found = np.empty((times, len(self.concepts)))
+        for first, rows in self._parts(len(masks)):
+            of_each = rows.reshape((-1, self.places)) @ masks.T.astype(np.float32)
+            of_each = np.asarray(of_each).reshape(-1, self.images, len(masks))
+            for number, one in enumerate(of_each):
+                found[:, first + number] = one[drawn, np.arange(len(masks))].sum(axis=1)
+        return found
+
+    def _parts(self, masks: int) -> Iterator[tuple[int, csr_array]]:
+        size = max(1, AT_ONCE // max(self.images * masks, 1))
+        for first in range(0, len(self.concepts), size):
+            yield first, self.shares[first : first + size]
+
+
+def covered(inputs: Inputs, grid: Grid, fewest: int = FEWEST) -> Covered:
+    """Where each concept is that so many of these images show; of those that are at the same places the plainest.
+
+    Raises `MissingPower` where nothing is known of what the images show.
+    """
+    if inputs.kind != "images" or grid.kind == "tokens":
+        raise MissingPower("this reads images", value=inputs.kind)
+    annotations, rows = annotations_of(inputs), np.arange(len(inputs))
+    found: dict[bytes, tuple[Concept, csr_array]] = {}
+    for concept in sorted(annotations.concepts, key=lambda one: ORDER.index(one.kind)):
+        present = annotations.present(concept)
+        if concept.kind in NO_REGION or concept in UNSAID or present.sum() < fewest:
+            continue
+        share = present.astype(np.float32)[:, None] if grid == WHOLE else annotations.coverage(rows, concept, grid)
+        flat = csr_array(share.reshape(1, -1))
+        if flat.nnz and (flat.nnz < share.size or flat.min() < flat.max()):
+            found.setdefault(flat.indices.tobytes() + flat.data.tobytes(), (concept, flat))
+    if not found:
+        return Covered((), csr_array((0, len(inputs) * grid.places), dtype=np.float32), grid.places)
+    return Covered(tuple(c for c, _ in found.values()), vstack([s for _, s in found.values()], "csr"), grid.places)
+
+
+def strongest(values: np.ndarray, threshold: float) -> np.ndarray:
+    """bool, where values exceed a threshold or, if a whole plateau of them is as high as it, where they reach it."""
+    above = values > threshold
+    if not above.any() and values.size and threshold > values.min():
+        return values >= np.float32(threshold)
+    return np.asarray(above)
