@@ -96,8 +96,8 @@ def world(name: str) -> World:
         subject = image_subject(Red(), scaled, name="red", side=16)
         probes, site = probe_set(images(N)), "conv"
     elif name == "rendered cells":
-        subject = FunctionSubject(redness, "redness", takes="images", grid=CELLS)
-        probes, site = probe_set(SceneImages.of_scenes(random_scenes(N), side=64)), "output"
+        subject = FunctionSubject(_redder, "redder", takes="images", grid=CELLS)
+        probes, site = probe_set(SceneImages.of_scenes(random_scenes(4 * N), side=64)), "output"
     elif name == "whole images":
         subject, probes, site = red_module(), probe_set(images(N)), "head"
     else:
@@ -122,6 +122,14 @@ def world(name: str) -> World:
     headline = None if program is None else Headline("are", Program(0.0, (Clause(1.0, Token((" are",))),)))
     explanation = Explanation(unit, "animals", Provenance("told"), program, headline=headline)
     return World(subject, probes, f"{folder}/r", unit, evidence, lab, explanation)
+
+
+def _redder(pixels: np.ndarray) -> np.ndarray:
+    """(n, 4, 4, 2): how much redder than grey each cell is, and how much less red."""
+    from test_inputs_recorded import redness
+
+    found = redness(pixels).sum(axis=-1, keepdims=True) - 1
+    return np.concatenate([found, -found], axis=-1)
 
 
 def _language_model() -> tuple[Any, ProbeSet]:
