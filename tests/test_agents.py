@@ -11,7 +11,7 @@ from glossator.agents import Answer, Budget, Makers, Tools, Transcript, experime
 from glossator.agents.budget import Spent
 from glossator.agents.driven import LanguageModelPolicy, PersonPolicy
 from glossator.agents.errors import ToolError
-from glossator.agents.prompts import code_of, round_prompt, system_prompt
+from glossator.agents.prompts import code_of, first_look, round_prompt, system_prompt
 from glossator.errors import UserError
 from glossator.language_models.scripted import Scripted
 from glossator.statistics.sequential import RankBet, rate_above, rate_below, rejected
@@ -213,7 +213,11 @@ def test_only_what_is_logged_reaches_later_prompts():
     asked = [step["request"]["prompt"] for step in transcript.steps if step["kind"] == "ask"]
     assert "unlogged-9931" in json.dumps(transcript.steps) and "unlogged-9931" not in asked[1]
     tools = Tools(dog(), STUDIO, question="What does this unit respond to?")
-    tools.meter.rounds, tools.meter.inputs = 2, 3
+    first_look(tools)
+    assert "Strongest recorded inputs" in asked[0] and tools.log[0]["text"] in asked[0]
+    tools.log_experiment(asked[1].split("\n2. ")[1])
+    assert "logged nothing" in tools.log[1]["text"]
+    tools.meter.rounds, tools.meter.inputs = 2, tools.meter.inputs + 3
     assert round_prompt(tools) == asked[1]  # the same log, the same bytes
 
 
@@ -244,6 +248,7 @@ def test_the_prompt_is_made_from_the_docstrings():
 def test_code_is_read_from_replies():
     assert code_of("a\n```python\nx = 1\n```\nb\n```py\ny = 2\n```") == "x = 1\n\ny = 2"
     assert code_of("```python\nx = 1") == "x = 1" and code_of("none") is None
+    assert code_of(" log_experiment('x') ") == "log_experiment('x')" and code_of("I log (twice) what I see") is None
 
 
 def test_describers_never_hear_of_hypotheses():

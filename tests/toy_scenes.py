@@ -26,6 +26,10 @@ class Toy:
     backend: str = "toy"
     missing: tuple[str, ...] = ()
 
+    @property
+    def pixels(self):
+        return np.zeros((8, 8, 3), np.uint8)
+
 
 def toy(concepts, seed=0):
     return Toy(frozenset(concepts), ", ".join(sorted(concepts)), seed)

@@ -10,7 +10,7 @@ from typing import Any
 
 from glossator.agents.answers import Conclusion
 from glossator.agents.gate import Limits, Ran
-from glossator.agents.prompts import code_of, round_prompt, system_prompt
+from glossator.agents.prompts import code_of, first_look, round_prompt, system_prompt
 from glossator.agents.sandbox import open_sandbox
 from glossator.agents.tools import Tools
 from glossator.language_models.request import IMAGES, LanguageModel, Message, Request
@@ -42,10 +42,16 @@ class CodePolicy:
         functions = {name: getattr(tools, name) for name in tools.names}
         system = system_prompt(tools)
         with open_sandbox(self.sandbox, limits) as sandbox:
+            first_look(tools)
             while True:
                 tools.meter.spend(rounds=1)
+                logged = len(tools.log)
                 prompt = round_prompt(tools)
-                shown = [i for entry in tools.log for i in entry["images"]][-SHOWN_IMAGES:] if self.sees else []
+                shown = (
+                    [i for entry in tools.log for i in entry["images"]][-SHOWN_IMAGES:]
+                    if self.sees and tools.unit.takes == "images"
+                    else []
+                )
                 reply = self._reply(tools, system, prompt, shown)
                 tools.meter.spend(tokens=reply["tokens"], money=reply["money"])
                 if reply["failure"] is not None:
@@ -61,6 +67,8 @@ class CodePolicy:
                 if told["error"] is not None:
                     lost = " Its variables are gone." if ran.fresh else ""
                     tools.log_experiment(f"The code failed.{lost} {told['error'][-600:]}")
+                elif len(tools.log) == logged:
+                    tools.log_experiment("The last code logged nothing, so nothing is known of what it found.")
 
     def _reply(self, tools: Tools, system: str, prompt: str, shown: list[str]) -> dict[str, Any]:
         def ask() -> dict[str, Any]:
