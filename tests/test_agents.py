@@ -215,7 +215,7 @@ def test_only_what_is_logged_reaches_later_prompts():
     tools = Tools(dog(), STUDIO, question="What does this unit respond to?")
     first_look(tools)
     assert "Strongest recorded inputs" in asked[0] and tools.log[0]["text"] in asked[0]
-    tools.log_experiment(asked[1].split("\n2. ")[1])
+    tools.log_experiment(asked[1].split("\n2. ")[1].split("\n")[0])
     assert "logged nothing" in tools.log[1]["text"]
     tools.meter.rounds, tools.meter.inputs = 2, tools.meter.inputs + 3
     assert round_prompt(tools) == asked[1]  # the same log, the same bytes

@@ -59,7 +59,7 @@ class CodePolicy:
                     return
                 code = code_of(reply["text"])
                 if code is None:
-                    tools.log_experiment("The last reply held no Python code block, so nothing was done.")
+                    tools.log_experiment("The last reply held no Python code, so nothing was done.")
                     continue
                 ran = sandbox.run(code, functions)
                 told = tools.step("code", {"code": code}, partial(dict, output=ran.output, error=ran.error))

@@ -80,6 +80,8 @@ def round_prompt(tools: Tools) -> str:
             "",
             "Log:",
             *(log or ["empty"]),
+            "",
+            "Reply with one ```python block that calls the tools.",
         ]
     )
 
