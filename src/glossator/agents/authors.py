@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
@@ -23,11 +23,8 @@ from glossator.programs.language import And, Not, Or
 from glossator.programs.running import run
 from glossator.programs.scene.atoms import Shows, Together
 from glossator.scenes import SceneImages
-from glossator.scenes.inputs import relation_of
 from glossator.scenes.parse import parse, tokens
-from glossator.scenes.sampling import random_scenes
-from glossator.scenes.scene import MOST_THINGS, SIZES, Relation, Scene, Thing
-from glossator.scenes.words import BACKGROUNDS, COLOURS, NUMBERS, classes, nouns
+from glossator.scenes.sampling import holding, random_scenes
 
 CANDIDATES = 600
 """Prompts from which an author chooses."""
@@ -64,7 +61,7 @@ class SceneGrammar:
         rng = np.random.default_rng([seed, 21])
         named = sorted({c for clause in program.clauses for c in concepts_of(clause.test)})
         scenes = random_scenes(n, int(rng.integers(2**31)), among=self.among)
-        return [_holding(scene, _some(named, rng), rng).caption() for scene in scenes]
+        return [holding(scene, _some(named, rng), rng).caption() for scene in scenes]
 
     def predicted(self, label: Label, prompts: Sequence[str], seed: int) -> np.ndarray | None:
         program = program_of(label)
@@ -270,34 +267,3 @@ def _some(named: Sequence[Concept], rng: np.random.Generator) -> list[Concept]:
         return []
     count = min(1 + int(rng.geometric(0.5)), len(named)) if len(named) > 1 else 1
     return [named[i] for i in rng.permutation(len(named))[:count]]
-
-
-def _holding(scene: Scene, concepts: Sequence[Concept], rng: np.random.Generator) -> Scene:
-    """The scene with these concepts put in; qualities go to the things that were put in, or else to the first."""
-    things = list(scene.things)[: max(1, MOST_THINGS - 2 * len(concepts))] if concepts else list(scene.things)
-    relations = [r for r in scene.relations if max(r.first, r.second) < len(things)]
-    first = len(things)
-    whole: dict[str, Any] = {}
-
-    def one_of(name: str) -> str:
-        return str(rng.choice(classes()[name])) if name in classes() and name not in nouns() else name
-
-    for concept in concepts:
-        if concept.kind in ("noun", "class"):
-            things.append(Thing(one_of(concept.name)))
-        elif concept.kind == "relation" and (parts := relation_of(concept.name)) is not None:
-            relations.append(Relation(parts[1], len(things), len(things) + 1))
-            things += [Thing(one_of(parts[0])), Thing(one_of(parts[2]))]
-        elif concept.kind in ("background", "light", "weather"):
-            whole[concept.kind] = concept.name
-    qualities = [c for c in concepts if c.kind in ("colour", "size", "count")]
-    at = first if first < len(things) else 0
-    for concept in qualities if things else ():
-        if concept.kind == "colour" and concept.name in COLOURS:
-            things[at] = replace(things[at], colour=concept.name)
-        elif concept.kind == "count" and concept.name in NUMBERS:
-            things[at] = replace(things[at], count=NUMBERS.index(concept.name) + 1)
-        elif concept.kind == "size" and concept.name in SIZES:
-            things[at] = replace(things[at], size=concept.name)
-    whole = {kind: name for kind, name in whole.items() if kind != "background" or name in BACKGROUNDS}
-    return replace(scene, things=tuple(things), relations=tuple(relations), **whole)
