@@ -36,7 +36,7 @@ def toy(concepts, seed=0):
 
 
 class ToyStudio:
-    backend, vocabulary = "toy", VOCABULARY
+    backend, vocabulary, relations = "toy", VOCABULARY, ()
 
     def draw(self, prompts, seed):
         return [toy([c for c in prompt.split(", ") if c in CLASSES], seed) for prompt in prompts]
@@ -57,7 +57,13 @@ class ToyStudio:
     def broader(self, concept):
         return CLASSES.get(concept, ())
 
-    def prompt(self, concepts):
+    def slot(self, concept):
+        return ""
+
+    def related(self, picture, first, second):
+        return frozenset()
+
+    def prompt(self, concepts, arranged=None):
         return ", ".join(concepts)
 
     def removal(self, concept, picture):

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
 Verdict = Literal["confirmed", "refuted", "inconclusive", "untested"]
-Direction = Literal["activates", "suppresses"]
+Direction = Literal["activates", "suppresses", "weakens"]
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,8 @@ class Answer:
     """The answer to a question about a unit.
 
     headline: None where nothing is claimed, with `reason`; program: as text in the language of the inputs; rule: the
-    same as data, a list of alternatives `{"all": [concepts], "none": [concepts]}`, None where it has no such form;
+    same as data, a list of alternatives `{"all": [concepts], "none": [concepts]}`, with `"less": {concept: share}` where
+    concepts leave only a share of the response, None where it has no such form;
     limits: what was not tested or did not hold; spent: inputs, calls, rounds, tokens, money.
     """
 
@@ -41,7 +42,7 @@ class Answer:
     question: str
     headline: str | None
     program: str | None = None
-    rule: tuple[dict[str, list[str]], ...] | None = None
+    rule: tuple[dict[str, Any], ...] | None = None
     findings: tuple[Finding, ...] = ()
     limits: tuple[str, ...] = ()
     reason: str | None = None
@@ -71,6 +72,6 @@ class Conclusion:
 
     headline: str | None = None
     program: str | None = None
-    rule: list[dict[str, list[str]]] | None = None
+    rule: list[dict[str, Any]] | None = None
     limits: list[str] = field(default_factory=list)
     reason: str | None = None

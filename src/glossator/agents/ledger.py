@@ -2,7 +2,8 @@
 
 A pair is an input that has what the hypothesis names and a matched one that has not. It goes as predicted if the first
 exceeds both the unit's level (`levels`, by its own responses to ordinary inputs) and the second; for a suppressing
-hypothesis, if the first is below and the second above the level. The null hypothesis is that at most half of the pairs
+hypothesis, if the first is below and the second above the level; for a weakening one, if the second is above the level
+and the first has less than `WEAKENED` of its height above silence. The null hypothesis is that at most half of the pairs
 do. E-values stay valid however the policy decides to go on or to stop (`statistics.sequential`).
 """
 
@@ -18,6 +19,7 @@ from glossator.statistics.sequential import rate_above, rate_below, rejected
 
 ALPHA = 0.05
 SILENT, RARE, STRONGEST = 0.05, 0.99, 0.999
+WEAKENED = 0.75
 
 
 @dataclass
@@ -29,9 +31,9 @@ class Entry:
     control: bool
     values: list[tuple[float, float]]
 
-    def evidence(self, level: float) -> tuple[int, int, float, float]:
+    def evidence(self, level: float, silent: float) -> tuple[int, int, float, float]:
         """Successes, trials, and the e-values for and against."""
-        good, count = sum(success(pair, level, self.direction) for pair in self.values), len(self.values)
+        good, count = sum(success(pair, level, silent, self.direction) for pair in self.values), len(self.values)
         return good, count, rate_above(good, count), rate_below(good, count)
 
     @property
@@ -39,9 +41,11 @@ class Entry:
         return float(np.mean([a - b for a, b in self.values])) if self.values else None
 
 
-def success(pair: Sequence[float], level: float, direction: Direction) -> bool:
+def success(pair: Sequence[float], level: float, silent: float, direction: Direction) -> bool:
     """Whether a pair (with, without) went as predicted."""
     with_it, without = pair
+    if direction == "weakens":
+        return without >= level and with_it - silent < WEAKENED * (without - silent)
     if direction == "suppresses":
         return with_it < level <= without
     return with_it >= level and with_it > without
@@ -72,7 +76,7 @@ class Ledger:
         return name
 
     def evidence(self, name: str) -> tuple[int, int, float, float]:
-        return self.entries[name].evidence(self.level)
+        return self.entries[name].evidence(self.level, self.silent)
 
     def settled(self, name: str) -> bool:
         """Whether the evidence suffices, whatever comes of the other hypotheses so far."""

@@ -9,6 +9,10 @@ from typing import Any, Protocol
 import numpy as np
 
 
+APART = "apart"
+"""The arrangement in which two things stand far from each other."""
+
+
 class Studio(Protocol):
     """Draws, edits and describes pictures: scenes and their renderer, or diffusion and vision language models.
 
@@ -31,12 +35,24 @@ class Studio(Protocol):
         """The concepts in a picture, of `vocabulary` or broader ones."""
         ...
 
+    def slot(self, concept: str) -> str:
+        """What of a picture a concept takes up, such as its background; "" for things, which can stand together."""
+        ...
+
     def broader(self, concept: str) -> tuple[str, ...]:
         """Classes that a concept belongs to, narrow ones first: dog -> mammal, animal."""
         ...
 
-    def prompt(self, concepts: Sequence[str]) -> str:
-        """What to draw so that these concepts, and nothing else of the vocabulary, are in the picture."""
+    relations: tuple[str, ...]
+    """How two things can stand to each other; none where that cannot be asked for."""
+
+    def prompt(self, concepts: Sequence[str], arranged: str | None = None) -> str:
+        """What to draw so that these concepts, and nothing else of the vocabulary, are in the picture. arranged: how
+        the first two things stand to each other, one of `relations` or `APART`."""
+        ...
+
+    def related(self, picture: Any, first: str, second: str) -> frozenset[str]:
+        """How things of the first concept stand to things of the second in a picture."""
         ...
 
     def removal(self, concept: str, picture: Any) -> str:
@@ -45,9 +61,8 @@ class Studio(Protocol):
 
     def addition(self, concept: str, picture: Any) -> str: ...
 
-    def program(self, rule: Sequence[dict[str, list[str]]]) -> str | None:
-        """A rule, alternatives of concepts that are all there and concepts that are not, as a program; None without a
-        language for it."""
+    def program(self, rule: Sequence[dict[str, Any]]) -> str | None:
+        """A rule as a program (`answers.Answer`), None without a language for it."""
         ...
 
 

@@ -26,6 +26,11 @@ from glossator.agents.under_test import Response, Seen, UnderTest
 MOST_AT_ONCE, LONGEST, QUANTILES = 64, 2000, (0.5, 0.9, 0.99, 0.999)
 COMMON = ("dataset_exemplars", "ordinary_inputs", "call_unit", "register_hypothesis", "test_hypothesis",
           "log_experiment", "final_answer")  # fmt: skip
+PREDICTED: dict[Direction, str] = {
+    "activates": "first above the level and the second",
+    "suppresses": "first below the level, second above it",
+    "weakens": "first less than three quarters of the second, which is above the level",
+}
 OF_TEXTS = ("search_corpus", "generate_text", "edit_text")
 OF_IMAGES = ("text2image", "edit_images", "describe_images", "summarize_images")
 
@@ -220,12 +225,13 @@ class Tools:
     ) -> str:
         """Register a hypothesis before testing it; returns its id.
 
-        direction: "activates" or "suppresses"; program: as text, if it can be said as one; control: whether it is a
-        negative control, which you expect to fail. Register at least one.
+        direction: "activates", "suppresses", or "weakens" for what leaves less than three quarters of the response;
+        program: as text, if it can be said as one; control: whether it is a negative control, which you expect to fail.
+        Register at least one.
         """
         statement = _text(statement, "statement")
-        if direction not in ("activates", "suppresses"):
-            raise ToolError('direction must be "activates" or "suppresses"')
+        if direction not in PREDICTED:
+            raise ToolError(f"direction must be one of {', '.join(PREDICTED)}")
         program, control = None if program is None else _text(program, "program"), bool(control)
         self.meter.spend(calls=1)
         request = {"statement": statement, "direction": direction, "program": program, "control": control}
@@ -238,7 +244,7 @@ class Tools:
         not. None may have been run before. The prediction is registered before the unit is run.
 
         A pair goes as predicted if the first exceeds the unit's level and the second (suppressing: falls below the
-        level that the second exceeds). Returns `{successes, trials, e_above, e_below, effect}` of all pairs so far;
+        level that the second exceeds; weakening: has less than three quarters of the second's response). Returns `{successes, trials, e_above, e_below, effect}` of all pairs so far;
         1/e is a bound on the chance of such evidence for (against) if it were false (true), however you choose when
         to stop.
         """
@@ -256,11 +262,7 @@ class Tools:
             raise ToolError(f"these were run before, so their outcome is no prediction: {old[:8]}")
         self.meter.spend(calls=1, inputs=len(both))
         pairs = [[a, b] for a, b in zip(first, second, strict=True)]
-        predicted = (
-            "first above the level and the second"
-            if entry.direction == "activates"
-            else ("first below the level, second above it")
-        )
+        predicted = PREDICTED[entry.direction]
         row: list[int] = []
         request = {"hypothesis": hypothesis, "predicted": predicted, "pairs": pairs}
         self.step("prediction", request, lambda: self._register(row, request, entry.statement))
@@ -381,7 +383,7 @@ class Tools:
     ) -> dict[str, Any]:
         entry = self.ledger.entries[hypothesis]
         so_far = replace(entry, values=[*entry.values, *_outcomes(told)])
-        good, count, above, below = so_far.evidence(self.ledger.level)
+        good, count, above, below = so_far.evidence(self.ledger.level, self.ledger.silent)
         found = {"inputs": told, "successes": good, "trials": count, "e_above": short(above), "e_below": short(below),
                  "effect": None if so_far.effect is None else short(so_far.effect)}  # fmt: skip
         if self.rows is not None:

@@ -210,6 +210,8 @@ def _changed(text: str) -> tuple[Step, list[str]]:
 
 
 ARTICLES = ("a", "an", "the")
+NATURAL = "natural"
+"""What makes a thing have its own colour again: "make the red dog natural"."""
 LARGER = {"larger": "large", "bigger": "large", "smaller": "small"}
 
 
@@ -223,6 +225,8 @@ def _changes(found: list[Token]) -> tuple[tuple[tuple[str, Any], ...], list[str]
             changes[token.kind] = token.value
         elif token.text in LARGER:
             changes["size"] = LARGER[token.text]
+        elif token.text == NATURAL:
+            changes["colour"] = None
         elif token.kind == "number" and token.text not in ARTICLES:
             changes["count"] = token.value
         elif token.kind not in ("filler", "number"):
