@@ -19,7 +19,7 @@ from glossator.statistics.sequential import rate_above, rate_below, rejected
 
 ALPHA = 0.05
 SILENT, RARE, STRONGEST = 0.05, 0.99, 0.999
-WEAKENED = 0.75
+WEAKENED, ACTIVE = 0.75, 1 / 3
 
 
 @dataclass
@@ -54,11 +54,11 @@ def success(pair: Sequence[float], level: float, silent: float, direction: Direc
 def levels(reference: np.ndarray) -> tuple[float, float]:
     """From responses to ordinary inputs: what the unit does where it is silent, and from where on it counts as active.
 
-    That is what one in a hundred ordinary inputs reaches, or half the way from silence to the strongest for a unit that
-    is active more often; it is above silence in any case.
+    That is what one in a hundred ordinary inputs reaches, or `ACTIVE` of the way from silence to the strongest for a
+    unit that is active more often; it is above silence in any case.
     """
     silent, rare, strongest = np.quantile(reference, (SILENT, RARE, STRONGEST))
-    level = float(min(rare, (silent + strongest) / 2))
+    level = float(min(rare, silent + ACTIVE * (strongest - silent)))
     return float(silent), level if level > reference.min() else float(np.nextafter(level, np.inf))
 
 

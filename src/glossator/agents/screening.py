@@ -32,7 +32,7 @@ class Screening:
         plain = self._plain(way) if spare >= 4 else None
         if plain is None:
             return []
-        groups = self._groups(way)[: min(IMAGES, spare)]
+        groups = self._groups(way, plain)[: min(IMAGES, spare)]
         if not groups:
             return []
         told = self.trials.draw([[*self.trials.instance(way), *g] for g in groups], [way.relation] * len(groups))
@@ -77,10 +77,10 @@ class Screening:
     def _share(self, value: float, plain: float) -> float:
         return (value - self.trials.silent) / plain
 
-    def _groups(self, way: Way) -> list[list[str]]:
+    def _groups(self, way: Way, plain: float) -> list[list[str]]:
         """Concepts to be tried together: things that can stand beside each other, and one of each kind of setting."""
         own, trials = self._own(way), self.trials
-        strong = [contents for _, value, contents in trials.seen if trials.is_active(value)]
+        strong = [contents for _, value, contents in trials.seen if self._share(value, plain) >= WEAKENED]
         innocent = {c for contents in strong if trials.matches(way, contents) for c in contents} | own
         taken = {self.studio.slot(c) for c in way.present} - {""}
         seen = [c for c, _ in Counter(c for _, _, contents in trials.seen for c in sorted(contents)).most_common()]

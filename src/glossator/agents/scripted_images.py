@@ -170,7 +170,8 @@ class _Experimenter:
         trials = self.trials
         named = {c for other in [*self.ways, way] for c in (*other.present, *other.absent, *other.weaker)}
         used = {d for c in named for d in trials.members(c)}
-        others = [c for c in self.studio.vocabulary if c not in used]
+        taken = {self.studio.slot(c) for c in (*way.present, suppressor or "")} - {""}
+        others = [c for c in self.studio.vocabulary if c not in used and self.studio.slot(c) not in taken]
         turn = 0
         while True:
             beside = [str(c) for c in self.rng.permutation(others)[: int(self.rng.integers(1, 3))]] if others else []
