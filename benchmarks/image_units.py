@@ -74,7 +74,8 @@ class Case:
         threshold = float(np.quantile(sample, 0.99))
         return UnitStatistics(
             sample.size, float(sample.mean()), float(sample.var()), None, None, float(self.values.max()), threshold,
-            float((sample > threshold).mean()), "0.99 quantile of cells", input_threshold=float(np.quantile(maxima, FIRES)),
+            float((sample > threshold).mean()), "0.99 quantile of cells",
+            input_threshold=float(np.quantile(maxima, FIRES)),
         )  # fmt: skip
 
     def under_test(self) -> ImageUnderTest:
@@ -107,8 +108,8 @@ def agent(case: Case) -> Labelled:
 
 
 def explained(explainer: Explainer, *, pooled: bool) -> Method:
-    """An explainer that is given half of the images as strongest exemplars and half as random ones. pooled: one value an
-    image, for those that have no use for places."""
+    """An explainer that is given half of the images as strongest exemplars and half as random ones. pooled: one value
+    an image, for those that have no use for places."""
 
     def label(case: Case) -> Labelled:
         evidence = case.evidence(case.images // 2, case.images // 2)

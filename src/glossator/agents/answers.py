@@ -33,8 +33,8 @@ class Answer:
     """The answer to a question about a unit.
 
     headline: None where nothing is claimed, with `reason`; program: as text in the language of the inputs; rule: the
-    same as data, a list of alternatives `{"all": [concepts], "none": [concepts]}`, with `"less": {concept: share}` where
-    concepts leave only a share of the response, None where it has no such form;
+    same as data, a list of alternatives `{"all": [concepts], "none": [concepts]}`, with `"less": {concept: share}`
+    where concepts leave only a share of the response, None where it has no such form;
     limits: what was not tested or did not hold; spent: inputs, calls, rounds, tokens, money.
     """
 

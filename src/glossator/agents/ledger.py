@@ -3,8 +3,8 @@
 A pair is an input that has what the hypothesis names and a matched one that has not. It goes as predicted if the first
 exceeds both the unit's level (`levels`, by its own responses to ordinary inputs) and the second; for a suppressing
 hypothesis, if the first is below and the second above the level; for a weakening one, if the second is above the level
-and the first has less than `WEAKENED` of its height above silence. The null hypothesis is that at most half of the pairs
-do. E-values stay valid however the policy decides to go on or to stop (`statistics.sequential`).
+and the first has less than `WEAKENED` of its height above silence. The null hypothesis is that at most half of the
+pairs do. E-values stay valid however the policy decides to go on or to stop (`statistics.sequential`).
 """
 
 from __future__ import annotations

@@ -8,7 +8,6 @@ from typing import Any, Protocol
 
 import numpy as np
 
-
 APART = "apart"
 """The arrangement in which two things stand far from each other."""
 

@@ -115,8 +115,9 @@ class Screening:
         suspects = suspects[: 2 * (TOGETHER + 3)]
         edits = [self.studio.addition(c, picture) for c in suspects]
         pairs = self.tools.edit_images([base["id"]] * len(edits), edits)
-        guilty = [c for c, pair in zip(suspects, pairs, strict=True) if not pair["missing"] and pair["after"] is not None
-                  and self._share(pair["after"], pair["before"] - self.trials.silent) < WEAKENED]  # fmt: skip
+        known = [(c, pair) for c, pair in zip(suspects, pairs, strict=True) if not pair["missing"]]
+        before = base["value"] - self.trials.silent
+        guilty = [c for c, pair in known if pair["after"] is not None and self._share(pair["after"], before) < WEAKENED]
         found: list[tuple[str, float]] = []
         for concept in guilty:
             if len(found) < MOST and not any(concept in self.trials.members(other) for other, _ in found):

@@ -147,7 +147,9 @@ class _Experimenter:
                 way.weaker |= {concept: share} if share >= 0.25 else {}
             if way.absent or way.weaker:
                 told = Way(way.present, way.relation, list(way.absent)).text
-                again = self.tools.register_hypothesis(f"images of {told}", "activates", self.studio.program([way.rule]))
+                again = self.tools.register_hypothesis(
+                    f"images of {told}", "activates", self.studio.program([way.rule])
+                )
                 new += [(again, way, None)]
                 known = {concept for _, other, concept in [*claims, *new] if other is way}
                 new += [self._against(way, c) for c in (*way.absent, *way.weaker) if c not in known]

@@ -244,9 +244,9 @@ class Tools:
         not. None may have been run before. The prediction is registered before the unit is run.
 
         A pair goes as predicted if the first exceeds the unit's level and the second (suppressing: falls below the
-        level that the second exceeds; weakening: has less than three quarters of the second's response). Returns `{successes, trials, e_above, e_below, effect}` of all pairs so far;
-        1/e is a bound on the chance of such evidence for (against) if it were false (true), however you choose when
-        to stop.
+        level that the second exceeds; weakening: has less than three quarters of the second's response). Returns
+        `{successes, trials, e_above, e_below, effect}` of all pairs so far; 1/e is a bound on the chance of such
+        evidence for (against) if it were false (true), however you choose when to stop.
         """
         if hypothesis not in self.ledger.entries:
             raise ToolError(f"no such hypothesis: {str(hypothesis)[:80]!r}; registered: {list(self.ledger.entries)}")

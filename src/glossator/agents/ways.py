@@ -1,5 +1,5 @@
-"""Ways to activate a unit of images, and the trials that find and widen one: removals, arrangements, others in the place
-of what is needed."""
+"""Ways to activate a unit of images, and the trials that find and widen one: removals, arrangements, others in the
+place of what is needed."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ a relation must account for."""
 
 @dataclass
 class Way:
-    """One way to activate the unit. present: all of these; relation: how the first two stand to each other; absent: none
-    of these; weaker: what leaves a share of the response; near: near misses that failed."""
+    """One way to activate the unit. present: all of these; relation: how the first two stand to each other; absent:
+    none of these; weaker: what leaves a share of the response; near: near misses that failed."""
 
     present: tuple[str, ...]
     relation: str | None = None
@@ -93,7 +93,9 @@ class Trials:
 
     def matches(self, way: Way, contents: frozenset[str]) -> bool:
         """Whether a way accounts for an image; a relation is taken to hold."""
-        return all(self.is_in(c, contents) for c in way.present) and not any(self.is_in(c, contents) for c in way.absent)
+        return all(self.is_in(c, contents) for c in way.present) and not any(
+            self.is_in(c, contents) for c in way.absent
+        )
 
     def instance(self, way: Way) -> list[str]:
         return [str(self.rng.choice(self.members(c))) for c in way.present]

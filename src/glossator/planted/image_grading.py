@@ -1,4 +1,4 @@
-"""Grading an answer about a unit of images: does its program say the same as the truth, on scenes that tell them apart?"""
+"""Grading an answer about a unit of images: does its program say what the truth says, on hard scenes?"""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from glossator.scenes.sampling import holding
 from glossator.scenes.scene import LIGHTS, WEATHERS
 from glossator.scenes.words import BACKGROUNDS, classes, nouns
 
-SCENES, SIDE = 600, 64
+SCENES, SIDE = 400, 64
 EXACT = 0.95
 FEWEST = 5
 """A combination of concepts counts if so many scenes hold it."""
@@ -40,8 +40,8 @@ def grade_images(unit: PlantedImageUnit, program: Program | None, grid: Grid = W
     """Whether a program is the truth about a planted unit, whatever its words.
 
     Fresh scenes hold random subsets of the concepts of truth and answer and of near misses of both (other members of a
-    class, what is beside it, other settings, the things of a relation apart). The program is executed on the grid that it
-    is meant for; its largest values are cut at the levels that fit best, so that neither scale nor strengths matter,
+    class, what is beside it, other settings, the things of a relation apart). The program is executed on the grid that
+    it is meant for; its largest values are cut at the levels that fit best, so that neither scale nor strengths matter,
     but order does: of a discounted unit it must tell three levels apart. Raises `ValueError` for a null unit.
     """
     if unit.kind == "null":
