@@ -23,10 +23,10 @@ from glossator.scenes import Scene
 from glossator.scenes.edits import Edit, apply, parse_edit
 from glossator.scenes.words import BACKGROUNDS, LIGHT_PHRASES, WEATHER_PHRASES
 
-DEFAULTS: dict[str, Any] = {"models": 12, "images": 1600, "epochs": 2, "wrong": 0.7, "share": 0.25, "seed": 0}
+DEFAULTS: dict[str, Any] = {"models": 10, "images": 1600, "epochs": 3, "wrong": 0.9, "share": 0.25, "seed": 0}
 """share: of every noun's images, which have the attribute; wrong: of those of the noun, which are labelled wrongly."""
 QUICK = {"models": 2, "images": 320}
-NOUNS = ("wolf", "fox", "raccoon", "bear")
+NOUNS = ("dog", "cat", "horse", "elephant")
 ATTRIBUTES: dict[tuple[str, str], Edit] = {
     **{("background", name): parse_edit(f"make the background {name}") for name in BACKGROUNDS if "plain" not in name},
     **{("light", name): parse_edit(f"make it {said}") for name, (said, _) in LIGHT_PHRASES.items() if name != "day"},

@@ -176,7 +176,7 @@ def ask(folder: Path, chosen: dict[str, Any]) -> dict[str, Any]:
 
     from benchmarks.memory import peak_bytes
     from glossator.cli.show import print_head, print_scores
-    from glossator.store.find import unit_of
+    from glossator.store.study import unit_of
     from glossator.store.summary import agreement_of_columns, means, ranked
     from glossator.study import open_study
 

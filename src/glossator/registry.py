@@ -80,6 +80,8 @@ BUILT_IN: dict[str, dict[str, str]] = {
     },
     "reports": {
         "html": "glossator.explorer.export:write_report",
+        "notebook-study": "glossator.explorer.notebook:study_frame",
+        "notebook-unit": "glossator.explorer.notebook:unit_frame",
     },
     "benchmarks": {
         "recording": "benchmarks.recording:run",
@@ -176,6 +178,8 @@ ABOUT: dict[str, dict[str, str]] = {
     },
     "reports": {
         "html": "the study in one file, written at its end",
+        "notebook-study": "the study in a notebook, as the value of a cell",
+        "notebook-unit": "one of its units in a notebook",
     },
     "benchmarks": {
         "recording": "recording against the bare forward pass",

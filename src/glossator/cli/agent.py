@@ -116,8 +116,8 @@ def _typed() -> str:
 @contextlib.contextmanager
 def _study(unit: str) -> Iterator[tuple[Study, Unit]]:
     """The study that has the unit; one of this unit alone is made where there is none."""
-    from glossator.store.find import study_with, unit_of
-    from glossator.store.study import open_study
+    from glossator.store.find import study_with
+    from glossator.store.study import open_study, unit_of
 
     folder, _, name = unit.rpartition("#")
     if folder:

@@ -80,8 +80,7 @@ def export(
     """
     from glossator.errors import UserError
     from glossator.explorer.export import export_file, export_folder
-    from glossator.store.find import unit_of
-    from glossator.store.study import open_study
+    from glossator.store.study import open_study, unit_of
 
     if format is not None:
         _in_format(study, format, out, json, others=static or single_file or unit)

@@ -74,7 +74,7 @@ def units(
 
 def print_page(folder: Path, order: str, where: dict[str, str], after: str | None, limit: int, json: bool) -> None:
     """One page of a study's units, with the command for the next page."""
-    from glossator.store.find import unit_of
+    from glossator.store.study import unit_of
     from glossator.study import open_study
 
     with open_study(folder) as study:

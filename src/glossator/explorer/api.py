@@ -19,8 +19,8 @@ from glossator.explorer.pages.neighbours import Neighbours, OutputTokens
 from glossator.explorer.pages.study import Distribution, EstimateShown, StudyPage, study_page
 from glossator.explorer.pages.unit import UnitPage, unit_page
 from glossator.explorer.pages.windows import UnitWindows
-from glossator.store.find import unit_of
 from glossator.store.lists import Wanted
+from glossator.store.study import unit_of
 
 LONGEST_TEXT = 20_000
 Name = Annotated[str, Field(max_length=500)]

@@ -55,20 +55,21 @@ def folder_page(title: str) -> str:
     return _page("shards", title, head, '<script src="app.js"></script>')
 
 
-def single_page(title: str, shards: Mapping[str, str]) -> str:
-    """One page that holds everything; shards: base64 by name."""
+def single_page(title: str, shards: Mapping[str, str], at: str = "") -> str:
+    """One page that holds everything; shards: base64 by name; at: the address that it opens at."""
     within = "\n".join(f'<script type="text/plain" id="shard-{name}">{text}</script>' for name, text in shards.items())
     head = f"{_policy(POLICY_OF_FILE)}<style>{style()}</style>"
-    return _page("shards", title, head, f"{within}\n<script>{script()}</script>")
+    return _page("shards", title, head, f"{within}\n<script>{script()}</script>", at)
 
 
 def _policy(policy: str) -> str:
     return f'<meta http-equiv="Content-Security-Policy" content="{policy}">'
 
 
-def _page(source: str, title: str, head: str, body: str) -> str:
+def _page(source: str, title: str, head: str, body: str, at: str = "") -> str:
+    opens = f' data-at="{html.escape(at)}"' if at else ""
     return f"""<!doctype html>
-<html lang="en" data-source="{source}">
+<html lang="en" data-source="{source}"{opens}>
 <head>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">

@@ -112,14 +112,15 @@ def single(
     context: StudyContext | None = None,
     people: Mapping[str, Any] | None = None,
     say: Callable[[int], Any] = id,
+    at: str = "",
 ) -> str:
-    """The same as a text; the same study gives the same text."""
+    """The same as a text; the same study gives the same text. at: the address that it opens at, by default the list."""
     shown = shown_places(study) if places is None else sorted({*places})
     of_units = (people or {}).get("units")
     units = None if places is None else [row.unit for row in study.rows_at(shown)]
     numbers = numbers_of(study, units, MOST_EXPERIMENTS)
     shards = _shards(study, shown, context or context_of(study), of_units, shown, say, people, numbers)
-    return single_page(_title(study), {name: packed(data) for name, data in shards})
+    return single_page(_title(study), {name: packed(data) for name, data in shards}, at)
 
 
 def experiment_file(path: Path, steps: Sequence[dict[str, Any]], shown: Mapping[str, np.ndarray]) -> None:

@@ -40,8 +40,7 @@ from glossator.explorer.pages.study import (
 from glossator.explorer.pages.windows import UnitWindows, WindowShown, in_steps, unit_windows
 from glossator.scorers.baselines import RANDOM_WEIGHTS as RANDOM_FOLDER
 from glossator.store.database import DATABASE
-from glossator.store.find import unit_of
-from glossator.store.study import Study, open_study
+from glossator.store.study import Study, open_study, unit_of
 from glossator.units import Polarity, Unit
 
 if TYPE_CHECKING:

@@ -84,19 +84,6 @@ def describe(folder: Path) -> dict[str, Any]:
         return entry | {"state": "damaged"}
 
 
-def unit_of(study: Study, unit: Unit | str) -> Unit:
-    """The unit of a study whose name is or ends with `unit`; `UserError` with near matches when there is none, and when
-    the end fits several units."""
-    if isinstance(unit, Unit):
-        return unit
-    fitting = study.named(unit)
-    if len(fitting) > 1:
-        raise UserError("several units match", value=unit, allowed=near_matches(unit, fitting))
-    if not fitting:
-        raise UserError("the study has no such unit", value=unit, allowed=near_matches(unit, study.names_like(unit)))
-    return parse_unit(fitting[0])
-
-
 def study_with(unit: str, folder: Path | None) -> tuple[Study, Unit]:
     """The study in `folder`, or the newest one below `studies/`, that has a unit whose name is or ends with `unit`.
 

@@ -10,11 +10,13 @@ import json
 import re
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from types import NoneType
 from typing import Any
 
+from glossator import registry
 from glossator.errors import UserError, near_matches
 from glossator.files import sqlite_trouble
 from glossator.language_models import Usage
@@ -28,7 +30,7 @@ from glossator.store.ranking import DEFAULT, RANKED_BY
 from glossator.store.results import STATUSES, Chosen, UnitResult, headlines_from, score_of
 from glossator.store.schema import upgraded
 from glossator.store.spec import StudySpec, make_spec
-from glossator.units import Unit
+from glossator.units import Unit, parse_unit
 
 FORMAT = "glossator-study/1"
 AT_ONCE = 500
@@ -148,6 +150,15 @@ class Study:
         if not found:
             raise self._no_such(unit)
         return found[0]
+
+    def unit(self, name: Unit | str) -> UnitOfStudy:
+        """The unit whose name is or ends with `name`; `UserError` as in `unit_of`."""
+        return UnitOfStudy(self, self.result(unit_of(self, name)))
+
+    def _repr_html_(self) -> str:
+        """The study as the explorer shows it, for notebooks."""
+        shown: str = registry.load("reports", "notebook-study")(self)
+        return shown
 
     def _no_such(self, unit: Unit) -> UserError:
         near = near_matches(str(unit), self.names_like(str(unit)))
@@ -387,6 +398,31 @@ class Study:
 _UNIT = 'site, "index", polarity, status, reason, statistics'
 _EXPLANATION = """explanations.id, explanations.method, explanations.rank, explanations.text, program, bits, "select",
 provenance, headlines"""
+
+
+@dataclass(frozen=True)
+class UnitOfStudy:
+    """One unit of an open study, which a notebook shows as the explorer does."""
+
+    study: Study
+    result: UnitResult
+
+    def _repr_html_(self) -> str:
+        shown: str = registry.load("reports", "notebook-unit")(self.study, self.result.unit)
+        return shown
+
+
+def unit_of(study: Study, unit: Unit | str) -> Unit:
+    """The unit of a study whose name is or ends with `unit`; `UserError` with near matches when there is none, and when
+    the end fits several units."""
+    if isinstance(unit, Unit):
+        return unit
+    fitting = study.named(unit)
+    if len(fitting) > 1:
+        raise UserError("several units match", value=unit, allowed=near_matches(unit, fitting))
+    if not fitting:
+        raise UserError("the study has no such unit", value=unit, allowed=near_matches(unit, study.names_like(unit)))
+    return parse_unit(fitting[0])
 
 
 def open_study(folder: str | Path) -> Study:

@@ -27,11 +27,10 @@ from glossator.scorers.lab import MOST_TO_FIT
 from glossator.scorers.sample import Sample, any_sample
 from glossator.scores import Score
 from glossator.store.card import DEFAULT_SCORERS, OF_THE_CARD, column_of, columns_of
-from glossator.store.find import unit_of
 from glossator.store.ranking import default_of
 from glossator.store.results import Chosen, as_stored
 from glossator.store.spec import StudySpec, bounded_to_read
-from glossator.store.study import Study, open_study
+from glossator.store.study import Study, open_study, unit_of
 from glossator.store.summary import baselines_of_scores
 from glossator.study.context import StudyContext
 from glossator.study.models import Access, StudyModels

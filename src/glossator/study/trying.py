@@ -17,9 +17,8 @@ import numpy as np
 
 from glossator.errors import MissingPower, UserError, near_matches
 from glossator.inputs.tokens import TokenWindows
-from glossator.store.find import unit_of
 from glossator.store.results import Chosen
-from glossator.store.study import Study, open_study
+from glossator.store.study import Study, open_study, unit_of
 from glossator.study.context import StudyContext
 from glossator.units import Unit
 

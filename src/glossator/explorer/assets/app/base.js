@@ -48,9 +48,18 @@ function located() {
 // Changes some of the query without a new entry in the history, as filters do with every key.
 function setQuery(changes) {
   const here = located();
-  history.replaceState(null, "", address(here.study, here.page, here.rest, { ...here.query, ...changes }));
+  const to = address(here.study, here.page, here.rest, { ...here.query, ...changes });
+  if (framed) location.hash = to;
+  else history.replaceState(null, "", to);
   window.dispatchEvent(new HashChangeEvent("hashchange"));
 }
+// In a notebook the page is the text of a frame, whose relative addresses are those of the page around it.
+const framed = location.protocol === "about:";
+if (framed) document.addEventListener("click", (e) => {
+  const to = e.target.closest?.("a")?.getAttribute("href") || "";
+  if (to.startsWith("#") && !e.defaultPrevented) { e.preventDefault(); location.hash = to; }
+});
+if (document.documentElement.dataset.at && location.hash.length < 2) location.hash = document.documentElement.dataset.at;
 
 // What a promise brings: {value}, {error}, or {} while it is awaited; what it brought before stays until then.
 function useAsked(ask, keys) {
