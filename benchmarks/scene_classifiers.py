@@ -34,7 +34,7 @@ class Network(nn.Module):
         return torch.cat([maps.amax((2, 3)), maps.mean((2, 3))], dim=1)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return self.last(self.features(x))  # type: ignore[no-any-return]
+        return self.last(self.features(x))
 
 
 def units(network: Network) -> int:
