@@ -148,8 +148,10 @@ class Search:
     def _together(self, here: Sequence[Found], others: Sequence[Found]) -> tuple[np.ndarray, np.ndarray]:
         """Weight and number of the tokens on which both of each pair hold, (pairs, parts) and (pairs,)."""
         first, second = np.stack([a.truth for a in here]), np.stack([b.truth for b in others])
-        weights = np.stack([(first * (self.strong.weight * part)) @ second.T for part in self.strong.parts], axis=-1)
         counts = (first * self.strong.left) @ second.T
+        places = np.flatnonzero(self.strong.weight)
+        first, second, weight = first[:, places], second[:, places], self.strong.weight[places]
+        weights = np.stack([(first * (weight * part[places])) @ second.T for part in self.strong.parts], axis=-1)
         return weights.reshape(-1, weights.shape[-1]), counts.reshape(-1)
 
     # --- lists of words -------------------------------------------------------------------------------------------

@@ -22,7 +22,7 @@ from glossator.programs.compose import joined
 from glossator.programs.language import After, And, Clause, Program, Spelled, Test, Token
 from glossator.programs.problem import Problem
 from glossator.programs.quantise import quantise
-from glossator.statistics import shrinkage
+from glossator.statistics import largest, shrinkage
 
 BITS = 1500
 """About how long the program is."""
@@ -118,7 +118,7 @@ def _worthwhile(kinds: Sequence[tuple[Entries, np.ndarray]]) -> list[tuple[Entri
     found = []
     for entries, values in kinds:
         gain = np.bincount(entries.entry, minlength=entries.size) * np.maximum(values, 0.0) ** 2
-        for number in np.argsort(-gain, kind="stable")[:MOST].tolist():
+        for number in largest(gain, MOST).tolist():
             if gain[number] > 0:
                 found.append((float(gain[number]) / entries.bits, entries, values, number))
     found.sort(key=lambda one: -one[0])

@@ -63,7 +63,7 @@ def _hits(problem: Problem, chosen: list[Found]) -> float:
     for found in chosen:
         predicted = np.maximum(predicted, found.truth * (problem.target @ found.truth) / max(found.truth.sum(), 1.0))
     row = problem.flat // problem.windows.width
-    peaks, most = np.zeros(len(problem.ids)), np.zeros(len(problem.ids))
+    peaks, most = np.zeros(len(problem.windows)), np.zeros(len(problem.windows))
     np.maximum.at(peaks, row, problem.target)
     np.maximum.at(most, row, predicted)
     tied = np.bincount(row, predicted == most[row], minlength=len(peaks))

@@ -30,7 +30,7 @@ PRIOR = 0.5
 
 def squares(problem: Problem) -> tuple[np.ndarray, float]:
     """Squared activations (T,) in units of the usual peak, and the usual peak; all 0 where a unit is never active."""
-    peaks = np.zeros(len(problem.ids))
+    peaks = np.zeros(len(problem.windows))
     np.maximum.at(peaks, problem.flat // problem.windows.width, problem.target)
     usual = float(np.sort(peaks)[-USUAL:].mean())
     if usual <= 0:

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy import sparse
@@ -20,6 +21,9 @@ from glossator.programs.language import After, Test
 from glossator.programs.lexicon import Lexicon
 from glossator.programs.shapes import CONTEXT_SHAPES, SHAPES
 from glossator.programs.words import WORD_CLASSES, english_of
+
+if TYPE_CHECKING:
+    from glossator.programs.reading import Reading
 
 FLOORS = (0.125, 0.25, 0.375)
 """How near is near: the floors at which meaning neighbourhoods are offered."""
@@ -42,7 +46,7 @@ Offer = Callable[..., None]
 class Bank:
     """types (k,) canonical token ids; column_of (V + 1,) the column of each id, k where it has none; tests (F,);
     truth (F, k) sparse; costs (F,) of adding a test, in bits and characters of English; simple (F,) bool:
-    tests that are also combined with others (literals, spellings, shapes, word classes).
+    tests that are also combined with others (literals, spellings, shapes, word classes); readings: of the last windows.
     """
 
     lexicon: Lexicon
@@ -52,6 +56,7 @@ class Bank:
     truth: sparse.csr_matrix
     costs: np.ndarray
     simple: np.ndarray
+    readings: dict[str, Reading] = field(default_factory=dict, repr=False)
 
     @cached_property
     def row_of(self) -> dict[Test, int]:

@@ -7,6 +7,7 @@ some parts and hurts in others has a small or negative gain.
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -32,7 +33,8 @@ from glossator.programs.language import (
     is_local,
 )
 from glossator.programs.phrases import distance, phrase_of, runs_of
-from glossator.programs.problem import PARTS, REACH, Problem
+from glossator.programs.problem import CLAIM, PARTS, Problem
+from glossator.programs.reading import REACH
 from glossator.programs.remembered import Remembered
 from glossator.statistics import largest
 
@@ -71,7 +73,8 @@ class Single:
 
 @dataclass(eq=False)
 class Pool:
-    """The candidates at hand: bank rows on this token and the one before, and tests with columns of their own."""
+    """The candidates at hand: tests of the bank on this token and the one before (rows: their places among the rows
+    of the reading), and tests with columns of their own."""
 
     problem: Problem
     rows: list[np.ndarray] = field(default_factory=lambda: [np.zeros(0, np.int64)] * 2)
@@ -80,29 +83,24 @@ class Pool:
     _single_truths: np.ndarray | None = None
 
     def __post_init__(self) -> None:
-        problem, bank = self.problem, self.problem.bank
-        self._folds = problem.folds.astype(np.float32)
+        problem, bank, reading = self.problem, self.problem.bank, self.problem.reading
+        self._by_part = np.argsort(problem.part, kind="stable")[(problem.part == CLAIM).sum() :]
+        self._ends = np.searchsorted(problem.part[self._by_part], np.arange(PARTS + 1))
+        self._weight = problem.searched[self._by_part].astype(np.float32)
         self._total = float(problem.searched.sum())
-        self._active: list[np.ndarray] = []
-        self._matrices: list[sparse.csr_matrix] = []
-        truth = bank.truth[:, problem.seen]
-        squares = truth.copy()
-        squares.data **= 2
         for place in (0, 1):
-            counts = problem.sums_by_part(np.ones(1), place)
-            mass = truth @ counts
-            rows = np.flatnonzero((mass > 0).sum(axis=1) > 1)  # nothing can be said from one part
-            self._active.append(rows)
-            self._matrices.append(truth[rows])
-            self._spread.append(spread_of(mass[rows].sum(axis=1), squares[rows] @ counts.sum(axis=1), self._total))
+            counts = problem.sums(problem.searched, place).astype(np.float32)
+            mass = reading.truth @ counts
+            self._spread.append(spread_of(mass, reading.squares @ counts, self._total))
             if place == 0:
-                common = mass[rows].sum(axis=1) >= LEAST_TO_COMBINE
-                self._simple = rows[bank.simple[rows] & common]
-                anchors = rows[bank.anchors[rows] & common]
-        self._simple_truth, self._simple_squares = truth[self._simple], squares[self._simple]
-        self._remembered = Remembered(problem, anchors, truth[anchors])
-        simple = Token((bank.lexicon.vocabulary.texts[int(bank.types[0])],))
-        self.extra_cost = cost(After(simple), bank.lexicon) - cost(simple, bank.lexicon)
+                common = mass >= LEAST_TO_COMBINE
+                simple = np.flatnonzero(bank.simple[reading.rows] & common)
+                anchors = np.flatnonzero(bank.anchors[reading.rows] & common)
+        self._simple, self._simple_truth = reading.rows[simple], reading.truth[simple]
+        self._simple_squares = reading.squares[simple]
+        self._remembered = Remembered(problem, reading.rows[anchors], reading.truth[anchors])
+        simplest = Token((bank.lexicon.vocabulary.texts[int(bank.types[0])],))
+        self.extra_cost = cost(After(simplest), bank.lexicon) - cost(simplest, bank.lexicon)
         self.known = set(STANDING)
         for test in (*STANDING, *runs_of(problem)):
             self.add(test)
@@ -115,10 +113,10 @@ class Pool:
     def look(self, residual: np.ndarray) -> None:
         """Choose again which rows of the bank stay in the pool."""
         for place, keep in ((0, KEPT_HERE), (1, KEPT_BEFORE)):
-            gain = self._bank_gains(residual, place) / self._costs(place, self._active[place])
+            gain = self._bank_gains(residual, place) / self._costs(place)
             best = largest(gain, keep)
             self.rows[place] = np.sort(best[gain[best] > 0])
-        self._submatrices = [self._matrices[place][rows] for place, rows in enumerate(self.rows)]
+        self._submatrices = [self.problem.reading.truth[rows] for rows in self.rows]
 
     def best(self, residual: np.ndarray, taken: set[Test], noise: float) -> tuple[float, Single] | None:
         """The untaken candidate with the greatest gain for its cost, and that gain; None when none gains."""
@@ -128,9 +126,9 @@ class Pool:
             rows = self.rows[place]
             if len(rows):
                 gain = self._bank_gains(residual, place, rows, self._submatrices[place])
-                value = (gain - noise) / self._costs(place, self._active[place][rows])
+                value = (gain - noise) / self._costs(place, rows)
                 for i in largest(value, len(taken) + 8):
-                    found.append((float(value[i]), float(gain[i]), place, int(self._active[place][rows[i]])))
+                    found.append((float(value[i]), float(gain[i]), place, int(rows[i])))
         for i, own in enumerate(self.single_gains(residual).tolist()):
             found.append(((own - noise) / self.singles[i].cost, own, 2, i))
         for worth, explained, place, index in sorted(found, key=lambda item: (-item[0], item[2], item[3])):
@@ -139,7 +137,8 @@ class Pool:
             if place == 2:
                 single = self.singles[index]
             else:
-                test = bank.tests[index] if place == 0 else After(bank.tests[index])
+                inner = bank.tests[problem.reading.rows[index]]
+                test = After(inner) if place else inner
                 single = Single(test, problem.column(test), float(self._costs(place, np.array([index]))[0]))
             if single.test not in taken:
                 return explained, single
@@ -149,12 +148,13 @@ class Pool:
         if not self.singles:
             return np.zeros(0)
         if self._single_truths is None:
-            self._single_truths = np.stack([s.truth for s in self.singles])
-            weight = self.problem.searched.astype(np.float32)
+            self._single_truths = np.stack([s.truth[self._by_part] for s in self.singles])
             self._single_spread = spread_of(
-                self._single_truths @ weight, (self._single_truths**2) @ weight, self._total
+                self._single_truths @ self._weight, np.square(self._single_truths) @ self._weight, self._total
             )
-        return across(self._single_truths @ (self._folds * residual.astype(np.float32)[:, None]), self._single_spread)
+        values = self._weight * residual[self._by_part].astype(np.float32)
+        pieces = [slice(*ends) for ends in itertools.pairwise(self._ends)]
+        return across(np.stack([self._single_truths[:, piece] @ values[piece] for piece in pieces], 1), self._single_spread)
 
     def _prune(self, residual: np.ndarray) -> None:
         """Keep the singles that promise most."""
@@ -162,15 +162,19 @@ class Pool:
         self.singles = [self.singles[i] for i in np.sort(largest(value, KEPT_SINGLES))]
         self._single_truths = None
 
-    def _costs(self, place: int, rows: np.ndarray) -> np.ndarray:
-        return self.problem.bank.costs[rows] + (self.extra_cost if place else 0.0)
+    def _costs(self, place: int, rows: np.ndarray | None = None) -> np.ndarray:
+        """Of some of the reading's rows, or of all."""
+        reading = self.problem.reading
+        found = self.problem.bank.costs[reading.rows if rows is None else reading.rows[rows]]
+        return found + (self.extra_cost if place else 0.0)
 
     def _bank_gains(
         self, residual: np.ndarray, place: int, rows: np.ndarray | None = None, matrix: sparse.csr_matrix | None = None
     ) -> np.ndarray:
-        """Gains of the active rows of the bank at one place, or of some of them (their numbers among the active)."""
+        """Gains of the reading's rows of the bank at one place, or of some of them. What is true in one part of the
+        documents alone gains nothing."""
         problem = self.problem
-        matrix = self._matrices[place] if matrix is None else matrix
+        matrix = problem.reading.truth if matrix is None else matrix
         spread = self._spread[place] if rows is None else self._spread[place][rows]
         return across(matrix @ problem.sums_by_part(residual, place), spread)
 

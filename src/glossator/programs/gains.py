@@ -17,7 +17,11 @@ def across(covariances: np.ndarray, spread: np.ndarray, prior: float = PRIOR) ->
     """Variance explained (f,), estimated from covariances (f, parts) of different parts: the sum of their products,
     scaled up to what products of parts with themselves would add."""
     parts = covariances.shape[1]
-    products = covariances.sum(axis=1) ** 2 - (covariances**2).sum(axis=1)
+    total, squares = np.zeros_like(covariances[:, 0]), np.zeros_like(covariances[:, 0])
+    for part in covariances.T:  # numpy is slow along an axis as short as this
+        total += part
+        squares += part**2
+    products = total**2 - squares
     return parts / (parts - 1) * products / (np.maximum(spread, 0) + prior)
 
 

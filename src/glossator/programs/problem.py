@@ -8,7 +8,7 @@ part gets its share of the documents in which the unit fires, or a rare unit wou
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
@@ -16,47 +16,52 @@ import numpy as np
 from glossator.evidence import Exemplars
 from glossator.inputs.tokens import TokenWindows
 from glossator.programs.bank import Bank
-from glossator.programs.executor import keys_of, truth_at
-from glossator.programs.language import After, Like, Test
+from glossator.programs.language import Test
+from glossator.programs.reading import Reading
 
 PARTS = 4
 """Into so many parts the documents that are searched on are dealt."""
 CLAIM, CLAIM_SHARE = -1, 0.1
 LEAST_TO_CLAIM = 2
 """At least so many documents are kept for the claim, and as many in which the unit fires."""
-REACH = 8
-"""How many tokens back the search looks."""
 
 
 @dataclass(frozen=True, eq=False)
 class Problem:
     """One unit's explain split, flattened to its valid tokens (T).
 
-    seen (s,) the bank's columns that occur; ids (n, width) the lexicon's rows; columns (REACH + 1, n, width): which of
-    `seen` stands 0, 1, ... places back, s if there is none; flat: positions of valid tokens in (n * width); target,
-    weight (T,); part (T,): 0, 1, ... to search, `CLAIM` to claim; scale: the power of two that the unit's activations
-    were divided by, so that the largest is about 1 and no search depends on how large they are; firing_documents: in
-    so many the unit fires.
+    reading: of its windows; target, weight (T,); part (T,): 0, 1, ... to search, `CLAIM` to claim; scale: the power of
+    two that the unit's activations were divided by, so that the largest is about 1 and no search depends on how large
+    they are; firing_documents: in so many the unit fires.
     """
 
-    bank: Bank
     windows: TokenWindows
-    seen: np.ndarray
-    ids: np.ndarray
-    columns: np.ndarray
-    flat: np.ndarray
+    reading: Reading
     target: np.ndarray
     weight: np.ndarray
     part: np.ndarray
     scale: float
     firing_documents: int
-    _made: dict[Test, np.ndarray] = field(default_factory=dict, repr=False)
-    _held: dict[Test, np.ndarray] = field(default_factory=dict, repr=False)
 
-    @cached_property
+    @property
+    def bank(self) -> Bank:
+        return self.reading.bank
+
+    @property
+    def seen(self) -> np.ndarray:
+        return self.reading.seen
+
+    @property
+    def flat(self) -> np.ndarray:
+        return self.reading.flat
+
+    @property
     def back(self) -> list[np.ndarray]:
-        """Which of `seen` (T,) stands at each distance back, s for none."""
-        return [column.reshape(-1)[self.flat] for column in self.columns]
+        return self.reading.back
+
+    def column(self, test: Test) -> np.ndarray:
+        """Truth (T,) of any test, as the executor has it, not to be changed."""
+        return self.reading.column(test)
 
     @cached_property
     def searched(self) -> np.ndarray:
@@ -83,33 +88,6 @@ class Problem:
         found = np.bincount(self._bins[distance], self.searched * values, minlength=PARTS * size)
         return found.reshape(PARTS, size)[:, :-1].T.astype(np.float32)
 
-    def column(self, test: Test) -> np.ndarray:
-        """Truth (T,) of any test, as the executor has it, not to be changed; made once."""
-        if test not in self._made:
-            self._made[test] = self._column(test)
-        return self._made[test]
-
-    def holds(self, test: Test) -> np.ndarray:
-        """(n, width) bool: where a test is at least half true, padding included; made once."""
-        if test not in self._held:
-            self._held[test] = truth_at(test, self.ids, self.bank.lexicon) >= 0.5
-        return self._held[test]
-
-    def keys(self, aspect: str) -> np.ndarray:
-        """(n, width) what tokens are compared by, as the executor has it."""
-        return keys_of(aspect, self.ids, self.bank.lexicon)
-
-    def _column(self, test: Test) -> np.ndarray:
-        """Tests of the bank are looked up instead of executed."""
-        inner, distance = (test.test, 1) if isinstance(test, After) else (test, 0)
-        parts = [replace(inner, seeds=(seed,)) for seed in inner.seeds] if isinstance(inner, Like) else [inner]
-        rows = [self.bank.row_of.get(part) for part in parts]
-        if None not in rows:
-            vectors = [self.bank.vector(row) for row in rows if row is not None]
-            seen = np.append(np.maximum.reduce(vectors)[self.seen], np.float32(0))
-            return seen[self.back[distance]]
-        return truth_at(test, self.ids, self.bank.lexicon).reshape(-1)[self.flat]
-
 
 def make_problem(exemplars: Exemplars, bank: Bank, top_share: float, fires_above: float = 0.0) -> Problem:
     """Order the windows by their number (random draw first), weigh them, deal their documents into parts.
@@ -129,27 +107,14 @@ def make_problem(exemplars: Exemplars, bank: Bank, top_share: float, fires_above
     fires = ((exemplars.activations > fires_above) & valid).any(axis=1)
     firing = np.unique(documents[fires])
     part = parts_of(documents, firing)
-    ids = bank.lexicon.ids(windows)
-    places = bank.column_of[ids]
-    seen = np.flatnonzero(np.bincount(places.reshape(-1), minlength=len(bank.types) + 1)[:-1])
-    renumbered = np.full(len(bank.types) + 1, len(seen), np.int32)
-    renumbered[seen] = np.arange(len(seen))
-    columns = np.full((REACH + 1, *ids.shape), len(seen), np.int32)
-    columns[0] = renumbered[places]
-    for distance in range(1, REACH + 1):
-        columns[distance, :, distance:] = columns[0][:, :-distance]
-    keep = valid & (weight > 0)[:, None]
-    flat = np.flatnonzero(keep.reshape(-1))
+    reading = Reading.of(windows, valid & (weight > 0)[:, None], bank)
+    flat = reading.flat
     width = windows.width
     target = np.maximum(exemplars.activations.reshape(-1)[flat].astype(np.float64), 0.0)
     scale = 2.0 ** int(np.frexp(target.max(initial=0.0))[1])
     return Problem(
-        bank,
         windows,
-        seen,
-        ids,
-        columns,
-        flat,
+        reading,
         target / scale,
         weight[flat // width],
         part[flat // width],

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
 from scipy import sparse
@@ -50,72 +49,39 @@ class Proposal:
     gain: float
 
 
-@dataclass(frozen=True, eq=False)
-class Stretches:
-    """The window cut after each token where a border holds. holds (n, width); lengths of the pieces, in order."""
-
-    holds: np.ndarray
-    lengths: np.ndarray
-
-    @classmethod
-    def cut(cls, holds: np.ndarray) -> Stretches:
-        starts = np.zeros(holds.shape, bool)
-        starts[:, 1:] = holds[:, :-1]
-        starts[:, :1] = True
-        first = np.flatnonzero(starts)
-        return cls(holds, np.diff(np.append(first, holds.size)))
-
-    def still_to_come(self, values: np.ndarray) -> np.ndarray:
-        """(n * width,) sum of values (n * width,) over what follows each token in its piece."""
-        total = np.cumsum(values)
-        return np.repeat(total[np.cumsum(self.lengths) - 1], self.lengths) - total
-
-
 class Remembered:
     """Proposes tests for one problem. rows (a,) of the bank that are worth remembering, and their truth (a, s)."""
 
     def __init__(self, problem: Problem, rows: np.ndarray, truth: sparse.csr_matrix) -> None:
-        self.problem, self.rows, self.truth = problem, rows, truth
+        self.problem, self.reading, self.rows, self.truth = problem, problem.reading, rows, truth
         self.size = len(problem.seen) + 1
-        part = np.zeros(len(problem.ids), np.int64)
+        part = np.zeros(len(self.reading.ids), np.int64)
         part[problem.flat // problem.windows.width] = np.maximum(problem.part, 0)
-        self.bins = problem.columns[0].reshape(-1) + np.repeat(part, problem.windows.width) * self.size
-        self._stretches: dict[Test | None, Stretches] = {}
-        self._last: dict[Test, np.ndarray] = {}
-        self._gaps: dict[str, np.ndarray] = {}
+        self.bins = self.reading.columns[0].reshape(-1) + np.repeat(part, problem.windows.width) * self.size
 
-    @cached_property
-    def place(self) -> np.ndarray:
-        return self.problem.flat % self.problem.windows.width
-
-    def stretches(self, border: Test | None) -> Stretches:
-        if border not in self._stretches:
-            holds = np.zeros(self.problem.ids.shape, bool) if border is None else self.problem.holds(border)
-            self._stretches[border] = Stretches.cut(holds)
-        return self._stretches[border]
+    def still_to_come(self, values: np.ndarray, border: Test | None) -> np.ndarray:
+        """(n * width,) sum of values (n * width,) over what follows each token up to the next border."""
+        total = np.cumsum(values)
+        return total[self.reading.ends(border)] - total
 
     def dense(self, values: np.ndarray) -> np.ndarray:
-        found = np.zeros(self.problem.ids.size)
+        found = np.zeros(self.reading.ids.size)
         found[self.problem.flat] = values
         return found
-
-    def flat(self, values: np.ndarray) -> np.ndarray:
-        return values.reshape(-1)[self.problem.flat]
 
     # --- what to remember -----------------------------------------------------------------------------------------
 
     def worth_remembering(
-        self, stretches: Stretches, residual: np.ndarray, weight: np.ndarray, most: int, sign: int = 0
+        self, border: Test | None, residual: np.ndarray, weight: np.ndarray, most: int, sign: int = 0
     ) -> list[Test]:
-        """The tests whose counts in the stretch so far go best with a residual (n * width), for their cost.
+        """The tests whose counts since a border go best with a residual (n * width), for their cost.
 
         sign: 1 or -1 for those that raise or lower it only.
         """
-        later = stretches.still_to_come(residual)
+        later = self.still_to_come(residual, border)
         sums = np.bincount(self.bins, later, minlength=PARTS * self.size).reshape(PARTS, self.size)[:, :-1].T
-        mass = np.bincount(self.problem.columns[0].reshape(-1), stretches.still_to_come(weight), minlength=self.size)[
-            :-1
-        ]
+        here, coming = self.reading.columns[0].reshape(-1), self.still_to_come(weight, border)
+        mass = np.bincount(here, coming, minlength=self.size)[:-1]
         covariances = self.truth @ np.column_stack([sums, mass]).astype(np.float32)
         gain = across(covariances[:, :-1], covariances[:, -1])
         if sign:
@@ -134,7 +100,7 @@ class Remembered:
     def _alone(self, values: np.ndarray, weight: np.ndarray) -> Iterator[Proposal]:
         dense, dense_weight = self.dense(values), self.dense(weight)
         for border in BORDERS:
-            found = self.worth_remembering(self.stretches(border), dense, dense_weight, 2)
+            found = self.worth_remembering(border, dense, dense_weight, 2)
             for test in found:
                 yield from self.counts(test, border, values, weight)
             if border is not None:
@@ -142,9 +108,9 @@ class Remembered:
             for test in found if border is None else ():
                 yield from self.places(test, values, weight)
                 yield from self.until(test, dense, dense_weight, values, weight)
-        share = 1.0 / (self.place + 1.0)
-        stretches, scaled = self.stretches(None), self.dense(weight * share**2)
-        for test in self.worth_remembering(stretches, self.dense(values * share), scaled, 2):
+        share = 1.0 / (self.reading.place + 1.0)
+        scaled = self.dense(weight * share**2)
+        for test in self.worth_remembering(None, self.dense(values * share), scaled, 2):
             yield from self.shares(test, values, weight)
         for aspect in ASPECTS:
             yield from self.agreements(aspect, values, weight)
@@ -152,7 +118,7 @@ class Remembered:
     def _beside(self, values: np.ndarray, weight: np.ndarray, own: Test | None) -> Iterator[Proposal]:
         dense, dense_weight = self.dense(values), self.dense(weight)
         for border in BORDERS[:2]:
-            for test in self.worth_remembering(self.stretches(border), dense, dense_weight, 1):
+            for test in self.worth_remembering(border, dense, dense_weight, 1):
                 yield from self.counts(test, border, values, weight)
         for border in BORDERS:
             if own is not None:
@@ -163,8 +129,7 @@ class Remembered:
             yield self.measured(Agrees("initial", own), values, weight)
 
     def counts(self, test: Test, border: Test | None, values: np.ndarray, weight: np.ndarray) -> Iterator[Proposal]:
-        since = None if border is None else self.last(border)
-        number = np.minimum(self.flat(states.counted(self.problem.holds(test), since)), MOST_COUNTED)
+        number = np.minimum(self.reading.counted(test, border), MOST_COUNTED)
         for low, high, gain in best_ranges(self.problem, number, MOST_COUNTED + 1, values, weight, 1):
             if low == 0 and high is not None and self._everywhere(weight):
                 low, high = high + 1, None  # the opposite explains as much and reads better
@@ -177,7 +142,7 @@ class Remembered:
         return weight.sum() == self.problem.searched.sum()
 
     def places(self, border: Test, values: np.ndarray, weight: np.ndarray) -> Iterator[Proposal]:
-        place = self.place - 1 - self.flat(self.last(border))
+        place = self.reading.place - 1 - self.reading.at(self.reading.last(border))
         for low, high, gain in best_ranges(self.problem, place, self.problem.windows.width, values, weight, 1):
             yield Proposal(Position(low, high, border), gain)
 
@@ -185,32 +150,25 @@ class Remembered:
         self, test: Test, dense: np.ndarray, dense_weight: np.ndarray, values: np.ndarray, weight: np.ndarray
     ) -> Iterator[Proposal]:
         """The state that a test opens, with what closes it."""
-        opened = (self.last(test) >= 0).reshape(-1)
+        opened = (self.reading.last(test) >= 0).reshape(-1)
         for closing in self.closings(test, dense * opened, dense_weight * opened, 1):
             yield self.measured(Between(test, closing), values, weight)
 
     def closings(self, test: Test, dense: np.ndarray, weight: np.ndarray, most: int) -> list[Test]:
-        found = self.worth_remembering(Stretches.cut(self.problem.holds(test)), dense, weight, most, -1)
+        found = self.worth_remembering(test, dense, weight, most, -1)
         return [closing for closing in found if closing != test]
 
     def shares(self, test: Test, values: np.ndarray, weight: np.ndarray) -> Iterator[Proposal]:
-        share = self.flat(states.running(self.problem.holds(test))) / (self.place + 1.0)
+        share = self.reading.at(states.running(self.reading.holds(test))) / (self.reading.place + 1.0)
         steps = np.floor(share * SHARE_STEPS + ROUNDING).astype(np.int64)
         for low, _, gain in best_ranges(self.problem, steps, SHARE_STEPS + 1, values, weight, 1, open_ended=True):
             yield Proposal(Share(test, low / SHARE_STEPS), gain)
 
     def agreements(self, aspect: str, values: np.ndarray, weight: np.ndarray) -> Iterator[Proposal]:
-        if aspect not in self._gaps:
-            self._gaps[aspect] = self.flat(states.distance_to_same(self.problem.keys(aspect)))
         width = self.problem.windows.width
-        for low, high, gain in best_ranges(self.problem, self._gaps[aspect], width, values, weight, 1, least=1):
+        for low, high, gain in best_ranges(self.problem, self.reading.gaps(aspect), width, values, weight, 1, least=1):
             last = None if high is not None and high >= width - 2 else high
             yield Proposal(Same(aspect, low, last), gain)
-
-    def last(self, test: Test) -> np.ndarray:
-        if test not in self._last:
-            self._last[test] = states.last_before(self.problem.holds(test))
-        return self._last[test]
 
     def measured(self, test: Test, values: np.ndarray, weight: np.ndarray) -> Proposal:
         """A test with its gain beside a base; values (T,): the residual times the weight."""
@@ -251,7 +209,7 @@ class Remembered:
                         yield self.measured(Between(opening, other_closing, depth), values, weight)
                     yield self.measured(Count(opening, 1, None, closing), values, weight)
                 else:
-                    opened = (self.last(opening) >= 0).reshape(-1)
+                    opened = (self.reading.last(opening) >= 0).reshape(-1)
                     dense, dense_weight = self.dense(left) * opened, self.dense(weight) * opened
                     for wider in self.closings(opening, dense, dense_weight, WIDER):
                         yield self.measured(Between(opening, united(closing, wider), depth), values, weight)
@@ -262,7 +220,7 @@ class Remembered:
                     yield from self.counts(counted, other, values, weight)
                 if first:
                     dense, dense_weight = self.dense(values), self.dense(weight)
-                    for instead in self.worth_remembering(self.stretches(border), dense, dense_weight, INSTEAD):
+                    for instead in self.worth_remembering(border, dense, dense_weight, INSTEAD):
                         yield from self.counts(instead, border, values, weight)
                 for wider in self.wider(counted, border, left, weight):
                     yield from self.counts(wider, border, values, weight)
@@ -285,10 +243,9 @@ class Remembered:
         self, test: Test, border: Test | None, left: np.ndarray, weight: np.ndarray, shares: bool = False
     ) -> Iterator[Test]:
         """The test or another that explains what it leaves."""
-        share = 1.0 / (self.place + 1.0) if shares else np.ones(1)
-        stretches = self.stretches(border)
+        share = 1.0 / (self.reading.place + 1.0) if shares else np.ones(1)
         for other in self.worth_remembering(
-            stretches, self.dense(left * share), self.dense(weight * share**2), WIDER, 1
+            border, self.dense(left * share), self.dense(weight * share**2), WIDER, 1
         ):
             if other != test:
                 yield united(test, other)

@@ -67,7 +67,8 @@ def permutation_p(observed: float, draws: np.ndarray) -> float:
 
 
 EXCHANGES = 999
-_AT_ONCE = 100_000  # tokens drawn in one piece
+_AT_ONCE = 100_000  # tokens for which is drawn at once
+_PIECE = 256
 
 
 def exchange_p(truth: np.ndarray, prediction: np.ndarray, documents: np.ndarray) -> float:
@@ -80,28 +81,42 @@ def exchange_p(truth: np.ndarray, prediction: np.ndarray, documents: np.ndarray)
     """
     starts = np.flatnonzero(np.r_[True, documents[1:] != documents[:-1]])
     lengths = np.diff(np.r_[starts, len(documents)])
-    place = np.repeat(np.arange(len(starts)), lengths)
-    within = np.arange(len(documents)) - starts[place]
     y, p = (values - values.mean() for values in (truth, prediction))
-    y, p = y / np.abs(y).max(), p / p.std()
-    observed, rng = float(_correlations(y[None], p)[0]), np.random.default_rng(0)
-    at_once = max(1, _AT_ONCE // len(documents))
-    hits = defined = 0
+    y, p, size = y / np.abs(y).max(), p / p.std(), len(documents)
+    observed = float(_correlations(y.sum(), y @ y, y @ p, size))
+    # Each document's truth, followed by its beginning, so that a piece that is read of it stands in one place.
+    longer = lengths + _PIECE
+    again = np.concatenate([np.resize(y[a : a + n], m) for a, n, m in zip(starts, lengths, longer, strict=True)])
+    first_of = np.cumsum(longer) - longer
+    sums, squares = (np.concatenate([[0.0], np.cumsum(values)]) for values in (again, again**2))
+    given, offset = _exchanged(lengths, size)
+    total, square, fits = np.zeros((3, EXCHANGES))
+    for document, (start, length) in enumerate(zip(starts, lengths, strict=True)):
+        read = given[:, document]
+        for within in range(0, length, _PIECE):
+            place = first_of[read] + (offset[:, document] + within) % lengths[read]
+            n = min(_PIECE, length - within)
+            total += sums[place + n] - sums[place]
+            square += squares[place + n] - squares[place]
+            fits += np.lib.stride_tricks.sliding_window_view(again, n)[place] @ p[start + within : start + within + n]
+    drawn = _correlations(total, square, fits, size)
+    return (1 + int((drawn >= observed - 1e-9).sum())) / (1 + int(np.isfinite(drawn).sum()))
+
+
+def _exchanged(lengths: np.ndarray, size: int) -> tuple[np.ndarray, np.ndarray]:
+    """Which document each document is given in each draw, and the place in it that is read first."""
+    rng, at_once = np.random.default_rng(0), max(1, _AT_ONCE // size)
+    given, offset = [], []
     for first in range(0, EXCHANGES, at_once):
-        shape = (min(at_once, EXCHANGES - first), len(starts))
-        given = rng.permuted(np.broadcast_to(np.arange(len(starts)), shape), axis=1)
-        offset = (rng.random(shape) * lengths[given]).astype(np.int64)
-        read = offset[:, place] + within
-        read %= lengths[given][:, place]
-        read += starts[given][:, place]
-        drawn = _correlations(y[read], p)
-        hits += int((drawn >= observed - 1e-9).sum())
-        defined += int(np.isfinite(drawn).sum())
-    return (1 + hits) / (1 + defined)
+        shape = (min(at_once, EXCHANGES - first), len(lengths))
+        given.append(rng.permuted(np.broadcast_to(np.arange(len(lengths)), shape), axis=1))
+        offset.append((rng.random(shape) * lengths[given[-1]]).astype(np.int64))
+    return np.concatenate(given), np.concatenate(offset)
 
 
-def _correlations(truths: np.ndarray, prediction: np.ndarray) -> np.ndarray:
-    """Pearson r (b,) of each row (b, t) of about 1 with a prediction of mean 0 and deviation 1; NaN if constant."""
-    variance = np.einsum("bt,bt->b", truths, truths) / len(prediction) - truths.mean(axis=1) ** 2
-    fits, undefined = truths @ prediction / len(prediction), np.full(len(truths), np.nan)
-    return np.divide(fits, np.sqrt(np.maximum(variance, 0)), out=undefined, where=variance > 1e-12)
+def _correlations(total: np.ndarray, squares: np.ndarray, fits: np.ndarray, size: int) -> np.ndarray:
+    """Pearson r of `size` values with a prediction of mean 0 and deviation 1, from their sum, the sum of their squares
+    and of their products with it; NaN if they are constant."""
+    variance = np.asarray(squares / size - (total / size) ** 2)
+    undefined = np.full(variance.shape, np.nan)
+    return np.divide(fits / size, np.sqrt(np.maximum(variance, 0)), out=undefined, where=variance > 1e-12)

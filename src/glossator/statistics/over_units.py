@@ -19,6 +19,7 @@ from glossator.statistics.resampling import LEVEL, Estimate, Jackknifed, Resampl
 
 LEAST_RANKED = 8
 MOST_LEFT_OUT, GROUPS = 2000, 100
+ROWS = 64
 
 
 def largest(values: np.ndarray, n: int) -> np.ndarray:
@@ -27,9 +28,18 @@ def largest(values: np.ndarray, n: int) -> np.ndarray:
         return np.empty(0, np.int64)
     if n >= len(values):
         return np.argsort(-values, kind="stable")
-    bar = np.partition(values, len(values) - n)[len(values) - n]
-    best = np.flatnonzero(values >= bar)
+    best = np.flatnonzero(values >= _below(values, n))
     return best[np.argsort(-values[best], kind="stable")][:n]
+
+
+def _below(values: np.ndarray, n: int) -> float:
+    """A number that the n largest values reach and few others do."""
+    rows = min(ROWS, len(values) // (4 * n))
+    if rows < 2:
+        return float(np.partition(values, len(values) - n)[len(values) - n])
+    columns = len(values) // rows
+    greatest = values[: rows * columns].reshape(rows, columns).max(axis=0)  # n of them are n different values
+    return float(np.partition(greatest, columns - n)[columns - n])
 
 
 def mean_over_units(values: Sequence[float | None], *, level: float = LEVEL) -> Estimate:

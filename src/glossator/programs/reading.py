@@ -1,0 +1,165 @@
+"""What stands in windows, and where tests hold there: nothing of it depends on a unit.
+
+Units of a recording are mostly searched on the same windows, so the reading of the last windows is kept, with the
+truths of the tests that were asked for last.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from hashlib import sha256
+
+import numpy as np
+from scipy import sparse
+
+from glossator.inputs.tokens import TokenWindows
+from glossator.programs import states
+from glossator.programs.bank import Bank
+from glossator.programs.executor import keys_of, truth_at
+from glossator.programs.language import After, Like, Test
+
+REACH = 8
+"""How many tokens back the search looks."""
+KEPT_BYTES = 128 << 20
+"""Truths are kept up to this size."""
+
+
+@dataclass(eq=False)
+class Reading:
+    """Windows (n, width) as the search reads them, at the T places that count.
+
+    seen (s,) the bank's columns that occur; ids (n, width) the lexicon's rows; columns (REACH + 1, n, width): which of
+    `seen` stands 0, 1, ... places back, s if there is none; flat (T,): places that count, in (n * width). What the
+    methods return is not to be changed.
+    """
+
+    bank: Bank
+    seen: np.ndarray
+    ids: np.ndarray
+    columns: np.ndarray
+    flat: np.ndarray
+    _kept: OrderedDict[Hashable, np.ndarray] = field(default_factory=OrderedDict, repr=False)
+    _kept_bytes: int = 0
+
+    @classmethod
+    def of(cls, windows: TokenWindows, places: np.ndarray, bank: Bank) -> Reading:
+        """The reading of windows at places (n, width) bool; the same one for the same windows and places again."""
+        ids = bank.lexicon.ids(windows)
+        key = sha256(ids.tobytes() + places.tobytes()).hexdigest()
+        if key not in bank.readings:
+            bank.readings.clear()  # one at a time
+            bank.readings[key] = cls._made(ids, places, bank)
+        return bank.readings[key]
+
+    @classmethod
+    def _made(cls, ids: np.ndarray, places: np.ndarray, bank: Bank) -> Reading:
+        here = bank.column_of[ids]
+        seen = np.flatnonzero(np.bincount(here.reshape(-1), minlength=len(bank.types) + 1)[:-1])
+        renumbered = np.full(len(bank.types) + 1, len(seen), np.int32)
+        renumbered[seen] = np.arange(len(seen))
+        columns = np.full((REACH + 1, *ids.shape), len(seen), np.int32)
+        columns[0] = renumbered[here]
+        for distance in range(1, REACH + 1):
+            columns[distance, :, distance:] = columns[0][:, :-distance]
+        return cls(bank, seen, ids, columns, np.flatnonzero(places.reshape(-1)))
+
+    @cached_property
+    def back(self) -> list[np.ndarray]:
+        """Which of `seen` (T,) stands at each distance back, s for none."""
+        return [column.reshape(-1)[self.flat] for column in self.columns]
+
+    @cached_property
+    def place(self) -> np.ndarray:
+        """(T,) place in the window."""
+        return self.flat % self.ids.shape[1]
+
+    @cached_property
+    def rows(self) -> np.ndarray:
+        """Tests of the bank that are true of something that is seen."""
+        return np.flatnonzero(np.diff(self._truth.indptr))
+
+    @cached_property
+    def truth(self) -> sparse.csr_matrix:
+        """(rows, s) float32 truth of these tests."""
+        return self._truth[self.rows]
+
+    @cached_property
+    def squares(self) -> sparse.csr_matrix:
+        """Their squares."""
+        found = self.truth.copy()
+        found.data **= 2
+        return found
+
+    @cached_property
+    def _truth(self) -> sparse.csr_matrix:
+        return self.bank.truth[:, self.seen]
+
+    # --- where tests hold -----------------------------------------------------------------------------------------
+
+    def column(self, test: Test) -> np.ndarray:
+        """Truth (T,) float32 of any test, as the executor has it."""
+        return self._keep(("column", test), lambda: self._column(test))
+
+    def holds(self, test: Test) -> np.ndarray:
+        """(n, width) bool: where a test is at least half true, padding included."""
+        return self._keep(("holds", test), lambda: truth_at(test, self.ids, self.bank.lexicon) >= 0.5)
+
+    def last(self, test: Test) -> np.ndarray:
+        """(n, width) place of the last token before each where a test holds, -1 for none."""
+        return self._keep(("last", test), lambda: states.last_before(self.holds(test)))
+
+    def counted(self, test: Test, border: Test | None) -> np.ndarray:
+        """(T,) how often a test held before each place, since the border if there is one."""
+
+        def make() -> np.ndarray:
+            since = None if border is None else self.last(border)
+            return self.at(states.counted(self.holds(test), since))
+
+        return self._keep(("counted", test, border), make)
+
+    def ends(self, border: Test | None) -> np.ndarray:
+        """(n * width,) where the piece of each place ends, if windows are cut after each token where a border holds."""
+
+        def make() -> np.ndarray:
+            starts = np.zeros(self.ids.shape, bool)
+            starts[:, :1] = True
+            if border is not None:
+                starts[:, 1:] |= self.holds(border)[:, :-1]
+            first = np.append(np.flatnonzero(starts), starts.size)
+            return np.repeat(first[1:] - 1, np.diff(first))
+
+        return self._keep(("ends", border), make)
+
+    def gaps(self, aspect: str) -> np.ndarray:
+        """(T,) how many tokens back the same aspect stands, 0 where it is new."""
+        return self._keep(
+            ("gaps", aspect), lambda: self.at(states.distance_to_same(keys_of(aspect, self.ids, self.bank.lexicon)))
+        )
+
+    def at(self, values: np.ndarray) -> np.ndarray:
+        """Values (n, width) at the places that count: (T,)."""
+        return values.reshape(-1)[self.flat]
+
+    def _column(self, test: Test) -> np.ndarray:
+        """Tests of the bank are looked up instead of executed."""
+        inner, distance = (test.test, 1) if isinstance(test, After) else (test, 0)
+        parts = [replace(inner, seeds=(seed,)) for seed in inner.seeds] if isinstance(inner, Like) else [inner]
+        rows = [self.bank.row_of.get(part) for part in parts]
+        if None not in rows:
+            vectors = [self.bank.vector(row) for row in rows if row is not None]
+            seen = np.append(np.maximum.reduce(vectors)[self.seen], np.float32(0))
+            return seen[self.back[distance]]
+        return self.at(truth_at(test, self.ids, self.bank.lexicon))
+
+    def _keep(self, key: Hashable, make: Callable[[], np.ndarray]) -> np.ndarray:
+        if key in self._kept:
+            self._kept.move_to_end(key)
+            return self._kept[key]
+        found = self._kept[key] = make()
+        self._kept_bytes += found.nbytes
+        while self._kept_bytes > KEPT_BYTES and len(self._kept) > 1:
+            self._kept_bytes -= self._kept.popitem(last=False)[1].nbytes
+        return found
