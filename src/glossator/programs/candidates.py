@@ -14,7 +14,7 @@ import numpy as np
 from scipy import sparse
 
 from glossator.programs.bank import cost
-from glossator.programs.gains import across, best_ranges, spread_of
+from glossator.programs.gains import Weighed, across, best_ranges, spread_of
 from glossator.programs.language import (
     After,
     And,
@@ -34,7 +34,7 @@ from glossator.programs.language import (
 )
 from glossator.programs.phrases import distance, phrase_of, runs_of
 from glossator.programs.problem import CLAIM, PARTS, Problem
-from glossator.programs.reading import REACH
+from glossator.programs.reading import REACH, after
 from glossator.programs.remembered import Remembered
 from glossator.statistics import largest
 
@@ -80,7 +80,6 @@ class Pool:
     rows: list[np.ndarray] = field(default_factory=lambda: [np.zeros(0, np.int64)] * 2)
     singles: list[Single] = field(default_factory=list)
     _spread: list[np.ndarray] = field(default_factory=list)
-    _single_truths: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         problem, bank, reading = self.problem, self.problem.bank, self.problem.reading
@@ -88,6 +87,8 @@ class Pool:
         self._ends = np.searchsorted(problem.part[self._by_part], np.arange(PARTS + 1))
         self._weight = problem.searched[self._by_part].astype(np.float32)
         self._total = float(problem.searched.sum())
+        self._single_truths = np.zeros((0, len(self._by_part)), np.float32)
+        self._single_spread = np.zeros(0, np.float32)
         for place in (0, 1):
             counts = problem.sums(problem.searched, place).astype(np.float32)
             mass = reading.truth @ counts
@@ -108,7 +109,6 @@ class Pool:
     def add(self, test: Test) -> None:
         problem = self.problem
         self.singles.append(Single(test, problem.column(test), cost(test, problem.bank.lexicon)))
-        self._single_truths = None
 
     def look(self, residual: np.ndarray) -> None:
         """Choose again which rows of the bank stay in the pool."""
@@ -147,20 +147,23 @@ class Pool:
     def single_gains(self, residual: np.ndarray) -> np.ndarray:
         if not self.singles:
             return np.zeros(0)
-        if self._single_truths is None:
-            self._single_truths = np.stack([s.truth[self._by_part] for s in self.singles])
-            self._single_spread = spread_of(
-                self._single_truths @ self._weight, np.square(self._single_truths) @ self._weight, self._total
-            )
+        known = len(self._single_truths)
+        if known < len(self.singles):
+            new = np.stack([s.truth[self._by_part] for s in self.singles[known:]])
+            spread = spread_of(new @ self._weight, np.square(new) @ self._weight, self._total)
+            self._single_truths = np.concatenate([self._single_truths, new])
+            self._single_spread = np.concatenate([self._single_spread, spread])
         values = self._weight * residual[self._by_part].astype(np.float32)
         pieces = [slice(*ends) for ends in itertools.pairwise(self._ends)]
-        return across(np.stack([self._single_truths[:, piece] @ values[piece] for piece in pieces], 1), self._single_spread)
+        covariances = [self._single_truths[:, piece] @ values[piece] for piece in pieces]
+        return across(np.stack(covariances, axis=1), self._single_spread)
 
     def _prune(self, residual: np.ndarray) -> None:
         """Keep the singles that promise most."""
         value = self.single_gains(residual) / np.array([s.cost for s in self.singles])
-        self.singles = [self.singles[i] for i in np.sort(largest(value, KEPT_SINGLES))]
-        self._single_truths = None
+        kept = np.sort(largest(value, KEPT_SINGLES))
+        self.singles = [self.singles[i] for i in kept]
+        self._single_truths, self._single_spread = self._single_truths[kept], self._single_spread[kept]
 
     def _costs(self, place: int, rows: np.ndarray | None = None) -> np.ndarray:
         """Of some of the reading's rows, or of all."""
@@ -176,7 +179,7 @@ class Pool:
         problem = self.problem
         matrix = problem.reading.truth if matrix is None else matrix
         spread = self._spread[place] if rows is None else self._spread[place][rows]
-        return across(matrix @ problem.sums_by_part(residual, place), spread)
+        return across(matrix @ problem.sums_by_part(problem.searched * residual, place), spread)
 
     # --- tests made of two ----------------------------------------------------------------------------------------
 
@@ -186,20 +189,21 @@ class Pool:
         remember: add tests of all that was read so far, too.
         """
         for base in (None, *bases):
-            self._add_positions(residual, base)
-            self._add_distant(residual, base, most)
+            left = Weighed.of(self.problem, residual, None if base is None else base.truth)
+            self._add_positions(left, base)
+            self._add_distant(left, base, most)
             if remember:
-                self._add_remembered(residual, base)
+                self._add_remembered(left, base)
         self._prune(residual)
 
-    def _add_distant(self, residual: np.ndarray, base: Single | None, most: int) -> None:
+    def _add_distant(self, left: Weighed, base: Single | None, most: int) -> None:
         problem, bank = self.problem, self.problem.bank
-        mask = np.ones(len(residual), np.float32) if base is None else base.truth
         rows, truth, squares = self._simple, self._simple_truth, self._simple_squares
         costs = bank.costs[rows] + self.extra_cost
         distances = range(REACH + 1)
-        sums = np.hstack([problem.sums_by_part(residual * mask, d) for d in distances])
-        counts = np.stack([problem.sums_by_part(mask * mask, d).sum(axis=1) for d in distances], 1)
+        weight = left.weight if base is None else left.weight * base.truth[left.rows]
+        sums = np.hstack([problem.sums_by_part(left.values, d, left.rows) for d in distances])
+        counts = np.stack([problem.sums(weight, d, left.rows) for d in distances], 1).astype(np.float32)
         covariances, masses = (truth @ sums).reshape(len(rows), len(distances), PARTS), squares @ counts
         looks: list[tuple[int, int]] = [(0, 0), (1, 1), (2, 2), (3, 3)] if base is not None else [(2, 2), (3, 3)]
         looks += [(1, k) for k in REACHES]
@@ -216,23 +220,18 @@ class Pool:
             self.known.add(test)
             self.add(test)
 
-    def _add_positions(self, residual: np.ndarray, base: Single | None) -> None:
+    def _add_positions(self, left: Weighed, base: Single | None) -> None:
         """The two best ranges of places in the window, for the base if there is one."""
-        problem = self.problem
-        width = problem.windows.width
-        mask = np.ones(1, np.float32) if base is None else base.truth
-        weight = problem.searched * mask
-        for low, high, _ in best_ranges(problem, problem.flat % width, width, weight * residual, weight, 2):
+        for low, high, _ in best_ranges(left, self.problem.reading.place, self.problem.windows.width, 2):
             self._add_once(_together(base, Position(low, high)))
 
-    def _add_remembered(self, residual: np.ndarray, base: Single | None) -> None:
+    def _add_remembered(self, left: Weighed, base: Single | None) -> None:
         """The best tests of all that was read so far, alone or beside the base."""
-        mask = np.ones(len(residual), np.float32) if base is None else base.truth
         own = base.test if base is not None and is_local(base.test) else None
         lexicon = self.problem.bank.lexicon
         worth = [
             (proposal.gain / cost(test, lexicon), test)
-            for proposal in self._remembered.proposals(residual, mask, own, base is None)
+            for proposal in self._remembered.proposals(left, own, base is None)
             if (test := _together(base, proposal.test)) is not None and proposal.gain > 0
         ]
         for _, test in sorted(worth, key=lambda pair: -pair[0])[: REMEMBERED if base is None else REMEMBERED_BESIDE]:
@@ -245,8 +244,8 @@ class Pool:
         if len(remembering) != 1:
             return single
         rest = [part for part in parts if part not in remembering]
-        mask = np.minimum.reduce([np.ones(len(residual), np.float32), *map(self.problem.column, rest)])
-        part = self._remembered.refined(remembering[0], residual, mask)
+        mask = np.minimum.reduce([*map(self.problem.column, rest)]) if rest else None
+        part = self._remembered.refined(remembering[0], Weighed.of(self.problem, residual, mask))
         if part == remembering[0]:
             return single
         test = And((*rest, *(part.tests if isinstance(part, And) else (part,)))) if rest else part
@@ -259,9 +258,7 @@ def _placed(test: Test, first: int, last: int) -> Test:
         return test
     if first == 1 and last > 1:
         return Within(test, last)
-    for _ in range(last):
-        test = After(test)
-    return test
+    return after(test, last)
 
 
 def _together(base: Single | None, other: Test) -> Test | None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
+from dataclasses import dataclass, replace
+from functools import cached_property, lru_cache
 
 import numpy as np
 
@@ -30,22 +31,78 @@ def spread_of(mass: np.ndarray, squares: np.ndarray, total: float) -> np.ndarray
     return squares - mass * mass / max(total, 1.0)
 
 
+@dataclass(frozen=True, eq=False)
+class Weighed:
+    """A residual where something counts. rows: which of the T places do, t of them; weight (t,) of each; values (t,):
+    the residual times the weight."""
+
+    problem: Problem
+    rows: np.ndarray | slice
+    weight: np.ndarray
+    values: np.ndarray
+
+    @classmethod
+    def of(cls, problem: Problem, residual: np.ndarray, mask: np.ndarray | None = None) -> Weighed:
+        """A residual (T,) where it is searched on, weighed by a test's truth (T,) if there is one."""
+        if mask is None:
+            return cls(problem, slice(None), problem.searched, problem.searched * residual)
+        weight = problem.searched * mask
+        rows = np.flatnonzero(weight)
+        return cls(problem, rows, weight[rows], weight[rows] * residual[rows])
+
+    @cached_property
+    def part(self) -> np.ndarray:
+        return np.maximum(self.problem.part, 0)[self.rows]
+
+    @cached_property
+    def dense(self) -> np.ndarray:
+        """The values at all places of all windows, 0 elsewhere: (n * width,)."""
+        return self._dense(self.values)
+
+    @cached_property
+    def dense_weight(self) -> np.ndarray:
+        return self._dense(self.weight)
+
+    def scaled(self, share: np.ndarray) -> Weighed:
+        """As if what is counted were multiplied by share (T,)."""
+        here = share[self.rows]
+        return replace(self, weight=self.weight * here**2, values=self.values * here)
+
+    def without(self, truth: np.ndarray) -> Weighed:
+        """What is left once a test with this truth (T,) has its strength."""
+        column = truth[self.rows] - np.average(truth[self.rows], weights=self.weight)
+        strength = float(self.values @ column) / max(float(self.weight @ column**2), 1e-9)
+        return replace(self, values=self.values - self.weight * column * strength)
+
+    def gain_of(self, truth: np.ndarray) -> float:
+        """What a test with this truth (T,) explains."""
+        column = truth[self.rows]
+        covariances = np.bincount(self.part, self.values * column, minlength=PARTS)
+        mass, squares = float(self.weight @ column), float(self.weight @ column**2)
+        spread = spread_of(np.array([mass]), np.array([squares]), float(self.problem.searched.sum()))
+        return float(across(covariances[None], spread)[0])
+
+    def _dense(self, values: np.ndarray) -> np.ndarray:
+        found = np.zeros(self.problem.reading.ids.size)
+        found[self.problem.flat[self.rows]] = values
+        return found
+
+
 def best_ranges(
-    problem: Problem, numbers: np.ndarray, size: int, values: np.ndarray, weight: np.ndarray, most: int, *,
-    least: int = 0, open_ended: bool = False,
-) -> list[tuple[int, int | None, float]]:  # fmt: skip
-    """The ranges of a number (T,) below `size` in which values (T,), a residual times weight (T,), stand out most.
+    of: Weighed, numbers: np.ndarray, size: int, most: int, *, least: int = 0, open_ended: bool = False
+) -> list[tuple[int, int | None, float]]:
+    """The ranges of a number (T,) below `size` in which a residual stands out most.
 
     Each with its ends, both included, None for one that goes up to the last number, and what it explains.
     The whole range and ranges that gain nothing are left out. least: from there on ranges begin; open_ended: only those
     that go up to the last number.
     """
-    bins = numbers + np.maximum(problem.part, 0) * size
-    sums = np.bincount(bins, values, minlength=PARTS * size).reshape(PARTS, size).T
-    counts = np.bincount(numbers, weight, minlength=size)
+    numbers = numbers[of.rows]
+    sums = np.bincount(numbers + of.part * size, of.values, minlength=PARTS * size).reshape(PARTS, size).T
+    counts = np.bincount(numbers, of.weight, minlength=size)
     sums = np.concatenate([np.zeros((1, PARTS)), np.cumsum(sums, axis=0)])
     counts = np.concatenate([[0.0], np.cumsum(counts)])
-    total = float(problem.searched.sum())
+    total = float(of.problem.searched.sum())
 
     def gains(low: np.ndarray, high: np.ndarray) -> np.ndarray:
         inside = counts[high] - counts[low]

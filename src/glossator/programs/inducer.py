@@ -167,13 +167,12 @@ def strengths(truths: np.ndarray, target: np.ndarray, weight: np.ndarray, rounds
     best, best_error = np.zeros(len(design)), np.inf
     for _ in range(rounds):
         rows = np.flatnonzero(use)
-        part = design[:, rows] if 2 * len(rows) < len(use) else design
-        part_use, part_target = (use[rows], target[rows]) if part is not design else (use, target)
-        weighted = part * part_use
+        part, used, known = design[:, rows], use[rows], target[rows]
+        weighted = part * used
         gram = (weighted @ part.T).astype(np.float64)
         gram[0, 0] += 1e-9 * max(float(weight.sum()), 1.0)
         try:
-            now, share = solved(gram, (weighted @ part_target).astype(np.float64), float(part_use @ part_target**2), share)
+            now, share = solved(gram, (weighted @ known).astype(np.float64), float(used @ known**2), share)
         except np.linalg.LinAlgError:
             break
         linear = now.astype(np.float32) @ design

@@ -78,14 +78,14 @@ class Problem:
         """`back` with a range of numbers for each part: (T,) int64."""
         return [back + np.maximum(self.part, 0) * (len(self.seen) + 1) for back in self.back]
 
-    def sums(self, values: np.ndarray, distance: int) -> np.ndarray:
-        """(s,) sum of values (T,) over the token `distance` places back."""
-        return np.bincount(self.back[distance], values, minlength=len(self.seen) + 1)[:-1]
+    def sums(self, values: np.ndarray, distance: int, rows: np.ndarray | slice = slice(None)) -> np.ndarray:
+        """(s,) sum of values (t,) over the token `distance` places back; rows: which of the T places they are of."""
+        return np.bincount(self.back[distance][rows], values, minlength=len(self.seen) + 1)[:-1]
 
-    def sums_by_part(self, values: np.ndarray, distance: int) -> np.ndarray:
-        """(s, PARTS) float32: weighted sum of values (T,) over the token `distance` places back, in each part."""
+    def sums_by_part(self, values: np.ndarray, distance: int, rows: np.ndarray | slice = slice(None)) -> np.ndarray:
+        """`sums` in each part that is searched on: (s, PARTS) float32. Values must be 0 where the claim is judged."""
         size = len(self.seen) + 1
-        found = np.bincount(self._bins[distance], self.searched * values, minlength=PARTS * size)
+        found = np.bincount(self._bins[distance][rows], values, minlength=PARTS * size)
         return found.reshape(PARTS, size)[:, :-1].T.astype(np.float32)
 
 

@@ -19,7 +19,7 @@ from glossator.inputs.tokens import TokenWindows
 from glossator.programs import states
 from glossator.programs.bank import Bank
 from glossator.programs.executor import keys_of, truth_at
-from glossator.programs.language import After, Like, Test
+from glossator.programs.language import After, And, Like, Sequence, Test
 
 REACH = 8
 """How many tokens back the search looks."""
@@ -144,15 +144,27 @@ class Reading:
         return values.reshape(-1)[self.flat]
 
     def _column(self, test: Test) -> np.ndarray:
-        """Tests of the bank are looked up instead of executed."""
-        inner, distance = (test.test, 1) if isinstance(test, After) else (test, 0)
-        parts = [replace(inner, seeds=(seed,)) for seed in inner.seeds] if isinstance(inner, Like) else [inner]
-        rows = [self.bank.row_of.get(part) for part in parts]
-        if None not in rows:
-            vectors = [self.bank.vector(row) for row in rows if row is not None]
-            seen = np.append(np.maximum.reduce(vectors)[self.seen], np.float32(0))
-            return seen[self.back[distance]]
+        """Tests of the bank, and what is put together of them, are looked up instead of executed."""
+        match test:
+            case And(tests):
+                return np.minimum.reduce([self.column(part) for part in tests])
+            case Sequence(tests):
+                return np.minimum.reduce([self.column(after(part, i)) for i, part in enumerate(reversed(tests))])
+        distance, inner = 0, test
+        while isinstance(inner, After):
+            distance, inner = distance + 1, inner.test
+        known = self._in_bank(inner) if distance <= REACH else None
+        if known is not None:
+            return np.append(known[self.seen], np.float32(0))[self.back[distance]]
         return self.at(truth_at(test, self.ids, self.bank.lexicon))
+
+    def _in_bank(self, test: Test) -> np.ndarray | None:
+        """Truth (k,) on every type, None for a test that is not in the bank."""
+        parts = [replace(test, seeds=(seed,)) for seed in test.seeds] if isinstance(test, Like) else [test]
+        rows = [self.bank.row_of.get(part) for part in parts]
+        if None in rows:
+            return None
+        return np.maximum.reduce([self.bank.vector(row) for row in rows if row is not None])
 
     def _keep(self, key: Hashable, make: Callable[[], np.ndarray]) -> np.ndarray:
         if key in self._kept:
@@ -163,3 +175,10 @@ class Reading:
         while self._kept_bytes > KEPT_BYTES and len(self._kept) > 1:
             self._kept_bytes -= self._kept.popitem(last=False)[1].nbytes
         return found
+
+
+def after(test: Test, places: int) -> Test:
+    """The test, so many tokens back."""
+    for _ in range(places):
+        test = After(test)
+    return test

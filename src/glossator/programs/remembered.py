@@ -16,7 +16,7 @@ from scipy import sparse
 from glossator.programs import states
 from glossator.programs.atoms import Contains, Shape, Spelled, Token, Word
 from glossator.programs.executor import ROUNDING
-from glossator.programs.gains import across, best_ranges, spread_of
+from glossator.programs.gains import Weighed, across, best_ranges
 from glossator.programs.language import Agrees, And, Between, Count, Or, Position, Same, Share, Test
 from glossator.programs.memory import ASPECTS
 from glossator.programs.problem import PARTS, Problem
@@ -64,11 +64,6 @@ class Remembered:
         total = np.cumsum(values)
         return total[self.reading.ends(border)] - total
 
-    def dense(self, values: np.ndarray) -> np.ndarray:
-        found = np.zeros(self.reading.ids.size)
-        found[self.problem.flat] = values
-        return found
-
     # --- what to remember -----------------------------------------------------------------------------------------
 
     def worth_remembering(
@@ -91,103 +86,89 @@ class Remembered:
 
     # --- proposals ------------------------------------------------------------------------------------------------
 
-    def proposals(self, residual: np.ndarray, mask: np.ndarray, own: Test | None, alone: bool) -> list[Proposal]:
-        """Tests to try alone, or beside a base with truth mask (T,) and, if it looks at the token alone, test own."""
-        weight = self.problem.searched * mask
-        values = weight * residual
-        return list(self._alone(values, weight) if alone else self._beside(values, weight, own))
+    def proposals(self, left: Weighed, own: Test | None, alone: bool) -> list[Proposal]:
+        """Tests to try alone, or beside a base that weighs what is left; own: its test if it looks at the token alone."""
+        return list(self._alone(left) if alone else self._beside(left, own))
 
-    def _alone(self, values: np.ndarray, weight: np.ndarray) -> Iterator[Proposal]:
-        dense, dense_weight = self.dense(values), self.dense(weight)
+    def _alone(self, left: Weighed) -> Iterator[Proposal]:
         for border in BORDERS:
-            found = self.worth_remembering(border, dense, dense_weight, 2)
+            found = self.worth_remembering(border, left.dense, left.dense_weight, 2)
             for test in found:
-                yield from self.counts(test, border, values, weight)
+                yield from self.counts(test, border, left)
             if border is not None:
-                yield from self.places(border, values, weight)
+                yield from self.places(border, left)
             for test in found if border is None else ():
-                yield from self.places(test, values, weight)
-                yield from self.until(test, dense, dense_weight, values, weight)
-        share = 1.0 / (self.reading.place + 1.0)
-        scaled = self.dense(weight * share**2)
-        for test in self.worth_remembering(None, self.dense(values * share), scaled, 2):
-            yield from self.shares(test, values, weight)
+                yield from self.places(test, left)
+                yield from self.until(test, left)
+        scaled = left.scaled(1.0 / (self.reading.place + 1.0))
+        for test in self.worth_remembering(None, scaled.dense, scaled.dense_weight, 2):
+            yield from self.shares(test, left)
         for aspect in ASPECTS:
-            yield from self.agreements(aspect, values, weight)
+            yield from self.agreements(aspect, left)
 
-    def _beside(self, values: np.ndarray, weight: np.ndarray, own: Test | None) -> Iterator[Proposal]:
-        dense, dense_weight = self.dense(values), self.dense(weight)
+    def _beside(self, left: Weighed, own: Test | None) -> Iterator[Proposal]:
         for border in BORDERS[:2]:
-            for test in self.worth_remembering(border, dense, dense_weight, 1):
-                yield from self.counts(test, border, values, weight)
+            for test in self.worth_remembering(border, left.dense, left.dense_weight, 1):
+                yield from self.counts(test, border, left)
         for border in BORDERS:
             if own is not None:
-                yield from self.counts(own, border, values, weight)
+                yield from self.counts(own, border, left)
             if border is not None:
-                yield from self.places(border, values, weight)
+                yield from self.places(border, left)
         if own is not None:
-            yield self.measured(Agrees("initial", own), values, weight)
+            yield self.measured(Agrees("initial", own), left)
 
-    def counts(self, test: Test, border: Test | None, values: np.ndarray, weight: np.ndarray) -> Iterator[Proposal]:
+    def counts(self, test: Test, border: Test | None, left: Weighed) -> Iterator[Proposal]:
         number = np.minimum(self.reading.counted(test, border), MOST_COUNTED)
-        for low, high, gain in best_ranges(self.problem, number, MOST_COUNTED + 1, values, weight, 1):
-            if low == 0 and high is not None and self._everywhere(weight):
+        for low, high, gain in best_ranges(left, number, MOST_COUNTED + 1, 1):
+            if low == 0 and high is not None and self._everywhere(left):
                 low, high = high + 1, None  # the opposite explains as much and reads better
             if border is not None and (low, high) == (1, None):
                 yield Proposal(Between(test, border), gain)
             else:
                 yield Proposal(Count(test, low, high, border), gain)
 
-    def _everywhere(self, weight: np.ndarray) -> bool:
-        return weight.sum() == self.problem.searched.sum()
+    def _everywhere(self, left: Weighed) -> bool:
+        return bool(left.weight.sum() == self.problem.searched.sum())
 
-    def places(self, border: Test, values: np.ndarray, weight: np.ndarray) -> Iterator[Proposal]:
+    def places(self, border: Test, left: Weighed) -> Iterator[Proposal]:
         place = self.reading.place - 1 - self.reading.at(self.reading.last(border))
-        for low, high, gain in best_ranges(self.problem, place, self.problem.windows.width, values, weight, 1):
+        for low, high, gain in best_ranges(left, place, self.problem.windows.width, 1):
             yield Proposal(Position(low, high, border), gain)
 
-    def until(
-        self, test: Test, dense: np.ndarray, dense_weight: np.ndarray, values: np.ndarray, weight: np.ndarray
-    ) -> Iterator[Proposal]:
+    def until(self, test: Test, left: Weighed) -> Iterator[Proposal]:
         """The state that a test opens, with what closes it."""
-        opened = (self.reading.last(test) >= 0).reshape(-1)
-        for closing in self.closings(test, dense * opened, dense_weight * opened, 1):
-            yield self.measured(Between(test, closing), values, weight)
+        for closing in self.closings(test, left, 1):
+            yield self.measured(Between(test, closing), left)
 
-    def closings(self, test: Test, dense: np.ndarray, weight: np.ndarray, most: int) -> list[Test]:
-        found = self.worth_remembering(test, dense, weight, most, -1)
+    def closings(self, test: Test, left: Weighed, most: int) -> list[Test]:
+        opened = (self.reading.last(test) >= 0).reshape(-1)
+        found = self.worth_remembering(test, left.dense * opened, left.dense_weight * opened, most, -1)
         return [closing for closing in found if closing != test]
 
-    def shares(self, test: Test, values: np.ndarray, weight: np.ndarray) -> Iterator[Proposal]:
+    def shares(self, test: Test, left: Weighed) -> Iterator[Proposal]:
         share = self.reading.at(states.running(self.reading.holds(test))) / (self.reading.place + 1.0)
         steps = np.floor(share * SHARE_STEPS + ROUNDING).astype(np.int64)
-        for low, _, gain in best_ranges(self.problem, steps, SHARE_STEPS + 1, values, weight, 1, open_ended=True):
+        for low, _, gain in best_ranges(left, steps, SHARE_STEPS + 1, 1, open_ended=True):
             yield Proposal(Share(test, low / SHARE_STEPS), gain)
 
-    def agreements(self, aspect: str, values: np.ndarray, weight: np.ndarray) -> Iterator[Proposal]:
+    def agreements(self, aspect: str, left: Weighed) -> Iterator[Proposal]:
         width = self.problem.windows.width
-        for low, high, gain in best_ranges(self.problem, self.reading.gaps(aspect), width, values, weight, 1, least=1):
+        for low, high, gain in best_ranges(left, self.reading.gaps(aspect), width, 1, least=1):
             last = None if high is not None and high >= width - 2 else high
             yield Proposal(Same(aspect, low, last), gain)
 
-    def measured(self, test: Test, values: np.ndarray, weight: np.ndarray) -> Proposal:
-        """A test with its gain beside a base; values (T,): the residual times the weight."""
-        column = self.problem.column(test)
-        covariances = np.bincount(np.maximum(self.problem.part, 0), values * column, minlength=PARTS)
-        mass, squares = float(weight @ column), float(weight @ column**2)
-        spread = spread_of(np.array([mass]), np.array([squares]), float(self.problem.searched.sum()))
-        return Proposal(test, float(across(covariances[None], spread)[0]))
+    def measured(self, test: Test, left: Weighed) -> Proposal:
+        return Proposal(test, left.gain_of(self.problem.column(test)))
 
     # --- refining -------------------------------------------------------------------------------------------------
 
-    def refined(self, test: Test, residual: np.ndarray, mask: np.ndarray) -> Test:
+    def refined(self, test: Test, left: Weighed) -> Test:
         """A test with memory, with borders, ranges and sets of tokens changed as long as it explains clearly more."""
-        weight = self.problem.searched * mask
-        values = weight * residual
-        best = self.measured(test, values, weight)
+        best = self.measured(test, left)
         tried = {test}
         for number in range(ROUNDS):
-            moves = [move for move in self._moves(best.test, values, weight, not number) if move.test not in tried]
+            moves = [move for move in self._moves(best.test, left, not number) if move.test not in tried]
             tried |= {move.test for move in moves}
             if not moves:
                 break
@@ -197,56 +178,45 @@ class Remembered:
             best = move
         return best.test
 
-    def _moves(self, test: Test, values: np.ndarray, weight: np.ndarray, first: bool) -> Iterator[Proposal]:
-        left = self.left(test, values, weight)
+    def _moves(self, test: Test, left: Weighed, first: bool) -> Iterator[Proposal]:
+        more = left.without(self.problem.column(test))
         match test:
             case Between(opening, closing, depth):
                 for level in (None, 1, 2) if isinstance(opening, Contains) else ():
                     if level != depth:
-                        yield self.measured(Between(opening, closing, level), values, weight)
+                        yield self.measured(Between(opening, closing, level), left)
                 if closing in CLOSERS:
                     for other_closing in CLOSERS:
-                        yield self.measured(Between(opening, other_closing, depth), values, weight)
-                    yield self.measured(Count(opening, 1, None, closing), values, weight)
+                        yield self.measured(Between(opening, other_closing, depth), left)
+                    yield self.measured(Count(opening, 1, None, closing), left)
                 else:
-                    opened = (self.reading.last(opening) >= 0).reshape(-1)
-                    dense, dense_weight = self.dense(left) * opened, self.dense(weight) * opened
-                    for wider in self.closings(opening, dense, dense_weight, WIDER):
-                        yield self.measured(Between(opening, united(closing, wider), depth), values, weight)
-                for wider in self.wider(opening, closing, left, weight):
-                    yield self.measured(Between(wider, closing, depth), values, weight)
+                    for wider in self.closings(opening, more, WIDER):
+                        yield self.measured(Between(opening, united(closing, wider), depth), left)
+                for wider in self.wider(opening, closing, more):
+                    yield self.measured(Between(wider, closing, depth), left)
             case Count(counted, _, _, border):
                 for other in (None, *CLOSERS):
-                    yield from self.counts(counted, other, values, weight)
+                    yield from self.counts(counted, other, left)
                 if first:
-                    dense, dense_weight = self.dense(values), self.dense(weight)
-                    for instead in self.worth_remembering(border, dense, dense_weight, INSTEAD):
-                        yield from self.counts(instead, border, values, weight)
-                for wider in self.wider(counted, border, left, weight):
-                    yield from self.counts(wider, border, values, weight)
+                    for instead in self.worth_remembering(border, left.dense, left.dense_weight, INSTEAD):
+                        yield from self.counts(instead, border, left)
+                for wider in self.wider(counted, border, more):
+                    yield from self.counts(wider, border, left)
             case Position(_, _, since) if since is not None:
                 for closer in CLOSERS:
-                    yield from self.places(closer, values, weight)
-                yield self.measured(And((test, Count(since, 1, None))), values, weight)
+                    yield from self.places(closer, left)
+                yield self.measured(And((test, Count(since, 1, None))), left)
             case Share(counted, _):
                 for other in (None, *CLOSERS) if first else ():
-                    yield from self.counts(counted, other, values, weight)
-                for wider in self.wider(counted, None, left, weight, shares=True):
-                    yield from self.shares(wider, values, weight)
+                    yield from self.counts(counted, other, left)
+                for wider in self.wider(counted, None, more, shares=True):
+                    yield from self.shares(wider, left)
 
-    def left(self, test: Test, values: np.ndarray, weight: np.ndarray) -> np.ndarray:
-        """What is left of values (T,) once the test has its strength."""
-        column = self.problem.column(test) - np.average(self.problem.column(test), weights=weight)
-        return values - weight * column * (float(values @ column) / max(float(weight @ column**2), 1e-9))
-
-    def wider(
-        self, test: Test, border: Test | None, left: np.ndarray, weight: np.ndarray, shares: bool = False
-    ) -> Iterator[Test]:
+    def wider(self, test: Test, border: Test | None, left: Weighed, shares: bool = False) -> Iterator[Test]:
         """The test or another that explains what it leaves."""
-        share = 1.0 / (self.reading.place + 1.0) if shares else np.ones(1)
-        for other in self.worth_remembering(
-            border, self.dense(left * share), self.dense(weight * share**2), WIDER, 1
-        ):
+        if shares:
+            left = left.scaled(1.0 / (self.reading.place + 1.0))
+        for other in self.worth_remembering(border, left.dense, left.dense_weight, WIDER, 1):
             if other != test:
                 yield united(test, other)
 
