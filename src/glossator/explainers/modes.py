@@ -39,11 +39,10 @@ def _related(problem: Problem, truths: np.ndarray) -> np.ndarray:
     both = weighted @ truths.T
     alone = np.sqrt(np.maximum(np.diag(both), 1e-9))
     related = both / np.outer(alone, alone) > RELATED
-    directions = problem.bank.lexicon.directions
-    if directions is not None:
-        masses = np.stack([problem.sums(row, 0) for row in weighted])
+    if problem.bank.lexicon.directions is not None:
+        masses = np.stack([problem.sums(row[rows], 0, rows) for row in weighted for rows in [np.flatnonzero(row)]])
         seen = np.flatnonzero(masses.any(axis=0))
-        meanings = masses[:, seen].astype(np.float32) @ directions[problem.bank.types[problem.seen[seen]]]
+        meanings = masses[:, seen].astype(np.float32) @ problem.reading.directions[seen]
         lengths = np.linalg.norm(meanings, axis=1, keepdims=True)
         meanings /= np.maximum(lengths, 1e-9)
         related |= meanings @ meanings.T > RELATED

@@ -9,8 +9,9 @@ it says (`strong.Strong.worth`) times how plain its name is.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property, partial
 
 import numpy as np
 
@@ -39,19 +40,25 @@ CLEAR = 0.3
 EXAMPLES, ILLUSTRATES, ENOUGH = 2, 0.4, 0.08
 """So many words illustrate a class where they have the first share of the weight on it; one that is harder to picture,
 from the second on, and a weak one always."""
+TOKENS = "tokens after "
 COVERED = 0.8
 """A class says what the words of a list are when this share of the weight on them is on its own members."""
 
 
 @dataclass(frozen=True, eq=False)
 class Found:
-    """A class with its name; truth (T,) on the problem's tokens; said: in nats; value: said, for how plainly."""
+    """A class with its name; made: truth (T,) on the problem's tokens, which few need; said: in nats; value: said, for
+    how plainly."""
 
     named: Named
-    truth: np.ndarray
+    made: Callable[[], np.ndarray]
     said: float
 
-    @property
+    @cached_property
+    def truth(self) -> np.ndarray:
+        return self.made()
+
+    @cached_property
     def value(self) -> float:
         words = len(self.named.name.split())
         return self.said * self.named.clear**PLAINNESS * float(BREVITY ** max(words - 2, 0))
@@ -109,21 +116,26 @@ class Search:
         return found
 
     def _placed(self, named: Named, members: np.ndarray, distance: int, said: float) -> Found:
-        truth = np.append(members, 0).astype(np.float32)[self.problem.back[distance]]
         if distance:
-            name = f"{self._what(truth)} after {named.name}"
-            named = Named(After(named.test), name, named.clear * BEFORE, covers=False)
-        return Found(named, truth, said)
+            named = Named(After(named.test), f"{TOKENS}{named.name}", named.clear * BEFORE, covers=False)
+        return Found(named, lambda: np.append(members, 0).astype(np.float32)[self.problem.back[distance]], said)
 
-    def _what(self, truth: np.ndarray) -> str:
-        """What a class by context alone holds: words, where most of the weight on it is on words."""
-        weight = self.strong.weight * truth
-        return "words" if weight @ self.problem.column(Shape("letters")) > 0.7 * weight.sum() else "tokens"
+    def _said_of(self, found: Found) -> Named:
+        """A class by context alone holds words, where most of the weight on it is on words."""
+        named = found.named
+        if not named.name.startswith(TOKENS):
+            return named
+        weight = self.strong.weight * found.truth
+        words = weight @ self.problem.column(Shape("letters")) > 0.7 * weight.sum()
+        return replace(named, name=f"words after {named.name.removeprefix(TOKENS)}") if words else named
 
     def _standing(self) -> list[Found]:
         truths = np.stack([self.problem.column(named.test) for named in self.shelf.standing]).astype(np.float32)
         said = self.strong.worth(*self.strong.of_truths(truths))
-        return [Found(*one) for one in zip(self.shelf.standing, truths, said.tolist(), strict=True)]
+        return [
+            Found(named, partial(np.asarray, truth), nats)
+            for named, truth, nats in zip(self.shelf.standing, truths, said.tolist(), strict=True)
+        ]
 
     # --- two classes ----------------------------------------------------------------------------------------------
 
@@ -142,7 +154,7 @@ class Search:
                 name = f"{a.named.name}{after}{what}" if after else f"{a.named.name}{b.named.name[6:]}"
                 clear = TOGETHER * min(a.named.clear, b.named.clear / BEFORE if after else 1.0)
                 named = Named(And((a.named.test, b.named.test)), name, clear, covers=False)
-                found.append(Found(named, a.truth * b.truth, nats))
+                found.append(Found(named, partial(np.multiply, a.truth, b.truth), nats))
         return found
 
     def _together(self, here: Sequence[Found], others: Sequence[Found]) -> tuple[np.ndarray, np.ndarray]:
@@ -186,14 +198,17 @@ class Search:
         seeds = [int(np.flatnonzero(self.word_of == word)[0]) for word in best_words]
         if not seeds:
             return []
-        seen = lexicon.directions[types[self.problem.seen]]
+        seen = self.problem.reading.directions
         cosines = seen[seeds] @ seen.T
         unions = np.concatenate([cosines >= floor for floor in NEAR]).astype(np.float32)
         nats = self.strong.worth(unions @ self.weight, unions @ self.count)
         place = int(nats.argmax())
         if nats[place] <= 0:
             return []
-        near = (lexicon.directions @ seen[seeds[place % len(seeds)]])[types] >= NEAR[place // len(seeds)]
+        seed = lexicon.vocabulary.texts[types[self.problem.seen[seeds[place % len(seeds)]]]]
+        similarity = lexicon.similarity((seed,))
+        assert similarity is not None
+        near = similarity[types] >= NEAR[place // len(seeds)]
         members = [int(w) for w in np.unique(self.shelf.word_of[near]) if w < len(self.shelf.words)]
         members = [word for word in members if self.shelf.words[word].isalpha()]
         if not 2 <= len(members) <= LARGEST:
@@ -214,8 +229,7 @@ class Search:
         else:
             name, clear = (f"words like {shown}", ALIKE) if alike else (shown, MIXED)
         texts = tuple(self.shelf.words[row] for row in order)
-        truth = np.append(members, False)[self.problem.back[0]].astype(np.float32)
-        return Found(Named(Spelled(texts), name, clear, covers=False), truth, said)
+        return self._placed(Named(Spelled(texts), name, clear, covers=False), members, 0, said)
 
     def _common(self, rows: Sequence[int], members: np.ndarray) -> str | None:
         """The narrowest clear class that has all these words, in some spelling, and nearly all the weight on a list."""
@@ -236,7 +250,8 @@ class Search:
     def illustrated(self, found: Found) -> Found:
         """A class with two words that stand for it: "articles (a, an)". One that everybody can picture needs none,
         unless they are most of it; one that is made of words has its own."""
-        named = found.named
+        named = self._said_of(found)
+        found = replace(found, named=named)
         if isinstance(named.test, Spelled) or "“" in named.name:
             return found
         size = len(self.shelf.words)

@@ -11,7 +11,6 @@ import itertools
 from dataclasses import dataclass, field
 
 import numpy as np
-from scipy import sparse
 
 from glossator.programs.bank import cost
 from glossator.programs.gains import Weighed, across, best_ranges, spread_of
@@ -74,12 +73,14 @@ class Single:
 @dataclass(eq=False)
 class Pool:
     """The candidates at hand: tests of the bank on this token and the one before (rows: their places among the rows
-    of the reading), and tests with columns of their own."""
+    of the reading), and tests with columns of their own. What is true in one part of the documents alone gains nothing.
+    """
 
     problem: Problem
     rows: list[np.ndarray] = field(default_factory=lambda: [np.zeros(0, np.int64)] * 2)
     singles: list[Single] = field(default_factory=list)
     _spread: list[np.ndarray] = field(default_factory=list)
+    _masses: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         problem, bank, reading = self.problem, self.problem.bank, self.problem.reading
@@ -112,21 +113,24 @@ class Pool:
 
     def look(self, residual: np.ndarray) -> None:
         """Choose again which rows of the bank stay in the pool."""
+        truth = self.problem.reading.truth
+        covariances = truth @ self._sums(residual)
         for place, keep in ((0, KEPT_HERE), (1, KEPT_BEFORE)):
-            gain = self._bank_gains(residual, place) / self._costs(place)
+            gain = across(covariances[:, place * PARTS :][:, :PARTS], self._spread[place]) / self._costs(place)
             best = largest(gain, keep)
             self.rows[place] = np.sort(best[gain[best] > 0])
-        self._submatrices = [self.problem.reading.truth[rows] for rows in self.rows]
+        self._kept_truth = truth[np.concatenate(self.rows)]
+        self._kept_costs = [self._costs(place, rows) for place, rows in enumerate(self.rows)]
 
     def best(self, residual: np.ndarray, taken: set[Test], noise: float) -> tuple[float, Single] | None:
         """The untaken candidate with the greatest gain for its cost, and that gain; None when none gains."""
         problem, bank = self.problem, self.problem.bank
         found: list[tuple[float, float, int, int]] = []
-        for place in (0, 1):
-            rows = self.rows[place]
+        covariances = np.split(self._kept_truth @ self._sums(residual), [len(self.rows[0])])
+        for place, rows in enumerate(self.rows):
             if len(rows):
-                gain = self._bank_gains(residual, place, rows, self._submatrices[place])
-                value = (gain - noise) / self._costs(place, rows)
+                gain = across(covariances[place][:, place * PARTS :][:, :PARTS], self._spread[place][rows])
+                value = (gain - noise) / self._kept_costs[place]
                 for i in largest(value, len(taken) + 8):
                     found.append((float(value[i]), float(gain[i]), place, int(rows[i])))
         for i, own in enumerate(self.single_gains(residual).tolist()):
@@ -171,15 +175,11 @@ class Pool:
         found = self.problem.bank.costs[reading.rows if rows is None else reading.rows[rows]]
         return found + (self.extra_cost if place else 0.0)
 
-    def _bank_gains(
-        self, residual: np.ndarray, place: int, rows: np.ndarray | None = None, matrix: sparse.csr_matrix | None = None
-    ) -> np.ndarray:
-        """Gains of the reading's rows of the bank at one place, or of some of them. What is true in one part of the
-        documents alone gains nothing."""
-        problem = self.problem
-        matrix = problem.reading.truth if matrix is None else matrix
-        spread = self._spread[place] if rows is None else self._spread[place][rows]
-        return across(matrix @ problem.sums_by_part(problem.searched * residual, place), spread)
+    def _sums(self, residual: np.ndarray) -> np.ndarray:
+        """(s, 2 * PARTS) of a residual over the tokens on this place and on the one before, in each part; one product
+        with a sparse matrix costs hardly more for many columns than for few."""
+        values = self.problem.searched * residual
+        return np.hstack([self.problem.sums_by_part(values, place) for place in (0, 1)])
 
     # --- tests made of two ----------------------------------------------------------------------------------------
 
@@ -203,8 +203,14 @@ class Pool:
         distances = range(REACH + 1)
         weight = left.weight if base is None else left.weight * base.truth[left.rows]
         sums = np.hstack([problem.sums_by_part(left.values, d, left.rows) for d in distances])
-        counts = np.stack([problem.sums(weight, d, left.rows) for d in distances], 1).astype(np.float32)
-        covariances, masses = (truth @ sums).reshape(len(rows), len(distances), PARTS), squares @ counts
+        if base is not None or self._masses is None:
+            counts = np.stack([problem.sums(weight, d, left.rows) for d in distances], 1).astype(np.float32)
+            masses = squares @ counts
+            if base is None:
+                self._masses = masses
+        else:
+            masses = self._masses
+        covariances = (truth @ sums).reshape(len(rows), len(distances), PARTS)
         looks: list[tuple[int, int]] = [(0, 0), (1, 1), (2, 2), (3, 3)] if base is not None else [(2, 2), (3, 3)]
         looks += [(1, k) for k in REACHES]
         for first, last in looks:

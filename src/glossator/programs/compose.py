@@ -36,13 +36,13 @@ LOOSE = 8
 def joined(tests: Items[Test], values: np.ndarray, steps: float) -> list[tuple[Test, float]]:
     """Merge tests of one kind whose strengths (m,) lie on one step of a factor 2 ** (1 / steps) from the greatest
     downwards; strongest first."""
-    greatest = float(np.abs(values).max(initial=0.0))
+    sizes = np.abs(values)
+    shares = np.divide(sizes, sizes.max(initial=0.0), out=np.ones_like(sizes), where=sizes > 0)
+    levels = zip(np.sign(values).tolist(), np.rint(steps * np.log2(shares)).tolist(), strict=True)
     groups: dict[object, list[int]] = {}
-    for i, test in enumerate(tests):
-        size = abs(values[i])
-        step = round(steps * np.log2(size / greatest)) if size > 0 else None
+    for i, (test, level) in enumerate(zip(tests, levels, strict=True)):
         key = _family(test)
-        groups.setdefault((key, np.sign(values[i]), step) if key is not None else (i,), []).append(i)
+        groups.setdefault((key, *level) if key is not None else (i,), []).append(i)
     merged = [(_union([tests[i] for i in members]), float(np.mean(values[members]))) for members in groups.values()]
     return sorted(merged, key=lambda item: -abs(item[1]))
 
@@ -99,18 +99,18 @@ def compose(problem: Problem, tests: Items[Test], *, steps: float = 1.0, limit: 
     kept = list(range(len(tests)))
     lengths = np.array([characters(t) for t in tests], float)
     out: list[int] = []
-    while kept and (sketch := _sketch(tests, kept, gram, moment, steps, limit)) is None:
+    while kept and (sketch := _sketch(tests, kept, lengths, gram, moment, steps, limit)) is None:
         rows = [0, *(i + 1 for i in kept)]
         inverse = np.linalg.inv(gram[np.ix_(rows, rows)])
         loss = ((inverse @ moment[rows]) ** 2 / np.diag(inverse))[1:]
         out.append(kept.pop(int(np.argmin(loss / (lengths[kept] + FRAME)))))
     for i in reversed(out):  # what was left out last may fit after all
-        if lengths[i] <= SHORT and (fuller := _sketch(tests, [*kept, i], gram, moment, steps, limit)) is not None:
+        if lengths[i] <= SHORT and (fuller := _sketch(tests, [*kept, i], lengths, gram, moment, steps, limit)) is not None:
             kept, sketch = [*kept, i], fuller
     noise = float(problem.weight @ problem.target**2 - _explained(gram, moment, kept)) / float(problem.weight.sum())
     for _ in range(EXCHANGES if len(kept) < len(tests) else 0):
         for other in _exchanges(kept, gram, moment, lengths, noise)[:TRIALS]:
-            if (better := _sketch(tests, other, gram, moment, steps, limit)) is not None:
+            if (better := _sketch(tests, other, lengths, gram, moment, steps, limit)) is not None:
                 kept, sketch = other, better
                 break
         else:
@@ -120,7 +120,7 @@ def compose(problem: Problem, tests: Items[Test], *, steps: float = 1.0, limit: 
         if limit is None or english_length(program) <= limit:
             return program if program.clauses else None
         kept.pop()
-        sketch = _sketch(tests, kept, gram, moment, steps, None)
+        sketch = _sketch(tests, kept, lengths, gram, moment, steps, None)
     return None
 
 
@@ -166,13 +166,14 @@ def _gains(gram: np.ndarray, moment: np.ndarray, kept: list[int], others: list[i
 
 
 def _sketch(
-    tests: list[Test], kept: list[int], gram: np.ndarray, moment: np.ndarray, steps: float, limit: int | None
-) -> Program | None:
+    tests: list[Test], kept: list[int], lengths: np.ndarray, gram: np.ndarray, moment: np.ndarray, steps: float,
+    limit: int | None,
+) -> Program | None:  # fmt: skip
     """The kept tests joined, with plain least-squares strengths; None when its English is longer than the limit."""
+    if limit is not None and lengths[kept].sum() > ROOM * limit:
+        return None
     rows = [0, *(i + 1 for i in kept)]
     bias, *values = np.linalg.solve(gram[np.ix_(rows, rows)], moment[rows])
-    if limit is not None and sum(characters(tests[i]) for i in kept) > ROOM * limit:
-        return None
     merged = joined([tests[i] for i in kept], np.array(values), steps)
     program = Program(float(bias), tuple(Clause(v, t) for t, v in merged))
     return program if limit is None or english_length(program) <= limit else None

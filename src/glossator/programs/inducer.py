@@ -110,22 +110,29 @@ class _Fit:
         self.moment = np.array([weight @ target])
         self.square = float(weight @ target**2)
         self.share = 1.0
+        self._last: tuple[np.ndarray, tuple[np.ndarray, np.ndarray, float]] | None = None
 
     def has_copy_of(self, truth: np.ndarray) -> bool:
         """Whether a test is true where one that was found is: it would share its strength and say nothing."""
-        mine = truth * self.weight
-        products = self.columns[1:] @ mine
-        return bool(np.any(products**2 >= ALIKE * float(mine @ truth) * np.diag(self.gram)[1:]))
+        _, products, square = self._beside(truth)
+        return bool(np.any(products[1:] ** 2 >= ALIKE * square * np.diag(self.gram)[1:]))
+
+    def _beside(self, truth: np.ndarray) -> tuple[np.ndarray, np.ndarray, float]:
+        """A column times the weights, and its products with all columns and itself."""
+        if self._last is None or self._last[0] is not truth:
+            weighted = truth * self.weight
+            self._last = truth, (weighted, self.columns @ weighted, float(truth @ weighted))
+        return self._last[1]
 
     def add(self, truth: np.ndarray) -> np.ndarray:
         """Predictions (T,) with this column added."""
-        weighted = truth * self.weight
-        products = self.columns @ weighted
+        weighted, products, square = self._beside(truth)
+        self._last = None
         size = len(self.gram)
         gram = np.zeros((size + 1, size + 1))
         gram[:size, :size] = self.gram
         gram[size, :size] = gram[:size, size] = products
-        gram[size, size] = truth @ weighted
+        gram[size, size] = square
         self.gram, self.moment = gram, np.append(self.moment, weighted @ self.target)
         if size == len(self._room):
             self._room = np.concatenate([self._room, np.empty_like(self._room)])
@@ -167,7 +174,8 @@ def strengths(truths: np.ndarray, target: np.ndarray, weight: np.ndarray, rounds
     best, best_error = np.zeros(len(design)), np.inf
     for _ in range(rounds):
         rows = np.flatnonzero(use)
-        part, used, known = design[:, rows], use[rows], target[rows]
+        few = 2 * len(rows) < len(use)  # else leaving out the others costs more than it saves
+        part, used, known = (design[:, rows], use[rows], target[rows]) if few else (design, use, target)
         weighted = part * used
         gram = (weighted @ part.T).astype(np.float64)
         gram[0, 0] += 1e-9 * max(float(weight.sum()), 1.0)

@@ -94,6 +94,12 @@ class Reading:
         return found
 
     @cached_property
+    def directions(self) -> np.ndarray:
+        """(s, d) of the lexicon, which must have some."""
+        assert self.bank.lexicon.directions is not None
+        return self.bank.lexicon.directions[self.bank.types[self.seen]]
+
+    @cached_property
     def _truth(self) -> sparse.csr_matrix:
         return self.bank.truth[:, self.seen]
 
