@@ -177,13 +177,12 @@ def _claim(problem: Problem, singles: tuple[Single, ...]) -> tuple[float, float]
     kept = problem.part == CLAIM
     if not singles or not kept.any():
         return None
-    truths = np.stack([single.truth for single in singles])
-    train = problem.weight * ~kept
-    bias, *values = strengths(truths, problem.target, train)
+    bias, *values = strengths([single.truth for single in singles], problem.target, problem.searched)
     rows, places = np.divmod(problem.flat[kept], problem.windows.width)
     as_read = np.lexsort((places, problem.windows.ids[rows], problem.windows.documents[rows]))
     truth = problem.target[kept][as_read]
-    predicted = np.maximum(bias + np.asarray(values) @ truths[:, kept][:, as_read], 0.0)
+    truths = np.stack([single.truth[kept][as_read] for single in singles])
+    predicted = np.maximum(bias + np.asarray(values) @ truths, 0.0)
     if truth.min() == truth.max() or predicted.min() == predicted.max():
         return None
     correlation = float(np.corrcoef(truth, predicted)[0, 1])

@@ -206,9 +206,7 @@ class Search:
         if nats[place] <= 0:
             return []
         seed = lexicon.vocabulary.texts[types[self.problem.seen[seeds[place % len(seeds)]]]]
-        similarity = lexicon.similarity((seed,))
-        assert similarity is not None
-        near = similarity[types] >= NEAR[place // len(seeds)]
+        near = self.problem.reading.near(seed, NEAR[place // len(seeds)])
         members = [int(w) for w in np.unique(self.shelf.word_of[near]) if w < len(self.shelf.words)]
         members = [word for word in members if self.shelf.words[word].isalpha()]
         if not 2 <= len(members) <= LARGEST:

@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -42,13 +43,12 @@ def peaks_of(problem: Problem, shelf: Shelf) -> Peaks | None:
     squared, usual = squares(problem)
     if usual <= 0:
         return None
-    word, before = _words(problem, shelf)
+    word, before, pair = problem.reading.derived((peaks_of, shelf), lambda: _entries(problem, shelf))
     mean = float(squared.mean())
     alone, context = np.zeros(word.size), np.zeros(before.size)
     for _ in range(ROUNDS):
         alone = word.shrunk(squared - mean - context[before.entry])
         context = before.shrunk(squared - mean - alone[word.entry])
-    pair = _pairs(word, before)
     both = pair.shrunk(squared - mean - alone[word.entry] - context[before.entry])
     kept = _worthwhile([(word, alone), (before, context), (pair, both)])
     predicted, tests, strengths = np.full(len(squared), mean), [], []
@@ -71,16 +71,26 @@ class Entries:
     test: Callable[[int], Test]
     bits: float
 
+    @cached_property
+    def counts(self) -> np.ndarray:
+        """(size,) tokens of each."""
+        return np.bincount(self.entry, minlength=self.size).astype(float)
+
     def shrunk(self, values: np.ndarray) -> np.ndarray:
         """(size,) mean of values (T,) over each entry, shrunk to 0 for entries with few tokens."""
-        counts = np.bincount(self.entry, minlength=self.size).astype(float)
         sums, powers = np.bincount(self.entry, values, self.size), np.bincount(self.entry, values**2, self.size)
-        seen = np.flatnonzero(counts)
-        counts, sums = counts[seen], sums[seen]
+        seen = np.flatnonzero(self.counts)
+        counts, sums = self.counts[seen], sums[seen]
         found = np.zeros(self.size)
         found[seen] = sums / (counts + shrinkage(counts, sums, powers[seen]))
         found[-1] = 0.0
         return found
+
+
+def _entries(problem: Problem, shelf: Shelf) -> tuple[Entries, Entries, Entries]:
+    """Of words, of words before, and of pairs of both."""
+    word, before = _words(problem, shelf)
+    return word, before, _pairs(word, before)
 
 
 def _words(problem: Problem, shelf: Shelf) -> tuple[Entries, Entries]:
@@ -117,7 +127,7 @@ def _worthwhile(kinds: Sequence[tuple[Entries, np.ndarray]]) -> list[tuple[Entri
     """The entries that explain most of what is above the mean for their bits, as many as there is room for."""
     found = []
     for entries, values in kinds:
-        gain = np.bincount(entries.entry, minlength=entries.size) * np.maximum(values, 0.0) ** 2
+        gain = entries.counts * np.maximum(values, 0.0) ** 2
         for number in largest(gain, MOST).tolist():
             if gain[number] > 0:
                 found.append((float(gain[number]) / entries.bits, entries, values, number))

@@ -172,7 +172,7 @@ class Pool:
     def _costs(self, place: int, rows: np.ndarray | None = None) -> np.ndarray:
         """Of some of the reading's rows, or of all."""
         reading = self.problem.reading
-        found = self.problem.bank.costs[reading.rows if rows is None else reading.rows[rows]]
+        found = reading.costs if rows is None else reading.costs[rows]
         return found + (self.extra_cost if place else 0.0)
 
     def _sums(self, residual: np.ndarray) -> np.ndarray:

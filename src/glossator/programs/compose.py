@@ -105,8 +105,9 @@ def compose(problem: Problem, tests: Items[Test], *, steps: float = 1.0, limit: 
         loss = ((inverse @ moment[rows]) ** 2 / np.diag(inverse))[1:]
         out.append(kept.pop(int(np.argmin(loss / (lengths[kept] + FRAME)))))
     for i in reversed(out):  # what was left out last may fit after all
-        if lengths[i] <= SHORT and (fuller := _sketch(tests, [*kept, i], lengths, gram, moment, steps, limit)) is not None:
-            kept, sketch = [*kept, i], fuller
+        more = [*kept, i]
+        if lengths[i] <= SHORT and (fuller := _sketch(tests, more, lengths, gram, moment, steps, limit)) is not None:
+            kept, sketch = more, fuller
     noise = float(problem.weight @ problem.target**2 - _explained(gram, moment, kept)) / float(problem.weight.sum())
     for _ in range(EXCHANGES if len(kept) < len(tests) else 0):
         for other in _exchanges(kept, gram, moment, lengths, noise)[:TRIALS]:
@@ -180,7 +181,7 @@ def _sketch(
 
 
 def _normal_equations(problem: Problem, columns: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
-    design = np.vstack([np.ones((1, len(problem.target)), np.float32), *(c[None] for c in columns)]).astype(np.float32)
+    design = np.stack([np.ones(len(problem.target), np.float32), *columns])
     weighted = design * problem.weight.astype(np.float32)
     gram = (weighted @ design.T).astype(np.float64)
     moment = (weighted @ problem.target.astype(np.float32)).astype(np.float64)
@@ -190,7 +191,6 @@ def _normal_equations(problem: Problem, columns: list[np.ndarray]) -> tuple[np.n
 
 
 def _fitted(problem: Problem, tests: list[Test]) -> Program:
-    columns = np.stack([problem.column(t) for t in tests])
-    bias, *values = strengths(columns, problem.target, problem.weight).tolist()
+    bias, *values = strengths([problem.column(t) for t in tests], problem.target, problem.weight).tolist()
     clauses = tuple(Clause(problem.scale * v, t) for v, t in zip(values, tests, strict=True))
     return quantise(Program(problem.scale * bias, clauses))

@@ -92,10 +92,10 @@ def _truth(test: Test, ids: np.ndarray, lexicon: Lexicon) -> np.ndarray:
             return states.between(opens, closes) if depth is None else states.nested(opens, closes, depth)
         case Position(low, high, since):
             places = np.broadcast_to(np.arange(ids.shape[1], dtype=np.int32), ids.shape)
-            return _within(places if since is None else places - 1 - _last(since, ids, lexicon), low, high)
+            return in_range(places if since is None else places - 1 - _last(since, ids, lexicon), low, high)
         case Count(inner, low, high, since):
             start = None if since is None else _last(since, ids, lexicon)
-            return _within(states.counted(_holds(inner, ids, lexicon), start), low, high)
+            return in_range(states.counted(_holds(inner, ids, lexicon), start), low, high)
         case Share(inner, least):
             needed = least * np.arange(1.0, ids.shape[1] + 1) - ROUNDING
             return states.running(_holds(inner, ids, lexicon)) >= needed
@@ -120,7 +120,8 @@ def _last(test: Test, ids: np.ndarray, lexicon: Lexicon) -> np.ndarray:
     return states.last_before(_holds(test, ids, lexicon))
 
 
-def _within(values: np.ndarray, low: int, high: int | None) -> np.ndarray:
+def in_range(values: np.ndarray, low: int, high: int | None) -> np.ndarray:
+    """Whether values lie in low..high, both included; no high means no upper end."""
     return values >= low if high is None else (values >= low) & (values <= high)
 
 

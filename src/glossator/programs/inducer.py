@@ -8,6 +8,7 @@ conjunctions with existing tests are added. The gain of a step is judged across 
 from __future__ import annotations
 
 from collections.abc import Callable
+from collections.abc import Sequence as Items
 from dataclasses import dataclass
 
 import numpy as np
@@ -161,12 +162,12 @@ def solved(gram: np.ndarray, moment: np.ndarray, square: float, share: float = 1
     return found, share
 
 
-def strengths(truths: np.ndarray, target: np.ndarray, weight: np.ndarray, rounds: int = 3) -> np.ndarray:
+def strengths(truths: Items[np.ndarray], target: np.ndarray, weight: np.ndarray, rounds: int = 3) -> np.ndarray:
     """Bias and strengths (m + 1,) that minimise the weighted squared error of max(0, bias + strengths . truths).
 
-    truths (m, T). Gauss-Newton on the rectified model from the plain least-squares solution; the best round is kept.
+    truths: m times (T,). Gauss-Newton on the rectified model from the least-squares solution; the best round is kept.
     """
-    design = np.vstack([np.ones((1, len(target)), np.float32), truths.astype(np.float32)])
+    design = np.stack([np.ones(len(target), np.float32), *truths]).astype(np.float32, copy=False)
     weight, target = weight.astype(np.float32), target.astype(np.float32)
     use, share = weight, 1.0
     mean = float(weight @ target) / max(float(weight.sum()), 1e-12)

@@ -8,21 +8,23 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property
 from hashlib import sha256
+from typing import TypeVar, cast
 
 import numpy as np
 from scipy import sparse
 
 from glossator.inputs.tokens import TokenWindows
 from glossator.programs import states
-from glossator.programs.bank import Bank
-from glossator.programs.executor import keys_of, truth_at
-from glossator.programs.language import After, And, Like, Sequence, Test
+from glossator.programs.bank import FLOORS, Bank
+from glossator.programs.executor import in_range, keys_of, truth_at
+from glossator.programs.language import After, And, Between, Count, Like, Position, Same, Sequence, Test, Token
 
 REACH = 8
 """How many tokens back the search looks."""
+Made = TypeVar("Made")
 KEPT_BYTES = 128 << 20
 """Truths are kept up to this size."""
 
@@ -43,6 +45,7 @@ class Reading:
     flat: np.ndarray
     _kept: OrderedDict[Hashable, np.ndarray] = field(default_factory=OrderedDict, repr=False)
     _kept_bytes: int = 0
+    _derived: dict[Hashable, object] = field(default_factory=dict, repr=False)
 
     @classmethod
     def of(cls, windows: TokenWindows, places: np.ndarray, bank: Bank) -> Reading:
@@ -94,10 +97,25 @@ class Reading:
         return found
 
     @cached_property
+    def costs(self) -> np.ndarray:
+        """(rows,) of adding them."""
+        return self.bank.costs[self.rows]
+
+    @cached_property
     def directions(self) -> np.ndarray:
         """(s, d) of the lexicon, which must have some."""
         assert self.bank.lexicon.directions is not None
         return self.bank.lexicon.directions[self.bank.types[self.seen]]
+
+    def near(self, seed: str, cosine: float) -> np.ndarray:
+        """(k,) bool: types of the bank that are at least this close in meaning to a seed."""
+        floor = max(floor for floor in FLOORS if floor < cosine)
+        known = self._in_bank(Like((seed,), floor))
+        if known is not None:  # spares a product with all embeddings
+            return known >= Like.ramp(np.float32(cosine), floor)
+        similarity = self.bank.lexicon.similarity((seed,))
+        assert similarity is not None
+        return similarity[self.bank.types] >= cosine
 
     @cached_property
     def _truth(self) -> sparse.csr_matrix:
@@ -139,6 +157,10 @@ class Reading:
 
         return self._keep(("ends", border), make)
 
+    def since(self, border: Test) -> np.ndarray:
+        """(T,) how many tokens stand between each place and the last one before where a border holds, or the start."""
+        return self._keep(("since", border), lambda: self.place - 1 - self.at(self.last(border)))
+
     def gaps(self, aspect: str) -> np.ndarray:
         """(T,) how many tokens back the same aspect stands, 0 where it is new."""
         return self._keep(
@@ -150,12 +172,20 @@ class Reading:
         return values.reshape(-1)[self.flat]
 
     def _column(self, test: Test) -> np.ndarray:
-        """Tests of the bank, and what is put together of them, are looked up instead of executed."""
+        """Tests of the bank are looked up instead of executed, and what is put together of others is made of theirs."""
         match test:
             case And(tests):
                 return np.minimum.reduce([self.column(part) for part in tests])
             case Sequence(tests):
                 return np.minimum.reduce([self.column(after(part, i)) for i, part in enumerate(reversed(tests))])
+            case Position(low, high, since):
+                return in_range(self.place if since is None else self.since(since), low, high).astype(np.float32)
+            case Count(counted, low, high, since):
+                return in_range(self.counted(counted, since), low, high).astype(np.float32)
+            case Same(aspect, low, high):
+                return in_range(self.gaps(aspect), low, high).astype(np.float32)
+            case Between(opening, closing, None):
+                return self.at(states.between(self.holds(opening), self.holds(closing))).astype(np.float32)
         distance, inner = 0, test
         while isinstance(inner, After):
             distance, inner = distance + 1, inner.test
@@ -166,11 +196,23 @@ class Reading:
 
     def _in_bank(self, test: Test) -> np.ndarray | None:
         """Truth (k,) on every type, None for a test that is not in the bank."""
-        parts = [replace(test, seeds=(seed,)) for seed in test.seeds] if isinstance(test, Like) else [test]
+        match test:
+            case Like(seeds, floor):
+                parts: list[Test] = [Like((seed,), floor) for seed in seeds]
+            case Token(texts):
+                parts = [Token((text,)) for text in texts]
+            case _:
+                parts = [test]
         rows = [self.bank.row_of.get(part) for part in parts]
         if None in rows:
             return None
         return np.maximum.reduce([self.bank.vector(row) for row in rows if row is not None])
+
+    def derived(self, key: Hashable, make: Callable[[], Made]) -> Made:
+        """What others make of the windows alone, made once."""
+        if key not in self._derived:
+            self._derived[key] = make()
+        return cast("Made", self._derived[key])
 
     def _keep(self, key: Hashable, make: Callable[[], np.ndarray]) -> np.ndarray:
         if key in self._kept:

@@ -55,9 +55,10 @@ class Remembered:
     def __init__(self, problem: Problem, rows: np.ndarray, truth: sparse.csr_matrix) -> None:
         self.problem, self.reading, self.rows, self.truth = problem, problem.reading, rows, truth
         self.size = len(problem.seen) + 1
+        self.here = self.reading.columns[0].reshape(-1).astype(np.intp)
         part = np.zeros(len(self.reading.ids), np.int64)
         part[problem.flat // problem.windows.width] = np.maximum(problem.part, 0)
-        self.bins = self.reading.columns[0].reshape(-1) + np.repeat(part, problem.windows.width) * self.size
+        self.bins = self.here + np.repeat(part, problem.windows.width) * self.size
 
     def still_to_come(self, values: np.ndarray, border: Test | None) -> np.ndarray:
         """(n * width,) sum of values (n * width,) over what follows each token up to the next border."""
@@ -75,8 +76,7 @@ class Remembered:
         """
         later = self.still_to_come(residual, border)
         sums = np.bincount(self.bins, later, minlength=PARTS * self.size).reshape(PARTS, self.size)[:, :-1].T
-        here, coming = self.reading.columns[0].reshape(-1), self.still_to_come(weight, border)
-        mass = np.bincount(here, coming, minlength=self.size)[:-1]
+        mass = np.bincount(self.here, self.still_to_come(weight, border), minlength=self.size)[:-1]
         covariances = self.truth @ np.column_stack([sums, mass]).astype(np.float32)
         gain = across(covariances[:, :-1], covariances[:, -1])
         if sign:
@@ -87,7 +87,7 @@ class Remembered:
     # --- proposals ------------------------------------------------------------------------------------------------
 
     def proposals(self, left: Weighed, own: Test | None, alone: bool) -> list[Proposal]:
-        """Tests to try alone, or beside a base that weighs what is left; own: its test if it looks at the token alone."""
+        """Tests to try alone, or beside a base that weighs what is left; own: its test where it looks at one token."""
         return list(self._alone(left) if alone else self._beside(left, own))
 
     def _alone(self, left: Weighed) -> Iterator[Proposal]:
@@ -132,8 +132,7 @@ class Remembered:
         return bool(left.weight.sum() == self.problem.searched.sum())
 
     def places(self, border: Test, left: Weighed) -> Iterator[Proposal]:
-        place = self.reading.place - 1 - self.reading.at(self.reading.last(border))
-        for low, high, gain in best_ranges(left, place, self.problem.windows.width, 1):
+        for low, high, gain in best_ranges(left, self.reading.since(border), self.problem.windows.width, 1):
             yield Proposal(Position(low, high, border), gain)
 
     def until(self, test: Test, left: Weighed) -> Iterator[Proposal]:
