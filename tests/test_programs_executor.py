@@ -28,8 +28,11 @@ from glossator.programs import (
     Within,
     execute,
     parse_program,
+    states,
     truth,
 )
+from glossator.programs.bank import build_bank
+from glossator.programs.reading import Reading
 from program_strategies import (
     EMBEDDING,
     LEXICON,
@@ -78,6 +81,25 @@ def test_truth_of_nested_tests_equals_the_slow_interpreter(test, found):
         tokens = [int(t) for t in found.tokens[row]]
         expected = [slow_truth(test, tokens, i) for i in range(int(found.lengths[row]))]
         np.testing.assert_allclose(truths[row, : found.lengths[row]], expected, atol=2e-5)
+
+
+BANK = build_bank(LEXICON, np.ones(len(LEXICON) + 1))
+
+
+@given(st.lists(tests, min_size=2, max_size=4), windows())
+@settings(max_examples=300, deadline=None)
+def test_the_search_reads_tests_as_they_are_executed(some, found):
+    ordinary = found.valid & ~np.isin(found.tokens, list(VOCABULARY.special))
+    reading = Reading.of(found, ordinary, BANK)
+    assert reading is Reading.of(found.take(np.arange(len(found))), ordinary, BANK)
+    for test in [*some, And(tuple(some)), Sequence(tuple(some)), After(After(some[0]))]:
+        # tests of the bank are not true of special tokens, which no program is asked about
+        expected = truth(test, found, LEXICON)[ordinary]
+        if not np.isin(found.tokens[found.valid], list(VOCABULARY.special)).any():
+            np.testing.assert_allclose(reading.column(test), expected, atol=1e-5)
+            for border in some:
+                before = states.counted(reading.holds(test), states.last_before(reading.holds(border)))
+                np.testing.assert_array_equal(reading.counted(test, border), before[ordinary])
 
 
 @given(tests, tests, windows())

@@ -18,10 +18,12 @@ from glossator.statistics import (
     alpha_among,
     called,
     compare,
+    comparing,
     constant,
     exchange_p,
     interval,
     jackknife,
+    largest,
     margin,
     needed_for_width,
     needed_to_tell,
@@ -277,3 +279,28 @@ def test_a_unit_that_follows_the_text_is_claimed_however_rarely_it_fires():
     assert exchange_p(word * 2.0, word + 0.3 * rng.random(len(index)), index) < 0.002
     assert exchange_p(word * 2.0e-30, word * 1e20, index) < 0.002
     assert exchange_p(rng.random(len(index)), 1.0 - word, index) > 0.05
+
+
+@pytest.mark.parametrize("n", [0, 1, 2, 7, 260, 4999, 5000])
+def test_the_largest_of_many_are_those_of_a_full_sort(n):
+    for values in (np.random.default_rng(1).normal(size=5000), np.random.default_rng(2).integers(0, 9, 5000) * 1.0):
+        np.testing.assert_array_equal(largest(values, n), np.argsort(-values, kind="stable")[:n])
+    np.testing.assert_array_equal(largest(np.zeros(0), n), np.zeros(0))
+
+
+def test_the_exchange_of_documents_is_that_of_a_slow_one():
+    """Each document is given another one's values, read on from a chance place and begun again where they end."""
+    rng = np.random.default_rng(3)
+    documents = np.repeat(np.arange(12), rng.integers(1, 700, 12))
+    prediction = rng.random(len(documents))
+    for truth in (rng.random(len(documents)), 0.03 * prediction + rng.random(len(documents))):
+        starts, lengths = np.unique(documents, return_index=True)[1], np.bincount(documents)
+        given, offset = comparing._exchanged(lengths, len(documents))
+        observed, hits = np.corrcoef(truth, prediction)[0, 1], 0
+        for others, places in zip(given, offset, strict=True):
+            drawn = [
+                truth[starts[o] + (place + np.arange(n)) % lengths[o]]
+                for o, place, n in zip(others, places, lengths, strict=True)
+            ]
+            hits += np.corrcoef(np.concatenate(drawn), prediction)[0, 1] >= observed - 1e-9
+        assert exchange_p(truth, prediction, documents) == pytest.approx((1 + hits) / 1000)

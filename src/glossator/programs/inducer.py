@@ -162,7 +162,9 @@ def solved(gram: np.ndarray, moment: np.ndarray, square: float, share: float = 1
     return found, share
 
 
-def strengths(truths: Items[np.ndarray], target: np.ndarray, weight: np.ndarray, rounds: int = 3) -> np.ndarray:
+def strengths(
+    truths: Items[np.ndarray] | np.ndarray, target: np.ndarray, weight: np.ndarray, rounds: int = 3
+) -> np.ndarray:
     """Bias and strengths (m + 1,) that minimise the weighted squared error of max(0, bias + strengths . truths).
 
     truths: m times (T,). Gauss-Newton on the rectified model from the least-squares solution; the best round is kept.

@@ -51,7 +51,7 @@ class Reading:
     def of(cls, windows: TokenWindows, places: np.ndarray, bank: Bank) -> Reading:
         """The reading of windows at places (n, width) bool; the same one for the same windows and places again."""
         ids = bank.lexicon.ids(windows)
-        key = sha256(ids.tobytes() + places.tobytes()).hexdigest()
+        key = sha256(repr(ids.shape).encode() + ids.tobytes() + places.tobytes()).hexdigest()
         if key not in bank.readings:
             bank.readings.clear()  # one at a time
             bank.readings[key] = cls._made(ids, places, bank)
@@ -112,7 +112,7 @@ class Reading:
         floor = max(floor for floor in FLOORS if floor < cosine)
         known = self._in_bank(Like((seed,), floor))
         if known is not None:  # spares a product with all embeddings
-            return known >= Like.ramp(np.float32(cosine), floor)
+            return known >= Like.ramp(np.asarray(cosine, np.float32), floor)
         similarity = self.bank.lexicon.similarity((seed,))
         assert similarity is not None
         return similarity[self.bank.types] >= cosine
