@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import Any
 
 import numpy as np
 from scipy import sparse
@@ -21,9 +21,6 @@ from glossator.programs.language import After, Test
 from glossator.programs.lexicon import Lexicon
 from glossator.programs.shapes import CONTEXT_SHAPES, SHAPES
 from glossator.programs.words import WORD_CLASSES, english_of
-
-if TYPE_CHECKING:
-    from glossator.programs.reading import Reading
 
 FLOORS = (0.125, 0.25, 0.375)
 """How near is near: the floors at which meaning neighbourhoods are offered."""
@@ -46,7 +43,7 @@ Offer = Callable[..., None]
 class Bank:
     """types (k,) canonical token ids; column_of (V + 1,) the column of each id, k where it has none; tests (F,);
     truth (F, k) sparse; costs (F,) of adding a test, in bits and characters of English; simple (F,) bool:
-    tests that are also combined with others (literals, spellings, shapes, word classes); readings: of the last windows.
+    tests that are also combined with others (literals, spellings, shapes, word classes); readings: `reading.Reading` of the last windows.
     """
 
     lexicon: Lexicon
@@ -56,7 +53,7 @@ class Bank:
     truth: sparse.csr_matrix
     costs: np.ndarray
     simple: np.ndarray
-    readings: dict[str, Reading] = field(default_factory=dict, repr=False)
+    readings: dict[str, Any] = field(default_factory=dict, repr=False)
 
     @cached_property
     def row_of(self) -> dict[Test, int]:

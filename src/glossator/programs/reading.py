@@ -55,7 +55,8 @@ class Reading:
         if key not in bank.readings:
             bank.readings.clear()  # one at a time
             bank.readings[key] = cls._made(ids, places, bank)
-        return bank.readings[key]
+        found: Reading = bank.readings[key]
+        return found
 
     @classmethod
     def _made(cls, ids: np.ndarray, places: np.ndarray, bank: Bank) -> Reading:
