@@ -43,7 +43,8 @@ Offer = Callable[..., None]
 class Bank:
     """types (k,) canonical token ids; column_of (V + 1,) the column of each id, k where it has none; tests (F,);
     truth (F, k) sparse; costs (F,) of adding a test, in bits and characters of English; simple (F,) bool:
-    tests that are also combined with others (literals, spellings, shapes, word classes); readings: `reading.Reading` of the last windows.
+    tests that are also combined with others (literals, spellings, shapes, word classes); readings: the
+    `reading.Reading` of the last windows.
     """
 
     lexicon: Lexicon
