@@ -18,6 +18,7 @@ from glossator.cli.bench import bench
 from glossator.cli.classify import classify
 from glossator.cli.dictionary import dictionary
 from glossator.cli.directions import directions
+from glossator.cli.dissect import dissect
 from glossator.cli.exchange import import_units
 from glossator.cli.explore import export, mcp, serve
 from glossator.cli.grid import grid
@@ -86,12 +87,13 @@ SHORT = {
     sasc: "Explain any function of text, or units over texts: n-grams, names, scores.",
     hypotheses: "Which units separate two sets of texts.",
     topics: "What explanations are about, by groups of units.",
+    dissect: "Which concepts the units of a site of an image model detect.",
     classify: "Classify labelled texts by latents, and explain those that decide.",
 }
 
 for command in (
     run, show, agent, serve, export, mcp, import_units, try_text, search, studies, verify, units, record, explain,
-    score, work, grid, sasc, classify, topics, hypotheses, bench,
+    score, work, grid, sasc, classify, topics, hypotheses, dissect, bench,
 ):  # fmt: skip
     named = {try_text: "try", import_units: "import"}.get(command)
     app.command(named, cls=WithNames, short_help=SHORT.get(command))(command)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from glossator.fitting import SiteValues
     from glossator.readouts import DirectionSet
 
-METHODS = ("difference", "logistic", "ridge", "principal", "random", "vectors")
+METHODS = ("difference", "logistic", "ridge", "principal", "random", "rotation", "concepts", "vectors")
 
 directions = typer.Typer(
     no_args_is_help=True,
@@ -34,9 +34,14 @@ def make(
     positive: Path | None = typer.Option(None, help="A file of texts with the property, one per line."),
     negative: Path | None = typer.Option(None, help="A file of texts without it, one per line."),
     pool: str = typer.Option("mean", help="A text's activation: mean over its tokens, or last token."),
-    recording: Path | None = typer.Option(None, help="A recording of all units of the site, for principal and random."),
+    recording: Path | None = typer.Option(
+        None, help="A recording of all units of the site, for principal, random, rotation and concepts."
+    ),
     vectors: Path | None = typer.Option(None, help="A .npy file (n, d), for vectors."),
     n: int = typer.Option(10, min=1, help="Number of directions, for principal and random."),
+    concept: list[str] | None = typer.Option(
+        None, help="For concepts, one such as noun:dog or colour:red; repeatable. Default: all that enough images show."
+    ),
     name: str | None = typer.Option(None, help="Name of the set in unit ids; default: the method."),
     seed: int = typer.Option(0, min=0, help="Seed of random directions and of a probe's held-out texts."),
     json: bool = JSON,
@@ -48,6 +53,7 @@ def make(
       glossator directions make logistic --site resid.12 --positive joy.txt --negative fear.txt --out joy
       glossator run --directions joy --card both
       glossator directions make principal --site mlp.12 --recording studies/layer-12/recording --n 20 --out pca
+      glossator directions make concepts --site layers.4 --recording studies/cnn --concept noun:dog --out dog
     """
     if method not in METHODS:
         raise UserError("unknown method", value=method, allowed=near_matches(method, METHODS))
@@ -55,13 +61,8 @@ def make(
     name = name or method
     if method == "vectors":
         made = _from_file(name, site, subject, vectors)
-    elif method in ("principal", "random"):
-        from glossator.fitting import principal_directions, random_directions
-
-        values = _values(recording, site)
-        made = principal_directions(name, values, n) if method == "principal" else random_directions(
-            name, values, n, seed=seed
-        )  # fmt: skip
+    elif method in ("principal", "random", "rotation", "concepts"):
+        made = _from_values(method, name, site_values(recording, site), n, concept, seed)
     else:
         made = _from_texts(method, name, site, subject, positive, negative, pool, seed)
     made.save(out)
@@ -74,6 +75,8 @@ def make(
     if (accuracy := made.made.get("held_out_accuracy")) is not None:
         held_out = " and ".join(map(str, made.made["held_out"]))
         console().print(f"Accuracy on {held_out} held-out texts: {accuracy:.2f}")
+    if (concepts := made.made.get("concepts")) is not None:
+        _print_concepts(made, concepts)
 
 
 @directions.command("find")
@@ -107,7 +110,7 @@ def find(
     from glossator.scorers.lab import Lab
 
     spec: Any = {"directions": n, "starts": starts, "rounds": rounds, "steps": steps, "start": start, "seed": seed}
-    spec, values = FindSpec(**spec), _values(recording, site)
+    spec, values = FindSpec(**spec), site_values(recording, site)
     _check_out(out)
     lexicon = Lexicon.for_windows(values.recording.vocabulary, values.recording.embedding)
     explainer, lab = ProgramExplainer(lexicon=lexicon), Lab(lexicon)
@@ -161,7 +164,35 @@ def _plain(rows: list[dict[str, Any]]) -> Any:
     return plain(rows)
 
 
-def _values(folder: Path | None, site: str) -> SiteValues:
+def _from_values(
+    method: str, name: str, values: SiteValues, n: int, concepts: list[str] | None, seed: int
+) -> DirectionSet:
+    from glossator.fitting import principal_directions, random_directions
+    from glossator.fitting.dissecting import concept_directions, rotated_directions
+    from glossator.inputs import Concept
+
+    if method == "principal":
+        return principal_directions(name, values, n)
+    if method == "random":
+        return random_directions(name, values, n, seed=seed)
+    if method == "rotation":
+        return rotated_directions(name, values, seed=seed)
+    return concept_directions(name, values, concepts and [Concept.of(one) for one in concepts], seed=seed)
+
+
+def _print_concepts(made: DirectionSet, concepts: list[dict[str, Any]]) -> None:
+    """Each concept's direction beside the best single unit, by IoU on held-out images."""
+    table = make_table()
+    for column in ("unit", "concept", "IoU", "best single unit", "its IoU"):
+        table.add_column(column)
+    for i, one in enumerate(concepts):
+        single = f"{made.site}/{one['unit']}"
+        table.add_row(made.unit(i).short, one["concept"], number(one["iou"]), single, number(one["unit_iou"]))
+    print_table(console(), table)
+
+
+def site_values(folder: Path | None, site: str) -> SiteValues:
+    """The values of a site in a recording, or in a finished study's."""
     from glossator.fitting import SiteValues
     from glossator.recording import open_recording
     from glossator.store.spec import load_spec

@@ -46,19 +46,21 @@ def record(
         return
     recording = open_recording(folder / "recording")
     sites = {site: len(recording.units(site)) for site in recording.sites}
+    kind, places = recording.inputs.kind, recording.valid_places(next(iter(recording.sites)))
+    counted = {"windows": len(recording.inputs), "valid_tokens": places}
     facts = {
         "study": str(folder),
         "recording": str(recording.folder),
         "fingerprint": recording.fingerprint,
-        "windows": len(recording.windows),
-        "valid_tokens": recording.valid_places(next(iter(recording.sites))),
+        **(counted if kind == "tokens" else {"inputs": len(recording.inputs), "kind": kind}),
         "sites": sites,
     }
     if json:
         emit(facts)
     else:
         units = ", ".join(f"{n} units of {site}" for site, n in sites.items())
-        console().print(f"Recorded {units} on {facts['valid_tokens']} tokens in {facts['recording']}", soft_wrap=True)
+        read = f"{places} tokens" if kind == "tokens" else f"{len(recording.inputs)} {kind}"
+        console().print(f"Recorded {units} on {read} in {facts['recording']}", soft_wrap=True)
         console().print(f"Continue with: glossator run {folder}", soft_wrap=True)
 
 

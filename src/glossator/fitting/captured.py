@@ -17,7 +17,8 @@ import numpy as np
 from glossator.errors import UserError, near_matches
 from glossator.evidence import SPLITS, Split
 from glossator.files import fingerprint, plain
-from glossator.inputs.tokens import TokenWindows
+from glossator.inputs import Grid, Inputs
+from glossator.inputs.tokens import TokenWindows, token_windows
 from glossator.readouts.directions import DirectionSet
 from glossator.recording import Recording
 from glossator.recording.keys import as_stored
@@ -74,27 +75,44 @@ class SiteValues:
         """The provenance of directions learned from these values."""
         return {"text": self.text, "subject_fingerprint": self.recording.spec.subject_fingerprint}
 
+    @property
+    def grid(self) -> Grid:
+        """Where in an input the site has values."""
+        return self.recording.grid(self.site)
+
     @cached_property
+    def inputs(self) -> Inputs:
+        """The inputs whose values are here: those of the recording's panel that are of these splits."""
+        return self.recording.inputs.take(self.recording.panel[self._places])
+
+    @property
     def windows(self) -> TokenWindows:
-        """The windows whose values are here: those of the recording's panel that are of these splits."""
-        return self.recording.windows.take(self.recording.panel[self._places])
+        """The inputs as windows of tokens; raises `MissingPower` where they are of another kind."""
+        return token_windows(self.inputs)
+
+    @cached_property
+    def valid(self) -> np.ndarray:
+        """(n, places) bool, which places of the inputs count."""
+        return self.inputs.valid_at(self.grid)
 
     @cached_property
     def split_of_input(self) -> np.ndarray:
-        """int8 (n,): index of `evidence.SPLITS` for each window."""
+        """int8 (n,): index of `evidence.SPLITS` for each input."""
         return self.recording.split_of_input[self.recording.panel[self._places]]
 
     def rows(self, split: Split) -> np.ndarray:
-        """The windows of a split, ascending."""
+        """The inputs of a split, ascending."""
         return np.flatnonzero(self.split_of_input == SPLITS.index(split))
 
     def tokens(self, split: Split, rows: np.ndarray | None = None) -> np.ndarray:
-        """(d, T) float32: all units at the valid tokens of a split's windows (or of these rows), in order."""
+        """(d, T) float32: all units at the tokens, or other places that count, of a split's inputs (or of these rows),
+        in order."""
         rows = self.rows(split) if rows is None else rows
-        valid = self.windows.valid[rows]
+        valid = self.valid[rows]
         if not valid.any():
+            what, more = ("tokens", "text") if self.inputs.kind == "tokens" else ("places", "inputs")
             raise UserError(
-                f"the recording's reference sample has no tokens of the {split} split", fix="Record more text"
+                f"the recording's reference sample has no {what} of the {split} split", fix=f"Record more {more}"
             )
         found = np.empty((self.width, int(valid.sum())), np.float32)
         end = 0
@@ -106,9 +124,9 @@ class SiteValues:
         return found
 
     def project(self, directions: DirectionSet) -> np.ndarray:
-        """(k, n, w) float32: the directions' values on all windows, 0 where not valid."""
+        """(k, n, places) float32: the directions' values on all inputs, 0 where not valid."""
         directions.check_fits(self.site, self.width, self.subject)
-        valid = self.windows.valid
+        valid = self.valid
         found = np.empty((len(directions), *valid.shape), np.float32)
         offset = directions.vectors @ directions.centre
         panel, scale = self.recording.panel_block(self.site)
@@ -127,20 +145,20 @@ class SiteValues:
 
 
 class ProjectedRecording(Recording):
-    """Directions as recorded units of the site `NAME@SITE`: windows, splits, top windows and moments are those of the
-    stored windows of the site's own recording."""
+    """Directions as recorded units of the site `NAME@SITE`: inputs, splits, top inputs and moments are those of the
+    stored inputs of the site's own recording."""
 
     def __init__(self, values: SiteValues, directions: DirectionSet):
         base, name = values.recording, directions.site_name
         projected = values.project(directions)
         spec = replace(base.spec, sites=(name,), units={}, readouts={name: directions.fingerprint})
-        grid = {"kind": "tokens", "shape": [values.windows.width]}
+        grid = {"kind": values.grid.kind, "shape": list(values.grid.shape)}
         site = {"name": name, "source": directions.site, "kind": "dense", "width": len(directions), "start": 0}
         manifest = {
             "spec": plain(spec),
-            "windows": len(values.windows),
+            "windows": len(values.inputs),
             "inputs": base.manifest["inputs"],
-            "grids": [grid | {"valid_places": int(values.windows.valid.sum())}],
+            "grids": [grid | {"valid_places": int(values.valid.sum())}],
             "sites": [site | {"grid": grid}],
             "files": base.manifest["files"],
             "fingerprint": fingerprint(
@@ -150,13 +168,13 @@ class ProjectedRecording(Recording):
         super().__init__(base.folder, manifest)
         self.directions = directions
         halves, exponents = as_stored(projected)
-        top_rows, top_maxima = _top(projected, values.windows.valid, spec.top_k)
+        top_rows, top_maxima = _top(projected, values.valid, spec.top_k)
         self.__dict__.update(  # what a recording reads from its files at first use
-            inputs=values.windows,
+            inputs=values.inputs,
             split_of_input=values.split_of_input,
-            panel=np.arange(len(values.windows)),
+            panel=np.arange(len(values.inputs)),
         )
-        self._dense[values.windows.grid].__dict__.update(
+        self._dense[values.grid].__dict__.update(
             panel=halves,
             exponents=exponents,
             top_rows=top_rows,

@@ -6,7 +6,7 @@ those of the pixels when a unit's mask is enlarged without smoothing.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -76,26 +76,36 @@ class Covered:
             yield first, self.shares[first : first + size]
 
 
-def covered(inputs: Inputs, grid: Grid, fewest: int = FEWEST) -> Covered:
+def covered(inputs: Inputs, grid: Grid, fewest: int = FEWEST, among: Sequence[Concept] | None = None) -> Covered:
     """Where each concept is that so many of these images show; of those that are at the same places the plainest.
 
-    Raises `MissingPower` where nothing is known of what the images show.
+    among: these concepts instead, in their order, wherever they are. Raises `MissingPower` where nothing is known of
+    what the images show.
     """
     if inputs.kind != "images" or grid.kind == "tokens":
         raise MissingPower("this reads images", value=inputs.kind)
     annotations, rows = annotations_of(inputs), np.arange(len(inputs))
+
+    def shares(concept: Concept, present: np.ndarray) -> csr_array:
+        share = present.astype(np.float32)[:, None] if grid == WHOLE else annotations.coverage(rows, concept, grid)
+        return csr_array(share.reshape(1, -1))
+
+    if among is not None:
+        return _stacked(among, [shares(concept, annotations.present(concept)) for concept in among], inputs, grid)
     found: dict[bytes, tuple[Concept, csr_array]] = {}
     for concept in sorted(annotations.concepts, key=lambda one: ORDER.index(one.kind)):
         present = annotations.present(concept)
         if concept.kind in NO_REGION or concept in UNSAID or present.sum() < fewest:
             continue
-        share = present.astype(np.float32)[:, None] if grid == WHOLE else annotations.coverage(rows, concept, grid)
-        flat = csr_array(share.reshape(1, -1))
-        if flat.nnz and (flat.nnz < share.size or flat.min() < flat.max()):
+        flat = shares(concept, present)
+        if flat.nnz and (flat.nnz < flat.shape[1] or flat.min() < flat.max()):
             found.setdefault(flat.indices.tobytes() + flat.data.tobytes(), (concept, flat))
-    if not found:
-        return Covered((), csr_array((0, len(inputs) * grid.places), dtype=np.float32), grid.places)
-    return Covered(tuple(c for c, _ in found.values()), vstack([s for _, s in found.values()], "csr"), grid.places)
+    return _stacked([c for c, _ in found.values()], [s for _, s in found.values()], inputs, grid)
+
+
+def _stacked(concepts: Sequence[Concept], shares: Sequence[csr_array], inputs: Inputs, grid: Grid) -> Covered:
+    none = csr_array((0, len(inputs) * grid.places), dtype=np.float32)
+    return Covered(tuple(concepts), vstack(shares, "csr") if shares else none, grid.places)
 
 
 def strongest(values: np.ndarray, threshold: float) -> np.ndarray:
