@@ -177,7 +177,8 @@ def _from_values(
         return random_directions(name, values, n, seed=seed)
     if method == "rotation":
         return rotated_directions(name, values, seed=seed)
-    return concept_directions(name, values, concepts and [Concept.of(one) for one in concepts], seed=seed)
+    chosen = [Concept.of(one) for one in concepts] if concepts else None
+    return concept_directions(name, values, chosen, seed=seed)
 
 
 def _print_concepts(made: DirectionSet, concepts: list[dict[str, Any]]) -> None:

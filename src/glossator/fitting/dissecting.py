@@ -117,10 +117,10 @@ def concept_directions(
         there, not_there = torch.nn.functional.logsigmoid(at), torch.nn.functional.logsigmoid(-at)
         loss = -(y * there / often + (1 - y) * not_there / (1 - often)).mean(dim=0).sum()  # both sides count alike
         loss = loss + DECAY * weight.square().sum()
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         return loss
 
-    optimiser.step(step)  # type: ignore[no-untyped-call]
+    optimiser.step(step)
     vectors = weight.detach().numpy().T / np.where(spread > 0, spread, np.inf)
     found = direction_set(name, values.site, vectors, centre, subject=values.subject)
     made = {"method": "net2vec", "seed": seed, "concepts": _beside_units(values, known, found, cells), **values.origin}
@@ -132,15 +132,15 @@ def _beside_units(
 ) -> list[dict[str, Any]]:
     """Of each concept, the IoU of its direction and of the best unit on held-out images; masks are chosen on others."""
     m = len(known.concepts)
-    share_of, own = np.zeros(m, np.int64), np.zeros(m)
+    share_of, most = np.zeros(m, np.int64), np.zeros(m)
     unit_of, unit_share, best = np.zeros(m, np.int64), np.zeros(m, np.int64), np.full(m, -1.0)
     projected = directions.vectors @ (cells - directions.centre[:, None])
     for number, share in enumerate(SHARES):
         for first in range(0, m, _AT_ONCE):
             rows = np.arange(first, min(first + _AT_ONCE, m))
             iou = known.iou(_masks(projected[rows], share))[rows, np.arange(len(rows))]
-            better = iou > own[rows]
-            share_of[rows[better]], own[rows[better]] = number, iou[better]
+            better = iou > most[rows]
+            share_of[rows[better]], most[rows[better]] = number, iou[better]
         for first in range(0, len(cells), _AT_ONCE):
             iou = known.iou(_masks(cells[first : first + _AT_ONCE], share))
             better = iou.max(axis=1) > best
@@ -155,8 +155,8 @@ def _beside_units(
     for i, concept in enumerate(known.concepts):
         together = directions.vectors[i] @ (held - directions.centre[:, None])
         masks = np.stack([strongest(together, thresholds[i]), strongest(held[unit_of[i]], of_units[i])])
-        iou, single = (round(float(one), 4) if there.areas[i] else None for one in there.iou(masks)[i])
-        found.append({"concept": str(concept), "iou": iou, "unit": int(unit_of[i]), "unit_iou": single})
+        own, single = (round(float(one), 4) if there.areas[i] else None for one in there.iou(masks)[i])
+        found.append({"concept": str(concept), "iou": own, "unit": int(unit_of[i]), "unit_iou": single})
     return found
 
 
