@@ -104,10 +104,11 @@ def test_rounds_of_code_hold_what_was_asked_and_what_came_of_it() -> None:
     unit = toy_unit(lambda has: float("dog" in has), seed=0)
     experiment(unit, STUDIO, PersonPolicy(lambda: next(replies), lambda text: None), transcript=transcript)
     page = page_of_steps(transcript.steps)
-    assert [one.name for one in page.rounds] == ["Round 1", "Round 2", "Round 3"]
-    assert [step.kind for step in page.rounds[0].steps] == ["ask", "log", "code"]
-    assert page.rounds[0].steps[1].text == "first look"
-    assert page.rounds[1].steps[-1].reply == "2\n"
+    _, *rounds = page.rounds  # what is shown before the first
+    assert [one.name for one in rounds] == ["Round 1", "Round 2", "Round 3"]
+    assert [step.kind for step in rounds[0].steps] == ["ask", "log", "code"]
+    assert rounds[0].steps[1].text == "first look"
+    assert [step.reply for step in rounds[1].steps if step.kind == "code"] == ["2\n"]
 
 
 def test_an_experiment_without_its_transcript_is_told_from_the_table(tmp_path: Path) -> None:

@@ -79,7 +79,7 @@ class Tools:
             "start",
             {"unit": unit.name, "takes": unit.takes, "question": question, "policy": policy, "seed": seed,
              "budget": {name: getattr(self.meter.budget, name) for name in ("inputs", "rounds", "calls")}},
-            lambda: {"quantiles": quantiles, "level": short(self.ledger.level)},
+            lambda: {"quantiles": quantiles, "level": short(self.ledger.level), "silent": short(self.ledger.silent)},
         )  # fmt: skip
 
     @property

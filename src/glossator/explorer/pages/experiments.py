@@ -312,7 +312,7 @@ def page_of_steps(
     told, start = retold(steps), steps[0]
     stored = next((step["result"] for step in steps if step["kind"] == "answer"), None)
     answer = None if stored is None else Answer.from_dict(stored)
-    level = start["result"]["level"]
+    level, silent = start["result"]["level"], start["result"].get("silent")
     request = start["request"]
     return ExperimentPage(
         number=number,
@@ -330,7 +330,7 @@ def page_of_steps(
         reason=answer.reason if answer else None,
         program=answer.program if answer else None,
         limits=[*answer.limits] if answer else [],
-        hypotheses=_hypotheses(steps, answer, level, told),
+        hypotheses=_hypotheses(steps, answer, level, silent, told),
         rounds=_rounds(steps, told),
         inputs={name: _input(one, (shown or {}).get(name)) for name, one in told.inputs.items()},
         why_short=why_short,
@@ -358,7 +358,7 @@ def smaller(pixels: np.ndarray, side: int = SIDE) -> np.ndarray:
 
 
 def _hypotheses(
-    steps: Sequence[dict[str, Any]], answer: Answer | None, level: float | None, told: Retold
+    steps: Sequence[dict[str, Any]], answer: Answer | None, level: float | None, silent: float | None, told: Retold
 ) -> list[HypothesisShown]:
     asked = {step["result"]: step for step in steps if step["kind"] == "hypothesis"}
     findings = {one.id: one for one in answer.findings} if answer else {}
@@ -368,7 +368,7 @@ def _hypotheses(
             after = steps[place + 1] if place + 1 < len(steps) and steps[place + 1]["kind"] == "test" else None
             name = step["request"]["hypothesis"]
             direction = asked[name]["request"]["direction"] if name in asked else "activates"
-            tests.setdefault(name, []).append(_test(step, after, direction, level, told))
+            tests.setdefault(name, []).append(_test(step, after, direction, level, silent, told))
     found = []
     for name, step in asked.items():
         said, own = step["request"], tests[name]
@@ -391,13 +391,23 @@ def _evidence(ends: Finding | TestShown | None) -> tuple[float | None, int, int,
 
 
 def _test(
-    step: dict[str, Any], after: dict[str, Any] | None, direction: Any, level: float | None, told: Retold
+    step: dict[str, Any],
+    after: dict[str, Any] | None,
+    direction: Any,
+    level: float | None,
+    silent: float | None,
+    told: Retold,
 ) -> TestShown:
     pairs, predicted = step["request"]["pairs"], step["request"]["predicted"]
     if after is None:
         return TestShown(step["step"], None, predicted, pairs, [None] * len(pairs))
     values = [[told.inputs.get(name, {}).get("value") for name in pair] for pair in pairs]
-    went = [None if level is None or a is None or b is None else success((a, b), level, direction) for a, b in values]
+    went = [
+        None
+        if level is None or a is None or b is None or (silent is None and direction == "weakens")
+        else success((a, b), level, silent or 0.0, direction)
+        for a, b in values
+    ]
     found = after["result"]
     return TestShown(step["step"], after["step"], predicted, pairs, went, found["successes"], found["trials"],
                      rounded(found["e_above"]), rounded(found["e_below"]), rounded(found["effect"]))  # fmt: skip
