@@ -13,7 +13,7 @@ from glossator.explainers.labels import LabelsExplainer
 from glossator.explainers.milan import MilanExplainer
 from glossator.explainers.one_shot import OneShotExplainer
 from glossator.image_programs.overlap import covered, strongest
-from glossator.image_programs.reading import read
+from glossator.image_programs.reading import SHOWS_SEVERAL, read
 from glossator.inputs import WHOLE, Concept, Grid, Images
 from glossator.inputs.images import cells_of_pixels
 from glossator.programs.language import Program
@@ -146,6 +146,7 @@ def test_one_step_summaries_say_what_most_of_the_strongest_images_share(scenes):
         ("dogs without cats", 'and(shows("noun:dog"), not(anywhere(shows("noun:cat"))))'),
         ("a dog next to a ball", 'shows("relation:dog next to ball")'),
         ("my label", 'shows("label:my label")'),
+        ("dogs, several of one kind (8 of 15)", f'and(shows("noun:dog"), {SHOWS_SEVERAL})'),
     ],
 )
 def test_descriptions_become_tests(text, program):

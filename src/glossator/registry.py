@@ -86,6 +86,7 @@ BUILT_IN: dict[str, dict[str, str]] = {
     "benchmarks": {
         "recording": "benchmarks.recording:run",
         "images": "benchmarks.images:run",
+        "channels": "benchmarks.channels:run",
         "programs": "benchmarks.programs:run",
         "planted": "benchmarks.planted:run",
         "agent": "benchmarks.agent:run",
@@ -183,6 +184,7 @@ ABOUT: dict[str, dict[str, str]] = {
     },
     "benchmarks": {
         "recording": "recording against the bare forward pass",
+        "channels": "channels of an image model: who describes them well, on images that nobody saw",
         "images": "recording an image model against the bare forward pass",
         "programs": "real neurons: programs against lookup tables and token lists",
         "planted": "units with a known answer: recovery and false claims",

@@ -16,7 +16,7 @@ from glossator.errors import MissingPower, UserError
 from glossator.evidence import ExplainEvidence
 from glossator.explainers import Abstained, Explained, Explainer
 from glossator.explainers.of_concepts import Shown
-from glossator.explanations import Explanation, Provenance
+from glossator.explanations import MOST_WORDS, Explanation, Headline, Provenance
 from glossator.image_programs.reading import read
 from glossator.inputs import Images
 from glossator.inputs.images import cells_of_pixels
@@ -85,5 +85,6 @@ class OneShotExplainer(Explainer):
         if found.whole is None:
             settings["not understood"] = list(found.unknown)
             made = Provenance(METHOD, settings, shown.evidence.fingerprint, shown.seed, model)
-            return [Explanation(shown.evidence.unit, said, made)]
+            headline = Headline(said) if len(said.split()) <= MOST_WORDS else None
+            return [Explanation(shown.evidence.unit, said, made, headline=headline)]
         return [shown.explanation(found.whole, METHOD, {**settings, "said": said}, model=model)]

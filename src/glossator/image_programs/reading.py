@@ -16,7 +16,8 @@ from glossator.programs.base import Test
 from glossator.programs.language import And, Not, Or
 from glossator.programs.scene.atoms import Anywhere, Shows, Together
 from glossator.scenes.parse import NEGATIONS, Token, tokens
-from glossator.scenes.words import nouns
+from glossator.scenes.pictures import SEVERAL
+from glossator.scenes.words import NUMBERS, nouns
 
 CARRIERS = frozenset(
     """thing things something anything object objects area areas region regions part parts image images picture pictures
@@ -26,6 +27,7 @@ CARRIERS = frozenset(
 """Words that carry a description and say nothing themselves; "objects" after an adjective means things of any kind."""
 EITHER = re.compile(r"\s*(?:\bor\b|/|;)\s*", re.IGNORECASE)
 COUNTED = re.compile(r"\(\d+ of \d+\)")
+SHOWS_SEVERAL = Shows(tuple(f"count:{name}" for name in (*NUMBERS[1:], "many")))
 
 
 @dataclass(frozen=True)
@@ -53,7 +55,9 @@ def read(text: str, grid: Grid, known: Iterable[Concept] = (), *, every: bool = 
     pieces = [piece for piece in EITHER.split(COUNTED.sub("", text)) if piece.strip()]
     parts = [_Part(grid) for _ in pieces]
     for part, piece in zip(parts, pieces, strict=True):
-        part.take(tokens(piece))
+        if SEVERAL in piece:
+            part.around.append(SHOWS_SEVERAL)
+        part.take(tokens(piece.replace(SEVERAL, "")))
     tests = [test for part in parts if (test := part.test(every)) is not None]
     unknown = tuple(word for part in parts for word in part.unknown)
     return Read(_either(tests), unknown)
@@ -83,6 +87,7 @@ class _Part:
     grid: Grid
     things: list[_Thing] = field(default_factory=list)
     settings: list[Concept] = field(default_factory=list)
+    around: list[Test] = field(default_factory=list)
     without: list[Concept] = field(default_factory=list)
     unknown: list[str] = field(default_factory=list)
 
@@ -123,7 +128,7 @@ class _Part:
         if tests and self.grid.kind == "cells":
             around = [Anywhere(test) for test in around]
         around += [Not(Anywhere(Shows((str(one),)))) for one in self.without]
-        parts = [*([_either(tests)] if tests else []), *around]
+        parts = [*([_either(tests)] if tests else []), *self.around, *around]
         found = [part for part in parts if part is not None]
         return found[0] if len(found) == 1 else And(tuple(found)) if found else None
 
