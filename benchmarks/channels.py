@@ -208,12 +208,16 @@ def _figures(rows: Sequence[dict[str, Any]], method: str) -> dict[str, Any]:
         found[f"auc_{grid}_where_named"] = _estimate(mean_over_units([_value(row, method, grid) for row in named]))
         found[f"auc_{grid}_above_random"] = _estimate(paired_difference(own, random))
     tested = [row["predictive"] for row in asked if "predictive" in row]
-    told = [NOTHING if method not in one else one[method]["auc"] for one in tested]
-    beside = [one[RANDOM]["auc"] for one in tested]
-    both = [(a, b) for a, b in zip(told, beside, strict=True) if a is not None and b is not None]
-    found["predictive_auc"] = _estimate(mean_over_units([a for a, _ in both]))
-    found["predictive_above_random"] = _estimate(paired_difference([a for a, _ in both], [b for _, b in both]))
+    told, beside = ([_predictive(one, name) for one in tested] for name in (method, RANDOM))
+    found["predictive_auc"] = _estimate(mean_over_units(told))
+    found["predictive_above_random"] = _estimate(paired_difference(told, beside))
     return found
+
+
+def _predictive(told: dict[str, Any], method: str) -> float:
+    """Of a label that predicts the same of all prompts none can be written: it tells nothing either."""
+    value = told.get(method, {}).get("auc")
+    return NOTHING if value is None else float(value)
 
 
 def _value(row: dict[str, Any], method: str, grid: str) -> float:

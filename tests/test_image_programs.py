@@ -60,6 +60,9 @@ def test_english():
         "most to dogs; also to toys; less to night scenes."
     )
     assert said('and(shows("noun:ball"), shows("colour:red"), shows("size:large"))') == "to large red balls."
+    assert said('shows("count:one", "class:electronics")') == "to single things or electronics."
+    several = '", "'.join(f"count:{name}" for name in ("two", "three", "four", "five", "six", "many"))
+    assert said(f'shows("{several}")') == "to several things of one kind."
     assert said('and(shows("noun:dog"), not(shows("light:night")))') == "to dogs outside night scenes."
     assert said('and(shows("noun:dog"), anywhere(shows("noun:tree")))') == "to dogs in images with trees."
 

@@ -15,9 +15,10 @@ from glossator.inputs.annotations import Concept
 from glossator.programs.base import Test
 from glossator.programs.language import And, Not, Or
 from glossator.programs.scene.atoms import Anywhere, Shows, Together
+from glossator.programs.scene.english import SEVERAL
 from glossator.scenes.parse import NEGATIONS, Token, tokens
-from glossator.scenes.pictures import SEVERAL
-from glossator.scenes.words import NUMBERS, nouns
+from glossator.scenes.pictures import SEVERAL_OF_ONE_KIND
+from glossator.scenes.words import nouns
 
 CARRIERS = frozenset(
     """thing things something anything object objects area areas region regions part parts image images picture pictures
@@ -27,7 +28,7 @@ CARRIERS = frozenset(
 """Words that carry a description and say nothing themselves; "objects" after an adjective means things of any kind."""
 EITHER = re.compile(r"\s*(?:\bor\b|/|;)\s*", re.IGNORECASE)
 COUNTED = re.compile(r"\(\d+ of \d+\)")
-SHOWS_SEVERAL = Shows(tuple(f"count:{name}" for name in (*NUMBERS[1:], "many")))
+SHOWS_SEVERAL = Shows(SEVERAL)
 
 
 @dataclass(frozen=True)
@@ -55,9 +56,9 @@ def read(text: str, grid: Grid, known: Iterable[Concept] = (), *, every: bool = 
     pieces = [piece for piece in EITHER.split(COUNTED.sub("", text)) if piece.strip()]
     parts = [_Part(grid) for _ in pieces]
     for part, piece in zip(parts, pieces, strict=True):
-        if SEVERAL in piece:
+        if SEVERAL_OF_ONE_KIND in piece:
             part.around.append(SHOWS_SEVERAL)
-        part.take(tokens(piece.replace(SEVERAL, "")))
+        part.take(tokens(piece.replace(SEVERAL_OF_ONE_KIND, "")))
     tests = [test for part in parts if (test := part.test(every)) is not None]
     unknown = tuple(word for part in parts for word in part.unknown)
     return Read(_either(tests), unknown)

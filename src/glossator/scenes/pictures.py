@@ -31,7 +31,7 @@ from glossator.scenes.words import BACKGROUNDS, LIGHT_PHRASES, WEATHER_PHRASES, 
 HIDDEN = 0.5
 """Of which share of an instance less must be seen for it to be reported as missing."""
 TEXT_CHUNK = "glossator"
-NOTHING_SHARED, SEVERAL = "nothing in common", "several of one kind"
+NOTHING_SHARED, SEVERAL_OF_ONE_KIND = "nothing in common", "several of one kind"
 
 
 @dataclass(frozen=True, eq=False)
@@ -233,7 +233,7 @@ def _features(scene: Scene, mask: np.ndarray | None) -> set[str]:
         colour = thing.colour or own_colour(thing.noun, scene.style)
         found |= {*called(thing), *([] if colour is None else [colour])}
         found |= set() if thing.size == "medium" else {thing.size}
-        found |= {SEVERAL} if thing.count > 1 else set()
+        found |= {SEVERAL_OF_ONE_KIND} if thing.count > 1 else set()
     return found
 
 

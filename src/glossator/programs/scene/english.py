@@ -8,11 +8,12 @@ from glossator.inputs.annotations import Concept
 from glossator.programs.base import Test
 from glossator.programs.language import And, Not, Or, Program
 from glossator.programs.scene.atoms import COLOURS, STATISTICS, Anywhere, Beside, Looks, Shows, Together
-from glossator.scenes.words import plural
+from glossator.scenes.words import NUMBERS, plural
 
 STRONG = 0.4
 """A clause is strong from this share of the strongest clause's strength on; a bias counts from there on as well."""
 SETTINGS = ("background", "light", "weather")
+SEVERAL = tuple(f"count:{name}" for name in (*NUMBERS[1:], "many"))
 WEATHER = {"rain": "rain", "snow": "falling snow", "fog": "fog", "clear": "clear weather"}
 
 
@@ -44,6 +45,8 @@ def noun(test: Test) -> str:
     match test:
         case Shows(concepts, least):
             amount = "" if least is None or least < 0.5 else "mostly "
+            if {*SEVERAL} <= {*concepts}:
+                concepts = ("count:several", *(one for one in concepts if one not in SEVERAL))
             return amount + _either(named(Concept.of(text)) for text in concepts)
         case Together(concepts):
             return _described([Concept.of(text) for text in concepts])
@@ -111,7 +114,7 @@ def named(concept: Concept) -> str:
         case "colour" | "size":
             return f"{name} things"
         case "count":
-            return f"{name} things" if " " not in name else name
+            return "single things" if name == NUMBERS[0] else f"{name} things of one kind"
         case "background":
             return f"{name} backgrounds"
         case "light":
