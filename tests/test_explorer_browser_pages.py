@@ -88,11 +88,52 @@ def test_pictures_of_experiments_show_where_the_unit_was_active(chromium: Any, i
         assert "response" in page.locator("#tip").inner_text()
 
 
+def test_a_unit_is_steered_and_read(chromium: Any, texts: Study) -> None:
+    unit = unit_list(texts).units[0].unit
+    with serving([texts.folder]) as address, page_of(chromium) as page:
+        page.goto(f"{address}#/texts/unit/{unit}")
+        page.fill("#own-prompt", "the lazy <b>fox</b>")
+        page.click("text=Steer and read")
+        page.wait_for_selector(".steered section")
+        told = page.locator(".steered h4").all_inner_texts()
+        assert [one.split(" ")[0] for one in told] == ["untouched", "pushed", "pushed", "random"]
+        assert all("<b>fox</b>" in one for one in page.locator(".steered p").all_inner_texts())
+        assert "steer=" in page.url
+        page.reload()  # a link leads to the same
+        page.wait_for_selector(".steered section")
+
+
+@pytest.mark.slow
+def test_units_of_images_show_masks_and_are_run_on_scenes(chromium: Any, images: Study) -> None:
+    with serving([images.folder]) as address, page_of(chromium) as page:
+        page.goto(f"{address}#/images/unit/layers/26")
+        page.wait_for_selector(".windows .masks .said .lit")
+        assert page.locator(".windows .masks .true .lit").count() > 0
+        page.locator(".windows .masks .cells span").first.hover()
+        assert "row 1, column 1" in page.locator("#tip").inner_text()
+        assert "true" in page.locator("#tip").inner_text() and "predicted" in page.locator("#tip").inner_text()
+        page.locator(".windows figure").first.focus()
+        assert "strongest at row" in page.locator("#tip").inner_text()
+        page.get_by_label("plain images").check()
+        until(lambda: page.locator(".windows .veil").count() == 0)
+        assert page.locator("#own-text").count() == 0 and page.locator("#own-prompt").count() == 0
+        page.fill("#own-scene", "a red dog on grass with a zork")
+        page.click("text=Draw it and run the unit")
+        page.wait_for_selector(".scene img")
+        assert "zork" in page.locator(".live .caution").inner_text()
+        first = page.locator(".scene img").first.get_attribute("src")
+        page.click("text=Another with these words")
+        until(lambda: page.locator(".scene img").first.get_attribute("src") != first)
+        assert "scene=" in page.url and "seed=1" in page.url
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("width", WIDTHS)
 @pytest.mark.parametrize("theme", THEMES)
 def test_every_page_fits_and_is_legible(chromium: Any, texts: Study, images: Study, width: int, theme: str) -> None:
     wheres = ["texts/experiments", "texts/experiment/1", "images/experiment/1"]
+    wheres.append(f"texts/unit/{unit_list(texts).units[0].unit}?steer=the lazy fox")
+    wheres.append("images/unit/layers/26?scene=a red dog on grass")
     with serving([texts.folder, images.folder]) as address, page_of(chromium, width, theme) as page:
         for where in wheres:
             page.goto(f"{address}#/{where}")

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from glossator.explorer.opened import Attempt, By, Library, Rescored, StrongUnit, StudyListed
+from glossator.explorer.opened import Attempt, By, Library, Rescored, SteeringShown, StrongUnit, StudyListed
 from glossator.explorer.pages.compare import Comparison
 from glossator.explorer.pages.evidence import ScoreEvidence
 from glossator.explorer.pages.experiments import MOST_LISTED, ExperimentList, ExperimentPage, experiment_list
@@ -22,7 +22,7 @@ from glossator.explorer.pages.windows import UnitWindows
 from glossator.store.lists import Wanted
 from glossator.store.study import unit_of
 
-LONGEST_TEXT = 20_000
+LONGEST_TEXT, MOST_WRITTEN = 20_000, 100
 Name = Annotated[str, Field(max_length=500)]
 Number = Annotated[float, Field(allow_inf_nan=False)]
 Axis = Literal["score", "causal", "q", "density"]
@@ -160,6 +160,27 @@ class ToFindStrongest:
 
 
 @dataclass(frozen=True)
+class ToDraw:
+    """sentence: such as "two small red dogs on grass at night"; the same seed draws the same scene."""
+
+    unit: Name
+    sentence: Annotated[str, Field(min_length=1, max_length=500)]
+    seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
+
+
+@dataclass(frozen=True)
+class ToSteer:
+    """nats: how far the push moves the next-token distributions on the text; temperature: 0 for likeliest tokens."""
+
+    unit: Name
+    text: Annotated[str, Field(min_length=1, max_length=LONGEST_TEXT)]
+    nats: Annotated[float, Field(gt=0, le=20, allow_inf_nan=False)] = 1.0
+    tokens: Annotated[int, Field(ge=1, le=MOST_WRITTEN)] = 24
+    temperature: Annotated[float, Field(ge=0, le=5, allow_inf_nan=False)] = 0.0
+    seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
+
+
+@dataclass(frozen=True)
 class ToScore:
     """words: whether the hypothesis is words rather than a program; None to find out from how it begins."""
 
@@ -251,6 +272,12 @@ ENDPOINTS = (
     Endpoint("POST", f"{OF_STUDY}/strongest", ToFindStrongest, list[StrongUnit],
              "The strongest units of a site at one token of a text.",
              lambda library, study, given: library[study].strongest(given.site, given.polarity, given.text, given.at)),
+    Endpoint("POST", f"{OF_STUDY}/scene", ToDraw, Attempt, "A unit on a scene that a sentence describes.",
+             lambda library, study, given: library[study].scene(given.unit, given.sentence, given.seed)),
+    Endpoint("POST", f"{OF_STUDY}/steer", ToSteer, SteeringShown,
+             "What the model writes with a unit pushed up and down, beside untouched and a random direction.",
+             lambda library, study, given: library[study].steered(
+                 given.unit, given.text, given.nats, given.tokens, given.temperature, given.seed)),
     Endpoint("POST", f"{OF_STUDY}/score", ToScore, Rescored, "An explanation of one's own, scored on the test split.",
              lambda library, study, given: library[study].score(given.unit, given.hypothesis, given.words)),
 )  # fmt: skip

@@ -11,7 +11,21 @@ from typing import Any
 
 from glossator.files import plain
 
-PARTS = ("base", "source", "charts", "windows", "live", "related", "study", "unit", "compare", "experiments", "main")
+PARTS = (
+    "base",
+    "source",
+    "charts",
+    "windows",
+    "images",
+    "live",
+    "steer",
+    "related",
+    "study",
+    "unit",
+    "compare",
+    "experiments",
+    "main",
+)
 """Files of `assets/app` in the order in which they stand in the script."""
 POLICY_OF_FILE = (
     "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; "

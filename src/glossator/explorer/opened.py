@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -37,7 +37,7 @@ from glossator.explorer.pages.study import (
     recording_of,
     version_of,
 )
-from glossator.explorer.pages.windows import UnitWindows, WindowShown, in_steps, unit_windows
+from glossator.explorer.pages.windows import UnitWindows, WindowShown, as_data_uri, in_steps, unit_windows
 from glossator.scorers.baselines import RANDOM_WEIGHTS as RANDOM_FOLDER
 from glossator.store.database import DATABASE
 from glossator.store.study import Study, open_study, unit_of
@@ -69,7 +69,8 @@ class StudyListed:
 
 @dataclass(frozen=True)
 class Attempt:
-    """A unit on a text: one window with its activations, as on the unit's page."""
+    """A unit on a text or a scene: one window with its activations, as on the unit's page. missing: what was asked of a
+    scene and is not in it."""
 
     unit: str
     inputs: str
@@ -77,6 +78,30 @@ class Attempt:
     largest: float
     pieces: list[str]
     window: WindowShown
+    missing: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Continuation:
+    """way: none, up, down or random-direction; text: what follows the prompt; strength: what is added at every token;
+    nats: mean divergence of the next-token distributions on the prompt."""
+
+    way: str
+    text: str
+    strength: float
+    nats: float
+
+
+@dataclass(frozen=True)
+class SteeringShown:
+    """What a model writes while a unit is steered. site, norm: where the residual stream is moved, and how far;
+    why_not: why the divergence that was asked for is not reached, None where it is."""
+
+    unit: str
+    site: str
+    norm: float
+    continuations: list[Continuation]
+    why_not: str | None
 
 
 @dataclass(frozen=True)
@@ -311,6 +336,45 @@ class OpenedStudy:
             out=[place for place, counts in enumerate(one.counts.tolist()) if not counts],
         )
         return Attempt(found.short, "tokens", found.polarity == "±", rounded(largest) or 1.0, [*one.pieces], window)
+
+    def scene(self, unit: str, sentence: str, seed: int) -> Attempt:
+        """Draw a scene and run the subject on it."""
+        from glossator.study.trying import tried_scene
+
+        study = self.study
+        found = unit_of(study, unit)
+        with self._running:
+            one = tried_scene(self._bench(study), found, sentence, seed)
+        statistics = study.result(found).statistics or {}
+        largest = max(float(abs(one.true).max(initial=0.0)), float(statistics.get("maximum") or 0.0)) or 1.0
+        window = WindowShown(
+            group=one.picture.scene.caption() if one.picture.scene else sentence,
+            pieces=[],
+            true=[step or 0 for step in in_steps(one.true, largest)],
+            predicted=None if one.predicted is None else in_steps(one.predicted, largest),
+            out=[],
+            image=as_data_uri(one.picture.pixels),
+            grid=[*one.grid.shape],
+        )
+        return Attempt(
+            found.short, "images", found.polarity == "±", rounded(largest) or 1.0, [], window, [*one.picture.missing]
+        )
+
+    def steered(self, unit: str, prompt: str, nats: float, tokens: int, temperature: float, seed: int) -> SteeringShown:
+        """What the subject writes with the unit pushed up and down, beside untouched and a random direction."""
+        from glossator.study.steered import steer
+
+        study = self.study
+        with self._running:
+            found = steer(
+                self._bench(study), unit_of(study, unit), prompt, nats, new_tokens=tokens, temperature=temperature,
+                seed=seed,
+            )  # fmt: skip
+        written = [
+            Continuation(one.way, one.text, rounded(one.strength) or 0.0, rounded(one.nats) or 0.0)
+            for one in found.written
+        ]
+        return SteeringShown(found.unit.short, found.site, rounded(found.norm) or 0.0, written, found.why_not)
 
     def strongest(self, site: str, polarity: Polarity, text: str, at: int) -> list[StrongUnit]:
         """The units of a site that are strongest at one token of a text, counted from 0."""

@@ -1,4 +1,4 @@
-"""A unit on your own text: its activation at each token, beside its explanation's prediction.
+"""A unit on your own text or scene: its activation at each token or cell, beside its explanation's prediction.
 
 Texts are treated as the study treats documents (`glossator.recording.texts`): the same tokens, prefix, width of windows
 and positions left out, so that numbers can be compared with the recorded ones.
@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from glossator.errors import MissingPower, UserError, near_matches
+from glossator.inputs import Grid, Inputs
 from glossator.inputs.tokens import TokenWindows
 from glossator.store.results import Chosen
 from glossator.store.study import Study, open_study, unit_of
@@ -23,6 +24,7 @@ from glossator.study.context import StudyContext
 from glossator.units import Unit
 
 if TYPE_CHECKING:
+    from glossator.scenes.pictures import Picture
     from glossator.subjects.base import Subject
 
 
@@ -43,6 +45,17 @@ class TriedText:
     def peak_at(self) -> int:
         """The token at which the unit is strongest."""
         return int(np.argmax(np.where(self.counts, self.true, -np.inf)))
+
+
+@dataclass(frozen=True, eq=False)
+class TriedScene:
+    """A scene. picture: with what was asked and is not in it; grid: the places; true (places,): the unit's activations,
+    of its polarity; predicted (places,), None where there is no prediction."""
+
+    picture: Picture
+    grid: Grid
+    true: np.ndarray
+    predicted: np.ndarray | None
 
 
 @dataclass(frozen=True)
@@ -80,11 +93,11 @@ class Bench:
             raise UserError("a text has no token", value=texts[empty[0]] if texts else "", fix="Pass a text")
         return windows
 
-    def values(self, site: str, indices: Sequence[int], windows: TokenWindows) -> np.ndarray:
-        """(windows, width, units) signed activations."""
+    def values(self, site: str, indices: Sequence[int], inputs: Inputs) -> np.ndarray:
+        """(inputs, places, units) signed activations."""
         from glossator.recording.texts import site_values
 
-        return site_values(self.subject, site, indices, windows, self.readouts)
+        return site_values(self.subject, site, indices, inputs, self.readouts)
 
     def width_of(self, site: str) -> int:
         """How many units a site has; `UserError` for a site that the subject lacks."""
@@ -97,14 +110,14 @@ class Bench:
             return None
         return self.study.result(unit).best()
 
-    def predicted(self, unit: Unit, windows: TokenWindows) -> np.ndarray | None:
-        """(windows, width) what the unit's best explanation predicts; None where nothing can be said without a language
+    def predicted(self, unit: Unit, inputs: Inputs, grid: Grid | None = None) -> np.ndarray | None:
+        """(inputs, places) what the unit's best explanation predicts; None where nothing can be said without a language
         model that is not asked here."""
         chosen = self.explanation(unit)
         if chosen is None or self.context is None:
             return None
         try:
-            return self.context.simulator.simulate(chosen.explanation(unit), windows).expected
+            return self.context.simulator.simulate(chosen.explanation(unit), inputs, grid).expected
         except MissingPower:
             return None
 
@@ -145,6 +158,26 @@ def tried(bench: Bench, unit: Unit, texts: Sequence[str]) -> list[TriedText]:
         said = None if predicted is None else np.where(windows.valid[rows], predicted[rows], np.nan)[real]
         found.append(TriedText(text, pieces, windows.valid[rows][real], true[rows][real], said, len(rows)))
     return found
+
+
+def tried_scene(bench: Bench, unit: Unit, sentence: str, seed: int = 0) -> TriedScene:
+    """What a unit of a study of images does on the scene that a sentence describes, of the study's own size; the same
+    seed draws the same scene."""
+    from glossator.agents.under_test import inputs_of
+    from glossator.inputs import Images
+    from glossator.scenes.pictures import Renderer
+    from glossator.subjects.base import grid_of
+
+    assert bench.study is not None
+    recorded = bench.study.recording.inputs
+    if not isinstance(recorded, Images):
+        raise UserError("this study is not of images", value=recorded.kind, fix="Try a text")
+    (picture,) = Renderer(side=recorded.pixels.shape[1]).draw([sentence], seed)
+    inputs = inputs_of([picture])
+    grid = grid_of(bench.subject.site(unit.site.rpartition("@")[2]), inputs)
+    true = bench.values(unit.site, [unit.index], inputs)[0, :, 0] * np.float32(unit.sign)
+    predicted = bench.predicted(unit, inputs, grid)
+    return TriedScene(picture, grid, true, None if predicted is None else predicted[0])
 
 
 def strongest(bench: Bench, site: str, polarity: Any, text: str, at: int, most: int = 10) -> list[Strong]:

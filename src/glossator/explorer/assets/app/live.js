@@ -1,10 +1,11 @@
 // What needs a server: a unit on a text of one's own, and an explanation of one's own, scored as the study scores its own.
 "use strict";
 
-function Live({ study, data, view, query }) {
+function Live({ study, data, view, query, inputs }) {
   const best = data.best === null ? null : data.explanations[data.best];
   return html`<section class="card live"><h2>Try it</h2>
-    <${TryText} study=${study} data=${data} view=${view} query=${query} />
+    ${inputs === "images" ? html`<${TryScene} study=${study} data=${data} view=${view} query=${query} />` : html`<${TryText} study=${study} data=${data} view=${view} query=${query} />`}
+    ${inputs === "tokens" ? html`<${Steer} study=${study} data=${data} query=${query} />` : null}
     <${Rescore} study=${study} data=${data} best=${best} />
   </section>`;
 }

@@ -40,6 +40,8 @@ const served = {
   experiment: (study, number) => fetched(`studies/${study}/experiment`, { number }),
   attempt: (study, unit, text) => fetched(`studies/${study}/try`, {}, { unit, text }),
   strongest: (study, site, polarity, text, at) => fetched(`studies/${study}/strongest`, {}, { site, polarity, text, at }),
+  scene: (study, unit, sentence, seed) => fetched(`studies/${study}/scene`, {}, { unit, sentence, seed }),
+  steer: (study, unit, text, nats, tokens) => fetched(`studies/${study}/steer`, {}, { unit, text, nats, tokens }),
   score: (study, unit, hypothesis, words) => fetched(`studies/${study}/score`, {}, { unit, hypothesis, words }),
 };
 

@@ -24,14 +24,14 @@ function UnitPage({ study, unit, query }) {
       ${best ? html`<${Headline} one=${best} />` : html`<p class="headline none">No explanation</p>`}
     </header>
     <div class="columns unit">
-      <section class="card where"><div class="head"><h2>Where it fires</h2><${ViewControls} view=${view} change=${change} /></div>
+      <section class="card where"><div class="head"><h2>Where it fires</h2><${ViewControls} view=${view} change=${change} images=${windows?.inputs === "images"} /></div>
         ${first.error && (full.error || !source.live) ? html`<${Trouble} error=${first.error} />` : !windows ? (data.statistics ? html`<${Waiting} what="Drawing inputs from the recording" />` : html`<p class="quiet">Nothing was recorded of it.</p>`) : html`
           ${full.waiting ? html`<p class="quiet waiting" role="status">Predictions are being made …</p>` : null}<${Windows} data=${windows} view=${view} />`}
       </section>
       <div class="stack">
         ${scored ? html`<${Card} one=${scored} data=${data} study=${study} view=${view} />` : null}
         ${chosen ? html`<${Explanations} data=${data} study=${study} number=${number_of} />` : null}
-        ${source.live && data.statistics ? html`<${Live} study=${study} data=${data} view=${view} query=${query} />` : null}
+        ${source.live && data.statistics ? html`<${Live} study=${study} data=${data} view=${view} query=${query} inputs=${windows?.inputs} />` : null}
         ${data.statistics ? html`<${Facts} data=${data} windows=${windows} />` : null}
         ${source.live && data.statistics && data.polarity !== "±" ? html`<${Output} key=${"output" + data.unit} study=${study} data=${data} />` : null}
         ${data.statistics ? html`<${Related} key=${"related" + data.unit} study=${study} data=${data} />` : null}
@@ -111,7 +111,7 @@ function Explanations({ data, study, number: at }) {
 function Facts({ data, windows }) {
   const s = data.statistics;
   const lines = [
-    ["fires on", s.firing_rate === undefined ? null : `${percent(s.firing_rate)} of random ${windows && windows.inputs !== "tokens" ? windows.inputs : "tokens"}`],
+    ["fires on", s.firing_rate === undefined ? null : `${percent(s.firing_rate)} of random ${firesOn(windows)}`],
     ["threshold", s.firing_threshold === undefined ? null : `${precise(s.firing_threshold)}, ${s.firing_rule}`],
     ["mean, maximum", s.mean === undefined ? null : `${precise(s.mean)}, ${precise(s.maximum)}`],
     ["spread", s.variance === undefined ? null : `standard deviation ${precise(Math.sqrt(Math.max(0, s.variance)))}, skewness ${precise(s.skewness)}, kurtosis ${precise(s.kurtosis)}`],

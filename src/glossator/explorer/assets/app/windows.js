@@ -9,16 +9,17 @@ const KINDS = {
 };
 
 function Windows({ data, view }) {
-  const predicted = data.windows.some((w) => w.predicted);
+  const predicted = data.windows.some((w) => w.predicted), images = data.inputs === "images" && data.windows.some((w) => w.image);
+  const foreseen = images ? largestSaid(data) : null, scale = images && predicted && view.show !== "true" ? ` (predictions up to ${precise(valueOf(data, foreseen))})` : "";
   return html`<div class="windows">
-    <p class="key quiet"><span class="swatch true"></span> true activation${predicted && view.show !== "true" ? html` <span class="swatch said"></span> predicted by the explanation` : ""}; one scale, up to ${precise(data.largest)}. Hover or focus a token for its numbers.${!predicted && data.why_unpredicted && data.why_unpredicted !== "not asked for" ? ` No predictions: ${data.why_unpredicted}.` : ""}</p>
+    <p class="key quiet"><span class="swatch true"></span> true activation${predicted && view.show !== "true" ? html` <span class="swatch said"></span> predicted by the explanation` : ""}; one scale, up to ${precise(data.largest)}${scale}. Hover or focus ${images ? "an image" : "a token"} for its numbers.${!predicted && data.why_unpredicted && data.why_unpredicted !== "not asked for" ? ` No predictions: ${data.why_unpredicted}.` : ""}</p>
     ${data.groups.map((group) => {
       const [name, about] = KINDS[group.kind] || [`Interval ${precise(group.low)} to ${precise(group.high)}`, "by the largest activation of each input"];
       const share = group.share === null || group.share === undefined ? "" : `; ${percent(group.share)} of random test inputs`;
       const windows = group.windows.map((i) => data.windows[i]);
       const open = group.kind === "top" || window.innerWidth > 860;
       return html`<details key=${group.kind + group.low} open=${open}><summary><h3>${name} <span class="quiet">${about}${share}</span></h3></summary>
-        <div class=${windows[0]?.image ? "images" : ""}>${windows.map((w, i) => w.image ? html`<${ImageWindow} key=${i} data=${data} w=${w} view=${view} />` : html`<${TextWindow} key=${i} data=${data} w=${w} view=${view} foreseen=${group.kind === "false-alarm"} />`)}</div></details>`;
+        <div class=${windows[0]?.image ? "images" : ""}>${windows.map((w, i) => w.image ? html`<${ImageWindow} key=${i} data=${data} w=${w} view=${view} foreseen=${foreseen} />` : html`<${TextWindow} key=${i} data=${data} w=${w} view=${view} foreseen=${group.kind === "false-alarm"} />`)}</div></details>`;
     })}
   </div>`;
 }
@@ -53,27 +54,17 @@ function Token({ text, write, t, p, out, peak, data, view }) {
   return html`${rest ? lead : ""}<span class=${`tok${out ? " out" : ""}${peak ? " peak" : ""}`} style=${style} data-tip=${`${piece(text)}\n${tip}`} tabindex=${strong ? 0 : null} aria-label=${strong ? `${piece(text)}: ${tip}` : null} role=${strong ? "mark" : null}>${rest || lead}</span>`;
 }
 
-function ImageWindow({ data, w, view }) {
-  const cells = w.grid && w.grid.length ? w.grid : [1, 1], peak = peakOf(w);
-  return html`<figure><div class="image"><img src=${w.image} alt="input of ${inert(w.group)}" />
-    <div class="cells" style=${{ gridTemplate: `repeat(${cells[0]}, 1fr) / repeat(${cells[1]}, 1fr)` }}>
-      ${w.true.map((t, i) => { const p = w.predicted ? w.predicted[i] : undefined, many = cells[0] * cells[1] > 1;
-        return html`<span class="tok" style=${{ "--t": many ? (Math.max(0, t) / STEPS * 0.7).toFixed(2) : 0, "--p": many && p && view.show !== "true" ? (Math.max(0, p) / STEPS).toFixed(2) : 0 }} data-tip=${`true ${precise(valueOf(data, t))}` + (p === undefined ? "" : `, predicted ${precise(valueOf(data, p))}`)}></span>`; })}
-    </div></div>
-    <figcaption class="quiet">peak ${peak < 0 ? MISSING : precise(valueOf(data, w.true[peak]))}${w.predicted ? `, predicted ${precise(valueOf(data, w.predicted[peak]))}` : ""} · ${inert(w.group)}</figcaption></figure>`;
-}
-
 // What is shown of windows, kept in this browser.
-const VIEW = { show: "both", raw: false, whole: false };
+const VIEW = { show: "both", raw: false, whole: false, plain: false };
 function useView() {
   const [view, setView] = useState(() => { try { return { ...VIEW, ...JSON.parse(localStorage.getItem("glossator-view") || "{}") }; } catch { return VIEW; } });
   const change = (some) => { const next = { ...view, ...some }; setView(next); try { localStorage.setItem("glossator-view", JSON.stringify(next)); } catch { /* a browser that keeps nothing */ } };
   return [view, change];
 }
-function ViewControls({ view, change }) {
+function ViewControls({ view, change, images }) {
   return html`<div class="controls" role="group" aria-label="How inputs are shown">
     <label><input type="checkbox" checked=${view.show === "both"} onChange=${(e) => change({ show: e.target.checked ? "both" : "true" })} /> predictions</label>
-    <label><input type="checkbox" checked=${view.raw} onChange=${(e) => change({ raw: e.target.checked })} /> raw tokens</label>
-    <label><input type="checkbox" checked=${view.whole} onChange=${(e) => change({ whole: e.target.checked })} /> whole windows</label>
+    ${images ? html`<label><input type="checkbox" checked=${view.plain} onChange=${(e) => change({ plain: e.target.checked })} /> plain images</label>` : html`<label><input type="checkbox" checked=${view.raw} onChange=${(e) => change({ raw: e.target.checked })} /> raw tokens</label>
+    <label><input type="checkbox" checked=${view.whole} onChange=${(e) => change({ whole: e.target.checked })} /> whole windows</label>`}
   </div>`;
 }
