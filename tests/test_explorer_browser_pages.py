@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,9 @@ from explorer_cases import ACCESSIBILITY, browser, page_of, serving, until
 from glossator.cli import main
 from glossator.explorer.export import export_folder
 from glossator.explorer.pages.lists import unit_list
+from glossator.human.asking import Asking
+from glossator.human.report import prepared_of
+from glossator.human.tasks import TASKS
 from glossator.study import Study, StudySpec, open_study, run_study
 from study_cases import small_spec, write_corpus
 
@@ -103,6 +107,38 @@ def test_a_unit_is_steered_and_read(chromium: Any, texts: Study) -> None:
         page.wait_for_selector(".steered section")
 
 
+def test_answers_go_back_to_the_study_or_into_a_file(chromium: Any, texts: Study, tmp_path: Path) -> None:
+    with serving([texts.folder], annotated=prepared_of, asking=Asking()) as address, page_of(chromium) as page:
+        page.goto(f"{address}#/texts/label?task=preference&units=2&seed=4")
+        page.click("text=Draw it")
+        page.wait_for_selector(".tasks .passage")
+        assert "set=" in page.url
+        assert not {"token-list", "lookup", "mlp.0"} & {*page.inner_text("main").split()}
+        page.keyboard.press("1")
+        page.keyboard.press("j")
+        page.keyboard.press("2")
+        page.fill("#rater", "ann")
+        page.click("#save")
+        page.wait_for_selector("#state:has-text('Kept in the study: 2 of')")
+        page.click(".crumbs a")
+        page.wait_for_selector("text=Human annotators")
+    (answers,) = (texts.folder / "human" / "answers").glob("*.ann.json")
+    assert [*json.loads(answers.read_text())["values"].values()] == ["first", "second"]
+
+    assert main(["export", str(texts.folder), "--static", str(tmp_path / "out")]) == 0
+    with page_of(chromium, accept_downloads=True) as page:
+        page.goto((tmp_path / "out" / "index.html").resolve().as_uri() + "#/tiny/label")
+        page.click(".label ul a")
+        page.wait_for_selector(".tasks .passage")
+        page.keyboard.press("0")
+        page.fill("#rater", "bob")
+        with page.expect_download() as saving:
+            page.click("#save")
+        saving.value.save_as(tmp_path / saving.value.suggested_filename)
+    assert main(["human", "import", str(texts.folder), str(tmp_path / saving.value.suggested_filename)]) == 0
+    assert [*(texts.folder / "human" / "answers").glob("*.bob.json")]
+
+
 @pytest.mark.slow
 def test_units_of_images_show_masks_and_are_run_on_scenes(chromium: Any, images: Study) -> None:
     with serving([images.folder]) as address, page_of(chromium) as page:
@@ -127,6 +163,10 @@ def test_units_of_images_show_masks_and_are_run_on_scenes(chromium: Any, images:
         assert "scene=" in page.url and "seed=1" in page.url
 
 
+def tasks(study: Study, task: str) -> str:
+    return str(Asking().draw(study, task, "2", 0)["names"]["tasks"])
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("width", WIDTHS)
 @pytest.mark.parametrize("theme", THEMES)
@@ -134,7 +174,8 @@ def test_every_page_fits_and_is_legible(chromium: Any, texts: Study, images: Stu
     wheres = ["texts/experiments", "texts/experiment/1", "images/experiment/1"]
     wheres.append(f"texts/unit/{unit_list(texts).units[0].unit}?steer=the lazy fox")
     wheres.append("images/unit/layers/26?scene=a red dog on grass")
-    with serving([texts.folder, images.folder]) as address, page_of(chromium, width, theme) as page:
+    wheres += ["texts/label", *(f"texts/label?set={tasks(texts, task)}" for task in TASKS if task != "readability")]
+    with serving([texts.folder, images.folder], asking=Asking()) as address, page_of(chromium, width, theme) as page:
         for where in wheres:
             page.goto(f"{address}#/{where}")
             page.reload()

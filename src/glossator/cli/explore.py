@@ -26,7 +26,8 @@ def serve(
 ) -> None:
     """Explore studies in the browser: search units, look at their evidence, compare, try texts, edit explanations.
 
-    The server listens on this machine only, reads the studies' files page by page and writes nothing.
+    The server listens on this machine only, reads the studies' files page by page, and writes only what annotators
+    answer on the label page.
 
     \b
     Examples:
@@ -38,6 +39,7 @@ def serve(
     from glossator.errors import UserError
     from glossator.explorer.server import is_loopback
     from glossator.explorer.server import serve as run
+    from glossator.human.asking import Asking
     from glossator.human.report import prepared_of
     from glossator.store.find import STUDIES, finished_studies
 
@@ -53,7 +55,7 @@ def serve(
         if browser:
             typer.launch(address)
 
-    run(folders, host=host, port=port, token=token, annotated=prepared_of, ready=ready)
+    run(folders, host=host, port=port, token=token, annotated=prepared_of, asking=Asking(), ready=ready)
 
 
 def export(
@@ -65,6 +67,10 @@ def export(
     ),
     out: Path | None = typer.Option(None, "--out", "-o", help="Folder for --format; it must be new or empty."),
     unit: list[str] | None = typer.Option(None, help="Units in the single file, by name or end; default: up to 2,048."),
+    task: list[str] | None = typer.Option(
+        None,
+        help="Task for annotators to put into the pages, as for human export; repeatable. Drawn ones are there.",
+    ),
     json: bool = JSON,
 ) -> None:
     """Write a study as pages that open from the disk, without a server or a network, or in a format of other tools.
@@ -76,14 +82,17 @@ def export(
     Examples:
       glossator export studies/demo --static demo-pages
       glossator export studies/demo --single-file demo.html --unit mlp.12/575 --unit mlp.12/1001
+      glossator export studies/demo --static for-ann --task preference
       glossator export studies/demo --format neuronpedia --out for-neuronpedia
     """
     from glossator.errors import UserError
     from glossator.explorer.export import export_file, export_folder
+    from glossator.explorer.pages.tasks import TasksShown
+    from glossator.human.asking import Asking
     from glossator.store.study import open_study, unit_of
 
     if format is not None:
-        _in_format(study, format, out, json, others=static or single_file or unit)
+        _in_format(study, format, out, json, others=static or single_file or unit or task)
         return
     if (static is None) == (single_file is None):
         raise (
@@ -94,12 +103,16 @@ def export(
     if unit and single_file is None:
         raise UserError("a folder holds all units", fix="Use --single-file with --unit")
     with open_study(study) as opened, _bar(opened, len(unit) if unit else None) as say:
+        asking = Asking()
+        for kind in task or ():
+            asking.draw(opened, kind, None, 0)
+        asked = [TasksShown(**one) for one in asking.all_stored(opened)]
         if static is not None:
-            done = export_folder(opened, static, say=say)
+            done = export_folder(opened, static, say=say, asked=asked)
         else:
             assert single_file is not None
             places = [opened.row(unit_of(opened, name)).place for name in unit] if unit else None
-            done = export_file(opened, single_file, places, say=say)
+            done = export_file(opened, single_file, places, say=say, asked=asked)
     if json:
         emit({"path": str(done.path), "units": done.units, "of": done.of, "bytes": done.bytes})
         return

@@ -16,7 +16,8 @@ from glossator.explorer.pages.experiments import MOST_LISTED, ExperimentList, Ex
 from glossator.explorer.pages.lists import MOST_POINTS, MOST_ROWS, Points, UnitList, points, unit_list
 from glossator.explorer.pages.meaning import CloseUnits
 from glossator.explorer.pages.neighbours import Neighbours, OutputTokens
-from glossator.explorer.pages.study import Distribution, EstimateShown, StudyPage, study_page
+from glossator.explorer.pages.study import Distribution, EstimateShown, StudyPage
+from glossator.explorer.pages.tasks import Kept, Task, TasksListed, TasksShown
 from glossator.explorer.pages.unit import UnitPage, unit_page
 from glossator.explorer.pages.windows import UnitWindows
 from glossator.store.lists import Wanted
@@ -181,6 +182,36 @@ class ToSteer:
 
 
 @dataclass(frozen=True)
+class OfTasks:
+    """set: the id of a task set that was drawn before."""
+
+    set: Name
+
+
+@dataclass(frozen=True)
+class ToAsk:
+    """units: a number to draw at random, `all`, or names between commas; by default enough for one sitting."""
+
+    task: Task
+    units: Name | None = None
+    seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
+
+
+@dataclass(frozen=True)
+class ToAnswer:
+    """As the file that the label page saves; replace: whether the answers take the place of earlier ones by the same
+    annotator."""
+
+    format: Name
+    tasks: Name
+    study: Name
+    task: Name
+    rater: Name
+    answers: dict[str, list[int | None] | str]
+    replace: bool = False
+
+
+@dataclass(frozen=True)
 class ToScore:
     """words: whether the hypothesis is words rather than a program; None to find out from how it begins."""
 
@@ -230,6 +261,10 @@ def _experiments(library: Library, study: str, given: OfExperiments) -> Experime
     return experiment_list(opened, unit, given.after, given.limit)
 
 
+def _as_file(given: ToAnswer) -> dict[str, Any]:
+    return {name: getattr(given, name) for name in ("format", "tasks", "study", "task", "rater", "answers")}
+
+
 def _compare(library: Library, _: str, given: OfCompare) -> Comparison:
     a, b = ((name, method or None, site or None) for name, method, site in (
         (given.a, given.a_method, given.a_site), (given.b, given.b_method, given.b_site)))  # fmt: skip
@@ -241,7 +276,7 @@ ENDPOINTS = (
     Endpoint("GET", "/api/studies", Nothing, list[StudyListed], "The studies that are served.",
              lambda library, _, given: library.listed()),
     Endpoint("GET", OF_STUDY, Nothing, StudyPage, "What a study is, and how it was made.",
-             lambda library, study, given: study_page(library[study].study, library[study].people())),
+             lambda library, study, given: library[study].page()),
     Endpoint("GET", f"{OF_STUDY}/distribution", OfScore, Distribution, "One score over all units, beside baselines.",
              lambda library, study, given: library[study].distribution(given.score)),
     Endpoint("GET", f"{OF_STUDY}/agreement", Nothing, EstimateShown | None,
@@ -272,6 +307,14 @@ ENDPOINTS = (
     Endpoint("POST", f"{OF_STUDY}/strongest", ToFindStrongest, list[StrongUnit],
              "The strongest units of a site at one token of a text.",
              lambda library, study, given: library[study].strongest(given.site, given.polarity, given.text, given.at)),
+    Endpoint("GET", f"{OF_STUDY}/tasks", Nothing, list[TasksListed], "Tasks for annotators that were drawn before.",
+             lambda library, study, given: library[study].task_sets()),
+    Endpoint("GET", f"{OF_STUDY}/task", OfTasks, TasksShown, "One of them.",
+             lambda library, study, given: library[study].task_set(given.set)),
+    Endpoint("POST", f"{OF_STUDY}/tasks", ToAsk, TasksShown, "Draw blinded tasks; the key stays in the study.",
+             lambda library, study, given: library[study].draw_tasks(given.task, given.units, given.seed)),
+    Endpoint("POST", f"{OF_STUDY}/answers", ToAnswer, Kept, "Keep an annotator's answers in the study, and score them.",
+             lambda library, study, given: library[study].keep_answers(_as_file(given), given.replace)),
     Endpoint("POST", f"{OF_STUDY}/scene", ToDraw, Attempt, "A unit on a scene that a sentence describes.",
              lambda library, study, given: library[study].scene(given.unit, given.sentence, given.seed)),
     Endpoint("POST", f"{OF_STUDY}/steer", ToSteer, SteeringShown,
@@ -324,12 +367,17 @@ def openapi() -> dict[str, Any]:
         paths.setdefault(endpoint.path, {})[endpoint.method.lower()] = own
     return {
         "openapi": "3.1.0",
-        "info": {"title": "Glossator explorer", "version": __version__, "description": "Studies, read-only, as JSON."},
+        "info": {
+            "title": "Glossator explorer",
+            "version": __version__,
+            "description": ABOUT,
+        },
         "paths": paths,
         "components": {"schemas": parts},
     }
 
 
+ABOUT = "Studies as JSON. Nothing is written but what annotators are asked and answer."
 PROBLEMS = {
     "400": "A parameter is wrong, or the study cannot answer.", "403": "No token, or a foreign page asked.",
     "404": "No such study or unit.", "413": "The body is too large.", "503": "The study is being written; ask again.",

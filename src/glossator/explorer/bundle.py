@@ -24,6 +24,8 @@ PARTS = (
     "unit",
     "compare",
     "experiments",
+    "tasks",
+    "label",
     "main",
 )
 """Files of `assets/app` in the order in which they stand in the script."""
@@ -47,7 +49,12 @@ def script() -> str:
 
 @lru_cache
 def style() -> str:
-    return _read("app/style.css")
+    return _read("app/style.css") + _read("app/tasks.css")
+
+
+def part(name: str) -> str:
+    """One of `PARTS` alone."""
+    return _read(f"app/{name}.js")
 
 
 def as_script(value: Any) -> str:

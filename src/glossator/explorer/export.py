@@ -23,6 +23,7 @@ from glossator.explorer.pages.lists import AXES, axis_name, columns, unit_list
 from glossator.explorer.pages.neighbours import Firing, Written, written_by
 from glossator.explorer.pages.parts import slug, to_json
 from glossator.explorer.pages.study import agreement, distribution, recording_of, study_page
+from glossator.explorer.pages.tasks import TasksListed, TasksShown
 from glossator.explorer.pages.unit import unit_page
 from glossator.explorer.pages.windows import unit_windows
 from glossator.files import write_bytes
@@ -63,11 +64,12 @@ def export_folder(
     places: Sequence[int] | None = None,
     context: StudyContext | None = None,
     say: Callable[[int], Any] = id,
+    asked: Sequence[TasksShown] = (),
 ) -> Exported:
     """Write the units of a study below a folder, whose `index.html` opens from the disk.
 
     places: whose pages are written (from 1), by default all; all units are listed. say: is told how many units are
-    done. Raises `UserError` for a folder that holds other files.
+    done; asked: tasks for annotators. Raises `UserError` for a folder that holds other files.
     """
     if folder.exists() and any(folder.iterdir()) and not (folder / "data" / "study.js").exists():
         raise UserError("the folder is not empty and holds no export", value=str(folder), fix="Choose another folder")
@@ -77,7 +79,8 @@ def export_folder(
     context, every, size = context or context_of(study), _all_places(study), 0
     chosen = every if places is None else sorted({*places})
     numbers = numbers_of(study)
-    for name, data in _shards(study, chosen, context, None, None if places is None else chosen, say, None, numbers):
+    listed = None if places is None else chosen
+    for name, data in _shards(study, chosen, context, None, listed, say, None, numbers, asked):
         size += _write(folder / "data" / f"{name}.js", f'glossatorShard("{name}", "{packed(data)}");\n')
     for name, text in (("app.js", script()), ("app.css", style()), ("index.html", folder_page(_title(study)))):
         size += _write(folder / name, text)
@@ -91,10 +94,12 @@ def export_file(
     context: StudyContext | None = None,
     people: Mapping[str, Any] | None = None,
     say: Callable[[int], Any] = id,
+    asked: Sequence[TasksShown] = (),
 ) -> Exported:
     """Write one file with the pages of units at these places (from 1), by default of all, or of `MOST_IN_FILE` of a
-    larger study; all units are listed. people: what annotators did, as `glossator.human.report` prepares it."""
-    size = _write(path, single(study, places, context, people, say))
+    larger study; all units are listed. people: what annotators did, as `glossator.human.report` prepares it;
+    asked: tasks for annotators."""
+    size = _write(path, single(study, places, context, people, say, asked))
     shown, of = len(shown_places(study) if places is None else places), len(_all_places(study))
     return Exported(path, shown, of, size)
 
@@ -112,6 +117,7 @@ def single(
     context: StudyContext | None = None,
     people: Mapping[str, Any] | None = None,
     say: Callable[[int], Any] = id,
+    asked: Sequence[TasksShown] = (),
     at: str = "",
 ) -> str:
     """The same as a text; the same study gives the same text. at: the address that it opens at, by default the list."""
@@ -119,7 +125,7 @@ def single(
     of_units = (people or {}).get("units")
     units = None if places is None else [row.unit for row in study.rows_at(shown)]
     numbers = numbers_of(study, units, MOST_EXPERIMENTS)
-    shards = _shards(study, shown, context or context_of(study), of_units, shown, say, people, numbers)
+    shards = _shards(study, shown, context or context_of(study), of_units, shown, say, people, numbers, asked)
     return single_page(_title(study), {name: packed(data) for name, data in shards}, at)
 
 
@@ -170,12 +176,13 @@ def _shards(
     say: Callable[[int], Any],
     all_people: Mapping[str, Any] | None = None,
     experiments: Sequence[int] = (),
+    asked: Sequence[TasksShown] = (),
 ) -> Iterator[tuple[str, bytes]]:
     """(name, JSON) of each shard; listed: the places whose pages are there, None for all; experiments: whose
-    pages are."""
+    pages are; asked: tasks for annotators."""
     units = sum(study.counts.values())
     lists = -(-units // COLUMNS_EACH)
-    yield "study", _study(study, lists, listed, all_people)
+    yield "study", _study(study, lists, listed, all_people, asked)
     for number in range(lists):
         yield f"columns-{number}", to_json(columns(study, 1 + number * COLUMNS_EACH, COLUMNS_EACH))
     done, near = 0, None if context is None else Beside(study, context)
@@ -186,6 +193,8 @@ def _shards(
         say(done)
     if experiments:
         yield "experiments", to_json(experiment_list(study))
+    for tasks in asked:
+        yield f"tasks-{tasks.names['tasks']}", to_json(tasks)
     for number in experiments:
         yield f"experiment-{number}", to_json(experiment_page(study, number, context))
 
@@ -231,9 +240,15 @@ def _unit(study: Study, place: int, context: StudyContext | None, near: Beside |
     return b'{"page":%b,"windows":%b,"neighbours":%b}' % (to_json(page), windows, beside)
 
 
-def _study(study: Study, lists: int, listed: Sequence[int] | None, people: Mapping[str, Any] | None) -> bytes:
+def _study(
+    study: Study,
+    lists: int,
+    listed: Sequence[int] | None,
+    people: Mapping[str, Any] | None,
+    asked: Sequence[TasksShown],
+) -> bytes:
     """What the first sight of a study needs."""
-    page = study_page(study, people)
+    page = study_page(study, people, {tasks.names["task"]: tasks.title for tasks in asked})
     shown = None if listed is None else {place: i // UNITS_EACH for i, place in enumerate(listed)}
     told = {name: json.loads(to_json(distribution(study, name))) for name in page.told}
     ours = {
@@ -245,6 +260,7 @@ def _study(study: Study, lists: int, listed: Sequence[int] | None, people: Mappi
         "axes": {axis: axis_name(study, axis) for axis in AXES},
         "first": json.loads(to_json(unit_list(study))),
         "comparisons": [*_comparisons(study, page.methods)] if page.ranked_by else [],
+        "tasks": json.loads(to_json([TasksListed.of(tasks) for tasks in asked], list[TasksListed])),
         "shards": {"columns": lists, "units_each": UNITS_EACH, "shown": shown},
         "places": {row.unit.short: row.place for row in study.rows_at(listed)} if listed is not None else None,
     }  # fmt: skip

@@ -32,11 +32,14 @@ from glossator.explorer.pages.parts import ScoreShown, rounded, slug
 from glossator.explorer.pages.study import (
     Distribution,
     EstimateShown,
+    StudyPage,
     agreement,
     distribution,
     recording_of,
+    study_page,
     version_of,
 )
+from glossator.explorer.pages.tasks import Asking, Kept, TasksListed, TasksShown
 from glossator.explorer.pages.windows import UnitWindows, WindowShown, as_data_uri, in_steps, unit_windows
 from glossator.scorers.baselines import RANDOM_WEIGHTS as RANDOM_FOLDER
 from glossator.store.database import DATABASE
@@ -130,10 +133,12 @@ class Rescored:
 class OpenedStudy:
     """One study; every method may be called from any thread."""
 
-    def __init__(self, name: str, folder: Path, annotated: Annotated = lambda study: None):
-        self.name, self.folder, self._annotated = name, folder, annotated
+    def __init__(
+        self, name: str, folder: Path, annotated: Annotated = lambda study: None, asking: Asking | None = None
+    ):
+        self.name, self.folder, self._annotated, self._asking = name, folder, annotated, asking
         self._local = threading.local()
-        self._running, self._checking = threading.Lock(), threading.Lock()
+        self._running, self._checking, self._keeping = threading.Lock(), threading.Lock(), threading.Lock()
         self._checked = self._check()
         self._windows: OrderedDict[tuple[str, str, bool], UnitWindows] = OrderedDict()
         self._experiments: OrderedDict[tuple[int, str], ExperimentPage] = OrderedDict()
@@ -181,6 +186,32 @@ class OpenedStudy:
     def people(self) -> dict[str, Any] | None:
         """What annotators answered; None where nobody was asked."""
         return self._annotated(self.study)
+
+    def page(self) -> StudyPage:
+        study = self.study
+        return study_page(study, self.people(), {} if self._asking is None else self._asking.kinds(study))
+
+    def _asks(self) -> Asking:
+        if self._asking is None:
+            raise UserError("nobody is asked here", value=self.name, fix="glossator serve asks annotators")
+        return self._asking
+
+    def task_sets(self) -> list[TasksListed]:
+        found = [] if self._asking is None else self._asking.all_stored(self.study)
+        return [TasksListed.of(TasksShown(**one)) for one in found]
+
+    def task_set(self, tasks: str) -> TasksShown:
+        return TasksShown(**self._asks().stored(self.study, tasks))
+
+    def draw_tasks(self, task: str, units: str | None, seed: int) -> TasksShown:
+        """Drawn and kept in the study with its key, which is never served."""
+        with self._keeping:
+            return TasksShown(**self._asks().draw(self.study, task, units, seed))
+
+    def keep_answers(self, given: dict[str, Any], replace: bool) -> Kept:
+        """One at a time, as all answers are scored together."""
+        with self._keeping:
+            return Kept(**self._asks().keep(self.study, given, replace))
 
     def listed(self) -> StudyListed:
         study = self.study
@@ -419,9 +450,11 @@ class OpenedStudy:
 class Library:
     """The studies that are served, by name; of studies with an untrained network its study too."""
 
-    def __init__(self, folders: Sequence[Path], annotated: Annotated = lambda study: None):
+    def __init__(
+        self, folders: Sequence[Path], annotated: Annotated = lambda study: None, asking: Asking | None = None
+    ):
         self.studies: dict[str, OpenedStudy] = {}
-        self._annotated = annotated
+        self._annotated, self._asking = annotated, asking
         for folder in folders:
             self._add(slug(folder.resolve().name), folder)
             if (folder / RANDOM_FOLDER / "manifest.json").is_file():
@@ -431,7 +464,7 @@ class Library:
         unique, number = name, 2
         while unique in self.studies or unique == "compare":
             unique, number = f"{name}-{number}", number + 1
-        self.studies[unique] = OpenedStudy(unique, folder, self._annotated)
+        self.studies[unique] = OpenedStudy(unique, folder, self._annotated, self._asking)
 
     def __getitem__(self, name: str) -> OpenedStudy:
         if name not in self.studies:

@@ -33,6 +33,7 @@ from glossator.explorer.api import ENDPOINTS, Endpoint, Problem, openapi
 from glossator.explorer.bundle import script, served_page, style
 from glossator.explorer.opened import Annotated, Library, NoSuchStudy
 from glossator.explorer.pages.parts import adapter, to_json
+from glossator.explorer.pages.tasks import Asking
 
 THREADS = 8
 LARGEST_BODY = 256 << 10
@@ -66,13 +67,14 @@ def app(
     host: str = "127.0.0.1",
     token: str | None = None,
     annotated: Annotated = lambda study: None,
+    asking: Asking | None = None,
 ) -> Starlette:
     """The application.
 
     token: what a request must know, None where it is reached from this machine alone; annotated: what annotators
-    answered about a study.
+    answered about a study; asking: who asks them, None for nobody.
     """
-    library = Library(folders, annotated)
+    library = Library(folders, annotated, asking)
     threads = ThreadPoolExecutor(THREADS, "glossator")  # each of which keeps its connections
     routes = [Route(e.path, _answering(e, library, threads), methods=[e.method]) for e in ENDPOINTS]
     described = json.dumps(openapi())
@@ -241,6 +243,7 @@ def serve(
     port: int = 8800,
     token: str | None = None,
     annotated: Annotated = lambda study: None,
+    asking: Asking | None = None,
     ready: Callable[[str], Any] = lambda address: None,
 ) -> None:
     """Serve studies until it is interrupted; ready: is told the address once it listens. Raises `UserError` for an
@@ -249,7 +252,7 @@ def serve(
 
     import uvicorn
 
-    application = app(folders, host=host, token=token, annotated=annotated)
+    application = app(folders, host=host, token=token, annotated=annotated, asking=asking)
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listening = socket.socket(family, socket.SOCK_STREAM)
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

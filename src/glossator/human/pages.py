@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from importlib.resources import files as package_files
+from typing import Any
 
 from glossator import __version__
-from glossator.explorer.bundle import as_script
+from glossator.explorer.bundle import as_script, part, style
 from glossator.human.forms import FORMAT
 from glossator.human.tasks import (
     INSTRUCTIONS,
@@ -28,17 +29,15 @@ def page(tasks: TaskSet) -> str:
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     return environment.from_string((here / "tasks.html").read_text(encoding="utf-8")).render(
         title=TITLES[tasks.task],
-        instructions=INSTRUCTIONS[tasks.task],
         tasks=tasks,
-        count=len(tasks.slots),
         data=Markup(as_script(payload(tasks))),
-        css=Markup((here / "tasks.css").read_text(encoding="utf-8")),
-        js=Markup((here / "tasks.js").read_text(encoding="utf-8")),
+        css=Markup(style()),
+        js=Markup(part("tasks")),
         version=__version__,
     )
 
 
-def payload(tasks: TaskSet) -> dict[str, object]:
+def payload(tasks: TaskSet) -> dict[str, Any]:
     """The data of the page's script: a screen for each slot."""
     screens: list[dict[str, object]] = []
     for item in tasks.items:
@@ -57,7 +56,12 @@ def payload(tasks: TaskSet) -> dict[str, object]:
         else:
             screens.append({"slot": item.id, "said": [item.text], "passages": []})
     names = {"format": FORMAT, "tasks": tasks.id, "study": tasks.study, "task": tasks.task}
-    return {"names": names, "screens": screens}
+    return {
+        "names": names,
+        "title": TITLES[tasks.task],
+        "instructions": [*INSTRUCTIONS[tasks.task]],
+        "screens": screens,
+    }
 
 
 def _passages(passages: tuple[Passage, ...]) -> list[dict[str, object]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -64,8 +64,8 @@ class StudyPage:
     """What a study is. counts: units by status; methods: of the units' best explanations; scores: all names by column;
     main: the score that stands for each column; told: scores whose distributions are shown first; questions: what each
     column asks; why_empty: why it is empty where it is; rate: of false discoveries, at which units are called above a
-    baseline; version: changes with the study's file; experiments: how many it has; people: what annotators
-    answered, None where nobody was asked."""
+    baseline; version: changes with the study's file; experiments: how many it has; asks: tasks for
+    annotators with their titles; people: what annotators answered, None where nobody was asked."""
 
     name: str
     subject: str
@@ -84,13 +84,17 @@ class StudyPage:
     costs: list[CostShown]
     version: str
     experiments: int = 0
+    asks: dict[str, str] = field(default_factory=dict)
     people: dict[str, Any] | None = None
 
 
-def study_page(study: Study, people: Mapping[str, Any] | None = None) -> StudyPage:
+def study_page(
+    study: Study, people: Mapping[str, Any] | None = None, asks: Mapping[str, str] | None = None
+) -> StudyPage:
     """Read without a look at single units, so that it takes no longer for many.
 
-    people: what annotators answered over all units, as `glossator.human.report` prepares it.
+    people: what annotators answered over all units, as `glossator.human.report` prepares it; asks: what they can be
+    asked, by kind of task.
     """
     with study.snapshot():
         names = study.score_names
@@ -116,6 +120,7 @@ def study_page(study: Study, people: Mapping[str, Any] | None = None) -> StudyPa
             costs=[CostShown(c.stage, c.model, c.requests, c.failures, in_words(c.usage)) for c in study.costs],
             version=version_of(study),
             experiments=experiment_list(study, limit=1).total,
+            asks=dict(asks or {}),
             people=None if people is None else {name: value for name, value in people.items() if name != "units"},
         )
 

@@ -19,6 +19,7 @@ function App() {
     : here.study === "compare" ? html`<${ComparePage} query=${here.query} studies=${list} />`
     : !study ? html`<${Studies} list=${list} />`
     : !known ? html`<main id="main"><${Trouble} error=${new Error(`there is no study ${study} here`)} /><${Studies} list=${list} /></main>`
+    : here.page === "label" ? html`<${LabelPage} study=${study} query=${here.query} />`
     : here.page === "experiments" ? html`<${ExperimentsPage} study=${study} query=${here.query} />`
     : here.page === "experiment" ? html`<${ExperimentPage} key=${here.rest} study=${study} number=${here.rest} />`
     : here.page === "unit" ? html`<${UnitPage} key=${here.rest} study=${study} unit=${here.rest} query=${here.query} />`
@@ -57,7 +58,7 @@ tip.setAttribute("aria-hidden", "true");
 tip.hidden = true;
 document.body.append(tip);
 function tell(target, x, y) {
-  const text = target?.dataset?.tip;
+  const text = target?.closest?.("[data-tip]")?.dataset.tip;
   tip.hidden = !text;
   if (!text) return;
   tip.textContent = text;

@@ -40,6 +40,10 @@ const served = {
   experiment: (study, number) => fetched(`studies/${study}/experiment`, { number }),
   attempt: (study, unit, text) => fetched(`studies/${study}/try`, {}, { unit, text }),
   strongest: (study, site, polarity, text, at) => fetched(`studies/${study}/strongest`, {}, { site, polarity, text, at }),
+  taskSets: (study) => fetched(`studies/${study}/tasks`),
+  taskSet: (study, set) => fetched(`studies/${study}/task`, { set }),
+  drawTasks: (study, task, units, seed) => fetched(`studies/${study}/tasks`, {}, { task, units: units.trim() || null, seed }),
+  sendAnswers: (study, given, replace) => fetched(`studies/${study}/answers`, {}, { ...given, replace }),
   scene: (study, unit, sentence, seed) => fetched(`studies/${study}/scene`, {}, { unit, sentence, seed }),
   steer: (study, unit, text, nats, tokens) => fetched(`studies/${study}/steer`, {}, { unit, text, nats, tokens }),
   score: (study, unit, hypothesis, words) => fetched(`studies/${study}/score`, {}, { unit, hypothesis, words }),
@@ -153,6 +157,8 @@ const exported = {
     if (!found) throw new Error("this comparison is not in this file; glossator serve makes any");
     return found.comparison;
   },
+  taskSets: async () => (await shard("study")).tasks,
+  taskSet: (_, set) => shard(`tasks-${set}`).catch(() => { throw new Error("this task is not in this export"); }),
   experiments: async (_, query) => {
     if (!(await shard("study")).page.experiments) return { experiments: [], total: 0, after: null };
     const all = await shard("experiments"), some = all.experiments.filter((one) => !query.unit || one.unit === query.unit);

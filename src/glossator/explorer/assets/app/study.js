@@ -17,6 +17,7 @@ function StudyPage({ study, query }) {
         <details class="card"><summary><h2>How it was made</h2></summary><dl class="facts">${data.facts.map(([name, text]) => html`<div><dt>${name}</dt><dd>${inert(text)}</dd></div>`)}</dl></details>
         <details class="card" open=${data.costs.length > 0}><summary><h2>Cost</h2></summary>${data.costs.length ? html`<table><thead><tr><th scope="col">stage</th><th scope="col">language model</th><th scope="col" class="n">requests</th><th scope="col" class="n">failed</th><th scope="col">used</th></tr></thead>
           <tbody>${data.costs.map((c) => html`<tr><td>${inert(c.stage)}</td><td>${inert(c.model)}</td><td class="n">${count(c.requests)}</td><td class="n">${count(c.failures)}</td><td>${inert(c.words)}</td></tr>`)}</tbody></table>` : html`<p class="quiet">No language model was asked.</p>`}</details>
+        ${Object.keys(data.asks).length ? html`<section class="card"><h2><a href=${address(study, "label")}>Label</a></h2><p class="quiet">Blinded tasks for annotators: which explanation fits, where a unit fires, what it responds to.</p></section>` : null}
         ${data.experiments ? html`<section class="card"><h2><a href=${address(study, "experiments")}>${plural(data.experiments, "experiment")}</a></h2><p class="quiet">Hypotheses about units, tested on inputs made for them.</p></section>` : null}
         ${data.people ? html`<${Annotators} people=${data.people} />` : null}
       </div>

@@ -1,8 +1,10 @@
-// Draws one screen at a time from the data in the page. Text is only ever set as text, never as HTML.
+// Tasks for annotators, one screen at a time: on the explorer's label page, and on the page that `glossator human export`
+// writes. Text is only ever set as text, never as HTML.
 "use strict";
-(() => {
-  const { names, screens } = JSON.parse(document.getElementById("data").textContent);
-  const $ = (id) => document.getElementById(id);
+
+// root: an empty element; send: what is done with the answers, by default they are saved as a file. Returns what ends it.
+function askTasks(root, { names, title, instructions, screens }, send = null) {
+  const $ = (id) => root.querySelector(`#${id}`), ended = new AbortController();
   const MOST = 10, LONGEST = 2000;
   const KEY = "glossator:" + names.tasks;
   const isRated = names.task === "simulation";
@@ -11,6 +13,7 @@
     gibberish: [["yes", "Yes", "y"], ["partly", "Partly", "p"], ["no", "No", "n"]],
     readability: ["1", "2", "3", "4", "5"].map((n) => [n, "Group " + n, n]),
   }[names.task];
+  const NAME = "[A-Za-z0-9][A-Za-z0-9._\\-]*";
   const bySlot = new Map(screens.map((screen) => [screen.slot, screen]));
 
   // answers: slot -> text or ratings; done: slots of simulation whose ratings are finished
@@ -28,6 +31,23 @@
     return node;
   }
   const isAnswered = (slot) => (isRated ? done.has(slot) : typeof answers[slot] === "string" && answers[slot].trim() !== "");
+
+  function lay() {
+    const rater = el("input", { id: "rater", maxlength: "40", pattern: NAME, autocomplete: "off", spellcheck: "false", placeholder: "a short word" });
+    const load = el("input", { id: "load", type: "file", accept: ".json,application/json" });
+    root.className = "tasks";
+    root.replaceChildren(
+      el("header", null,
+        el("div", { class: "bar" }, el("h1", null, title), el("label", { class: "who" }, "Your name ", rater),
+          el("button", { type: "button", id: "save", class: "main", title: `${send ? "Send your answers" : "Save a file with your answers"} (Ctrl+S)` }, send ? "Send answers" : "Save answers"),
+          el("label", { class: "button", for: "load", tabindex: "0", id: "load-label" }, "Load…", load)),
+        el("div", { class: "progress", "aria-hidden": "true" }, el("div", { id: "progress" })),
+        el("p", { class: "quiet", id: "state", role: "status" }, `${screens.length} to answer`)),
+      el("details", { id: "help", open: "" }, el("summary", null, "Instructions"), el("ul", null, ...instructions.map((line) => el("li", null, line)),
+        el("li", null, `Your browser keeps your answers while you work. ${send ? "Send answers stores them in the study; what you send later takes their place." : "Save answers writes a file; send it back. The page itself sends nothing."}`))),
+      el("section", { id: "screen", tabindex: "-1", "aria-label": "The task" }),
+      el("nav", { id: "places", "aria-label": "All places" }));
+  }
 
   // Keeping and saving
 
@@ -60,12 +80,17 @@
     for (const { slot } of screens) if (isAnswered(slot)) given[slot] = isRated ? answers[slot] : answers[slot].trim();
     return { ...names, rater: $("rater").value.trim(), answers: given };
   }
-  function save() {
+  async function save() {
     const rater = $("rater");
     rater.classList.toggle("wanted", !rater.value.trim() || !rater.checkValidity());
     if (rater.classList.contains("wanted")) {
       rater.focus();
       tell("Write your name first: a short word of letters and digits.");
+      return;
+    }
+    if (send) {
+      tell("Sending …");
+      try { tell(await send(filled(), sentBefore())); keepSent(); } catch (error) { tell(`Not sent: ${error.message}`); }
       return;
     }
     const address = URL.createObjectURL(new Blob([JSON.stringify(filled(), null, 1) + "\n"], { type: "application/json" }));
@@ -76,6 +101,8 @@
     setTimeout(() => URL.revokeObjectURL(address), 10000);
     tell("Saved.");
   }
+  const sentBefore = () => { try { return localStorage.getItem(`${KEY}:sent`) === $("rater").value.trim(); } catch (_) { return false; } };
+  const keepSent = () => { try { localStorage.setItem(`${KEY}:sent`, $("rater").value.trim()); } catch (_) { /* a browser that keeps nothing */ } };
   async function load(file) {
     try {
       const found = JSON.parse(await file.text());
@@ -103,7 +130,7 @@
 
   // Screens
 
-  const shade = (level) => (level ? `rgba(var(--fire), ${(0.06 + 0.74 * level / MOST).toFixed(2)})` : "");
+  const shade = (level) => (level ? `rgba(var(--true), ${(0.06 + 0.74 * level / MOST).toFixed(2)})` : "");
   function passage(p, n) {
     const out = new Set(p.x), strongest = p.t.filter((_, i) => p.a[i] === Math.max(...p.a) && p.a[i] > 0).slice(0, 3);
     const line = el("div", { class: "passage", "aria-label": `Passage ${n}` + (strongest.length ? `, strongest at ${strongest.join(", ")}` : ", silent") });
@@ -226,10 +253,11 @@
     const before = here;
     here = Math.max(0, Math.min(screens.length - 1, here + by));
     if (by) $("help").open = false;
-    if (here !== before) window.scrollTo(0, 0);
+    if (here !== before) root.scrollIntoView();
     draw();
     if (before === here && by > 0 && screens.every(({ slot }) => isAnswered(slot))) tell("All answered. Save your answers.");
   }
+  lay();
   document.addEventListener("keydown", (event) => {
     if ((event.ctrlKey || event.metaKey) && event.key.toLowerCase() === "s") { event.preventDefault(); save(); return; }
     if (event.target.matches("textarea") && event.key === "Enter" && (event.ctrlKey || event.metaKey)) { event.preventDefault(); go(1); return; }
@@ -238,7 +266,7 @@
     else if (event.key === "k") go(-1);
     else if (CHOICES && event.key === "Enter" && !event.target.matches("button, summary, label")) go(1);
     else if (CHOICES) for (const [word, , key] of CHOICES) if (key === event.key) { answer(word); draw(); }
-  });
+  }, { signal: ended.signal });
   $("rater").addEventListener("input", keep);
   $("save").addEventListener("click", save);
   $("load").addEventListener("change", () => { if ($("load").files[0]) load($("load").files[0]); $("load").value = ""; });
@@ -247,4 +275,5 @@
   recall();
   here = Math.max(0, screens.findIndex(({ slot }) => !isAnswered(slot)));
   draw();
-})();
+  return () => ended.abort();
+}

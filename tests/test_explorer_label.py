@@ -1,0 +1,129 @@
+"""Tasks asked by the explorer: drawn blind, kept and scored as those of `glossator human`; from an export as a file."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from starlette.testclient import TestClient
+
+from explorer_cases import shards_of
+from glossator.cli import main
+from glossator.explorer.server import app
+from glossator.human.asking import Asking
+from glossator.human.report import prepared_of
+from glossator.human.tasks import TASKS
+from glossator.study import Study
+from human_cases import study_of_two_methods
+
+HERE = "http://127.0.0.1:8800"
+AT = "/api/studies/s"
+
+
+@pytest.fixture(scope="module")
+def study(tiny_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Study:
+    return study_of_two_methods(tiny_folder, tmp_path_factory.mktemp("label") / "s")
+
+
+@pytest.fixture(scope="module")
+def client(study: Study) -> TestClient:
+    made = app([study.folder], annotated=prepared_of, asking=Asking())
+    return TestClient(made, base_url=HERE, raise_server_exceptions=False)
+
+
+def drawn(client: TestClient, **asked: Any) -> dict[str, Any]:
+    answer = client.post(f"{AT}/tasks", json=asked)
+    assert answer.status_code == 200, answer.text
+    return answer.json()
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_what_is_asked_gives_nothing_away(client: TestClient, study: Study, task: str) -> None:
+    if task == "readability" and sum(study.counts.values()) < 5:
+        pytest.skip("the study is too small for it")
+    shown = drawn(client, task=task, units="2", seed=1)
+    told = json.dumps(shown["screens"])
+    assert shown["screens"] and shown["instructions"]
+    for secret in ("lookup", "token-list", "mlp.", "salt", "window"):
+        assert secret not in told
+    assert drawn(client, task=task, units="2", seed=1) == shown
+    assert client.get(f"{AT}/task", params={"set": shown["names"]["tasks"]}).json() == shown
+    assert shown["names"]["tasks"] in [one["tasks"] for one in client.get(f"{AT}/tasks").json()]
+
+
+def test_the_seed_orders_items_and_pairs(client: TestClient) -> None:
+    sets = [drawn(client, task="preference", units="all", seed=seed)["screens"] for seed in range(4)]
+    assert len({json.dumps([screen["said"] for screen in one]) for one in sets}) > 1
+
+
+def test_answers_are_kept_and_scored_under_the_name_of_the_annotator(client: TestClient, study: Study) -> None:
+    shown = drawn(client, task="preference", units="3", seed=5)
+    slots = [screen["slot"] for screen in shown["screens"]]
+    given = {**shown["names"], "rater": "ann", "answers": dict.fromkeys(slots, "first")}
+    kept = client.post(f"{AT}/answers", json=given).json()
+    assert (kept["rater"], kept["answered"], kept["asked"], kept["new"]) == ("ann", len(slots), len(slots), True)
+    assert kept["unscored"] is None
+    people = client.get(AT).json()["people"]
+    assert {
+        (one["rater"], one["answered"]) for one in people["answers"] if one["tasks"] == shown["names"]["tasks"]
+    } == {("ann", len(slots))}
+    assert people["win_rates"]
+    assert client.post(f"{AT}/answers", json=given).json()["new"] is False
+    changed = {**given, "answers": {slots[0]: "second"}}
+    refused = client.post(f"{AT}/answers", json=changed)
+    assert refused.status_code == 400 and "already answered" in refused.json()["error"]
+    kept = client.post(f"{AT}/answers", json={**changed, "replace": True}).json()
+    assert (kept["new"], kept["answered"]) == (True, 1)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"rater": ""}, {"rater": "../ann"}, {"rater": "a b"}, {"study": "f" * 16}, {"tasks": "../../keys/x"},
+        {"tasks": "f" * 16}, {"task": "simulation"}, {"format": "other/1"}, {"answers": {"x": "first"}},
+        {"answers": {"p001": "third"}}, {"answers": {"p001": [1, 2]}}, {"extra": 1}, {"answers": 3},
+    ],
+)  # fmt: skip
+def test_what_is_no_answer_is_refused_and_nothing_is_kept(
+    client: TestClient, study: Study, wrong: dict[str, Any]
+) -> None:
+    shown = drawn(client, task="preference", units="2", seed=9)
+    given = {**shown["names"], "rater": "eve", "answers": {"p001": "first"}}
+    answer = client.post(f"{AT}/answers", json={**given, **wrong})
+    assert (answer.status_code == 400 and answer.json()["error"]) or wrong == {"extra": 1}, answer.text
+    if wrong != {"extra": 1}:
+        assert not [*(study.folder / "human" / "answers").glob(f"{shown['names']['tasks']}.*")]
+
+
+def test_only_this_page_may_answer(client: TestClient, study: Study) -> None:
+    shown = drawn(client, task="gibberish", units="2", seed=2)
+    given = {**shown["names"], "rater": "mallory", "answers": {}}
+    for headers in ({"origin": "http://evil.example"}, {"sec-fetch-site": "cross-site"}, {"host": "evil.example"}):
+        assert client.post(f"{AT}/answers", json=given, headers=headers).status_code == 403
+    text = json.dumps(given)
+    assert client.post(f"{AT}/answers", content=text, headers={"content-type": "text/plain"}).status_code == 400
+    closed = TestClient(app([study.folder], token="secret", asking=Asking()), base_url=HERE)
+    assert closed.post(f"{AT}/answers", json=given).status_code == 403
+    opened = closed.post(f"{AT}/answers", json=given, headers={"authorization": "Bearer secret"})
+    assert opened.status_code == 200
+    assert not [*(study.folder / "human" / "keys").glob("*mallory*")]
+    for path in ("keys", "human/keys"):
+        assert client.get(f"{AT}/{path}").status_code == 404
+
+
+def test_where_nobody_asks_no_task_is_offered(study: Study) -> None:
+    client = TestClient(app([study.folder]), base_url=HERE)
+    assert client.get(AT).json()["asks"] == {} and client.get(f"{AT}/tasks").json() == []
+    assert client.post(f"{AT}/tasks", json={"task": "preference"}).status_code == 400
+
+
+def test_an_export_holds_tasks_without_their_keys(study: Study, tmp_path: Path) -> None:
+    assert main(["export", str(study.folder), "--static", str(tmp_path / "out"), "--task", "gibberish"]) == 0
+    shards = shards_of(tmp_path / "out")
+    (listed, *_) = [one for one in shards["study"]["tasks"] if one["task"] == "gibberish"]
+    shown = shards[f"tasks-{listed['tasks']}"]
+    assert len(shown["screens"]) == listed["screens"] > 0
+    assert {*shown} == {"names", "title", "instructions", "screens"}
+    assert main(["export", str(study.folder), "--static", str(tmp_path / "out"), "--task", "nonsense"]) == 2
