@@ -49,12 +49,12 @@ def script() -> str:
 
 @lru_cache
 def style() -> str:
-    return _read("app/style.css") + _read("app/tasks.css")
+    return _read("app/base.css") + _read("app/style.css") + _read("app/tasks.css")
 
 
-def part(name: str) -> str:
-    """One of `PARTS` alone."""
-    return _read(f"app/{name}.js")
+def tasks_alone() -> tuple[str, str]:
+    """Script and style of a page that holds nothing but tasks for annotators."""
+    return _read("app/tasks.js"), _read("app/base.css") + _read("app/tasks.css")
 
 
 def as_script(value: Any) -> str:

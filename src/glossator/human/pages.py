@@ -6,7 +6,7 @@ from importlib.resources import files as package_files
 from typing import Any
 
 from glossator import __version__
-from glossator.explorer.bundle import as_script, part, style
+from glossator.explorer.bundle import as_script, tasks_alone
 from glossator.human.forms import FORMAT
 from glossator.human.tasks import (
     INSTRUCTIONS,
@@ -26,13 +26,14 @@ def page(tasks: TaskSet) -> str:
     from markupsafe import Markup
 
     here = package_files("glossator.human") / "templates"
+    js, css = tasks_alone()
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     return environment.from_string((here / "tasks.html").read_text(encoding="utf-8")).render(
         title=TITLES[tasks.task],
         tasks=tasks,
         data=Markup(as_script(payload(tasks))),
-        css=Markup(style()),
-        js=Markup(part("tasks")),
+        css=Markup(css),
+        js=Markup(js),
         version=__version__,
     )
 
