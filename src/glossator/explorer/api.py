@@ -311,7 +311,7 @@ ENDPOINTS = (
              lambda library, study, given: library[study].task_sets()),
     Endpoint("GET", f"{OF_STUDY}/task", OfTasks, TasksShown, "One of them.",
              lambda library, study, given: library[study].task_set(given.set)),
-    Endpoint("POST", f"{OF_STUDY}/tasks", ToAsk, TasksShown, "Draw blinded tasks; the key stays in the study.",
+    Endpoint("POST", f"{OF_STUDY}/draw", ToAsk, TasksShown, "Draw blinded tasks; the key stays in the study.",
              lambda library, study, given: library[study].draw_tasks(given.task, given.units, given.seed)),
     Endpoint("POST", f"{OF_STUDY}/answers", ToAnswer, Kept, "Keep an annotator's answers in the study, and score them.",
              lambda library, study, given: library[study].keep_answers(_as_file(given), given.replace)),
