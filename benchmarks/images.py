@@ -1,4 +1,5 @@
-"""What recording images costs beside the model that sees them: the overhead, and images a second.
+"""What recording images costs beside the model that sees them: the overhead, and images a second; how fast scenes are
+rendered.
 
 The floor is the subject's pass over the same batches, on as many threads, ended after the same last site. Both take
 turns in one process, so that what else the machine does falls on both sides.
@@ -7,6 +8,7 @@ turns in one process, so that what else the machine does falls on both sides.
 from __future__ import annotations
 
 import tempfile
+import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -22,13 +24,17 @@ DEFAULTS: dict[str, Any] = {
     "images": 512,
     "side": 224,
     "runs": 3,
+    "renders": 512,
     "seed": 0,
 }
-QUICK = {"images": 48, "runs": 1}
+QUICK = {"images": 48, "runs": 1, "renders": 24}
+AT_ONCE = 8
+"""Scenes that a process renders before it takes the next."""
 
 
 def run(options: dict[str, Any] | None = None) -> dict[str, Any]:
-    """Measure and return `overhead_images` on the clock, `overhead_processor` and `images_per_second`.
+    """Measure and return `overhead_images` on the clock, `overhead_processor`, `images_per_second`, and
+    `renders_per_second` by one process a core.
 
     options: `quick`, and any name of `DEFAULTS`. The images are coarse noise; the cost does not depend on what they
     show. Ratios are medians of paired runs.
@@ -75,8 +81,30 @@ def run(options: dict[str, Any] | None = None) -> dict[str, Any]:
         "overhead_images": ratio_of(seconds["record"], seconds["bare"]),
         "overhead_processor": ratio_of(seconds["record"], seconds["bare"], clock=1),
         "images_per_second": n / float(np.median([wall for wall, _ in seconds["record"]])),
+        **rendering(chosen["renders"], chosen["seed"]),
         "units": sum(subject.site(site).width for site in sites),
         "seconds": seconds,
         "options": chosen | {"quick": quick},
         "machine": machine(),
+    }
+
+
+def rendering(number: int, seed: int) -> dict[str, float]:
+    """Random scenes rendered a second by one process a core, and a second of one core's processor time."""
+    from glossator.corpora.image_sets import open_images
+    from glossator.engines import in_parallel
+
+    images = open_images(f"renders:{number}", seed=seed).inputs
+
+    def render(rows: np.ndarray) -> float:
+        started = time.process_time()
+        images.pixels[rows]
+        return time.process_time() - started
+
+    images.pixels[:2]  # sprites are read once
+    started = time.perf_counter()
+    busy = sum(in_parallel(render, np.array_split(np.arange(number), max(1, number // AT_ONCE))))
+    return {
+        "renders_per_second": number / (time.perf_counter() - started),
+        "renders_per_core_second": number / busy,
     }
