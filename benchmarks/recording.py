@@ -178,7 +178,7 @@ def with_readout(options: dict[str, Any], subject: Any, windowed: Any, coder: Re
             seconds[task].append(seconds_of(work[task]))
     recording = open_recording(folder / f"sparse-{options['runs'] - 1}")
     index = [path for path in recording.folder.glob("sparse-0/*.npy")]
-    postings = len(np.load(recording.folder / "sparse-0" / "positions.npy", mmap_mode="r"))
+    postings = len(np.load(recording.folder / "sparse-0" / "activations.npy", mmap_mode="r"))
     return {
         "overhead_sparse": ratio_of(seconds["record"], seconds["encode"]),
         "bytes_per_posting": sum(path.stat().st_size for path in index) / postings,

@@ -287,7 +287,7 @@ def test_another_panel_of_the_same_size_is_found_on_opening(tmp_path):
 
 def test_a_truncated_file_is_named_on_opening(tmp_path):
     record_it(tmp_path / "r")
-    for name in ("dense/panel.npy", "sparse-0/positions.npy", "windows/tokens.npy"):
+    for name in ("dense/panel.npy", "sparse-0/gaps.npy", "windows/tokens.npy"):
         path = tmp_path / "r" / name
         whole = path.read_bytes()
         path.write_bytes(whole[:-3])
@@ -353,6 +353,6 @@ def test_a_folder_with_something_else_is_left_alone(tmp_path):
 def test_a_newer_format_is_refused(tmp_path):
     record_it(tmp_path / "r")
     path = tmp_path / "r" / "manifest.json"
-    path.write_text(path.read_text().replace("glossator-recording/3", "glossator-recording/9"))
+    path.write_text(path.read_text().replace("glossator-recording/4", "glossator-recording/9"))
     with pytest.raises(UserError, match="glossator-recording/9"):
         open_recording(tmp_path / "r")

@@ -1,4 +1,4 @@
-"""The inverted index of a sparse site: any unit's list is two slices of memory maps."""
+"""The inverted index of a sparse site: any unit's list is two slices of memory maps, one of them packed."""
 
 from __future__ import annotations
 
@@ -7,16 +7,18 @@ from dataclasses import dataclass
 import numpy as np
 
 from glossator.recording.keys import powers
+from glossator.recording.packing import PackedPositions
 from glossator.statistics import largest
 
 
 @dataclass(frozen=True, eq=False)
 class Postings:
-    """offsets int64 (units + 1,); positions uint32 (row * width + column), ascending in a unit; activations float16, to
-    be multiplied by two to the power of their unit's exponent, int16 (units,)."""
+    """offsets int64 (units + 1,); positions uint32 (row * width + column), ascending in a unit, as they are in
+    recordings of earlier formats; activations float16, to be multiplied by two to the power of their unit's exponent,
+    int16 (units,)."""
 
     offsets: np.ndarray
-    positions: np.ndarray
+    positions: np.ndarray | PackedPositions
     activations: np.ndarray
     exponents: np.ndarray
     width: int
@@ -27,9 +29,11 @@ class Postings:
         return positions, halves.astype(np.float32) * powers(self.exponents[unit])
 
     def halves(self, unit: int) -> tuple[np.ndarray, np.ndarray]:
-        """The positions and float16 activations of one unit as stored; views of the files."""
+        """The positions and float16 activations of one unit as stored, not to be changed."""
         first, end = self.offsets[unit], self.offsets[unit + 1]
-        return self.positions[first:end], self.activations[first:end]
+        positions = self.positions
+        own = positions.of(unit) if isinstance(positions, PackedPositions) else positions[first:end]
+        return own, self.activations[first:end]
 
     def values(self, unit: int, rows: np.ndarray) -> np.ndarray:
         """float32 (rows, width): the unit's activations in these windows, 0 where it has none."""

@@ -15,13 +15,16 @@ from glossator.errors import UserError, near_matches
 from glossator.files import fingerprint, read_json
 from glossator.inputs import Grid, Inputs, TokenWindows, Vocabulary, token_windows
 from glossator.recording.keys import powers
+from glossator.recording.packing import PackedPositions
 from glossator.recording.postings import Postings
 from glossator.recording.saved_inputs import AGAIN, load_inputs
 from glossator.recording.spec import RecordingSpec
 from glossator.recording.store import check_size, crc32_of, damaged, reading, sample_of
 from glossator.units import Unit
 
-FORMAT = "glossator-recording/3"
+FORMAT = "glossator-recording/4"
+UNPACKED = "glossator-recording/3"
+"""With the positions of sparse sites as they are."""
 TOKENS_ALONE = "glossator-recording/2"
 """An older format that is still read: one grid, the tokens of windows."""
 
@@ -300,10 +303,16 @@ class Recording:
     def _sparse(self, site: RecordedSite) -> Postings:
         if site.name not in self._postings:
             folder = self._sparse_folders[site.name].name
-            arrays = {
-                name: self._map(f"{folder}/{name}.npy") for name in ("offsets", "positions", "activations", "exponents")
-            }
-            self._postings[site.name] = Postings(**arrays, width=site.grid.places)
+            offsets, activations, exponents = (
+                self._map(f"{folder}/{name}.npy") for name in ("offsets", "activations", "exponents")
+            )
+            positions: np.ndarray | PackedPositions
+            if f"{folder}/gaps.npy" in self.manifest["files"]:
+                gaps, bits = self._map(f"{folder}/gaps.npy"), self._map(f"{folder}/bits.npy")
+                positions = PackedPositions(gaps, bits, offsets)
+            else:
+                positions = self._map(f"{folder}/positions.npy")
+            self._postings[site.name] = Postings(offsets, positions, activations, exponents, site.grid.places)
         return self._postings[site.name]
 
     def _map_in(self, folder: str, name: str) -> np.ndarray:
@@ -339,7 +348,7 @@ def open_recording(folder: str | Path) -> Recording:
     with reading(path):
         manifest = json.loads(path.read_text("utf-8"))
         written = manifest.get("format"), manifest.pop("fingerprint")
-    if written[0] not in (FORMAT, TOKENS_ALONE):
+    if written[0] not in (FORMAT, UNPACKED, TOKENS_ALONE):
         raise UserError(
             "unknown recording format",
             value=written[0],
@@ -359,8 +368,8 @@ def open_recording(folder: str | Path) -> Recording:
 
 
 def as_of_now(manifest: dict[str, Any]) -> dict[str, Any]:
-    """Convert a manifest of the previous format, for windows of tokens only, to the present one."""
-    if manifest["format"] == FORMAT:
+    """Convert a manifest of the format that was for windows of tokens only to the present one."""
+    if manifest["format"] != TOKENS_ALONE:
         return manifest
     grid = {"kind": "tokens", "shape": [manifest["spec"]["width"]]}
     return manifest | {

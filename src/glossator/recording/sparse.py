@@ -5,6 +5,7 @@ A shard's entries arrive in the order of positions; a stable radix sort by unit 
 
 from __future__ import annotations
 
+import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -13,11 +14,13 @@ import torch
 from glossator.errors import UserError
 from glossator.recording.background import Background
 from glossator.recording.keys import exponents_of, powers
+from glossator.recording.packing import pack
 from glossator.recording.spec import Plan, SitePlan
 from glossator.recording.store import ArrayReader, ArrayWriter, Checksums, offsets_of, save
 
 _SMALLEST = np.float16(2.0**-14)
 _BLOCK_POSTINGS = 4 << 20
+_PIECE = 8 << 20
 
 
 class SparseShards:
@@ -97,8 +100,9 @@ def radix_order(units: np.ndarray) -> np.ndarray:
 
 
 def merge_sparse(site: SitePlan, shards: list[Path], folder: Path, checksums: Checksums) -> None:
-    """One index from those of the shards: offsets int64 (units + 1,), positions uint32, activations float16, and the
-    powers of two by which a unit's activations are to be multiplied, exponents int16 (units,)."""
+    """One index from those of the shards: offsets int64 (units + 1,), positions packed (`packing`) as gaps uint8 and
+    bits uint8 (units,), activations float16, and the powers of two by which a unit's activations are to be multiplied,
+    exponents int16 (units,)."""
     offsets = [ArrayReader(shard / "offsets.npy").all() for shard in shards]
     total = np.sum(offsets, axis=0)
     save(folder / "offsets.npy", total, checksums)
@@ -107,8 +111,9 @@ def merge_sparse(site: SitePlan, shards: list[Path], folder: Path, checksums: Ch
     save(folder / "exponents.npy", exponents, checksums)
     sources = [(ArrayReader(s / "positions.npy"), ArrayReader(s / "activations.npy")) for s in shards]
     shape = (int(total[-1]),)
+    bits: list[np.ndarray] = []
     with (
-        ArrayWriter(folder / "positions.npy", np.uint32, shape, checksums) as positions,
+        tempfile.TemporaryFile(dir=folder) as gaps,  # how long they are is known at the end
         ArrayWriter(folder / "activations.npy", np.float16, shape, checksums) as activations,
     ):
         for first, end in _blocks(total):
@@ -123,8 +128,16 @@ def merge_sparse(site: SitePlan, shards: list[Path], folder: Path, checksums: Ch
                 scales = np.repeat(powers((own - exponents)[first:end]), counts)
                 block_activations[there] = _no_less(from_activations.read(place[first], place[end]) * scales)
                 written = written + counts
-            positions.write(block_positions)
+            block_gaps, block_bits = pack(block_positions, np.diff(total[first : end + 1]))
+            gaps.write(block_gaps.data)
+            bits.append(block_bits)
             activations.write(block_activations)
+        size = gaps.tell()
+        gaps.seek(0)
+        with ArrayWriter(folder / "gaps.npy", np.uint8, (size,), checksums) as packed:
+            while piece := gaps.read(_PIECE):
+                packed.write(np.frombuffer(piece, np.uint8))
+    save(folder / "bits.npy", np.concatenate([np.zeros(0, np.uint8), *bits]), checksums)
 
 
 def _blocks(offsets: np.ndarray) -> list[tuple[int, int]]:

@@ -1,0 +1,69 @@
+"""Packed positions: every list comes back, whatever its gaps, and recordings of the format before are read alike."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from glossator.files import fingerprint
+from glossator.recording import open_recording, verify
+from glossator.recording.packing import PackedPositions, pack
+from glossator.recording.store import crc32_of, offsets_of, sample_of
+from glossator.units import Unit
+from test_recording_resume import SITES, record_it
+
+lists = st.lists(st.sets(st.integers(0, 2**32 - 1) | st.integers(0, 40), max_size=30).map(sorted), max_size=8)
+
+
+@given(lists)
+@settings(max_examples=200, deadline=None)
+def test_every_list_comes_back(units):
+    counts = np.array([len(unit) for unit in units], np.int64)
+    gaps, bits = pack(np.array([position for unit in units for position in unit], np.uint32), counts)
+    packed = PackedPositions(gaps, bits, offsets_of(counts))
+    for number in [*range(len(units)), *range(len(units))[::-1]]:
+        assert packed.of(number).tolist() == units[number] and packed.of(number).dtype == np.uint32
+    assert len(gaps) <= sum(-(-len(unit) * int(b) // 8) for unit, b in zip(units, bits, strict=True))
+
+
+def test_many_even_gaps_take_few_bits():
+    positions = np.concatenate([np.arange(0, 64_000, 64), np.arange(5, 1005)]).astype(np.uint32)
+    gaps, bits = pack(positions, np.array([1000, 1000]))
+    assert bits.tolist() == [6, 3] and len(gaps) == 750 + 375
+
+
+def test_a_recording_of_the_format_before_is_read_alike(tmp_path: Path):
+    recording = record_it(tmp_path / "r")
+    units = [Unit(recording.spec.subject, SITES[2], int(i)) for i in recording.units(SITES[2])]
+    expected = [recording.postings(unit) for unit in units]
+    assert any(len(positions) for positions, _ in expected)
+    folder, path = tmp_path / "r" / "sparse-0", tmp_path / "r" / "manifest.json"
+    np.save(folder / "positions.npy", np.concatenate([positions for positions, _ in expected]).astype(np.uint32))
+    manifest = json.loads(path.read_text())
+    for name in ("gaps", "bits"):
+        (folder / f"{name}.npy").unlink()
+        del manifest["files"][f"sparse-0/{name}.npy"]
+    before = folder / "positions.npy"
+    entry = {"size": before.stat().st_size, "crc32": crc32_of(before), "sample": sample_of(before)}
+    manifest["files"]["sparse-0/positions.npy"] = entry
+    manifest |= {"format": "glossator-recording/3"}
+    del manifest["fingerprint"]
+    path.write_text(json.dumps(manifest | {"fingerprint": fingerprint(manifest)}))
+    old = open_recording(tmp_path / "r")
+    verify(old)
+    for unit, (positions, activations) in zip(units, expected, strict=True):
+        np.testing.assert_array_equal(old.postings(unit)[0], positions)
+        np.testing.assert_array_equal(old.postings(unit)[1], activations)
+        np.testing.assert_array_equal(old.top_rows(unit), recording.top_rows(unit))
+
+
+def test_kept_positions_cannot_be_changed(tmp_path: Path):
+    recording = record_it(tmp_path / "r")
+    positions, _ = recording.postings(Unit(recording.spec.subject, SITES[2], int(recording.units(SITES[2])[0])))
+    with pytest.raises(ValueError, match="read-only"):
+        positions[:] = 0
