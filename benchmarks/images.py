@@ -93,8 +93,10 @@ def rendering(number: int, seed: int) -> dict[str, float]:
     """Random scenes rendered a second by one process a core, and a second of one core's processor time."""
     from glossator.corpora.image_sets import open_images
     from glossator.engines import in_parallel
+    from glossator.inputs import Images
 
     images = open_images(f"renders:{number}", seed=seed).inputs
+    assert isinstance(images, Images)
 
     def render(rows: np.ndarray) -> float:
         started = time.process_time()
