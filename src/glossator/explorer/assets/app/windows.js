@@ -10,9 +10,10 @@ const KINDS = {
 
 function Windows({ data, view }) {
   const predicted = data.windows.some((w) => w.predicted), images = data.inputs === "images" && data.windows.some((w) => w.image);
-  const foreseen = images ? largestSaid(data) : null, scale = images && predicted && view.show !== "true" ? ` (predictions up to ${precise(valueOf(data, foreseen))})` : "";
+  const foreseen = images ? largestSaid(data) : null, both = predicted && view.show !== "true";
+  const scale = !images ? `one scale, up to ${precise(data.largest)}` : `outlined from half of ${precise(data.largest)}${both ? ` (predictions: of ${precise(valueOf(data, foreseen))})` : ""} on, the rest under a veil`;
   return html`<div class="windows">
-    <p class="key quiet"><span class="swatch true"></span> true activation${predicted && view.show !== "true" ? html` <span class="swatch said"></span> predicted by the explanation` : ""}; one scale, up to ${precise(data.largest)}${scale}. Hover or focus ${images ? "an image" : "a token"} for its numbers.${!predicted && data.why_unpredicted && data.why_unpredicted !== "not asked for" ? ` No predictions: ${data.why_unpredicted}.` : ""}</p>
+    <p class="key quiet"><span class="swatch true"></span> true activation${predicted && view.show !== "true" ? html` <span class="swatch said"></span> predicted by the explanation` : ""}; ${scale}. Hover or focus ${images ? "an image" : "a token"} for its numbers.${!predicted && data.why_unpredicted && data.why_unpredicted !== "not asked for" ? ` No predictions: ${data.why_unpredicted}.` : ""}</p>
     ${data.groups.map((group) => {
       const [name, about] = KINDS[group.kind] || [`Interval ${precise(group.low)} to ${precise(group.high)}`, "by the largest activation of each input"];
       const share = group.share === null || group.share === undefined ? "" : `; ${percent(group.share)} of random test inputs`;
