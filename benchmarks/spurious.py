@@ -63,7 +63,7 @@ def run(options: dict[str, Any] | None = None) -> dict[str, Any]:
             "agent_minus": {arm: _difference([row["moved"]["agent"] for row in own],
                                              [row["moved"][arm] for row in own]) for arm in ARMS if arm != "agent"},
             "network": _interval([row["network"] for row in own]),
-            "units_chosen": _interval([row["units"]["chosen"] for row in own]),
+            "units_chosen": _interval([row["units"]["chosen"] for row in own], own[0]["units"]["all"]),
             "units": own[0]["units"]["all"],
         }  # fmt: skip
     found["images_per_unit"] = float(np.mean([row["images_per_unit"] for row in rows]))
@@ -233,9 +233,11 @@ def _moved(tools: Tools, concepts: Sequence[Sequence[str]], instructions: Sequen
     return np.abs([pair["effect"] for pair in tools.edit_images([one["id"] for one in made], instructions)])
 
 
-def _interval(values: list[float]) -> dict[str, Any]:
+def _interval(values: list[float], most: float = 1.0) -> dict[str, Any]:
+    """A mean of shares, or of numbers up to `most`, with its interval, which no value can lie outside of."""
     mean = mean_over_units(values)
-    return {"mean": mean.value, "low": mean.low, "high": mean.high}
+    low, high = (None if end is None else min(max(end, 0.0), most) for end in (mean.low, mean.high))
+    return {"mean": mean.value, "low": low, "high": high}
 
 
 def _difference(ours: list[float], theirs: list[float]) -> dict[str, Any]:
