@@ -38,6 +38,14 @@ def test_a_unit_is_found_by_the_end_of_its_name(study: Study) -> None:
         study.unit("mlp.0/77")
 
 
+def test_a_study_whose_pages_are_large_shows_fewer(study: Study, monkeypatch: pytest.MonkeyPatch) -> None:
+    from glossator.explorer import notebook
+
+    whole = len(study._repr_html_())
+    monkeypatch.setattr(notebook, "MOST_BYTES", 1)
+    assert len(study._repr_html_()) < whole
+
+
 def test_frames_in_a_browser(study: Study) -> None:
     said = f"<!doctype html><title>notebook</title>{study._repr_html_()}{study.unit('mlp.0/2')._repr_html_()}"
     with browser() as chromium, page_of(chromium) as page:

@@ -192,7 +192,7 @@ def adapted(words: list[str]) -> list[str]:
         ]
     if "--inputs" in words:
         shutil.rmtree(words[words.index("--out") + 1], ignore_errors=True)
-        return [*words, "--quiet"]
+        return [*(re.sub(r"^renders:\d+$", "renders:480", word) for word in words), "--quiet"]
     is_new = words[0] in ("run", "record", "explain") and not (words[1:2] and Path(words[1]).exists())
     if not is_new:
         return words

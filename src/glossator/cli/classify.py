@@ -22,7 +22,9 @@ REPORT = "classify.json"
 
 
 def classify(
-    labelled: str = typer.Argument(..., help="JSONL, CSV, TSV or Parquet; or embedded:kind, embedded:source."),
+    labelled: str = typer.Argument(
+        ..., help="JSONL, CSV, TSV or Parquet; embedded:kind, embedded:source; spam-assassin."
+    ),
     dictionary: str = typer.Option(..., help="Dictionary, PATH or PATH@SITE."),
     subject: str | None = typer.Option(None, help="The model. Default: the dictionary's, or smollm2-135m."),
     text_column: str = typer.Option("text", help="Column of the texts."),
@@ -49,6 +51,7 @@ def classify(
     \\b
     Examples:
       glossator classify embedded:kind --dictionary my-sae
+      glossator classify spam-assassin --dictionary my-sae
       glossator classify reviews.csv --label-column stars --dictionary factors@resid.3 --subject minilm
     """
     from glossator.corpora.labelled import open_labelled

@@ -1,4 +1,4 @@
-"""Labelled texts: a column of texts and one of labels, or the embedded corpus by what its documents are."""
+"""Labelled texts: a column of texts and one of labels, the embedded corpus by what its documents are, or mail."""
 
 from __future__ import annotations
 
@@ -14,9 +14,11 @@ from typing import Any
 import numpy as np
 
 from glossator.corpora.sources import open_corpus
+from glossator.corpora.spam_assassin import spam_assassin
 from glossator.errors import UserError
 
 EMBEDDED = ("embedded:kind", "embedded:source")
+MAIL = "spam-assassin"
 LEAST = 10
 """Texts of a label, or it is left out."""
 
@@ -46,13 +48,16 @@ def open_labelled(
     most: int | None = None,
     seed: int = 0,
 ) -> LabelledTexts:
-    """Read JSON lines, CSV, TSV or Parquet, or `embedded:kind` and `embedded:source`.
+    """Read JSON lines, CSV, TSV or Parquet; `embedded:kind` and `embedded:source`; `spam-assassin`.
 
     text, label, group: columns; most: texts of a label, drawn by the seed where there are more. Raises `UserError` for
     a missing column, and for fewer than two labels with at least `LEAST` texts.
     """
     named = str(source).startswith("embedded")
-    rows = list(_embedded(str(source)) if named else _read(Path(source), text, label, group))
+    if str(source) == MAIL:
+        rows = [(text, label, _alike(group)) for text, label, group in spam_assassin()]
+    else:
+        rows = list(_embedded(str(source)) if named else _read(Path(source), text, label, group))
     counts = Counter(name for _, name, _ in rows)
     names = tuple(sorted(name for name, count in counts.items() if count >= LEAST))
     if len(names) < 2:
@@ -93,7 +98,9 @@ def _embedded(source: str) -> Iterator[Row]:
 
 def _read(path: Path, text: str, label: str, group: str | None) -> Iterator[Row]:
     if not path.is_file():
-        raise UserError("no such file of labelled texts", value=str(path), allowed=f"a file, or {', '.join(EMBEDDED)}")
+        raise UserError(
+            "no such file of labelled texts", value=str(path), allowed=f"a file, {', '.join(EMBEDDED)}, or {MAIL}"
+        )
     reader = {".jsonl": _json_lines, ".csv": _table, ".tsv": _table, ".parquet": _parquet}.get(path.suffix)
     if reader is None:
         raise UserError("unknown kind of file", value=path.name, allowed=".jsonl, .csv, .tsv, .parquet")

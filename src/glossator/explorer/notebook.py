@@ -11,14 +11,18 @@ if TYPE_CHECKING:
     from glossator.store.study import Study
     from glossator.units import Unit
 
-MOST_UNITS = 32
-"""Units of a study whose pages are in its frame; all are listed."""
+MOST_UNITS, MOST_BYTES = 32, 3 << 19
+"""Units of a study whose pages are in its frame, fewer where they take more bytes, as those with pictures do; all are
+listed."""
 HEIGHTS = {"study": 560, "unit": 640}
 
 
 def study_frame(study: Study) -> str:
     """The study as HTML, with the pages of its best and worst units and of some between."""
-    return _frame(single(study, shown_places(study, MOST_UNITS)), HEIGHTS["study"], f"study {study.folder.name}")
+    most = MOST_UNITS
+    while len(text := single(study, shown_places(study, most))) > MOST_BYTES and most > 1:
+        most //= 2
+    return _frame(text, HEIGHTS["study"], f"study {study.folder.name}")
 
 
 def unit_frame(study: Study, unit: Unit) -> str:
