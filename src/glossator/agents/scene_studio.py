@@ -20,7 +20,7 @@ from glossator.scenes.inputs import relation_of
 from glossator.scenes.layout import boxes, holds
 from glossator.scenes.pictures import Picture, Renderer
 from glossator.scenes.scene import RELATIONS, SAID, Scene
-from glossator.scenes.words import BACKGROUNDS, COLOURS, LIGHT_PHRASES, WEATHER_PHRASES, classes, nouns
+from glossator.scenes.words import BACKGROUNDS, COLOURS, LIGHT_PHRASES, WEATHER_PHRASES, article, classes, nouns
 
 NEUTRAL = "plain grey"
 CARRIER = "balloon"
@@ -87,7 +87,7 @@ class SceneStudio:
         tints = [c for c in concepts if c in COLOURS and c not in nouns()]
         things = things or ([CARRIER] if tints else [])
         said = [
-            f"a {tint} {noun}" if tint else f"a {noun}"
+            article(f"{tint} {noun}" if tint else noun)
             for noun, tint in zip(things, _padded(tints, len(things)), strict=True)
         ]
         if arranged is not None and len(said) > 1:
