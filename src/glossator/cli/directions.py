@@ -90,6 +90,7 @@ def find(
     steps: int = typer.Option(12, min=1, help="Maximum gradient steps per round."),
     start: str = typer.Option("random", help="Starting points: random, covariance, principal or units."),
     name: str = typer.Option("found", help="Name of the set in unit ids."),
+    controls: int = typer.Option(10, min=0, help="Random directions, and principal components, scored beside them."),
     seed: int = typer.Option(0, min=0, help="Seed of the starting points."),
     json: bool = JSON,
     quiet: bool = QUIET,
@@ -106,6 +107,7 @@ def find(
     from glossator.files import write_json
     from glossator.fitting import FindSpec, ProjectedRecording, find_directions
     from glossator.fitting.comparison import AS_IT_COMES, SCORE, explain_and_score
+    from glossator.fitting.search_log import SEARCH, controls_beside, search_log
     from glossator.programs import Lexicon
     from glossator.scorers.lab import Lab
 
@@ -142,6 +144,9 @@ def find(
     found.directions.save(out)
     largest = found.directions.largest_cosine()
     write_json(out / "explanations.json", _plain(rows))
+    note("random directions and principal components are scored beside them" if controls else "no controls")
+    beside = controls_beside(values, explainer, lab, controls, seed)
+    write_json(out / SEARCH, _plain(search_log(found, scored, beside)))
     if json:
         emit({"folder": str(out), "max_cosine": largest, "directions": rows})
         return
@@ -158,7 +163,7 @@ def find(
     console().print(f"Largest |cosine| of two directions: {number(largest)}; saved in {out}", soft_wrap=True)
 
 
-def _plain(rows: list[dict[str, Any]]) -> Any:
+def _plain(rows: Any) -> Any:
     from glossator.files import plain
 
     return plain(rows)

@@ -44,9 +44,9 @@ def topics(
       glossator topics studies/voxels --groups regions.csv
     """
     from glossator.explorer.shares import share_plot
-    from glossator.files import write_bytes
+    from glossator.files import plain, write_bytes, write_json
     from glossator.store.study import open_study
-    from glossator.store.topics import topics_of
+    from glossator.store.topics import KEPT_TOPICS, topics_of
 
     if by is not None and (by not in BY or groups is not None):
         raise UserError("bad --by", value=by, allowed=f"{', '.join(BY)}, and not together with --groups")
@@ -65,6 +65,9 @@ def topics(
     )
     target = plot or studies[0] / "topics.svg"
     write_bytes(target, share_plot(found, f"Topic shares by {chosen}").encode())
+    of = [folder.resolve().name for folder in studies]
+    kept_as = {"by": chosen, "studies": of, "units": len(kept), "topics": found}
+    write_json(studies[0] / KEPT_TOPICS, plain(kept_as))
     if json:
         emit(
             {

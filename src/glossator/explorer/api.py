@@ -16,9 +16,11 @@ from glossator.explorer.pages.experiments import MOST_LISTED, ExperimentList, Ex
 from glossator.explorer.pages.lists import MOST_POINTS, MOST_ROWS, Points, UnitList, points, unit_list
 from glossator.explorer.pages.meaning import CloseUnits
 from glossator.explorer.pages.neighbours import Neighbours, OutputTokens
+from glossator.explorer.pages.readouts import ReadoutsPage
 from glossator.explorer.pages.study import Distribution, EstimateShown, StudyPage
 from glossator.explorer.pages.tasks import Kept, Task, TasksListed, TasksShown
 from glossator.explorer.pages.unit import UnitPage, unit_page
+from glossator.explorer.pages.voxels import VoxelsPage
 from glossator.explorer.pages.windows import UnitWindows
 from glossator.store.lists import Wanted
 from glossator.store.study import unit_of
@@ -290,6 +292,10 @@ ENDPOINTS = (
     Endpoint("GET", f"{OF_STUDY}/windows", OfWindows, UnitWindows,
              "Test inputs of a unit, with true and predicted activations.",
              lambda library, study, given: library[study].windows(given.unit, given.predict)),
+    Endpoint("GET", f"{OF_STUDY}/readouts", Nothing, ReadoutsPage, "Directions and dictionaries; how they were made.",
+             lambda library, study, given: library[study].readouts()),
+    Endpoint("GET", f"{OF_STUDY}/voxels", Nothing, VoxelsPage, "How well voxels are predicted; topics of explanations.",
+             lambda library, study, given: library[study].voxels()),
     Endpoint("GET", f"{OF_STUDY}/neighbours", OfNeighbours, Neighbours, "Units that fire, write or mean alike.",
              lambda library, study, given: library[study].neighbours(given.unit, given.by)),
     Endpoint("GET", f"{OF_STUDY}/output", OfUnit, OutputTokens, "The tokens that a unit makes likely, by its weights.",

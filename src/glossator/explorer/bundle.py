@@ -12,22 +12,9 @@ from typing import Any
 from glossator.files import plain
 
 PARTS = (
-    "base",
-    "source",
-    "charts",
-    "windows",
-    "images",
-    "live",
-    "steer",
-    "related",
-    "study",
-    "unit",
-    "compare",
-    "experiments",
-    "tasks",
-    "label",
-    "main",
-)
+    "base", "source", "charts", "windows", "images", "live", "steer", "related", "plots", "readouts", "voxels", "study",
+    "unit", "compare", "experiments", "tasks", "label", "main",
+)  # fmt: skip
 """Files of `assets/app` in the order in which they stand in the script."""
 POLICY_OF_FILE = (
     "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; "

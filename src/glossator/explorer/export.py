@@ -22,9 +22,11 @@ from glossator.explorer.pages.experiments import experiment_list, experiment_pag
 from glossator.explorer.pages.lists import AXES, axis_name, columns, unit_list
 from glossator.explorer.pages.neighbours import Firing, Written, written_by
 from glossator.explorer.pages.parts import slug, to_json
-from glossator.explorer.pages.study import agreement, distribution, recording_of, study_page
+from glossator.explorer.pages.readouts import readouts_page
+from glossator.explorer.pages.study import VOXELS, agreement, distribution, pages_of, recording_of, study_page
 from glossator.explorer.pages.tasks import TasksListed, TasksShown
 from glossator.explorer.pages.unit import unit_page
+from glossator.explorer.pages.voxels import voxels_page
 from glossator.explorer.pages.windows import unit_windows
 from glossator.files import write_bytes
 
@@ -183,6 +185,9 @@ def _shards(
     units = sum(study.counts.values())
     lists = -(-units // COLUMNS_EACH)
     yield "study", _study(study, lists, listed, all_people, asked)
+    made: dict[str, Callable[[Study], Any]] = {"readouts": readouts_page, VOXELS: voxels_page}
+    for name in pages_of(study):
+        yield name, to_json(made[name](study))
     for number in range(lists):
         yield f"columns-{number}", to_json(columns(study, 1 + number * COLUMNS_EACH, COLUMNS_EACH))
     done, near = 0, None if context is None else Beside(study, context)

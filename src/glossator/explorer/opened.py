@@ -29,6 +29,7 @@ from glossator.explorer.pages.neighbours import (
     written_by,
 )
 from glossator.explorer.pages.parts import ScoreShown, rounded, slug
+from glossator.explorer.pages.readouts import ReadoutsPage, readouts_page
 from glossator.explorer.pages.study import (
     Distribution,
     EstimateShown,
@@ -40,6 +41,7 @@ from glossator.explorer.pages.study import (
     version_of,
 )
 from glossator.explorer.pages.tasks import Asking, Kept, TasksListed, TasksShown
+from glossator.explorer.pages.voxels import VoxelsPage, voxels_page
 from glossator.explorer.pages.windows import UnitWindows, WindowShown, as_data_uri, in_steps, unit_windows
 from glossator.scorers.baselines import RANDOM_WEIGHTS as RANDOM_FOLDER
 from glossator.store.database import DATABASE
@@ -279,6 +281,13 @@ class OpenedStudy:
             if known is None or known[0] != version:
                 known = self._over_units[what] = (version, make(study))
             return known[1]
+
+    def readouts(self) -> ReadoutsPage:
+        return self._once("readouts", readouts_page)
+
+    def voxels(self) -> VoxelsPage:
+        """Read each time: topics may be found while the study is looked at."""
+        return voxels_page(self.study)
 
     def neighbours(self, unit: str, by: By) -> Neighbours:
         """The indices are made at the first call, and again when the study has changed; for neurons by weights the

@@ -31,7 +31,8 @@ class Coder:
     """A dictionary in training.
 
     silent int64 (n,): tokens since a latent was active; steps: how many were done; dead_after: tokens after which a
-    silent latent is dead. To make one, write `start`, `step`, `tensors` and `dictionary`.
+    silent latent is dead; l0: latents active at a token of the last batch, None where all always are.
+    To make one, write `start`, `step`, `tensors` and `dictionary`.
     """
 
     one_pass = False
@@ -40,6 +41,7 @@ class Coder:
     def __init__(self, latents: int, *, dead_after: int, device: Any = "cpu"):
         self.steps, self.dead_after = 0, dead_after
         self.silent = torch.zeros(latents, dtype=torch.int64, device=device)
+        self.l0: float | None = None
 
     def start(self, batch: Batch) -> None:
         """What is set from the first batch."""
@@ -66,6 +68,7 @@ class Coder:
         """active bool (tokens, n)."""
         self.silent += len(active)
         self.silent[active.any(0)] = 0
+        self.l0 = float(active.sum()) / max(len(active), 1)
 
     def state(self) -> dict[str, torch.Tensor]:
         """All that another run needs to go on."""

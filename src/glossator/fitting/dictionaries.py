@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from glossator.subjects.transformer import TransformerSubject
 
 CHECKPOINT, STATE, REPORT = "checkpoint.safetensors", "checkpoint.json", "training.json"
+CURVES = ("fvu_of_batches", "l0_of_batches", "dead_share_of_batches")
+"""What a report says of each step."""
 NAMES = {"factors": "factors", "nmf": "nmf", "ica": "ica", "pca": "pca"}
 """Of dictionaries that are neither autoencoders nor transcoders."""
 MEMORY = 1 << 30
@@ -61,17 +63,18 @@ def train(
         return found
     width, written = _widths(subject, spec)
     coder = spec.coder(width, written, subject.device)
-    losses = _claimed(coder, identity, folder)
+    curves = _claimed(coder, identity, folder)
     for step, batch, last in batches(subject, probes, spec, coder):
         if not (torch.isfinite(batch.values).all() and torch.isfinite(batch.targets).all()):
             raise UserError(f"{', '.join(spec.sites)} gave values that are not finite", fix="Use dtype float32")
         if step == 0:
             coder.start(batch)
         fvu = coder.step(batch, spec.rate_at(step))
-        losses.append(np.nan if fvu is None else fvu)
+        dead = len(coder.dead) / len(coder.silent)
+        curves.append([np.nan if value is None else value for value in (fvu, coder.l0, dead)])
         note(step, fvu)
         if coder.steps % spec.every == 0 and not last:
-            _checkpoint(coder, losses, folder)
+            _checkpoint(coder, curves, folder)
     name = NAMES.get(spec.kind) or ("sae" if spec.writes_at is None else "transcoder")
     sites: dict[str, Any] = {"reads_at": spec.sites[0], "writes_at": spec.writes_at or spec.sites[0]}
     sites |= {"sites": spec.sites} if len(spec.sites) > 1 else {}
@@ -79,10 +82,11 @@ def train(
     report = {
         "made": identity,
         "steps": coder.steps,
-        "fvu_of_batches": [None if np.isnan(loss) else loss for loss in losses],
+        **{name: [None if np.isnan(one) else one for one in curve]
+           for name, curve in zip(CURVES, zip(*curves, strict=True), strict=True)},
         "dead_share": len(coder.dead) / len(coder.silent),
         "held_out": _held_out(folder, subject, probes, spec),
-    }
+    }  # fmt: skip
     write_json(folder / REPORT, plain(report))
     for name in (CHECKPOINT, STATE):
         (folder / name).unlink(missing_ok=True)
@@ -208,16 +212,17 @@ def _balance(windows: TokenWindows) -> np.ndarray:
     return (worth * counts.sum() / max(float((worth * counts).sum()), 1e-12)).astype(np.float32)
 
 
-def _checkpoint(coder: Coder, losses: list[float], folder: Path) -> None:
+def _checkpoint(coder: Coder, curves: list[list[float]], folder: Path) -> None:
     """One file, so that a run that is killed finds the last whole one."""
     from safetensors.torch import save
 
     state = {name: tensor.cpu().contiguous() for name, tensor in coder.state().items()}
-    write_bytes(folder / CHECKPOINT, save({**state, "losses": torch.tensor(losses, dtype=torch.float64)}))
+    write_bytes(folder / CHECKPOINT, save({**state, "curves": torch.tensor(curves, dtype=torch.float64)}))
 
 
-def _claimed(coder: Coder, identity: dict[str, Any], folder: Path) -> list[float]:
-    """The losses of the steps that a stopped run has done, whose weights are taken over; none in a new folder."""
+def _claimed(coder: Coder, identity: dict[str, Any], folder: Path) -> list[list[float]]:
+    """What was noted of the steps that a stopped run has done (`CURVES`), whose weights are taken over; nothing in a
+    new folder."""
     from safetensors.torch import load_file
 
     if not (folder / STATE).exists():
@@ -232,8 +237,10 @@ def _claimed(coder: Coder, identity: dict[str, Any], folder: Path) -> list[float
         return []
     state = load_file(folder / CHECKPOINT)
     coder.restore(state)
-    losses: list[float] = state["losses"].tolist()
-    return losses
+    if "losses" in state:  # of an earlier version, which noted nothing else
+        return [[loss, np.nan, np.nan] for loss in state["losses"].tolist()]
+    curves: list[list[float]] = state["curves"].tolist()
+    return curves
 
 
 def _check_same(held: Any, identity: dict[str, Any], folder: Path) -> None:

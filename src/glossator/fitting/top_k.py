@@ -53,6 +53,7 @@ class TopK(Autoencoder):
         self.adam(grads, rate)
         self.silent += len(active)
         self.silent[numbers[active > 0]] = 0
+        self.l0 = float((active > 0).sum()) / max(len(active), 1)
         return float(error.square().sum() / variance)
 
     def made(self, given: dict[str, torch.Tensor], **about: Any) -> Dictionary:

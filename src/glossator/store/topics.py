@@ -21,6 +21,8 @@ from glossator.corpora.wordnet import WordNet, load_wordnet
 from glossator.errors import UserError
 from glossator.statistics import adjusted
 
+KEPT_TOPICS = "topics.json"
+"""Where `glossator topics` leaves what it found, in the (first) study's folder."""
 LEAST = 8
 """Explanations; of fewer nothing is said."""
 ROUNDS, STARTS = 200, 4

@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from glossator.errors import UserError
-from glossator.files import read_json, write_json
+from glossator.files import read_json, write_bytes, write_json
 from glossator.readouts.base import load_kind, parse_readout
 from glossator.recording.spec import source_of
+from glossator.subjects.named import readout_of_pooled
 
 if TYPE_CHECKING:
     from glossator.readouts.base import Readout
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from glossator.subjects.base import Subject
 
 FOLDER, REFUSED = "readouts", "refused.json"
+LOGS = ("training.json", "search.json")
+"""How a readout was made, beside it: of a trained dictionary, of found directions."""
 EARLIER = "directions"
 """Where studies of earlier versions keep their directions, without the name of a kind."""
 
@@ -82,12 +85,20 @@ def check_made_from(readouts: Mapping[str, Readout], fingerprint: str) -> None:
 
 
 def keep_readouts(spec: StudySpec, readouts: Mapping[str, Readout], folder: Path) -> None:
-    """Write copies into the study, each below the name of its kind."""
-    kinds = [parse_readout(text).kind for text in spec.all_readouts]
-    for kind, (name, one) in zip(kinds, readouts.items(), strict=True):
-        place = folder / FOLDER / kind / name
+    """Write copies into the study, each below the name of its kind, with the log of how it was made."""
+    parsed = [parse_readout(text) for text in spec.all_readouts]
+    given = [(kind, path, one) for (kind, path, _), one in zip(parsed, readouts.values(), strict=True)]
+    if (pooled := readout_of_pooled(spec.subject)) is not None:
+        kind, path, site = pooled
+        given.append((kind, path, load_kind(kind, path, site)))
+    for kind, path, one in given:
+        place = folder / FOLDER / kind / one.site_name
         place.mkdir(parents=True, exist_ok=True)
         one.save(place)
+        beside = path if path.is_dir() else path.parent
+        for log in LOGS if beside.resolve() != place.resolve() else ():
+            if (beside / log).is_file():
+                write_bytes(place / log, (beside / log).read_bytes())
         refused = {str(index): reason for index in range(one.width) if (reason := one.refused(index)) is not None}
         if refused:
             write_json(place / REFUSED, refused)

@@ -81,6 +81,15 @@ def pooled_name(subject: str, site: str, pool: str, readout: tuple[str, str] | N
     return POOLED + "#".join([subject, *middle, site, pool])
 
 
+def readout_of_pooled(name: str) -> tuple[str, Path, str] | None:
+    """(kind, path, site) of the readout that a pooled subject has; None for other subjects and without one."""
+    parts = name.removeprefix(POOLED).split("#")
+    if not name.startswith(POOLED) or len(parts) != 4:
+        return None
+    kind, _, path = parts[1].partition(":")
+    return kind, Path(path).expanduser(), parts[2]
+
+
 def _pooled(name: str, dtype: str | None, device: str | None) -> Subject:
     from glossator.subjects.text_readouts import of_texts
 
@@ -89,9 +98,8 @@ def _pooled(name: str, dtype: str | None, device: str | None) -> Subject:
         allowed = f"{POOLED}SUBJECT#SITE#POOL or {POOLED}SUBJECT#KIND:PATH#SITE#POOL, where the subject is a model"
         raise UserError("bad name of a pooled subject", value=name, allowed=allowed)
     subject, site, pool, readout = parts[0], parts[-2], parts[-1], None
-    if len(parts) == 4:
-        kind, _, path = parts[1].partition(":")
-        readout = registry.load("readouts", kind)(Path(path).expanduser(), site=site)
+    if (named := readout_of_pooled(name)) is not None:
+        readout = registry.load("readouts", named[0])(named[1], site=site)
     opened: Any = open_subject(subject, dtype=dtype, device=device)
     return of_texts(opened, site, pool, readout)  # type: ignore[arg-type]
 

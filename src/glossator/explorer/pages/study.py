@@ -20,11 +20,14 @@ from glossator.store.card import COLUMNS, QUESTIONS, columns_of, why_empty
 from glossator.store.ranking import DEFAULT_SCORES, RATE
 from glossator.store.study import Study
 from glossator.store.summary import agreement_of_columns, mean_of, told, units_of_sites, values_of
+from glossator.store.topics import KEPT_TOPICS
 
 if TYPE_CHECKING:
     from glossator.recording import Recording
 
 BINS = 40
+VOXELS = "voxels"
+"""The kind of readouts that are encoding models, and their page."""
 
 
 @dataclass(frozen=True)
@@ -64,8 +67,9 @@ class StudyPage:
     """What a study is. counts: units by status; methods: of the units' best explanations; scores: all names by column;
     main: the score that stands for each column; told: scores whose distributions are shown first; questions: what each
     column asks; why_empty: why it is empty where it is; rate: of false discoveries, at which units are called above a
-    baseline; version: changes with the study's file; experiments: how many it has; asks: tasks for
-    annotators with their titles; people: what annotators answered, None where nobody was asked."""
+    baseline; version: changes with the study's file; experiments: how many it has; pages: others that it has something
+    for; asks: tasks for annotators with their titles; people: what annotators answered, None where nobody was
+    asked."""
 
     name: str
     subject: str
@@ -85,6 +89,7 @@ class StudyPage:
     version: str
     experiments: int = 0
     asks: dict[str, str] = field(default_factory=dict)
+    pages: list[str] = field(default_factory=list)
     people: dict[str, Any] | None = None
 
 
@@ -121,8 +126,18 @@ def study_page(
             version=version_of(study),
             experiments=experiment_list(study, limit=1).total,
             asks=dict(asks or {}),
+            pages=pages_of(study),
             people=None if people is None else {name: value for name, value in people.items() if name != "units"},
         )
+
+
+def pages_of(study: Study) -> list[str]:
+    """Of readouts where it keeps any, of voxels where some of these are encoding models, or topics were found."""
+    from glossator.study.sources import places_of_readouts
+
+    kinds = {kind == VOXELS for kind, _ in places_of_readouts(study.folder)}
+    voxels = True in kinds or (study.folder / KEPT_TOPICS).is_file()
+    return [name for name, there in (("readouts", False in kinds), (VOXELS, voxels)) if there]
 
 
 def version_of(study: Study) -> str:

@@ -22,6 +22,8 @@ function App() {
     : here.page === "label" ? html`<${LabelPage} study=${study} query=${here.query} />`
     : here.page === "experiments" ? html`<${ExperimentsPage} study=${study} query=${here.query} />`
     : here.page === "experiment" ? html`<${ExperimentPage} key=${here.rest} study=${study} number=${here.rest} />`
+    : here.page === "readouts" ? html`<${ReadoutsPage} study=${study} query=${here.query} />`
+    : here.page === "voxels" ? html`<${VoxelsPage} study=${study} query=${here.query} />`
     : here.page === "unit" ? html`<${UnitPage} key=${here.rest} study=${study} unit=${here.rest} query=${here.query} />`
     : html`<${StudyPage} study=${study} query=${here.query} />`;
   return html`<a class="skip" href="#main" onClick=${(e) => { e.preventDefault(); document.getElementById("main")?.querySelector("h1, a, input")?.focus(); }}>Skip to the page</a>

@@ -32,6 +32,8 @@ const served = {
   },
   unit: (study, unit) => fetched(`studies/${study}/unit`, { unit }),
   windows: (study, unit, predict) => fetched(`studies/${study}/windows`, { unit, predict }),
+  readouts: (study) => fetched(`studies/${study}/readouts`),
+  voxels: (study) => fetched(`studies/${study}/voxels`),
   neighbours: (study, unit, by) => fetched(`studies/${study}/neighbours`, { unit, by }),
   output: (study, unit) => fetched(`studies/${study}/output`, { unit }),
   evidence: (study, unit, method, score) => fetched(`studies/${study}/evidence`, { unit, method, score }),
@@ -147,6 +149,8 @@ const exported = {
     if (!windows) throw new Error("no inputs are here: nothing was recorded of the unit, or the study was exported without its recording");
     return windows;
   },
+  readouts: () => shard("readouts"),
+  voxels: () => shard("voxels"),
   neighbours: async (_, unit, by) => {
     const found = (await entry(unit)).neighbours?.[by];
     if (!found) throw new Error("these are not in this file; glossator serve shows them");

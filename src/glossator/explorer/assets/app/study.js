@@ -8,7 +8,8 @@ function StudyPage({ study, query }) {
   const data = page.value;
   return html`<main class="study" id="main">
     <header class="title"><h1>${inert(data.subject)} <span class="quiet">${inert(data.name)}</span></h1>
-      <p class="counts"><b>${count(data.units)}</b> units${Object.entries(data.counts).filter(([status, n]) => n && status !== "ok").map(([status, n]) => html`, <span class="chip ${status}">${count(n)} ${status}</span>`)} · ${data.sites.length === 1 ? inert(data.sites[0].site) : plural(data.sites.length, "site")} · ${data.methods.map(inert).join(", ") || "no explanation"}</p></header>
+      <p class="counts"><b>${count(data.units)}</b> units${Object.entries(data.counts).filter(([status, n]) => n && status !== "ok").map(([status, n]) => html`, <span class="chip ${status}">${count(n)} ${status}</span>`)} · ${data.sites.length === 1 ? inert(data.sites[0].site) : plural(data.sites.length, "site")} · ${data.methods.map(inert).join(", ") || "no explanation"}</p>
+      ${data.pages.length ? html`<p class="row">${data.pages.map((page) => html`<a class="button" href=${address(study, page)}>${PAGE_NAMES[page] || page}</a>`)}</p>` : null}</header>
     <div class="columns wide">
       <${Units} study=${study} data=${data} query=${query} />
       <div class="stack">
@@ -40,11 +41,13 @@ function Annotators({ people }) {
   </details>`;
 }
 
-function Distributions({ study, data, query }) {
+const PAGE_NAMES = { readouts: "Directions and dictionaries", voxels: "Voxels and topics" };
+
+function Distributions({ study, data, query, heading = "Scores over units" }) {
   const score = query.distribution || data.told[0];
   const found = useAsked(() => (score ? source.distribution(study, score) : null), [study, score]);
   const rest = Object.keys(data.scores).filter((name) => !data.told.includes(name));
-  return html`<section class="card"><div class="head"><h2>Scores over units</h2>
+  return html`<section class="card"><div class="head"><h2>${heading}</h2>
     ${score ? html`<select aria-label="Score" value=${score} onChange=${(e) => setQuery({ distribution: e.target.value })}>
       <optgroup label="Main scores">${data.told.map((name) => html`<option value=${name}>${name}</option>`)}</optgroup>
       ${rest.length && source.live ? html`<optgroup label="All others">${rest.map((name) => html`<option value=${name}>${name}</option>`)}</optgroup>` : null}
