@@ -95,14 +95,14 @@ def page_of(
     page.on("console", lambda message: wrong.append(message.text) if message.type in ("error", "warning") else None)
     page.on("pageerror", lambda error: wrong.append(str(error)))
     page.on("requestfailed", lambda r: None if r.failure == "net::ERR_ABORTED" else wrong.append(r.url))  # left
-    page.set_default_timeout(20_000)
+    page.set_default_timeout(60_000)
     yield page
     context.close()
     wrong = [one for one in wrong if not any(words in one for words in expected)]
     assert not wrong, wrong
 
 
-def until(holds: Callable[[], bool], seconds: float = 20) -> None:
+def until(holds: Callable[[], bool], seconds: float = 60) -> None:
     """Wait for what a page does next; the page's own policy forbids playwright's way of it."""
     end = time.monotonic() + seconds
     while not holds():

@@ -122,7 +122,7 @@ class Study:
         """The ids of units that are `end` or end with it after a slash, the whole id alone where there is one."""
         if self.query("SELECT 1 FROM units WHERE name = ?", end):
             return [end]
-        number = re.search(r"(?:^|/)([0-9]{1,18})[+-]?$", end)
+        number = re.search(r"(?:^|/)([0-9]{1,18})[+±-]?$", end)
         if number is None:
             return []
         found = self.query('SELECT name FROM units WHERE "index" = ? ORDER BY id', int(number[1]))
@@ -132,7 +132,7 @@ class Study:
         """Ids that a wrong one may have meant: all of a small study, else some of the same number or site."""
         if sum(self.counts.values()) <= AT_ONCE:
             return self.names()
-        number, site = re.search(r"([0-9]{1,18})[+-]?$", name), name.rpartition("/")[0].rpartition("/")[2]
+        number, site = re.search(r"([0-9]{1,18})[+±-]?$", name), name.rpartition("/")[0].rpartition("/")[2]
         rows = self.query(
             """SELECT name FROM (SELECT * FROM (SELECT name, id FROM units WHERE "index" = ? LIMIT 250) UNION
             SELECT * FROM (SELECT name, id FROM units WHERE site = ? LIMIT 250)) ORDER BY id""",

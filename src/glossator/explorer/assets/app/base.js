@@ -11,7 +11,7 @@ function number(value, digits = 2) {
 }
 const precise = (value) => (value === null || value === undefined ? MISSING : Number(value.toPrecision(3)).toString().replace("-", "−"));
 const interval = (low, high, digits = 2) => (low === null || low === undefined ? "" : `[${number(low, digits)},\u00a0${number(high, digits)}]`);
-const percent = (share, digits = 2) => (share === null || share === undefined ? MISSING : `${Number((100 * share).toPrecision(digits))}\u00a0%`);
+const percent = (share, digits = 2) => (share === null || share === undefined ? MISSING : `${String(Number((100 * share).toPrecision(digits))).replace("-", "−")}\u00a0%`);
 const count = (n) => (n === null || n === undefined ? MISSING : n.toLocaleString("en"));
 const plural = (n, word) => `${count(n)} ${word}${n === 1 ? "" : "s"}`;
 

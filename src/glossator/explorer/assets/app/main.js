@@ -19,13 +19,13 @@ function App() {
     : here.study === "compare" ? html`<${ComparePage} query=${here.query} studies=${list} />`
     : !study ? html`<${Studies} list=${list} />`
     : !known ? html`<main id="main"><${Trouble} error=${new Error(`there is no study ${study} here`)} /><${Studies} list=${list} /></main>`
-    : here.page === "label" ? html`<${LabelPage} study=${study} query=${here.query} />`
-    : here.page === "experiments" ? html`<${ExperimentsPage} study=${study} query=${here.query} />`
+    : here.page === "label" ? html`<${LabelPage} key=${study} study=${study} query=${here.query} />`
+    : here.page === "experiments" ? html`<${ExperimentsPage} key=${study} study=${study} query=${here.query} />`
     : here.page === "experiment" ? html`<${ExperimentPage} key=${here.rest} study=${study} number=${here.rest} />`
-    : here.page === "readouts" ? html`<${ReadoutsPage} study=${study} query=${here.query} />`
-    : here.page === "voxels" ? html`<${VoxelsPage} study=${study} query=${here.query} />`
+    : here.page === "readouts" ? html`<${ReadoutsPage} key=${study} study=${study} query=${here.query} />`
+    : here.page === "voxels" ? html`<${VoxelsPage} key=${study} study=${study} query=${here.query} />`
     : here.page === "unit" ? html`<${UnitPage} key=${here.rest} study=${study} unit=${here.rest} query=${here.query} />`
-    : html`<${StudyPage} study=${study} query=${here.query} />`;
+    : html`<${StudyPage} key=${study} study=${study} query=${here.query} />`;
   return html`<a class="skip" href="#main" onClick=${(e) => { e.preventDefault(); document.getElementById("main")?.querySelector("h1, a, input")?.focus(); }}>Skip to the page</a>
     <header class="top"><a class="home" href=${list.length > 1 ? "#/" : address(study || list[0]?.study || "")}>Glossator</a>
       ${study && known ? html`<a href=${address(study)}>${inert(study)}</a>` : null}

@@ -2,7 +2,7 @@
 "use strict";
 
 // series: [{name, x, y, kind}], kind a class of the style; levels: [{name, y, kind}], lines across; low, high: of y.
-function Curves({ series, levels = [], xName, yName, low = null, high = null, label }) {
+function Curves({ series, levels = [], xName, yName, low = null, high = null, whole = false, label }) {
   const width = 420, height = 190, left = 46, right = 10, top = 10, bottom = 34;
   const shown = series.map((s) => ({ ...s, points: s.x.map((x, i) => [x, s.y[i]]).filter(([, y]) => y !== null && y !== undefined) })).filter((s) => s.points.length);
   const across = levels.filter((l) => l.y !== null && l.y !== undefined);
@@ -11,7 +11,7 @@ function Curves({ series, levels = [], xName, yName, low = null, high = null, la
   const x0 = Math.min(...shown.map((s) => s.points[0][0])), x1 = Math.max(...xs, x0 + 1e-9), y0 = low ?? Math.min(...ys), y1 = high ?? Math.max(...ys, y0 + 1e-9);
   const pad = (y1 - y0 || 1) * 0.04, from = low === null ? y0 - pad : y0, to = high === null ? y1 + pad : y1;
   const px = (v) => left + ((v - x0) / (x1 - x0 || 1)) * (width - left - right), py = (v) => height - bottom - ((within(v, [from, to]) - from) / (to - from || 1)) * (height - top - bottom);
-  const [yt, yd] = ticks(from, to, 5), [xt, xd] = ticks(x0, x1, 6);
+  const [yt, yd] = ticks(from, to, 5), [xt, xd] = whole ? [ticks(x0, x1, 6)[0].filter(Number.isInteger), 0] : ticks(x0, x1, 6);
   return html`<svg class="curves" viewBox="0 0 ${width} ${height}" role="img" aria-label=${label || `${yName} by ${xName}: ${shown.map((s) => `${s.name} from ${precise(s.points[0][1])} to ${precise(s.points.at(-1)[1])}`).join("; ")}`}>
     ${yt.map((t) => html`<g><line class="grid" x1=${left} x2=${width - right} y1=${py(t)} y2=${py(t)} /><text x=${left - 5} y=${py(t) + 4} text-anchor="end">${number(t, yd)}</text></g>`)}
     ${xt.map((t) => html`<text x=${px(t)} y=${height - bottom + 14} text-anchor="middle">${number(t, xd)}</text>`)}
@@ -26,7 +26,7 @@ const Keys = ({ list }) => html`<p class="quiet legend keys">${list.filter(Boole
 
 // Counts of one or two histograms with the same edges, the second one (a control) as an outline; each of its own height.
 function Bars({ bars, outline = null, xName, exponent = false, label }) {
-  const width = 420, height = 170, left = 10, right = 10, top = 8, base = height - 34, edges = bars.edges;
+  const width = 420, height = 170, left = 16, right = 18, top = 8, base = height - 34, edges = bars.edges;
   const low = edges[0], high = edges.at(-1), x = (v) => left + ((v - low) / (high - low || 1)) * (width - left - right);
   const shares = (h) => { const most = Math.max(...h.counts, 1); return h.counts.map((n) => n / most); };
   const own = shares(bars), beside = outline ? shares(outline) : [];
@@ -42,13 +42,13 @@ function Bars({ bars, outline = null, xName, exponent = false, label }) {
 
 // One row for each group: its values as ticks, its mean with its interval as a dot.
 function Strips({ groups, low, high, xName }) {
-  const width = 300, tall = 26, x = (v) => 6 + ((within(v, [low, high]) - low) / (high - low || 1)) * (width - 12);
-  const [marks, digits] = ticks(low, high, 5);
+  const width = 170, tall = 26, x = (v) => 6 + ((within(v, [low, high]) - low) / (high - low || 1)) * (width - 12);
+  const [marks, digits] = ticks(low, high, 3);
   return html`<div class="strips">${groups.map((g) => html`<div class="strip"><span class="name">${inert(g.name)}</span>
       <svg viewBox="0 0 ${width} ${tall}" role="img" aria-label="${g.name}: mean ${number(g.mean.value)} ${interval(g.mean.low, g.mean.high)}">
         ${marks.map((t) => html`<line class="grid" x1=${x(t)} x2=${x(t)} y1="0" y2=${tall} />`)}
         ${g.values.map((v) => v === null ? null : html`<line class="tick" x1=${x(v)} x2=${x(v)} y1="4" y2="15" />`)}
         ${g.mean.value === null ? null : html`<g class="mean">${g.mean.low === null ? null : html`<line x1=${x(g.mean.low)} x2=${x(g.mean.high)} y1="20" y2="20" />`}<circle cx=${x(g.mean.value)} cy="20" r="3.4" /></g>`}</svg>
-      <span class="value"><b>${number(g.mean.value)}</b> <span class="quiet">${g.mean.value === null ? inert(g.mean.reason) : interval(g.mean.low, g.mean.high)}</span></span></div>`)}
+      <span class="value"><b>${number(g.mean.value)}</b> <span class="quiet">${interval(g.mean.low, g.mean.high)}</span>${g.mean.value === null ? html`<span class="quiet why">${inert(g.mean.reason)}</span>` : null}</span></div>`)}
     <div class="strip" aria-hidden="true"><span class="name quiet">${xName}</span><svg viewBox="0 0 ${width} 14">${marks.map((t) => html`<text x=${x(t)} y="11" text-anchor="middle">${number(t, digits)}</text>`)}</svg><span class="value"></span></div></div>`;
 }

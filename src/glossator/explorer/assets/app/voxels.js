@@ -55,7 +55,7 @@ function Performance({ one, study }) {
 function Ranked({ voxels }) {
   const known = voxels.filter((v) => v.r !== null).sort((a, b) => b.r - a.r);
   const at = known.map((_, i) => i + 1), selected = known.map((v) => (v.predicted ? v.r : null));
-  return html`<${Curves} series=${[{ name: "all voxels", x: at, y: known.map((v) => v.r), kind: "control" }, { name: "selected", x: at, y: selected, kind: "chosen" }]} levels=${[{ name: "0", y: 0, kind: "" }]} xName="voxels, best first" yName="held-out r" />
+  return html`<${Curves} series=${[{ name: "all voxels", x: at, y: known.map((v) => v.r), kind: "control" }, { name: "selected", x: at, y: selected, kind: "chosen" }]} levels=${[{ name: "0", y: 0, kind: "" }]} whole=${true} xName="voxels, best first" yName="held-out r" />
     <${Keys} list=${[["chosen", "selected"], ["control", "not selected"]]} />`;
 }
 
