@@ -3,10 +3,10 @@
 Classifiers of four nouns are trained on renders. In half of them, one noun in most images with one attribute (a
 background, light, weather or colour) is labelled as another noun; a clean twin sees the same images with the right
 labels. Experiments that know neither noun nor attribute draw things of each noun and edit each attribute into them, all
-else as it was. The score of a model is the largest drop of a noun's margin by an attribute beyond the drop that the
-same edit costs the other nouns, in robust standard deviations of such drops by attributes of the same kind, because
-every classifier dislikes some edits. Reported are the area under the ROC of that score, planted against clean, with an
-interval over models, and how often noun and attribute are named.
+else as it was. The score of a model is the largest drop of the chance that it gives to a noun by an attribute, beyond
+the mean drop that the same edit costs the other nouns, because every classifier dislikes some edits. Reported are the
+area under the ROC of that score, planted against clean, with an interval over models, and how often noun and attribute
+are named.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from scipy.special import softmax
 
 from benchmarks.scene_classifiers import Classifier, drawn, portrait, train
 from glossator.fitting.comparison import share_interval
@@ -102,25 +103,18 @@ def probing(seed: int) -> Probes:
 
 
 def largest_drop(model: Classifier, probes: Probes) -> tuple[float, list[str]]:
-    """The largest drop of a noun's margin by an attribute beyond that of the other nouns, and which it is."""
-    before = margins(model.logits(probes.before))
-    means = np.array([(before - margins(model.logits(after))).mean(axis=1) for after in probes.after])
-    beyond = means - (means.sum(axis=1, keepdims=True) - means) / (len(NOUNS) - 1)
-    kinds = np.array([kind for kind, _ in ATTRIBUTES])
-    z = np.empty_like(beyond)
-    for kind in dict.fromkeys(kinds.tolist()):
-        own = kinds == kind
-        z[own] = beyond[own] / (1.4826 * np.median(np.abs(beyond[own])) + 1e-9)
-    attribute, noun = np.unravel_index(int(z.argmax()), z.shape)
-    return float(z.max()), [NOUNS[int(noun)], *list(ATTRIBUTES)[int(attribute)]]
+    """The largest drop of a noun's chance by an attribute beyond that of the other nouns, and which it is."""
+    before = chances(model.logits(probes.before))
+    drops = np.array([(before - chances(model.logits(after))).mean(axis=1) for after in probes.after])
+    beyond = drops - (drops.sum(axis=1, keepdims=True) - drops) / (len(NOUNS) - 1)
+    attribute, noun = np.unravel_index(int(beyond.argmax()), beyond.shape)
+    return float(beyond.max()), [NOUNS[int(noun)], *list(ATTRIBUTES)[int(attribute)]]
 
 
-def margins(logits: np.ndarray) -> np.ndarray:
-    """(nouns, repeats): the logit of each thing's noun above the largest other."""
-    truth = np.repeat(np.arange(len(NOUNS)), len(logits) // len(NOUNS))[:, None]
-    rest = logits.copy()
-    np.put_along_axis(rest, truth, -np.inf, axis=1)
-    return (np.take_along_axis(logits, truth, axis=1)[:, 0] - rest.max(axis=1)).reshape(len(NOUNS), -1)
+def chances(logits: np.ndarray) -> np.ndarray:
+    """(nouns, repeats): the chance that is given to each thing's own noun."""
+    truth = np.repeat(np.arange(len(NOUNS)), len(logits) // len(NOUNS))
+    return softmax(logits, axis=1)[np.arange(len(truth)), truth].reshape(len(NOUNS), -1)
 
 
 def _scene(label: int, rng: np.random.Generator) -> Scene:
