@@ -15,9 +15,10 @@ from glossator.agents.answers import Answer
 from glossator.agents.predictive import Label
 from glossator.evidence import Exemplars, ExplainEvidence, UnitStatistics
 from glossator.explainers import Abstained, Explainer
+from glossator.image_programs.reading import read
 from glossator.inputs import WHOLE, Concept
 from glossator.planted.images import CELLS, NOUNS, SITE, WORLD, PlantedImageUnit
-from glossator.programs import Program, parse_program
+from glossator.programs import Clause, Program, parse_program
 from glossator.scenes import SceneImages, random_scenes
 from glossator.scenes.pictures import Renderer
 from glossator.scenes.words import BACKGROUNDS
@@ -119,7 +120,11 @@ def explained(explainer: Explainer, *, pooled: bool) -> Method:
         shown = len(evidence.exemplars)
         if isinstance(found, Abstained) or not found:
             return Labelled(None, shown)
-        return Labelled(Label.of(found[0], WHOLE if pooled else CELLS), shown)
+        grid = WHOLE if pooled else CELLS
+        told = Label.of(found[0], grid)
+        if told.program is None and (test := read(found[0].text, grid, every=True).test) is not None:
+            told = replace(told, program=Program(0.0, (Clause(1.0, test),)))  # what is understood of the words
+        return Labelled(told, shown)
 
     return label
 

@@ -17,7 +17,7 @@ from glossator.evidence import ExplainEvidence
 from glossator.explainers import Abstained, Explained, Explainer
 from glossator.explainers.of_concepts import Shown
 from glossator.explanations import MOST_WORDS, Explanation, Headline, Provenance
-from glossator.image_programs.reading import read
+from glossator.image_programs.reading import COUNTED, read
 from glossator.inputs import Images
 from glossator.inputs.images import cells_of_pixels
 from glossator.language_models.pictures import VisionDescriber
@@ -33,7 +33,8 @@ class OneShotExplainer(Explainer):
     """One description of a unit's strongest images.
 
     lm: describes images, where it sees them; without it their scenes have to be known; exemplars: how many images;
-    share: of the cells of random images, how many are as strong as a described part.
+    share: of the cells of random images, how many are as strong as a described part; agree: where the
+    describer counts images, more than this share of them must show what is said.
     """
 
     reads: ClassVar[frozenset[str]] = frozenset({"images"})
@@ -42,6 +43,7 @@ class OneShotExplainer(Explainer):
     lm: LanguageModel | None = None
     exemplars: int = 15
     share: float = 0.01
+    agree: float = 0.5
 
     def explain(self, evidence: Sequence[ExplainEvidence], *, n: int, seed: int) -> list[Explained]:
         found: list[Explained] = []
@@ -76,10 +78,15 @@ class OneShotExplainer(Explainer):
             height, width = pictures[0].pixels.shape[:2]
             regions = shown.regions(rows, self.share).reshape(-1, *exemplars.grid.shape)
             masks = [cells_of_pixels(region, height, width) for region in regions]
-        said = describer.summarise(pictures, masks)
+        said = _agreed(describer.summarise(pictures, masks), self.agree)
         if said == NOTHING_SHARED:
             return Abstained("the strongest images have nothing in common")
-        settings = {"exemplars": self.exemplars, "share": self.share, "describer": describer.backend}
+        settings = {
+            "exemplars": self.exemplars,
+            "share": self.share,
+            "agree": self.agree,
+            "describer": describer.backend,
+        }
         model = None if isinstance(describer, Renderer) else describer.backend
         found = read(said, exemplars.grid, every=True)
         if found.whole is None:
@@ -88,3 +95,11 @@ class OneShotExplainer(Explainer):
             headline = Headline(said) if len(said.split()) <= MOST_WORDS else None
             return [Explanation(shown.evidence.unit, said, made, headline=headline)]
         return [shown.explanation(found.whole, METHOD, {**settings, "said": said}, model=model)]
+
+
+def _agreed(said: str, share: float) -> str:
+    """Of a list such as "dog (12 of 15), large (8 of 15)" what more than this share of the images show; other words
+    stay as they are."""
+    parts = [(part, COUNTED.search(part)) for part in said.split(", ")]
+    kept = [part for part, count in parts if count is None or int(count[1]) > share * int(count[2])]
+    return ", ".join(kept) or NOTHING_SHARED

@@ -27,7 +27,7 @@ CARRIERS = frozenset(
 )
 """Words that carry a description and say nothing themselves; "objects" after an adjective means things of any kind."""
 EITHER = re.compile(r"\s*(?:\bor\b|/|;)\s*", re.IGNORECASE)
-COUNTED = re.compile(r"\(\d+ of \d+\)")
+COUNTED = re.compile(r"\((\d+) of (\d+)\)")
 SHOWS_SEVERAL = Shows(SEVERAL)
 
 
@@ -149,7 +149,14 @@ class _Part:
         for concept in (c for thing in self.things for c in thing.concepts):
             if not any(_is_above(concept, other) or _is_above(other, concept) for other in kept):
                 kept.append(concept)
-        return [self._one(kept)] if kept else []
+        things = [c for c in kept if not _nouns_first(c)]
+        if len(things) < 2:
+            return [self._one(kept)] if kept else []
+        # Several things are not at one spot: the first is here, the others are anywhere, as is what is said of any.
+        others: list[Test] = [Shows((str(c),)) for c in kept if c is not things[0]]
+        if self.grid.kind == "cells":
+            others = [Anywhere(test) for test in others]
+        return [And((Shows((str(things[0]),)), *others))]
 
     def _one(self, concepts: list[Concept]) -> Test:
         names = tuple(dict.fromkeys(str(c) for c in sorted(concepts, key=_nouns_first)))

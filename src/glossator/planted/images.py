@@ -32,10 +32,11 @@ IMAGE_KINDS: tuple[ImageKind, ...] = get_args(ImageKind)
 CELLS = Grid("cells", (7, 7))
 DISCOUNT = 0.5
 """What is left of a discounted response in the context that discounts it."""
-LEAST, FULL = 0.6, 0.08
-"""The response to what is hardly seen, and the share of the image from which on it is whole (1)."""
-NOISE = 0.08
-"""Standard deviation of what is added to the response to an image; its cells have a quarter of it."""
+LEAST, FULL = 0.7, 0.02
+"""The response to what is hardly seen, and the share of the image from which on it is whole (1): less than a small
+thing fills, so that the strongest responses are not those to the largest things."""
+NOISE, IN_CELLS = 0.12, 0.02
+"""Standard deviations of what is added to the response to an image, and to each cell."""
 WORLD: dict[str, tuple[str, ...]] = {
     "mammal": ("dog", "cat", "horse", "elephant", "lion", "rabbit"),
     "bird": ("owl", "penguin", "duck", "eagle", "parrot", "flamingo"),
@@ -116,7 +117,7 @@ class PlantedImageUnit:
         fullest = np.maximum(where.max(axis=1, keepdims=True), 1e-9)
         scenes, cells = self._random(images, 1), self._random(images, grid.places, 1)
         noisy = np.maximum(height + NOISE * ndtri(scenes[:, 0]) * (height > 0), 0.0)
-        values = noisy[:, None] * where / fullest + NOISE / 4 * np.abs(ndtri(cells))
+        values = noisy[:, None] * where / fullest + IN_CELLS * np.abs(ndtri(cells))
         return values.astype(np.float32)
 
     def _of_nothing(self, images: SceneImages, grid: Grid) -> np.ndarray:
@@ -124,7 +125,7 @@ class PlantedImageUnit:
         height = {"normal": np.abs(ndtri(uniform[:, 0])) / 4, "heavy": -np.log(uniform[:, 0]) / 8}.get(
             self.shape.split(" ")[0], np.where(uniform[:, 0] > 0.98, 0.6 + 20 * (uniform[:, 0] - 0.98), 0.0)
         )
-        values = NOISE / 4 * np.abs(ndtri(self._random(images, grid.places, 1)))
+        values = IN_CELLS * np.abs(ndtri(self._random(images, grid.places, 1)))
         values[np.arange(len(images)), (uniform[:, 1] * grid.places).astype(int)] += height
         return values.astype(np.float32)
 

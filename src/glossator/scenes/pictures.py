@@ -26,7 +26,7 @@ from glossator.scenes.parse import called, parse, tokens
 from glossator.scenes.render import SIDE, Rendered, labelled, render
 from glossator.scenes.scene import Scene, named, phrase
 from glossator.scenes.sprites import own_colour
-from glossator.scenes.words import BACKGROUNDS, LIGHT_PHRASES, WEATHER_PHRASES, nouns
+from glossator.scenes.words import BACKGROUNDS, LIGHT_PHRASES, WEATHER_PHRASES, classes_above
 
 HIDDEN = 0.5
 """Of which share of an instance less must be seen for it to be reported as missing."""
@@ -196,13 +196,13 @@ class Renderer:
 
     def summarise(self, pictures: Sequence[Picture], masks: Sequence[np.ndarray | None]) -> str:
         """What more than half of the pictures share, the most frequent first, each with how many show it; a class is
-        left out where one of its nouns says as much."""
+        left out where one of its nouns or classes says as much."""
         counts: Counter[str] = Counter()
         for picture, mask in zip(pictures, masks, strict=True):
             counts.update(_features(scene_of(picture), mask))
         ranked = sorted(counts, key=lambda name: (-counts[name], name))
         common = [name for name in ranked if counts[name] * 2 > len(pictures)]
-        implied = {(kind, counts[name]) for name in common if name in nouns() for kind in nouns()[name].classes}
+        implied = {(kind, counts[name]) for name in common for kind in classes_above(name)}
         said = [name for name in common if (name, counts[name]) not in implied]
         return ", ".join(f"{name} ({counts[name]} of {len(pictures)})" for name in said) or NOTHING_SHARED
 

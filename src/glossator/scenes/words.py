@@ -145,6 +145,14 @@ def classes() -> dict[str, tuple[str, ...]]:
     return {kind: tuple(of) for kind, of in sorted(members.items())}
 
 
+def classes_above(name: str) -> tuple[str, ...]:
+    """The classes that a noun, or a class, is in."""
+    if name in nouns():
+        return nouns()[name].classes
+    chains = [nouns()[member].classes for member in classes().get(name, ())]
+    return chains[0][chains[0].index(name) + 1 :] if chains else ()
+
+
 def noun(name: str) -> Noun:
     """A noun of the vocabulary; raises `UserError`, with the nearest ones, for a name that is none."""
     if name not in nouns():
