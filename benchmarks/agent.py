@@ -5,9 +5,9 @@
   about units that respond to nothing (`image_trials`).
 - Functions of numbers, texts and words (`planted.functions`): two solvers with equally many calls and the same
   hypotheses, one of which chooses each question after the answers so far; the other asks one random batch. The answer
-  is code; it runs in a separate process with limits, on inputs that nobody asked about (`planted.functions.grading`). Both
-  know which families exist: `functions_solved` says what choosing questions is worth, not how a language model would
-  fare.
+  is code; it runs in a separate process with limits, on inputs that nobody asked about (`planted.functions.grading`).
+  Both know which families exist: `functions_solved` says what choosing questions is worth, not how a language model
+  would fare.
 - E-values: how often a test that one may stop at any time rejects what is true (`false_alarms`).
 
 The experimenter was developed on the seeds 101 to 106; the default seed was not looked at while it was.
