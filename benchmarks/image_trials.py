@@ -34,7 +34,7 @@ METHODS: dict[str, Method] = {
 """What is compared; `program` is the search for programs, which looks at all its images and makes no experiment. What
 one-shot summaries must agree on was chosen for them on the seeds of development."""
 KINDS = tuple(kind for kind in IMAGE_KINDS if kind != "null")
-CANDIDATES, SHOWN = 250, 8
+CANDIDATES, SHOWN = 120, 8
 """Prompts from which an author chooses, and inputs of each sort that a judge of two labels sees."""
 
 

@@ -28,7 +28,7 @@ from glossator.scenes.sampling import holding, random_scenes
 
 CANDIDATES = 600
 """Prompts from which an author chooses."""
-SIDE = 64
+SIDE = 48
 """Of the pictures that authors and pickers imagine; only programs of pixels read them."""
 PLAIN = 1 / 3
 """Share of candidates in which none of the label's concepts is put."""

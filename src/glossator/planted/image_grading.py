@@ -19,7 +19,7 @@ from glossator.scenes.sampling import holding
 from glossator.scenes.scene import LIGHTS, WEATHERS
 from glossator.scenes.words import BACKGROUNDS, classes, nouns
 
-SCENES, SIDE = 400, 64
+SCENES, SIDE = 240, 48
 EXACT = 0.95
 FEWEST = 5
 """A combination of concepts counts if so many scenes hold it."""
