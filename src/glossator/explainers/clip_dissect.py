@@ -60,7 +60,7 @@ class ClipDissectExplainer(Explainer):
     def __post_init__(self) -> None:
         if self.model is None:
             raise MissingPower(
-                "clip-dissect needs an image-text model", allowed="a folder or hub id of CLIP, SigLIP, ...",
+                "clip-dissect needs an image-text model", allowed="a folder or hub id of CLIP, SigLIP or another",
                 fix='Name it in the spec: [options.clip-dissect] model = "FOLDER"',
             )  # fmt: skip
         self.vocabulary  # noqa: B018 - a bad file is refused before anything is recorded
