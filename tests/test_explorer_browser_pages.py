@@ -179,7 +179,7 @@ def test_every_page_fits_and_is_legible(chromium: Any, texts: Study, images: Stu
         for where in wheres:
             page.goto(f"{address}#/{where}")
             page.reload()
-            page.wait_for_selector("main .card")
+            page.wait_for_selector("main .card, .tasks .place")
             page.wait_for_load_state("networkidle")
             assert page.evaluate("document.documentElement.scrollWidth") <= width, where
             page.evaluate(ACCESSIBILITY)

@@ -130,7 +130,7 @@ function askTasks(root, { names, title, instructions, screens }, send = null) {
 
   // Screens
 
-  const shade = (level) => (level ? `rgba(var(--true), ${(0.06 + 0.74 * level / MOST).toFixed(2)})` : "");
+  const shade = (level) => (level ? `rgba(var(--true), calc(${(0.1 + 0.9 * level / MOST).toFixed(2)} * var(--strength)))` : "");
   function passage(p, n) {
     const out = new Set(p.x), strongest = p.t.filter((_, i) => p.a[i] === Math.max(...p.a) && p.a[i] > 0).slice(0, 3);
     const line = el("div", { class: "passage", "aria-label": `Passage ${n}` + (strongest.length ? `, strongest at ${strongest.join(", ")}` : ", silent") });
