@@ -12,6 +12,7 @@ from glossator.agents.budget import Spent
 from glossator.agents.driven import LanguageModelPolicy, PersonPolicy
 from glossator.agents.errors import ToolError
 from glossator.agents.prompts import code_of, first_look, round_prompt, system_prompt
+from glossator.agents.settling import settle
 from glossator.errors import UserError
 from glossator.language_models.scripted import Scripted
 from glossator.statistics.sequential import RankBet, rate_above, rate_below, rejected
@@ -300,3 +301,38 @@ def test_many_at_once():
     assert rejected([100, 1, 45], 0.05) == [True, False, True]  # 3 / (0.05 * 2) = 30
     assert rejected([25, 1, 1], 0.05) == [False, False, False]
     assert rejected([], 0.05) == []
+
+
+@pytest.mark.parametrize(("works", "tested"), [(0.0, 12), (0.8, 24)])
+def test_a_test_goes_on_where_the_evidence_leans_to_it(works, tested):
+    tools = Tools(toy_unit(lambda has: float("dog" in has), noise=0.0), STUDIO, Budget(inputs=300))
+    name = tools.register_hypothesis("dogs")
+
+    def pairs():
+        turn = 0
+        while True:
+            turn += 1
+            good = turn % 5 < 5 * works
+            yield ("dog, tree" if good else "cat, tree"), ("tree" if turn % 2 or good else "dog")
+
+    def make(block):
+        made = [one["id"] for one in tools.text2image([prompt for pair in block for prompt in pair])]
+        return made[::2], made[1::2]
+
+    settle(tools, name, pairs(), make, 12)
+    assert tools.ledger.evidence(name)[1] <= tested
+    if works:
+        assert tools.ledger.settled(name)
+
+
+def test_pairs_that_turn_out_unfit_do_not_count():
+    tools = Tools(toy_unit(lambda has: float("dog" in has), noise=0.0), STUDIO, Budget(inputs=300))
+    name, blocks = tools.register_hypothesis("dogs"), []
+
+    def make(block):
+        blocks.append(block)
+        made = [one["id"] for one in tools.text2image([prompt for pair in block for prompt in pair])]
+        return made[:2:2], made[1:2:2]  # one pair of four is fit
+
+    settle(tools, name, iter([("dog", "tree")] * 100), make, 12)
+    assert tools.ledger.settled(name) and len(blocks) > 3

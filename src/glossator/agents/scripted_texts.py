@@ -78,7 +78,10 @@ class _Experimenter:
             if not any(
                 is_confirmed(tools, name) for _, name, _ in claims
             ):  # perhaps a word of a class, and not the class
-                self._test([one for one in self.proposed if one["single"]], claims, alone)
+                known = {word for one in classes for word in one["seen"]}
+                single = [one | {"near": [w for w in one["near"] if w not in known]} for one in self.proposed
+                          if one["single"]]  # fmt: skip
+                self._test(single, claims, alone)
         except Spent as limit:
             self.conclusion.limits.append(f"stopped early: {limit}")
         self._conclude(claims)
