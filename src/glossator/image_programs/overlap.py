@@ -92,10 +92,12 @@ def covered(inputs: Inputs, grid: Grid, fewest: int = FEWEST, among: Sequence[Co
 
     if among is not None:
         return _stacked(among, [shares(concept, annotations.present(concept)) for concept in among], inputs, grid)
+    said = [one for one in annotations.concepts if one.kind not in NO_REGION and one not in UNSAID]
+    # Presence of all first: scenes remember where things are on one grid at a time.
+    presence = [(one, annotations.present(one)) for one in sorted(said, key=lambda one: ORDER.index(one.kind))]
     found: dict[bytes, tuple[Concept, csr_array]] = {}
-    for concept in sorted(annotations.concepts, key=lambda one: ORDER.index(one.kind)):
-        present = annotations.present(concept)
-        if concept.kind in NO_REGION or concept in UNSAID or present.sum() < fewest:
+    for concept, present in presence:
+        if present.sum() < fewest:
             continue
         flat = shares(concept, present)
         if flat.nnz and (flat.nnz < flat.shape[1] or flat.min() < flat.max()):
