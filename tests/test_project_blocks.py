@@ -34,6 +34,7 @@ NOT_RUN = {
     "--engine slurm": "needs a cluster; see test_engines_clusters",
     "human import": "the file is what a person fills in; see test_human_cli",
     "efficientnet-lite0": "needs its weights; see test_image_sets for the inputs",
+    "mail-factors": "needs MiniLM's weights, and mail that is fetched; see test_spam_assassin",
     "studies/deep": "a recording that needs them; see test_dissecting",
     "openai:gpt-5-mini": "needs a key; see test_sasc_cli and test_language_models_server",
 }
