@@ -61,6 +61,8 @@ def test_a_short_way_through_all_pages(chromium: Any, served: str, study: Study)
         assert page.locator("h1").inner_text().startswith(best.unit)
         assert page.locator(".scorelist li").count() > 3
         page.wait_for_selector(".related tbody a")
+        page.click("button.star")
+        page.wait_for_selector("button.star[aria-pressed=true]")
         page.locator("details.score summary").first.click()
         page.locator("button:has-text('Show its evidence')").first.click()
         page.wait_for_selector(".scoreevidence .window")
@@ -79,6 +81,10 @@ def test_pages_from_the_disk(chromium: Any, study: Study, tmp_path: Path) -> Non
             page.click("ol.units a.unit >> nth=1")
             page.wait_for_selector(".windows .said-value")
             page.wait_for_selector(".related tbody a")
+            page.keyboard.press("s")  # kept in the browser
+            page.wait_for_selector("button.star[aria-pressed=true]")
+            page.reload()
+            page.wait_for_selector("button.star[aria-pressed=true]")
             assert page.locator("form.rescore").count() == 0  # no server here
             first = page.locator("h1").inner_text()
             page.keyboard.press("j")

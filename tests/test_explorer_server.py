@@ -57,6 +57,7 @@ def test_every_endpoint_answers_as_it_is_described(client: TestClient, study: St
         "neighbours": {"unit": name}, "output": {"unit": name},
         "evidence": {"unit": name, "method": "token-list", "score": study.ranked_by},
         "strongest": {"site": "mlp.0", "text": "the lazy fox jumps", "at": 2}, "experiment": {"number": 1},
+        "listing": {"unit": name, "list": "starred"},
         "steer": {"unit": name, "text": "the lazy fox", "tokens": 3},
     }  # fmt: skip
     with adding(study) as more:
@@ -237,6 +238,98 @@ def test_no_request_is_a_mistake_of_the_server(client: TestClient, data: st.Data
         if data.draw(st.booleans())
     }  # fmt: skip
     assert client.get(path, params=query).status_code in (200, 400, 404), (path, query)
+
+
+VALUES = st.one_of(
+    TEXTS, st.none(), st.booleans(), st.integers(-3, 2**60), st.floats(), st.lists(st.integers(), max_size=2)
+)
+
+
+def drawn_from(schema: dict[str, Any], parts: dict[str, Any]) -> st.SearchStrategy[Any]:
+    """Values that a schema of the description allows, and now and then some that it does not."""
+    if "$ref" in schema:
+        return drawn_from(parts[schema["$ref"].rpartition("/")[2]], parts)
+    if "anyOf" in schema:
+        return st.one_of([drawn_from(one, parts) for one in schema["anyOf"]])
+    if "enum" in schema or "const" in schema:
+        return st.sampled_from(schema.get("enum", [schema.get("const")]))
+    if schema.get("type") == "object" and "properties" in schema:
+        needed = {name: drawn_from(schema["properties"][name], parts) for name in schema.get("required", ())}
+        rest = {name: drawn_from(one, parts) for name, one in schema["properties"].items() if name not in needed}
+        return st.fixed_dictionaries(needed, optional=rest)
+    whole = st.integers(max(-5, schema.get("minimum", -5)), min(9, schema.get("maximum", 9)))
+    kinds = {"string": TEXTS, "boolean": st.booleans(), "integer": whole, "number": st.floats(-2, 2), "null": st.none()}
+    return st.one_of(kinds.get(schema.get("type", ""), VALUES), kinds.get(schema.get("type", ""), VALUES), VALUES)
+
+
+@pytest.mark.slow
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.data())
+def test_no_body_is_a_mistake_of_the_server(client: TestClient, data: st.DataObject) -> None:
+    """Every POST endpoint with bodies drawn from its description, right ones and wrong ones."""
+    described = openapi()
+    posts = [(path, one["post"]) for path, one in described["paths"].items() if "post" in one]
+    path, own = data.draw(st.sampled_from(posts))
+    schema = own["requestBody"]["content"]["application/json"]["schema"]
+    body = data.draw(st.one_of(drawn_from(schema, described["components"]["schemas"]), VALUES))
+    content = json.dumps(body).encode("utf-8", "surrogatepass")
+    answer = client.post(path.replace("{study}", data.draw(st.sampled_from(["tiny", "toy"]))), content=content,
+                         headers={"content-type": "application/json"})  # fmt: skip
+    assert answer.status_code in (200, 400, 404), (path, body, answer.text)
+    assert str(answer.status_code) in own["responses"]
+
+
+def test_lists_of_units_are_kept_with_the_study(tmp_path: Path) -> None:
+    """Two servers write into the same lists, and what one wrote the other shows."""
+    folder = write_study(tmp_path / "s")
+    first, second = (TestClient(app([folder]), base_url=HERE, raise_server_exceptions=False) for _ in range(2))
+    wrong: list[Any] = []
+
+    def star(client: TestClient, names: list[str]) -> None:
+        for round_ in range(10):
+            for name in names:
+                answer = client.post("/api/studies/s/listing", json={"unit": name, "list": f"list {round_}"})
+                wrong.extend([] if answer.status_code == 200 else [answer.text])
+
+    threads = [
+        threading.Thread(target=star, args=pair)
+        for pair in ((first, ["mlp.0/1"]), (second, ["mlp.0/3"]), (second, ["mlp.0/2-"]))
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert wrong == []
+    lists = get(first, "/api/studies/s/lists")["lists"]
+    assert len(lists) == 10 and all(sorted(units) == ["mlp.0/1", "mlp.0/2-", "mlp.0/3"] for units in lists.values())
+    found = get(second, "/api/studies/s/units", list="list 3")
+    assert found["total"] == 3 and [one["unit"] for one in found["units"]] == ["mlp.0/1", "mlp.0/2-", "mlp.0/3"]
+    assert get(second, "/api/studies/s/units", list="list 3", words="purring")["total"] == 1
+    assert get(second, "/api/studies/s/units", list="nothing")["total"] == 0
+    out = {"unit": "mlp.0/1", "list": "list 3", "inside": False}
+    assert sorted(first.post("/api/studies/s/listing", json=out).json()["lists"]["list 3"]) == ["mlp.0/2-", "mlp.0/3"]
+    assert get(second, "/api/studies/s/units", list="list 3")["total"] == 2
+    for name in ("", "  ", "a" * 61, "\u202e"):
+        assert first.post("/api/studies/s/listing", json={"unit": "mlp.0/1", "list": name}).status_code == 400
+    write_study(folder, RESULTS[:1])  # the study was run again: the lists are there, without units that are gone
+    assert get(first, "/api/studies/s/lists")["lists"]["list 4"] == ["mlp.0/1"]
+    (folder / "lists.json").write_text('{"a": 1}')
+    assert first.get("/api/studies/s/lists").status_code == 400
+
+
+def test_comparisons_are_made_once_for_each_state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from glossator.explorer import opened
+
+    folder, made = write_study(tmp_path / "s"), list[Any]()
+    compare = opened.compare
+    monkeypatch.setattr(opened, "compare", lambda *given: made.append(given) or compare(*given))
+    client = TestClient(app([folder]), base_url=HERE)
+    first = [get(client, "/api/compare", a="s", b="s") for _ in range(3)]
+    assert first[0] == first[1] == first[2] and len(made) == 1
+    with open_study(folder) as study:
+        add_scores(study, [(RESULTS[0].unit, "token-list", Score("new", 0.25, "fraction"))])
+    get(client, "/api/compare", a="s", b="s")
+    assert len(made) == 2
 
 
 def test_what_is_added_is_seen_and_a_new_file_is_opened(tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, Any, Literal
 
 from pydantic import Field
@@ -13,7 +13,7 @@ from glossator.explorer.opened import Attempt, By, Library, Rescored, SteeringSh
 from glossator.explorer.pages.compare import Comparison
 from glossator.explorer.pages.evidence import ScoreEvidence
 from glossator.explorer.pages.experiments import MOST_LISTED, ExperimentList, ExperimentPage, experiment_list
-from glossator.explorer.pages.lists import MOST_POINTS, MOST_ROWS, Points, UnitList, points, unit_list
+from glossator.explorer.pages.lists import MOST_POINTS, MOST_ROWS, Points, UnitList, UnitLists, points, unit_list
 from glossator.explorer.pages.meaning import CloseUnits
 from glossator.explorer.pages.neighbours import Neighbours, OutputTokens
 from glossator.explorer.pages.readouts import ReadoutsPage
@@ -51,7 +51,8 @@ class OfPoints:
 @dataclass(frozen=True)
 class OfUnits:
     """order: by default the best first, in the study's order where there are no scores; words: all in one explanation,
-    the last may be the beginning of one, or the name of a unit; after: the place to go on from."""
+    the last may be the beginning of one, or the name of a unit; list: of a reader, such as starred; after: the place to
+    go on from."""
 
     order: Literal["place", "best", "worst", "causal", "q"] | None = None
     words: Name | None = None
@@ -59,6 +60,7 @@ class OfUnits:
     polarity: Literal["+", "-", "±"] | None = None
     status: Name | None = None
     method: Name | None = None
+    list: Name | None = None
     score_from: Number | None = None
     score_to: Number | None = None
     causal_from: Number | None = None
@@ -131,6 +133,15 @@ class OfExperiments:
 @dataclass(frozen=True)
 class OfExperiment:
     number: Annotated[int, Field(ge=1, lt=2**53)]
+
+
+@dataclass(frozen=True)
+class ToList:
+    """list: its name, starred for the units with a star; inside: whether the unit is to be in it."""
+
+    unit: Name
+    list: Name
+    inside: bool = True
 
 
 @dataclass(frozen=True)
@@ -247,7 +258,10 @@ def _points(library: Library, study: str, given: OfPoints) -> Points:
 
 
 def _units(library: Library, study: str, given: OfUnits) -> UnitList:
-    return unit_list(library[study].study, given.wanted(), given.order, given.after, given.limit)
+    wanted, order = given.wanted(), given.order
+    if given.list is not None:  # also units without a score
+        wanted, order = replace(wanted, places=library[study].places_in(given.list)), order or "place"
+    return unit_list(library[study].study, wanted, order, given.after, given.limit)
 
 
 def _unit(library: Library, study: str, given: OfUnit) -> UnitPage:
@@ -286,6 +300,10 @@ ENDPOINTS = (
              lambda library, study, given: library[study].agreement()),
     Endpoint("GET", f"{OF_STUDY}/points", OfPoints, Points, "Two numbers of each unit.", _points),
     Endpoint("GET", f"{OF_STUDY}/units", OfUnits, UnitList, "Units, ordered, filtered and searched.", _units),
+    Endpoint("GET", f"{OF_STUDY}/lists", Nothing, UnitLists, "Lists of units that readers made.",
+             lambda library, study, given: library[study].lists()),
+    Endpoint("POST", f"{OF_STUDY}/listing", ToList, UnitLists, "Put a unit into a list, or take it out.",
+             lambda library, study, given: library[study].put(given.list, given.unit, given.inside)),
     Endpoint("GET", f"{OF_STUDY}/meaning", OfMeaning, CloseUnits, "Units whose explanations are close to a text.",
              lambda library, study, given: library[study].close_to(given.text, given.limit)),
     Endpoint("GET", f"{OF_STUDY}/unit", OfUnit, UnitPage, "One unit with its explanations and all scores.", _unit),

@@ -6,6 +6,7 @@ is opened again.
 
 from __future__ import annotations
 
+import json
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
@@ -18,6 +19,7 @@ from glossator.explanations import UNNAMEABLE
 from glossator.explorer.pages.compare import Comparison, Side, compare
 from glossator.explorer.pages.evidence import ScoreEvidence, score_evidence
 from glossator.explorer.pages.experiments import ExperimentPage, experiment_page
+from glossator.explorer.pages.lists import UnitLists
 from glossator.explorer.pages.neighbours import MOST as MOST_NEIGHBOURS
 from glossator.explorer.pages.neighbours import (
     Firing,
@@ -46,6 +48,7 @@ from glossator.explorer.pages.windows import UnitWindows, WindowShown, as_data_u
 from glossator.scorers.baselines import RANDOM_WEIGHTS as RANDOM_FOLDER
 from glossator.store.database import DATABASE
 from glossator.store.study import Study, open_study, unit_of
+from glossator.store.unit_lists import put_in_list, unit_lists
 from glossator.units import Polarity, Unit
 
 if TYPE_CHECKING:
@@ -53,6 +56,7 @@ if TYPE_CHECKING:
     from glossator.study.context import StudyContext
     from glossator.study.trying import Bench
 
+KEPT_COMPARISONS = 32
 By = Literal["firing", "weights", "meaning"]
 KEPT_WINDOWS, KEPT_EXPERIMENTS = 64, 8
 """Units whose inputs, and experiments whose pictures, are kept at hand."""
@@ -282,6 +286,29 @@ class OpenedStudy:
                 known = self._over_units[what] = (version, make(study))
             return known[1]
 
+    def lists(self) -> UnitLists:
+        return self._shown_lists(unit_lists(self.folder))
+
+    def put(self, name: str, unit: str, inside: bool) -> UnitLists:
+        """Put a unit into a list of the study, or take it out."""
+        return self._shown_lists(put_in_list(self.folder, name, unit_of(self.study, unit), inside))
+
+    def places_in(self, name: str) -> list[int]:
+        """The places of the units of a list; none for a list that is not there."""
+        ids = json.dumps(unit_lists(self.folder).get(name, []))
+        rows = self.study.query("SELECT id FROM units WHERE name IN (SELECT value FROM json_each(?)) ORDER BY id", ids)
+        return [place for (place,) in rows]
+
+    def _shown_lists(self, lists: dict[str, list[str]]) -> UnitLists:
+        """Without units that the study no longer has."""
+        subject, found = f"{self.study.manifest['subject']}/", {}
+        for name, ids in lists.items():
+            known = {one for (one,) in self.study.query(
+                "SELECT name FROM units WHERE name IN (SELECT value FROM json_each(?))", json.dumps(ids)
+            )}  # fmt: skip
+            found[name] = [one.removeprefix(subject) for one in ids if one in known]
+        return UnitLists(found)
+
     def readouts(self) -> ReadoutsPage:
         return self._once("readouts", readouts_page)
 
@@ -463,6 +490,8 @@ class Library:
         self, folders: Sequence[Path], annotated: Annotated = lambda study: None, asking: Asking | None = None
     ):
         self.studies: dict[str, OpenedStudy] = {}
+        self._compared: OrderedDict[Any, tuple[Any, Comparison]] = OrderedDict()
+        self._comparing = threading.Lock()
         self._annotated, self._asking = annotated, asking
         for folder in folders:
             self._add(slug(folder.resolve().name), folder)
@@ -488,7 +517,14 @@ class Library:
     ) -> Comparison:
         """a, b: study, method, site; None for the best method of each unit, and for all sites."""
         ours, theirs = (Side(self[name].study, method, site) for name, method, site in (a, b))
-        return compare(ours, theirs, score)
+        versions = version_of(ours.study), version_of(theirs.study)
+        with self._comparing:
+            known = self._compared.get((a, b, score))
+            if known is None or known[0] != versions:
+                known = self._compared[a, b, score] = (versions, compare(ours, theirs, score))
+                while len(self._compared) > KEPT_COMPARISONS:
+                    self._compared.popitem(last=False)
+        return known[1]
 
 
 class NoSuchStudy(UserError):

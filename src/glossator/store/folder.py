@@ -16,9 +16,14 @@ PEOPLE = "human"
 """The folder of people's tasks and answers (`glossator.human.folder`), which outlives the study it is about."""
 
 
+LISTS = "lists.json"
+"""Lists of units that a reader made (`glossator.store.unit_lists`)."""
+
+
 def may_be_there(name: str) -> bool:
-    """What lies in a study's folder and is no part of it: leftovers, the log, models' answers, people's answers."""
-    return name.startswith((".", LOG, ANSWERS)) or name == PEOPLE
+    """What lies in a study's folder and is no part of it: leftovers, the log, models' answers, people's answers and
+    lists."""
+    return name.startswith((".", LOG, ANSWERS)) or name in (PEOPLE, LISTS)
 
 
 @contextlib.contextmanager

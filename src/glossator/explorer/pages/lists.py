@@ -50,6 +50,13 @@ class UnitList:
     at_least: bool = False
 
 
+@dataclass(frozen=True)
+class UnitLists:
+    """Names of the units in each list that readers made; starred: those with a star."""
+
+    lists: dict[str, list[str]]
+
+
 def unit_list(
     study: Study, wanted: Wanted = EVERY, order: str | None = None, after: int | None = None, limit: int = 50
 ) -> UnitList:
@@ -75,7 +82,8 @@ def unit_list(
         many = False
         if wanted.words is not None:  # searched once, for the page and for its length
             matches = study.matches(wanted.words)
-            wanted, many = replace(wanted, words=None, places=sorted({*matches})), len(matches) == RANKED_MATCHES
+            both = {*matches} if wanted.places is None else {*matches} & {*wanted.places}
+            wanted, many = replace(wanted, words=None, places=sorted(both)), len(matches) == RANKED_MATCHES
         rows = study.page(order, wanted, last, limit + 1)
         listed = [Listed.of(row) for row in rows[:limit]]
         return UnitList(listed, study.count(wanted, order), listed[-1].place if len(rows) > limit else None, many)

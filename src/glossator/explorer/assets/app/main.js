@@ -76,6 +76,7 @@ document.addEventListener("keydown", (e) => {
   if (e.key === "/") { const find = document.getElementById("find"); if (find) { e.preventDefault(); find.focus(); } }
   if (e.key === "j") document.querySelector("a[rel=next]")?.click();
   if (e.key === "k") document.querySelector("a[rel=prev]")?.click();
+  if (e.key === "s") document.querySelector("button.star")?.click();
   if (e.key === "u") document.querySelector(".crumbs a")?.click();
   if (e.key === "j" || e.key === "k") {
     const units = [...document.querySelectorAll("ol.units a.unit")], at = units.indexOf(document.activeElement);

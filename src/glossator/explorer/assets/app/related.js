@@ -1,6 +1,19 @@
 // Beside a unit: related units, output tokens; and below a score, what it was computed from.
 "use strict";
 
+// The star of a unit, and the other lists that it is in; kept with a served study, else in this browser.
+const STARRED = "starred";
+function InLists({ study, unit }) {
+  const [lists, setLists] = useState({}), [error, setError] = useState(null), [name, setName] = useState("");
+  useEffect(() => { source.lists(study).then(setLists, setError); }, [study]);
+  const put = (list, inside) => source.put(study, list, unit, inside).then((found) => { setLists(found); setError(null); }, setError);
+  const has = (list) => (lists[list] || []).includes(unit), star = has(STARRED);
+  return html`<span class="inlists"><button type="button" class="star" aria-pressed=${star} title=${star ? "take the star away (s)" : "star this unit (s)"} aria-label="Starred" onClick=${() => put(STARRED, !star)}>${star ? "★" : "☆"}</button>
+    <details><summary>lists</summary><div class="menu">${Object.keys(lists).filter((one) => one !== STARRED).map((list) => html`<label><input type="checkbox" checked=${has(list)} onChange=${(e) => put(list, e.target.checked)} /> ${inert(list)}</label>`)}
+      <form onSubmit=${(e) => { e.preventDefault(); if (name.trim()) { put(name.trim(), true); setName(""); } }}><input aria-label="A new list" placeholder="a new list" maxlength="60" value=${name} onInput=${(e) => setName(e.target.value)} /> <button type="submit">add</button></form></div></details>
+    ${error ? html`<${Trouble} error=${error} />` : null}</span>`;
+}
+
 const WAYS = { firing: "fire on the same inputs", weights: "write alike", meaning: "mean the same" };
 
 function Related({ study, data }) {

@@ -32,6 +32,8 @@ const served = {
   },
   unit: (study, unit) => fetched(`studies/${study}/unit`, { unit }),
   windows: (study, unit, predict) => fetched(`studies/${study}/windows`, { unit, predict }),
+  lists: async (study) => (await fetched(`studies/${study}/lists`)).lists,
+  put: async (study, list, unit, inside) => (await fetched(`studies/${study}/listing`, {}, { unit, list, inside })).lists,
   readouts: (study) => fetched(`studies/${study}/readouts`),
   voxels: (study) => fetched(`studies/${study}/voxels`),
   neighbours: (study, unit, by) => fetched(`studies/${study}/neighbours`, { unit, by }),
@@ -100,16 +102,16 @@ function rows() {
   });
   return rowsOnce;
 }
-async function listed(_, query) {
-  const study = await shard("study");
+async function listed(name_of, query) {
+  const study = await shard("study"), only = query.list ? new Set((await exported.lists(name_of))[query.list] || []) : null;
   const plain = !Object.keys(query).some((name) => !["order", "limit"].includes(name) && query[name]);
-  const order = query.order || (study.page.ranked_by ? "best" : "place");
+  const order = query.order || (study.page.ranked_by && !only ? "best" : "place");
   if (plain && order === (study.page.ranked_by ? "best" : "place") && (query.limit || 50) <= study.first.units.length) return study.first;
   const [by, direction] = ORDERS[order];
   const words = (query.words || "").toLowerCase().split(/\s+/).filter(Boolean);
   const within = ["score", "causal", "q", "density"].map((name) => [name, query[`${name}_from`], query[`${name}_to`]])
     .filter(([, from, to]) => from || to).map(([name, from, to]) => [name, from ? Number(from) : -Infinity, to ? Number(to) : Infinity]);
-  const found = (await rows()).filter((row) => row[by] !== null
+  const found = (await rows()).filter((row) => row[by] !== null && (!only || only.has(row.unit))
     && ["site", "polarity", "status", "method"].every((name) => !query[name] || row[name] === query[name])
     && within.every(([name, from, to]) => row[name] !== null && row[name] >= from && row[name] <= to)
     && words.every((word) => row.words.includes(word)));
@@ -148,6 +150,15 @@ const exported = {
     const { windows } = await entry(unit);
     if (!windows) throw new Error("no inputs are here: nothing was recorded of the unit, or the study was exported without its recording");
     return windows;
+  },
+  // A page from the disk keeps lists in this browser.
+  lists: async (study) => { try { return JSON.parse(localStorage.getItem(`glossator-lists-${study}`) || "{}"); } catch { return {}; } },
+  put: async (study, list, unit, inside) => {
+    const lists = await exported.lists(study), others = (lists[list] || []).filter((one) => one !== unit);
+    lists[list] = inside ? [...others, unit] : others;
+    if (!lists[list].length) delete lists[list];
+    try { localStorage.setItem(`glossator-lists-${study}`, JSON.stringify(lists)); } catch { throw new Error("this browser keeps nothing for pages from the disk"); }
+    return lists;
   },
   readouts: () => shard("readouts"),
   voxels: () => shard("voxels"),

@@ -78,12 +78,12 @@ function Agreement({ study, data, query }) {
 }
 const short = (value) => Number(value.toPrecision(3)).toString();
 
-const FILTERED = ["words", "site", "polarity", "status", "method", "score_from", "score_to", "causal_from", "causal_to", "q_from", "q_to", "density_from", "density_to"];
+const FILTERED = ["list", "words", "site", "polarity", "status", "method", "score_from", "score_to", "causal_from", "causal_to", "q_from", "q_to", "density_from", "density_to"];
 const EACH = 50;
 
 function Units({ study, data, query }) {
   const wanted = Object.fromEntries(["order", ...FILTERED].filter((name) => query[name]).map((name) => [name, query[name]]));
-  const key = JSON.stringify(wanted);
+  const key = JSON.stringify(wanted), kept = useAsked(() => source.lists(study), [study]).value || {};
   const [more, setMore] = useState({ key: "", units: [], after: null });
   const meaning = source.live && query.by === "meaning" && Boolean(query.words);
   const found = useAsked(() => (meaning ? source.meaning(study, query.words, EACH) : source.units(study, { ...wanted, limit: EACH })), [study, key, meaning]);
@@ -108,13 +108,14 @@ function Units({ study, data, query }) {
         ${new Set(data.sites.map((s) => s.polarity)).size > 1 ? html`<select aria-label="Polarity" value=${query.polarity || ""} onChange=${(e) => setQuery({ polarity: e.target.value })}><option value="">both polarities</option>${[...new Set(data.sites.map((s) => s.polarity))].map((p) => html`<option value=${p}>${{ "+": "positive", "-": "negative" }[p] ?? p}</option>`)}</select>` : null}
         ${data.methods.length > 1 ? html`<select aria-label="Method" value=${query.method || ""} onChange=${(e) => setQuery({ method: e.target.value })}><option value="">all methods</option>${data.methods.map((m) => html`<option value=${m}>${inert(m)}</option>`)}</select>` : null}
         ${Object.values(data.counts).filter(Boolean).length > 1 ? html`<select aria-label="Status" value=${query.status || ""} onChange=${(e) => setQuery({ status: e.target.value })}><option value="">any status</option>${Object.entries(data.counts).filter(([, n]) => n).map(([s]) => html`<option value=${s}>${s}</option>`)}</select>` : null}
+        ${Object.keys(kept).length || query.list ? html`<select aria-label="List" value=${query.list || ""} onChange=${(e) => setQuery({ list: e.target.value })}><option value="">all units</option>${[...new Set([...Object.keys(kept), ...(query.list ? [query.list] : [])])].map((name) => html`<option value=${name}>${name === STARRED ? "★ starred" : inert(name)} (${(kept[name] || []).length})</option>`)}</select>` : null}
         <details class="ranges"><summary>ranges</summary><div>${["score", ...(data.main.causal ? ["causal"] : []), "q", "density"].map((name) => html`<label>${AXIS_NAMES[name]} <input type="number" step="any" aria-label="${name} from" placeholder="from" value=${query[`${name}_from`] || ""} onChange=${(e) => setQuery({ [`${name}_from`]: e.target.value })} /> <input type="number" step="any" aria-label="${name} to" placeholder="to" value=${query[`${name}_to`] || ""} onChange=${(e) => setQuery({ [`${name}_to`]: e.target.value })} /></label>`)}</div></details>
       </div>
       ${active.length ? html`<p class="row chips">${active.map((name) => html`<button type="button" class="chip" onClick=${() => setQuery({ [name]: null })} title="Remove this filter">${name.replace("_from", " from").replace("_to", " to")} ${inert(query[name])} ×</button>`)}</p>` : null}
     </form>
     ${found.error ? html`<${Trouble} error=${found.error} />` : !found.value ? html`<${Waiting} what="Reading units" />` : html`
       <p class="quiet" role="status">${meaning ? `the ${plural(found.value.total, "unit")} closest in meaning, of all` : found.value.total === data.units ? plural(data.units, "unit") : `${count(found.value.total)}${found.value.at_least ? " or more" : ""} of ${plural(data.units, "unit")}`}${data.ranked_by && query.order !== "place" && !meaning ? `, by ${data.ranked_by}` : ""}${unscored > 0 ? html`; <button type="button" class="small" onClick=${() => setQuery({ order: "place" })}>${count(unscored)} without a score</button>` : null}</p>
-      <ol class="units">${units.map((unit) => html`<li key=${unit.unit}><${Listed} study=${study} unit=${unit} /></li>`)}</ol>
+      <ol class="units">${units.map((unit) => html`<li key=${unit.unit}><${Listed} study=${study} unit=${unit} starred=${(kept[STARRED] || []).includes(unit.unit)} /></li>`)}</ol>
       ${further.after ? html`<button type="button" class="more" onClick=${load}>More units</button>` : null}`}
   </section>`;
 }
@@ -127,9 +128,9 @@ function Search({ value, slow }) {
   return html`<input type="search" id="find" aria-label="Search explanations and units" placeholder="Search explanations, or a unit such as mlp.12/42" value=${text} onInput=${typed} autocomplete="off" spellcheck=${false} />`;
 }
 
-function Listed({ study, unit }) {
+function Listed({ study, unit, starred }) {
   return html`<a href=${unitAddress(study, unit.unit)} class="unit">
-    <span class="id">${inert(unit.unit)}${unit.cosine === undefined ? "" : `, cosine ${number(unit.cosine)}`}</span>
+    <span class="id">${starred ? html`<span class="star" title="starred">★</span> ` : null}${inert(unit.unit)}${unit.cosine === undefined ? "" : `, cosine ${number(unit.cosine)}`}</span>
     <span class="score">${unit.score === null ? html`<span class="chip ${unit.status}">${unit.status}</span>` : html`<b>${number(unit.score)}</b>`}${unit.causal === null ? "" : html` <span class="acted" title="causal score">${number(unit.causal)}</span>`}</span>
     <span class="words">${inert(unit.text || unit.reason)}</span>
     ${unit.score === null ? null : html`<svg class="mini" viewBox="0 0 100 6" preserveAspectRatio="none" aria-hidden="true"><rect class="value" x="0" y="1.5" height="3" width=${100 * Math.max(0, Math.min(1, unit.score))} />${unit.low === null ? null : html`<line x1=${100 * clip(unit.low)} x2=${100 * clip(unit.high)} y1="3" y2="3" />`}</svg>`}

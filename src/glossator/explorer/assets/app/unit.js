@@ -15,7 +15,7 @@ function UnitPage({ study, unit, query }) {
   const current = (asked) => (asked.value && asked.value.unit === data.unit ? asked.value : null);
   const windows = current(full) || current(first);
   return html`<main class="unitpage" id="main">
-    <nav class="crumbs" aria-label="Where"><a href=${lists[study]?.hash || address(study)} title="back to the list (u)">← all units</a> <span class="steps">
+    <nav class="crumbs" aria-label="Where"><a href=${lists[study]?.hash || address(study)} title="back to the list (u)">← all units</a> <span class="steps"><${InLists} key=${"lists" + data.unit} study=${study} unit=${data.unit} />
       ${[[-1, "k", "previous"], [1, "j", "next"]].map(([by, key, name]) => { const to = beside(study, data, by); return to ? html`<a class="button" href=${unitAddress(study, to)} title="${name} unit (${key})" rel=${by < 0 ? "prev" : "next"}>${by < 0 ? "← " : ""}${name}${by > 0 ? " →" : ""}</a>` : html`<span class="button off">${name}</span>`; })}
       ${data.opposite ? html`<a class="button" href=${unitAddress(study, data.opposite)}>${data.polarity === "-" ? "positive" : "negative"} polarity</a>` : null}
       <a class="button" href=${address("compare", "", "", { a: study, a_unit: data.unit })}>compare</a></span></nav>
