@@ -10,8 +10,10 @@ from typing import Any
 import pytest
 
 from explorer_cases import ACCESSIBILITY, browser, page_of, serving, until
+from glossator.agents import FunctionUnderTest, Tools, Transcript, experiment
+from glossator.agents.answers import Conclusion
 from glossator.cli import main
-from glossator.explorer.export import export_folder
+from glossator.explorer.export import experiment_file, export_folder
 from glossator.explorer.pages.lists import unit_list
 from glossator.human.asking import Asking
 from glossator.human.report import prepared_of
@@ -78,6 +80,29 @@ def test_the_page_that_an_experiment_leaves_opens_from_the_disk(chromium: Any, t
         page.goto(first.resolve().as_uri())
         page.wait_for_selector(".rounds .step")
         assert page.locator("a[href]").count() == 0  # it has nowhere to lead to
+
+
+def test_hostile_texts_of_experiments_do_nothing(chromium: Any, tmp_path: Path) -> None:
+    evil = "<img src=x onerror=document.title='owned'>\u202e</script><script>document.title='owned'</script>"
+    texts = [f"{evil} {i}" for i in range(20)]
+    transcript = Transcript()
+
+    def policy(tools: Tools, conclusion: Conclusion) -> None:
+        seen = tools.dataset_exemplars(3)
+        tools.register_hypothesis(evil, program=evil)
+        tools.log_experiment(evil)
+        tools.edit_text([seen[0]["id"]], "img", "b")
+        tools.final_answer(evil, limits=[evil])
+
+    unit = FunctionUnderTest(evil, "texts", lambda items: [float(len(text)) for text in items], texts)
+    experiment(unit, policy=policy, transcript=transcript, question=evil)
+    experiment_file(tmp_path / "evil.html", transcript.steps, {})
+    with page_of(chromium) as page:
+        page.goto((tmp_path / "evil.html").resolve().as_uri())
+        page.wait_for_selector("article.hypothesis")
+        assert page.title() != "owned"
+        assert "\u202e" not in page.inner_text("body")
+        assert page.locator("#app img, #app script").count() == 0
 
 
 @pytest.mark.slow
