@@ -173,12 +173,23 @@ class Reading:
         return values.reshape(-1)[self.flat]
 
     def _column(self, test: Test) -> np.ndarray:
-        """Tests of the bank are looked up instead of executed, and what is put together of others is made of theirs."""
+        """Tests of the bank on this place and the one before are looked up, others executed."""
+        inner, distance = (test.test, 1) if isinstance(test, After) else (test, 0)
+        known = self._in_bank(inner)
+        if known is not None:
+            return np.append(known[self.seen], np.float32(0))[self.back[distance]]
+        return self._executed(test)
+
+    def _executed(self, test: Test) -> np.ndarray:
+        """`truth_at` (T,), of what is kept of its parts."""
+        return self._keep(("executed", test), lambda: self._execute(test))
+
+    def _execute(self, test: Test) -> np.ndarray:
         match test:
             case And(tests):
-                return np.minimum.reduce([self.column(part) for part in tests])
+                return np.minimum.reduce([self._executed(part) for part in tests])
             case Sequence(tests):
-                return np.minimum.reduce([self.column(after(part, i)) for i, part in enumerate(reversed(tests))])
+                return np.minimum.reduce([self._executed(after(part, i)) for i, part in enumerate(reversed(tests))])
             case Position(low, high, since):
                 return in_range(self.place if since is None else self.since(since), low, high).astype(np.float32)
             case Count(counted, low, high, since):
@@ -187,12 +198,6 @@ class Reading:
                 return in_range(self.gaps(aspect), low, high).astype(np.float32)
             case Between(opening, closing, None):
                 return self.at(states.between(self.holds(opening), self.holds(closing))).astype(np.float32)
-        distance, inner = 0, test
-        while isinstance(inner, After):
-            distance, inner = distance + 1, inner.test
-        known = self._in_bank(inner) if distance <= REACH else None
-        if known is not None:
-            return np.append(known[self.seen], np.float32(0))[self.back[distance]]
         return self.at(truth_at(test, self.ids, self.bank.lexicon))
 
     def _in_bank(self, test: Test) -> np.ndarray | None:
