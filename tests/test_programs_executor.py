@@ -23,6 +23,7 @@ from glossator.programs import (
     Repeated,
     Sequence,
     Shape,
+    Suffix,
     Table,
     Token,
     Within,
@@ -100,6 +101,17 @@ def test_the_search_reads_tests_as_they_are_executed(some, found):
             for border in some:
                 before = states.counted(reading.holds(test), states.last_before(reading.holds(border)))
                 np.testing.assert_array_equal(reading.counted(test, border), before[ordinary])
+
+
+def test_an_ending_within_a_conjunction_holds_on_itself_as_it_is_executed():
+    """The bank offers an ending of longer tokens; a program's ending is true of the token that is nothing else."""
+    lexicon = Lexicon(Vocabulary("ends", (*(f"{a}_".encode() for a in "abcdefghij"), b"_", b" _", b" k")))
+    found = window_of("_", "a_", " _", " k", "_", vocabulary=lexicon.vocabulary)
+    reading = Reading.of(found, found.valid, build_bank(lexicon, np.ones(len(lexicon) + 1)))
+    assert Suffix("_") in reading.bank.row_of
+    for test in (And((Suffix("_"), Not(Token(("a_",))))), Sequence((Suffix("_"), Suffix("_")))):
+        np.testing.assert_array_equal(reading.column(test), truth(test, found, lexicon)[found.valid])
+        assert reading.column(test).any()
 
 
 @given(tests, tests, windows())
