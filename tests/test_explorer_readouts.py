@@ -15,6 +15,7 @@ from direction_cases import planted_values
 from explorer_cases import ACCESSIBILITY, browser, page_of, serving, shards_of, until
 from glossator.cli import main
 from glossator.explorer.export import export_folder
+from glossator.explorer.pages.compare import Side, compare
 from glossator.explorer.pages.readouts import MOST_STEPS, readouts_page, similarity, thin
 from glossator.explorer.pages.study import study_page
 from glossator.explorer.pages.voxels import voxels_page
@@ -97,6 +98,15 @@ def test_a_training_is_shown_as_it_was_noted(latents: Study, place: Path) -> Non
         assert readouts_page(latents).readouts[0] == told
     finally:
         shutil.move(place / "elsewhere", place / "sae")
+
+
+def test_latents_of_dictionaries_that_were_trained_apart_are_not_paired(latents: Study) -> None:
+    own = compare(Side(latents), Side(latents))
+    assert own.paired == own.a.n and own.difference.value == 0
+    with open_study(latents.folder / "random-weights") as random:
+        found = compare(Side(latents), Side(random))
+    assert found.a == own.a and found.b.n > 0
+    assert (found.paired, found.units, found.difference.value) == (0, [], None) and found.difference.reason
 
 
 def test_likeness_is_that_of_the_decoder(latents: Study, place: Path) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from glossator.errors import UserError
 from glossator.explorer.pages.parts import all_rounded
-from glossator.explorer.pages.study import EstimateShown
+from glossator.explorer.pages.study import EstimateShown, recording_of
 from glossator.statistics import mean_over_units, paired_difference
 from glossator.store.study import Study
 from glossator.units import Unit
@@ -42,8 +42,9 @@ class Side:
 
 @dataclass(frozen=True)
 class Comparison:
-    """The score of two sides. a, b: means over all units of each; difference: of the units that both have, paired;
-    units, x, y: those units with their values on both sides, evenly spread where there are very many."""
+    """The score of two sides. a, b: means over all units of each; difference: of the units that both have, paired (of
+    readouts that differ none is the same); units, x, y: those units with their values on both sides, evenly spread
+    where there are very many."""
 
     score: str
     a: EstimateShown
@@ -53,6 +54,16 @@ class Comparison:
     units: list[str]
     x: list[float | None]
     y: list[float | None]
+
+
+def _of_other_readouts(a: Study, b: Study) -> set[str]:
+    """Sites `NAME@SITE` that are read otherwise in the two studies, as by dictionaries that were trained apart: units
+    of the same number there have nothing in common."""
+    if a.folder == b.folder:
+        return set()
+    ours, theirs = ({} if (one := recording_of(study)) is None else one.spec.readouts for study in (a, b))
+    sites = {site for (site,) in a.query("SELECT DISTINCT site FROM units")}
+    return {site for site in sites if "@" in site and ours.get(site, "") != theirs.get(site)}
 
 
 def compare(a: Side, b: Side, score: str | None = None) -> Comparison:
@@ -68,7 +79,8 @@ def compare(a: Side, b: Side, score: str | None = None) -> Comparison:
     if not ours or not theirs:
         where = a if not ours else b
         raise UserError(f"no explanation has {score} on one side", value=where.method or where.study.folder.name)
-    both = [key for key in ours if key in theirs] if a.site == b.site else []
+    apart = _of_other_readouts(a.study, b.study)
+    both = [key for key in ours if key in theirs and key[0] not in apart] if a.site == b.site else []
     shown = both[:: -(-len(both) // MOST_SHOWN) or 1]
     return Comparison(
         score,

@@ -46,6 +46,7 @@ function Output({ study, data }) {
 
 // The inputs that a score was computed from, or what a judge was asked about, with the given answers.
 function Evidence({ of, s }) {
+  const [most, setMost] = useState(6);
   const [state, act] = useAction(() => source.evidence(of.study, of.unit, of.method, s.name));
   const found = state.value;
   if (!found) return html`<p>${state.error ? html`<${Trouble} error=${state.error} />` : null}<button type="button" class="small" disabled=${state.busy} onClick=${() => act()}>${state.busy ? "Drawing it again …" : "Show its evidence"}</button></p>`;
@@ -53,11 +54,12 @@ function Evidence({ of, s }) {
   const answers = found.what === "answers", scored = found.true.length;
   return html`<div class="scoreevidence">
     ${answers ? null : html`<${Dots} data=${found} />`}
-    <h4>${answers ? "Answers, wrong ones first" : "Inputs, those first where the explanation errs most"} <span class="quiet">${found.windows.length} of ${count(scored)}</span></h4>
-    ${found.windows.map((w, i) => { const at = found.shown[i], given = found.said[at], right = found.true[at];
+    <h4>${answers ? "Answers, wrong ones first" : "Inputs, those first where the explanation errs most"} <span class="quiet">${Math.min(most, found.windows.length)} of ${count(scored)}</span></h4>
+    ${found.windows.slice(0, most).map((w, i) => { const at = found.shown[i], given = found.said[at], right = found.true[at];
       const verdict = !answers ? found.kinds[at] : given === null ? "no answer" : found.kinds[at] === "question" ? (given === right ? "right" : "wrong") : `${found.kinds[at]}, said ${number(given)}`;
       return html`<div key=${i}><span class="chip ${answers && given !== null && Math.abs(given - right) > 0.5 ? "failed" : ""}">${verdict}</span>
         ${w.image ? html`<div class="images"><${ImageWindow} data=${found} w=${w} view=${of.view} /></div>` : html`<${TextWindow} data=${found} w=${w} view=${of.view} />`}</div>`; })}
+    ${found.windows.length > most ? html`<button type="button" class="small" onClick=${() => setMost(found.windows.length)}>more</button>` : null}
   </div>`;
 }
 
