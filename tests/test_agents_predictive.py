@@ -162,3 +162,10 @@ def test_programs_of_tokens_choose_among_texts() -> None:
     written = ProgramAuthor(pool).write(label, 3, 0)
     assert set(written.activating) == {"the dog ran", "one dog", "my dog"} and len(written.neutral) == 3
     assert ProgramPicker(pool).likelihood(label, ["a dog", "a cat"], 0).tolist() == [1.0, 0.0]
+
+
+def test_an_author_writes_of_a_part_without_the_rest() -> None:
+    label = Label("dogs off snow", parse_program('0.0 + 1.0*and(shows("noun:dog"), not(shows("background:snow")))'))
+    for seed in range(5):
+        written = ProgramAuthor(SceneGrammar(("cat", "car")), 120).write(label, 7, seed)
+        assert written.failure is None and all("dog" in one and "on snow" not in one for one in written.activating)

@@ -265,5 +265,5 @@ def _some(named: Sequence[Concept], rng: np.random.Generator) -> list[Concept]:
     """Some of the concepts, none in a part of the scenes, so that their combinations occur."""
     if not named or rng.random() < PLAIN:
         return []
-    count = min(1 + int(rng.geometric(0.5)), len(named)) if len(named) > 1 else 1
+    count = min(int(rng.geometric(0.5)), len(named))
     return [named[i] for i in rng.permutation(len(named))[:count]]
