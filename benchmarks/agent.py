@@ -10,8 +10,8 @@
   would fare.
 - E-values: how often a test that one may stop at any time rejects what is true (`false_alarms`).
 
-The experimenter was developed on the seeds 101 to 105. While the benchmark was built, two units of the default seed were
-looked at, and one-shot summaries changed after it; figures in the docs are of a seed that nobody had looked at.
+The experimenter was developed on the seeds 101 to 105. While the benchmark was built, two units of the default seed
+were looked at, and one-shot summaries changed after it; figures in the docs are of a seed that nobody had looked at.
 """
 
 from __future__ import annotations
