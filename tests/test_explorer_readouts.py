@@ -238,7 +238,7 @@ def test_a_short_way_through_these_pages(chromium: Any, served: str, latents: St
     with page_of(chromium) as page:
         page.goto(f"{served}#/latents")
         page.click("text=Directions and dictionaries")
-        page.wait_for_selector(".curves .curve.control")  # beside the network with random weights
+        page.wait_for_selector(".curves .curve.control", state="attached")  # beside the network with random weights
         assert page.locator(".bars").count() == 3
         page.goto(f"{served}#/directions/readouts")
         page.wait_for_selector(".rounds li.best")
@@ -255,7 +255,7 @@ def test_a_short_way_through_these_pages(chromium: Any, served: str, latents: St
     assert {"readouts"} == {name for name in shards_of(tmp_path / "out") if name in ("readouts", "voxels")}
     with page_of(chromium) as page:
         page.goto(f"{done.path.resolve().as_uri()}#/tiny/readouts")
-        page.wait_for_selector(".curves .curve")
+        page.wait_for_selector(".curves .curve", state="attached")  # a level line has no height
 
 
 @pytest.mark.slow
