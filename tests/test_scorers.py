@@ -348,4 +348,4 @@ def test_a_unit_with_five_explanations_and_three_baselines_is_scored_in_millisec
         start = time.process_time()
         score_explanations(UNIT, explanations, evidence, lab)
         times.append(time.process_time() - start)
-    assert min(times) < 0.060
+    assert min(times) < 0.120  # about .045 on an idle machine
