@@ -102,6 +102,16 @@ def page_of(
     assert not wrong, wrong
 
 
+def assert_legible(page: Any, where: str, width: int) -> None:
+    """Nothing is wider than the window, contrast and names suffice, and links stay on these pages."""
+    assert page.evaluate("document.documentElement.scrollWidth") <= width, where
+    page.evaluate(ACCESSIBILITY)
+    assert page.evaluate("lowContrast()") == [], where
+    assert page.evaluate("nameless()") == [], where
+    for link in page.evaluate("[...document.querySelectorAll('a[href]')].map(a => a.getAttribute('href'))"):
+        assert link.startswith(("#/", "#main", "api/")), link
+
+
 def until(holds: Callable[[], bool], seconds: float = 60) -> None:
     """Wait for what a page does next; the page's own policy forbids playwright's way of it."""
     end = time.monotonic() + seconds

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from explorer_cases import ACCESSIBILITY, browser, page_of, serving, until
+from explorer_cases import assert_legible, browser, page_of, serving, until
 from glossator.explorer.export import export_folder
 from glossator.explorer.pages.lists import unit_list
 from glossator.study import Study, run_study
@@ -164,12 +164,7 @@ def test_every_page_fits_and_is_legible(chromium: Any, served: str, study: Study
             page.reload()
             page.wait_for_selector("main .card")
             page.wait_for_load_state("networkidle")
-            assert page.evaluate("document.documentElement.scrollWidth") <= width, where
-            page.evaluate(ACCESSIBILITY)
-            assert page.evaluate("lowContrast()") == [], where
-            assert page.evaluate("nameless()") == [], where
-            for link in page.evaluate("[...document.querySelectorAll('a[href]')].map(a => a.getAttribute('href'))"):
-                assert link.startswith(("#/", "#main", "api/")), link
+            assert_legible(page, where, width)
 
 
 @pytest.mark.slow

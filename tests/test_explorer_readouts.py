@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from direction_cases import planted_values
-from explorer_cases import ACCESSIBILITY, browser, page_of, serving, shards_of, until
+from explorer_cases import assert_legible, browser, page_of, serving, shards_of, until
 from glossator.cli import main
 from glossator.explorer.export import export_folder
 from glossator.explorer.pages.compare import Side, compare
@@ -268,9 +268,4 @@ def test_they_fit_and_are_legible(chromium: Any, served: str, width: int, theme:
             page.reload()
             page.wait_for_selector("main .card table")
             page.wait_for_load_state("networkidle")
-            assert page.evaluate("document.documentElement.scrollWidth") <= width, where
-            page.evaluate(ACCESSIBILITY)
-            assert page.evaluate("lowContrast()") == [], where
-            assert page.evaluate("nameless()") == [], where
-            for link in page.evaluate("[...document.querySelectorAll('a[href]')].map(a => a.getAttribute('href'))"):
-                assert link.startswith(("#/", "#main", "api/")), link
+            assert_legible(page, where, width)

@@ -9,11 +9,12 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from glossator.explorer.opened import Attempt, By, Library, Rescored, SteeringShown, StrongUnit, StudyListed
+from glossator.explorer.opened import By, Library, StudyListed
 from glossator.explorer.pages.compare import Comparison
 from glossator.explorer.pages.evidence import ScoreEvidence
 from glossator.explorer.pages.experiments import MOST_LISTED, ExperimentList, ExperimentPage, experiment_list
 from glossator.explorer.pages.lists import MOST_POINTS, MOST_ROWS, Points, UnitList, UnitLists, points, unit_list
+from glossator.explorer.pages.live import Attempt, Rescored, SteeringShown, StrongUnit
 from glossator.explorer.pages.meaning import CloseUnits
 from glossator.explorer.pages.neighbours import Neighbours, OutputTokens
 from glossator.explorer.pages.readouts import ReadoutsPage
