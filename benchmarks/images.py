@@ -1,14 +1,16 @@
 """What recording images costs beside the model that sees them: the overhead, and images a second; how fast scenes are
 rendered.
 
-The floor is the subject's pass over the same batches, on as many threads, ended after the same last site. Both take
-turns in one process, so that what else the machine does falls on both sides.
+The floor is the subject's pass over the same batches, on as many threads, ended after the same last site. It gives the
+model a few images at a time, which is faster on a CPU; `plain` is the same pass with a whole batch at once. All take
+turns in one process, so that what else the machine does falls on every side.
 """
 
 from __future__ import annotations
 
 import tempfile
 import time
+import unittest.mock
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -33,8 +35,8 @@ AT_ONCE = 8
 
 
 def run(options: dict[str, Any] | None = None) -> dict[str, Any]:
-    """Measure and return `overhead_images` on the clock, `overhead_processor`, `images_per_second`, and
-    `renders_per_second` by one process a core.
+    """Measure and return `overhead_images` on the clock, `overhead_processor`, `overhead_plain` (beside a pass of whole
+    batches), `images_per_second`, and `renders_per_second` by one process a core.
 
     options: `quick`, and any name of `DEFAULTS`. The images are coarse noise; the cost does not depend on what they
     show. Ratios are medians of paired runs.
@@ -68,18 +70,23 @@ def run(options: dict[str, Any] | None = None) -> dict[str, Any]:
         with one_core_pool(_streams(subject, plan)) as pool:
             list(pool.map(one, batches))
 
+    def plain() -> None:
+        with unittest.mock.patch("glossator.subjects.vision.CPU_PIXELS", plan.batch * side**2):
+            bare()
+
     one(batches[0])
-    seconds: dict[str, list[Seconds]] = {"bare": [], "record": []}
+    seconds: dict[str, list[Seconds]] = {"bare": [], "plain": [], "record": []}
     with tempfile.TemporaryDirectory() as folder:
         for number in range(chosen["runs"]):
             target = Path(folder) / str(number)
             recording = partial(record, spec, subject, probes, target, progress=False)
-            work: dict[str, Callable[[], Any]] = {"bare": bare, "record": recording}
-            for name in ("bare", "record") if number % 2 == 0 else ("record", "bare"):
+            work: dict[str, Callable[[], Any]] = {"bare": bare, "plain": plain, "record": recording}
+            for name in list(work) if number % 2 == 0 else reversed(work):
                 seconds[name].append(seconds_of(work[name]))
     return {
         "overhead_images": ratio_of(seconds["record"], seconds["bare"]),
         "overhead_processor": ratio_of(seconds["record"], seconds["bare"], clock=1),
+        "overhead_plain": ratio_of(seconds["record"], seconds["plain"]),
         "images_per_second": n / float(np.median([wall for wall, _ in seconds["record"]])),
         **rendering(chosen["renders"], chosen["seed"]),
         "units": sum(subject.site(site).width for site in sites),

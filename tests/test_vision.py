@@ -78,7 +78,22 @@ def test_values_are_those_of_the_modules_by_cell():
     np.testing.assert_allclose(found["second:max"][:, 0], second.amax((2, 3)), rtol=1e-5, atol=1e-6)
     np.testing.assert_allclose(found["second:mean"][:, 0], second.mean((2, 3)), rtol=1e-5, atol=1e-6)
     np.testing.assert_allclose(found["head"][:, 0], logits, rtol=1e-5, atol=1e-6)
-    np.testing.assert_allclose(subject.outputs(inputs, batch=5), logits, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(subject.outputs(inputs), logits, rtol=1e-5, atol=1e-6)
+
+
+def test_more_images_than_one_pass_takes(monkeypatch):
+    model, inputs = tiny(), pictures()
+    whole = values_at(image_subject(model, side=32), inputs, "first", "second:max", "head")
+    monkeypatch.setattr("glossator.subjects.vision.CPU_PIXELS", 5 * 32**2)
+    subject = image_subject(model, side=32)
+    assert subject.batch == 5
+    passes = []
+    handle = model.register_forward_pre_hook(lambda _, args: passes.append(len(args[0])))
+    in_turn = values_at(subject, inputs, "first", "second:max", "head")
+    handle.remove()
+    assert passes == [5, 5, 2]
+    for name, values in whole.items():
+        np.testing.assert_allclose(in_turn[name], values, rtol=1e-5, atol=1e-6)
 
 
 def test_wrong_sites_sizes_and_preparations_are_refused():
@@ -141,7 +156,7 @@ def test_an_edit_changes_what_follows_and_nothing_else(make, site):
     where[:, 3] = True
     with subject.edited(subject.site(site), lambda values: torch.zeros_like(values)):
         zeroed = subject.outputs(inputs)
-    held = edited_outputs(subject, inputs, [Edit(site, Units(2), Set(9.0), where)], batch=5)
+    held = edited_outputs(subject, inputs, [Edit(site, Units(2), Set(9.0), where)])
     assert not np.allclose(zeroed, clean) and not np.allclose(held, clean)
     np.testing.assert_array_equal(subject.outputs(inputs), clean)
     itself = edited_outputs(subject, inputs, [Edit(site, Units(2), Set(9.0), np.zeros_like(where))])

@@ -18,10 +18,8 @@ from glossator.units import Unit
 if TYPE_CHECKING:
     from glossator.subjects.vision import VisionSubject
 
-BATCH = 32
 
-
-def edited_outputs(subject: VisionSubject, inputs: Inputs, edits: Sequence[Edit], batch: int = BATCH) -> np.ndarray:
+def edited_outputs(subject: VisionSubject, inputs: Inputs, edits: Sequence[Edit]) -> np.ndarray:
     """Logits (n, classes) float32 with these edits in force; `where` of an edit is (n, places) of its site's grid.
 
     Raises `MissingPower` for a model without outputs and for a pooled site, `UserError` for edits that do not fit.
@@ -31,12 +29,12 @@ def edited_outputs(subject: VisionSubject, inputs: Inputs, edits: Sequence[Edit]
         real = np.ones((len(inputs), subject.site(one.site).grid.places), bool)
         bound += bind_places(subject, [one], real)
     found = []
-    for first in range(0, len(inputs), batch):
-        rows = np.arange(first, min(first + batch, len(inputs)))
+    for first in range(0, len(inputs), subject.batch):
+        rows = np.arange(first, min(first + subject.batch, len(inputs)))
         with contextlib.ExitStack() as stack:
             for edit in bound:
                 stack.enter_context(subject.edited(edit.site, _change(edit, rows)))
-            found.append(subject.outputs(inputs.take(rows), batch))
+            found.append(subject.outputs(inputs.take(rows)))
     return np.concatenate(found) if found else subject.outputs(inputs)
 
 

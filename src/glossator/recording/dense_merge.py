@@ -20,7 +20,8 @@ from glossator.recording.keys import halve, maxima_of, rows_of
 from glossator.recording.spec import Plan
 from glossator.recording.store import ArrayReader, ArrayWriter, Checksums, Shard, offsets_of, save
 
-_BLOCK_BYTES = 32 << 20
+_LEAST_BYTES, _READ_BYTES, _MOST_BYTES = 1 << 20, 128 << 10, 32 << 20
+"""Of a block of units: as few as worth a read from every shard, as large blocks are asked of the system each time."""
 _UNIT_BLOCK = 512
 _THREADS = 3  # two that read and compute, beside the one that writes
 
@@ -44,6 +45,10 @@ def merge_dense(
         extra = _merge_top(keys, plan, folder, pool, checksums)
         _merge_panel(len(keys), plan, width, parts, folder, pool, checksums)
         _merge_extra(extra, plan, width, parts, folder, pool, checksums)
+
+
+def _block_bytes(shards: int) -> int:
+    return min(_MOST_BYTES, max(_LEAST_BYTES, shards * _READ_BYTES))
 
 
 class _Held(NamedTuple):
@@ -103,7 +108,7 @@ def _merge_panel(
     readers = [ArrayReader(part.folder / "panel.npy") for part in parts]
     counts = [len(plan.panel_in(part.shard.first, part.shard.end)) for part in parts]
     ends = np.cumsum(counts)
-    step = max(1, _BLOCK_BYTES // (2 * width * len(plan.panel)))
+    step = max(1, _block_bytes(len(parts)) // (2 * width * len(plan.panel)))
 
     def merge(unit: int) -> np.ndarray:
         size = min(step, units - unit)
@@ -134,7 +139,7 @@ def _merge_extra(
     in_panel[plan.panel] = True
     sources = [_ShardPairs(part, in_panel, plan.windows) for part in parts]
     units = len(extra.offsets) - 1
-    step = max(1, int(_BLOCK_BYTES * units // (2 * width * max(1, len(extra.rows)))))
+    step = max(1, int(_block_bytes(len(parts)) * units // (2 * width * max(1, len(extra.rows)))))
 
     def merge(start: int) -> np.ndarray:
         block = slice(start, min(start + step, units))

@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import replace
 from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -56,7 +57,7 @@ if TYPE_CHECKING:
     from glossator.corpora import ProbeSet
     from glossator.subjects.base import Subject
 
-_PIECE_BYTES = 8 << 20
+_PIECE_BYTES = 1 << 20  # of values on their way to the disk
 
 
 def record(
@@ -312,8 +313,9 @@ def _in_streams(
     pool: ThreadPoolExecutor, run: Callable[[int, int, int], None], batches: list[tuple[int, int]], seconds: float
 ) -> Iterator[tuple[int, int]]:
     """Run batches, (first, end) each, in order, until all are done or so much time has passed; yield those that are
-    done. A stream alone runs here, on all cores."""
-    waiting, over = deque(enumerate(batches)), time.monotonic() + seconds
+    done. After that time no stream is left without a last batch while others still run. A stream alone runs here, on
+    all cores."""
+    waiting, over, begun = deque(enumerate(batches)), time.monotonic() + seconds, 0
     streams = pool._max_workers
     running: dict[Future[None], tuple[int, int]] = {}
     if streams == 1:  # here, where operations use all cores
@@ -329,11 +331,12 @@ def _in_streams(
             while waiting and len(running) < streams:
                 number, batch = waiting.popleft()
                 running[pool.submit(run, number, *batch)] = batch
+                begun += 1
             for future in wait(running, return_when=FIRST_COMPLETED).done:
                 future.result()
                 yield running.pop(future)
             if time.monotonic() > over:
-                waiting.clear()
+                waiting = deque(islice(waiting, -begun % streams))
     finally:
         wait(running)
 

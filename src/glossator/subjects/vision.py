@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 
 SIDE = 224
 BATCH = 32
+CPU_PIXELS = 4 * SIDE**2
+"""Pixels in one pass on a CPU: so few that a layer's memory is used again by the next, where larger tensors are asked
+of the system each time. EfficientNet-Lite0 takes half the time of 32 images at once."""
 
 
 @dataclass(eq=False)
@@ -80,6 +83,11 @@ class VisionSubject(BaseSubject):
         return next((p.dtype for p in self.model.parameters() if p.is_floating_point()), torch.float32)
 
     @property
+    def batch(self) -> int:
+        """Images in one pass through the model; more are given to it in turn."""
+        return max(1, CPU_PIXELS // self.side**2) if self.device.type == "cpu" else BATCH
+
+    @property
     def concurrent(self) -> bool:  # type: ignore[override]
         return self.device.type == "cpu"
 
@@ -117,14 +125,24 @@ class VisionSubject(BaseSubject):
         readers = {module: [s for s in wanted.values() if s.module == module] for module in modules}
         listened = [next(iter(readers[module])) for module in readers]
 
+        pixels, found = _pixels(inputs), dict[str, torch.Tensor]()
+
         def seen(name: str, values: torch.Tensor) -> None:
             for site in readers[wanted[name].module]:
-                see(site.name, site.read(values))
+                part = site.read(values)
+                if len(part) == len(pixels):
+                    see(site.name, part)
+                    continue
+                whole = found.setdefault(site.name, part.new_empty((len(pixels), *part.shape[1:])))
+                whole[first : first + len(part)] = part
+                if first + len(part) == len(pixels):
+                    see(site.name, found.pop(site.name))
 
-        with torch.inference_mode(), watch(self.model, listened, seen, stop=bool(listened)), stopping():
-            self.model(self.prepared(_pixels(inputs)))
+        for first in range(0, len(pixels), self.batch):
+            with torch.inference_mode(), watch(self.model, listened, seen, stop=bool(listened)), stopping():
+                self.model(self.prepared(pixels[first : first + self.batch]))
 
-    def outputs(self, inputs: Inputs, batch: int = BATCH) -> np.ndarray:
+    def outputs(self, inputs: Inputs) -> np.ndarray:
         """The numbers that the model gives, logits of a classifier: float32 (n, classes); `MissingPower` for none."""
         import torch
 
@@ -132,8 +150,8 @@ class VisionSubject(BaseSubject):
             raise MissingPower("this model gives no numbers for an image as a whole", value=self.name)
         check_takes(self, inputs)
         found = []
-        for first in range(0, len(inputs), batch):
-            rows = np.arange(first, min(first + batch, len(inputs)))
+        for first in range(0, len(inputs), self.batch):
+            rows = np.arange(first, min(first + self.batch, len(inputs)))
             with torch.inference_mode():
                 given = self.prepared(_pixels(inputs.take(rows)))
                 found.append(numbers_of(self.model(given)).float().cpu().numpy())
@@ -144,7 +162,7 @@ class VisionSubject(BaseSubject):
 
     @contextlib.contextmanager
     def edited(self, site: ImageSite, change: Callable[[torch.Tensor], torch.Tensor]) -> Iterator[None]:
-        """Replace the values (n, places, width) at a site in every pass that this thread runs inside.
+        """Replace the values (n, places, width) at a site in the passes of this thread, of `batch` images or fewer each.
 
         Raises `MissingPower` for a pooled site, which the model itself does not have.
         """
