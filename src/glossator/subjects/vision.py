@@ -162,7 +162,7 @@ class VisionSubject(BaseSubject):
 
     @contextlib.contextmanager
     def edited(self, site: ImageSite, change: Callable[[torch.Tensor], torch.Tensor]) -> Iterator[None]:
-        """Replace the values (n, places, width) at a site in the passes of this thread, of `batch` images or fewer each.
+        """Replace the values (n, places, width) at a site in this thread's passes, of `batch` images or fewer each.
 
         Raises `MissingPower` for a pooled site, which the model itself does not have.
         """
