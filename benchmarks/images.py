@@ -47,7 +47,8 @@ def run(options: dict[str, Any] | None = None) -> dict[str, Any]:
     from glossator.engines import one_core_pool
     from glossator.inputs import Images
     from glossator.recording import record, recording_spec
-    from glossator.recording.recorder import _streams, planned
+    from glossator.recording.recorder import planned
+    from glossator.recording.streams import streams_of
     from glossator.subjects import open_subject
 
     options = dict(options or {})
@@ -67,7 +68,7 @@ def run(options: dict[str, Any] | None = None) -> dict[str, Any]:
             subject.visit(probes.inputs.take(np.arange(*batch)), sites, lambda *_: None)
 
     def bare() -> None:
-        with one_core_pool(_streams(subject, plan)) as pool:
+        with one_core_pool(streams_of(subject, plan)) as pool:
             list(pool.map(one, batches))
 
     def plain() -> None:

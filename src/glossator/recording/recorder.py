@@ -7,18 +7,14 @@ turned and summed while they are in the cache, and written once per shard.
 from __future__ import annotations
 
 import contextlib
-import json
 import shutil
-import sys
-import time
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from collections.abc import Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
-from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 import torch
@@ -27,9 +23,10 @@ from glossator import __version__
 from glossator.engines import one_core_pool
 from glossator.errors import UserError
 from glossator.files import fingerprint, plain, read_json, write_json
-from glossator.inputs import Grid, Inputs, TokenWindows
+from glossator.inputs import Grid, Inputs
 from glossator.readouts.base import Readout
 from glossator.recording.background import Background
+from glossator.recording.claiming import another, check_spec, claim
 from glossator.recording.dense import DenseShards, Room
 from glossator.recording.dense_merge import merge_dense
 from glossator.recording.keys import as_stored
@@ -51,13 +48,16 @@ from glossator.recording.store import (
     show_shard,
     sync,
 )
-from glossator.subjects.base import check_takes, grid_of, width_of
+from glossator.recording.streams import Bar, in_streams, streams_of
+from glossator.subjects.base import grid_of, width_of
 
 if TYPE_CHECKING:
     from glossator.corpora import ProbeSet
     from glossator.subjects.base import Subject
 
 _PIECE_BYTES = 1 << 20  # of values on their way to the disk
+SHARD_SECONDS = 5.0
+"""No batch is begun in a shard that is so old: a recording that is killed loses little more than that."""
 
 
 def record(
@@ -77,17 +77,17 @@ def record(
     Raises `UserError` when the folder holds something else, and when the disk is full or read-only.
     """
     folder, readouts = Path(folder), dict(readouts or {})
-    _check(spec, subject, probes, readouts)
+    check_spec(spec, subject, probes, readouts)
     if (folder / "manifest.json").exists():
         recording = open_recording(folder)
         if recording.spec != spec:
-            raise _another(plain(recording.spec), plain(spec), folder)
+            raise another(plain(recording.spec), plain(spec), folder)
         _clean(folder)
         return recording
     inputs = subject.counted(probes.inputs)
     plan = planned(spec, subject, inputs, readouts)
     with disk_errors(folder), contextlib.ExitStack() as others:
-        _begin(spec, folder)
+        claim(spec, folder)
         for part in range(len(plan.parts)):
             others.enter_context(locked(_lock(folder, part)))
         keys, shards = _run(spec, plan, subject, inputs, folder, readouts, progress)
@@ -111,13 +111,13 @@ def record_part(
     Raises `UserError` as `record` does, and for a part that there is not.
     """
     folder, readouts = Path(folder), dict(readouts or {})
-    _check(spec, subject, probes, readouts)
+    check_spec(spec, subject, probes, readouts)
     inputs = subject.counted(probes.inputs)
     plan = planned(spec, subject, inputs, readouts)
     if not 0 <= part < len(plan.parts):
         raise UserError("no such part of the recording", value=part, allowed=f"0 to {len(plan.parts) - 1}")
     with disk_errors(folder):
-        _begin(spec, folder)
+        claim(spec, folder)
         with locked(_lock(folder, part)):
             if (folder / "manifest.json").exists():  # `record` was waited for
                 return
@@ -146,62 +146,6 @@ def planned(spec: RecordingSpec, subject: Subject, inputs: Inputs, readouts: Map
     return make_plan(spec, plan_sites(spec, sources, encoded), len(inputs))
 
 
-def _check(spec: RecordingSpec, subject: Subject, probes: ProbeSet, readouts: dict[str, Readout]) -> None:
-    if spec.subject_fingerprint != subject.fingerprint:
-        raise UserError(
-            "the spec belongs to another subject",
-            value=f"{spec.subject} {spec.subject_fingerprint}",
-            allowed=subject.fingerprint,
-        )
-    check_takes(subject, probes.inputs)
-    if spec.width != probes.inputs.weight or plain(spec.windows) != plain(probes.spec):
-        raise UserError("the spec belongs to other inputs", fix="Make it with recording_spec(subject, probes, sites)")
-    if {name: readout.fingerprint for name, readout in readouts.items()} != spec.readouts:
-        raise UserError(
-            "the readouts differ from those of the spec",
-            value=sorted(readouts),
-            allowed=", ".join(sorted(spec.readouts)),
-        )
-    for name, readout in readouts.items():
-        if name not in spec.sites or name != readout.site_name:
-            raise UserError(
-                "a readout of a site that is not recorded",
-                value=name,
-                allowed=f"{readout.site_name}, and one of the sites",
-            )
-
-
-def _begin(spec: RecordingSpec, folder: Path) -> None:
-    """Claim the folder for this spec."""
-    mine, plan = plain(spec), folder / "plan.json"
-    if plan.exists():
-        held = read_json(plan, "the recording's plan", "Delete the folder and record again")
-        if held != json.loads(json.dumps(mine)):
-            raise _another(held, mine, folder)
-    elif folder.exists() and any(p for p in folder.iterdir() if not p.name.startswith(".")):
-        raise UserError("the folder is neither empty nor a recording", value=str(folder), fix="Choose another folder")
-    else:
-        write_json(plan, mine)
-    (folder / "shards").mkdir(exist_ok=True)
-
-
-def _another(held: dict[str, Any], mine: dict[str, Any], folder: Path) -> UserError:
-    """The error for a folder that was claimed by another spec; what changed under the same names is named."""
-    windows, now = held.get("windows", {}), mine["windows"]
-    same_name = held.get("subject") == mine["subject"]
-    if same_name and windows.get("vocabulary") != now.get("vocabulary"):
-        what = "the subject's tokenizer has changed since this recording was begun"
-    elif same_name and held.get("subject_fingerprint") != mine["subject_fingerprint"]:
-        what = "the subject has changed since this recording was begun"
-    elif windows.get("corpus") == now.get("corpus") and windows.get("corpus_fingerprint") != now.get(
-        "corpus_fingerprint"
-    ):
-        what = "the text has changed since this recording was begun"
-    else:
-        what = "the folder holds a recording with another spec"
-    return UserError(what, value=str(folder), fix="Restore what was recorded, or choose another folder")
-
-
 def _run(
     spec: RecordingSpec,
     plan: Plan,
@@ -215,7 +159,7 @@ def _run(
     """Record what no finished shard of these rows holds, of all by default; returns the running top k of the dense
     units of each grid, and the shards in order."""
     begin, until = rows or (0, plan.windows)
-    streams = _streams(subject, plan)
+    streams = streams_of(subject, plan)
     rooms = 2 if plan.most_batches >= 2 * streams > 2 else 1  # while one shard is finished, the next is filled
     most = plan.most_batches // rooms
     if most > streams:  # no stream waits for the others at a shard's end
@@ -262,7 +206,7 @@ def _run(
     with (
         pool,
         aside,
-        _Bar(inputs, progress) as bar,
+        Bar(inputs, progress) as bar,
         Background(piece) as background,
         ThreadPoolExecutor(1, thread_name_prefix="recording-shards") as in_order,
     ):
@@ -276,7 +220,7 @@ def _run(
                 continue
             shard, room = Shard(place, first, first), free.popleft()
             batches = plan.batches(first, _next(folder, first))
-            for batch in _in_streams(pool, partial(run, room), batches, SHARD_SECONDS):
+            for batch in in_streams(pool, partial(run, room), batches, SHARD_SECONDS):
                 bar.advance(*batch)
                 shard = replace(shard, end=max(shard.end, batch[1]))
             finishing.append(in_order.submit(finish, room, shard, background))
@@ -295,53 +239,7 @@ def _dense_folders(plan: Plan, folder: Path) -> list[Path]:
     return [folder / dense_folder(number) for number in range(len(plan.dense_grids))]
 
 
-SHARD_SECONDS = 5.0
-"""No batch is begun in a shard that is so old: a recording that is killed loses little more than that."""
-MOST_STREAMS = 8
-
-
-def _streams(subject: Subject, plan: Plan) -> int:
-    """How many batches are run at once, each on one core, which is faster than one batch on all of them.
-
-    One where order matters (the lists of sparse sites), and where the subject does not run in several threads.
-    """
-    in_any_order = all(site.kind == "dense" for site in plan.sites)
-    return min(MOST_STREAMS, torch.get_num_threads()) if subject.concurrent and in_any_order else 1
-
-
-def _in_streams(
-    pool: ThreadPoolExecutor, run: Callable[[int, int, int], None], batches: list[tuple[int, int]], seconds: float
-) -> Iterator[tuple[int, int]]:
-    """Run batches, (first, end) each, in order, until all are done or so much time has passed; yield those that are
-    done. After that time no stream is left without a last batch while others still run. A stream alone runs here, on
-    all cores."""
-    waiting, over, begun = deque(enumerate(batches)), time.monotonic() + seconds, 0
-    streams = pool._max_workers
-    running: dict[Future[None], tuple[int, int]] = {}
-    if streams == 1:  # here, where operations use all cores
-        while waiting:
-            number, batch = waiting.popleft()
-            run(number, *batch)
-            yield batch
-            if time.monotonic() > over:
-                return
-        return
-    try:
-        while waiting or running:
-            while waiting and len(running) < streams:
-                number, batch = waiting.popleft()
-                running[pool.submit(run, number, *batch)] = batch
-                begun += 1
-            for future in wait(running, return_when=FIRST_COMPLETED).done:
-                future.result()
-                yield running.pop(future)
-            if time.monotonic() > over:
-                waiting = deque(islice(waiting, -begun % streams))
-    finally:
-        wait(running)
-
-
-def _earlier(place: Path, plan: Plan, dense: Mapping[Grid, DenseShards], bar: _Bar) -> Shard:
+def _earlier(place: Path, plan: Plan, dense: Mapping[Grid, DenseShards], bar: Bar) -> Shard:
     """A shard of an earlier run, checked and taken into the state."""
     shard = open_shard(place)
     if shard.end > plan.end_of_part(shard.first):
@@ -429,29 +327,3 @@ def _clean(folder: Path) -> None:
 def _fresh(folder: Path) -> Path:
     shutil.rmtree(folder, ignore_errors=True)
     return _made(folder)
-
-
-class _Bar:
-    """A progress bar in tokens, or in inputs of another kind, on stderr, with rate and time left."""
-
-    def __init__(self, inputs: Inputs, shown: bool | None):
-        from tqdm import tqdm
-
-        shown = sys.stderr.isatty() if shown is None else shown
-        is_text = isinstance(inputs, TokenWindows)
-        self._sizes = inputs.lengths if isinstance(inputs, TokenWindows) else np.ones(len(inputs), np.int64)
-        unit, total = "tok" if is_text else "input", int(self._sizes.sum())
-        self._bar = tqdm(total=total, unit=unit, unit_scale=True, desc="recording", disable=not shown, file=sys.stderr)
-
-    def __enter__(self) -> _Bar:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._bar.close()
-
-    def advance(self, first: int, end: int, *, earlier: bool = False) -> None:
-        """Inputs done just now, or in an earlier run, which say nothing about the rate."""
-        size = int(self._sizes[first:end].sum())
-        if earlier and not self._bar.disable:
-            self._bar.initial += size
-        self._bar.update(size)
