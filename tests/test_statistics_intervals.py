@@ -21,6 +21,7 @@ from glossator.statistics import (
     margin,
     mean_over_units,
     p_of_zero,
+    paired_difference,
     pearson,
     pearson_by_document,
     pearson_of_sums,
@@ -264,3 +265,30 @@ def test_leaving_out_many_documents_in_pieces_changes_nothing():
     found = jackknife(mean_of(values))
     assert found.without == pytest.approx((values.sum() - values) / 699)
     assert math.isclose(found.value, values.mean())
+
+
+def test_intervals_over_units_keep_the_range_of_the_score_and_cover_its_mean():
+    """Few units near an end of their range: skewed towards the other one."""
+    found = mean_over_units([0.62, 0.91, 0.88], bounds=(-1.0, 1.0))
+    plain = mean_over_units([0.62, 0.91, 0.88])
+    assert plain.high > 1 and -1 < found.low < plain.low < found.value < found.high < 1
+    assert mean_over_units([0.5, 0.9, 0.99], bounds=(-np.inf, 1.0)).high < 1
+    assert mean_over_units([0.5, 0.01, 0.02], bounds=(0.0, np.inf)).low > 0
+    agreed = mean_over_units([1.0, 1.0, 1.0], bounds=(0.0, 1.0))  # three of three say little
+    assert agreed.low == pytest.approx(0.025 ** (1 / 3)) and agreed.high == 1.0
+    seven_of_eight = mean_over_units([1.0] * 7 + [0.0], bounds=(0.0, 1.0))
+    assert (seven_of_eight.low, seven_of_eight.high) == pytest.approx((0.4735, 0.9968), abs=1e-3)  # Clopper & Pearson
+    outside = [0.9, 1.4, 0.7]  # not the range of these values
+    assert mean_over_units(outside, bounds=(0.0, 1.0)) == mean_over_units(outside)
+    many = np.linspace(0.2, 0.4, 200).tolist()
+    assert mean_over_units(many, bounds=(-1.0, 1.0)).low == pytest.approx(mean_over_units(many).low, abs=1e-3)
+    apart = paired_difference([0.9, 0.99, 0.2], [0.1, 0.0, 0.1], bounds=(0.0, 1.0))
+    assert -1 < apart.low < apart.high < 1
+
+    rng, covered, before = np.random.default_rng(0), 0, 0
+    for _ in range(400):
+        values = rng.beta(0.5, 2, 3).tolist()
+        new, old = mean_over_units(values, bounds=(0.0, 1.0)), mean_over_units(values)
+        assert 0 < new.low < new.high < 1
+        covered, before = covered + (new.low <= 0.2 <= new.high), before + (max(old.low, 0) <= 0.2 <= min(old.high, 1))
+    assert covered >= 0.92 * 400 and covered > before

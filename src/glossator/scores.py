@@ -2,10 +2,25 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 Column = Literal["observational", "causal"]
+
+RANGES = {
+    **dict.fromkeys(("Pearson r", "mean Pearson r", "fraction of activation"), (-1.0, 1.0)),
+    **dict.fromkeys(("AUROC", "AUPRC", "F1", "f1", "IoU", "precision", "recall"), (0.0, 1.0)),
+    **dict.fromkeys(("balanced accuracy", "balanced-accuracy", "accuracy", "fraction of windows"), (0.0, 1.0)),
+    "share of other units that fit less well": (0.0, 1.0),
+    "fraction": (-math.inf, 1.0),  # of what there is to explain or to preserve; an explanation may make it worse
+}
+"""The least and greatest value that a measure can have."""
+
+
+def range_of(measure: str) -> tuple[float, float]:
+    """The least and greatest value that a score of this measure can have; infinite where there is none."""
+    return RANGES.get(measure, (-math.inf, math.inf))
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ from glossator.explanations import Explanation
 from glossator.recording import EvidenceSpec, Recording, draw
 from glossator.scorers.baselines import DEFAULT_BASELINES, baselines_beside
 from glossator.scorers.lab import Lab, score_explanation
-from glossator.scores import Score
+from glossator.scores import Score, range_of
 from glossator.statistics import mean_over_units
 from glossator.units import Unit
 
@@ -130,7 +130,7 @@ def summary(scored: Sequence[Scored]) -> dict[str, Any]:
 
 
 def _mean(values: Sequence[float | None]) -> dict[str, float | None]:
-    found = mean_over_units(values)
+    found = mean_over_units(values, bounds=range_of("Pearson r"))
     return {"mean": found.value, "low": found.low, "high": found.high}
 
 

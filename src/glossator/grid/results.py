@@ -18,6 +18,7 @@ from glossator.language_models import Usage
 from glossator.language_models.costs import Cost, total
 from glossator.statistics import Estimate, mean_over_units, paired_difference
 from glossator.store.ranking import DEFAULT_SCORES
+from glossator.store.summary import range_in
 from glossator.study import Study, open_study
 from glossator.units import Unit
 
@@ -92,7 +93,8 @@ def grid_results(done: Sequence[Done]) -> GridResults:
                 if one.cell.explainer == FIRST and method == "program":
                     programs[one.cell.subject, score] = values
             for (method, score), (values, lookup) in found.items():
-                rows += _rows(one, method, score, values, lookup, programs.get((one.cell.subject, score), {}))
+                program = programs.get((one.cell.subject, score), {})
+                rows += _rows(one, method, score, range_in(study, score), values, lookup, program)
             costs.append(CellCost(one.cell.name, str(one.folder), study.counts, study.costs, total(study.costs)))
             if one.cell.subject not in sizes and (size := parameters_of(study.spec.subject)) is not None:
                 sizes[one.cell.subject] = size
@@ -128,7 +130,15 @@ def _values(study: Study) -> dict[tuple[str, str], tuple[Values, Values]]:
     return found
 
 
-def _rows(done: Done, method: str, score: str, values: Values, lookup: Values, program: Values) -> list[Row]:
+def _rows(
+    done: Done,
+    method: str,
+    score: str,
+    bounds: tuple[float, float],
+    values: Values,
+    lookup: Values,
+    program: Values,
+) -> list[Row]:
     """A row for each site and polarity, and where there are several sites one for each side over all of them."""
     sites = list(dict.fromkeys(unit.site for unit in values))
     places: list[str | None] = [*sites, *([None] if len(sites) > 1 else [])]
@@ -150,10 +160,10 @@ def _rows(done: Done, method: str, score: str, values: Values, lookup: Values, p
                     explainer_lm=cell.explainer_lm,
                     score=score,
                     units=len(units),
-                    value=mean_over_units(mine),
-                    lookup=mean_over_units(theirs),
-                    over_lookup=paired_difference(mine, theirs),
-                    over_program=paired_difference(mine, [program.get(u) for u in units]),
+                    value=mean_over_units(mine, bounds=bounds),
+                    lookup=mean_over_units(theirs, bounds=bounds),
+                    over_lookup=paired_difference(mine, theirs, bounds=bounds),
+                    over_program=paired_difference(mine, [program.get(u) for u in units], bounds=bounds),
                 )
             )
     return rows

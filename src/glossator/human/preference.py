@@ -14,7 +14,7 @@ from typing import Any, Final
 from glossator.human.agreement import Judgement, agreement
 from glossator.human.sources import PLACEBO, Drawn, Source, passages_of, sealed, shown_exemplars
 from glossator.human.tasks import PreferenceItem
-from glossator.statistics import Estimate, mean_over_units
+from glossator.statistics import SHARE, Estimate, mean_over_units
 from glossator.units import Unit
 
 UNITS = 20
@@ -91,7 +91,7 @@ def win_rates(choices: Iterable[Choice]) -> list[WinRate]:
         for method, against, win in ((c.a, c.b, c.win), (c.b, c.a, 1 - c.win)):
             by_pair.setdefault((method, against), {}).setdefault(c.unit, []).append(win)
     return [
-        WinRate(method, against, sum(map(len, units.values())), mean_over_units(means(units.values())))
+        WinRate(method, against, sum(map(len, units.values())), mean_over_units(means(units.values()), bounds=SHARE))
         for (method, against), units in sorted(by_pair.items())
     ]
 
@@ -112,7 +112,7 @@ def score_preference(choices: Sequence[Choice]) -> dict[str, Any]:
             placebo.setdefault(c.unit, []).append(c.win if c.b == PLACEBO else 1 - c.win)
     return {
         "win_rates": win_rates(choices),
-        "over_placebo": mean_over_units(means(placebo.values())),
-        "first_shown": mean_over_units(means(by_unit.values())),
+        "over_placebo": mean_over_units(means(placebo.values()), bounds=SHARE),
+        "first_shown": mean_over_units(means(by_unit.values()), bounds=SHARE),
         "agreement": agreement(judgements, "nominal"),
     }

@@ -17,6 +17,7 @@ from glossator.human.simulation import SimulationResult, score_simulation
 from glossator.human.sources import unsealed
 from glossator.human.steganography import steganography
 from glossator.human.tasks import TaskSet
+from glossator.scores import range_of
 from glossator.statistics import mean_over_units, paired_difference
 from glossator.store.ranking import DEFAULT_SCORES
 from glossator.study.context import StudyContext
@@ -111,13 +112,14 @@ def _beside_machine(found: Sequence[SimulationResult], rater: str) -> dict[str, 
     means = {}
     for method in dict.fromkeys(r.method for r in found if r.rater == rater):
         own = [r for r in found if (r.rater, r.method) == (rater, method)]
-        for name in dict.fromkeys(s.name for r in own for s in r.scores):
+        for name, measure in {s.name: s.measure for r in own for s in r.scores}.items():
+            bounds = range_of(measure)
             person = [next((s.value for s in r.scores if s.name == name), None) for r in own]
             machine = [next((s.value for s in r.machine if s.name == name), None) for r in own]
             means[f"{method}: {name}"] = {
-                "person": mean_over_units(person),
-                "machine": mean_over_units(machine),
-                "difference": paired_difference(person, machine),
+                "person": mean_over_units(person, bounds=bounds),
+                "machine": mean_over_units(machine, bounds=bounds),
+                "difference": paired_difference(person, machine, bounds=bounds),
             }
     return {"rater": rater, "scores": means}
 

@@ -21,7 +21,7 @@ from glossator.human.sources import PLACEBO, Drawn, Source, evidence_to_read, se
 from glossator.human.tasks import READINGS, TextItem
 from glossator.scorers.lab import score_explanations
 from glossator.scores import Score
-from glossator.statistics import Estimate, mean_over_units, paired_difference, paired_ratio
+from glossator.statistics import SHARE, Estimate, mean_over_units, paired_difference, paired_ratio
 from glossator.store.ranking import DEFAULT_SCORES
 from glossator.study.context import StudyContext
 from glossator.units import Unit
@@ -77,7 +77,7 @@ def score_gibberish(answers: Iterable[tuple[Mapping[str, Any], str, str]]) -> di
         by_method.setdefault(key["method"], {}).setdefault(key["unit"], []).append(VALUE[answer])
         judgements.append(Judgement(key["unit"], (key["unit"], key["method"]), rater, READINGS.index(answer)))
     return {
-        "readable": {m: mean_over_units(means(units.values())) for m, units in sorted(by_method.items())},
+        "readable": {m: mean_over_units(means(units.values()), bounds=SHARE) for m, units in sorted(by_method.items())},
         "agreement": agreement(judgements, "nominal"),
     }
 

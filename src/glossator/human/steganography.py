@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from glossator.human.preference import Choice, means
-from glossator.statistics import Estimate, Resampled, document_index, estimate, mean_over_units, ratio, sums_by
+from glossator.statistics import SHARE, Estimate, Resampled, document_index, estimate, mean_over_units, ratio, sums_by
 
 RULE = (
     "flagged: the method's score is above its opponent's (the interval of the mean difference over units is above 0), "
@@ -76,7 +76,7 @@ def steganography(
 
 def _advantage(method: str, against: str, rows: Sequence[tuple[float, float]]) -> Advantage:
     score = mean_over_units([apart for _, apart in rows])
-    preference = mean_over_units([win for win, _ in rows])
+    preference = mean_over_units([win for win, _ in rows], bounds=SHARE)
     if score.low is None or preference.value is None:
         return Advantage(method, against, score, preference, None, score.reason or preference.reason or "no interval")
     if score.low <= 0:

@@ -49,8 +49,8 @@ class FiringScorer(Scorer):
             }
             scores.append(trial.score("firing.auprc", "AUPRC", explanation, auprc, how=how))
             cut = {**how, "threshold": "best F1 on the calibrate split", "calibrated_on": trial.calibrate.kinds}
-            for name, statistic in MEASURES.items():
-                scores.append(trial.score(name, "fraction", explanation, statistic, how=cut))
+            for name, (measure, statistic) in MEASURES.items():
+                scores.append(trial.score(name, measure, explanation, statistic, how=cut))
         return scores
 
 
@@ -125,8 +125,8 @@ def at_threshold(measure: Callable[[Trial, np.ndarray], Resampled]) -> Statistic
 
 
 MEASURES = {
-    "firing.f1": at_threshold(f1_of),
-    "firing.iou": at_threshold(iou_of),
-    "firing.precision": at_threshold(precision_of),
-    "firing.recall": at_threshold(recall_of),
+    "firing.f1": ("F1", at_threshold(f1_of)),
+    "firing.iou": ("IoU", at_threshold(iou_of)),
+    "firing.precision": ("precision", at_threshold(precision_of)),
+    "firing.recall": ("recall", at_threshold(recall_of)),
 }

@@ -137,8 +137,8 @@ def _of_class(measure: Measure) -> Measure:
 
 MEASURES: dict[str, tuple[str, Measure, tuple[str, Statistic]]] = {
     "auprc": ("AUPRC", firing.auprc_of, ("firing.auprc", firing.auprc)),
-    "f1": ("fraction", _of_class(firing.f1_of), ("firing.f1", firing.MEASURES["firing.f1"])),
-    "iou": ("fraction", _of_class(firing.iou_of), ("firing.iou", firing.MEASURES["firing.iou"])),
+    "f1": ("F1", _of_class(firing.f1_of), ("firing.f1", firing.MEASURES["firing.f1"][1])),
+    "iou": ("IoU", _of_class(firing.iou_of), ("firing.iou", firing.MEASURES["firing.iou"][1])),
     "share": ("fraction of activation", _of_class(share_of), ("firing.share", firing.at_threshold(share_of))),
 }
 """Of each score its unit of measure, what it is of the modes' prediction, and what baselines have in its place."""

@@ -8,6 +8,7 @@ the same text are assumed to be; `dependence="any"` assumes nothing (Benjamini &
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Literal
@@ -42,27 +43,80 @@ def _below(values: np.ndarray, n: int) -> float:
     return float(np.partition(greatest, columns - n)[columns - n])
 
 
-def mean_over_units(values: Sequence[float | None], *, level: float = LEVEL) -> Estimate:
+Bounds = tuple[float, float]
+UNBOUNDED = (-math.inf, math.inf)
+SHARE = (0.0, 1.0)
+
+
+def mean_over_units(values: Sequence[float | None], *, bounds: Bounds = UNBOUNDED, level: float = LEVEL) -> Estimate:
     """Mean of one score over units with an interval over units; units without a value are left out (n counts
-    the others)."""
+    the others).
+
+    bounds: the least and greatest possible value of the score (`glossator.scores.range_of`), which the interval then
+    keeps; they are disregarded where a value lies outside.
+    """
     present = np.array([v for v in values if v is not None], np.float64)
     if len(present) < 2:
         return Estimate(
             None, n=len(present), reason=f"fewer than 2 units have a value ({len(present)} of {len(values)})"
         )
     mean = float(present.mean())
-    return estimate_of(Jackknifed(mean, mean - (present - mean) / (len(present) - 1)), level)
+    found = estimate_of(Jackknifed(mean, mean - (present - mean) / (len(present) - 1)), level)
+    kept = bounds[0] <= present.min() and present.max() <= bounds[1]
+    return _within(found, bounds, level) if kept else found
+
+
+def _within(found: Estimate, bounds: Bounds, level: float) -> Estimate:
+    """The estimate with an interval that keeps the bounds.
+
+    It is made on a scale without ends: the logit of the value's place between two bounds, the logarithm of its distance
+    from one. To first order it reaches as far there as before (the delta method). Means of few units near an end of
+    their range are skewed towards the other end, and so is this interval: it covers the truth more often than one that
+    is cut at the bound. Between two bounds no values spread more than those that are at one or the other, so it is no
+    wider than the exact interval of such (Clopper & Pearson 1934); where all units are at one bound, it is that one.
+    """
+    least, greatest = bounds
+    value, low, high = found.value, found.low, found.high
+    if value is None or low is None or high is None or (math.isinf(least) and math.isinf(greatest)):
+        return found
+    below, above = value - least, greatest - value
+    if math.isinf(below) or math.isinf(above):
+        if low == high:
+            return found
+        end, distance = (greatest, -above) if math.isinf(below) else (least, below)
+        ends = [end + distance * math.exp((one - value) / distance) for one in (low, high)]
+        return replace(found, low=ends[0], high=ends[1])
+    share, whole = below / (below + above), below + above
+    exact = _exact(share, found.n, level)
+    if 0 < share < 1 and low < high:
+        slope = 1 / (share * (1 - share))
+        odds = [share / (1 - share) * math.exp(min((one - value) / whole * slope, 700.0)) for one in (low, high)]
+        exact = max(exact[0], odds[0] / (1 + odds[0])), min(exact[1], odds[1] / (1 + odds[1]))
+    elif 0 < share < 1:
+        return found
+    return replace(found, low=least + whole * exact[0], high=least + whole * exact[1])
+
+
+def _exact(share: float, n: int, level: float) -> tuple[float, float]:
+    """The ends between which lies the chance of which this share came up in n draws."""
+    from scipy.special import betaincinv
+
+    hits, tail = share * n, (1 - level) / 2
+    low = 0.0 if hits <= 0 else float(betaincinv(hits, n - hits + 1, tail))
+    return low, 1.0 if hits >= n else float(betaincinv(hits + 1, n - hits, 1 - tail))
 
 
 def paired_difference(
     ours: Sequence[float | None],
     theirs: Sequence[float | None],
     *,
+    bounds: Bounds = UNBOUNDED,
     level: float = LEVEL,
 ) -> Estimate:
-    """Mean of ours - theirs over the units that have both, left out together."""
+    """Mean of ours - theirs over the units that have both, left out together; bounds: of either."""
     a, b = _paired(ours, theirs)
-    return mean_over_units(list(a - b), level=level)
+    apart = bounds[1] - bounds[0]
+    return mean_over_units(list(a - b), bounds=(-apart, apart), level=level)
 
 
 def paired_ratio(

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from glossator.scorers.baselines import DEFAULT_BASELINES
-from glossator.scores import Column, Score
+from glossator.scores import Column, Score, range_of
 from glossator.statistics import Estimate, mean_over_units, paired_difference, rank_correlation
 from glossator.store.card import COLUMNS
 from glossator.store.ranking import RATE, TOLD, Ranked
@@ -133,6 +133,7 @@ def units_of_sites(study: Study) -> dict[tuple[str, str], int]:
 def mean_of(v: Values, units: Mapping[tuple[str, str], int]) -> Mean:
     """units: how many there are by site and polarity, with this score or without."""
     baselines = usual_first(v.baselines)
+    bounds = range_of(v.measure)
     tested = {baseline: [q for q in v.q[baseline] if q is not None] for baseline in baselines}
     return Mean(
         v.site,
@@ -141,12 +142,20 @@ def mean_of(v: Values, units: Mapping[tuple[str, str], int]) -> Mean:
         v.score,
         v.measure,
         units[v.site, v.polarity],
-        mean_over_units(v.value),
-        {baseline: mean_over_units(v.baselines[baseline]) for baseline in baselines},
+        mean_over_units(v.value, bounds=bounds),
+        {baseline: mean_over_units(v.baselines[baseline], bounds=bounds) for baseline in baselines},
         v.column,
-        {baseline: paired_difference(v.value, v.baselines[baseline]) for baseline in baselines},
+        {baseline: paired_difference(v.value, v.baselines[baseline], bounds=bounds) for baseline in baselines},
         {baseline: (sum(q <= RATE for q in found), len(found)) for baseline, found in tested.items() if found},
     )
+
+
+def range_in(study: Study, score: str) -> tuple[float, float]:
+    """The least and greatest value that a score of a study can have."""
+    return range_of(next((measure for (measure,) in study.query(_MEASURE, score)), ""))
+
+
+_MEASURE = "SELECT measure FROM scores WHERE name = ? AND value IS NOT NULL LIMIT 1"
 
 
 def told(study: Study) -> list[str]:

@@ -10,6 +10,7 @@ from glossator.explorer.pages.parts import all_rounded
 from glossator.explorer.pages.study import EstimateShown, recording_of
 from glossator.statistics import mean_over_units, paired_difference
 from glossator.store.study import Study
+from glossator.store.summary import range_in
 from glossator.units import Unit
 
 MOST_SHOWN = 5_000
@@ -73,7 +74,7 @@ def compare(a: Side, b: Side, score: str | None = None) -> Comparison:
     if score is None:
         raise UserError("no unit has a score", value=a.study.folder.name)
     with a.study.snapshot():
-        ours = a.values(score)
+        ours, bounds = a.values(score), range_in(a.study, score)
     with b.study.snapshot():
         theirs = b.values(score)
     if not ours or not theirs:
@@ -84,10 +85,10 @@ def compare(a: Side, b: Side, score: str | None = None) -> Comparison:
     shown = both[:: -(-len(both) // MOST_SHOWN) or 1]
     return Comparison(
         score,
-        EstimateShown.of(mean_over_units([*ours.values()])),
-        EstimateShown.of(mean_over_units([*theirs.values()])),
+        EstimateShown.of(mean_over_units([*ours.values()], bounds=bounds)),
+        EstimateShown.of(mean_over_units([*theirs.values()], bounds=bounds)),
         len(both),
-        EstimateShown.of(paired_difference([ours[key] for key in both], [theirs[key] for key in both])),
+        EstimateShown.of(paired_difference([ours[key] for key in both], [theirs[key] for key in both], bounds=bounds)),
         [Unit("", *key).short for key in shown],  # type: ignore[arg-type]
         all_rounded(ours[key] for key in shown),
         all_rounded(theirs[key] for key in shown),

@@ -18,6 +18,7 @@ from glossator.explorer.pages.study import VOXELS, EstimateShown
 from glossator.files import read_json
 from glossator.readouts.base import load_kind
 from glossator.recording.spec import source_of
+from glossator.scores import range_of
 from glossator.statistics import mean_over_units
 from glossator.store.study import Study
 from glossator.study.random_weights import DICTIONARIES
@@ -249,7 +250,12 @@ def _search(study: Study, place: Path) -> Search | None:
     values = {"found": [one.test for one in kept]} | {
         str(name): _numbers(group) for name, group in _table(log.get("controls")).items()
     }
-    groups = [Control(name, EstimateShown.of(mean_over_units(group)), group) for name, group in values.items() if group]
+    bounds = range_of("Pearson r")  # what a search for directions is scored by
+    groups = [
+        Control(name, EstimateShown.of(mean_over_units(group, bounds=bounds)), group)
+        for name, group in values.items()
+        if group
+    ]
     return Search(str(log.get("score", "")), paths, kept, groups, int(_number(log.get("restarted")) or 0))
 
 
