@@ -15,14 +15,8 @@ from glossator.agents.retold import pictures, retold
 from glossator.agents.under_test import ImageUnderTest
 from glossator.errors import UserError
 from glossator.explorer.export import experiment_file, export_folder
-from glossator.explorer.pages.experiments import (
-    LOOKING,
-    TESTING,
-    experiment_list,
-    experiment_page,
-    page_of_steps,
-    smaller,
-)
+from glossator.explorer.pages.experiment import LOOKING, TESTING, page_of_steps, smaller
+from glossator.explorer.pages.experiments import experiment_list, experiment_page
 from glossator.explorer.pages.parts import to_json
 from glossator.store.adding import adding
 from glossator.study import Study

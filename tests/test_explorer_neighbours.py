@@ -102,7 +102,7 @@ def test_what_is_served_and_exported(study: Study, tmp_path: Path) -> None:
     told = opened.neighbours(units[0].short, "firing")
     assert opened.neighbours(units[0].short, "firing") == told
     assert opened.neighbours(units[0].short, "weights").units
-    tokens = opened.output(latent.short)
+    tokens = opened.runs.output(latent.short)
     strengths = [token.strength for token in tokens.raises]
     assert strengths == sorted(strengths, reverse=True) and (tokens.why or min(strengths, default=9) > tokens.chance)
     export_folder(study, tmp_path / "out")

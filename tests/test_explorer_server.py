@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from starlette.testclient import TestClient
 
 from glossator.explorer.api import ENDPOINTS, openapi
-from glossator.explorer.opened import Library, OpenedStudy
+from glossator.explorer.library import Library
+from glossator.explorer.opened import OpenedStudy
 from glossator.explorer.pages.lists import unit_list
 from glossator.explorer.server import LARGEST_BODY, app, is_loopback
 from glossator.scores import Score
@@ -318,7 +319,7 @@ def test_lists_of_units_are_kept_with_the_study(tmp_path: Path) -> None:
 
 
 def test_comparisons_are_made_once_for_each_state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from glossator.explorer import opened
+    from glossator.explorer import library as opened
 
     folder, made = write_study(tmp_path / "s"), list[Any]()
     compare = opened.compare

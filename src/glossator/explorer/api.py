@@ -9,10 +9,12 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from glossator.explorer.opened import By, Library, StudyListed
+from glossator.explorer.library import Library
+from glossator.explorer.opened import By, StudyListed
 from glossator.explorer.pages.compare import Comparison
 from glossator.explorer.pages.evidence import ScoreEvidence
-from glossator.explorer.pages.experiments import MOST_LISTED, ExperimentList, ExperimentPage, experiment_list
+from glossator.explorer.pages.experiment import ExperimentPage
+from glossator.explorer.pages.experiments import MOST_LISTED, ExperimentList, experiment_list
 from glossator.explorer.pages.lists import MOST_POINTS, MOST_ROWS, Points, UnitList, UnitLists, points, unit_list
 from glossator.explorer.pages.live import Attempt, Rescored, SteeringShown, StrongUnit
 from glossator.explorer.pages.meaning import CloseUnits
@@ -318,7 +320,7 @@ ENDPOINTS = (
     Endpoint("GET", f"{OF_STUDY}/neighbours", OfNeighbours, Neighbours, "Units that fire, write or mean alike.",
              lambda library, study, given: library[study].neighbours(given.unit, given.by)),
     Endpoint("GET", f"{OF_STUDY}/output", OfUnit, OutputTokens, "The tokens that a unit makes likely, by its weights.",
-             lambda library, study, given: library[study].output(given.unit)),
+             lambda library, study, given: library[study].runs.output(given.unit)),
     Endpoint("GET", f"{OF_STUDY}/evidence", OfEvidence, ScoreEvidence, "Windows or answers that a score is made of.",
              lambda library, study, given: library[study].evidence(given.unit, given.method, given.score)),
     Endpoint("GET", f"{OF_STUDY}/experiments", OfExperiments, ExperimentList,
@@ -328,10 +330,11 @@ ENDPOINTS = (
              lambda library, study, given: library[study].experiment(given.number)),
     Endpoint("GET", "/api/compare", OfCompare, Comparison, "One score of two methods, sites or studies.", _compare),
     Endpoint("POST", f"{OF_STUDY}/try", ToTry, Attempt, "A unit on a text of one's own.",
-             lambda library, study, given: library[study].attempt(given.unit, given.text)),
+             lambda library, study, given: library[study].runs.attempt(given.unit, given.text)),
     Endpoint("POST", f"{OF_STUDY}/strongest", ToFindStrongest, list[StrongUnit],
              "The strongest units of a site at one token of a text.",
-             lambda library, study, given: library[study].strongest(given.site, given.polarity, given.text, given.at)),
+             lambda library, study, given: library[study].runs.strongest(
+                 given.site, given.polarity, given.text, given.at)),
     Endpoint("GET", f"{OF_STUDY}/tasks", Nothing, list[TasksListed], "Tasks for annotators that were drawn before.",
              lambda library, study, given: library[study].task_sets()),
     Endpoint("GET", f"{OF_STUDY}/task", OfTasks, TasksShown, "One of them.",
@@ -341,13 +344,13 @@ ENDPOINTS = (
     Endpoint("POST", f"{OF_STUDY}/answers", ToAnswer, Kept, "Keep an annotator's answers in the study, and score them.",
              lambda library, study, given: library[study].keep_answers(_as_file(given), given.replace)),
     Endpoint("POST", f"{OF_STUDY}/scene", ToDraw, Attempt, "A unit on a scene that a sentence describes.",
-             lambda library, study, given: library[study].scene(given.unit, given.sentence, given.seed)),
+             lambda library, study, given: library[study].runs.scene(given.unit, given.sentence, given.seed)),
     Endpoint("POST", f"{OF_STUDY}/steer", ToSteer, SteeringShown,
              "What the model writes with a unit pushed up and down, beside untouched and a random direction.",
-             lambda library, study, given: library[study].steered(
+             lambda library, study, given: library[study].runs.steered(
                  given.unit, given.text, given.nats, given.tokens, given.temperature, given.seed)),
     Endpoint("POST", f"{OF_STUDY}/score", ToScore, Rescored, "An explanation of one's own, scored on the test split.",
-             lambda library, study, given: library[study].score(given.unit, given.hypothesis, given.words)),
+             lambda library, study, given: library[study].runs.score(given.unit, given.hypothesis, given.words)),
 )  # fmt: skip
 
 

@@ -18,7 +18,8 @@ from typing import TYPE_CHECKING, Any
 from glossator.errors import MissingPower, UserError
 from glossator.explorer.bundle import folder_page, script, single_page, style
 from glossator.explorer.pages.compare import Side, compare
-from glossator.explorer.pages.experiments import experiment_list, experiment_page, numbers_of, page_of_steps
+from glossator.explorer.pages.experiment import page_of_steps
+from glossator.explorer.pages.experiments import experiment_list, experiment_page, numbers_of
 from glossator.explorer.pages.lists import AXES, axis_name, columns, unit_list
 from glossator.explorer.pages.neighbours import Firing, Written, written_by
 from glossator.explorer.pages.parts import slug, to_json

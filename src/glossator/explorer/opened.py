@@ -9,29 +9,19 @@ from __future__ import annotations
 import json
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from glossator.errors import MissingPower, UserError, near_matches
+from glossator.errors import MissingPower, UserError
 from glossator.explanations import UNNAMEABLE
-from glossator.explorer.pages.compare import Comparison, Side, compare
 from glossator.explorer.pages.evidence import ScoreEvidence, score_evidence
-from glossator.explorer.pages.experiments import ExperimentPage, experiment_page
+from glossator.explorer.pages.experiment import ExperimentPage
+from glossator.explorer.pages.experiments import experiment_page
 from glossator.explorer.pages.lists import UnitLists
-from glossator.explorer.pages.live import Attempt, Continuation, Rescored, SteeringShown, StrongUnit
 from glossator.explorer.pages.neighbours import MOST as MOST_NEIGHBOURS
-from glossator.explorer.pages.neighbours import (
-    Firing,
-    Neighbour,
-    Neighbours,
-    OutputTokens,
-    Written,
-    output_tokens,
-    written_by,
-)
-from glossator.explorer.pages.parts import ScoreShown, rounded, slug
+from glossator.explorer.pages.neighbours import Firing, Neighbour, Neighbours, Written
 from glossator.explorer.pages.readouts import ReadoutsPage, readouts_page
 from glossator.explorer.pages.study import (
     Distribution,
@@ -45,19 +35,17 @@ from glossator.explorer.pages.study import (
 )
 from glossator.explorer.pages.tasks import Asking, Kept, TasksListed, TasksShown
 from glossator.explorer.pages.voxels import VoxelsPage, voxels_page
-from glossator.explorer.pages.windows import UnitWindows, WindowShown, as_data_uri, in_steps, unit_windows
-from glossator.scorers.baselines import RANDOM_WEIGHTS as RANDOM_FOLDER
+from glossator.explorer.pages.windows import UnitWindows, unit_windows
+from glossator.explorer.running import Runs
 from glossator.store.database import DATABASE
 from glossator.store.study import Study, open_study, unit_of
 from glossator.store.unit_lists import put_in_list, unit_lists
-from glossator.units import Polarity, Unit
+from glossator.units import Unit
 
 if TYPE_CHECKING:
     from glossator.explorer.pages.meaning import CloseUnits
     from glossator.study.context import StudyContext
-    from glossator.study.trying import Bench
 
-KEPT_COMPARISONS = 32
 By = Literal["firing", "weights", "meaning"]
 KEPT_WINDOWS, KEPT_EXPERIMENTS = 64, 8
 """Units whose inputs, and experiments whose pictures, are kept at hand."""
@@ -78,22 +66,22 @@ class StudyListed:
 
 
 class OpenedStudy:
-    """One study; every method may be called from any thread."""
+    """One study; every method may be called from any thread. runs: what its subject is asked."""
 
     def __init__(
         self, name: str, folder: Path, annotated: Annotated = lambda study: None, asking: Asking | None = None
     ):
         self.name, self.folder, self._annotated, self._asking = name, folder, annotated, asking
         self._local = threading.local()
-        self._running, self._checking, self._keeping = threading.Lock(), threading.Lock(), threading.Lock()
+        self._checking, self._keeping = threading.Lock(), threading.Lock()
         self._checked = self._check()
         self._windows: OrderedDict[tuple[str, str, bool], UnitWindows] = OrderedDict()
         self._experiments: OrderedDict[tuple[int, str], ExperimentPage] = OrderedDict()
         self._over_units: dict[str, tuple[str, Any]] = {}
         self._once_locks: dict[str, threading.Lock] = {}
         self._drawing = {predict: threading.Lock() for predict in (False, True)}
-        self._loaded: Bench | None = None
         self._drawn_with: dict[bool, StudyContext | None] = {}
+        self.runs = Runs(lambda: self.study, self._context)
 
     @property
     def study(self) -> Study:
@@ -274,21 +262,13 @@ class OpenedStudy:
             index: Firing = self._once("firing", lambda study: Firing(study, study.recording))
             return index.beside(study, found)
         try:
-            rows: Written | None = self._once(f"written {found.site}", lambda study: self._written(study, found.site))
+            rows: Written | None = self._once(
+                f"written {found.site}", lambda study: self.runs.written(study, found.site)
+            )
         except MissingPower as error:
             return Neighbours(found.short, by, [], str(error))
         assert rows is not None
         return rows.beside(study, found)
-
-    def _written(self, study: Study, site: str) -> Written | None:
-        from glossator.study.sources import kept_readouts
-
-        readouts = kept_readouts(study.recording) if study.recording.spec.readouts else {}
-        found = written_by(study, site, readouts)
-        if found is not None:
-            return found
-        with self._running:
-            return written_by(study, site, readouts, self._bench(study).subject)
 
     def _meaning(self, unit: Unit, text: str) -> Neighbours:
         found = self.close_to(text, MOST_NEIGHBOURS + 1)
@@ -298,16 +278,6 @@ class OpenedStudy:
             if one.unit != unit.short
         ]
         return Neighbours(unit.short, "meaning", units[:MOST_NEIGHBOURS])
-
-    def output(self, unit: str) -> OutputTokens:
-        """The subject is loaded at the first call."""
-        study = self.study
-        found = unit_of(study, unit)
-        with self._running:
-            bench = self._bench(study)
-            if getattr(bench.subject, "tokenizer", None) is None:
-                return OutputTokens(found.short, why="the subject has no next-token distribution")
-            return output_tokens(bench.subject, found, bench.readouts)
 
     def evidence(self, unit: str, method: str, score: str) -> ScoreEvidence:
         """What a score was computed from, drawn again from the recording."""
@@ -324,149 +294,3 @@ class OpenedStudy:
         found: Meanings = self._once("meanings", lambda study: Meanings(study, load_embedder()))
         with self._once_locks["meanings"]:
             return found.close_to(self.study, text, limit)
-
-    def attempt(self, unit: str, text: str) -> Attempt:
-        """Run the subject on a text; it is loaded at the first call."""
-        from glossator.study.trying import tried
-
-        study = self.study
-        found = unit_of(study, unit)
-        with self._running:
-            (one,) = tried(self._bench(study), found, [text])
-        statistics = study.result(found).statistics or {}
-        here = float(abs(one.true[one.counts]).max(initial=0.0))
-        largest = max(here, float(statistics.get("maximum") or 0.0)) or 1.0
-        window = WindowShown(
-            group="your text",
-            pieces=[*range(len(one.pieces))],
-            true=[step or 0 for step in in_steps(one.true, largest)],
-            predicted=None if one.predicted is None else in_steps(one.predicted, largest),
-            out=[place for place, counts in enumerate(one.counts.tolist()) if not counts],
-        )
-        return Attempt(found.short, "tokens", found.polarity == "±", rounded(largest) or 1.0, [*one.pieces], window)
-
-    def scene(self, unit: str, sentence: str, seed: int) -> Attempt:
-        """Draw a scene and run the subject on it."""
-        from glossator.study.trying import tried_scene
-
-        study = self.study
-        found = unit_of(study, unit)
-        with self._running:
-            one = tried_scene(self._bench(study), found, sentence, seed)
-        statistics = study.result(found).statistics or {}
-        largest = max(float(abs(one.true).max(initial=0.0)), float(statistics.get("maximum") or 0.0)) or 1.0
-        window = WindowShown(
-            group=one.picture.scene.caption() if one.picture.scene else sentence,
-            pieces=[],
-            true=[step or 0 for step in in_steps(one.true, largest)],
-            predicted=None if one.predicted is None else in_steps(one.predicted, largest),
-            out=[],
-            image=as_data_uri(one.picture.pixels),
-            grid=[*one.grid.shape],
-        )
-        return Attempt(
-            found.short, "images", found.polarity == "±", rounded(largest) or 1.0, [], window, [*one.picture.missing]
-        )
-
-    def steered(self, unit: str, prompt: str, nats: float, tokens: int, temperature: float, seed: int) -> SteeringShown:
-        """What the subject writes with the unit pushed up and down, beside untouched and a random direction."""
-        from glossator.study.steered import steer
-
-        study = self.study
-        with self._running:
-            found = steer(
-                self._bench(study), unit_of(study, unit), prompt, nats, new_tokens=tokens, temperature=temperature,
-                seed=seed,
-            )  # fmt: skip
-        written = [
-            Continuation(one.way, one.text, rounded(one.strength) or 0.0, rounded(one.nats) or 0.0)
-            for one in found.written
-        ]
-        return SteeringShown(found.unit.short, found.site, rounded(found.norm) or 0.0, written, found.why_not)
-
-    def strongest(self, site: str, polarity: Polarity, text: str, at: int) -> list[StrongUnit]:
-        """The units of a site that are strongest at one token of a text, counted from 0."""
-        from glossator.study.trying import strongest
-
-        study = self.study
-        with self._running:
-            found = strongest(self._bench(study), site, polarity, text, at)
-        return [
-            StrongUnit(one.unit.short, rounded(one.activation) or 0.0, rounded(one.maximum), one.explanation)
-            for one in found
-        ]
-
-    def _bench(self, study: Study) -> Bench:
-        """The subject, loaded once and ready to be run; to be used under the lock, with this thread's study."""
-        from glossator.study.sources import check_unchanged
-        from glossator.study.trying import Bench
-
-        if self._loaded is None:
-            context = self._context()
-            if context is None:
-                raise UserError("the study is here without its recording, so nothing is run", value=self.name)
-            check_unchanged(study.spec, context.recording)
-            self._loaded = Bench(context.resources.subject, study.spec.width, study, context)
-        self._loaded.study = study
-        return self._loaded
-
-    def score(self, unit: str, hypothesis: str, words: bool | None) -> Rescored:
-        """Score an explanation of one's own on the test split, as `glossator score UNIT` does."""
-        from glossator.study.hypothesis import test_hypothesis
-
-        with self._running:
-            study = self.study
-            tested = test_hypothesis(study, unit_of(study, unit), hypothesis, words=words)
-        explained = tested.explanation
-        return Rescored(
-            tested.unit.short, tested.summary, explained.text, explained.program, [*tested.notes],
-            [ScoreShown.of(score) for score in tested.scores],
-        )  # fmt: skip
-
-
-class Library:
-    """The studies that are served, by name; of studies with an untrained network its study too."""
-
-    def __init__(
-        self, folders: Sequence[Path], annotated: Annotated = lambda study: None, asking: Asking | None = None
-    ):
-        self.studies: dict[str, OpenedStudy] = {}
-        self._compared: OrderedDict[Any, tuple[Any, Comparison]] = OrderedDict()
-        self._comparing = threading.Lock()
-        self._annotated, self._asking = annotated, asking
-        for folder in folders:
-            self._add(slug(folder.resolve().name), folder)
-            if (folder / RANDOM_FOLDER / "manifest.json").is_file():
-                self._add(f"{slug(folder.resolve().name)}.{RANDOM_FOLDER}", folder / RANDOM_FOLDER)
-
-    def _add(self, name: str, folder: Path) -> None:
-        unique, number = name, 2
-        while unique in self.studies or unique == "compare":
-            unique, number = f"{name}-{number}", number + 1
-        self.studies[unique] = OpenedStudy(unique, folder, self._annotated, self._asking)
-
-    def __getitem__(self, name: str) -> OpenedStudy:
-        if name not in self.studies:
-            raise NoSuchStudy("no such study here", value=name, allowed=near_matches(name, self.studies))
-        return self.studies[name]
-
-    def listed(self) -> list[StudyListed]:
-        return [one.listed() for one in self.studies.values()]
-
-    def compare(
-        self, a: tuple[str, str | None, str | None], b: tuple[str, str | None, str | None], score: str | None
-    ) -> Comparison:
-        """a, b: study, method, site; None for the best method of each unit, and for all sites."""
-        ours, theirs = (Side(self[name].study, method, site) for name, method, site in (a, b))
-        versions = version_of(ours.study), version_of(theirs.study)
-        with self._comparing:
-            known = self._compared.get((a, b, score))
-            if known is None or known[0] != versions:
-                known = self._compared[a, b, score] = (versions, compare(ours, theirs, score))
-                while len(self._compared) > KEPT_COMPARISONS:
-                    self._compared.popitem(last=False)
-        return known[1]
-
-
-class NoSuchStudy(UserError):
-    """A study that is not served."""

@@ -31,7 +31,8 @@ from starlette.routing import Route
 from glossator.errors import UserError
 from glossator.explorer.api import ENDPOINTS, Endpoint, Problem, openapi
 from glossator.explorer.bundle import script, served_page, style
-from glossator.explorer.opened import Annotated, Library, NoSuchStudy
+from glossator.explorer.library import Library, NoSuchStudy
+from glossator.explorer.opened import Annotated
 from glossator.explorer.pages.parts import adapter, to_json
 from glossator.explorer.pages.tasks import Asking
 

@@ -16,7 +16,7 @@ from typing import Annotated, Any, get_type_hints
 
 from glossator.errors import UserError
 from glossator.explorer.api import ENDPOINTS, OF_STUDY, Endpoint
-from glossator.explorer.opened import Library
+from glossator.explorer.library import Library
 from glossator.explorer.pages.parts import adapter, to_json
 from glossator.explorer.pages.windows import STEPS
 from glossator.inputs.tokens import CLOSE, OPEN

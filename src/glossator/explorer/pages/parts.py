@@ -12,7 +12,7 @@ from glossator.scores import Column, Score
 from glossator.store.results import Chosen, Named
 from glossator.store.summary import baselines_of_scores
 
-LONGEST_PROGRAM = 4000
+LONGEST_PROGRAM, LONGEST = 4000, 6000
 
 
 @dataclass(frozen=True)
@@ -122,6 +122,11 @@ class ExplanationShown:
             settings=made["settings"],
             scores=[ScoreShown.of(score) for score in chosen.scores],
         )
+
+
+def cut(text: str, most: int = LONGEST) -> str:
+    """The beginning of a text that is too long, and how long it is."""
+    return text if len(text) <= most else f"{text[:most]} … ({len(text):,} characters)"
 
 
 def slug(name: str) -> str:
