@@ -122,8 +122,8 @@ def explained(explainer: Explainer, *, pooled: bool) -> Method:
             return Labelled(None, shown)
         grid = WHOLE if pooled else CELLS
         told = Label.of(found[0], grid)
-        if told.program is None and (test := read(found[0].text, grid, every=True).test) is not None:
-            told = replace(told, program=Program(0.0, (Clause(1.0, test),)))  # what is understood of the words
+        if told.program is None and (test := read(found[0].text, grid, every=True).whole) is not None:
+            told = replace(told, program=Program(0.0, (Clause(1.0, test),)))
         return Labelled(told, shown)
 
     return label

@@ -74,8 +74,8 @@ def test_all_prompts_are_pooled_and_no_one_is_told_whose_a_label_is() -> None:
 def test_a_label_that_cannot_be_read_has_a_reason_and_no_number() -> None:
     labels = LABELS | {"mute": Label("no nameable pattern"), "flat": Label("all", parse_program("1.0"))}
     found = predictive(dogs_on_snow(), labels, ProgramAuthor(GRAMMAR), ProgramPicker(GRAMMAR), STUDIO.draw, seed=1)
-    for name in ("mute", "flat"):
-        assert found[name].auc is None and "nothing in the label" in (found[name].reason or "")
+    for name, why in (("mute", "not understood: nameable, pattern"), ("flat", "nothing in the label")):
+        assert found[name].auc is None and why in (found[name].reason or "")
     assert found["right"].auc == 1.0
 
 
@@ -102,15 +102,24 @@ def test_differences_within_the_silence_of_a_unit_are_ties() -> None:
     [
         ("dog", 'shows("noun:dog")'),
         ("dogs on snow", 'and(shows("noun:dog"), shows("background:snow"))'),
-        ("red cars, or animals at night", 'or(and(shows("colour:red"), shows("noun:car")), '
+        ("red cars, or animals at night", 'or(together("noun:car", "colour:red"), '
          'and(shows("class:animal"), shows("light:night")))'),
-        ("dogs without a cat", 'and(shows("noun:dog"), not(shows("noun:cat")))'),
-        ("no nameable pattern", None),
+        ("dogs without a cat", 'and(shows("noun:dog"), not(anywhere(shows("noun:cat"))))'),
+        ("dogs with trees on a striped background", 'and(and(shows("noun:dog"), '
+         'shows("noun:tree")), shows("background:stripes"))'),
     ],
 )  # fmt: skip
-def test_words_are_read_as_programs(words: str, program: str | None) -> None:
-    found = program_of(Label(words))
-    assert (None if found is None else str(found.clauses[0].test)) == program
+def test_words_are_read_as_programs(words: str, program: str) -> None:
+    found, why = program_of(Label(words))
+    assert found is not None and why is None and str(found.clauses[0].test) == program
+
+
+def test_words_that_nobody_understands_are_said_and_never_dropped() -> None:
+    assert program_of(Label("fluffy dogs in pyjamas")) == (None, "not understood: fluffy, pyjamas")
+    labels = LABELS | {"odd": Label("fluffy dogs on snow")}
+    found = predictive(dogs_on_snow(), labels, ProgramAuthor(GRAMMAR), ProgramPicker(GRAMMAR), STUDIO.draw)
+    assert found["odd"].reason == "no prompts: not understood: fluffy" and found["odd"].auc is None
+    assert found["right"].auc == 1.0
 
 
 def test_preference_does_not_depend_on_the_order() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from glossator.agents.scene_studio import settings
 from glossator.errors import MissingPower, UserError
 from glossator.explainers import Abstained, explain_one
 from glossator.explainers.clip_dissect import ClipDissectExplainer
@@ -13,11 +14,15 @@ from glossator.explainers.labels import LabelsExplainer
 from glossator.explainers.milan import MilanExplainer
 from glossator.explainers.one_shot import OneShotExplainer
 from glossator.image_programs.overlap import covered, strongest
-from glossator.image_programs.reading import SHOWS_SEVERAL, read
+from glossator.image_programs.reading import SHOWS_SEVERAL, Read, read
 from glossator.inputs import WHOLE, Concept, Grid, Images
 from glossator.inputs.images import cells_of_pixels
 from glossator.programs.language import Program
+from glossator.programs.scene.atoms import Shows
+from glossator.programs.scene.english import named
 from glossator.scenes import Scene, SceneImages, Thing
+from glossator.scenes.scene import LIGHTS, RELATIONS, SIZES, WEATHERS
+from glossator.scenes.words import BACKGROUNDS, COLOURS, NUMBERS, classes, nouns
 from glossator.simulators.program import ProgramSimulator
 from image_cases import CELLS, SIDE, evidence_of, pictures, tiny_clip
 
@@ -147,11 +152,27 @@ def test_one_step_summaries_say_what_most_of_the_strongest_images_share(scenes):
         ("a dog next to a ball", 'shows("relation:dog next to ball")'),
         ("my label", 'shows("label:my label")'),
         ("dogs, several of one kind (8 of 15)", f'and(shows("noun:dog"), {SHOWS_SEVERAL})'),
+        ("red dogs with a cat", 'and(and(shows("noun:dog"), shows("colour:red")), anywhere(shows("noun:cat")))'),
+        ("stripes backgrounds", 'shows("background:stripes")'),
     ],
 )
 def test_descriptions_become_tests(text, program):
     found = read(text, CELLS, [Concept("label", "my label")])
     assert found.unknown == () and str(Program(0.0, ()) if found.whole is None else found.whole) == program
+
+
+def test_what_programs_call_things_is_read_as_those_things():
+    concepts = [Concept("background", name) for name in BACKGROUNDS] + [Concept("light", name) for name in LIGHTS]
+    concepts += [Concept("weather", name) for name in WEATHERS] + [Concept("colour", name) for name in COLOURS]
+    concepts += [Concept("size", name) for name in SIZES] + [Concept("count", name) for name in (*NUMBERS, "many")]
+    concepts += [Concept("noun", name) for name in nouns()] + [Concept("relation", f"dog {r} car") for r in RELATIONS]
+    concepts += [Concept("class", name) for name in classes() if name not in nouns()]
+    said = {str(concept): read(named(concept), WHOLE) for concept in concepts}
+    assert {name: found for name, found in said.items() if found != Read(Shows((name,)), ())} == {}
+    assert named(Concept("background", "stripes")) == "striped backgrounds"
+    assert named(Concept("background", "dots")) == "dotted backgrounds"
+    for name, (kind, value) in settings().items():  # as experimenters say them
+        assert read(name, WHOLE) == Read(Shows((f"{kind}:{value}",)), ())
 
 
 @pytest.mark.parametrize("text", ["fluffy dogs", "dogs at the top", "three dogs", "unicorns", "dogs but not"])

@@ -2,28 +2,27 @@
 
 Without a language model a label is its program. The author executes it on prompts that a grammar writes around the
 concepts that it names; the picker and the judge execute it on the prompts that they are given. A label in words alone
-is read by the scene grammar ("dog or red car without snow").
+is read as one ("dogs or red cars without snow"); what is not understood of it is said, and it has no numbers then.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
 
 from glossator.agents.predictive import Label, Written, auc
+from glossator.image_programs.reading import read
 from glossator.inputs.annotations import Concept
 from glossator.inputs.tokens import TokenWindows
 from glossator.language_models.request import LanguageModel, Message, Request
-from glossator.programs import Clause, Lexicon, Program, Test
-from glossator.programs.language import And, Not, Or
+from glossator.programs import Clause, Lexicon, Program
 from glossator.programs.running import run
-from glossator.programs.scene.atoms import Shows, Together
+from glossator.programs.scene.atoms import concepts_of
 from glossator.scenes import SceneImages
-from glossator.scenes.parse import parse, tokens
+from glossator.scenes.parse import parse
 from glossator.scenes.sampling import holding, random_scenes
 
 CANDIDATES = 600
@@ -32,18 +31,22 @@ SIDE = 48
 """Of the pictures that authors and pickers imagine; only programs of pixels read them."""
 PLAIN = 1 / 3
 """Share of candidates in which none of the label's concepts is put."""
-AT_ONE_PLACE = 0.5
+NOTHING = "nothing in the label can be executed"
 
 
 class Grammar(Protocol):
     """What prompts can be written, and what a label's program says of prompts."""
 
+    def unreadable(self, label: Label) -> str | None:
+        """Why the label cannot be executed; None where it can."""
+        ...
+
     def candidates(self, label: Label, n: int, seed: int) -> list[str]:
-        """Prompts with and without what the label names; none where the label cannot be read."""
+        """Prompts with and without what the label names; none where the label cannot be executed."""
         ...
 
     def predicted(self, label: Label, prompts: Sequence[str], seed: int) -> np.ndarray | None:
-        """(prompts,) what the label predicts; None where it cannot be read."""
+        """(prompts,) what the label predicts; None where it cannot be executed."""
         ...
 
 
@@ -54,8 +57,11 @@ class SceneGrammar:
 
     among: tuple[str, ...] | None = None
 
+    def unreadable(self, label: Label) -> str | None:
+        return program_of(label)[1]
+
     def candidates(self, label: Label, n: int, seed: int) -> list[str]:
-        program = program_of(label)
+        program, _ = program_of(label)
         if program is None:
             return []
         rng = np.random.default_rng([seed, 21])
@@ -64,7 +70,7 @@ class SceneGrammar:
         return [holding(scene, _some(named, rng), rng).caption() for scene in scenes]
 
     def predicted(self, label: Label, prompts: Sequence[str], seed: int) -> np.ndarray | None:
-        program = program_of(label)
+        program, _ = program_of(label)
         if program is None:
             return None
         scenes = [parse(prompt, seed + i).scene for i, prompt in enumerate(prompts)]
@@ -80,6 +86,9 @@ class TextPool:
     texts: Sequence[str]
     windows: Callable[[Sequence[str]], TokenWindows]
     lexicon: Lexicon
+
+    def unreadable(self, label: Label) -> str | None:
+        return "a label of texts is executed by its program, and has none" if label.program is None else None
 
     def candidates(self, label: Label, n: int, seed: int) -> list[str]:
         if label.program is None:
@@ -105,10 +114,12 @@ class ProgramAuthor:
         self.grammar, self.n, self.name = grammar, candidates, "program"
 
     def write(self, label: Label, n: int, seed: int) -> Written:
+        if (why := self.grammar.unreadable(label)) is not None:
+            return Written(failure=why)
         prompts = list(dict.fromkeys(self.grammar.candidates(label, self.n, seed)))
         predicted = self.grammar.predicted(label, prompts, seed) if prompts else None
         if predicted is None:
-            return Written(failure="nothing in the label can be executed")
+            return Written(failure=NOTHING)
         order = np.lexsort((np.random.default_rng([seed, 22]).permutation(len(prompts)), -predicted))
         if len(prompts) < 2 * n or predicted[order[n - 1]] <= predicted[order[-n]]:
             return Written(failure="the label predicts the same of all prompts")
@@ -228,37 +239,17 @@ def _asked(lm: LanguageModel, text: str, properties: dict[str, Any], most: int) 
 # Labels as programs, and scenes that hold concepts.
 
 
-def program_of(label: Label) -> Program | None:
-    """The label's program, or what the scene grammar reads in its words; None where it reads nothing."""
+def program_of(label: Label) -> tuple[Program | None, str | None]:
+    """The label's program, or what its words say (`image_programs.reading`); else why it cannot be executed: a program
+    of half of the words would be another label."""
     if label.program is not None:
-        return label.program if label.program.clauses else None
-    alternatives = [one for part in re.split(r"\bor\b|,|;", label.headline) if (one := _read(part)) is not None]
-    if not alternatives:
-        return None
-    return Program(0.0, (Clause(1.0, alternatives[0] if len(alternatives) == 1 else Or(tuple(alternatives))),))
-
-
-def _read(words: str) -> Test | None:
-    """All that a phrase names, less what follows a negation."""
-    found: dict[Test, None] = {}
-    negated = False
-    for token in tokens(words):
-        negated = negated or token.kind == "negation"
-        if token.kind in ("noun", "class", "colour", "background", "light", "weather"):
-            test: Test = Shows((f"{token.kind}:{token.value}",))
-            found[Not(test) if negated else test] = None
-    tests = tuple(found)
-    if all(isinstance(test, Not) for test in tests):
-        return None
-    return tests[0] if len(tests) == 1 else And(tests)
-
-
-def concepts_of(test: Test) -> Iterator[Concept]:
-    """All concepts that a test names."""
-    if isinstance(test, Shows | Together):
-        yield from (Concept.of(text) for text in test.concepts)
-    for part in test.parts:
-        yield from concepts_of(part)
+        return (label.program, None) if label.program.clauses else (None, NOTHING)
+    found = read(label.headline, label.grid)
+    if found.unknown:
+        return None, f"not understood: {', '.join(dict.fromkeys(found.unknown))}"
+    if found.test is None:
+        return None, NOTHING
+    return Program(0.0, (Clause(1.0, found.test),)), None
 
 
 def _some(named: Sequence[Concept], rng: np.random.Generator) -> list[Concept]:

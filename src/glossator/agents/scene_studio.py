@@ -20,7 +20,16 @@ from glossator.scenes.inputs import relation_of
 from glossator.scenes.layout import boxes, holds
 from glossator.scenes.pictures import Picture, Renderer
 from glossator.scenes.scene import RELATIONS, SAID, Scene
-from glossator.scenes.words import BACKGROUNDS, COLOURS, LIGHT_PHRASES, WEATHER_PHRASES, article, classes, nouns
+from glossator.scenes.words import (
+    BACKGROUNDS,
+    COLOURS,
+    LIGHT_PHRASES,
+    WEATHER_PHRASES,
+    article,
+    background_name,
+    classes,
+    nouns,
+)
 
 NEUTRAL = "plain grey"
 CARRIER = "balloon"
@@ -34,7 +43,7 @@ _BY_DAY, _CLEAR = LIGHT_PHRASES["day"][0], WEATHER_PHRASES["clear"][0]
 def settings() -> dict[str, tuple[ConceptKind, str]]:
     """Concepts of a scene as a whole: what kind each is, and its name there."""
     found: dict[str, tuple[ConceptKind, str]]
-    found = {f"{name} background": ("background", name) for name in BACKGROUNDS if name != NEUTRAL}
+    found = {background_name(name): ("background", name) for name in BACKGROUNDS if name != NEUTRAL}
     found |= {f"{name} light": ("light", name) for name in LIGHT_PHRASES if name != "day"}
     return found | {said: ("weather", name) for name, said in _WEATHER.items()}
 

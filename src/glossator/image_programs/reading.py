@@ -1,7 +1,8 @@
 """From words to a test of images: "large red dogs on grass", "cats or birds", "a dog next to a ball".
 
-The words are those of scenes (`scenes.parse`), and what the images' annotations are called. What is not understood is
-reported, never dropped: a test of half of a description would be another one.
+The words are those of scenes (`scenes.parse`), of programs in English (`programs.scene.english`), and what the images'
+annotations are called. What is not understood is reported, never dropped: a test of half of a description would be
+another one.
 """
 
 from __future__ import annotations
@@ -17,8 +18,7 @@ from glossator.programs.language import And, Not, Or
 from glossator.programs.scene.atoms import Anywhere, Shows, Together
 from glossator.programs.scene.english import SEVERAL
 from glossator.scenes.parse import NEGATIONS, Token, tokens
-from glossator.scenes.pictures import SEVERAL_OF_ONE_KIND
-from glossator.scenes.words import nouns
+from glossator.scenes.words import NUMBERS, nouns
 
 CARRIERS = frozenset(
     """thing things something anything object objects area areas region regions part parts image images picture pictures
@@ -29,6 +29,9 @@ CARRIERS = frozenset(
 EITHER = re.compile(r"\s*(?:\bor\b|/|;)\s*", re.IGNORECASE)
 COUNTED = re.compile(r"\((\d+) of (\d+)\)")
 SHOWS_SEVERAL = Shows(SEVERAL)
+AS_MANY = re.compile(
+    rf"\b(?:(several|many|{'|'.join(NUMBERS[1:])})(?: things)? of one kind|(single) things)\b", re.IGNORECASE
+)
 
 
 @dataclass(frozen=True)
@@ -48,7 +51,8 @@ def read(text: str, grid: Grid, known: Iterable[Concept] = (), *, every: bool = 
     """The test that a description stands for at the places of a grid.
 
     known: concepts that the text may name as a whole, such as the labels of a folder. Things joined by "and" or a comma
-    are alternatives ("dogs, cats and birds"); with `every`, as in a list of what images share, they hold together.
+    are alternatives ("dogs, cats and birds"), those joined by "with" hold together; with `every`, as in a list of what
+    images share, all do.
     """
     for concept in known:
         if concept.kind == "label" and concept.name.casefold() == text.strip().casefold():
@@ -56,9 +60,9 @@ def read(text: str, grid: Grid, known: Iterable[Concept] = (), *, every: bool = 
     pieces = [piece for piece in EITHER.split(COUNTED.sub("", text)) if piece.strip()]
     parts = [_Part(grid) for _ in pieces]
     for part, piece in zip(parts, pieces, strict=True):
-        if SEVERAL_OF_ONE_KIND in piece:
-            part.around.append(SHOWS_SEVERAL)
-        part.take(tokens(piece.replace(SEVERAL_OF_ONE_KIND, "")))
+        counts = [(found[1] or NUMBERS[0]).lower() for found in AS_MANY.finditer(piece)]
+        part.around += [SHOWS_SEVERAL if count == "several" else Shows((f"count:{count}",)) for count in counts]
+        part.take(tokens(AS_MANY.sub("", piece)))
     tests = [test for part in parts if (test := part.test(every)) is not None]
     unknown = tuple(word for part in parts for word in part.unknown)
     return Read(_either(tests), unknown)
@@ -75,10 +79,12 @@ def _either(tests: Sequence[Test]) -> Test | None:
 
 @dataclass
 class _Thing:
-    """One thing that is named, with its colour and size; relation: how it stands to the one named before it."""
+    """One thing that is named, with its colour and size; relation: how it stands to the one named before it; beside:
+    whether both are asked for."""
 
     concepts: list[Concept]
     relation: str | None = None
+    beside: bool = False
 
 
 @dataclass
@@ -94,7 +100,7 @@ class _Part:
 
     def take(self, found: Sequence[Token]) -> None:
         qualities: list[Concept] = []
-        relation, negated = None, False
+        relation, negated, beside = None, False, False
         for token in found:
             if token.kind in ("colour", "size"):
                 qualities.append(Concept(token.kind, token.value))  # type: ignore[arg-type]
@@ -103,8 +109,8 @@ class _Part:
                 if negated:
                     self.without.append(named)
                 else:
-                    self.things.append(_Thing([*qualities, named], relation))
-                qualities, relation, negated = [], None, False
+                    self.things.append(_Thing([*qualities, named], relation, beside))
+                qualities, relation, negated, beside = [], None, False, False
             elif token.kind in ("background", "light", "weather"):
                 setting = Concept(token.kind, token.value)  # type: ignore[arg-type]
                 (self.without if negated else self.settings).append(setting)
@@ -113,13 +119,15 @@ class _Part:
                 relation = str(token.value)
             elif token.text in NEGATIONS or token.text == "outside":
                 negated = True
+            elif token.text == "with":
+                beside = bool(self.things)
             elif _says_more(token):
                 self.unknown.append(token.text)
             elif qualities and (token.text in CARRIERS or token.text in (",", "and")):
-                self.things.append(_Thing(qualities, relation))
-                qualities, relation = [], None
+                self.things.append(_Thing(qualities, relation, beside))
+                qualities, relation, beside = [], None, False
         if qualities:
-            self.things.append(_Thing(qualities, relation))
+            self.things.append(_Thing(qualities, relation, beside))
         if negated:
             self.unknown.append("not")
 
@@ -139,6 +147,9 @@ class _Part:
             if thing.relation is not None and found:
                 first, second = self.things[number - 1].concepts[-1], thing.concepts[-1]
                 found[-1] = Shows((f"relation:{first.name} {thing.relation} {second.name}",))
+            elif thing.beside and found:
+                other = self._one(thing.concepts)
+                found[-1] = And((found[-1], Anywhere(other) if self.grid.kind == "cells" else other))
             else:
                 found.append(self._one(thing.concepts))
         return found

@@ -10,9 +10,9 @@ import numpy as np
 from glossator.inputs import WHOLE, Grid
 from glossator.inputs.annotations import Concept
 from glossator.planted.images import DISCOUNT, NOUNS, PlantedImageUnit
-from glossator.programs import Program, Test
+from glossator.programs import Program
 from glossator.programs.running import run
-from glossator.programs.scene.atoms import Shows, Together
+from glossator.programs.scene.atoms import concepts_of
 from glossator.scenes import SceneImages, random_scenes
 from glossator.scenes.inputs import relation_of
 from glossator.scenes.sampling import holding
@@ -68,14 +68,6 @@ def hard_scenes(concepts: Sequence[Concept], seed: int, n: int = SCENES) -> Scen
             chosen.append(near[int(rng.integers(len(near)))])
         made.append(holding(scene, chosen, rng))
     return SceneImages.of_scenes(made, side=SIDE)
-
-
-def concepts_of(test: Test) -> Iterator[Concept]:
-    """All concepts that a test names."""
-    if isinstance(test, Shows | Together):
-        yield from (Concept.of(text) for text in test.concepts)
-    for part in test.parts:
-        yield from concepts_of(part)
 
 
 def _atoms(concepts: Sequence[Concept]) -> Iterator[Concept]:

@@ -79,11 +79,13 @@ def _single(word: str) -> Token:
 
 
 def _oranges(found: list[Token]) -> list[Token]:
-    """An orange without a noun after it is the fruit."""
+    """An orange with nothing after it that could be orange is the fruit."""
     described = {"size", "colour", "noun", "class"}
+    whatever = {"thing", "things", "object", "objects", "area", "areas"}
     for i, token in enumerate(found):
-        following = found[i + 1].kind if i + 1 < len(found) else "end"
-        if token.text in ("orange", "oranges") and following not in described:
+        following = found[i + 1] if i + 1 < len(found) else Token("end", None, "")
+        colours = following.kind in described or following.text in whatever
+        if token.text in ("orange", "oranges") and not colours:
             found[i] = Token("noun", "tangerine", token.text, token.text == "oranges")
     return found
 
@@ -99,6 +101,10 @@ def phrases() -> Mapping[tuple[str, ...], Token]:
 
     for background, (said, ways) in words.BACKGROUNDS.items():
         add("background", background, said, *ways)
+        for name in (words.background_name(background), f"{background} background"):
+            add("background", background, name, words.plural(name))
+    for light in words.LIGHT_PHRASES:
+        add("light", light, f"{light} light", f"{light} scene", f"{light} scenes")
     for kind, table in (("light", words.LIGHT_PHRASES), ("weather", words.WEATHER_PHRASES)):
         for name, (said, ways) in table.items():
             add(kind, name, said, *ways)

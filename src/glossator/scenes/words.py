@@ -60,6 +60,8 @@ BACKGROUNDS: dict[str, tuple[str, tuple[str, ...]]] = {
     "dots": ("on polka dots", ("on dots", "on a dotted background", "on a polka dot background")),
 }  # fmt: skip
 """Backgrounds: the phrase that captions use, and what else is understood."""
+BACKGROUND_ADJECTIVES = {"stripes": "striped", "dots": "dotted"}
+"""What stands before "background" where that is not the name itself."""
 
 LIGHT_PHRASES = {
     "day": ("by day", ("in daylight", "during the day", "in the daytime", "in bright light")),
@@ -68,10 +70,24 @@ LIGHT_PHRASES = {
     "dim": ("in dim light", ("in low light", "in twilight", "in dim lighting")),
 }
 WEATHER_PHRASES = {
-    "clear": ("in clear weather", ("in good weather", "in fine weather")),
-    "rain": ("in the rain", ("in rain", "while it rains", "while it is raining", "in rainy weather", "raining")),
-    "snow": ("while it snows", ("in falling snow", "while it is snowing", "in a snowstorm", "snowing", "in snowfall")),
-    "fog": ("in fog", ("in the fog", "in mist", "in the mist", "in foggy weather", "in haze")),
+    "clear": ("in clear weather", ("clear weather", "in good weather", "in fine weather")),
+    "rain": (
+        "in the rain",
+        ("rain", "rainy weather", "in rain", "while it rains", "while it is raining", "in rainy weather", "raining"),
+    ),
+    "snow": (
+        "while it snows",
+        (
+            "falling snow",
+            "snowy weather",
+            "in falling snow",
+            "while it is snowing",
+            "in a snowstorm",
+            "snowing",
+            "in snowfall",
+        ),
+    ),
+    "fog": ("in fog", ("fog", "foggy weather", "in the fog", "in mist", "in the mist", "in foggy weather", "in haze")),
 }
 RELATION_PHRASES = {
     "next to": ("beside", "near", "by", "and next to"),
@@ -191,6 +207,11 @@ def plural(name: str) -> str:
     if re.search(r"[^aeiou]y$", name):
         return name[:-1] + "ies"
     return name + "s"
+
+
+def background_name(name: str) -> str:
+    """A background as a noun phrase: "striped background"."""
+    return f"{BACKGROUND_ADJECTIVES.get(name, name)} background"
 
 
 def article(word: str) -> str:

@@ -5,6 +5,7 @@ A place is a cell of the image, or the whole image where a unit has one value fo
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from glossator.errors import UserError, near_matches
@@ -120,6 +121,14 @@ class Beside(SceneTest):
     @property
     def within_brackets(self) -> str:
         return f"{self.test}, {self.k}"
+
+
+def concepts_of(test: Test) -> Iterator[Concept]:
+    """All concepts that a test names."""
+    if isinstance(test, Shows | Together):
+        yield from (Concept.of(text) for text in test.concepts)
+    for part in test.parts:
+        yield from concepts_of(part)
 
 
 def _concepts(given: tuple[str, ...]) -> tuple[str, ...]:

@@ -8,7 +8,7 @@ from glossator.inputs.annotations import Concept
 from glossator.programs.base import Test
 from glossator.programs.language import And, Not, Or, Program
 from glossator.programs.scene.atoms import COLOURS, STATISTICS, Anywhere, Beside, Looks, Shows, Together
-from glossator.scenes.words import NUMBERS, plural
+from glossator.scenes.words import NUMBERS, background_name, plural
 
 STRONG = 0.4
 """A clause is strong from this share of the strongest clause's strength on; a bias counts from there on as well."""
@@ -116,7 +116,7 @@ def named(concept: Concept) -> str:
         case "count":
             return "single things" if name == NUMBERS[0] else f"{name} things of one kind"
         case "background":
-            return f"{name} backgrounds"
+            return plural(background_name(name))
         case "light":
             return f"{name} scenes" if name != "dim" else "dim light"
         case "weather":
