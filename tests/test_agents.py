@@ -7,14 +7,26 @@ import json
 import numpy as np
 import pytest
 
-from glossator.agents import Answer, Budget, Makers, Tools, Transcript, experiment, read_transcript
+from glossator.agents import (
+    Answer,
+    Budget,
+    FunctionUnderTest,
+    Makers,
+    SceneStudio,
+    Tools,
+    Transcript,
+    experiment,
+    read_transcript,
+)
 from glossator.agents.budget import Spent
 from glossator.agents.driven import LanguageModelPolicy, PersonPolicy
 from glossator.agents.errors import ToolError
-from glossator.agents.prompts import code_of, first_look, round_prompt, system_prompt
+from glossator.agents.prompts import code_of, example, first_look, round_prompt, system_prompt
 from glossator.agents.settling import settle
 from glossator.errors import UserError
 from glossator.language_models.scripted import Scripted
+from glossator.scenes import SceneImages, random_scenes
+from glossator.scenes.pictures import Renderer, pictures_of
 from glossator.statistics.sequential import RankBet, rate_above, rate_below, rejected
 from toy_scenes import CLASSES, VOCABULARY, ToyStudio, toy_unit
 
@@ -336,3 +348,37 @@ def test_pairs_that_turn_out_unfit_do_not_count():
 
     settle(tools, name, iter([("dog", "tree")] * 100), make, 12)
     assert tools.ledger.settled(name) and len(blocks) > 3
+
+
+def test_a_reply_that_adds_nothing_is_told_so_and_the_next_step_is_named():
+    again = '```python\nlog_experiment("dogs, perhaps")\n```'
+    tests = (
+        '```python\nh = register_hypothesis("dogs")\n'
+        'p = [i["id"] for i in text2image([f"{t} on {w}" for t in ("a dog", "a tree") for w in ("grass", "snow")])]\n'
+        "log_experiment(str(test_hypothesis(h, p[:2], p[2:])))\n```"
+    )
+    transcript = Transcript()
+    policy = LanguageModelPolicy(Scripted([again, again, "```python\nregister_hypothesis('x')\n```", tests, "hm"]))
+    experiment(dog(), STUDIO, policy, Budget(rounds=5), transcript=transcript)
+    asked = [step["request"]["prompt"] for step in transcript.steps if step["kind"] == "ask"]
+    assert "the log holds exactly this already" in asked[2] and "Next: register" in asked[1]
+    assert "hypotheses of 0 pairs" in asked[3] and "This is the last reply" in asked[4]
+
+
+@pytest.mark.parametrize("takes", ["texts", "images"])
+def test_the_example_of_a_prompt_does_what_it_shows(takes):
+    """Its code runs as it stands, and confirms what it says it confirms."""
+    colours = ("red", "green", "yellow", "grey")
+    studio = SceneStudio(Renderer(side=16))
+    if takes == "texts":
+        pool = [f"{word} {i}" for i in range(60) for word in ("red", *"abcdefg")]
+        unit = FunctionUnderTest("?", "texts", lambda found: [any(c in t for c in colours) for t in found], pool)
+    else:
+        scenes = SceneImages.of_scenes(random_scenes(80, among=("dog", "tree", "car", "owl", "bus", "hut")), side=16)
+        pool = pictures_of(scenes, range(80))
+        unit = FunctionUnderTest("?", "images", lambda found: ["dog" in studio.contents(p) for p in found], pool)
+    replies = [reply for _, reply in example(Tools(unit, Makers(studio)))]
+    answer = experiment(unit, Makers(studio), LanguageModelPolicy(Scripted(replies)))
+    assert answer.headline == ("dogs" if takes == "images" else "names of colours")
+    told = [(one.verdict, one.successes, one.trials, one.control) for one in answer.findings]
+    assert told == [("confirmed", 8, 8, False), ("refuted", 0, 8, True)]

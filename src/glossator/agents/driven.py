@@ -4,18 +4,28 @@ tools."""
 from __future__ import annotations
 
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, Literal
 
 from glossator.agents.answers import Conclusion
 from glossator.agents.gate import Limits, Ran
-from glossator.agents.prompts import code_of, first_look, round_prompt, system_prompt
+from glossator.agents.prompts import block, code_of, example, first_look, round_prompt, system_prompt
 from glossator.agents.sandbox import open_sandbox
 from glossator.agents.tools import Tools
 from glossator.language_models.request import IMAGES, LanguageModel, Message, Request
 
 REPLY_TOKENS, SHOWN_IMAGES = 1500, 12
+ROLES: tuple[Literal["user"], Literal["assistant"]] = ("user", "assistant")
+
+
+@dataclass(frozen=True)
+class Told:
+    """What stands before every prompt of an experiment. example: prompts and replies about another unit."""
+
+    system: str
+    example: Sequence[tuple[str, str]]
 
 
 class CodePolicy:
@@ -26,7 +36,7 @@ class CodePolicy:
     def __init__(self, sandbox: str = "monty", limits: Limits | None = None):
         self.sandbox, self.limits = sandbox, limits
 
-    def ask(self, system: str, prompt: str, images: list[bytes]) -> dict[str, Any]:
+    def ask(self, told: Told, prompt: str, images: list[bytes]) -> dict[str, Any]:
         """`{text, tokens, money, failure}`."""
         raise NotImplementedError
 
@@ -40,39 +50,39 @@ class CodePolicy:
     def __call__(self, tools: Tools, conclusion: Conclusion) -> None:
         limits = self.limits or Limits(memory=tools.meter.budget.memory)
         functions = {name: getattr(tools, name) for name in tools.names}
-        system = system_prompt(tools)
+        told_first = Told(system_prompt(tools), example(tools))
         with open_sandbox(self.sandbox, limits) as sandbox:
             first_look(tools)
             while True:
                 tools.meter.spend(rounds=1)
-                logged = len(tools.log)
+                number, logged = tools.meter.rounds, len(tools.log)
                 prompt = round_prompt(tools)
                 shown = (
                     [i for entry in tools.log for i in entry["images"]][-SHOWN_IMAGES:]
                     if self.sees and tools.unit.takes == "images"
                     else []
                 )
-                reply = self._reply(tools, system, prompt, shown)
+                reply = self._reply(tools, told_first, prompt, shown)
                 tools.meter.spend(tokens=reply["tokens"], money=reply["money"])
                 if reply["failure"] is not None:
                     conclusion.reason = f"no usable reply: {reply['failure']}"
                     return
                 code = code_of(reply["text"])
                 if code is None:
-                    tools.log_experiment("The last reply held no Python code, so nothing was done.")
+                    tools.log_experiment(f"Reply {number} held no Python code, so nothing was done.")
                     continue
                 ran = sandbox.run(code, functions)
                 told = tools.step("code", {"code": code}, partial(dict, output=ran.output, error=ran.error))
                 self.show(ran)
                 if told["error"] is not None:
                     lost = " Its variables are gone." if ran.fresh else ""
-                    tools.log_experiment(f"The code failed.{lost} {told['error'][-600:]}")
+                    tools.log_experiment(f"The code of reply {number} failed.{lost} {told['error'][-600:]}")
                 elif len(tools.log) == logged:
-                    tools.log_experiment("The last code logged nothing, so nothing is known of what it found.")
+                    tools.log_experiment(f"The code of reply {number} logged nothing, so nothing is known of it.")
 
-    def _reply(self, tools: Tools, system: str, prompt: str, shown: list[str]) -> dict[str, Any]:
+    def _reply(self, tools: Tools, told: Told, prompt: str, shown: list[str]) -> dict[str, Any]:
         def ask() -> dict[str, Any]:
-            return self.ask(system, prompt, [png(tools.items.item(name)) for name in shown])
+            return self.ask(told, prompt, [png(tools.items.item(name)) for name in shown])
 
         reply: dict[str, Any] = tools.step("ask", {"prompt": prompt, "images": shown}, ask)
         return reply
@@ -90,8 +100,9 @@ class LanguageModelPolicy(CodePolicy):
     def sees(self) -> bool:
         return IMAGES in self.lm.powers
 
-    def ask(self, system: str, prompt: str, images: list[bytes]) -> dict[str, Any]:
-        messages = (Message("system", system), Message("user", prompt, tuple(images)))
+    def ask(self, told: Told, prompt: str, images: list[bytes]) -> dict[str, Any]:
+        before = [Message(role, text) for turn in told.example for role, text in zip(ROLES, turn, strict=True)]
+        messages = (Message("system", told.system), *before, Message("user", prompt, tuple(images)))
         answer = self.lm.ask([Request(messages, max_tokens=REPLY_TOKENS)])[0]
         used = answer.usage
         return {
@@ -114,12 +125,14 @@ class PersonPolicy(CodePolicy):
         super().__init__(sandbox, limits)
         self.read, self.write, self._told = read, write, False
 
-    def ask(self, system: str, prompt: str, images: list[bytes]) -> dict[str, Any]:
+    def ask(self, told: Told, prompt: str, images: list[bytes]) -> dict[str, Any]:
         if not self._told:
-            self.write(system)
+            self.write(
+                "\n\n".join([told.system, "# An experiment on another unit", *(t for e in told.example for t in e)])
+            )
             self._told = True
         self.write(prompt)
-        return {"text": f"```python\n{self.read()}\n```", "tokens": 0, "money": 0.0, "failure": None}
+        return {"text": block(self.read()), "tokens": 0, "money": 0.0, "failure": None}
 
     def show(self, ran: Ran) -> None:
         self.write(ran.output + (f"\n{ran.error}" if ran.error else ""))

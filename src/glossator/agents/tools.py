@@ -281,6 +281,8 @@ class Tools:
         """Write to the log. Later prompts hold the log and the hypotheses, and nothing else of what you saw; images are
         shown again to models that can see."""
         text, ids = _text(text, "text", most=4 * LONGEST), self._ids(images)
+        if any(entry == {"text": text, "images": ids} for entry in self.log):
+            raise ToolError("the log holds exactly this already; do something that is not in it")
         self.meter.spend(calls=1)
         self.step("log", {"text": text, "images": ids}, lambda: None)
         self.log.append({"text": text, "images": ids})
