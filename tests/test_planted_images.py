@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from benchmarks.image_units import Case, World, agent, random_label
+from glossator.agents.predictive import auc
 from glossator.errors import MissingPower
 from glossator.inputs import WHOLE, Concept, Images
 from glossator.planted.image_grading import grade_images, hard_scenes
@@ -14,6 +15,8 @@ from glossator.planted.images import (
     DISCOUNT,
     IMAGE_KINDS,
     NOUNS,
+    RELATIONS,
+    SHAPES,
     SITE,
     PlantedImages,
     PlantedImageUnit,
@@ -72,12 +75,22 @@ def test_units_come_from_the_seed():
     assert units[:3] == planted_images(3, 0, ("mono",))
 
 
+def test_contextual_units_are_of_every_relation():
+    units = planted_images(4 * len(RELATIONS), 0, ("contextual",))
+    said = [one.parts[0].name for one in units if one.parts[0].kind == "relation"]
+    assert {relation for relation in RELATIONS if any(f" {relation} " in name for name in said)} == set(RELATIONS)
+
+
 def test_null_units_hang_on_nothing_that_is_shown():
     scenes = SceneImages.of_scenes(random_scenes(2000, 3, among=NOUNS), side=16)
-    for one in planted_images(5, 0, ("null",)):
+    dogs, snow = (scenes.annotations.present(Concept(*c)) for c in (("class", "mammal"), ("background", "snow")))
+    units = planted_images(len(SHAPES), 0, ("null",))
+    assert {one.shape for one in units} == set(SHAPES)
+    for one in units:
         height = one.values(scenes).max(axis=1)
-        dogs = scenes.annotations.present(Concept("noun", "dog"))
-        assert height.max() > 0.6 and abs(height[dogs].mean() - height[~dogs].mean()) < 0.1
+        assert height.max() > 0.6 and len(np.unique(height)) > 1000
+        for shown in (dogs, snow):
+            assert abs(auc(height[shown], height[~shown]) - 0.5) < 4 * (12 * min(shown.sum(), 2000)) ** -0.5
         with pytest.raises(ValueError):
             grade_images(one, None)
 

@@ -1,9 +1,9 @@
 """Units of images with a known answer: what a unit responds to follows from the scene graph and its exact masks.
 
 Kinds: one concept (mono), either of two (or), both (and), one without another (not), one only in or beside another
-(contextual), one of which another takes away half (discounted); and null units, whose response is a fixed random number
-of each image. The response is graded by how much of the image shows what it responds to, and noisy; the truth is a rule
-in Python over what is seen in an image, never a program that is executed.
+(contextual), one of which another takes away half (discounted); and null units, whose response has nothing to do with
+what an image shows (`SHAPES`). The response is graded by how much of the image shows what it responds to, and noisy;
+the truth is a rule in Python over what is seen in an image, never a program that is executed.
 """
 
 from __future__ import annotations
@@ -35,6 +35,8 @@ DISCOUNT = 0.5
 LEAST, FULL = 0.7, 0.02
 """The response to what is hardly seen, and the share of the image from which on it is whole (1): less than a small
 thing fills, so that the strongest responses are not those to the largest things."""
+WAVES, TAIL = 6, 2.0
+"""Of smooth fields, how many are added; of bursts, the exponent with which large ones become rare."""
 NOISE, IN_CELLS = 0.12, 0.02
 """Standard deviations of what is added to the response to an image, and to each cell."""
 WORLD: dict[str, tuple[str, ...]] = {
@@ -47,6 +49,8 @@ WORLD: dict[str, tuple[str, ...]] = {
 }
 """Nouns of the scenes in which these units are looked at, by class, so few that two of them meet now and then."""
 NOUNS = tuple(noun for members in WORLD.values() for noun in members)
+RELATIONS = ("next to", "above", "left of", "behind", "right of", "below", "in front of")
+"""How things stand to each other to which contextual units respond, in turn."""
 SITE = "units"
 
 
@@ -121,12 +125,22 @@ class PlantedImageUnit:
         return values.astype(np.float32)
 
     def _of_nothing(self, images: SceneImages, grid: Grid) -> np.ndarray:
-        uniform = self._random(images, 2)
-        height = {"normal": np.abs(ndtri(uniform[:, 0])) / 4, "heavy": -np.log(uniform[:, 0]) / 8}.get(
-            self.shape.split(" ")[0], np.where(uniform[:, 0] > 0.98, 0.6 + 20 * (uniform[:, 0] - 0.98), 0.0)
-        )
+        uniform, shape = self._random(images, 3), self.shape.split(" ")[0]
         values = IN_CELLS * np.abs(ndtri(self._random(images, grid.places, 1)))
-        values[np.arange(len(images)), (uniform[:, 1] * grid.places).astype(int)] += height
+        if shape == "field":
+            waves = self._random(images, 3 * WAVES, 2).reshape(len(images), WAVES, 3)
+            return (values + np.abs(_field(waves, grid))).astype(np.float32)
+        if shape == "exposure":
+            gain = np.exp(ndtri(uniform[:, :1]))
+            return (gain * (0.2 + values)).astype(np.float32)
+        height = {
+            "normal": np.abs(ndtri(uniform[:, 0])) / 4,
+            "heavy": -np.log(uniform[:, 0]) / 8,
+            "spikes": np.where(uniform[:, 0] > 0.98, 0.6 + 20 * (uniform[:, 0] - 0.98), 0.0),
+            "bursts": 0.05 * uniform[:, 0] ** (-1 / TAIL),
+        }[shape]
+        reach = 4 * uniform[:, 2] if shape == "bursts" else None
+        values += height[:, None] * _spot(uniform[:, 1], reach, grid)
         return values.astype(np.float32)
 
     def _random(self, images: SceneImages, columns: int, turn: int = 0) -> np.ndarray:
@@ -137,6 +151,23 @@ class PlantedImageUnit:
         return (
             _mixed(_mixed(digests ^ _mixed(np.uint64(self.seed + 1))) + column) >> np.uint64(11)
         ) / 2.0**53 + 2.0**-54
+
+
+def _spot(at: np.ndarray, reach: np.ndarray | None, grid: Grid) -> np.ndarray:
+    """(n, places) 1 in the cell at a share of the way through the grid; with a reach in cells, less and less around."""
+    rows, columns = grid.shape if grid.kind == "cells" else (1, 1)
+    down, along = np.divmod(np.arange(rows * columns), columns)
+    own_down, own_along = np.divmod((at * rows * columns).astype(int), columns)
+    apart = (down - own_down[:, None]) ** 2 + (along - own_along[:, None]) ** 2
+    return (apart == 0) * 1.0 if reach is None else np.exp(-apart / np.maximum(reach[:, None], 0.1) ** 2)
+
+
+def _field(waves: np.ndarray, grid: Grid) -> np.ndarray:
+    """(n, places) the mean of slow waves across the grid, each with a phase and two frequencies of up to one turn."""
+    rows, columns = grid.shape if grid.kind == "cells" else (1, 1)
+    down, along = np.divmod(np.arange(rows * columns), columns)
+    phase, falls, runs = (waves[:, :, i, None] for i in range(3))
+    return np.asarray(np.cos(2 * np.pi * (phase + falls * down / rows + runs * along / columns)).mean(axis=1))
 
 
 def _said(concept: Concept) -> str:
@@ -184,9 +215,14 @@ class PlantedImages(BaseSubject):
             see(self.site(site).name, torch.from_numpy(found))
 
 
-SHAPES = ("normal", "heavy", "spikes", "spikes by seed", "heavy by seed")
-"""Of null units: half a normal distribution, an exponential one, rare spikes; those "by seed" hang on the seed of the
-scene alone, so that edits, which keep it, change nothing."""
+SHAPES = (
+    "normal", "heavy", "spikes", "spikes by seed", "heavy by seed", "field", "field by seed", "bursts",
+    "bursts by seed", "exposure by seed",
+)  # fmt: skip
+"""Of null units: in one cell half a normal distribution, an exponential one, or rare spikes; a smooth field over the
+image; bursts of any extent whose height has a heavy tail; one factor for the whole image, as if some were exposed
+longer. All are fixed random numbers of the image; those "by seed" hang on the seed of the scene alone, so that edits,
+which keep it, change nothing."""
 
 
 def planted_images(per_kind: int, seed: int = 0, kinds: Sequence[ImageKind] = IMAGE_KINDS) -> list[PlantedImageUnit]:
@@ -217,7 +253,7 @@ def _parts(kind: ImageKind, number: int, rng: np.random.Generator) -> tuple[Conc
         return a, _thing(rng, (a,))
     if kind == "contextual" and number % 2:
         beside = Concept("class", str(rng.choice([name for name in WORLD if not _is_of(name, a)])))
-        return (Concept("relation", f"{a.name} next to {beside.name}"),)
+        return (Concept("relation", f"{a.name} {RELATIONS[number // 2 % len(RELATIONS)]} {beside.name}"),)
     if kind == "contextual":
         return a, _setting(rng)
     return a, (_thing(rng, (a,)) if number % 2 else _setting(rng))
