@@ -7,7 +7,7 @@ import io
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Literal
+from typing import Any
 
 from glossator.agents.answers import Conclusion
 from glossator.agents.gate import Limits, Ran
@@ -17,7 +17,6 @@ from glossator.agents.tools import Tools
 from glossator.language_models.request import IMAGES, LanguageModel, Message, Request
 
 REPLY_TOKENS, SHOWN_IMAGES = 1500, 12
-ROLES: tuple[Literal["user"], Literal["assistant"]] = ("user", "assistant")
 
 
 @dataclass(frozen=True)
@@ -101,7 +100,7 @@ class LanguageModelPolicy(CodePolicy):
         return IMAGES in self.lm.powers
 
     def ask(self, told: Told, prompt: str, images: list[bytes]) -> dict[str, Any]:
-        before = [Message(role, text) for turn in told.example for role, text in zip(ROLES, turn, strict=True)]
+        before = [m for asked, said in told.example for m in (Message("user", asked), Message("assistant", said))]
         messages = (Message("system", told.system), *before, Message("user", prompt, tuple(images)))
         answer = self.lm.ask([Request(messages, max_tokens=REPLY_TOKENS)])[0]
         used = answer.usage

@@ -7,9 +7,10 @@ from glossator.agents.answers import Answer, Conclusion, Finding
 from glossator.agents.budget import Budget, Spent
 from glossator.agents.makers import Makers
 from glossator.agents.policies import Policy, named_policy
-from glossator.agents.tools import Finished, Rows, Tools
+from glossator.agents.tools import Finished, Tools
 from glossator.agents.transcript import Transcript
 from glossator.agents.under_test import UnderTest
+from glossator.agents.workbench import Rows
 
 QUESTION = "What does this unit respond to?"
 

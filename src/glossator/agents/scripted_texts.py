@@ -21,8 +21,9 @@ from glossator.agents.budget import Spent
 from glossator.agents.makers import CARRIERS
 from glossator.agents.proposals import proposals
 from glossator.agents.settling import is_confirmed, settle
-from glossator.agents.tools import Tools, short
+from glossator.agents.tools import Tools
 from glossator.agents.under_test import TokenUnderTest
+from glossator.agents.workbench import short
 from glossator.programs import Token
 
 EXEMPLARS, ORDINARY, PAIRS, CONTROL_PAIRS = 24, 16, 16, 8

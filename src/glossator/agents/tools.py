@@ -1,29 +1,18 @@
 """The tools of an experiment: everything that a policy can do to find out what a unit responds to.
 
-Inputs stay on the host; a policy holds their ids. Every use is checked before anything is done, counted against the
-budget and written to the transcript. The docstrings of the tools are what language models and people read
-(`glossator.agents.prompts`).
+The docstrings of the tools are what language models and people read (`glossator.agents.prompts`).
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any, Protocol
+from typing import Any
 
-import numpy as np
-
-from glossator.agents.answers import Answer, Direction
-from glossator.agents.budget import Budget, Meter
+from glossator.agents.answers import Direction
 from glossator.agents.errors import ToolError
-from glossator.agents.items import Items
-from glossator.agents.ledger import Ledger
-from glossator.agents.makers import Makers, Studio
-from glossator.agents.transcript import Transcript
-from glossator.agents.under_test import Response, Seen, UnderTest
+from glossator.agents.workbench import LONGEST, Workbench, a_count, a_text, short, some_texts
 
-MOST_AT_ONCE, LONGEST, QUANTILES = 64, 2000, (0.5, 0.9, 0.99, 0.999)
 COMMON = ("dataset_exemplars", "ordinary_inputs", "call_unit", "register_hypothesis", "test_hypothesis",
           "log_experiment", "final_answer")  # fmt: skip
 PREDICTED: dict[Direction, str] = {
@@ -35,62 +24,17 @@ OF_TEXTS = ("search_corpus", "generate_text", "edit_text")
 OF_IMAGES = ("text2image", "edit_images", "describe_images", "summarize_images")
 
 
-class Rows(Protocol):
-    """Where experiments are registered, such as the `experiments` table of a study."""
-
-    def experiment(self, kind: str, request: Any, *, prediction: Any = None) -> int: ...
-
-    def result(self, experiment: int, result: Any) -> None: ...
-
-
 class Finished(Exception):
     """The policy gave its final answer."""
 
 
-class Tools:
+class Tools(Workbench):
     """The tools for one unit in one experiment."""
-
-    def __init__(
-        self,
-        unit: UnderTest,
-        makers: Makers | None = None,
-        budget: Budget | None = None,
-        seed: int = 0,
-        *,
-        question: str = "",
-        policy: str = "",
-        transcript: Transcript | None = None,
-        rows: Rows | None = None,
-    ):
-        self.unit, self.makers, self.seed = unit, Makers() if makers is None else makers, seed
-        self.question, self.policy, self.rows = question, policy, rows
-        self.meter = Meter(Budget() if budget is None else budget)
-        self.transcript = Transcript() if transcript is None else transcript
-        self.items = Items(unit, self.makers.studio)
-        self.log: list[dict[str, Any]] = []
-        self.final: dict[str, Any] | None = None
-        reference = np.sort(np.asarray(unit.reference, float))
-        self.reference = reference[np.isfinite(reference)]
-        if not len(self.reference):
-            raise ToolError("the unit has no responses to ordinary inputs to compare with")
-        self.ledger = Ledger(self.reference)
-        quantiles = {str(q): short(float(np.quantile(self.reference, q))) for q in QUANTILES}
-        self.step(
-            "start",
-            {"unit": unit.name, "takes": unit.takes, "question": question, "policy": policy, "seed": seed,
-             "budget": {name: getattr(self.meter.budget, name) for name in ("inputs", "rounds", "calls")}},
-            lambda: {"quantiles": quantiles, "level": short(self.ledger.level), "silent": short(self.ledger.silent)},
-        )  # fmt: skip
 
     @property
     def names(self) -> tuple[str, ...]:
         """The tools for this kind of unit."""
         return (*COMMON, *(OF_TEXTS if self.unit.takes == "texts" else OF_IMAGES))
-
-    def step(self, kind: str, request: Any, do: Callable[[], Any]) -> Any:
-        return self.transcript.step(kind, request, do)
-
-    # Tools: their docstrings are the prompt.
 
     def dataset_exemplars(self, n: int = 15) -> list[dict[str, Any]]:
         """The n recorded inputs to which the unit responds most, largest first: `[{id, value, percentile, text}]`.
@@ -108,7 +52,7 @@ class Tools:
 
     def search_corpus(self, text: str, n: int = 10) -> list[dict[str, Any]]:
         """Recorded inputs that contain a text, strongest first; none of them is used to score explanations."""
-        text, n = _text(text, "text"), self._spend_seen(n)
+        text, n = a_text(text, "text"), self._spend_seen(n)
         search = getattr(self.unit, "search", None)
         if search is None:
             raise ToolError("this unit has no corpus to search")
@@ -130,7 +74,7 @@ class Tools:
 
     def generate_text(self, about: str, n: int = 5) -> list[dict[str, Any]]:
         """Write n texts that contain or end with `about`: `[{id, text}]`. They are not yet run."""
-        about, n = _text(about, "about"), _count(n)
+        about, n = a_text(about, "about"), a_count(n)
         self.meter.spend(calls=1)
         number = len(self.items)
         made = self.step(
@@ -143,7 +87,7 @@ class Tools:
     def edit_text(self, inputs: Sequence[str], old: str, new: str) -> list[dict[str, Any]]:
         """Replace a text by another in some inputs, run both, and return pairs: `[{original, edited, before, after,
         effect}]`. An input in which `old` does not occur is an error, never an unchanged pair."""
-        old, new, ids = _text(old, "old"), _text(new, "new", empty=True), self._ids(inputs)
+        old, new, ids = a_text(old, "old"), a_text(new, "new", empty=True), self._ids(inputs)
         for one in ids:
             if old not in self.items.text_of(one):
                 raise ToolError(f"{one} does not contain {old!r}")
@@ -154,7 +98,7 @@ class Tools:
     def text2image(self, prompts: Sequence[str]) -> list[dict[str, Any]]:
         """Draw one image for each prompt: `[{id, prompt, missing}]`. They are not yet run; `missing` lists what was
         asked and is not in the image."""
-        prompts = _texts(prompts, "prompts")
+        prompts = some_texts(prompts, "prompts")
         studio = self.studio
         self.meter.spend(calls=1)
         seed = self.seed * 100_003 + len(self.items)
@@ -171,7 +115,7 @@ class Tools:
     def edit_images(self, images: Sequence[str], instructions: Sequence[str]) -> list[dict[str, Any]]:
         """Edit each image as its instruction says (one for all, or one each), run both, and return pairs: `[{original,
         edited, missing, before, after, effect}]`. What the instruction does not name stays as it is."""
-        ids, instructions = self._ids(images), _texts(instructions, "instructions")
+        ids, instructions = self._ids(images), some_texts(instructions, "instructions")
         if len(instructions) == 1:
             instructions = instructions * len(ids)
         if len(instructions) != len(ids):
@@ -229,10 +173,10 @@ class Tools:
         program: as text, if it can be said as one; control: whether it is a negative control, which you expect to fail.
         Register at least one.
         """
-        statement = _text(statement, "statement")
+        statement = a_text(statement, "statement")
         if direction not in PREDICTED:
             raise ToolError(f"direction must be one of {', '.join(PREDICTED)}")
-        program, control = None if program is None else _text(program, "program"), bool(control)
+        program, control = None if program is None else a_text(program, "program"), bool(control)
         self.meter.spend(calls=1)
         request = {"statement": statement, "direction": direction, "program": program, "control": control}
         name = self.ledger.add(statement, direction, program, control)
@@ -280,7 +224,7 @@ class Tools:
     def log_experiment(self, text: str, images: Sequence[str] = ()) -> None:
         """Write to the log. Later prompts hold the log and the hypotheses, and nothing else of what you saw; images are
         shown again to models that can see."""
-        text, ids = _text(text, "text", most=4 * LONGEST), self._ids(images)
+        text, ids = a_text(text, "text", most=4 * LONGEST), self._ids(images)
         if any(entry == {"text": text, "images": ids} for entry in self.log):
             raise ToolError("the log holds exactly this already; do something that is not in it")
         self.meter.spend(calls=1)
@@ -291,66 +235,11 @@ class Tools:
         """End the experiment with a headline of two to six words, a program if there is one, and what was not
         tested."""
         self.final = {
-            "headline": _text(headline, "headline"),
-            "program": None if program is None else _text(program, "program"),
-            "limits": _texts(limits, "limits", least=0),
+            "headline": a_text(headline, "headline"),
+            "program": None if program is None else a_text(program, "program"),
+            "limits": some_texts(limits, "limits", least=0),
         }
         raise Finished
-
-    # What the tools share.
-
-    @property
-    def studio(self) -> Studio:
-        """Who draws; `ToolError` where nothing does."""
-        if self.makers.studio is None:
-            raise ToolError("there is nothing here that draws images")
-        return self.makers.studio
-
-    def _spend_seen(self, n: int) -> int:
-        n = _count(n)
-        self.meter.spend(calls=1, inputs=n)
-        return n
-
-    def _seen(self, tool: str, arguments: dict[str, Any], look: Callable[[], list[Seen]]) -> list[dict[str, Any]]:
-        seen: list[Seen] = []
-
-        def told() -> list[dict[str, Any]]:
-            seen.extend(look())
-            return [self._response(one.response) | self.items.content(one.item) for one in seen]
-
-        found = self.step("tool", {"tool": tool, "arguments": arguments}, told)
-        ids = []
-        for place, entry in enumerate(found):
-            recipe = (tool, arguments["n"], self.seed, place)
-            name = self.items.seen(entry, seen[place] if seen else None, recipe)
-            self.items.note(name, entry)
-            ids.append(name)
-        return [self._told(one) for one in ids]
-
-    def _run(self, ids: Sequence[str]) -> list[dict[str, Any]]:
-        """Run the unit; what is not a number is a missing value with a reason."""
-        responses = self.unit.respond([self.items.item(one) for one in ids])
-        for one, response in zip(ids, responses, strict=True):
-            self.items.keep_mask(one, response.mask)
-        texts = [self.items.text_of(one) if self.unit.takes == "texts" else "" for one in ids]
-        return [self._response(response, text) for response, text in zip(responses, texts, strict=True)]
-
-    def _response(self, response: Response, text: str = "") -> dict[str, Any]:
-        """text: the input itself, where the response does not show it."""
-        if not math.isfinite(response.value):
-            return {"value": None, "percentile": None, "reason": "the unit's value is not a number"}
-        # The reference is sorted; ties count half.
-        low, high = (np.searchsorted(self.reference, response.value, side) for side in ("left", "right"))
-        told: dict[str, Any] = {
-            "value": short(response.value),
-            "percentile": round(50 * (low + high) / len(self.reference), 2),
-        }
-        if response.cells is not None:
-            told["cells"] = ["".join("01"[int(cell)] for cell in row) for row in response.cells]
-        return told | ({"text": response.marked or text} if response.marked or text else {})
-
-    def _told(self, name: str) -> dict[str, Any]:
-        return {"id": name} | self.items.told(name)
 
     def _pairs(self, first: Sequence[str], second: Sequence[str]) -> list[dict[str, Any]]:
         told = {one["id"]: one for one in self.call_unit([*first, *second])}
@@ -359,20 +248,6 @@ class Tools:
             before, after = told[a]["value"], told[b]["value"]
             effect = None if before is None or after is None else short(after - before)
             found.append({"original": a, "edited": b, "before": before, "after": after, "effect": effect})
-        return found
-
-    @staticmethod
-    def _drawn(picture: Any) -> dict[str, Any]:
-        told = {name: getattr(picture, name, None) for name in ("prompt", "seed", "backend")}
-        return told | {"missing": [str(one) for one in getattr(picture, "missing", ())]}
-
-    def _pictures(
-        self, made: list[dict[str, Any]], pictures: list[Any], recipes: list[tuple[Any, ...]]
-    ) -> list[dict[str, Any]]:
-        found = []
-        for place, told in enumerate(made):
-            name = self.items.picture(pictures[place] if pictures else None, recipes[place])
-            found.append({"id": name, "prompt": told["prompt"], "missing": told["missing"]})
         return found
 
     def _register(self, row: list[int], request: dict[str, Any], statement: str) -> None:
@@ -394,46 +269,8 @@ class Tools:
             self.rows.result(row[0], found)
         return found
 
-    def _ids(self, inputs: Any) -> list[str]:
-        given = _texts(inputs, "inputs", least=0)
-        return [one if one in self.items else self._new_text(one) for one in given]
-
-    def _new_text(self, text: str) -> str:
-        if self.unit.takes != "texts":
-            raise ToolError(f"no such image: {text[:80]!r}; give ids such as i1")
-        return self.items.text(text)
-
-    def end(self, answer: Answer) -> None:
-        """Write the answer as the last step."""
-        self.step("answer", None, answer.as_dict)
-
 
 def _outcomes(told: list[dict[str, Any]]) -> list[tuple[float, float]]:
     """Values of pairs, those with it first in the list; a missing value is no outcome."""
     pairs = zip(told[: len(told) // 2], told[len(told) // 2 :], strict=True)
     return [(a["value"], b["value"]) for a, b in pairs if a["value"] is not None and b["value"] is not None]
-
-
-def short(value: float) -> float:
-    """Six digits: what a transcript holds, and what policies compute with."""
-    return float(f"{value:.6g}")
-
-
-def _text(value: Any, name: str, *, empty: bool = False, most: int = LONGEST) -> str:
-    if not isinstance(value, str) or len(value) > most or not (empty or value.strip()):
-        raise ToolError(f"{name} must be a text of 1 to {most} characters")
-    return value.encode("utf-8", "replace").decode()
-
-
-def _texts(value: Any, name: str, least: int = 1) -> list[str]:
-    if isinstance(value, str):
-        value = [value]
-    if not isinstance(value, list | tuple) or not least <= len(value) <= MOST_AT_ONCE:
-        raise ToolError(f"{name} must be a list of {least} to {MOST_AT_ONCE} texts")
-    return [_text(one, name) for one in value]
-
-
-def _count(value: Any) -> int:
-    if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= MOST_AT_ONCE:
-        raise ToolError(f"n must be a whole number from 1 to {MOST_AT_ONCE}")
-    return value
