@@ -1,55 +1,246 @@
-"""Pictures of the explorer for docs/: `python scripts/screenshots.py studies/demo`, with playwright and Chromium.
+"""Every page of the explorer on real studies, in Chromium: `python scripts/screenshots.py` writes docs/screens/ and
+docs/explorer-pages.md.
 
-With `--all FOLDER` every page at two widths and in two themes, to be looked at; without it the few of docs/explorer.md.
+The studies are of SmolLM2-135M, EfficientNet-Lite0 and simulated voxels, with a trained dictionary, directions that
+were found and agents' experiments. They are made in `studies/tour` once, in some minutes, and reused.
+`tests/test_explorer_tour.py` goes through the same pages at the same widths and in the same themes.
 """
 
 from __future__ import annotations
 
+import csv
 import shutil
+import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-DOCS = Path(__file__).resolve().parent.parent / "docs"
-UNIT, OTHER = "mlp.12/575", "mlp.12/1001"
+ROOT = Path(__file__).resolve().parent.parent
+STUDIES = ROOT / "studies" / "tour"
+SCREENS, GALLERY = ROOT / "docs" / "screens", ROOT / "docs" / "explorer-pages.md"
 WIDTHS, THEMES = (1280, 400), ("light", "dark")
-IN_DOCS = (("study", 1280, "light"), ("unit", 1280, "light"), ("unit", 400, "dark"), ("compare", 1280, "dark"))
+COLOURS = {"images": 128, "text": 48}
+SERVED = ("text", "vision", "voxels", "directions")
+CONCEPTS = ("animal", "food", "music", "money", "weather", "body", "family", "water")
+TOKENS = ("--tokens", "16384")
+MADE: tuple[tuple[str, tuple[str, ...]], ...] = (
+    ("sae", ("dictionary", "train", "--site", "resid.12", "--latents", "1024", "--k", "16", "--train-tokens", "60000",
+             *TOKENS, "--out", "sae", "--quiet")),
+    ("rec", ("record", "--subject", "smollm2-135m", "--site", "mlp.12", "--units", "all", *TOKENS, "--out", "rec",
+             "--quiet")),
+    ("found", ("directions", "find", "rec", "--site", "mlp.12", "--out", "found", "--n", "3", "--rounds", "3",
+               "--steps", "6", "--controls", "3", "--quiet")),
+    ("text", ("run", "--subject", "smollm2-135m", "--site", "mlp.12", "--site", "sae@resid.12", "--dictionary", "sae",
+              "--units", "8", *TOKENS, "--card", "both", "--explainer", "program", "--explainer", "output-weights",
+              "--baseline", "random-weights", "--out", "text", "--quiet")),
+    ("directions", ("run", "--directions", "found", *TOKENS, "--out", "directions", "--quiet")),
+    ("vision", ("run", "--subject", "efficientnet-lite0", "--site", "blocks.9", "--units", "6", "--inputs",
+                "renders:240", "--explainer", "program", "--explainer", "dissection", "--out", "vision", "--quiet")),
+    ("simulated.npz", ("voxels", "simulate", "--out", "simulated.npz", "--runs", "10", "--null", "6",
+                       "--concepts", ",".join(CONCEPTS))),
+    ("vox", ("voxels", "fit", "simulated.npz", "--out", "vox")),
+    ("voxels", ("sasc", "--readout", "voxels:vox", "--most", "8000", "--out", "voxels", "--quiet")),
+)  # fmt: skip
+"""What is made, and by which command; in this order, as later ones read earlier ones."""
+LAST = {"sae": "training.json", "rec": "recording/manifest.json", "found": "search.json", "simulated.npz": "",
+        "vox": "encoding_model.json"}  # fmt: skip
+"""What is written last, where that is no manifest."""
 
 
-def main() -> None:
-    from playwright.sync_api import sync_playwright
+def made(folder: Path = STUDIES) -> Path:
+    """The folder of the studies, which are made where they are not there yet."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, command in MADE:
+        if not (folder / name / LAST.get(name, "manifest.json")).exists():
+            glossator(folder, *command)
+    for study, question in (("text", "What does this neuron respond to?"), ("vision", "Which things does it see?")):
+        if not [*(folder / study / "agent").glob("*.html")]:
+            glossator(folder, "agent", question, "--unit", f"{study}#{best(folder / study)}", "--inputs", "120")
+    if not (folder / "voxels" / "topics.json").exists():
+        regions(folder)
+        glossator(folder, "topics", "voxels", "--groups", "regions.csv", "--topics", "3")
+    return folder
 
-    from glossator.explorer.export import export_folder
-    from glossator.explorer.pages.parts import slug
+
+def glossator(folder: Path, *command: str) -> None:
+    print("glossator", *command, flush=True)
+    subprocess.run([sys.executable, "-m", "glossator", *command], cwd=folder, check=True, stdout=subprocess.DEVNULL)
+
+
+def best(folder: Path, site: str = "") -> str:
+    """The best explained unit of a study, or of one site of it."""
+    from glossator.explorer.pages.lists import unit_list
     from glossator.store.study import open_study
 
-    everything = Path(sys.argv[sys.argv.index("--all") + 1]) if "--all" in sys.argv else None
-    wanted = (
-        IN_DOCS
-        if everything is None
-        else [(p, w, t) for p in ("study", "unit", "compare") for w in WIDTHS for t in THEMES]
-    )
-    with tempfile.TemporaryDirectory() as name, open_study(sys.argv[1]) as study, sync_playwright() as playwright:
-        pages = export_folder(study, Path(name) / "pages").path.resolve().as_uri()
-        at = slug(study.manifest["subject"])
-        addresses = {
-            "study": f"#/{at}",
-            "unit": f"#/{at}/unit/{UNIT}",
-            "compare": f"#/compare?a={at}&a_unit={UNIT}&b_unit={OTHER}",
-        }
+    with open_study(folder) as study:
+        return next(unit.unit for unit in unit_list(study).units if unit.unit.startswith(site))
+
+
+def regions(folder: Path) -> None:
+    """Two made-up regions, so that topics have groups."""
+    from glossator.store.study import open_study
+
+    with open_study(folder / "voxels") as study, (folder / "regions.csv").open("w", newline="") as out:
+        rows = csv.writer(out)
+        rows.writerow(["unit", "group"])
+        rows.writerows([name, "left" if i % 2 else "right"] for i, name in enumerate(study.names()))
+
+
+@dataclass(frozen=True)
+class Page:
+    """A page. at: its address after the server's; ready: what is there when it is drawn; show: what is scrolled to;
+    about: what one sees."""
+
+    name: str
+    about: str
+    at: str
+    ready: str = "main .card"
+    show: str = ""
+
+
+def pages(folder: Path) -> list[Page]:
+    """Every page, with what opens by itself from its address."""
+    neuron, latent, channel = best(folder / "text", "mlp.12/"), best(folder / "text", "sae@"), best(folder / "vision")
+    other = next(unit for unit in named(folder / "text") if unit.startswith("mlp.12/") and unit != neuron)
+    voxel, direction = best(folder / "voxels"), best(folder / "directions")
+    at = f"#/text/unit/{neuron}"
+    said = "She%20said%20that%20the%20government%20of%20the%20country%20would%20not%20pay%20for%20it."
+    return [
+        Page("studies", "All studies that are served", "#/", "ul.studies a"),
+        Page("study", "A study of neurons and of latents, with causal scores and an untrained network beside", "#/text",
+             ".scatter canvas"),
+        Page("meaning", "Units whose explanations are close in meaning to a few words",
+             "#/text?words=small%20words&by=meaning", "ol.units a.unit"),
+        Page("unit", "A neuron: where it fires, true and predicted; card; explanations", at, ".windows .said-value"),
+        Page("score", "A score opened: its baselines, how it was made, and the inputs that it was computed from",
+             f"{at}?open=correlation.random-only~correlation.random-only!", ".scoreevidence .window", ".scoreevidence"),
+        Page("try", "A text of your own, and the unit on it", f"{at}?text={said}", ".live .window .tok", ".live"),
+        Page("steering", "Steered up and down, beside untouched and a random direction",
+             f"{at}?steer=The%20most%20important%20thing%20about&temperature=0.7&seed=1", ".steered section",
+             ".steered"),
+        Page("output", "Output tokens and related units", f"{at}?open=output", ".tokens .output",
+             ".card:has(h2:text('Output tokens'))"),
+        Page("latent", "A latent of a dictionary", f"#/text/unit/{latent}", ".windows .said-value"),
+        Page("channel", "A channel of an image model: true and predicted masks", f"#/vision/unit/{channel}",
+             ".windows img"),
+        Page("scene", "A scene of your own, and the channel on it",
+             f"#/vision/unit/{channel}?scene=two%20red%20dogs%20on%20grass", ".scene img", ".live"),
+        Page("vision", "A study of an image model", "#/vision", ".distribution .bin"),
+        Page("compare", "Trained against untrained network", "#/compare?a=text&b=text.random-weights", "table caption"),
+        Page("compare-units", "Two units beside each other",
+             f"#/compare?a=text&b=text&a_unit={neuron}&b_unit={other}", ".sides h2"),
+        Page("experiments", "Experiments of a study", "#/text/experiments", ".experimentlist a"),
+        Page("experiment", "An experiment on a neuron: hypotheses, registered predictions, verdicts",
+             "#/text/experiment/1", "article.hypothesis"),
+        Page("experiment-images", "An experiment on a channel, with its pictures", "#/vision/experiment/1",
+             ".given .image img"),
+        Page("dictionary", "A trained dictionary", "#/text/readouts", "svg.curves"),
+        Page("directions", "Directions that were found", "#/directions/readouts", "svg.curves"),
+        Page("direction", "One of them", f"#/directions/unit/{direction}", ".windows .said-value"),
+        Page("voxels", "Voxels: encoding performance and topics", "#/voxels/voxels", ".topiclist"),
+        Page("voxel", "A voxel, named by SASC", f"#/voxels/unit/{voxel}", "main .card"),
+        Page("label", "Tasks for annotators", "#/text/label", "form.draw"),
+    ]  # fmt: skip
+
+
+def named(folder: Path) -> list[str]:
+    from glossator.explorer.pages.lists import unit_list
+    from glossator.store.study import open_study
+
+    with open_study(folder) as study:
+        return [unit.unit for unit in unit_list(study).units]
+
+
+def copied(folder: Path, to: Path) -> list[Path]:
+    """Copies of the studies that are looked at, as what is looked at may be added to."""
+    return [Path(shutil.copytree(folder / name, to / name)) for name in SERVED]
+
+
+@contextmanager
+def serving(folders: Sequence[Path]) -> Iterator[str]:
+    """The address of a server of these studies, in a process of its own."""
+    command = [sys.executable, "-u", "-m", "glossator", "serve", *map(str, folders), "--port", "0"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
+        try:
+            assert server.stdout is not None
+            line = next(line for line in server.stdout if "http://" in line)
+            yield line[line.index("http://") :].split()[0]
+        finally:
+            server.terminate()
+
+
+def drawn(page: Any, address: str, one: Page) -> None:
+    """Open a page and wait until it is drawn."""
+    page.goto("about:blank")
+    page.goto(address + one.at)
+    page.wait_for_selector(one.ready)
+    page.wait_for_load_state("networkidle")
+    for waiting in page.locator(".waiting").all():
+        waiting.wait_for(state="hidden")
+    if one.show:
+        page.locator(one.show).first.evaluate("node => node.closest('.card').scrollIntoView()")
+    page.wait_for_timeout(250)
+
+
+def shot(page: Any, one: Page, width: int, theme: str, folder: Path) -> Path:
+    """A picture of what is on the screen, in few colours."""
+    import io
+
+    from PIL import Image
+
+    path = folder / f"{one.name}-{width}-{theme}.png"
+    image = Image.open(io.BytesIO(page.screenshot())).convert("RGB")
+    pictures = page.locator("main img").count() > 0
+    few = image.quantize(COLOURS["images" if pictures else "text"], dither=Image.Dither.NONE)
+    few.save(path, optimize=True)
+    return path
+
+
+HEAD = """# The explorer's pages
+
+Every page, light and dark, at 1,280 and at 400 pixels. `python scripts/screenshots.py` makes these pictures, from
+studies of SmolLM2-135M (neurons, latents of a small dictionary, directions), EfficientNet-Lite0 on rendered scenes, and
+simulated voxels. What the pages say is explained in [the explorer](explorer.md).
+"""
+
+
+def gallery(shown: Sequence[Page]) -> str:
+    parts = [HEAD]
+    for one in shown:
+        big = f"![{one.about}](screens/{one.name}-1280-light.png)"
+        others = [f"[{width}, {theme}](screens/{one.name}-{width}-{theme}.png)"
+                  for width in WIDTHS for theme in THEMES if (width, theme) != (1280, "light")]  # fmt: skip
+        parts.append(f"## {one.about}\n\n{big}\n\n{', '.join(others)}\n")
+    return "\n".join(parts)
+
+
+def main(names: Sequence[str]) -> None:
+    from playwright.sync_api import sync_playwright
+
+    folder = made()
+    SCREENS.mkdir(exist_ok=True)
+    every = pages(folder)
+    with tempfile.TemporaryDirectory() as copies, sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
-        for page, width, theme in wanted:
-            taken: Any = browser.new_page(viewport={"width": width, "height": 900}, color_scheme=theme)
-            taken.goto(pages + addresses[page])
-            taken.wait_for_selector("main .card")
-            taken.wait_for_timeout(1500)
-            path = (everything or DOCS) / f"explorer-{page}-{width}-{theme}.png"
-            path.parent.mkdir(parents=True, exist_ok=True)
-            taken.screenshot(path=path)
-            print(path)
+        with serving(copied(folder, Path(copies))) as address:
+            for width in WIDTHS:
+                for theme in THEMES:
+                    context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=theme)
+                    page = context.new_page()
+                    page.set_default_timeout(180_000)
+                    for one in every:
+                        if not names or one.name in names:
+                            drawn(page, address, one)
+                            path = shot(page, one, width, theme, SCREENS)
+                            print(path, path.stat().st_size, flush=True)
+                    context.close()
         browser.close()
+    GALLERY.write_text(gallery(every), "utf-8")
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:])

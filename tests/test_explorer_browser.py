@@ -81,6 +81,13 @@ def test_pages_from_the_disk(chromium: Any, study: Study, tmp_path: Path) -> Non
             page.click("ol.units a.unit >> nth=1")
             page.wait_for_selector(".windows .said-value")
             page.wait_for_selector(".related tbody a")
+            page.locator("details.score summary").first.click()
+            page.locator("button:has-text('Show its evidence')").first.click()
+            page.wait_for_selector(".scoreevidence .window")
+            address = page.url  # what is unfolded stands in it
+            page.reload()
+            page.wait_for_selector("details.score[open] .scoreevidence .window")
+            assert "open=" in address and page.url == address
             page.keyboard.press("s")  # kept in the browser
             page.wait_for_selector("button.star[aria-pressed=true]")
             page.reload()

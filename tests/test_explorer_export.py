@@ -15,6 +15,7 @@ from glossator.cli import main
 from glossator.errors import UserError
 from glossator.explorer.bundle import as_script, script
 from glossator.explorer.export import COLUMNS_EACH, UNITS_EACH, export_file, export_folder, shown_places, single
+from glossator.explorer.pages.evidence import MOST_KEPT, score_evidence
 from glossator.explorer.pages.lists import columns, unit_list
 from glossator.explorer.pages.parts import to_json
 from glossator.explorer.pages.unit import unit_page
@@ -44,6 +45,32 @@ def test_the_report_asks_no_network(study: Study) -> None:
     assert policy.startswith("default-src 'none'") and "connect-src" not in policy
     outside = {address for address in re.findall(r"https?://[^\s\"'<>)]+", page)}
     assert outside <= {"http://www.w3.org/2000/svg"}
+
+
+def test_evidence_and_output_tokens_are_in_an_export(study: Study, tmp_path: Path) -> None:
+    assert main(["export", str(study.folder), "--static", str(tmp_path / "out")]) == 0
+    shards, context = shards_of(tmp_path / "out"), StudyContext.to_show(study)
+    pages, kept = shards["units-0"], shards["evidence-0"]
+    assert shards["study"]["shards"]["evidence"] is True and {*pages} == {*kept}
+    seen = 0
+    for place, page in pages.items():
+        output = page["output"]
+        assert output["unit"] == page["page"]["unit"] and (output["why"] == "") == bool(
+            output["raises"] + output["lowers"]
+        )
+        (result,) = study.results([int(place)])
+        for method, found in kept[place].items():
+            named = {
+                s.name for one in result.explanations if one.method == method for s in one.scores if s.value is not None
+            }
+            assert {*found["of"]} == named
+            for score, at in found["of"].items():
+                own = json.loads(to_json(score_evidence(result, method, score, context, MOST_KEPT)))
+                assert found["some"][at] == own | {"score": found["some"][at]["score"]}
+                seen += bool(own["windows"])
+    assert seen > 10
+    assert main(["export", str(study.folder), "--static", str(tmp_path / "out"), "--no-model"]) == 0
+    assert all(page["output"] is None for page in shards_of(tmp_path / "out")["units-0"].values())
 
 
 def test_the_report_says_what_the_study_says(study: Study) -> None:

@@ -93,9 +93,9 @@ def by_clamping(
     return np.where(np.isfinite(found.clean), change, np.nan)
 
 
-def standing(subject: TransformerSubject, effects: np.ndarray) -> list[Standing]:
-    """Effects (V, units) as standard deviations over the vocabulary, each beside chance."""
-    chance = chance_of_standing_out(subject)
+def standing(subject: TransformerSubject, effects: np.ndarray, chance: float | None = None) -> list[Standing]:
+    """Effects (V, units) as standard deviations over the vocabulary, each beside chance, which may be known."""
+    chance = chance_of_standing_out(subject) if chance is None else chance
     return [Standing(column, chance) for column in standardised(effects, subject.tokenizer.vocabulary).T]
 
 

@@ -71,6 +71,9 @@ def export(
         None,
         help="Task for annotators to put into the pages, as for human export; repeatable. Drawn ones are there.",
     ),
+    model: bool = typer.Option(
+        True, help="Load the model to read each unit's output tokens off its weights, where it is on this machine."
+    ),
     json: bool = JSON,
 ) -> None:
     """Write a study as pages that open from the disk, without a server or a network, or in a format of other tools.
@@ -86,7 +89,7 @@ def export(
       glossator export studies/demo --format neuronpedia --out for-neuronpedia
     """
     from glossator.errors import UserError
-    from glossator.explorer.export import export_file, export_folder
+    from glossator.explorer.export import context_of, export_file, export_folder, outputs_of
     from glossator.explorer.pages.tasks import TasksShown
     from glossator.human.asking import Asking
     from glossator.store.study import open_study, unit_of
@@ -107,12 +110,14 @@ def export(
         for kind in task or ():
             asking.draw(opened, kind, None, 0)
         asked = [TasksShown(**one) for one in asking.all_stored(opened)]
+        context = context_of(opened)
+        outputs = outputs_of(opened, context) if model and context is not None else None
         if static is not None:
-            done = export_folder(opened, static, say=say, asked=asked)
+            done = export_folder(opened, static, context=context, say=say, asked=asked, outputs=outputs)
         else:
             assert single_file is not None
             places = [opened.row(unit_of(opened, name)).place for name in unit] if unit else None
-            done = export_file(opened, single_file, places, say=say, asked=asked)
+            done = export_file(opened, single_file, places, context, say=say, asked=asked, outputs=outputs)
     if json:
         emit({"path": str(done.path), "units": done.units, "of": done.of, "bytes": done.bytes})
         return

@@ -18,7 +18,8 @@ from glossator.explorer.pages.experiments import MOST_LISTED, ExperimentList, ex
 from glossator.explorer.pages.lists import MOST_POINTS, MOST_ROWS, Points, UnitList, UnitLists, points, unit_list
 from glossator.explorer.pages.live import Attempt, Rescored, SteeringShown, StrongUnit
 from glossator.explorer.pages.meaning import CloseUnits
-from glossator.explorer.pages.neighbours import Neighbours, OutputTokens
+from glossator.explorer.pages.neighbours import Neighbours
+from glossator.explorer.pages.outputs import OutputTokens
 from glossator.explorer.pages.readouts import ReadoutsPage
 from glossator.explorer.pages.study import Distribution, EstimateShown, StudyPage
 from glossator.explorer.pages.tasks import Kept, Task, TasksListed, TasksShown

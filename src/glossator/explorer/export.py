@@ -18,10 +18,12 @@ from typing import TYPE_CHECKING, Any
 from glossator.errors import MissingPower, UserError
 from glossator.explorer.bundle import folder_page, script, single_page, style
 from glossator.explorer.pages.compare import Side, compare
+from glossator.explorer.pages.evidence import EvidenceKept, all_evidence
 from glossator.explorer.pages.experiment import page_of_steps
 from glossator.explorer.pages.experiments import experiment_list, experiment_page, numbers_of
 from glossator.explorer.pages.lists import AXES, axis_name, columns, unit_list
 from glossator.explorer.pages.neighbours import Firing, Written, written_by
+from glossator.explorer.pages.outputs import Outputs
 from glossator.explorer.pages.parts import slug, to_json
 from glossator.explorer.pages.readouts import readouts_page
 from glossator.explorer.pages.study import VOXELS, agreement, distribution, pages_of, recording_of, study_page
@@ -34,6 +36,7 @@ from glossator.files import write_bytes
 if TYPE_CHECKING:
     import numpy as np
 
+    from glossator.store.results import UnitResult
     from glossator.store.study import Study
     from glossator.study.context import StudyContext
     from glossator.units import Unit
@@ -46,6 +49,8 @@ MOST_EXPERIMENTS = 64
 """Experiments whose pages are in one file: the last ones. A folder has all."""
 MOST_COMPARED = 4
 """Methods of which every pair is compared."""
+MOST_WITH_EVIDENCE = 256
+"""Units in one file below whose scores their evidence is; a folder has it of all, as it is loaded when it is needed."""
 MOST_IN_FILE = 2048
 """Units whose pages are in a report; a study may have more, and all of them are listed and count in its plots."""
 People = Mapping[str, Mapping[str, Any]]
@@ -68,11 +73,13 @@ def export_folder(
     context: StudyContext | None = None,
     say: Callable[[int], Any] = id,
     asked: Sequence[TasksShown] = (),
+    outputs: Outputs | None = None,
 ) -> Exported:
     """Write the units of a study below a folder, whose `index.html` opens from the disk.
 
     places: whose pages are written (from 1), by default all; all units are listed. say: is told how many units are
-    done; asked: tasks for annotators. Raises `UserError` for a folder that holds other files.
+    done; asked: tasks for annotators; outputs: what output tokens are read off with (`outputs_of`), None for none.
+    Raises `UserError` for a folder that holds other files.
     """
     if folder.exists() and any(folder.iterdir()) and not (folder / "data" / "study.js").exists():
         raise UserError("the folder is not empty and holds no export", value=str(folder), fix="Choose another folder")
@@ -83,7 +90,7 @@ def export_folder(
     chosen = every if places is None else sorted({*places})
     numbers = numbers_of(study)
     listed = None if places is None else chosen
-    for name, data in _shards(study, chosen, context, None, listed, say, None, numbers, asked):
+    for name, data in _shards(study, chosen, context, None, listed, say, None, numbers, asked, outputs, evidence=True):
         size += _write(folder / "data" / f"{name}.js", f'glossatorShard("{name}", "{packed(data)}");\n')
     for name, text in (("app.js", script()), ("app.css", style()), ("index.html", folder_page(_title(study)))):
         size += _write(folder / name, text)
@@ -98,11 +105,12 @@ def export_file(
     people: Mapping[str, Any] | None = None,
     say: Callable[[int], Any] = id,
     asked: Sequence[TasksShown] = (),
+    outputs: Outputs | None = None,
 ) -> Exported:
     """Write one file with the pages of units at these places (from 1), by default of all, or of `MOST_IN_FILE` of a
     larger study; all units are listed. people: what annotators did, as `glossator.human.report` prepares it;
-    asked: tasks for annotators."""
-    size = _write(path, single(study, places, context, people, say, asked))
+    asked: tasks for annotators; outputs: as for `export_folder`."""
+    size = _write(path, single(study, places, context, people, say, asked, outputs=outputs))
     shown, of = len(shown_places(study) if places is None else places), len(_all_places(study))
     return Exported(path, shown, of, size)
 
@@ -122,13 +130,17 @@ def single(
     say: Callable[[int], Any] = id,
     asked: Sequence[TasksShown] = (),
     at: str = "",
+    outputs: Outputs | None = None,
 ) -> str:
     """The same as a text; the same study gives the same text. at: the address that it opens at, by default the list."""
     shown = shown_places(study) if places is None else sorted({*places})
     of_units = (people or {}).get("units")
     units = None if places is None else [row.unit for row in study.rows_at(shown)]
     numbers = numbers_of(study, units, MOST_EXPERIMENTS)
-    shards = _shards(study, shown, context or context_of(study), of_units, shown, say, people, numbers, asked)
+    shards = _shards(
+        study, shown, context or context_of(study), of_units, shown, say, people, numbers, asked, outputs,
+        evidence=len(shown) <= MOST_WITH_EVIDENCE,
+    )  # fmt: skip
     return single_page(_title(study), {name: packed(data) for name, data in shards}, at)
 
 
@@ -148,6 +160,20 @@ def context_of(study: Study) -> StudyContext | None:
     from glossator.study.context import StudyContext
 
     return None if recording_of(study) is None else StudyContext.to_show(study)
+
+
+def outputs_of(study: Study, context: StudyContext) -> Outputs | None:
+    """What output tokens are read off with: the subject, which is loaded; None where it is not here, or reads no
+    tokens."""
+    from glossator.study.sources import check_unchanged, kept_readouts
+
+    if context.recording.inputs.kind != "tokens":
+        return None
+    try:
+        check_unchanged(study.spec, context.recording)
+        return Outputs(context.resources.subject, kept_readouts(context.recording))
+    except (MissingPower, UserError):
+        return None
 
 
 def shown_places(study: Study, most: int = MOST_IN_FILE) -> list[int]:
@@ -180,12 +206,15 @@ def _shards(
     all_people: Mapping[str, Any] | None = None,
     experiments: Sequence[int] = (),
     asked: Sequence[TasksShown] = (),
+    outputs: Outputs | None = None,
+    evidence: bool = False,
 ) -> Iterator[tuple[str, bytes]]:
     """(name, JSON) of each shard; listed: the places whose pages are there, None for all; experiments: whose
     pages are; asked: tasks for annotators."""
     units = sum(study.counts.values())
     lists = -(-units // COLUMNS_EACH)
-    yield "study", _study(study, lists, listed, all_people, asked)
+    evidence = evidence and context is not None
+    yield "study", _study(study, lists, listed, all_people, asked, evidence)
     made: dict[str, Callable[[Study], Any]] = {"readouts": readouts_page, VOXELS: voxels_page}
     for name in pages_of(study):
         yield name, to_json(made[name](study))
@@ -193,8 +222,13 @@ def _shards(
         yield f"columns-{number}", to_json(columns(study, 1 + number * COLUMNS_EACH, COLUMNS_EACH))
     done, near = 0, None if context is None else Beside(study, context)
     for number, some in enumerate(_batches(places)):
-        pages = [f'"{place}":{_unit(study, place, context, near, people).decode()}' for place in some]
-        yield f"units-{number}", f"{{{','.join(pages)}}}".encode()
+        results = dict(zip(some, study.results(some), strict=True))
+        tokens = _output_tokens(results.values(), outputs)
+        pages = {place: _unit(study, one, context, near, people, tokens) for place, one in results.items()}
+        yield f"units-{number}", _by_place(pages)
+        if evidence and context is not None:
+            kept = {place: _evidence(one, context) for place, one in results.items()}
+            yield f"evidence-{number}", _by_place(kept)
         done += len(some)
         say(done)
     if experiments:
@@ -237,13 +271,35 @@ class Beside:
         return b"{%b}" % b",".join(b'"%b":%b' % (by.encode(), to_json(one)) for by, one in found.items())
 
 
-def _unit(study: Study, place: int, context: StudyContext | None, near: Beside | None, people: People | None) -> bytes:
-    (result,) = study.results([place])
+def _by_place(pages: Mapping[int, bytes]) -> bytes:
+    return b"{%b}" % b",".join(b'"%d":%b' % one for one in pages.items())
+
+
+def _output_tokens(results: Iterable[UnitResult], outputs: Outputs | None) -> dict[Unit, bytes]:
+    units = [one.unit for one in results if one.unit.polarity != "±"]
+    return {} if outputs is None else dict(zip(units, map(to_json, outputs.of(units)), strict=True))
+
+
+def _evidence(result: UnitResult, context: StudyContext) -> bytes:
+    if result.statistics is None:
+        return b"{}"
+    return bytes(to_json(all_evidence(result, context), dict[str, EvidenceKept]))
+
+
+def _unit(
+    study: Study,
+    result: UnitResult,
+    context: StudyContext | None,
+    near: Beside | None,
+    people: People | None,
+    tokens: Mapping[Unit, bytes],
+) -> bytes:
     page = unit_page(study, result.unit, (people or {}).get(str(result.unit)))
     if context is None or near is None or result.statistics is None:
         return b'{"page":%b,"windows":null,"neighbours":{}}' % to_json(page)
     windows, beside = to_json(unit_windows(result, context)), near.of(result.unit)
-    return b'{"page":%b,"windows":%b,"neighbours":%b}' % (to_json(page), windows, beside)
+    output = tokens.get(result.unit, b"null")
+    return b'{"page":%b,"windows":%b,"neighbours":%b,"output":%b}' % (to_json(page), windows, beside, output)
 
 
 def _study(
@@ -252,6 +308,7 @@ def _study(
     listed: Sequence[int] | None,
     people: Mapping[str, Any] | None,
     asked: Sequence[TasksShown],
+    evidence: bool,
 ) -> bytes:
     """What the first sight of a study needs."""
     page = study_page(study, people, {tasks.names["task"]: tasks.title for tasks in asked})
@@ -267,7 +324,7 @@ def _study(
         "first": json.loads(to_json(unit_list(study))),
         "comparisons": [*_comparisons(study, page.methods)] if page.ranked_by else [],
         "tasks": json.loads(to_json([TasksListed.of(tasks) for tasks in asked], list[TasksListed])),
-        "shards": {"columns": lists, "units_each": UNITS_EACH, "shown": shown},
+        "shards": {"columns": lists, "units_each": UNITS_EACH, "shown": shown, "evidence": evidence},
         "places": {row.unit.short: row.place for row in study.rows_at(listed)} if listed is not None else None,
     }  # fmt: skip
     return json.dumps(ours, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 from glossator.errors import UserError
 from glossator.explorer.pages.live import Attempt, Continuation, Rescored, SteeringShown, StrongUnit
-from glossator.explorer.pages.neighbours import OutputTokens, Written, output_tokens, written_by
+from glossator.explorer.pages.neighbours import Written, written_by
+from glossator.explorer.pages.outputs import Outputs, OutputTokens
 from glossator.explorer.pages.parts import ScoreShown, rounded
 from glossator.explorer.pages.windows import WindowShown, as_data_uri, in_steps
 from glossator.store.study import Study, unit_of
@@ -27,16 +28,18 @@ class Runs:
         self._study, self._context = study, context
         self._lock = threading.Lock()
         self._loaded: Bench | None = None
+        self._outputs: Outputs | None = None
 
     def output(self, unit: str) -> OutputTokens:
         """The subject is loaded at the first call."""
         study = self._study()
         found = unit_of(study, unit)
         with self._lock:
-            bench = self._bench(study)
-            if getattr(bench.subject, "tokenizer", None) is None:
-                return OutputTokens(found.short, why="the subject has no next-token distribution")
-            return output_tokens(bench.subject, found, bench.readouts)
+            if self._outputs is None:
+                bench = self._bench(study)
+                self._outputs = Outputs(bench.subject, bench.readouts)
+            (tokens,) = self._outputs.of([found])
+        return tokens
 
     def written(self, study: Study, site: str) -> Written | None:
         """What the units of a site write; for neurons the subject is loaded. Raises `MissingPower`."""

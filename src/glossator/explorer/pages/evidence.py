@@ -27,7 +27,8 @@ from glossator.study.stages import simulates, splits_read
 if TYPE_CHECKING:
     from glossator.study.context import StudyContext
 
-MOST_SHOWN = 24
+MOST_SHOWN, MOST_KEPT = 24, 6
+"""Windows that are drawn below a score, where a server draws them and where they are written into an export."""
 
 
 @dataclass(frozen=True)
@@ -55,8 +56,48 @@ class ScoreEvidence:
     threshold: float = 0.0
 
 
-def score_evidence(result: UnitResult, method: str, score: str, context: StudyContext) -> ScoreEvidence:
-    """Raises `UserError` for a method or score that the unit has not got."""
+@dataclass(frozen=True)
+class EvidenceKept:
+    """The evidence of all scores of one explanation. of: the place in `some` of each score's; scores of the same
+    windows share one."""
+
+    of: dict[str, int]
+    some: list[ScoreEvidence]
+
+
+def all_evidence(result: UnitResult, context: StudyContext, most: int = MOST_KEPT) -> dict[str, EvidenceKept]:
+    """By method, of its best explanation; most: windows of each."""
+    kept = {}
+    for chosen in result.explanations:
+        if chosen.rank or chosen.method in kept:
+            continue
+        of: dict[str, int] = {}
+        some: dict[str, ScoreEvidence] = {}
+        for score in (one.name for one in chosen.scores if one.value is not None):
+            same = _same_for(score, context)
+            if same not in some:
+                some[same] = score_evidence(result, chosen.method, score, context, most)
+            of[score] = [*some].index(same)
+        kept[chosen.method] = EvidenceKept(of, [*some.values()])
+    return kept
+
+
+def _same_for(score: str, context: StudyContext) -> str:
+    """What is the same for scores with the same evidence: their windows; of answers and interventions the scorer."""
+    name, scorer = _scorer_of(score, context)
+    if scorer is None or SUBJECT in scorer.needs or (LANGUAGE_MODEL in scorer.needs and not simulates(scorer)):
+        return f"{name} {score if scorer is not None and LANGUAGE_MODEL in scorer.needs else ''}"
+    return _setting(score)
+
+
+def _setting(score: str) -> Setting:
+    return next((one for one in SETTINGS if score.endswith(f".{one}")), "top")
+
+
+def score_evidence(
+    result: UnitResult, method: str, score: str, context: StudyContext, most: int = MOST_SHOWN
+) -> ScoreEvidence:
+    """most: windows that are drawn; all count. Raises `UserError` for a method or score that the unit has not got."""
     chosen = result.best(method)
     if chosen is None:
         allowed = sorted({one.method for one in result.explanations})
@@ -73,8 +114,8 @@ def score_evidence(result: UnitResult, method: str, score: str, context: StudyCo
     if SUBJECT in scorer.needs:
         return _because(nothing, "the model itself was run: the text and the interventions are those named above")
     if LANGUAGE_MODEL in scorer.needs:
-        return _answers(result, chosen, scorer, name, context, nothing)
-    return _windows(result, chosen, context, nothing)
+        return _answers(result, chosen, scorer, name, context, nothing, most)
+    return _windows(result, chosen, context, nothing, most)
 
 
 def _because(nothing: ScoreEvidence, why: str) -> ScoreEvidence:
@@ -88,10 +129,12 @@ def _scorer_of(score: str, context: StudyContext) -> tuple[str, Scorer | None]:
     return name, context.scorers[name] if name else None
 
 
-def _windows(result: UnitResult, chosen: Chosen, context: StudyContext, nothing: ScoreEvidence) -> ScoreEvidence:
+def _windows(
+    result: UnitResult, chosen: Chosen, context: StudyContext, nothing: ScoreEvidence, most: int
+) -> ScoreEvidence:
     explanation = chosen.explanation(result.unit)
     evidence, lab = context.evidence(result.unit), context.lab()
-    setting: Setting = next((one for one in SETTINGS if nothing.score.endswith(f".{one}")), "top")
+    setting = _setting(nothing.score)
     try:
         if not lab.executes(explanation):
             evidence = lab.readable([explanation], evidence, splits_read(context), lab.rows_scored)
@@ -109,18 +152,34 @@ def _windows(result: UnitResult, chosen: Chosen, context: StudyContext, nothing:
     places = np.full((len(sample), trial.scored.valid.shape[1]), np.nan)
     places[sample.mask] = predicted
     return _drawn(
-        nothing, "windows", context, evidence, sample.rows, places, true, said, np.argsort(-wrong, kind="stable"), kinds
+        nothing,
+        "windows",
+        context,
+        evidence,
+        sample.rows,
+        places,
+        true,
+        said,
+        np.argsort(-wrong, kind="stable"),
+        kinds,
+        most,
     )
 
 
 def _answers(
-    result: UnitResult, chosen: Chosen, scorer: Scorer, name: str, context: StudyContext, nothing: ScoreEvidence
+    result: UnitResult,
+    chosen: Chosen,
+    scorer: Scorer,
+    name: str,
+    context: StudyContext,
+    nothing: ScoreEvidence,
+    most: int,
 ) -> ScoreEvidence:
     """The scorer is run again with models that repeat what they said; what it asked and was told is left in its lab."""
     explanation = chosen.explanation(result.unit)
     evidence, lab = context.evidence(result.unit), context.lab()
     if simulates(scorer):
-        return _windows(result, chosen, context, nothing)
+        return _windows(result, chosen, context, nothing, most)
     own: Any = context.own(name, lab)
     scores_of(scorer, result.unit, explanation, evidence, own, name)
     replies, items = _asked(own, explanation)
@@ -132,7 +191,7 @@ def _answers(
     right, given = np.asarray(items.positive, np.float64), np.asarray(replies.values, np.float64)
     wrong = np.argsort(-np.nan_to_num(np.abs(right - given), nan=-1.0), kind="stable")
     kinds = ["firing" if one else "silent" for one in right] if rows is items.rows else ["question"] * len(rows)
-    return _drawn(nothing, "answers", context, evidence, rows, None, right, given, wrong, kinds)
+    return _drawn(nothing, "answers", context, evidence, rows, None, right, given, wrong, kinds, most)
 
 
 def _asked(lab: Lab, explanation: Explanation) -> tuple[Replies | None, Any]:
@@ -156,9 +215,10 @@ def _drawn(
     said: np.ndarray,
     order: np.ndarray,
     kinds: list[str],
+    most: int,
 ) -> ScoreEvidence:
     """predicted: (dots, places), NaN where none; order: of the dots, those first whose windows are shown."""
-    first = order[:MOST_SHOWN]
+    first = order[:most]
     some, pieces = evidence.test.take(rows[first]), dict[str, int]()
     drawn = [
         shown_input(some, None if predicted is None else predicted[first], i, "", context) for i in range(len(first))

@@ -1,10 +1,9 @@
-"""Units beside a unit: those that fire on the same inputs, that write alike, or whose explanations mean the same; and
-the tokens that it makes likely to come next."""
+"""Units beside a unit: those that fire on the same inputs, that write alike, or whose explanations mean the same."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,7 +18,7 @@ from glossator.units import Unit
 if TYPE_CHECKING:
     from glossator.readouts.base import Readout
 
-MOST, TOKENS = 12, 12
+MOST = 12
 LEAST_SHARED = 2
 """One input in common says nothing."""
 
@@ -47,24 +46,6 @@ class Neighbours:
     unit: str
     by: str
     units: list[Neighbour]
-    why: str = ""
-
-
-@dataclass(frozen=True)
-class OutputToken:
-    token: str
-    strength: float
-
-
-@dataclass(frozen=True)
-class OutputTokens:
-    """Tokens whose logits the unit raises and lowers most by what it writes, in standard deviations over the
-    vocabulary; only those beyond chance, which is what one random direction in twenty reaches with its first token."""
-
-    unit: str
-    raises: list[OutputToken] = field(default_factory=list)
-    lowers: list[OutputToken] = field(default_factory=list)
-    chance: float | None = None
     why: str = ""
 
 
@@ -206,21 +187,3 @@ def written_by(study: Study, site: str, readouts: Mapping[str, Readout], subject
     from glossator.subjects.token_weights import written
 
     return Written(study, site, written(subject, site, indices), indices)
-
-
-def output_tokens(subject: Any, unit: Unit, readouts: Mapping[str, Readout]) -> OutputTokens:
-    """By the unit's weights through the unembedding; where that is not possible, why."""
-    from glossator.causal.output_effects import by_weights, standing
-
-    try:
-        (found,) = standing(subject, by_weights(subject, [unit], readouts))
-    except MissingPower as error:
-        return OutputTokens(unit.short, why=str(error))
-    texts = subject.tokenizer.vocabulary.texts
-
-    def named(sign: int) -> list[OutputToken]:
-        return [OutputToken(texts[t], rounded(float(found.strengths[t])) or 0.0) for t in found.named(sign, TOKENS)]
-
-    raises, lowers = named(1), named(-1)
-    why = "" if raises or lowers else "no token stands out more than for random directions"
-    return OutputTokens(unit.short, raises, lowers, rounded(found.chance), why)

@@ -53,6 +53,18 @@ function setQuery(changes) {
   else history.replaceState(null, "", to);
   window.dispatchEvent(new HashChangeEvent("hashchange"));
 }
+// What is unfolded, or folded where it is not by itself, stands in the address too: ?open=NAME~NAME
+const unfolded = () => (located().query.open || "").split("~").filter(Boolean);
+function setUnfolded(name, differs) {
+  const before = unfolded();
+  if (before.includes(name) === differs) return;
+  setQuery({ open: (differs ? [...before, name] : before.filter((one) => one !== name)).join("~") || null });
+}
+// A part of the page that can be folded; name: in the address, usually: whether it is open by itself.
+function Fold({ name, usually = false, children, ...rest }) {
+  const open = unfolded().includes(name) !== usually;
+  return html`<details ...${rest} open=${open} onToggle=${(e) => { if (e.target === e.currentTarget) setUnfolded(name, e.currentTarget.open !== usually); }}>${children}</details>`;
+}
 // In a notebook the page is the text of a frame, whose relative addresses are those of the page around it.
 const framed = location.protocol === "about:";
 if (framed) document.addEventListener("click", (e) => {

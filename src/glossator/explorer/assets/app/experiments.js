@@ -64,8 +64,8 @@ function Experiment({ data }) {
             <div><dt>spent</dt><dd>${spentInWords(data.spent) || MISSING}</dd></div></dl>
           ${data.why_short ? html`<p class="quiet">Only what the study's table holds is shown: ${inert(data.why_short)}.</p>` : null}
         </section>
-        ${data.rounds.map((round) => html`<details class="card rounds" open=${data.rounds.length < 3}><summary><h2>${inert(round.name)} <span class="quiet">${plural(round.steps.length, "step")}</span></h2></summary>
-          ${round.steps.map((step) => html`<${Step} key=${step.step} step=${step} known=${known} />`)}</details>`)}
+        ${data.rounds.map((round, i) => html`<${Fold} name=${`round-${i}`} class="card rounds" usually=${data.rounds.length < 3}><summary><h2>${inert(round.name)} <span class="quiet">${plural(round.steps.length, "step")}</span></h2></summary>
+          ${round.steps.map((step) => html`<${Step} key=${step.step} step=${step} known=${known} />`)}<//>`)}
       </div>
     </div>`;
 }
@@ -76,10 +76,10 @@ function Hypothesis({ h, known, first }) {
   return html`<article class="hypothesis" aria-label=${`${h.id} ${h.statement}`}><p class="said"><${Verdict} verdict=${h.verdict} /> ${h.control ? html`<span class="chip">negative control, expected to fail</span> ` : ""}<b>${inert(h.statement)}</b>${h.direction === "suppresses" ? html` <span class="chip">suppresses</span>` : ""}</p>
     <div class="evidenced"><${EValue} h=${h} needed=${known.data.needed} />
       <p class="quiet">${h.trials ? `${h.successes} of ${h.trials} pairs as predicted${h.effect === null ? "" : `; mean difference ${precise(h.effect)}`}; e-value for ${precise(h.e_above)}, against ${precise(h.e_below)}` : "no pair was tested"}</p></div>
-    ${h.program ? html`<details class="program"><summary>Program</summary><pre>${inert(h.program)}</pre></details>` : null}
-    ${pairs ? html`<details open=${first}><summary>${plural(pairs, "pair")}</summary>${h.tests.map((test) => html`<section class="test"><p class="quiet">Predicted in step ${test.registered}: ${inert(test.predicted)}.${test.done === null ? " The unit was not run on them." : ` Run in step ${test.done}; then ${test.successes} of ${test.trials} so far, e-value ${precise(test.e_above)}.`}</p>
+    ${h.program ? html`<${Fold} name=${`program-${h.id}`} class="program"><summary>Program</summary><pre>${inert(h.program)}</pre><//>` : null}
+    ${pairs ? html`<${Fold} name=${`pairs-${h.id}`} usually=${first}><summary>${plural(pairs, "pair")}</summary>${h.tests.map((test) => html`<section class="test"><p class="quiet">Predicted in step ${test.registered}: ${inert(test.predicted)}.${test.done === null ? " The unit was not run on them." : ` Run in step ${test.done}; then ${test.successes} of ${test.trials} so far, e-value ${precise(test.e_above)}.`}</p>
       ${test.pairs.map((pair, i) => html`<div class="pair ${test.went[i] === false ? "missed" : ""}"><span class="went" title=${test.went[i] === null ? "no response" : test.went[i] ? "went as predicted" : "did not go as predicted"}>${test.went[i] === null ? MISSING : test.went[i] ? "✓" : "✗"}<span class="unseen">${test.went[i] ? " as predicted" : " not as predicted"}</span></span>
-        <${Given} name=${pair[0]} known=${known} label="with" /><${Given} name=${pair[1]} known=${known} label="without" /></div>`)}</section>`)}</details>` : null}
+        <${Given} name=${pair[0]} known=${known} label="with" /><${Given} name=${pair[1]} known=${known} label="without" /></div>`)}</section>`)}<//>` : null}
   </article>`;
 }
 
@@ -120,7 +120,7 @@ function Step({ step, known }) {
     ${step.pairs.length || !shown.length ? null : html`<div class="givens">${shown.map((name) => html`<${Given} key=${name} name=${name} known=${known} />`)}</div>`}`;
   const words = step.text && !["ask", "code"].includes(step.kind) ? html` <span class=${step.kind === "log" ? "logged" : "quiet"}>${flowing(step.text)}</span>` : null;
   if (plain && (step.kind !== "log" || !shown.length)) return html`<p class="step">${title}:${words}</p>`;
-  return html`<details class="step" open=${step.kind === "log" || (step.kind === "dataset_exemplars" && step.step < 3)}><summary>${title}${words ? ":" : ""}${words}</summary>${inside}</details>`;
+  return html`<${Fold} name=${`step-${step.step}`} class="step" usually=${step.kind === "log" || (step.kind === "dataset_exemplars" && step.step < 3)}><summary>${title}${words ? ":" : ""}${words}</summary>${inside}<//>`;
 }
 
 const Plain = ({ pairs }) => html`<dl class="provenance">${pairs.map(([name, value]) => html`<div><dt>${name}</dt><dd><pre>${value === null || value === undefined ? "none" : flowing(JSON.stringify(value, null, 1))}</pre></dd></div>`)}</dl>`;

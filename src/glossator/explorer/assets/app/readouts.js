@@ -28,7 +28,7 @@ function Readout({ one, study }) {
       ${one.similarity ? html`<figure><figcaption><h3>How alike units are <span class="quiet">largest |cosine| with another, ${count(one.similarity.units.n)} units</span></h3></figcaption><${Bars} bars=${one.similarity.units} outline=${one.similarity.random} xName="largest |cosine|" label="largest cosine of each unit with another" />
         <${Keys} list=${[["control", "as many random directions"]]} /><p class="quiet">Most alike: ${one.similarity.pair.map((i, at) => html`${at ? " and " : ""}<span class="mono">${one.site}/${i}</span>`)}, ${number(one.similarity.largest)}.</p></figure>` : null}
     </div>
-    <details><summary><h3>How it was made</h3></summary><dl class="facts">${one.facts.map(([name, text]) => html`<div><dt>${inert(name)}</dt><dd>${inert(text)}</dd></div>`)}</dl></details>
+    <${Fold} name=${`made-${one.site}`}><summary><h3>How it was made</h3></summary><dl class="facts">${one.facts.map(([name, text]) => html`<div><dt>${inert(name)}</dt><dd>${inert(text)}</dd></div>`)}</dl><//>
   </section>`;
 }
 const sameEdges = (a, b) => (b && JSON.stringify(a.edges) === JSON.stringify(b.edges) ? b : null);

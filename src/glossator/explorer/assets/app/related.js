@@ -16,15 +16,15 @@ function InLists({ study, unit }) {
 
 const WAYS = { firing: "fire on the same inputs", weights: "write alike", meaning: "mean the same" };
 
-function Related({ study, data }) {
-  const [by, setBy] = useState("firing"), [asked, setAsked] = useState(false);
+function Related({ study, data, query }) {
+  const by = Object.hasOwn(WAYS, query.related) ? query.related : "firing", [asked, setAsked] = useState(false);
   // What needs the model or an embedder is asked for by the reader, as loading takes a while.
   const slow = source.live && (by === "meaning" || (by === "weights" && !data.site.includes("@")));
   const found = useAsked(() => (slow && !asked ? null : source.neighbours(study, data.unit, by)), [study, data.unit, by, asked]);
   const ways = source.live ? Object.keys(WAYS) : data.site.includes("@") ? ["firing", "weights"] : ["firing"];
   const list = found.value && found.value.by === by ? found.value : null;
   return html`<section class="card related"><div class="head"><h2>Related units</h2>
-      ${ways.length > 1 ? html`<span class="row" role="group" aria-label="Related in what">${ways.map((way) => html`<button type="button" class=${`small ${way === by ? "on" : ""}`} aria-pressed=${way === by} onClick=${() => { setBy(way); setAsked(false); }}>${WAYS[way]}</button>`)}</span>` : null}</div>
+      ${ways.length > 1 ? html`<span class="row" role="group" aria-label="Related in what">${ways.map((way) => html`<button type="button" class=${`small ${way === by ? "on" : ""}`} aria-pressed=${way === by} onClick=${() => { setQuery({ related: way === "firing" ? null : way }); setAsked(false); }}>${WAYS[way]}</button>`)}</span>` : null}</div>
     ${found.error ? html`<${Trouble} error=${found.error} />` : slow && !asked ? html`<p><button type="button" onClick=${() => setAsked(true)}>${by === "meaning" ? "Compare explanations" : "Compare what they write"}</button> <span class="quiet">${by === "meaning" ? "by a text embedder, which is loaded once" : "the model is loaded once"}</span></p>`
       : !list ? html`<${Waiting} what=${slow ? "Loading the model" : "Comparing units"} />` : !list.units.length ? html`<p class="quiet">None: ${inert(list.why)}.</p>` : html`
       <p class="quiet">${by === "firing" ? "Of its strongest inputs, how many are among the strongest of another unit; by chance; with the peak at the same place." : by === "weights" ? "Cosine of what one more of each unit adds to what it writes; negative: the opposite." : "Cosine of the explanations in the space of a text embedder."}</p>
@@ -35,10 +35,11 @@ function Related({ study, data }) {
 
 function Output({ study, data }) {
   const [state, act] = useAction(() => source.output(study, data.unit));
+  useEffect(() => { if (!source.live || unfolded().includes("output")) act(); }, []);
   const found = state.value, most = found ? Math.max(...[...found.raises, ...found.lowers].map((t) => Math.abs(t.strength)), 1e-9) : 1;
   const side = (name, list) => html`<div><h3>${name}</h3>${list.length ? html`<ul class="tokens">${list.map((t) => html`<li><span class="mono tokname">${piece(t.token)}</span> <span class="bar"><i class="output" style=${{ width: `${(100 * Math.abs(t.strength)) / most}%` }}></i></span> <span class="n">${number(t.strength, 1)}</span></li>`)}</ul>` : html`<p class="quiet">none beyond chance</p>`}</div>`;
   return html`<section class="card"><h2>Output tokens</h2>
-    ${state.error ? html`<${Trouble} error=${state.error} />` : !found ? html`<p><button type="button" disabled=${state.busy} onClick=${() => act()}>${state.busy ? "Reading the weights …" : "Read them off the weights"}</button> <span class="quiet">what the unit makes more and less likely to come next; the model is loaded once</span></p>`
+    ${state.error ? html`<${Trouble} error=${state.error} />` : !found ? html`<p><button type="button" disabled=${state.busy} onClick=${() => { setUnfolded("output", true); act(); }}>${state.busy ? "Reading the weights …" : "Read them off the weights"}</button> <span class="quiet">what the unit makes more and less likely to come next; the model is loaded once</span></p>`
       : found.why ? html`<p class="quiet">${inert(found.why)}.</p>` : html`<div class="two">${side("makes likely", found.raises)}${side("makes unlikely", found.lowers)}</div>
       <p class="quiet legend">Change of the logit, past all later layers, in standard deviations over the vocabulary; a random direction's first token reaches ${number(found.chance, 1)}.</p>`}
   </section>`;
@@ -47,9 +48,10 @@ function Output({ study, data }) {
 // The inputs that a score was computed from, or what a judge was asked about, with the given answers.
 function Evidence({ of, s }) {
   const [most, setMost] = useState(6);
-  const [state, act] = useAction(() => source.evidence(of.study, of.unit, of.method, s.name));
+  const [state, act] = useAction(() => source.evidence(of.study, of.unit, of.method, s.name)), shown = `${s.name}!`;
+  useEffect(() => { if (unfolded().includes(shown)) act(); }, []);
   const found = state.value;
-  if (!found) return html`<p>${state.error ? html`<${Trouble} error=${state.error} />` : null}<button type="button" class="small" disabled=${state.busy} onClick=${() => act()}>${state.busy ? "Drawing it again …" : "Show its evidence"}</button></p>`;
+  if (!found) return html`<p>${state.error ? html`<${Trouble} error=${state.error} />` : null}<button type="button" class="small" disabled=${state.busy} onClick=${() => { setUnfolded(shown, true); act(); }}>${state.busy ? "Drawing it again …" : "Show its evidence"}</button></p>`;
   if (!found.what) return html`<p class="quiet">No inputs to show: ${inert(found.why)}.</p>`;
   const answers = found.what === "answers", scored = found.true.length;
   return html`<div class="scoreevidence">

@@ -49,7 +49,7 @@ const served = {
   drawTasks: (study, task, units, seed) => fetched(`studies/${study}/draw`, {}, { task, units: units.trim() || null, seed }),
   sendAnswers: (study, given, replace) => fetched(`studies/${study}/answers`, {}, { ...given, replace }),
   scene: (study, unit, sentence, seed) => fetched(`studies/${study}/scene`, {}, { unit, sentence, seed }),
-  steer: (study, unit, text, nats, tokens) => fetched(`studies/${study}/steer`, {}, { unit, text, nats, tokens }),
+  steer: (study, given) => fetched(`studies/${study}/steer`, {}, given),
   score: (study, unit, hypothesis, words) => fetched(`studies/${study}/score`, {}, { unit, hypothesis, words }),
 };
 
@@ -120,14 +120,14 @@ async function listed(name_of, query) {
   const units = found.slice(start, start + Math.min(query.limit || 50, MOST_LISTED));
   return { units, total: found.length, after: start + units.length < found.length ? units.at(-1).place : null };
 }
-async function entry(unit) {
+async function entry(unit, kind = "units") {
   const study = await shard("study");
   let place = study.places?.[unit];
   if (place === undefined) place = (await rows()).find((row) => row.unit === unit || `${study.page.subject}/${row.unit}` === unit)?.place;
   if (place === undefined) throw new Error(`the study has no unit ${unit}`);
   const number = study.shards.shown ? study.shards.shown[place] : Math.floor((place - 1) / study.shards.units_each);
   if (number === undefined) throw new Error(`${unit} is listed here, but its page is not in this file; glossator serve shows every unit`);
-  return (await shard(`units-${number}`))[place];
+  return (await shard(`${kind}-${number}`))[place];
 }
 
 const exported = {
@@ -166,6 +166,11 @@ const exported = {
     const found = (await entry(unit)).neighbours?.[by];
     if (!found) throw new Error("these are not in this file; glossator serve shows them");
     return found;
+  },
+  output: async (_, unit) => (await entry(unit)).output ?? { raises: [], lowers: [], why: "they are not in this export; glossator serve reads them off the weights" },
+  evidence: async (_, unit, method, score) => {
+    const kept = (await shard("study")).shards.evidence ? (await entry(unit, "evidence"))?.[method] : null;
+    return kept ? kept.some[kept.of[score]] : { what: "", why: "its evidence is not in this file; glossator serve draws it" };
   },
   compare: async (query) => {
     const found = (await shard("study")).comparisons.find((one) => one.a_method === (query.a_method || "") && one.b_method === (query.b_method || ""));

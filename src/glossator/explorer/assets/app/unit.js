@@ -16,7 +16,7 @@ function UnitPage({ study, unit, query }) {
   const windows = current(full) || current(first);
   return html`<main class="unitpage" id="main">
     <nav class="crumbs" aria-label="Where"><a href=${lists[study]?.hash || address(study)} title="back to the list (u)">← all units</a> <span class="steps"><${InLists} key=${"lists" + data.unit} study=${study} unit=${data.unit} />
-      ${[[-1, "k", "previous"], [1, "j", "next"]].map(([by, key, name]) => { const to = beside(study, data, by); return to ? html`<a class="button" href=${unitAddress(study, to)} title="${name} unit (${key})" rel=${by < 0 ? "prev" : "next"}>${by < 0 ? "← " : ""}${name}${by > 0 ? " →" : ""}</a>` : html`<span class="button off">${name}</span>`; })}
+      ${[[-1, "k", "previous"], [1, "j", "next"]].map(([by, key, name]) => { const to = beside(study, data, by); return to ? html`<a class="button" href=${unitAddress(study, to, { open: query.open, related: query.related })} title="${name} unit (${key})" rel=${by < 0 ? "prev" : "next"}>${by < 0 ? "← " : ""}${name}${by > 0 ? " →" : ""}</a>` : html`<span class="button off">${name}</span>`; })}
       ${data.opposite ? html`<a class="button" href=${unitAddress(study, data.opposite)}>${data.polarity === "-" ? "positive" : "negative"} polarity</a>` : null}
       <a class="button" href=${address("compare", "", "", { a: study, a_unit: data.unit })}>compare</a></span></nav>
     <header class="unit"><h1><span class="mono">${inert(data.unit)}</span>${data.status === "ok" ? null : html` <span class="chip ${data.status}">${data.status}</span>`} <span class="quiet">unit ${count(data.place)} of ${count(data.of)}</span></h1>
@@ -33,8 +33,8 @@ function UnitPage({ study, unit, query }) {
         ${chosen ? html`<${Explanations} data=${data} study=${study} number=${number_of} />` : null}
         ${source.live && data.statistics ? html`<${Live} study=${study} data=${data} view=${view} query=${query} inputs=${windows?.inputs} />` : null}
         ${data.statistics ? html`<${Facts} data=${data} windows=${windows} />` : null}
-        ${source.live && data.statistics && data.polarity !== "±" ? html`<${Output} key=${"output" + data.unit} study=${study} data=${data} />` : null}
-        ${data.statistics ? html`<${Related} key=${"related" + data.unit} study=${study} data=${data} />` : null}
+        ${data.statistics && data.polarity !== "±" && windows?.inputs !== "images" ? html`<${Output} key=${"output" + data.unit} study=${study} data=${data} />` : null}
+        ${data.statistics ? html`<${Related} key=${"related" + data.unit} study=${study} data=${data} query=${query} />` : null}
         ${Object.keys(data.people).length ? html`<${People} people=${data.people} />` : null}
         ${data.experiments.length ? html`<section class="card"><h2>Experiments</h2><${ExperimentRows} study=${study} list=${data.experiments} alone=${true} /></section>` : null}
       </div>
@@ -57,7 +57,7 @@ const Share = ({ share }) => (share === null ? null : html`<span class="share" t
 // The two-column card: does it predict, and does intervening do what it says.
 const MAIN_SCORES = /^(correlation|detection\.auroc|explained-variance\.centred|firing\.auprc)\.random-only$|^peaks?\.|^(headline|modes)\.(share\.random-only|peak-hit)$|^embedding\.|^sigma/;
 function Card({ one, data, study, view }) {
-  const of = source.live && data.statistics ? { study, unit: data.unit, method: one.method, view } : null;
+  const of = data.statistics ? { study, unit: data.unit, method: one.method, view } : null;
   return html`<section class="card scores"><div class="head"><h2>Card</h2><span class="quiet">${inert(one.method)}, on held-out inputs, beside baselines</span></div>
     <div class=${one.scores.some((s) => s.column === "causal") ? "two" : "two lop"}>${["observational", "causal"].map((column) => {
       const own = one.scores.filter((s) => s.column === column);
@@ -65,7 +65,7 @@ function Card({ one, data, study, view }) {
       const shown = main.length ? main : own.slice(0, 6), rest = own.filter((s) => !shown.includes(s));
       return html`<div><h3>${column} <span class="quiet">${column === "causal" ? "does intervening do what it says?" : "does it predict?"}</span></h3>
         ${own.length ? html`<${Scores} list=${shown} main=${data.main[column]} of=${of} />` : html`<p class="quiet">${data.why_empty[column]}</p>`}
-        ${rest.length ? html`<details><summary>${plural(rest.length, "more score")}</summary><${Scores} list=${rest} of=${of} /></details>` : null}</div>`;
+        ${rest.length ? html`<${Fold} name=${`more-${column}`}><summary>${plural(rest.length, "more score")}</summary><${Scores} list=${rest} of=${of} /><//>` : null}</div>`;
     })}</div>
     <p class="legend quiet"><span class="dotkey"></span> score with 95 % interval ${[...new Set(one.scores.flatMap((s) => s.baselines.map((b) => b.baseline)))].map((name) => html`<span class="nowrap"><${Mark} name=${name} /> ${inert(name)}</span> `)}</p>
   </section>`;
@@ -79,7 +79,7 @@ const told = (v) => (v === null ? MISSING : Array.isArray(v) ? v.map(told).join(
 function ScoreRow({ s, main, of }) {
   const [, name, setting] = s.name.match(/^(.*?)(?:\.(top-and-random|random-only))?$/);
   const how = Object.entries(s.how);
-  return html`<li><details class=${main ? "score main" : "score"}><summary>
+  return html`<li><${Fold} name=${s.name} class=${main ? "score main" : "score"}><summary>
       <span class="name">${name.replaceAll(".", ".\u200b")}${setting ? html` <span class="quiet">${setting.replaceAll("-", " ")}</span>` : null}</span>
       ${s.value === null ? html`<span class="quiet why">${inert(s.reason)}</span>` : html`<span class="value"><b>${number(s.value)}</b> <span class="quiet">${interval(s.low, s.high)}</span></span><${ScoreBar} score=${s} />`}
     </summary>
@@ -87,16 +87,16 @@ function ScoreRow({ s, main, of }) {
       <tbody>${s.baselines.map((b) => html`<tr><td><${Mark} name=${b.baseline} /> ${inert(b.baseline)}</td><td class="n">${number(b.value)}</td><td class="n">${number(b.margin)} ${interval(b.low, b.high)}</td><td class="n">${number(b.p, 3)}</td><td class="n">${number(b.q, 3)}</td></tr>`)}</tbody></table>` : null}
     <p class="quiet evidence">${inert(s.measure)}${s.value === null ? "" : `, n = ${count(s.n)}`}. ${how.map(([k, v]) => html`<span class="nowrapish"><b>${inert(k.replaceAll("_", " "))}</b> ${inert(told(v))}</span> `)}</p>
     ${of && s.value !== null ? html`<${Evidence} of=${of} s=${s} />` : null}
-  </details></li>`;
+  <//></li>`;
 }
 
 // All explanations of the unit, with where each comes from.
 function Explanations({ data, study, number: at }) {
-  return html`<section class="card"><h2>Explanations</h2><ol class="history">${data.explanations.map((e, i) => html`<li key=${i} class=${i === data.best ? "best" : ""}><details open=${i === at}><summary>
+  return html`<section class="card"><h2>Explanations</h2><ol class="history">${data.explanations.map((e, i) => html`<li key=${i} class=${i === data.best ? "best" : ""}><${Fold} name=${`explanation-${i}`} usually=${i === at}><summary>
       <span class="words">${inert(e.named.length ? e.named.map((named) => named.said).join("; also ") : e.text)}</span>
       <span class="quiet">${inert(e.method)}${e.role ? ` (${inert(e.role)})` : ""}${e.rank ? `, candidate ${e.rank + 1}` : ""}${i === data.best ? html` <span class="chip ok">shown</span>` : null}</span></summary>
     ${e.named.length && e.sentence ? html`<p>${inert(e.sentence)}</p>` : null}
-    ${e.program ? html`<details class="program"><summary>Program${e.bits === null ? "" : `, ${Math.round(e.bits)} bits`}</summary><pre>${inert(e.program)}</pre></details>` : null}
+    ${e.program ? html`<${Fold} name=${`program-${i}`} class="program"><summary>Program${e.bits === null ? "" : `, ${Math.round(e.bits)} bits`}</summary><pre>${inert(e.program)}</pre><//>` : null}
     <dl class="provenance">
       ${e.model ? html`<div><dt>model</dt><dd>${inert(e.model)}${e.cost ? `, ${inert(e.cost)}` : ""}</dd></div>` : null}
       ${e.prompt ? html`<div><dt>prompt</dt><dd class="mono">${inert(e.prompt)}</dd></div>` : null}
@@ -105,7 +105,7 @@ function Explanations({ data, study, number: at }) {
       ${Object.keys(e.settings).length ? html`<div><dt>settings</dt><dd>${Object.entries(e.settings).map(([k, v]) => `${inert(k)} ${inert(typeof v === "object" ? JSON.stringify(v) : v)}`).join(", ")}</dd></div>` : null}
     </dl>
     ${e.scores.length && i !== data.best ? html`<a href=${unitAddress(study, data.unit, { explanation: i })}>Show its card</a>` : null}
-  </details></li>`)}</ol></section>`;
+  <//></li>`)}</ol></section>`;
 }
 
 function Facts({ data, windows }) {

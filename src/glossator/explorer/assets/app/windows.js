@@ -18,9 +18,9 @@ function Windows({ data, view }) {
       const [name, about] = KINDS[group.kind] || [`Interval ${precise(group.low)} to ${precise(group.high)}`, "by the largest activation of each input"];
       const share = group.share === null || group.share === undefined ? "" : `; ${percent(group.share)} of random test inputs`;
       const windows = group.windows.map((i) => data.windows[i]);
-      const open = group.kind === "top" || window.innerWidth > 860;
-      return html`<details key=${group.kind + group.low} open=${open}><summary><h3>${name} <span class="quiet">${about}${share}</span></h3></summary>
-        <div class=${windows[0]?.image ? "images" : ""}>${windows.map((w, i) => w.image ? html`<${ImageWindow} key=${i} data=${data} w=${w} view=${view} foreseen=${foreseen} />` : html`<${TextWindow} key=${i} data=${data} w=${w} view=${view} foreseen=${group.kind === "false-alarm"} />`)}</div></details>`;
+      const usually = group.kind === "top" || window.innerWidth > 860;
+      return html`<${Fold} key=${group.kind + group.low} name=${group.low === null ? group.kind : `interval-${precise(group.low)}`} usually=${usually}><summary><h3>${name} <span class="quiet">${about}${share}</span></h3></summary>
+        <div class=${windows[0]?.image ? "images" : ""}>${windows.map((w, i) => w.image ? html`<${ImageWindow} key=${i} data=${data} w=${w} view=${view} foreseen=${foreseen} />` : html`<${TextWindow} key=${i} data=${data} w=${w} view=${view} foreseen=${group.kind === "false-alarm"} />`)}</div><//>`;
     })}
   </div>`;
 }
