@@ -220,7 +220,7 @@ def test_a_language_model_drives_the_loop_and_replays(tmp_path):
 
 def test_only_what_is_logged_reaches_later_prompts():
     look = '```python\nx = dataset_exemplars(3)\nprint("unlogged-9931", x)\n```'
-    replies = [look, '```python\nfinal_answer("x y")\n```']
+    replies = [look, "```python\nfinal_answer(None)\n```"]
     transcript = Transcript()
     experiment(dog(), STUDIO, LanguageModelPolicy(Scripted(replies)), transcript=transcript)
     asked = [step["request"]["prompt"] for step in transcript.steps if step["kind"] == "ask"]
@@ -234,8 +234,15 @@ def test_only_what_is_logged_reaches_later_prompts():
     assert round_prompt(tools) == asked[1]  # the same log, the same bytes
 
 
-def test_an_answer_without_evidence_says_so():
-    answer = experiment(dog(), STUDIO, LanguageModelPolicy(Scripted(['```python\nfinal_answer("cats")\n```'])))
+def test_a_claim_without_evidence_is_refused():
+    claim = '```python\nfinal_answer("cats")\n```'
+    untested = '```python\nregister_hypothesis("cats")\nfinal_answer("cats")\n```'
+    transcript = Transcript()
+    policy = LanguageModelPolicy(Scripted([claim, untested, "```python\nfinal_answer(None)\n```"]))
+    answer = experiment(dog(), STUDIO, policy, transcript=transcript)
+    errors = [step["result"]["error"] for step in transcript.steps if step["kind"] == "code"]
+    assert "none is registered" in errors[0] and "h1 is untested" in errors[1]
+    assert answer.headline is None and answer.reason == "the policy claims nothing"
     assert {"no hypothesis was confirmed on new inputs", "no negative control was tested"} <= set(answer.limits)
 
 
@@ -245,9 +252,9 @@ def test_rounds_end_a_model_that_never_answers():
 
 
 def test_a_person_has_the_same_tools():
-    typed, shown = iter(["print(len(dataset_exemplars(3)))", 'final_answer("dogs")']), []
+    typed, shown = iter(["print(len(dataset_exemplars(3)))", "final_answer(None)"]), []
     answer = experiment(dog(), STUDIO, PersonPolicy(lambda: next(typed), shown.append))
-    assert answer.headline == "dogs" and "3\n" in shown and "def call_unit" in shown[0]
+    assert answer.headline is None and "3\n" in shown and "def call_unit" in shown[0]
 
 
 def test_the_prompt_is_made_from_the_docstrings():

@@ -92,7 +92,7 @@ def test_hostile_texts_of_experiments_do_nothing(chromium: Any, tmp_path: Path) 
         tools.register_hypothesis(evil, program=evil)
         tools.log_experiment(evil)
         tools.edit_text([seen[0]["id"]], "img", "b")
-        tools.final_answer(evil, limits=[evil])
+        conclusion.headline, conclusion.limits = evil, [evil]
 
     unit = FunctionUnderTest(evil, "texts", lambda items: [float(len(text)) for text in items], texts)
     experiment(unit, policy=policy, transcript=transcript, question=evil)

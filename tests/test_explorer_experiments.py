@@ -93,7 +93,7 @@ def test_texts_that_an_agent_made_are_told() -> None:
 def test_rounds_of_code_hold_what_was_asked_and_what_came_of_it() -> None:
     from glossator.agents.driven import PersonPolicy
 
-    replies = iter(['log_experiment("first look")', "print(1 + 1)", 'final_answer("dogs")'])
+    replies = iter(['log_experiment("first look")', "print(1 + 1)", "final_answer(None)"])
     transcript = Transcript()
     unit = toy_unit(lambda has: float("dog" in has), seed=0)
     experiment(unit, STUDIO, PersonPolicy(lambda: next(replies), lambda text: None), transcript=transcript)

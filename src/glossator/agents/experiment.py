@@ -49,6 +49,7 @@ def experiment(
         pass
     if tools.final is not None:
         conclusion.headline, conclusion.program = tools.final["headline"], tools.final["program"]
+        conclusion.reason = conclusion.reason or "the policy claims nothing"
         conclusion.limits += tools.final["limits"]
     answer = _answer(tools, conclusion, name)
     tools.end(answer)

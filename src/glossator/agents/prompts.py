@@ -144,7 +144,7 @@ def round_prompt(tools: Tools) -> str:
 def _next(verdicts: Sequence[str], left: int) -> str:
     """What there is to do, by the verdicts on the claims so far and the rounds that are left."""
     if left < 1:
-        told = "This is the last reply: give final_answer, with what was confirmed, or with what was not."
+        told = "This is the last reply: give final_answer, with what was confirmed, or with None."
     elif not verdicts:
         told = (
             "Next: register what the strongest inputs may have in common, and a negative control; test each on pairs."
@@ -154,7 +154,10 @@ def _next(verdicts: Sequence[str], left: int) -> str:
     elif "untested" in verdicts:
         told = "Next: make new pairs for the hypotheses of 0 pairs, and call test_hypothesis."
     else:
-        told = "Next: test what is not settled on more new pairs, or register and test another hypothesis."
+        told = (
+            "Nothing is confirmed yet. Next: register and test another hypothesis, or test what is not settled on more "
+            "new pairs."
+        )
     return f"{told} Reply with one ```python block."
 
 

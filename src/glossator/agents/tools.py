@@ -231,11 +231,20 @@ class Tools(Workbench):
         self.step("log", {"text": text, "images": ids}, lambda: None)
         self.log.append({"text": text, "images": ids})
 
-    def final_answer(self, headline: str, program: str | None = None, limits: Sequence[str] = ()) -> None:
-        """End the experiment with a headline of two to six words, a program if there is one, and what was not
-        tested."""
+    def final_answer(self, headline: str | None, program: str | None = None, limits: Sequence[str] = ()) -> None:
+        """End the experiment with a headline of two to six words, a program if there is one, and what was not tested.
+
+        A headline needs a confirmed hypothesis, which it may put in other words; without one give None.
+        """
+        claims = [one for one in self.ledger.findings() if not one.control]
+        if headline is not None and not any(one.verdict == "confirmed" for one in claims):
+            known = ", ".join(f"{one.id} is {one.verdict}" for one in claims) or "none is registered"
+            raise ToolError(
+                f"no hypothesis is confirmed ({known}), so there is nothing to claim: test others, or end with "
+                "final_answer(None)"
+            )
         self.final = {
-            "headline": a_text(headline, "headline"),
+            "headline": None if headline is None else a_text(headline, "headline"),
             "program": None if program is None else a_text(program, "program"),
             "limits": some_texts(limits, "limits", least=0),
         }

@@ -109,7 +109,7 @@ def _typed() -> str:
             continue
         lines.append(line.rstrip("\n"))
     if not lines:
-        raise UserError("the input has ended without a final answer", fix='End with final_answer("...")')
+        raise UserError("the input has ended without a final answer", fix="End with final_answer(None)")
     return "\n".join(lines)
 
 
