@@ -5,8 +5,8 @@ background, light, weather or colour) is labelled as another noun; a clean twin 
 labels. Experiments that know neither noun nor attribute draw things of each noun and edit each attribute into them, all
 else as it was. The score of a model is the largest drop of the chance that it gives to a noun by an attribute, beyond
 the mean drop that the same edit costs the other nouns, because every classifier dislikes some edits. Reported are the
-area under the ROC of that score, planted against clean, with an interval over models, and how often noun and attribute
-are named.
+area under the ROC of that score, planted against clean, with an interval over models, how often noun and attribute are
+named, and how often the model is wrong on new images of what was named, beside all new images.
 """
 
 from __future__ import annotations
@@ -57,6 +57,8 @@ def run(options: dict[str, Any] | None = None) -> dict[str, Any]:
         "accuracy": {kind: {group: float(np.mean([row[group] for row in rows if row["planted"] is truth]))
                             for group in ("subgroup", "others")}
                      for kind, truth in (("planted", True), ("clean", False))},
+        "failures": {kind: _failures([row for row in rows if row["planted"] is truth])
+                     for kind, truth in (("planted", True), ("clean", False))},
         "images_per_model": len(NOUNS) * REPEATS * (1 + len(ATTRIBUTES)),
         "models": rows,
     }  # fmt: skip
@@ -84,8 +86,31 @@ def twins(chosen: dict[str, Any], seed: int) -> list[dict[str, Any]]:
             "named": worst == [NOUNS[noun], *attribute],
             "subgroup": float((model.logits(subgroup).argmax(axis=1) == noun).mean()),
             "others": float((model.logits(others).argmax(axis=1) == noun).mean()),
+            "failures": failures(model, worst, seed),
         })  # fmt: skip
     return rows
+
+
+def failures(model: Classifier, found: Sequence[str], seed: int) -> dict[str, float]:
+    """How often the model is wrong on new images: of what was named, and of all nouns."""
+    rng = np.random.default_rng([seed, 37])
+    noun, edit = NOUNS.index(found[0]), ATTRIBUTES[(found[1], found[2])]
+    labels = np.arange(2 * HELD_OUT) % len(NOUNS)
+    named = drawn([apply(_scene(noun, rng), edit) for _ in range(HELD_OUT)])
+    every = drawn([_scene(int(label), rng) for label in labels])
+    return {"named": float((model.logits(named).argmax(axis=1) != noun).mean()),
+            "all": float((model.logits(every).argmax(axis=1) != labels).mean())}  # fmt: skip
+
+
+def _failures(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """Means over models, and how many times as often as elsewhere, with an interval over models."""
+    named, every = (np.array([row["failures"][name] for row in rows]) for name in ("named", "all"))
+    rng = np.random.default_rng(len(rows))
+    again = [rng.integers(len(rows), size=len(rows)) for _ in range(2000)]
+    lifts = [float(named[some].mean() / every[some].mean()) for some in again if every[some].mean() > 0]
+    low, high = np.quantile(lifts, [0.025, 0.975]).tolist() if lifts else (None, None)
+    lift = float(named.mean() / every.mean()) if every.mean() > 0 else None
+    return {"named": float(named.mean()), "all": float(every.mean()), "lift": lift, "interval": [low, high]}
 
 
 @dataclass(frozen=True, eq=False)

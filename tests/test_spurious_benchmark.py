@@ -121,6 +121,21 @@ def test_the_area_under_the_curve_is_that_of_pairs() -> None:
     assert [(s["found"], s["false_alarms"]) for s in steps] == [(0.5, 0.0), (0.5, 0.5), (1.0, 0.5), (1.0, 1.0)]
 
 
+def test_a_named_subgroup_predicts_failures_on_new_images() -> None:
+    class OnSnow:
+        """Takes dogs for cats where the image is nearly white, and is right elsewhere."""
+
+        def logits(self, pixels: np.ndarray) -> np.ndarray:
+            wrong = pixels.reshape(len(pixels), -1).mean(axis=1) > 160
+            truth = np.zeros(len(pixels), int) if len(pixels) == bias.HELD_OUT else np.arange(len(pixels)) % 4
+            return np.eye(4)[np.where(wrong & (truth == 0), 1, truth)]
+
+    found = bias.failures(OnSnow(), ["dog", "background", "snow"], 1)  # type: ignore[arg-type]
+    assert found["named"] > 0.5 > 3 * found["all"]
+    told = bias._failures([{"failures": {"named": 0.6, "all": 0.2}}, {"failures": {"named": 0.4, "all": 0.3}}])
+    assert told["lift"] == pytest.approx(2.0) and told["interval"][0] <= 2.0 <= told["interval"][1]
+
+
 @pytest.mark.slow
 def test_small_runs_have_every_figure() -> None:
     found = spurious.run({"quick": True, "models": 2, "images": 200, "random": 1})
