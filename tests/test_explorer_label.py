@@ -126,3 +126,54 @@ def test_an_export_holds_tasks_without_their_keys(study: Study, tmp_path: Path) 
     assert len(shown["screens"]) == listed["screens"] > 0
     assert {*shown} == {"names", "title", "instructions", "screens"}
     assert main(["export", str(study.folder), "--static", str(tmp_path / "out"), "--task", "nonsense"]) == 2
+
+
+# Units of image models
+
+
+@pytest.fixture(scope="module")
+def pictured(tmp_path_factory: pytest.TempPathFactory) -> Study:
+    from glossator.study import StudySpec, run_study
+
+    spec = StudySpec(
+        subject="renders-cnn", sites=("layers",), units=(26, 33, 62), corpus="renders:300",
+        explainers=("program", "dissection"),
+    )  # fmt: skip
+    found = run_study(spec, tmp_path_factory.mktemp("label") / "s", progress=False)
+    assert found is not None
+    return found
+
+
+def test_units_of_images_are_rated_by_their_pictures(pictured: Study) -> None:
+    made = app([pictured.folder], annotated=prepared_of, asking=Asking())
+    client = TestClient(made, base_url=HERE, raise_server_exceptions=False)
+    assert {*client.get(AT).json()["asks"]} == {"preference", "labelling", "gibberish"}
+    for task in ("simulation", "readability", "paraphrase"):
+        answer = client.post(f"{AT}/draw", json={"task": task})
+        assert answer.status_code == 400 and "tokens" in answer.json()["error"]
+    shown = drawn(client, task="preference", units="all", seed=1)
+    pictures = [one for screen in shown["screens"] for one in screen["passages"]]
+    assert pictures and all(one["i"].startswith("data:image/png;base64,") for one in pictures)
+    assert all(len(one["a"]) == one["g"][0] * one["g"][1] for one in pictures)
+    assert max(level for one in pictures for level in one["a"]) == 10
+    told = json.dumps([screen["said"] for screen in shown["screens"]]) + " ".join(shown["instructions"])
+    assert not [secret for secret in ("program", "dissection", "layers", "salt") if secret in told]
+    assert client.get(f"{AT}/task", params={"set": shown["names"]["tasks"]}).json() == shown
+
+    given = {**shown["names"], "rater": "ann", "answers": {s["slot"]: "first" for s in shown["screens"]}}
+    kept = client.post(f"{AT}/answers", json=given).json()
+    assert kept["unscored"] is None and kept["answered"] == len(shown["screens"])
+    assert client.get(AT).json()["people"]["win_rates"]
+
+    asked = drawn(client, task="labelling", units="all", seed=1)
+    words = dict(zip((s["slot"] for s in asked["screens"]), ("dogs or cats", "glib florps"), strict=False))
+    kept = client.post(f"{AT}/answers", json={**asked["names"], "rater": "ann", "answers": words}).json()
+    assert kept["unscored"] is None
+    labels = {
+        one["text"]: one
+        for unit in client.get(f"{AT}/units").json()["units"]
+        for one in client.get(f"{AT}/unit", params={"unit": unit["unit"]}).json()["people"].get("labels", [])
+    }
+    scores = {score["name"]: score for score in labels["dogs or cats"]["scores"]}
+    assert scores["correlation.random-only"]["value"] is not None
+    assert all(score["value"] is None for score in labels["glib florps"]["scores"] if score["name"].startswith("corr"))

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from glossator.errors import MissingPower, UserError
 from glossator.evidence import ExplainEvidence
@@ -80,17 +80,27 @@ class LabelsExplainer(Explainer):
     def _explanation(self, one: ExplainEvidence, label: str, rank: int, seed: int) -> Explanation:
         settings: dict[str, object] = {"file": Path(str(self.file)).name}
         program = parse_program(label) if reads_as_program(label) else None
-        inputs = one.exemplars.inputs
-        if program is None and inputs.kind == "images":
-            annotations = getattr(inputs, "annotations", None)
-            found = read(label, one.exemplars.grid, () if annotations is None else annotations.concepts)
-            if found.whole is not None and annotations is not None:
-                return Shown(one, seed).explanation(found.whole, METHOD, settings, rank=rank, text=label)
-            if found.unknown:
-                settings["not understood"] = list(found.unknown)
+        if program is None and one.exemplars.inputs.kind == "images":
+            tested, unknown = of_images(one, label, METHOD, settings, rank=rank, seed=seed)
+            if tested is not None:
+                return tested
+            if unknown:
+                settings["not understood"] = list(unknown)
         headline = Headline(label) if program is None and len(label.split()) <= MOST_WORDS else None
         made = Provenance(METHOD, settings, one.fingerprint, seed)
         return Explanation(one.unit, label, made, program, rank, headline)
+
+
+def of_images(
+    evidence: ExplainEvidence, label: str, method: str, settings: dict[str, Any], *, rank: int = 0, seed: int = 0
+) -> tuple[Explanation | None, tuple[str, ...]]:
+    """A label of a unit of images as a test of what they show, its strength fitted; None where it is not understood
+    whole, with the words that are not."""
+    annotations = getattr(evidence.exemplars.inputs, "annotations", None)
+    found = read(label, evidence.exemplars.grid, () if annotations is None else annotations.concepts)
+    if found.whole is None or annotations is None:
+        return None, found.unknown
+    return Shown(evidence, seed).explanation(found.whole, method, settings, rank=rank, text=label), ()
 
 
 def _name(unit: str, where: str) -> str:

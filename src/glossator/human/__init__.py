@@ -19,7 +19,7 @@ from glossator.files import write_bytes
 from glossator.human.answers import Answers, check, read_answer_file
 from glossator.human.folder import HumanFolder, secret_of, study_id, write_export
 from glossator.human.sources import Drawn, Source
-from glossator.human.tasks import TASKS, TaskSet, check_task
+from glossator.human.tasks import TASKS, WITH_PICTURES, TaskSet, check_task
 from glossator.study import Study
 from glossator.units import Unit
 
@@ -47,6 +47,10 @@ def draw_tasks(study: Study, task: str, *, units: str | None = None, seed: int =
     check_finished(study.spec, study.folder)
     labels = imported_labels(study) if task != "labelling" else {}
     context = StudyContext.of(study.spec, study.recording)
+    if context.recording.inputs.kind == "images" and task not in WITH_PICTURES:
+        raise UserError(
+            "this task is about tokens, and the study is of images", value=task, allowed=", ".join(WITH_PICTURES)
+        )
     source = Source(study, context, study_id(study), secret_of(study), seed, labels)
     size = importance(source) if task == "readability" else None
     chosen = source.units(units, default, explained=task != "labelling", size=size)

@@ -10,7 +10,7 @@ from glossator.human.answers import check
 from glossator.human.folder import HumanFolder, study_id
 from glossator.human.forms import FORMAT, AnswerFile
 from glossator.human.pages import payload
-from glossator.human.tasks import TITLES
+from glossator.human.tasks import TITLES, WITH_PICTURES
 from glossator.study import Study
 
 FROM_PAGE = "the label page"
@@ -20,11 +20,13 @@ class Asking:
     """What `glossator serve` and `glossator export` ask annotators with."""
 
     def kinds(self, study: Study) -> dict[str, str]:
-        """The tasks that a study has something to ask for, with their titles; none without passages of tokens."""
+        """The tasks that a study has something to ask for, with their titles; none without tokens or images."""
         try:
             inputs = study.recording.inputs.kind
         except UserError:
             return {}
+        if inputs == "images":
+            return {task: TITLES[task] for task in WITH_PICTURES}
         return TITLES if inputs == "tokens" else {}
 
     def draw(self, study: Study, task: str, units: str | None, seed: int) -> dict[str, Any]:

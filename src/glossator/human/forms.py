@@ -19,13 +19,16 @@ from glossator.human.tasks import (
     PLACES,
     PREFERENCES,
     READINGS,
+    SCALE,
     TITLES,
     GroupsItem,
     LabellingItem,
-    Passage,
+    Picture,
     PreferenceItem,
+    Shown,
     SimulationItem,
     TaskSet,
+    instructions_of,
 )
 from glossator.terminal import visible
 
@@ -154,7 +157,7 @@ def _once(found: dict[Any, str], key: Any, value: str, where: str) -> None:
 def _markdown(tasks: TaskSet) -> str:
     lines = [f"# {TITLES[tasks.task]}", ""]
     lines += [f"{name}: {value}" for name, value in zip(HEAD, _head(tasks), strict=True)]
-    lines += ["", *(f"- {line}" for line in INSTRUCTIONS[tasks.task])]
+    lines += ["", *(f"- {line}" for line in instructions_of(tasks))]
     allowed = f" ({', '.join(CHOICES[tasks.task])})" if tasks.task in CHOICES else ""
     lines += [f"- Write your name behind 'rater:' above, and each answer{allowed} behind its 'answer', on that line."]
     for item in tasks.items:
@@ -204,8 +207,10 @@ def quoted(text: str) -> str:
     return f"«{'␣' * lead}{inner[lead : len(inner) - trail]}{'␣' * trail}»"
 
 
-def _marked(passage: Passage) -> str:
+def _marked(passage: Shown) -> str:
     """A passage as text; firing tokens in double brackets with their level: [[token|7]]."""
+    if isinstance(passage, Picture):
+        return f"a picture, which is on the page; strongest {max(passage.levels)} of {SCALE}"
     levels = passage.levels or (0,) * len(passage.tokens)
     parts = []
     for token, level in zip(passage.tokens, levels, strict=True):

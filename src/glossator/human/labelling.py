@@ -6,12 +6,13 @@ An answer is an explanation of the method `human:NAME` and is scored like any ot
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from glossator.errors import UserError
+from glossator.explainers.labels import of_images
 from glossator.explanations import Explanation, Provenance
-from glossator.human.sources import Drawn, Source, evidence_to_read, passages_of, shown_exemplars
+from glossator.human.sources import Drawn, Source, evidence_to_read, shown_exemplars, shown_of
 from glossator.human.tasks import LabellingItem, TaskSet
 from glossator.programs import Program, english, parse_program
 from glossator.scores import Score
@@ -37,7 +38,7 @@ def draw_labelling(source: Source, units: Sequence[Unit], settings: LabellingSet
     for unit in units:
         seen = source.context.evidence(unit).explain
         shown = shown_exemplars(seen.exemplars, settings.top, settings.random, source.rng("passages", unit))
-        item = LabellingItem("", passages_of(shown, levels=True))
+        item = LabellingItem("", shown_of(shown))
         items.append((item, {"unit": str(unit), "evidence": seen.fingerprint}))
     return source.drawn("labelling", vars(settings), items)
 
@@ -83,6 +84,8 @@ def score_label(label: Explanation, note: str | None, context: StudyContext) -> 
 
     A program that the subject's vocabulary cannot execute gives a missing value with the reason.
     """
+    if label.program is None and context.recording.inputs.kind == "images":
+        label, note = _of_images(label, context)
     stored = as_stored(label, context.resources.lexicon, 0, None)
     try:
         read = evidence_to_read if label.program is None else StudyContext.evidence
@@ -99,3 +102,13 @@ def score_label(label: Explanation, note: str | None, context: StudyContext) -> 
         stored.provenance,
         tuple(scores),
     )
+
+
+def _of_images(label: Explanation, context: StudyContext) -> tuple[Explanation, str | None]:
+    """Words about images as a test of them, where all of them are understood; else why not."""
+    evidence = context.evidence(label.unit).explain
+    made, unknown = of_images(evidence, label.text, label.provenance.method, {**label.provenance.settings})
+    if made is None:
+        said = ", ".join(unknown) if unknown else "nothing that could be tested"
+        return label, f"not understood: {said}"
+    return replace(made, provenance=label.provenance), None

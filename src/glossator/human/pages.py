@@ -9,14 +9,15 @@ from glossator import __version__
 from glossator.explorer.bundle import as_script, tasks_alone
 from glossator.human.forms import FORMAT
 from glossator.human.tasks import (
-    INSTRUCTIONS,
     TITLES,
     GroupsItem,
     LabellingItem,
-    Passage,
+    Picture,
     PreferenceItem,
+    Shown,
     SimulationItem,
     TaskSet,
+    instructions_of,
 )
 
 
@@ -60,16 +61,18 @@ def payload(tasks: TaskSet) -> dict[str, Any]:
     return {
         "names": names,
         "title": TITLES[tasks.task],
-        "instructions": [*INSTRUCTIONS[tasks.task]],
+        "instructions": [*instructions_of(tasks)],
         "screens": screens,
     }
 
 
-def _passages(passages: tuple[Passage, ...]) -> list[dict[str, object]]:
+def _passages(passages: tuple[Shown, ...]) -> list[dict[str, object]]:
     return [_passage(p) for p in passages]
 
 
-def _passage(passage: Passage) -> dict[str, object]:
-    """t: tokens; a: levels, where they may be seen; x: positions left out."""
+def _passage(passage: Shown) -> dict[str, object]:
+    """t: tokens; a: levels, where they may be seen; x: positions left out; of a picture i: the image, g: its grid."""
+    if isinstance(passage, Picture):
+        return {"i": passage.image, "g": passage.grid, "a": passage.levels}
     shown: dict[str, object] = {"t": passage.tokens, "x": [i for i, counts in enumerate(passage.counts) if not counts]}
     return shown if passage.levels is None else shown | {"a": passage.levels}

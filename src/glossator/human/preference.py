@@ -12,7 +12,7 @@ from itertools import combinations
 from typing import Any, Final
 
 from glossator.human.agreement import Judgement, agreement
-from glossator.human.sources import PLACEBO, Drawn, Source, passages_of, sealed, shown_exemplars
+from glossator.human.sources import PLACEBO, Drawn, Source, sealed, shown_exemplars, shown_of
 from glossator.human.tasks import PreferenceItem
 from glossator.statistics import SHARE, Estimate, mean_over_units
 from glossator.units import Unit
@@ -43,7 +43,7 @@ def draw_preference(source: Source, units: Sequence[Unit], settings: PreferenceS
             continue
         rng = source.rng("pairs", unit)
         exemplars = source.context.evidence(unit).split(SPLIT)
-        passages = passages_of(shown_exemplars(exemplars, settings.top, settings.random, rng), levels=True)
+        passages = shown_of(shown_exemplars(exemplars, settings.top, settings.random, rng))
         for place in sorted(rng.permutation(len(pairs))[: settings.pairs].tolist()):
             first, second = pairs[place] if rng.random() < 0.5 else pairs[place][::-1]
             item = PreferenceItem("", arms[first].text, arms[second].text, passages)

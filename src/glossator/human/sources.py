@@ -16,8 +16,11 @@ import numpy as np
 from glossator.errors import UserError, near_matches
 from glossator.evidence import Evidence, Exemplars
 from glossator.explanations import Explanation, Provenance
+from glossator.explorer.pages.experiment import smaller
+from glossator.explorer.pages.windows import as_data_uri
 from glossator.files import fingerprint, plain
-from glossator.human.tasks import SCALE, Passage, TaskSet
+from glossator.human.tasks import SCALE, Passage, Picture, Shown, TaskSet
+from glossator.inputs import WHOLE
 from glossator.programs import parse_program
 from glossator.store.spec import READ_EVIDENCE
 from glossator.study import Study, UnitResult
@@ -183,13 +186,33 @@ class Drawn:
     key: Key
 
 
-def passages_of(exemplars: Exemplars, *, levels: bool) -> tuple[Passage, ...]:
-    """Windows as passages; levels: whether activations are shown, as 0..10 of the largest in all of them, rounded down
-    as in Bills et al. 2023."""
-    windows, texts = exemplars.windows, exemplars.windows.vocabulary.texts
-    firing = np.where(windows.valid, np.maximum(exemplars.activations, 0.0), 0.0)
+def shown_of(exemplars: Exemplars) -> tuple[Shown, ...]:
+    """Inputs with their activations, as passages or as pictures."""
+    return pictures_of(exemplars) if exemplars.inputs.kind == "images" else passages_of(exemplars, levels=True)
+
+
+def pictures_of(exemplars: Exemplars) -> tuple[Picture, ...]:
+    """Images, small, with the activations of their cells as 0..10 of the largest in all of them."""
+    steps, grid = _levels(exemplars), (1, 1) if exemplars.grid == WHOLE else exemplars.grid.shape[:2]
+    found = []
+    for row in range(len(exemplars)):
+        image = exemplars.inputs.show(row).image
+        assert image is not None
+        found.append(Picture(as_data_uri(smaller(image)), (grid[0], grid[1]), tuple(steps[row].tolist())))
+    return tuple(found)
+
+
+def _levels(exemplars: Exemplars) -> np.ndarray:
+    """Activations (n, places) as 0..10 of the largest in all of them, rounded down as in Bills et al. 2023."""
+    firing = np.where(exemplars.valid, np.maximum(exemplars.activations, 0.0), 0.0)
     largest = float(firing.max(initial=0.0)) or 1.0
-    steps = np.floor(np.minimum(firing / largest, 1.0) * SCALE).astype(int)
+    return np.floor(np.minimum(firing / largest, 1.0) * SCALE).astype(int)
+
+
+def passages_of(exemplars: Exemplars, *, levels: bool) -> tuple[Passage, ...]:
+    """Windows as passages; levels: whether activations are shown."""
+    windows, texts = exemplars.windows, exemplars.windows.vocabulary.texts
+    steps = _levels(exemplars)
     return tuple(
         Passage(
             tuple(visible(texts[token]) for token in windows.tokens[row, :length].tolist()),
@@ -205,7 +228,7 @@ def drawn_rows(exemplars: Exemplars, top: int, random: int, rng: np.random.Gener
 
     Each is a simple random sample of what models are scored on, so that human scores estimate the same quantity.
     """
-    usable = exemplars.windows.valid.any(axis=1)
+    usable = exemplars.valid.any(axis=1)
     tops = np.flatnonzero((exemplars.kinds == "top") & usable)
     randoms = np.flatnonzero(np.asarray(exemplars.in_random) & usable)
     return _sample(tops, top, rng), _sample(randoms, random, rng)
@@ -216,7 +239,7 @@ def shown_exemplars(exemplars: Exemplars, top: int, random: int, rng: np.random.
 
     As in drawing evidence, a window is a top one by this number of top windows, and random by this random draw.
     """
-    tops = np.flatnonzero((exemplars.kinds == "top") & exemplars.windows.valid.any(axis=1))[:top]
+    tops = np.flatnonzero((exemplars.kinds == "top") & exemplars.valid.any(axis=1))[:top]
     _, randoms = drawn_rows(exemplars, 0, random, rng)
     rows = np.concatenate([tops, np.setdiff1d(randoms, tops)]).astype(np.int64)
     kinds = np.where(np.isin(rows, tops), "top", "random").astype(exemplars.kinds.dtype)

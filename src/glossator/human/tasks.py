@@ -40,6 +40,22 @@ class Passage:
 
 
 @dataclass(frozen=True)
+class Picture:
+    """One image as annotators see it, in the place of a passage.
+
+    image: a PNG as a data URI; grid: rows and columns of its cells, one of each where the unit has one value for the
+    whole; levels: activations of the cells as 0..10 of the largest one shown in the item.
+    """
+
+    image: str
+    grid: tuple[int, int]
+    levels: tuple[int, ...]
+
+
+Shown = Passage | Picture
+
+
+@dataclass(frozen=True)
 class SimulationItem:
     """Given the explanation, how strongly does the unit fire at each token? No passage has levels."""
 
@@ -69,14 +85,14 @@ class PreferenceItem(_WholeItem):
 
     first: str
     second: str
-    passages: tuple[Passage, ...]
+    passages: tuple[Shown, ...]
 
 
 @dataclass(frozen=True)
 class LabellingItem(_WholeItem):
     """What does the unit respond to? The passages are of the explain split."""
 
-    passages: tuple[Passage, ...]
+    passages: tuple[Shown, ...]
 
 
 @dataclass(frozen=True)
@@ -170,10 +186,13 @@ def from_plain(stored: Mapping[str, Any]) -> TaskSet:
 def _thawed(name: str, value: Any) -> Any:
     if name != "passages":
         return value
-    return tuple(
-        Passage(tuple(p["tokens"]), tuple(p["counts"]), None if p["levels"] is None else tuple(p["levels"]))
-        for p in value
-    )
+    return tuple(map(_thawed_passage, value))
+
+
+def _thawed_passage(p: Mapping[str, Any]) -> Shown:
+    if "image" in p:
+        return Picture(p["image"], (p["grid"][0], p["grid"][1]), tuple(p["levels"]))
+    return Passage(tuple(p["tokens"]), tuple(p["counts"]), None if p["levels"] is None else tuple(p["levels"]))
 
 
 TITLES = {
@@ -226,3 +245,25 @@ INSTRUCTIONS: dict[str, tuple[str, ...]] = {
     ),
 }
 """The same on the page and in the form."""
+
+WITH_PICTURES: dict[str, tuple[str, ...]] = {
+    "preference": (
+        "The pictures show where a unit of an image model fires: it is silent where they are dark. In some it may not "
+        "fire at all.",
+        *INSTRUCTIONS["preference"][1:],
+    ),
+    "labelling": (
+        "The pictures show where a unit of an image model fires: it is silent where they are dark. The pictures in "
+        "which it fires most come first, then random ones.",
+        "Write a few words about what it responds to, such as 'red dogs or cats' or 'animals on grass', so that "
+        "somebody who has not seen the pictures could predict where it fires in others.",
+        "Leave the answer empty if you see no pattern.",
+    ),
+    "gibberish": INSTRUCTIONS["gibberish"],
+}
+"""The tasks that can be asked about units of images, and their instructions."""
+
+
+def instructions_of(tasks: TaskSet) -> tuple[str, ...]:
+    pictured = any(isinstance(one, Picture) for item in tasks.items for one in getattr(item, "passages", ()))
+    return (WITH_PICTURES if pictured else INSTRUCTIONS)[tasks.task]

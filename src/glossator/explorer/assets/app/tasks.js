@@ -131,7 +131,15 @@ function askTasks(root, { names, title, instructions, screens }, send = null) {
   // Screens
 
   const shade = (level) => (level ? `rgba(var(--true), calc(${(0.1 + 0.9 * level / MOST).toFixed(2)} * var(--strength)))` : "");
+  // The parts of a picture in which the unit is silent lie in the dark.
+  function picture(p, n) {
+    const most = Math.max(...p.a), veil = el("div", { class: "veil", "aria-hidden": "true" });
+    veil.style.gridTemplateColumns = `repeat(${p.g[1]}, 1fr)`;
+    for (const level of p.a) { const cell = el("i"); cell.style.opacity = (0.85 * (1 - level / MOST)).toFixed(2); veil.append(cell); }
+    return el("figure", { class: "picture" }, el("div", null, el("img", { src: p.i, alt: `Picture ${n}, strongest ${most} of ${MOST}` }), veil), el("figcaption", { class: "quiet" }, `up to ${most}`));
+  }
   function passage(p, n) {
+    if (p.i) return picture(p, n);
     const out = new Set(p.x), strongest = p.t.filter((_, i) => p.a[i] === Math.max(...p.a) && p.a[i] > 0).slice(0, 3);
     const line = el("div", { class: "passage", "aria-label": `Passage ${n}` + (strongest.length ? `, strongest at ${strongest.join(", ")}` : ", silent") });
     p.t.forEach((token, i) => {
@@ -142,6 +150,7 @@ function askTasks(root, { names, title, instructions, screens }, send = null) {
     return line;
   }
   const shown = (screen) => {
+    if (screen.passages.some((p) => p.i)) return [el("h2", null, "Where it fires"), el("div", { class: "pictures" }, ...screen.passages.map((p, i) => picture(p, i + 1)))];
     const size = screen.passages.length / (screen.groups || 1);
     return screen.passages.flatMap((p, i) => [
       ...(i % size ? [] : [el("h2", null, screen.groups ? `Group ${i / size + 1}` : "Where it fires")]), passage(p, i % size + 1)]);
