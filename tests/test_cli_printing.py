@@ -146,3 +146,12 @@ def test_words_at_peaks_stand_below_the_headline():
     out = console(100)
     print_headlines(out, Chosen("program", 0, "x", None, None, None, {}, headline=named, modes=(named,), peaks=peaks))
     assert lines(out) == ["months (40% of the activation)", "  strongest on: May, “:”, ⟨1B⟩June"]
+
+
+def test_what_a_person_is_shown_keeps_its_lines(capsys):
+    from glossator.cli.agent import _shown
+
+    _shown("def f():\n    return [1]\n\nlong " + "word " * 60 + "\n\x1b[31mred")
+    shown = capsys.readouterr().out.splitlines()
+    assert shown[:3] == ["def f():", "    return [1]", ""] and len(shown) == 5
+    assert "\x1b" not in shown[4] and shown[4].endswith("red")

@@ -93,9 +93,15 @@ def _policy(policy: str, lm: str | None, sandbox: str) -> tuple[Policy | str, st
     if policy == "person":
         from glossator.agents.driven import PersonPolicy
 
-        out = console()
-        return PersonPolicy(_typed, lambda text: print_indented(out, clean(text), by=0), sandbox), policy
+        return PersonPolicy(_typed, _shown, sandbox), policy
     raise UserError("unknown policy", value=policy, allowed="scripted, lm, person")
+
+
+def _shown(text: str) -> None:
+    """A prompt or what code printed, line by line as it is, without what a terminal would obey."""
+    out = console()
+    for line in text.splitlines():
+        out.print(clean(line) if line.strip() else "", markup=False, highlight=False, soft_wrap=True)
 
 
 def _typed() -> str:
