@@ -21,9 +21,10 @@ from glossator.scenes.scene import LIGHTS, WEATHERS, Scene, Thing
 from glossator.scenes.words import BACKGROUNDS
 from glossator.scenes.words import COLOURS as TINTS
 from glossator.subjects.preparing import Preparation
-from glossator.subjects.renders_cnn import COLOURS, NOUNS, SIDE, WEIGHTS, RendersCNN
+from glossator.subjects.renders_cnn import COLOURS, NOUNS, SIDE, WEIGHTS, RendersCNN, renders_cnn
 
-TRAIN, HELD_OUT = 32_000, 2_000
+TRAIN, HELD_OUT, SEED = 32_000, 20_000, 30_000
+"""Scenes to train on and to test on, and the seed of the latter."""
 EPOCHS, BATCH, RATE = 16, 128, 4e-3
 
 
@@ -90,9 +91,11 @@ def train(
 def accuracy(model: RendersCNN, n: int, seed: int, style: str = "noto") -> dict[str, float]:
     """Shares of scenes whose noun, colour and background are recognised."""
     pixels, labels = drawn(n, seed, style)
+    prepare = Preparation(SIDE)
     with torch.inference_mode():
-        logits = model.all_logits(Preparation(SIDE)(pixels))
-    return {name: float((logits[name].argmax(1) == labels[name]).float().mean()) for name in logits}
+        parts = [model.all_logits(prepare(pixels[first : first + BATCH])) for first in range(0, n, BATCH)]
+    found = {name: torch.cat([part[name] for part in parts]).argmax(1) for name in parts[0]}
+    return {name: float((found[name] == labels[name]).float().mean()) for name in found}
 
 
 def halves(model: RendersCNN) -> dict[str, np.ndarray]:
@@ -105,7 +108,7 @@ def main(path: Path = WEIGHTS) -> None:
     model = train(say=lambda text: sys.stderr.write(f"{text}\n"))
     found: dict[str, Any] = dict(halves(model))
     np.savez_compressed(path, **found)
-    held = {style: accuracy(model, HELD_OUT, 10_000, style) for style in ("noto", "twemoji")}
+    held = {style: accuracy(renders_cnn(), HELD_OUT, SEED, style) for style in ("noto", "twemoji")}
     sys.stdout.write(json.dumps({"held_out": held, "bytes": path.stat().st_size}) + "\n")
 
 
