@@ -15,18 +15,22 @@ from glossator.programs import (
     And,
     Between,
     Clause,
+    Contains,
     Lexicon,
     Like,
     Not,
     Or,
+    Prefix,
     Program,
     Repeated,
     Sequence,
     Shape,
+    Spelled,
     Suffix,
     Table,
     Token,
     Within,
+    Word,
     execute,
     parse_program,
     states,
@@ -103,15 +107,58 @@ def test_the_search_reads_tests_as_they_are_executed(some, found):
                 np.testing.assert_array_equal(reading.counted(test, border), before[ordinary])
 
 
-def test_an_ending_within_a_conjunction_holds_on_itself_as_it_is_executed():
-    """The bank offers an ending of longer tokens; a program's ending is true of the token that is nothing else."""
-    lexicon = Lexicon(Vocabulary("ends", (*(f"{a}_".encode() for a in "abcdefghij"), b"_", b" _", b" k")))
-    found = window_of("_", "a_", " _", " k", "_", vocabulary=lexicon.vocabulary)
-    reading = Reading.of(found, found.valid, build_bank(lexicon, np.ones(len(lexicon) + 1)))
-    assert Suffix("_") in reading.bank.row_of
-    for test in (And((Suffix("_"), Not(Token(("a_",))))), Sequence((Suffix("_"), Suffix("_")))):
-        np.testing.assert_array_equal(reading.column(test), truth(test, found, lexicon)[found.valid])
+ENDS = Lexicon(Vocabulary("ends", (*(f"{a}_".encode() for a in "abcdefghij"), b"_", b" _", b" k")))
+
+
+def test_an_ending_holds_on_the_token_that_is_nothing_else():
+    found = window_of("_", "a_", " _", " k", "_", vocabulary=ENDS.vocabulary)
+    reading = Reading.of(found, found.valid, build_bank(ENDS, np.ones(len(ENDS) + 1)))
+    for test in (Suffix("_"), And((Suffix("_"), Not(Token(("a_",))))), Sequence((Suffix("_"), Suffix("_")))):
+        np.testing.assert_array_equal(reading.column(test), truth(test, found, ENDS)[found.valid])
         assert reading.column(test).any()
+
+
+def test_every_row_of_the_bank_is_what_the_executor_says():
+    """All texts of a made vocabulary: words that are affixes of others, pieces of characters, marks, spaces, digits."""
+    stems = [
+        "an",
+        "and",
+        "andante",
+        "the",
+        "then",
+        "them",
+        "ing",
+        "sing",
+        "singing",
+        "a",
+        "s",
+        "1",
+        "12",
+        "123",
+        "é",
+        "éa",
+    ]
+    texts = [f"{space}{stem}{end}" for stem in stems for space in ("", " ") for end in ("", "s", "_", "é", "ing", ".")]
+    pieces = [
+        *dict.fromkeys(text.encode() for text in texts),
+        b"\xc3",
+        b"a\xc3",
+        b" an\xe2\x80",
+        b"\xa9s",
+        b" ",
+        b"\n",
+        b"__",
+    ]
+    special = len(pieces)
+    vocabulary = Vocabulary("affixes", (*pieces, b"<|an|>"), frozenset({special}))
+    embedding = np.random.default_rng(0).normal(size=(len(vocabulary), 24)).astype(np.float32)
+    lexicon = Lexicon(vocabulary, embedding)
+    bank = build_bank(lexicon, np.ones(len(lexicon) + 1))
+    assert {type(test) for test in bank.tests} == {Token, Spelled, Shape, Word, Prefix, Suffix, Contains, Like}
+    assert special not in bank.types
+    for row, test in enumerate(bank.tests):
+        expected = lexicon.truths(test)[bank.types].astype(np.float32)
+        np.testing.assert_allclose(bank.vector(row), expected, atol=1e-5, err_msg=str(test))
 
 
 @given(tests, tests, windows())

@@ -106,10 +106,10 @@ def build_bank(lexicon: Lexicon, counts: np.ndarray) -> Bank:
     simple = len(tests)
     bodies = [lexicon.bodies[i] for i in types]
     for size in (1, 2, 3, 4):
-        long_enough = [(c, b) for c, b in enumerate(bodies) if len(b) > size and "\ufffd" not in b]
+        long_enough = [(c, b) for c, b in enumerate(bodies) if len(b) >= size]
         for kind, part in ((Prefix, slice(None, size)), (Suffix, slice(-size, None))):
             for text, members in _groups_of((c, b[part]) for c, b in long_enough).items():
-                if len(members) >= LEAST_TEXTS and not text.isspace():
+                if len(members) >= LEAST_TEXTS and not text.isspace() and "\ufffd" not in text:
                     offer(kind(text), members)
     _offer_contained(offer, bodies)
     _offer_meanings(offer, lexicon, types, seen, lowered)
