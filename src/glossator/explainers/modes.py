@@ -40,7 +40,7 @@ def _related(problem: Problem, truths: np.ndarray) -> np.ndarray:
     alone = np.sqrt(np.maximum(np.diag(both), 1e-9))
     related = both / np.outer(alone, alone) > RELATED
     if problem.bank.lexicon.directions is not None:
-        masses = np.stack([problem.sums(row[rows], 0, rows) for row in weighted for rows in [np.flatnonzero(row)]])
+        masses = np.stack([problem.sums(row[rows], 0, rows) for row in weighted for rows in [np.flatnonzero(row != 0)]])
         seen = np.flatnonzero(masses.any(axis=0))
         meanings = masses[:, seen].astype(np.float32) @ problem.reading.directions[seen]
         lengths = np.linalg.norm(meanings, axis=1, keepdims=True)

@@ -180,8 +180,9 @@ def _claim(problem: Problem, singles: tuple[Single, ...]) -> tuple[float, float]
     bias, *values = strengths([single.truth for single in singles], problem.target, problem.searched)
     rows, places = np.divmod(problem.flat[kept], problem.windows.width)
     as_read = np.lexsort((places, problem.windows.ids[rows], problem.windows.documents[rows]))
-    truth = problem.target[kept][as_read]
-    truths = np.stack([single.truth[kept][as_read] for single in singles])
+    places_read = np.flatnonzero(kept)[as_read]
+    truth = problem.target[places_read]
+    truths = np.stack([single.truth[places_read] for single in singles])
     predicted = np.maximum(bias + np.asarray(values) @ truths, 0.0)
     if truth.min() == truth.max() or predicted.min() == predicted.max():
         return None

@@ -88,7 +88,7 @@ class Pool:
         self._ends = np.searchsorted(problem.part[self._by_part], np.arange(PARTS + 1))
         self._weight = problem.searched[self._by_part].astype(np.float32)
         self._total = float(problem.searched.sum())
-        self._single_truths = np.zeros((0, len(self._by_part)), np.float32)
+        self._single_truths = np.empty((32, len(self._by_part)), np.float32)
         self._single_spread = np.zeros(0, np.float32)
         for place in (0, 1):
             counts = problem.sums(problem.searched, place).astype(np.float32)
@@ -151,15 +151,18 @@ class Pool:
     def single_gains(self, residual: np.ndarray) -> np.ndarray:
         if not self.singles:
             return np.zeros(0)
-        known = len(self._single_truths)
-        if known < len(self.singles):
-            new = np.stack([s.truth[self._by_part] for s in self.singles[known:]])
+        known, all_told = len(self._single_spread), len(self.singles)
+        if known < all_told:
+            while all_told > len(self._single_truths):
+                self._single_truths = np.concatenate([self._single_truths, np.empty_like(self._single_truths)])
+            new = self._single_truths[known:all_told]
+            for row, single in zip(new, self.singles[known:], strict=True):
+                np.take(single.truth, self._by_part, out=row, mode="clip")  # which spares a copy
             spread = spread_of(new @ self._weight, np.square(new) @ self._weight, self._total)
-            self._single_truths = np.concatenate([self._single_truths, new])
             self._single_spread = np.concatenate([self._single_spread, spread])
         values = self._weight * residual[self._by_part].astype(np.float32)
         pieces = [slice(*ends) for ends in itertools.pairwise(self._ends)]
-        covariances = [self._single_truths[:, piece] @ values[piece] for piece in pieces]
+        covariances = [self._single_truths[:all_told, piece] @ values[piece] for piece in pieces]
         return across(np.stack(covariances, axis=1), self._single_spread)
 
     def _prune(self, residual: np.ndarray) -> None:
@@ -167,7 +170,8 @@ class Pool:
         value = self.single_gains(residual) / np.array([s.cost for s in self.singles])
         kept = np.sort(largest(value, KEPT_SINGLES))
         self.singles = [self.singles[i] for i in kept]
-        self._single_truths, self._single_spread = self._single_truths[kept], self._single_spread[kept]
+        self._single_truths[: len(kept)] = self._single_truths[kept]
+        self._single_spread = self._single_spread[kept]
 
     def _costs(self, place: int, rows: np.ndarray | None = None) -> np.ndarray:
         """Of some of the reading's rows, or of all."""
@@ -179,7 +183,14 @@ class Pool:
         """(s, 2 * PARTS) of a residual over the tokens on this place and on the one before, in each part; one product
         with a sparse matrix costs hardly more for many columns than for few."""
         values = self.problem.searched * residual
-        return np.hstack([self.problem.sums_by_part(values, place) for place in (0, 1)])
+        return self._summed(values, 2)
+
+    def _summed(self, values: np.ndarray, places: int, rows: np.ndarray | slice = slice(None)) -> np.ndarray:
+        """`Problem.sums_by_part` of values (t,) on this place and so many before, (s, places * PARTS)."""
+        found = np.empty((len(self.problem.seen), places * PARTS), np.float32)
+        for place in range(places):
+            found[:, place * PARTS :][:, :PARTS] = self.problem.sums_by_part(values, place, rows)
+        return found
 
     # --- tests made of two ----------------------------------------------------------------------------------------
 
@@ -202,7 +213,7 @@ class Pool:
         costs = bank.costs[rows] + self.extra_cost
         distances = range(REACH + 1)
         weight = left.weight if base is None else left.weight * base.truth[left.rows]
-        sums = np.hstack([problem.sums_by_part(left.values, d, left.rows) for d in distances])
+        sums = self._summed(left.values, len(distances), left.rows)
         if base is not None or self._masses is None:
             counts = np.stack([problem.sums(weight, d, left.rows) for d in distances], 1).astype(np.float32)
             masses = squares @ counts

@@ -14,7 +14,7 @@ import numpy as np
 from glossator.programs.atoms import Like, Spelled, Token
 from glossator.programs.bank import characters
 from glossator.programs.english import english_length
-from glossator.programs.inducer import LEAST_RIDGE, RIDGE, solved, strengths
+from glossator.programs.inducer import LEAST_RIDGE, RIDGE, Told, solved, strengths
 from glossator.programs.language import After, Clause, Program, Test
 from glossator.programs.phrases import phrased
 from glossator.programs.problem import Problem
@@ -43,7 +43,8 @@ def joined(tests: Items[Test], values: np.ndarray, steps: float) -> list[tuple[T
     for i, (test, level) in enumerate(zip(tests, levels, strict=True)):
         key = _family(test)
         groups.setdefault((key, *level) if key is not None else (i,), []).append(i)
-    merged = [(_union([tests[i] for i in members]), float(np.mean(values[members]))) for members in groups.values()]
+    means = (sum(values[members].tolist()) / len(members) for members in groups.values())
+    merged = [(_union([tests[i] for i in members]), mean) for members, mean in zip(groups.values(), means, strict=True)]
     return sorted(merged, key=lambda item: -abs(item[1]))
 
 
@@ -181,11 +182,8 @@ def _sketch(
 
 
 def _normal_equations(problem: Problem, columns: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
-    design = np.stack([np.ones(len(problem.target), np.float32), *columns])
-    weighted = design * problem.weight.astype(np.float32)
-    gram = (weighted @ design.T).astype(np.float64)
-    moment = (weighted @ problem.target.astype(np.float32)).astype(np.float64)
-    _, share = solved(gram, moment, float(problem.weight @ problem.target**2))
+    gram, moment, square = Told.of(columns, problem.target, problem.weight).normal_equations()
+    _, share = solved(gram, moment, square)
     gram[np.diag_indices_from(gram)] += max(RIDGE * share, LEAST_RIDGE)
     return gram, moment
 

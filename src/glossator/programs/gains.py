@@ -47,7 +47,7 @@ class Weighed:
         if mask is None:
             return cls(problem, slice(None), problem.searched, problem.searched * residual)
         weight = problem.searched * mask
-        rows = np.flatnonzero(weight)
+        rows = np.flatnonzero(weight != 0)
         return cls(problem, rows, weight[rows], weight[rows] * residual[rows])
 
     @cached_property

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from collections.abc import Sequence as Items
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -169,28 +170,82 @@ def strengths(
 
     truths: m times (T,). Gauss-Newton on the rectified model from the least-squares solution; the best round is kept.
     """
-    design = np.stack([np.ones(len(target), np.float32), *truths]).astype(np.float32, copy=False)
-    weight, target = weight.astype(np.float32), target.astype(np.float32)
-    use, share = weight, 1.0
-    mean = float(weight @ target) / max(float(weight.sum()), 1e-12)
-    least = 1e-4 * float(weight @ (target - mean) ** 2)
-    best, best_error = np.zeros(len(design)), np.inf
+    whole = Told.of(truths, target, weight)
+    told, share = whole, 1.0
+    mean = whole.rest[1] + whole.weight @ whole.target
+    mean /= max(whole.total, 1e-12)
+    least = 1e-4 * whole.error(np.full(len(whole.target), mean), mean)
+    best, best_error = np.zeros(len(truths) + 1), np.inf
     for _ in range(rounds):
-        rows = np.flatnonzero(use)
-        few = 2 * len(rows) < len(use)  # else leaving out the others costs more than it saves
-        part, used, known = (design[:, rows], use[rows], target[rows]) if few else (design, use, target)
-        weighted = part * used
-        gram = (weighted @ part.T).astype(np.float64)
-        gram[0, 0] += 1e-9 * max(float(weight.sum()), 1.0)
+        gram, moment, square = told.normal_equations()
+        gram[0, 0] += 1e-9 * max(whole.total, 1.0)
         try:
-            now, share = solved(gram, (weighted @ known).astype(np.float64), float(used @ known**2), share)
+            now, share = solved(gram, moment, square, share)
         except np.linalg.LinAlgError:
             break
-        linear = now.astype(np.float32) @ design
-        error = float(weight @ (target - np.maximum(linear, 0.0)) ** 2)
+        linear = now.astype(np.float32) @ whole.design
+        error = whole.error(linear, now[0])
         # Where hardly anything is left to gain, tokens at 0 still say which strengths are not needed.
         if error >= best_error - least:
             break
         best, best_error = now, error
-        use = weight * (linear > 0)
+        told = whole.where(linear > 0, bool(now[0] > 0))
     return best
+
+
+@dataclass(frozen=True, eq=False)
+class Told:
+    """What tests and a target say where some test is true; elsewhere the bias speaks alone, and sums say all.
+
+    design (m + 1, t): ones and truths; target, weight (t,); rest: elsewhere, the sums of the weights, of the weighted
+    target and of its weighted squares.
+    """
+
+    design: np.ndarray
+    target: np.ndarray
+    weight: np.ndarray
+    rest: tuple[float, float, float]
+
+    @classmethod
+    def of(cls, truths: Items[np.ndarray] | np.ndarray, target: np.ndarray, weight: np.ndarray) -> Told:
+        """Of truths m times (T,), a target and weights (T,)."""
+        some = np.zeros(len(target), bool)
+        for truth in truths:
+            some |= truth != 0
+        elsewhere = np.flatnonzero(~some & (weight != 0))
+        left, known = weight[elsewhere], target[elsewhere]
+        rest = (float(left.sum()), float(left @ known), float(left @ known**2))
+        rows = np.flatnonzero(some & (weight != 0))
+        design = np.ones((len(truths) + 1, len(rows)), np.float32)
+        for row, truth in zip(design[1:], truths, strict=True):
+            row[:] = truth[rows]
+        return cls(design, target[rows].astype(np.float32), weight[rows].astype(np.float32), rest)
+
+    @cached_property
+    def total(self) -> float:
+        """The sum of all weights."""
+        return self.rest[0] + float(self.weight.sum())
+
+    def normal_equations(self) -> tuple[np.ndarray, np.ndarray, float]:
+        """Products of the columns (m + 1, m + 1), their products with the target, and its square; all weighted."""
+        weighted = self.design * self.weight
+        gram = (weighted @ self.design.T).astype(np.float64)
+        moment = (weighted @ self.target).astype(np.float64)
+        gram[0, 0] += self.rest[0]
+        moment[0] += self.rest[1]
+        return gram, moment, float(self.weight @ self.target**2) + self.rest[2]
+
+    def error(self, linear: np.ndarray, bias: float) -> float:
+        """The weighted squared error of rectified predictions (t,), and of the bias elsewhere."""
+        bias = max(bias, 0.0)
+        weight, first, second = self.rest
+        own = float(self.weight @ (self.target - np.maximum(linear, 0.0)) ** 2)
+        return own + second - 2 * bias * first + bias**2 * weight
+
+    def where(self, holds: np.ndarray, elsewhere: bool) -> Told:
+        """The same without the places where holds (t,) is false, and without all others unless `elsewhere`."""
+        rows = np.flatnonzero(holds)
+        rest = self.rest if elsewhere else (0.0, 0.0, 0.0)
+        if 2 * len(rows) > len(holds):  # leaving the others out would cost more than it saves
+            return Told(self.design, self.target, self.weight * holds, rest)
+        return Told(self.design[:, rows], self.target[rows], self.weight[rows], rest)

@@ -75,8 +75,8 @@ class Problem:
 
     @cached_property
     def _bins(self) -> list[np.ndarray]:
-        """`back` with a range of numbers for each part: (T,) int64."""
-        return [back + np.maximum(self.part, 0) * (len(self.seen) + 1) for back in self.back]
+        """`back` with a number for each part: (T,) int64."""
+        return [back * PARTS + np.maximum(self.part, 0) for back in self.back]
 
     def sums(self, values: np.ndarray, distance: int, rows: np.ndarray | slice = slice(None)) -> np.ndarray:
         """(s,) sum of values (t,) over the token `distance` places back; rows: which of the T places they are of."""
@@ -84,9 +84,8 @@ class Problem:
 
     def sums_by_part(self, values: np.ndarray, distance: int, rows: np.ndarray | slice = slice(None)) -> np.ndarray:
         """`sums` in each part that is searched on: (s, PARTS) float32. Values must be 0 where the claim is judged."""
-        size = len(self.seen) + 1
-        found = np.bincount(self._bins[distance][rows], values, minlength=PARTS * size)
-        return found.reshape(PARTS, size)[:, :-1].T.astype(np.float32)
+        found = np.bincount(self._bins[distance][rows], values, minlength=PARTS * (len(self.seen) + 1))
+        return found.reshape(-1, PARTS)[:-1].astype(np.float32)
 
 
 def make_problem(exemplars: Exemplars, bank: Bank, top_share: float, fires_above: float = 0.0) -> Problem:

@@ -20,7 +20,20 @@ from glossator.inputs.tokens import TokenWindows
 from glossator.programs import states
 from glossator.programs.bank import FLOORS, Bank
 from glossator.programs.executor import in_range, keys_of, truth_at
-from glossator.programs.language import After, And, Between, Count, Like, Position, Same, Sequence, Test, Token
+from glossator.programs.language import (
+    After,
+    And,
+    Between,
+    Count,
+    Like,
+    Position,
+    Same,
+    Sequence,
+    Test,
+    Token,
+    Within,
+    is_local,
+)
 
 REACH = 8
 """How many tokens back the search looks."""
@@ -62,9 +75,9 @@ class Reading:
     def _made(cls, ids: np.ndarray, places: np.ndarray, bank: Bank) -> Reading:
         here = bank.column_of[ids]
         seen = np.flatnonzero(np.bincount(here.reshape(-1), minlength=len(bank.types) + 1)[:-1])
-        renumbered = np.full(len(bank.types) + 1, len(seen), np.int32)
+        renumbered = np.full(len(bank.types) + 1, len(seen))
         renumbered[seen] = np.arange(len(seen))
-        columns = np.full((REACH + 1, *ids.shape), len(seen), np.int32)
+        columns = np.full((REACH + 1, *ids.shape), len(seen), np.intp)  # NumPy casts what it indexes with to this type
         columns[0] = renumbered[here]
         for distance in range(1, REACH + 1):
             columns[distance, :, distance:] = columns[0][:, :-distance]
@@ -111,9 +124,9 @@ class Reading:
     def near(self, seed: str, cosine: float) -> np.ndarray:
         """(k,) bool: types of the bank that are at least this close in meaning to a seed."""
         floor = max(floor for floor in FLOORS if floor < cosine)
-        known = self._in_bank(Like((seed,), floor))
-        if known is not None:  # spares a product with all embeddings
-            return known >= Like.ramp(np.asarray(cosine, np.float32), floor)
+        row = self.bank.row_of.get(Like((seed,), floor))
+        if row is not None:  # spares a product with all embeddings
+            return self.bank.vector(row) >= Like.ramp(np.asarray(cosine, np.float32), floor)
         similarity = self.bank.lexicon.similarity((seed,))
         assert similarity is not None
         return similarity[self.bank.types] >= cosine
@@ -126,11 +139,11 @@ class Reading:
 
     def column(self, test: Test) -> np.ndarray:
         """Truth (T,) float32 of any test, as the executor has it."""
-        return self._keep(("column", test), lambda: self._column(test))
+        return self._keep(test, lambda: self._column(test))
 
     def holds(self, test: Test) -> np.ndarray:
         """(n, width) bool: where a test is at least half true, padding included."""
-        return self._keep(("holds", test), lambda: truth_at(test, self.ids, self.bank.lexicon) >= 0.5)
+        return self._keep(("holds", test), lambda: self._everywhere(test) >= 0.5)
 
     def last(self, test: Test) -> np.ndarray:
         """(n, width) place of the last token before each where a test holds, -1 for none."""
@@ -173,23 +186,17 @@ class Reading:
         return values.reshape(-1)[self.flat]
 
     def _column(self, test: Test) -> np.ndarray:
-        """Tests of the bank on this place and the one before are looked up, others executed."""
-        inner, distance = (test.test, 1) if isinstance(test, After) else (test, 0)
-        known = self._in_bank(inner)
+        inner, places = test, 0
+        while isinstance(inner, After):
+            inner, places = inner.test, places + 1
+        known = self._of_seen(inner) if places <= 1 or (places <= REACH and self._ordinary) else None
         if known is not None:
-            return np.append(known[self.seen], np.float32(0))[self.back[distance]]
-        return self._executed(test)
-
-    def _executed(self, test: Test) -> np.ndarray:
-        """`truth_at` (T,), of what is kept of its parts."""
-        return self._keep(("executed", test), lambda: self._execute(test))
-
-    def _execute(self, test: Test) -> np.ndarray:
+            return known[self.back[places]]
         match test:
             case And(tests):
-                return np.minimum.reduce([self._executed(part) for part in tests])
+                return np.minimum.reduce([self._part(part) for part in tests])
             case Sequence(tests):
-                return np.minimum.reduce([self._executed(after(part, i)) for i, part in enumerate(reversed(tests))])
+                return np.minimum.reduce([self._part(after(part, i)) for i, part in enumerate(reversed(tests))])
             case Position(low, high, since):
                 return in_range(self.place if since is None else self.since(since), low, high).astype(np.float32)
             case Count(counted, low, high, since):
@@ -198,10 +205,31 @@ class Reading:
                 return in_range(self.gaps(aspect), low, high).astype(np.float32)
             case Between(opening, closing, None):
                 return self.at(states.between(self.holds(opening), self.holds(closing))).astype(np.float32)
+            case Within(near, k):
+                return self.at(states.shift(states.greatest_of_last(self._everywhere(near), k), 1)).astype(np.float32)
         return self.at(truth_at(test, self.ids, self.bank.lexicon))
 
-    def _in_bank(self, test: Test) -> np.ndarray | None:
-        """Truth (k,) on every type, None for a test that is not in the bank."""
+    def _part(self, test: Test) -> np.ndarray:
+        """The column of a test within another."""
+        if self._ordinary or not is_local(test):
+            return self.column(test)
+        return self.at(truth_at(test, self.ids, self.bank.lexicon))
+
+    def _everywhere(self, test: Test) -> np.ndarray:
+        """Truth (n, width) of any test, padding included."""
+        known = self._of_seen(test) if self._ordinary else None
+        return truth_at(test, self.ids, self.bank.lexicon) if known is None else known[self.columns[0]]
+
+    @cached_property
+    def _ordinary(self) -> bool:
+        """Whether no special token is read: they are none of the bank's types, but tests of spelling may hold on them."""
+        counts = np.zeros(self.ids.size, bool)
+        counts[self.flat] = True
+        read = np.logical_or.accumulate(counts.reshape(self.ids.shape)[:, ::-1], axis=1)[:, ::-1]  # not what only pads
+        return not np.isin(self.ids[read], list(self.bank.lexicon.vocabulary.special)).any()
+
+    def _of_seen(self, test: Test) -> np.ndarray | None:
+        """Truth (s + 1,) on what is seen, and 0; None for a test that is not in the bank."""
         match test:
             case Like(seeds, floor):
                 parts: list[Test] = [Like((seed,), floor) for seed in seeds]
@@ -212,7 +240,12 @@ class Reading:
         rows = [self.bank.row_of.get(part) for part in parts]
         if None in rows:
             return None
-        return np.maximum.reduce([self.bank.vector(row) for row in rows if row is not None])
+        found = np.zeros(len(self.seen) + 1, np.float32)
+        for row in rows:
+            mine = slice(*self._truth.indptr[row : row + 2])
+            columns = self._truth.indices[mine]
+            found[columns] = np.maximum(found[columns], self._truth.data[mine])
+        return found
 
     def derived(self, key: Hashable, make: Callable[[], Made]) -> Made:
         """What others make of the windows alone, made once."""

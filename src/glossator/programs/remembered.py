@@ -55,10 +55,10 @@ class Remembered:
     def __init__(self, problem: Problem, rows: np.ndarray, truth: sparse.csr_matrix) -> None:
         self.problem, self.reading, self.rows, self.truth = problem, problem.reading, rows, truth
         self.size = len(problem.seen) + 1
-        self.here = self.reading.columns[0].reshape(-1).astype(np.intp)
+        self.here = self.reading.columns[0].reshape(-1)
         part = np.zeros(len(self.reading.ids), np.int64)
         part[problem.flat // problem.windows.width] = np.maximum(problem.part, 0)
-        self.bins = self.here + np.repeat(part, problem.windows.width) * self.size
+        self.bins = self.here * PARTS + np.repeat(part, problem.windows.width)
 
     def still_to_come(self, values: np.ndarray, border: Test | None) -> np.ndarray:
         """(n * width,) sum of values (n * width,) over what follows each token up to the next border."""
@@ -75,9 +75,10 @@ class Remembered:
         sign: 1 or -1 for those that raise or lower it only.
         """
         later = self.still_to_come(residual, border)
-        sums = np.bincount(self.bins, later, minlength=PARTS * self.size).reshape(PARTS, self.size)[:, :-1].T
-        mass = np.bincount(self.here, self.still_to_come(weight, border), minlength=self.size)[:-1]
-        covariances = self.truth @ np.column_stack([sums, mass]).astype(np.float32)
+        sums = np.empty((self.size - 1, PARTS + 1), np.float32)
+        sums[:, :PARTS] = np.bincount(self.bins, later, minlength=PARTS * self.size).reshape(-1, PARTS)[:-1]
+        sums[:, PARTS] = np.bincount(self.here, self.still_to_come(weight, border), minlength=self.size)[:-1]
+        covariances = self.truth @ sums
         gain = across(covariances[:, :-1], covariances[:, -1])
         if sign:
             gain = np.where(sign * covariances[:, :-1].sum(axis=1) > 0, gain, 0.0)
