@@ -41,7 +41,8 @@ LEAST_TO_COMBINE = 5.0
 """Tokens of which a test must be true to be tried further back or together with another, which is rarer still."""
 KEPT_HERE, KEPT_BEFORE = 260, 70
 """How many tests of the bank stay in the pool between two looks at the whole bank, on this token and the one before."""
-KEPT_SINGLES = 16
+KEPT_SINGLES, SINGLES = 16, 80
+"""So many tests with columns of their own are kept at an expansion, and there is room for as many at first."""
 REACHES = (2, 4, REACH)
 REMEMBERED, REMEMBERED_BESIDE = 6, 2
 """How many tests with memory are tried at a time, alone and beside each base."""
@@ -81,6 +82,7 @@ class Pool:
     singles: list[Single] = field(default_factory=list)
     _spread: list[np.ndarray] = field(default_factory=list)
     _masses: np.ndarray | None = None
+    _judged: tuple[np.ndarray, list[np.ndarray]] | None = None
 
     def __post_init__(self) -> None:
         problem, bank, reading = self.problem, self.problem.bank, self.problem.reading
@@ -88,7 +90,7 @@ class Pool:
         self._ends = np.searchsorted(problem.part[self._by_part], np.arange(PARTS + 1))
         self._weight = problem.searched[self._by_part].astype(np.float32)
         self._total = float(problem.searched.sum())
-        self._single_truths = np.empty((32, len(self._by_part)), np.float32)
+        self._single_truths = np.empty((SINGLES, len(self._by_part)), np.float32)
         self._single_spread = np.zeros(0, np.float32)
         for place in (0, 1):
             counts = problem.sums(problem.searched, place).astype(np.float32)
@@ -121,15 +123,14 @@ class Pool:
             self.rows[place] = np.sort(best[gain[best] > 0])
         self._kept_truth = truth[np.concatenate(self.rows)]
         self._kept_costs = [self._costs(place, rows) for place, rows in enumerate(self.rows)]
+        self._judged = None
 
     def best(self, residual: np.ndarray, taken: set[Test], noise: float) -> tuple[float, Single] | None:
         """The untaken candidate with the greatest gain for its cost, and that gain; None when none gains."""
         problem, bank = self.problem, self.problem.bank
         found: list[tuple[float, float, int, int]] = []
-        covariances = np.split(self._kept_truth @ self._sums(residual), [len(self.rows[0])])
-        for place, rows in enumerate(self.rows):
+        for place, (rows, gain) in enumerate(zip(self.rows, self._kept_gains(residual), strict=True)):
             if len(rows):
-                gain = across(covariances[place][:, place * PARTS :][:, :PARTS], self._spread[place][rows])
                 value = (gain - noise) / self._kept_costs[place]
                 for i in largest(value, len(taken) + 8):
                     found.append((float(value[i]), float(gain[i]), place, int(rows[i])))
@@ -148,6 +149,17 @@ class Pool:
                 return explained, single
         return None
 
+    def _kept_gains(self, residual: np.ndarray) -> list[np.ndarray]:
+        """Gains of the rows that stay in the pool, on either place; known where the same residual is asked of again."""
+        if self._judged is None or self._judged[0] is not residual:
+            covariances = np.split(self._kept_truth @ self._sums(residual), [len(self.rows[0])])
+            gains = [
+                across(covariances[place][:, place * PARTS :][:, :PARTS], self._spread[place][rows])
+                for place, rows in enumerate(self.rows)
+            ]
+            self._judged = residual, gains
+        return self._judged[1]
+
     def single_gains(self, residual: np.ndarray) -> np.ndarray:
         if not self.singles:
             return np.zeros(0)
@@ -155,11 +167,13 @@ class Pool:
         if known < all_told:
             while all_told > len(self._single_truths):
                 self._single_truths = np.concatenate([self._single_truths, np.empty_like(self._single_truths)])
-            new = self._single_truths[known:all_told]
-            for row, single in zip(new, self.singles[known:], strict=True):
+            masses, squares = np.empty((2, all_told - known), np.float32)
+            for i, single in enumerate(self.singles[known:]):
+                row = self._single_truths[known + i]
                 np.take(single.truth, self._by_part, out=row, mode="clip")  # which spares a copy
-            spread = spread_of(new @ self._weight, np.square(new) @ self._weight, self._total)
-            self._single_spread = np.concatenate([self._single_spread, spread])
+                weighted = row * self._weight
+                masses[i], squares[i] = weighted.sum(), weighted @ row
+            self._single_spread = np.concatenate([self._single_spread, spread_of(masses, squares, self._total)])
         values = self._weight * residual[self._by_part].astype(np.float32)
         pieces = [slice(*ends) for ends in itertools.pairwise(self._ends)]
         covariances = [self._single_truths[:all_told, piece] @ values[piece] for piece in pieces]
@@ -170,7 +184,8 @@ class Pool:
         value = self.single_gains(residual) / np.array([s.cost for s in self.singles])
         kept = np.sort(largest(value, KEPT_SINGLES))
         self.singles = [self.singles[i] for i in kept]
-        self._single_truths[: len(kept)] = self._single_truths[kept]
+        for place, row in enumerate(kept):  # in place: large arrays are slow to come by
+            self._single_truths[place] = self._single_truths[row]
         self._single_spread = self._single_spread[kept]
 
     def _costs(self, place: int, rows: np.ndarray | None = None) -> np.ndarray:

@@ -104,7 +104,7 @@ def _truth(test: Test, ids: np.ndarray, lexicon: Lexicon) -> np.ndarray:
         case Same(aspect, low, high):
             return states.same(keys_of(aspect, ids, lexicon), low, high)
         case Agrees(aspect, inner):
-            return states.agrees(keys_of(aspect, ids, lexicon), _holds(inner, ids, lexicon))
+            return states.agrees(keys_of(aspect, ids, lexicon), _last(inner, ids, lexicon))
         case Induction(n):
             return states.follows_as_before(keys_of("token", ids, lexicon), n)
         case Shape("continues-word"):

@@ -105,7 +105,8 @@ class _Fit:
     """Weighted ridge regression that takes one column more at a time."""
 
     def __init__(self, target: np.ndarray, weight: np.ndarray):
-        self._room = np.ones((16, len(target)), np.float32)
+        self._room = np.empty((48, len(target)), np.float32)
+        self._room[0] = 1.0
         self.columns = self._room[:1]
         self.target, self.weight = target.astype(np.float32), weight.astype(np.float32)
         self.gram = np.array([[weight.sum()]], np.float64)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, reduce
 from hashlib import sha256
 from typing import TypeVar, cast
 
@@ -22,6 +22,7 @@ from glossator.programs.bank import FLOORS, Bank
 from glossator.programs.executor import in_range, keys_of, truth_at
 from glossator.programs.language import (
     After,
+    Agrees,
     And,
     Between,
     Count,
@@ -123,10 +124,10 @@ class Reading:
 
     def near(self, seed: str, cosine: float) -> np.ndarray:
         """(k,) bool: types of the bank that are at least this close in meaning to a seed."""
-        floor = max(floor for floor in FLOORS if floor < cosine)
-        row = self.bank.row_of.get(Like((seed,), floor))
-        if row is not None:  # spares a product with all embeddings
-            return self.bank.vector(row) >= Like.ramp(np.asarray(cosine, np.float32), floor)
+        for floor in (floor for floor in reversed(FLOORS) if floor < cosine <= floor + Like.RAMP):
+            row = self.bank.row_of.get(Like((seed,), floor))
+            if row is not None:  # spares a product with all embeddings
+                return self.bank.vector(row) >= Like.ramp(np.asarray(cosine, np.float32), floor)
         similarity = self.bank.lexicon.similarity((seed,))
         assert similarity is not None
         return similarity[self.bank.types] >= cosine
@@ -177,9 +178,10 @@ class Reading:
 
     def gaps(self, aspect: str) -> np.ndarray:
         """(T,) how many tokens back the same aspect stands, 0 where it is new."""
-        return self._keep(
-            ("gaps", aspect), lambda: self.at(states.distance_to_same(keys_of(aspect, self.ids, self.bank.lexicon)))
-        )
+        return self._keep(("gaps", aspect), lambda: self.at(states.distance_to_same(self._keys(aspect))))
+
+    def _keys(self, aspect: str) -> np.ndarray:
+        return self._keep(("keys", aspect), lambda: keys_of(aspect, self.ids, self.bank.lexicon))
 
     def at(self, values: np.ndarray) -> np.ndarray:
         """Values (n, width) at the places that count: (T,)."""
@@ -194,9 +196,9 @@ class Reading:
             return known[self.back[places]]
         match test:
             case And(tests):
-                return np.minimum.reduce([self._part(part) for part in tests])
+                return reduce(np.minimum, [self._part(part) for part in tests])
             case Sequence(tests):
-                return np.minimum.reduce([self._part(after(part, i)) for i, part in enumerate(reversed(tests))])
+                return reduce(np.minimum, [self._part(after(part, i)) for i, part in enumerate(reversed(tests))])
             case Position(low, high, since):
                 return in_range(self.place if since is None else self.since(since), low, high).astype(np.float32)
             case Count(counted, low, high, since):
@@ -205,6 +207,8 @@ class Reading:
                 return in_range(self.gaps(aspect), low, high).astype(np.float32)
             case Between(opening, closing, None):
                 return self.at(states.between(self.holds(opening), self.holds(closing))).astype(np.float32)
+            case Agrees(aspect, inner):
+                return self.at(states.agrees(self._keys(aspect), self.last(inner))).astype(np.float32)
             case Within(near, k):
                 return self.at(states.shift(states.greatest_of_last(self._everywhere(near), k), 1)).astype(np.float32)
         return self.at(truth_at(test, self.ids, self.bank.lexicon))

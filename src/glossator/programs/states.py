@@ -47,10 +47,11 @@ def nested(opens: np.ndarray, closes: np.ndarray, depth: int) -> np.ndarray:
 
 def last_before(holds: np.ndarray) -> np.ndarray:
     """Place of the last token before each where a test holds, -1 for none."""
-    places = np.where(holds, np.arange(holds.shape[1], dtype=np.int32), np.int32(-1))
-    found = np.full(holds.shape, -1, np.int32)
-    found[:, 1:] = np.maximum.accumulate(places, axis=1)[:, :-1]
-    return found
+    there = np.flatnonzero(holds)
+    before = np.append(np.int32(-1), there.astype(np.int32))
+    last = np.repeat(before, np.diff(there, prepend=-1, append=holds.size - 1)).reshape(holds.shape)
+    starts = np.arange(len(holds), dtype=np.int32) * np.int32(holds.shape[1])
+    return np.maximum(last - starts[:, None], np.int32(-1))
 
 
 def running(holds: np.ndarray) -> np.ndarray:
@@ -80,9 +81,9 @@ def same(keys: np.ndarray, low: int, high: int | None) -> np.ndarray:
     return gap >= low if high is None else (gap >= low) & (gap <= high)
 
 
-def agrees(keys: np.ndarray, holds: np.ndarray) -> np.ndarray:
-    """Whether the last token before where a test holds has the same key; -1 equals nothing."""
-    return (_at(keys, last_before(holds), -1) == keys) & (keys != -1)
+def agrees(keys: np.ndarray, last: np.ndarray) -> np.ndarray:
+    """Whether the token at the place of `last_before` has the same key; -1 equals nothing."""
+    return (_at(keys, last, -1) == keys) & (keys != -1)
 
 
 def pairs(keys: np.ndarray) -> np.ndarray:
