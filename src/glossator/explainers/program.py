@@ -33,7 +33,7 @@ from glossator.headlines.sentence import sentence
 from glossator.headlines.shelf import Shelf
 from glossator.image_programs.search import MOST
 from glossator.programs import Clause, Lexicon, Program, Table
-from glossator.programs.bank import build_bank, characters
+from glossator.programs.bank import build_bank
 from glossator.programs.candidates import Single
 from glossator.programs.compose import compose
 from glossator.programs.inducer import search, strengths
@@ -96,8 +96,7 @@ class ProgramExplainer(Explainer):
                 f" {FIRING_TO_CLAIM}"
             )
         room = None if self.limit is None else SLACK * self.limit
-        full = None if room is None else lambda tests: sum(map(characters, tests)) > room
-        path = search(problem, most=self.most, least_gain=self.least_gain, full=full)
+        path = search(problem, most=self.most, least_gain=self.least_gain, room=room)
         claim = _claim(problem, path.singles)
         if claim is None:
             return Abstained("no program predicts the unit better than chance on documents held out from the search")

@@ -18,11 +18,8 @@ def across(covariances: np.ndarray, spread: np.ndarray, prior: float = PRIOR) ->
     """Variance explained (f,), estimated from covariances (f, parts) of different parts: the sum of their products,
     scaled up to what products of parts with themselves would add."""
     parts = covariances.shape[1]
-    total, squares = np.zeros_like(covariances[:, 0]), np.zeros_like(covariances[:, 0])
-    for part in covariances.T:  # numpy is slow along an axis as short as this
-        total += part
-        squares += part**2
-    products = total**2 - squares
+    total = covariances @ np.ones(parts, covariances.dtype)  # summing is slow along an axis as short as this
+    products = total**2 - np.einsum("fp,fp->f", covariances, covariances)
     return parts / (parts - 1) * products / (np.maximum(spread, 0) + prior)
 
 
@@ -98,7 +95,7 @@ def best_ranges(
     that go up to the last number.
     """
     numbers = numbers[of.rows]
-    sums = np.bincount(numbers + of.part * size, of.values, minlength=PARTS * size).reshape(PARTS, size).T
+    sums = np.bincount(numbers * PARTS + of.part, of.values, minlength=PARTS * size).reshape(size, PARTS)
     counts = np.bincount(numbers, of.weight, minlength=size)
     sums = np.concatenate([np.zeros((1, PARTS)), np.cumsum(sums, axis=0)])
     counts = np.concatenate([[0.0], np.cumsum(counts)])

@@ -7,13 +7,13 @@ conjunctions with existing tests are added. The gain of a step is judged across 
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from collections.abc import Sequence as Items
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 
+from glossator.programs.bank import characters
 from glossator.programs.candidates import Pool, Single
 from glossator.programs.language import Test
 from glossator.programs.problem import Problem
@@ -45,11 +45,11 @@ class Path:
 
 
 def search(
-    problem: Problem, *, most: int, least_gain: float, full: Callable[[list[Test]], bool] | None = None,
-    offset: np.ndarray | None = None,
-) -> Path:  # fmt: skip
+    problem: Problem, *, most: int, least_gain: float, room: float | None = None, offset: np.ndarray | None = None
+) -> Path:
     """Find up to `most` tests. A step that explains less than `least_gain` of the variance ends the search, and so
-    does `full(tests)`. offset (T,): what is already predicted, for a search on top of it.
+    does a test whose English has no room: so many characters, None for no limit. offset (T,): what is already
+    predicted, for a search on top of it.
     """
     train = problem.searched
     target = problem.target if offset is None else problem.target - offset
@@ -65,6 +65,7 @@ def search(
     found: list[Single] = []
     gains: list[float] = []
     taken: set[Test] = set()
+    said = 0
     for step in range(most):
         if step in LOOKS:
             pool.look(residual)
@@ -74,11 +75,12 @@ def search(
         while best is not None and fit.has_copy_of(best[1].truth):
             taken.add(best[1].test)
             best = pool.best(residual, taken, noise=least_gain * variance)
-        if best is None or (full is not None and full([s.test for s in found] + [best[1].test])):
+        if best is None or (room is not None and said + characters(best[1].test) > room):
             break
         taken.add(best[1].test)
         single = pool.refined(best[1], residual) if best[0] >= WORTH_REFINING * variance else best[1]
         found.append(single)
+        said += characters(single.test)
         taken.add(single.test)
         residual = target - fit.add(single.truth)
         before, left = left, float(train @ residual**2)
@@ -105,9 +107,7 @@ class _Fit:
     """Weighted ridge regression that takes one column more at a time."""
 
     def __init__(self, target: np.ndarray, weight: np.ndarray):
-        self._room = np.empty((48, len(target)), np.float32)
-        self._room[0] = 1.0
-        self.columns = self._room[:1]
+        self.columns = _Columns(len(target))
         self.target, self.weight = target.astype(np.float32), weight.astype(np.float32)
         self.gram = np.array([[weight.sum()]], np.float64)
         self.moment = np.array([weight @ target])
@@ -124,7 +124,7 @@ class _Fit:
         """A column times the weights, and its products with all columns and itself."""
         if self._last is None or self._last[0] is not truth:
             weighted = truth * self.weight
-            self._last = truth, (weighted, self.columns @ weighted, float(truth @ weighted))
+            self._last = truth, (weighted, self.columns.products(weighted), float(truth @ weighted))
         return self._last[1]
 
     def add(self, truth: np.ndarray) -> np.ndarray:
@@ -137,12 +137,52 @@ class _Fit:
         gram[size, :size] = gram[:size, size] = products
         gram[size, size] = square
         self.gram, self.moment = gram, np.append(self.moment, weighted @ self.target)
-        if size == len(self._room):
-            self._room = np.concatenate([self._room, np.empty_like(self._room)])
-        self._room[size] = truth
-        self.columns = self._room[: size + 1]
+        self.columns.add(truth)
         strengths, self.share = solved(self.gram, self.moment, self.square, self.share)
-        return strengths.astype(np.float32) @ self.columns
+        return self.columns.combined(strengths.astype(np.float32))
+
+
+SPARSE = 0.1
+"""Tests that hold at a smaller share of the places are kept by the places where they do."""
+
+
+class _Columns:
+    """Ones, and truths (T,) in the order in which they are added: dense, or their places and values there."""
+
+    def __init__(self, length: int):
+        self.dense: list[tuple[int, np.ndarray]] = [(0, np.ones(length, np.float32))]
+        self.sparse: list[int] = []
+        self.places, self.values = np.zeros(0, np.intp), np.zeros(0, np.float32)
+        self.starts = [0]
+
+    def __len__(self) -> int:
+        return len(self.dense) + len(self.sparse)
+
+    def add(self, truth: np.ndarray) -> None:
+        places = np.flatnonzero(truth != 0)
+        if 0 < len(places) < SPARSE * len(truth):
+            self.sparse.append(len(self))
+            self.places, self.values = np.append(self.places, places), np.append(self.values, truth[places])
+            self.starts.append(len(self.places))
+        else:
+            self.dense.append((len(self), truth))
+
+    def products(self, weighted: np.ndarray) -> np.ndarray:
+        """The product of each column with weighted values (T,)."""
+        found = np.empty(len(self), np.float32)
+        for column, truth in self.dense:
+            found[column] = truth @ weighted
+        if self.sparse:
+            found[self.sparse] = np.add.reduceat(self.values * weighted[self.places], self.starts[:-1])
+        return found
+
+    def combined(self, strengths: np.ndarray) -> np.ndarray:
+        """The sum (T,) of the columns times strengths (m + 1,), float32."""
+        terms = self.values * np.repeat(strengths[self.sparse], np.diff(self.starts))
+        found = np.bincount(self.places, terms, minlength=len(self.dense[0][1])).astype(np.float32)
+        for column, truth in self.dense:
+            found += strengths[column] * truth
+        return found
 
 
 def solved(gram: np.ndarray, moment: np.ndarray, square: float, share: float = 1.0) -> tuple[np.ndarray, float]:
