@@ -198,14 +198,15 @@ class Search:
         seeds = [int(np.flatnonzero(self.word_of == word)[0]) for word in best_words]
         if not seeds:
             return []
-        reading, seen = self.problem.reading, self.problem.seen
-        texts = [lexicon.vocabulary.texts[types[seen[seed]]] for seed in seeds]
-        unions = np.stack([reading.near(text, floor)[seen] for floor in NEAR for text in texts]).astype(np.float32)
+        reading = self.problem.reading
+        cosines = np.stack([reading.cosines(seed) for seed in seeds])
+        unions = np.concatenate([cosines >= floor for floor in NEAR]).astype(np.float32)
         nats = self.strong.worth(unions @ self.weight, unions @ self.count)
         place = int(nats.argmax())
         if nats[place] <= 0:
             return []
-        near = reading.near(texts[place % len(texts)], NEAR[place // len(texts)])
+        seed = lexicon.vocabulary.texts[types[self.problem.seen[seeds[place % len(seeds)]]]]
+        near = reading.near(seed, NEAR[place // len(seeds)])
         members = [int(w) for w in np.unique(self.shelf.word_of[near]) if w < len(self.shelf.words)]
         members = [word for word in members if self.shelf.words[word].isalpha()]
         if not 2 <= len(members) <= LARGEST:

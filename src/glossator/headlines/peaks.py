@@ -50,12 +50,16 @@ def peaks_of(problem: Problem, shelf: Shelf) -> Peaks | None:
         alone = word.shrunk(squared - mean - context[before.entry])
         context = before.shrunk(squared - mean - alone[word.entry])
     both = pair.shrunk(squared - mean - alone[word.entry] - context[before.entry])
-    kept = _worthwhile([(word, alone), (before, context), (pair, both)])
-    predicted, tests, strengths = np.full(len(squared), mean), [], []
-    for entries, values, number in kept:
-        predicted[entries.entry == number] += values[number]
-        tests.append(entries.test(number))
-        strengths.append(float(values[number]))
+    kinds = [(word, alone), (before, context), (pair, both)]
+    kept = _worthwhile(kinds)
+    tests = [entries.test(number) for entries, _, number in kept]
+    strengths = [float(values[number]) for _, values, number in kept]
+    predicted = np.full(len(squared), mean)
+    for entries, values in kinds:
+        mine = [number for kind, _, number in kept if kind is entries]
+        strength = np.zeros(entries.size)
+        strength[mine] = values[mine]
+        predicted += strength[entries.entry]
     scale = problem.scale * _scale(problem.target, predicted)
     clauses = tuple(Clause(value * scale, test) for test, value in joined(tests, np.array(strengths), STEPS))
     return Peaks(written_peaks(problem), quantise(Program(mean * scale, clauses)))

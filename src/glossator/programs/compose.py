@@ -63,6 +63,8 @@ def _family(test: Test) -> object:
 
 def _union(tests: list[Test]) -> Test:
     """One test for several of a family."""
+    if len(tests) == 1:
+        return tests[0]
     first = tests[0]
     if isinstance(first, After):
         return After(_union([t.test for t in tests if isinstance(t, After)]))

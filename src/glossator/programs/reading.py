@@ -122,6 +122,10 @@ class Reading:
         assert self.bank.lexicon.directions is not None
         return self.bank.lexicon.directions[self.bank.types[self.seen]]
 
+    def cosines(self, seed: int) -> np.ndarray:
+        """(s,) of what is seen with one of it."""
+        return self._keep(("cosines", seed), lambda: self.directions @ self.directions[seed])
+
     def near(self, seed: str, cosine: float) -> np.ndarray:
         """(k,) bool: types of the bank that are at least this close in meaning to a seed."""
         for floor in (floor for floor in reversed(FLOORS) if floor < cosine <= floor + Like.RAMP):
