@@ -15,9 +15,10 @@ from typing import Any
 import numpy as np
 import torch
 
+from benchmarks.kept import kept
 from benchmarks.recording import machine
 from glossator.errors import UserError
-from glossator.files import fingerprint, plain, read_json, write_json
+from glossator.files import fingerprint, plain
 from glossator.fitting.comparison import ABSTAINED, AS_IT_COMES, SCORE, Scored, explain_and_score
 from glossator.fitting.components import linear
 from glossator.fitting.dictionaries import batches, train
@@ -120,12 +121,14 @@ def _of_network(network: str, chosen: dict[str, Any], folder: Path) -> dict[str,
                        **{name: one.site_name for name, one in readouts.items()}}.items():  # fmt: skip
         rows: list[dict[str, Any]] = []
         for start in range(0, len(units[site]), AT_ONCE):
-            kept = folder / f"{network}-{name}-{start}.json"
-            if not kept.exists():
-                group = [Unit(subject.name, site, i) for i in units[site][start : start + AT_ONCE]]
-                scored = explain_and_score(recording, group, ProgramExplainer(lexicon=lexicon), Lab(lexicon))
-                write_json(kept, plain({"rows": [_row(one) for one in scored]}))
-            rows += read_json(kept, "a part of the benchmark", "Delete it")["rows"]
+            group = [Unit(subject.name, site, i) for i in units[site][start : start + AT_ONCE]]
+
+            def scored(group: list[Unit] = group) -> list[dict[str, Any]]:
+                found = explain_and_score(recording, group, ProgramExplainer(lexicon=lexicon), Lab(lexicon))
+                return [_row(one) for one in found]
+
+            settings = [fingerprint(plan), [str(unit) for unit in group]]
+            rows += kept(folder, f"{network}-{name}-{start}", settings, scored)
         found[name] = {"summary": _summary(rows), "best": _best(rows, chosen["best"])}
     return found
 

@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.kept import kept
 from benchmarks.program_shares import Shares, means_of, shares, transfer
 from glossator.engines import in_parallel
 from glossator.evidence import Evidence
@@ -57,7 +58,8 @@ Values = dict[str, dict[str, float | None]]
 def run(options: dict[str, Any] | None = None) -> dict[str, Any]:
     """Means with 95 % intervals over units, ratios to the table and to the list, units a minute of the explainer.
 
-    options: `quick`, and any name of `DEFAULTS`; folder: where the recording is kept, the cache by default.
+    options: `quick`, and any name of `DEFAULTS`; folder: where the recording is kept, the cache by default, and beside
+    it what was measured of each layer, so that a run that was stopped goes on.
     """
     options = dict(options or {})
     quick = options.pop("quick", False)
@@ -65,22 +67,27 @@ def run(options: dict[str, Any] | None = None) -> dict[str, Any]:
     recording = recorded(chosen)
     lexicon = Lexicon.for_windows(recording.vocabulary, recording.embedding)
     explainer = ProgramExplainer(lexicon=lexicon)
-    layers, seconds, explained = [], 0.0, 0
-    for site in recording.sites:
+    folder, settings = recording.folder.with_suffix(".parts"), {k: v for k, v in chosen.items() if k != "folder"}
+
+    def layer(site: str) -> dict[str, Any]:
         units = [Unit(recording.spec.subject, site, int(i)) for i in recording.units(site)]
         pairs = [(unit, draw(recording, unit, EXPLAIN)) for unit in units]
         explainer.warm(pairs[0][1].explain)
         started = time.perf_counter()
         found = explainer.explain([e.explain for _, e in pairs], n=5, seed=chosen["seed"])
-        seconds += time.perf_counter() - started
-        explained += len(pairs)
-        layers.append(_layer(site, pairs, [None if isinstance(f, Abstained) else f[0] for f in found], lexicon))
-        layers[-1]["transfer"] = transfer(recording, pairs[: chosen["transfer_units"]], explainer)
+        seconds = time.perf_counter() - started
+        measured = _layer(site, pairs, [None if isinstance(f, Abstained) else f[0] for f in found], lexicon)
+        tried = pairs[: chosen["transfer_units"]]
+        shared = transfer(recording, tried, explainer) if tried else None
+        return measured | {"transfer": shared, "seconds_explaining": seconds}
+
+    layers = [kept(folder, site, [settings, site], lambda site=site: layer(site)) for site in recording.sites]  # type: ignore[misc]
+    untrained = kept(folder, "random-weights", settings, lambda: _untrained(chosen)) if chosen["random_units"] else None
     return {
         "options": chosen | {"quick": quick},
         "layers": layers,
-        "random_weights": _untrained(chosen) if chosen["random_units"] else None,
-        "units_per_minute": 60 * explained / seconds,
+        "random_weights": untrained,
+        "units_per_minute": 60 * sum(one["units"] for one in layers) / sum(one["seconds_explaining"] for one in layers),
         "explain_tokens": int(recording.windows.valid[recording.split_of_input == 0].sum()),
         "least_gain_over_same_bits": min(layer["gain_over_same_bits"]["random_only"]["value"] for layer in layers),
         "least_share_of_lookup": min(layer["share_of_lookup"]["random_only"]["value"] for layer in layers),

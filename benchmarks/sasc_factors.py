@@ -10,14 +10,16 @@ from __future__ import annotations
 
 import json
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from benchmarks.kept import kept
 from benchmarks.recording import machine
 from glossator.errors import UserError
-from glossator.files import fingerprint, plain, read_json, write_json
+from glossator.files import fingerprint, plain
 from glossator.fitting.dictionaries import train
 from glossator.fitting.train_spec import TrainSpec
 from glossator.naming import NGRAMS, Explained, ReferenceCorpus, explain_modules
@@ -64,11 +66,10 @@ def run(options: dict[str, Any] | None = None) -> dict[str, Any]:
     subject, layers, report, folder = _trained(chosen)
     reference = _reference(chosen)
     rows: list[dict[str, Any]] = []
+    settings = [sorted(labels.items()), {name: value for name, value in chosen.items() if name != "folder"}]
     for layer in layers:
-        kept = folder / f"layer-{layer}-{fingerprint(plain([labels, chosen['factors'], chosen['ngrams']]))}.json"
-        if not kept.exists():
-            write_json(kept, {"rows": _of_layer(subject, layer, folder / "factors", reference, labels, chosen)})
-        rows += read_json(kept, "a layer of the benchmark", "Delete it")["rows"]
+        make = partial(_of_layer, subject, layer, folder / "factors", reference, labels, chosen)
+        rows += kept(folder, f"layer-{layer}", settings, make)
     return {
         "options": chosen | {"quick": quick},
         "machine": machine(),

@@ -5,11 +5,12 @@ from __future__ import annotations
 import dataclasses
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
 
-from benchmarks import program_shares, programs
+from benchmarks import kept, program_shares, programs
 from benchmarks.program_shares import means_of, shares, transfer
 from glossator.evidence import Evidence
 from glossator.explainers.program import ProgramExplainer
@@ -74,4 +75,31 @@ def test_a_network_with_random_weights_stands_beside_the_trained_one(tiny_folder
     }
     found = programs.run(options | {"transfer_units": 1, "random_units": 2, "folder": str(tmp_path)})
     assert set(found["random_weights"]) == {"mlp.1"} and found["random_weights"]["mlp.1"]["lookup"] is not None
-    assert len(list(tmp_path.glob("programs-*"))) == 2  # each network has its own recording
+    assert len(list(tmp_path.glob("programs-*/manifest.json"))) == 2  # each network has its own recording
+
+
+def test_a_run_that_was_stopped_goes_on_and_says_the_same(
+    tiny_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    options = {
+        "quick": True, "subject": str(tiny_folder), "sites": ("mlp.0", "mlp.1"), "units": 2, "tokens": 16_000,
+        "width": 32, "transfer_units": 0, "folder": str(tmp_path),
+    }  # fmt: skip
+    measured, made = programs._layer, []
+
+    def stopped(site: str, *others: Any) -> Any:
+        if site == "mlp.1" and len(made) < 2:
+            made.append("stopped")
+            raise KeyboardInterrupt
+        made.append(site)
+        return measured(site, *others)
+
+    monkeypatch.setattr(programs, "_layer", stopped)
+    with pytest.raises(KeyboardInterrupt):
+        programs.run(options)
+    found = programs.run(options)
+    assert made == ["mlp.0", "stopped", "mlp.1"]
+    assert programs.run(options) == found and len(made) == 3
+    monkeypatch.setattr(kept, "code", lambda: "other code")
+    programs.run(options)
+    assert made[3:] == ["mlp.0", "mlp.1"]  # figures of other code are made again

@@ -230,7 +230,7 @@ class Reading:
 
     @cached_property
     def _ordinary(self) -> bool:
-        """Whether no special token is read: they are none of the bank's types, but tests of spelling may hold on them."""
+        """Whether no special token is read: they are none of the bank's types, but tests of spelling hold on them."""
         counts = np.zeros(self.ids.size, bool)
         counts[self.flat] = True
         read = np.logical_or.accumulate(counts.reshape(self.ids.shape)[:, ::-1], axis=1)[:, ::-1]  # not what only pads
@@ -245,8 +245,8 @@ class Reading:
                 parts = [Token((text,)) for text in texts]
             case _:
                 parts = [test]
-        rows = [self.bank.row_of.get(part) for part in parts]
-        if None in rows:
+        rows = [row for part in parts if (row := self.bank.row_of.get(part)) is not None]
+        if len(rows) < len(parts):
             return None
         found = np.zeros(len(self.seen) + 1, np.float32)
         for row in rows:
