@@ -1,9 +1,12 @@
-"""Images and masks in files, decoded when they are read: the shorter side scaled, the centre cut out."""
+"""Images and masks in files, decoded when they are read: the shorter side scaled, the centre cut out.
+
+Pixels of 16 bits are scaled to 8; those of 32, whose range no file says, are refused. A mask is whatever is not 0.
+"""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cached_property
 from pathlib import Path
 
@@ -27,7 +30,7 @@ class FilePixels(DrawnPixels):
         return len(self.paths)
 
     def image(self, row: int) -> np.ndarray:
-        return np.asarray(squared(self.paths[row], self.side, "RGB", Image.Resampling.BICUBIC))
+        return np.asarray(squared(self.paths[row], self.side, _in_colour, Image.Resampling.BICUBIC))
 
     def at(self, rows: np.ndarray) -> FilePixels:
         return FilePixels([self.paths[row] for row in rows.tolist()], self.side)
@@ -40,16 +43,36 @@ class FilePixels(DrawnPixels):
         return b"".join(hashlib.sha256(path.read_bytes()).digest() for path in self.paths)
 
 
-def squared(path: Path, side: int, mode: str, resampling: Image.Resampling) -> Image.Image:
-    """An image file, upright, scaled so that its shorter side has `side` pixels, cut to the square in its centre."""
+def squared(
+    path: Path, side: int, converted: Callable[[Image.Image], Image.Image], resampling: Image.Resampling
+) -> Image.Image:
+    """An image file, upright and converted, its shorter side scaled to `side` pixels, cut to the square in its
+    centre; raises `UserError` for a file that cannot be decoded."""
     try:
         with Image.open(path) as opened:
-            image: Image.Image = ImageOps.exif_transpose(opened)
-            if mode == "RGB" and (image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info):
-                image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image.convert("RGBA"))
-            return ImageOps.fit(image.convert(mode), (side, side), resampling)
+            return ImageOps.fit(converted(ImageOps.exif_transpose(opened)), (side, side), resampling)
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
         raise UserError("an image cannot be read", value=str(path), fix=str(error)) from error
+
+
+def _in_colour(image: Image.Image) -> Image.Image:
+    """Red, green and blue, transparency on white. PIL itself would cut off what is above 255."""
+    if image.mode in ("I", "F"):
+        raise ValueError(
+            f"its pixels are {'whole' if image.mode == 'I' else 'real'} numbers of 32 bits; save it with 8"
+        )
+    if image.mode.startswith("I;16"):
+        levels = np.asarray(image).astype(np.uint16)
+        image = Image.fromarray((levels / 257).round().astype(np.uint8))
+    if image.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in image.info:
+        image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image.convert("RGBA"))
+    return image.convert("RGB")
+
+
+def _not_black(image: Image.Image) -> Image.Image:
+    if image.mode not in ("L", "I", "F") and not image.mode.startswith("I;16"):
+        image = image.convert("L")
+    return Image.fromarray((np.asarray(image) > 0).astype(np.uint8))
 
 
 def size_of(path: Path, *, upright: bool = True) -> tuple[int, int]:
@@ -65,4 +88,4 @@ def size_of(path: Path, *, upright: bool = True) -> tuple[int, int]:
 
 def mask_of_file(path: Path, side: int) -> np.ndarray:
     """A mask file as its image is cut: True where it is not black."""
-    return np.asarray(squared(path, side, "L", Image.Resampling.NEAREST)) > 0
+    return np.asarray(squared(path, side, _not_black, Image.Resampling.NEAREST)) > 0

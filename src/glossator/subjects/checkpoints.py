@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import json
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -125,7 +125,25 @@ def load_model(folder: Path, config: Any, dtype: torch.dtype, device: Any) -> nn
             fix="Merge it (merge_and_unload) and save the whole, or remove adapter_config.json to study the base",
         )
     options: dict[str, Any] = {"device_map": device} if device == "auto" else {}
-    opener = auto_class(config)
+
+    def first_output(model: nn.Module) -> torch.Tensor:
+        return output_of(model, [[0, 1]])
+
+    model = fitting(auto_class(config), folder, config, dtype, first_output, **options)
+    return model if device == "auto" else model.to(device)
+
+
+def fitting(
+    opener: Any,
+    folder: Path,
+    config: Any,
+    dtype: torch.dtype,
+    output: Callable[[nn.Module], torch.Tensor],
+    **options: Any,
+) -> nn.Module:
+    """The model that a class of `transformers` makes of a folder; `UserError` unless every weight that reaches its
+    output comes from the folder's files, and every weight of theirs has its place. output: of the model for something.
+    """
     try:
         with quiet_transformers():
             model, info = opener.from_pretrained(
@@ -144,19 +162,21 @@ def load_model(folder: Path, config: Any, dtype: torch.dtype, device: Any) -> nn
             raise _unfit(what, keys, folder) from error
         raise UserError("cannot load this model", value=str(folder), fix=reason_of(error)) from error
     model = model.eval().requires_grad_(False)
-    _refuse_unfilled(model, info, folder)
+    _refuse_unfilled(model, info, folder, output)
     _own(model, folder)
-    return model if device == "auto" else model.to(device)
+    return model
 
 
-def _refuse_unfilled(model: nn.Module, info: dict[str, Any], folder: Path) -> None:
+def _refuse_unfilled(
+    model: nn.Module, info: dict[str, Any], folder: Path, output: Callable[[nn.Module], torch.Tensor]
+) -> None:
     """Raise where the files and the model do not fit: other shapes, missing weights, weights without a place."""
     if wrong := info.get("mismatched_keys"):
         shown = [f"{key} {tuple(given)} instead of {tuple(wanted)}" for key, given, wanted in sorted(wrong)]
         raise _unfit("weights of this checkpoint have other shapes than the model's config says", shown, folder)
     unexpected = sorted(info.get("unexpected_keys") or ())
     missing = _missing(model, info)
-    if missing and _counts(model, missing):
+    if missing and _counts(model, missing, output):
         extra = f"; it has instead {_listed(unexpected)}" if unexpected else ""
         raise _unfit("this checkpoint lacks weights that the model uses", sorted(missing), folder, extra)
     if unused := [key for key in unexpected if _belongs(model, key)]:
@@ -194,7 +214,7 @@ def _missing(model: nn.Module, info: dict[str, Any]) -> set[str]:
     return missing
 
 
-def _counts(model: nn.Module, missing: set[str]) -> bool:
+def _counts(model: nn.Module, missing: set[str], output: Callable[[nn.Module], torch.Tensor]) -> bool:
     """Whether what these parameters are changes what the model puts out; they are NaN afterwards.
 
     A pooler that was never trained does not: nobody can then take its numbers for the model's. Inside the blocks
@@ -214,7 +234,8 @@ def _counts(model: nn.Module, missing: set[str]) -> bool:
         for key in missing:
             state[key].fill_(float("nan"))
     try:
-        return not bool(torch.isfinite(output_of(model, [[0, 1]])).all())
+        with torch.inference_mode():
+            return not bool(torch.isfinite(output(model)).all())
     except Exception:  # whatever it is, it is told as missing weights
         return True
 

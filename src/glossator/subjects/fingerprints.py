@@ -5,16 +5,22 @@ Equal content gives equal fingerprints, however it is cut into files; names and 
 
 from __future__ import annotations
 
+import dataclasses
+import dis
+import functools
 import hashlib
 import inspect
 import json
 import mmap
 import os
 import time
+import types
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from glossator import files
 
@@ -43,7 +49,7 @@ def of_folder(folder: Path, tokenizer: FastTextTokenizer, prefix: Iterable[int] 
 
 
 def of_model(model: nn.Module, tokenizer: FastTextTokenizer, prefix: Iterable[int] | None = None) -> str:
-    """The fingerprint of a model as it stands in memory now, buffers and the code of its own class included."""
+    """The fingerprint of a model as it stands in memory now: its config and what `of_module` says of it."""
     config = model.config.to_dict() if hasattr(model.config, "to_dict") else vars(model.config)
     code, digests = _code_and_digests(model)
     return _joined({**config, "code": code}, digests, tokenizer, prefix)
@@ -59,18 +65,88 @@ def of_weights(folder: Path, facts: dict[str, Any]) -> str:
     return files.fingerprint({"config": content, "weights": digests, **facts})
 
 
-def of_module(module: nn.Module) -> str:
-    """The fingerprint of any module as it stands in memory now, buffers and the code of its own class included."""
-    return files.fingerprint(_code_and_digests(module))
+def of_module(module: nn.Module, *beside: Any) -> str:
+    """The fingerprint of any module as it stands in memory now: weights, buffers, plain settings of its parts and the
+    code of their own classes; beside: what else decides its values, such as the function that makes its input."""
+    return files.fingerprint([*_code_and_digests(module), *map(of_code, beside)])
 
 
-def _code_and_digests(module: nn.Module) -> tuple[str, dict[str, str]]:
+def of_code(value: Any) -> Any:
+    """What tells a function, or an object that can be called, from another: its source, or else its code, with what is
+    plain among the values that it holds."""
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return [_name_of(type(value)), json.loads(json.dumps(dataclasses.asdict(value), default=str))]
+    if isinstance(value, functools.partial):
+        return [of_code(value.func), _plain(list(value.args)), _plain(value.keywords)]
+    function = getattr(value, "__func__", value)
+    if not isinstance(function, types.FunctionType):
+        kept = getattr(value, "__dict__", {}) if not isinstance(value, type) else {}
+        return [_name_of(type(value)), _plain(value), source_of(type(value)), {k: _plain(v) for k, v in kept.items()}]
+    held = [cell.cell_contents for cell in function.__closure__ or () if cell.cell_contents is not value]
+    return [source_of(function), _plain([*held, *(function.__defaults__ or ())])]
+
+
+def source_of(value: Any) -> str:
+    """The source of a class or function that is not of a library, whose versions stand in manifests; the code of one
+    that was typed in at a prompt."""
+    if str(getattr(value, "__module__", "")).partition(".")[0] in ("torch", "transformers", "builtins"):
+        return _name_of(value)
+    return _source(value)
+
+
+@functools.lru_cache(maxsize=1024)
+def _source(value: Any) -> str:
     try:
-        code = inspect.getsource(type(module))
-    except (OSError, TypeError):  # typed in at a prompt
-        code = repr(module)
+        return inspect.getsource(value)
+    except (OSError, TypeError):
+        code = getattr(value, "__code__", None)
+        return (
+            _name_of(value) if code is None else f"{code.co_code.hex()} {_plain(list(code.co_consts))} {code.co_names}"
+        )
+
+
+def _name_of(value: Any) -> str:
+    return f"{getattr(value, '__module__', '')}.{getattr(value, '__qualname__', type(value).__name__)}"
+
+
+def _plain(value: Any) -> Any:
+    """A value of plain data as JSON knows it; of any other its type."""
+    if value is None or isinstance(value, bool | int | float | str | bytes):
+        return repr(value)
+    if isinstance(value, list | tuple | set | frozenset):
+        found = [_plain(one) for one in value]
+        return sorted(found, key=str) if isinstance(value, set | frozenset) else found
+    if isinstance(value, dict):
+        return {str(key): _plain(one) for key, one in value.items()}
+    if isinstance(value, np.ndarray) and value.dtype.kind != "O":
+        return _digest(str(value.dtype), list(value.shape), np.ascontiguousarray(value).tobytes())
+    if hasattr(value, "detach") and hasattr(value, "cpu"):
+        return _digest(str(value.dtype), list(value.shape), _bytes_of(value))
+    return _name_of(value if callable(value) else type(value))
+
+
+def _code_and_digests(module: nn.Module) -> tuple[Any, dict[str, str]]:
+    """Of a module's parts their classes, with the source of those that are of no library, and their plain settings; a
+    digest of each tensor."""
+    parts = [[name, _name_of(type(part)), _settings(part)] for name, part in module.named_modules()]
+    sources = {_name_of(kind): source_of(kind) for kind in {type(part) for part in module.modules()}}
     tensors = [*module.named_parameters(), *module.named_buffers()]
-    return code, {name: _digest(str(t.dtype), list(t.shape), _bytes_of(t)) for name, t in tensors}
+    return [parts, sources], {name: _digest(str(t.dtype), list(t.shape), _bytes_of(t)) for name, t in tensors}
+
+
+def _settings(part: nn.Module) -> dict[str, Any]:
+    """The plain attributes of a module, but for what its passes write; of one of `transformers` its config."""
+    if hasattr(config := getattr(part, "config", None), "to_dict"):
+        return {key: _plain(value) for key, value in config.to_dict().items() if key not in _NOT_CONTENT}
+    if type(part).__module__.partition(".")[0] == "transformers":
+        return {}
+    forward = getattr(type(part).forward, "__code__", None)
+    written = {i.argval for i in dis.get_instructions(forward) if i.opname == "STORE_ATTR"} if forward else set()
+    kept = {k: v for k, v in vars(part).items() if k != "training" and not k.startswith("_") and k not in written}
+    return {k: _plain(v) for k, v in kept.items() if isinstance(v, _PLAIN) or callable(v)}
+
+
+_PLAIN = (bool, int, float, str, tuple, type(None))
 
 
 def weight_files(folder: Path) -> list[Path]:

@@ -141,7 +141,7 @@ class ModuleSubject(BaseSubject):
             if site not in known:
                 raise UserError("the module has no such part", value=site, allowed=", ".join(list(known)[1:20]))
         self.module, self.prepare, self.grids, self.takes = module.eval(), prepare, dict(sites), takes
-        self.name, self.fingerprint = name, fingerprint or of_module(module)
+        self.name, self.fingerprint = name, fingerprint or of_module(module, prepare)
         self._widths: dict[str, int] = {}
 
     def sites(self) -> list[Site]:

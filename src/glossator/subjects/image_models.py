@@ -14,11 +14,13 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from glossator.errors import UserError
-from glossator.files import fingerprint, sha256_of
+from glossator.files import fingerprint, read_json, sha256_of
 from glossator.subjects import fingerprints
 from glossator.subjects.aliases import ALIASES
-from glossator.subjects.checkpoints import check_config_file
+from glossator.subjects.checkpoints import check_config_file, fitting, quiet_transformers, read_config
 from glossator.subjects.preparing import Preparation, preparation_of
 
 if TYPE_CHECKING:
@@ -57,15 +59,18 @@ def _config_in_cache(name: str) -> Path | None:
 
 
 def _is_image_config(path: Path) -> bool:
-    from transformers.models.auto.modeling_auto import MODEL_FOR_IMAGE_CLASSIFICATION_MAPPING_NAMES as BY_KIND
+    from transformers.models.auto.modeling_auto import MODEL_FOR_IMAGE_CLASSIFICATION_MAPPING_NAMES as CLASSIFIERS
+    from transformers.models.auto.modeling_auto import MODEL_FOR_IMAGE_MAPPING_NAMES as ENCODERS
 
     stored = json.loads(path.read_text(encoding="utf-8"))
-    if not isinstance(stored, dict) or "vocab_size" in stored:
-        return False
-    return stored.get("model_type") in BY_KIND or stored.get("model_type") in (
-        "clip_vision_model",
-        "siglip_vision_model",
-    )
+    kind = stored.get("model_type") if isinstance(stored, dict) else None
+    if kind in CLASSIFIERS:
+        return kind not in _OF_TOKENS
+    return kind == "clip_vision_model" or (kind in ENCODERS and "text_config" not in stored)
+
+
+_OF_TOKENS = ("imagegpt", "perceiver")
+"""Models that classify images as sequences of tokens, or anything else."""
 
 
 @cache
@@ -125,7 +130,28 @@ def preparation_beside(folder: Path) -> Preparation:
             "the folder does not say how images are prepared", value=str(folder), allowed=PREPROCESSOR,
             fix="Save the model's image processor beside it: processor.save_pretrained(folder)",
         )  # fmt: skip
-    return preparation_of(json.loads(path.read_text(encoding="utf-8")), side if isinstance(side, int) else None)
+    if isinstance(side, list | tuple) and len(set(side)) > 1:
+        raise UserError("this model takes images that are not square", value=side, allowed="a square")
+    side = side[0] if isinstance(side, list | tuple) and side else side
+    stored = read_json(path, "what says how images are prepared", "Save the image processor again")
+    return preparation_of(_with_defaults(stored, folder), side if isinstance(side, int) else None)
+
+
+_SAID = ("do_normalize", "image_mean", "image_std", "do_rescale", "rescale_factor", "do_flip_channel_order")
+
+
+def _with_defaults(stored: Any, folder: Path) -> Any:
+    """What a file says, and where it is silent what the image processor that it names does by itself."""
+    from transformers import AutoImageProcessor
+
+    if not isinstance(stored, dict) or all(key in stored for key in _SAID):
+        return stored
+    try:
+        with quiet_transformers():
+            made = AutoImageProcessor.from_pretrained(folder, trust_remote_code=False)
+    except Exception:  # none that is known here: the file stands for itself
+        return stored
+    return {**{key: getattr(made, key, None) for key in _SAID}, **stored}
 
 
 def fingerprint_of_folder(name: str | None, folder: Path) -> str:
@@ -141,22 +167,18 @@ def fingerprint_of_package() -> str:
 
 
 def _of_transformers(folder: Path) -> VisionSubject:
+    import torch
     from transformers import AutoModel, AutoModelForImageClassification
 
-    from glossator.subjects.checkpoints import quiet_transformers, read_config, reason_of
+    from glossator.subjects.image_sites import numbers_of
     from glossator.subjects.vision import VisionSubject
 
     config = read_config(folder)
     prepare = _preparation(None, folder)
     classifies = any("ForImageClassification" in str(one) for one in getattr(config, "architectures", None) or [])
     auto: Any = AutoModelForImageClassification if classifies else AutoModel
-    try:
-        with quiet_transformers():
-            model, info = auto.from_pretrained(folder, output_loading_info=True, trust_remote_code=False)
-    except Exception as error:
-        raise UserError("cannot load this image model", value=str(folder), fix=reason_of(error)) from error
-    if missing := sorted(info["missing_keys"]):
-        raise UserError("the files lack weights of the model", value=", ".join(missing[:4]), fix="Save the whole model")
+    blank = prepare(np.zeros((1, prepare.side, prepare.side, 3), np.uint8))
+    model = fitting(auto, folder, config, torch.float32, lambda model: numbers_of(model(blank)))
     labels = getattr(config, "id2label", None) if classifies else None
     classes = tuple(str(labels[i]) for i in sorted(labels)) if labels else ()
     return VisionSubject(

@@ -1,6 +1,7 @@
 """The sites of an image model: what its modules hand on, as units at the cells of an image or at the image as a whole.
 
-A model is run once on a blank image; the shapes of what its modules hand on tell where channels, tokens and cells are.
+A model is run on two images and on one of them; the shapes of what its modules hand on tell where channels, tokens and
+cells are, and whether an image's values are its own.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
-from glossator.errors import UserError, near_matches
+from glossator.errors import MODEL_FAILS, UserError, near_matches
 from glossator.inputs import WHOLE, Grid
 from glossator.subjects.hooks import first_tensor
 from glossator.subjects.sites import SiteInfo
@@ -103,51 +104,101 @@ class Measured:
         return self.sites[name]
 
 
-def measure(model: nn.Module, images: Any) -> Measured:
-    """What the modules of a model hand on in one pass over these images (1, ...).
+def measure(model: nn.Module, images: torch.Tensor) -> Measured:
+    """What the modules of a model hand on in one pass over these two images (2, ...).
 
     A module that is run more than once, or hands on what fits no grid, is no site, and neither is one that only passes
-    on what a module inside it gives.
+    on what a module inside it gives. Raises `UserError` for a model that cannot be run on them, and for one that gives
+    something else for an image by itself than for the same image beside another.
     """
     import torch
 
-    seen: dict[str, list[Any]] = {}
+    try:
+        both, output = _passed(model, images)
+        alone, by_itself = _passed(model, images[1:])
+    except MODEL_FAILS as error:
+        raise UserError(
+            "this model cannot be run on images as they are prepared for it",
+            value=tuple(images.shape), fix=f"{type(error).__name__}: {error}".splitlines()[0],
+        ) from error  # fmt: skip
+    parts = dict(model.named_modules())
+    pairs = {name: (both[name], alone.get(name)) for name in parts if name in both}
+    pairs["what it gives"] = [(output, output)], [(by_itself, by_itself)]
+    rounding = 1e-5 * max((_size(one) for of in alone.values() for _, one in of), default=0.0)
+    for name, (beside, lonely) in pairs.items():
+        if lonely is not None and not all(_agree(a[1], b[1], rounding) for a, b in zip(beside, lonely, strict=False)):
+            raise UserError(
+                "what this model gives for an image depends on the images beside it, or on chance", value=name,
+                fix="Put it into evaluation mode; batch normalization needs running statistics",
+            )  # fmt: skip
+    once = {name: both[name][0] for name in parts if len(both.get(name, [])) == 1}
+    tensors = {name: pair for name, pair in once.items() if isinstance(pair[1], torch.Tensor) and pair[1].ndim}
+    tensors = {name: pair for name, pair in tensors.items() if len(pair[1]) == len(images)}
+    grids = [shape for name, (_, found) in tensors.items() if (shape := _spatial(parts[name], found)) is not None]
+    sites: dict[str, ImageSite] = {}
+    kept: list[tuple[Any, Any]] = []
+    for name, (given, found) in tensors.items():  # outer modules stand before the ones inside them
+        if any(given is other and torch.equal(found, then) for other, then in kept):
+            continue
+        if (site := _site(name, parts[name], found, grids)) is not None:
+            sites[name] = site
+            kept.append((given, found))
+    width = output.shape[1] if isinstance(output, torch.Tensor) and output.ndim == 2 else None
+    return Measured(sites, width)
+
+
+def _passed(model: nn.Module, images: torch.Tensor) -> tuple[dict[str, list[tuple[Any, Any]]], Any]:
+    """What each module handed on each time it was run, itself and as it was then (others go on computing in it), and
+    what the model gave."""
+    import torch
+
+    seen: dict[str, list[tuple[Any, Any]]] = {}
     mine = threading.get_ident()
 
     def note(name: str) -> Callable[..., None]:
         def after(_: Any, __: Any, output: Any) -> None:
             if threading.get_ident() == mine:
-                seen.setdefault(name, []).append(first_tensor(output))
+                given = first_tensor(output)
+                seen.setdefault(name, []).append((given, given.clone() if isinstance(given, torch.Tensor) else given))
 
         return after
 
     handles = [module.register_forward_hook(note(name)) for name, module in model.named_modules() if name]
     try:
         with torch.inference_mode():
-            output = numbers_of(model(images))
+            return seen, numbers_of(model(images))
     finally:
         for handle in handles:
             handle.remove()
-    parts = dict(model.named_modules())
-    once = {name: seen[name][0] for name in parts if len(seen.get(name, [])) == 1}
-    tensors = {name: found for name, found in once.items() if isinstance(found, torch.Tensor) and len(found) == 1}
-    grids = [shape for name, found in tensors.items() if (shape := _spatial(parts[name], found)) is not None]
-    sites: dict[str, ImageSite] = {}
-    kept: list[Any] = []
-    for name, found in tensors.items():  # outer modules stand before the ones inside them
-        if any(found is other for other in kept):
-            continue
-        if (site := _site(name, parts[name], found, grids)) is not None:
-            sites[name] = site
-            kept.append(found)
-    width = output.shape[1] if isinstance(output, torch.Tensor) and output.ndim == 2 else None
-    return Measured(sites, width)
+
+
+def _size(values: Any) -> float:
+    """The largest finite number of a tensor, without its sign; 0 of anything else."""
+    import torch
+
+    if not isinstance(values, torch.Tensor) or not values.is_floating_point() or not values.numel():
+        return 0.0
+    return float(values.float().nan_to_num(0.0, 0.0, 0.0).abs().max())
+
+
+def _agree(beside: Any, alone: Any, rounding: float) -> bool:
+    """Whether the last row of a tensor is, but for rounding, what stands alone; True for what has no rows."""
+    import torch
+
+    if not isinstance(beside, torch.Tensor) or not isinstance(alone, torch.Tensor) or not beside.ndim:
+        return True
+    if len(alone) != 1 or len(beside) != 2 or beside.shape[1:] != alone.shape[1:] or not beside.is_floating_point():
+        return True
+    one, other = (x.float().nan_to_num(0.0, 0.0, 0.0) for x in (beside[1], alone[0]))
+    allowed = 0.01 if beside.dtype in (torch.float32, torch.float64) else 0.06
+    return torch.allclose(one, other, rtol=0, atol=allowed * _size(other) + rounding)
 
 
 def numbers_of(output: Any) -> Any:
     """What a model gives for images: its logits where it names them, else the first tensor."""
     for name in ("logits", "image_embeds", "pooler_output", "last_hidden_state"):
-        if (found := getattr(output, name, None)) is not None:
+        found = output.get(name) if isinstance(output, dict) else getattr(output, name, None)
+        if found is not None:
             return found
     return first_tensor(output)
 

@@ -59,7 +59,7 @@ class VisionSubject(BaseSubject):
             raise UserError("the names of the classes do not fit", value=len(self.classes), allowed=str(count))
 
     def _current(self) -> str:
-        return fingerprints.of_module(self.model)
+        return fingerprints.of_module(self.model, self.prepare, self.side)
 
     def check_unchanged(self) -> None:
         if self.in_memory and self._current() != self.fingerprint:
@@ -93,8 +93,8 @@ class VisionSubject(BaseSubject):
 
     @cached_property
     def _measured(self) -> Measured:
-        blank = np.zeros((1, self.side, self.side, 3), np.uint8)
-        return measure(self.model, self.prepared(blank))
+        noise = np.random.default_rng(0).integers(0, 256, (2, self.side, self.side, 3), np.uint8)
+        return measure(self.model, self.prepared(noise))
 
     def sites(self) -> list[ImageSite]:
         """Every module that hands on a map, the tokens of patches, or a vector; in the order of the model's parts."""
@@ -130,6 +130,8 @@ class VisionSubject(BaseSubject):
         def seen(name: str, values: torch.Tensor) -> None:
             for site in readers[wanted[name].module]:
                 part = site.read(values)
+                if len(part) != min(self.batch, len(pixels) - first):
+                    raise UserError(f"what {site.module} hands on has not a row for each image", value=len(part))
                 if len(part) == len(pixels):
                     see(site.name, part)
                     continue
