@@ -19,6 +19,7 @@ import numpy as np
 
 from glossator.corpora.probe_set import ProbeSet, probe_set
 from glossator.errors import UserError
+from glossator.files import sha256_of
 from glossator.inputs import Concept, Images
 from glossator.inputs.annotations import Labels, LazyMasks
 from glossator.inputs.image_files import IMAGE_SUFFIXES, FilePixels, mask_of_file, size_of
@@ -94,7 +95,7 @@ def images_of_folder(folder: Path, side: int = SIDE) -> tuple[Images, list[str]]
         shown[list(of)] = True
     called = [group_of.get(row, name) for row, name in enumerate(names)]
     group_names, groups = np.unique(called, return_inverse=True)
-    labels = Labels(len(paths), shows, masks) if shows else None
+    labels = Labels(len(paths), shows, masks, _digests(folder / MASKS)) if shows else None
     ids = np.arange(len(paths), dtype=np.int64)
     return Images(FilePixels(paths, side), ids, groups.astype(np.int64), labels), [str(name) for name in group_names]
 
@@ -132,6 +133,11 @@ def _labels(path: Path, row_of: dict[str, int]) -> tuple[dict[Concept, np.ndarra
         if group and group_of.setdefault(at, group) != group:
             raise UserError(f"line {number} of {path} gives an image a second group", value=group)
     return shows, group_of
+
+
+def _digests(masks: Path) -> bytes:
+    """What the files of masks hold."""
+    return b"".join(bytes.fromhex(sha256_of(path)) for path in _files(masks)) if masks.is_dir() else b""
 
 
 def _masks(folder: Path, row_of: dict[str, int], paths: list[Path], side: int) -> dict[Concept, LazyMasks]:

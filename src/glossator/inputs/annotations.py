@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol, get_args
@@ -93,11 +94,24 @@ class LazyMasks(Mapping[int, np.ndarray]):
 @dataclass(frozen=True, eq=False)
 class Labels:
     """Annotations from arrays. shows: concept -> (n,) bool, which images show it; masks: concept -> where it is in some
-    of them, by row. Without a mask a concept covers the whole image."""
+    of them, by row. Without a mask a concept covers the whole image. files: what the masks are read from, if anything,
+    for fingerprints."""
 
     n: int
     shows: Mapping[Concept, np.ndarray]
     masks: Mapping[Concept, LazyMasks]
+    files: bytes | None = None
+
+    def content(self) -> bytes:
+        """What tells these annotations from others, for fingerprints."""
+        parts = [
+            f"{concept} {np.flatnonzero(shown).tolist()}".encode() for concept, shown in sorted(self.shows.items())
+        ]
+        for concept, masks in sorted(self.masks.items()):
+            parts.append(f"{concept} {sorted(masks)}".encode())
+            if self.files is None:
+                parts += [hashlib.sha256(np.packbits(masks[row]).tobytes()).digest() for row in sorted(masks)]
+        return b"\n".join([*parts, self.files or b""])
 
     @property
     def concepts(self) -> tuple[Concept, ...]:
@@ -118,7 +132,7 @@ class Labels:
     def take(self, rows: np.ndarray) -> Labels:
         rows = np.arange(self.n)[rows]
         masks = {concept: of.at(rows.tolist()) for concept, of in self.masks.items()}
-        return Labels(len(rows), {concept: shown[rows] for concept, shown in self.shows.items()}, masks)
+        return Labels(len(rows), {concept: shown[rows] for concept, shown in self.shows.items()}, masks, self.files)
 
 
 def place_of_pixels(height: int, width: int, grid: Grid) -> np.ndarray:

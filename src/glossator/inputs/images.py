@@ -129,9 +129,9 @@ class Images:
         return Shown(image=image)
 
     def content(self) -> bytes:
-        if isinstance(self.pixels, DrawnPixels):
-            return self.pixels.content() + self.groups.tobytes()
-        return np.ascontiguousarray(self.pixels).tobytes() + self.groups.tobytes()
+        drawn = isinstance(self.pixels, DrawnPixels)
+        pixels = self.pixels.content() if drawn else np.ascontiguousarray(self.pixels).tobytes()  # type: ignore[union-attr]
+        return pixels + self.groups.tobytes() + (b"" if self.labels is None else self.labels.content())
 
 
 def cells_of_pixels(cells: np.ndarray, height: int, width: int) -> np.ndarray:

@@ -22,7 +22,15 @@ from glossator.study.grow import lacks_units, larger, put_in_place
 from glossator.study.models import Access, StudyModels
 from glossator.study.random_weights import spec_of_random, trainings
 from glossator.study.simulator import EXECUTE, simulator_name
-from glossator.study.sources import check_made_from, check_text, check_unchanged, given_readouts, keep_readouts
+from glossator.study.sources import (
+    check_made_from,
+    check_text,
+    check_unchanged,
+    given_readouts,
+    keep_readouts,
+    named_inputs,
+    texts_of,
+)
 from glossator.subjects.base import Power, check_power, check_takes, width_of
 
 if TYPE_CHECKING:
@@ -101,6 +109,8 @@ def prepare(
     if _is_recorded(folder / "recording"):
         recording = open_recording(folder / "recording")
         check_unchanged(spec, recording, subject)
+        if explains:
+            check_reads(spec, recording.inputs.kind)
         if not lacks_units(recording, spec):
             return Source(spec, models, subject)
     from glossator.subjects.named import OWN_TEXT, RESPONSES, open_subject
@@ -154,25 +164,6 @@ def _probes(spec: StudySpec, subject: Subject, corpus: Corpus | ProbeSet) -> Pro
     probes = make_windows(corpus, subject.tokenizer, spec.width, max_tokens=spec.max_tokens, seed=spec.seed)
     subject.check_known(probes.windows.tokens)
     return probes
-
-
-def named_inputs(spec: StudySpec) -> Corpus | ProbeSet:
-    """What the spec names: a set of images, else a corpus of texts."""
-    from glossator.corpora import open_corpus
-    from glossator.corpora.image_sets import is_images, open_images
-
-    if is_images(spec.corpus):
-        return open_images(spec.corpus, seed=spec.seed)
-    return open_corpus(spec.corpus, spec.text_column)
-
-
-def texts_of(corpus: Corpus, spec: StudySpec) -> ProbeSet:
-    """Each document of a corpus as one text."""
-    from glossator.inputs import Texts
-
-    documents = list(corpus.documents())
-    inputs, ids = Texts.of([d.text for d in documents]), [d.id for d in documents]
-    return probe_set(inputs, ids, seed=spec.seed, name=corpus.name)
 
 
 def own_text(subject: Subject | None, spec: StudySpec) -> ProbeSet | None:

@@ -11,11 +11,15 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from glossator.corpora import Corpus, ProbeSet, open_corpus, probe_set
+from glossator.corpora.image_sets import RENDERS, is_images, open_images
+from glossator.corpora.sources import EMBEDDED
 from glossator.errors import UserError
 from glossator.files import read_json, write_bytes, write_json
+from glossator.inputs import Texts
 from glossator.readouts.base import load_kind, parse_readout
 from glossator.recording.spec import source_of
-from glossator.subjects.named import readout_of_pooled
+from glossator.subjects.named import OWN_TEXT, readout_of_pooled
 
 if TYPE_CHECKING:
     from glossator.readouts.base import Readout
@@ -142,25 +146,46 @@ def check_unchanged(spec: StudySpec, recording: Recording, subject: Subject | No
 
     subject: one that was given in place of what the spec names.
     """
-    from glossator.corpora import open_corpus
     from glossator.subjects.identity import fingerprints_of, known_fingerprints
 
     now = known_fingerprints(spec.subject) if subject is None else fingerprints_of(subject)
     if now is not None:
         check_same(recording.spec, now, spec.subject)
-    if recording.inputs.kind == "tokens":  # others were read whole: their recording holds them
-        try:
-            corpus = open_corpus(spec.corpus, spec.text_column)
-        except UserError:  # not there any more
-            corpus = None
-        if corpus is not None:
-            check_same(recording.spec, {"corpus_fingerprint": corpus.fingerprint}, spec.subject)
+    if (given := _inputs_now(spec, recording.inputs.kind)) is not None:
+        check_same(recording.spec, {"corpus_fingerprint": given}, spec.subject, recording.inputs.kind)
     for text in spec.all_readouts:
         kind, path, site = parse_readout(text)
         if path.exists():
             one = load_kind(kind, path, site)
             if recording.spec.readouts.get(one.site_name) != one.fingerprint:
                 raise UserError("the readout has changed since it was recorded", value=text, fix=OTHERWISE)
+
+
+def _inputs_now(spec: StudySpec, kind: str) -> str | None:
+    """The fingerprint of the text or images that the spec names; None where they are not there any more, were given in
+    Python, come with the subject, or are drawn from the seed."""
+    if spec.subject.startswith(OWN_TEXT) or spec.corpus.partition(":")[0] == RENDERS:
+        return None
+    if spec.corpus != EMBEDDED and not Path(spec.corpus).expanduser().exists():
+        return None
+    named = named_inputs(spec)
+    if kind != "tokens" and isinstance(named, Corpus):
+        named = texts_of(named, spec)
+    return str(named.spec["corpus_fingerprint"]) if isinstance(named, ProbeSet) else named.fingerprint
+
+
+def named_inputs(spec: StudySpec) -> Corpus | ProbeSet:
+    """What the spec names: a set of images, else a corpus of texts."""
+    if is_images(spec.corpus):
+        return open_images(spec.corpus, seed=spec.seed)
+    return open_corpus(spec.corpus, spec.text_column)
+
+
+def texts_of(corpus: Corpus, spec: StudySpec) -> ProbeSet:
+    """Each document of a corpus as one text."""
+    documents = list(corpus.documents())
+    inputs, ids = Texts.of([d.text for d in documents]), [d.id for d in documents]
+    return probe_set(inputs, ids, seed=spec.seed, name=corpus.name)
 
 
 def check_finished(spec: StudySpec, folder: Path, subject: Subject | None = None) -> None:
@@ -171,16 +196,20 @@ def check_finished(spec: StudySpec, folder: Path, subject: Subject | None = None
         check_unchanged(spec, open_recording(folder / "recording"), subject)
 
 
-def check_same(recorded: RecordingSpec, now: Mapping[str, Any], subject: str) -> None:
+def check_same(recorded: RecordingSpec, now: Mapping[str, Any], subject: str, inputs: str = "text") -> None:
     """Raise `UserError` for the first of these fingerprints that is not the recorded one.
 
-    now: any of `subject_fingerprint`, `vocabulary` and `corpus_fingerprint`; subject: as the user named it.
+    now: any of `subject_fingerprint`, `vocabulary` and `corpus_fingerprint`; subject: as the user named it; inputs:
+    their kind.
     """
     then = {"subject_fingerprint": recorded.subject_fingerprint, **recorded.windows}
     named = {
         "vocabulary": ("the subject's tokenizer has", subject),
         "subject_fingerprint": ("the subject has", subject),
-        "corpus_fingerprint": ("the text has", recorded.windows.get("corpus")),
+        "corpus_fingerprint": (
+            "the images have" if inputs == "images" else "the text has",
+            recorded.windows.get("corpus"),
+        ),
     }
     for name, (what, value) in named.items():
         if name in now and name in then and now[name] != then[name]:

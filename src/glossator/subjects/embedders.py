@@ -194,7 +194,12 @@ class TokenVectors:
         self._directions = meaning_directions(embedding.weight.detach().float().cpu().numpy())
         self.name = f"{subject.name} tokens"
         self.width = int(self._directions.shape[1])
-        self.fingerprint = fingerprint({"subject": subject.fingerprint, "vectors": "token directions, mean"})
+        self.fingerprint = self.fingerprint_of(subject.fingerprint)
+
+    @staticmethod
+    def fingerprint_of(subject: str) -> str:
+        """Of the vectors of a subject with this fingerprint."""
+        return fingerprint({"subject": subject, "vectors": "token directions, mean"})
 
     def embed(self, texts: Sequence[str]) -> np.ndarray:
         """(n, width) float32, rows of length 1, in the order of the texts; an empty text is a zero row."""

@@ -136,7 +136,8 @@ def _code_and_digests(module: nn.Module) -> tuple[Any, dict[str, str]]:
 
 def _settings(part: nn.Module) -> dict[str, Any]:
     """The plain attributes of a module, but for what its passes write; of one of `transformers` its config."""
-    if hasattr(config := getattr(part, "config", None), "to_dict"):
+    config: Any = getattr(part, "config", None)
+    if hasattr(config, "to_dict"):
         return {key: _plain(value) for key, value in config.to_dict().items() if key not in _NOT_CONTENT}
     if type(part).__module__.partition(".")[0] == "transformers":
         return {}

@@ -40,7 +40,7 @@ class MeasuredSubject(BaseSubject):
         if not np.isfinite(values).all():
             raise UserError("the responses are not all finite", fix="Leave out inputs without a response")
         self.name, self.takes, self.grid = name, inputs.kind, grid
-        self.fingerprint = fingerprint_of(["measured", name, site, values.tobytes().hex()])
+        self.fingerprint = fingerprint_of_responses(values, name, site)
         self._values, self._site = values, OutputSite(site, values.shape[2], grid)
         self._row = {int(i): row for row, i in enumerate(inputs.ids)}
 
@@ -58,6 +58,11 @@ class MeasuredSubject(BaseSubject):
             raise UserError("an input has no measured response", value=error.args[0]) from error
         for site in sites:
             see(self.site(site).name, torch.from_numpy(self._values[rows]))
+
+
+def fingerprint_of_responses(values: np.ndarray, name: str, site: str = SITE) -> str:
+    """The fingerprint of a subject of these responses."""
+    return fingerprint_of(["measured", name, site, np.asarray(values, np.float32).tobytes().hex()])
 
 
 def load_responses(path: str | Path) -> np.ndarray:

@@ -10,9 +10,10 @@ embeddings. `pooled:...` is a site of a model, or a readout there, with one valu
 
 from __future__ import annotations
 
+import ast
 import importlib
+import importlib.machinery
 import importlib.util
-import inspect
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -23,6 +24,7 @@ from glossator.errors import UserError, near_matches
 from glossator.files import fingerprint
 from glossator.inputs import Inputs
 from glossator.subjects.base import BaseSubject, Subject
+from glossator.subjects.fingerprints import of_code
 
 FUNCTION, RESPONSES, RANDOM, DELPHI = "function:", "responses:", "random-weights:", "delphi:"
 EXCERPTS = "excerpts:"
@@ -122,18 +124,39 @@ def is_model(name: str) -> bool:
 
 
 def function_subject(name: str) -> Subject:
-    """A subject that stands in a module, or a function of texts there, which becomes one."""
+    """A subject that stands in a module, or a function of texts there, which becomes one and changes with its file."""
     from glossator.subjects.functions import FunctionSubject
 
     found = imported(name.removeprefix(FUNCTION))
     if isinstance(found, BaseSubject):
         return found
+    if (made := fingerprint_of_function(name)) is None:  # built in, or an object
+        made = fingerprint(["function", name.rpartition(":")[2], of_code(found)])
+    return FunctionSubject(found, name.rpartition(":")[2], fingerprint=made)
+
+
+def fingerprint_of_function(name: str) -> str | None:
+    """The fingerprint of `function:PLACE:NAME`, from the file that defines it and without importing that; None where
+    the file does not define it as a function."""
+    place, _, called = name.removeprefix(FUNCTION).rpartition(":")
     try:
-        code = inspect.getsource(found)
-    except (OSError, TypeError):  # built in, or an object
-        code = repr(type(found))
-    called = name.rpartition(":")[2]
-    return FunctionSubject(found, called, fingerprint=fingerprint(["function", called, code]))
+        path = Path(place).expanduser() if place.endswith(".py") else _file_of_module(place)
+        code = "" if path is None else path.read_text(encoding="utf-8")
+        defined = {one.name for one in ast.parse(code).body if isinstance(one, ast.FunctionDef)}
+    except (OSError, ValueError, SyntaxError):
+        return None
+    return fingerprint(["function", called, code]) if called in defined else None
+
+
+def _file_of_module(place: str) -> Path | None:
+    """The file of a module that Python would import by this name; parents are not imported."""
+    inside: list[str] | None = None
+    for part in place.split("."):
+        found = importlib.machinery.PathFinder.find_spec(part, inside)
+        if found is None:
+            return None
+        inside = list(found.submodule_search_locations or ())
+    return Path(found.origin) if found is not None and found.origin else None
 
 
 def imported(place_and_name: str) -> Any:

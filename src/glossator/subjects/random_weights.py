@@ -34,12 +34,17 @@ def with_random_weights(subject: Subject, seed: int = 0) -> TransformerSubject |
         torch.manual_seed(seed)
         fresh = _initialised(given)
     fresh = fresh.to(device=subject.device, dtype=subject.dtype).eval().requires_grad_(False)
-    made = fingerprint([subject.fingerprint, "random weights", seed])
+    made = fingerprint_of_random(subject.fingerprint, seed)
     if isinstance(subject, VisionSubject):
         return replace(subject, model=fresh, fingerprint="" if subject.in_memory else made)
     if subject.in_memory:
         made = of_model(fresh, subject.tokenizer)
     return replace(subject, model=fresh, fingerprint=made)
+
+
+def fingerprint_of_random(subject: str, seed: int) -> str:
+    """Of a saved subject with this fingerprint, with random weights."""
+    return fingerprint([subject, "random weights", seed])
 
 
 def _initialised(model: nn.Module) -> nn.Module:

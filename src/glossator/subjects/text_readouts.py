@@ -85,10 +85,8 @@ class PooledSubject(FunctionSubject):
             raise UserError("unknown pooling", value=pool, allowed=", ".join(get_args(Pool)))
         self.source = site.rpartition("@")[2]
         width = subject.site(self.source).width
-        known = [subject.fingerprint, None if readout is None else readout.fingerprint, site, pool]
-        super().__init__(
-            self._pooled, subject.name, fingerprint=fingerprint_of(["pooled", *known]), site=called or site
-        )
+        made = fingerprint_of_pooled(subject.fingerprint, readout, site, pool)
+        super().__init__(self._pooled, subject.name, fingerprint=made, site=called or site)
         self.subject, self.pool, self.readout, self.batch_tokens = subject, pool, readout, batch_tokens
         self.tokenizer = subject.tokenizer
         self.longest = int(subject.max_width or 1 << 20)
@@ -165,8 +163,8 @@ class ReadSubject(FunctionSubject):
 
     def __init__(self, subject: Any, readout: Any):
         readout.check_fits(readout.reads_at, subject.site(readout.reads_at).width, subject.name)
-        known = ["read", subject.fingerprint, readout.fingerprint]
-        super().__init__(self._of_texts, subject.name, fingerprint=fingerprint_of(known), site=readout.name)
+        made = fingerprint_of_read(subject.fingerprint, readout)
+        super().__init__(self._of_texts, subject.name, fingerprint=made, site=readout.name)
         self.subject, self.readout, self._units = subject, readout, readout.width
 
     def refused(self, index: int) -> str | None:
@@ -187,7 +185,7 @@ class WordVectors(FunctionSubject):
     def __init__(self, embedder: Embedder):
         super().__init__(
             self._mean, f"{embedder.name.removesuffix(' tokens')}-vectors",
-            fingerprint=fingerprint_of(["word vectors", embedder.fingerprint]),
+            fingerprint=fingerprint_of_vectors(embedder.fingerprint),
         )  # fmt: skip
         self.embedder, self._units = embedder, embedder.width
         self._vectors: dict[str, np.ndarray] = {}
@@ -198,6 +196,21 @@ class WordVectors(FunctionSubject):
             self._vectors.update(zip(new, self.embedder.embed(new), strict=True))
         silent = np.full(self.embedder.width, np.nan, np.float32)
         return np.stack([np.mean([self._vectors[w] for w in one], axis=0) if one else silent for one in words])
+
+
+def fingerprint_of_pooled(subject: str, readout: Any, site: str, pool: str) -> str:
+    """Of a subject with this fingerprint, pooled over tokens; readout: None without one."""
+    return fingerprint_of(["pooled", subject, None if readout is None else readout.fingerprint, site, pool])
+
+
+def fingerprint_of_read(subject: str, readout: Any) -> str:
+    """Of a readout of a subject of texts with this fingerprint."""
+    return fingerprint_of(["read", subject, readout.fingerprint])
+
+
+def fingerprint_of_vectors(embedder: str) -> str:
+    """Of static vectors by an embedder with this fingerprint."""
+    return fingerprint_of(["word vectors", embedder])
 
 
 def of_texts(subject: Any, site: str, pool: Pool = "mean", readout: Any = None) -> FunctionSubject:
