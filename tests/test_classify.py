@@ -188,3 +188,39 @@ def test_the_command_classifies_and_explains(tiny_folder: Path, labelled_file: P
     assert main([*command[:3], "nowhere", *command[4:]]) == 2
     assert main([*command, "--penalty", "l3"]) == 2
     assert "unknown penalty" in capsys.readouterr().err
+
+
+def test_texts_that_are_nearly_copies_stay_together(tmp_path: Path) -> None:
+    """A word is changed, or something is written before: else the classifier has seen what it is tested on."""
+    rng = np.random.default_rng(0)
+    footer = [f"f{n}" for n in range(20)]
+    rows = []
+    for i in range(24):
+        words = [f"w{n}" for n in rng.integers(0, 500, 60)]
+        changed = [*words[:30], "another", *words[31:]]
+        for text in (words, changed, ["forwarded", "by", "me", *words, *words[:3]]):
+            rows.append({"text": " ".join([*text, *footer]), "label": f"label {i % 2}", "from": f"row {len(rows)}"})
+    path = tmp_path / "rows.jsonl"
+    path.write_text("".join(json.dumps(row) + chr(10) for row in rows))
+    for group in (None, "from"):
+        groups = open_labelled(path, group=group).groups
+        assert len(set(groups)) == 24 and all(len(set(groups[i : i + 3])) == 1 for i in range(0, 72, 3))
+
+
+def test_labels_that_are_missing_are_no_label_and_numbers_are_written_as_numbers(tmp_path: Path) -> None:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    stars = [1.0, 5.0, None, float("nan")] * 15
+    pq.write_table(pa.table({"text": [f"text {i}" for i in range(60)], "label": stars}), tmp_path / "t.parquet")
+    assert open_labelled(tmp_path / "t.parquet").names == ("1", "5")
+    lines = [f"text {i},{label}" for i, label in enumerate(["1", "5", "", " "] * 15)]
+    (tmp_path / "t.csv").write_text("\n".join(["text,label", *lines, "short"]), encoding="utf-8-sig")
+    found = open_labelled(tmp_path / "t.csv")
+    assert found.names == ("1", "5") and len(found) == 30 and not found.left_out
+    (tmp_path / "t.jsonl").write_text(
+        "".join(json.dumps({"text": f"text {i}", "label": 1, "from": None}) + "\n" for i in range(20))
+        + "".join(json.dumps({"text": f"other {i}", "label": 5.0, "from": None}) + "\n" for i in range(20))
+    )
+    found = open_labelled(tmp_path / "t.jsonl", group="from")
+    assert found.names == ("1", "5") and len(set(found.groups)) == 40

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import pickle
@@ -457,3 +458,24 @@ def test_the_output_side_of_a_latent_is_that_of_its_row(family: str, tmp_path: P
     assert np.nanmax(np.abs(by_clamping(subject, unit, windows, 6.0, 6.0, readouts))) == pytest.approx(0, abs=1e-5)
     with pytest.raises(MissingPower, match="needs the readout"):
         by_weights(subject, [unit])
+
+
+def test_a_saved_dictionary_with_other_weights_is_refused(tmp_path: Path) -> None:
+    load_dictionary(save_saelens(tmp_path / "sae")).save(tmp_path / "own")
+    place = tmp_path / "own" / "dictionary.safetensors"
+    tensors = load_file(place)
+    save_file(tensors | {"decoder": 2 * tensors["decoder"]}, place)
+    with pytest.raises(UserError, match="not those that were saved"):
+        load_dictionary(tmp_path / "own")
+
+
+@pytest.mark.parametrize("odd", [True, [1], {"a": 1}, 10**30])
+def test_values_of_another_kind_are_no_traceback(odd: object, tmp_path: Path) -> None:
+    folders = [save_saelens(tmp_path / "sae"), save_sparsify(tmp_path / "run" / "layers.0")]
+    folders.append(load_dictionary(folders[0]).save(tmp_path / "own"))
+    for folder, name in zip(folders, ("cfg.json", "cfg.json", "dictionary.json"), strict=True):
+        stored = json.loads((folder / name).read_text())
+        for key in (*stored, "metadata", "normalize_activations", "activation", "sites", "notes"):
+            (folder / name).write_text(json.dumps({**stored, key: odd}))
+            with contextlib.suppress(UserError):
+                load_dictionary(folder)

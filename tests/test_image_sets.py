@@ -21,6 +21,7 @@ def folder(tmp_path):
     for i in range(12):
         pixels = np.zeros((60, 100, 3), np.uint8)
         pixels[:, :50, 0] = 200 + i
+        pixels[:, 20:50, 2] = np.random.default_rng(i).integers(0, 256, (6, 3)).repeat(10, 0).repeat(10, 1)
         Image.fromarray(pixels).save(tmp_path / ("a/b" if i % 2 else "a") / f"{i:02}.png")
     (tmp_path / "notes.txt").write_text("no image")
     (tmp_path / ".hidden.png").write_bytes(b"")
@@ -150,3 +151,40 @@ def test_a_wrong_number_or_style_of_renders_is_said(name: str) -> None:
         return
     with pytest.raises(UserError, match="what scenes to render"):
         open_images(name)
+
+
+def test_images_that_look_alike_are_of_one_split(tmp_path) -> None:
+    """Copies leak from the explain split into the test split, also at another size and in another format."""
+    rng = np.random.default_rng(0)
+    for i in range(30):
+        one = Image.fromarray(rng.integers(0, 256, (8, 8, 3)).astype(np.uint8)).resize((120, 120))
+        one.save(tmp_path / f"{i:02}.png")
+        one.resize((96, 96)).save(tmp_path / f"{i:02} again.jpg", quality=80)
+    probes = open_images(str(tmp_path))
+    split = probes.split_of_input.reshape(30, 2)
+    assert (split[:, 0] == split[:, 1]).all() and len(probes.group_ids) == 30
+    assert probes.notes == ["Images that look like others and stay with them in one split: 30."]
+    pixels = np.stack([np.asarray(Image.open(path).resize((96, 96))) for path in sorted(tmp_path.glob("*"))])
+    np.save(tmp_path / "pixels.npy", pixels)
+    assert len(open_images(str(tmp_path / "pixels.npy")).group_ids) == 30
+    np.savez(tmp_path / "pixels.npz", pixels=pixels, groups=np.arange(60) // 4)
+    assert len(open_images(str(tmp_path / "pixels.npz")).group_ids) == 15
+
+
+def test_scenes_with_other_things_do_not_look_alike() -> None:
+    from glossator.corpora.look_alikes import join_look_alikes, thumbnails_of_pixels
+    from glossator.scenes import random_scenes
+    from glossator.scenes.render import render
+
+    drawn = np.stack([render(scene, 48).pixels for scene in random_scenes(150, 0)])
+    groups, joined = join_look_alikes(np.arange(150), thumbnails_of_pixels(drawn))
+    assert joined == 0 and (groups == np.arange(150)).all()
+    blank = np.full((3, 48, 48, 3), 250, np.uint8)
+    assert join_look_alikes(np.arange(3), thumbnails_of_pixels(blank))[0].tolist() == [0, 0, 0]
+
+
+def test_a_broken_image_is_found_before_anything_is_recorded(folder) -> None:
+    path = folder / "a" / "02.png"
+    path.write_bytes(path.read_bytes()[:-60])
+    with pytest.raises(UserError, match=r"02\.png"):
+        open_images(str(folder))

@@ -117,7 +117,7 @@ def _group(by: str, unit: Unit, study: str) -> str:
 def _of_file(path: Path, units: list[tuple[Unit, str, str]]) -> list[str]:
     """The group that a file names for each unit, empty where it names none."""
     try:
-        with open(path, newline="", encoding="utf-8") as file:
+        with open(path, newline="", encoding="utf-8-sig") as file:
             rows = list(csv.DictReader(file))
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise UserError("the groups cannot be read", value=str(path), fix=str(error)) from error

@@ -12,11 +12,14 @@ from __future__ import annotations
 import csv
 import functools
 import os
+import zipfile
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
+from glossator.corpora.look_alikes import join_look_alikes, thumbnails_of_files, thumbnails_of_pixels
 from glossator.corpora.probe_set import ProbeSet, probe_set
 from glossator.errors import UserError
 from glossator.files import sha256_of
@@ -45,17 +48,28 @@ def open_images(name: str, *, seed: int = 0) -> ProbeSet:
         return rendered(name, seed=seed)
     path = Path(name).expanduser()
     if path.is_dir():
-        return probe_set(*images_of_folder(path), seed=seed, name=name)
+        images, names = images_of_folder(path)
+        groups, joined = join_look_alikes(images.groups, thumbnails_of_files(images.pixels.paths))
+        called = [names[group] for group in np.unique(groups)]
+        return _told(probe_set(images.regrouped(groups), called, seed=seed, name=name), joined)
     try:
         found = np.load(path, allow_pickle=False, mmap_mode="r" if path.suffix == ".npy" else None)
         if not isinstance(found, np.ndarray):
             with found:
                 if "pixels" not in found:
                     raise UserError("the file has no array called pixels", value=name, allowed=", ".join(found))
-                return probe_set(Images.of(found["pixels"], found.get("groups")), seed=seed, name=name)
-    except (OSError, ValueError, EOFError) as error:
+                images = Images.of(found["pixels"], found.get("groups"))
+        else:
+            images = Images.of(found)
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
         raise UserError("the images cannot be read", value=name, fix=str(error)) from error
-    return probe_set(Images.of(found), seed=seed, name=name)
+    groups, joined = join_look_alikes(images.groups, thumbnails_of_pixels(np.asarray(images.pixels)))
+    return _told(probe_set(images.regrouped(groups), seed=seed, name=name), joined)
+
+
+def _told(probes: ProbeSet, joined: int) -> ProbeSet:
+    """With how many images are of another one's group because they look like it."""
+    return replace(probes, spec={**probes.spec, "look_alikes": joined}) if joined else probes
 
 
 def rendered(name: str, *, seed: int = 0) -> ProbeSet:

@@ -12,21 +12,26 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
 
 from glossator.corpora.sources import open_corpus
 from glossator.corpora.spam_assassin import spam_assassin
+from glossator.corpora.splits import group_by_most_runs
 from glossator.errors import UserError
 
 EMBEDDED = ("embedded:kind", "embedded:source")
 MAIL = "spam-assassin"
 LEAST = 10
 """Texts of a label, or it is left out."""
+RUN = 8
+"""Texts of which one has half of the other's runs of so many words are alike."""
 
 
 @dataclass(frozen=True, eq=False)
 class LabelledTexts:
     """texts; labels int64 (n,): numbers of `names`, the labels in alphabetical order; groups int64 (n,): texts that
-    stay on one side of a split, alike but for case and spaces, or of one value of a column; left_out: labels that too
+    stay on one side of a split, since they are alike or have the same value of a column; left_out: labels that too
     few texts have, with how many."""
 
     texts: tuple[str, ...]
@@ -51,7 +56,8 @@ def open_labelled(
     """Read JSON lines, CSV, TSV or Parquet; `embedded:kind` and `embedded:source`; `spam-assassin`.
 
     text, label, group: columns; most: texts of a label, drawn by the seed where there are more. Raises `UserError` for
-    a missing column, and for fewer than two labels with at least `LEAST` texts.
+    a missing column, and for fewer than two labels with at least `LEAST` texts. Rows without a text or a label are left
+    out; one without a group is a group of its own.
     """
     named = str(source).startswith("embedded")
     if str(source) == MAIL:
@@ -74,14 +80,30 @@ def open_labelled(
         for place in rng.permutation([i for i, row in enumerate(kept) if row[1] == name])[:most].tolist()
     ]
     some = [kept[place] for place in sorted(chosen)]
-    groups = {key: i for i, key in enumerate(dict.fromkeys(row[2] for row in some))}
+    texts = tuple(row[0] for row in some)
     return LabelledTexts(
-        tuple(row[0] for row in some),
+        texts,
         np.array([names.index(row[1]) for row in some], np.int64),
         names,
-        np.array([groups[row[2]] for row in some], np.int64),
+        _groups(texts, [row[2] for row in some]),
         {name: count for name, count in sorted(counts.items()) if count < LEAST},
     )
+
+
+def _groups(texts: tuple[str, ...], keys: list[str]) -> np.ndarray:
+    """A number for each text, the same for what shares a key or is alike."""
+    number: dict[str, int] = {}
+    words = [
+        np.array([number.setdefault(word, len(number)) for word in text.lower().split()], np.int64) for text in texts
+    ]
+    alike, place = group_by_most_runs(words, RUN), {key: i for i, key in reversed(list(enumerate(keys)))}
+    same = [place[key] for key in keys]
+    exactly: dict[str, int] = {}
+    copies = [exactly.setdefault(_alike(text), row) for row, text in enumerate(texts)]
+    rows, n = np.arange(len(texts)), len(texts)
+    links = (np.concatenate([rows, rows, rows]), np.concatenate([alike, same, copies]))
+    graph = coo_array((np.ones(3 * n), links), shape=(n, n))
+    return np.asarray(connected_components(graph, directed=False)[1], np.int64)
 
 
 Row = tuple[str, str, str]
@@ -109,15 +131,23 @@ def _read(path: Path, text: str, label: str, group: str | None) -> Iterator[Row]
             if name not in record:
                 known = ", ".join(map(str, record)) or "none"
                 raise UserError(f"row {number} of {path.name} has no column of this name", value=name, allowed=known)
-        content, name = record[text], record[label]
-        if content is None or name is None or not str(content).strip() or isinstance(name, list | dict):
-            continue
-        yield str(content), str(name), f"={record[group]}" if group else _alike(str(content))
+        content, name, together = _written(record[text]), _written(record[label]), _written(record.get(group))
+        if content and name:
+            yield content, name, f"={together}" if together else _alike(content)
+
+
+def _written(value: Any) -> str:
+    """A value of a table as it is written, also as a number of a column that has gaps; empty where it is missing."""
+    if value is None or value != value or isinstance(value, list | dict):
+        return ""
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    return "" if not str(value).strip() else str(value)
 
 
 def _json_lines(path: Path) -> Iterator[dict[str, Any]]:
     number = 0
-    with path.open(encoding="utf-8") as lines:
+    with path.open(encoding="utf-8-sig") as lines:
         try:
             for line in lines:
                 number += 1
@@ -131,7 +161,7 @@ def _json_lines(path: Path) -> Iterator[dict[str, Any]]:
 
 
 def _table(path: Path) -> Iterator[dict[str, Any]]:
-    with path.open(encoding="utf-8", newline="") as file:
+    with path.open(encoding="utf-8-sig", newline="") as file:
         try:
             yield from csv.DictReader(file, delimiter="\t" if path.suffix == ".tsv" else ",")
         except (csv.Error, UnicodeDecodeError) as error:

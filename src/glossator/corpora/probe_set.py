@@ -54,6 +54,8 @@ class ProbeSet:
         if (begin := self.spec.get("shared_beginnings", {})).get("documents"):
             which = f"Documents that begin as an earlier one does: {begin['documents']:,}"
             said.append(f"{which}; what they share, {begin['tokens']:,} tokens, is read in that one alone.")
+        if joined := self.spec.get("look_alikes"):
+            said.append(f"Images that look like others and stay with them in one split: {joined:,}.")
         if short := self.spec.get("short"):
             said.append(f"Documents left out because they have fewer than {self.spec['min_length']} tokens: {short:,}.")
         return said

@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import hashlib
 from bisect import bisect_left
+from collections import Counter
 from collections.abc import Sequence
+from itertools import combinations, pairwise
 
 import numpy as np
 
@@ -67,6 +69,37 @@ def group_by_shared_runs(documents: Sequence[np.ndarray], run: int = RUN) -> np.
         a, b = _root(parent, first), _root(parent, second)
         parent[max(a, b)] = min(a, b)
     return np.array([_root(parent, i) for i in range(len(parent))], dtype=np.int64)
+
+
+def group_by_most_runs(documents: Sequence[np.ndarray], run: int, share: float = 0.5) -> np.ndarray:
+    """Group documents of which one has this share of the other's runs of `run` tokens: copies with some words changed,
+    and texts that quote another one, but not those that share a form or a signature.
+
+    documents: token ids, one int array each. Returns int64 (len(documents),): the lowest index in the group.
+    """
+    runs = [
+        np.unique(_run_hashes(tokens, run)) if len(tokens) >= run else np.empty(0, np.uint64) for tokens in documents
+    ]
+    parent = np.arange(len(documents))
+    if not documents:
+        return parent
+    hashes = np.concatenate(runs)
+    owners = np.repeat(np.arange(len(documents)), [len(one) for one in runs])[np.argsort(hashes, kind="stable")]
+    hashes = np.sort(hashes)
+    shared: Counter[tuple[int, int]] = Counter()
+    for of_run in np.split(owners, np.flatnonzero(np.diff(hashes)) + 1):
+        if 1 < len(of_run) <= _MOST_OWNERS:
+            shared.update(combinations(of_run.tolist(), 2))
+        else:  # each beside the next one is enough to join copies
+            shared.update(pairwise(of_run.tolist()))
+    for (one, other), count in shared.items():
+        if count >= share * min(len(runs[one]), len(runs[other])):
+            a, b = _root(parent, one), _root(parent, other)
+            parent[max(a, b)] = min(a, b)
+    return np.array([_root(parent, i) for i in range(len(parent))], dtype=np.int64)
+
+
+_MOST_OWNERS = 30
 
 
 def _run_hashes(tokens: np.ndarray, run: int) -> np.ndarray:

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from glossator.errors import UserError
-from glossator.files import read_json
+from glossator.files import read_json, sha256_of
 from glossator.readouts.dictionary import FORMAT, MANIFEST, TENSORS, WEIGHTS, Dictionary
 from glossator.readouts.dictionary_files import (
     WRITE_MAPPING,
@@ -43,7 +43,11 @@ def load_dictionary(path: str | Path, *, site: str | None = None) -> Dictionary:
     if not path.exists():
         raise UserError("no dictionary here", value=str(path), allowed="a folder or file of a dictionary")
     read = _reader(path)
-    found = read(path, site)
+    try:
+        found = read(path, site)
+    except (TypeError, KeyError, AttributeError, ValueError, RuntimeError) as error:  # values of another kind
+        what = "the description of a dictionary cannot be used"
+        raise UserError(what, value=str(path), fix=f"{type(error).__name__}: {error}".splitlines()[0]) from error
     if site is not None and found.reads_at != site:
         raise UserError(
             "the dictionary was made for another site",
@@ -99,6 +103,11 @@ def _own(path: Path, site: str | None) -> Dictionary:
     if unknown := sorted(set(stored) - known):
         raise UserError(f"unknown key in {MANIFEST}", value=unknown[0], allowed=", ".join(sorted(known)))
     file = folder / str(stored.get("weights", WEIGHTS))
+    if isinstance(saved := stored.get("sha256"), str) and file.is_file() and sha256_of(file) != saved:
+        raise UserError(
+            "the dictionary's weights are not those that were saved with its description", value=str(file),
+            fix=f"Make it again; where it was changed on purpose, take sha256 out of {MANIFEST}",
+        )  # fmt: skip
     tensors, mapping = read_safetensors(file), stored.get("tensors", {name: name for name in TENSORS[:4]})
     if not isinstance(mapping, dict) or (bad := sorted(set(mapping) - set(TENSORS))):
         raise UserError("bad tensors of a dictionary", value=bad[0] if isinstance(mapping, dict) else mapping,

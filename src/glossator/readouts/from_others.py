@@ -116,7 +116,7 @@ def dictionary_learning(path: Path, site: str | None) -> Dictionary:
     if kind == "GatedAutoEncoder":
         activation, given["decoder_bias"] = "gated", need(tensors, "decoder_bias", file)
         given["encoder_bias"], given["gate_bias"] = (need(tensors, n, file) for n in ("mag_bias", "gate_bias"))
-        given["gate_scale"] = need(tensors, "r_mag", file).exp()
+        given["gate_scale"] = need(tensors, "r_mag", file).float().exp()
     elif kind == "JumpReluAutoEncoder":
         activation, given["decoder_bias"] = "jumprelu", need(tensors, "b_dec", file)
         given["encoder_bias"], given["threshold"] = need(tensors, "b_enc", file), need(tensors, "threshold", file)
@@ -132,7 +132,7 @@ def dictionary_learning(path: Path, site: str | None) -> Dictionary:
         k = int(need(tensors, "k", file)) if activation == "top-k" else None
         if activation == "jumprelu":
             level = float(need(tensors, "threshold", file))
-            given["threshold"] = torch.full_like(given["encoder_bias"], level)
+            given["threshold"] = torch.full_like(given["encoder_bias"], level, dtype=torch.float32)
             threshold = level
     if kind not in ("JumpReluAutoEncoder", "AutoEncoderNew"):
         given["centre"] = given["decoder_bias"]
