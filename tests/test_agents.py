@@ -122,6 +122,17 @@ def test_another_experiment_is_no_continuation(tmp_path):
         experiment(dog(), STUDIO, transcript=Transcript(path), seed=1)
 
 
+def test_a_transcript_of_the_same_unit_with_other_responses_is_no_continuation(tmp_path):
+    """The weights or the study were replaced: what follows would be of another unit than what stands there."""
+    path = tmp_path / "a.jsonl"
+    experiment(dog(), STUDIO, transcript=Transcript(path))
+    path.write_bytes(b"".join(path.read_bytes().splitlines(keepends=True)[:6]))
+    unit = dog()
+    unit.reference = np.asarray(unit.reference) * 2 + 1
+    with pytest.raises(UserError, match="others than in the recorded transcript"):
+        experiment(unit, STUDIO, transcript=Transcript(path))
+
+
 def test_a_file_that_is_no_transcript_is_refused(tmp_path):
     path = tmp_path / "a.jsonl"
     path.write_text('{"a": 1}\n{"b": 2}\n')

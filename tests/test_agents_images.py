@@ -76,10 +76,20 @@ def test_a_channel_is_explained_from_the_command_line(
     from glossator.study import run_study
 
     monkeypatch.chdir(tmp_path)
-    spec = StudySpec(subject="renders-cnn", sites=("layers",), units=(3,), corpus="renders:300")
+    spec = StudySpec(subject="renders-cnn", sites=("layers",), units=(3, 7), corpus="renders:300")
     run_study(spec, tmp_path / "study")
     capsys.readouterr()
     assert main(["agent", "--unit", "study#layers/3", "--inputs", "60", "--json"]) == 0
     answer = json.loads(capsys.readouterr().out)
     assert answer["spent"]["inputs"] <= 60 and (tmp_path / answer["page"]).read_text().startswith("<!doctype html>")
     assert answer["headline"] is None or np.isfinite(answer["findings"][0]["e_above"])
+    again = ["agent", "--unit", "study#layers/3", "--inputs", "60", "--out"]
+    assert main([*again, answer["transcript"]]) == 0
+    for other, words in (
+        (["--unit", "study#layers/7"], "unit"),
+        (["--inputs", "61"], "budget"),
+        (["Why?"], "question"),
+    ):
+        capsys.readouterr()
+        assert main([*again, answer["transcript"], *other]) == 2
+        assert f"of another experiment ({words})" in " ".join(capsys.readouterr().err.split())

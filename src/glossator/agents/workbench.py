@@ -18,8 +18,9 @@ from glossator.agents.errors import ToolError
 from glossator.agents.items import Items
 from glossator.agents.ledger import Ledger
 from glossator.agents.makers import Makers, Studio
-from glossator.agents.transcript import Transcript
+from glossator.agents.transcript import Transcript, line_of
 from glossator.agents.under_test import Response, Seen, UnderTest
+from glossator.errors import UserError
 
 MOST_AT_ONCE, LONGEST, QUANTILES = 64, 2000, (0.5, 0.9, 0.99, 0.999)
 
@@ -30,6 +31,12 @@ class Rows(Protocol):
     def experiment(self, kind: str, request: Any, *, prediction: Any = None) -> int: ...
 
     def result(self, experiment: int, result: Any) -> None: ...
+
+
+def started(question: str, policy: str, seed: int, budget: Budget) -> dict[str, Any]:
+    """What the first step of a transcript says besides the unit."""
+    limits = {name: getattr(budget, name) for name in ("inputs", "rounds", "calls")}
+    return {"question": question, "policy": policy, "seed": seed, "budget": limits}
 
 
 class Workbench:
@@ -60,12 +67,13 @@ class Workbench:
             raise ToolError("the unit has no responses to ordinary inputs to compare with")
         self.ledger = Ledger(self.reference)
         quantiles = {str(q): short(float(np.quantile(self.reference, q))) for q in QUANTILES}
-        self.step(
-            "start",
-            {"unit": unit.name, "takes": unit.takes, "question": question, "policy": policy, "seed": seed,
-             "budget": {name: getattr(self.meter.budget, name) for name in ("inputs", "rounds", "calls")}},
-            lambda: {"quantiles": quantiles, "level": short(self.ledger.level), "silent": short(self.ledger.silent)},
-        )  # fmt: skip
+        facts = {"quantiles": quantiles, "level": short(self.ledger.level), "silent": short(self.ledger.silent)}
+        asked = {"unit": unit.name, "takes": unit.takes} | started(question, policy, seed, self.meter.budget)
+        if line_of(self.step("start", asked, lambda: facts)) != line_of(facts):
+            raise UserError(
+                "the unit's own responses are others than in the recorded transcript", value=unit.name,
+                fix="Its study or its weights have changed: use another --out",
+            )  # fmt: skip
 
     def step(self, kind: str, request: Any, do: Callable[[], Any]) -> Any:
         return self.transcript.step(kind, request, do)

@@ -180,6 +180,7 @@ def _run(
     transcript = Transcript(path)
     ended = transcript.recorded and transcript.recorded[-1]["kind"] == "answer"
     if ended:
+        _check_recorded(transcript.recorded, study, unit, question, name, budget, seed, path)
         say(f"The experiment is in {path}; remove the file, or name another with --out or --seed, for a new one")
         answer = Answer.from_dict(transcript.recorded[-1]["result"])
         steps = transcript.recorded
@@ -198,6 +199,28 @@ def _run(
     shown = pictures_of_study(steps, unit, StudyContext.to_show(study)) if images else {}
     experiment_file(path.with_suffix(".html"), steps, shown)
     return answer
+
+
+def _check_recorded(
+    steps: list[dict[str, Any]], study: Study, unit: Unit, question: str, name: str, budget: Any, seed: int, path: Path
+) -> None:
+    """Raise `UserError` for a finished transcript that answers something else. One that does not lie in the study's
+    folder may be of an earlier study, which the unit's responses tell."""
+    from glossator.agents import Transcript
+    from glossator.agents.workbench import Workbench, started
+
+    if not path.resolve().is_relative_to(study.folder.resolve()):
+        tested, makers = _under_test(study, unit)
+        Workbench(tested, makers, budget, seed, question=question, policy=name, transcript=Transcript(None, steps))
+        return
+    asked = {"unit": str(unit)} | started(question, name, seed, budget)
+    held = {key: steps[0]["request"].get(key) for key in asked}
+    for key, value in asked.items():
+        if held[key] != value:
+            raise UserError(
+                f"the recorded transcript is of another experiment ({key})", value=held[key], allowed=str(value),
+                fix=f"Use another --out, or remove {path}",
+            )  # fmt: skip
 
 
 def _under_test(study: Study, unit: Unit) -> tuple[UnderTest, Makers | None]:

@@ -49,7 +49,7 @@ def open_images(name: str, *, seed: int = 0) -> ProbeSet:
     path = Path(name).expanduser()
     if path.is_dir():
         images, names = images_of_folder(path)
-        groups, joined = join_look_alikes(images.groups, thumbnails_of_files(images.pixels.paths))
+        groups, joined = join_look_alikes(images.groups, thumbnails_of_files(sorted(_files(path))))
         called = [names[group] for group in np.unique(groups)]
         return _told(probe_set(images.regrouped(groups), called, seed=seed, name=name), joined)
     try:

@@ -131,7 +131,8 @@ def _read(path: Path, text: str, label: str, group: str | None) -> Iterator[Row]
             if name not in record:
                 known = ", ".join(map(str, record)) or "none"
                 raise UserError(f"row {number} of {path.name} has no column of this name", value=name, allowed=known)
-        content, name, together = _written(record[text]), _written(record[label]), _written(record.get(group))
+        content, name = _written(record[text]), _written(record[label])
+        together = _written(record[group]) if group else ""
         if content and name:
             yield content, name, f"={together}" if together else _alike(content)
 
