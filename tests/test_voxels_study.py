@@ -11,6 +11,7 @@ import pytest
 from glossator.cli import main
 from glossator.cli.sasc import top_ngrams
 from glossator.errors import UserError
+from glossator.explorer.opened import OpenedStudy
 from glossator.readouts import load_readout
 from glossator.store.study import open_study
 from glossator.subjects.named import VECTORS, open_subject, pooled_name
@@ -74,7 +75,7 @@ def test_voxels_are_units_over_tokens(here: Path, capsys: pytest.CaptureFixture)
 
 
 @pytest.mark.slow
-def test_voxels_are_units_of_whole_texts(here: Path, capsys: pytest.CaptureFixture):
+def test_voxels_are_units_of_whole_texts(here: Path, capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch):
     given = ["--space", "none", "--words", "1", "--quiet", "--out", "texts"]
     assert main(["sasc", "--readout", "voxels:v", "--corpus", "notes.jsonl", *given]) == 0
     said = capsys.readouterr().out
@@ -86,6 +87,13 @@ def test_voxels_are_units_of_whole_texts(here: Path, capsys: pytest.CaptureFixtu
     assert sum(top.get(index) == NOUNS[index] for index in range(6)) >= 4, top
     assert "tiny/v/3±" in said
     assert main(["verify", "texts"]) == 0 and main(["show", "tiny/v/3±", "--study", "texts"]) == 0
+
+    # Looked at from elsewhere, where the folder that it was made from is not found: the study keeps a copy.
+    Path("elsewhere").mkdir()
+    monkeypatch.chdir("elsewhere")
+    opened = OpenedStudy("texts", Path("../texts"))
+    assert opened.windows("v/3±", True).windows
+    assert opened.runs.attempt("v/3±", f"{NOUNS[3]} and {NOUNS[3]}").window.true
 
 
 @pytest.mark.slow

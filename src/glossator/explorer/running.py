@@ -70,7 +70,14 @@ class Runs:
             predicted=None if one.predicted is None else in_steps(one.predicted, largest),
             out=[place for place, counts in enumerate(one.counts.tolist()) if not counts],
         )
-        return Attempt(found.short, "tokens", found.polarity == "±", rounded(largest) or 1.0, [*one.pieces], window)
+        return Attempt(
+            found.short,
+            study.recording.inputs.kind,
+            found.polarity == "±",
+            rounded(largest) or 1.0,
+            [*one.pieces],
+            window,
+        )
 
     def scene(self, unit: str, sentence: str, seed: int) -> Attempt:
         """Draw a scene and run the subject on it."""

@@ -26,7 +26,7 @@ from glossator.store.spec import StudySpec
 from glossator.study.metered import Interrupted, Metered
 from glossator.study.models import StudyModels, models_to_show
 from glossator.study.simulator import EXECUTE, StudySimulator, simulator_name
-from glossator.study.sources import check_same, kept_readouts, refused_units
+from glossator.study.sources import check_same, kept_of_pooled, kept_readouts, opened_as, refused_units
 from glossator.subjects.functions import FunctionSubject
 from glossator.subjects.named import POOLED
 from glossator.units import Unit
@@ -134,6 +134,9 @@ class StudyContext:
 
     def _refusal(self, unit: Unit) -> str | None:
         if self.spec.subject.startswith(POOLED):
+            kept = kept_of_pooled(self.spec.subject, self.recording.folder.parent)
+            if kept is not None:  # known without opening it
+                return self._refused.get(kept.name, {}).get(str(unit.index))
             subject = self.resources.subject
             return subject.refused(unit.index) if isinstance(subject, FunctionSubject) else None
         return self._refused.get(unit.site, {}).get(str(unit.index))
@@ -189,7 +192,8 @@ def resources_of(
 
         models.confirm_subject(spec.subject)
         inputs = None if recording is None else recording.inputs
-        loaded = subject or open_subject(spec.subject, inputs, dtype=spec.dtype, device=spec.device)
+        name = spec.subject if recording is None else opened_as(spec.subject, recording.folder.parent)
+        loaded = subject or open_subject(name, inputs, dtype=spec.dtype, device=spec.device)
         if recording is not None:
             check_same(recording.spec, {"subject_fingerprint": loaded.fingerprint}, spec.subject)
         return loaded

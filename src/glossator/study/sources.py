@@ -19,7 +19,7 @@ from glossator.files import read_json, write_bytes, write_json
 from glossator.inputs import Texts
 from glossator.readouts.base import load_kind, parse_readout
 from glossator.recording.spec import source_of
-from glossator.subjects.named import OWN_TEXT, readout_of_pooled
+from glossator.subjects.named import OWN_TEXT, POOLED, pooled_name, readout_of_pooled
 
 if TYPE_CHECKING:
     from glossator.readouts.base import Readout
@@ -121,6 +121,24 @@ def places_of_readouts(study: Path) -> Iterator[tuple[str, Path]]:
     """(kind, folder) of each readout that a study keeps, also one of an earlier version."""
     yield from ((place.parent.name, place) for place in sorted((study / FOLDER).glob("*/*")))
     yield from (("directions", place) for place in sorted((study / EARLIER).glob("*")))
+
+
+def kept_of_pooled(name: str, study: Path) -> Path | None:
+    """The study's own copy of the readout that a pooled subject has; None without one."""
+    if (pooled := readout_of_pooled(name)) is None:
+        return None
+    kind, _, site = pooled
+    places = (place for of, place in places_of_readouts(study) if of == kind and source_of(place.name) == site)
+    return next(places, None)
+
+
+def opened_as(name: str, study: Path) -> str:
+    """The name that a study's subject is opened by: with the study's own copy of a readout, wherever it was made."""
+    place, pooled = kept_of_pooled(name, study), readout_of_pooled(name)
+    if place is None or pooled is None:
+        return name
+    subject, _, site, pool = name.removeprefix(POOLED).split("#")
+    return pooled_name(subject, site, pool, (pooled[0], str(place)))
 
 
 def kept_readouts(recording: Recording) -> dict[str, Readout]:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from glossator.errors import MissingPower, UserError, near_matches
-from glossator.inputs import Grid, Inputs
+from glossator.inputs import WHOLE, Grid, Inputs, Texts
 from glossator.inputs.tokens import TokenWindows
 from glossator.store.results import Chosen
 from glossator.store.study import Study, open_study, unit_of
@@ -30,9 +30,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class TriedText:
-    """One text. pieces: its tokens (t,) as they can be printed; counts (t,) bool, False where a recording leaves a
-    position out; true (t,) the unit's activations, of its side; predicted (t,), NaN where there is none, or None where
-    there is none at all; windows: how many it was cut into, each of which begins anew."""
+    """One text. pieces: its tokens (t,) as they can be printed, or the text itself where it has one value; counts (t,)
+    bool, False where a recording leaves a position out; true (t,) the unit's activations, of its side; predicted (t,),
+    NaN where there is none, or None where there is none at all; windows: how many it was cut into, each of which begins
+    anew."""
 
     text: str
     pieces: tuple[str, ...]
@@ -147,6 +148,8 @@ def tried(bench: Bench, unit: Unit, texts: Sequence[str]) -> list[TriedText]:
     width = bench.width_of(unit.site)
     if not 0 <= unit.index < width:
         raise UserError(f"no such unit at {unit.site}", value=unit.index, allowed=f"0 to {width - 1}")
+    if bench.subject.takes == "texts":
+        return _whole(bench, unit, texts)
     windows = bench.windows(texts)
     true = bench.values(unit.site, [unit.index], windows)[:, :, 0] * np.float32(unit.sign)
     predicted, names = bench.predicted(unit, windows), windows.vocabulary.texts
@@ -158,6 +161,19 @@ def tried(bench: Bench, unit: Unit, texts: Sequence[str]) -> list[TriedText]:
         said = None if predicted is None else np.where(windows.valid[rows], predicted[rows], np.nan)[real]
         found.append(TriedText(text, pieces, windows.valid[rows][real], true[rows][real], said, len(rows)))
     return found
+
+
+def _whole(bench: Bench, unit: Unit, texts: Sequence[str]) -> list[TriedText]:
+    """Of a subject with one value for a text."""
+    if empty := [text for text in texts if not text.strip()]:
+        raise UserError("an empty text", value=empty[0], fix="Pass a text")
+    inputs = Texts.of(texts)
+    true = bench.values(unit.site, [unit.index], inputs)[:, :, 0] * np.float32(unit.sign)
+    predicted, counts = bench.predicted(unit, inputs, WHOLE), np.ones(1, bool)
+    return [
+        TriedText(text, (text,), counts, true[i], None if predicted is None else predicted[i], 1)
+        for i, text in enumerate(texts)
+    ]
 
 
 def tried_scene(bench: Bench, unit: Unit, sentence: str, seed: int = 0) -> TriedScene:

@@ -28,7 +28,7 @@ function TryText({ study, data, view, query }) {
     <textarea id="own-text" rows="2" maxlength="20000" value=${text} onInput=${(e) => setText(e.target.value)} onKeyDown=${(e) => { if (e.key === "Enter" && (e.ctrlKey || e.metaKey)) act(); }}></textarea>
     <button type="submit" disabled=${state.busy || !text.trim()}>${state.busy ? "Running the model …" : "Run the unit on it"}</button>
     ${state.error ? html`<${Trouble} error=${state.error} />` : state.value ? html`<${TextWindow} data=${state.value} w=${state.value.window} view=${{ ...view, whole: true }} />
-      <${Strongest} study=${study} data=${data} tried=${state.value} text=${text} />
+      ${state.value.inputs === "tokens" ? html`<${Strongest} study=${study} data=${data} tried=${state.value} text=${text} />` : null}
       <p class="quiet">Scale up to ${precise(state.value.largest)}, the unit's largest recorded activation or the one here.</p>` : null}
   </form>`;
 }
