@@ -19,28 +19,33 @@ def separate_modes(problem: Problem, singles: tuple[Single, ...], threshold: flo
     firing = problem.target > max(threshold, 0.0)
     if not firing.any():
         return []
-    truths = np.stack([s.truth for s in singles])
-    on_firing = np.average(truths[:, firing], axis=1, weights=problem.weight[firing])
-    everywhere = truths @ problem.weight.astype(np.float32) / problem.weight.sum()
+    weight = problem.weight.astype(np.float32)
+    truths = np.stack([s.truth[firing] for s in singles])
+    on_firing = np.average(truths, axis=1, weights=problem.weight[firing])
+    everywhere = np.array([s.truth @ weight for s in singles]) / problem.weight.sum()
     helpful = np.flatnonzero(on_firing > 2 * everywhere)
     if len(helpful) < 2:
         return []
     truths = truths[helpful]
-    groups = _linked(_related(problem, truths))
-    shares = [np.average(truths[group][:, firing].max(axis=0), weights=problem.weight[firing]) for group in groups]
+    groups = _linked(_related(problem, [singles[i].truth for i in helpful], weight))
+    shares = [np.average(truths[group].max(axis=0), weights=problem.weight[firing]) for group in groups]
     order = sorted(range(len(groups)), key=lambda g: -shares[g])
     modes = [[singles[helpful[i]].test for i in groups[g]] for g in order if shares[g] >= LEAST_SHARE][:most]
     return modes if len(modes) > 1 else []
 
 
-def _related(problem: Problem, truths: np.ndarray) -> np.ndarray:
-    """(m, m) bool for tests with truths (m, T): close in meaning, or true of the same tokens."""
-    weighted = truths * problem.weight.astype(np.float32)
+def _related(problem: Problem, found: list[np.ndarray], weight: np.ndarray) -> np.ndarray:
+    """(m, m) bool for tests with truths m times (T,): close in meaning, or true of the same tokens."""
+    places = np.flatnonzero(np.logical_or.reduce([truth != 0 for truth in found]))
+    truths = np.stack([truth[places] for truth in found])
+    weighted = truths * weight[places]
     both = weighted @ truths.T
     alone = np.sqrt(np.maximum(np.diag(both), 1e-9))
     related = both / np.outer(alone, alone) > RELATED
     if problem.bank.lexicon.directions is not None:
-        masses = np.stack([problem.sums(row[rows], 0, rows) for row in weighted for rows in [np.flatnonzero(row != 0)]])
+        masses = np.stack(
+            [problem.sums(row[rows], 0, places[rows]) for row in weighted for rows in [np.flatnonzero(row != 0)]]
+        )
         seen = np.flatnonzero(masses.any(axis=0))
         meanings = masses[:, seen].astype(np.float32) @ problem.reading.directions[seen]
         lengths = np.linalg.norm(meanings, axis=1, keepdims=True)

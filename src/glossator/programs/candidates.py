@@ -92,10 +92,11 @@ class Pool:
         self._total = float(problem.searched.sum())
         self._single_truths = np.empty((SINGLES, len(self._by_part)), np.float32)
         self._single_spread = np.zeros(0, np.float32)
+        counts = np.stack([problem.sums(problem.searched, place) for place in (0, 1)], axis=1).astype(np.float32)
+        masses, squares = reading.truth @ counts, reading.squares @ counts
         for place in (0, 1):
-            counts = problem.sums(problem.searched, place).astype(np.float32)
-            mass = reading.truth @ counts
-            self._spread.append(spread_of(mass, reading.squares @ counts, self._total))
+            mass = masses[:, place]
+            self._spread.append(spread_of(mass, squares[:, place], self._total))
             if place == 0:
                 common = mass >= LEAST_TO_COMBINE
                 simple = np.flatnonzero(bank.simple[reading.rows] & common)

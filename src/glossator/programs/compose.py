@@ -103,7 +103,7 @@ def compose(problem: Problem, tests: Items[Test], *, steps: float = 1.0, limit: 
     lengths = np.array([characters(t) for t in tests], float)
     out: list[int] = []
     while kept and (sketch := _sketch(tests, kept, lengths, gram, moment, steps, limit)) is None:
-        rows = [0, *(i + 1 for i in kept)]
+        rows = _rows(kept)
         inverse = np.linalg.inv(gram[np.ix_(rows, rows)])
         loss = ((inverse @ moment[rows]) ** 2 / np.diag(inverse))[1:]
         out.append(kept.pop(int(np.argmin(loss / (lengths[kept] + FRAME)))))
@@ -135,15 +135,21 @@ def _exchanges(
 
     Only where that explains more by at least `least`, about what a test that means nothing would explain by chance.
     """
-    base, found = _explained(gram, moment, kept), list[tuple[float, list[int]]]()
+    found = list[tuple[float, list[int]]]()
     others = np.setdiff1d(np.arange(len(lengths)), kept)
-    for given_up in kept:
+    rows = _rows(kept)
+    inverse, known = np.linalg.inv(gram[np.ix_(rows, rows)]), moment[rows]
+    base = float(known @ inverse @ known)
+    for place, given_up in enumerate(kept, start=1):
         rest, room = [i for i in kept if i != given_up], lengths[given_up] + LOOSE
-        without = _explained(gram, moment, rest)
         fitting = [int(i) for i in others if lengths[i] <= room]
         if not fitting:
             continue
-        gains = without - base + _gains(gram, moment, rest, fitting)
+        left_in = np.delete(np.arange(len(rows)), place)
+        column = inverse[left_in, place]
+        smaller = inverse[np.ix_(left_in, left_in)] - np.outer(column, column) / inverse[place, place]
+        without = float(known[left_in] @ smaller @ known[left_in])
+        gains = without - base + _gains(gram, moment, rest, fitting, smaller)
         for first in np.argsort(-gains, kind="stable")[:FIRSTS]:
             one, left = [*rest, fitting[first]], room - lengths[fitting[first]]
             found.append((float(gains[first]), one))
@@ -155,16 +161,24 @@ def _exchanges(
 
 def _explained(gram: np.ndarray, moment: np.ndarray, kept: list[int]) -> float:
     """The sum of squares that a bias and these tests explain."""
-    rows = [0, *(i + 1 for i in kept)]
+    rows = _rows(kept)
     return float(moment[rows] @ np.linalg.solve(gram[np.ix_(rows, rows)], moment[rows]))
 
 
-def _gains(gram: np.ndarray, moment: np.ndarray, kept: list[int], others: list[int]) -> np.ndarray:
+def _rows(tests: list[int]) -> list[int]:
+    """Of the normal equations: the bias, and these tests."""
+    return [0, *(i + 1 for i in tests)]
+
+
+def _gains(
+    gram: np.ndarray, moment: np.ndarray, kept: list[int], others: list[int], inverse: np.ndarray | None = None
+) -> np.ndarray:
     """How much more each of the others would explain beside those kept: squared partial moments over what is left of
-    their own squares."""
-    rows, more = [0, *(i + 1 for i in kept)], [i + 1 for i in others]
+    their own squares. inverse: of the normal equations of those kept, where it is known."""
+    rows, more = _rows(kept), [i + 1 for i in others]
     cross = gram[np.ix_(rows, more)]
-    solved = np.linalg.solve(gram[np.ix_(rows, rows)], np.column_stack([cross, moment[rows]]))
+    both = np.column_stack([cross, moment[rows]])
+    solved = np.linalg.solve(gram[np.ix_(rows, rows)], both) if inverse is None else inverse @ both
     left = gram[more, more] - (cross * solved[:, :-1]).sum(axis=0)
     return (moment[more] - cross.T @ solved[:, -1]) ** 2 / np.maximum(left, 1e-9)
 
@@ -176,7 +190,7 @@ def _sketch(
     """The kept tests joined, with plain least-squares strengths; None when its English is longer than the limit."""
     if limit is not None and lengths[kept].sum() > ROOM * limit:
         return None
-    rows = [0, *(i + 1 for i in kept)]
+    rows = _rows(kept)
     bias, *values = np.linalg.solve(gram[np.ix_(rows, rows)], moment[rows])
     merged = joined([tests[i] for i in kept], np.array(values), steps)
     program = Program(float(bias), tuple(Clause(v, t) for t, v in merged))
