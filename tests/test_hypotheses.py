@@ -100,7 +100,9 @@ def test_on_the_command_line(tmp_path: Path, tiny_folder: Path, capsys: pytest.C
     assert (tmp_path / "h" / "hypotheses.json").exists()
     assert main(["hypotheses", str(file), *model, "--no-explain", "--labels", "code,animals"]) == 0
     assert "Units that separate animals" in capsys.readouterr().out
+    kept = (tmp_path / "h" / "hypotheses.json").read_bytes()
     for arguments, said in (
+        ([str(file), *model, "--per-label", "60"], "holds another study"),
         ([str(file), "--labels", "code,cats"], "no such label"),
         ([str(file), "--subject", str(tiny_folder)], "no units are named"),
         ([str(file), *model, "--choose", "luck"], "unknown way"),
@@ -108,4 +110,5 @@ def test_on_the_command_line(tmp_path: Path, tiny_folder: Path, capsys: pytest.C
     ):
         assert main(["hypotheses", *arguments]) == 2
         assert said in capsys.readouterr().err
+    assert (tmp_path / "h" / "hypotheses.json").read_bytes() == kept
     assert len(open_labelled(file)) == 160

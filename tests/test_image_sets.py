@@ -188,3 +188,18 @@ def test_a_broken_image_is_found_before_anything_is_recorded(folder) -> None:
     path.write_bytes(path.read_bytes()[:-60])
     with pytest.raises(UserError, match=r"02\.png"):
         open_images(str(folder))
+
+
+def test_groups_of_an_array_are_whole_numbers_or_texts(tmp_path) -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (12, 8, 8, 3)).astype(np.uint8)
+    for groups in (np.arange(12) // 2, np.array([f"scene {i // 2}" for i in range(12)])):
+        np.savez(tmp_path / "a.npz", pixels=pixels, groups=groups)
+        assert open_images(str(tmp_path / "a.npz")).inputs.groups.tolist()[:4] == [0, 0, 1, 1]
+    for groups in (np.arange(12) / 2, np.full(12, np.nan), np.arange(11)):
+        np.savez(tmp_path / "a.npz", pixels=pixels, groups=groups)
+        with pytest.raises(UserError):
+            open_images(str(tmp_path / "a.npz"))
+    for few in (pixels[:0], pixels[:, :0]):
+        np.save(tmp_path / "few.npy", few)
+        with pytest.raises(UserError):
+            open_images(str(tmp_path / "few.npy"))

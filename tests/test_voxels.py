@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -141,6 +142,20 @@ def test_banded_and_other_delays_fit_as_well(world, model):
     assert banded.r[:6].mean() > model.r[:6].mean() - 0.03
     early = fit_encoding(words_subject(), "output", world.scans, EncodingSpec(delays=(0.0,)))
     assert early.r[:6].mean() < 0.5 * model.r[:6].mean(), "the response comes seconds later"
+
+
+def test_a_held_out_story_that_is_fitted_on_too_is_refused(world):
+    """Heard twice, once in each: the voxels would be tested on what they were fitted to."""
+    scans = world.scans
+    held, other = scans.held_out[0], next(run for run in range(5) if run not in scans.held_out)
+    told = {run: scans.words_of(held if run == other else run) for run in range(5)}
+    words = Stimuli.of(
+        [text for run in told for text in told[run].texts],
+        np.repeat(list(told), [len(one) for one in told.values()]),
+        np.concatenate([one.onsets for one in told.values()]),
+    )
+    with pytest.raises(UserError, match="the words of a run that is fitted on"):
+        fit_encoding(words_subject(), "output", replace(scans, words=words))
 
 
 def test_a_constant_voxel_is_refused(world):

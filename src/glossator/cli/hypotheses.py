@@ -163,23 +163,26 @@ def _headlines(
     """Headline of each unit from the first half, and its test on the second; a reason where there is none."""
     import numpy as np
 
+    from glossator.corpora import open_corpus
+    from glossator.corpora.sources import IN_MEMORY
     from glossator.files import plain
     from glossator.fitting.hypotheses import on_test_half
     from glossator.programs import Lexicon, execute
     from glossator.recording.texts import text_windows
     from glossator.study import StudySpec, run_study
+    from glossator.study.grow import check_folder
 
     if loaded.takes != "tokens":
         return {unit: {"headline": None, "reason": "headlines are found in tokens"} for unit in units}
     width = min(64, loaded.max_width or 64)
+    corpus = open_corpus([texts.texts[i] for i in split.choose.tolist()])
+    spec = StudySpec(
+        subject=subject, sites=(site,), units=tuple(sorted(units)), max_tokens=None, width=width,
+        readouts=() if readout is None else (readout,), explainers=("program",), scorers=("correlation",),
+    )  # fmt: skip
+    check_folder(replace(spec, corpus=IN_MEMORY + corpus.fingerprint), folder)
     try:
-        study = run_study(
-            StudySpec(
-                subject=subject, sites=(site,), units=tuple(sorted(units)), max_tokens=None, width=width,
-                readouts=() if readout is None else (readout,), explainers=("program",), scorers=("correlation",),
-            ),
-            folder, progress=False, corpus=[texts.texts[i] for i in split.choose.tolist()],
-        )  # fmt: skip
+        study = run_study(spec, folder, progress=False, corpus=corpus)
     except UserError as error:  # the texts are too few or too short for a study
         return {unit: {"headline": None, "reason": str(error)} for unit in units}
     assert study is not None

@@ -58,13 +58,24 @@ def open_images(name: str, *, seed: int = 0) -> ProbeSet:
             with found:
                 if "pixels" not in found:
                     raise UserError("the file has no array called pixels", value=name, allowed=", ".join(found))
-                images = Images.of(found["pixels"], found.get("groups"))
+                images = Images.of(found["pixels"], _group_numbers(found.get("groups")))
         else:
             images = Images.of(found)
     except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
         raise UserError("the images cannot be read", value=name, fix=str(error)) from error
     groups, joined = join_look_alikes(images.groups, thumbnails_of_pixels(np.asarray(images.pixels)))
     return _told(probe_set(images.regrouped(groups), seed=seed, name=name), joined)
+
+
+def _group_numbers(labels: np.ndarray | None) -> np.ndarray | None:
+    """Numbers of groups from whole numbers or texts; raises `UserError` for other labels."""
+    if labels is None:
+        return None
+    if labels.ndim != 1 or labels.dtype.kind not in "iuUS":
+        raise UserError(
+            "bad groups of images", value=f"{labels.dtype} {labels.shape}", allowed="whole numbers or texts"
+        )
+    return np.unique(labels, return_inverse=True)[1]
 
 
 def _told(probes: ProbeSet, joined: int) -> ProbeSet:

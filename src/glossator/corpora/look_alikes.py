@@ -33,6 +33,8 @@ def thumbnails_of_pixels(pixels: np.ndarray) -> np.ndarray:
 def join_look_alikes(groups: np.ndarray, thumbnails: np.ndarray) -> tuple[np.ndarray, int]:
     """Groups int64 (n,) joined where images of theirs look alike: each the lowest number of those that it joins; and
     how many images were given another group."""
+    if not len(groups):
+        return groups, 0
     parent = {int(group): int(group) for group in np.unique(groups)}
 
     def root(group: int) -> int:
@@ -49,11 +51,7 @@ def join_look_alikes(groups: np.ndarray, thumbnails: np.ndarray) -> tuple[np.nda
 
 
 def _rows(images: list[np.ndarray]) -> np.ndarray:
-    return (
-        np.stack(images).reshape(len(images), -1).astype(np.float32)
-        if images
-        else np.empty((0, 3 * SIDE**2), np.float32)
-    )
+    return np.array(images, np.float32).reshape(len(images), 3 * SIDE**2)
 
 
 def _pairs(thumbnails: np.ndarray) -> np.ndarray:
@@ -62,7 +60,7 @@ def _pairs(thumbnails: np.ndarray) -> np.ndarray:
     means, contrast = thumbnails.mean(axis=1), thumbnails.std(axis=1)
     order = np.argsort(means, kind="stable")
     rows, means, contrast = thumbnails[order].astype(np.float64), means[order], contrast[order]
-    coarse = rows.reshape(len(rows), 4, SIDE // 4, 4, SIDE // 4, 3).mean(axis=(2, 4)).reshape(len(rows), -1)
+    coarse = rows.reshape(len(rows), 4, SIDE // 4, 4, SIDE // 4, 3).mean(axis=(2, 4)).reshape(len(rows), 48)
     coarse -= coarse.mean(axis=0)
     sizes, found = (coarse**2).sum(axis=1), [np.empty((0, 2), np.int64)]
     for first in range(0, len(rows), _ROWS):

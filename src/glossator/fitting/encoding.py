@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from glossator.corpora.splits import group_by_shared_runs
 from glossator.errors import UserError
 from glossator.files import plain
 from glossator.fitting.ridge import PENALTIES, Fitted, ridge
@@ -30,6 +31,8 @@ RATE_SECONDS = 2.0
 """Between the delays at which the rate of words is taken out."""
 PERMUTATIONS = 200
 MOST_FOLDS = 6
+SAME_STORY = 50
+"""So many words in a row are those of one story, heard twice."""
 
 
 @dataclass(frozen=True)
@@ -85,9 +88,10 @@ def fit_encoding(
 
     subject: one of tokens (a word's values are the mean over its tokens, in context) or of texts (each word alone);
     opened_by: the name that opens it again, where that is not its own.
-    Raises `UserError` for values that do not vary and runs that are too short.
+    Raises `UserError` for values that do not vary, runs that are too short, and a held-out story that is fitted on too.
     """
     spec = spec or EncodingSpec()
+    check_stories(scans)
     delays = spec.in_scans(scans.tr)
     values = word_values(subject, site, scans.words, spec.context)
     known = np.isfinite(values).all(axis=1)
@@ -141,6 +145,23 @@ def fit_encoding(
         penalty=found.penalties.astype(np.float32),
         made=_made(subject, scans, spec, train, found) | ({"subject_spec": opened_by} if opened_by else {}),
     )
+
+
+def check_stories(scans: Scans) -> None:
+    """Raise `UserError` for a held-out run that tells the story of one that models are fitted on."""
+    numbers: dict[str, int] = {}
+    said = [
+        np.array([numbers.setdefault(word.lower(), len(numbers)) for word in scans.words_of(run).texts], np.int64)
+        for run in range(len(scans.runs))
+    ]
+    story = group_by_shared_runs(said, SAME_STORY)
+    for run in scans.held_out:
+        same = [scans.runs[n] for n in np.flatnonzero(story == story[run]).tolist() if n not in scans.held_out]
+        if same:
+            raise UserError(
+                "a held-out run has the words of a run that is fitted on", value=f"{scans.runs[run]} and {same[0]}",
+                fix="Hold out all runs of one story, or give further presentations of it as repeats",
+            )  # fmt: skip
 
 
 def word_values(subject: Subject, site: str, words: Stimuli, context: int) -> np.ndarray:

@@ -77,7 +77,8 @@ class Images:
     weight = 64
 
     def __post_init__(self) -> None:
-        if self.pixels.ndim != 4 or self.pixels.shape[3] != 3 or self.pixels.dtype != np.uint8:
+        shape = self.pixels.shape
+        if len(shape) != 4 or shape[3] != 3 or 0 in shape[1:] or self.pixels.dtype != np.uint8:
             raise UserError(
                 "these are not images",
                 value=f"{self.pixels.dtype} {self.pixels.shape}",
