@@ -31,6 +31,7 @@ from glossator.scorers.ablation_trial import RANDOM_UNIT, Moved, first_tokens
 from glossator.scorers.correlation import CorrelationScorer
 from glossator.scorers.lab import score_explanation
 from glossator.scorers.other_units import GivenOthers
+from glossator.statistics import estimate
 from glossator.subjects import edit
 from glossator.subjects.base import BaseSubject
 from glossator.units import Unit
@@ -395,3 +396,11 @@ def test_ratios_by_hand():
 def test_a_part_without_its_set():
     with pytest.raises(MissingPower, match="NAME@SITE"):
         part_of(Unit("tiny", "sae@mlp.0", 1))
+
+
+@pytest.mark.parametrize("statistic", [pooled, per_token])
+def test_intervals_end_at_all_of_the_effect(statistic):
+    document = np.repeat(np.arange(4), 6)
+    moved = statistic(Moved(np.array([0.01, 0.01, 0.05, 2.0])[document], np.ones(24), document, 4))
+    unbounded = estimate(dataclasses.replace(moved, bounds=(-math.inf, math.inf)))
+    assert estimate(moved).high == 1.0 < unbounded.high

@@ -58,5 +58,5 @@ def test_a_small_run_on_real_neurons(tmp_path):
     for keys in (found, site):
         assert {"cost_ratio", "rank_correlation", "ablation_score", "random_unit"} <= set(keys)
     for row in found["units"]:
-        assert row["low"] <= row["ablation_score"] <= row["high"] < 1
+        assert row["low"] <= row["ablation_score"] <= row["high"] <= 1
         assert 1e-9 < row["nats_of_mean_ablation"] < 0.1

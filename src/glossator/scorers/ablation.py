@@ -10,6 +10,7 @@ explanation, recalibrated, replacing a random other unit of the site, against th
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import ClassVar
@@ -25,7 +26,7 @@ from glossator.scorers import SUBJECT, TOKEN_VALUES, Scorer
 from glossator.scorers.ablation_trial import RANDOM_UNIT, AblationTrial, Fitting, Moved, Planned
 from glossator.scorers.lab import Lab
 from glossator.scores import Column, Score
-from glossator.statistics import Resampled, compare, ratio, sums_by
+from glossator.statistics import AT_MOST_ALL, Resampled, compare, ratio, sums_by
 from glossator.units import Unit
 
 LEAST_SHARE = 0.01
@@ -132,15 +133,15 @@ class AblationScorer(Scorer):
 def pooled(moved: Moved) -> Resampled:
     """1 - mean divergence with the simulation / mean divergence with the mean, means over all tokens."""
     sums = sums_by(moved.document, moved.documents, moved.spliced, moved.ablated)
-    found = ratio(sums[:, 0], sums[:, 1], one_minus=True)
-    return Resampled(found.documents, found.under, moved.why_not or found.reason)
+    found = ratio(sums[:, 0], sums[:, 1], one_minus=True, bounds=AT_MOST_ALL)
+    return replace(found, reason=moved.why_not or found.reason)
 
 
 def read_share(moved: Moved) -> Resampled:
     """Mean divergence when the read part is at its mean / that when the direction is."""
     sums = sums_by(moved.document, moved.documents, moved.spliced, moved.ablated)
-    found = ratio(sums[:, 0], sums[:, 1])
-    return Resampled(found.documents, found.under, moved.why_not or found.reason)
+    found = ratio(sums[:, 0], sums[:, 1], bounds=(0.0, math.inf))
+    return replace(found, reason=moved.why_not or found.reason)
 
 
 def per_token(moved: Moved) -> Resampled:
@@ -151,5 +152,5 @@ def per_token(moved: Moved) -> Resampled:
     counts = (moved.ablated > 0) & (moved.ablated >= LEAST_SHARE * moved.ablated.mean())
     quotient = np.divide(moved.spliced, moved.ablated, out=np.zeros_like(moved.spliced), where=counts)
     sums = sums_by(moved.document, moved.documents, quotient, counts)
-    found = ratio(sums[:, 0], sums[:, 1], one_minus=True)
-    return Resampled(found.documents, found.under, moved.why_not or found.reason)
+    found = ratio(sums[:, 0], sums[:, 1], one_minus=True, bounds=AT_MOST_ALL)
+    return replace(found, reason=moved.why_not or found.reason)

@@ -11,7 +11,6 @@ reason.
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -23,11 +22,10 @@ from glossator.scorers import Scorer
 from glossator.scorers.lab import Lab, Trial
 from glossator.scorers.sample import SETTINGS
 from glossator.scores import Score
-from glossator.statistics import Resampled, ratio, sums_by, undefined, variance_explained
+from glossator.statistics import AT_MOST_ALL, Resampled, ratio, sums_by, undefined, variance_explained
 from glossator.units import Unit
 
 SILENT = "the unit never fires here"
-AT_MOST_ALL = (-math.inf, 1.0)
 
 
 @dataclass(frozen=True)

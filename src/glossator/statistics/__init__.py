@@ -22,6 +22,7 @@ from glossator.statistics.of_documents import (
     why_constant,
 )
 from glossator.statistics.over_units import (
+    AT_MOST_ALL,
     SHARE,
     adjusted,
     called,
@@ -51,9 +52,9 @@ from glossator.statistics.resampling import (
 )
 
 __all__ = [
-    "LEAST_FIRING", "LEVEL", "SHARE", "Estimate", "Jackknifed", "Resampled", "adjusted", "alpha_among", "auroc",
-    "average_precision", "called", "compare", "constant", "document_index", "estimate", "estimate_of", "exchange_p",
-    "in_words", "interval", "jackknife", "largest", "margin", "margins", "mean_of_hits_and_rejections",
+    "AT_MOST_ALL", "LEAST_FIRING", "LEVEL", "SHARE", "Estimate", "Jackknifed", "Resampled", "adjusted", "alpha_among",
+    "auroc", "average_precision", "called", "compare", "constant", "document_index", "estimate", "estimate_of",
+    "exchange_p", "in_words", "interval", "jackknife", "largest", "margin", "margins", "mean_of_hits_and_rejections",
     "mean_over_units", "needed_for_width", "needed_to_tell", "p_of_zero", "paired_difference", "paired_ratio",
     "pearson", "pearson_by_document", "pearson_of_sums", "pearson_terms", "permutation_p", "power_of", "q_values",
     "rank_correlation", "ratio", "share_beyond_chance", "shrinkage", "spread_of", "sums_by", "undefined",

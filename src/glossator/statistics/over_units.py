@@ -46,6 +46,8 @@ def _below(values: np.ndarray, n: int) -> float:
 Bounds = tuple[float, float]
 UNBOUNDED = (-math.inf, math.inf)
 SHARE = (0.0, 1.0)
+AT_MOST_ALL = (-math.inf, 1.0)
+"""Of what there is to explain or to preserve; an explanation may make it worse."""
 
 
 def mean_over_units(values: Sequence[float | None], *, bounds: Bounds = UNBOUNDED, level: float = LEVEL) -> Estimate:
