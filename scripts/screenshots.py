@@ -1,9 +1,8 @@
-"""Every page of the explorer on real studies, in Chromium: `python scripts/screenshots.py` writes docs/screens/ and
+"""Pages of the explorer on real studies, in Chromium: `python scripts/screenshots.py` writes docs/screens/ and
 docs/explorer-pages.md.
 
 The studies are of SmolLM2-135M, EfficientNet-Lite0 and simulated voxels, with a trained dictionary, directions that
 were found and agents' experiments. They are made in `studies/tour` once, in some minutes, and reused.
-`tests/test_explorer_tour.py` goes through the same pages at the same widths and in the same themes.
 """
 
 from __future__ import annotations
@@ -23,9 +22,11 @@ ROOT = Path(__file__).resolve().parent.parent
 STUDIES = ROOT / "studies" / "tour"
 SCREENS, GALLERY = ROOT / "docs" / "screens", ROOT / "docs" / "explorer-pages.md"
 WIDTHS, THEMES = (1280, 400), ("light", "dark")
-COLOURS = {"images": 128, "text": 48}
-SERVED = ("text", "vision", "voxels", "directions")
-CONCEPTS = ("animal", "food", "music", "money", "weather", "body", "family", "water")
+COLOURS = {"images": 256, "text": 64}
+"""Of a picture of a page with images, and without."""
+SERVED = ("text", "latents", "directions", "vision", "voxels")
+CONCEPTS = ("animal", "body", "color", "country", "family", "food", "house", "law", "money", "music", "school", "time",
+            "water", "weather")  # fmt: skip
 TOKENS = ("--tokens", "16384")
 MADE: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("sae", ("dictionary", "train", "--site", "resid.12", "--latents", "1024", "--k", "16", "--train-tokens", "60000",
@@ -34,12 +35,13 @@ MADE: tuple[tuple[str, tuple[str, ...]], ...] = (
              "--quiet")),
     ("found", ("directions", "find", "rec", "--site", "mlp.12", "--out", "found", "--n", "3", "--rounds", "3",
                "--steps", "6", "--controls", "3", "--quiet")),
-    ("text", ("run", "--subject", "smollm2-135m", "--site", "mlp.12", "--site", "sae@resid.12", "--dictionary", "sae",
-              "--units", "8", *TOKENS, "--card", "both", "--explainer", "program", "--explainer", "output-weights",
-              "--baseline", "random-weights", "--out", "text", "--quiet")),
+    ("text", ("run", "--subject", "smollm2-135m", "--site", "mlp.12", "--units", "64", "--tokens", "65536", "--out",
+              "text", "--quiet")),
+    ("latents", ("run", "--dictionary", "sae", "--units", "3", *TOKENS, "--card", "both", "--baseline",
+                 "random-weights", "--out", "latents", "--quiet")),
     ("directions", ("run", "--directions", "found", *TOKENS, "--out", "directions", "--quiet")),
-    ("vision", ("run", "--subject", "efficientnet-lite0", "--site", "blocks.9", "--units", "6", "--inputs",
-                "renders:240", "--explainer", "program", "--explainer", "dissection", "--out", "vision", "--quiet")),
+    ("vision", ("run", "--subject", "efficientnet-lite0", "--site", "blocks.10.depthwise", "--units", "6", "--inputs",
+                "renders:1000", "--out", "vision", "--quiet")),
     ("simulated.npz", ("voxels", "simulate", "--out", "simulated.npz", "--runs", "10", "--null", "6",
                        "--concepts", ",".join(CONCEPTS))),
     ("vox", ("voxels", "fit", "simulated.npz", "--out", "vox")),
@@ -60,7 +62,7 @@ def made(folder: Path = STUDIES) -> Path:
     for study, question in (("text", "What does this neuron respond to?"), ("vision", "Which things does it see?")):
         if not [*(folder / study / "agent").glob("*.html")]:
             glossator(folder, "agent", question, "--unit", f"{study}#{best(folder / study)}", "--inputs", "120")
-    if not (folder / "voxels" / "topics.json").exists():
+    if not (folder / "voxels" / "topics.json").exists() and len(named(folder / "voxels")) >= 8:
         regions(folder)
         glossator(folder, "topics", "voxels", "--groups", "regions.csv", "--topics", "3")
     return folder
@@ -78,6 +80,14 @@ def best(folder: Path, site: str = "") -> str:
 
     with open_study(folder) as study:
         return next(unit.unit for unit in unit_list(study).units if unit.unit.startswith(site))
+
+
+def last_experiment(folder: Path) -> int:
+    from glossator.explorer.pages.experiments import experiment_list
+    from glossator.store.study import open_study
+
+    with open_study(folder) as study:
+        return experiment_list(study).experiments[-1].number
 
 
 def regions(folder: Path) -> None:
@@ -104,17 +114,19 @@ class Page:
 
 def pages(folder: Path) -> list[Page]:
     """Every page, with what opens by itself from its address."""
-    neuron, latent, channel = best(folder / "text", "mlp.12/"), best(folder / "text", "sae@"), best(folder / "vision")
-    other = next(unit for unit in named(folder / "text") if unit.startswith("mlp.12/") and unit != neuron)
-    voxel, direction = best(folder / "voxels"), best(folder / "directions")
+    neuron, latent, channel, voxel, direction = (
+        best(folder / one) for one in ("text", "latents", "vision", "voxels", "directions")
+    )
+    other = named(folder / "text")[1]
+    numbers = [last_experiment(folder / one) for one in ("text", "vision")]
     at = f"#/text/unit/{neuron}"
-    said = "She%20said%20that%20the%20government%20of%20the%20country%20would%20not%20pay%20for%20it."
+    said = "We%20think%20that%20our%20readers%20know%20what%20they%20want."
     return [
         Page("studies", "All studies that are served", "#/", "ul.studies a"),
-        Page("study", "A study of neurons and of latents, with causal scores and an untrained network beside", "#/text",
+        Page("study", "A study of neurons", "#/text",
              ".scatter canvas"),
         Page("meaning", "Units whose explanations are close in meaning to a few words",
-             "#/text?words=small%20words&by=meaning", "ol.units a.unit"),
+             "#/text?words=words%20of%20the%20speaker&by=meaning", "ol.units a.unit"),
         Page("unit", "A neuron: where it fires, true and predicted; card; explanations", at, ".windows .said-value"),
         Page("score", "A score opened: its baselines, how it was made, and the inputs that it was computed from",
              f"{at}?open=correlation.random-only~correlation.random-only!", ".scoreevidence .window", ".scoreevidence"),
@@ -124,24 +136,27 @@ def pages(folder: Path) -> list[Page]:
              ".steered"),
         Page("output", "Output tokens and related units", f"{at}?open=output", ".tokens .output",
              ".card:has(h2:text('Output tokens'))"),
-        Page("latent", "A latent of a dictionary", f"#/text/unit/{latent}", ".windows .said-value"),
+        Page("latents", "A study with causal scores, an untrained network beside it", "#/latents", ".scatter canvas"),
+        Page("latent", "A latent of a dictionary, with both columns of its card", f"#/latents/unit/{latent}",
+             ".windows .said-value"),
         Page("channel", "A channel of an image model: true and predicted masks", f"#/vision/unit/{channel}",
              ".windows img"),
         Page("scene", "A scene of your own, and the channel on it",
              f"#/vision/unit/{channel}?scene=two%20red%20dogs%20on%20grass", ".scene img", ".live"),
         Page("vision", "A study of an image model", "#/vision", ".distribution .bin"),
-        Page("compare", "Trained against untrained network", "#/compare?a=text&b=text.random-weights", "table caption"),
+        Page("compare", "Trained against untrained network", "#/compare?a=latents&b=latents.random-weights",
+             "table caption"),
         Page("compare-units", "Two units beside each other",
              f"#/compare?a=text&b=text&a_unit={neuron}&b_unit={other}", ".sides h2"),
         Page("experiments", "Experiments of a study", "#/text/experiments", ".experimentlist a"),
         Page("experiment", "An experiment on a neuron: hypotheses, registered predictions, verdicts",
-             "#/text/experiment/1", "article.hypothesis"),
-        Page("experiment-images", "An experiment on a channel, with its pictures", "#/vision/experiment/1",
+             f"#/text/experiment/{numbers[0]}", "article.hypothesis"),
+        Page("experiment-images", "An experiment on a channel, with its pictures", f"#/vision/experiment/{numbers[1]}",
              ".given .image img"),
-        Page("dictionary", "A trained dictionary", "#/text/readouts", "svg.curves"),
+        Page("dictionary", "A trained dictionary", "#/latents/readouts", "svg.curves"),
         Page("directions", "Directions that were found", "#/directions/readouts", "svg.curves"),
         Page("direction", "One of them", f"#/directions/unit/{direction}", ".windows .said-value"),
-        Page("voxels", "Voxels: encoding performance and topics", "#/voxels/voxels", ".topiclist"),
+        Page("voxels", "Voxels: encoding performance and topics", "#/voxels/voxels", "main table a"),
         Page("voxel", "A voxel, named by SASC", f"#/voxels/unit/{voxel}", "main .card"),
         Page("label", "Tasks for annotators", "#/text/label", "form.draw"),
     ]  # fmt: skip
@@ -202,19 +217,24 @@ def shot(page: Any, one: Page, width: int, theme: str, folder: Path) -> Path:
 
 HEAD = """# The explorer's pages
 
-Every page, light and dark, at 1,280 and at 400 pixels. `python scripts/screenshots.py` makes these pictures, from
+Pages in light and dark, at 1,280 and at 400 pixels. `python scripts/screenshots.py` makes these pictures, from
 studies of SmolLM2-135M (neurons, latents of a small dictionary, directions), EfficientNet-Lite0 on rendered scenes, and
 simulated voxels. What the pages say is explained in [the explorer](explorer.md).
 """
 
 
 def gallery(shown: Sequence[Page]) -> str:
+    """The page with the pictures that are there."""
     parts = [HEAD]
     for one in shown:
-        big = f"![{one.about}](screens/{one.name}-1280-light.png)"
-        others = [f"[{width}, {theme}](screens/{one.name}-{width}-{theme}.png)"
-                  for width in WIDTHS for theme in THEMES if (width, theme) != (1280, "light")]  # fmt: skip
-        parts.append(f"## {one.about}\n\n{big}\n\n{', '.join(others)}\n")
+        taken = [(width, theme) for width in WIDTHS for theme in THEMES
+                 if (SCREENS / f"{one.name}-{width}-{theme}.png").exists()]  # fmt: skip
+        if not taken:
+            continue
+        links = [f"[{width}, {theme}](screens/{one.name}-{width}-{theme}.png)" for width, theme in taken[1:]]
+        width, theme = taken[0]
+        parts.append(f"## {one.about}\n\n![{one.about}](screens/{one.name}-{width}-{theme}.png)\n")
+        parts += [f"{', '.join(links)}\n"] if links else []
     return "\n".join(parts)
 
 

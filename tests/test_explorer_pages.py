@@ -381,3 +381,12 @@ def test_units_are_found_by_meaning(tmp_path: Path) -> None:
         for text, limit in (("", 3), ("a", 0), ("a", MOST_ROWS + 1)):
             with pytest.raises(UserError):
                 meanings.close_to(study, text, limit)
+
+
+def test_a_side_of_which_nothing_is_explained_has_no_mean(tmp_path: Path) -> None:
+    with (
+        stored(tmp_path / "a", RESULTS) as ours,
+        stored(tmp_path / "b", [replace(RESULTS[0], explanations=())]) as theirs,
+    ):
+        found = compare(Side(ours), Side(theirs), ours.ranked_by)
+    assert found.b.value is None and found.b.reason and found.paired == 0

@@ -67,26 +67,32 @@ def _of_other_readouts(a: Study, b: Study) -> set[str]:
     return {site for site in sites if "@" in site and ours.get(site, "") != theirs.get(site)}
 
 
+def _mean(values: dict[tuple[str, int, str], float], bounds: tuple[float, float]) -> EstimateShown:
+    if not values:
+        return EstimateShown(None, reason="no explanation has this score")
+    return EstimateShown.of(mean_over_units([*values.values()], bounds=bounds))
+
+
 def compare(a: Side, b: Side, score: str | None = None) -> Comparison:
-    """score: its name, by default the one that ranks the first study's units. Raises `UserError` where no unit of
-    either side has it."""
+    """score: its name, by default the one that ranks the first study's units. A side without it, such as an untrained
+    network of which nothing is explained, has no mean and the reason. Raises `UserError` where neither has it."""
     score = score or a.study.ranked_by
     if score is None:
         raise UserError("no unit has a score", value=a.study.folder.name)
     with a.study.snapshot():
-        ours, bounds = a.values(score), range_in(a.study, score)
+        ours = a.values(score)
     with b.study.snapshot():
         theirs = b.values(score)
-    if not ours or not theirs:
-        where = a if not ours else b
-        raise UserError(f"no explanation has {score} on one side", value=where.method or where.study.folder.name)
+    if not ours and not theirs:
+        raise UserError(f"no explanation has {score} on either side", value=a.method or a.study.folder.name)
+    bounds = range_in(a.study if ours else b.study, score)
     apart = _of_other_readouts(a.study, b.study)
     both = [key for key in ours if key in theirs and key[0] not in apart] if a.site == b.site else []
     shown = both[:: -(-len(both) // MOST_SHOWN) or 1]
     return Comparison(
         score,
-        EstimateShown.of(mean_over_units([*ours.values()], bounds=bounds)),
-        EstimateShown.of(mean_over_units([*theirs.values()], bounds=bounds)),
+        _mean(ours, bounds),
+        _mean(theirs, bounds),
         len(both),
         EstimateShown.of(paired_difference([ours[key] for key in both], [theirs[key] for key in both], bounds=bounds)),
         [Unit("", *key).short for key in shown],  # type: ignore[arg-type]

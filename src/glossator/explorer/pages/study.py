@@ -238,12 +238,14 @@ def distribution(study: Study, score: str) -> Distribution:
 
             raise UserError("the study has no such score", value=score, allowed=near_matches(score, names))
         found, units, random = values_of(study, score), units_of_sites(study), of_random_weights(study, score)
-    drawn = [v for group in found for row in (group.value, *group.baselines.values()) for v in row if v is not None]
+    means = [mean_of(v, units) for v in found]
+    ends = [end for mean in means for e in (mean.value, *mean.baselines.values()) for end in (e.low, e.high)]
+    values = [v for group in found for row in (group.value, *group.baselines.values()) for v in row]
+    drawn = [v for v in (*values, *ends) if v is not None]
     low, high = (float(min(0.0, *drawn)), float(max(1.0, *drawn))) if drawn else (0.0, 1.0)
     low, high = np.floor(low * 10) / 10, np.ceil(high * 10) / 10
     groups = []
-    for v in found:
-        mean = mean_of(v, units)
+    for v, mean in zip(found, means, strict=True):
         rows = [spread("", v.value, EstimateShown.of(mean.value), low, high)]
         for name, value in mean.baselines.items():
             over = EstimateShown.of(mean.over[name])
