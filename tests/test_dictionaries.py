@@ -127,7 +127,7 @@ def test_the_benchmark_measures(tiny_folder: Path) -> None:
         "train_batch": 512,
     }
     found = measure({"quick": True, **options})
-    assert found["overhead_sparse"] > 0 and 6 < found["bytes_per_posting"] < 8 and found["evidence_ms_per_unit"] > 0
+    assert found["overhead_sparse"] > 0 and 2 < found["bytes_per_posting"] < 6 and found["evidence_ms_per_unit"] > 0
     assert (found["parity_max_error"] is None) == ("parity_reason" in found)
     assert found["atoms_recovered"] == found["planted"]["factors"] >= 0.8
     assert found["training"]["ours"]["fvu"] < 0.9 and (found["fvu_ratio"] is None) == ("training_reason" in found)
