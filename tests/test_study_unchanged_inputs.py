@@ -151,3 +151,14 @@ def test_subjects_made_from_others_are_known_without_loading_them(tiny_folder: P
         known = known_fingerprints(name)
         assert known is not None and known["subject_fingerprint"] == open_subject(name).fingerprint, name
     assert known_fingerprints("function:nowhere.py:f") is None and known_fingerprints("responses:nowhere.npy") is None
+
+
+def test_a_folder_of_texts_may_have_images_in_it(tiny_folder: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "notes"
+    folder.mkdir()
+    write_corpus(folder / "corpus.jsonl")
+    spec = StudySpec(subject=str(tiny_folder), sites=("mlp.0",), units=2, corpus=str(folder), max_tokens=3000, width=32)
+    run_study(spec, tmp_path / "s", until="record", progress=False)
+    Image.fromarray(np.zeros((8, 8, 3), np.uint8)).save(folder / "figure.png")
+    run_study(spec, tmp_path / "s", until="record", progress=False)
+    run_study(spec, tmp_path / "other", until="record", progress=False)

@@ -28,6 +28,7 @@ from glossator.study.sources import (
     check_unchanged,
     given_readouts,
     keep_readouts,
+    kind_taken,
     named_inputs,
     texts_of,
 )
@@ -118,7 +119,9 @@ def prepare(
     if subject is None and spec.subject.startswith(OWN_TEXT):
         subject = open_subject(spec.subject)
     if corpus is None:
-        corpus = own_text(subject, spec) or named_inputs(spec)
+        corpus = own_text(subject, spec) or named_inputs(
+            spec, kind_taken(spec.subject) if subject is None else subject.takes
+        )
     readouts = given_readouts(spec)
     if subject is None:
         _check_sites(spec, readouts)

@@ -19,7 +19,17 @@ from glossator.files import read_json, write_bytes, write_json
 from glossator.inputs import Texts
 from glossator.readouts.base import load_kind, parse_readout
 from glossator.recording.spec import source_of
-from glossator.subjects.named import OWN_TEXT, POOLED, pooled_name, readout_of_pooled
+from glossator.subjects.image_models import takes_images
+from glossator.subjects.named import (
+    FUNCTION,
+    OWN_TEXT,
+    POOLED,
+    RANDOM,
+    RESPONSES,
+    parse_random,
+    pooled_name,
+    readout_of_pooled,
+)
 
 if TYPE_CHECKING:
     from glossator.readouts.base import Readout
@@ -186,17 +196,28 @@ def _inputs_now(spec: StudySpec, kind: str) -> str | None:
         return None
     if spec.corpus != EMBEDDED and not Path(spec.corpus).expanduser().exists():
         return None
-    named = named_inputs(spec)
+    named = named_inputs(spec, kind)
     if kind != "tokens" and isinstance(named, Corpus):
         named = texts_of(named, spec)
     return str(named.spec["corpus_fingerprint"]) if isinstance(named, ProbeSet) else named.fingerprint
 
 
-def named_inputs(spec: StudySpec) -> Corpus | ProbeSet:
-    """What the spec names: a set of images, else a corpus of texts."""
-    if is_images(spec.corpus):
+def named_inputs(spec: StudySpec, kind: str | None = None) -> Corpus | ProbeSet:
+    """What the spec names: a set of images, else a corpus of texts. kind: what the subject takes, None where that is
+    not known yet; a folder of texts may have images beside them."""
+    of_texts = kind not in (None, "images") and Path(spec.corpus).expanduser().is_dir()
+    if is_images(spec.corpus) and not of_texts:
         return open_images(spec.corpus, seed=spec.seed)
     return open_corpus(spec.corpus, spec.text_column)
+
+
+def kind_taken(name: str) -> str | None:
+    """What a subject of this name takes, as far as that shows before it is opened."""
+    if name.startswith(RANDOM):
+        return kind_taken(parse_random(name)[0])
+    if takes_images(name):
+        return "images"
+    return None if name.startswith((FUNCTION, RESPONSES)) else "tokens"
 
 
 def texts_of(corpus: Corpus, spec: StudySpec) -> ProbeSet:
