@@ -16,7 +16,7 @@ from glossator.agents.sandbox import open_sandbox
 from glossator.agents.tools import Tools
 from glossator.language_models.request import IMAGES, LanguageModel, Message, Request
 
-REPLY_TOKENS, SHOWN_IMAGES = 1500, 12
+REPLY_TOKENS, SHOWN_IMAGES = 700, 12
 
 
 @dataclass(frozen=True)
