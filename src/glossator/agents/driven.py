@@ -16,7 +16,9 @@ from glossator.agents.sandbox import open_sandbox
 from glossator.agents.tools import Tools
 from glossator.language_models.request import IMAGES, LanguageModel, Message, Request
 
-REPLY_TOKENS, SHOWN_IMAGES = 700, 12
+REPLY_TOKENS, SHOWN_IMAGES = 1500, 12
+END_OF_BLOCK = "\n```\n"
+"""What comes after the one block of code that is asked for is not waited for."""
 
 
 @dataclass(frozen=True)
@@ -102,7 +104,7 @@ class LanguageModelPolicy(CodePolicy):
     def ask(self, told: Told, prompt: str, images: list[bytes]) -> dict[str, Any]:
         before = [m for asked, said in told.example for m in (Message("user", asked), Message("assistant", said))]
         messages = (Message("system", told.system), *before, Message("user", prompt, tuple(images)))
-        answer = self.lm.ask([Request(messages, max_tokens=REPLY_TOKENS)])[0]
+        answer = self.lm.ask([Request(messages, max_tokens=REPLY_TOKENS, stop=(END_OF_BLOCK,))])[0]
         used = answer.usage
         return {
             "text": answer.text,
