@@ -35,6 +35,8 @@ NOT_RUN = {
     "human import": "the file is what a person fills in; see test_human_cli",
     "efficientnet-lite0": "needs its weights; see test_image_sets for the inputs",
     "mail-factors": "needs MiniLM's weights, and mail that is fetched; see test_spam_assassin",
+    "voxels:my-voxels": "an encoding model of one's own; docs/voxels.md fits one",
+    "studies/cnn": "a study of an image model; see test_dissecting",
     "studies/deep": "a recording that needs them; see test_dissecting",
     "openai:gpt-5-mini": "needs a key; see test_sasc_cli and test_language_models_server",
 }
