@@ -177,9 +177,9 @@ def _confinement() -> list[str]:
     seen = sorted({str(Path(p).resolve()) for p in (sys.prefix, sys.base_prefix)} | {"/usr", "/lib", "/lib64", "/bin"})
     binds = [part for path in seen if Path(path).exists() for part in ("--ro-bind", path, path)]
     return [
-        "bwrap", "--unshare-all", "--die-with-parent", "--new-session", "--clearenv", "--cap-drop", "ALL", *binds,
-        "--proc", "/proc", "--dev", "/dev", "--tmpfs", "/tmp", "--chdir", "/tmp", "--setenv", "OPENBLAS_NUM_THREADS",
-        "1",
+        "bwrap", "--unshare-all", "--die-with-parent", "--new-session", "--clearenv", "--cap-drop", "ALL",
+        "--tmpfs", "/tmp", *binds,  # in this order, as Python may lie below /tmp
+        "--proc", "/proc", "--dev", "/dev", "--chdir", "/tmp", "--setenv", "OPENBLAS_NUM_THREADS", "1",
     ]  # fmt: skip
 
 
