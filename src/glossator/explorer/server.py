@@ -232,6 +232,7 @@ def docs_page() -> str:
     return (
         '<!doctype html><html lang="en"><head><meta charset="utf-8"><title>API – Glossator</title>'
         '<meta name="viewport" content="width=device-width, initial-scale=1"><link rel="stylesheet" href="../app.css">'
+        '<link rel="icon" href="data:,">'
         '</head><body><main class="stack"><h1>API</h1><p>All answers are JSON; schemas are in <a href="openapi.json">'
         f'openapi.json</a>. <a href="../">Back to the pages</a></p>{"".join(rows)}</main></body></html>'
     )
