@@ -11,6 +11,8 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
 
 from glossator.inputs.image_files import thumbnail
 
@@ -35,18 +37,13 @@ def join_look_alikes(groups: np.ndarray, thumbnails: np.ndarray) -> tuple[np.nda
     how many images were given another group."""
     if not len(groups):
         return groups, 0
-    parent = {int(group): int(group) for group in np.unique(groups)}
-
-    def root(group: int) -> int:
-        while parent[group] != group:
-            parent[group] = parent[parent[group]]
-            group = parent[group]
-        return group
-
-    for a, b in _pairs(thumbnails):
-        one, other = root(int(groups[a])), root(int(groups[b]))
-        parent[max(one, other)] = min(one, other)
-    found = np.array([root(int(group)) for group in groups], np.int64)
+    names, group = np.unique(groups, return_inverse=True)
+    pairs = group[_pairs(thumbnails)]
+    graph = coo_array((np.ones(len(pairs)), (pairs[:, 0], pairs[:, 1])), shape=(len(names), len(names)))
+    count, joined = connected_components(graph, directed=False)
+    lowest = np.full(count, np.iinfo(np.int64).max)
+    np.minimum.at(lowest, joined, names)
+    found = lowest[joined[group]]
     return found, int((found != groups).sum())
 
 
