@@ -68,9 +68,7 @@ def test_links_lead_to_pages(chromium: Any, served: str) -> None:
         found: dict[tuple[str, ...], list[str]] = {}
         for one in tour.pages(tour.STUDIES):
             tour.drawn(page, served, one)
-            for link in page.evaluate(
-                "[...document.querySelectorAll('a[href^=\"#/\"]')].map(a => a.getAttribute('href'))"
-            ):
+            for link in page.evaluate(LINKS):
                 kind = tuple(part for part in link.partition("?")[0].split("/")[1:3])  # some of each page of each study
                 found.setdefault(kind, []).append(link)
         assert len(found) > 10
