@@ -126,7 +126,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(here)
         patch.setenv("GLOSSATOR_CACHE", str(here / "cache"))
-        run("glossator run --subject smollm2-135m --site mlp.12 --units 219-221,574-576 --out studies/demo")
+        run("glossator run --subject smollm2-135m --site mlp.12 --units 219-221,324,574-576 --out studies/demo")
         run("glossator run --subject smollm2-135m --site mlp.12 --units 574-576 --out studies/layer-12")
         exec(compile(python_of("docs/dictionaries.md", 0), "dictionaries, block 0", "exec"), {"__name__": "example"})
         run("glossator directions make logistic --site resid.12 --positive joy.txt --negative fear.txt --out joy")
