@@ -57,6 +57,10 @@ def test_a_small_run_on_real_neurons(tmp_path):
     assert site["site"] == "mlp.28"
     for keys in (found, site):
         assert {"cost_ratio", "rank_correlation", "ablation_score", "random_unit"} <= set(keys)
+    assert any(row["ablation_score"] is not None for row in found["units"])
     for row in found["units"]:
+        if row["ablation_score"] is None:
+            assert row["reason"] and row["low"] is None and row["high"] is None
+            continue
         assert row["low"] <= row["ablation_score"] <= row["high"] <= 1
         assert 1e-9 < row["nats_of_mean_ablation"] < 0.1

@@ -28,6 +28,8 @@ NOT_RUN = {
     "source ": "no command of Glossator",
     "glossator bench": "each benchmark has its tests",
     "glossator serve": "runs until it is stopped; see test_explorer_server",
+    "glossator mcp": "runs until it is stopped; see test_explorer_mcp",
+    "glossator import": "the peer's files are not made here; see test_formats",
     "glossator export": "see test_explorer_export",
     "curl ": "needs a server that runs; see test_explorer_server",
     "glossator work": "needs a study that is not finished; see test_engines",
@@ -173,6 +175,8 @@ def adapted(words: list[str]) -> list[str]:
     if words[0] == "sasc":
         return [*words, "--space", "none", *(["--most", "2000"] if "--readout" in words else [])]
     if words[:2] == ["directions", "make"]:
+        return [*words, "--subject", SUBJECT]
+    if words[0] == "classify" and "--subject" not in words:
         return [*words, "--subject", SUBJECT]
     if words[0] == "hypotheses":
         return [*words, "--subject", SUBJECT, "--candidates", "3", "--no-explain", "--per-label", "40"]
