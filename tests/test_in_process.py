@@ -11,6 +11,7 @@ import torch
 from glossator.errors import MissingPower, UserError
 from glossator.language_models import Message, Request
 from glossator.language_models.in_process import InProcess, open_in_process
+from glossator.language_models.in_process_cache import goes_on
 from glossator.language_models.in_process_generation import Row, common_prefix
 from glossator.language_models.in_process_head import Head
 from glossator.language_models.in_process_prompts import opening
@@ -141,6 +142,38 @@ def test_samples_of_one_prompt_are_computed_from_it_once(lm, monkeypatch):
     together = lm.ask(requests)
     assert batches[0] == 2 and max(batches) == 10
     assert [(a.text, a.usage) for a in together] == [(a.text, a.usage) for a in alone]
+
+
+def turns(last: str) -> Request:
+    before = (Message("system", "Of it."), Message("user", "fox"), Message("assistant", "dog"))
+    return Request((*before, Message("user", last)), max_tokens=6, logprobs=1)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_what_prompts_start_with_is_read_once_and_changes_no_answer(family, monkeypatch):
+    """The turns before the last are read once for all that follow, and an answer is to the bit what it is alone."""
+    questions = ["the", "dog or fox"]
+    lm, *others = (in_process(family) for _ in range(3))
+    for one in (lm, *others):
+        one._end = frozenset()  # these models would end at once
+    fresh = [other.ask([turns(question)])[0] for other, question in zip(others, questions, strict=True)]
+    widths: list[int] = []
+    with torch.inference_mode():
+        goes_on(lm.head)  # tried once, with passes of its own
+    states = lm.head.states
+    monkeypatch.setattr(lm.head, "states", lambda **kw: widths.append(kw["input_ids"].shape[1]) or states(**kw))
+    lengths = [len(lm.prompts.ids(turns(question))) for question in questions]
+    found = [lm.ask([turns(questions[0])])[0]]
+    first, widths[:] = widths[:], []
+    found.append(lm.ask([turns(questions[1])])[0])
+    assert found == fresh
+    if family != "gemma2":  # its windows keep no beginning
+        assert first[0] + first[1] == lengths[0] and first[0] == lm.prompts.before_last(turns(questions[1]))
+        assert widths[0] == lengths[1] - first[0] and first[0] >= 20
+    ids = lm.prompts.ids(turns(questions[0]))
+    assert found[0].tokens[0].logprob == pytest.approx(
+        float(torch.log_softmax(plain_logits(lm, ids), -1)[-1].max()), abs=1e-4
+    )
 
 
 def test_temperature_and_top_p_follow_the_distribution(lm):

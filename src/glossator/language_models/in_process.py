@@ -14,6 +14,7 @@ import torch
 
 from glossator.errors import MissingPower, UserError
 from glossator.files import fingerprint
+from glossator.language_models.in_process_cache import KeptBeginning
 from glossator.language_models.in_process_generation import Row, generate, token_logprob
 from glossator.language_models.in_process_head import Head
 from glossator.language_models.in_process_prompts import PromptTokens, opening
@@ -70,6 +71,7 @@ class InProcess(LanguageModel):
         self.context = limit_of(model)
         self.takes_masks: bool | None = None  # not tried yet
         self._end = _end_tokens(model, tokenizer)
+        self._kept = KeptBeginning()
 
     @classmethod
     def of_subject(cls, subject: TransformerSubject, **options: Any) -> InProcess:
@@ -98,13 +100,17 @@ class InProcess(LanguageModel):
         failures = [self._why_not(ids) for ids in prompts]
         rows = [self._row(request, ids) for request, ids in zip(requests, prompts, strict=True)]
         prompt_tokens: list[tuple[TokenLogprob, ...]] = [()] * len(rows)
+        if rows and all(ids == prompts[0] for ids in prompts):
+            before = self.prompts.before_last(requests[0])
+            for row in rows:
+                row.before = before
         usable = [i for i, failure in enumerate(failures) if failure is None]
         with torch.inference_mode():
             for i in usable:
                 if requests[i].prompt_logprobs:
                     prompt_tokens[i] = self._prompt_logprobs(prompts[i], requests[i].prompt_logprobs)
             for batch in self._batches([rows[i] for i in usable if rows[i].max_tokens > 0]):
-                generate(self.head, batch, self.tokenizer.vocabulary, self._end)
+                generate(self.head, batch, self.tokenizer.vocabulary, self._end, self._kept)
         return [_answer(row, top, failure) for row, top, failure in zip(rows, prompt_tokens, failures, strict=True)]
 
     def _why_not(self, ids: list[int]) -> str | None:

@@ -6,6 +6,7 @@ which would be lost, or run it over padding; they get the whole text each time.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -91,6 +92,27 @@ def _try_going_on(head: Head) -> bool:
 def can_share(cache: DynamicCache) -> bool:
     """Whether rows may continue from one common prefix: every layer keeps all tokens (no sliding window, no state)."""
     return bool(cache.layers) and all(isinstance(layer, RoomyLayer) for layer in cache.layers)
+
+
+class KeptBeginning:
+    """What the last prompts started with, so that the next ones that start so need not compute it again.
+
+    It is always computed on its own, whether it is kept or not: an answer must not depend on what was asked before.
+    """
+
+    _ids: tuple[int, ...] = ()
+    _cache: DynamicCache | None = None
+
+    def cache(self, head: Head, ids: Sequence[int], device: torch.device) -> DynamicCache | None:
+        """The cache of one row that read `ids`, to be given to `shared`; None for a model that cannot share one."""
+        if self._cache is None or self._ids != tuple(ids):
+            self._cache = None  # before its successor takes memory
+            found = new_cache(head.model)
+            if not can_share(found):
+                return None
+            head.states(input_ids=torch.tensor([list(ids)], device=device), past_key_values=found, use_cache=True)
+            self._ids, self._cache = tuple(ids), found
+        return self._cache
 
 
 def shared(cache: DynamicCache, rows: int, model: nn.Module) -> DynamicCache:

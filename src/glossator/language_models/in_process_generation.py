@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 import torch
 
 from glossator.inputs.tokens import Vocabulary
-from glossator.language_models.in_process_cache import can_share, goes_on, new_cache, shared
+from glossator.language_models.in_process_cache import KeptBeginning, goes_on, new_cache, shared
 from glossator.language_models.in_process_head import Head
 from glossator.language_models.request import TokenLogprob
 from glossator.subjects.generation import draw_token
@@ -19,7 +18,7 @@ from glossator.subjects.generation import draw_token
 @dataclass(eq=False)
 class Row:
     """One answer as it grows. ids: the prompt's; rng: the row's own, so that neighbours in a batch change nothing;
-    text: what the prompt holds of the answer already."""
+    text: what the prompt holds of the answer already; before: how many of the ids a next prompt may start with."""
 
     ids: list[int]
     max_tokens: int
@@ -29,6 +28,7 @@ class Row:
     logprobs: int
     rng: np.random.Generator
     text: bytes = b""
+    before: int = 0
     tokens: list[TokenLogprob] = field(default_factory=list)
     written: int = 0
     finish: str = ""
@@ -75,10 +75,10 @@ def token_logprob(logprobs: torch.Tensor, token: int, top: int, vocabulary: Voca
     return TokenLogprob(vocabulary.texts[token], float(logprobs[token]), found)
 
 
-def generate(head: Head, rows: Sequence[Row], vocabulary: Vocabulary, end: frozenset[int]) -> None:
+def generate(head: Head, rows: Sequence[Row], vocabulary: Vocabulary, end: frozenset[int], kept: KeptBeginning) -> None:
     """Write the answers of all rows, as one batch, into the rows; every row has at least one token to write.
 
-    What all prompts start with is computed once, and a prompt that several rows have is computed once.
+    What all prompts start with is computed once and `kept`, and a prompt that several rows have is computed once.
     """
     if not rows:
         return
@@ -87,7 +87,12 @@ def generate(head: Head, rows: Sequence[Row], vocabulary: Vocabulary, end: froze
         return
     device = head.model.get_input_embeddings().weight.device
     prompts, prompt_of_row = _distinct(rows)
-    cache, common = _start(head, prompts, device)
+    common = common_prefix(prompts) if len(prompts) > 1 else rows[0].before
+    beginning = kept.cache(head, prompts[0][:common], device) if common >= 8 else None
+    if beginning is None:
+        cache, common = new_cache(head.model), 0
+    else:
+        cache = shared(beginning, len(prompts), head.model)
     longest = max(map(len, prompts)) - common
     rest = np.zeros((len(prompts), longest), np.int64)
     seen = np.ones((len(prompts), common + longest + max(row.max_tokens for row in rows)), np.int64)
@@ -148,16 +153,6 @@ def _distinct(rows: Sequence[Row]) -> tuple[list[list[int]], list[int]]:
     number: dict[tuple[int, ...], int] = {}
     of_row = [number.setdefault(tuple(row.ids), len(number)) for row in rows]
     return [list(ids) for ids in number], of_row
-
-
-def _start(head: Head, prompts: Sequence[list[int]], device: Any) -> tuple[Any, int]:
-    """An empty cache, or one that holds the beginning which all prompts share; and the length of that."""
-    cache, common = new_cache(head.model), common_prefix(prompts)
-    if len(prompts) == 1 or common < 8 or not can_share(cache):
-        return cache, 0
-    ids = torch.tensor([prompts[0][:common]], device=device)
-    head.states(input_ids=ids, past_key_values=cache, use_cache=True)
-    return shared(cache, len(prompts), head.model), common
 
 
 def common_prefix(prompts: Sequence[list[int]]) -> int:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from dataclasses import replace
 from typing import Any
 
 from tokenizers import Tokenizer
@@ -54,6 +55,14 @@ class PromptTokens:
             return self.begun(request.prompt)
         begun = opening(request)
         return self._chat((*request.messages, Message("assistant", begun)) if begun else request.messages)
+
+    def before_last(self, request: Request) -> int:
+        """How many first ids of a chat do not depend on what its last message says."""
+        if request.prompt is not None or len(request.messages) < 2:
+            return 0
+        other = replace(request, messages=(*request.messages[:-1], replace(request.messages[-1], content="?")))
+        pairs = zip(self.ids(request)[:-1], self.ids(other), strict=False)
+        return next((n for n, (one, another) in enumerate(pairs) if one != another), 0)
 
     def begun(self, prompt: str) -> list[int]:
         """The ids of a raw prompt to be continued: without the end token that a tokenizer may append."""
