@@ -15,6 +15,7 @@ from PIL import Image
 from glossator.errors import UserError
 from glossator.study import StudySpec, run_study
 from glossator.subjects import open_subject
+from glossator.subjects.functions import FunctionSubject
 from glossator.subjects.identity import known_fingerprints
 from glossator.subjects.named import pooled_name
 from study_cases import write_corpus
@@ -162,3 +163,16 @@ def test_a_folder_of_texts_may_have_images_in_it(tiny_folder: Path, tmp_path: Pa
     Image.fromarray(np.zeros((8, 8, 3), np.uint8)).save(folder / "figure.png")
     run_study(spec, tmp_path / "s", until="record", progress=False)
     run_study(spec, tmp_path / "other", until="record", progress=False)
+
+
+def test_a_function_given_in_python_is_known_by_its_code_and_what_it_holds() -> None:
+    def counts(word: str) -> FunctionSubject:
+        return FunctionSubject(lambda texts: [float(text.count(word)) for text in texts], "counts")
+
+    def lengths(texts: list[str]) -> list[float]:
+        return [float(len(text)) for text in texts]
+
+    assert counts("fox").fingerprint == counts("fox").fingerprint
+    others = [counts("dog"), FunctionSubject(lengths, "counts"), FunctionSubject(lengths, "lengths")]
+    assert len({counts("fox").fingerprint, *(one.fingerprint for one in others)}) == 4
+    assert FunctionSubject(lengths, fingerprint="mine").fingerprint == "mine"

@@ -14,6 +14,7 @@ from glossator.evidence import ExplainEvidence
 from glossator.explainers import Abstained, Explained, Explainer
 from glossator.explainers.of_concepts import Shown
 from glossator.explanations import MOST_WORDS, Explanation, Headline, Provenance
+from glossator.files import fingerprint
 from glossator.image_programs.reading import read
 from glossator.programs import parse_program
 from glossator.programs.parser import reads_as_program
@@ -78,7 +79,7 @@ class LabelsExplainer(Explainer):
         return [self._explanation(one, label, rank, seed) for rank, label in enumerate(labels[:n])]
 
     def _explanation(self, one: ExplainEvidence, label: str, rank: int, seed: int) -> Explanation:
-        settings: dict[str, object] = {"file": Path(str(self.file)).name}
+        settings: dict[str, object] = {"file": Path(str(self.file)).name, "labels": fingerprint(self.labels)}
         program = parse_program(label) if reads_as_program(label) else None
         if program is None and one.exemplars.inputs.kind == "images":
             tested, unknown = of_images(one, label, METHOD, settings, rank=rank, seed=seed)

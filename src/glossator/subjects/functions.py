@@ -14,6 +14,7 @@ from glossator.errors import UserError
 from glossator.files import fingerprint as fingerprint_of
 from glossator.inputs import WHOLE, Grid, Images, Inputs, Texts
 from glossator.subjects.base import BaseSubject, OutputSite, Site, Values, check_takes
+from glossator.subjects.fingerprints import of_code
 
 OUTPUT = "output"
 """The one site of a function."""
@@ -30,8 +31,8 @@ class FunctionSubject(BaseSubject):
     cells, to (n, rows, columns, units); one that fails, or gives anything else, is a `UserError` that says where.
     A number that is not finite is no response: a text to which some unit has none does not count in a recording, and is
     left out of what is computed from responses. Texts are run once, `batch` at a time, and remembered while the subject
-    lives. fingerprint: changes when the function does, by default
-    of its name alone, so that a recording of another function under the same name is not told apart.
+    lives. fingerprint: changes when the function does; by default of its source, or code, and the plain values that it
+    holds, so give one where these change and the function does not (a cache), or the function and not these (a file).
     """
 
     def __init__(
@@ -53,7 +54,7 @@ class FunctionSubject(BaseSubject):
             raise UserError("bad batch size", value=batch, allowed="1 or more")
         self.function, self.takes, self.grid, self.batch = function, takes, grid, batch
         self.name = name or str(getattr(function, "__name__", type(function).__name__))
-        self.fingerprint = fingerprint or fingerprint_of(["function", self.name, takes])
+        self.fingerprint = fingerprint or fingerprint_of(["function", self.name, takes, of_code(function)])
         self._site = site
         self._units: int | None = None
         self._remembered: dict[str, np.ndarray] = {}
