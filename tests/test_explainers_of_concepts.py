@@ -154,6 +154,14 @@ def test_one_step_summaries_say_what_most_of_the_strongest_images_share(scenes):
         ("dogs, several of one kind (8 of 15)", f'and(shows("noun:dog"), {SHOWS_SEVERAL})'),
         ("red dogs with a cat", 'and(and(shows("noun:dog"), shows("colour:red")), anywhere(shows("noun:cat")))'),
         ("stripes backgrounds", 'shows("background:stripes")'),
+        ("dogs except at night", 'and(shows("noun:dog"), not(anywhere(shows("light:night"))))'),
+        (
+            "red things on grass except at night and except in the rain",
+            'and(shows("colour:red"), anywhere(shows("background:grass")), not(anywhere(shows("light:night"))), '
+            'not(anywhere(shows("weather:rain"))))',
+        ),
+        ("large or medium-sized things", 'shows("size:large", "size:medium")'),
+        ("single things or two things of one kind", 'shows("count:one", "count:two")'),
     ],
 )
 def test_descriptions_become_tests(text, program):

@@ -13,6 +13,7 @@ from glossator.inputs import WHOLE, Grid, Images, Texts
 from glossator.programs import Program, bits, english, parse_program, quantise
 from glossator.programs.running import run
 from glossator.programs.scene.content import execute
+from glossator.programs.scene.english import noun, sentence
 from glossator.simulators.program import ProgramSimulator
 from glossator.units import Unit
 from image_cases import CELLS, SIDE, evidence_of, pictures
@@ -60,11 +61,46 @@ def test_english():
         "most to dogs; also to toys; less to night scenes."
     )
     assert said('and(shows("noun:ball"), shows("colour:red"), shows("size:large"))') == "to large red balls."
-    assert said('shows("count:one", "class:electronics")') == "to single things or electronics."
+    assert said('shows("count:one", "class:electronics")') == "to things shown once or electronics."
     several = '", "'.join(f"count:{name}" for name in ("two", "three", "four", "five", "six", "many"))
-    assert said(f'shows("{several}")') == "to several things of one kind."
-    assert said('and(shows("noun:dog"), not(shows("light:night")))') == "to dogs outside night scenes."
+    assert said(f'shows("{several}")') == "to things shown several times."
+    assert said('and(shows("noun:dog"), not(shows("light:night")))') == "to dogs except at night."
     assert said('and(shows("noun:dog"), anywhere(shows("noun:tree")))') == "to dogs in images with trees."
+
+
+@pytest.mark.parametrize(
+    ("test", "said"),
+    [
+        ('and(shows("weather:rain"), shows("background:wood"))', "wooden backgrounds in the rain"),
+        ('and(shows("weather:rain"), shows("size:medium"))', "medium-sized things in the rain"),
+        ('and(shows("colour:blue"), anywhere(shows("light:day")))', "blue things by day"),
+        ('and(looks(left), looks(blue))', "blue areas on the left of the image"),
+        ('and(shows("weather:rain"), looks(centre))', "the centre of the image in the rain"),
+        ('and(looks(edges), shows("colour:red"))', "red things with edges and fine texture"),
+        ('and(shows("noun:dog"), shows("background:grass"; 0.75))', "dogs with mostly grass backgrounds"),
+        ('and(not(shows("light:night")), shows("noun:dog"), not(looks(top)))',
+         "dogs except at night and except at the top of the image"),
+        ('not(shows("light:night"))', "anything but night scenes"),
+        ('and(not(shows("light:night")), not(shows("noun:dog")))', "anything without dogs except at night"),
+        ('shows("size:large", "noun:dog", "size:medium")', "dogs or large or medium-sized things"),
+        ('shows("relation:dog next to wolf")', "dogs next to wolves"),
+    ],
+)  # fmt: skip
+def test_what_is_where_is_said_as_captions_say_it(test, said):
+    assert noun(parse_program(test).clauses[0].test) == said
+
+
+def test_a_colour_and_a_noun_of_a_whole_image_need_not_be_one_thing():
+    both = parse_program('and(shows("noun:dog"), shows("colour:red"))')
+    assert sentence(both) == "Responds to red dogs."
+    assert sentence(both, whole=True) == "Responds to dogs with red things."
+    at_one_spot = parse_program('together("noun:dog", "colour:red")')
+    assert sentence(at_one_spot, whole=True) == "Responds to red dogs."
+
+
+def test_each_of_several_phrases_has_its_own_preposition():
+    program = parse_program('2*and(shows("weather:rain"), shows("background:wood")) + 1.9*shows("size:medium")')
+    assert english(program) == "Responds to wooden backgrounds in the rain and to medium-sized things."
 
 
 def block(colour: tuple[int, int, int]) -> Images:

@@ -18,11 +18,11 @@ from glossator.image_programs.overlap import Covered, covered, strongest
 from glossator.image_programs.problem import SceneProblem, make_problem
 from glossator.image_programs.search import fitted, program_of
 from glossator.inputs import WHOLE
-from glossator.programs import Clause, Program, english
+from glossator.programs import Clause, Program
 from glossator.programs.base import Test
 from glossator.programs.language import And, Not, Or
 from glossator.programs.scene.atoms import Anywhere, Beside, Shows
-from glossator.programs.scene.english import noun
+from glossator.programs.scene.english import noun, sentence
 
 TOP_SHARE = 0.01
 """Weight of top images against random ones where a program's strengths are fitted, as in the program explainer."""
@@ -86,15 +86,16 @@ class Shown:
         text: the words, where they are not those of the program.
         """
         program = self.program(test)
-        sharp = test if self.evidence.exemplars.grid == WHOLE else made_sharp(test)
-        headline = Headline(text or noun(test), Program(0.0, (Clause(1.0, sharp),)))
+        whole = self.evidence.exemplars.grid == WHOLE
+        sharp = test if whole else made_sharp(test)
+        headline = Headline(text or noun(test, whole=whole), Program(0.0, (Clause(1.0, sharp),)))
         where = self.problem.column(sharp) >= 0.5
         total = float(self.problem.target.sum())
         share = float(self.problem.target[where].sum()) / total if total else 0.0
         strength = self.problem.scale * float(self.problem.target[where].mean()) if where.any() else 0.0
         return Explanation(
             self.evidence.unit,
-            text or english(program),
+            text or sentence(program, whole=whole),
             Provenance(method, settings, self.evidence.fingerprint, self.seed, model),
             program,
             rank,

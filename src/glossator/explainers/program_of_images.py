@@ -13,8 +13,10 @@ from glossator.explanations import Explanation, Provenance
 from glossator.image_programs.headline import headline_of
 from glossator.image_programs.problem import SceneProblem, make_problem
 from glossator.image_programs.search import Fit, fitted, program_of, search
-from glossator.programs import Program, english
+from glossator.inputs import WHOLE
+from glossator.programs import Program
 from glossator.programs.problem import CLAIM
+from glossator.programs.scene.english import sentence
 from glossator.statistics import exchange_p
 
 
@@ -48,7 +50,7 @@ def explain_images(
     return [
         Explanation(
             evidence.unit,
-            english(program),
+            sentence(program, whole=evidence.exemplars.grid == WHOLE),
             Provenance("program", {**settings, "claim": told, "role": role}, evidence.fingerprint, seed),
             program,
             rank,

@@ -71,7 +71,8 @@ def headline_of(problem: SceneProblem) -> tuple[Headline, tuple[Mode, ...]]:
         own = (found.truth >= 0.5) & ~claimed
         claimed |= own
         program = Program(0.0, (Clause(1.0, found.test),))
-        headline = Headline(noun(found.test), program, weak=chosen[0].value < CLEAR and sum(accounts) < ENOUGH)
+        name = noun(found.test, whole=problem.grid == WHOLE)
+        headline = Headline(name, program, weak=chosen[0].value < CLEAR and sum(accounts) < ENOUGH)
         strength = problem.scale * float(problem.target[own].mean())
         modes.append(Mode(headline, round(float(problem.target[own].sum()) / total, 4), float(f"{strength:.4g}")))
     order = np.argsort([-share for share in accounts], kind="stable")

@@ -29,9 +29,12 @@ CARRIERS = frozenset(
 EITHER = re.compile(r"\s*(?:\bor\b|/|;)\s*", re.IGNORECASE)
 COUNTED = re.compile(r"\((\d+) of (\d+)\)")
 SHOWS_SEVERAL = Shows(SEVERAL)
+_MANY = rf"several|many|{'|'.join(NUMBERS[1:])}"
 AS_MANY = re.compile(
-    rf"\b(?:(several|many|{'|'.join(NUMBERS[1:])})(?: things)? of one kind|(single) things)\b", re.IGNORECASE
+    rf"\b(?:({_MANY})(?: things)? of one kind|things shown (?:({_MANY}) times|(once|twice))|single things)\b",
+    re.IGNORECASE,
 )
+TIMES = {"once": NUMBERS[0], "twice": NUMBERS[1]}
 
 
 @dataclass(frozen=True)
@@ -60,7 +63,8 @@ def read(text: str, grid: Grid, known: Iterable[Concept] = (), *, every: bool = 
     pieces = [piece for piece in EITHER.split(COUNTED.sub("", text)) if piece.strip()]
     parts = [_Part(grid) for _ in pieces]
     for part, piece in zip(parts, pieces, strict=True):
-        counts = [(found[1] or NUMBERS[0]).lower() for found in AS_MANY.finditer(piece)]
+        counts = [next(filter(None, found.groups()), "once").lower() for found in AS_MANY.finditer(piece)]
+        counts = [TIMES.get(count, count) for count in counts]
         part.around += [SHOWS_SEVERAL if count == "several" else Shows((f"count:{count}",)) for count in counts]
         part.take(tokens(AS_MANY.sub("", piece)))
     tests = [test for part in parts if (test := part.test(every)) is not None]
@@ -117,7 +121,7 @@ class _Part:
                 negated = False
             elif token.kind == "relation":
                 relation = str(token.value)
-            elif token.text in NEGATIONS or token.text == "outside":
+            elif token.text in NEGATIONS or token.text in ("outside", "except"):
                 negated = True
             elif token.text == "with":
                 beside = bool(self.things)

@@ -3,7 +3,7 @@
 Each step takes the test that shortens program and data together the most: its own length in bits against the bits that
 the residual gets shorter, with what it explains judged across parts of the images (`programs.gains`). What was found
 is then simplified as long as that makes the whole shorter: tests are left out, joined into one that shows any of
-several concepts, or said as an exception ("dogs outside night scenes").
+several concepts, or said as an exception ("dogs except at night").
 """
 
 from __future__ import annotations

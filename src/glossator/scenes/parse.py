@@ -104,7 +104,8 @@ def phrases() -> Mapping[tuple[str, ...], Token]:
         for name in (words.background_name(background), f"{background} background"):
             add("background", background, name, words.plural(name))
     for light in words.LIGHT_PHRASES:
-        add("light", light, f"{light} light", f"{light} scene", f"{light} scenes")
+        for what in (" light", " scene", " scenes", "time scene", "time scenes"):
+            add("light", light, f"{light}{what}")
     for kind, table in (("light", words.LIGHT_PHRASES), ("weather", words.WEATHER_PHRASES)):
         for name, (said, ways) in table.items():
             add(kind, name, said, *ways)

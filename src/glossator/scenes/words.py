@@ -60,7 +60,7 @@ BACKGROUNDS: dict[str, tuple[str, tuple[str, ...]]] = {
     "dots": ("on polka dots", ("on dots", "on a dotted background", "on a polka dot background")),
 }  # fmt: skip
 """Backgrounds: the phrase that captions use, and what else is understood."""
-BACKGROUND_ADJECTIVES = {"stripes": "striped", "dots": "dotted"}
+BACKGROUND_ADJECTIVES = {"stripes": "striped", "dots": "dotted", "wood": "wooden"}
 """What stands before "background" where that is not the name itself."""
 
 LIGHT_PHRASES = {
