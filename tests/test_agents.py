@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -18,6 +19,7 @@ from glossator.agents import (
     experiment,
     read_transcript,
 )
+from glossator.agents.answers import Finding
 from glossator.agents.budget import Spent
 from glossator.agents.driven import LanguageModelPolicy, PersonPolicy
 from glossator.agents.errors import ToolError
@@ -27,7 +29,7 @@ from glossator.errors import UserError
 from glossator.language_models.scripted import Scripted
 from glossator.scenes import SceneImages, random_scenes
 from glossator.scenes.pictures import Renderer, pictures_of
-from glossator.statistics.sequential import RankBet, rate_above, rate_below, rejected
+from glossator.statistics.sequential import RankBet, rate_above, rate_at_least, rate_below, rejected
 from toy_scenes import CLASSES, VOCABULARY, ToyStudio, toy_unit
 
 STUDIO = Makers(ToyStudio())
@@ -82,6 +84,36 @@ def test_an_answer_says_what_it_rests_on():
     assert any(one.control and one.trials and one.verdict != "confirmed" for one in answer.findings)
     assert answer.headline == "dog" and any("other images were not tried" in limit for limit in answer.limits)
     assert Answer.from_dict(json.loads(json.dumps(answer.as_dict()))) == answer
+
+
+def test_what_activates_is_tested_before_what_silences():
+    def rule(has):
+        return float(("dog" in has and "snow" not in has) or ("car" in has and "night" not in has))
+
+    transcript = Transcript(None)
+    answer = experiment(toy_unit(rule), STUDIO, budget=Budget(inputs=400), transcript=transcript)
+    controls = {one.id for one in answer.findings if one.control}
+    directions = {one.id: one.direction for one in answer.findings}
+    tested = [step["request"]["hypothesis"] for step in transcript.steps if step["kind"] == "test"]
+    order = [directions[name] for name in dict.fromkeys(tested) if name not in controls]
+    assert set(order) == {"activates", "suppresses"} and order == sorted(order)
+
+
+def test_an_answer_is_printed_with_how_sure_it_is(capsys):
+    from glossator.cli.agent import _print
+
+    sure = Finding("h1", "images of dogs", "activates", "confirmed", effect=2.0, successes=17, trials=20, e_above=87.5)
+    open_ = Finding("h2", "no response to dogs at night", "suppresses", "inconclusive", successes=6, trials=12)
+    control = Finding("h3", "images of cats", "activates", "refuted", control=True, trials=7)
+    limits = ("inconclusive: no response to dogs at night", "other images were not tried")
+    answer = Answer("u/s/1", "?", "dogs", findings=(control, open_, sure), limits=limits, spent={"inputs": 99})
+    _print(answer, Path("a/t.jsonl"))
+    printed = capsys.readouterr().out
+    assert "17 of 20 pairs as predicted; mean difference 2" in printed
+    assert "at least 56 % of such pairs go as predicted (95 % confidence)" in " ".join(printed.split())
+    assert printed.index("images of dogs") < printed.index("dogs at night") < printed.index("images of cats")
+    assert "failed, as expected: images of cats" in printed and printed.count("no response to dogs at night") == 1
+    assert "99 inputs were run" in printed and "other images were not tried" in printed
 
 
 def dog(seed=0):
@@ -314,6 +346,16 @@ def test_rates_are_told_apart():
     assert np.mean([rate_above(int(row[-1]), 40) >= 20 for row in good]) > 0.95
     assert rate_below(0, 7) == rate_above(7, 7) >= 20 > rate_above(6, 6)
     assert rate_above(0, 0) == 1
+
+
+def test_the_rate_that_is_reached_at_least_is_too_high_for_few_under_optional_stopping():
+    rng, above, runs = np.random.default_rng(3), 0, 1000
+    for _ in range(runs):
+        good = np.cumsum(rng.random(40) < 0.8)
+        above += max(rate_at_least(int(s), n) for n, s in enumerate(good, 1)) > 0.8
+    assert above / runs <= 0.05
+    assert 0.56 < rate_at_least(17, 20) < 0.57 and rate_at_least(0, 8) == rate_at_least(0, 0) == 0
+    assert rate_above(12, 12, rate_at_least(12, 12)) == pytest.approx(20, rel=1e-3)
 
 
 def test_ranks_bet_against_larger_values_alone():

@@ -55,6 +55,22 @@ def test_rules_are_programs_that_say_what_the_rule_says() -> None:
     assert run(parse_program(text), images, WHOLE, None).ravel().tolist() == [0.0, 1.0, 0.0]
 
 
+@pytest.mark.parametrize(
+    ("rule", "said"),
+    [
+        ({"all": ["dog"]}, "dogs"),
+        ({"all": ["grass background", "night light"]}, "grass backgrounds at night"),
+        ({"all": ["rainy weather", "dog", "red"], "none": ["cat", "wooden background"]},
+         "red dogs in the rain without cats except on wood"),
+        ({"all": ["dog next to cat"], "less": {"night light": 0.5}}, "dogs next to cats (less at night)"),
+        ({"all": ["animal", "car"], "less": {"tree": 0.5, "foggy weather": 0.4}},
+         "animals with cars (less with trees or in fog)"),
+    ],
+)  # fmt: skip
+def test_rules_are_said_in_english(rule: dict[str, object], said: str) -> None:
+    assert STUDIO.said(rule) == said
+
+
 def test_a_planted_rule_over_scenes_is_recovered() -> None:
     pool = pictures_of(
         SceneImages.of_scenes(random_scenes(400, 1, among=("dog", "cat", "car", "tree")), side=16), range(400)
@@ -65,7 +81,7 @@ def test_a_planted_rule_over_scenes_is_recovered() -> None:
 
     unit = FunctionUnderTest("dogs", "images", respond, pool)
     answer = experiment(unit, Makers(STUDIO), budget=Budget(inputs=150), seed=0)
-    assert answer.headline == "dog"
+    assert answer.headline == "dogs"
     assert parse_program(answer.program or "").language == "scene"
 
 

@@ -75,6 +75,10 @@ class ToyStudio:
     def program(self, rule):
         return None
 
+    def said(self, alternative):
+        absent = alternative.get("none", ())
+        return " with ".join(alternative["all"]) + (f" without {' or '.join(absent)}" if absent else "")
+
 
 def pool(n, seed):
     rng = np.random.default_rng(seed)

@@ -5,8 +5,17 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
+from glossator.statistics.sequential import rate_at_least
+
 Verdict = Literal["confirmed", "refuted", "inconclusive", "untested"]
 Direction = Literal["activates", "suppresses", "weakens"]
+
+
+OF_CONTROL: dict[Verdict, str] = {
+    "confirmed": "did not fail", "refuted": "failed, as expected", "inconclusive": "not settled",
+    "untested": "untested",
+}  # fmt: skip
+"""What a verdict says of a negative control, which is expected to fail."""
 
 
 @dataclass(frozen=True)
@@ -26,6 +35,16 @@ class Finding:
     trials: int = 0
     e_above: float = 1.0
     e_below: float = 1.0
+
+    @property
+    def outcome(self) -> str:
+        """The verdict in words."""
+        return OF_CONTROL[self.verdict] if self.control else self.verdict
+
+    @property
+    def at_least(self) -> float:
+        """The share of new pairs of this kind that go as predicted, at least, with 95 % confidence."""
+        return rate_at_least(self.successes, self.trials)
 
 
 @dataclass(frozen=True)
@@ -52,6 +71,12 @@ class Answer:
 
     def as_dict(self) -> dict[str, Any]:
         return asdict(self)
+
+    @property
+    def other_limits(self) -> tuple[str, ...]:
+        """Limits that the findings do not say already."""
+        said = {f"{one.verdict}: {one.statement}" for one in self.findings}
+        return tuple(limit for limit in self.limits if limit not in said)
 
     @classmethod
     def from_dict(cls, stored: dict[str, Any]) -> Answer:

@@ -64,6 +64,10 @@ class Studio(Protocol):
         """A rule as a program (`answers.Answer`), None without a language for it."""
         ...
 
+    def said(self, alternative: dict[str, Any]) -> str:
+        """One alternative of a rule as a plural noun phrase: "dogs on grass"."""
+        ...
+
 
 class Writer(Protocol):
     """Writes texts about something; a language model, or sentences around it."""

@@ -15,6 +15,10 @@ import numpy as np
 from glossator.agents.makers import APART
 from glossator.inputs import Concept
 from glossator.inputs.annotations import ConceptKind
+from glossator.programs.base import Test
+from glossator.programs.language import And, Not
+from glossator.programs.scene.atoms import Shows
+from glossator.programs.scene.english import beside, noun
 from glossator.scenes.edits import NATURAL
 from glossator.scenes.inputs import relation_of
 from glossator.scenes.layout import boxes, holds
@@ -158,6 +162,12 @@ class SceneStudio:
             return None
         either = found[0] if len(found) == 1 else f"or({', '.join(found)})"
         return " ".join([f"0.0 + 1.0*{either}", *less])
+
+    def said(self, alternative: dict[str, Any]) -> str:
+        present: list[Test] = [Shows((_concept(one),)) for one in alternative["all"]]
+        tests = (*present, *(Not(Shows((_concept(one),))) for one in alternative.get("none", ())))
+        less = [beside(Shows((_concept(one),))) for one in alternative.get("less", {})]
+        return noun(tests[0] if len(tests) == 1 else And(tests)) + (f" (less {' or '.join(less)})" if less else "")
 
 
 def _all(parts: Sequence[str]) -> str:

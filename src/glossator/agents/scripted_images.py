@@ -82,7 +82,8 @@ class _Experimenter:
             needed = self.trials.reduced(name, value, contents)
             way = self.trials.confirmed_alone(needed) if needed else None
             if way is None:
-                self.conclusion.limits.append(f"{' with '.join(needed)}: needed in an exemplar, but not enough alone")
+                said = self.studio.said({"all": needed})
+                self.conclusion.limits.append(f"{said}: needed in a strongest image, not enough alone in new ones")
                 continue
             self.trials.widen(way)
             if not any(set(other.present) <= set(way.present) for other in self.ways):
@@ -104,6 +105,7 @@ class _Experimenter:
 
     def _test(self) -> None:
         claims = [claim for way in self.ways for claim in self._register(way)]
+        claims.sort(key=lambda claim: claim[2] is not None)  # what activates comes first, while there is budget
         control, near = self._control()
         try:
             if control is not None:
@@ -124,15 +126,18 @@ class _Experimenter:
         self._with = []
 
     def _register(self, way: Way) -> list[Claim]:
-        told = Way(way.present, way.relation).text
-        program = self.studio.program([Way(way.present, way.relation).rule])
-        found: list[Claim] = [(self.tools.register_hypothesis(f"images of {told}", "activates", program), way, None)]
+        found: list[Claim] = [(self._activates(Way(way.present, way.relation)), way, None)]
         return found + [self._against(way, concept) for concept in (*way.absent, *way.weaker)]
 
+    def _activates(self, way: Way) -> str:
+        said = f"images of {self.studio.said({'all': way.concepts, 'none': way.absent})}"
+        return self.tools.register_hypothesis(said, "activates", self.studio.program([way.rule]))
+
     def _against(self, way: Way, concept: str) -> Claim:
-        said = f"{concept} beside {Way(way.present, way.relation).text}"
-        direction = "suppresses" if concept in way.absent else "weakens"
-        return self.tools.register_hypothesis(said, direction), way, concept  # type: ignore[arg-type]
+        both = self.studio.said({"all": [*way.concepts, concept]})
+        if concept in way.absent:
+            return self.tools.register_hypothesis(f"no response to {both}", "suppresses"), way, concept
+        return self.tools.register_hypothesis(f"a weaker response to {both}", "weakens"), way, concept
 
     def _revised(self, claims: list[Claim]) -> list[Claim]:
         """Where a way fails in some new scenes, what is it in them? New claims about it, tested on new scenes."""
@@ -146,11 +151,7 @@ class _Experimenter:
                 way.absent += [concept] if share < 0.25 else []
                 way.weaker |= {concept: share} if share >= 0.25 else {}
             if way.absent or way.weaker:
-                told = Way(way.present, way.relation, list(way.absent)).text
-                again = self.tools.register_hypothesis(
-                    f"images of {told}", "activates", self.studio.program([way.rule])
-                )
-                new += [(again, way, None)]
+                new += [(self._activates(way), way, None)]
                 known = {concept for _, other, concept in [*claims, *new] if other is way}
                 new += [self._against(way, c) for c in (*way.absent, *way.weaker) if c not in known]
         for claim in new:
@@ -165,7 +166,8 @@ class _Experimenter:
         if not near and not others:
             return None, Way(())
         chosen = near[0] if near else str(self.rng.choice(others))
-        return self.tools.register_hypothesis(f"images of {chosen}", control=True), Way((chosen,))
+        said = self.studio.said({"all": [chosen]})
+        return self.tools.register_hypothesis(f"images of {said}", control=True), Way((chosen,))
 
     def _pairs(self, way: Way, suppressor: str | None = None) -> Iterator[tuple[str, str]]:
         """Prompts of new scenes: with it, and the same without (one of) it."""
@@ -209,8 +211,8 @@ class _Experimenter:
         if not rules:
             self.conclusion.reason = self.conclusion.reason or "no hypothesis was confirmed on new images"
             return
-        self.conclusion.headline = " or ".join(way.text for way in rules)
         self.conclusion.rule = [way.rule for way in rules]
+        self.conclusion.headline = " or ".join(map(self.studio.said, self.conclusion.rule))
         self.conclusion.program = self.studio.program(self.conclusion.rule)
         tried = len(self.studio.vocabulary)
         self.conclusion.limits.append(f"tested on drawn scenes of {tried} concepts; other images were not tried")

@@ -40,12 +40,6 @@ class Way:
         return [f"{self.present[0]} {self.relation} {self.present[1]}", *self.present[2:]]
 
     @property
-    def text(self) -> str:
-        said = " with ".join(self.concepts)
-        said += f" without {' or '.join(self.absent)}" if self.absent else ""
-        return said + (f", less with {' or '.join(self.weaker)}" if self.weaker else "")
-
-    @property
     def rule(self) -> dict[str, Any]:
         found: dict[str, Any] = {"all": self.concepts, "none": list(self.absent)}
         return found | ({"less": {c: round(share, 2) for c, share in self.weaker.items()}} if self.weaker else {})

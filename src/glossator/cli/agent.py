@@ -15,12 +15,15 @@ from glossator.errors import UserError
 
 if TYPE_CHECKING:
     from glossator.agents import Answer, Makers, UnderTest
+    from glossator.agents.answers import Finding
     from glossator.agents.policies import Policy
     from glossator.store.study import Study
     from glossator.units import Unit
 
 MADE = Path("studies/agent")
 """Where studies of single units are made for units that are in no study."""
+ORDER = ("confirmed", "inconclusive", "refuted", "untested")
+"""Of verdicts, as they are printed."""
 RENDERS = "renders:1000"
 """The images that such a study of an image unit is made with."""
 
@@ -262,16 +265,29 @@ def _print(answer: Answer, path: Path) -> None:
     print_indented(out, clean(answer.headline or f"No claim: {answer.reason}"), "bold" if answer.headline else "", by=2)
     if answer.program:
         print_indented(out, clean(answer.program), by=2)
-    for one in answer.findings:
-        effect = "" if one.effect is None else f", difference {number(one.effect)}"
-        role = " (negative control)" if one.control else ""
-        print_indented(out, f"{one.verdict}{role}: {clean(one.statement)}", by=2)
-        told = f"{one.successes} of {one.trials} pairs as predicted{effect}; e-value {number(one.e_above)}"
-        print_indented(out, told, "dim", by=4)
-    if answer.limits:
-        out.print("  Limits:")
-        for limit in answer.limits:
+    if answer.findings:
+        out.print()
+        out.print("  Tests on new inputs, each with what a hypothesis names beside one without it")
+    for one in sorted(answer.findings, key=lambda one: (one.control, ORDER.index(one.verdict))):
+        print_indented(out, f"{one.outcome}: {clean(one.statement)}", by=4)
+        print_indented(out, _evidence(one), "dim", by=6)
+    if answer.other_limits:
+        out.print()
+        out.print("  Limits")
+        for limit in answer.other_limits:
             print_indented(out, f"- {clean(limit)}", by=4)
-    print_indented(
-        out, f"{answer.spent['inputs']:g} inputs; transcript {path}, page {path.with_suffix('.html')}", "dim", by=2
-    )
+    out.print()
+    spent = f"{answer.spent['inputs']:g} inputs were run"
+    print_indented(out, f"{spent}; every step: {path.with_suffix('.html')}; transcript: {path}", "dim", by=2)
+
+
+def _evidence(one: Finding) -> str:
+    """How a test went, and how sure that is."""
+    role = "negative control, expected to fail: " if one.control else ""
+    if not one.trials:
+        return f"{role}no pair was tested"
+    effect = "" if one.effect is None else f"; mean difference {number(one.effect)}"
+    told = f"{role}{one.successes} of {one.trials} pairs as predicted{effect}; e-value {number(one.e_above)}"
+    if one.verdict != "confirmed":
+        return told
+    return f"{told}; at least {100 * one.at_least:.0f} % of such pairs go as predicted (95 % confidence)"

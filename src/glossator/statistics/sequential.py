@@ -26,6 +26,19 @@ def rate_below(successes: int, trials: int, rate: float = 0.5) -> float:
     return _evidence(trials - successes, trials, 1 - rate)
 
 
+def rate_at_least(successes: int, trials: int, alpha: float = 0.05) -> float:
+    """The success rate that is reached with probability 1 - alpha, whenever one stops: the lowest one that the e-values
+    do not reject."""
+    low, high = 0.0, successes / trials if trials else 0.0
+    for _ in range(40):
+        rate = (low + high) / 2
+        if 0 < rate < 1 and rate_above(successes, trials, rate) >= 1 / alpha:
+            low = rate
+        else:
+            high = rate
+    return low
+
+
 def _evidence(successes: int, trials: int, rate: float) -> float:
     if not 0 <= successes <= trials or not 0 < rate < 1:
         raise ValueError(f"{successes} successes of {trials} against a rate of {rate}")

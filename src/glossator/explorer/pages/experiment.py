@@ -57,8 +57,9 @@ class TestShown:
 
 @dataclass(frozen=True)
 class HypothesisShown:
-    """id: as in the transcript; registered: its step; control: a negative control, which is expected to fail; verdict:
-    None while the experiment goes on."""
+    """id: as in the transcript; registered: its step; control: a negative control, which is expected to fail; verdict,
+    outcome: the latter in words, None while the experiment goes on; at_least: the share of new pairs that go as
+    predicted, with 95 % confidence."""
 
     id: str
     statement: str
@@ -73,6 +74,8 @@ class HypothesisShown:
     trials: int = 0
     e_above: float | None = None
     e_below: float | None = None
+    outcome: str | None = None
+    at_least: float | None = None
 
 
 @dataclass(frozen=True)
@@ -155,7 +158,7 @@ def page_of_steps(
         headline=answer.headline if answer else None,
         reason=answer.reason if answer else None,
         program=answer.program if answer else None,
-        limits=[*answer.limits] if answer else [],
+        limits=[*answer.other_limits] if answer else [],
         hypotheses=_hypotheses(steps, answer, level, silent, told),
         rounds=_rounds(steps, told),
         inputs={name: _input(one, (shown or {}).get(name)) for name, one in told.inputs.items()},
@@ -203,7 +206,8 @@ def _hypotheses(
         found.append(
             HypothesisShown(
                 name, said["statement"], said["direction"], said["control"], said["program"], step["step"], own,
-                None if one is None else one.verdict, *_evidence(ends),
+                None if one is None else one.verdict, *_evidence(ends), None if one is None else one.outcome,
+                None if one is None or not one.trials else rounded(one.at_least),
             )
         )  # fmt: skip
     return found

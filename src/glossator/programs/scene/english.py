@@ -98,7 +98,7 @@ def _conjunction(tests: tuple[Test, ...], whole: bool) -> str:
         first = next(iter([*others, *places, *settings]), None)
         head = "anything" if first is None else noun(first, whole=whole)
         others, places, settings = ([t for t in some if t is not first] for some in (others, places, settings))
-    said = [_with(test, whole) for test in (*others, *places, *settings)]
+    said = [beside(test, whole=whole) for test in (*others, *places, *settings)]
     absent = [test.test for test in tests if isinstance(test, Not)]
     away = [one for one in absent if _is_place(one) or _is_setting(_inside(one))]
     said += [_without(one, whole) for one in absent if one not in away]
@@ -111,7 +111,8 @@ def _order(test: Test) -> tuple[bool, bool]:
     return isinstance(test, Looks | Anywhere), _kind(test) not in ("noun", "class")
 
 
-def _with(test: Test, whole: bool) -> str:
+def beside(test: Test, *, whole: bool = False) -> str:
+    """What follows a noun where this is true as well: "with trees", "at night"."""
     if _is_place(test) or _is_setting(_inside(test)):
         return _either(_wheres(test))
     if isinstance(test, Anywhere):
@@ -204,7 +205,6 @@ def named(concept: Concept) -> str:
             return name if between is None else between.join(map(plural, name.split(between, 1)))
         case "label":
             return f"images labelled “{name}”"
-    return name
 
 
 def _either(phrases: Iterable[str]) -> str:

@@ -3,7 +3,8 @@
 
 const experimentAddress = (study, number) => address(study, "experiment", String(number));
 const VERDICTS = { confirmed: "ok", refuted: "failed", inconclusive: "abstained", untested: "", "control confirmed": "failed" };
-const Verdict = ({ verdict }) => html`<span class="chip ${VERDICTS[verdict] || ""}">${inert(verdict || "not yet tested")}</span>`;
+const OF_CONTROL = { confirmed: "failed", refuted: "ok", inconclusive: "abstained" };
+const Verdict = ({ h }) => html`<span class="chip ${(h.control ? OF_CONTROL : VERDICTS)[h.verdict] || ""}">${inert(h.outcome || h.verdict || "not yet tested")}</span>`;
 const spentInWords = (spent) => Object.entries(spent).filter(([, n]) => n).map(([name, n]) => `${name === "money" ? `$${precise(n)}` : count(n)}${name === "money" ? "" : ` ${name}`}`).join(", ");
 
 function ExperimentsPage({ study, query }) {
@@ -51,7 +52,7 @@ function Experiment({ data }) {
       <p class="sentence">${inert(data.question)}</p></header>
     <div class="columns unit">
       <section class="card"><h2>Hypotheses</h2>
-        <p class="quiet">Each was registered before its test, and each prediction before the unit was run on the pair. A pair is an input with what the hypothesis names and a matched one without${data.level === null ? "" : `; the unit counts as active from ${precise(data.level)} on`}. An e-value of ${data.needed} is evidence at 5 %, whenever one stops.</p>
+        <p class="quiet">Each was registered before its test, and each prediction before the unit was run on the pair. A pair is an input with what the hypothesis names and a matched one without${data.level === null ? "" : `; the unit counts as active from ${precise(data.level)} on`}. The e-value is the evidence that more than half of such pairs go as predicted: if that were false, a value of ${data.needed} or more would be reached in at most 5 % of tests, whenever one stops.</p>
         ${data.hypotheses.length ? data.hypotheses.map((h, i) => html`<${Hypothesis} key=${h.id} h=${h} known=${known} first=${i === data.hypotheses.findIndex((one) => one.tests.length)} />`) : html`<p class="quiet">None was registered.</p>`}
       </section>
       <div class="stack">
@@ -73,9 +74,9 @@ function Experiment({ data }) {
 // first: its pairs are seen at once.
 function Hypothesis({ h, known, first }) {
   const pairs = h.tests.reduce((n, test) => n + test.pairs.length, 0);
-  return html`<article class="hypothesis" aria-label=${`${h.id} ${h.statement}`}><p class="said"><${Verdict} verdict=${h.verdict} /> ${h.control ? html`<span class="chip">negative control, expected to fail</span> ` : ""}<b>${inert(h.statement)}</b>${h.direction === "suppresses" ? html` <span class="chip">suppresses</span>` : ""}</p>
+  return html`<article class="hypothesis" aria-label=${`${h.id} ${h.statement}`}><p class="said"><${Verdict} h=${h} /> ${h.control ? html`<span class="chip">negative control, expected to fail</span> ` : ""}<b>${inert(h.statement)}</b>${h.direction === "suppresses" ? html` <span class="chip">suppresses</span>` : ""}</p>
     <div class="evidenced"><${EValue} h=${h} needed=${known.data.needed} />
-      <p class="quiet">${h.trials ? `${h.successes} of ${h.trials} pairs as predicted${h.effect === null ? "" : `; mean difference ${precise(h.effect)}`}; e-value for ${precise(h.e_above)}, against ${precise(h.e_below)}` : "no pair was tested"}</p></div>
+      <p class="quiet">${h.trials ? `${h.successes} of ${h.trials} pairs as predicted${h.effect === null ? "" : `; mean difference ${precise(h.effect)}`}; e-value for ${precise(h.e_above)}, against ${precise(h.e_below)}${h.at_least === null || h.verdict !== "confirmed" ? "" : `. At least ${Math.round(100 * h.at_least)} % of such pairs go as predicted (95 % confidence)`}` : "no pair was tested"}</p></div>
     ${h.program ? html`<${Fold} name=${`program-${h.id}`} class="program"><summary>Program</summary><pre>${inert(h.program)}</pre><//>` : null}
     ${pairs ? html`<${Fold} name=${`pairs-${h.id}`} usually=${first}><summary>${plural(pairs, "pair")}</summary>${h.tests.map((test) => html`<section class="test"><p class="quiet">Predicted in step ${test.registered}: ${inert(test.predicted)}.${test.done === null ? " The unit was not run on them." : ` Run in step ${test.done}; then ${test.successes} of ${test.trials} so far, e-value ${precise(test.e_above)}.`}</p>
       ${test.pairs.map((pair, i) => html`<div class="pair ${test.went[i] === false ? "missed" : ""}"><span class="went" title=${test.went[i] === null ? "no response" : test.went[i] ? "went as predicted" : "did not go as predicted"}>${test.went[i] === null ? MISSING : test.went[i] ? "✓" : "✗"}<span class="unseen">${test.went[i] ? " as predicted" : " not as predicted"}</span></span>
