@@ -9,6 +9,7 @@ import pytest
 
 from glossator.explainers.program import ProgramExplainer
 from glossator.explanations import UNNAMEABLE, Headline
+from glossator.headlines.classes import with_examples, without_examples
 from glossator.inputs.tokens import TokenWindows, Vocabulary
 from glossator.programs import Lexicon, Program, bits, execute, parse_program
 from glossator.programs.words import WORD_CLASSES, finer_classes, members
@@ -54,19 +55,25 @@ MONTH = tuple(f" {month}" for month in MONTHS.split())
 BRACKETS = (")", "]")
 
 
+def in_any_order(said: str) -> tuple[list[str], str]:
+    """The words that a headline lists, and what it says of them."""
+    words, _, common = said.partition(" (")
+    return sorted(words.replace(" and ", ", ").split(", ")), common
+
+
 @pytest.mark.parametrize(
     ("texts", "said"),
     [
         (MONTH, "months"),
         (BRACKETS, "closing brackets"),
-        ((" we", " our", " us"), "we, our, us: first-person words"),
+        ((" we", " our", " us"), "“we”, “our” and “us” (first-person words)"),
         (tuple("0123456789"), "digits"),
         ((" because",), "“because”"),
     ],
 )
 def test_a_class_is_named_and_the_class_is_what_fires(explainer, texts, said):
     headline, modes, _ = explainer.name(evidence_of(fires(holds(SEEN, *texts)), SEEN))
-    assert sorted(headline.text.replace(":", ",").split(", ")) == sorted(said.replace(":", ",").split(", "))
+    assert in_any_order(headline.text) == in_any_order(said)
     assert headline.named and not headline.weak and [mode.headline for mode in modes] == [headline]
     (clause,) = headline.program.clauses
     assert (clause.strength, headline.program.bias) == (1.0, 0.0)
@@ -137,6 +144,38 @@ def test_words_at_peaks_are_written_words(explainer):
     values[::3, 6] = 1.0
     *_, peaks = explainer.name(evidence_of(values, windows))
     assert peaks.words == ("madeing",)
+
+
+@pytest.mark.parametrize(
+    ("name", "words", "said"),
+    [
+        ("adjectives", ["same", "each"], "adjectives such as “same” and “each”"),
+        ("words after coordinating conjunctions", ["a", "the"],
+         "words such as “a” and “the” after coordinating conjunctions"),
+        ("word continuations in code", ["-or"], "word continuations such as “-or” in code"),
+    ],
+)  # fmt: skip
+def test_examples_stand_beside_what_they_are_examples_of(name, words, said):
+    assert (
+        with_examples(name, words) == said
+        and without_examples(said) == name.partition(" after ")[0].partition(" in code")[0]
+    )
+
+
+def test_a_list_says_what_its_words_are():
+    assert without_examples("“we” and “us” (first-person words)") == "first-person words"
+    assert without_examples("months") == "months" and without_examples("“the”") == ""
+
+
+def test_a_class_that_is_hard_to_picture_has_examples_and_its_place(explainer):
+    nouns = (" house", " river", " stone", " paper", " water")
+    after = np.zeros(SEEN.tokens.shape, bool)
+    after[:, 1:] = holds(SEEN, " our", " their")[:, :-1]
+    headline, *_ = explainer.name(evidence_of(fires(after & holds(SEEN, *nouns)), SEEN))
+    head, such_as, rest = headline.text.partition(" such as ")
+    words, after_what, what = rest.partition(" after ")
+    assert (head, such_as, after_what, what) == ("singular nouns", " such as ", " after ", "possessives")
+    assert len(words.split(" and ")) == 2 and all(f" {word.strip('“”')}" in nouns for word in words.split(" and "))
 
 
 def test_a_weak_headline_says_so():

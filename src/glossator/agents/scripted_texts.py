@@ -24,12 +24,15 @@ from glossator.agents.settling import is_confirmed, settle
 from glossator.agents.tools import Tools
 from glossator.agents.under_test import TokenUnderTest
 from glossator.agents.workbench import short
+from glossator.headlines.classes import listed, without_examples
 from glossator.programs import Token
 
 EXEMPLARS, ORDINARY, PAIRS, CONTROL_PAIRS = 24, 16, 16, 8
 NEEDED_BEFORE = (1, 2, 4, 8)
 SWEEP, LEAST_OF, MOST_OF = 12, 0.25, 0.75
 SCREENED = 12
+NAMED = 3
+"""So many words of a list are said."""
 
 Pair = tuple[str, str]
 Claim = tuple[dict[str, Any], str, bool]
@@ -144,9 +147,12 @@ class _Experimenter:
             return
         tried = [w for w in words if w not in works]
         test = Token(tuple(sorted(works)))
-        listed = ", ".join(w.strip() for w in works[:3])
-        one |= {"seen": works, "unseen": [], "near": [*tried, *one["near"]], "test": str(test)}
-        one["name"] = f"the word “{listed}”" if len(works) == 1 else f"{listed} (of {one['name'].split(' (')[0]})"
+        said = list({word.strip().lower(): word.strip() for word in works}.values())
+        near = [word for word in (*tried, *one["near"]) if word.strip().lower() not in {w.lower() for w in said}]
+        one |= {"seen": works, "unseen": [], "near": near, "test": str(test)}
+        kind = without_examples(one["name"])
+        name = listed(said[:NAMED]) + (f" and {len(said) - NAMED} more" if len(said) > NAMED else "")
+        one["name"] = f"{name} ({kind})" if kind else name
 
     def _sweep(self, words: list[str], in_context: bool) -> list[str]:
         level = self.tools.ledger.level
@@ -175,7 +181,7 @@ class _Experimenter:
             return None
         words = near["near"]
         name = self.tools.register_hypothesis(
-            f"words like {', '.join(w.strip() for w in words[:3])} (near misses of {near['name']})", control=True
+            f"words like {listed([w.strip() for w in words[:NAMED]])}, near misses of {near['name']}", control=True
         )
         return name, self._word_pairs(words[::2], words[1::2], in_context=False)
 

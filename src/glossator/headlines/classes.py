@@ -6,7 +6,7 @@ of the unit: a class that one can picture ("months") is clearer than a vague one
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from glossator.programs.closed_classes import CLOSED
@@ -35,12 +35,14 @@ PICTURED, PLAIN, VAGUE, EMPTY = 1.0, 0.9, 0.6, 0.3
 @dataclass(frozen=True)
 class Named:
     """test: true or false of a token; name: plural words; clear: from 0 to 1; covers: whether its words have something
-    in common beside their spelling, so that it can say what a list of them is ("we, our, us: first-person words")."""
+    in common beside their spelling, so that it can say what a list of them is ("“we” and “us” (first-person words)");
+    length: words that the name counts for, None for as many as it has."""
 
     test: Test
     name: str
     clear: float = PICTURED
     covers: bool = True
+    length: int | None = None
 
 
 _OF_CLOSED = {
@@ -63,7 +65,7 @@ _VAGUE = {
     "verbs in -ing", "materials and substances", "possessions", "equipment", "units and numbers", "social groups",
 }  # fmt: skip
 _EMPTY = frozenset({"noun.Tops", "adj.ppl", "noun.motive", "noun.quantity", "noun.process", "instruments and devices"})
-PIECES = "later pieces of words"
+PIECES = "word continuations"
 CAPITALS = Shape("capitalised")
 PEOPLE_AND_PLACES = ("first names of people", "surnames", "names of places", "towns and cities", "proper names")
 
@@ -135,6 +137,7 @@ FOREIGN = (
 )
 """Common short words of other European languages that English does not have."""
 VERBS = ("past-tense verbs", "verbs in -ing", "third-person verbs", "verbs in the base form")
+SUCH_AS = " such as "
 INDENT = Or((Prefix("\n  "), Prefix("   ")))
 
 
@@ -181,7 +184,7 @@ def standing() -> Iterator[Named]:
 
 PLACES: dict[str, Test] = {
     "in code": Share(Or(tuple(map(Contains, "()[]{}=_;<>|"))), 0.2),
-    "in other languages": Share(Or((Shape("non-ascii"), Spelled(tuple(FOREIGN.split())))), 0.12),
+    "in non-English text": Share(Or((Shape("non-ascii"), Spelled(tuple(FOREIGN.split())))), 0.12),
     "in quotation marks": Or((Between(Contains('"'), Contains('"')), Between(Contains("“"), Contains("”")))),
     "in brackets": Or((Between(Contains("("), Contains(")")), Between(Contains("["), Contains("]")))),
 }
@@ -191,6 +194,27 @@ PLACES: dict[str, Test] = {
 def word(text: str) -> Named:
     """One word in any spelling."""
     return Named(Spelled((text,)), f"“{text}”")
+
+
+def listed(words: Sequence[str]) -> str:
+    """Words as words: “a”, “b” and “c”."""
+    quoted = [f"“{word}”" for word in words]
+    return quoted[0] if len(quoted) == 1 else f"{', '.join(quoted[:-1])} and {quoted[-1]}"
+
+
+def with_examples(name: str, words: Sequence[str]) -> str:
+    """A class with some of its words, which stand before where they are: "words such as “the” after verbs"."""
+    place = next((f" {one}" for one in PLACES if name.endswith(f" {one}")), "")
+    head, after, what = name.removesuffix(place).partition(" after ")
+    return f"{head}{SUCH_AS}{listed(words)}{after}{what}{place}"
+
+
+def without_examples(name: str) -> str:
+    """The class that a name is about, where it gives examples or says what its words are."""
+    head, such_as, _ = name.partition(SUCH_AS)
+    if such_as or "“" not in name:
+        return head
+    return name.partition(" (")[2].removesuffix(")")
 
 
 def _clear(name: str, otherwise: float) -> float:

@@ -2,8 +2,8 @@
 
 Classes of the token and of the token before are taken from the shelf; the best are combined with one another and with
 places ("articles after verbs of telling", "commas in code"). Words that the unit likes best make lists, exact ones
-("we, our, us: first-person words") and neighbourhoods in meaning ("words like alone, single"). Each is ranked by what
-it says (`strong.Strong.worth`) times how plain its name is.
+("“we” and “us” (first-person words)") and neighbourhoods in meaning ("words like “alone” and “single”"). Each is ranked
+by what it says (`strong.Strong.worth`) times how plain its name is.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from functools import cached_property, partial
 
 import numpy as np
 
-from glossator.headlines.classes import EMPTY, PICTURED, PIECES, PLACES, VAGUE, Named
+from glossator.headlines.classes import EMPTY, PICTURED, PIECES, PLACES, VAGUE, Named, listed, with_examples
 from glossator.headlines.shelf import Shelf
 from glossator.headlines.strong import Strong
 from glossator.programs.language import After, And, Shape, Spelled
@@ -60,7 +60,7 @@ class Found:
 
     @cached_property
     def value(self) -> float:
-        words = len(self.named.name.split())
+        words = len(self.named.name.split()) if self.named.length is None else self.named.length
         return self.said * self.named.clear**PLAINNESS * float(BREVITY ** max(words - 2, 0))
 
 
@@ -219,15 +219,14 @@ class Search:
     def _listed(self, rows: Sequence[int], said: float, *, alike: bool) -> Found:
         """A list of words as a class; said by the words with most weight, and by what they have in common."""
         order = sorted(rows, key=lambda row: -float(self.word_weight[row].sum()))
-        shown = ", ".join(map(self._shown, order[: 2 if alike else LISTED]))
+        words = [self._shown(row) for row in order[: 2 if alike else LISTED]]
         members = np.isin(self.word_of, rows)
         common = self._common(order[:LISTED] if alike else order, members)
-        if common is not None:
-            name, clear = f"{shown}: {common}", EXACT
-        else:
-            name, clear = (f"words like {shown}", ALIKE) if alike else (shown, MIXED)
+        name = f"{'words like ' if alike else ''}{listed(words)}{f' ({common})' if common else ''}"
+        clear = EXACT if common else ALIKE if alike else MIXED
+        length = len(words) + (len(common.split()) if common else 2 * alike)  # the list, and what is said of it
         texts = tuple(self.shelf.words[row] for row in order)
-        return self._placed(Named(Spelled(texts), name, clear, covers=False), members, 0, said)
+        return self._placed(Named(Spelled(texts), name, clear, covers=False, length=length), members, 0, said)
 
     def _common(self, rows: Sequence[int], members: np.ndarray) -> str | None:
         """The narrowest clear class that has all these words, in some spelling, and nearly all the weight on a list."""
@@ -246,8 +245,8 @@ class Search:
         return text.isalpha() and (len(text) > 1 or text in "ia")
 
     def illustrated(self, found: Found) -> Found:
-        """A class with two words that stand for it: "articles (a, an)". One that everybody can picture needs none,
-        unless they are most of it; one that is made of words has its own."""
+        """A class with two words that stand for it: "articles such as “a” and “an”". One that everybody can picture
+        needs none, unless they are most of it; one that is made of words has its own."""
         named = self._said_of(found)
         found = replace(found, named=named)
         if isinstance(named.test, Spelled) or "“" in named.name:
@@ -265,8 +264,7 @@ class Search:
         words = [self._shown(number) for number in first]
         if named.name == PIECES:
             words = [f"-{word.lstrip('-')}" for word in words]
-        name = f"{named.name} ({', '.join(words)})"
-        return replace(found, named=replace(named, name=name))
+        return replace(found, named=replace(named, name=with_examples(named.name, words)))
 
     def _shown(self, number: int) -> str:
         """A word as it is written; one that mostly goes on another is a piece: "-ive"."""
