@@ -108,6 +108,41 @@ def test_a_link_to_a_unit_opens_it(chromium: Any, study: Study) -> None:
                 assert name.endswith(page.locator("h1 .mono").inner_text())
 
 
+def test_keys_alone_lead_to_a_unit_and_along_its_tokens(chromium: Any, served: str, study: Study) -> None:
+    first, second, *_ = [unit.unit for unit in unit_list(study).units]
+    at = "document.activeElement.{}".format
+    with page_of(chromium) as page:
+        page.goto(served)
+        page.wait_for_selector("ol.units a.unit")
+        for key in ("j", "j", "k"):
+            page.keyboard.press(key)
+        assert first in page.evaluate(at("innerText"))
+        page.keyboard.press("Enter")
+        page.wait_for_selector(".windows .tok.peak")
+        page.keyboard.press("j")
+        until(lambda: page.locator("h1").inner_text().startswith(second))
+        page.wait_for_selector(".windows .tok.peak")
+        stops, windows = page.locator(".windows .tok[tabindex='0']"), page.locator(".windows .window")
+        until(lambda: stops.count() == windows.count() > 3)  # one a window, not one a token
+        stops.first.focus()
+        peak, before = page.evaluate(at("dataset.tip")), page.locator("#tip").inner_text()
+        page.keyboard.press("ArrowLeft")
+        assert page.evaluate(at("dataset.tip")) != peak and page.locator("#tip").inner_text() != before
+        page.keyboard.press("ArrowRight")
+        assert page.evaluate(at("dataset.tip")) == peak
+        page.keyboard.press("Escape")
+        assert page.locator("#tip").is_hidden()
+        page.keyboard.press("?")
+        page.get_by_label("keys of one character").uncheck()
+        page.keyboard.press("Escape")
+        page.keyboard.press("u")
+        page.reload()
+        page.wait_for_selector("h1")
+        page.keyboard.press("k")
+        page.keyboard.press("?")
+        assert page.locator("h1").inner_text().startswith(second) and page.locator("dialog[open]").count() == 0
+
+
 @pytest.mark.slow
 def test_filters_brush_and_state_in_the_address(chromium: Any, served: str) -> None:
     with page_of(chromium) as page:

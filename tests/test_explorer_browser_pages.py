@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from explorer_cases import ACCESSIBILITY, browser, page_of, serving, until
+from explorer_cases import assert_legible, browser, page_of, serving, until
 from glossator.agents import FunctionUnderTest, Tools, Transcript, experiment
 from glossator.agents.answers import Conclusion
 from glossator.cli import main
@@ -206,7 +206,4 @@ def test_every_page_fits_and_is_legible(chromium: Any, texts: Study, images: Stu
             page.reload()
             page.wait_for_selector("main .card, .tasks .place")
             page.wait_for_load_state("networkidle")
-            assert page.evaluate("document.documentElement.scrollWidth") <= width, where
-            page.evaluate(ACCESSIBILITY)
-            assert page.evaluate("lowContrast()") == [], where
-            assert page.evaluate("nameless()") == [], where
+            assert_legible(page, where, width)

@@ -13,7 +13,7 @@ import pytest
 from explorer_cases import Elements, shards_of, units_of
 from glossator.cli import main
 from glossator.errors import UserError
-from glossator.explorer.bundle import as_script, script
+from glossator.explorer.bundle import as_script, script, style
 from glossator.explorer.export import COLUMNS_EACH, UNITS_EACH, export_file, export_folder, shown_places, single
 from glossator.explorer.pages.evidence import MOST_KEPT, score_evidence
 from glossator.explorer.pages.lists import columns, unit_list
@@ -217,3 +217,13 @@ def test_parts_of_the_script_share_one_scope_without_clashes() -> None:
     names = re.findall(r"^(?:async )?(?:function|const|let|class) (\w+)", script(), re.MULTILINE)
     assert len(names) > 100
     assert [name for name, n in Counter(names).items() if n > 1] == []
+
+
+def test_colours_that_are_used_have_values_in_every_theme() -> None:
+    used = {*re.findall(r"var\(--([\w-]+)", style())}
+    themes = re.findall(r":root[^{]*{([^{}]*--ground[^{}]*)}", style())
+    set_by_script = {*re.findall(r'"--(\w+)"', script())}
+    assert len(themes) == 3
+    for theme in themes:
+        own = {*re.findall(r"--([\w-]+):", theme)}
+        assert used - own - set_by_script == set() and own == {*re.findall(r"--([\w-]+):", themes[0])}

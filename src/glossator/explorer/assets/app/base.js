@@ -12,6 +12,7 @@ function number(value, digits = 2) {
 const precise = (value) => (value === null || value === undefined ? MISSING : Number(value.toPrecision(3)).toString().replace("-", "−"));
 const interval = (low, high, digits = 2) => (low === null || low === undefined ? "" : `[${number(low, digits)},\u00a0${number(high, digits)}]`);
 const percent = (share, digits = 2) => (share === null || share === undefined ? MISSING : `${String(Number((100 * share).toPrecision(digits))).replace("-", "−")}\u00a0%`);
+const chance = (p) => (p === null || p === undefined ? MISSING : p < 0.001 ? "< 0.001" : number(p, 3));
 const count = (n) => (n === null || n === undefined ? MISSING : n.toLocaleString("en"));
 const plural = (n, word) => `${count(n)} ${word}${n === 1 ? "" : "s"}`;
 
@@ -93,7 +94,10 @@ const MARKS = {
   "token-list": (x, y, r) => `M${x} ${y - r - 1}L${x + r + 1} ${y + r}H${x - r - 1}Z`,
   mismatched: (x, y, r) => `M${x} ${y - r - 1}L${x + r + 1} ${y}L${x} ${y + r + 1}L${x - r - 1} ${y}Z`,
   "random weights": (x, y, r) => `M${x - r} ${y - r}L${x + r} ${y + r}M${x - r} ${y + r}L${x + r} ${y - r}`,
+  "random-unit": (x, y, r) => `M${x - r - 1} ${y}H${x + r + 1}M${x} ${y - r - 1}V${y + r + 1}`,
+  other: (x, y, r) => `M${x - r} ${y}A${r} ${r} 0 1 0 ${x + r} ${y}A${r} ${r} 0 1 0 ${x - r} ${y}`,
 };
-const markOf = (name, x, y, r) => (MARKS[name] || MARKS.mismatched)(x, y, r);
-const markClass = (name) => `mark mark-${Object.hasOwn(MARKS, name) ? name.replace(" ", "-") : "more"}`;
+const known = (name) => (Object.hasOwn(MARKS, name) ? name : "other");
+const markOf = (name, x, y, r) => MARKS[known(name)](x, y, r);
+const markClass = (name) => `mark mark-${known(name).replace(" ", "-")}`;
 const Mark = ({ name }) => html`<svg class="sign" viewBox="0 0 12 12" aria-hidden="true"><path class=${markClass(name)} d=${markOf(name, 6, 6, 3.5)} /></svg>`;

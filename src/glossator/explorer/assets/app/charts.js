@@ -50,7 +50,7 @@ function Distribution({ data, rate }) {
         ${group.random_weights ? html`<div class="spread beside"><span class="name"><${Mark} name="random weights" /> untrained network</span>
           <svg viewBox="0 0 ${width} ${tall}" preserveAspectRatio="none" role="img" aria-label="mean of the untrained network">${marks.map((t) => html`<line class="grid" x1=${x(t)} x2=${x(t)} y1="0" y2=${tall} />`)}
           ${group.random_weights.value === null ? null : html`<g class="mean untrained">${group.random_weights.low === null ? null : html`<line x1=${x(group.random_weights.low)} x2=${x(group.random_weights.high)} y1=${tall / 2} y2=${tall / 2} />`}<circle cx=${x(group.random_weights.value)} cy=${tall / 2} r="3.4" /></g>`}</svg>
-          <span class="value"><b>${number(group.random_weights.value)}</b> <span class="quiet">${interval(group.random_weights.low, group.random_weights.high)}</span></span><span class="over quiet">the same architecture with random weights</span></div>` : null}
+          <span class="value"><b>${number(group.random_weights.value)}</b> <span class="quiet">${interval(group.random_weights.low, group.random_weights.high)}</span></span><span class="over quiet">the same architecture with random weights${group.random_weights.value === null ? `: ${inert(group.random_weights.reason)}` : ""}</span></div>` : null}
       </section>`;
     })}
     <div class="spread ticks" aria-hidden="true"><span class="name"></span><span class="scale">${marks.map((t) => html`<i style=${{ left: `${(100 * x(t)) / width}%` }}>${number(t, digits)}</i>`)}</span><span class="value"></span><span class="over"></span></div>
@@ -134,10 +134,10 @@ function Histogram({ data, threshold }) {
   const width = 360, height = 110, base = height - 16, step = width / data.counts.length;
   const most = Math.log1p(Math.max(...data.counts, 1)), x = (v) => ((v - data.low) / (data.high - data.low || 1)) * width;
   const edge = (i) => data.low + (i * (data.high - data.low)) / data.counts.length;
-  return html`<svg class="histogram" viewBox="0 0 ${width} ${height}" role="img" aria-label="Activations in the reference sample, heights logarithmic">
-    ${data.counts.map((n, i) => n ? html`<rect class=${(edge(i) + edge(i + 1)) / 2 > threshold ? "bin fires" : "bin"} x=${i * step + 0.5} width=${step - 1} y=${base - Math.max(1, (Math.log1p(n) / most) * (base - 4))} height=${Math.max(1, (Math.log1p(n) / most) * (base - 4))}><title>${precise(edge(i))} to ${precise(edge(i + 1))}: ${count(n)}</title></rect>` : null)}
+  return html`<figure><svg class="histogram" viewBox="0 0 ${width} ${height}" role="img" aria-label="Activations in the reference sample, heights logarithmic">
+    ${data.counts.map((n, i) => n ? html`<rect class=${edge(i) > threshold ? "bin fires" : "bin"} x=${i * step + 0.5} width=${step - 1} y=${base - Math.max(1, (Math.log1p(n) / most) * (base - 4))} height=${Math.max(1, (Math.log1p(n) / most) * (base - 4))}><title>${precise(edge(i))} to ${precise(edge(i + 1))}: ${count(n)}</title></rect>` : null)}
     ${threshold > data.low && threshold < data.high ? html`<line class="threshold" x1=${x(threshold)} x2=${x(threshold)} y1="0" y2=${base} />` : null}
     <text x="0" y=${height - 3}>${precise(data.low)}</text><text x=${width} y=${height - 3} text-anchor="end">${precise(data.high)}</text>
     ${data.low < 0 && data.high > 0 && x(0) > 40 && x(0) < width - 40 ? html`<text x=${x(0)} y=${height - 3} text-anchor="middle">0</text>` : null}
-  </svg>`;
+  </svg><figcaption class="quiet legend">Activations in the reference sample, ${count(data.counts.reduce((a, b) => a + b, 0))} of them; heights are logarithmic. <span class="nowrap"><i class="swatch fires"></i> above the threshold (dashed)</span></figcaption></figure>`;
 }

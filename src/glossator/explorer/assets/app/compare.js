@@ -29,23 +29,23 @@ function Sides({ a, b, query, studies }) {
     ${source.live && page.value.sites.length > 1 ? html`<select aria-label="Site of ${name}" value=${query[`${name}_site`] || ""} onChange=${(e) => setQuery({ [`${name}_site`]: e.target.value })}><option value="">all sites</option>${[...new Set(page.value.sites.map((s) => s.site))].map((s) => html`<option value=${s}>${inert(s)}</option>`)}</select>` : null}` : null}</div>`;
   return html`<section class="card"><div class="row">${side("a", left, "A")}${side("b", right, "B")}
     ${left.value && source.live ? html`<label class="side"><span class="quiet">Score</span> <select value=${score} onChange=${(e) => setQuery({ score: e.target.value })}>${Object.keys(left.value.scores).map((name) => html`<option value=${name}>${name}</option>`)}</select></label>` : null}</div>
-    ${found.error ? html`<${Trouble} error=${found.error} />` : !found.value ? (left.value && !score ? html`<p class="quiet">No unit has a score.</p>` : html`<${Waiting} />`) : html`<${Compared} data=${found.value} study=${a} />`}
+    ${found.error ? html`<${Trouble} error=${found.error} />` : !found.value ? (left.value && !score ? html`<p class="quiet">No unit has a score.</p>` : html`<${Waiting} />`) : html`<${Compared} data=${found.value} study=${a} names=${[[a, a_method], [b, b_method]].map((parts) => parts.filter(Boolean).map(inert).join(", "))} />`}
   </section>`;
 }
 
-function Compared({ data, study }) {
+function Compared({ data, study, names }) {
   const row = (name, e, more = "") => html`<tr><td>${name}</td><td class="n"><b>${number(e.value)}</b> <span class="quiet">${interval(e.low, e.high)}</span></td><td class="n">${count(e.n)}</td><td>${e.value === null ? inert(e.reason) : more}</td></tr>`;
   const same = data.units.every((_, i) => data.x[i] === data.y[i]);
   const order = same ? [] : data.units.map((_, i) => i).sort((i, j) => Math.abs(data.x[j] - data.y[j]) - Math.abs(data.x[i] - data.y[i])).slice(0, 20);
   return html`<table><caption class="quiet">${data.score}, means over units with 95 % intervals</caption><thead><tr><th scope="col">side</th><th scope="col" class="n">mean [95 %]</th><th scope="col" class="n">units</th><th scope="col"></th></tr></thead><tbody>
-      ${row("A", data.a)}${row("B", data.b)}${row("A − B", data.difference, `paired, over the ${plural(data.paired, "unit")} that both have`)}</tbody></table>
-    ${data.units.length ? html`<div class="columns even"><${Scatter} data=${{ x: data.x, y: data.y, x_name: "A", y_name: "B", of: data.paired, place: data.units }} chosen=${null} onBrush=${() => {}} hint="Click a dot to open its unit." onOpen=${(unit) => { location.hash = unitAddress(study, unit); }} />
+      ${row(`A ${names[0]}`, data.a)}${row(`B ${names[1]}`, data.b)}${row("A − B", data.difference, `paired, over the ${plural(data.paired, "unit")} that both have`)}</tbody></table>
+    ${data.units.length ? html`<div class="columns even"><${Scatter} data=${{ x: data.x, y: data.y, x_name: `A ${names[0]}`, y_name: `B ${names[1]}`, of: data.paired, place: data.units }} chosen=${null} onBrush=${() => {}} hint="Click a dot to open its unit." onOpen=${(unit) => { location.hash = unitAddress(study, unit); }} />
       <div><h3>Largest differences</h3>${same ? html`<p class="quiet">There are none.</p>` : null}<table><thead><tr><th scope="col">unit</th><th scope="col" class="n">A</th><th scope="col" class="n">B</th><th scope="col" class="n">A − B</th></tr></thead><tbody>${order.map((i) => html`<tr><td><a href=${unitAddress(study, data.units[i])}>${inert(data.units[i])}</a></td><td class="n">${number(data.x[i])}</td><td class="n">${number(data.y[i])}</td><td class="n">${number(data.x[i] - data.y[i])}</td></tr>`)}</tbody></table></div></div>` : null}`;
 }
 
 function UnitSide({ side, study, query, studies }) {
   const given = query[`${side}_unit`] && query[`${side}_unit`] !== "…" ? query[`${side}_unit`] : side === "b" && query.a_unit !== "…" ? query.a_unit : "";
-  const [text, setText] = useState(given);
+  const [text, setText] = useState(given), [view] = useView();
   useEffect(() => setText(given), [given]);
   const page = useAsked(() => (given ? source.unit(study, given) : null), [study, given]);
   const number_of = query[`${side}_explanation`];
@@ -57,6 +57,6 @@ function UnitSide({ side, study, query, studies }) {
     ${page.error ? html`<${Trouble} error=${page.error} />` : !given ? html`<p class="quiet">Which unit?</p>` : !data ? html`<${Waiting} />` : html`
       <h2><a class="mono" href=${unitAddress(study, data.unit)}>${inert(data.unit)}</a></h2>
       ${data.explanations.length ? html`<select aria-label="Explanation ${side}" value=${at} onChange=${(e) => setQuery({ [`${side}_explanation`]: e.target.value })}>${data.explanations.map((e, i) => html`<option value=${i}>${inert(e.method)}${e.role ? ` (${inert(e.role)})` : ""}, candidate ${e.rank + 1}</option>`)}</select>` : null}
-      ${one ? html`<${Headline} one=${one} />${one.program ? html`<pre>${inert(one.program)}</pre>` : null}${one.scores.length ? html`<${Scores} list=${one.scores.filter((s) => s.column === "causal" || (MAIN_SCORES.test(s.name) && (one.named.length > 1 || !s.name.startsWith("modes."))))} />` : html`<p class="quiet">Only the best candidate of each method is scored on the test split. This one reached r ${number(one.select)} on the select split.</p>`}` : html`<p class="quiet">No explanation: ${inert(data.reason)}</p>`}`}
+      ${one ? html`<${Headline} one=${one} />${one.program ? html`<pre>${inert(one.program)}</pre>` : null}${one.scores.length ? html`<${Scores} list=${one.scores.filter((s) => s.column === "causal" || (MAIN_SCORES.test(s.name) && (one.named.length > 1 || !s.name.startsWith("modes."))))} of=${data.statistics ? { study, unit: data.unit, method: one.method, view } : null} /><${MarkKeys} scores=${one.scores} />` : html`<p class="quiet">Only the best candidate of each method is scored on the test split. This one reached r ${number(one.select)} on the select split.</p>`}` : html`<p class="quiet">No explanation: ${inert(data.reason)}</p>`}`}
   </section>`;
 }

@@ -18,7 +18,7 @@ function ImageWindow({ data, w, view, foreseen }) {
   const summary = `${peak < 0 ? "no activation" : `strongest${many ? ` at ${cellName(peak, cells[1])}` : ""}: ${told(peak)}`}${many && said >= 0 ? `; predicted to be strongest at ${cellName(said, cells[1])}` : ""}`;
   return html`<figure tabindex="0" role="group" aria-label=${`image of ${inert(w.group)}; ${summary}`} data-tip=${summary.replaceAll("; ", "\n")}><div class="masks">
       ${mask(w.true, STEPS, "true", "true")}${predicted && many ? mask(w.predicted, foreseen || STEPS, "said", "predicted") : null}</div>
-    <figcaption class="quiet">peak <b>${peak < 0 ? MISSING : precise(valueOf(data, w.true[peak]))}</b>${w.predicted ? html`, predicted there <span class="said-value">${peak < 0 ? MISSING : precise(valueOf(data, w.predicted[peak]))}</span>` : ""} · ${inert(w.group)}</figcaption></figure>`;
+    <figcaption class="quiet">peak <b>${peak < 0 ? MISSING : precise(valueOf(data, w.true[peak]))}</b>${w.predicted ? html`, predicted there <span class="said-value">${peak < 0 ? MISSING : precise(valueOf(data, w.predicted[peak]))}</span>` : ""} · ${/^\d+$/.test(w.group) ? "image " : ""}${inert(w.group)}</figcaption></figure>`;
 }
 
 // A scene drawn from a sentence, and what the unit does on it.

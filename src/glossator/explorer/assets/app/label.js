@@ -25,7 +25,7 @@ function Draw({ study, kinds, query }) {
   });
   return html`<form class="draw" onSubmit=${(e) => { e.preventDefault(); act(); }}>
     <label>Task <select value=${task} onChange=${(e) => setTask(e.target.value)}>${kinds.map(([kind, title]) => html`<option value=${kind}>${title} (${kind})</option>`)}</select></label>
-    <label>Units <input value=${units} placeholder="enough for one sitting" onInput=${(e) => setUnits(e.target.value)} title="a number to draw at random, all, or names between commas" /></label>
+    <label>Units <span class="quiet">how many to draw at random, “all”, or names with commas between them</span><input value=${units} placeholder="enough for one sitting" onInput=${(e) => setUnits(e.target.value)} /></label>
     <label>Seed <input type="number" min="0" max="2147483647" value=${seed} onInput=${(e) => setSeed(e.target.value)} /></label>
     <button type="submit" disabled=${state.busy}>${state.busy ? "Drawing …" : "Draw it"}</button>
     ${state.error ? html`<${Trouble} error=${state.error} />` : null}</form>`;

@@ -31,8 +31,20 @@ function App() {
       ${study && known ? html`<a href=${address(study)}>${inert(study)}</a>` : null}
       ${list.length ? html`<a href=${address("compare", "", "", { a: study || list[0].study })}>Compare</a>` : null}
       <span class="fill"></span>${source.live ? html`<a href="api/docs">API</a>` : null}
-      <button type="button" class="small" title="Light or dark" aria-label="Light or dark" onClick=${flip}>◐</button></header>
+      <${Keyboard} /><button type="button" class="small" title="Light or dark" aria-label="Light or dark" onClick=${flip}>◐</button></header>
     ${page}`;
+}
+
+// Which keys there are. Those of one letter can be switched off, as speech input and slips of the hand type letters.
+const KEYS = [["/", "search"], ["j, k", "next and previous unit"], ["s", "star the unit"], ["u", "back to the list"], ["← →", "from token to token of a text"], ["Enter", "open a unit; unfold a score"], ["?", "these keys"]];
+let letters = true;
+try { letters = localStorage.getItem("glossator-keys") !== "off"; } catch { /* a browser that keeps nothing */ }
+function Keyboard() {
+  const box = useRef(null), [on, setOn] = useState(letters);
+  const change = (value) => { letters = value; setOn(value); try { localStorage.setItem("glossator-keys", value ? "on" : "off"); } catch { /* as above */ } };
+  return html`<button type="button" class="small keyboard" aria-haspopup="dialog" onClick=${() => box.current.showModal()}>Keys</button>
+    <dialog ref=${box} class="card" aria-label="Keys"><h2>Keys</h2><dl>${KEYS.map(([key, does]) => html`<div><dt><kbd>${key}</kbd></dt><dd>${does}</dd></div>`)}</dl>
+      <p><label><input type="checkbox" checked=${on} onChange=${(e) => change(e.target.checked)} /> keys of one character are on</label></p><button type="button" onClick=${() => box.current.close()}>Close</button></dialog>`;
 }
 
 // A file with one thing in it has no other pages to go to.
@@ -72,7 +84,15 @@ document.addEventListener("focusin", (e) => { const r = e.target.getBoundingClie
 document.addEventListener("scroll", () => { tip.hidden = true; }, { passive: true });
 
 document.addEventListener("keydown", (e) => {
+  if (e.key === "Escape") tip.hidden = true;
   if (e.target.matches?.("input, select, textarea") || e.ctrlKey || e.metaKey || e.altKey) { if (e.key === "Escape") e.target.blur(); return; }
+  if ((e.key === "ArrowLeft" || e.key === "ArrowRight") && e.target.matches?.(".text .tok")) {
+    const tokens = [...e.target.closest(".text").querySelectorAll(".tok")], to = tokens[tokens.indexOf(e.target) + (e.key === "ArrowLeft" ? -1 : 1)];
+    if (to) { e.preventDefault(); to.focus(); }
+    return;
+  }
+  if (!letters || document.querySelector("dialog[open]")) return;
+  if (e.key === "?") document.querySelector("button.keyboard")?.click();
   if (e.key === "/") { const find = document.getElementById("find"); if (find) { e.preventDefault(); find.focus(); } }
   if (e.key === "j") document.querySelector("a[rel=next]")?.click();
   if (e.key === "k") document.querySelector("a[rel=prev]")?.click();

@@ -26,23 +26,23 @@ const Keys = ({ list }) => html`<p class="quiet legend keys">${list.filter(Boole
 
 // Counts of one or two histograms with the same edges, the second one (a control) as an outline; each of its own height.
 function Bars({ bars, outline = null, xName, exponent = false, label }) {
-  const width = 420, height = 170, left = 16, right = 18, top = 8, base = height - 34, edges = bars.edges;
+  const width = 420, height = 170, left = 34, right = 18, top = 12, base = height - 34, edges = bars.edges;
   const low = edges[0], high = edges.at(-1), x = (v) => left + ((v - low) / (high - low || 1)) * (width - left - right);
   const shares = (h) => { const most = Math.max(...h.counts, 1); return h.counts.map((n) => n / most); };
   const own = shares(bars), beside = outline ? shares(outline) : [];
   const path = outline ? "M" + beside.flatMap((s, i) => [`${x(outline.edges[i]).toFixed(1)} ${(base - s * (base - top)).toFixed(1)}`, `${x(outline.edges[i + 1]).toFixed(1)} ${(base - s * (base - top)).toFixed(1)}`]).join("L") : "";
-  const [marks, digits] = ticks(low, high, 6);
+  const [marks, digits] = exponent ? [ticks(low, high, 8)[0].filter((t) => Math.abs(t - Math.round(t)) < 1e-9), 0] : ticks(low, high, 6);
   return html`<svg class="bars" viewBox="0 0 ${width} ${height}" role="img" aria-label=${label}>
     ${own.map((s, i) => s ? html`<rect class="bin" x=${x(edges[i]) + 0.5} width=${Math.max(0.5, x(edges[i + 1]) - x(edges[i]) - 1)} y=${base - s * (base - top)} height=${Math.max(0.8, s * (base - top))}><title>${exponent ? `10^${number(edges[i])} to 10^${number(edges[i + 1])}` : `${precise(edges[i])} to ${precise(edges[i + 1])}`}: ${count(bars.counts[i])}</title></rect>` : null)}
     ${outline ? html`<path class="curve control" d=${path} />` : null}
-    <line class="zero" x1=${left} x2=${width - right} y1=${base} y2=${base} />
+    <line class="zero" x1=${left} x2=${width - right} y1=${base} y2=${base} /><text x=${left - 4} y=${top + 4} text-anchor="end">${count(Math.max(...bars.counts))}</text><text x=${left - 4} y=${base} text-anchor="end">0</text>
     ${marks.map((t) => html`<text x=${x(t)} y=${base + 14} text-anchor="middle">${exponent ? html`10<tspan dy="-4" font-size="8">${number(t, digits)}</tspan>` : number(t, digits)}</text>`)}
     <text x=${width / 2} y=${height - 3} text-anchor="middle">${xName}</text></svg>`;
 }
 
 // One row for each group: its values as ticks, its mean with its interval as a dot.
 function Strips({ groups, low, high, xName }) {
-  const width = 170, tall = 26, x = (v) => 6 + ((within(v, [low, high]) - low) / (high - low || 1)) * (width - 12);
+  const width = 170, tall = 26, x = (v) => 12 + ((within(v, [low, high]) - low) / (high - low || 1)) * (width - 24);
   const [marks, digits] = ticks(low, high, 3);
   return html`<div class="strips">${groups.map((g) => html`<div class="strip"><span class="name">${inert(g.name)}</span>
       <svg viewBox="0 0 ${width} ${tall}" role="img" aria-label="${g.name}: mean ${number(g.mean.value)} ${interval(g.mean.low, g.mean.high)}">

@@ -11,7 +11,7 @@ function ReadoutsPage({ study, query }) {
     <header class="title"><h1>Directions and dictionaries</h1></header>
     ${list.length ? null : html`<p class="quiet">This study has units of the model itself alone. Directions and dictionaries are given with --directions and --dictionary.</p>`}
     <div class="stack">${list.map((one) => html`<${Readout} key=${one.site} one=${one} study=${study} />`)}
-      ${list.length ? html`<${Distributions} study=${study} data=${page.value} query=${query} heading="Scores beside the study's other sites" />` : null}</div></main>`;
+      ${list.length ? html`<${Distributions} study=${study} data=${page.value} query=${query} heading="Scores by site" />` : null}</div></main>`;
 }
 
 function Readout({ one, study }) {
@@ -24,9 +24,9 @@ function Readout({ one, study }) {
     <div class="plots">
       ${one.density ? html`<figure><figcaption><h3>How often units fire <span class="quiet">${count(one.density.n)} units of the study</span></h3></figcaption><${Bars} bars=${one.density} exponent=${true} xName="share of random places" label="density of ${one.density.n} units" /></figure>` : null}
       ${one.training?.density ? html`<figure><figcaption><h3>All latents on held-out text <span class="quiet">${count(one.training.silent)} never fire there</span></h3></figcaption><${Bars} bars=${one.training.density} outline=${sameEdges(one.training.density, one.beside?.density)} exponent=${true} xName="share of tokens" label="density of all latents" />
-        ${sameEdges(one.training.density, one.beside?.density) ? html`<${Keys} list=${[["control", "trained on the network with random weights"]]} />` : null}</figure>` : null}
+        ${sameEdges(one.training.density, one.beside?.density) ? html`<${Keys} list=${[["control", "trained on the network with random weights, as high"]]} />` : null}</figure>` : null}
       ${one.similarity ? html`<figure><figcaption><h3>How alike units are <span class="quiet">largest |cosine| with another, ${count(one.similarity.units.n)} units</span></h3></figcaption><${Bars} bars=${one.similarity.units} outline=${one.similarity.random} xName="largest |cosine|" label="largest cosine of each unit with another" />
-        <${Keys} list=${[["control", "as many random directions"]]} /><p class="quiet">Most alike: ${one.similarity.pair.map((i, at) => html`${at ? " and " : ""}<span class="mono">${one.site}/${i}</span>`)}, ${number(one.similarity.largest)}.</p></figure>` : null}
+        <${Keys} list=${[["control", "as many random directions, as high"]]} /><p class="quiet">Most alike: ${one.similarity.pair.map((i, at) => html`${at ? " and " : ""}<span class="mono">${one.site}/${i}</span>`)}, ${number(one.similarity.largest)}.</p></figure>` : null}
     </div>
     <${Fold} name=${`made-${one.site}`}><summary><h3>How it was made</h3></summary><dl class="facts">${one.facts.map(([name, text]) => html`<div><dt>${inert(name)}</dt><dd>${inert(text)}</dd></div>`)}</dl><//>
   </section>`;

@@ -27,9 +27,9 @@ function Related({ study, data, query }) {
       ${ways.length > 1 ? html`<span class="row" role="group" aria-label="Related in what">${ways.map((way) => html`<button type="button" class=${`small ${way === by ? "on" : ""}`} aria-pressed=${way === by} onClick=${() => { setQuery({ related: way === "firing" ? null : way }); setAsked(false); }}>${WAYS[way]}</button>`)}</span>` : null}</div>
     ${found.error ? html`<${Trouble} error=${found.error} />` : slow && !asked ? html`<p><button type="button" onClick=${() => setAsked(true)}>${by === "meaning" ? "Compare explanations" : "Compare what they write"}</button> <span class="quiet">${by === "meaning" ? "by a text embedder, which is loaded once" : "the model is loaded once"}</span></p>`
       : !list ? html`<${Waiting} what=${slow ? "Loading the model" : "Comparing units"} />` : !list.units.length ? html`<p class="quiet">None: ${inert(list.why)}.</p>` : html`
-      <p class="quiet">${by === "firing" ? "Of its strongest inputs, how many are among the strongest of another unit; by chance; with the peak at the same place." : by === "weights" ? "Cosine of what one more of each unit adds to what it writes; negative: the opposite." : "Cosine of the explanations in the space of a text embedder."}</p>
-      <div class="scroll"><table><thead><tr><th scope="col">unit</th><th scope="col">explanation</th>${by === "firing" ? html`<th scope="col" class="n">shared</th><th scope="col" class="n">by chance</th>${list.units.some((u) => u.same_peak !== null) ? html`<th scope="col" class="n">same peak</th>` : null}` : html`<th scope="col" class="n">cosine</th>`}<th scope="col" class="n">score</th></tr></thead>
-        <tbody>${list.units.map((u) => html`<tr><td><a class="mono" href=${unitAddress(study, u.unit)}>${inert(u.unit)}</a></td><td class="wide">${inert(u.text ?? "no explanation")}</td>${by === "firing" ? html`<td class="n">${u.shared} of ${u.of}</td><td class="n">${precise(u.by_chance)}</td>${list.units.some((one) => one.same_peak !== null) ? html`<td class="n">${u.same_peak ?? MISSING}</td>` : null}` : html`<td class="n">${number(u.cosine)}</td>`}<td class="n">${number(u.score)}</td></tr>`)}</tbody></table></div>`}
+      <p class="quiet">${by === "firing" ? "Shared: how many of this unit's strongest inputs are among those of the other, beside the number by chance, and how many of these have their peak at the same place." : by === "weights" ? "Cosine of what one more of each unit adds to what it writes; negative: the opposite." : "Cosine of the explanations in the space of a text embedder."}</p>
+      <div class="scroll"><table><thead><tr><th scope="col">unit and explanation</th>${by === "firing" ? html`<th scope="col" class="n">shared</th><th scope="col" class="n">by chance</th>${list.units.some((u) => u.same_peak !== null) ? html`<th scope="col" class="n">same peak</th>` : null}` : html`<th scope="col" class="n">cosine</th>`}<th scope="col" class="n">score</th></tr></thead>
+        <tbody>${list.units.map((u) => html`<tr><td class="wide"><a class="mono" href=${unitAddress(study, u.unit)}>${inert(u.unit)}</a> ${inert(u.text ?? "no explanation")}</td>${by === "firing" ? html`<td class="n">${u.shared} of ${u.of}</td><td class="n">${precise(u.by_chance)}</td>${list.units.some((one) => one.same_peak !== null) ? html`<td class="n">${u.same_peak ?? MISSING}</td>` : null}` : html`<td class="n">${number(u.cosine)}</td>`}<td class="n">${number(u.score)}</td></tr>`)}</tbody></table></div>`}
   </section>`;
 }
 
@@ -58,27 +58,27 @@ function Evidence({ of, s }) {
     ${answers ? null : html`<${Dots} data=${found} />`}
     <h4>${answers ? "Answers, wrong ones first" : "Inputs, those first where the explanation errs most"} <span class="quiet">${Math.min(most, found.windows.length)} of ${count(scored)}</span></h4>
     ${found.windows.slice(0, most).map((w, i) => { const at = found.shown[i], given = found.said[at], right = found.true[at];
-      const verdict = !answers ? found.kinds[at] : given === null ? "no answer" : found.kinds[at] === "question" ? (given === right ? "right" : "wrong") : `${found.kinds[at]}, said ${number(given)}`;
+      const verdict = !answers ? DRAWN[found.kinds[at]] || found.kinds[at] : given === null ? "no answer" : found.kinds[at] === "question" ? (given === right ? "right" : "wrong") : `${found.kinds[at]}, said ${number(given)}`;
       return html`<div key=${i}><span class="chip ${answers && given !== null && Math.abs(given - right) > 0.5 ? "failed" : ""}">${verdict}</span>
         ${w.image ? html`<div class="images"><${ImageWindow} data=${found} w=${w} view=${of.view} /></div>` : html`<${TextWindow} data=${found} w=${w} view=${of.view} />`}</div>`; })}
     ${found.windows.length > most ? html`<button type="button" class="small" onClick=${() => setMost(found.windows.length)}>more</button>` : null}
   </div>`;
 }
 
+const DRAWN = { top: "among the strongest", random: "drawn at random" };
 // The peak of each input: true across, predicted up; inputs drawn as strongest ones and at random differ in shape.
 function Dots({ data }) {
   const width = 360, height = 190, left = 44, bottom = 30, top = 8, right = 8;
   const pairs = data.true.map((t, i) => [t, data.said[i], data.kinds[i]]).filter(([t, p]) => t !== null && p !== null);
   const ends = (values) => { const low = Math.min(0, ...values), high = Math.max(...values, 1e-9); return [low, high > low ? high : low + 1]; };
   const [x0, x1] = ends(pairs.map((p) => p[0])), [y0, y1] = ends(pairs.map((p) => p[1]));
-  const x = (v) => left + ((v - x0) / (x1 - x0)) * (width - left - right), y = (v) => height - bottom - ((v - y0) / (y1 - y0)) * (height - top - bottom);
+  const x = (v) => left + ((v - x0) / (x1 - x0)) * (width - left - right), y = (v) => height - bottom - ((v - y0) / (y1 - y0)) * (height - top - bottom), [xt, xd] = ticks(x0, x1, 6), [yt, yd] = ticks(y0, y1, 4);
   return html`<svg class="dots" viewBox="0 0 ${width} ${height}" role="img" aria-label="largest prediction against largest activation of ${pairs.length} inputs">
     <line class="axis" x1=${left} x2=${width - right} y1=${y(0)} y2=${y(0)} /><line class="axis" x1=${x(0)} x2=${x(0)} y1=${top} y2=${height - bottom} />
     <line class="threshold" x1=${within(x(data.threshold), [left, width - right])} x2=${within(x(data.threshold), [left, width - right])} y1=${top} y2=${height - bottom} />
     ${pairs.map(([t, p, kind]) => kind === "top" ? html`<path class="top" d=${MARKS["token-list"](x(t), y(p), 2.4)} />` : html`<circle class="random" cx=${x(t)} cy=${y(p)} r="2.2" />`)}
-    <text x=${(left + width - right) / 2} y=${height - 4} text-anchor="middle">largest activation of an input (dashed: firing)</text>
-    <text transform="translate(11 ${(top + height - bottom) / 2}) rotate(-90)" text-anchor="middle">predicted</text>
-    <text x=${width - right} y=${height - bottom + 12} text-anchor="end">${precise(x1)}</text><text x=${left - 4} y=${top + 8} text-anchor="end">${precise(y1)}</text>
-    <path class="top" d=${MARKS["token-list"](left + 14, top + 5, 2.4)} /><text x=${left + 20} y=${top + 9}>strongest</text><circle class="random" cx=${left + 82} cy=${top + 5} r="2.2" /><text x=${left + 88} y=${top + 9}>at random</text>
-  </svg>`;
+    <text x=${(left + width - right) / 2} y=${height - 4} text-anchor="middle">largest activation of an input (dashed: threshold)</text>
+    <text transform="translate(11 ${(top + height - bottom) / 2}) rotate(-90)" text-anchor="middle">largest prediction</text>
+    ${xt.map((t) => html`<text x=${x(t)} y=${height - bottom + 12} text-anchor="middle">${number(t, xd)}</text>`)}${yt.map((t) => html`<text x=${left - 4} y=${y(t) + 4} text-anchor="end">${number(t, yd)}</text>`)}
+  </svg><p class="quiet legend keys">${["top", "random"].filter((kind) => pairs.some((p) => (p[2] === "top") === (kind === "top"))).map((kind) => html`<span class="nowrap"><svg class="dots sign" viewBox="0 0 12 12" aria-hidden="true">${kind === "top" ? html`<path class="top" d=${MARKS["token-list"](6, 6, 3.4)} />` : html`<circle class="random" cx="6" cy="6" r="3.2" />`}</svg> ${DRAWN[kind]}</span> `)}</p>`;
 }

@@ -125,7 +125,7 @@ function Search({ value, slow }) {
   const [text, setText] = useState(value), timer = useRef(0);
   useEffect(() => setText(value), [value]);
   const typed = (e) => { const words = e.target.value; setText(words); clearTimeout(timer.current); timer.current = setTimeout(() => setQuery({ words }), slow ? 500 : 120); };
-  return html`<input type="search" id="find" aria-label="Search explanations and units" placeholder="Search explanations, or a unit such as mlp.12/42" value=${text} onInput=${typed} autocomplete="off" spellcheck=${false} />`;
+  return html`<input type="search" id="find" aria-label="Search explanations and units" placeholder="Search explanations or units" value=${text} onInput=${typed} autocomplete="off" spellcheck=${false} />`;
 }
 
 function Listed({ study, unit, starred }) {

@@ -67,25 +67,27 @@ function Card({ one, data, study, view }) {
         ${own.length ? html`<${Scores} list=${shown} main=${data.main[column]} of=${of} />` : html`<p class="quiet">${data.why_empty[column]}</p>`}
         ${rest.length ? html`<${Fold} name=${`more-${column}`}><summary>${plural(rest.length, "more score")}</summary><${Scores} list=${rest} of=${of} /><//>` : null}</div>`;
     })}</div>
-    <p class="legend quiet"><span class="dotkey"></span> score with 95 % interval ${[...new Set(one.scores.flatMap((s) => s.baselines.map((b) => b.baseline)))].map((name) => html`<span class="nowrap"><${Mark} name=${name} /> ${inert(name)}</span> `)}</p>
+    <${MarkKeys} scores=${one.scores} />
   </section>`;
 }
+
+const MarkKeys = ({ scores }) => html`<p class="legend quiet"><span class="dotkey"></span> score with 95 % interval ${[...new Set(scores.flatMap((s) => s.baselines.map((b) => b.baseline)))].map((name) => html`<span class="nowrap"><${Mark} name=${name} /> ${inert(name)}</span> `)}</p>`;
 
 // of: {study, unit, method, view} where the evidence of scores can be asked for.
 function Scores({ list, main, of = null }) {
   return html`<ul class="scorelist">${list.map((s) => html`<${ScoreRow} key=${(of ? of.unit + of.method : "") + s.name} s=${s} main=${s.name === main} of=${of} />`)}</ul>`;
 }
-const told = (v) => (v === null ? MISSING : Array.isArray(v) ? v.map(told).join(", ") : typeof v === "object" ? Object.entries(v).map(([k, one]) => `${k.replaceAll("_", " ")} ${told(one)}`).join(", ") || "none" : String(v));
+const told = (v) => (v === null ? MISSING : Array.isArray(v) ? v.map(told).join(", ") : typeof v === "object" ? Object.entries(v).map(([k, one]) => `${k.replaceAll("_", " ")} ${told(one)}`).join(", ") || "none" : typeof v === "number" && !Number.isInteger(v) ? precise(v) : String(v));
 function ScoreRow({ s, main, of }) {
   const [, name, setting] = s.name.match(/^(.*?)(?:\.(top-and-random|random-only))?$/);
   const how = Object.entries(s.how);
   return html`<li><${Fold} name=${s.name} class=${main ? "score main" : "score"}><summary>
       <span class="name">${name.replaceAll(".", ".\u200b")}${setting ? html` <span class="quiet">${setting.replaceAll("-", " ")}</span>` : null}</span>
-      ${s.value === null ? html`<span class="quiet why">${inert(s.reason)}</span>` : html`<span class="value"><b>${number(s.value)}</b> <span class="quiet">${interval(s.low, s.high)}</span></span><${ScoreBar} score=${s} />`}
+      ${s.value === null ? html`<span class="quiet why">${inert(s.reason)}</span>` : html`<span class="value"><b>${number(s.value)}</b> <span class="quiet" title=${s.low === null ? s.how.no_interval : null}>${s.low === null ? "no interval" : interval(s.low, s.high)}</span></span><${ScoreBar} score=${s} />`}
     </summary>
-    ${s.baselines.length ? html`<table><thead><tr><th scope="col">baseline</th><th scope="col" class="n">value</th><th scope="col" class="n">margin [95 %]</th><th scope="col" class="n">p</th><th scope="col" class="n">q</th></tr></thead>
-      <tbody>${s.baselines.map((b) => html`<tr><td><${Mark} name=${b.baseline} /> ${inert(b.baseline)}</td><td class="n">${number(b.value)}</td><td class="n">${number(b.margin)} ${interval(b.low, b.high)}</td><td class="n">${number(b.p, 3)}</td><td class="n">${number(b.q, 3)}</td></tr>`)}</tbody></table>` : null}
-    <p class="quiet evidence">${inert(s.measure)}${s.value === null ? "" : `, n = ${count(s.n)}`}. ${how.map(([k, v]) => html`<span class="nowrapish"><b>${inert(k.replaceAll("_", " "))}</b> ${inert(told(v))}</span> `)}</p>
+    ${s.baselines.length ? html`<div class="scroll"><table><thead><tr><th scope="col">baseline</th><th scope="col" class="n">value</th><th scope="col" class="n">margin [95 %]</th><th scope="col" class="n">p</th><th scope="col" class="n">q</th></tr></thead>
+      <tbody>${s.baselines.map((b) => html`<tr><td class="nowrap"><${Mark} name=${b.baseline} /> ${inert(b.baseline)}</td><td class="n">${number(b.value)}</td><td class="n">${number(b.margin)} ${interval(b.low, b.high)}</td><td class="n">${chance(b.p)}</td><td class="n">${chance(b.q)}</td></tr>`)}</tbody></table></div>` : null}
+    <dl class="how"><div><dt>measure</dt><dd>${inert(s.measure)}${s.value === null ? "" : `, n = ${count(s.n)}`}</dd></div>${how.map(([k, v]) => html`<div><dt>${inert(k.replaceAll("_", " "))}</dt><dd>${inert(told(v))}</dd></div>`)}</dl>
     ${of && s.value !== null ? html`<${Evidence} of=${of} s=${s} />` : null}
   <//></li>`;
 }
@@ -102,7 +104,7 @@ function Explanations({ data, study, number: at }) {
       ${e.prompt ? html`<div><dt>prompt</dt><dd class="mono">${inert(e.prompt)}</dd></div>` : null}
       <div><dt>select split</dt><dd>r ${number(e.select)}</dd></div>
       <div><dt>evidence</dt><dd class="mono">${inert(e.evidence)}</dd></div><div><dt>seed</dt><dd>${e.seed}</dd></div>
-      ${Object.keys(e.settings).length ? html`<div><dt>settings</dt><dd>${Object.entries(e.settings).map(([k, v]) => `${inert(k)} ${inert(typeof v === "object" ? JSON.stringify(v) : v)}`).join(", ")}</dd></div>` : null}
+      ${Object.keys(e.settings).length ? html`<div><dt>settings</dt><dd>${Object.entries(e.settings).map(([k, v]) => `${inert(k.replaceAll("_", " "))} ${inert(v !== null && typeof v === "object" ? `(${told(v)})` : told(v))}`).join(", ")}</dd></div>` : null}
     </dl>
     ${e.scores.length && i !== data.best ? html`<a href=${unitAddress(study, data.unit, { explanation: i })}>Show its card</a>` : null}
   <//></li>`)}</ol></section>`;

@@ -25,6 +25,8 @@ function Windows({ data, view }) {
   </div>`;
 }
 
+// As many digits in every row, so that numbers below each other can be compared.
+const sized = (value) => { if (value === null || value === undefined) return MISSING; const text = value === 0 ? "0" : Math.abs(value) >= 999.5 ? value.toFixed(0) : value.toPrecision(3); return text.replaceAll("-", "−"); };
 const valueOf = (data, step) => (step === null || step === undefined ? null : (step * data.largest) / STEPS);
 const peakOf = (w, values = w.true) => { const out = new Set(w.out); return values.reduce((at, a, i) => (!out.has(i) && a !== null && (at < 0 || a > values[at]) ? i : at), -1); };
 
@@ -37,7 +39,7 @@ function TextWindow({ data, w, view, foreseen }) {
   const tokens = [];
   for (let i = from; i < to; i++) tokens.push(html`<${Token} key=${i} text=${data.pieces[w.pieces[i]]} write=${write} t=${w.true[i]} p=${w.predicted ? w.predicted[i] : undefined} out=${out.has(i)} peak=${i === peak} data=${data} view=${view} />`);
   return html`<div class=${open ? "window whole" : "window"}>
-    <div class="about"><b>${peak < 0 ? MISSING : precise(valueOf(data, w.true[peak]))}</b>${w.predicted && view.show !== "true" ? html` <span class="said-value" title="predicted at the same token">${peak < 0 ? MISSING : precise(valueOf(data, w.predicted[peak]))}</span>` : ""}</div>
+    <div class="about"><b>${peak < 0 ? MISSING : sized(valueOf(data, w.true[peak]))}</b>${w.predicted && view.show !== "true" ? html` <span class="said-value" title="predicted at the same token">${peak < 0 ? MISSING : sized(valueOf(data, w.predicted[peak]))}</span>` : ""}</div>
     <div class="text">${from > 0 ? html`<span class="quiet">… </span>` : ""}${tokens}${to < w.pieces.length ? html`<span class="quiet"> …</span>` : ""}</div>
     <button type="button" class="small" aria-expanded=${open} title="document ${inert(w.group)}" onClick=${() => setWhole(!whole)}>${open ? "less" : "whole"}</button>
   </div>`;
@@ -52,7 +54,7 @@ function Token({ text, write, t, p, out, peak, data, view }) {
   const tip = out ? "left out" : `true ${precise(valueOf(data, t))}` + (p === undefined ? "" : `, predicted ${precise(valueOf(data, p))}`);
   const strong = lit > 0.02 || foreseen > 0.02;
   const [, lead, rest] = view.raw ? [null, "", write(text)] : write(text).match(/^( *)([^]*)$/);
-  return html`${rest ? lead : ""}<span class=${`tok${out ? " out" : ""}${peak ? " peak" : ""}`} style=${style} data-tip=${`${piece(text)}\n${tip}`} tabindex=${strong ? 0 : null} aria-label=${strong ? `${piece(text)}: ${tip}` : null} role=${strong ? "mark" : null}>${rest || lead}</span>`;
+  return html`${rest ? lead : ""}<span class=${`tok${out ? " out" : ""}${peak ? " peak" : ""}`} style=${style} data-tip=${`${piece(text)}\n${tip}`} tabindex=${peak ? 0 : -1} aria-label=${strong ? `${piece(text)}: ${tip}` : null} role=${strong ? "mark" : null}>${rest || lead}</span>`;
 }
 
 // What is shown of windows, kept in this browser.
