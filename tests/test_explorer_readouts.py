@@ -18,7 +18,7 @@ from glossator.explorer.export import export_folder
 from glossator.explorer.pages.compare import Side, compare
 from glossator.explorer.pages.readouts import MOST_STEPS, readouts_page, similarity, thin
 from glossator.explorer.pages.study import study_page
-from glossator.explorer.pages.voxels import voxels_page
+from glossator.explorer.pages.voxels import MOST_VOXELS, _shown, voxels_page
 from glossator.readouts import load_directions, load_readout
 from glossator.readouts.formats import load_dictionary
 from glossator.store.study import open_study
@@ -191,6 +191,19 @@ def test_voxels_stand_beside_their_ceilings(voxels: Study, place: Path) -> None:
         assert v.unit == f"v@resid.1/{v.index}±" and voxels.named(v.unit) == [f"tiny/{v.unit}"]
         assert (v.ceiling is None) == bool(np.isnan(model.ceiling[v.index]))
     assert dict(told.facts)["time"].endswith("delays of 2, 4, 6, 8 s")
+
+
+def test_of_very_many_voxels_the_best_and_some_others_are_given() -> None:
+    r = np.random.default_rng(0).normal(size=81_000)
+    r[7] = np.nan
+    shown = _shown(r)
+    assert len(shown) == len({*shown}) == MOST_VOXELS and shown == sorted(shown)
+    assert {*np.argsort(-np.nan_to_num(r, nan=-9))[: MOST_VOXELS // 2].tolist()} <= {*shown}
+    rest = np.sort(r[shown])[: MOST_VOXELS // 2]  # thinned evenly: every quarter has as many
+    assert (
+        np.abs(np.searchsorted(np.sort(np.nan_to_num(r, nan=-9)), rest[::250]) / 80_000 - [0, 0.25, 0.5, 0.75]).max()
+        < 0.01
+    )
 
 
 def test_topics_are_kept_beside_the_study(tmp_path: Path) -> None:

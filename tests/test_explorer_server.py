@@ -383,6 +383,22 @@ def test_studies_have_names_of_their_own(tmp_path: Path) -> None:
     assert isinstance(library["x-y"], OpenedStudy)
 
 
+def test_a_folder_of_studies_is_all_of_them(tmp_path: Path) -> None:
+    from glossator.errors import UserError
+    from glossator.store.find import studies_named
+
+    some = [write_study(tmp_path / "all" / name) for name in ("a", "b/deep")]
+    alone = write_study(tmp_path / "alone")
+    for folder in some:
+        (folder / "spec.json").write_text('{"subject": "toy", "sites": [], "explainers": []}')
+    assert {*studies_named([tmp_path / "all"])} == {*some}
+    assert studies_named([alone, some[0], tmp_path / "all"])[:2] == [alone, some[0]]
+    assert len(studies_named([alone, some[0], tmp_path / "all"])) == 3
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(UserError, match="no finished study here"):
+        studies_named([tmp_path / "empty"])
+
+
 def test_a_port_in_use_is_a_user_error(study: Study) -> None:
     import socket
 

@@ -14,7 +14,9 @@ from glossator.cli.printing import JSON, console, emit
 
 
 def serve(
-    studies: list[Path] | None = typer.Argument(None, help="Folders of finished studies; default: all below studies/."),
+    studies: list[Path] | None = typer.Argument(
+        None, help="Finished studies, or folders of some; default: all below studies/."
+    ),
     host: str = typer.Option(
         "127.0.0.1", help="Address to listen at; elsewhere than on this machine a token is needed."
     ),
@@ -33,19 +35,17 @@ def serve(
     Examples:
       glossator serve studies/demo
       glossator serve studies/demo studies/other --port 9000
+      glossator serve my-experiments
     """
     import secrets
 
-    from glossator.errors import UserError
     from glossator.explorer.server import is_loopback
     from glossator.explorer.server import serve as run
     from glossator.human.asking import Asking
     from glossator.human.report import prepared_of
-    from glossator.store.find import STUDIES, finished_studies
+    from glossator.store.find import studies_named
 
-    folders = studies or finished_studies()
-    if not folders:
-        raise UserError("no finished study here", value=str(STUDIES), fix="Name one: glossator serve FOLDER")
+    folders = studies_named(studies or None)
     if token is None and not is_loopback(host):
         token = secrets.token_urlsafe(24)
     out = console()
@@ -154,7 +154,9 @@ def _bar(study: Any, units: int | None) -> Iterator[Callable[[int], Any]]:
 
 
 def mcp(
-    studies: list[Path] | None = typer.Argument(None, help="Folders of finished studies; default: all below studies/."),
+    studies: list[Path] | None = typer.Argument(
+        None, help="Finished studies, or folders of some; default: all below studies/."
+    ),
 ) -> None:
     """Let agents look at studies: a server of the Model Context Protocol on standard input and output.
 
@@ -168,11 +170,7 @@ def mcp(
     Examples:
       glossator mcp studies/demo
     """
-    from glossator.errors import UserError
     from glossator.explorer.tools_for_agents import run
-    from glossator.store.find import STUDIES, finished_studies
+    from glossator.store.find import studies_named
 
-    folders = studies or finished_studies()
-    if not folders:
-        raise UserError("no finished study here", value=str(STUDIES), fix="Name one: glossator mcp FOLDER")
-    run(folders)
+    run(studies_named(studies or None))

@@ -56,6 +56,19 @@ def finished_studies(root: Path = STUDIES) -> list[Path]:
     return [m.parent for m in sorted(finished, key=lambda m: (-m.stat().st_mtime, str(m)))]
 
 
+def studies_named(folders: Iterable[Path] | None) -> list[Path]:
+    """The studies that a command is given: folders of one, and of any other folder all finished ones below it, the newest
+    first; without folders those below `studies/`. Raises `UserError` where there is none."""
+    found = []
+    for folder in [STUDIES] if folders is None else folders:
+        inside = folder.is_dir() and not (folder / "spec.json").exists() and not (folder / "manifest.json").exists()
+        below = finished_studies(folder) if inside or folder == STUDIES else [folder]
+        if not below:
+            raise UserError("no finished study here", value=str(folder), fix="Name one, or a folder of some")
+        found += below
+    return list(dict.fromkeys(found))
+
+
 def open_studies(folders: Iterable[Path]) -> Iterator[Study]:
     """Each of these studies, to be closed by the caller; of one that cannot be opened is said why, on stderr."""
     for folder in folders:

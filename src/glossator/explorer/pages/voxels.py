@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,6 +18,9 @@ from glossator.readouts.encoding_model import FALSE_DISCOVERIES, EncodingModel, 
 from glossator.store.study import Study
 from glossator.store.topics import KEPT_TOPICS, Topics
 from glossator.study.sources import places_of_readouts
+
+MOST_VOXELS = 2_000
+"""That are given of one encoding model: the best predicted half, and the others evenly thinned."""
 
 
 @dataclass(frozen=True)
@@ -39,8 +43,8 @@ class Voxel:
 
 @dataclass(frozen=True)
 class Encoding:
-    """One encoding model. rate: of false discoveries at which voxels are selected; facts: how it was fitted; wrong: why
-    it could not be read."""
+    """One encoding model. rate: of false discoveries at which voxels are selected; of: how many voxels it has; voxels:
+    at most `MOST_VOXELS` of them; facts: how it was fitted; wrong: why it could not be read."""
 
     site: str
     subject: str
@@ -50,6 +54,7 @@ class Encoding:
     voxels: list[Voxel]
     facts: list[tuple[str, str]] = field(default_factory=list)
     wrong: str = ""
+    of: int = 0
 
 
 @dataclass(frozen=True)
@@ -102,21 +107,35 @@ def _encoding(study: Study, place: Path) -> Encoding:
     except UserError as error:
         return Encoding(place.name, "", "", FALSE_DISCOVERIES, 0, [], wrong=str(error))
     subject = f"{study.manifest['subject']}/"
+    shown = _shown(model.r)
     rows = study.query(
-        """SELECT "index", name, coalesce(headline, text), score FROM units WHERE site IN (?, ?) ORDER BY id DESC""",
+        """SELECT "index", name, coalesce(headline, text), score FROM units WHERE site IN (?, ?)
+        AND "index" IN (SELECT value FROM json_each(?)) ORDER BY id DESC""",
         model.site_name,
         model.name,  # of whole texts
+        json.dumps(shown),
     )
     units = {index: (str(name).removeprefix(subject), text, score) for index, name, text, score in rows}
     chosen = {*model.predicted.tolist()}
     voxels = [
         Voxel(
-            index, voxel, _known(model.r[index]), _known(model.q[index]), _known(model.ceiling[index]),
+            index, model.voxels[index], _known(model.r[index]), _known(model.q[index]), _known(model.ceiling[index]),
             _known(model.penalty[index]), index in chosen, *units.get(index, (None, None, None)),
         )
-        for index, voxel in enumerate(model.voxels)
+        for index in shown
     ]  # fmt: skip
-    return Encoding(place.name, model.subject, model.reads_at, FALSE_DISCOVERIES, len(chosen), voxels, _facts(model))
+    return Encoding(place.name, model.subject, model.reads_at, FALSE_DISCOVERIES, len(chosen), voxels, _facts(model),
+                    of=len(model.voxels))  # fmt: skip
+
+
+def _shown(r: np.ndarray) -> list[int]:
+    """The numbers of the voxels that are given, ascending."""
+    if len(r) <= MOST_VOXELS:
+        return list(range(len(r)))
+    order, half = np.argsort(-np.nan_to_num(r, nan=-np.inf), kind="stable"), MOST_VOXELS // 2
+    places = np.linspace(half, len(r) - 1, MOST_VOXELS - half).round().astype(int)
+    found: list[int] = np.sort(order[np.concatenate([np.arange(half), places])]).tolist()
+    return found
 
 
 def _known(value: Any) -> float | None:

@@ -22,9 +22,9 @@ function Encoding({ one, study, query }) {
   if (one.wrong) return html`<section class="card"><h2 class="mono">${inert(one.site)}</h2><p class="trouble">${inert(one.wrong)}</p></section>`;
   const all = query.all === "1", order = VOXEL_ORDERS[query.order] ? query.order : "r";
   const listed = one.voxels.filter((v) => all || v.predicted).sort(VOXEL_ORDERS[order][1]);
-  return html`<section class="card"><div class="head"><h2><span class="mono">${inert(one.site)}</span></h2><span class="quiet">${count(one.predicted)} of ${plural(one.voxels.length, "voxel")} are predicted on held-out runs (q ≤ ${one.rate}); the others are not explained</span></div>
+  return html`<section class="card"><div class="head"><h2><span class="mono">${inert(one.site)}</span></h2><span class="quiet">${count(one.predicted)} of ${plural(one.of, "voxel")} are predicted on held-out runs (q ≤ ${one.rate}); the others are not explained${one.of > one.voxels.length ? `. Shown are ${count(one.voxels.length)}: the best predicted ones, and some of the others` : ""}</span></div>
     <div class="columns even"><figure><${Performance} one=${one} study=${study} /></figure>
-      <div><${Ranked} voxels=${one.voxels} /></div></div>
+      <div><${Ranked} one=${one} voxels=${one.voxels} /></div></div>
     <div class="row"><label>Order <select value=${order} onChange=${(e) => setQuery({ order: e.target.value })}>${Object.entries(VOXEL_ORDERS).map(([key, [name]]) => html`<option value=${key}>${name}</option>`)}</select></label>
       <label><input type="checkbox" checked=${all} onChange=${(e) => setQuery({ all: e.target.checked ? "1" : null })} /> also those that are not predicted</label></div>
     <div class="scroll"><table><thead><tr><th scope="col">voxel</th><th scope="col" class="n">held-out r</th><th scope="col" class="n">ceiling</th><th scope="col" class="n">r / ceiling</th><th scope="col" class="n">q</th><th scope="col">explanation</th><th scope="col" class="n">score</th></tr></thead>
@@ -52,10 +52,10 @@ function Performance({ one, study }) {
 }
 
 // All voxels from the best predicted to the worst.
-function Ranked({ voxels }) {
+function Ranked({ one, voxels }) {
   const known = voxels.filter((v) => v.r !== null).sort((a, b) => b.r - a.r);
   const at = known.map((_, i) => i + 1), selected = known.map((v) => (v.predicted ? v.r : null));
-  return html`<${Curves} series=${[{ name: "all voxels", x: at, y: known.map((v) => v.r), kind: "control" }, { name: "selected", x: at, y: selected, kind: "chosen" }]} levels=${[{ name: "0", y: 0, kind: "" }]} whole=${true} xName="voxels, best first" yName="held-out r" />
+  return html`<${Curves} series=${[{ name: "all voxels", x: at, y: known.map((v) => v.r), kind: "control" }, { name: "selected", x: at, y: selected, kind: "chosen" }]} levels=${[{ name: "0", y: 0, kind: "" }]} whole=${true} xName=${one.of > voxels.length ? "shown voxels, best first" : "voxels, best first"} yName="held-out r" />
     <${Keys} list=${[["chosen", "selected"], ["control", "not selected"]]} />`;
 }
 
