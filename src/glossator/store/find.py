@@ -57,7 +57,7 @@ def finished_studies(root: Path = STUDIES) -> list[Path]:
 
 
 def studies_named(folders: Iterable[Path] | None) -> list[Path]:
-    """The studies that a command is given: folders of one, and of any other folder all finished ones below it, the newest
+    """The studies that a command is given: folders of one, of other folders all finished ones below, the newest
     first; without folders those below `studies/`. Raises `UserError` where there is none."""
     found = []
     for folder in [STUDIES] if folders is None else folders:
