@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 
 import numpy as np
 import pytest
 
+from glossator.agents import experiment
+from glossator.agents.under_test import TokenUnderTest
 from glossator.explainers.program import ProgramExplainer
 from glossator.explanations import UNNAMEABLE, Headline
 from glossator.headlines.classes import with_examples, without_examples
 from glossator.inputs.tokens import TokenWindows, Vocabulary
 from glossator.programs import Lexicon, Program, bits, execute, parse_program
 from glossator.programs.words import WORD_CLASSES, finer_classes, members
+from glossator.units import Unit
 from inducer_cases import evidence_of
 
 MONTHS = " January February March April June July August October November December"
@@ -165,6 +169,7 @@ def test_examples_stand_beside_what_they_are_examples_of(name, words, said):
 def test_a_list_says_what_its_words_are():
     assert without_examples("“we” and “us” (first-person words)") == "first-person words"
     assert without_examples("months") == "months" and without_examples("“the”") == ""
+    assert without_examples("first-person words (we, our)") == "first-person words"  # of an older study
 
 
 def test_a_class_that_is_hard_to_picture_has_examples_and_its_place(explainer):
@@ -176,6 +181,25 @@ def test_a_class_that_is_hard_to_picture_has_examples_and_its_place(explainer):
     words, after_what, what = rest.partition(" after ")
     assert (head, such_as, after_what, what) == ("singular nouns", " such as ", " after ", "possessives")
     assert len(words.split(" and ")) == 2 and all(f" {word.strip('“”')}" in nouns for word in words.split(" and "))
+
+
+def test_an_experiment_says_which_words_of_a_class_it_found():
+    """In the recording the unit fires on prepositions; on new texts on two of them alone."""
+    works = (" of", " to")
+
+    def respond(texts: Sequence[str]) -> list[tuple[list[str], np.ndarray, np.ndarray]]:
+        split = [[f" {word}" for word in text.split()] for text in texts]
+        return [(words, np.isin(words, works).astype(float), np.ones(len(words), bool)) for words in split]
+
+    evidence = evidence_of(fires(holds(SEEN, " of", " to", " in", " for", " with")), SEEN)
+    answer = experiment(TokenUnderTest(Unit("toy", "units", 0), evidence, respond, LEXICON))
+    assert answer.headline in ("“of” and “to” (prepositions)", "“to” and “of” (prepositions)")
+    claim, control = answer.findings
+    assert (claim.verdict, claim.control, control.control) == ("confirmed", False, True)
+    assert control.statement.startswith("near misses, such as “") and not {"“of”", "“to”"} & {
+        *control.statement.split()
+    }
+    assert str(parse_program(answer.program).clauses[0].test) == 'token(" of", " to")'
 
 
 def test_a_weak_headline_says_so():

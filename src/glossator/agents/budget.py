@@ -7,6 +7,8 @@ from dataclasses import asdict, dataclass, field, fields
 
 from glossator.errors import UserError
 
+UNITS = {"calls": "calls of tools", "money": "dollars"}
+
 
 class Spent(Exception):
     """A limit is reached: nothing more is asked of the unit, and the answer is what the ledger holds."""
@@ -54,9 +56,9 @@ class Meter:
         """Count before use; raises `Spent` where a limit would be passed."""
         for name, amount in amounts.items():
             if getattr(self, name) + amount > getattr(self.budget, name):
-                raise Spent(f"the limit on {name} is reached: {getattr(self.budget, name):g}")
+                raise Spent(f"the limit of {getattr(self.budget, name):g} {UNITS.get(name, name)} is reached")
         if time.monotonic() - self.started > self.budget.seconds:
-            raise Spent(f"the limit on seconds is reached: {self.budget.seconds:g}")
+            raise Spent(f"the limit of {self.budget.seconds:g} seconds is reached")
         for name, amount in amounts.items():
             setattr(self, name, getattr(self, name) + amount)
 

@@ -83,7 +83,9 @@ class _Experimenter:
             way = self.trials.confirmed_alone(needed) if needed else None
             if way is None:
                 said = self.studio.said({"all": needed})
-                self.conclusion.limits.append(f"{said}: needed in a strongest image, not enough alone in new ones")
+                self.conclusion.limits.append(
+                    f"{said}: needed in one of the strongest images, but not enough alone in new ones"
+                )
                 continue
             self.trials.widen(way)
             if not any(set(other.present) <= set(way.present) for other in self.ways):

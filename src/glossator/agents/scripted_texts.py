@@ -10,7 +10,7 @@ same
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import cycle
 from typing import Any
 
@@ -147,12 +147,11 @@ class _Experimenter:
             return
         tried = [w for w in words if w not in works]
         test = Token(tuple(sorted(works)))
-        said = list({word.strip().lower(): word.strip() for word in works}.values())
-        near = [word for word in (*tried, *one["near"]) if word.strip().lower() not in {w.lower() for w in said}]
+        said = _written(works)
+        near = [word for word in (*tried, *one["near"]) if _written([word])[0].lower() not in map(str.lower, said)]
         one |= {"seen": works, "unseen": [], "near": near, "test": str(test)}
         kind = without_examples(one["name"])
-        name = listed(said[:NAMED]) + (f" and {len(said) - NAMED} more" if len(said) > NAMED else "")
-        one["name"] = f"{name} ({kind})" if kind else name
+        one["name"] = f"{listed(said, NAMED)} ({kind})" if kind else listed(said, NAMED)
 
     def _sweep(self, words: list[str], in_context: bool) -> list[str]:
         level = self.tools.ledger.level
@@ -180,10 +179,10 @@ class _Experimenter:
         if near is None:
             return None
         words = near["near"]
-        name = self.tools.register_hypothesis(
-            f"words like {listed([w.strip() for w in words[:NAMED]])}, near misses of {near['name']}", control=True
+        said = f"near misses, such as {listed(_written(words)[:NAMED])}"
+        return self.tools.register_hypothesis(said, control=True), self._word_pairs(
+            words[::2], words[1::2], in_context=False
         )
-        return name, self._word_pairs(words[::2], words[1::2], in_context=False)
 
     # Texts.
 
@@ -265,6 +264,14 @@ class _Experimenter:
         self.conclusion.limits.append(
             "tested at the last word of short texts; later words and long texts were not tried"
         )
+
+
+def _written(words: Iterable[str]) -> list[str]:
+    """Words without the space before them, each once in whatever case."""
+    said: dict[str, str] = {}
+    for word in words:
+        said.setdefault(word.strip().lower(), word.strip())
+    return list(said.values())
 
 
 def _cut(marked: str) -> Pair:

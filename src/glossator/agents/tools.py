@@ -16,9 +16,9 @@ from glossator.agents.workbench import LONGEST, Workbench, a_count, a_text, shor
 COMMON = ("dataset_exemplars", "ordinary_inputs", "call_unit", "register_hypothesis", "test_hypothesis",
           "log_experiment", "final_answer")  # fmt: skip
 PREDICTED: dict[Direction, str] = {
-    "activates": "first above the level and the second",
-    "suppresses": "first below the level, second above it",
-    "weakens": "first less than three quarters of the second, which is above the level",
+    "activates": "the first exceeds the unit's level and the second",
+    "suppresses": "the first stays below the unit's level, the second exceeds it",
+    "weakens": "the first has less than three quarters of the response to the second, which exceeds the unit's level",
 }
 OF_TEXTS = ("search_corpus", "generate_text", "edit_text")
 OF_IMAGES = ("text2image", "edit_images", "describe_images", "summarize_images")

@@ -196,10 +196,12 @@ def word(text: str) -> Named:
     return Named(Spelled((text,)), f"“{text}”")
 
 
-def listed(words: Sequence[str]) -> str:
-    """Words as words: “a”, “b” and “c”."""
-    quoted = [f"“{word}”" for word in words]
-    return quoted[0] if len(quoted) == 1 else f"{', '.join(quoted[:-1])} and {quoted[-1]}"
+def listed(words: Sequence[str], most: int | None = None) -> str:
+    """Words as words: “a”, “b” and “c”; after so many, how many more there are."""
+    said = [f"“{word}”" for word in words[:most]] + (
+        [f"{len(words) - most} more"] if most and len(words) > most else []
+    )
+    return said[0] if len(said) == 1 else f"{', '.join(said[:-1])} and {said[-1]}"
 
 
 def with_examples(name: str, words: Sequence[str]) -> str:
@@ -210,11 +212,10 @@ def with_examples(name: str, words: Sequence[str]) -> str:
 
 
 def without_examples(name: str) -> str:
-    """The class that a name is about, where it gives examples or says what its words are."""
+    """The class that a name is about, where it gives examples or says what its words are; "" for words alone."""
     head, such_as, _ = name.partition(SUCH_AS)
-    if such_as or "“" not in name:
-        return head
-    return name.partition(" (")[2].removesuffix(")")
+    before, _, bracket = head.partition(" (")
+    return before if such_as or "“" not in name else bracket.removesuffix(")")
 
 
 def _clear(name: str, otherwise: float) -> float:
