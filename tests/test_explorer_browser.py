@@ -104,8 +104,14 @@ def test_a_link_to_a_unit_opens_it(chromium: Any, study: Study) -> None:
         with page_of(chromium) as page:
             page.goto(f"{study.report.resolve().as_uri()}#{name}")
             page.wait_for_selector("h1, [role=alert]")
-            if not name.startswith("/"):
-                assert name.endswith(page.locator("h1 .mono").inner_text())
+            if name.startswith("/"):
+                continue
+            assert name.endswith(page.locator("h1 .mono").inner_text())
+            page.locator("details.score > summary").first.click()
+            until(lambda: "open=" in page.url)  # noqa: B023 - called at once
+            page.reload()
+            page.wait_for_selector("details.score[open]")
+            assert name.endswith(page.locator("h1 .mono").inner_text())
 
 
 def test_keys_alone_lead_to_a_unit_and_along_its_tokens(chromium: Any, served: str, study: Study) -> None:

@@ -25,12 +25,12 @@ const piece = (text) => inert(text) || "∅";
 // As it is read instead of raw: line breaks and tabs break the line, all other signs as before.
 const flowing = (text) => String(text).replace(HIDDEN, (c) => (c === "\n" ? "\n" : c === "\t" ? "    " : c === "\r" ? "" : inert(c)));
 
-// The address holds all of the state: #/STUDY/PAGE/REST?name=value
+// The address holds all of the state: #/STUDY/PAGE/REST?name=value; without a name, #//PAGE/REST, it is the only study.
 const part = (text) => encodeURIComponent(text).replaceAll("%2F", "/");
 function address(study, page = "", rest = "", query = {}) {
   const pairs = Object.entries(query).filter(([name, v]) => v !== null && v !== undefined && (v !== "" || name.endsWith("_method")));
   const tail = pairs.length ? "?" + pairs.map(([k, v]) => `${encodeURIComponent(k)}=${encodeURIComponent(v)}`).join("&") : "";
-  return "#/" + [study, page, rest].filter(Boolean).map(part).join("/") + tail;
+  return "#/" + (page ? [study, page, ...(rest ? [rest] : [])] : study ? [study] : []).map(part).join("/") + tail;
 }
 const unitAddress = (study, unit, query) => address(study, "unit", unit, query);
 
