@@ -14,7 +14,7 @@ import pytest
 from explorer_cases import shards_of, units_of
 from glossator import registry
 from glossator.cli import main
-from glossator.corpora import probe_set
+from glossator.corpora import open_corpus, probe_set
 from glossator.errors import MissingPower, UserError
 from glossator.explainers import Explainer
 from glossator.explanations import Explanation, Provenance
@@ -110,6 +110,10 @@ def test_what_cannot_be_studied_is_refused_before_anything_is_written(tmp_path):
         run_study(spec(subject), tmp_path / "s", subject=subject, corpus=Texts.of(texts()))
     with pytest.raises(UserError, match="does not take text"):
         run_study(spec(subject), tmp_path / "s", subject=subject, corpus=list(texts()))
+    (tmp_path / "notes").mkdir()
+    (tmp_path / "notes" / "a.txt").write_text("No image here.")
+    with pytest.raises(UserError, match="takes images, and there are none in notes"):
+        run_study(spec(subject), tmp_path / "s", subject=subject, corpus=open_corpus(str(tmp_path / "notes")))
     assert not (tmp_path / "s").exists()
 
 

@@ -159,7 +159,7 @@ def _probes(spec: StudySpec, subject: Subject, corpus: Corpus | ProbeSet) -> Pro
     if not isinstance(subject, TransformerSubject):
         raise UserError(
             "this subject does not take text",
-            value=f"{subject.name} takes {subject.takes}",
+            value=f"{subject.name} takes {subject.takes}, and there are none in {corpus.name}",
             fix="Name its inputs: --inputs renders:2000 or a folder of images, or run_study(spec, folder, corpus=...)",
         )
     if subject.max_width is not None and spec.width > subject.max_width:
