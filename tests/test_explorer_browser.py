@@ -108,7 +108,7 @@ def test_a_link_to_a_unit_opens_it(chromium: Any, study: Study) -> None:
                 continue
             assert name.endswith(page.locator("h1 .mono").inner_text())
             page.locator("details.score > summary").first.click()
-            until(lambda: "open=" in page.url)  # noqa: B023 - called at once
+            until(lambda: "open=" in page.url)
             page.reload()
             page.wait_for_selector("details.score[open]")
             assert name.endswith(page.locator("h1 .mono").inner_text())
