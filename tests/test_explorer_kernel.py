@@ -31,11 +31,11 @@ nbformat.write(notebook, path)
 
 
 def kinds(notebook: dict[str, Any]) -> list[list[str]]:
-    """The kinds of what each cell of code gave; a kernel may give a stream in pieces."""
+    """The kinds of what each cell of code gave, without warnings; a kernel may give a stream in pieces."""
     cells = [cell for cell in notebook["cells"] if cell["cell_type"] == "code"]
+    given = [[out for out in cell["outputs"] if out.get("name") != "stderr"] for cell in cells]
     return [
-        [*dict.fromkeys(k for out in cell["outputs"] for k in sorted(out.get("data", [out["output_type"]])))]
-        for cell in cells
+        [*dict.fromkeys(k for out in outs for k in sorted(out.get("data", [out["output_type"]])))] for outs in given
     ]
 
 

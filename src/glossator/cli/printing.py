@@ -65,7 +65,8 @@ def console() -> Console:
         def on_broken_pipe(self) -> None:
             raise BrokenPipeError
 
-    settings: dict[str, Any] = {"highlight": False, "markup": False, "emoji": False}
+    # In a notebook too a command prints lines, and no HTML of its own.
+    settings: dict[str, Any] = {"highlight": False, "markup": False, "emoji": False, "force_jupyter": False}
     made = NeutralConsole(**settings)
     told = os.environ.get("COLUMNS", "")
     return made if made.is_terminal or (told.isdigit() and int(told)) else NeutralConsole(**settings, width=WIDE)
