@@ -289,6 +289,22 @@ def test_a_claim_without_evidence_is_refused():
     assert {"no hypothesis was confirmed on new inputs", "no negative control was tested"} <= set(answer.limits)
 
 
+def test_a_claim_without_a_negative_control_is_refused_and_the_prompt_says_what_is_missing():
+    lonely = TEST.replace('c = register_hypothesis("images of tree", control=True)', 'c = ""').replace(
+        '((h, "dog"), (c, "tree"))', '((h, "dog"),)'
+    )
+    control = TEST.replace('h = register_hypothesis("images of dog")', 'h = ""').replace(
+        '((h, "dog"), (c, "tree"))', '((c, "tree"),)'
+    )
+    transcript = Transcript()
+    policy = LanguageModelPolicy(Scripted([lonely, END, control, END]))
+    answer = experiment(dog(), STUDIO, policy, transcript=transcript)
+    errors = [step["result"]["error"] for step in transcript.steps if step["kind"] == "code"]
+    asked = [step["request"]["prompt"] for step in transcript.steps if step["kind"] == "ask"]
+    assert "no negative control was tested" in errors[1] and "a claim needs one" in asked[1]
+    assert "Next: give final_answer" in asked[3] and answer.headline == "dogs"
+
+
 def test_rounds_end_a_model_that_never_answers():
     answer = experiment(dog(), STUDIO, LanguageModelPolicy(Scripted(["hm"] * 9)), Budget(rounds=3))
     assert answer.headline is None and "rounds" in answer.reason and answer.spent["rounds"] == 3

@@ -136,19 +136,26 @@ def round_prompt(tools: Tools) -> str:
             "Log:",
             *(log or ["empty"]),
             "",
-            _next([one.verdict for one in ledger.findings() if not one.control], left),
+            _next(
+                [one.verdict for one in ledger.findings() if not one.control],
+                left,
+                any(one.control and one.trials for one in ledger.findings()),
+            ),
         ]
     )
 
 
-def _next(verdicts: Sequence[str], left: int) -> str:
-    """What there is to do, by the verdicts on the claims so far and the rounds that are left."""
+def _next(verdicts: Sequence[str], left: int, controlled: bool = True) -> str:
+    """What there is to do, by the verdicts on the claims so far, the rounds that are left, and whether a negative
+    control was tested."""
     if left < 1:
         told = "This is the last reply: give final_answer, with what was confirmed, or with None."
     elif not verdicts:
         told = (
             "Next: register what the strongest inputs may have in common, and a negative control; test each on pairs."
         )
+    elif "confirmed" in verdicts and not controlled:
+        told = "Next: register a negative control (control=True) and test it on new pairs; a claim needs one."
     elif "confirmed" in verdicts:
         told = "Next: give final_answer, or test a narrower hypothesis."
     elif "untested" in verdicts:

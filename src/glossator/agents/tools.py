@@ -234,14 +234,21 @@ class Tools(Workbench):
     def final_answer(self, headline: str | None, program: str | None = None, limits: Sequence[str] = ()) -> None:
         """End the experiment with a headline of two to six words, a program if there is one, and what was not tested.
 
-        A headline needs a confirmed hypothesis, which it may put in other words; without one give None.
+        A headline needs a confirmed hypothesis, which it may put in other words, and a negative control that was
+        tested; without them give None.
         """
-        claims = [one for one in self.ledger.findings() if not one.control]
+        findings = self.ledger.findings()
+        claims = [one for one in findings if not one.control]
         if headline is not None and not any(one.verdict == "confirmed" for one in claims):
             known = ", ".join(f"{one.id} is {one.verdict}" for one in claims) or "none is registered"
             raise ToolError(
                 f"no hypothesis is confirmed ({known}), so there is nothing to claim: test others, or end with "
                 "final_answer(None)"
+            )
+        if headline is not None and self.meter.left >= 2 and not any(one.control and one.trials for one in findings):
+            raise ToolError(
+                "no negative control was tested: register what should leave the unit silent with control=True, and "
+                "test it on new pairs"
             )
         self.final = {
             "headline": None if headline is None else a_text(headline, "headline"),
