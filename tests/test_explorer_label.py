@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from explorer_cases import shards_of
 from glossator.cli import main
 from glossator.explorer.server import app
 from glossator.human.asking import Asking
+from glossator.human.folder import HumanFolder
 from glossator.human.report import prepared_of
 from glossator.human.tasks import TASKS
 from glossator.study import Study
@@ -76,6 +78,32 @@ def test_answers_are_kept_and_scored_under_the_name_of_the_annotator(client: Tes
     assert refused.status_code == 400 and "already answered" in refused.json()["error"]
     kept = client.post(f"{AT}/answers", json={**changed, "replace": True}).json()
     assert (kept["new"], kept["answered"]) == (True, 1)
+
+
+def test_answers_through_two_servers_are_all_scored(study: Study) -> None:
+    """Whatever the order in which they come: the results are of all answers that are there."""
+    clients = [TestClient(app([study.folder], annotated=prepared_of, asking=Asking()), base_url=HERE) for _ in range(2)]
+    shown = drawn(clients[0], task="preference", units="2", seed=77)
+    assert drawn(clients[1], task="preference", units="2", seed=77) == shown
+    given = {**shown["names"], "answers": dict.fromkeys((one["slot"] for one in shown["screens"]), "second")}
+    raters, wrong = [f"rater{i}" for i in range(6)], list[str]()
+
+    def answer(client: TestClient, rater: str) -> None:
+        answered = client.post(f"{AT}/answers", json={**given, "rater": rater})
+        wrong.extend([] if answered.status_code == 200 else [answered.text])
+
+    threads = [threading.Thread(target=answer, args=(clients[i % 2], rater)) for i, rater in enumerate(raters)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert wrong == []
+    results = HumanFolder(study).results()
+    assert results is not None
+    told = {one["rater"] for one in results["answers"] if one["tasks"] == shown["names"]["tasks"]}
+    assert told == {*raters}
+    for client in clients:
+        assert {one["rater"] for one in client.get(AT).json()["people"]["answers"]} >= {*raters}
 
 
 @pytest.mark.parametrize(

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import json
+import shutil
+import subprocess
+import sys
 import threading
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+import httpx2
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from starlette.testclient import TestClient
 
+from glossator.cli import main
 from glossator.explorer.api import ENDPOINTS, openapi
 from glossator.explorer.library import Library
 from glossator.explorer.opened import OpenedStudy
@@ -376,6 +382,67 @@ def test_pages_are_of_one_state_while_a_study_is_written(tmp_path: Path) -> None
     assert {"a4", "b4"} <= set(names)
 
 
+@pytest.mark.slow
+def test_two_servers_and_a_writer_do_a_study_no_harm(study: Study, tmp_path: Path) -> None:
+    """Three processes: while two serve, one adds to the study; what each is asked it answers
+    from one state, both write into its lists, and in the end every file fits its checksum."""
+    folder = Path(shutil.copytree(study.folder, tmp_path / "tiny"))
+    name, rounds, wrong = unit_list(study).units[0].unit, 40, list[Any]()
+    serve = [sys.executable, "-u", "-m", "glossator", "serve", str(folder), "--port", "0"]
+    writer = [sys.executable, "-c", WRITER, str(folder), name, str(rounds)]
+    with (
+        subprocess.Popen(serve, stdout=subprocess.PIPE, text=True) as first,
+        subprocess.Popen(serve, stdout=subprocess.PIPE, text=True) as second,
+        ExitStack() as opened,
+    ):
+        try:
+            addresses = []
+            for server in (first, second):
+                assert server.stdout is not None
+                addresses.append(server.stdout.readline().split()[0])
+            clients = [opened.enter_context(httpx2.Client(base_url=one, timeout=60)) for one in addresses]
+            with subprocess.Popen(writer) as writing:
+                asked = 0
+                while writing.poll() is None:
+                    for number, client in enumerate(clients):
+                        page = client.get("api/studies/tiny/unit", params={"unit": name})
+                        names = [s["name"] for s in page.json()["explanations"][0]["scores"]] if page.is_success else []
+                        pairs = [(f"a{i}" in names) == (f"b{i}" in names) for i in range(rounds)]
+                        put = client.post(
+                            "api/studies/tiny/listing", json={"unit": name, "list": f"{number}-{asked % 9}"}
+                        )
+                        others = [client.get(f"api/studies/tiny{path}") for path in ("", "/units", "/agreement")]
+                        codes = {one.status_code for one in (page, put, *others)}
+                        if not codes <= {200, 503} or not all(pairs):
+                            wrong.append((codes, names))
+                    asked += 1
+                assert writing.returncode == 0 and asked > 3
+            assert wrong == []
+            for client in clients:  # both show the last state, and what the other one wrote
+                page = client.get("api/studies/tiny/unit", params={"unit": name}).json()
+                assert {f"a{rounds - 1}", f"b{rounds - 1}"} <= {s["name"] for s in page["explanations"][0]["scores"]}
+                lists = client.get("api/studies/tiny/lists").json()["lists"]
+                assert {*lists} - {"starred"} == {f"{number}-{i}" for number in (0, 1) for i in range(min(asked, 9))}
+        finally:
+            first.terminate()
+            second.terminate()
+    assert main(["verify", str(folder)]) == 0
+
+
+WRITER = """
+import sys
+from glossator.scores import Score
+from glossator.store.adding import add_scores
+from glossator.store.study import open_study, unit_of
+
+folder, name, rounds = sys.argv[1], sys.argv[2], int(sys.argv[3])
+for number in range(rounds):
+    with open_study(folder) as study:
+        unit = unit_of(study, name)
+        add_scores(study, [(unit, "token-list", Score(f"{one}{number}", 0.5, "fraction")) for one in ("a", "b")])
+"""
+
+
 def test_studies_have_names_of_their_own(tmp_path: Path) -> None:
     folders = [write_study(tmp_path / one / "s t/compare"[i:]) for i, one in enumerate("ab")]
     library = Library([write_study(tmp_path / "a" / "x y"), write_study(tmp_path / "b" / "x y"), folders[0]])
@@ -401,8 +468,6 @@ def test_a_folder_of_studies_is_all_of_them(tmp_path: Path) -> None:
 
 def test_a_port_in_use_is_a_user_error(study: Study) -> None:
     import socket
-
-    from glossator.cli import main
 
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))

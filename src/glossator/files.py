@@ -12,6 +12,7 @@ import hashlib
 import json
 import os
 import platform
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -41,6 +42,28 @@ def replacing(path: Path) -> Iterator[Path]:
     finally:
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)
+
+
+_locks: dict[str, threading.Lock] = {}
+
+
+@contextlib.contextmanager
+def alone(folder: Path, what: str) -> Iterator[None]:
+    """Within, no other thread or process is at `what` in this folder; others wait. Raises `UserError` where the folder
+    cannot be written."""
+    path = folder / f".{what}.lock"
+    with _locks.setdefault(str(path.absolute()), threading.Lock()):
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            lock = open(path, "a", encoding="utf-8")  # noqa: SIM115 - closed below, which gives the lock back
+        except OSError as error:
+            raise UserError(f"the {what} cannot be written", value=str(folder), fix=error.strerror or None) from error
+        with lock:
+            with contextlib.suppress(ImportError, OSError):  # a system or a file system without locks
+                import fcntl
+
+                fcntl.lockf(lock, fcntl.LOCK_EX)
+            yield
 
 
 def write_bytes(path: Path, data: bytes) -> None:

@@ -117,8 +117,8 @@ def import_answers(
         if place in read and read[place] != answers:
             raise UserError("two files by one annotator answer the same tasks", value=str(path), fix="Give one of them")
         read[place] = answers
-    new = folder.add_all(list(read.values()), replace=replace_old)
-    with opened_context(study, lm, simulator, access) as context:
+    with folder.alone(), opened_context(study, lm, simulator, access) as context:
+        new = folder.add_all(list(read.values()), replace=replace_old)
         results = make_results(folder, context, score=score or DEFAULT_SCORES[0])
     report = write_people_report(study, results)
     return {**results, "imported": new, "unchanged": len(read) - new, "report": str(report)}
@@ -146,9 +146,10 @@ def paraphrase(
     folder = HumanFolder(study)
     with opened_context(study, lm, simulator, access) as context:
         answers = rewrite_all(drawn.tasks, context.resources.lm)
-        folder.keep(drawn)
-        folder.add_all([answers], replace=True)
-        results = make_results(folder, context, score=score or DEFAULT_SCORES[0])
+        with folder.alone():
+            folder.keep(drawn)
+            folder.add_all([answers], replace=True)
+            results = make_results(folder, context, score=score or DEFAULT_SCORES[0])
     return {**results, "report": str(write_people_report(study, results))}
 
 

@@ -34,7 +34,9 @@ class Asking:
         from glossator.human import draw_tasks
 
         drawn = draw_tasks(study, task, units=units or None, seed=seed)
-        HumanFolder(study).keep(drawn)
+        folder = HumanFolder(study)
+        with folder.alone():
+            folder.keep(drawn)
         return payload(drawn.tasks)
 
     def stored(self, study: Study, tasks: str) -> dict[str, Any]:
@@ -62,12 +64,13 @@ class Asking:
         named = {name: str(given[name]) for name in ("tasks", "study", "task")}
         values = AnswerFile(FROM_PAGE, **named, rater=str(given["rater"]), values=given["answers"])
         answers = check(values, folder.tasks(named["tasks"], named["study"]))
-        new = folder.add_all([answers], replace=replace)
         unscored = None
-        try:
-            make_results(folder, StudyContext.to_show(study))
-        except UserError as error:
-            unscored = str(error)
+        with folder.alone():
+            new = folder.add_all([answers], replace=replace)
+            try:
+                make_results(folder, StudyContext.to_show(study))
+            except UserError as error:
+                unscored = str(error)
         return {
             "rater": answers.rater,
             "answered": len(answers.values),

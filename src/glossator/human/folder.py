@@ -8,13 +8,14 @@ results.json            all scores, rebuilt from the files above whenever answer
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from glossator.errors import UserError
-from glossator.files import fingerprint, plain, sha256_of, write_bytes, write_json
+from glossator.files import alone, fingerprint, plain, sha256_of, write_bytes, write_json
 from glossator.human.answers import Answers
 from glossator.human.forms import FORMAT as ANSWERS_FORMAT
 from glossator.human.sources import Drawn
@@ -48,6 +49,10 @@ class HumanFolder:
     @property
     def results_path(self) -> Path:
         return self.path / RESULTS
+
+    def alone(self) -> contextlib.AbstractContextManager[None]:
+        """Within, nobody else adds answers or scores them, so that results are of all answers that are there."""
+        return alone(self.path, "answers")
 
     def keep(self, drawn: Drawn) -> None:
         """Store a task set and its key; the same one again changes nothing."""

@@ -3,19 +3,15 @@ that is made anew. Several processes may change it."""
 
 from __future__ import annotations
 
-import contextlib
-import threading
-from collections.abc import Iterator
 from pathlib import Path
 
 from glossator.errors import UserError
-from glossator.files import read_json, write_json
+from glossator.files import alone, read_json, write_json
 from glossator.store.folder import LISTS
 from glossator.units import Unit
 
 MOST_LISTS, MOST_UNITS, LONGEST_NAME = 100, 10_000, 60
 FIX = "Restore the file, or delete it"
-_here = threading.Lock()
 
 
 def unit_lists(folder: Path) -> dict[str, list[str]]:
@@ -35,7 +31,7 @@ def put_in_list(folder: Path, name: str, unit: Unit, inside: bool = True) -> dic
     name = name.strip()
     if not name or len(name) > LONGEST_NAME or not name.isprintable():
         raise UserError("bad name of a list", value=name[:80], allowed=f"1 to {LONGEST_NAME} printable characters")
-    with _alone(folder):
+    with alone(folder, "lists"):
         lists = unit_lists(folder)
         before = lists.get(name, [])
         units = [one for one in before if one != str(unit)] + ([str(unit)] if inside else [])
@@ -47,18 +43,3 @@ def put_in_list(folder: Path, name: str, unit: Unit, inside: bool = True) -> dic
             raise UserError("the lists are full", allowed=f"{MOST_LISTS} lists of {MOST_UNITS:,} units")
         write_json(folder / LISTS, lists)
         return lists
-
-
-@contextlib.contextmanager
-def _alone(folder: Path) -> Iterator[None]:
-    """Within, nobody else changes the lists; others wait."""
-    try:
-        lock = open(folder / f".{LISTS}.lock", "a", encoding="utf-8")  # noqa: SIM115 - closed below
-    except OSError as error:
-        raise UserError("the lists cannot be written", value=str(folder), fix=error.strerror or str(error)) from error
-    with _here, lock:
-        with contextlib.suppress(ImportError, OSError):  # a system or a file system without locks
-            import fcntl
-
-            fcntl.lockf(lock, fcntl.LOCK_EX)
-        yield
