@@ -26,6 +26,7 @@ from glossator.agents.errors import ToolError
 from glossator.agents.prompts import code_of, example, first_look, round_prompt, system_prompt
 from glossator.agents.settling import settle
 from glossator.errors import UserError
+from glossator.language_models.request import Request
 from glossator.language_models.scripted import Scripted
 from glossator.scenes import SceneImages, random_scenes
 from glossator.scenes.pictures import Renderer, pictures_of
@@ -303,6 +304,19 @@ def test_a_claim_without_a_negative_control_is_refused_and_the_prompt_says_what_
     asked = [step["request"]["prompt"] for step in transcript.steps if step["kind"] == "ask"]
     assert "no negative control was tested" in errors[1] and "a claim needs one" in asked[1]
     assert "Next: give final_answer" in asked[3] and answer.headline == "dogs"
+
+
+def test_a_model_that_repeats_itself_is_asked_at_a_temperature() -> None:
+    """Until it says something new; each such reply is another sample."""
+    asked: list[tuple[float, int]] = []
+
+    def reply(request: Request) -> str:
+        asked.append((request.temperature, request.sample))
+        return "hm" if request.sample < 2 else "```python\nfinal_answer(None)\n```"
+
+    answer = experiment(dog(), STUDIO, LanguageModelPolicy(Scripted(reply)), Budget(rounds=9))
+    assert asked == [(0.0, 0), (0.0, 0), (0.7, 1), (0.7, 2)]
+    assert answer.headline is None
 
 
 def test_rounds_end_a_model_that_never_answers():

@@ -17,6 +17,8 @@ from glossator.agents.tools import Tools
 from glossator.language_models.request import IMAGES, LanguageModel, Message, Request
 
 REPLY_TOKENS, SHOWN_IMAGES = 1500, 12
+STUCK = 0.7
+"""Temperature of the reply after one that said what an earlier one had said: at 0 a small model says it for ever."""
 END_OF_BLOCK = "\n```\n"
 """What comes after the one block of code that is asked for is not waited for."""
 
@@ -37,8 +39,8 @@ class CodePolicy:
     def __init__(self, sandbox: str = "monty", limits: Limits | None = None):
         self.sandbox, self.limits = sandbox, limits
 
-    def ask(self, told: Told, prompt: str, images: list[bytes]) -> dict[str, Any]:
-        """`{text, tokens, money, failure}`."""
+    def ask(self, told: Told, prompt: str, images: list[bytes], stuck: int) -> dict[str, Any]:
+        """`{text, tokens, money, failure}`; stuck: how many replies in a row said what an earlier one had said."""
         raise NotImplementedError
 
     def show(self, ran: Ran) -> None:
@@ -54,6 +56,8 @@ class CodePolicy:
         told_first = Told(system_prompt(tools), example(tools))
         with open_sandbox(self.sandbox, limits) as sandbox:
             first_look(tools)
+            said: set[str] = set()
+            stuck = 0
             while True:
                 tools.meter.spend(rounds=1)
                 number, logged = tools.meter.rounds, len(tools.log)
@@ -63,12 +67,14 @@ class CodePolicy:
                     if self.sees and tools.unit.takes == "images"
                     else []
                 )
-                reply = self._reply(tools, told_first, prompt, shown)
+                reply = self._reply(tools, told_first, prompt, shown, stuck)
                 tools.meter.spend(tokens=reply["tokens"], money=reply["money"])
                 if reply["failure"] is not None:
                     conclusion.reason = f"no usable reply: {reply['failure']}"
                     return
                 code = code_of(reply["text"])
+                stuck = stuck + 1 if str(code) in said else 0
+                said.add(str(code))
                 if code is None:
                     tools.log_experiment(f"Reply {number} held no Python code, so nothing was done.")
                     continue
@@ -81,9 +87,9 @@ class CodePolicy:
                 elif len(tools.log) == logged:
                     tools.log_experiment(f"The code of reply {number} logged nothing, so nothing is known of it.")
 
-    def _reply(self, tools: Tools, told: Told, prompt: str, shown: list[str]) -> dict[str, Any]:
+    def _reply(self, tools: Tools, told: Told, prompt: str, shown: list[str], stuck: int) -> dict[str, Any]:
         def ask() -> dict[str, Any]:
-            return self.ask(told, prompt, [png(tools.items.item(name)) for name in shown])
+            return self.ask(told, prompt, [png(tools.items.item(name)) for name in shown], stuck)
 
         reply: dict[str, Any] = tools.step("ask", {"prompt": prompt, "images": shown}, ask)
         return reply
@@ -101,10 +107,11 @@ class LanguageModelPolicy(CodePolicy):
     def sees(self) -> bool:
         return IMAGES in self.lm.powers
 
-    def ask(self, told: Told, prompt: str, images: list[bytes]) -> dict[str, Any]:
+    def ask(self, told: Told, prompt: str, images: list[bytes], stuck: int) -> dict[str, Any]:
         before = [m for asked, said in told.example for m in (Message("user", asked), Message("assistant", said))]
         messages = (Message("system", told.system), *before, Message("user", prompt, tuple(images)))
-        answer = self.lm.ask([Request(messages, max_tokens=REPLY_TOKENS, stop=(END_OF_BLOCK,))])[0]
+        drawn: dict[str, Any] = {"temperature": STUCK, "sample": stuck} if stuck else {}
+        answer = self.lm.ask([Request(messages, max_tokens=REPLY_TOKENS, stop=(END_OF_BLOCK,), **drawn)])[0]
         used = answer.usage
         return {
             "text": answer.text,
@@ -126,7 +133,7 @@ class PersonPolicy(CodePolicy):
         super().__init__(sandbox, limits)
         self.read, self.write, self._told = read, write, False
 
-    def ask(self, told: Told, prompt: str, images: list[bytes]) -> dict[str, Any]:
+    def ask(self, told: Told, prompt: str, images: list[bytes], stuck: int) -> dict[str, Any]:
         if not self._told:
             self.write(
                 "\n\n".join([told.system, "# An experiment on another unit", *(t for e in told.example for t in e)])
