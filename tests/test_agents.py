@@ -78,6 +78,15 @@ def test_a_constant_unit_is_answered_with_a_reason():
     assert answer.headline is None and answer.reason
 
 
+def test_images_of_which_nothing_is_known_are_a_reason():
+    class Blind(ToyStudio):
+        def contents(self, picture):
+            return frozenset()
+
+    answer = experiment(toy_unit(lambda has: float("dog" in has)), Makers(Blind()))
+    assert answer.headline is None and answer.reason == "nothing is known of what the strongest images show"
+
+
 def test_an_answer_says_what_it_rests_on():
     answer = experiment(toy_unit(lambda has: float("dog" in has)), STUDIO, question="What?")
     claim = next(one for one in answer.findings if not one.control)

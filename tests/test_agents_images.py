@@ -109,3 +109,27 @@ def test_a_channel_is_explained_from_the_command_line(
         capsys.readouterr()
         assert main([*again, answer["transcript"], *other]) == 2
         assert f"of another experiment ({words})" in " ".join(capsys.readouterr().err.split())
+
+
+def test_what_is_no_scene_is_refused_and_places_of_images_are_called_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from PIL import Image
+
+    from glossator.store.spec import StudySpec
+    from glossator.study import run_study
+
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "photos").mkdir()
+    scenes = SceneImages.of_scenes(random_scenes(250, 2, among=("dog", "car")), side=48)
+    for i, pixels in enumerate(np.asarray(scenes.pixels)):
+        Image.fromarray(pixels).save(tmp_path / "photos" / f"{i}.png")
+    labels = [f"{i}.png,{scene.things[0].noun}\n" for i, scene in enumerate(scenes.scenes)]
+    (tmp_path / "photos" / "labels.csv").write_text("file,label\n" + "".join(labels))
+    run_study(StudySpec(subject="renders-cnn", sites=("layers",), units=(3,), corpus="photos"), tmp_path / "study")
+    capsys.readouterr()
+    assert main(["agent", "--unit", "study#layers/3"]) == 2
+    assert "these are no rendered scenes" in " ".join(capsys.readouterr().err.split())
+    assert main(["score", "layers/3", "--study", "study", "--program", 'shows("label:owl")']) == 0
+    printed = " ".join(capsys.readouterr().out.split())
+    assert "on held-out images" in printed and "holds at no cell of the calibrate split" in printed

@@ -83,6 +83,7 @@ def test_english():
         ('not(shows("light:night"))', "anything but night scenes"),
         ('and(not(shows("light:night")), not(shows("noun:dog")))', "anything without dogs except at night"),
         ('shows("size:large", "noun:dog", "size:medium")', "dogs or large or medium-sized things"),
+        ('shows("background:dots", "background:wood", "background:sky")', "dotted, wooden or sky backgrounds"),
         ('shows("relation:dog next to wolf")', "dogs next to wolves"),
     ],
 )  # fmt: skip

@@ -56,6 +56,10 @@ class _Experimenter:
         if not active:
             self.conclusion.reason = "no exemplar is above the unit's level"
             return
+        active = [one for one in active if any(concept in self.studio.vocabulary for concept in one[2])]
+        if not active:
+            self.conclusion.reason = "nothing is known of what the strongest images show"
+            return
         try:
             self._find(active)
             for way in self.ways:

@@ -188,7 +188,7 @@ def _run(
         answer = Answer.from_dict(transcript.recorded[-1]["result"])
         steps = transcript.recorded
     else:
-        tested, makers = _under_test(study, unit)
+        tested, makers = _under_test(study, unit, scripted=policy == "scripted")
         with adding(study) as more:
             rows = _Rows(more, unit)
             asked = {"question": question, "policy": name, "seed": seed, "transcript": str(path)}
@@ -226,10 +226,14 @@ def _check_recorded(
             )  # fmt: skip
 
 
-def _under_test(study: Study, unit: Unit) -> tuple[UnderTest, Makers | None]:
-    """The unit with its subject loaded, of what was recorded the explain split alone, and who makes its inputs."""
+def _under_test(study: Study, unit: Unit, *, scripted: bool = False) -> tuple[UnderTest, Makers | None]:
+    """The unit with its subject loaded, of what was recorded the explain split alone, and who makes its inputs.
+
+    scripted: whether the policy begins with edits of recorded images, so that these have to be scenes.
+    """
     from glossator.agents import Makers, SceneStudio, image_unit, token_unit
     from glossator.inputs import Images
+    from glossator.scenes import SceneImages
     from glossator.study.context import StudyContext
     from glossator.study.sources import check_unchanged, kept_readouts
 
@@ -242,6 +246,12 @@ def _under_test(study: Study, unit: Unit) -> tuple[UnderTest, Makers | None]:
             raise UserError(
                 "the agent cannot tell what these images show", value=study.spec.corpus, fix="Use --inputs renders:2000"
             )
+        if scripted and not isinstance(inputs, SceneImages):
+            raise UserError(
+                "the scripted agent edits the strongest images, and these are no rendered scenes",
+                value=study.spec.corpus, allowed="a study of --inputs renders:2000",
+                fix="Make one, or let a language model that sees images experiment (--policy lm)",
+            )  # fmt: skip
         return image_unit(subject, unit, context.evidence(unit).explain, readouts), Makers(SceneStudio())
     if subject.takes != "tokens":
         raise UserError("the agent works on units of tokens and images", value=str(unit), allowed="see docs/agent.md")

@@ -268,7 +268,7 @@ def in_words(shown: ShownInput, at: int) -> str:
     values = {"true": shown.true, "pred": shown.predicted}
     said = "  ".join(f"{name} {number(float(v[at])):>6}" for name, v in values.items() if v is not None)
     where = f", strongest at row/column {shown.pieces[at]} of {shown.grid}" if shown.grid.places > 1 else ""
-    return f"{said}  image of {shown.group}{where}"
+    return f"{said}  image of group {shown.group}{where}"
 
 
 WIDEST = 140

@@ -54,14 +54,15 @@ _MODIFIERS = (After, Within, Repeated, Between, Position, Count, Share, Same, Ag
 _APART = frozenset("/“” ")
 
 
-def english(program: Program, limit: int | None = None) -> str:
+def english(program: Program, limit: int | None = None, *, whole: bool = False) -> str:
     """The program in one sentence.
 
     limit: greatest number of characters. A longer text loses its weakest clauses, one by one, and then says how many
-    were left out; `english_length` tells the length of the whole. With one clause left it may still be longer.
+    were left out; `english_length` tells the length of the whole. With one clause left it may still be longer. whole:
+    of images, whether it is about whole ones (`scene.english.sentence`).
     """
     if program.language == "scene":
-        return sentence(program)
+        return sentence(program, whole=whole)
     order = sorted(range(len(program.clauses)), key=lambda i: -_size(program.clauses[i]))
     output = [f"{side} {_noun(test)}" for side, test in program.output.items()]
     kept = len(order)

@@ -19,6 +19,7 @@ import numpy as np
 from glossator.errors import UserError
 from glossator.evidence import Evidence
 from glossator.explanations import Explanation, Provenance
+from glossator.inputs import WHOLE
 from glossator.language_models.costs import Cost, in_words, summed
 from glossator.programs import Clause, Lexicon, Program, Table, english
 from glossator.programs.parser import Draft, parse_draft, reads_as_program
@@ -45,10 +46,15 @@ ALPHA = 0.05
 Hypothesis = str | Program | Explanation
 
 
+INPUTS = {"tokens": "text", "texts": "text", "stimuli": "scans"}
+PLACES = {"tokens": "token", "cells": "cell", "whole": "input"}
+"""What inputs of each kind are called, and one place of each kind of grid."""
+
+
 @dataclass(frozen=True)
 class Tested:
     """An explanation with its scores. fitted: whether numbers of its program were; notes: what is to be known of how it
-    was tested; costs: what language models were asked, empty where there are none."""
+    was tested; costs: what language models were asked, empty where there are none; kind: of the inputs."""
 
     unit: Unit
     explanation: Chosen
@@ -56,6 +62,7 @@ class Tested:
     fitted: bool = False
     notes: tuple[str, ...] = ()
     costs: tuple[Cost, ...] = field(default=())
+    kind: str = "tokens"
 
     @property
     def summary(self) -> str:
@@ -70,7 +77,9 @@ class Tested:
         interval = f" (no interval: {why})" if why else ""
         if score.low is not None and score.high is not None:
             interval = f" [{_short(score.low)}, {_short(score.high)}]"
-        told = f"{self.unit}: {score.name} {_short(score.value)}{interval} on held-out text"
+        told = (
+            f"{self.unit}: {score.name} {_short(score.value)}{interval} on held-out {INPUTS.get(self.kind, self.kind)}"
+        )
         above: list[str] = []
         beside: list[str] = []
         for baseline in baselines_of_scores([score]):
@@ -128,7 +137,8 @@ def test_hypothesis(
             if draft is not None:
                 fitted = draft.bias is None
                 program, notes = fit(draft, evidence, context.lab().lexicon, spec.seed)
-                asked = Explanation(found, english(program), Provenance(BY_HAND), program)
+                said = english(program, whole=evidence.test.grid == WHOLE)
+                asked = Explanation(found, said, Provenance(BY_HAND), program)
             chosen = result.best() if asked is None else as_stored(asked, context.resources.lexicon, 0, None)
             assert chosen is not None
             explanation = chosen.explanation(found)
@@ -144,7 +154,7 @@ def test_hypothesis(
                 _foresee(explanation, other, evidence, context, say)
             scores = score_one(chosen, found, evidence, other, context)
             costs = summed([("score", context.meter.take())])
-    return Tested(found, chosen, tuple(scores), fitted, notes, tuple(costs))
+    return Tested(found, chosen, tuple(scores), fitted, notes, tuple(costs), evidence.test.inputs.kind)
 
 
 test_hypothesis.__test__ = False  # type: ignore[attr-defined]  # not a test case, whatever the name says to test runners
@@ -252,7 +262,8 @@ def fit(draft: Draft, evidence: Evidence, lexicon: Lexicon | None, seed: int = 0
     for place, size, column in zip(free, sizes, columns[1:], strict=True):
         sign, _, test = draft.clauses[place]
         if not column.any():
-            notes.append(f"{test} holds at no token of the calibrate split, so its strength could not be fitted")
+            kind = PLACES[calibrate.grid.kind]
+            notes.append(f"{test} holds at no {kind} of the calibrate split, so its strength could not be fitted")
         elif not size:
             notes.append(
                 f"{test}: the unit is not {'higher' if sign > 0 else 'lower'} where it holds (calibrate split)"

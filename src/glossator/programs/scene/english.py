@@ -170,14 +170,16 @@ def _concept(test: Test) -> Concept:
 
 
 def _named(concepts: Iterable[str]) -> str:
-    """Concepts of which any is enough; sizes and colours share their noun: "large or red things"."""
+    """Concepts of which any is enough; those of a kind share their noun: "large or red things"."""
     concepts = list(concepts)
     if {*SEVERAL} <= {*concepts}:
         concepts = ["count:several", *(one for one in concepts if one not in SEVERAL)]
     found = [Concept.of(text) for text in concepts]
+    said = [named(one) for one in found if one.kind not in ("size", "colour", "background")]
+    grounds = [background_name(one.name).removesuffix(" background") for one in found if one.kind == "background"]
     qualities = [_quality(one) for one in found if one.kind in ("size", "colour")]
-    said = [named(one) for one in found if one.kind not in ("size", "colour")]
-    return _either([*said, f"{_either(qualities)} things"] if qualities else said)
+    said += [f"{_either(some)} {what}" for some, what in ((grounds, "backgrounds"), (qualities, "things")) if some]
+    return _either(said)
 
 
 def _quality(concept: Concept) -> str:
