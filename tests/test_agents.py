@@ -337,6 +337,7 @@ def test_a_person_has_the_same_tools():
     typed, shown = iter(["print(len(dataset_exemplars(3)))", "final_answer(None)"]), []
     answer = experiment(dog(), STUDIO, PersonPolicy(lambda: next(typed), shown.append))
     assert answer.headline is None and "3\n" in shown and "def call_unit" in shown[0]
+    assert shown[1].startswith("Question:") and not shown[1].endswith("block.")
 
 
 def test_the_prompt_is_made_from_the_docstrings():

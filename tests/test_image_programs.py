@@ -95,6 +95,10 @@ def test_a_colour_and_a_noun_of_a_whole_image_need_not_be_one_thing():
     both = parse_program('and(shows("noun:dog"), shows("colour:red"))')
     assert sentence(both) == "Responds to red dogs."
     assert sentence(both, whole=True) == "Responds to dogs with red things."
+    always = parse_program('1.0 + 1.1*shows("noun:dog")')
+    assert (sentence(always), sentence(always, whole=True)) == (
+        "Responds everywhere; most to dogs.", "Responds to all images; most to dogs."
+    )  # fmt: skip
     at_one_spot = parse_program('together("noun:dog", "colour:red")')
     assert sentence(at_one_spot, whole=True) == "Responds to red dogs."
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from glossator.agents.answers import Conclusion
 from glossator.agents.gate import Limits, Ran
-from glossator.agents.prompts import block, code_of, example, first_look, round_prompt, system_prompt
+from glossator.agents.prompts import REPLY, block, code_of, example, first_look, round_prompt, system_prompt
 from glossator.agents.sandbox import open_sandbox
 from glossator.agents.tools import Tools
 from glossator.language_models.request import IMAGES, LanguageModel, Message, Request
@@ -139,7 +139,7 @@ class PersonPolicy(CodePolicy):
                 "\n\n".join([told.system, "# An experiment on another unit", *(t for e in told.example for t in e)])
             )
             self._told = True
-        self.write(prompt)
+        self.write(prompt.removesuffix(REPLY))
         return {"text": block(self.read()), "tokens": 0, "money": 0.0, "failure": None}
 
     def show(self, ran: Ran) -> None:

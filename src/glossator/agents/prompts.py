@@ -68,6 +68,7 @@ for name, thing in ((dogs, "a dog"), (cats, "a cat")):
         ("dogs", "cats"),
     ),
 }
+REPLY = " Reply with one ```python block."
 FIRST_LOOK = 8
 """Exemplars that stand in the log before the first reply."""
 
@@ -165,7 +166,7 @@ def _next(verdicts: Sequence[str], left: int, controlled: bool = True) -> str:
             "Nothing is confirmed yet. Next: register and test another hypothesis, or test what is not settled on more "
             "new pairs."
         )
-    return f"{told} Reply with one ```python block."
+    return f"{told}{REPLY}"
 
 
 _BLOCK = re.compile(r"```(?:python|py)?[ \t]*\n(.*?)(?:\n```|\Z)", re.DOTALL)

@@ -50,7 +50,7 @@ def sentence(program: Program, *, whole: bool = False) -> str:
     weak = [c.test for c in more if c.strength < STRONG * strongest]
     parts = []
     if program.bias > 0 and program.bias >= STRONG * strongest:
-        parts.append("everywhere")
+        parts.append("to all images" if whole else "everywhere")
     parts += [f"{'most ' if weak or parts else ''}{to(strong)}"] if strong else []
     parts += [f"also {to(weak)}"] if weak else []
     parts += [f"less {to(less)}"] if less else []
