@@ -62,6 +62,11 @@ def made(folder: Path = STUDIES) -> Path:
     for study, question in (("text", "What does this neuron respond to?"), ("vision", "Which things does it see?")):
         if not [*(folder / study / "agent").glob("*.html")]:
             glossator(folder, "agent", question, "--unit", f"{study}#{best(folder / study)}", "--inputs", "120")
+    for study in ("text", "vision"):
+        if not [*(folder / study / "human" / "tasks").glob("*.json")]:
+            glossator(
+                folder, "human", "export", study, "--task", "preference", "--units", "3", "--out", f"{study}-task"
+            )
     if not (folder / "voxels" / "topics.json").exists() and len(named(folder / "voxels")) >= 8:
         regions(folder)
         glossator(folder, "topics", "voxels", "--groups", "regions.csv", "--topics", "3")
@@ -119,6 +124,7 @@ def pages(folder: Path) -> list[Page]:
     )
     other = named(folder / "text")[1]
     numbers = [last_experiment(folder / one) for one in ("text", "vision")]
+    tasks = [min((folder / one / "human" / "tasks").glob("*.json")).stem for one in ("text", "vision")]
     at = f"#/text/unit/{neuron}"
     said = "We%20think%20that%20our%20readers%20know%20what%20they%20want."
     return [
@@ -159,6 +165,9 @@ def pages(folder: Path) -> list[Page]:
         Page("voxels", "Voxels: encoding performance and topics", "#/voxels/voxels", "main table a"),
         Page("voxel", "A voxel, named by SASC", f"#/voxels/unit/{voxel}", "main .card"),
         Page("label", "Tasks for annotators", "#/text/label", "form.draw"),
+        Page("task", "Which explanation fits better? On text", f"#/text/label?set={tasks[0]}", "#screen .passage"),
+        Page("task-images", "Which explanation fits better? On images", f"#/vision/label?set={tasks[1]}",
+             "#screen .picture img"),
     ]  # fmt: skip
 
 

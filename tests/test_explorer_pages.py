@@ -377,7 +377,11 @@ def test_units_are_found_by_meaning(tmp_path: Path) -> None:
         assert len(meanings.vectors) == 3  # each text once
         found = meanings.close_to(study, "acts", 3)
         assert [unit.unit for unit in found.units] == ["mlp.0/0", "mlp.0/2", "mlp.0/1"]
-        assert found.cosine[:2] == [1.0, 1.0] and found.cosine[2] < 1
+        assert found.cosine[:2] == [1.0, 1.0] and found.cosine[2] < 1 and found.total == 4
+        some = meanings.close_to(study, "acts", 3, Wanted(places=[2, 3]))
+        assert [unit.unit for unit in some.units] == ["mlp.0/2", "mlp.0/1"] and some.total == 2
+        none = meanings.close_to(study, "acts", 3, Wanted(where={"status": "failed"}))
+        assert (none.units, none.cosine, none.total) == ([], [], 0)
         for text, limit in (("", 3), ("a", 0), ("a", MOST_ROWS + 1)):
             with pytest.raises(UserError):
                 meanings.close_to(study, text, limit)

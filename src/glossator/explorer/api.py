@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
 from glossator.explorer.library import Library
-from glossator.explorer.opened import By, StudyListed
+from glossator.explorer.opened import By, OpenedStudy, StudyListed
 from glossator.explorer.pages.compare import Comparison
 from glossator.explorer.pages.evidence import ScoreEvidence
 from glossator.explorer.pages.experiment import ExperimentPage
@@ -52,14 +52,10 @@ class OfPoints:
     most: Annotated[int, Field(ge=1, le=MOST_POINTS)] = MOST_POINTS
 
 
-@dataclass(frozen=True)
-class OfUnits:
-    """order: by default the best first, in the study's order where there are no scores; words: all in one explanation,
-    the last may be the beginning of one, or the name of a unit; list: of a reader, such as starred; after: the place to
-    go on from."""
+@dataclass(frozen=True, kw_only=True)
+class Filters:
+    """list: of a reader, such as starred."""
 
-    order: Literal["place", "best", "worst", "causal", "q"] | None = None
-    words: Name | None = None
     site: Name | None = None
     polarity: Literal["+", "-", "±"] | None = None
     status: Name | None = None
@@ -73,21 +69,32 @@ class OfUnits:
     q_to: Number | None = None
     density_from: Number | None = None
     density_to: Number | None = None
-    after: Annotated[int, Field(ge=1, lt=2**53)] | None = None
-    limit: Annotated[int, Field(ge=1, le=MOST_ROWS)] = 50
 
-    def wanted(self) -> Wanted:
+    def wanted(self, opened: OpenedStudy, words: str | None = None) -> Wanted:
         where = {name: value for name in ("site", "polarity", "status", "method") if (value := getattr(self, name))}
         ends = {
             name: (getattr(self, f"{name}_from"), getattr(self, f"{name}_to"))
             for name in ("score", "causal", "q", "density")
         }
         between = {name: pair for name, pair in ends.items() if pair != (None, None)}
-        return Wanted(where, between, self.words if self.words and self.words.strip() else None)
+        places = None if self.list is None else opened.places_in(self.list)
+        return Wanted(where, between, words if words and words.strip() else None, places)
 
 
-@dataclass(frozen=True)
-class OfMeaning:
+@dataclass(frozen=True, kw_only=True)
+class OfUnits(Filters):
+    """order: by default the best first, in the study's order where there are no scores; words: all in one explanation,
+    the last may be the beginning of one, or the name of a unit; list: of a reader, such as starred; after: the place to
+    go on from."""
+
+    order: Literal["place", "best", "worst", "causal", "q"] | None = None
+    words: Name | None = None
+    after: Annotated[int, Field(ge=1, lt=2**53)] | None = None
+    limit: Annotated[int, Field(ge=1, le=MOST_ROWS)] = 50
+
+
+@dataclass(frozen=True, kw_only=True)
+class OfMeaning(Filters):
     text: Annotated[str, Field(min_length=1, max_length=500)]
     limit: Annotated[int, Field(ge=1, le=MOST_ROWS)] = 50
 
@@ -262,10 +269,14 @@ def _points(library: Library, study: str, given: OfPoints) -> Points:
 
 
 def _units(library: Library, study: str, given: OfUnits) -> UnitList:
-    wanted, order = given.wanted(), given.order
-    if given.list is not None:  # also units without a score
-        wanted, order = replace(wanted, places=library[study].places_in(given.list)), order or "place"
-    return unit_list(library[study].study, wanted, order, given.after, given.limit)
+    opened = library[study]
+    order = given.order or (None if given.list is None else "place")  # of a list also units without a score
+    return unit_list(opened.study, given.wanted(opened, given.words), order, given.after, given.limit)
+
+
+def _meaning(library: Library, study: str, given: OfMeaning) -> CloseUnits:
+    opened = library[study]
+    return opened.close_to(given.text, given.limit, given.wanted(opened))
 
 
 def _unit(library: Library, study: str, given: OfUnit) -> UnitPage:
@@ -309,7 +320,7 @@ ENDPOINTS = (
     Endpoint("POST", f"{OF_STUDY}/listing", ToList, UnitLists, "Put a unit into a list, or take it out.",
              lambda library, study, given: library[study].put(given.list, given.unit, given.inside)),
     Endpoint("GET", f"{OF_STUDY}/meaning", OfMeaning, CloseUnits, "Units whose explanations are close to a text.",
-             lambda library, study, given: library[study].close_to(given.text, given.limit)),
+             _meaning),
     Endpoint("GET", f"{OF_STUDY}/unit", OfUnit, UnitPage, "One unit with its explanations and all scores.", _unit),
     Endpoint("GET", f"{OF_STUDY}/windows", OfWindows, UnitWindows,
              "Test inputs of a unit, with true and predicted activations.",

@@ -38,6 +38,7 @@ from glossator.explorer.pages.voxels import VoxelsPage, voxels_page
 from glossator.explorer.pages.windows import UnitWindows, unit_windows
 from glossator.explorer.running import Runs
 from glossator.store.database import DATABASE
+from glossator.store.lists import EVERY, Wanted
 from glossator.store.study import Study, open_study, unit_of
 from glossator.store.unit_lists import put_in_list, unit_lists
 from glossator.units import Unit
@@ -286,11 +287,11 @@ class OpenedStudy:
         with self._drawing[True]:
             return score_evidence(result, method, score, self._context_to_draw(True))
 
-    def close_to(self, text: str, limit: int) -> CloseUnits:
+    def close_to(self, text: str, limit: int, wanted: Wanted = EVERY) -> CloseUnits:
         """Units by meaning; the embedder is loaded, and explanations are embedded, at the first call."""
         from glossator.explorer.pages.meaning import Meanings
         from glossator.subjects.embedders import load_embedder
 
         found: Meanings = self._once("meanings", lambda study: Meanings(study, load_embedder()))
         with self._once_locks["meanings"]:
-            return found.close_to(self.study, text, limit)
+            return found.close_to(self.study, text, limit, wanted)

@@ -210,6 +210,12 @@ class Study:
         ((found,),) = self.query(f"SELECT count(*) FROM units WHERE {' AND '.join(conditions)}", *values)
         return int(found)
 
+    def places(self, wanted: Wanted) -> list[int]:
+        """The places (from 1) of the units that are wanted, ascending."""
+        conditions, values = wanted.conditions()
+        found = self.query(f"SELECT id FROM units WHERE {' AND '.join(conditions) or '1'} ORDER BY id", *values)
+        return [place for (place,) in found]
+
     def rows_at(self, places: Sequence[int]) -> list[UnitRow]:
         """The rows at these places (from 1), in this order; there is none for a place that no unit has."""
         found = {row.place: row for row in self._unit_rows(f"WHERE id IN ({', '.join('?' * len(places))})", *places)}

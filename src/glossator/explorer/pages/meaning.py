@@ -11,6 +11,7 @@ from glossator.errors import UserError
 from glossator.explanations import UNNAMEABLE
 from glossator.explorer.pages.lists import MOST_ROWS, Listed
 from glossator.explorer.pages.parts import all_rounded
+from glossator.store.lists import EVERY, Wanted
 from glossator.store.study import Study
 from glossator.subjects.embedders import Embedder
 
@@ -20,10 +21,12 @@ MOST_EMBEDDED = 20_000
 
 @dataclass(frozen=True)
 class CloseUnits:
-    """Units, the closest first, and the cosine between each one's explanation and the text."""
+    """Units, the closest first, and the cosine between each one's explanation and the text; total: among how many
+    they are."""
 
     units: list[Listed]
     cosine: list[float | None]
+    total: int = 0
 
 
 class Meanings:
@@ -48,14 +51,19 @@ class Meanings:
         self.places = np.array([place for place, *_ in rows], np.int64)
         self.number = np.array([numbers[text] for text in said], np.int64)
 
-    def close_to(self, study: Study, text: str, limit: int = 50) -> CloseUnits:
-        """At most `limit` (up to `MOST_ROWS`) units; raises `UserError` for a text without a word."""
+    def close_to(self, study: Study, text: str, limit: int = 50, wanted: Wanted = EVERY) -> CloseUnits:
+        """At most `limit` (up to `MOST_ROWS`) of the units that are wanted; raises `UserError` for a text without a
+        word."""
         if not 1 <= limit <= MOST_ROWS:
             raise UserError("so many units are not listed at once", value=limit, allowed=f"1 to {MOST_ROWS}")
         if not text.strip():
             raise UserError("nothing to search for", value=text, allowed="one or more words")
-        (wanted,) = self.embedder.embed([text])
-        cosine = (self.vectors @ wanted)[self.number]
-        best = np.argsort(-cosine, kind="stable")[:limit]
+        (vector,) = self.embedder.embed([text])
+        cosine = (self.vectors @ vector)[self.number]
+        among = np.arange(len(cosine))
+        if wanted != EVERY:
+            among = np.flatnonzero(np.isin(self.places, np.array(study.places(wanted), np.int64)))
+        best = among[np.argsort(-cosine[among], kind="stable")[:limit]]
         places: Sequence[int] = self.places[best].tolist()
-        return CloseUnits([Listed.of(row) for row in study.rows_at(places)], all_rounded(cosine[best].tolist()))
+        rows = [Listed.of(row) for row in study.rows_at(places)]
+        return CloseUnits(rows, all_rounded(cosine[best].tolist()), len(among))

@@ -26,9 +26,9 @@ const served = {
   agreement: (study) => fetched(`studies/${study}/agreement`),
   points: (study, x, y) => fetched(`studies/${study}/points`, { x, y }),
   units: (study, query) => fetched(`studies/${study}/units`, query),
-  meaning: async (study, text, limit) => {
-    const { units, cosine } = await fetched(`studies/${study}/meaning`, { text, limit });
-    return { units: units.map((unit, i) => ({ ...unit, cosine: cosine[i] })), total: units.length, after: null };
+  meaning: async (study, text, query) => {
+    const { units, cosine, total } = await fetched(`studies/${study}/meaning`, { ...query, text });
+    return { units: units.map((unit, i) => ({ ...unit, cosine: cosine[i] })), total, after: null };
   },
   unit: (study, unit) => fetched(`studies/${study}/unit`, { unit }),
   windows: (study, unit, predict) => fetched(`studies/${study}/windows`, { unit, predict }),

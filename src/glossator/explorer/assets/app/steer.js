@@ -15,7 +15,7 @@ function Steer({ study, data, query }) {
   return html`<form onSubmit=${(e) => { e.preventDefault(); act(); }}>
     <label for="own-prompt">Steer the unit while the model goes on with</label>
     <textarea id="own-prompt" rows="2" maxlength="4000" value=${text} onInput=${(e) => setText(e.target.value)} onKeyDown=${(e) => { if (e.key === "Enter" && (e.ctrlKey || e.metaKey)) act(); }}></textarea>
-    <div class="row"><label>How hard: next-token distributions move by <select value=${nats} onChange=${(e) => setNats(e.target.value)}>${["0.1", "0.3", "1", "3", "6"].map((n) => html`<option value=${n}>${n}</option>`)}</select> nats</label>
+    <div class="row"><label>Strength: next-token distributions move by <select value=${nats} onChange=${(e) => setNats(e.target.value)}>${["0.1", "0.3", "1", "3", "6"].map((n) => html`<option value=${n}>${n}</option>`)}</select> nats</label>
       <label>Next tokens: <select value=${heat} onChange=${(e) => setHeat(e.target.value)}><option value="0">the likeliest</option>${["0.5", "0.7", "1", "1.3"].map((t) => html`<option value=${t}>drawn, temperature ${t}</option>`)}</select></label>
       ${Number(heat) > 0 ? html`<label>Seed <input type="number" class="short" min="0" max="2147483647" value=${seed} onInput=${(e) => setSeed(e.target.value)} /></label>` : null}
       <button type="submit" disabled=${state.busy || !text.trim()}>${state.busy ? "Writing four times …" : "Steer and read"}</button></div>

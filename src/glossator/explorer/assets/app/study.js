@@ -86,7 +86,7 @@ function Units({ study, data, query }) {
   const key = JSON.stringify(wanted), kept = useAsked(() => source.lists(study), [study]).value || {};
   const [more, setMore] = useState({ key: "", units: [], after: null });
   const meaning = source.live && query.by === "meaning" && Boolean(query.words);
-  const found = useAsked(() => (meaning ? source.meaning(study, query.words, EACH) : source.units(study, { ...wanted, limit: EACH })), [study, key, meaning]);
+  const found = useAsked(() => (meaning ? source.meaning(study, query.words, { ...wanted, words: null, order: null, limit: EACH }) : source.units(study, { ...wanted, limit: EACH })), [study, key, meaning]);
   const further = more.key === key ? more : { units: [], after: found.value?.after };
   const units = found.value ? [...found.value.units, ...further.units] : [];
   const load = async () => {
@@ -101,8 +101,8 @@ function Units({ study, data, query }) {
       <${Search} value=${query.words || ""} slow=${query.by === "meaning"} />
       ${source.live ? html`<label><input type="checkbox" checked=${query.by === "meaning"} onChange=${(e) => setQuery({ by: e.target.checked ? "meaning" : null })} /> by meaning, not by words</label>` : null}
       <div class="row">
-        <select aria-label="Order" value=${query.order || (data.ranked_by ? "best" : "place")} onChange=${(e) => setQuery({ order: e.target.value })}>
-          <option value="best">best first</option><option value="worst">worst first</option>${data.main.causal ? html`<option value="causal">causal score</option>` : null}<option value="q">surest above baselines</option><option value="place">in order</option>
+        <select aria-label="Order" disabled=${meaning} value=${meaning ? "meaning" : query.order || (data.ranked_by ? "best" : "place")} onChange=${(e) => setQuery({ order: e.target.value })}>
+          <option value="best">best first</option><option value="worst">worst first</option>${data.main.causal ? html`<option value="causal">causal score</option>` : null}<option value="q">surest above baselines</option><option value="place">in order</option>${meaning ? html`<option value="meaning">closest in meaning</option>` : null}
         </select>
         ${data.sites.length > 1 ? html`<select aria-label="Site" value=${query.site || ""} onChange=${(e) => setQuery({ site: e.target.value })}><option value="">all sites</option>${[...new Set(data.sites.map((s) => s.site))].map((s) => html`<option value=${s}>${inert(s)}</option>`)}</select>` : null}
         ${new Set(data.sites.map((s) => s.polarity)).size > 1 ? html`<select aria-label="Polarity" value=${query.polarity || ""} onChange=${(e) => setQuery({ polarity: e.target.value })}><option value="">both polarities</option>${[...new Set(data.sites.map((s) => s.polarity))].map((p) => html`<option value=${p}>${{ "+": "positive", "-": "negative" }[p] ?? p}</option>`)}</select>` : null}
@@ -114,7 +114,7 @@ function Units({ study, data, query }) {
       ${active.length ? html`<p class="row chips">${active.map((name) => html`<button type="button" class="chip" onClick=${() => setQuery({ [name]: null })} title="Remove this filter">${name.replace("_from", " from").replace("_to", " to")} ${inert(query[name])} ×</button>`)}</p>` : null}
     </form>
     ${found.error ? html`<${Trouble} error=${found.error} />` : !found.value ? html`<${Waiting} what="Reading units" />` : html`
-      <p class="quiet" role="status">${meaning ? `the ${plural(found.value.total, "unit")} closest in meaning, of all` : found.value.total === data.units ? plural(data.units, "unit") : `${count(found.value.total)}${found.value.at_least ? " or more" : ""} of ${plural(data.units, "unit")}`}${data.ranked_by && query.order !== "place" && !meaning ? `, by ${data.ranked_by}` : ""}${unscored > 0 ? html`; <button type="button" class="small" onClick=${() => setQuery({ order: "place" })}>${count(unscored)} without a score</button>` : null}</p>
+      <p class="quiet" role="status">${meaning ? `the ${plural(units.length, "unit")} closest in meaning, of ${count(found.value.total)}` : found.value.total === data.units ? plural(data.units, "unit") : `${count(found.value.total)}${found.value.at_least ? " or more" : ""} of ${plural(data.units, "unit")}`}${data.ranked_by && query.order !== "place" && !meaning ? `, by ${data.ranked_by}` : ""}${unscored > 0 ? html`; <button type="button" class="small" onClick=${() => setQuery({ order: "place" })}>${count(unscored)} without a score</button>` : null}</p>
       <ol class="units">${units.map((unit) => html`<li key=${unit.unit}><${Listed} study=${study} unit=${unit} starred=${(kept[STARRED] || []).includes(unit.unit)} /></li>`)}</ol>
       ${further.after ? html`<button type="button" class="more" onClick=${load}>More units</button>` : null}`}
   </section>`;

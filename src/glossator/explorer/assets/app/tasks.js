@@ -135,7 +135,7 @@ function askTasks(root, { names, title, instructions, screens }, send = null) {
   function picture(p, n) {
     const most = Math.max(...p.a), veil = el("div", { class: "veil", "aria-hidden": "true" });
     veil.style.gridTemplateColumns = `repeat(${p.g[1]}, 1fr)`;
-    for (const level of p.a) { const cell = el("i"); cell.style.opacity = (0.85 * (1 - level / MOST)).toFixed(2); veil.append(cell); }
+    for (const level of p.a) { const cell = el("i"); cell.style.opacity = (0.74 * (1 - level / MOST)).toFixed(2); veil.append(cell); }
     return el("figure", { class: "picture" }, el("div", null, el("img", { src: p.i, alt: `Picture ${n}, strongest ${most} of ${MOST}` }), veil), el("figcaption", { class: "quiet" }, `up to ${most}`));
   }
   function passage(p, n) {
