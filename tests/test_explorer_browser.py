@@ -194,6 +194,11 @@ def test_texts_and_explanations_are_tried(chromium: Any, served: str, study: Stu
         page.click("text=Score it")
         page.wait_for_selector(".rescored td")
         assert page.locator(".rescored td.up, .rescored td.down").count() > 0
+        assert "own=" in page.url and "at=" in page.url
+        page.reload()  # the address holds the text, the token and the explanation
+        page.wait_for_selector(".live table td a, .live table td >> text=not in this study")
+        page.wait_for_selector(".rescored td.up, .rescored td.down")
+        assert page.input_value("#own-explanation") == 'token(" the")'
         page.fill("#own-explanation", "token(")
         page.locator("form.rescore input[type=checkbox]").uncheck()
         with page.expect_response(lambda answer: answer.status == 400):

@@ -142,11 +142,12 @@ def judge(request: Request) -> Answer:
 
 
 def test_answers_and_interventions(tiny_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A judge's answers are said again; of an intervention there are no windows, and this is said."""
+    """A judge's answers are said again; of ablation the windows are drawn in which the model was run, of other
+    interventions it is said why there are none."""
     register(monkeypatch, "scorers", acting="Acting")
     write_corpus(tiny_folder.parent / "corpus.jsonl")
     spec = small_spec(
-        tiny_folder, card="both", scorers=("correlation", "lm-detection", "acting"), units=(1, 2),
+        tiny_folder, card="both", scorers=("correlation", "lm-detection", "acting", "ablation"), units=(1, 2),
         lm="scripted:test_explorer_neighbours:judge",
     )  # fmt: skip
     study = run_study(spec, tmp_path / "s", progress=False)
@@ -164,9 +165,12 @@ def test_answers_and_interventions(tiny_folder: Path, tmp_path: Path, monkeypatc
         yes = np.where(given > 0.5, 1.0, 0.0)
         accuracy = ((yes == right)[right == 1].mean() + (yes == right)[right == 0].mean()) / 2
         assert by_name["lm-detection.balanced-accuracy"].value == pytest.approx(accuracy)
-        causal = next(name for name, score in by_name.items() if score.column == "causal")
-        told = score_evidence(result, best.method, causal, context)
+        told = score_evidence(result, best.method, "acting", context)
         assert told.what == "" and told.why
+        told, ablation = score_evidence(result, best.method, "ablation", context), by_name["ablation"]
+        assert told.what == "windows" and "in the unit's place" in told.why
+        assert len(told.true) == ablation.how["windows"]["random"] and {*told.kinds} == {"random"}
+        assert len({*told.groups}) == ablation.n
         (tmp_path / "s" / "answers.sqlite").unlink()
         told = score_evidence(result, best.method, "lm-detection.auroc", StudyContext.to_show(found))
         assert (told.what, told.why) == ("", "the answers are not beside the study")

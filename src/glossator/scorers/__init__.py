@@ -7,6 +7,7 @@ function of document weights; intervals, baselines and reasons are added for it.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Protocol
 
 from glossator.evidence import Evidence
@@ -15,7 +16,9 @@ from glossator.scores import Column, Score
 from glossator.units import Unit
 
 if TYPE_CHECKING:
-    from glossator.scorers.lab import Lab
+    import numpy as np
+
+    from glossator.scorers.lab import Lab, Trial
 
 DEFAULT_SCORERS = ("correlation", "explained-variance", "detection", "firing", "peak", "headline")
 """Observational ones that cost nothing but a simulation: what a study and the library score with unless told."""
@@ -23,6 +26,15 @@ TOKEN_VALUES = "token-values"  # the power of a unit to give one value a token; 
 LANGUAGE_MODEL = "lm"  # these three are resources, which a scorer finds in its lab (`lab.lm`)
 SUBJECT = "subject"
 EMBEDDER = "embedder"
+
+
+@dataclass(frozen=True, eq=False)
+class WindowsRun:
+    """trial, places: these of its test windows; how: what is done in them."""
+
+    trial: Trial
+    places: np.ndarray
+    how: str
 
 
 class Scorer(Protocol):
@@ -42,3 +54,7 @@ class Scorer(Protocol):
     def score(self, unit: Unit, explanation: Explanation, evidence: Evidence, lab: Lab) -> list[Score]:
         """All scores of this scorer, each with interval, n and baselines, or None with a reason."""
         ...
+
+    def windows_run(self, evidence: Evidence, lab: Lab) -> WindowsRun | None:
+        """Of an intervention the recorded windows in which the model is intervened on; None where these are others."""
+        return None

@@ -22,8 +22,8 @@ from glossator.errors import MissingPower, UserError
 from glossator.evidence import Evidence, Split
 from glossator.explanations import Explanation
 from glossator.readouts.base import Readout
-from glossator.scorers import SUBJECT, TOKEN_VALUES, Scorer
-from glossator.scorers.ablation_trial import RANDOM_UNIT, AblationTrial, Fitting, Moved, Planned
+from glossator.scorers import SUBJECT, TOKEN_VALUES, Scorer, WindowsRun
+from glossator.scorers.ablation_trial import RANDOM_UNIT, AblationTrial, Fitting, Moved, Planned, chosen_windows
 from glossator.scorers.lab import Lab
 from glossator.scores import Column, Score
 from glossator.statistics import AT_MOST_ALL, Resampled, compare, ratio, sums_by
@@ -69,6 +69,12 @@ class AblationScorer(Scorer):
         found = self._run.of(trial.subject, trial.windows, list(planned.values()), trial.readouts)
         scores = self.scores(trial, explanation, dict(zip(planned, found, strict=True)))
         return scores + self._of_read_part(trial, explanation, dict(zip(planned, found, strict=True)))
+
+    def windows_run(self, evidence: Evidence, lab: Lab) -> WindowsRun:
+        sample = lab.trial(evidence, "random-only", self.split)
+        first = "" if self.tokens is None else f" at the first {self.tokens} tokens of each"
+        how = f"the model was run on these windows with what is predicted in the unit's place{first}"
+        return WindowsRun(sample, chosen_windows(sample, self.windows, lab.seed), how)
 
     def trial(self, unit: Unit, evidence: Evidence, lab: Lab) -> AblationTrial:
         """The windows and calibrations of a unit, made once for all its explanations."""

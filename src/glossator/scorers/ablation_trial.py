@@ -17,7 +17,7 @@ from glossator.explanations import Explanation
 from glossator.inputs.tokens import TokenWindows
 from glossator.readouts.base import Readout
 from glossator.scorers.items import unit_rng
-from glossator.scorers.lab import Lab
+from glossator.scorers.lab import Lab, Trial
 from glossator.simulators.calibration import fit_calibration
 from glossator.statistics import document_index, in_words
 from glossator.subjects.base import known_width
@@ -82,6 +82,16 @@ class Fitting:
         return fit_calibration("linear", to_fit[self.tokens], self.activations).apply(values)
 
 
+def chosen_windows(sample: Trial, most: int, seed: int) -> np.ndarray:
+    """Places of at most so many test windows, by their numbers, so that units with the same random draw are acted upon
+    in the same windows."""
+    rows = sample.test.rows
+    chosen = np.argsort(sample.scored.windows.ids[rows], kind="stable")
+    if most >= len(rows):
+        return chosen
+    return chosen[np.sort(np.random.default_rng(seed).choice(len(rows), most, replace=False))]
+
+
 @dataclass(eq=False)
 class AblationTrial:
     """One unit's windows and calibrations; windows, tokens, readouts: as in `AblationScorer`."""
@@ -99,11 +109,7 @@ class AblationTrial:
         self.readouts, self.pool_site = with_random_pool(self.unit, self.readouts, self.lab.seed)
         self.sample = self.lab.trial(self.evidence, "random-only", self.split)
         scored, rows = self.sample.scored.windows, self.sample.test.rows
-        # By their numbers, so that units with the same random draw are acted upon in the same windows.
-        self.chosen = np.argsort(scored.ids[rows], kind="stable")
-        if self.most_windows < len(rows):
-            drawn = np.random.default_rng(self.lab.seed).choice(len(rows), self.most_windows, replace=False)
-            self.chosen = self.chosen[np.sort(drawn)]
+        self.chosen = chosen_windows(self.sample, self.most_windows, self.lab.seed)
         self.windows = first_tokens(scored.take(rows[self.chosen]), self.most_tokens)
 
     @cached_property

@@ -6,7 +6,7 @@ kept. Of an intervention the score itself says how it was made.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,7 +17,7 @@ from glossator.explanations import Explanation
 from glossator.explorer.exemplars import shown_input
 from glossator.explorer.pages.parts import all_rounded, rounded
 from glossator.explorer.pages.windows import WindowShown, window_shown
-from glossator.scorers import LANGUAGE_MODEL, SUBJECT, Scorer
+from glossator.scorers import LANGUAGE_MODEL, SUBJECT, Scorer, WindowsRun
 from glossator.scorers.asking import Replies
 from glossator.scorers.lab import Lab, scores_of
 from glossator.scorers.sample import SETTINGS, Setting
@@ -33,11 +33,14 @@ MOST_SHOWN, MOST_KEPT = 24, 6
 
 @dataclass(frozen=True)
 class ScoreEvidence:
-    """One dot for each input that counts. what: windows or answers, empty where there is nothing to show; why: the
-    reason then; kinds, groups: how each input was drawn (of answers: what is right), and its document; true, said: its
-    largest activation and the largest prediction, or the right answer and the given one, None where none was given;
-    shown: which dots the windows are, those first where the explanation errs most; signed, largest, threshold, pieces:
-    as in `UnitWindows`."""
+    """One dot for each input that counts.
+
+    what: windows or answers, empty where there is nothing to show; why: the reason then, else what was done in the
+    windows beyond comparing them; kinds, groups: how each input was drawn (of answers: what is right), and its document; true,
+    said: its largest activation and the largest prediction, or the right answer and the given one, None where none was
+    given; shown: which dots the windows are, those first where the explanation errs most; signed, largest, threshold,
+    pieces: as in `UnitWindows`.
+    """
 
     unit: str
     method: str
@@ -112,7 +115,10 @@ def score_evidence(
     if scorer is None or result.statistics is None:
         return _because(nothing, "the study no longer says how this score was made")
     if SUBJECT in scorer.needs:
-        return _because(nothing, "the model itself was run: the text and the interventions are those named above")
+        ran = scorer.windows_run(context.evidence(result.unit), context.lab())
+        if ran is None:
+            return _because(nothing, "the model itself was run: the text and the interventions are those named above")
+        return _windows(result, chosen, context, nothing, most, ran)
     if LANGUAGE_MODEL in scorer.needs:
         return _answers(result, chosen, scorer, name, context, nothing, most)
     return _windows(result, chosen, context, nothing, most)
@@ -130,15 +136,21 @@ def _scorer_of(score: str, context: StudyContext) -> tuple[str, Scorer | None]:
 
 
 def _windows(
-    result: UnitResult, chosen: Chosen, context: StudyContext, nothing: ScoreEvidence, most: int
+    result: UnitResult,
+    chosen: Chosen,
+    context: StudyContext,
+    nothing: ScoreEvidence,
+    most: int,
+    ran: WindowsRun | None = None,
 ) -> ScoreEvidence:
+    """ran: of an intervention, the windows in which it was made."""
     explanation = chosen.explanation(result.unit)
     evidence, lab = context.evidence(result.unit), context.lab()
     setting = _setting(nothing.score)
     try:
         if not lab.executes(explanation):
             evidence = lab.readable([explanation], evidence, splits_read(context), lab.rows_scored)
-        trial = lab.trial(evidence, setting)
+        trial = lab.trial(evidence, setting) if ran is None else ran.trial
         if not len(trial.test):
             return _because(nothing, f"no windows for {setting}")
         predicted = trial.predicted(explanation)
@@ -151,19 +163,21 @@ def _windows(
     kinds = ["top" if i < tops else "random" for i in range(len(sample))]
     places = np.full((len(sample), trial.scored.valid.shape[1]), np.nan)
     places[sample.mask] = predicted
-    return _drawn(
+    of = np.arange(len(sample)) if ran is None else ran.places
+    found = _drawn(
         nothing,
         "windows",
         context,
         evidence,
-        sample.rows,
-        places,
-        true,
-        said,
-        np.argsort(-wrong, kind="stable"),
-        kinds,
+        sample.rows[of],
+        places[of],
+        true[of],
+        said[of],
+        np.argsort(-wrong[of], kind="stable"),
+        [kinds[i] for i in of],
         most,
     )
+    return found if ran is None else replace(found, why=ran.how)
 
 
 def _answers(

@@ -6,7 +6,7 @@ function Live({ study, data, view, query, inputs }) {
   return html`<section class="card live"><h2>Try it</h2>
     ${inputs === "images" ? html`<${TryScene} study=${study} data=${data} view=${view} query=${query} />` : html`<${TryText} study=${study} data=${data} view=${view} query=${query} />`}
     ${inputs === "tokens" ? html`<${Steer} study=${study} data=${data} query=${query} />` : null}
-    <${Rescore} study=${study} data=${data} best=${best} />
+    <${Rescore} key=${data.unit} study=${study} data=${data} best=${best} query=${query} />
   </section>`;
 }
 
@@ -21,34 +21,34 @@ function useAction(action) {
 
 function TryText({ study, data, view, query }) {
   const [text, setText] = useState(query.text || "");
-  const [state, act] = useAction(() => { setQuery({ text }); return source.attempt(study, data.unit, text); });
+  const [state, act] = useAction(() => { setQuery({ text, at: text === query.text ? query.at : null }); return source.attempt(study, data.unit, text); });
   useEffect(() => { if (query.text) act(); }, [data.unit]);
   return html`<form onSubmit=${(e) => { e.preventDefault(); act(); }}>
     <label for="own-text">Your text</label>
     <textarea id="own-text" rows="2" maxlength="20000" value=${text} onInput=${(e) => setText(e.target.value)} onKeyDown=${(e) => { if (e.key === "Enter" && (e.ctrlKey || e.metaKey)) act(); }}></textarea>
     <button type="submit" disabled=${state.busy || !text.trim()}>${state.busy ? "Running the model …" : "Run the unit on it"}</button>
     ${state.error ? html`<${Trouble} error=${state.error} />` : state.value ? html`<${TextWindow} data=${state.value} w=${state.value.window} view=${{ ...view, whole: true }} />
-      ${state.value.inputs === "tokens" ? html`<${Strongest} study=${study} data=${data} tried=${state.value} text=${text} />` : null}
+      ${state.value.inputs === "tokens" ? html`<${Strongest} study=${study} data=${data} tried=${state.value} text=${text} query=${query} />` : null}
       <p class="quiet">Scale up to ${precise(state.value.largest)}, the unit's largest recorded activation or the one here.</p>` : null}
   </form>`;
 }
 
 // Which units of the site are strongest at one token of the text.
-function Strongest({ study, data, tried, text }) {
-  const peak = peakOf(tried.window);
-  const [at, setAt] = useState(peak);
-  const [state, act] = useAction(() => source.strongest(study, data.site, data.polarity, text, at));
+function Strongest({ study, data, tried, text, query }) {
+  const asked = Number(query.at ?? NaN), [at, setAt] = useState(asked >= 0 && asked < tried.pieces.length ? asked : peakOf(tried.window));
+  const [state, act] = useAction(() => { setQuery({ at }); return source.strongest(study, data.site, data.polarity, text, at); });
+  useEffect(() => { if (query.at === String(at)) act(); }, []);
   return html`<div class="row"><label>Strongest units at <select value=${at} onChange=${(e) => setAt(Number(e.target.value))}>${tried.pieces.map((p, i) => tried.window.out.includes(i) ? null : html`<option value=${i}>${i}: ${piece(p)}</option>`)}</select></label>
     <button type="button" disabled=${state.busy} onClick=${() => act()}>${state.busy ? "Running the model …" : "Find them"}</button></div>
     ${state.error ? html`<${Trouble} error=${state.error} />` : state.value ? html`<table><thead><tr><th scope="col">unit of ${inert(data.site)}</th><th scope="col" class="n">here</th><th scope="col" class="n">maximum</th><th scope="col">explanation</th></tr></thead><tbody>
       ${state.value.map((one) => html`<tr><td>${one.maximum === null ? inert(one.unit) : html`<a href=${unitAddress(study, one.unit)}>${inert(one.unit)}</a>`}</td><td class="n">${precise(one.activation)}</td><td class="n">${precise(one.maximum)}</td><td>${inert(one.explanation || (one.maximum === null ? "not in this study" : ""))}</td></tr>`)}</tbody></table>` : null}`;
 }
 
-function Rescore({ study, data, best }) {
+function Rescore({ study, data, best, query }) {
   const before = best ? best.program || best.text : "";
-  const [text, setText] = useState(before), [words, setWords] = useState(best ? !best.program : false);
-  useEffect(() => { setText(before); }, [data.unit]);
-  const [state, act] = useAction(() => source.score(study, data.unit, text, words));
+  const [text, setText] = useState(query.own ?? before), [words, setWords] = useState(query.own ? query.words === "1" : best ? !best.program : false);
+  const [state, act] = useAction(() => { setQuery({ own: text, words: words ? "1" : null }); return source.score(study, data.unit, text, words); });
+  useEffect(() => { if (query.own) act(); }, [data.unit]);
   const known = Object.fromEntries((best ? best.scores : []).map((s) => [s.name, s]));
   return html`<form class="rescore" onSubmit=${(e) => { e.preventDefault(); act(); }}>
     <label for="own-explanation">Edit the explanation and see its score move</label>

@@ -12,7 +12,7 @@ function App() {
   const list = studies.value || [];
   const study = here.study && here.study !== "compare" ? here.study : list.length === 1 ? list[0].study : "";
   const known = list.some((one) => one.study === study);
-  useEffect(() => { document.title = [here.rest, study || (here.study === "compare" ? "compare" : ""), "Glossator"].filter(Boolean).join(" – "); }, [here.rest, study, here.study]);
+  useEffect(() => { document.title = [inert(here.rest), study || (here.study === "compare" ? "compare" : ""), "Glossator"].filter(Boolean).join(" – "); }, [here.rest, study, here.study]);
   useEffect(() => { if (here.page) window.scrollTo(0, 0); }, [here.study, here.page, here.rest]);
   const page = studies.error ? html`<main id="main"><${Trouble} error=${studies.error} /></main>`
     : !studies.value ? html`<main id="main"><${Waiting} /></main>`

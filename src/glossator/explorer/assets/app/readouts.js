@@ -10,16 +10,16 @@ function ReadoutsPage({ study, query }) {
   return html`<main id="main" class="readouts"><nav class="crumbs" aria-label="Where"><a href=${address(study)} title="back to the study (u)">← ${inert(study)}</a></nav>
     <header class="title"><h1>Directions and dictionaries</h1></header>
     ${list.length ? null : html`<p class="quiet">This study has units of the model itself alone. Directions and dictionaries are given with --directions and --dictionary.</p>`}
-    <div class="stack">${list.map((one) => html`<${Readout} key=${one.site} one=${one} study=${study} />`)}
+    <div class="stack">${list.map((one) => html`<${Readout} key=${one.site} one=${one} study=${study} query=${query} />`)}
       ${list.length ? html`<${Distributions} study=${study} data=${page.value} query=${query} heading="Scores by site" />` : null}</div></main>`;
 }
 
-function Readout({ one, study }) {
+function Readout({ one, study, query }) {
   if (one.wrong) return html`<section class="card"><h2 class="mono">${inert(one.site)}</h2><p class="trouble">${inert(one.wrong)}</p></section>`;
   const kind = { directions: "directions", dictionary: one.writes_at && one.writes_at !== one.reads_at ? "transcoder" : "dictionary" }[one.kind] || one.kind;
   return html`<section class="card"><div class="head"><h2><span class="mono">${inert(one.site)}</span> <span class="quiet">${inert(kind)}</span></h2>
       <span class="quiet">${count(one.width)} ${one.kind === "directions" ? "directions" : "units"}, <a href=${address(study, "", "", { site: one.site })}>${count(one.studied)} in the study</a></span></div>
-    ${one.search ? html`<${SearchPaths} search=${one.search} study=${study} />` : null}
+    ${one.search ? html`<${SearchPaths} search=${one.search} study=${study} query=${query} />` : null}
     ${one.training ? html`<${Training} own=${one.training} beside=${one.beside} />` : null}
     <div class="plots">
       ${one.density ? html`<figure><figcaption><h3>How often units fire <span class="quiet">${count(one.density.n)} units of the study</span></h3></figcaption><${Bars} bars=${one.density} exponent=${true} xName="share of random places" label="density of ${one.density.n} units" /></figure>` : null}
@@ -47,8 +47,8 @@ function Training({ own, beside }) {
 }
 
 // Named so because the search of units is called Search.
-function SearchPaths({ search, study }) {
-  const [at, setAt] = useState(search.kept[0]?.start ?? 0);
+function SearchPaths({ search, study, query }) {
+  const asked = Number(query.start) - 1, at = search.paths[asked] ? asked : search.kept[0]?.start ?? 0;
   const kept = new Map(search.kept.map((one) => [one.start, one]));
   const series = search.paths.map((path, i) => ({ name: `start ${i + 1}`, x: path.map((_, r) => r), y: path.map((one) => one.select), kind: i === at ? "chosen" : kept.has(i) ? "" : "control", marked: kept.has(i) && path[kept.get(i).round]?.select !== null ? [kept.get(i).round] : [] }));
   const path = search.paths[at] || [], chosen = kept.get(at);
@@ -60,7 +60,7 @@ function SearchPaths({ search, study }) {
       <figure><${Curves} series=${[{ name: "explain split, before", x: path.map((_, r) => r), y: side("before", "explain"), kind: "control" }, { name: "explain split, after", x: path.map((_, r) => r), y: side("after", "explain"), kind: "" }, { name: "select split, after", x: path.map((_, r) => r), y: side("after", "select"), kind: "chosen" }]} whole=${true} xName="round of start ${at + 1}" yName="r with what was said" /><${Keys} list=${[["control", "before the steps"], ["", "after, explain split"], ["chosen", "after, select split"]]} /></figure>
       <figure><figcaption><h3>Test split <span class="quiet">${inert(search.score)}</span></h3></figcaption><${Strips} groups=${search.groups} low=${Math.min(0, ...values)} high=${Math.max(1, ...values)} xName="score" />${search.groups.length < 2 ? html`<p class="quiet">No controls were scored.</p>` : html`<p class="quiet legend">Ticks: directions. Dot: mean with its 95 % interval. Where the explainer abstains a direction counts 0.</p>`}</figure>
     </div>
-    <div class="row"><label>Start <select value=${at} onChange=${(e) => setAt(Number(e.target.value))}>${search.paths.map((_, i) => html`<option value=${i}>${i + 1}${kept.has(i) ? "" : ", given up"}</option>`)}</select></label>${search.restarted ? html`<span class="quiet">${count(search.restarted)} starts were drawn anew, as nothing could be said of them</span>` : null}</div>
+    <div class="row"><label>Start <select value=${at} onChange=${(e) => setQuery({ start: Number(e.target.value) + 1 })}>${search.paths.map((_, i) => html`<option value=${i}>${i + 1}${kept.has(i) ? "" : ", given up"}</option>`)}</select></label>${search.restarted ? html`<span class="quiet">${count(search.restarted)} starts were drawn anew, as nothing could be said of them</span>` : null}</div>
     <ol class="rounds" start="0">${path.map((one, r) => html`<li class=${chosen && chosen.round === r ? "best" : ""}><b>${number(one.select)}</b> ${inert(one.text ?? "no explanation")}${chosen && chosen.round === r ? html` <span class="chip ok">kept</span>` : null}</li>`)}</ol>
     <div class="scroll"><table><thead><tr><th scope="col">direction</th><th scope="col">explanation</th><th scope="col" class="n">start, round</th><th scope="col" class="n">select</th><th scope="col" class="n">test</th>${Object.keys(search.kept[0]?.baselines || {}).map((name) => html`<th scope="col" class="n">${inert(name)}</th>`)}</tr></thead>
       <tbody>${search.kept.map((one, i) => html`<tr><td>${one.unit ? html`<a class="mono" href=${unitAddress(study, one.unit)}>${inert(one.unit)}</a>` : html`<span class="mono">${i}</span>`}</td><td>${inert(one.text ?? "no explanation")}</td><td class="n">${one.start + 1}, ${one.round}</td><td class="n">${number(one.select)}</td><td class="n"><b>${number(one.test)}</b></td>${Object.values(one.baselines).map((v) => html`<td class="n">${number(v)}</td>`)}</tr>`)}</tbody></table></div>`;

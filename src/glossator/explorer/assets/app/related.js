@@ -55,6 +55,7 @@ function Evidence({ of, s }) {
   if (!found.what) return html`<p class="quiet">No inputs to show: ${inert(found.why)}.</p>`;
   const answers = found.what === "answers", scored = found.true.length;
   return html`<div class="scoreevidence">
+    ${found.why ? html`<p class="quiet">Here ${inert(found.why)}.</p>` : null}
     ${answers ? null : html`<${Dots} data=${found} />`}
     <h4>${answers ? "Answers, wrong ones first" : "Inputs, those first where the explanation errs most"} <span class="quiet">${Math.min(most, found.windows.length)} of ${count(scored)}</span></h4>
     ${found.windows.slice(0, most).map((w, i) => { const at = found.shown[i], given = found.said[at], right = found.true[at];
