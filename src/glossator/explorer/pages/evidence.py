@@ -36,10 +36,10 @@ class ScoreEvidence:
     """One dot for each input that counts.
 
     what: windows or answers, empty where there is nothing to show; why: the reason then, else what was done in the
-    windows beyond comparing them; kinds, groups: how each input was drawn (of answers: what is right), and its document; true,
-    said: its largest activation and the largest prediction, or the right answer and the given one, None where none was
-    given; shown: which dots the windows are, those first where the explanation errs most; signed, largest, threshold,
-    pieces: as in `UnitWindows`.
+    windows beyond comparing them; kinds, groups: how each input was drawn (of answers: what is right), and its
+    document; true, said: its largest activation and the largest prediction, or the right answer and the given one,
+    None where none was given; shown: which dots the windows are, those first where the explanation errs most;
+    signed, largest, threshold, pieces: as in `UnitWindows`.
     """
 
     unit: str
