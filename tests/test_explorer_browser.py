@@ -234,9 +234,16 @@ def test_hostile_texts_do_nothing(chromium: Any, tmp_path: Path) -> None:
     )
     with stored(tmp_path / "s", [replace(RESULTS[0], reason=evil, explanations=(explanation,))]) as study:
         export_file(study, tmp_path / "evil.html")
-    with page_of(chromium) as page:
-        for where in ("", "#mlp.0/1"):
-            page.goto((tmp_path / "evil.html").resolve().as_uri() + where)
+    with serving([tmp_path / "s"]) as address, page_of(chromium, expected=("status of 400",)) as page:
+        alone = (tmp_path / "evil.html").resolve().as_uri()  # nothing was recorded, so a server has no inputs
+        for where in (
+            alone,
+            f"{alone}#mlp.0/1",
+            f"{address}#/s",
+            f"{address}#/s/unit/mlp.0/1",
+            f"{address}#/s?words=img",
+        ):
+            page.goto(where)
             page.reload()
             page.wait_for_selector("main :text('onerror') >> nth=0")
             assert "owned" not in page.title()
