@@ -104,6 +104,7 @@ def test_a_channel_is_explained_from_the_command_line(
     for other, words in (
         (["--unit", "study#layers/7"], "unit"),
         (["--inputs", "61"], "budget"),
+        (["--calls", "9"], "budget"),
         (["Why?"], "question"),
     ):
         capsys.readouterr()

@@ -41,10 +41,12 @@ def agent(
     inputs: int = typer.Option(
         300, "--inputs", "--images", min=1, help="Most texts or images that the unit is run on."
     ),
+    calls: int = typer.Option(400, min=1, help="Most calls of tools."),
     seconds: float = typer.Option(600, min=1, help="Most seconds."),
     tokens: int = typer.Option(400_000, min=1, help="Most tokens of the language model."),
     money: float = typer.Option(2.0, min=0.001, help="Most dollars, at the prices of the ledger."),
     sandbox: str = typer.Option("monty", help="Where written code runs: monty, bubblewrap (numpy), or unsafe."),
+    memory: int = typer.Option(64, min=16, help="Most memory of written code, in MiB."),
     seed: int = typer.Option(0, min=0, help="The same seed gives the same experiment."),
     out: Path | None = typer.Option(None, help="Transcript (JSONL); default: in the study. One that is there resumes."),
     json: bool = JSON,
@@ -64,7 +66,7 @@ def agent(
     """
     from glossator.agents import Budget
 
-    budget = Budget(inputs=inputs, rounds=rounds, seconds=seconds, tokens=tokens, money=money)
+    budget = Budget(inputs, rounds, calls, seconds, tokens, money, memory << 20)
     chosen, name = _policy(policy, lm, sandbox)
     with _study(unit) as (study, found):
         label = f"{found.site}-{found.index}{'' if found.polarity == '+' else found.polarity}-{policy}-{seed}"
