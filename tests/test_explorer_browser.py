@@ -220,6 +220,27 @@ def test_every_page_fits_and_is_legible(chromium: Any, served: str, study: Study
             assert_legible(page, where, width)
 
 
+def test_many_layers_are_rows_that_unfold(chromium: Any, tmp_path: Path) -> None:
+    from dataclasses import replace
+
+    from glossator.units import Unit
+    from test_study_store import RESULTS, stored
+
+    results = [replace(RESULTS[0], unit=Unit("toy", f"mlp.{i}", k)) for i in range(6) for k in range(3)]
+    with stored(tmp_path / "s", results), serving([tmp_path / "s"]) as address, page_of(chromium) as page:
+        page.goto(address)
+        page.wait_for_selector("details.group .bin")
+        rows, baselines = page.locator("details.group"), page.locator("details.group .beside")
+        assert rows.count() == 6 and baselines.locator("visible=true").count() == 0
+        assert "lookup" in rows.nth(4).inner_text()
+        rows.nth(4).locator("summary").click()
+        until(lambda: baselines.locator("visible=true").count() > 0)
+        page.reload()
+        page.wait_for_selector("details.group[open]")
+        assert page.locator("details.group[open] summary").inner_text().startswith("mlp.4")
+        assert_legible(page, "many layers", 1280)
+
+
 @pytest.mark.slow
 def test_hostile_texts_do_nothing(chromium: Any, tmp_path: Path) -> None:
     from dataclasses import replace

@@ -27,34 +27,32 @@ function ticks(low, high, most = 6) {
 }
 
 // One row for the explanations of each site and method and for each baseline: all units as a small histogram, the middle half
-// as a box, the mean with its interval as a dot.
+// as a box, the mean with its interval as a dot. Of more than a few sites and methods baselines are folded below.
+const FEW = 4;
 function Distribution({ data, rate }) {
-  const width = 720, left = 8, right = 12, tall = 34, { low, high } = data;
+  const width = 720, left = 8, right = 12, tall = 34, { low, high } = data, many = data.groups.length > FEW;
   const x = (v) => left + ((v - low) / (high - low || 1)) * (width - left - right);
   const [marks, digits] = ticks(low, high);
+  const titled = (group) => html`${inert(group.site)}${{ "+": "", "-": " (−)" }[group.polarity] ?? ` (${group.polarity})`} <span class="quiet">${inert(group.method)}, ${count(group.rows[0].n)} of ${plural(group.units, "unit")}</span>`;
+  const svg = (label, inside) => html`<svg viewBox="0 0 ${width} ${tall}" preserveAspectRatio="none" role="img" aria-label=${label}>${marks.map((t) => html`<line class=${Math.abs(t) < 1e-9 ? "zero" : "grid"} x1=${x(t)} x2=${x(t)} y1="0" y2=${tall} />`)}${inside}</svg>`;
+  const mean = (value, at, kind = "mean") => value.value === null ? null : html`<g class=${kind}>${value.low === null ? null : html`<line x1=${x(value.low)} x2=${x(value.high)} y1=${at} y2=${at} />`}<circle cx=${x(value.value)} cy=${at} r="3.4" /></g>`;
+  const value = (one) => html`<span class="value"><b>${number(one.value)}</b> <span class="quiet">${interval(one.low, one.high)}</span></span>`;
+  const drawn = (row, most) => svg(`${row.name || "explanations"}: mean ${number(row.mean.value)} ${interval(row.mean.low, row.mean.high)}, median ${number(row.quantiles[2])}, ${row.n} units`, html`
+    ${row.bins.map((n, i) => n ? html`<rect class="bin" x=${x(low + (i * (high - low)) / row.bins.length)} width=${(width - left - right) / row.bins.length - 0.6} y=${tall - 6 - (n / most) * (tall - 10)} height=${Math.max(0.8, (n / most) * (tall - 10))} />` : null)}
+    ${row.quantiles.length ? html`<line class="whisker" x1=${x(row.quantiles[0])} x2=${x(row.quantiles[4])} y1=${tall - 3} y2=${tall - 3} /><line class="half" x1=${x(row.quantiles[1])} x2=${x(row.quantiles[3])} y1=${tall - 3} y2=${tall - 3} />` : null}
+    ${mean(row.mean, tall - 3)}`);
+  const over = (row) => (row.over && row.over.value !== null ? html`margin ${number(row.over.value)} ${interval(row.over.low, row.over.high)}${row.above ? `; ${count(row.above[0])} of ${count(row.above[1])} above` : ""}` : "");
+  const beside = (group, most) => html`${group.rows.slice(1).map((row) => html`<div class="spread beside"><span class="name"><${Mark} name=${row.name} /> ${inert(row.name)}</span>${drawn(row, most)}${value(row.mean)}<span class="over quiet">${over(row)}</span></div>`)}
+    ${group.random_weights ? html`<div class="spread beside"><span class="name"><${Mark} name="random weights" /> untrained network</span>${svg("mean of the untrained network", mean(group.random_weights, tall / 2, "mean untrained"))}${value(group.random_weights)}<span class="over quiet">the same architecture with random weights${group.random_weights.value === null ? `: ${inert(group.random_weights.reason)}` : ""}</span></div>` : null}`;
+  const means = (group) => [...group.rows.slice(1).map((row) => [row.name, row.mean.value]), ...(group.random_weights ? [["untrained", group.random_weights.value]] : [])].map(([name, v]) => `${inert(name)} ${number(v)}`).join(", ");
   return html`<div class="distribution">
     ${data.groups.map((group) => {
-      const most = Math.max(1, ...group.rows.flatMap((row) => row.bins));
-      return html`<section class="group"><h4>${inert(group.site)}${{ "+": "", "-": " (−)" }[group.polarity] ?? ` (${group.polarity})`} <span class="quiet">${inert(group.method)}, ${group.rows[0].n} of ${plural(group.units, "unit")}</span></h4>
-        ${group.rows.map((row) => html`<div class=${row.name ? "spread beside" : "spread"}>
-          <span class="name">${row.name ? html`<${Mark} name=${row.name} /> ${inert(row.name)}` : html`<strong>explanations</strong>`}</span>
-          <svg viewBox="0 0 ${width} ${tall}" preserveAspectRatio="none" role="img" aria-label="${row.name || "explanations"}: mean ${number(row.mean.value)} ${interval(row.mean.low, row.mean.high)}, median ${number(row.quantiles[2])}, ${row.n} units">
-            ${marks.map((t) => html`<line class=${Math.abs(t) < 1e-9 ? "zero" : "grid"} x1=${x(t)} x2=${x(t)} y1="0" y2=${tall} />`)}
-            ${row.bins.map((n, i) => n ? html`<rect class="bin" x=${x(low + (i * (high - low)) / row.bins.length)} width=${(width - left - right) / row.bins.length - 0.6} y=${tall - 6 - (n / most) * (tall - 10)} height=${Math.max(0.8, (n / most) * (tall - 10))} />` : null)}
-            ${row.quantiles.length ? html`<line class="whisker" x1=${x(row.quantiles[0])} x2=${x(row.quantiles[4])} y1=${tall - 3} y2=${tall - 3} /><line class="half" x1=${x(row.quantiles[1])} x2=${x(row.quantiles[3])} y1=${tall - 3} y2=${tall - 3} />` : null}
-            ${row.mean.value === null ? null : html`<g class="mean">${row.mean.low === null ? null : html`<line x1=${x(row.mean.low)} x2=${x(row.mean.high)} y1=${tall - 3} y2=${tall - 3} />`}<circle cx=${x(row.mean.value)} cy=${tall - 3} r="3.4" /></g>`}
-          </svg>
-          <span class="value"><b>${number(row.mean.value)}</b> <span class="quiet">${interval(row.mean.low, row.mean.high)}</span></span>
-          <span class="over quiet">${row.over && row.over.value !== null ? html`margin ${number(row.over.value)} ${interval(row.over.low, row.over.high)}${row.above ? `; ${row.above[0]} of ${row.above[1]} above` : ""}` : ""}</span>
-        </div>`)}
-        ${group.random_weights ? html`<div class="spread beside"><span class="name"><${Mark} name="random weights" /> untrained network</span>
-          <svg viewBox="0 0 ${width} ${tall}" preserveAspectRatio="none" role="img" aria-label="mean of the untrained network">${marks.map((t) => html`<line class="grid" x1=${x(t)} x2=${x(t)} y1="0" y2=${tall} />`)}
-          ${group.random_weights.value === null ? null : html`<g class="mean untrained">${group.random_weights.low === null ? null : html`<line x1=${x(group.random_weights.low)} x2=${x(group.random_weights.high)} y1=${tall / 2} y2=${tall / 2} />`}<circle cx=${x(group.random_weights.value)} cy=${tall / 2} r="3.4" /></g>`}</svg>
-          <span class="value"><b>${number(group.random_weights.value)}</b> <span class="quiet">${interval(group.random_weights.low, group.random_weights.high)}</span></span><span class="over quiet">the same architecture with random weights${group.random_weights.value === null ? `: ${inert(group.random_weights.reason)}` : ""}</span></div>` : null}
-      </section>`;
+      const most = Math.max(1, ...group.rows.flatMap((row) => row.bins)), [own] = group.rows;
+      return many ? html`<${Fold} key=${group.site + group.polarity + group.method} name=${`group-${group.site}${group.polarity}-${group.method}`} class="group"><summary class="spread"><span class="name"><strong>${titled(group)}</strong></span>${drawn(own, most)}${value(own.mean)}<span class="over quiet">${means(group)}</span></summary>${beside(group, most)}<//>`
+        : html`<section class="group"><h4>${titled(group)}</h4><div class="spread"><span class="name"><strong>explanations</strong></span>${drawn(own, most)}${value(own.mean)}<span class="over quiet"></span></div>${beside(group, most)}</section>`;
     })}
     <div class="spread ticks" aria-hidden="true"><span class="name"></span><span class="scale">${marks.map((t) => html`<i style=${{ left: `${(100 * x(t)) / width}%` }}>${number(t, digits)}</i>`)}</span><span class="value"></span><span class="over"></span></div>
-    <p class="quiet legend">Bars: units. Thick line: middle half of the units; thin line: 5 to 95 %. Dot: mean, with its 95 % interval over units. “Above”: units with q ≤ ${rate}.</p>
+    <p class="quiet legend">Bars: units. Thick line: middle half of the units; thin line: 5 to 95 %. Dot: mean, with its 95 % interval over units.${many ? " Unfold a row for its baselines." : ""} “Above”: units with q ≤ ${rate}.</p>
   </div>`;
 }
 
