@@ -137,9 +137,9 @@ def test_only_this_page_may_answer(client: TestClient, study: Study) -> None:
         assert client.post(f"{AT}/answers", json=given, headers=headers).status_code == 403
     text = json.dumps(given)
     assert client.post(f"{AT}/answers", content=text, headers={"content-type": "text/plain"}).status_code == 400
-    closed = TestClient(app([study.folder], token="secret", asking=Asking()), base_url=HERE)
+    closed = TestClient(app([study.folder], token="a-secret", asking=Asking()), base_url=HERE)
     assert closed.post(f"{AT}/answers", json=given).status_code == 403
-    opened = closed.post(f"{AT}/answers", json=given, headers={"authorization": "Bearer secret"})
+    opened = closed.post(f"{AT}/answers", json=given, headers={"authorization": "Bearer a-secret"})
     assert opened.status_code == 200
     assert not [*(study.folder / "human" / "keys").glob("*mallory*")]
     for path in ("keys", "human/keys"):

@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from starlette.testclient import TestClient
 
 from glossator.cli import main
+from glossator.errors import UserError
 from glossator.explorer.api import ENDPOINTS, openapi
 from glossator.explorer.library import Library
 from glossator.explorer.opened import OpenedStudy
@@ -187,15 +188,20 @@ def test_large_bodies_and_other_types_are_refused(client: TestClient) -> None:
 
 
 def test_elsewhere_a_token_is_needed(study: Study) -> None:
-    served = app([study.folder], host="0.0.0.0", token="sesame")
+    served = app([study.folder], host="0.0.0.0", token="open-sesame")
     client = TestClient(served, base_url="http://192.0.2.7:8800", follow_redirects=False)
     assert client.get("/").status_code == client.get("/api/studies").status_code == 403
     assert client.get("/api/studies", headers={"authorization": "Bearer wrong"}).status_code == 403
-    assert client.get("/api/studies", headers={"authorization": "Bearer sesame"}).status_code == 200
-    opened = client.get("/?token=sesame")
+    assert client.get("/api/studies", headers={"authorization": "Bearer open-sesame"}).status_code == 200
+    opened = client.get("/?token=open-sesame")
     assert (opened.status_code, opened.headers["location"]) == (303, "/")
     assert "HttpOnly" in opened.headers["set-cookie"] and "SameSite=strict" in opened.headers["set-cookie"]
     assert client.get("/api/studies").status_code == 200  # with the cookie
+    for token in (None, "", "short", "with space", "päßword!", "a;b=c,d-e"):
+        with pytest.raises(UserError, match="token"):
+            app([study.folder], host="0.0.0.0", token=token)
+    with pytest.raises(UserError, match="bad token"):
+        app([study.folder], token="")
 
 
 @pytest.mark.parametrize(
@@ -451,7 +457,6 @@ def test_studies_have_names_of_their_own(tmp_path: Path) -> None:
 
 
 def test_a_folder_of_studies_is_all_of_them(tmp_path: Path) -> None:
-    from glossator.errors import UserError
     from glossator.store.find import studies_named
 
     some = [write_study(tmp_path / "all" / name) for name in ("a", "b/deep")]

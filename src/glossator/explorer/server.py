@@ -12,6 +12,7 @@ import contextlib
 import hmac
 import html
 import json
+import re
 import sys
 import traceback
 from collections.abc import Awaitable, Callable, Sequence
@@ -39,6 +40,7 @@ from glossator.explorer.pages.tasks import Asking
 THREADS = 8
 LARGEST_BODY = 256 << 10
 COOKIE = "glossator"
+TOKEN = re.compile(r"[A-Za-z0-9._~-]{8,}")
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
@@ -73,8 +75,15 @@ def app(
     """The application.
 
     token: what a request must know, None where it is reached from this machine alone; annotated: what annotators
-    answered about a study; asking: who asks them, None for nobody.
+    answered about a study; asking: who asks them, None for nobody. Raises `UserError` for a token that protects
+    nothing, and for none where others reach the server.
     """
+    if token is None and not is_loopback(host):
+        raise UserError("this address is reached by others", value=host, fix="Give a token")
+    if token is not None and not TOKEN.fullmatch(token):
+        raise UserError(
+            "bad token", allowed="8 or more letters, digits and . _ ~ -", fix="Leave --token out for a new one"
+        )
     library = Library(folders, annotated, asking)
     threads = ThreadPoolExecutor(THREADS, "glossator")  # each of which keeps its connections
     routes = [Route(e.path, _answering(e, library, threads), methods=[e.method]) for e in ENDPOINTS]
