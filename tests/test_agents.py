@@ -21,7 +21,7 @@ from glossator.agents import (
 )
 from glossator.agents.answers import Finding
 from glossator.agents.budget import Spent
-from glossator.agents.driven import LanguageModelPolicy, PersonPolicy
+from glossator.agents.driven import LanguageModelPolicy, PersonPolicy, in_short
 from glossator.agents.errors import ToolError
 from glossator.agents.prompts import code_of, example, first_look, round_prompt, system_prompt
 from glossator.agents.settling import settle
@@ -313,6 +313,23 @@ def test_a_claim_without_a_negative_control_is_refused_and_the_prompt_says_what_
     asked = [step["request"]["prompt"] for step in transcript.steps if step["kind"] == "ask"]
     assert "no negative control was tested" in errors[1] and "a claim needs one" in asked[1]
     assert "Next: give final_answer" in asked[3] and answer.headline == "dogs"
+
+
+def test_a_model_is_shown_how_to_answer_once_something_is_confirmed() -> None:
+    replies, seen = iter([TEST, END]), []
+
+    def reply(request: Request) -> str:
+        seen.append([message.content for message in request.messages if message.role == "assistant"])
+        return next(replies)
+
+    answer = experiment(dog(), STUDIO, LanguageModelPolicy(Scripted(reply)))
+    assert answer.headline == "dogs" and [len(one) for one in seen] == [1, 2]
+    assert "final_answer" not in seen[0][0] and "final_answer" in seen[1][1]
+
+
+def test_a_failure_is_told_in_short() -> None:
+    raised = 'Traceback (most recent call last):\n  File "x", line 2, in <module>\n    go(1)\n    ~~^^^\nValueError: no'
+    assert in_short(raised) == '  File "x", line 2, in <module>\n    go(1)\nValueError: no'
 
 
 def test_a_model_that_repeats_itself_is_asked_at_a_temperature() -> None:

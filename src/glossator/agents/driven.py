@@ -25,10 +25,12 @@ END_OF_BLOCK = "\n```\n"
 
 @dataclass(frozen=True)
 class Told:
-    """What stands before every prompt of an experiment. example: prompts and replies about another unit."""
+    """What stands before every prompt of an experiment. example: prompts and replies about another unit; settled:
+    whether there is something to answer, which is what its last reply does."""
 
     system: str
     example: Sequence[tuple[str, str]]
+    settled: bool = False
 
 
 class CodePolicy:
@@ -53,7 +55,7 @@ class CodePolicy:
     def __call__(self, tools: Tools, conclusion: Conclusion) -> None:
         limits = self.limits or Limits(memory=tools.meter.budget.memory)
         functions = {name: getattr(tools, name) for name in tools.names}
-        told_first = Told(system_prompt(tools), example(tools))
+        system, shown_before = system_prompt(tools), example(tools)
         with open_sandbox(self.sandbox, limits) as sandbox:
             first_look(tools)
             said: set[str] = set()
@@ -67,7 +69,8 @@ class CodePolicy:
                     if self.sees and tools.unit.takes == "images"
                     else []
                 )
-                reply = self._reply(tools, told_first, prompt, shown, stuck)
+                settled = any(one.verdict == "confirmed" and not one.control for one in tools.ledger.findings())
+                reply = self._reply(tools, Told(system, shown_before, settled), prompt, shown, stuck)
                 tools.meter.spend(tokens=reply["tokens"], money=reply["money"])
                 if reply["failure"] is not None:
                     conclusion.reason = f"no usable reply: {reply['failure']}"
@@ -83,7 +86,7 @@ class CodePolicy:
                 self.show(ran)
                 if told["error"] is not None:
                     lost = " Its variables are gone." if ran.fresh else ""
-                    tools.log_experiment(f"The code of reply {number} failed.{lost} {told['error'][-600:]}")
+                    tools.log_experiment(f"The code of reply {number} failed.{lost} {in_short(told['error'])}")
                 elif len(tools.log) == logged:
                     tools.log_experiment(f"The code of reply {number} logged nothing, so nothing is known of it.")
 
@@ -108,7 +111,9 @@ class LanguageModelPolicy(CodePolicy):
         return IMAGES in self.lm.powers
 
     def ask(self, told: Told, prompt: str, images: list[bytes], stuck: int) -> dict[str, Any]:
-        before = [m for asked, said in told.example for m in (Message("user", asked), Message("assistant", said))]
+        # A small model repeats what the last example did, and would answer before anything is known.
+        fitting = told.example if told.settled else told.example[:-1]
+        before = [m for asked, said in fitting for m in (Message("user", asked), Message("assistant", said))]
         messages = (Message("system", told.system), *before, Message("user", prompt, tuple(images)))
         drawn: dict[str, Any] = {"temperature": STUCK, "sample": stuck} if stuck else {}
         answer = self.lm.ask([Request(messages, max_tokens=REPLY_TOKENS, stop=(END_OF_BLOCK,), **drawn)])[0]
@@ -144,6 +149,12 @@ class PersonPolicy(CodePolicy):
 
     def show(self, ran: Ran) -> None:
         self.write(ran.output + (f"\n{ran.error}" if ran.error else ""))
+
+
+def in_short(error: str) -> str:
+    """A traceback without its first line and the marks below the others."""
+    lines = [line for line in error.splitlines() if line.strip(" ~^") and not line.startswith("Traceback ")]
+    return "\n".join(lines)[-600:]
 
 
 def png(picture: Any) -> bytes:

@@ -200,7 +200,10 @@ class Tools(Workbench):
             raise ToolError(f"pairs need as many inputs with as without: {len(first)} and {len(second)}")
         both = [*first, *second]
         if len(set(both)) < len(both):
-            raise ToolError("an input stands in two pairs")
+            twice = next(one for one in both if both.count(one) > 1)
+            raise ToolError(
+                f"{twice} stands in two pairs, or on both sides: make inputs from different words or scenes"
+            )
         old = [one for one in both if self.items.ran(one)]
         if old:
             raise ToolError(f"these were run before, so their outcome is no prediction: {old[:8]}")
