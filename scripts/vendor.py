@@ -36,7 +36,8 @@ def main() -> None:
                 data = (VENDOR / name).read_bytes()
             if (found := hashlib.sha256(data).hexdigest()) != checksum:
                 sys.exit(f"{name} has another checksum: {found}")
-            (VENDOR / name).write_bytes(data)
+            if "--check" not in sys.argv[1:]:
+                (VENDOR / name).write_bytes(data)
             print(name, len(data), "bytes")
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
+import sys
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
@@ -13,6 +15,7 @@ import pytest
 from explorer_cases import Elements, shards_of, units_of
 from glossator.cli import main
 from glossator.errors import UserError
+from glossator.explorer import bundle
 from glossator.explorer.bundle import as_script, script, style
 from glossator.explorer.export import COLUMNS_EACH, UNITS_EACH, export_file, export_folder, shown_places, single
 from glossator.explorer.pages.evidence import MOST_KEPT, score_evidence
@@ -227,3 +230,12 @@ def test_colours_that_are_used_have_values_in_every_theme() -> None:
     for theme in themes:
         own = {*re.findall(r"--([\w-]+):", theme)}
         assert used - own - set_by_script == set() and own == {*re.findall(r"--([\w-]+):", themes[0])}
+
+
+def test_what_is_vendored_has_its_checksum_and_licence() -> None:
+    script_of = Path(__file__).resolve().parent.parent / "scripts" / "vendor.py"
+    done = subprocess.run([sys.executable, str(script_of), "--check"], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    there = {path.name for path in (Path(bundle.__file__).parent / "assets" / "vendor").iterdir()}
+    assert {line.split()[0] for line in done.stdout.splitlines()} == there
+    assert {f"LICENSE-{name}" for name in ("htm", "preact")} <= there
