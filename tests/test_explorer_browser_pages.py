@@ -139,6 +139,16 @@ def test_answers_go_back_to_the_study_or_into_a_file(chromium: Any, texts: Study
         page.wait_for_selector(".tasks .passage")
         assert "set=" in page.url
         assert not {"token-list", "lookup", "mlp.0"} & {*page.inner_text("main").split()}
+        page.click("button.keyboard")
+        page.get_by_label("keys of one character").uncheck()
+        page.click("dialog >> text=Close")
+        page.locator("#screen").focus()
+        page.keyboard.press("1")
+        assert page.locator("[data-answer][aria-pressed=true]").count() == 0
+        page.click("button.keyboard")
+        page.get_by_label("keys of one character").check()
+        page.click("dialog >> text=Close")
+        page.locator("#screen").focus()
         page.keyboard.press("1")
         page.keyboard.press("j")
         page.keyboard.press("2")

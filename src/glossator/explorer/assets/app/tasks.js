@@ -13,6 +13,7 @@ function askTasks(root, { names, title, instructions, screens }, send = null) {
     gibberish: [["yes", "Yes", "y"], ["partly", "Partly", "p"], ["no", "No", "n"]],
     readability: ["1", "2", "3", "4", "5"].map((n) => [n, "Group " + n, n]),
   }[names.task];
+  const switchedOff = () => { try { return localStorage.getItem("glossator-keys") === "off"; } catch { return false; } };  // in the explorer
   const NAME = "[A-Za-z0-9][A-Za-z0-9._\\-]*";
   const bySlot = new Map(screens.map((screen) => [screen.slot, screen]));
 
@@ -271,6 +272,7 @@ function askTasks(root, { names, title, instructions, screens }, send = null) {
     if ((event.ctrlKey || event.metaKey) && event.key.toLowerCase() === "s") { event.preventDefault(); save(); return; }
     if (event.target.matches("textarea") && event.key === "Enter" && (event.ctrlKey || event.metaKey)) { event.preventDefault(); go(1); return; }
     if (event.target.matches("input, textarea") || event.ctrlKey || event.metaKey || event.altKey) return;
+    if (event.key.length === 1 && switchedOff()) return;
     if (event.key === "j") go(1);
     else if (event.key === "k") go(-1);
     else if (CHOICES && event.key === "Enter" && !event.target.matches("button, summary, label")) go(1);
