@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -134,3 +135,13 @@ def test_what_is_no_scene_is_refused_and_places_of_images_are_called_so(
     assert main(["score", "layers/3", "--study", "study", "--program", 'shows("label:owl")']) == 0
     printed = " ".join(capsys.readouterr().out.split())
     assert "on held-out images" in printed and "holds at no cell of the calibrate split" in printed
+
+
+def test_a_study_is_made_for_a_unit_of_either_polarity(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys.modules["glossator.cli.agent"], "RENDERS", "renders:200")
+    for unit in ("renders-cnn/noun/3", "renders-cnn/noun/3-"):
+        assert main(["agent", "--unit", unit, "--inputs", "20", "--json"]) == 0
+        assert json.loads(capsys.readouterr().out)["unit"] == unit

@@ -78,6 +78,11 @@ def _limits(findings: tuple[Finding, ...]) -> list[str]:
     for one in findings:
         if one.control and one.verdict == "confirmed":
             told.append(f"the negative control did not fail: {one.statement}")
+        elif one.control and 2 * one.successes > one.trials:
+            told.append(
+                f"the negative control went as predicted in {one.successes} of {one.trials} pairs, so the unit may "
+                f"respond to more than is claimed: {one.statement}"
+            )
         elif not one.control and one.verdict in ("inconclusive", "untested", "refuted"):
             told.append(f"{one.verdict}: {one.statement}")
     return told

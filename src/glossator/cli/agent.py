@@ -69,13 +69,20 @@ def agent(
     budget = Budget(inputs, rounds, calls, seconds, tokens, money, memory << 20)
     chosen, name = _policy(policy, lm, sandbox)
     with _study(unit) as (study, found):
-        label = f"{found.site}-{found.index}{'' if found.polarity == '+' else found.polarity}-{policy}-{seed}"
-        path = out or study.folder / "agent" / f"{label.replace('/', '_').replace('@', '_')}.jsonl"
+        path = out or study.folder / "agent" / f"{_file_name(f'{_label(found)}-{policy}-{seed}')}.jsonl"
         answer = _run(study, found, question, chosen, name, budget, seed, path)
     if json:
         emit(answer.as_dict() | {"transcript": str(path), "page": str(path.with_suffix(".html"))})
         return
     _print(answer, path)
+
+
+def _label(unit: Unit) -> str:
+    return f"{unit.site}-{unit.index}{'' if unit.polarity == '+' else unit.polarity}"
+
+
+def _file_name(label: str) -> str:
+    return label.replace("/", "_").replace("@", "_")
 
 
 def _policy(policy: str, lm: str | None, sandbox: str) -> tuple[Policy | str, str]:
@@ -151,10 +158,12 @@ def _made(unit: str) -> tuple[Study, Unit]:
     from glossator.units import parse_unit
 
     found = parse_unit(unit)
-    folder = MADE / f"{found.subject}-{found.site}-{found.index}".replace("/", "_").replace("@", "_")
+    folder = MADE / _file_name(f"{found.subject}-{_label(found)}")
     say(f"{found} is in no study here; recording it into {folder}")
     corpus = RENDERS if takes_images(found.subject) else StudySpec.corpus
-    spec = StudySpec(subject=found.subject, sites=(found.site,), units=(found.index,), corpus=corpus)
+    spec = StudySpec(
+        subject=found.subject, sites=(found.site,), units=(found.index,), polarities=(found.polarity,), corpus=corpus
+    )
     study = run_study(spec, folder)
     assert study is not None
     return study, found
