@@ -69,8 +69,8 @@ class CodePolicy:
                     if self.sees and tools.unit.takes == "images"
                     else []
                 )
-                settled = any(one.verdict == "confirmed" and not one.control for one in tools.ledger.findings())
-                reply = self._reply(tools, Told(system, shown_before, settled), prompt, shown, stuck)
+                told_before = Told(system, shown_before, tools.why_no_claim is None)
+                reply = self._reply(tools, told_before, prompt, shown, stuck)
                 tools.meter.spend(tokens=reply["tokens"], money=reply["money"])
                 if reply["failure"] is not None:
                     conclusion.reason = f"no usable reply: {reply['failure']}"

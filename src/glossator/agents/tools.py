@@ -240,25 +240,32 @@ class Tools(Workbench):
         A headline needs a confirmed hypothesis, which it may put in other words, and a negative control that was
         tested; without them give None.
         """
-        findings = self.ledger.findings()
-        claims = [one for one in findings if not one.control]
-        if headline is not None and not any(one.verdict == "confirmed" for one in claims):
-            known = ", ".join(f"{one.id} is {one.verdict}" for one in claims) or "none is registered"
-            raise ToolError(
-                f"no hypothesis is confirmed ({known}), so there is nothing to claim: test others, or end with "
-                "final_answer(None)"
-            )
-        if headline is not None and self.meter.left >= 2 and not any(one.control and one.trials for one in findings):
-            raise ToolError(
-                "no negative control was tested: register what should leave the unit silent with control=True, and "
-                "test it on new pairs"
-            )
+        if headline is not None and (missing := self.why_no_claim) is not None:
+            raise ToolError(missing)
         self.final = {
             "headline": None if headline is None else a_text(headline, "headline"),
             "program": None if program is None else a_text(program, "program"),
             "limits": some_texts(limits, "limits", least=0),
         }
         raise Finished
+
+    @property
+    def why_no_claim(self) -> str | None:
+        """Why nothing can be claimed yet."""
+        findings = self.ledger.findings()
+        claims = [one for one in findings if not one.control]
+        if not any(one.verdict == "confirmed" for one in claims):
+            known = ", ".join(f"{one.id} is {one.verdict}" for one in claims) or "none is registered"
+            return (
+                f"no hypothesis is confirmed ({known}), so there is nothing to claim: test others, or end with "
+                "final_answer(None)"
+            )
+        if self.meter.left >= 2 and not any(one.control and one.trials for one in findings):
+            return (
+                "no negative control was tested: register what should leave the unit silent with control=True, and "
+                "test it on new pairs"
+            )
+        return None
 
     def _pairs(self, first: Sequence[str], second: Sequence[str]) -> list[dict[str, Any]]:
         told = {one["id"]: one for one in self.call_unit([*first, *second])}
