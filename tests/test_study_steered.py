@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import pytest
 from glossator.causal.generating import generate
 from glossator.causal.running import run
 from glossator.causal.steering import random_directions, unit_push
+from glossator.cli import main
 from glossator.errors import MissingPower, UserError
 from glossator.inputs import Images
 from glossator.study import Study, StudySpec, run_study
@@ -85,3 +87,29 @@ def test_a_scene_is_run_as_the_recording_would_run_it(tmp_path: Path) -> None:
         np.testing.assert_array_equal(again.picture.pixels, one.picture.pixels)
         with pytest.raises(MissingPower):
             steer(bench, unit, "a text")
+
+
+def test_the_command_runs_a_unit_of_images_on_scenes(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    spec = StudySpec(subject="renders-cnn", sites=("layers.1", "noun"), units=(3,), corpus="renders:60")
+    study = run_study(spec, tmp_path / "s", progress=False)
+    assert isinstance(study, Study)
+    sentences = ["a red dog on grass and a zork", "two cars at night"]
+    capsys.readouterr()
+    for name, grid in (("layers.1/3", "cells 24 x 24"), ("noun/3", "")):
+        arguments = ["try", name, *sentences, "--study", str(tmp_path / "s"), "--seed", "1"]
+        assert main([*arguments, "--json"]) == 0
+        told = json.loads(capsys.readouterr().out)["scenes"]
+        unit = next(one.unit for one in study.results() if str(one.unit).endswith(name))
+        with bench_for(study) as bench:
+            one = tried_scene(bench, unit, sentences[0], 1)
+        np.testing.assert_allclose(told[0]["true"], one.true, atol=1e-4)
+        assert (
+            told[0]["missing"] == ["not understood: zork"]
+            and told[1]["missing"] == []
+            and told[0]["grid"] == list(one.grid.shape)
+        )
+        assert main(arguments) == 0
+        printed = " ".join(capsys.readouterr().out.split())
+        assert "Not as asked: not understood: zork" in printed and printed.count("Peak ") == 2 and grid in printed
+    assert main([*arguments, "--at", "1"]) == 2 and "is of images" in capsys.readouterr().err
+    assert main(["try", "renders-cnn/noun/5", "a dog"]) == 2 and "needs a study" in capsys.readouterr().err

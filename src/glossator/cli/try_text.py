@@ -1,4 +1,4 @@
-"""`glossator try`: a unit on your own text."""
+"""`glossator try`: a unit on your own text, or on a scene that you describe."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from glossator.errors import UserError
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from glossator.study.trying import Bench, Strong, TriedText
+    from glossator.study.trying import Bench, Strong, TriedScene, TriedText
     from glossator.units import Unit
 
 LISTED = 80
@@ -40,7 +40,9 @@ def try_text(
     unit: str = typer.Argument(
         ..., help="A unit of a study, such as mlp.12/575, or any unit of a subject: smollm2-135m/mlp.12/575."
     ),
-    text: list[str] | None = typer.Argument(None, help="Texts; without any, or for '-', reads standard input."),
+    text: list[str] | None = typer.Argument(
+        None, help="Texts, or scenes for a unit of images; without any, or for '-', reads standard input."
+    ),
     file: Path | None = typer.Option(None, help="A text file, or JSONL, CSV or Parquet with one text per record."),
     study: Path | None = typer.Option(
         None, help="Folder of the study; default: the newest below studies/ that has the unit."
@@ -49,11 +51,13 @@ def try_text(
         None, help="A token, by number or text: list the most active units of the site there."
     ),
     top: int = typer.Option(10, min=1, help="Number of units to list with --at."),
+    seed: int = typer.Option(0, min=0, help="What a scene leaves open is drawn from this seed."),
     json: bool = JSON,
 ) -> None:
     """Try a unit on your own text: its activation at each token, beside the prediction.
 
-    Loads the subject and runs it on the text as on the study's documents. --at lists the units of the same site that
+    Loads the subject and runs it on the text as on the study's documents; a unit of images on the scene that a text
+    describes. --at lists the units of the same site that
     are most active at one token, with their explanations.
 
     \b
@@ -62,11 +66,15 @@ def try_text(
       glossator try mlp.12/575 "In our view, we should let them keep it." --at our
       glossator try smollm2-135m/mlp.12/3 --file letter.txt
       echo "In our view" | glossator try mlp.12/575 --json
+      glossator try layers/67 "a purple dog on grass"
     """
     from glossator.study.trying import strongest, token_at, tried
 
     texts = read_texts(text or [], file)
     with _bench(unit, study) as (bench, found):
+        if bench.subject.takes == "images":
+            _try_scenes(bench, found, texts, seed, at, json)
+            return
         results = tried(bench, found, texts)
         places = None if at is None else [token_at(result.pieces, at) for result in results]
         strong = (
@@ -81,19 +89,70 @@ def try_text(
                 entry |= {"at": place, "strongest": [_plain_strong(s) for s in units]}
             emit({"unit": str(found), "explanation": None if chosen is None else chosen.text, "texts": told})
             return
-        out = console()
-        out.print(str(found), style="bold", end="")
-        out.print(f"  ({bench.study.folder})" if bench.study is not None else "  (in no study here)", soft_wrap=True)
-        if chosen is not None:
-            print_indented(out, chosen.text, by=0)
-        elif bench.study is None:
-            print_indented(out, f"No prediction. Explain it: glossator run {found}", by=0)
+        out = _headed(bench, found)
         for i, result in enumerate(results):
             out.print()
             if places is None:
                 print_tried(out, result, len(results) > 1)
             else:
                 print_strongest(out, result, places[i], strong[i])
+
+
+def _headed(bench: Bench, unit: Unit) -> Console:
+    """A console that has said which unit this is, and how it is explained."""
+    out, chosen = console(), bench.explanation(unit)
+    out.print(str(unit), style="bold", end="")
+    out.print(f"  ({bench.study.folder})" if bench.study is not None else "  (in no study here)", soft_wrap=True)
+    if chosen is not None:
+        print_indented(out, chosen.text, by=0)
+    elif bench.study is None:
+        print_indented(out, f"No prediction. Explain it: glossator run {unit}", by=0)
+    return out
+
+
+def _try_scenes(bench: Bench, unit: Unit, sentences: list[str], seed: int, at: str | None, json: bool) -> None:
+    from glossator.study.trying import tried_scene
+
+    if at is not None:
+        raise UserError("--at names a token, and this unit is of images", value=at, fix="Leave it out")
+    assert bench.study is not None
+    scenes = [tried_scene(bench, unit, sentence, seed) for sentence in sentences]
+    if json:
+        chosen = bench.explanation(unit)
+        told = [_plain_scene(sentence, scene) for sentence, scene in zip(sentences, scenes, strict=True)]
+        emit({"unit": str(unit), "explanation": None if chosen is None else chosen.text, "scenes": told})
+        return
+    out = _headed(bench, unit)
+    fires = (bench.study.result(unit).statistics or {}).get("firing_threshold")
+    for sentence, scene in zip(sentences, scenes, strict=True):
+        place = int(scene.true.argmax())
+        out.print()
+        print_indented(out, clean(sentence[:200]), "italic", by=0)
+        where = "" if scene.grid.places == 1 else f" at row/column {_cell(scene, place)} of {scene.grid}"
+        beside = "" if scene.predicted is None else f", predicted {number(_known(float(scene.predicted[place])))}"
+        threshold = "" if fires is None else f"; it fires from {number(fires)} on"
+        print_indented(out, f"Peak {number(float(scene.true[place]))}{where}{beside}{threshold}.", by=0)
+        if scene.picture.missing:
+            print_indented(out, f"Not as asked: {clean(', '.join(scene.picture.missing))}", by=0)
+
+
+def _cell(scene: TriedScene, place: int) -> str:
+    row, column = divmod(place, scene.grid.shape[1])
+    return f"{row + 1}/{column + 1}"
+
+
+def _plain_scene(sentence: str, scene: TriedScene) -> dict[str, Any]:
+    def plain(values: Any) -> list[float | None]:
+        return [None if isnan(v) else round(v, 5) for v in values.tolist()]
+
+    return {
+        "text": sentence,
+        "missing": list(scene.picture.missing),
+        "grid": list(scene.grid.shape),
+        "true": plain(scene.true),
+        "predicted": None if scene.predicted is None else plain(scene.predicted),
+        "peak_at": int(scene.true.argmax()),
+    }
 
 
 def read_texts(given: list[str], file: Path | None) -> list[str]:
@@ -131,13 +190,17 @@ def _bench(unit: str, study: Path | None) -> Iterator[tuple[Bench, Unit]]:
 
     try:
         opened, found = study_with(unit, study)
-    except UserError:
+    except UserError as unknown:
         if study is not None or unit.count("/") < 2:
             raise
         from glossator.recording.texts import WIDTH
         from glossator.subjects import load_subject
+        from glossator.subjects.image_models import takes_images
 
         wanted = parse_unit(unit)
+        if takes_images(wanted.subject):
+            raise UserError("a unit of images needs a study, whose images say how scenes are drawn", value=unit,
+                            fix=f"Make one: glossator run {unit} --inputs renders:1000") from unknown  # fmt: skip
         yield Bench(load_subject(wanted.subject), WIDTH), wanted
         return
     with opened, bench_for(opened) as bench:
