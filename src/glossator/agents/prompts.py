@@ -25,15 +25,15 @@ one negative control; test each on new pairs that differ in one thing; drop what
 
 _SEEN = """Question: What does this unit respond to?
 Unit: another/unit/0, of {takes}. It counts as active from 1.2 on.
-Left: {left} inputs, {rounds} rounds.
-
-Hypotheses:
-{hypotheses}
 
 Log:
 1. Strongest recorded inputs:
 {exemplars}{more}
 
+Hypotheses:
+{hypotheses}
+
+Left: {left} inputs, {rounds} rounds.
 {next_step}"""
 _ANSWER = """# The first is confirmed, and its near miss failed: that answers the question.
 final_answer("{headline}", limits=["tested beside one near miss only"])"""
@@ -113,7 +113,10 @@ def block(code: str) -> str:
 
 
 def round_prompt(tools: Tools) -> str:
-    """The question, all that was logged, and what there is to do."""
+    """The question, all that was logged, and what there is to do.
+
+    What changes comes last: servers that keep what prompts share then read no more than what is new.
+    """
     ledger, meter = tools.ledger, tools.meter
     entries = []
     for name, entry in ledger.entries.items():
@@ -129,14 +132,14 @@ def round_prompt(tools: Tools) -> str:
         [
             f"Question: {tools.question}",
             f"Unit: {tools.unit.name}, of {tools.unit.takes}. It counts as active from {ledger.level:.4g} on.",
-            f"Left: {meter.left} inputs, {left} rounds.",
-            "",
-            "Hypotheses:",
-            *(entries or ["none yet"]),
             "",
             "Log:",
             *(log or ["empty"]),
             "",
+            "Hypotheses:",
+            *(entries or ["none yet"]),
+            "",
+            f"Left: {meter.left} inputs, {left} rounds.",
             _next(
                 [one.verdict for one in ledger.findings() if not one.control],
                 left,
