@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zlib
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,8 +15,10 @@ from glossator.explorer.export import export_folder
 from glossator.explorer.opened import OpenedStudy
 from glossator.explorer.pages.evidence import MOST_SHOWN, score_evidence
 from glossator.explorer.pages.neighbours import MOST, Firing, written_by
+from glossator.explorer.pages.unit import unit_page
 from glossator.explorer.pages.windows import STEPS
 from glossator.language_models import Answer, Request, TokenLogprob
+from glossator.store.study import unit_of
 from glossator.study import Study, run_study
 from glossator.study.context import StudyContext
 from glossator.study.sources import kept_readouts
@@ -35,6 +38,15 @@ def study(tiny_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Study:
     found = run_study(spec, place / "s", progress=False)
     assert found is not None
     return found
+
+
+def test_each_polarity_names_the_other(study: Study) -> None:
+    pairs = {result.unit: unit_page(study, result.unit).opposite for result in study.results()}
+    signed = {unit: other for unit, other in pairs.items() if "@" not in unit.site}
+    assert {unit.polarity for unit in signed} == {"+", "-"}
+    for unit, other in signed.items():
+        assert other == replace(unit, polarity="-" if unit.polarity == "+" else "+").short
+        assert signed[unit_of(study, other)] == unit.short
 
 
 def test_units_that_share_their_strongest_inputs(study: Study) -> None:
