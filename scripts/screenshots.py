@@ -219,7 +219,8 @@ def shot(page: Any, one: Page, width: int, theme: str, folder: Path) -> Path:
     path = folder / f"{one.name}-{width}-{theme}.png"
     image = Image.open(io.BytesIO(page.screenshot())).convert("RGB")
     pictures = page.locator("main img").count() > 0
-    few = image.quantize(COLOURS["images" if pictures else "text"], dither=Image.Dither.NONE)
+    colours = COLOURS["images" if pictures else "text"]  # rare ones too, such as those of marks
+    few = image.quantize(colours, method=Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
     few.save(path, optimize=True)
     return path
 
