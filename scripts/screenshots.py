@@ -218,9 +218,10 @@ def shot(page: Any, one: Page, width: int, theme: str, folder: Path) -> Path:
 
     path = folder / f"{one.name}-{width}-{theme}.png"
     image = Image.open(io.BytesIO(page.screenshot())).convert("RGB")
-    pictures = page.locator("main img").count() > 0
-    colours = COLOURS["images" if pictures else "text"]  # rare ones too, such as those of marks
-    few = image.quantize(colours, method=Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
+    if page.locator("main img").count():
+        few = image.quantize(COLOURS["images"], dither=Image.Dither.NONE)
+    else:  # rare colours too, such as those of marks
+        few = image.quantize(COLOURS["text"], method=Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
     few.save(path, optimize=True)
     return path
 
