@@ -115,12 +115,12 @@ const DONE = {
 };
 function Step({ step, known }) {
   const plain = ["hypothesis", "prediction", "test", "log"].includes(step.kind), shown = step.pairs.length ? step.pairs.flat() : step.inputs;
-  const title = html`<span class="n">${step.step}</span> ${DONE[step.kind] || inert(step.kind)}${shown.length && !step.pairs.length ? html` <span class="quiet">(${shown.length})</span>` : ""}`;
+  const title = html`<span class="n">Step ${step.step}:</span> ${DONE[step.kind] || inert(step.kind)}${shown.length && !step.pairs.length ? html` <span class="quiet">(${shown.length})</span>` : ""}`;
   const inside = html`${step.kind === "ask" || step.kind === "code" ? html`<pre>${flowing(step.text)}</pre>` : null}${step.reply !== null ? html`<pre>${flowing(step.reply)}</pre>` : null}${step.error ? html`<p class="trouble">${inert(step.error)}</p>` : null}
     ${step.pairs.map((pair) => html`<div class="pair"><span class="went" aria-hidden="true">→</span><${Given} name=${pair[0]} known=${known} label="before" /><${Given} name=${pair[1]} known=${known} label="after" /></div>`)}
     ${step.pairs.length || !shown.length ? null : html`<div class="givens">${shown.map((name) => html`<${Given} key=${name} name=${name} known=${known} />`)}</div>`}`;
   const words = step.text && !["ask", "code"].includes(step.kind) ? html` <span class=${step.kind === "log" ? "logged" : "quiet"}>${flowing(step.text)}</span>` : null;
-  if (plain && (step.kind !== "log" || !shown.length)) return html`<p class="step">${title}:${words}</p>`;
+  if (plain && (step.kind !== "log" || !shown.length)) return html`<p class="step">${title}${words ? ": " : ""}${words}</p>`;
   return html`<${Fold} name=${`step-${step.step}`} class="step" usually=${step.kind === "log" || (step.kind === "dataset_exemplars" && step.step < 3)}><summary>${title}${words ? ":" : ""}${words}</summary>${inside}<//>`;
 }
 
