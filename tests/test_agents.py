@@ -333,6 +333,18 @@ def test_a_claim_without_a_negative_control_is_refused_and_the_prompt_says_what_
     assert "Next: give final_answer" in asked[3] and answer.headline == "dogs"
 
 
+def test_a_hypothesis_that_is_registered_again_goes_on_with_its_evidence() -> None:
+    tools = Tools(dog(), STUDIO, question="What does this unit respond to?")
+    first = tools.register_hypothesis("images of dogs")
+    assert tools.register_hypothesis(" Images  of dogs") == first
+    others = [
+        tools.register_hypothesis("images of dogs", "suppresses"),
+        tools.register_hypothesis("images of dogs", control=True),
+        tools.register_hypothesis("images of cats"),
+    ]
+    assert len({first, *others}) == 4 == len(tools.ledger.entries)
+
+
 def test_a_model_is_shown_how_to_answer_once_something_is_confirmed() -> None:
     replies, seen = iter([TEST, END]), []
 

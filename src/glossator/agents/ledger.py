@@ -70,6 +70,14 @@ class Ledger:
         self.silent, self.level = levels(reference)
         self.entries: dict[str, Entry] = {}
 
+    def known(self, statement: str, direction: Direction, program: str | None, control: bool) -> str | None:
+        """The hypothesis that says the same: whoever registers it again goes on with its evidence."""
+        same = (" ".join(statement.casefold().split()), direction, program, control)
+        for name, one in self.entries.items():
+            if (" ".join(one.statement.casefold().split()), one.direction, one.program, one.control) == same:
+                return name
+        return None
+
     def add(self, statement: str, direction: Direction, program: str | None, control: bool) -> str:
         name = f"h{len(self.entries) + 1}"
         self.entries[name] = Entry(name, statement, direction, program, control, [])

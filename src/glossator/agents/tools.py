@@ -167,7 +167,7 @@ class Tools(Workbench):
     def register_hypothesis(
         self, statement: str, direction: Direction = "activates", program: str | None = None, control: bool = False
     ) -> str:
-        """Register a hypothesis before testing it; returns its id.
+        """Register a hypothesis before testing it; returns its id. What was registered before keeps its id and pairs.
 
         direction: "activates", "suppresses", or "weakens" for what leaves less than three quarters of the response;
         program: as text, if it can be said as one; control: whether it is a negative control, which you expect to fail.
@@ -178,6 +178,8 @@ class Tools(Workbench):
             raise ToolError(f"direction must be one of {', '.join(PREDICTED)}")
         program, control = None if program is None else a_text(program, "program"), bool(control)
         self.meter.spend(calls=1)
+        if (before := self.ledger.known(statement, direction, program, control)) is not None:
+            return before
         request = {"statement": statement, "direction": direction, "program": program, "control": control}
         name = self.ledger.add(statement, direction, program, control)
         self.step("hypothesis", request, lambda: name)
