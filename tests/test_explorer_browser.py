@@ -108,7 +108,7 @@ def test_a_link_to_a_unit_opens_it(chromium: Any, study: Study) -> None:
                 continue
             assert name.endswith(page.locator("h1 .mono").inner_text())
             page.locator("details.score > summary").first.click()
-            until(lambda: "open=" in page.url)
+            until(lambda: "open=" in page.evaluate("location.hash"))
             page.reload()
             page.wait_for_selector("details.score[open]")
             assert name.endswith(page.locator("h1 .mono").inner_text())
@@ -164,7 +164,7 @@ def test_filters_brush_and_state_in_the_address(chromium: Any, served: str) -> N
         page.mouse.down()
         page.mouse.move(box["x"] + box["width"] - 20, box["y"] + 250, steps=5)
         page.mouse.up()
-        until(lambda: "score_from=" in page.url)
+        until(lambda: "score_from=" in page.evaluate("location.hash"))
         assert "causal_to=" in page.url
         for _ in range(page.locator("button.chip").count()):
             page.locator("button.chip").first.click()
@@ -234,7 +234,7 @@ def test_many_layers_are_rows_that_unfold(chromium: Any, tmp_path: Path) -> None
         assert rows.count() == 6 and baselines.locator("visible=true").count() == 0
         assert "lookup" in rows.nth(4).inner_text()
         rows.nth(4).locator("summary").click()
-        until(lambda: baselines.locator("visible=true").count() > 0)
+        until(lambda: baselines.locator("visible=true").count() > 0 and "open=" in page.url)
         page.reload()
         page.wait_for_selector("details.group[open]")
         assert page.locator("details.group[open] summary").inner_text().startswith("mlp.4")
