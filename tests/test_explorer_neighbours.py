@@ -154,12 +154,12 @@ def judge(request: Request) -> Answer:
 
 
 def test_answers_and_interventions(tiny_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A judge's answers are said again; of ablation the windows are drawn in which the model was run, of other
-    interventions it is said why there are none."""
+    """A judge's answers are said again; of ablation and steering the windows are drawn in which the model was run, of
+    other interventions it is said why there are none."""
     register(monkeypatch, "scorers", acting="Acting")
     write_corpus(tiny_folder.parent / "corpus.jsonl")
     spec = small_spec(
-        tiny_folder, card="both", scorers=("correlation", "lm-detection", "acting", "ablation"), units=(1, 2),
+        tiny_folder, card="both", scorers=("correlation", "lm-detection", "acting", "ablation", "output-side"), units=(1, 2),
         lm="scripted:test_explorer_neighbours:judge",
     )  # fmt: skip
     study = run_study(spec, tmp_path / "s", progress=False)
@@ -183,6 +183,9 @@ def test_answers_and_interventions(tiny_folder: Path, tmp_path: Path, monkeypatc
         assert told.what == "windows" and "in the unit's place" in told.why
         assert len(told.true) == ablation.how["windows"]["random"] and {*told.kinds} == {"random"}
         assert len({*told.groups}) == ablation.n
+        told = score_evidence(result, best.method, "output-side.auroc", context)
+        steered = context.evidence(result.unit).split("test").of("random").windows
+        assert told.what == "windows" and "pushed" in told.why and len(told.true) == min(24, len(steered))
         (tmp_path / "s" / "answers.sqlite").unlink()
         told = score_evidence(result, best.method, "lm-detection.auroc", StudyContext.to_show(found))
         assert (told.what, told.why) == ("", "the answers are not beside the study")

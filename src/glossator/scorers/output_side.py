@@ -21,7 +21,7 @@ from glossator.errors import MissingPower, UserError
 from glossator.evidence import Evidence, Split
 from glossator.explanations import Explanation
 from glossator.readouts.base import Readout
-from glossator.scorers import SUBJECT, TOKEN_VALUES, Scorer
+from glossator.scorers import SUBJECT, TOKEN_VALUES, Scorer, WindowsRun
 from glossator.scorers.lab import Lab
 from glossator.scores import Column, Score
 from glossator.specs import check_positive
@@ -114,6 +114,15 @@ class OutputSideScorer(Scorer):
             )
             for m, unit_of in MEASURES.items()
         ]
+
+    def windows_run(self, evidence: Evidence, lab: Lab) -> WindowsRun:
+        from glossator.causal.steering import first_windows
+
+        trial = lab.trial(evidence, "random-only", self.split)
+        steered = first_windows(evidence.split(self.split).of("random").windows, self.windows, self.width).ids
+        (places,) = np.nonzero(np.isin(trial.scored.windows.ids[trial.test.rows], steered))
+        how = f"the unit was pushed at each of the first {self.width} tokens of these windows, and so were the controls"
+        return WindowsRun(trial, places, how)
 
 
 class _Bench:
