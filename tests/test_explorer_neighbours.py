@@ -158,10 +158,9 @@ def test_answers_and_interventions(tiny_folder: Path, tmp_path: Path, monkeypatc
     other interventions it is said why there are none."""
     register(monkeypatch, "scorers", acting="Acting")
     write_corpus(tiny_folder.parent / "corpus.jsonl")
-    spec = small_spec(
-        tiny_folder, card="both", scorers=("correlation", "lm-detection", "acting", "ablation", "output-side"), units=(1, 2),
-        lm="scripted:test_explorer_neighbours:judge",
-    )  # fmt: skip
+    scorers = ("correlation", "lm-detection", "acting", "ablation", "output-side")
+    lm = "scripted:test_explorer_neighbours:judge"
+    spec = small_spec(tiny_folder, card="both", scorers=scorers, units=(1, 2), lm=lm)
     study = run_study(spec, tmp_path / "s", progress=False)
     assert study is not None
     with study as found:
