@@ -133,7 +133,7 @@ def label(page: Any, served: str, study: str, task: str) -> None:
     page.goto(f"{served}#/{study}/label")
     page.wait_for_selector("form.draw")
     page.select_option("form.draw select", task)
-    page.fill("form.draw input[title]", "3")
+    page.get_by_label("Units").fill("3")
     page.click("text=Draw it")
     page.wait_for_selector("#screen .row button")
     page.fill("#rater", LABELLED)
