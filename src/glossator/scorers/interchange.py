@@ -43,6 +43,9 @@ LEAST_CHANGE = 0.05
 
 _Found: TypeAlias = "tuple[Interchanged, dict[str, list[Interchanged]], Interchanged, dict[str, float]]"
 
+SHOWN = 6
+"""Pairs that a score names, spread over those that were run."""
+
 
 @dataclass(frozen=True)
 class InterchangeScorer(Scorer):
@@ -108,7 +111,7 @@ class InterchangeScorer(Scorer):
         how = {
             "concept": own.pairs.concept,
             "told_apart": dict(told),
-            "pairs": {"run": len(own.pairs), "answered_rightly": int(own.known.sum())},
+            "pairs": {"run": len(own.pairs), "answered_rightly": int(own.known.sum()), "shown": _shown(own)},
             "whole_site": of(ceiling).value,
             "controls_below": f"{below} of {len(alone)}",
             "greatest_control": max(alone, default=None),
@@ -199,3 +202,12 @@ def mean_of(statistics: list[Resampled]) -> Resampled | None:
     return Resampled(
         statistics[0].documents, lambda weights: np.mean([s.under(weights) for s in statistics], axis=0), reason
     )
+
+
+def _shown(own: Interchanged) -> list[str]:
+    """Some pairs as text, base and source, and whether the answer became the source's."""
+    pairs, found = own.pairs, []
+    for row in np.unique(np.linspace(0, len(pairs) - 1, SHOWN).round().astype(int)).tolist() if len(pairs) else []:
+        outcome = ("changed" if own.patched[row] > 0 else "kept") if own.known[row] else "not answered rightly"
+        found.append(f"“{pairs.base.text(row)}” given “{pairs.source.text(row)}”: {outcome}")
+    return found
