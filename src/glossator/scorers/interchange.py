@@ -209,5 +209,5 @@ def _shown(own: Interchanged) -> list[str]:
     pairs, found = own.pairs, []
     for row in np.unique(np.linspace(0, len(pairs) - 1, SHOWN).round().astype(int)).tolist() if len(pairs) else []:
         outcome = ("changed" if own.patched[row] > 0 else "kept") if own.known[row] else "not answered rightly"
-        found.append(f"“{pairs.base.text(row)}” given “{pairs.source.text(row)}”: {outcome}")
+        found.append(f"“{pairs.base.text(row).strip()}” given “{pairs.source.text(row).strip()}”: {outcome}")
     return found
