@@ -31,6 +31,11 @@ class Entry:
     control: bool
     values: list[tuple[float, float]]
 
+    @property
+    def says(self) -> tuple[str, Direction, str | None, bool]:
+        """What makes it another hypothesis; capitals and blanks do not."""
+        return " ".join(self.statement.casefold().split()), self.direction, self.program, self.control
+
     def evidence(self, level: float, silent: float) -> tuple[int, int, float, float]:
         """Successes, trials, and the e-values for and against."""
         good, count = sum(success(pair, level, silent, self.direction) for pair in self.values), len(self.values)
@@ -72,11 +77,8 @@ class Ledger:
 
     def known(self, statement: str, direction: Direction, program: str | None, control: bool) -> str | None:
         """The hypothesis that says the same: whoever registers it again goes on with its evidence."""
-        same = (" ".join(statement.casefold().split()), direction, program, control)
-        for name, one in self.entries.items():
-            if (" ".join(one.statement.casefold().split()), one.direction, one.program, one.control) == same:
-                return name
-        return None
+        same = Entry("", statement, direction, program, control, []).says
+        return next((name for name, one in self.entries.items() if one.says == same), None)
 
     def add(self, statement: str, direction: Direction, program: str | None, control: bool) -> str:
         name = f"h{len(self.entries) + 1}"

@@ -101,7 +101,7 @@ class InProcess(LanguageModel):
         rows = [self._row(request, ids) for request, ids in zip(requests, prompts, strict=True)]
         prompt_tokens: list[tuple[TokenLogprob, ...]] = [()] * len(rows)
         if rows and all(ids == prompts[0] for ids in prompts):
-            before = self.prompts.before_last(requests[0])
+            before = self.prompts.before_last(requests[0], prompts[0])
             for row in rows:
                 row.before = before
         usable = [i for i, failure in enumerate(failures) if failure is None]

@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -56,12 +57,12 @@ class PromptTokens:
         begun = opening(request)
         return self._chat((*request.messages, Message("assistant", begun)) if begun else request.messages)
 
-    def before_last(self, request: Request) -> int:
-        """How many first ids of a chat do not depend on what its last message says."""
+    def before_last(self, request: Request, ids: Sequence[int]) -> int:
+        """How many first ids of a chat, which are given, do not depend on what its last message says."""
         if request.prompt is not None or len(request.messages) < 2:
             return 0
         other = replace(request, messages=(*request.messages[:-1], replace(request.messages[-1], content="?")))
-        pairs = zip(self.ids(request)[:-1], self.ids(other), strict=False)
+        pairs = zip(ids[:-1], self.ids(other), strict=False)
         return next((n for n, (one, another) in enumerate(pairs) if one != another), 0)
 
     def begun(self, prompt: str) -> list[int]:
