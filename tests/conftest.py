@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -46,3 +48,12 @@ def minilm():
     from glossator.subjects import load_subject
 
     return load_subject("minilm")
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Any]:
+    """A browser, driven; tests that want one are skipped where there is none."""
+    from explorer_cases import browser
+
+    with browser() as opened:
+        yield opened

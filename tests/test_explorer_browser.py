@@ -9,19 +9,13 @@ from typing import Any
 
 import pytest
 
-from explorer_cases import assert_legible, browser, page_of, serving, until
+from explorer_cases import assert_legible, page_of, serving, until
 from glossator.explorer.export import export_folder
 from glossator.explorer.pages.lists import unit_list
 from glossator.study import Study, run_study
 from study_cases import register, small_spec, write_corpus
 
 WIDTHS, THEMES = (1280, 400), ("light", "dark")
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Any]:
-    with browser() as opened:
-        yield opened
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from explorer_cases import assert_legible, browser, page_of, serving, until
+from explorer_cases import assert_legible, page_of, serving, until
 from glossator.agents import FunctionUnderTest, Tools, Transcript, experiment
 from glossator.agents.answers import Conclusion
 from glossator.cli import main
@@ -22,12 +22,6 @@ from glossator.study import Study, StudySpec, open_study, run_study
 from study_cases import small_spec, write_corpus
 
 WIDTHS, THEMES = (1280, 400), ("light", "dark")
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Any]:
-    with browser() as opened:
-        yield opened
 
 
 @pytest.fixture(scope="module")

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from direction_cases import planted_values
-from explorer_cases import assert_legible, browser, page_of, serving, shards_of, until
+from explorer_cases import assert_legible, page_of, serving, shards_of, until
 from glossator.cli import main
 from glossator.explorer.export import export_folder
 from glossator.explorer.pages.compare import Side, compare
@@ -229,12 +229,6 @@ def test_topics_are_kept_beside_the_study(tmp_path: Path) -> None:
     assert [name for name, _ in found.topics.topics.groups] == ["a", "b"]
     for topic in found.topics.topics.topics:
         assert 0 <= topic.p <= 1 and len(topic.shares) == 2
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Any]:
-    with browser() as opened:
-        yield opened
 
 
 @pytest.fixture(scope="module")

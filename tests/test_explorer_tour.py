@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from explorer_cases import assert_legible, browser, page_of, until
+from explorer_cases import assert_legible, page_of, until
 from glossator.cli import main
 
 pytestmark = [pytest.mark.slow, pytest.mark.weights]
@@ -30,12 +30,6 @@ def script() -> Any:
 
 
 tour = script()
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Any]:
-    with browser() as opened:
-        yield opened
 
 
 @pytest.fixture(scope="module")

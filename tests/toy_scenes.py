@@ -96,3 +96,8 @@ def toy_unit(rule, *, noise=0.05, n=1500, seed=0):
         return values
 
     return FunctionUnderTest("toy", "images", respond, pool(n, seed))
+
+
+def dog(seed=0):
+    """A unit that responds to dogs where there is no snow."""
+    return toy_unit(lambda has: float("dog" in has and "snow" not in has), seed=seed)
