@@ -10,6 +10,10 @@ Training: our top-k trainer and that of eai-sparsify on the same captured values
 rates.
 
 Planted: values that are sparse sums of known atoms, and how many of these each kind of dictionary finds.
+
+Explaining: latents of a trained autoencoder that are explained in a minute (`benchmarks.latents`).
+
+Voxels: which simulated voxels are found, and which null voxels explained (`benchmarks.voxels`).
 """
 
 from __future__ import annotations
@@ -24,6 +28,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from benchmarks import latents, voxels
 from benchmarks.recording import machine, with_readout
 from glossator.errors import UserError
 from glossator.fitting.coder import Batch
@@ -48,13 +53,15 @@ DEFAULTS: dict[str, Any] = {
     "only": None,
     "runs": 3,
     "units": 300,
+    "explained": 200,
+    "explain_site": "resid.12",
     "seed": 0,
     "python": None,
     "folder": None,
 }
 QUICK = {"tokens": 4096, "latents": 4096, "runs": 1, "units": 50, "train_text": 8192, "train_tokens": 16_384}
-QUICK |= {"train_latents": 512}
-PARTS = ("parity", "speed", "training", "planted")
+QUICK |= {"train_latents": 512, "explained": 8}
+PARTS = ("parity", "speed", "training", "planted", "explaining", "voxels")
 FOUND = 0.9
 """Cosine at which an atom counts as found."""
 
@@ -62,10 +69,11 @@ FOUND = 0.9
 def run(options: dict[str, Any] | None = None) -> dict[str, Any]:
     """parity_max_error, fvu_ratio and time_ratio (ours over theirs), None with a reason without such an interpreter;
     overhead_sparse, bytes_per_posting, evidence_ms_per_unit; atoms_recovered, the share of planted atoms that
-    transformer factors find, and `planted`, that of every kind.
+    transformer factors find, and `planted`, that of every kind; units_per_minute; voxels_found and
+    voxels_null_explained.
 
-    options: `quick`, `only` for some of parity, speed, training and planted, and any name of `DEFAULTS`; activation:
-    `top-k`, or `jumprelu` with thresholds that leave about k.
+    options: `quick`, `only` for some of `PARTS`, and any name of `DEFAULTS`; activation: `top-k`, or `jumprelu` with
+    thresholds that leave about k; units: whose evidence is timed; explained: latents that are explained.
     """
     options = dict(options or {})
     quick = options.pop("quick", False)
@@ -87,6 +95,13 @@ def run(options: dict[str, Any] | None = None) -> dict[str, Any]:
         if "planted" in parts:
             shares = {kind: atoms_recovered(kind, chosen["seed"], quick) for kind in ("factors", "jumprelu", "top-k")}
             found |= {"atoms_recovered": shares["factors"], "planted": shares}
+    if "explaining" in parts:
+        names = {"subject": "subject", "site": "explain_site", "units": "explained", "seed": "seed", "width": "width"}
+        found |= latents.per_minute({"quick": quick} | {name: chosen[option] for name, option in names.items()})
+    if "voxels" in parts:
+        measured = voxels.run({"quick": quick, "seed": chosen["seed"]})
+        found |= {name: measured.pop(name) for name in ("voxels_found", "voxels_null_explained")}
+        found |= {"voxels": measured}
     return found
 
 

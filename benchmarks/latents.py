@@ -9,6 +9,7 @@ explainer abstains counts 0. Everything is kept in a folder, and what was interr
 from __future__ import annotations
 
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,12 +20,13 @@ from benchmarks.kept import kept
 from benchmarks.recording import machine
 from glossator.errors import UserError
 from glossator.files import fingerprint, plain
-from glossator.fitting.comparison import ABSTAINED, AS_IT_COMES, SCORE, Scored, explain_and_score
+from glossator.fitting.comparison import ABSTAINED, ALIKE, AS_IT_COMES, SCORE, Scored, explain_and_score
 from glossator.fitting.components import linear
 from glossator.fitting.dictionaries import batches, train
 from glossator.fitting.train_spec import TrainSpec
 from glossator.readouts.dictionary import Dictionary
 from glossator.readouts.formats import load_dictionary
+from glossator.recording import Recording, RecordingSpec, draw, record, recording_spec
 from glossator.scorers.baselines import DEFAULT_BASELINES
 from glossator.statistics import mean_over_units, paired_difference
 from glossator.units import Unit
@@ -49,6 +51,8 @@ QUICK = {"tokens": 8192, "latents": 256, "k": 8, "train_tokens": 8192, "batch": 
 CONTROLS = ("pca", "ica", "random")
 AT_ONCE = 25
 """Units that are lost when the benchmark is interrupted, at most."""
+SHARD = 64
+"""Units that the explainer is given at once, as a study does."""
 
 
 def run(options: dict[str, Any] | None = None) -> dict[str, Any]:
@@ -81,6 +85,41 @@ def run(options: dict[str, Any] | None = None) -> dict[str, Any]:
     }
 
 
+def per_minute(options: dict[str, Any]) -> dict[str, Any]:
+    """units_per_minute: latents of the trained autoencoder whose evidence is drawn and which are explained by programs
+    and headlines, five candidates each, on all cores; without what the units of a recording share and is built once.
+
+    options: as of `run`.
+    """
+    from glossator.explainers import Abstained
+    from glossator.explainers.program import ProgramExplainer
+    from glossator.programs import Lexicon
+
+    options = dict(options)
+    quick = options.pop("quick", False)
+    chosen = DEFAULTS | (QUICK if quick else {}) | options
+    of = recorded("trained", chosen, _folder(chosen), beside=False)
+    explainer = ProgramExplainer(lexicon=Lexicon.for_windows(of.recording.vocabulary, of.recording.embedding))
+    units = of.of("sae")
+    explainer.warm(draw(of.recording, units[0], ALIKE).explain)
+    started = time.perf_counter()
+    found: list[Any] = []
+    for start in range(0, len(units), SHARD):
+        evidence = [draw(of.recording, unit, ALIKE).explain for unit in units[start : start + SHARD]]
+        found += explainer.explain(evidence, n=5, seed=chosen["seed"])
+    seconds = time.perf_counter() - started
+    return {
+        "units_per_minute": 60 * len(units) / seconds,
+        "explaining": {
+            "units": len(units),
+            "seconds": seconds,
+            "abstained": sum(isinstance(one, Abstained) for one in found),
+            "with_headline": sum(not isinstance(one, Abstained) and one[0].headline is not None for one in found),
+            "explain_tokens": int(of.recording.windows.valid[of.recording.split_of_input == 0].sum()),
+        },
+    }
+
+
 def _folder(chosen: dict[str, Any]) -> Path:
     from glossator.subjects.weights import cache_folder
 
@@ -89,13 +128,28 @@ def _folder(chosen: dict[str, Any]) -> Path:
     return cache_folder() / "benchmarks" / f"latents-{fingerprint(plain(chosen))}"
 
 
-def _of_network(network: str, chosen: dict[str, Any], folder: Path) -> dict[str, Any]:
-    """The groups of one network by name, and `dictionary`: what its autoencoder explains."""
+@dataclass(frozen=True)
+class Recorded:
+    """A recording of units of several sites, and what the autoencoder among them explains.
+
+    units: by site; sites: of each group of units; plan: what was recorded and how.
+    """
+
+    recording: Recording
+    units: dict[str, tuple[int, ...]]
+    sites: dict[str, str]
+    plan: RecordingSpec
+    dictionary: dict[str, Any]
+
+    def of(self, group: str) -> list[Unit]:
+        site = self.sites[group]
+        return [Unit(self.recording.spec.subject, site, index) for index in self.units[site]]
+
+
+def recorded(network: str, chosen: dict[str, Any], folder: Path, *, beside: bool) -> Recorded:
+    """An autoencoder trained on one network (`trained`, `random-weights`), recorded; beside: neurons and the controls
+    too. What is in the folder is not made again."""
     from glossator.corpora import make_windows, open_corpus
-    from glossator.explainers.program import ProgramExplainer
-    from glossator.programs import Lexicon
-    from glossator.recording import record, recording_spec
-    from glossator.scorers.lab import Lab
     from glossator.subjects.named import open_subject, random_name
 
     trained = network == "trained"
@@ -108,26 +162,38 @@ def _of_network(network: str, chosen: dict[str, Any], folder: Path) -> dict[str,
     )
     report = train(subject, probes, spec, folder / f"{network}-sae")
     readouts: dict[str, Dictionary] = {"sae" if trained else network: load_dictionary(folder / f"{network}-sae")}
-    if trained:
+    if beside:
         readouts |= _controls(subject, probes, chosen, folder)
+    sites = ({"neurons": chosen["neurons"]} if beside else {}) | {name: r.site_name for name, r in readouts.items()}
     named = {one.site_name: one for one in readouts.values()}
-    sites = [*([chosen["neurons"]] if trained else []), *named]
-    units = _units(subject, sites, named, chosen)
-    plan = recording_spec(subject, probes, sites, readouts=named, units=units, seed=chosen["seed"])
-    recording = record(plan, subject, probes, folder / f"{network}-recording", readouts=named)
-    lexicon = Lexicon.for_windows(recording.vocabulary, recording.embedding)
-    found: dict[str, Any] = {"dictionary": {name: report[name] for name in ("steps", "dead_share", "held_out")}}
-    for name, site in {**({"neurons": chosen["neurons"]} if trained else {}),
-                       **{name: one.site_name for name, one in readouts.items()}}.items():  # fmt: skip
+    units = _units(subject, list(sites.values()), named, chosen)
+    plan = recording_spec(subject, probes, list(sites.values()), readouts=named, units=units, seed=chosen["seed"])
+    place = folder / f"{network}-{'' if beside or not trained else 'sae-'}recording"
+    recording = record(plan, subject, probes, place, readouts=named)
+    dictionary = {name: report[name] for name in ("steps", "dead_share", "held_out")}
+    return Recorded(recording, units, sites, plan, dictionary)
+
+
+def _of_network(network: str, chosen: dict[str, Any], folder: Path) -> dict[str, Any]:
+    """The groups of one network by name, and `dictionary`: what its autoencoder explains."""
+    from glossator.explainers.program import ProgramExplainer
+    from glossator.programs import Lexicon
+    from glossator.scorers.lab import Lab
+
+    of = recorded(network, chosen, folder, beside=network == "trained")
+    lexicon = Lexicon.for_windows(of.recording.vocabulary, of.recording.embedding)
+    found: dict[str, Any] = {"dictionary": of.dictionary}
+    for name in of.sites:
         rows: list[dict[str, Any]] = []
-        for start in range(0, len(units[site]), AT_ONCE):
-            group = [Unit(subject.name, site, i) for i in units[site][start : start + AT_ONCE]]
+        units = of.of(name)
+        for start in range(0, len(units), AT_ONCE):
+            group = units[start : start + AT_ONCE]
 
             def scored(group: list[Unit] = group) -> list[dict[str, Any]]:
-                found = explain_and_score(recording, group, ProgramExplainer(lexicon=lexicon), Lab(lexicon))
+                found = explain_and_score(of.recording, group, ProgramExplainer(lexicon=lexicon), Lab(lexicon))
                 return [_row(one) for one in found]
 
-            settings = [fingerprint(plan), [str(unit) for unit in group]]
+            settings = [fingerprint(of.plan), [str(unit) for unit in group]]
             rows += kept(folder, f"{network}-{name}-{start}", settings, scored)
         found[name] = {"summary": _summary(rows), "best": _best(rows, chosen["best"])}
     return found

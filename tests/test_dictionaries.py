@@ -125,12 +125,15 @@ def test_the_benchmark_measures(tiny_folder: Path) -> None:
         "train_text": 4096,
         "train_tokens": 8192,
         "train_batch": 512,
+        "explain_site": "resid.1",
     }
     found = measure({"quick": True, **options})
     assert found["overhead_sparse"] > 0 and 2 < found["bytes_per_posting"] < 6 and found["evidence_ms_per_unit"] > 0
     assert (found["parity_max_error"] is None) == ("parity_reason" in found)
     assert found["atoms_recovered"] == found["planted"]["factors"] >= 0.8
     assert found["training"]["ours"]["fvu"] < 0.9 and (found["fvu_ratio"] is None) == ("training_reason" in found)
+    assert found["units_per_minute"] > 0 and found["explaining"]["units"] == 8
+    assert 0 <= found["voxels_null_explained"] <= found["voxels_found"] <= 1
 
 
 def test_normalization_is_undone_behind_the_decoder(tmp_path: Path) -> None:
