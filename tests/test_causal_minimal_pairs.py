@@ -132,7 +132,7 @@ def scores(explanation: Explanation, scorer: InterchangeScorer = SCORER):
 def test_the_score_finds_the_concept_and_beats_its_controls():
     effect, accuracy = (scores(says(PLURALS))[f"interchange.{m}"] for m in ("effect", "accuracy"))
     assert effect.how["concept"] == "number" and effect.how["told_apart"]["number"] == 1.0
-    shown = effect.how["pairs"]["shown"]
+    shown = effect.how["shown"]
     assert len(shown) == 6 and all(one.startswith("“") and "” given “" in one for one in shown)
     assert all(one.endswith(": changed") for one in shown if not one.endswith("rightly"))
     assert effect.column == "causal" and effect.value == pytest.approx(1.0, abs=0.1) and accuracy.value == 1.0

@@ -55,6 +55,10 @@ def test_a_class_is_scored_on_other_members_than_it_was_ranked_by(reference: Ref
     assert best is not None and best.name == "animal"
     score = best.score("sigma.written")
     assert score is not None and score.value is not None and score.how["p"] < 0.05
+    texts = score.how["shown"]
+    assert [text.split(":")[0] for text in texts] == ["with it"] * 3 + ["without it"] * 3
+    responses = [float(text.rpartition(" ")[2]) for text in texts]
+    assert responses[0] >= 1 > responses[3] and responses[:3] == sorted(responses[:3], reverse=True)
     shown = {text.split()[-1] for kind, text, _ in best.texts if kind == "template" and text.startswith("a text about")}
     assert shown and shown < set(CLASSES["animal"].split())
 

@@ -330,6 +330,16 @@ def test_generate_and_test_by_hand():
     assert found["balanced-accuracy"].value == pytest.approx(3 / 4)
     assert found["f1"].n == 8 and found["f1"].how["cost"]["prompt_tokens"] == 50
     assert found["f1"].how["fires"] == "any token above 1e-06"
+    assert found["f1"].how["shown"] == [
+        "“make a”: fires, as it should",
+        "“the make”: fires, as it should",
+        "“makes”: fires, as it should",
+        "“old”: should fire and does not",
+        "“making”: fires and should not",
+        "“red”: stays silent, as it should",
+        "“blue”: stays silent, as it should",
+        "“water”: stays silent, as it should",
+    ]
 
 
 class OneUnit(BaseReadout):

@@ -23,6 +23,12 @@ def range_of(measure: str) -> tuple[float, float]:
     return RANGES.get(measure, (-math.inf, math.inf))
 
 
+def quoted(text: str, most: int = 80) -> str:
+    """The text on one line in quotes, of at most so many characters."""
+    line = " ".join(text.split())
+    return f"“{line if len(line) <= most else line[: most - 1] + '…'}”"
+
+
 @dataclass(frozen=True)
 class Margin:
     """A score minus one of its baselines. low, high: interval of the difference on the same documents; p: two-sided, of
@@ -46,7 +52,8 @@ class Score:
     with a `reason` when undefined; n: number of independent items behind it (documents unless `how` says otherwise);
     measure: the unit of measure ("Pearson r", "AUROC", "fraction"); baselines: the same score for the baselines
     (`lookup`, `mismatched`, ...); margins: the value minus each baseline, for those baselines that could be resampled
-    with it; how: settings that make the number reproducible.
+    with it; how: settings that make the number reproducible, and under `shown` some of the texts behind it and what
+    became of each.
     """
 
     name: str

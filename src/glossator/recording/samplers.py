@@ -29,6 +29,7 @@ from glossator.recording.unit_statistics import (
     whole_statistics,
 )
 from glossator.specs import Takes, check_fields
+from glossator.statistics import evenly
 from glossator.units import Unit
 
 Sampler = Literal["mixed", "top", "random", "quantile", "near-miss"]
@@ -233,8 +234,7 @@ def _quantile_rows(view: _UnitView, split: Split, count: int) -> np.ndarray:
     part = view.part(split)
     maxima = np.where(part.valid, view.panel_of(split), -np.inf).max(axis=1)
     order = np.argsort(-maxima, kind="stable")
-    ranks = np.unique(np.linspace(0, max(len(order) - 1, 0), min(count, len(order))).round().astype(np.int64))
-    return part.rows[order[ranks]]
+    return part.rows[order[evenly(len(order), count)]]
 
 
 def _near_miss_rows(view: _UnitView, split: Split, threshold: float, count: int) -> np.ndarray:

@@ -7,7 +7,7 @@ program, they come from executing it on held-out windows (see `program_texts.py`
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, Literal
 
@@ -24,8 +24,8 @@ from glossator.scorers.judged import no_text, readable
 from glossator.scorers.lab import Lab
 from glossator.scorers.program_texts import program_texts
 from glossator.scorers.threshold import PROGRAM_RULE, program_cut
-from glossator.scores import Score
-from glossator.statistics import Resampled, document_index, estimate, in_words, sums_by
+from glossator.scores import Score, quoted
+from glossator.statistics import Resampled, document_index, estimate, evenly, in_words, sums_by
 from glossator.units import Unit
 
 Writer = Literal["auto", "lm", "program"]
@@ -33,6 +33,8 @@ WRITERS: tuple[Writer, ...] = ("auto", "lm", "program")
 TOKENS_A_TEXT = 80
 LEAST = 2
 """Texts of each sort below which there is no score."""
+SHOWN = 3
+"""Texts of each outcome that a score names."""
 MEASURES = ("precision", "recall", "f1", "balanced-accuracy")
 
 
@@ -200,9 +202,24 @@ class GenerateAndTestScorer(Scorer):
             "texts": {"active": active, "silent": silent},
             "distinct": len(set(texts)),
             "relabelled": int((should != intended)[kept].sum()),
+            "shown": _shown([text for text, has in zip(texts, kept, strict=True) if has], should[kept], fired[kept]),
         }
         few = f"{active} texts that should fire and {silent} near misses, {LEAST} of each needed"
         return Tested(should[kept], fired[kept], sources[kept], how, few if min(active, silent) < LEAST else None)
+
+
+def _shown(texts: Sequence[str], meant: np.ndarray, fired: np.ndarray) -> list[str]:
+    """Some texts of each of the four outcomes."""
+    found = []
+    for should, does, said in (
+        (True, True, "fires, as it should"),
+        (True, False, "should fire and does not"),
+        (False, True, "fires and should not"),
+        (False, False, "stays silent, as it should"),
+    ):
+        rows = np.flatnonzero((meant == should) & (fired == does))
+        found += [f"{quoted(texts[rows[place]])}: {said}" for place in evenly(len(rows), SHOWN).tolist()]
+    return found
 
 
 def read_written(value: Any, n: int) -> list[str] | str:

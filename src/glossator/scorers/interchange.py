@@ -21,10 +21,10 @@ from glossator.explanations import Explanation
 from glossator.readouts.base import Readout
 from glossator.scorers import SUBJECT, Scorer
 from glossator.scorers.lab import Lab
-from glossator.scores import Column, Score
+from glossator.scores import Column, Score, quoted
 from glossator.simulators.program import ProgramSimulator
 from glossator.specs import check_positive
-from glossator.statistics import Resampled, compare, in_words
+from glossator.statistics import Resampled, compare, evenly, in_words
 from glossator.subjects.base import known_width
 from glossator.units import Unit
 
@@ -111,10 +111,11 @@ class InterchangeScorer(Scorer):
         how = {
             "concept": own.pairs.concept,
             "told_apart": dict(told),
-            "pairs": {"run": len(own.pairs), "answered_rightly": int(own.known.sum()), "shown": _shown(own)},
+            "pairs": {"run": len(own.pairs), "answered_rightly": int(own.known.sum())},
             "whole_site": of(ceiling).value,
             "controls_below": f"{below} of {len(alone)}",
             "greatest_control": max(alone, default=None),
+            "shown": _shown(own),
             "interval": in_words(lab.level, "pairs of words"),
             "seed": lab.seed,
         }
@@ -207,7 +208,7 @@ def mean_of(statistics: list[Resampled]) -> Resampled | None:
 def _shown(own: Interchanged) -> list[str]:
     """Some pairs as text, base and source, and whether the answer became the source's."""
     pairs, found = own.pairs, []
-    for row in np.unique(np.linspace(0, len(pairs) - 1, SHOWN).round().astype(int)).tolist() if len(pairs) else []:
+    for row in evenly(len(pairs), SHOWN).tolist():
         outcome = ("changed" if own.patched[row] > 0 else "kept") if own.known[row] else "not answered rightly"
-        found.append(f"“{pairs.base.text(row).strip()}” given “{pairs.source.text(row).strip()}”: {outcome}")
+        found.append(f"{quoted(pairs.base.text(row))} given {quoted(pairs.source.text(row))}: {outcome}")
     return found

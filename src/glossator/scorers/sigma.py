@@ -9,7 +9,7 @@ same way on their own texts, and the interval is as wide as their scores vary.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -30,8 +30,8 @@ from glossator.inputs import WHOLE, text_of
 from glossator.recording.texts import token_model
 from glossator.scorers import SUBJECT, Scorer
 from glossator.scorers.written_texts import LEAST, RANDOM, SCORES, ConceptTexts, HeldOut, Sides
-from glossator.scores import Score
-from glossator.statistics import permutation_p
+from glossator.scores import Score, quoted
+from glossator.statistics import evenly, permutation_p
 from glossator.subjects.base import Power, Subject, check_power
 from glossator.subjects.text_readouts import PooledSubject
 from glossator.units import Unit
@@ -39,6 +39,8 @@ from glossator.units import Unit
 if TYPE_CHECKING:
     from glossator.scorers.lab import Lab
 
+SHOWN = 3
+"""Texts of each side that a score names."""
 LEAST_RANDOM = 39
 """Fewer random names with a score give no interval and no p: the least p would be above 2.5 %."""
 
@@ -161,10 +163,11 @@ def report_on(row: Ranked, task: Task, random: RandomNames, echo: str) -> Report
 
     scores = []
     for kind, (positive, negative) in tests.items():
-        ranked, how = None, {}
+        shown = [*_shown(positive, answers, "with it"), *_shown(negative, answers, "without it")]
+        ranked, how = None, dict[str, Any](shown=shown)
         if tests is not in_phrases:
             ranked = difference(values(in_phrases[kind][0]), values(in_phrases[kind][1]), sigma)
-            how = {"p_of": "phrases around the name"}
+            how |= {"p_of": "phrases around the name"}
         made = in_sigma(kind, values(positive), values(negative), sigma, random=drawn[kind], ranked=ranked, how=how)
         if made.value is not None and kind != "sigma.held-out":
             made = replace(
@@ -172,6 +175,19 @@ def report_on(row: Ranked, task: Task, random: RandomNames, echo: str) -> Report
             )
         scores.append(made)
     return tuple(scores), tuple((text.kind, text.text, answers[text.text]) for text in tests["sigma.corpus"][0])
+
+
+def _shown(texts: Sequence[Text], answers: Mapping[str, float], side: str) -> list[str]:
+    """Some texts of one side, from the largest response to the smallest; those without a response at the end."""
+    ordered = sorted(dict.fromkeys(text.text for text in texts), key=lambda text: -_number(answers[text]))
+    return [
+        f"{side}: {quoted(text)} {f'{answers[text]:.3g}' if np.isfinite(answers[text]) else 'no response'}"
+        for text in (ordered[place] for place in evenly(len(ordered), SHOWN).tolist())
+    ]
+
+
+def _number(response: float) -> float:
+    return response if np.isfinite(response) else -np.inf
 
 
 def _texts(tests: dict[str, Sides]) -> list[str]:

@@ -33,7 +33,7 @@ from glossator.statistics.over_units import (
     q_values,
     rank_correlation,
 )
-from glossator.statistics.planning import alpha_among, needed_for_width, needed_to_tell, power_of, spread_of
+from glossator.statistics.planning import alpha_among, evenly, needed_for_width, needed_to_tell, power_of, spread_of
 from glossator.statistics.resampling import (
     LEAST_FIRING,
     LEVEL,
@@ -54,9 +54,9 @@ from glossator.statistics.resampling import (
 __all__ = [
     "AT_MOST_ALL", "LEAST_FIRING", "LEVEL", "SHARE", "Estimate", "Jackknifed", "Resampled", "adjusted", "alpha_among",
     "auroc", "average_precision", "called", "compare", "constant", "document_index", "estimate", "estimate_of",
-    "exchange_p", "in_words", "interval", "jackknife", "largest", "margin", "margins", "mean_of_hits_and_rejections",
-    "mean_over_units", "needed_for_width", "needed_to_tell", "p_of_zero", "paired_difference", "paired_ratio",
-    "pearson", "pearson_by_document", "pearson_of_sums", "pearson_terms", "permutation_p", "power_of", "q_values",
-    "rank_correlation", "ratio", "share_beyond_chance", "shrinkage", "spread_of", "sums_by", "undefined",
-    "variance_explained", "why_constant", "without_intervals",
+    "evenly", "exchange_p", "in_words", "interval", "jackknife", "largest", "margin", "margins",
+    "mean_of_hits_and_rejections", "mean_over_units", "needed_for_width", "needed_to_tell", "p_of_zero",
+    "paired_difference", "paired_ratio", "pearson", "pearson_by_document", "pearson_of_sums", "pearson_terms",
+    "permutation_p", "power_of", "q_values", "rank_correlation", "ratio", "share_beyond_chance", "shrinkage",
+    "spread_of", "sums_by", "undefined", "variance_explained", "why_constant", "without_intervals",
 ]  # fmt: skip

@@ -19,6 +19,7 @@ from glossator.evidence import Exemplars
 from glossator.formats import Excerpt, OfUnit, Said, delphi, neuronpedia, openai, parquet
 from glossator.formats.base import Kind
 from glossator.inputs import TokenWindows
+from glossator.statistics import evenly
 from glossator.store.results import UnitResult
 from glossator.store.study import Study
 from glossator.study.context import StudyContext
@@ -125,8 +126,7 @@ def _excerpts(test: Exemplars) -> Iterator[Excerpt]:
         share = float(inside[random].mean()) if len(random) else None
         found = np.setdiff1d(np.flatnonzero(inside), shown)
         if len(found):
-            spread = np.unique(np.linspace(0, len(found) - 1, min(OF_INTERVAL, len(found))).round().astype(int))
-            for row in found[spread]:
+            for row in found[evenly(len(found), OF_INTERVAL)]:
                 yield _excerpt(test, windows, int(row), "interval", low=float(low), high=float(up), share=share)
     for row in np.setdiff1d(random, shown)[:RANDOM]:
         yield _excerpt(test, windows, int(row), "random")

@@ -20,6 +20,7 @@ from glossator.explorer.exemplars import ShownInput, histogram, predictions, sho
 from glossator.explorer.pages.parts import rounded
 from glossator.inputs import TokenWindows
 from glossator.recording.alone import as_known_to
+from glossator.statistics import evenly
 from glossator.store.results import UnitResult
 from glossator.units import Unit, unit_rng
 
@@ -155,8 +156,7 @@ def _groups(evidence: Evidence, predicted: np.ndarray | None, unit: Unit, seed: 
             found = others if len(others) else rows[inside]
             found = found[np.argsort(-maxima[found], kind="stable")]
             if len(found):
-                spread = np.unique(np.linspace(0, len(found) - 1, min(OF_INTERVAL, len(found))).round().astype(int))
-                yield "interval", found[spread], float(low), float(high), share
+                yield "interval", found[evenly(len(found), OF_INTERVAL)], float(low), float(high), share
     drawn = np.setdiff1d(np.flatnonzero(random), top)
     if len(drawn) > RANDOM:
         drawn = np.sort(unit_rng(seed, unit).choice(drawn, RANDOM, replace=False))

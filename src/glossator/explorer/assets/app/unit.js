@@ -87,7 +87,7 @@ function ScoreRow({ s, main, of }) {
     </summary>
     ${s.baselines.length ? html`<div class="scroll"><table><thead><tr><th scope="col">baseline</th><th scope="col" class="n">value</th><th scope="col" class="n">margin [95 %]</th><th scope="col" class="n">p</th><th scope="col" class="n">q</th></tr></thead>
       <tbody>${s.baselines.map((b) => html`<tr><td class="nowrap"><${Mark} name=${b.baseline} /> ${inert(b.baseline)}</td><td class="n">${number(b.value)}</td><td class="n">${number(b.margin)} ${interval(b.low, b.high)}</td><td class="n">${chance(b.p)}</td><td class="n">${chance(b.q)}</td></tr>`)}</tbody></table></div>` : null}
-    <dl class="how"><div><dt>measure</dt><dd>${inert(s.measure)}${s.value === null ? "" : `, n = ${count(s.n)}`}</dd></div>${how.map(([k, v]) => html`<div><dt>${inert(k.replaceAll("_", " "))}</dt><dd>${inert(told(v))}</dd></div>`)}</dl>
+    <dl class="how"><div><dt>measure</dt><dd>${inert(s.measure)}${s.value === null ? "" : `, n = ${count(s.n)}`}</dd></div>${how.map(([k, v]) => html`<div><dt>${inert(k.replaceAll("_", " "))}</dt><dd>${k === "shown" ? html`<ul class="texts">${v.map((text) => html`<li>${inert(text)}</li>`)}</ul>` : inert(told(v))}</dd></div>`)}</dl>
     ${of && s.value !== null ? html`<${Evidence} of=${of} s=${s} />` : null}
   <//></li>`;
 }
