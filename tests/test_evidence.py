@@ -11,6 +11,7 @@ from glossator.errors import UserError
 from glossator.evidence import SPLITS, Exemplars
 from glossator.recording import EvidenceSpec, draw, record, recording_spec
 from glossator.units import Unit
+from pace import pace
 from recording_fakes import FakeDictionary, FakeSubject, fake_windows, truth
 
 N = 600
@@ -226,7 +227,7 @@ def test_drawing_is_fast(recording):
     for unit in units:
         draw(recording, unit, spec)
     best = min(_timed(lambda u=u: draw(recording, u, spec)) for u in units for _ in range(5))
-    assert best < 0.004  # under 1 ms on a quiet machine
+    assert best < 0.8 * pace()  # about .2
 
 
 def _timed(call):

@@ -7,6 +7,8 @@ import sys
 
 import pytest
 
+from pace import pace
+
 HEAVY = ("torch", "transformers", "pyarrow", "rich", "scipy", "jinja2", "gguf", "openai", "jsonschema")
 
 
@@ -19,7 +21,7 @@ def run_python(code: str) -> str:
 def test_import_glossator_is_fast() -> None:
     code = "import time; start = time.perf_counter(); import glossator; print(time.perf_counter() - start)"
     seconds = sorted(float(run_python(code)) for _ in range(5))
-    assert seconds[2] < 0.3
+    assert seconds[2] < 5 * pace()  # about .2
 
 
 def test_import_glossator_loads_nothing_heavy() -> None:
