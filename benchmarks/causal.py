@@ -29,7 +29,7 @@ from glossator.scorers.correlation import pooled as correlation
 from glossator.scorers.lab import Lab
 from glossator.scorers.other_units import GivenOthers
 from glossator.scorers.sample import SETTINGS, Setting
-from glossator.scores import Score
+from glossator.scores import Score, range_of
 from glossator.statistics import Estimate, mean_over_units, paired_difference, rank_correlation
 from glossator.units import Unit
 
@@ -216,7 +216,7 @@ def _figures(scored: Sequence[Scored], seconds: float, floor: float, passes: int
     }
     for setting in SETTINGS:
         name, values = setting.replace("-", "_"), [one.correlation[setting] for one in scored]
-        result[f"correlation_{name}"] = _plain(mean_over_units(values))
+        result[f"correlation_{name}"] = _plain(mean_over_units(values, bounds=range_of("Pearson r")))
         result[f"rank_correlation_{name}"] = _plain(rank_correlation(ours, values))
     result["rank_correlation"] = result["rank_correlation_random_only"]
     cost = {"interventions": passes, "seconds": seconds, "floor_seconds": floor}

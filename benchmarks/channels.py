@@ -35,7 +35,7 @@ from glossator.programs.scene.english import noun
 from glossator.recording import Recording, draw, open_recording, record, recording_spec
 from glossator.registry import load
 from glossator.scenes import SceneImages, random_scenes
-from glossator.statistics import Estimate, mean_over_units, paired_difference
+from glossator.statistics import SHARE, Estimate, mean_over_units, paired_difference
 from glossator.subjects import open_subject
 from glossator.units import Unit, unit_rng
 
@@ -204,12 +204,13 @@ def _figures(rows: Sequence[dict[str, Any]], method: str) -> dict[str, Any]:
     for grid in ("cells", "images"):
         own = [_value(row, method, grid) for row in asked]
         random = [_value(row, RANDOM, grid) for row in asked]
-        found[f"auc_{grid}"] = _estimate(mean_over_units(own))
-        found[f"auc_{grid}_where_named"] = _estimate(mean_over_units([_value(row, method, grid) for row in named]))
+        found[f"auc_{grid}"] = _estimate(mean_over_units(own, bounds=SHARE))
+        where_named = [_value(row, method, grid) for row in named]
+        found[f"auc_{grid}_where_named"] = _estimate(mean_over_units(where_named, bounds=SHARE))
         found[f"auc_{grid}_above_random"] = _estimate(paired_difference(own, random))
     tested = [row["predictive"] for row in asked if "predictive" in row]
     told, beside = ([_predictive(one, name) for one in tested] for name in (method, RANDOM))
-    found["predictive_auc"] = _estimate(mean_over_units(told))
+    found["predictive_auc"] = _estimate(mean_over_units(told, bounds=SHARE))
     found["predictive_above_random"] = _estimate(paired_difference(told, beside))
     return found
 

@@ -21,7 +21,7 @@ from glossator.inputs import WHOLE
 from glossator.planted.image_grading import grade_images, hard_scenes
 from glossator.planted.images import IMAGE_KINDS, NOUNS, PlantedImageUnit, planted_images
 from glossator.scenes.pictures import Renderer
-from glossator.statistics import mean_over_units
+from glossator.statistics import SHARE, mean_over_units
 
 METHODS: dict[str, Method] = {
     "agent": agent,
@@ -134,7 +134,7 @@ def _shown(planted: PlantedImageUnit, seed: int) -> list[tuple[str, bool]]:
 
 def _predictive(rows: Sequence[dict[str, Any]], name: str) -> dict[str, Any]:
     tested = [row["predicted"][name] for row in rows if name in row["predicted"]]
-    found = mean_over_units([row["auc"][name] for row in rows])
+    found = mean_over_units([row["auc"][name] for row in rows], bounds=SHARE)
     return {
         "auc": found.value,
         "interval": [found.low, found.high],
@@ -145,7 +145,7 @@ def _predictive(rows: Sequence[dict[str, Any]], name: str) -> dict[str, Any]:
 
 
 def _over(values: Sequence[float | None]) -> dict[str, Any]:
-    found = mean_over_units(values)
+    found = mean_over_units(values, bounds=SHARE)
     return {"share": found.value, "interval": [found.low, found.high], "n": found.n}
 
 

@@ -28,6 +28,7 @@ from glossator.readouts.dictionary import Dictionary
 from glossator.readouts.formats import load_dictionary
 from glossator.recording import Recording, RecordingSpec, draw, record, recording_spec
 from glossator.scorers.baselines import DEFAULT_BASELINES
+from glossator.scores import range_of
 from glossator.statistics import mean_over_units, paired_difference
 from glossator.units import Unit
 
@@ -252,7 +253,7 @@ def _summary(rows: list[dict[str, Any]]) -> dict[str, Any]:
     return {
         "units": len(rows),
         "abstained": sum(row["text"] == ABSTAINED for row in rows),
-        **{name: plain(mean_over_units(some)) for name, some in values.items()},
+        **{name: plain(mean_over_units(some, bounds=range_of("Pearson r"))) for name, some in values.items()},
         "over_lookup": plain(paired_difference(values[AS_IT_COMES], values["lookup"])),
     }
 

@@ -34,7 +34,7 @@ from glossator.scorers import headline, peak
 from glossator.scorers.lab import Lab, score_explanations
 from glossator.scorers.sample import SETTINGS
 from glossator.simulators import ACTIVATION, Simulation, Simulator
-from glossator.statistics import mean_over_units
+from glossator.statistics import SHARE, mean_over_units
 from glossator.store.ranking import DEFAULT_SCORES
 
 DEFAULTS: dict[str, Any] = {
@@ -96,7 +96,7 @@ def metric(name: str, outcomes: Sequence[Outcome]) -> dict[str, Any]:
     entry: dict[str, Any] = {"name": name, "cases": len(found)}
     for test in TESTS:
         falls = [float(tests[test][0]) for _, tests in found]
-        share = mean_over_units(falls)
+        share = mean_over_units(falls, bounds=SHARE)
         entry |= {f"{test}_ok": float(np.mean(falls)), f"{test}_interval": [share.low, share.high],
                   f"{test}_fall": float(np.median([tests[test][1] for _, tests in found]))}  # fmt: skip
     entry["pass"] = all(entry[f"{test}_ok"] >= ENOUGH for test in TESTS)

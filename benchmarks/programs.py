@@ -31,6 +31,7 @@ from glossator.scorers.baselines import baselines_beside
 from glossator.scorers.correlation import pooled
 from glossator.scorers.lab import Lab
 from glossator.scorers.sample import SETTINGS
+from glossator.scores import range_of
 from glossator.statistics import mean_over_units, paired_ratio
 from glossator.units import Unit
 
@@ -199,5 +200,5 @@ def _values(unit: Unit, evidence: Evidence, tried: dict[str, Explanation | None]
 
 
 def _mean(values: list[float | None]) -> dict[str, float | None]:
-    found = mean_over_units(values)
+    found = mean_over_units(values, bounds=range_of("Pearson r"))
     return {"value": found.value, "low": found.low, "high": found.high}

@@ -38,7 +38,7 @@ from glossator.programs import Lexicon, parse_program
 from glossator.recording import draw
 from glossator.scorers import headline, peak
 from glossator.scorers.lab import Lab
-from glossator.statistics import Estimate, mean_over_units, paired_difference, paired_ratio
+from glossator.statistics import SHARE, Estimate, mean_over_units, paired_difference, paired_ratio
 from glossator.units import unit_rng
 
 DEFAULTS: dict[str, Any] = {
@@ -168,7 +168,7 @@ def judged(
             None if place not in about else 1 / CANDIDATES if text is None else float(np.mean(right)) if right else None
             for place, (text, right) in enumerate(zip(told, of_unit, strict=True))
         ]
-    means = {arm: mean_over_units(shares[arm]) for arm in ARMS}
+    means = {arm: mean_over_units(shares[arm], bounds=SHARE) for arm in ARMS}
     gains = {arm: _plain(paired_difference(shares["headline"], shares[arm])) for arm in ARMS if arm != "headline"}
     return {
         "judge": judge.name,
@@ -213,7 +213,7 @@ def peaks(readers: Sequence[Reader], lab: Lab) -> dict[str, Any]:
         graded = headline.graded(trial, reader.explanation) if reader.explanation else predicted
         hits["headline"].append(peak.hits_of(trial, graded).value)
         shares["headline"].append(peak.shares_of(trial, graded).value)
-    means = {arm: mean_over_units(values) for arm, values in hits.items()}
+    means = {arm: mean_over_units(values, bounds=SHARE) for arm, values in hits.items()}
     over = paired_ratio([v or 0.0 for v in hits["headline"]], [v or 0.0 for v in hits["lookup"]])
     return {
         "peak_hit": {arm: mean.value for arm, mean in means.items()},

@@ -234,10 +234,9 @@ def _moved(tools: Tools, concepts: Sequence[Sequence[str]], instructions: Sequen
 
 
 def _interval(values: list[float], most: float = 1.0) -> dict[str, Any]:
-    """A mean of shares, or of numbers up to `most`, with its interval, which no value can lie outside of."""
-    mean = mean_over_units(values)
-    low, high = (None if end is None else min(max(end, 0.0), most) for end in (mean.low, mean.high))
-    return {"mean": mean.value, "low": low, "high": high}
+    """A mean of shares, or of numbers from 0 to `most`, with its interval."""
+    mean = mean_over_units(values, bounds=(0.0, most))
+    return {"mean": mean.value, "low": mean.low, "high": mean.high}
 
 
 def _difference(ours: list[float], theirs: list[float]) -> dict[str, Any]:
