@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from glossator.statistics.sequential import RankBet, rate_above, rate_at_least, rate_below, rejected
+from glossator.statistics.sequential import rate_above, rate_at_least, rate_below, rejected
 
 
 def test_false_alarms_stay_below_alpha_under_optional_stopping():
@@ -32,17 +32,6 @@ def test_the_rate_that_is_reached_at_least_is_too_high_for_few_under_optional_st
     assert above / runs <= 0.05
     assert 0.56 < rate_at_least(17, 20) < 0.57 and rate_at_least(0, 8) == rate_at_least(0, 0) == 0
     assert rate_above(12, 12, rate_at_least(12, 12)) == pytest.approx(20, rel=1e-3)
-
-
-def test_ranks_bet_against_larger_values_alone():
-    rng, alarms = np.random.default_rng(2), 0
-    for seed in range(400):
-        bet, reference = None, rng.exponential(size=60).round(1)  # with ties
-        bet = RankBet(reference, seed)
-        alarms += any(bet.see(value) >= 20 for value in rng.exponential(size=40).round(1))
-    assert alarms / 400 <= 0.05
-    bet = RankBet(rng.normal(size=200))
-    assert [bet.see(10.0 + i) for i in range(5)][-1] > 20
 
 
 def test_many_at_once():

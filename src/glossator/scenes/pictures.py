@@ -6,7 +6,6 @@ of a tool is silent. Saved as PNG it keeps all of that, its scene included.
 
 from __future__ import annotations
 
-import base64
 import io
 import json
 from collections import Counter
@@ -77,10 +76,6 @@ class Picture:
             except (ValueError, KeyError, TypeError) as error:
                 raise UserError("the text of this picture is damaged", value=text[:60]) from error
         return cls(pixels, None, "", 0, "file")
-
-    @property
-    def data_url(self) -> str:
-        return "data:image/png;base64," + base64.b64encode(self.png()).decode()
 
 
 def decoded(data: bytes) -> np.ndarray:

@@ -1,8 +1,8 @@
-"""Tests that stay valid whenever one stops: e-values of a success rate, and of ranks among reference values.
+"""Tests that stay valid whenever one stops: e-values of a success rate.
 
 An e-value is a bet against a hypothesis with stake 1; if the hypothesis is true, its expected value is at most 1
 however one decides when to stop (Ville's inequality: it ever reaches 1/alpha with probability at most alpha).
-Grünwald, de Heide & Koolen 2024; Vovk, Nouretdinov & Gammerman 2003 for ranks; Wang & Ramdas 2022 for many at once.
+Grünwald, de Heide & Koolen 2024; Wang & Ramdas 2022 for many at once.
 """
 
 from __future__ import annotations
@@ -12,8 +12,6 @@ from collections.abc import Sequence
 
 import numpy as np
 from scipy.special import betainc, betaln
-
-_POWERS = np.linspace(0.05, 0.95, 19)
 
 
 def rate_above(successes: int, trials: int, rate: float = 0.5) -> float:
@@ -48,33 +46,6 @@ def _evidence(successes: int, trials: int, rate: float) -> float:
         return 0.0
     log = betaln(a, b) + math.log(above) - successes * math.log(rate) - (trials - successes) * math.log(1 - rate)
     return float(math.exp(min(log - math.log(1 - rate), 700.0)))
-
-
-class RankBet:
-    """A bet that new values are larger than reference values, valid while all of them are exchangeable.
-
-    Each value gets the smoothed rank among the reference and all values before, which are independent and uniform if
-    nothing distinguishes them; the bet is a mixture of powers of these ranks.
-    """
-
-    def __init__(self, reference: Sequence[float] | np.ndarray, seed: int = 0):
-        self._known = [float(value) for value in reference]
-        self._rng = np.random.default_rng(seed)
-        self._logs = np.zeros(len(_POWERS))
-
-    def see(self, value: float) -> float:
-        """The e-value after one more value."""
-        known = np.array(self._known)
-        above, same = int((known > value).sum()), int((known == value).sum())
-        rank = (above + self._rng.uniform() * (same + 1)) / (len(known) + 1)
-        self._logs += np.log(_POWERS) + (_POWERS - 1) * math.log(max(rank, 1e-12))
-        self._known.append(float(value))
-        return self.value
-
-    @property
-    def value(self) -> float:
-        most = float(self._logs.max())
-        return float(math.exp(min(most, 700.0)) * np.exp(self._logs - most).mean())
 
 
 def rejected(e_values: Sequence[float], alpha: float) -> list[bool]:
