@@ -164,7 +164,7 @@ def report_on(row: Ranked, task: Task, random: RandomNames, echo: str) -> Report
     scores = []
     for kind, (positive, negative) in tests.items():
         shown = [*_shown(positive, answers, "with it"), *_shown(negative, answers, "without it")]
-        ranked, how = None, dict[str, Any](shown=shown)
+        ranked, how = None, dict[str, Any](shown=shown) if shown else {}
         if tests is not in_phrases:
             ranked = difference(values(in_phrases[kind][0]), values(in_phrases[kind][1]), sigma)
             how |= {"p_of": "phrases around the name"}
