@@ -11,15 +11,19 @@ import torch
 from benchmarks.sasc_speed import PlainTransformers, documents_of
 from glossator.corpora.ngrams.extract import NgramSpec, extract_ngrams
 from glossator.errors import UserError
+from glossator.explanations import UNNAMEABLE, Explanation, Headline, Provenance
 from glossator.inputs import Texts
+from glossator.programs import Program
 from glossator.readouts import BaseReadout
 from glossator.readouts.directions import direction_set
 from glossator.recording.responses_in_text import responses_in_text
+from glossator.scorers import sigma
 from glossator.scorers.lab import Lab
 from glossator.scorers.sigma import SigmaScorer
 from glossator.subjects import load_subject
 from glossator.subjects.embedders import SentenceEmbedder, load_embedder
 from glossator.subjects.text_readouts import EmbedderSubject, Nearness, PooledSubject
+from glossator.units import Unit
 from tiny_models import save_tiny, wordpiece_tokenizer
 
 DOCUMENTS = [
@@ -154,6 +158,17 @@ def test_units_of_readouts_pool_their_tokens_too(tiny_subject) -> None:
     latents = SigmaScorer()._of_texts("two@mlp.1", lab).answers(texts)
     largest = neurons.answers(texts).max(axis=1)
     np.testing.assert_allclose(latents.max(axis=1), np.maximum(largest, 0), atol=1e-6)
+
+
+def test_sigma_tests_the_headline_of_an_explanation_that_has_one() -> None:
+    unit, how = Unit("fake", "mlp.0", 0), Provenance("program")
+    sentence, nothing = "Fires on “river”; less on “a”", Headline(UNNAMEABLE, Program(0.0, ()))
+    tested = {
+        "rivers": Explanation(unit, sentence, how, headline=Headline("rivers")),
+        sentence: Explanation(unit, sentence, how, headline=nothing),
+        "a river": Explanation(unit, "a  river", how),
+    }
+    assert all(sigma._words(explanation) == words for words, explanation in tested.items())
 
 
 @pytest.mark.parametrize("pool", ["mean", "max", "last"])

@@ -197,9 +197,10 @@ def _texts(tests: dict[str, Sides]) -> list[str]:
 class SigmaScorer(Scorer):
     """Do texts about what an explanation says make the unit respond, and do texts without it leave it silent?
 
-    Any explanation in words is tested, a name or a sentence, of a unit of texts or of tokens (the largest value in a
-    text is then the response). held_out: most texts of the test split's random draw that a name is tested on. A
-    subject that cannot be run on new texts gives missing values that say so.
+    Any explanation in words is tested, by its headline or, where it has none, its text (a name or a sentence), of a
+    unit of texts or of tokens (the largest value in a text is then the response). held_out: most texts of the test
+    split's random draw that a name is tested on. A subject that cannot be run on new texts gives missing values that
+    say so.
     """
 
     name: ClassVar[str] = "sigma"
@@ -227,6 +228,7 @@ class SigmaScorer(Scorer):
         top = evidence.explain.exemplars
         echo = text_of(top.inputs, int(np.argmax(top.maxima)))
         scores = list(report_on(_reading(explanation, task, tests), task, random, echo)[0])
+        scores = [replace(score, how={"tested": _words(explanation), **score.how}) for score in scores]
         for name, baseline in lab.baselines.items():
             if baseline.program is None:
                 beside = _values(tests.of(_reading(baseline, task, tests)), task)
@@ -269,8 +271,14 @@ class SigmaScorer(Scorer):
 
 def _reading(explanation: Explanation, task: Task, tests: ConceptTexts) -> Ranked:
     """An explanation as the name of a concept, in the better of its readings."""
-    name = Name(" ".join(explanation.text.split()))
+    name = Name(_words(explanation))
     return readings(task, Proposed([name]), tests.dealt, keep_all=True)[0]
+
+
+def _words(explanation: Explanation) -> str:
+    """The headline, which is a name; the text where there is none."""
+    named = explanation.headline is not None and explanation.headline.named
+    return " ".join((explanation.headline.text if named and explanation.headline else explanation.text).split())
 
 
 def _random_part(test: Exemplars) -> Exemplars:
