@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from explorer_cases import shards_of
-from glossator.agents import Budget, FunctionUnderTest, Makers, Tools, Transcript, experiment
+from glossator.agents import Budget, FunctionUnderTest, Makers, SceneStudio, Tools, Transcript, experiment
 from glossator.agents.answers import Conclusion
 from glossator.agents.retold import pictures, retold
 from glossator.agents.under_test import ImageUnderTest
@@ -18,6 +19,7 @@ from glossator.explorer.export import experiment_file, export_folder
 from glossator.explorer.pages.experiment import LOOKING, TESTING, page_of_steps, smaller
 from glossator.explorer.pages.experiments import experiment_list, experiment_page
 from glossator.explorer.pages.parts import to_json
+from glossator.scenes.pictures import Picture, Renderer
 from glossator.store.adding import adding
 from glossator.study import Study
 from test_study_store import RESULTS, stored
@@ -162,9 +164,20 @@ def test_a_file_of_one_experiment_holds_it_inert(tmp_path: Path) -> None:
     assert page["question"] == EVIL and page["inputs"]["i1"]["picture"].startswith("data:image/png;base64,")
 
 
+class Counting(SceneStudio):
+    times = 0
+
+    def draw(self, prompts: Sequence[str], seed: int) -> list[Picture]:
+        self.times += 1
+        return super().draw(prompts, seed)
+
+    def edit(self, pictures: Sequence[Picture], instructions: Sequence[str], seed: int) -> list[Picture]:
+        self.times += 1
+        return super().edit(pictures, instructions, seed)
+
+
 def test_pictures_are_drawn_again_with_the_cells_where_the_unit_was_active(tmp_path: Path) -> None:
-    from glossator.agents import SceneStudio, image_unit
-    from glossator.scenes.pictures import Renderer
+    from glossator.agents import image_unit
     from glossator.study import StudySpec, run_study
     from glossator.study.context import StudyContext
     from glossator.units import Unit
@@ -186,8 +199,9 @@ def test_pictures_are_drawn_again_with_the_cells_where_the_unit_was_active(tmp_p
         using.edit_images([seen[0]["id"]], ["make it night"])
 
     experiment(tested, Makers(studio), policy, transcript=transcript)
-    told = retold(transcript.steps)
-    shown = pictures(told, ImageUnderTest(unit, evidence, lambda images: pytest.fail("it was run")), studio)
+    told, counting = retold(transcript.steps), Counting(Renderer(side=48))
+    shown = pictures(told, ImageUnderTest(unit, evidence, lambda images: pytest.fail("it was run")), counting)
+    assert counting.times == 2  # once a step, not once a picture
     assert [*shown] == [*told.inputs] == ["i1", "i2", "i3", "i4", "i5"]
     for name, picture in shown.items():
         (response,) = tested.respond([picture])

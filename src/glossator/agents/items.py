@@ -32,6 +32,8 @@ class Items:
         self.unit, self.studio = unit, studio
         self._items: dict[str, Item] = {}
         self._texts: dict[str, str] = {}
+        self._steps: dict[tuple[Any, ...], list[tuple[Any, np.ndarray | None]]] = {}
+        """What was made again, by step: one picture is asked for after the other, and a step makes them together."""
 
     def __len__(self) -> int:
         return len(self._items)
@@ -94,18 +96,25 @@ class Items:
         if item.text is not None:
             return item.text
         if item.made is None:
-            kind, *rest = item.recipe
-            if kind == "draw":
-                prompts, seed, place = rest
-                item.made = self.studio.draw(list(prompts), seed)[place]
-            elif kind == "edit":
-                ids, instructions, seed, place = rest
-                item.made = self.studio.edit([self.item(i) for i in ids], list(instructions), seed)[place]
-            else:
-                n, seed, place = rest
-                seen = self.unit.exemplars(n) if kind == "dataset_exemplars" else self.unit.ordinary(n, seed)
-                item.made, item.mask = seen[place].item, seen[place].response.mask
+            step, place = item.recipe[:-1], item.recipe[-1]
+            if step not in self._steps:
+                self._steps[step] = self._made_again(step)
+            item.made, mask = self._steps[step][place]
+            item.mask = item.mask if mask is None else mask
         return item.made
+
+    def _made_again(self, step: tuple[Any, ...]) -> list[tuple[Any, np.ndarray | None]]:
+        """The pictures of one step, with the masks of those that were recorded."""
+        kind, *arguments, seed = step
+        if kind == "draw":
+            return [(one, None) for one in self.studio.draw(list(arguments[0]), seed)]
+        if kind == "edit":
+            ids, instructions = arguments
+            pictures = [self.item(name) for name in ids]
+            return [(one, None) for one in self.studio.edit(pictures, list(instructions), seed)]
+        (n,) = arguments
+        seen = self.unit.exemplars(n) if kind == "dataset_exemplars" else self.unit.ordinary(n, seed)
+        return [(one.item, one.response.mask) for one in seen]
 
     def mask(self, name: str) -> np.ndarray | None:
         self.item(name)
