@@ -169,8 +169,8 @@ def recorded(network: str, chosen: dict[str, Any], folder: Path, *, beside: bool
     named = {one.site_name: one for one in readouts.values()}
     units = _units(subject, list(sites.values()), named, chosen)
     plan = recording_spec(subject, probes, list(sites.values()), readouts=named, units=units, seed=chosen["seed"])
-    place = folder / f"{network}-{'' if beside or not trained else 'sae-'}recording"
-    recording = record(plan, subject, probes, place, readouts=named)
+    place = f"{network}-recording{'' if beside else '-alone'}"
+    recording = record(plan, subject, probes, folder / place, readouts=named)
     dictionary = {name: report[name] for name in ("steps", "dead_share", "held_out")}
     return Recorded(recording, units, sites, plan, dictionary)
 

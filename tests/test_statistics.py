@@ -12,6 +12,7 @@ from glossator.statistics import (
     average_precision,
     document_index,
     estimate,
+    evenly,
     mean_over_units,
     paired_difference,
     paired_ratio,
@@ -116,6 +117,10 @@ def test_one_document_has_no_value():
 def test_document_index_numbers_documents():
     index, documents = document_index(np.array([9, 4, 9, 100]))
     assert index.tolist() == [1, 0, 1, 2] and documents == 3
+
+
+def test_evenly_spread_places_hold_the_first_and_the_last():
+    assert [evenly(count, 3).tolist() for count in (0, 1, 3, 10)] == [[], [0], [0, 1, 2], [0, 4, 9]]
 
 
 def test_mean_over_units_leaves_out_missing_values():

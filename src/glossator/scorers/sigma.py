@@ -179,15 +179,13 @@ def report_on(row: Ranked, task: Task, random: RandomNames, echo: str) -> Report
 
 def _shown(texts: Sequence[Text], answers: Mapping[str, float], side: str) -> list[str]:
     """Some texts of one side, from the largest response to the smallest; those without a response at the end."""
-    ordered = sorted(dict.fromkeys(text.text for text in texts), key=lambda text: -_number(answers[text]))
+    ordered = sorted(
+        dict.fromkeys(text.text for text in texts), key=lambda text: -np.nan_to_num(answers[text], nan=-np.inf)
+    )
     return [
         f"{side}: {quoted(text)} {f'{answers[text]:.3g}' if np.isfinite(answers[text]) else 'no response'}"
         for text in (ordered[place] for place in evenly(len(ordered), SHOWN).tolist())
     ]
-
-
-def _number(response: float) -> float:
-    return response if np.isfinite(response) else -np.inf
 
 
 def _texts(tests: dict[str, Sides]) -> list[str]:
@@ -277,8 +275,9 @@ def _reading(explanation: Explanation, task: Task, tests: ConceptTexts) -> Ranke
 
 def _words(explanation: Explanation) -> str:
     """The headline, which is a name; the text where there is none."""
-    named = explanation.headline is not None and explanation.headline.named
-    return " ".join((explanation.headline.text if named and explanation.headline else explanation.text).split())
+    headline = explanation.headline
+    said = headline.text if headline is not None and headline.named else explanation.text
+    return " ".join(said.split())
 
 
 def _random_part(test: Exemplars) -> Exemplars:

@@ -26,6 +26,7 @@ from glossator.statistics.over_units import (
     SHARE,
     adjusted,
     called,
+    evenly,
     largest,
     mean_over_units,
     paired_difference,
@@ -33,7 +34,7 @@ from glossator.statistics.over_units import (
     q_values,
     rank_correlation,
 )
-from glossator.statistics.planning import alpha_among, evenly, needed_for_width, needed_to_tell, power_of, spread_of
+from glossator.statistics.planning import alpha_among, needed_for_width, needed_to_tell, power_of, spread_of
 from glossator.statistics.resampling import (
     LEAST_FIRING,
     LEVEL,

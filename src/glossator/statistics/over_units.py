@@ -50,6 +50,12 @@ AT_MOST_ALL = (-math.inf, 1.0)
 """Of what there is to explain or to preserve; an explanation may make it worse."""
 
 
+def evenly(count: int, most: int) -> np.ndarray:
+    """Places (n,) int64 among `count` that are spread evenly from the first to the last, all where there are no more
+    than `most`."""
+    return np.unique(np.linspace(0, max(count - 1, 0), min(count, most)).round().astype(np.int64))
+
+
 def mean_over_units(values: Sequence[float | None], *, bounds: Bounds = UNBOUNDED, level: float = LEVEL) -> Estimate:
     """Mean of one score over units with an interval over units; units without a value are left out (n counts
     the others).

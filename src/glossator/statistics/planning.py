@@ -10,20 +10,12 @@ from __future__ import annotations
 import math
 from statistics import NormalDist
 
-import numpy as np
-
 from glossator.errors import UserError
 from glossator.statistics.resampling import LEVEL
 
 POWER = 0.8
 ALPHA = 0.05
 NORMAL = NormalDist()
-
-
-def evenly(count: int, most: int) -> np.ndarray:
-    """Places (n,) int64 among `count` that are spread evenly from the first to the last, all where there are no more
-    than `most`."""
-    return np.unique(np.linspace(0, max(count - 1, 0), min(count, most)).round().astype(np.int64))
 
 
 def spread_of(low: float, high: float, n: int, level: float = LEVEL) -> float:
