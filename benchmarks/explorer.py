@@ -16,7 +16,7 @@ import sys
 import tempfile
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
@@ -31,6 +31,15 @@ from glossator.store.results import packed
 DEFAULTS: dict[str, Any] = {"units": 100_000, "asked": 200, "report_units": 2048, "folder": None}
 QUICK = {"units": 300, "asked": 20, "report_units": 64}
 SCORES = 5
+LOADS = 5
+WATCH = """
+new MutationObserver((_, watching) => {
+  if (!document.querySelector("ol.units a.unit")) return;
+  watching.disconnect();
+  requestAnimationFrame(() => setTimeout(() => { document.documentElement.dataset.painted = performance.now(); }));
+}).observe(document, { childList: true, subtree: true });
+"""
+"""Notes when the first unit has been painted: after the next frame, in milliseconds since the navigation."""
 PAGES = 512
 """Units whose pages are exported; what is painted first needs none of them."""
 
@@ -79,12 +88,12 @@ def served(folder: Path, chosen: dict[str, Any]) -> dict[str, Any]:
             study = f"{address[0]}api/studies/{folder.name}"
             ask(f"{address[0]}api/studies")
             start = time.perf_counter() - begin
-            ask(study)
+            told = quote(ask(study)["told"][0])
             places = np.random.default_rng(1).integers(0, chosen["units"], chosen["asked"])
             names = [store.name(int(place)).partition("/")[2] for place in places]
             units = [timed(f"{study}/unit?unit={name}") for name in names]
             searches = [timed(f"{study}/units?words={quote(q)}") for _ in range(5) for q in store.QUESTIONS]
-            paint = painted(address[0])
+            paint = painted(address[0], lambda: ask(f"{study}/distribution?score={told}"))  # as the page does then
             memory = int(re.search(r"VmHWM:\s+(\d+)", Path(f"/proc/{server.pid}/status").read_text())[1])  # type: ignore[index]
         finally:
             server.terminate()
@@ -113,7 +122,7 @@ def exported(folder: Path) -> dict[str, Any]:
     from glossator.store.study import open_study
 
     with open_study(folder / "made-up") as study:
-        units = sum(study.counts.values())
+        units = study.size
         took, done = store.milliseconds(lambda: export_folder(study, folder / "pages", range(1, min(units, PAGES) + 1)))
     return {"export_s": took / 1000, "paint_export_s": painted(done.path.resolve().as_uri())}
 
@@ -157,16 +166,20 @@ def save_random_model(folder: Path, neurons: int) -> None:
     ).save_pretrained(folder)  # fmt: skip
 
 
-def painted(address: str) -> float | None:
-    """Seconds until the first units are seen; None without Chromium or playwright."""
-    with _page() as page:
-        if page is None:
-            return None
-        page.goto("about:blank")
-        begin = time.perf_counter()
-        page.goto(address, wait_until="commit")
-        page.wait_for_selector("ol.units a.unit", timeout=120_000)
-        return time.perf_counter() - begin
+def painted(address: str, between: Callable[[], Any] = lambda: None) -> float | None:
+    """Seconds from the start of a navigation until the first units are painted, by the page's own clock: the median of
+    `LOADS` new browsers; None without Chromium or playwright. between: done after each."""
+    found = []
+    for _ in range(LOADS):
+        with _page() as page:
+            if page is None:
+                return None
+            page.add_init_script(WATCH)
+            page.goto(address, wait_until="commit")
+            painted = page.wait_for_selector("html[data-painted]", state="attached", timeout=120_000)
+            found.append(float(painted.get_attribute("data-painted")) / 1000)
+        between()
+    return float(np.median(found))
 
 
 @contextmanager

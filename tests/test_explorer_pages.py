@@ -163,6 +163,30 @@ def test_lists_are_searched_by_words_and_by_name(tmp_path: Path) -> None:
         assert [u.unit for u in unit_list(study, Wanted(words="3"), "place").units] == ["mlp.0/3"]
 
 
+def test_what_a_search_finds_is_cut_into_pages_in_any_order(study: Study) -> None:
+    words = [one.explanations[0].text.split()[-1] for one in study.results() if one.explanations]
+    word = next(word for word in words if 2 < len({*study.matches(word)}) < study.size)
+    found = {*study.matches(word)}
+    for order in ("best", "worst", "place"):
+        whole = unit_list(study, Wanted(words=word), order, limit=MOST_ROWS)
+        assert whole.units == [
+            row for row in unit_list(study, order=order, limit=MOST_ROWS).units if row.place in found
+        ]
+        first = unit_list(study, Wanted(words=word), order, limit=2)
+        rest = unit_list(study, Wanted(words=word), order, after=first.after, limit=MOST_ROWS)
+        assert [*first.units, *rest.units] == whole.units and rest.after is None and len(whole.units) == whole.total
+    outside = next(place for place in range(1, study.size + 1) if place not in found)
+    with pytest.raises(UserError, match="not among those that were found"):
+        unit_list(study, Wanted(words=word), "place", after=outside)
+
+
+def test_what_is_looked_up_in_indices_is_what_the_rows_say(study: Study) -> None:
+    rows = study.page("place", limit=MOST_ROWS)
+    assert study.size == len(rows) == sum(study.counts.values())
+    assert study.sites == [*dict.fromkeys(row.unit.site for row in rows)]
+    assert study.methods == sorted({row.method for row in rows if row.method is not None})
+
+
 def test_columns_hold_what_lists_show(study: Study) -> None:
     listed = unit_list(study, order="place", limit=10).units
     given = columns(study, 3, 4)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -77,6 +78,17 @@ def test_every_endpoint_answers_as_it_is_described(client: TestClient, study: St
         answer = client.get(path, params=given_) if endpoint.method == "GET" else client.post(path, json=given_)
         assert answer.status_code == 200, (path, answer.text)
         TypeAdapter(endpoint.answer).validate_json(answer.content)
+
+
+def test_the_first_page_says_which_studies_there_are_and_stays_inert(tmp_path: Path) -> None:
+    folder = write_study(tmp_path / "hostile")
+    manifest = json.loads((folder / "manifest.json").read_text())
+    (folder / "manifest.json").write_text(json.dumps({**manifest, "subject": "</script><b>bold</b>"}))
+    client = TestClient(app([folder]), base_url=HERE, raise_server_exceptions=False)
+    page = client.get("/").text
+    held = re.findall(r'<script type="application/json" id="studies">(.*?)</script>', page)
+    assert json.loads(held[0]) == get(client, "/api/studies") and len(held) == 1
+    assert "<b>" not in page and json.loads(held[0])[0]["subject"] == "</script><b>bold</b>"
 
 
 def test_its_own_text_and_explanation_are_tried(client: TestClient, study: Study) -> None:

@@ -7,6 +7,7 @@ A plug-in declares entry points in the group `glossator` named `kind:name`, for 
 from __future__ import annotations
 
 import importlib
+from collections.abc import Callable, Mapping
 from functools import cache
 from importlib.metadata import entry_points
 from typing import Any
@@ -237,3 +238,18 @@ def load(kind: str, name: str) -> Any:
         raise UserError(f"unknown {kind.rstrip('s')}", value=name, allowed=near_matches(name, targets))
     module, _, attribute = targets[name].partition(":")
     return getattr(importlib.import_module(module), attribute)
+
+
+def on_first_use(package: str, homes: Mapping[str, str]) -> Callable[[str], Any]:
+    """The `__getattr__` of a package that imports none of its modules before one of their names is asked for.
+
+    homes: the names that each module gives the package, none of which may be a module of the package itself.
+    """
+    home = {name: module for module, names in homes.items() for name in names.split()}
+
+    def exported(name: str) -> Any:
+        if name not in home:
+            raise AttributeError(f"module {package!r} has no attribute {name!r}")
+        return getattr(importlib.import_module(home[name], package), name)
+
+    return exported

@@ -148,7 +148,7 @@ def _bar(study: Any, units: int | None) -> Iterator[Callable[[int], Any]]:
     """A bar on stderr, on a terminal only; yields what is told how many units are done."""
     from tqdm import tqdm
 
-    total = units or sum(study.counts.values())
+    total = units or study.size
     with tqdm(total=total, unit="unit", desc="export", disable=not sys.stderr.isatty()) as bar:
         yield lambda done: bar.update(done - bar.n)
 

@@ -46,15 +46,24 @@ def tasks_alone() -> tuple[str, str]:
 
 def as_script(value: Any) -> str:
     """JSON that cannot close the script element around it, whatever texts it holds."""
-    text = json.dumps(plain(value), ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    return inert(json.dumps(plain(value), ensure_ascii=False, allow_nan=False, separators=(",", ":")))
+
+
+def inert(text: str) -> str:
+    """The same JSON without characters that could end an element."""
     for character in "<>&\u2028\u2029":
         text = text.replace(character, f"\\u{ord(character):04x}")
     return text
 
 
-def served_page() -> str:
-    """The page that a server gives; script and style are files of their own, as its policy allows none within."""
-    return _page("server", "Glossator", '<link rel="stylesheet" href="app.css">', '<script src="app.js"></script>')
+def served_page(studies: str | None = None) -> str:
+    """The page that a server gives; script and style are files of their own, as its policy allows none within.
+
+    studies: which it serves, as the API says it, so that the page need not ask; None where that cannot be said now.
+    """
+    known = "" if studies is None else f'<script type="application/json" id="studies">{inert(studies)}</script>'
+    style = '<link rel="stylesheet" href="app.css">'
+    return _page("server", "Glossator", style, f'{known}<script src="app.js"></script>')
 
 
 def folder_page(title: str) -> str:

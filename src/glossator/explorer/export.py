@@ -188,7 +188,7 @@ def shown_places(study: Study, most: int = MOST_IN_FILE) -> list[int]:
 
 
 def _all_places(study: Study) -> range:
-    return range(1, sum(study.counts.values()) + 1)
+    return range(1, study.size + 1)
 
 
 def _title(study: Study) -> str:
@@ -211,7 +211,7 @@ def _shards(
 ) -> Iterator[tuple[str, bytes]]:
     """(name, JSON) of each shard; listed: the places whose pages are there, None for all; experiments: whose
     pages are; asked: tasks for annotators."""
-    units = sum(study.counts.values())
+    units = study.size
     lists = -(-units // COLUMNS_EACH)
     evidence = evidence and context is not None
     yield "study", _study(study, lists, listed, all_people, asked, evidence)

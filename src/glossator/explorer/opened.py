@@ -151,8 +151,7 @@ class OpenedStudy:
 
     def listed(self) -> StudyListed:
         study = self.study
-        sites = [site for (site,) in study.query("SELECT DISTINCT site FROM units ORDER BY id")]
-        return StudyListed(self.name, study.manifest["subject"], sum(study.counts.values()), sites)
+        return StudyListed(self.name, study.manifest["subject"], study.size, study.sites)
 
     def _context(self) -> StudyContext | None:
         from glossator.study.context import StudyContext

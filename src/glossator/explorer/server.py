@@ -17,6 +17,7 @@ import sys
 import traceback
 from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
+from functools import lru_cache
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
@@ -33,12 +34,14 @@ from glossator.errors import UserError
 from glossator.explorer.api import ENDPOINTS, Endpoint, Problem, openapi
 from glossator.explorer.bundle import script, served_page, style
 from glossator.explorer.library import Library, NoSuchStudy
-from glossator.explorer.opened import Annotated
+from glossator.explorer.opened import Annotated, StudyListed
 from glossator.explorer.pages.parts import adapter, to_json
 from glossator.explorer.pages.tasks import Asking
 
 THREADS = 8
 LARGEST_BODY = 256 << 10
+COMPRESSION = 4
+"""Of answers, which seldom go far."""
 COOKIE = "glossator"
 TOKEN = re.compile(r"[A-Za-z0-9._~-]{8,}")
 POLICY = (
@@ -87,18 +90,17 @@ def app(
     library = Library(folders, annotated, asking)
     threads = ThreadPoolExecutor(THREADS, "glossator")  # each of which keeps its connections
     routes = [Route(e.path, _answering(e, library, threads), methods=[e.method]) for e in ENDPOINTS]
-    described = json.dumps(openapi())
     fixed: dict[str, tuple[Callable[[], str], str]] = {
         "/app.js": (script, "text/javascript; charset=utf-8"),
         "/app.css": (style, "text/css; charset=utf-8"),
-        "/": (served_page, "text/html; charset=utf-8"),
-        "/api/openapi.json": (lambda: described, "application/json"),
+        "/api/openapi.json": (described, "application/json"),
         "/api/docs": (docs_page, "text/html; charset=utf-8"),
     }
+    routes += [Route("/", _first(library, threads))]
     routes += [Route(path, _fixed(make, kind)) for path, (make, kind) in fixed.items()]
 
     guard = Middleware(Guard, host=host, token=token)
-    return Starlette(routes=routes, middleware=[guard, Middleware(GZipMiddleware)])
+    return Starlette(routes=routes, middleware=[guard, Middleware(GZipMiddleware, compresslevel=COMPRESSION)])
 
 
 class Guard:
@@ -181,6 +183,22 @@ def _fixed(make: Callable[[], str], kind: str) -> Callable[[Request], Awaitable[
     return answer
 
 
+def _first(library: Library, threads: Executor) -> Callable[[Request], Awaitable[Response]]:
+    """The page itself. A study that cannot be read now is told of when the page asks."""
+
+    def make() -> str:
+        try:
+            return served_page(to_json(library.listed(), list[StudyListed]).decode())
+        except UserError:
+            return served_page()
+
+    async def answer(_: Request) -> Response:
+        found = await asyncio.get_running_loop().run_in_executor(threads, make)
+        return Response(found, media_type="text/html; charset=utf-8")
+
+    return answer
+
+
 def _answering(endpoint: Endpoint, library: Library, threads: Executor) -> Callable[[Request], Awaitable[Response]]:
     """The route of an endpoint: parameters are checked, the work is done in a thread, mistakes are told."""
     from pydantic import ValidationError
@@ -222,6 +240,12 @@ def _answering(endpoint: Endpoint, library: Library, threads: Executor) -> Calla
         return Response(found, media_type="application/json")
 
     return answer
+
+
+@lru_cache
+def described() -> str:
+    """The API as JSON; made when it is first asked for, as it takes a while."""
+    return json.dumps(openapi())
 
 
 def docs_page() -> str:

@@ -18,8 +18,7 @@ from glossator.explanations import Explanation
 from glossator.files import write_bytes
 from glossator.human.answers import Answers, check, read_answer_file
 from glossator.human.folder import HumanFolder, secret_of, study_id, write_export
-from glossator.human.sources import Drawn, Source
-from glossator.human.tasks import TASKS, WITH_PICTURES, TaskSet, check_task
+from glossator.human.tasks import TASKS, WITH_PICTURES, Drawn, TaskSet, check_task
 from glossator.study import Study
 from glossator.units import Unit
 
@@ -40,6 +39,7 @@ def draw_tasks(study: Study, task: str, *, units: str | None = None, seed: int =
     dataclass, None for its defaults. `UserError` when the study has nothing to ask.
     """
     from glossator.human.readability import importance
+    from glossator.human.sources import Source
     from glossator.study.context import StudyContext
     from glossator.study.sources import check_finished
 

@@ -18,8 +18,7 @@ from glossator.errors import UserError
 from glossator.files import alone, fingerprint, plain, sha256_of, write_bytes, write_json
 from glossator.human.answers import Answers
 from glossator.human.forms import FORMAT as ANSWERS_FORMAT
-from glossator.human.sources import Drawn
-from glossator.human.tasks import FORMAT, TaskSet, from_plain, to_plain
+from glossator.human.tasks import FORMAT, Drawn, TaskSet, from_plain, to_plain
 from glossator.store.folder import PEOPLE
 from glossator.study import Study
 

@@ -12,8 +12,8 @@ from typing import Any
 from glossator.errors import UserError
 from glossator.explainers.labels import of_images
 from glossator.explanations import Explanation, Provenance
-from glossator.human.sources import Drawn, Source, evidence_to_read, shown_exemplars, shown_of
-from glossator.human.tasks import LabellingItem, TaskSet
+from glossator.human.sources import Source, evidence_to_read, shown_exemplars, shown_of
+from glossator.human.tasks import Drawn, LabellingItem, TaskSet
 from glossator.programs import Program, english, parse_program
 from glossator.scores import Score
 from glossator.store.results import as_stored

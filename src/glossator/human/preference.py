@@ -12,8 +12,8 @@ from itertools import combinations
 from typing import Any, Final
 
 from glossator.human.agreement import Judgement, agreement
-from glossator.human.sources import PLACEBO, Drawn, Source, sealed, shown_exemplars, shown_of
-from glossator.human.tasks import PreferenceItem
+from glossator.human.sources import PLACEBO, Source, sealed, shown_exemplars, shown_of
+from glossator.human.tasks import Drawn, PreferenceItem
 from glossator.statistics import SHARE, Estimate, mean_over_units
 from glossator.units import Unit
 

@@ -23,8 +23,8 @@ from glossator.explainers.token_means import token_means
 from glossator.explanations import Explanation
 from glossator.human.agreement import Judgement, agreement
 from glossator.human.preference import means
-from glossator.human.sources import Drawn, Source, passages_of
-from glossator.human.tasks import PLACES, GroupsItem, Passage
+from glossator.human.sources import Source, passages_of
+from glossator.human.tasks import PLACES, Drawn, GroupsItem, Passage
 from glossator.statistics import Estimate, estimate, ratio
 from glossator.units import Unit
 

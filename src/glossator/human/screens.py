@@ -17,8 +17,8 @@ import numpy as np
 from glossator.explanations import Explanation
 from glossator.human.agreement import Judgement, agreement
 from glossator.human.preference import means
-from glossator.human.sources import PLACEBO, Drawn, Source, evidence_to_read, sealed
-from glossator.human.tasks import READINGS, TextItem
+from glossator.human.sources import PLACEBO, Source, evidence_to_read, sealed
+from glossator.human.tasks import READINGS, Drawn, TextItem
 from glossator.scorers.lab import score_explanations
 from glossator.scores import Score
 from glossator.statistics import SHARE, Estimate, mean_over_units, paired_difference, paired_ratio

@@ -15,8 +15,8 @@ import numpy as np
 from glossator.errors import MissingPower, UserError
 from glossator.evidence import Evidence, Exemplars, Split
 from glossator.explanations import Explanation
-from glossator.human.sources import Drawn, Source, drawn_rows, passages_of, sealed, unsealed
-from glossator.human.tasks import Passage, SimulationItem
+from glossator.human.sources import Source, drawn_rows, passages_of, sealed, unsealed
+from glossator.human.tasks import Drawn, Passage, SimulationItem
 from glossator.inputs import Grid, Inputs, token_windows
 from glossator.scorers.baselines import baselines_beside
 from glossator.scorers.lab import Lab, score_explanation

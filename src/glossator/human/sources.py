@@ -19,7 +19,7 @@ from glossator.explanations import Explanation, Provenance
 from glossator.explorer.pages.experiment import smaller
 from glossator.explorer.pages.windows import as_data_uri
 from glossator.files import fingerprint, plain
-from glossator.human.tasks import SCALE, Passage, Picture, Shown, TaskSet
+from glossator.human.tasks import SCALE, Drawn, Key, Passage, Picture, Shown, TaskSet
 from glossator.inputs import WHOLE
 from glossator.programs import parse_program
 from glossator.store.spec import READ_EVIDENCE
@@ -166,24 +166,6 @@ def systematic(chances: np.ndarray, rng: np.random.Generator) -> list[int]:
     ends = np.cumsum(chances[order])
     points = np.arange(round(float(ends[-1]))) + rng.random()
     return sorted(order[np.minimum(np.searchsorted(ends, points), len(ends) - 1)].tolist())
-
-
-@dataclass(frozen=True)
-class Key:
-    """The sealed half of a task set. salt: so that its digest, which is public, cannot be guessed at; settings: with
-    the names of methods, which are not public; items: which unit, method and windows each item is, by its id."""
-
-    salt: str
-    settings: dict[str, Any]
-    items: dict[str, dict[str, Any]]
-
-
-@dataclass(frozen=True)
-class Drawn:
-    """A task set and its key."""
-
-    tasks: TaskSet
-    key: Key
 
 
 def shown_of(exemplars: Exemplars) -> tuple[Shown, ...]:

@@ -157,6 +157,24 @@ class TaskSet:
         return found
 
 
+@dataclass(frozen=True)
+class Key:
+    """The sealed half of a task set. salt: so that its digest, which is public, cannot be guessed at; settings: with
+    the names of methods, which are not public; items: which unit, method and windows each item is, by its id."""
+
+    salt: str
+    settings: dict[str, Any]
+    items: dict[str, dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """A task set and its key."""
+
+    tasks: TaskSet
+    key: Key
+
+
 def check_task(task: str) -> str:
     """The name itself; `UserError` when there is no such task."""
     if task not in ITEMS:

@@ -5,21 +5,21 @@ Reading needs NumPy alone; `record` brings in torch when it is first used.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from glossator.recording.reader import Recording, open_recording, verify
 from glossator.recording.samplers import EvidenceSpec, draw
 from glossator.recording.spec import RecordingSpec, recording_spec
+from glossator.registry import on_first_use
 
 if TYPE_CHECKING:
     from glossator.recording.recorder import record
 
 __all__ = ["EvidenceSpec", "Recording", "RecordingSpec", "draw", "open_recording", "record", "recording_spec", "verify"]
 
-
-def __getattr__(name: str) -> Any:
-    if name == "record":
-        from glossator.recording.recorder import record
-
-        return record
-    raise AttributeError(name)
+__getattr__ = on_first_use(
+    __name__,
+    {
+        ".recorder": "record",
+    },
+)

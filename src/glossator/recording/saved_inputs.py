@@ -22,9 +22,6 @@ from glossator.inputs import Concept, Images, Inputs, Stimuli, Texts, TokenWindo
 from glossator.inputs.annotations import Labels, LazyMasks
 from glossator.inputs.tokens import Decoding, Vocabulary
 from glossator.recording.store import ArrayWriter, Checksums, damaged, offsets_of, save
-from glossator.scenes import Scene
-from glossator.scenes.inputs import RenderedPixels, SceneImages
-from glossator.scenes.render import RENDERER
 
 AGAIN = "Delete the recording and record again"
 BLOCK = 256
@@ -35,6 +32,9 @@ Read = Callable[[str], np.ndarray]
 
 def save_inputs(inputs: Inputs, folder: Path, checksums: Checksums) -> dict[str, Any]:
     """Write inputs into `folder`; returns their entry in the manifest."""
+    from glossator.scenes.inputs import SceneImages
+    from glossator.scenes.render import RENDERER
+
     save(folder / "ids.npy", inputs.ids, checksums)
     save(folder / "documents.npy", inputs.groups, checksums)
     if isinstance(inputs, TokenWindows):
@@ -73,6 +73,10 @@ def load_inputs(manifest: dict[str, Any], folder: Path, read: Read) -> Inputs:
         arrays = {name: read(name) for name in ("tokens", "lengths", "valid")}
         return TokenWindows(**arrays, documents=groups, ids=ids, vocabulary=_vocabulary(manifest, folder, read))
     if kind == "images" and (drawn := manifest.get("scenes")):
+        from glossator.scenes import Scene
+        from glossator.scenes.inputs import RenderedPixels, SceneImages
+        from glossator.scenes.render import RENDERER
+
         if drawn["renderer"] != RENDERER:
             raise UserError(
                 "these scenes were rendered by another version", value=drawn["renderer"], allowed=RENDERER, fix=AGAIN

@@ -58,3 +58,9 @@ class Scorer(Protocol):
     def windows_run(self, evidence: Evidence, lab: Lab) -> WindowsRun | None:
         """Of an intervention the recorded windows in which the model is intervened on; None where these are others."""
         return None
+
+
+def simulates(scorer: Scorer) -> bool:
+    """Whether it scores the simulation of an explanation: observational scorers that ask neither a language model nor
+    the subject do, others where they say so."""
+    return scorer.needs == {TOKEN_VALUES} if scorer.simulated is None else scorer.simulated

@@ -11,7 +11,6 @@ import math
 from collections.abc import Sequence
 
 import numpy as np
-from scipy.special import betainc, betaln
 
 
 def rate_above(successes: int, trials: int, rate: float = 0.5) -> float:
@@ -40,6 +39,8 @@ def rate_at_least(successes: int, trials: int, alpha: float = 0.05) -> float:
 def _evidence(successes: int, trials: int, rate: float) -> float:
     if not 0 <= successes <= trials or not 0 < rate < 1:
         raise ValueError(f"{successes} successes of {trials} against a rate of {rate}")
+    from scipy.special import betainc, betaln
+
     a, b = successes + 1, trials - successes + 1
     above = 1 - betainc(a, b, rate)  # share of the uniform bet's likelihood that lies above the rate
     if above <= 0:

@@ -14,8 +14,12 @@ ANSWERS = "answers.sqlite"
 """What language models answered, so that the study replays without them; like the log no part of its identity."""
 PEOPLE = "human"
 """The folder of people's tasks and answers (`glossator.human.folder`), which outlives the study it is about."""
-
-
+READOUTS, DIRECTIONS = "readouts", "directions"
+"""The readouts that a study keeps, by their kinds; where studies of earlier versions keep their directions."""
+READOUT_LOGS = TRAINING, SEARCH = "training.json", "search.json"
+"""How a readout was made, beside it: of a trained dictionary, of found directions."""
+RANDOM_DICTIONARIES = "random-weights-dictionaries"
+"""What was trained on the random network, for the control of a study of a dictionary."""
 LISTS = "lists.json"
 """Lists of units that a reader made (`glossator.store.unit_lists`)."""
 
@@ -24,6 +28,12 @@ def may_be_there(name: str) -> bool:
     """What lies in a study's folder and is no part of it: leftovers, the log, models' answers, people's answers and
     lists."""
     return name.startswith((".", LOG, ANSWERS)) or name in (PEOPLE, LISTS)
+
+
+def places_of_readouts(study: Path) -> Iterator[tuple[str, Path]]:
+    """(kind, folder) of each readout that a study keeps, also one of an earlier version."""
+    yield from ((place.parent.name, place) for place in sorted((study / READOUTS).glob("*/*")))
+    yield from ((DIRECTIONS, place) for place in sorted((study / DIRECTIONS).glob("*")))
 
 
 @contextlib.contextmanager

@@ -78,6 +78,33 @@ class Study:
         return {status: counts.get(status, 0) for status in STATUSES}
 
     @property
+    def size(self) -> int:
+        """How many units it has."""
+        ((units,),) = self.query("SELECT count(*) FROM units")
+        return int(units)
+
+    @property
+    def sites(self) -> list[str]:
+        """The sites of its units, in the study's order; each is looked up in an index, not collected."""
+        rows = self.query(
+            """WITH RECURSIVE sites (site) AS (SELECT min(site) FROM units UNION ALL
+            SELECT (SELECT min(site) FROM units WHERE site > sites.site) FROM sites WHERE site IS NOT NULL)
+            SELECT site FROM sites WHERE site IS NOT NULL
+            ORDER BY (SELECT id FROM units WHERE units.site = sites.site LIMIT 1)"""
+        )
+        return [site for (site,) in rows]
+
+    @property
+    def methods(self) -> list[str]:
+        """The methods of the best explanations of its units, sorted; looked up likewise."""
+        rows = self.query(
+            """WITH RECURSIVE methods (method) AS (SELECT min(method) FROM units UNION ALL
+            SELECT (SELECT min(method) FROM units WHERE method > methods.method) FROM methods WHERE method IS NOT NULL)
+            SELECT method FROM methods WHERE method IS NOT NULL"""
+        )
+        return [method for (method,) in rows]
+
+    @property
     def costs(self) -> list[Cost]:
         """What its language models were asked, by stage and model; empty for a study that needed none."""
         rows = self.query(
@@ -130,7 +157,7 @@ class Study:
 
     def names_like(self, name: str) -> list[str]:
         """Ids that a wrong one may have meant: all of a small study, else some of the same number or site."""
-        if sum(self.counts.values()) <= AT_ONCE:
+        if self.size <= AT_ONCE:
             return self.names()
         number, site = re.search(r"([0-9]{1,18})[+±-]?$", name), name.rpartition("/")[0].rpartition("/")[2]
         rows = self.query(
@@ -210,10 +237,15 @@ class Study:
         ((found,),) = self.query(f"SELECT count(*) FROM units WHERE {' AND '.join(conditions)}", *values)
         return int(found)
 
-    def places(self, wanted: Wanted) -> list[int]:
-        """The places (from 1) of the units that are wanted, ascending."""
+    def places(self, wanted: Wanted, order_by: str = "place") -> list[int]:
+        """The places (from 1) of the units that are wanted and have a value of what is ordered by, in this order."""
+        by, direction, ties = ORDERS[order_by]
         conditions, values = wanted.conditions()
-        found = self.query(f"SELECT id FROM units WHERE {' AND '.join(conditions) or '1'} ORDER BY id", *values)
+        where = " AND ".join([*conditions, f"{by} IS NOT NULL"])
+        through = "" if wanted.places is None else "INDEXED BY units_by_place"
+        found = self.query(
+            f"SELECT id FROM units {through} WHERE {where} ORDER BY {by} {direction}, id {ties}", *values
+        )
         return [place for (place,) in found]
 
     def rows_at(self, places: Sequence[int]) -> list[UnitRow]:
@@ -266,7 +298,7 @@ class Study:
         each of them."""
         rows = self.query(
             """SELECT unit FROM (SELECT rowid AS found FROM explanation_text WHERE explanation_text MATCH ? LIMIT ?)
-            JOIN explanations ON explanations.id = found""",
+            JOIN explanations INDEXED BY explanations_by_id ON explanations.id = found""",
             match_of(words),
             RANKED_MATCHES,
         )

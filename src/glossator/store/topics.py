@@ -11,15 +11,18 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy import sparse
 
 from glossator.corpora.ngrams.held_words import FUNCTION_WORDS
 from glossator.corpora.ngrams.words import words
 from glossator.corpora.wordnet import WordNet, load_wordnet
 from glossator.errors import UserError
 from glossator.statistics import adjusted
+
+if TYPE_CHECKING:
+    from scipy import sparse
 
 KEPT_TOPICS = "topics.json"
 """Where `glossator topics` leaves what it found, in the (first) study's folder."""
@@ -123,6 +126,8 @@ def tf_idf(documents: Sequence[Sequence[str]]) -> tuple[list[str], sparse.csr_ar
 
     A term that a single document has counts only if that document has no other.
     """
+    from scipy import sparse
+
     spread = Counter(term for document in documents for term in set(document))
     alone = {term for document in documents if all(spread[term] == 1 for term in document) for term in document}
     names = sorted(term for term, count in spread.items() if count > 1 or term in alone)

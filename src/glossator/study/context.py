@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from glossator import registry
 from glossator.errors import UserError
-from glossator.evidence import Evidence
+from glossator.evidence import Evidence, Split
 from glossator.explainers import Explainer
 from glossator.explanations import Explanation
 from glossator.language_models.costs import Meter
 from glossator.programs import Lexicon
 from glossator.recording import Recording, draw
 from glossator.resources import Resources
-from glossator.scorers import Scorer
+from glossator.scorers import Scorer, simulates
 from glossator.scorers.baselines import Baseline, open_baselines
 from glossator.scorers.lab import Lab
 from glossator.scorers.other_units import RecordedOthers
@@ -40,6 +40,10 @@ Note = Callable[[str], None]
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 Shared = TypeVar("Shared", bound=Resources)
+
+
+FIT_NOTHING = ("correlation", "specificity")
+"""Scorers that simulate and ask nothing of the calibrate split."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,6 +92,13 @@ class StudyContext:
     @cached_property
     def scorers(self) -> dict[str, Scorer]:
         return {name: self.build("scorers", name) for name in self.spec.scorers}
+
+    @property
+    def splits_read(self) -> list[Split]:
+        """The splits whose windows are simulated to score: `calibrate` only for scorers that fit something there."""
+        simulating = [name for name, scorer in self.scorers.items() if simulates(scorer)]
+        fitting = [name for name in simulating if name not in FIT_NOTHING]
+        return ["test", "calibrate"] if fitting else ["test"] if simulating else []
 
     @cached_property
     def baselines(self) -> dict[str, Baseline]:

@@ -192,7 +192,7 @@ def _parquet(study: Study, context: StudyContext, folder: Path, say: Callable[[i
 
     tables = {"units": units(), "excerpts": excerpts(), "explanations": explanations(), "scores": scores()}
     parquet.write(folder, study.manifest["subject"], tables)
-    return sum(study.counts.values())
+    return study.size
 
 
 def _delphi(study: Study, context: StudyContext, folder: Path, notes: list[str], say: Callable[[int], Any]) -> Written:

@@ -26,12 +26,13 @@ from glossator.inputs import Grid, Inputs, token_windows
 from glossator.language_models import NOTHING_USED, Answer, LanguageModel, Request, Usage
 from glossator.language_models.costs import in_words
 from glossator.language_models.projection import PICO, likely
+from glossator.scorers import simulates
 from glossator.simulators import ACTIVATION, Simulation, Simulator
 from glossator.store.results import UnitResult
 from glossator.study.context import StudyContext
 from glossator.study.models import StudyModels
 from glossator.study.simulator import WRITE_PROGRAMS, StudySimulator
-from glossator.study.stages import other_unit, rows_ranked_on, simulates, splits_read
+from glossator.study.stages import other_unit, rows_ranked_on
 from glossator.study.work import Work
 from glossator.units import Unit
 
@@ -231,7 +232,7 @@ class _DryRun:
         in this process keeps no answers and computes them anew.
         """
         other = other or explanation
-        for split in splits_read(self.context):
+        for split in self.context.splits_read:
             exemplars = evidence.split(split).take(self.lab.rows_scored(evidence, split))
             self.reading.simulate(explanation, exemplars.inputs, exemplars.grid)
             rows = np.arange(len(exemplars)) if self.reading.here else np.flatnonzero(~exemplars.in_random)

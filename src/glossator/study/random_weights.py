@@ -23,6 +23,7 @@ from glossator.recording.spec import source_of
 from glossator.scorers.baselines import RANDOM_WEIGHTS
 from glossator.statistics import Estimate
 from glossator.store.card import column_of
+from glossator.store.folder import RANDOM_DICTIONARIES
 from glossator.store.summary import means
 from glossator.study.sources import kept_readouts
 from glossator.subjects.named import open_subject, random_name
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
     from glossator.store.study import Study
     from glossator.subjects.base import Subject
 
-FOLDER, DICTIONARIES = RANDOM_WEIGHTS, "random-weights-dictionaries"
+FOLDER = RANDOM_WEIGHTS
 KEY = "random weights"
 """The row of `meta` that holds the means."""
 
@@ -108,7 +109,7 @@ def train_alike(
                       dict(recording.spec.windows))  # fmt: skip
     found = {}
     for name, spec in trainings(readouts).items():
-        place = folder / DICTIONARIES / name
+        place = folder / RANDOM_DICTIONARIES / name
         say(f"{name} is trained in the same way on the network of random weights: {spec.steps} steps.")
         train(subject, probes, spec, place)
         found[name] = f"dictionary:{place}@{source_of(name)}"

@@ -7,7 +7,7 @@ scores of nothing. Looking at a study asks nothing, and what is no longer there 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +19,7 @@ from glossator.files import read_json, write_bytes, write_json
 from glossator.inputs import Texts
 from glossator.readouts.base import load_kind, parse_readout
 from glossator.recording.spec import source_of
+from glossator.store.folder import READOUT_LOGS, READOUTS, places_of_readouts
 from glossator.subjects.image_models import takes_images
 from glossator.subjects.named import (
     FUNCTION,
@@ -38,11 +39,7 @@ if TYPE_CHECKING:
     from glossator.store.spec import StudySpec
     from glossator.subjects.base import Subject
 
-FOLDER, REFUSED = "readouts", "refused.json"
-LOGS = ("training.json", "search.json")
-"""How a readout was made, beside it: of a trained dictionary, of found directions."""
-EARLIER = "directions"
-"""Where studies of earlier versions keep their directions, without the name of a kind."""
+REFUSED = "refused.json"
 
 
 def given_readouts(spec: StudySpec) -> dict[str, Readout]:
@@ -106,11 +103,11 @@ def keep_readouts(spec: StudySpec, readouts: Mapping[str, Readout], folder: Path
         kind, path, site = pooled
         given.append((kind, path, load_kind(kind, path, site)))
     for kind, path, one in given:
-        place = folder / FOLDER / kind / one.site_name
+        place = folder / READOUTS / kind / one.site_name
         place.mkdir(parents=True, exist_ok=True)
         one.save(place)
         beside = path if path.is_dir() else path.parent
-        for log in LOGS if beside.resolve() != place.resolve() else ():
+        for log in READOUT_LOGS if beside.resolve() != place.resolve() else ():
             if (beside / log).is_file():
                 write_bytes(place / log, (beside / log).read_bytes())
         refused = {str(index): reason for index in range(one.width) if (reason := one.refused(index)) is not None}
@@ -125,12 +122,6 @@ def refused_units(study: Path) -> dict[str, dict[str, str]]:
         name: read_json(file, "the list of refused units", "Make the study again")
         for name, file in places if file.exists()
     }  # fmt: skip
-
-
-def places_of_readouts(study: Path) -> Iterator[tuple[str, Path]]:
-    """(kind, folder) of each readout that a study keeps, also one of an earlier version."""
-    yield from ((place.parent.name, place) for place in sorted((study / FOLDER).glob("*/*")))
-    yield from (("directions", place) for place in sorted((study / EARLIER).glob("*")))
 
 
 def kept_of_pooled(name: str, study: Path) -> Path | None:

@@ -18,7 +18,7 @@ from glossator.explainers import Abstained, Explained
 from glossator.explanations import Explanation
 from glossator.files import plain
 from glossator.recording.alone import told_statistics
-from glossator.scorers import SUBJECT, TOKEN_VALUES, Scorer
+from glossator.scorers import SUBJECT, simulates
 from glossator.scorers.baselines import Beside, explanations_of
 from glossator.scorers.correlation import pooled
 from glossator.scorers.lab import Lab, scores_of
@@ -146,10 +146,6 @@ def rows_ranked_on(lab: Lab, evidence: Evidence, split: Split = "select") -> np.
     return np.sort(next((sample.rows for sample in samples if len(sample)), samples[-1].rows))
 
 
-FIT_NOTHING = ("correlation", "specificity")
-"""Scorers that simulate and ask nothing of the calibrate split."""
-
-
 def score_units(some: Sequence[UnitResult], context: StudyContext, everyone: Sequence[UnitResult]) -> list[UnitResult]:
     """The same results with scores; everyone: all units of the study, among which each looks for another one."""
     by_site: dict[tuple[str, str], list[UnitResult]] = {}
@@ -199,7 +195,7 @@ def score_one(
     lab = context.lab(explanations_of(context.baselines, evidence.explain, beside))
     if not lab.executes(explanation):
         both = [explanation, *([other] if other is not None else [])]
-        evidence = lab.readable(both, evidence, splits_read(context), lab.rows_scored)
+        evidence = lab.readable(both, evidence, context.splits_read, lab.rows_scored)
     scores: list[Score] = []
     for name, scorer in context.scorers.items():
         with ONE_AT_A_TIME if SUBJECT in scorer.needs else contextlib.nullcontext():
@@ -212,19 +208,6 @@ def score_one(
 
 ONE_AT_A_TIME = threading.RLock()
 """Held while the subject is run: the hooks of two threads on one model would see each other's activations."""
-
-
-def simulates(scorer: Scorer) -> bool:
-    """Whether it scores the simulation of an explanation: observational scorers that ask neither a language model nor
-    the subject do, others where they say so."""
-    return scorer.needs == {TOKEN_VALUES} if scorer.simulated is None else scorer.simulated
-
-
-def splits_read(context: StudyContext) -> list[Split]:
-    """The splits whose windows are simulated to score: `calibrate` only for scorers that fit something there."""
-    simulating = [name for name, scorer in context.scorers.items() if simulates(scorer)]
-    fitting = [name for name in simulating if name not in FIT_NOTHING]
-    return ["test", "calibrate"] if fitting else ["test"] if simulating else []
 
 
 def other_unit(unit: Unit, method: str, site: Sequence[UnitResult], context: StudyContext) -> Explanation | None:

@@ -19,8 +19,7 @@ from glossator.readouts.base import load_kind
 from glossator.recording.spec import source_of
 from glossator.recording.store import crc32_of, open_shard
 from glossator.store.database import DATABASE
-from glossator.store.folder import ANSWERS
-from glossator.study.sources import places_of_readouts
+from glossator.store.folder import ANSWERS, places_of_readouts
 from glossator.study.work import Work
 
 MANIFEST = "manifest.json"

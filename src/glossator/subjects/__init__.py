@@ -5,8 +5,9 @@ Names are resolved on first use, so that importing the package (for the alias ta
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from glossator.registry import on_first_use
 
 if TYPE_CHECKING:
     from glossator.subjects.hooks import capture, edit
@@ -32,23 +33,15 @@ __all__ = [
     "open_subject",
 ]
 
-_HOME = {
-    "FastTextTokenizer": "tokenizer",
-    "SiteInfo": "sites",
-    "TransformerSubject": "transformer",
-    "VisionSubject": "vision",
-    "capture": "hooks",
-    "describe_sites": "loading",
-    "edit": "hooks",
-    "find_sites": "sites",
-    "image_subject": "vision",
-    "load_subject": "loading",
-    "load_tokenizer": "loading",
-    "open_subject": "named",
-}
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOME:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(f"{__name__}.{_HOME[name]}"), name)
+__getattr__ = on_first_use(
+    __name__,
+    {
+        ".hooks": "capture edit",
+        ".loading": "describe_sites load_subject load_tokenizer",
+        ".named": "open_subject",
+        ".sites": "SiteInfo find_sites",
+        ".tokenizer": "FastTextTokenizer",
+        ".transformer": "TransformerSubject",
+        ".vision": "VisionSubject image_subject",
+    },
+)

@@ -7,12 +7,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
+from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy import sparse
 
 from glossator.corpora.ngrams.words import words
 from glossator.corpora.wordnet import Synset, WordNet
+
+if TYPE_CHECKING:
+    from scipy import sparse
 
 _FUNCTION_WORDS = """
 a about above after again against all almost also although always am among an and another any are aren't as at
@@ -62,6 +65,8 @@ def word_table(texts: Sequence[str], wordnet: WordNet, longest: int = 3) -> Word
         for name in dict.fromkeys(names_in(text, wordnet, longest, lemma)):
             names.append(rows.setdefault(name, len(rows)))
             columns.append(column)
+    from scipy import sparse
+
     entries = np.ones(len(names), np.float32)
     return WordTable(tuple(rows), sparse.csr_array((entries, (names, columns)), shape=(len(rows), len(texts))))
 

@@ -17,12 +17,11 @@ from glossator.explanations import Explanation
 from glossator.explorer.exemplars import shown_input
 from glossator.explorer.pages.parts import all_rounded, rounded
 from glossator.explorer.pages.windows import WindowShown, window_shown
-from glossator.scorers import LANGUAGE_MODEL, SUBJECT, Scorer, WindowsRun
+from glossator.scorers import LANGUAGE_MODEL, SUBJECT, Scorer, WindowsRun, simulates
 from glossator.scorers.asking import Replies
 from glossator.scorers.lab import Lab, scores_of
 from glossator.scorers.sample import SETTINGS, Setting
 from glossator.store.results import Chosen, UnitResult
-from glossator.study.stages import simulates, splits_read
 
 if TYPE_CHECKING:
     from glossator.study.context import StudyContext
@@ -149,7 +148,7 @@ def _windows(
     setting = _setting(nothing.score)
     try:
         if not lab.executes(explanation):
-            evidence = lab.readable([explanation], evidence, splits_read(context), lab.rows_scored)
+            evidence = lab.readable([explanation], evidence, context.splits_read, lab.rows_scored)
         trial = lab.trial(evidence, setting) if ran is None else ran.trial
         if not len(trial.test):
             return _because(nothing, f"no windows for {setting}")

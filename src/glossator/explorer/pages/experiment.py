@@ -6,15 +6,17 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from glossator.agents.answers import Answer, Finding
 from glossator.agents.ledger import ALPHA, success
-from glossator.agents.retold import DRAWN, SEEN, Retold, retold
 from glossator.explorer.pages.parts import cut, rounded
 from glossator.explorer.pages.windows import as_data_uri
+
+if TYPE_CHECKING:
+    from glossator.agents.retold import Retold
 
 AGENT = "agent"
 """The kind of experiments that an agent registers."""
@@ -138,6 +140,8 @@ def page_of_steps(
 ) -> ExperimentPage:
     """The page of an agent's experiment. unit: as the study calls it, by default as the transcript does; shown: pixels
     of pictures by id."""
+    from glossator.agents.retold import retold
+
     told, start = retold(steps), steps[0]
     stored = next((step["result"] for step in steps if step["kind"] == "answer"), None)
     answer = None if stored is None else Answer.from_dict(stored)
@@ -281,6 +285,8 @@ def _step(step: dict[str, Any], names: list[str]) -> StepShown:
     if kind == "test":
         told = f"{request['hypothesis']}: {result['successes']} of {result['trials']} pairs so far went as predicted"
         return StepShown(number, kind, names, text=told)
+    from glossator.agents.retold import DRAWN, SEEN
+
     tool, given = request["tool"], request["arguments"]
     if tool == "edit_images":
         originals = given["images"]

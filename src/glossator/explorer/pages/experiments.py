@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from glossator.agents.answers import Answer
-from glossator.agents.retold import pictures, retold
 from glossator.agents.transcript import read_transcript
 from glossator.errors import MissingPower, UserError
 from glossator.explorer.pages.experiment import AGENT, ExperimentPage, page_of_steps
@@ -180,6 +179,7 @@ def pictures_of_study(
     """(height, width, 3) uint8 by id, of an experiment on images; empty where the recording is not there."""
     if context is None or steps[0]["request"]["takes"] != "images":
         return {}
+    from glossator.agents.retold import pictures, retold
     from glossator.agents.scene_studio import SceneStudio
     from glossator.agents.under_test import ImageUnderTest
 

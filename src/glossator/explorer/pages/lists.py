@@ -79,14 +79,28 @@ def unit_list(
             if not found:
                 raise UserError("the study has no unit at this place", value=after)
             (last,) = found
-        many = False
-        if wanted.words is not None:  # searched once, for the page and for its length
-            matches = study.matches(wanted.words)
-            both = {*matches} if wanted.places is None else {*matches} & {*wanted.places}
-            wanted, many = replace(wanted, words=None, places=sorted(both)), len(matches) == RANKED_MATCHES
+        if wanted.words is not None:
+            return _searched(study, wanted, wanted.words, order, last, limit)
         rows = study.page(order, wanted, last, limit + 1)
         listed = [Listed.of(row) for row in rows[:limit]]
-        return UnitList(listed, study.count(wanted, order), listed[-1].place if len(rows) > limit else None, many)
+        return UnitList(listed, study.count(wanted, order), listed[-1].place if len(rows) > limit else None)
+
+
+def _searched(study: Study, wanted: Wanted, searched: str, order: str, last: UnitRow | None, limit: int) -> UnitList:
+    """Of the units in whose explanations the words stand: these are looked up once, for the page and for its length."""
+    matches = study.matches(searched)
+    both = {*matches} if wanted.places is None else {*matches} & {*wanted.places}
+    places = study.places(replace(wanted, words=None, places=sorted(both)), order)
+    first = 0
+    if last is not None:
+        if last.place not in places:
+            raise UserError("the unit to go on from is not among those that were found", value=str(last.unit))
+        first = places.index(last.place) + 1
+    page = places[first : first + limit]
+    listed = [Listed.of(row) for row in study.rows_at(page)]
+    return UnitList(
+        listed, len(places), page[-1] if first + limit < len(places) else None, len(matches) == RANKED_MATCHES
+    )
 
 
 def named(study: Study, name: str, limit: int) -> list[UnitRow]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -13,7 +14,9 @@ from glossator.explorer.pages.lists import MOST_ROWS, Listed
 from glossator.explorer.pages.parts import all_rounded
 from glossator.store.lists import EVERY, Wanted
 from glossator.store.study import Study
-from glossator.subjects.embedders import Embedder
+
+if TYPE_CHECKING:
+    from glossator.subjects.embedders import Embedder
 
 MOST_EMBEDDED = 20_000
 """Different texts that are embedded at once; some minutes on a laptop."""

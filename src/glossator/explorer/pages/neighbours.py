@@ -69,7 +69,7 @@ class Firing:
         order = np.lexsort((owners, entries))
         self.places = owners[order].astype(np.int32)
         self.starts = np.searchsorted(entries[order], np.arange(inputs + 1))
-        self.own = np.bincount(owners, minlength=sum(study.counts.values()) + 1)
+        self.own = np.bincount(owners, minlength=study.size + 1)
         self.inputs = inputs
 
     def beside(self, study: Study, unit: Unit, most: int = MOST) -> Neighbours:

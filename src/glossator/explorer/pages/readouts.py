@@ -20,14 +20,12 @@ from glossator.readouts.base import load_kind
 from glossator.recording.spec import source_of
 from glossator.scores import range_of
 from glossator.statistics import mean_over_units
+from glossator.store.folder import RANDOM_DICTIONARIES, SEARCH, TRAINING, places_of_readouts
 from glossator.store.study import Study
-from glossator.study.random_weights import DICTIONARIES
-from glossator.study.sources import LOGS, places_of_readouts
 
 if TYPE_CHECKING:
     from glossator.readouts.base import Readout
 
-TRAINING, SEARCH = LOGS
 MOST_STEPS = 400
 """Points of a curve; of longer trainings each is the mean of some steps."""
 BINS, MOST_WORK, MOST_COMPARED = 40, 1e10, 2048
@@ -157,7 +155,7 @@ def _shown(study: Study, kind: str, place: Path) -> ReadoutShown:
         return ReadoutShown(
             place.name, kind, one.reads_at, one.writes_at, one.width, len(rows), _facts(one, made),
             training=_training(place),
-            beside=_training(study.folder / DICTIONARIES / place.name),
+            beside=_training(study.folder / RANDOM_DICTIONARIES / place.name),
             search=_search(study, place),
             similarity=similarity(_rows(one)),
             density=_density(study, place.name),

@@ -17,6 +17,7 @@ from glossator.language_models.costs import in_words
 from glossator.scores import Column
 from glossator.statistics import Estimate
 from glossator.store.card import COLUMNS, QUESTIONS, columns_of, why_empty
+from glossator.store.folder import places_of_readouts
 from glossator.store.ranking import DEFAULT_SCORES, RATE
 from glossator.store.study import Study
 from glossator.store.summary import agreement_of_columns, mean_of, told, units_of_sites, values_of
@@ -106,14 +107,13 @@ def study_page(
         main: dict[str, str | None] = {column: study.default_score(column) for column in COLUMNS}
         first = [name for name in (study.ranked_by, main["causal"], *DEFAULT_SCORES) if name in names]
         counts = study.counts
-        rows = study.query("SELECT DISTINCT method FROM units WHERE method IS NOT NULL ORDER BY method")
         return StudyPage(
             name=study.folder.name,
             subject=study.manifest["subject"],
             units=sum(counts.values()),
             counts=counts,
             sites=[Site(site, polarity, n) for (site, polarity), n in units_of_sites(study).items()],
-            methods=[method for (method,) in rows],
+            methods=study.methods,
             main=main,
             ranked_by=study.ranked_by,
             told=[*dict.fromkeys((*first, *told(study)))],
@@ -133,8 +133,6 @@ def study_page(
 
 def pages_of(study: Study) -> list[str]:
     """Of readouts where it keeps any, of voxels where some of these are encoding models, or topics were found."""
-    from glossator.study.sources import places_of_readouts
-
     kinds = {kind == VOXELS for kind, _ in places_of_readouts(study.folder)}
     voxels = True in kinds or (study.folder / KEPT_TOPICS).is_file()
     return [name for name, there in (("readouts", False in kinds), (VOXELS, voxels)) if there]

@@ -15,9 +15,9 @@ from glossator.explorer.pages.parts import adapter, rounded
 from glossator.explorer.pages.study import VOXELS
 from glossator.files import read_json
 from glossator.readouts.encoding_model import FALSE_DISCOVERIES, EncodingModel, load_encoding_model
+from glossator.store.folder import places_of_readouts
 from glossator.store.study import Study
 from glossator.store.topics import KEPT_TOPICS, Topics
-from glossator.study.sources import places_of_readouts
 
 MOST_VOXELS = 2_000
 """That are given of one encoding model: the best predicted half, and the others evenly thinned."""

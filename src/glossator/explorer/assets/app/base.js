@@ -1,6 +1,6 @@
 // What all pages share: rendering, numbers, texts that are shown inert, the address.
 "use strict";
-const { html, render, useState, useEffect, useMemo, useRef } = window.htmPreact;
+const { html, render, useState, useEffect, useLayoutEffect, useMemo, useRef } = window.htmPreact;
 
 const MISSING = "–";
 
@@ -13,7 +13,7 @@ const precise = (value) => (value === null || value === undefined ? MISSING : Nu
 const interval = (low, high, digits = 2) => (low === null || low === undefined ? "" : `[${number(low, digits)},\u00a0${number(high, digits)}]`);
 const percent = (share, digits = 2) => (share === null || share === undefined ? MISSING : `${String(Number((100 * share).toPrecision(digits))).replace("-", "−")}\u00a0%`);
 const chance = (p) => (p === null || p === undefined ? MISSING : p < 0.001 ? "< 0.001" : number(p, 3));
-const count = (n) => (n === null || n === undefined ? MISSING : n.toLocaleString("en"));
+const count = (n) => (n === null || n === undefined ? MISSING : String(n).replace(/\B(?=(\d{3})+$)/g, ","));
 const plural = (n, word) => `${count(n)} ${word}${n === 1 ? "" : "s"}`;
 
 // Corpus text and explanations may hold anything: what has no picture of its own is shown as a sign, so that no text can
@@ -74,12 +74,13 @@ if (framed) document.addEventListener("click", (e) => {
 });
 if (document.documentElement.dataset.at && location.hash.length < 2) location.hash = document.documentElement.dataset.at;
 
-// What a promise brings: {value}, {error}, or {} while it is awaited; what it brought before stays until then.
+// What a promise brings: {value}, {error}, or {waiting} while it is awaited; what it brought before stays until then. It
+// is asked for before the page without it is painted.
 function useAsked(ask, keys) {
-  const [found, setFound] = useState({});
-  useEffect(() => {
+  const [found, setFound] = useState({ waiting: true });
+  useLayoutEffect(() => {
     let current = true;
-    setFound((before) => ({ value: before.value, waiting: true }));
+    setFound((before) => (before.waiting && !before.error ? before : { value: before.value, waiting: true }));
     Promise.resolve().then(ask).then((value) => current && setFound({ value }), (error) => current && setFound({ error }));
     return () => { current = false; };
   }, keys);
@@ -95,9 +96,11 @@ const MARKS = {
   mismatched: (x, y, r) => `M${x} ${y - r - 1}L${x + r + 1} ${y}L${x} ${y + r + 1}L${x - r - 1} ${y}Z`,
   "random weights": (x, y, r) => `M${x - r} ${y - r}L${x + r} ${y + r}M${x - r} ${y + r}L${x + r} ${y - r}`,
   "random-unit": (x, y, r) => `M${x - r - 1} ${y}H${x + r + 1}M${x} ${y - r - 1}V${y + r + 1}`,
+  echo: (x, y, r) => `M${x - r - 1} ${y - r}H${x + r + 1}L${x} ${y + r + 1}Z`,
+  random_name: (x, y, r) => `M${x - r} ${y - r - 1}V${y + r + 1}M${x + r} ${y - r - 1}V${y + r + 1}`,
   other: (x, y, r) => `M${x - r} ${y}A${r} ${r} 0 1 0 ${x + r} ${y}A${r} ${r} 0 1 0 ${x - r} ${y}`,
 };
 const known = (name) => (Object.hasOwn(MARKS, name) ? name : "other");
 const markOf = (name, x, y, r) => MARKS[known(name)](x, y, r);
-const markClass = (name) => `mark mark-${known(name).replace(" ", "-")}`;
+const markClass = (name) => `mark mark-${known(name).replace(/[ _]/g, "-")}`;
 const Mark = ({ name }) => html`<svg class="sign" viewBox="0 0 12 12" aria-hidden="true"><path class=${markClass(name)} d=${markOf(name, 6, 6, 3.5)} /></svg>`;

@@ -2,19 +2,20 @@
 "use strict";
 
 function StudyPage({ study, query }) {
-  const page = useAsked(() => source.study(study), [study]);
+  const page = useAsked(() => source.study(study), [study]), found = useListed(study, query), shown = Boolean(page.value && (found.value || found.error || found.meaning)), [seen, setSeen] = useState(false);
+  useEffect(() => { if (shown) requestAnimationFrame(() => setTimeout(() => setSeen(true))); }, [shown]);
   if (page.error) return html`<${Trouble} error=${page.error} />`;
-  if (!page.value) return html`<${Waiting} />`;
+  if (!shown) return html`<${Waiting} />`; // laid out once, with its list
   const data = page.value;
   return html`<main class="study" id="main">
     <header class="title"><h1>${inert(data.subject)} <span class="quiet">${inert(data.name)}</span></h1>
       <p class="counts"><b>${count(data.units)}</b> units${Object.entries(data.counts).filter(([status, n]) => n && status !== "ok").map(([status, n]) => html`, <span class="chip ${status}">${count(n)} ${status}</span>`)} · ${data.sites.length === 1 ? inert(data.sites[0].site) : plural(data.sites.length, "site")} · ${data.methods.map(inert).join(", ") || "no explanation"}</p>
       ${data.pages.length ? html`<p class="row">${data.pages.map((page) => html`<a class="button" href=${address(study, page)}>${PAGE_NAMES[page] || page}</a>`)}</p>` : null}</header>
     <div class="columns wide">
-      <${Units} study=${study} data=${data} query=${query} />
+      <${Units} study=${study} data=${data} query=${query} found=${found} />
       <div class="stack">
-        <${Distributions} study=${study} data=${data} query=${query} />
-        <${Agreement} study=${study} data=${data} query=${query} />
+        <${Distributions} study=${study} data=${data} query=${query} when=${seen} />
+        <${Agreement} study=${study} data=${data} query=${query} when=${seen} />
         <${Fold} name="made" class="card"><summary><h2>How it was made</h2></summary><dl class="facts">${data.facts.map(([name, text]) => html`<div><dt>${name}</dt><dd>${inert(text)}</dd></div>`)}</dl><//>
         <${Fold} name="cost" class="card" usually=${data.costs.length > 0}><summary><h2>Cost</h2></summary>${data.costs.length ? html`<table><thead><tr><th scope="col">stage</th><th scope="col">language model</th><th scope="col" class="n">requests</th><th scope="col" class="n">failed</th><th scope="col">used</th></tr></thead>
           <tbody>${data.costs.map((c) => html`<tr><td>${inert(c.stage)}</td><td>${inert(c.model)}</td><td class="n">${count(c.requests)}</td><td class="n">${count(c.failures)}</td><td>${inert(c.words)}</td></tr>`)}</tbody></table>` : html`<p class="quiet">No language model was asked.</p>`}<//>
@@ -43,9 +44,10 @@ function Annotators({ people }) {
 
 const PAGE_NAMES = { readouts: "Directions and dictionaries", voxels: "Voxels and topics" };
 
-function Distributions({ study, data, query, heading = "Scores over units" }) {
+// What reads all units is asked for when the first of them are seen, which would wait for it.
+function Distributions({ study, data, query, when = true, heading = "Scores over units" }) {
   const score = query.distribution || data.told[0];
-  const found = useAsked(() => (score ? source.distribution(study, score) : null), [study, score]);
+  const found = useAsked(() => (score && when ? source.distribution(study, score) : null), [study, score, when]);
   const rest = Object.keys(data.scores).filter((name) => !data.told.includes(name));
   return html`<section class="card"><div class="head"><h2>${heading}</h2>
     ${score ? html`<select aria-label="Score" value=${score} onChange=${(e) => setQuery({ distribution: e.target.value })}>
@@ -59,11 +61,11 @@ function Distributions({ study, data, query, heading = "Scores over units" }) {
 
 const AXIS_NAMES = { score: "observational score", causal: "causal score", q: "q over baselines", density: "density" };
 
-function Agreement({ study, data, query }) {
+function Agreement({ study, data, query, when }) {
   const both = Boolean(data.main.causal) && data.main.causal !== data.ranked_by;
   const x = query.x || "score", y = query.y || (both ? "causal" : "density");
-  const found = useAsked(() => source.points(study, x, y), [study, x, y]);
-  const rank = useAsked(() => (both ? source.agreement(study) : null), [study]);
+  const found = useAsked(() => (when ? source.points(study, x, y) : null), [study, x, y, when]);
+  const rank = useAsked(() => (both && when ? source.agreement(study) : null), [study, when]);
   const range = (axis) => (query[`${axis}_from`] || query[`${axis}_to`] ? [Number(query[`${axis}_from`] || -Infinity), Number(query[`${axis}_to`] || Infinity)] : null);
   const rx = range(x), ry = range(y);
   const brush = (box) => setQuery(box ? { [`${x}_from`]: short(box.x[0]), [`${x}_to`]: short(box.x[1]), [`${y}_from`]: short(box.y[0]), [`${y}_to`]: short(box.y[1]) }
@@ -81,12 +83,17 @@ const short = (value) => Number(value.toPrecision(3)).toString();
 const FILTERED = ["list", "words", "site", "polarity", "status", "method", "score_from", "score_to", "causal_from", "causal_to", "q_from", "q_to", "density_from", "density_to"];
 const EACH = 50;
 
-function Units({ study, data, query }) {
+// The first units that the address asks for: {value, wanted: what it asks for, key, meaning: whether by meaning}.
+function useListed(study, query) {
   const wanted = Object.fromEntries(["order", ...FILTERED].filter((name) => query[name]).map((name) => [name, query[name]]));
-  const key = JSON.stringify(wanted), kept = useAsked(() => source.lists(study), [study]).value || {};
-  const [more, setMore] = useState({ key: "", units: [], after: null });
-  const meaning = source.live && query.by === "meaning" && Boolean(query.words);
+  const key = JSON.stringify(wanted), meaning = source.live && query.by === "meaning" && Boolean(query.words);
   const found = useAsked(() => (meaning ? source.meaning(study, query.words, { ...wanted, words: null, order: null, limit: EACH }) : source.units(study, { ...wanted, limit: EACH })), [study, key, meaning]);
+  return { ...found, wanted, key, meaning };
+}
+
+function Units({ study, data, query, found }) {
+  const { wanted, key, meaning } = found, kept = useAsked(() => source.lists(study), [study]).value || {};
+  const [more, setMore] = useState({ key: "", units: [], after: null });
   const further = more.key === key ? more : { units: [], after: found.value?.after };
   const units = found.value ? [...found.value.units, ...further.units] : [];
   const load = async () => {
