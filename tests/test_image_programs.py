@@ -61,7 +61,7 @@ def test_english():
         "most to dogs; also to toys; less to night scenes."
     )
     assert said('and(shows("noun:ball"), shows("colour:red"), shows("size:large"))') == "to large red balls."
-    assert said('shows("count:one", "class:electronics")') == "to things shown once or electronics."
+    assert said('shows("count:one", "class:electronics")') == "to single objects or electronics."
     several = '", "'.join(f"count:{name}" for name in ("two", "three", "four", "five", "six", "many"))
     assert said(f'shows("{several}")') == "to things shown several times."
     assert said('and(shows("noun:dog"), not(shows("light:night")))') == "to dogs except at night."

@@ -31,7 +31,8 @@ COUNTED = re.compile(r"\((\d+) of (\d+)\)")
 SHOWS_SEVERAL = Shows(SEVERAL)
 _MANY = rf"several|many|{'|'.join(NUMBERS[1:])}"
 AS_MANY = re.compile(
-    rf"\b(?:({_MANY})(?: things)? of one kind|things shown (?:({_MANY}) times|(once|twice))|single things)\b",
+    rf"\b(?:({_MANY})(?: things)? of one kind|things shown (?:({_MANY}) times|(once|twice))|"
+    r"single (?:objects|things))\b",
     re.IGNORECASE,
 )
 TIMES = {"once": NUMBERS[0], "twice": NUMBERS[1]}

@@ -25,7 +25,7 @@ PHRASES: dict[str, dict[str, tuple[str, tuple[str, ...]]]] = {
 }  # fmt: skip
 """Settings of scenes, in the order in which they are said, and the phrases of captions for them."""
 SEVERAL = tuple(f"count:{name}" for name in (*NUMBERS[1:], "many"))
-TIMES = {NUMBERS[0]: "once", NUMBERS[1]: "twice"}
+TIMES = {NUMBERS[1]: "twice"}
 LIGHT = {"day": "daytime scenes", "dim": "dim light"}
 WEATHER = {"rain": "rain", "snow": "falling snow", "fog": "fog", "clear": "clear weather"}
 AT = {"left": "on", "right": "on", "centre": "in"}
@@ -195,7 +195,7 @@ def named(concept: Concept) -> str:
         case "colour" | "size":
             return f"{_quality(concept)} things"
         case "count":
-            return f"things shown {TIMES.get(name, f'{name} times')}"
+            return "single objects" if name == NUMBERS[0] else f"things shown {TIMES.get(name, f'{name} times')}"
         case "background":
             return plural(background_name(name))
         case "light":
