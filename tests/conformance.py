@@ -6,14 +6,15 @@
 from __future__ import annotations
 
 import inspect
+import re
 import shutil
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -298,7 +299,25 @@ OUTCOMES: dict[str, Callable[[Any, World], str]] = {
 }
 
 
-def table() -> str:
+Outcomes: TypeAlias = Mapping[tuple[str, str, str], str]
+"""What came of each kind of part, name and kind of input."""
+
+
+def documented() -> Outcomes:
+    """What the page says; empty for a part or kind of input that it does not know."""
+    text = DOCUMENT.read_text()
+    reasons = dict(re.findall(r"^(\d+)\. (.*)$", text, re.MULTILINE))
+    found: dict[tuple[str, str, str], str] = {}
+    for section in text.split("\n## ")[1:]:
+        kind, *lines = section.split("\n")
+        rows = [line.strip("| ").split(" | ") for line in lines if line.startswith("| `")]
+        for name, *cells in rows:
+            for where, cell in zip(WORLDS, cells, strict=True):
+                found[kind.lower(), name.strip("`"), where] = reasons.get(cell.strip("[]"), cell)
+    return found
+
+
+def table(outcomes: Outcomes) -> str:
     """The page: for each kind of part a table, names by kinds of inputs; what is missing stands below, numbered."""
     lines = [
         "# What works on what",
@@ -324,7 +343,7 @@ def table() -> str:
         for name in registry.BUILT_IN[kind]:
             cells = []
             for where in WORLDS:
-                found = outcome(kind, name, where)
+                found = outcomes[kind, name, where]
                 if not found.startswith("yes"):
                     found = f"[{reasons.setdefault(found, len(reasons) + 1)}]"
                 cells.append(found)
@@ -334,4 +353,5 @@ def table() -> str:
 
 
 if __name__ == "__main__":
-    DOCUMENT.write_text(table())
+    parts = [(kind, name, where) for kind in KINDS for name in registry.BUILT_IN[kind] for where in WORLDS]
+    DOCUMENT.write_text(table({part: outcome(*part) for part in parts}))
