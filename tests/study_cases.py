@@ -68,10 +68,6 @@ def register(monkeypatch: pytest.MonkeyPatch, kind: str, **objects: str) -> None
     """Add plug-ins by name for one test."""
     for name, target in objects.items():
         monkeypatch.setitem(registry.BUILT_IN[kind], name, f"study_cases:{target}")
-    if hasattr(registry.table, "cache_clear"):
-        registry.table.cache_clear()
-        # The table of the test is forgotten when its changes are undone.
-        monkeypatch.setattr(registry, "table", registry.table.__wrapped__)
 
 
 class Silent(Explainer):

@@ -47,13 +47,10 @@ def compared(tiny_folder: Path, corpus: Path, tmp_path_factory: pytest.TempPathF
 
 def test_a_baseline_of_ones_own(tiny_folder: Path, corpus: Path, tmp_path: Path, monkeypatch) -> None:
     monkeypatch.setitem(registry.BUILT_IN["baselines"], "constant", "test_baselines:ConstantBaseline")
-    registry.table.cache_clear()
     study = run_study(small_spec(tiny_folder, baselines=("constant", "mismatched")), tmp_path / "s", progress=False)
     scores = [s for r in study.results() for e in r.explanations for s in e.scores if s.name.startswith("detection")]
     assert scores and all(set(s.baselines) == {"constant", "mismatched"} for s in scores)
     assert {s.baselines["constant"] for s in scores if s.value is not None} == {0.5}  # AUROC of what never varies
-    monkeypatch.undo()
-    registry.table.cache_clear()
 
 
 def test_the_default_ones_are_no_part_of_the_fingerprint(tiny_folder: Path) -> None:

@@ -45,15 +45,12 @@ def folder(tiny_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     write_corpus(tiny_folder.parent / "corpus.jsonl")
     for name, cls in (("toy-sae", "Dictionary"), ("unwritten", "Unwritten")):
         monkeypatch.setitem(registry.BUILT_IN["readouts"], name, f"test_readouts:{cls}")
-    registry.table.cache_clear()
     rng = np.random.default_rng(0)
     (tmp_path / "own").mkdir()
     np.savez(
         tmp_path / "own" / "sae.npz", encoder=rng.normal(size=(32, LATENTS)), decoder=rng.normal(size=(LATENTS, 32))
     )
-    yield tmp_path / "own"
-    monkeypatch.undo()
-    registry.table.cache_clear()
+    return tmp_path / "own"
 
 
 def spec_of(tiny_folder: Path, folder: Path, kind: str = "toy-sae", **changes):

@@ -40,9 +40,6 @@ class Told(Explainer):
 @pytest.fixture(autouse=True)
 def told(monkeypatch):
     monkeypatch.setitem(registry.BUILT_IN["explainers"], "told", "test_study_inputs:Told")
-    registry.table.cache_clear()
-    yield
-    registry.table.cache_clear()
 
 
 def given(kind: str):

@@ -220,15 +220,15 @@ def described(kind: str) -> list[tuple[str, str]]:
     return [*known.items(), *((name, "from a plug-in") for name in sorted(table(kind)) if name not in known)]
 
 
-@cache
 def table(kind: str) -> dict[str, str]:
     """All names of a kind, built-in and installed, with their "module:object" targets."""
-    found = dict(BUILT_IN[kind])
-    for point in entry_points(group="glossator"):
-        point_kind, _, name = point.name.partition(":")
-        if point_kind == kind:
-            found[name] = point.value
-    return found
+    return BUILT_IN[kind] | {name: target for of, name, target in installed() if of == kind}
+
+
+@cache
+def installed() -> tuple[tuple[str, str, str], ...]:
+    """(kind, name, target) of every plug-in; looking for them reads what every installed package says of itself."""
+    return tuple((*point.name.partition(":")[::2], point.value) for point in entry_points(group="glossator"))
 
 
 def load(kind: str, name: str) -> Any:
