@@ -304,7 +304,7 @@ Outcomes: TypeAlias = Mapping[tuple[str, str, str], str]
 
 
 def documented() -> Outcomes:
-    """What the page says; empty for a part or kind of input that it does not know."""
+    """What the page says; without a part or kind of input that it does not know."""
     text = DOCUMENT.read_text()
     reasons = dict(re.findall(r"^(\d+)\. (.*)$", text, re.MULTILINE))
     found: dict[tuple[str, str, str], str] = {}
@@ -312,7 +312,7 @@ def documented() -> Outcomes:
         kind, *lines = section.split("\n")
         rows = [line.strip("| ").split(" | ") for line in lines if line.startswith("| `")]
         for name, *cells in rows:
-            for where, cell in zip(WORLDS, cells, strict=True):
+            for where, cell in zip(WORLDS, cells, strict=False):
                 found[kind.lower(), name.strip("`"), where] = reasons.get(cell.strip("[]"), cell)
     return found
 
@@ -343,7 +343,7 @@ def table(outcomes: Outcomes) -> str:
         for name in registry.BUILT_IN[kind]:
             cells = []
             for where in WORLDS:
-                found = outcomes[kind, name, where]
+                found = outcomes.get((kind, name, where), "")
                 if not found.startswith("yes"):
                     found = f"[{reasons.setdefault(found, len(reasons) + 1)}]"
                 cells.append(found)

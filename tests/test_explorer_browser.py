@@ -143,6 +143,20 @@ def test_keys_alone_lead_to_a_unit_and_along_its_tokens(chromium: Any, served: s
         assert page.locator("h1").inner_text().startswith(second) and page.locator("dialog[open]").count() == 0
 
 
+def test_a_search_that_fails_leaves_the_page_and_the_focus(chromium: Any, served: str) -> None:
+    with page_of(chromium, expected=("400",)) as page:
+        page.goto(served)
+        page.wait_for_selector("ol.units a.unit")
+        page.focus("#find")
+        page.keyboard.type('"')
+        page.wait_for_selector("p.trouble")
+        page.keyboard.type("the", delay=150)  # slower than the pause after which is asked
+        page.keyboard.press("Home")
+        page.keyboard.press("Delete")
+        page.wait_for_selector("p.trouble", state="detached")
+        assert page.evaluate("document.activeElement.id") == "find" and page.input_value("#find") == "the"
+
+
 @pytest.mark.slow
 def test_filters_brush_and_state_in_the_address(chromium: Any, served: str) -> None:
     with page_of(chromium) as page:

@@ -140,6 +140,7 @@ def test_lists_are_ordered_filtered_and_cut_into_pages(study: Study) -> None:
         lambda study: unit_list(study, limit=MOST_ROWS + 1),
         lambda study: unit_list(study, after=99),
         lambda study: unit_list(study, order="loudest"),
+        lambda study: unit_list(study, Wanted(words="the"), order="loudest"),
         lambda study: unit_list(study, Wanted({"id": "1"})),
         lambda study: unit_list(study, Wanted(between={"id": (0, 1)})),
         lambda study: unit_list(study, Wanted(words="!?")),

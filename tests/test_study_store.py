@@ -93,6 +93,12 @@ def test_results_survive_their_files() -> None:
     assert [unpacked(json.loads(json.dumps(packed(r)))) for r in RESULTS] == RESULTS
 
 
+def test_sites_are_in_the_order_of_their_first_units(tmp_path: Path) -> None:
+    units = [Unit("toy", "a", 1, "-"), Unit("toy", "b", 1), Unit("toy", "a", 1), Unit("toy", "c", 2, "±")]
+    with open_study(write_study(tmp_path, [UnitResult(unit, "abstained", "", None) for unit in units])) as study:
+        assert study.sites == ["a", "b", "c"] and study.size == 4 and study.methods == []
+
+
 def test_an_unknown_unit_lists_near_ones(tmp_path: Path) -> None:
     with open_study(write_study(tmp_path)) as study, pytest.raises(UserError, match=r"toy/mlp\.0/1"):
         study.result(Unit("toy", "mlp.0", 9))

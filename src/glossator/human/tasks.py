@@ -1,7 +1,7 @@
-"""Task sets as plain data, without anything that gives the answer away.
+"""Task sets as plain data, without anything that gives the answer away, and their keys.
 
-The public part (these types) goes on a page; the sealed part, which maps each item to its unit, method and window,
-stays in the study (`glossator.human.folder`). A *slot* is the place of one answer: an item, or one passage of a
+The public part, a `TaskSet`, goes on a page; the sealed part, its `Key`, which maps each item to its unit, method and
+window, stays in the study (`glossator.human.folder`). A *slot* is the place of one answer: an item, or one passage of a
 simulation item.
 """
 

@@ -1,4 +1,4 @@
-"""A study's folder: files allowed beside the study, and the lock of the one writing process."""
+"""A study's folder: names in it, what may lie beside the study, and the lock of the one writing process."""
 
 from __future__ import annotations
 

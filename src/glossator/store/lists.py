@@ -74,7 +74,8 @@ class Wanted:
         for name, value in self.where.items():
             if name not in FILTERS:
                 raise UserError("units cannot be filtered by this", value=name, allowed=", ".join(FILTERS))
-            conditions.append(f"{name} = ?")
+            # Of a method there are many, which would all be sorted if they were looked up.
+            conditions.append(f"{'+' if name == 'method' else ''}{name} = ?")
             values.append(value)
         for name, ends in self.between.items():
             if name not in RANGES:

@@ -90,7 +90,8 @@ class Study:
             """WITH RECURSIVE sites (site) AS (SELECT min(site) FROM units UNION ALL
             SELECT (SELECT min(site) FROM units WHERE site > sites.site) FROM sites WHERE site IS NOT NULL)
             SELECT site FROM sites WHERE site IS NOT NULL
-            ORDER BY (SELECT id FROM units WHERE units.site = sites.site LIMIT 1)"""
+            ORDER BY (SELECT min(id) FROM (SELECT (SELECT id FROM units WHERE units.site = sites.site
+            AND polarity = value LIMIT 1) AS id FROM json_each('["+", "-", "±"]')))"""
         )
         return [site for (site,) in rows]
 
@@ -214,9 +215,7 @@ class Study:
         where: which units, or values of site, polarity, status or method. Units without a value of what is ordered by
         are left out. Raises `UserError` for another order or filter.
         """
-        if order_by not in ORDERS:
-            raise UserError("unknown order of units", value=order_by, allowed=near_matches(order_by, ORDERS))
-        by, direction, ties = ORDERS[order_by]
+        by, direction, ties = _order(order_by)
         conditions, values = (where if isinstance(where, Wanted) else Wanted(where or {})).conditions()
         conditions.append(f"{by} IS NOT NULL")
         if after is not None:
@@ -238,8 +237,11 @@ class Study:
         return int(found)
 
     def places(self, wanted: Wanted, order_by: str = "place") -> list[int]:
-        """The places (from 1) of the units that are wanted and have a value of what is ordered by, in this order."""
-        by, direction, ties = ORDERS[order_by]
+        """The places (from 1) of the units that are wanted and have a value of what is ordered by, in this order.
+
+        Raises `UserError` as `page` does.
+        """
+        by, direction, ties = _order(order_by)
         conditions, values = wanted.conditions()
         where = " AND ".join([*conditions, f"{by} IS NOT NULL"])
         through = "" if wanted.places is None else "INDEXED BY units_by_place"
@@ -431,6 +433,12 @@ class Study:
             yield
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise _unreadable(self.path, error) from error
+
+
+def _order(name: str) -> tuple[str, str, str]:
+    if name not in ORDERS:
+        raise UserError("unknown order of units", value=name, allowed=near_matches(name, ORDERS))
+    return ORDERS[name]
 
 
 _UNIT = 'site, "index", polarity, status, reason, statistics'

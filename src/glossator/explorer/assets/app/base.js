@@ -80,7 +80,7 @@ function useAsked(ask, keys) {
   const [found, setFound] = useState({ waiting: true });
   useLayoutEffect(() => {
     let current = true;
-    setFound((before) => (before.waiting && !before.error ? before : { value: before.value, waiting: true }));
+    setFound((before) => (before.waiting ? before : { value: before.value, waiting: true }));
     Promise.resolve().then(ask).then((value) => current && setFound({ value }), (error) => current && setFound({ error }));
     return () => { current = false; };
   }, keys);

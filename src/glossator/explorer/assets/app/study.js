@@ -2,7 +2,9 @@
 "use strict";
 
 function StudyPage({ study, query }) {
-  const page = useAsked(() => source.study(study), [study]), found = useListed(study, query), shown = Boolean(page.value && (found.value || found.error || found.meaning)), [seen, setSeen] = useState(false);
+  const page = useAsked(() => source.study(study), [study]), found = useListed(study, query), was = useRef(false), [seen, setSeen] = useState(false);
+  if (page.value && (found.value || found.error || found.meaning)) was.current = true; // and stays, whatever is asked next
+  const shown = was.current;
   useEffect(() => { if (shown) requestAnimationFrame(() => setTimeout(() => setSeen(true))); }, [shown]);
   if (page.error) return html`<${Trouble} error=${page.error} />`;
   if (!shown) return html`<${Waiting} />`; // laid out once, with its list
@@ -97,8 +99,10 @@ function Units({ study, data, query, found }) {
   const further = more.key === key ? more : { units: [], after: found.value?.after };
   const units = found.value ? [...found.value.units, ...further.units] : [];
   const load = async () => {
-    const next = await source.units(study, { ...wanted, limit: EACH, after: further.after });
-    setMore({ key, units: [...further.units, ...next.units], after: next.after });
+    try {
+      const next = await source.units(study, { ...wanted, limit: EACH, after: further.after });
+      setMore({ key, units: [...further.units, ...next.units], after: next.after });
+    } catch (error) { setMore({ ...further, key, error }); }
   };
   const active = FILTERED.filter((name) => query[name] && name !== "words");
   const unscored = found.value && !meaning && !active.length && !query.words ? data.units - found.value.total : 0;
@@ -123,7 +127,8 @@ function Units({ study, data, query, found }) {
     ${found.error ? html`<${Trouble} error=${found.error} />` : !found.value ? html`<${Waiting} what="Reading units" />` : html`
       <p class="quiet" role="status">${meaning ? `the ${plural(units.length, "unit")} closest in meaning, of ${count(found.value.total)}` : found.value.total === data.units ? plural(data.units, "unit") : `${count(found.value.total)}${found.value.at_least ? " or more" : ""} of ${plural(data.units, "unit")}`}${data.ranked_by && query.order !== "place" && !meaning ? `, by ${data.ranked_by}` : ""}${unscored > 0 ? html`; <button type="button" class="small" onClick=${() => setQuery({ order: "place" })}>${count(unscored)} without a score</button>` : null}</p>
       <ol class="units">${units.map((unit) => html`<li key=${unit.unit}><${Listed} study=${study} unit=${unit} starred=${(kept[STARRED] || []).includes(unit.unit)} /></li>`)}</ol>
-      ${further.after ? html`<button type="button" class="more" onClick=${load}>More units</button>` : null}`}
+      ${further.error ? html`<${Trouble} error=${further.error} />` : null}
+      ${further.after && !found.waiting ? html`<button type="button" class="more" onClick=${load}>More units</button>` : null}`}
   </section>`;
 }
 
