@@ -107,7 +107,6 @@ def test_too_little_is_said():
 
 def test_a_study_on_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setitem(registry.BUILT_IN["explainers"], "topical", f"{__name__}:Topical")
-    registry.table.cache_clear()
     inputs = Texts.of([f"text {n}" for n in range(120)])
     subject = FunctionSubject(lambda texts: np.array([[int(t[5:]) + u for u in range(48)] for t in texts]), "f")
     spec = StudySpec(
@@ -129,4 +128,3 @@ def test_a_study_on_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixtu
     for arguments, error in wrong.items():
         assert main(["topics", str(folder), *arguments.split()]) == 2
         assert error in capsys.readouterr().err
-    registry.table.cache_clear()
