@@ -85,25 +85,15 @@ class Study:
 
     @property
     def sites(self) -> list[str]:
-        """The sites of its units, in the study's order; each is looked up in an index, not collected."""
-        rows = self.query(
-            """WITH RECURSIVE sites (site) AS (SELECT min(site) FROM units UNION ALL
-            SELECT (SELECT min(site) FROM units WHERE site > sites.site) FROM sites WHERE site IS NOT NULL)
-            SELECT site FROM sites WHERE site IS NOT NULL
-            ORDER BY (SELECT min(id) FROM (SELECT (SELECT id FROM units WHERE units.site = sites.site
-            AND polarity = value LIMIT 1) AS id FROM json_each('["+", "-", "±"]')))"""
-        )
-        return [site for (site,) in rows]
+        """The sites of its units, in the study's order."""
+        first = """SELECT min(id) FROM (SELECT (SELECT id FROM units WHERE site = ? AND polarity = value LIMIT 1) AS id
+            FROM json_each('["+", "-", "±"]'))"""
+        return sorted(self._distinct("units", "site"), key=lambda site: self.query(first, site))
 
     @property
     def methods(self) -> list[str]:
-        """The methods of the best explanations of its units, sorted; looked up likewise."""
-        rows = self.query(
-            """WITH RECURSIVE methods (method) AS (SELECT min(method) FROM units UNION ALL
-            SELECT (SELECT min(method) FROM units WHERE method > methods.method) FROM methods WHERE method IS NOT NULL)
-            SELECT method FROM methods WHERE method IS NOT NULL"""
-        )
-        return [method for (method,) in rows]
+        """The methods of the best explanations of its units, sorted."""
+        return self._distinct("units", "method")
 
     @property
     def costs(self) -> list[Cost]:
@@ -406,14 +396,18 @@ class Study:
 
     @property
     def score_names(self) -> dict[str, Column]:
-        """The names of all scores, sorted, with their columns; each is looked up in an index, not collected."""
+        """The names of all scores, sorted, with their columns."""
+        column = 'SELECT "column" FROM scores WHERE name = ? LIMIT 1'
+        return {name: self.query(column, name)[0][0] for name in self._distinct("scores", "name")}
+
+    def _distinct(self, table: str, column: str) -> list[str]:
+        """The values of a column that an index begins with, sorted; each is looked up in it, not collected."""
         rows = self.query(
-            """WITH RECURSIVE names (name) AS (SELECT min(name) FROM scores UNION ALL
-            SELECT (SELECT min(name) FROM scores WHERE name > names.name) FROM names WHERE name IS NOT NULL)
-            SELECT name, (SELECT "column" FROM scores WHERE scores.name = names.name LIMIT 1) FROM names
-            WHERE name IS NOT NULL"""
+            f"""WITH RECURSIVE found (one) AS (SELECT min({column}) FROM {table} UNION ALL
+            SELECT (SELECT min({column}) FROM {table} WHERE {column} > one) FROM found WHERE one IS NOT NULL)
+            SELECT one FROM found WHERE one IS NOT NULL"""
         )
-        return dict(rows)
+        return [one for (one,) in rows]
 
     def query(self, query: str, *values: Any) -> list[tuple[Any, ...]]:
         """The rows that a query gives; `UserError` where the database cannot be read."""
