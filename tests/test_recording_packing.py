@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from glossator.files import fingerprint
-from glossator.recording import open_recording, verify
+from glossator.files import canonical, fingerprint, fingerprint_of
+from glossator.recording import draw, open_recording, verify
 from glossator.recording.packing import PackedPositions, pack
 from glossator.recording.store import crc32_of, offsets_of, sample_of
 from glossator.units import Unit
@@ -67,3 +67,33 @@ def test_kept_positions_cannot_be_changed(tmp_path: Path):
     positions, _ = recording.postings(Unit(recording.spec.subject, SITES[2], int(recording.units(SITES[2])[0])))
     with pytest.raises(ValueError, match="read-only"):
         positions[:] = 0
+
+
+def test_units_read_in_turn_are_as_read_alone(tmp_path: Path):
+    recording = record_it(tmp_path / "r")
+    site, rows = SITES[2], np.arange(0, len(recording.inputs), 3)
+    units = [Unit(recording.spec.subject, site, int(i), sign) for i in recording.units(site)[:6] for sign in "+-"]
+
+    def read(of, unit):
+        top = of.top_rows(unit)
+        np.testing.assert_array_equal(of.values(unit, top).max(axis=1, initial=-np.inf), of.top_maxima(unit))
+        return [top, of.top_maxima(unit), of.firing_rows(unit), of.values(unit, rows), *of.postings(unit)]
+
+    alone = [read(open_recording(tmp_path / "r"), unit) for unit in units]
+    assert any(len(found[0]) for found in alone)
+    for number in (*range(len(units)), *range(len(units))[::-1], 0, len(units) - 1):
+        for found, expected in zip(read(recording, units[number]), alone[number], strict=True):
+            np.testing.assert_array_equal(found, expected)
+            assert found.dtype == expected.dtype
+    with pytest.raises(ValueError, match="read-only"):
+        recording.firing_rows(units[0])[:] = 0
+
+
+def test_the_fingerprint_of_evidence_is_of_its_origin_and_content(tmp_path: Path):
+    recording = record_it(tmp_path / "r")
+    units = [Unit(recording.spec.subject, site, int(recording.units(site)[i])) for site in SITES for i in (0, 1)]
+    first = [draw(recording, unit).explain.fingerprint for unit in units]
+    assert len(set(first)) == len(units)
+    assert [draw(open_recording(tmp_path / "r"), unit).explain.fingerprint for unit in units] == first
+    written = [recording.spec.subject_fingerprint, {"a": 1}, [None, 0.5], "é"]
+    assert fingerprint_of(f"[{','.join(map(canonical, written))}]") == fingerprint(written)

@@ -157,7 +157,16 @@ def digest_of(*parts: bytes | str | np.ndarray) -> str:
     return digest.hexdigest()
 
 
+def canonical(value: Any) -> str:
+    """The one way to write a value as JSON."""
+    return json.dumps(plain(value), sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+
+
 def fingerprint(value: Any) -> str:
     """16 hexadecimal digits that change when the value (a spec, a dict, a list) changes: its provenance."""
-    canonical = json.dumps(plain(value), sort_keys=True, ensure_ascii=False, separators=(",", ":"))
-    return hashlib.sha256(canonical.encode()).hexdigest()[:16]
+    return fingerprint_of(canonical(value))
+
+
+def fingerprint_of(written: str) -> str:
+    """The fingerprint of a value that is written already, as `canonical` does."""
+    return hashlib.sha256(written.encode()).hexdigest()[:16]

@@ -6,7 +6,7 @@ but how many positions and bits they have.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
@@ -50,25 +50,16 @@ class PackedPositions:
     gaps: np.ndarray
     bits: np.ndarray
     offsets: np.ndarray
-    _last: tuple[int, np.ndarray] | None = field(default=None, repr=False)
 
     @cached_property
     def _starts(self) -> np.ndarray:
         return _starts(np.diff(self.offsets), self.bits)
 
     def of(self, unit: int) -> np.ndarray:
-        """uint32: the positions of one unit, not to be changed. The last unit's are kept, since a unit is asked for
-        several times in turn."""
-        if self._last is None or self._last[0] != unit:
-            self._last = unit, self._unpacked(unit)
-        return self._last[1]
-
-    def _unpacked(self, unit: int) -> np.ndarray:
+        """uint32: the positions of one unit."""
         count, bits = int(self.offsets[unit + 1] - self.offsets[unit]), int(self.bits[unit])
         packed = self.gaps[self._starts[unit] : self._starts[unit + 1]]
         each = np.zeros((count, MOST_BITS), np.uint8)
         each[:, :bits] = np.unpackbits(packed, count=count * bits, bitorder="little").reshape(count, bits)
         gaps = np.packbits(each, axis=1, bitorder="little").view("<u4")[:, 0].astype(np.uint32)
-        positions = np.cumsum(gaps, dtype=np.uint32) + np.arange(count, dtype=np.uint32)
-        positions.flags.writeable = False
-        return positions
+        return np.cumsum(gaps, dtype=np.uint32) + np.arange(count, dtype=np.uint32)

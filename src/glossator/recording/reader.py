@@ -16,7 +16,7 @@ from glossator.files import fingerprint, read_json
 from glossator.inputs import Grid, Inputs, TokenWindows, Vocabulary, token_windows
 from glossator.recording.keys import powers
 from glossator.recording.packing import PackedPositions
-from glossator.recording.postings import Postings
+from glossator.recording.postings import OfUnit, Postings
 from glossator.recording.saved_inputs import AGAIN, load_inputs
 from glossator.recording.spec import RecordingSpec
 from glossator.recording.store import check_size, crc32_of, damaged, reading, sample_of
@@ -209,7 +209,7 @@ class Recording:
         """
         site, place = self._find(unit)
         if site.kind == "sparse":
-            return self._sparse(site).top(place, unit.sign, self.spec.top_k)
+            return self._sparse(site).top(place, unit.sign, self.spec.top_k)[0]
         rows = self._dense[site.grid].top_rows[site.start + place, 0 if unit.sign > 0 else 1]
         return rows[rows >= 0].astype(np.int64)
 
@@ -226,7 +226,7 @@ class Recording:
         """float32: the largest valid value of each window of `top_rows`, before rounding to float16 (dense sites)."""
         site, place = self._find(unit)
         if site.kind == "sparse":
-            return self.values(unit, self.top_rows(unit)).max(axis=1)
+            return self._sparse(site).top(place, unit.sign, self.spec.top_k)[1]
         column, side, dense = site.start + place, 0 if unit.sign > 0 else 1, self._dense[site.grid]
         return np.asarray(dense.top_maxima[column, side][dense.top_rows[column, side] >= 0])
 
@@ -260,32 +260,33 @@ class Recording:
         site, place = self._find(unit)
         count = self.valid_places(unit.site)
         if site.kind == "sparse":
-            sums = power_sums(self._sparse(site).of(place)[1].astype(np.float64))
+            sums = power_sums(self._sparse(site).of(place).activations.astype(np.float64))
         else:
             sums = self._dense[site.grid].sums[:, site.start + place]
         return moments(count, sums, unit.sign)
 
     def postings(self, unit: Unit) -> tuple[np.ndarray, np.ndarray]:
         """positions uint32 (row * width + column, ascending) and float32 activations of a sparse unit, signed."""
-        positions, halves = self.posting_halves(unit)
-        return positions, halves.astype(np.float32) * powers(self.exponent(unit))
+        own = self._of(unit)
+        return own.positions, own.activations * np.float32(unit.sign)
 
     def posting_halves(self, unit: Unit) -> tuple[np.ndarray, np.ndarray]:
         """`postings` with the float16 that is stored, not multiplied by the power of the unit's exponent."""
-        site, place = self._find(unit)
-        if site.kind != "sparse":
-            raise UserError("a dense site has no postings", value=unit.site, fix="Read panel_values or top instead")
-        positions, halves = self._sparse(site).halves(place)
-        return positions, halves if unit.sign > 0 else -halves
+        own = self._of(unit)
+        return own.positions, own.halves if unit.sign > 0 else -own.halves
 
     def firing_rows(self, unit: Unit) -> np.ndarray:
         """int64: all windows in which a sparse unit has a value of its polarity, ascending."""
+        return self._of(unit).maxima(unit.sign)[0]
+
+    # plumbing
+
+    def _of(self, unit: Unit) -> OfUnit:
+        """The postings of a sparse unit."""
         site, place = self._find(unit)
         if site.kind != "sparse":
             raise UserError("a dense site has no postings", value=unit.site, fix="Read panel_values or top instead")
-        return self._sparse(site).maxima(place, unit.sign)[0]
-
-    # plumbing
+        return self._sparse(site).of(place)
 
     def _site(self, name: str) -> RecordedSite:
         if name not in self.sites:

@@ -9,12 +9,12 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal, NamedTuple
 
 import numpy as np
 
 from glossator.evidence import SPLITS, Evidence, Exemplars, ExplainEvidence, Kind, Split
-from glossator.files import fingerprint
+from glossator.files import canonical, fingerprint, fingerprint_of
 from glossator.recording.alone import as_known_to
 from glossator.recording.keys import order_below, order_of, rounded
 from glossator.recording.reader import Recording
@@ -84,20 +84,23 @@ class EvidenceSpec:
         return {k: n for k, n in counts.items() if split != "explain" or k in SAMPLERS[self.sampler]}
 
 
+DEFAULT = EvidenceSpec()
+
+
 def draw(recording: Recording, unit: Unit, spec: EvidenceSpec | None = None) -> Evidence:
     """Draw a unit's evidence; the same recording, unit and spec give the same windows."""
-    spec, recording = spec or EvidenceSpec(), as_known_to(recording, unit)
+    spec, recording = spec or DEFAULT, as_known_to(recording, unit)
     view = _UnitView(recording, unit)
     explain_random = observe(recording, unit, "explain", view.panel)
     threshold, rule = firing(explain_random, view.maximum("explain"), view.sparse, view.grid)
     of_inputs = view.input_threshold(threshold)
-    parts: dict[Split, Exemplars] = {split: _draw_split(view, split, spec, threshold) for split in _SPLITS}
+    parts = _exemplars(view, {split: _drawn(view, split, spec, threshold) for split in _SPLITS})
     firing_windows = {split: view.firing_inputs(split, of_inputs) for split in (_SPLITS[0], _SPLITS[3])}
     explain = ExplainEvidence(
         unit,
         parts["explain"],
         split_statistics(explain_random, view.maximum("explain"), threshold, rule, of_inputs),
-        fingerprint([*_origin(recording, unit), str(unit), _spec_fingerprint(spec), _digest(parts["explain"])]),
+        _fingerprint(recording, unit, spec, parts["explain"]),
     )
     named = "windows" if recording.inputs.kind == "tokens" else recording.inputs.kind
     few = [
@@ -194,7 +197,15 @@ class _UnitView:
         return int(np.count_nonzero(fires))
 
 
-def _draw_split(view: _UnitView, split: Split, spec: EvidenceSpec, threshold: float) -> Exemplars:
+class _Drawn(NamedTuple):
+    """The inputs of one split: their rows, how each was drawn, and whether it is one of the random draw."""
+
+    rows: np.ndarray
+    kinds: np.ndarray
+    in_random: np.ndarray
+
+
+def _drawn(view: _UnitView, split: Split, spec: EvidenceSpec, threshold: float) -> _Drawn:
     recording = view.recording
     taken = np.zeros(len(recording.split_of_input), bool)
     rows: list[np.ndarray] = []
@@ -219,14 +230,18 @@ def _draw_split(view: _UnitView, split: Split, spec: EvidenceSpec, threshold: fl
     drawn = np.zeros(len(taken), bool)
     if rows_drawn is not None:
         drawn[rows_drawn] = True
-    return Exemplars(
-        recording.inputs.take(chosen),
-        recording.values(view.unit, chosen),
-        np.concatenate(kinds) if kinds else np.empty(0, _KIND_TYPE),
-        drawn[chosen],
-        view.grid,
-        view.unit.polarity == "±",
-    )
+    return _Drawn(chosen, np.concatenate(kinds) if kinds else np.empty(0, _KIND_TYPE), drawn[chosen])
+
+
+def _exemplars(view: _UnitView, drawn: dict[Split, _Drawn]) -> dict[Split, Exemplars]:
+    """The unit's values are read once for all splits."""
+    values = view.recording.values(view.unit, np.concatenate([part.rows for part in drawn.values()]))
+    found: dict[Split, Exemplars] = {}
+    for split, (rows, kinds, in_random) in drawn.items():
+        activations, values = values[: len(rows)], values[len(rows) :]
+        inputs = view.recording.inputs.take(rows)
+        found[split] = Exemplars(inputs, activations, kinds, in_random, view.grid, view.unit.polarity == "±")
+    return found
 
 
 def _quantile_rows(view: _UnitView, split: Split, count: int) -> np.ndarray:
@@ -256,15 +271,20 @@ def _near_miss_rows(view: _UnitView, split: Split, threshold: float, count: int)
     return part.rows[missed[np.argsort(-expected[missed], kind="stable")][:count]]
 
 
+def _fingerprint(recording: Recording, unit: Unit, spec: EvidenceSpec, explain: Exemplars) -> str:
+    """Of what the unit is of and what it read; not of which other units were recorded beside it. What units of a site
+    share is long, and written once."""
+    shared: dict[str, str] = recording.__dict__.setdefault("_origins", {})
+    if unit.site not in shared:
+        of = recording.spec
+        shared[unit.site] = canonical([of.subject_fingerprint, of.readouts.get(unit.site), of.windows])[1:-1]
+    own = canonical([str(unit), _spec_fingerprint(spec), _digest(explain)])[1:-1]
+    return fingerprint_of(f"[{shared[unit.site]},{own}]")
+
+
 @lru_cache(64)
 def _spec_fingerprint(spec: EvidenceSpec) -> str:
     return fingerprint(spec)
-
-
-def _origin(recording: Recording, unit: Unit) -> tuple[Any, ...]:
-    """What the unit is of and what it read; not which other units were recorded beside it."""
-    spec = recording.spec
-    return spec.subject_fingerprint, spec.readouts.get(unit.site), spec.windows
 
 
 def _digest(exemplars: Exemplars) -> str:
