@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def ranked(study: Study, order: str = "best", limit: int = 50) -> list[Ranked]:
-    """The first units in an order (`ORDERS` of `glossator.store.study`), each with its explanation and main scores."""
+    """The first units in an order (`ORDERS` of `glossator.store.lists`), each with its explanation and main scores."""
     rows = study.page(order, limit=limit)
     return [row for found in rows if (row := ranked_of(study, study.result(found.unit))) is not None]
 

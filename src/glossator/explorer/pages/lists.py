@@ -62,7 +62,7 @@ def unit_list(
 ) -> UnitList:
     """At most `limit` (up to `MOST_ROWS`) of the units that are wanted, those after the one at this place.
 
-    order: of `glossator.store.study.ORDERS`; None for the best first, in the study's order where there are no scores.
+    order: of `glossator.store.lists.ORDERS`; None for the best first, in the study's order where there are no scores.
     Words that are the name of a unit, or the end of one, find it alone.
     """
     if not 1 <= limit <= MOST_ROWS:
