@@ -137,7 +137,7 @@ def pages(folder: Path) -> list[Page]:
         Page("score", "A score opened: its baselines, how it was made, and the inputs that it was computed from",
              f"{at}?open=correlation.random-only~correlation.random-only!", ".scoreevidence .window", ".scoreevidence"),
         Page("try", "A text of your own, and the unit on it", f"{at}?text={said}", ".live .window .tok", ".live"),
-        Page("steering", "Steered up and down, beside untouched and a random direction",
+        Page("steering", "Steered up and down, beside an unsteered run and a random direction",
              f"{at}?steer=The%20most%20important%20thing%20about&temperature=0.7&seed=1", ".steered section",
              ".steered"),
         Page("output", "Output tokens and related units", f"{at}?open=output", ".tokens .output",

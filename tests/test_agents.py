@@ -176,7 +176,7 @@ def test_a_transcript_of_the_same_unit_with_other_responses_is_no_continuation(t
     path.write_bytes(b"".join(path.read_bytes().splitlines(keepends=True)[:6]))
     unit = dog()
     unit.reference = np.asarray(unit.reference) * 2 + 1
-    with pytest.raises(UserError, match="others than in the recorded transcript"):
+    with pytest.raises(UserError, match="differ from the recorded transcript"):
         experiment(unit, STUDIO, transcript=Transcript(path))
 
 

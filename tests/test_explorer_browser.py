@@ -133,7 +133,7 @@ def test_keys_alone_lead_to_a_unit_and_along_its_tokens(chromium: Any, served: s
         page.keyboard.press("Escape")
         assert page.locator("#tip").is_hidden()
         page.keyboard.press("?")
-        page.get_by_label("keys of one character").uncheck()
+        page.get_by_label("single-character shortcuts").uncheck()
         page.keyboard.press("Escape")
         page.keyboard.press("u")
         page.reload()

@@ -119,7 +119,7 @@ def test_a_unit_is_steered_and_read(chromium: Any, texts: Study) -> None:
         page.click("text=Steer and read")
         page.wait_for_selector(".steered section")
         told = page.locator(".steered h4").all_inner_texts()
-        assert [one.split(" ")[0] for one in told] == ["untouched", "pushed", "pushed", "random"]
+        assert [one.split(" ")[0] for one in told] == ["unsteered", "pushed", "pushed", "random"]
         assert all("<b>fox</b>" in one for one in page.locator(".steered p").all_inner_texts())
         assert "steer=" in page.url
         page.reload()  # a link leads to the same
@@ -134,13 +134,13 @@ def test_answers_go_back_to_the_study_or_into_a_file(chromium: Any, texts: Study
         assert "set=" in page.url
         assert not {"token-list", "lookup", "mlp.0"} & {*page.inner_text("main").split()}
         page.click("button.keyboard")
-        page.get_by_label("keys of one character").uncheck()
+        page.get_by_label("single-character shortcuts").uncheck()
         page.click("dialog >> text=Close")
         page.locator("#screen").focus()
         page.keyboard.press("1")
         assert page.locator("[data-answer][aria-pressed=true]").count() == 0
         page.click("button.keyboard")
-        page.get_by_label("keys of one character").check()
+        page.get_by_label("single-character shortcuts").check()
         page.click("dialog >> text=Close")
         page.locator("#screen").focus()
         page.keyboard.press("1")

@@ -177,7 +177,7 @@ def test_what_a_search_finds_is_cut_into_pages_in_any_order(study: Study) -> Non
         rest = unit_list(study, Wanted(words=word), order, after=first.after, limit=MOST_ROWS)
         assert [*first.units, *rest.units] == whole.units and rest.after is None and len(whole.units) == whole.total
     outside = next(place for place in range(1, study.size + 1) if place not in found)
-    with pytest.raises(UserError, match="not among those that were found"):
+    with pytest.raises(UserError, match="not among the results"):
         unit_list(study, Wanted(words=word), "place", after=outside)
 
 

@@ -257,7 +257,7 @@ DAMAGED = {
     "twice.json": ('{"modelId": "m", "source": "1-x", "features": [{"index": 1}, {"index": 1}]}', "listed twice"),
     "negative.json": ('{"modelId": "m", "source": "1-x", "features": [{"index": -1}]}', "not the number of a unit"),
     "words.json": ('{"modelId": "m", "source": "1-x", "features": [{"index": 1, "density": "much"}]}', "not a number"),
-    "other.json": ('{"a": 1}', "nobody here knows this format"),
+    "other.json": ('{"a": 1}', "unknown file format"),
     "neuron.json": ('{"neuron_id": 3}', "does not name its neuron"),
     "tokens.json": ('{"neuron_id": {"layer_index": 1, "neuron_index": 2}, "random_sample": '
                     '[{"tokens": "abc", "activations": [1, 2, 3]}]}', "not a list of texts"),

@@ -170,7 +170,7 @@ def test_a_site_that_lacks_a_row_of_an_image_is_refused() -> None:
     model = Table()
     subject = image_subject(model, side=32)
     assert "same" in [site.name for site in subject.sites()]
-    with pytest.raises(UserError, match="has not a row for each image"):
+    with pytest.raises(UserError, match="does not have a row for each image"):
         subject.visit(Images.of(PIXELS), ["same"], lambda *_: None)
 
 

@@ -169,7 +169,7 @@ ABOUT: dict[str, dict[str, str]] = {
     },
     "baselines": {
         "lookup": "the mean activation of every token, a table",
-        "token-list": "the best list of exact tokens that is no longer, in bits, than the program",
+        "token-list": "the best list of exact tokens that costs no more bits than the program",
         "mismatched": "the explanation of another unit of the site",
         "random-weights": "the same architecture with random weights, recorded, explained and scored alike",
     },

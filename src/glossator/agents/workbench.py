@@ -71,7 +71,7 @@ class Workbench:
         asked = {"unit": unit.name, "takes": unit.takes} | started(question, policy, seed, self.meter.budget)
         if line_of(self.step("start", asked, lambda: facts)) != line_of(facts):
             raise UserError(
-                "the unit's own responses are others than in the recorded transcript", value=unit.name,
+                "the unit's own responses differ from the recorded transcript", value=unit.name,
                 fix="Its study or its weights have changed: use another --out",
             )  # fmt: skip
 

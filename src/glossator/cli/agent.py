@@ -37,18 +37,18 @@ def agent(
         "scripted", help="scripted (no language model), lm, or person (you, with the same tools)."
     ),
     lm: str | None = typer.Option(None, help="Language model of --policy lm, such as openai:gpt-4.1-mini."),
-    rounds: int = typer.Option(12, min=1, help="Most rounds of a policy that writes code."),
+    rounds: int = typer.Option(12, min=1, help="Maximum rounds of a policy that writes code."),
     inputs: int = typer.Option(
-        300, "--inputs", "--images", min=1, help="Most texts or images that the unit is run on."
+        300, "--inputs", "--images", min=1, help="Maximum texts or images that the unit is run on."
     ),
-    calls: int = typer.Option(400, min=1, help="Most calls of tools."),
-    seconds: float = typer.Option(600, min=1, help="Most seconds."),
-    tokens: int = typer.Option(400_000, min=1, help="Most tokens of the language model."),
-    money: float = typer.Option(2.0, min=0.001, help="Most dollars, at the prices of the ledger."),
-    sandbox: str = typer.Option("monty", help="Where written code runs: monty, bubblewrap (numpy), or unsafe."),
-    memory: int = typer.Option(64, min=16, help="Most memory of written code, in MiB."),
+    calls: int = typer.Option(400, min=1, help="Maximum number of tool calls."),
+    seconds: float = typer.Option(600, min=1, help="Maximum number of seconds."),
+    tokens: int = typer.Option(400_000, min=1, help="Maximum tokens of the language model."),
+    money: float = typer.Option(2.0, min=0.001, help="Maximum dollars, at the prices of the ledger."),
+    sandbox: str = typer.Option("monty", help="Where generated code runs: monty, bubblewrap (numpy), or unsafe."),
+    memory: int = typer.Option(64, min=16, help="Memory limit for generated code, in MiB."),
     seed: int = typer.Option(0, min=0, help="The same seed gives the same experiment."),
-    out: Path | None = typer.Option(None, help="Transcript (JSONL); default: in the study. One that is there resumes."),
+    out: Path | None = typer.Option(None, help="Transcript (JSONL); default: in the study. An existing one resumes."),
     json: bool = JSON,
 ) -> None:
     """Ask an agent what a unit responds to.

@@ -29,7 +29,7 @@ def classify(
     subject: str | None = typer.Option(None, help="The model. Default: the dictionary's, or smollm2-135m."),
     text_column: str = typer.Option("text", help="Column of the texts."),
     label_column: str = typer.Option("label", help="Column of the labels."),
-    group_column: str | None = typer.Option(None, help="Column of what stays on one side of the split."),
+    group_column: str | None = typer.Option(None, help="Column of groups kept on one side of the split."),
     penalty: str = typer.Option("l1", help="l1 or l2; its strength is chosen by cross-validation."),
     per_label: int = typer.Option(300, min=10, help="Texts of each label at most."),
     longest: int = typer.Option(128, min=1, help="Tokens of a text that are read."),

@@ -24,18 +24,18 @@ def group() -> None:
 
 @dictionary.command("train")
 def train(
-    out: Path = typer.Option(..., help="Folder for the dictionary; a stopped training in it goes on."),
-    site: list[str] = typer.Option(..., help="Site, for example resid.12; of factors and nmf several, repeat it."),
+    out: Path = typer.Option(..., help="Folder for the dictionary; a stopped training run in it resumes."),
+    site: list[str] = typer.Option(..., help="Site, for example resid.12; for factors and nmf, repeat it for several."),
     kind: str = typer.Option("top-k", help="top-k, jumprelu, factors, nmf, ica or pca."),
     write_site: str | None = typer.Option(None, help="Of a transcoder: the site that it writes, such as mlp-out.12."),
-    skip: bool = typer.Option(False, help="Give the transcoder a linear part of its input."),
+    skip: bool = typer.Option(False, help="Add a linear skip connection to the transcoder."),
     subject: str = typer.Option("smollm2-135m", help="The model."),
     latents: int | None = typer.Option(
         None, help="Number of latents (4096; factors: 1500; components: the site's width)."
     ),
     k: int = typer.Option(32, help="Latents that are active at a token, of jumprelu on average."),
     penalty: float | None = typer.Option(None, help="Weight of the loss of L0 (jumprelu), cost of activity (factors)."),
-    train_tokens: int = typer.Option(1_000_000, help="Tokens to train on; more than the text has are read again."),
+    train_tokens: int = typer.Option(1_000_000, help="Tokens to train on; a shorter text is read repeatedly."),
     corpus: str = typer.Option("embedded", help="'embedded', or JSONL, CSV, text, Parquet, Arrow, or a folder."),
     text_column: str | None = typer.Option(None, help="Field or column of the corpus with the text (text)."),
     tokens: str = typer.Option("65536", help="Tokens of the text, as a study cuts it, or 'all'; half is trained on."),

@@ -19,7 +19,7 @@ def dissect(
     """Dissect a site of an image model.
 
     Network Dissection: a unit detects the concept whose masks its strongest .5 % of cells overlap by an IoU above .04.
-    If units meant no more than other directions, as many would be found in a random basis.
+    If units meant no more than other directions, a random basis would have as many detectors.
 
     \b
     Examples:

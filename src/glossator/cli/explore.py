@@ -18,7 +18,7 @@ def serve(
         None, help="Finished studies, or folders of some; default: all below studies/."
     ),
     host: str = typer.Option(
-        "127.0.0.1", help="Address to listen at; elsewhere than on this machine a token is needed."
+        "127.0.0.1", help="Address to listen on; access from other machines needs a token."
     ),
     port: int = typer.Option(8800, min=0, max=65535, help="Port; 0 for any free one."),
     token: str | None = typer.Option(
@@ -69,7 +69,7 @@ def export(
     unit: list[str] | None = typer.Option(None, help="Units in the single file, by name or end; default: up to 2,048."),
     task: list[str] | None = typer.Option(
         None,
-        help="Task for annotators to put into the pages, as for human export; repeatable. Drawn ones are there.",
+        help="Task for annotators to put into the pages, as for human export; repeatable. Drawn tasks are included.",
     ),
     model: bool = typer.Option(
         True, help="Load the model to read each unit's output tokens off its weights, where it is on this machine."

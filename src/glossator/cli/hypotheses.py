@@ -31,7 +31,7 @@ def hypotheses(
     labels: str | None = typer.Option(None, help="The two labels that are compared, FIRST,SECOND."),
     text_column: str = typer.Option("text", help="Column of the texts."),
     label_column: str = typer.Option("label", help="Column of the labels."),
-    group_column: str | None = typer.Option(None, help="Column of what stays in one half."),
+    group_column: str | None = typer.Option(None, help="Column of groups kept in one half."),
     per_label: int = typer.Option(500, min=40, help="Texts of each label at most."),
     candidates: int = typer.Option(20, min=1, max=500, help="Number of units that are tested."),
     choose: str = typer.Option("lasso", help="How they are chosen: lasso, or effect (largest difference)."),

@@ -44,7 +44,7 @@ def fit(
 ) -> None:
     """Fit encoding models of all voxels, and test which of them predict held-out runs.
 
-    Voxels that are not predicted (false-discovery rate 5 %) are kept, but not explained.
+    Voxels that are not predicted (false-discovery rate 1 %) are kept, but not explained.
 
     \b
     Examples:

@@ -358,7 +358,7 @@ ENDPOINTS = (
     Endpoint("POST", f"{OF_STUDY}/scene", ToDraw, Attempt, "A unit on a scene that a sentence describes.",
              lambda library, study, given: library[study].runs.scene(given.unit, given.sentence, given.seed)),
     Endpoint("POST", f"{OF_STUDY}/steer", ToSteer, SteeringShown,
-             "What the model writes with a unit pushed up and down, beside untouched and a random direction.",
+             "What the model writes with a unit pushed up and down, beside an unsteered run and a random direction.",
              lambda library, study, given: library[study].runs.steered(
                  given.unit, given.text, given.nats, given.tokens, given.temperature, given.seed)),
     Endpoint("POST", f"{OF_STUDY}/score", ToScore, Rescored, "An explanation of one's own, scored on the test split.",

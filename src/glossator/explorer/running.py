@@ -103,7 +103,7 @@ class Runs:
         )
 
     def steered(self, unit: str, prompt: str, nats: float, tokens: int, temperature: float, seed: int) -> SteeringShown:
-        """What the subject writes with the unit pushed up and down, beside untouched and a random direction."""
+        """What the subject writes with the unit pushed up and down, beside an unsteered run and a random direction."""
         from glossator.study.steered import steer
 
         study = self._study()

@@ -82,7 +82,7 @@ def app(
     nothing, and for none where others reach the server.
     """
     if token is None and not is_loopback(host):
-        raise UserError("this address is reached by others", value=host, fix="Give a token")
+        raise UserError("this address can be reached from other machines", value=host, fix="Give a token")
     if token is not None and not TOKEN.fullmatch(token):
         raise UserError(
             "bad token", allowed="8 or more letters, digits and . _ ~ -", fix="Leave --token out for a new one"

@@ -34,7 +34,7 @@ def open_units(path: Path, subject: str | None = None) -> SourceOfUnits:
         return neuronpedia.read_upload(path)
     if '"neuron_id"' in _beginning(path):
         return openai.read(path, subject)
-    raise UserError("nobody here knows this format", value=str(path), allowed=READ)
+    raise UserError("unknown file format", value=str(path), allowed=READ)
 
 
 def _joined(parts: list[SourceOfUnits], path: Path) -> SourceOfUnits:

@@ -176,7 +176,7 @@ def confirm_key(name: str, allowed: frozenset[str]) -> None:
     variable = spec.options.get("key_variable")
     if variable and variable not in allowed:
         raise UserError(
-            f"the spec would send the environment variable {variable} sent to {spec.url}",
+            f"the spec would send the environment variable {variable} to {spec.url}",
             fix=f"If you want this, add --key-variable {variable}",
         )
 

@@ -1,4 +1,4 @@
-"""What a model writes while a unit is steered, beside untouched and a random direction of equal norm.
+"""What a model writes while a unit is steered, beside an unsteered run and a random direction of equal norm.
 
 The push is as hard as a set divergence of the next-token distributions on the prompt, as in the `output-side` scorer.
 The random direction moves the residual stream by the same distance: it shows what any such move does.

@@ -131,7 +131,7 @@ class VisionSubject(BaseSubject):
             for site in readers[wanted[name].module]:
                 part = site.read(values)
                 if len(part) != min(self.batch, len(pixels) - first):
-                    raise UserError(f"what {site.module} hands on has not a row for each image", value=len(part))
+                    raise UserError(f"what {site.module} outputs does not have a row for each image", value=len(part))
                 if len(part) == len(pixels):
                     see(site.name, part)
                     continue

@@ -94,7 +94,7 @@ def _searched(study: Study, wanted: Wanted, searched: str, order: str, last: Uni
     first = 0
     if last is not None:
         if last.place not in places:
-            raise UserError("the unit to go on from is not among those that were found", value=str(last.unit))
+            raise UserError("the unit to continue from is not among the results", value=str(last.unit))
         first = places.index(last.place) + 1
     page = places[first : first + limit]
     listed = [Listed.of(row) for row in study.rows_at(page)]

@@ -44,7 +44,7 @@ function Keyboard() {
   const change = (value) => { letters = value; setOn(value); try { localStorage.setItem("glossator-keys", value ? "on" : "off"); } catch { /* as above */ } };
   return html`<button type="button" class="small keyboard" aria-haspopup="dialog" onClick=${() => box.current.showModal()}>Keys</button>
     <dialog ref=${box} class="card" aria-label="Keys"><h2>Keys</h2><dl>${KEYS.map(([key, does]) => html`<div><dt><kbd>${key}</kbd></dt><dd>${does}</dd></div>`)}</dl>
-      <p><label><input type="checkbox" checked=${on} onChange=${(e) => change(e.target.checked)} /> keys of one character are on</label></p><button type="button" onClick=${() => box.current.close()}>Close</button></dialog>`;
+      <p><label><input type="checkbox" checked=${on} onChange=${(e) => change(e.target.checked)} /> single-character shortcuts are on</label></p><button type="button" onClick=${() => box.current.close()}>Close</button></dialog>`;
 }
 
 // A file with one thing in it has no other pages to go to.

@@ -1,6 +1,6 @@
-// What the model writes while the unit is pushed up or down, beside untouched and a random direction of equal norm.
+// What the model writes while the unit is pushed up or down, beside an unsteered run and a random direction of equal norm.
 "use strict";
-const STEERED = { none: "untouched", up: "pushed up", down: "pushed down", "random-direction": "random direction, equal norm" };
+const STEERED = { none: "unsteered", up: "pushed up", down: "pushed down", "random-direction": "random direction, equal norm" };
 
 function Steer({ study, data, query }) {
   const [text, setText] = useState(query.steer || ""), [nats, setNats] = useState(query.nats || "1");
@@ -13,7 +13,7 @@ function Steer({ study, data, query }) {
   useEffect(() => { if (query.steer) act(); }, [data.unit]);
   const found = state.value;
   return html`<form onSubmit=${(e) => { e.preventDefault(); act(); }}>
-    <label for="own-prompt">Steer the unit while the model goes on with</label>
+    <label for="own-prompt">Steer the unit while the model continues</label>
     <textarea id="own-prompt" rows="2" maxlength="4000" value=${text} onInput=${(e) => setText(e.target.value)} onKeyDown=${(e) => { if (e.key === "Enter" && (e.ctrlKey || e.metaKey)) act(); }}></textarea>
     <div class="row"><label>Strength: next-token distributions move by <select value=${nats} onChange=${(e) => setNats(e.target.value)}>${["0.1", "0.3", "1", "3", "6"].map((n) => html`<option value=${n}>${n}</option>`)}</select> nats</label>
       <label>Next tokens: <select value=${heat} onChange=${(e) => setHeat(e.target.value)}><option value="0">the likeliest</option>${["0.5", "0.7", "1", "1.3"].map((t) => html`<option value=${t}>drawn, temperature ${t}</option>`)}</select></label>

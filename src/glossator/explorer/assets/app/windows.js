@@ -3,7 +3,7 @@
 const STEPS = 999;
 const KINDS = {
   top: ["Strongest", "the test inputs with the largest activations"],
-  random: ["At random", "drawn without a look at activations"],
+  random: ["At random", "drawn regardless of activations"],
   missed: ["Near misses: unforeseen", "the unit fires, and the explanation predicts less than a quarter of it"],
   "false-alarm": ["Near misses: false alarms", "the explanation predicts firing, and the unit does not fire there"],
 };
