@@ -17,9 +17,7 @@ def serve(
     studies: list[Path] | None = typer.Argument(
         None, help="Finished studies, or folders of some; default: all below studies/."
     ),
-    host: str = typer.Option(
-        "127.0.0.1", help="Address to listen on; access from other machines needs a token."
-    ),
+    host: str = typer.Option("127.0.0.1", help="Address to listen on; access from other machines needs a token."),
     port: int = typer.Option(8800, min=0, max=65535, help="Port; 0 for any free one."),
     token: str | None = typer.Option(
         None, help="Token that requests must know; by default one is made where it is needed."
