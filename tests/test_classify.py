@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import csv
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -150,6 +153,23 @@ def test_files_say_the_same_in_every_format(labelled_file: Path, tmp_path: Path)
     }  # fmt: skip
     words = bag_of_words(["The fox, the dog", "the fox"])
     np.testing.assert_allclose(np.sort(words("THE the fox cat")), np.log1p([1, 2]))
+
+
+def test_words_are_the_same_in_every_process() -> None:
+    code = """
+import random
+from glossator.fitting.classifying import bag_of_words
+rng = random.Random(0)
+texts = [" ".join(f"w{rng.randrange(6000)}" for _ in range(200)) for _ in range(60)]
+print(bag_of_words(texts)(" ".join(f"w{i}" for i in range(3000))).tolist())
+"""
+    told = {
+        subprocess.run(
+            [sys.executable, "-c", code], env={**os.environ, "PYTHONHASHSEED": seed}, capture_output=True, check=True
+        ).stdout
+        for seed in ("1", "2")
+    }
+    assert len(told) == 1
 
 
 @pytest.mark.parametrize(

@@ -39,6 +39,15 @@ def brute_groups(documents, run):
     return label
 
 
+@pytest.mark.parametrize("n", range(4, 13))
+def test_every_split_has_a_group_where_there_are_enough(n):
+    for seed in range(20):
+        sizes = np.random.default_rng(seed).integers(100, 3000, n)
+        splits = assign_splits(np.arange(n), sizes, [f"d{i}" for i in range(n)], (0.5, 0.1, 0.1, 0.3), seed)
+        assert set(splits.tolist()) == {0, 1, 2, 3}
+    assert set(assign_splits(np.arange(n), sizes, [f"d{i}" for i in range(n)], (0.5, 0, 0, 0.5), 0).tolist()) == {0, 3}
+
+
 documents_of_few_letters = st.lists(st.lists(st.integers(0, 2), max_size=30), min_size=1, max_size=8)
 
 

@@ -14,9 +14,11 @@ from glossator.cli import main
 from glossator.corpora import make_windows, open_corpus
 from glossator.errors import UserError
 from glossator.evidence import SPLITS
+from glossator.files import plain
 from glossator.fitting.coder import Batch
 from glossator.fitting.dictionaries import train
 from glossator.fitting.dictionary_measures import recovered
+from glossator.fitting.dictionary_writing import write_dictionary
 from glossator.fitting.top_k import START, TopK
 from glossator.fitting.train_spec import TrainSpec
 from glossator.readouts.formats import load_dictionary
@@ -190,7 +192,30 @@ def test_other_trainings_and_folders_are_refused(world, tmp_path: Path) -> None:
     with pytest.raises(UserError, match="no such site"):
         train(subject, probes, TrainSpec("resid.9", 64, 4), tmp_path / "d")
     assert not (tmp_path / "d").exists()
+    with pytest.raises(UserError, match="bad seed"):
+        TrainSpec("resid.1", 64, 4, seed=10**20)
     assert TrainSpec("x", 16384).rate_at(300) == pytest.approx(5e-4)
+
+
+def test_settings_that_were_refused_do_not_hold_the_folder(world, tmp_path: Path) -> None:
+    subject, probes = world
+    with pytest.raises(UserError, match="fewer windows than a batch"):
+        train(subject, probes, TrainSpec("resid.1", 64, 4, 1 << 20, 1 << 20), tmp_path / "a")
+    assert train(subject, probes, SPEC, tmp_path / "a") == train(subject, probes, SPEC, tmp_path / "b")
+
+
+def test_a_model_of_images_is_refused() -> None:
+    assert main(["dictionary", "train", "--subject", "renders-cnn", "--site", "layers.4", "--out", "d"]) == 2
+
+
+def test_a_transcoder_that_writes_at_a_module_is_read_back_as_such(tmp_path: Path) -> None:
+    spec = TrainSpec("mlp-in.1", 16, 4, kind="jumprelu", writes_at="model.layers.1.post_attention_layernorm")
+    made = spec.coder(8, 8, "cpu").dictionary(
+        name="t", reads_at=spec.sites[0], writes_at=spec.writes_at, subject="tiny",
+        made={"site": spec.sites[0], "training": plain(spec)},
+    )  # fmt: skip
+    write_dictionary(made, tmp_path)
+    assert load_dictionary(tmp_path).writes_at == "model.layers.1.post_attention_layernorm"
 
 
 def test_train_then_run(tiny_folder: Path, tmp_path: Path, capsys) -> None:

@@ -200,6 +200,45 @@ def test_random_samples_of_neuron_records_are_used_as_such(tmp_path: Path, capsy
     assert main(["score", f"mlp.5/{unit.index}", "--study", out, "--program", 'token(" May")']) == 0
 
 
+def test_sparse_units_that_fire_in_random_samples_have_a_maximum_for_each_top_window(tmp_path: Path) -> None:
+    for place in (tmp_path / "oai").rglob("*.json") if records(tmp_path / "oai") else ():
+        whole = json.loads(place.read_text())
+        for kind in ("most_positive_activation_records", "random_sample"):
+            for number, one in enumerate(whole[kind]):
+                here = [max(0.0, value) for value in one["activations"]]
+                one["activations"] = [9.0, *here[1:]] if kind == "random_sample" and number < 3 else here
+        place.write_text(json.dumps(whole))
+    study = run_study(spec_of(tmp_path / "oai", model="gpt2-xl"), tmp_path / "s", progress=False)
+    assert study is not None and study.counts["ok"] == 2
+    for result in study.results():
+        view = as_known_to(study.recording, result.unit)
+        rows, maxima = view.top_rows(result.unit), view.top_maxima(result.unit)
+        assert len(rows) == 20 and study.recording.sites[result.unit.site].kind == "sparse"
+        np.testing.assert_array_equal(maxima, view.values(result.unit, rows).max(axis=1))
+        assert result.statistics["maximum"] < 5
+
+
+def test_a_unit_of_two_polarities_goes_out_once(tmp_path: Path, tiny_folder: Path) -> None:
+    spec = small_spec(tiny_folder, units=2, sites=("mlp.0",), polarities=("+", "±"), max_tokens=2000)
+    study = run_study(spec, tmp_path / "s", progress=False)
+    assert study is not None and len(study.names()) == 4
+    for format in ("neuronpedia", "neuronpedia-upload", "openai"):
+        done = write_study(study, tmp_path / format, format)  # type: ignore[arg-type]
+        assert done.units == 2 and "2 signed units of which the positive polarity is written" in done.notes
+        assert len(open_units(tmp_path / format, "tiny").units) == 2
+
+
+def test_what_is_not_known_is_not_zero(tmp_path: Path) -> None:
+    some = Excerpt(("a", "b"), np.array([1.0, 0.0], np.float32))
+    neuronpedia.write_bulk(tmp_path / "np", "m", [OfUnit("1-x", 1, (some,), promoted=((" day", 1.0),))])
+    (unit,) = open_units(tmp_path / "np").units
+    assert unit.density is None
+    given = {"modelId": "m", "source": "1-x", "features": [
+        {"index": 1, "topLogits": [{"token": "a", "value": None}, {"token": "b", "value": 2.0}]}]}  # fmt: skip
+    (tmp_path / "u.json").write_text(json.dumps(given))
+    assert open_units(tmp_path / "u.json").units[0].promoted == (("b", 2.0),)
+
+
 @pytest.mark.parametrize("format", ["neuronpedia", "neuronpedia-upload", "openai", "parquet"])
 def test_studies_go_out_and_come_back(format: str, tmp_path: Path) -> None:
     first = run_study(spec_of(records(tmp_path / "oai"), model="gpt2-xl"), tmp_path / "s", progress=False)
@@ -259,6 +298,18 @@ DAMAGED = {
     "words.json": ('{"modelId": "m", "source": "1-x", "features": [{"index": 1, "density": "much"}]}', "not a number"),
     "other.json": ('{"a": 1}', "unknown file format"),
     "neuron.json": ('{"neuron_id": 3}', "does not name its neuron"),
+    "logits.json": ('{"modelId": "m", "source": "1-x", "features": [{"index": 1, "topLogits": ["a"]}]}',
+                    "topLogits is not a list of JSON objects"),
+    "numbers.json": ('{"modelId": "m", "source": "1-x", "features": [{"index": 1, "activations": 7}]}',
+                     "activations is not a list of JSON objects"),
+    "said.json": ('{"modelId": "m", "source": "1-x", "features": [{"index": 1, "explanations": ["it"]}]}',
+                  "explanations is not a list of JSON objects"),
+    "sample.json": ('{"neuron_id": {"layer_index": 1, "neuron_index": 2}, "random_sample": [3]}',
+                    "random_sample is not a list of JSON objects"),
+    "scored.json": ('{"neuron_id": {"layer_index": 1, "neuron_index": 2}, "scored_explanations": ["x"]}',
+                    "scored_explanations is not a list of JSON objects"),
+    "quantiles.json": ('{"neuron_id": {"layer_index": 1, "neuron_index": 2}, "random_sample_by_quantile": 3}',
+                       "random_sample_by_quantile and its boundaries are not lists"),
     "tokens.json": ('{"neuron_id": {"layer_index": 1, "neuron_index": 2}, "random_sample": '
                     '[{"tokens": "abc", "activations": [1, 2, 3]}]}', "not a list of texts"),
 }  # fmt: skip

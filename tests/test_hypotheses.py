@@ -45,6 +45,13 @@ def test_planted_differences_are_found_and_tested(how: str):
     assert beside["accuracy"].value > beside["baselines"]["bag of words"] + 0.1
 
 
+def test_an_accuracy_of_all_has_an_interval():
+    texts = labelled(160)
+    given = texts.labels[:, None].astype(np.float32) + np.linspace(0, 0.1, 160, dtype=np.float32)[:, None]
+    accuracy = beside_words(given, [0], texts, halves(texts))["accuracy"]
+    assert accuracy.value == accuracy.high == 1.0 and 0.9 < accuracy.low < 1.0
+
+
 def test_shuffled_labels_give_nothing():
     significant, texts = 0, labelled()
     for seed in range(20):

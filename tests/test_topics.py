@@ -18,7 +18,7 @@ from glossator.explanations import Explanation, Provenance
 from glossator.explorer.shares import share_plot
 from glossator.inputs import Texts
 from glossator.recording import EvidenceSpec
-from glossator.store.topics import nmf, permuted, terms_of, tf_idf, topics_of
+from glossator.store.topics import _natural, nmf, permuted, terms_of, tf_idf, topics_of
 from glossator.study import StudySpec, run_study
 from glossator.subjects.functions import FunctionSubject
 
@@ -98,6 +98,10 @@ def test_a_plot_has_all_topics_and_escapes_names():
     assert plot.startswith("<svg") and "&lt;b&gt;" in plot and "<b>" not in plot and plot.count("q 0.") == 2
 
 
+def test_groups_in_their_natural_order():
+    assert sorted(["mlp.12", "area.5²", "mlp.2"], key=_natural) == ["area.5²", "mlp.2", "mlp.12"]
+
+
 def test_too_little_is_said():
     with pytest.raises(UserError, match="too few explanations"):
         topics_of(["bread"] * 5, ["a"] * 5)
@@ -124,7 +128,8 @@ def test_a_study_on_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixtu
     assert main(["topics", str(folder), *given, "--json"]) == 0
     told = json.loads(capsys.readouterr().out)
     assert told["without_group"] == 8 and told["topics"]["p"] < 0.05 and (tmp_path / "p.svg").exists()
-    wrong = {"--by colour": "bad --by", "--groups none.csv": "cannot be read", "--by layer": "no layer"}
+    wrong = {"--by colour": "bad --by", "--groups none.csv": "cannot be read", "--by layer": "no layer",
+             "--method progam": "no unit has an explanation by this method"}  # fmt: skip
     for arguments, error in wrong.items():
         assert main(["topics", str(folder), *arguments.split()]) == 2
         assert error in capsys.readouterr().err

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 
+from glossator.cli import main
 from glossator.errors import UserError
 from glossator.fitting.encoding import EncodingSpec, fit_encoding, noise_ceilings, predictability, word_values
 from glossator.fitting.ridge import ridge
@@ -273,9 +274,16 @@ def test_a_good_file_is_read_and_written_again(tmp_path: Path, world):
             load_scans(tmp_path / name)
 
 
+def test_names_that_would_not_be_read_back_are_refused(model, tmp_path: Path):
+    with pytest.raises(UserError, match="bad name of an encoding model"):
+        replace(model, name="left/V1")
+    assert main(["voxels", "fit", str(tmp_path / "none.npz"), "--out", str(tmp_path / "v"), "--name", "left/V1"]) == 2
+
+
 def test_bad_settings_are_refused(world):
     for settings, said in (({"delays": ()}, "bad delays"), ({"drift": 1.0}, "bad drift"), ({"context": 1}, "context"),
-                           ({"penalties": (0.0,)}, "bad penalties")):  # fmt: skip
+                           ({"penalties": (0.0,)}, "bad penalties"), ({"delays": (2.0, np.nan)}, "bad delays"),
+                           ({"penalties": (np.nan,)}, "bad penalties")):  # fmt: skip
         with pytest.raises(UserError, match=said):
             EncodingSpec(**settings)
     with pytest.raises(UserError, match="fall on the same scan"):

@@ -48,14 +48,14 @@ def classify(
     values and the most frequent label, fitted alike. The latents with the 25 largest coefficients are explained by
     programs, in a study in OUT/study.
 
-    \\b
+    \b
     Examples:
       glossator classify embedded:kind --dictionary my-sae
       glossator classify spam-assassin --dictionary my-sae
       glossator classify reviews.csv --label-column stars --dictionary factors@resid.3 --subject minilm
     """
     from glossator.corpora.labelled import open_labelled
-    from glossator.files import plain, write_json
+    from glossator.files import fingerprint, plain, write_json
     from glossator.fitting.classifying import classify as fitted
     from glossator.fitting.classifying import features_of
     from glossator.fitting.logistic import STRENGTHS
@@ -79,7 +79,9 @@ def classify(
     latents, sites = features_of(loaded, made, texts.texts, longest, note)
     found = fitted(texts, latents, sites, penalty, seed=seed)  # type: ignore[arg-type]
     rows = found.largest(SHOWN)
-    folder = out or STUDIES / f"classify-{Path(labelled).stem.replace(':', '-')}-{made.fingerprint[:6]}"
+    # In the name is all that decides which latents are shown, as a study holds one choice of them.
+    decides = [made.fingerprint, subject, label_column, group_column, per_label, longest, penalty, seed]
+    folder = out or STUDIES / f"classify-{Path(labelled).stem.replace(':', '-')}-{fingerprint(decides)[:6]}"
     if explain and rows:
         widest = min(WIDTH, loaded.max_width or WIDTH)
         _explain(rows, made, named.path, subject, corpus, tokens, widest, folder / "study", device)

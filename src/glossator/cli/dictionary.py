@@ -8,7 +8,7 @@ from typing import Any
 import typer
 
 from glossator.cli.printing import JSON, QUIET, console, emit, number
-from glossator.errors import UserError
+from glossator.errors import MissingPower, UserError
 
 dictionary = typer.Typer(
     no_args_is_help=True,
@@ -71,6 +71,11 @@ def train(
     given: dict[str, Any] = {"kind": kind, "writes_at": write_site, "skip": skip, "penalty": penalty, "seed": seed}
     TrainSpec(sites, latents or 1 << 20, k, train_tokens, batch, rate, **given)  # refused before a model is loaded
     loaded: Any = open_subject(subject, device=device)
+    if loaded.takes != "tokens":
+        raise MissingPower(
+            "dictionaries are trained on a model that reads tokens", value=f"{subject} takes {loaded.takes}",
+            fix="Name a language model or an encoder: --subject smollm2-135m",
+        )  # fmt: skip
     if latents is None:
         latents = LATENTS.get(kind) or int(loaded.site(site[0]).width)
     spec = TrainSpec(sites, latents, k, train_tokens, batch, rate, **given)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 import typer
 
 from glossator.cli.printing import JSON, QUIET, Row, clean, console, emit, in_brackets, number, print_rows, say
 from glossator.cli.spec_options import STUDIES
 from glossator.errors import UserError
+from glossator.specs import check_known
 
 if TYPE_CHECKING:
     import numpy as np
@@ -52,9 +53,10 @@ def hypotheses(
       glossator hypotheses embedded:kind --labels speech,manual --dictionary my-sae
     """
     from glossator.corpora.labelled import open_labelled
-    from glossator.files import plain, write_json
+    from glossator.files import fingerprint, plain, write_json
     from glossator.fitting import hypotheses as found
 
+    check_known("way to choose", [choose], get_args(found.Choice))
     opened = open_labelled(labelled, text=text_column, label=label_column, group=group_column)
     texts = _two(opened, labels, per_label, seed)
     split = found.halves(texts, seed)
@@ -70,8 +72,11 @@ def hypotheses(
         raise UserError("no unit differs between the sets on the first half", value=labelled, fix="Use other units")
     results = found.on_test_half(values, picked, texts, split)
     beside = found.beside_words(values, [feature for feature, _ in picked], texts, split, seed)
-    folder = out or STUDIES / f"hypotheses-{Path(labelled).stem.replace(':', '-')}"
     site_name = source if one is None else one.site_name
+    # In the name is all that decides which units are tested, as a study holds one choice of them.
+    units = site_name if one is None else one.fingerprint
+    decides = [loaded.name, units, texts.names, group_column, per_label, candidates, choose, pool, seed]
+    folder = out or STUDIES / f"hypotheses-{Path(labelled).stem.replace(':', '-')}-{fingerprint(decides)[:6]}"
     said: dict[int, dict[str, Any]] = {}
     if explain:
         wanted = [result.feature for result in results]

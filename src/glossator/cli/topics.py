@@ -51,10 +51,16 @@ def topics(
     if by is not None and (by not in BY or groups is not None):
         raise UserError("bad --by", value=by, allowed=f"{', '.join(BY)}, and not together with --groups")
     units: list[tuple[Unit, str, str]] = []
+    methods: set[str] = set()
     for folder in studies:
         with open_study(folder) as study:
             units += [(unit, text, folder.resolve().name) for unit, text in explained(study, method)]
+            methods.update(study.spec.explainers)
     if not units:
+        if method is not None and methods:
+            raise UserError(
+                "no unit has an explanation by this method", value=method, allowed=", ".join(sorted(methods))
+            )
         raise UserError("no unit has an explanation", value=str(studies[0]), fix="Explain units first")
     names, chosen = (_of_file(groups, units), "group") if groups is not None else _by(by, units)
     kept = [place for place, name in enumerate(names) if name]
@@ -71,7 +77,7 @@ def topics(
     if json:
         emit(
             {
-                "by": by,
+                "by": chosen,
                 "units": len(kept),
                 "without_group": len(units) - len(kept),
                 "topics": found,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -53,6 +54,7 @@ def fit(
       glossator sasc --readout voxels:voxels
     """
     from glossator.fitting.encoding import EncodingSpec, fit_encoding
+    from glossator.readouts.base import check_name
     from glossator.subjects.named import VECTORS, open_subject
     from glossator.subjects.scans import load_scans
 
@@ -62,13 +64,15 @@ def fit(
         seconds = tuple(float(part) for part in delays.split(","))
     except ValueError as error:
         raise UserError("invalid --delays", value=delays[:80], allowed="seconds with commas: 2,4,6,8") from error
+    named = name or re.sub("[^A-Za-z0-9_.-]", "-", out.resolve().name)
+    check_name(named, "an encoding model")
     spec = EncodingSpec(seconds, drift, context, banded, seed=seed)
     scans = load_scans(responses, tuple(held_out or ()))
     opened: Any = open_subject(subject, device=device)
     if site is None and not subject.startswith(VECTORS):
         raise UserError("a model has several sites", value=subject, fix="Choose one: --site resid.12")
     where = site or opened.sites()[0].name
-    model = fit_encoding(opened, where, scans, spec, name=name or out.resolve().name, opened_by=subject)
+    model = fit_encoding(opened, where, scans, spec, name=named, opened_by=subject)
     model.save(out)
     if json:
         emit(facts(model, out))

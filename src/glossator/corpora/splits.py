@@ -159,19 +159,23 @@ def assign_splits(
     groups: int (documents,), a group label each; tokens: int (documents,), tokens of each; names: a stable name of
     each document, of which the seeded order is made; fractions: one a split. Returns int8 (documents,).
     Groups come in the order of a seeded hash (those above a hundredth of all tokens first, largest first, since they
-    are the hardest to place) and each goes where the split would then be filled least relative to its fraction.
+    are the hardest to place) and each goes where the split would then be filled least relative to its fraction. The
+    last ones go to splits that would stay empty, so that each has a group where there are enough.
     """
     labels, members = np.unique(groups, return_inverse=True)
     sizes = np.bincount(members, weights=tokens, minlength=len(labels)).astype(np.int64)
     keys = [min(_key(names[row], seed) for row in rows) for rows in _members(members, len(labels))]
     large = sizes.sum() / 100
     order = sorted(range(len(labels)), key=lambda g: (-sizes[g] if sizes[g] > large else 0, keys[g]))
-    filled = [0] * len(fractions)
+    filled, wanted = [0] * len(fractions), [i for i, fraction in enumerate(fractions) if fraction > 0]
+    empty = set(wanted)
     chosen = np.zeros(len(labels), dtype=np.int8)
-    for group in order:
+    for left, group in zip(range(len(order), 0, -1), order, strict=True):
         size = int(sizes[group])
-        split = min((i for i, f in enumerate(fractions) if f > 0), key=lambda i: (filled[i] + size) / fractions[i])
+        among = sorted(empty) if left <= len(empty) else wanted
+        split = min(among, key=lambda i: (filled[i] + size) / fractions[i])
         filled[split] += size
+        empty.discard(split)
         chosen[group] = split
     return chosen[members]
 

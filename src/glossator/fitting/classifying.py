@@ -9,14 +9,14 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from glossator.corpora.labelled import LabelledTexts
 from glossator.errors import UserError
-from glossator.fitting.comparison import share_interval
+from glossator.fitting.comparison import not_a_point
 from glossator.fitting.logistic import Logistic, Penalty, fit
 from glossator.readouts.dictionary import Dictionary
 from glossator.statistics import compare, constant, document_index, ratio, sums_by
@@ -84,9 +84,7 @@ def classify(
     frequent = float((labels[test] == np.bincount(labels[train]).argmax()).mean())
     ours = right.pop("latents")
     accuracy, baselines, over = compare(ours, {"most frequent": constant(frequent, documents), **right})
-    if accuracy.value in (0.0, 1.0):  # leaving out one changes nothing: by Wilson's interval
-        low, high = share_interval(accuracy.value, documents)
-        accuracy = replace(accuracy, low=low, high=high, no_interval=None)
+    accuracy = not_a_point(accuracy, documents)
     assert model is not None
     return Classified(accuracy, baselines, over, model, labelled.names, int(train.sum()), int(test.sum()))
 
@@ -122,7 +120,9 @@ def features_of(
 def bag_of_words(texts: list[str]) -> Callable[[str], np.ndarray]:
     """The log of 1 + how often a text has each of the `WORDS` words that most of these texts have, case left out."""
     counts = Counter(word for text in texts for word in set(_WORD.findall(text.lower())))
-    place = {word: i for i, (word, count) in enumerate(counts.most_common(WORDS)) if count > 1}
+    # Words of one count by their letters: sets are walked in another order in each process.
+    ranked = sorted(counts.items(), key=lambda one: (-one[1], one[0]))[:WORDS]
+    place = {word: i for i, (word, count) in enumerate(ranked) if count > 1}
 
     def vector(text: str) -> np.ndarray:
         found = np.zeros(max(len(place), 1), np.float32)

@@ -22,7 +22,7 @@ from glossator.recording import EvidenceSpec, Recording, draw
 from glossator.scorers.baselines import DEFAULT_BASELINES, baselines_beside
 from glossator.scorers.lab import Lab, score_explanation
 from glossator.scores import Score, range_of
-from glossator.statistics import mean_over_units
+from glossator.statistics import Estimate, mean_over_units
 from glossator.units import Unit
 
 ALIKE = EvidenceSpec(test_random=None)
@@ -149,6 +149,14 @@ def share_interval(share: float, n: int, z: float = 1.959964) -> tuple[float, fl
     scale = 1 + z * z / n
     low, high = max(0.0, (middle - half) / scale), min(1.0, (middle + half) / scale)
     return (low if share > 0 else 0.0), (high if share < 1 else 1.0)  # exact where rounding is not
+
+
+def not_a_point(share: Estimate, n: int) -> Estimate:
+    """A share of 0 or 1, which leaving out one does not change, with Wilson's interval; others as they are."""
+    if share.value not in (0.0, 1.0):
+        return share
+    low, high = share_interval(share.value, n)
+    return dataclasses.replace(share, low=low, high=high, no_interval=None)
 
 
 def percentiles(scored: Sequence[Scored], among: Sequence[Scored]) -> dict[str, Any]:

@@ -222,7 +222,7 @@ def _checkpoint(coder: Coder, curves: list[list[float]], folder: Path) -> None:
 
 def _claimed(coder: Coder, identity: dict[str, Any], folder: Path) -> list[list[float]]:
     """What was noted of the steps that a stopped run has done (`CURVES`), whose weights are taken over; nothing in a
-    new folder."""
+    new folder, or where no step was kept."""
     from safetensors.torch import load_file
 
     if not (folder / STATE).exists():
@@ -232,9 +232,10 @@ def _claimed(coder: Coder, identity: dict[str, Any], folder: Path) -> list[list[
             )
         write_json(folder / STATE, identity)
         return []
-    _check_same(read_json(folder / STATE, "the state of the training", "Delete the folder"), identity, folder)
     if not (folder / CHECKPOINT).exists():
+        write_json(folder / STATE, identity)
         return []
+    _check_same(read_json(folder / STATE, "the state of the training", "Delete the folder"), identity, folder)
     state = load_file(folder / CHECKPOINT)
     coder.restore(state)
     if "losses" in state:  # of an earlier version, which noted nothing else

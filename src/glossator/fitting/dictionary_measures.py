@@ -59,7 +59,7 @@ def measures(dictionary: Dictionary, subject: TransformerSubject, windows: Token
         "tokens": count,
         "fvu": error / variance if variance > 0 else None,
         "l0": l0 / count if count else None,
-        "silent_share": float((fires == 0).float().mean()),
+        "silent_share": float((fires == 0).float().mean()) if count else None,
         "density": densities(fires.numpy(), count) if dictionary.sparse else None,
         "components_fvu": unexplained(products, torch.as_tensor(total), count, round(l0 / max(count, 1))),
         "loss": None,

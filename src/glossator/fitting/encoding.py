@@ -49,13 +49,13 @@ class EncodingSpec:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        if not self.delays or min(self.delays) < 0 or max(self.delays) > 30:
+        if not self.delays or not all(0 <= delay <= 30 for delay in self.delays):
             raise UserError("bad delays", value=list(self.delays), allowed="one or more, 0 to 30 seconds each")
         if not 20 <= self.drift < math.inf:
             raise UserError("bad drift", value=self.drift, allowed="20 seconds or more; the usual is 128")
         if self.context < 4:
             raise UserError("too little context", value=self.context, allowed="4 tokens or more")
-        if not self.penalties or min(self.penalties) <= 0:
+        if not self.penalties or not all(0 < penalty < math.inf for penalty in self.penalties):
             raise UserError("bad penalties", value=list(self.penalties), allowed="one or more above 0")
 
     def in_scans(self, tr: float) -> tuple[int, ...]:

@@ -17,6 +17,7 @@ from glossator.corpora.labelled import LabelledTexts
 from glossator.corpora.splits import group_by_shared_runs
 from glossator.errors import UserError
 from glossator.fitting.classifying import bag_of_words
+from glossator.fitting.comparison import not_a_point
 from glossator.fitting.logistic import fit, path
 from glossator.statistics import (
     Estimate,
@@ -185,4 +186,4 @@ def beside_words(
         right[name] = ratio(sums[:, 0], sums[:, 1], bounds=(0.0, 1.0))
     ours = right.pop("candidates")
     accuracy, baselines, over = compare(ours, dict(right))
-    return {"accuracy": accuracy, "baselines": baselines, "over": over}
+    return {"accuracy": not_a_point(accuracy, documents), "baselines": baselines, "over": over}

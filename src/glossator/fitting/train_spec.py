@@ -23,6 +23,9 @@ SEVERAL_SITES = ("factors", "nmf")
 WARM, COOL = 0.05, 0.2
 """Shares of the steps in which the rate rises, and falls to 0 in the end."""
 
+LARGEST_SEED = 2**63 - 1
+"""That torch takes."""
+
 
 @dataclass(frozen=True)
 class TrainSpec:
@@ -57,6 +60,8 @@ class TrainSpec:
                 raise UserError(f"bad {name} of a dictionary", value=getattr(self, name), allowed="1 or more")
         if self.kind in DESCENDING and self.k > self.latents:
             raise UserError("more latents are active than there are", value=self.k, allowed=f"1 to {self.latents}")
+        if not 0 <= self.seed <= LARGEST_SEED:
+            raise UserError("bad seed", value=self.seed, allowed=f"0 to {LARGEST_SEED}")
         if self.rate is not None and not 0 < self.rate < math.inf:
             raise UserError("bad rate", value=self.rate, allowed="above 0, such as 0.001")
         if self.penalty is not None and not 0 <= self.penalty < math.inf:

@@ -94,6 +94,22 @@ def excerpt(tokens: Any, values: Any, where: str, **more: Any) -> Excerpt:
     return Excerpt(tuple(tokens), numbers, **more)
 
 
+def objects(row: dict[str, Any], name: str, where: str) -> list[dict[str, Any]]:
+    """A list of JSON objects; empty where there is none."""
+    found = row.get(name) or []
+    if not isinstance(found, list) or not all(isinstance(one, dict) for one in found):
+        raise UserError(f"{name} is not a list of JSON objects", value=where)
+    return found
+
+
+def part(row: dict[str, Any], name: str, where: str) -> dict[str, Any]:
+    """A JSON object; empty where there is none."""
+    found = row.get(name) or {}
+    if not isinstance(found, dict):
+        raise UserError(f"{name} is not a JSON object", value=where)
+    return found
+
+
 def number_or_none(value: Any, where: str) -> float | None:
     """A finite number; None for null, NaN and infinity, which some tools write where a number is undefined."""
     if value is None or value == "NaN":

@@ -78,13 +78,18 @@ def write_cache(
         small = max((*tokens.shape, end - first)) <= np.iinfo(np.uint16).max
         stored = {
             "locations": np.ascontiguousarray(where[order].astype(np.uint16 if small else np.uint32)),
-            "activations": np.ascontiguousarray(what[order].astype(np.float16)),
+            "activations": np.ascontiguousarray(what[order].astype(_narrowest(what))),
             "tokens": np.ascontiguousarray(tokens.astype(np.int64)),
         }
         with replacing(folder / f"{first}_{end - 1}.safetensors") as temporary:
             save_file(stored, temporary)
     config = {"model_name": model, "cache_ctx_len": int(tokens.shape[1]), "n_splits": len(edges) - 1}
     write_json(folder / "config.json", config)
+
+
+def _narrowest(values: np.ndarray) -> type:
+    """float16, as delphi writes, unless a value is too large for it."""
+    return np.float16 if np.abs(values).max(initial=0) <= np.finfo(np.float16).max else np.float32
 
 
 def _pairs(edges: np.ndarray) -> Iterator[tuple[int, int]]:

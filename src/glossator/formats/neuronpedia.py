@@ -28,6 +28,7 @@ from glossator.formats.base import (
     index_of,
     lines_of,
     number_or_none,
+    objects,
     read_lines,
     read_object,
     text_of,
@@ -91,7 +92,12 @@ def _logits(tokens: Any, values: Any, where: str) -> tuple[tuple[str, float], ..
         return ()
     if not isinstance(tokens, list) or not isinstance(values, list) or len(tokens) != len(values):
         raise UserError("output tokens do not fit their logits", value=where)
-    return tuple((str(token), number_or_none(value, where) or 0.0) for token, value in zip(tokens, values, strict=True))
+    return _known((str(token), number_or_none(value, where)) for token, value in zip(tokens, values, strict=True))
+
+
+def _known(logits: Iterable[tuple[str, float | None]]) -> tuple[tuple[str, float], ...]:
+    """Those that are numbers."""
+    return tuple((token, value) for token, value in logits if value is not None)
 
 
 def _one(models: set[str], path: Path) -> str:
@@ -129,17 +135,17 @@ def read_upload(path: Path) -> SourceOfUnits:
 
 def _uploaded(row: dict[str, Any], where: str) -> dict[str, Any]:
     top, bottom = (
-        [(str(one.get("token")), number_or_none(one.get("value"), where) or 0.0) for one in row.get(name) or ()]
+        _known((str(one.get("token")), number_or_none(one.get("value"), where)) for one in objects(row, name, where))
         for name in ("topLogits", "bottomLogits")
     )
     return {
         "density": number_or_none(row.get("density"), where),
-        "promoted": tuple(top),
-        "suppressed": tuple(bottom),
+        "promoted": top,
+        "suppressed": bottom,
         "said": [Said(text_of(one, "text", where), one.get("methodName") or "", one.get("modelName"))
-                 for one in row.get("explanations") or ()],
+                 for one in objects(row, "explanations", where)],
         "excerpts": [_excerpt(one, where, "quantileMin", "quantileMax", "quantileFraction")
-                     for one in row.get("activations") or ()],
+                     for one in objects(row, "activations", where)],
     }  # fmt: skip
 
 
@@ -150,7 +156,7 @@ def _of_dashboard(row: dict[str, Any], where: str) -> dict[str, Any]:
         "suppressed": _logits(row.get("neg_str"), row.get("neg_values"), where),
         "said": [],
         "excerpts": [
-            _excerpt(one, where, "bin_min", "bin_max", "bin_contains") for one in row.get("activations") or ()
+            _excerpt(one, where, "bin_min", "bin_max", "bin_contains") for one in objects(row, "activations", where)
         ],
     }
 
@@ -191,7 +197,7 @@ def write_bulk(folder: Path, subject: str, units: Iterable[OfUnit], about: str =
 def _feature(unit: OfUnit, own: dict[str, Any], set_name: str) -> dict[str, Any]:
     return _row(
         FEATURE, own, maxActApprox=unit.largest, vectorDefaultSteerStrength=unit.largest, sourceSetName=set_name,
-        frac_nonzero=unit.density or 0.0,
+        frac_nonzero=unit.density,
         pos_str=[t for t, _ in unit.promoted], pos_values=[v for _, v in unit.promoted],
         neg_str=[t for t, _ in unit.suppressed], neg_values=[v for _, v in unit.suppressed],
     )  # fmt: skip

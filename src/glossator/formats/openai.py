@@ -25,7 +25,9 @@ from glossator.formats.base import (
     excerpt,
     index_of,
     number_or_none,
+    objects,
     parsed,
+    part,
     read_text,
     text_of,
 )
@@ -45,7 +47,7 @@ def read(path: Path, subject: str | None = None) -> SourceOfUnits:
         if not text or '"neuron_id"' not in text:
             continue
         parts = [text] if file.suffix == ".json" else [line for line in text.split("\n") if line.strip()]
-        for unit in (_unit(parsed(part, str(file)), str(file)) for part in parts):
+        for unit in (_unit(parsed(one, str(file)), str(file)) for one in parts):
             key = unit.site, unit.index
             known = found.get(key)
             found[key] = unit if known is None else _joined(known, unit)
@@ -70,31 +72,36 @@ def _unit(row: dict[str, Any], where: str) -> OfUnit:
     index = index_of(named.get("neuron_index", named.get("activation_index")), where)
     if "scored_explanations" in row:
         said, excerpts = [], list[Excerpt]()
-        for one in row["scored_explanations"] or ():
-            scored = one.get("scored_simulation") or {}
+        for one in objects(row, "scored_explanations", where):
+            scored = part(one, "scored_simulation", where)
             said.append(Said(text_of(one, "explanation", where), "", None,
                              number_or_none(scored.get(SCORE), where), SCORE))  # fmt: skip
             if not excerpts:
-                excerpts = [_scored(part, where) for part in scored.get("scored_sequence_simulations") or ()]
+                excerpts = [_scored(each, where) for each in objects(scored, "scored_sequence_simulations", where)]
         return OfUnit(f"mlp.{layer}", index, tuple(excerpts), tuple(said))
     excerpts = [
-        *_records(row.get("most_positive_activation_records"), "top", where),
-        *_records(row.get("random_sample"), "random", where),
+        *_records(row, "most_positive_activation_records", "top", where),
+        *_records(row, "random_sample", "random", where),
     ]
-    edges = row.get("quantile_boundaries") or []
-    for number, some in enumerate(row.get("random_sample_by_quantile") or ()):
+    edges, samples = (row.get(name) or [] for name in ("quantile_boundaries", "random_sample_by_quantile"))
+    if not isinstance(edges, list) or not isinstance(samples, list):
+        raise UserError("random_sample_by_quantile and its boundaries are not lists", value=where)
+    for number, some in enumerate(samples):
         low, high = (number_or_none(edges[k], where) if 0 <= k < len(edges) else None for k in (number - 1, number))
-        excerpts += _records(some, "interval", where, low=low, high=high)
+        excerpts += _records({f"sample {number}": some}, f"sample {number}", "interval", where, low=low, high=high)
     statistics = {name: value for name in MOMENTS if (value := number_or_none(row.get(name), where)) is not None}
     return OfUnit(f"mlp.{layer}", index, tuple(excerpts), statistics=statistics)
 
 
-def _records(rows: Any, kind: Kind, where: str, **more: Any) -> list[Excerpt]:
-    return [excerpt(row.get("tokens"), row.get("activations"), where, kind=kind, **more) for row in rows or ()]
+def _records(row: dict[str, Any], name: str, kind: Kind, where: str, **more: Any) -> list[Excerpt]:
+    return [
+        excerpt(one.get("tokens"), one.get("activations"), where, kind=kind, **more)
+        for one in objects(row, name, where)
+    ]
 
 
 def _scored(row: dict[str, Any], where: str) -> Excerpt:
-    simulated = row.get("simulation") or row.get("sequence_simulation") or {}
+    simulated = part(row, "simulation", where) or part(row, "sequence_simulation", where)
     return excerpt(simulated.get("tokens"), row.get("true_activations"), where)
 
 

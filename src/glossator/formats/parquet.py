@@ -112,7 +112,10 @@ def read(folder: Path) -> SourceOfUnits:
 
 
 def _logits(row: Mapping[str, Any], name: str) -> tuple[tuple[str, float], ...]:
-    return tuple(zip(row.get(name) or (), row.get(f"{name}_values") or (), strict=False))
+    columns = [row.get(of) or [] for of in (name, f"{name}_values")]
+    if not all(isinstance(column, list) for column in columns):
+        raise UserError(f"{name} is not a list of tokens with their logits", value=f"unit {row.get('index')}")
+    return tuple(zip(*columns, strict=False))
 
 
 def _key(row: Mapping[str, Any], where: str) -> tuple[str, int]:

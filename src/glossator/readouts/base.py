@@ -7,6 +7,7 @@ its loader under `readouts`, by which `KIND:PATH@SITE` is opened.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 
     Dense: TypeAlias = torch.Tensor
     Sparse: TypeAlias = tuple[torch.Tensor, torch.Tensor]
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 
 
 class Readout(Protocol):
@@ -190,3 +193,9 @@ def load_kind(kind: str, path: Path, site: str | None = None) -> Readout:
     """The readout of a registered kind at a path, of this site."""
     loader: Loader = registry.load("readouts", kind)
     return loader(path, site=site)
+
+
+def check_name(name: str, what: str) -> None:
+    """Raise `UserError` for a name that cannot stand before the @ of a site, or in the name of a folder."""
+    if not _NAME.fullmatch(name):
+        raise UserError(f"bad name of {what}", value=name, allowed="letters, digits, '_', '.', '-'")

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import math
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -19,7 +18,7 @@ import torch
 
 from glossator.errors import MissingPower, UserError
 from glossator.files import plain, sha256_of, write_bytes, write_json
-from glossator.readouts.base import BaseReadout
+from glossator.readouts.base import BaseReadout, check_name
 from glossator.readouts.hook_names import same_model
 from glossator.readouts.parts import Direction, Latents
 from glossator.readouts.sparse_code import active_entries, largest_singular_value, padded, sparse_code
@@ -32,7 +31,6 @@ WEIGHTS, MANIFEST = "dictionary.safetensors", "dictionary.json"
 TENSORS = (
     "encoder", "encoder_bias", "decoder", "decoder_bias", "centre", "threshold", "gate_scale", "gate_bias", "skip",
 )  # fmt: skip
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 _PIECE = 1 << 25
 """Pre-activations that are held at once."""
 _LAYER_NORM_EPSILON = 1e-5
@@ -77,8 +75,7 @@ class Dictionary(BaseReadout):
     notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        if not _NAME.fullmatch(self.name):
-            raise UserError("bad name of a dictionary", value=self.name, allowed="letters, digits, '_', '.', '-'")
+        check_name(self.name, "a dictionary")
         for what, value, allowed in (
             ("activation", self.activation, get_args(Activation)),
             ("normalization", self.normalization, get_args(Normalization)),

@@ -6,7 +6,6 @@ The value of direction i at activations x is `(x - centre) . v_i`, with v_i of n
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -17,6 +16,7 @@ import numpy as np
 
 from glossator.errors import UserError
 from glossator.files import fingerprint, plain, read_json, sha256_of, write_bytes, write_json
+from glossator.readouts.base import check_name
 from glossator.readouts.parts import Direction
 from glossator.units import Polarity, Unit
 
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 
 FORMAT = "glossator-directions/1"
 WEIGHTS, MANIFEST = "directions.safetensors", "directions.json"
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 _OFF_UNIT = 1e-3  # how far from 1 a norm may be: what float32 sums of many squares need
 
 
@@ -47,8 +46,7 @@ class DirectionSet:
 
     def __post_init__(self) -> None:
         vectors, centre = _numbers(self.vectors, "vectors"), _numbers(self.centre, "centre")
-        if not _NAME.fullmatch(self.name):
-            raise UserError("bad name of a direction set", value=self.name, allowed="letters, digits, '_', '.', '-'")
+        check_name(self.name, "a direction set")
         if not self.site or "@" in self.site or "/" in self.site:
             raise UserError("bad site of a direction set", value=self.site, allowed="a site such as mlp.12")
         if vectors.ndim != 2 or not vectors.size or centre.shape != vectors.shape[1:]:

@@ -18,7 +18,7 @@ import numpy as np
 
 from glossator.errors import UserError
 from glossator.files import digest_of, plain, read_json, sha256_of, write_bytes, write_json
-from glossator.readouts.base import BaseReadout
+from glossator.readouts.base import BaseReadout, check_name
 
 if TYPE_CHECKING:
     import torch
@@ -53,6 +53,9 @@ class EncodingModel(BaseReadout):
     ceiling: np.ndarray
     penalty: np.ndarray
     made: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        check_name(self.name, "an encoding model")
 
     @property
     def width(self) -> int:  # type: ignore[override]

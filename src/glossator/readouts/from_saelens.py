@@ -82,7 +82,8 @@ def saelens(path: Path, site: str | None) -> Dictionary:
         given = with_unit_decoder(given)
     hooks = [meta.get("hf_hook_name") or named, meta.get("hf_hook_name_out") or meta.get("hook_name_out")]
     own = table(meta, "glossator")  # of those that were trained here
-    sites = sites_of(site, hooks[0], hooks[1] if transcoder else None, transcoder, folder, own.get("site"))
+    writes = table(own, "training").get("writes_at") if transcoder else None
+    sites = sites_of(site, hooks[0], hooks[1] if transcoder else None, transcoder, folder, own.get("site"), writes)
     return made_of(
         given,
         sites.noting(*notes),

@@ -81,8 +81,16 @@ class Alone(Recording):
     own: tuple[int, int]
 
     def top_rows(self, unit: Unit) -> np.ndarray:
-        rows = super().top_rows(unit)
-        return rows[(rows >= self.own[0]) & (rows < self.own[1])]
+        return self._chosen(unit)[0]
+
+    def top_maxima(self, unit: Unit) -> np.ndarray:
+        return self._chosen(unit)[1]
+
+    def _chosen(self, unit: Unit) -> tuple[np.ndarray, np.ndarray]:
+        """Its top rows without those that were drawn at random, and the largest value of each."""
+        rows, maxima = super().top_rows(unit), super().top_maxima(unit)
+        own = (rows >= self.own[0]) & (rows < self.own[1])
+        return rows[own], maxima[own]
 
 
 class DenseAlone(Alone):

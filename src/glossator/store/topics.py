@@ -211,4 +211,4 @@ def _mean(values: np.ndarray) -> tuple[float, float | None, float | None]:
 
 def _natural(name: str) -> tuple[tuple[int, str], ...]:
     """`mlp.2` before `mlp.12`."""
-    return tuple((int(part), "") if part.isdigit() else (-1, part) for part in name.replace("@", ".").split("."))
+    return tuple((int(part), "") if part.isdecimal() else (-1, part) for part in name.replace("@", ".").split("."))

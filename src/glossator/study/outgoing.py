@@ -7,7 +7,7 @@ whole sparse recordings.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -23,6 +23,7 @@ from glossator.statistics import evenly
 from glossator.store.results import UnitResult
 from glossator.store.study import Study
 from glossator.study.context import StudyContext
+from glossator.units import Unit
 
 Format = Literal["neuronpedia", "neuronpedia-upload", "openai", "delphi", "parquet"]
 FORMATS: tuple[Format, ...] = get_args(Format)
@@ -55,6 +56,12 @@ def write_study(study: Study, folder: Path, format: Format, say: Callable[[int],
         )
     negative = sum(1 for (name,) in study.query("SELECT name FROM units WHERE polarity = '-'"))
     notes = [f"{negative:,} units of the negative polarity, which the format does not know"] if negative else []
+    ((twice,),) = study.query(
+        """SELECT count(*) FROM units AS one WHERE polarity = '±' AND EXISTS
+        (SELECT 1 FROM units WHERE name = substr(one.name, 1, length(one.name) - 1))"""
+    )
+    if twice:
+        notes.append(f"{twice:,} signed units of which the positive polarity is written")
     subject = study.manifest["subject"]
     if format == "parquet":
         count = _parquet(study, context, folder, say)
@@ -80,11 +87,16 @@ def write_study(study: Study, folder: Path, format: Format, say: Callable[[int],
 
 
 def _units(study: Study, context: StudyContext, say: Callable[[int], Any]) -> Iterator[tuple[UnitResult, OfUnit]]:
-    """Units of the positive polarity, with the signed ones."""
+    """Units of the positive polarity, with signed ones that have no positive one beside them."""
     for done, result in enumerate(study.results(), 1):
-        if result.unit.polarity != "-":
+        if _stands_for_it(study, result.unit):
             yield result, unit_of_study(result, context)
         say(done)
+
+
+def _stands_for_it(study: Study, unit: Unit) -> bool:
+    """Whether this is the polarity of a unit that formats without polarities hold."""
+    return unit.polarity == "+" or (unit.polarity == "±" and replace(unit, polarity="+") not in study)
 
 
 def unit_of_study(result: UnitResult, context: StudyContext) -> OfUnit:
@@ -212,7 +224,7 @@ def _delphi(study: Study, context: StudyContext, folder: Path, notes: list[str],
         notes.append(f"{len(windows) - len(whole):,} windows that are shorter than {windows.width} tokens")
     place_of = np.full(len(windows), -1)
     place_of[whole] = np.arange(len(whole))
-    units = {(u.unit.site, u.unit.index): u for u in study.results() if u.unit.polarity != "-"}
+    units = {(u.unit.site, u.unit.index): u for u in study.results() if _stands_for_it(study, u.unit)}
     for site in sparse:
         entries = {}
         for (own, index), result in units.items():
