@@ -228,11 +228,7 @@ def test_a_unit_of_two_polarities_goes_out_once(tmp_path: Path, tiny_folder: Pat
         assert len(open_units(tmp_path / format, "tiny").units) == 2
 
 
-def test_what_is_not_known_is_not_zero(tmp_path: Path) -> None:
-    some = Excerpt(("a", "b"), np.array([1.0, 0.0], np.float32))
-    neuronpedia.write_bulk(tmp_path / "np", "m", [OfUnit("1-x", 1, (some,), promoted=((" day", 1.0),))])
-    (unit,) = open_units(tmp_path / "np").units
-    assert unit.density is None
+def test_a_logit_that_is_not_known_is_not_zero(tmp_path: Path) -> None:
     given = {"modelId": "m", "source": "1-x", "features": [
         {"index": 1, "topLogits": [{"token": "a", "value": None}, {"token": "b", "value": 2.0}]}]}  # fmt: skip
     (tmp_path / "u.json").write_text(json.dumps(given))

@@ -80,7 +80,7 @@ def classify(
     found = fitted(texts, latents, sites, penalty, seed=seed)  # type: ignore[arg-type]
     rows = found.largest(SHOWN)
     # In the name is all that decides which latents are shown, as a study holds one choice of them.
-    decides = [made.fingerprint, subject, label_column, group_column, per_label, longest, penalty, seed]
+    decides = [made.fingerprint, subject, texts.content, longest, penalty, seed, corpus, tokens]
     folder = out or STUDIES / f"classify-{Path(labelled).stem.replace(':', '-')}-{fingerprint(decides)[:6]}"
     if explain and rows:
         widest = min(WIDTH, loaded.max_width or WIDTH)

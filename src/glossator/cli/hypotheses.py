@@ -75,7 +75,7 @@ def hypotheses(
     site_name = source if one is None else one.site_name
     # In the name is all that decides which units are tested, as a study holds one choice of them.
     units = site_name if one is None else one.fingerprint
-    decides = [loaded.name, units, texts.names, group_column, per_label, candidates, choose, pool, seed]
+    decides = [loaded.name, units, texts.content, candidates, choose, pool, seed]
     folder = out or STUDIES / f"hypotheses-{Path(labelled).stem.replace(':', '-')}-{fingerprint(decides)[:6]}"
     said: dict[int, dict[str, Any]] = {}
     if explain:

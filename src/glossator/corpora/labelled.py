@@ -19,6 +19,7 @@ from glossator.corpora.sources import open_corpus
 from glossator.corpora.spam_assassin import spam_assassin
 from glossator.corpora.splits import group_by_most_runs
 from glossator.errors import UserError
+from glossator.files import digest_of
 
 EMBEDDED = ("embedded:kind", "embedded:source")
 MAIL = "spam-assassin"
@@ -42,6 +43,11 @@ class LabelledTexts:
 
     def __len__(self) -> int:
         return len(self.texts)
+
+    @property
+    def content(self) -> str:
+        """32 hexadecimal digits that change with the texts, their labels and groups."""
+        return digest_of("\0".join(self.texts), "\0".join(self.names), self.labels, self.groups)
 
 
 def open_labelled(

@@ -197,7 +197,7 @@ def write_bulk(folder: Path, subject: str, units: Iterable[OfUnit], about: str =
 def _feature(unit: OfUnit, own: dict[str, Any], set_name: str) -> dict[str, Any]:
     return _row(
         FEATURE, own, maxActApprox=unit.largest, vectorDefaultSteerStrength=unit.largest, sourceSetName=set_name,
-        frac_nonzero=unit.density,
+        frac_nonzero=unit.density or 0.0,  # its column takes no null
         pos_str=[t for t, _ in unit.promoted], pos_values=[v for _, v in unit.promoted],
         neg_str=[t for t, _ in unit.suppressed], neg_values=[v for _, v in unit.suppressed],
     )  # fmt: skip
