@@ -17,6 +17,7 @@ import torch
 
 from glossator.errors import UserError
 from glossator.recording import open_recording, record, recorder, recording_spec, store, verify
+from glossator.recording.claiming import claim
 from glossator.recording.disk import BLOCK
 from glossator.recording.recorder import part_is_recorded, planned, record_part
 from recording_fakes import FakeDictionary, FakeSubject, fake_windows
@@ -211,6 +212,24 @@ def at_a_part(folder, part):
     recorder.SHARD_SECONDS = 0.0
     spec, subject, windowed, _ = in_parts(folder, []).args
     record_part(spec, subject, windowed, folder, part, readouts={SITES[2]: FakeDictionary()})
+
+
+@pytest.mark.parametrize("moment", ["exists", "iterdir"])
+def test_a_folder_that_another_process_claims_meanwhile_is_shared(tmp_path, monkeypatch, moment):
+    subject, windowed, folder = FakeSubject(), fake_windows(10), tmp_path / "r"
+    spec, looked = recording_spec(subject, windowed, SITES[:1]), getattr(Path, moment)
+
+    def other_first(place):
+        monkeypatch.setattr(Path, moment, looked)
+        before = looked(place) if moment == "exists" else None  # what was seen is of before
+        claim(spec, folder)
+        return before if moment == "exists" else looked(place)
+
+    if moment == "iterdir":
+        folder.mkdir()
+    monkeypatch.setattr(Path, moment, other_first)
+    claim(spec, folder)
+    assert (folder / "plan.json").exists() and (folder / "shards").is_dir()
 
 
 def test_two_processes_may_be_at_the_same_part(tmp_path, context):

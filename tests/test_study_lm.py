@@ -427,7 +427,7 @@ def test_a_key_that_only_a_file_names_is_confirmed(where: str, tmp_path: Path, c
     given = str(path if where == "file" else path.parent)
     assert main(["run", given, "--out", str(tmp_path / "out")]) == 2
     said = capsys.readouterr().err
-    assert "MY_SECRET sent to http://127.0.0.1:9/v1" in said and "--key-variable MY_SECRET" in said
+    assert "MY_SECRET to http://127.0.0.1:9/v1" in said and "--key-variable MY_SECRET" in said
     for confirmed in (["--key-variable", "MY_SECRET"], ["--lm", spec["lm"]]):
         assert main(["run", given, "--out", str(tmp_path / "out"), *confirmed]) == 2
         assert "no key for" in capsys.readouterr().err  # it is not set here

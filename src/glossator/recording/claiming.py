@@ -46,11 +46,13 @@ def check_spec(spec: RecordingSpec, subject: Subject, probes: ProbeSet, readouts
 def claim(spec: RecordingSpec, folder: Path) -> None:
     """Claim the folder for this spec."""
     mine, plan = plain(spec), folder / "plan.json"
+    # Listed before the plan is looked for: another process may claim the folder for the same spec in between.
+    holds = folder.exists() and any(not place.name.startswith(".") for place in folder.iterdir())
     if plan.exists():
         held = read_json(plan, "the recording's plan", "Delete the folder and record again")
         if held != json.loads(json.dumps(mine)):
             raise another(held, mine, folder)
-    elif folder.exists() and any(p for p in folder.iterdir() if not p.name.startswith(".")):
+    elif holds:
         raise UserError("the folder is neither empty nor a recording", value=str(folder), fix="Choose another folder")
     else:
         write_json(plan, mine)

@@ -116,10 +116,13 @@ def record_part(
     plan = planned(spec, subject, inputs, readouts)
     if not 0 <= part < len(plan.parts):
         raise UserError("no such part of the recording", value=part, allowed=f"0 to {len(plan.parts) - 1}")
+    done = folder / "manifest.json"
     with disk_errors(folder):
+        if done.exists():  # a job that was handed out twice
+            return
         claim(spec, folder)
         with locked(_lock(folder, part)):
-            if (folder / "manifest.json").exists():  # `record` was waited for
+            if done.exists():  # `record` was waited for
                 return
             _run(spec, plan, subject, inputs, folder, readouts, progress=False, rows=plan.parts[part])
 
