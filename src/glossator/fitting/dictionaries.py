@@ -225,13 +225,8 @@ def _claimed(coder: Coder, identity: dict[str, Any], folder: Path) -> list[list[
     new folder, or where no step was kept."""
     from safetensors.torch import load_file
 
-    if not (folder / STATE).exists():
-        if folder.exists() and any(folder.iterdir()):
-            raise UserError(
-                "the folder is neither empty nor a training", value=str(folder), fix="Choose another folder"
-            )
-        write_json(folder / STATE, identity)
-        return []
+    if not (folder / STATE).exists() and folder.exists() and any(folder.iterdir()):
+        raise UserError("the folder is neither empty nor a training", value=str(folder), fix="Choose another folder")
     if not (folder / CHECKPOINT).exists():
         write_json(folder / STATE, identity)
         return []
