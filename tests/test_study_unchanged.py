@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -87,6 +88,29 @@ def test_an_unfinished_study_does_not_go_on_with_another_model_or_text(
     change(model)
     with pytest.raises(UserError, match=message):
         run_study(spec, tmp_path / "s", progress=False)
+
+
+@pytest.mark.parametrize("until", ["explain", "score"])
+def test_labels_of_a_study_are_those_of_one_file(model: Path, tmp_path: Path, until: str) -> None:
+    labels = tmp_path / "labels.csv"
+    labels.write_text("unit,label\nmlp.0/1,months\nmlp.0/2,foxes\n")
+    spec = spec_of(
+        model, units=(1, 2), sites=("mlp.0",), explainers=("labels",), options={"labels": {"file": str(labels)}}
+    )
+    folder = tmp_path / "s"
+    run_study(spec, folder, until=until, progress=False)  # type: ignore[arg-type]
+    labels.write_text("unit,label\nmlp.0/1,months\nmlp.0/2,cats\n")
+    with pytest.raises(UserError, match="a file has changed since units of this study were explained"):
+        run_study(spec, folder, progress=False)
+    if until == "score":
+        larger = replace(spec, units=(1, 2, 3))
+        with pytest.raises(UserError, match=r"a file has changed .*labels\.csv"):
+            run_study(larger, folder, progress=False)
+    labels.write_text("unit,label\nmlp.0/2,foxes\nmlp.0/1,months\n")  # the same, in another order
+    study = run_study(spec, folder, progress=False)
+    assert study is not None
+    with study:
+        assert [[e.text for e in result.explanations] for result in study.results()] == [["months"], ["foxes"]]
 
 
 @pytest.mark.parametrize(("change", "message"), CHANGES)

@@ -6,9 +6,9 @@ receives `ExplainEvidence`, which holds no input that is ever scored.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Protocol, TypeAlias
+from typing import Any, ClassVar, Protocol, TypeAlias
 
 from glossator.errors import UserError
 from glossator.evidence import ExplainEvidence
@@ -48,6 +48,12 @@ class Explainer(Protocol):
     def warm(self, evidence: ExplainEvidence) -> None:
         """Prepare what all units of a recording share; called before worker processes are forked."""
         return
+
+    @classmethod
+    def content_of(cls, options: Mapping[str, Any]) -> str | None:
+        """A fingerprint of what is in the files that its options name, for a study to see that they have changed; None
+        without any. Explanations carry it in their settings as `content`."""
+        return None
 
 
 def explain_one(explainer: Explainer, evidence: ExplainEvidence, *, n: int = 5, seed: int = 0) -> list[Explanation]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -49,6 +49,15 @@ class LabelsExplainer(Explainer):
     def explain(self, evidence: Sequence[ExplainEvidence], *, n: int, seed: int) -> list[Explained]:
         return [self._of(one, n, seed) for one in evidence]
 
+    @classmethod
+    def content_of(cls, options: Mapping[str, Any]) -> str | None:
+        file = options.get("file")
+        return cls(file=file)._content if file is not None and Path(file).exists() else None
+
+    @cached_property
+    def _content(self) -> str:
+        return fingerprint(self.labels)
+
     @cached_property
     def labels(self) -> dict[str, list[str]]:
         """By unit, as it is written in the file."""
@@ -79,7 +88,7 @@ class LabelsExplainer(Explainer):
         return [self._explanation(one, label, rank, seed) for rank, label in enumerate(labels[:n])]
 
     def _explanation(self, one: ExplainEvidence, label: str, rank: int, seed: int) -> Explanation:
-        settings: dict[str, object] = {"file": Path(str(self.file)).name, "labels": fingerprint(self.labels)}
+        settings: dict[str, object] = {"file": Path(str(self.file)).name, "content": self._content}
         program = parse_program(label) if reads_as_program(label) else None
         if program is None and one.exemplars.inputs.kind == "images":
             tested, unknown = of_images(one, label, METHOD, settings, rank=rank, seed=seed)

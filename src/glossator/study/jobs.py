@@ -7,6 +7,7 @@ alone, and neither on who does it nor on what was done before.
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 import platform
 import time
@@ -20,13 +21,13 @@ from glossator.engines import Engine, Job, LocalEngine, carry_out, fixed_sums, o
 from glossator.errors import UserError, near_matches
 from glossator.recording import Recording, open_recording
 from glossator.resources import OPENED, taken_by
-from glossator.store.results import UnitResult
+from glossator.store.results import UnitResult, unpacked
 from glossator.store.spec import StudySpec, load_spec
 from glossator.study.context import StudyContext
 from glossator.study.grow import HELD, found_before, in_order
 from glossator.study.models import Access, StudyModels
 from glossator.study.prepare import Source, prepare
-from glossator.study.sources import keep_readouts
+from glossator.study.sources import check_methods, keep_readouts
 from glossator.study.stages import explain_units, score_units
 from glossator.study.work import KEPT, RECORD, Ran, Work
 from glossator.units import Unit
@@ -94,6 +95,7 @@ class Unfinished:
         self.work, self.context = work, context
         self.units = studied(context.spec, context.recording)
         self.kept, self.scores_stay = found_before(context.spec, work)
+        check_methods(context.spec, itertools.chain(self.kept, map(unpacked, work.rows("explain"))))
         known = {result.unit for result in self.kept}
         self.new = [unit for unit in self.units if unit not in known]
         self.again = [] if self.scores_stay else self.kept

@@ -31,7 +31,7 @@ from glossator.study.models import Access
 from glossator.study.prepare import prepare
 from glossator.study.projection import announce
 from glossator.study.random_weights import KEY, as_fact, spec_beside
-from glossator.study.sources import check_finished
+from glossator.study.sources import check_finished, check_methods
 from glossator.study.work import KEPT, Work
 from glossator.subjects.aliases import GIVEN
 from glossator.units import Unit
@@ -74,7 +74,11 @@ def run_study(
     if subject is not None:
         spec = naming(spec, subject)
     more = check_folder(spec, folder)
-    if not more and (folder / "manifest.json").exists():  # Its scores are of what it recorded.
+    finished = (folder / "manifest.json").exists()
+    if finished and more:
+        with open_study(folder) as held:
+            check_methods(spec, held.results())
+    if finished and not more:  # Its scores are of what it recorded.
         check_finished(spec, folder, subject)
     else:
         source = prepare(spec, folder, access or Access(), given, subject, explains=until != "record")

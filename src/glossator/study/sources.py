@@ -7,10 +7,11 @@ scores of nothing. Looking at a study asks nothing, and what is no longer there 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from glossator import registry
 from glossator.corpora import Corpus, ProbeSet, open_corpus, probe_set
 from glossator.corpora.image_sets import RENDERS, is_images, open_images
 from glossator.corpora.sources import EMBEDDED
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from glossator.readouts.base import Readout
     from glossator.recording import Recording
     from glossator.recording.spec import RecordingSpec
+    from glossator.store.results import UnitResult
     from glossator.store.spec import StudySpec
     from glossator.subjects.base import Subject
 
@@ -221,9 +223,32 @@ def texts_of(corpus: Corpus, spec: StudySpec) -> ProbeSet:
 def check_finished(spec: StudySpec, folder: Path, subject: Subject | None = None) -> None:
     """The same of a study whose folder may lack its recording, which is then no longer compared."""
     from glossator.recording import open_recording
+    from glossator.store.study import open_study
 
     if (folder / "recording" / "manifest.json").exists():
         check_unchanged(spec, open_recording(folder / "recording"), subject)
+    if (folder / "manifest.json").exists():
+        with open_study(folder) as study:
+            check_methods(spec, study.results())
+
+
+def check_methods(spec: StudySpec, explained: Iterable[UnitResult]) -> None:
+    """Raise `UserError` where the files of a method hold something else now than when these units were explained."""
+    methods = {
+        name: registry.load("explainers", name).content_of(spec.options.get(name, {})) for name in spec.explainers
+    }
+    now = {name: content for name, content in methods.items() if content is not None}
+    for result in explained if now else ():
+        for explanation in result.explanations:
+            settings = explanation.provenance["settings"]
+            content = now.pop(explanation.method, None)
+            if content is not None and settings.get("content", content) != content:
+                raise UserError(
+                    "a file has changed since units of this study were explained from it", value=settings.get("file"),
+                    fix=OTHERWISE,
+                )  # fmt: skip
+        if not now:
+            return
 
 
 def check_same(recorded: RecordingSpec, now: Mapping[str, Any], subject: str, inputs: str = "text") -> None:
