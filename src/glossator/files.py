@@ -21,6 +21,12 @@ import numpy as np
 
 from glossator.errors import UserError
 
+ONE_HEADER = threading.Lock()
+"""Held while the header of an array is read. NumPy parses it as Python, and Python 3.11 fails at times (`SystemError`:
+recursion depth mismatch) where several threads do so at once."""
+if hasattr(os, "register_at_fork"):  # a process that is forked while another thread holds it gets it free
+    os.register_at_fork(after_in_child=ONE_HEADER._at_fork_reinit)  # type: ignore[attr-defined]
+
 
 @contextlib.contextmanager
 def replacing(path: Path) -> Iterator[Path]:
@@ -92,7 +98,8 @@ def read_array(path: Path, what: str, fix: str, *, mapped: bool = False) -> np.n
     """Read the array of a .npy file; if it is damaged, `UserError` says `what` it should be and the `fix`. No pickle is
     opened."""
     try:
-        value = np.load(path, mmap_mode="r" if mapped else None, allow_pickle=False)
+        with ONE_HEADER:
+            value = np.load(path, mmap_mode="r" if mapped else None, allow_pickle=False)
     except FileNotFoundError as error:
         raise UserError(f"{what} is not there", value=str(path), fix=fix) from error
     except Exception as error:  # whatever the parser of the header raises: ValueError, EOFError, TokenError, ...

@@ -12,7 +12,7 @@ from typing import Any, Literal
 import numpy as np
 
 from glossator.errors import UserError, near_matches
-from glossator.files import fingerprint, read_json
+from glossator.files import ONE_HEADER, fingerprint, read_json
 from glossator.inputs import Grid, Inputs, TokenWindows, Vocabulary, token_windows
 from glossator.recording.keys import powers
 from glossator.recording.packing import PackedPositions
@@ -321,7 +321,7 @@ class Recording:
 
     def _map(self, name: str) -> np.ndarray:
         path = self.folder / name
-        with reading(path):
+        with reading(path), ONE_HEADER:
             return np.asarray(np.load(path, mmap_mode="r", allow_pickle=False))
 
     @cached_property

@@ -23,7 +23,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from glossator.errors import UserError
-from glossator.files import write_json
+from glossator.files import ONE_HEADER, write_json
 from glossator.recording.disk import BLOCK, LargeFile, read_at
 
 PART = ".part"
@@ -129,7 +129,7 @@ class ArrayReader:
 
     def __init__(self, path: Path):
         self.path = path
-        with reading(path), open(path, "rb") as file:
+        with reading(path), open(path, "rb") as file, ONE_HEADER:
             version = np.lib.format.read_magic(file)
             read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
             self.shape, _, self.dtype = read(file)

@@ -95,7 +95,7 @@ class Unfinished:
         self.work, self.context = work, context
         self.units = studied(context.spec, context.recording)
         self.kept, self.scores_stay = found_before(context.spec, work)
-        check_methods(context.spec, itertools.chain(self.kept, map(unpacked, work.rows("explain"))))
+        check_methods(context.spec, lambda: itertools.chain(self.kept, map(unpacked, work.rows("explain"))))
         known = {result.unit for result in self.kept}
         self.new = [unit for unit in self.units if unit not in known]
         self.again = [] if self.scores_stay else self.kept

@@ -77,7 +77,7 @@ def run_study(
     finished = (folder / "manifest.json").exists()
     if finished and more:
         with open_study(folder) as held:
-            check_methods(spec, held.results())
+            check_methods(spec, held.results)
     if finished and not more:  # Its scores are of what it recorded.
         check_finished(spec, folder, subject)
     else:

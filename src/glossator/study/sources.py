@@ -7,7 +7,7 @@ scores of nothing. Looking at a study asks nothing, and what is no longer there 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -229,16 +229,16 @@ def check_finished(spec: StudySpec, folder: Path, subject: Subject | None = None
         check_unchanged(spec, open_recording(folder / "recording"), subject)
     if (folder / "manifest.json").exists():
         with open_study(folder) as study:
-            check_methods(spec, study.results())
+            check_methods(spec, study.results)
 
 
-def check_methods(spec: StudySpec, explained: Iterable[UnitResult]) -> None:
+def check_methods(spec: StudySpec, explained: Callable[[], Iterable[UnitResult]]) -> None:
     """Raise `UserError` where the files of a method hold something else now than when these units were explained."""
     methods = {
         name: registry.load("explainers", name).content_of(spec.options.get(name, {})) for name in spec.explainers
     }
     now = {name: content for name, content in methods.items() if content is not None}
-    for result in explained if now else ():
+    for result in explained() if now else ():
         for explanation in result.explanations:
             settings = explanation.provenance["settings"]
             content = now.pop(explanation.method, None)
