@@ -64,8 +64,11 @@ def run(options: dict[str, Any] | None = None) -> dict[str, Any]:
     batches = [(row, min(row + plan.batch, n)) for row in range(0, n, plan.batch)]
 
     def one(batch: tuple[int, int]) -> None:
-        with torch.inference_mode():
-            subject.visit(probes.inputs.take(np.arange(*batch)), sites, lambda *_: None)
+        first, end = batch
+        for start in range(first, end, subject.batch):
+            rows = np.arange(start, min(start + subject.batch, end))
+            with torch.inference_mode():
+                subject.visit(probes.inputs.take(rows), sites, lambda *_: None)
 
     def bare() -> None:
         with one_core_pool(streams_of(subject, plan)) as pool:

@@ -16,13 +16,14 @@ import pytest
 import torch
 
 from glossator.errors import UserError
-from glossator.recording import open_recording, record, recorder, recording_spec, store, verify
+from glossator.recording import dense, open_recording, record, recorder, recording_spec, store, verify
 from glossator.recording.claiming import claim
 from glossator.recording.disk import BLOCK
 from glossator.recording.recorder import part_is_recorded, planned, record_part
 from recording_fakes import FakeDictionary, FakeSubject, fake_windows
 
 SITES = ("mlp.0", "relu.0", "sae:x@resid.0")
+LATE = 49  # of the steps below: two shards are finished, and a third is not
 STEPS = ("fsync", "rename", "replace", "posix_fallocate")
 
 
@@ -43,8 +44,10 @@ def bytes_of(folder):
     return {p.relative_to(folder).as_posix(): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()}
 
 
-def child(folder, kill_at_step):
-    """Record; with a number, die right before that call of one of STEPS."""
+def child(folder, kill_at_step, in_place=True):
+    """Record; with a number, die right before that call of one of STEPS. in_place: shards put their part of the panel
+    where it belongs, however small it is."""
+    dense.IN_PLACE_BYTES = 0 if in_place else dense.IN_PLACE_BYTES
     calls = 0
 
     def counted(original):
@@ -77,8 +80,8 @@ def undisturbed(tmp_path_factory):
     return bytes_of(folder)
 
 
-def start(context, folder, kill_at_step=None):
-    process = context.Process(target=child, args=(folder, kill_at_step))
+def start(context, folder, *args):
+    process = context.Process(target=child, args=(folder, *(args or [None])))
     process.start()
     return process
 
@@ -114,16 +117,17 @@ def test_killed_at_many_random_moments(tmp_path, context, undisturbed):
     assert kills >= 10
 
 
-def kill_before_step(context, folder, step):
-    process = start(context, folder, step)
+def kill_before_step(context, folder, step, in_place=True):
+    process = start(context, folder, step, in_place)
     process.join()
     assert process.exitcode in (0, -signal.SIGKILL)
     return process.exitcode != 0
 
 
-@pytest.mark.parametrize("step", [2, 41])
-def test_killed_right_before_a_step(tmp_path, context, undisturbed, step):
-    assert kill_before_step(context, tmp_path / "r", step)
+@pytest.mark.parametrize("in_place", [True, False])
+@pytest.mark.parametrize("step", [2, LATE])
+def test_killed_right_before_a_step(tmp_path, context, undisturbed, step, in_place):
+    assert kill_before_step(context, tmp_path / "r", step, in_place)
     record_it(tmp_path / "r")
     assert bytes_of(tmp_path / "r") == undisturbed
 
@@ -141,16 +145,25 @@ def test_killed_right_before_every_fourth_step(tmp_path, context, undisturbed):
 def test_finished_shards_are_not_recorded_again(tmp_path, context, undisturbed):
     whole = FakeSubject()
     record_it(tmp_path / "whole", whole)
-    assert kill_before_step(context, tmp_path / "r", 41)
-    done = len([p for p in (tmp_path / "r" / "shards").iterdir() if not p.name.startswith(".")])
+    assert kill_before_step(context, tmp_path / "r", LATE)
+    done = len([p for p in (tmp_path / "r" / "shards").iterdir() if p.name.isdigit()])
     assert done >= 2
     rest = FakeSubject()
     record_it(tmp_path / "r", rest)
-    assert rest.passes == whole.passes - 2 * done  # two batches a shard
+    assert rest.passes == whole.passes - 1 - 2 * done  # a first look, two batches a shard
+
+
+def test_shards_of_an_earlier_version_are_refused_at_once(tmp_path, context):
+    assert kill_before_step(context, tmp_path / "r", LATE)
+    (tmp_path / "r" / "shards" / "begun.npy").unlink()
+    subject = FakeSubject()
+    with pytest.raises(UserError, match=r"shards of an earlier version.*Delete the recording"):
+        record_it(tmp_path / "r", subject)
+    assert not subject.passes
 
 
 def test_hand_made_shards_of_another_size_are_named(tmp_path, context):
-    assert kill_before_step(context, tmp_path / "r", 41)
+    assert kill_before_step(context, tmp_path / "r", LATE)
     victim = next(p for p in (tmp_path / "r" / "shards" / "000000000").rglob("positions.npy"))
     victim.write_bytes(victim.read_bytes()[:-1])
     with pytest.raises(UserError, match=r"positions\.npy.*Delete the shard .*000000000 and record again"):
@@ -158,7 +171,7 @@ def test_hand_made_shards_of_another_size_are_named(tmp_path, context):
 
 
 def test_a_flipped_bit_in_a_shard_is_found_before_it_is_used(tmp_path, context, undisturbed):
-    assert kill_before_step(context, tmp_path / "r", 41)
+    assert kill_before_step(context, tmp_path / "r", LATE)
     shard = tmp_path / "r" / "shards" / "000000000"
     for victim in sorted(shard.rglob("*.npy")):
         whole = victim.read_bytes()
@@ -166,6 +179,11 @@ def test_a_flipped_bit_in_a_shard_is_found_before_it_is_used(tmp_path, context, 
         with pytest.raises(UserError, match=rf"{victim.name}.*Delete the shard"):
             record_it(tmp_path / "r")
         victim.write_bytes(whole)
+    panel = tmp_path / "r" / "dense" / "panel.npy"
+    whole = panel.read_bytes()
+    panel.write_bytes(whole[:BLOCK] + bytes([whole[BLOCK] ^ 1]) + whole[BLOCK + 1 :])
+    with pytest.raises(UserError, match=r"panel\.npy.*Delete the shard .*000000000 and"):
+        record_it(tmp_path / "r")
     shutil.rmtree(shard)
     record_it(tmp_path / "r")
     assert bytes_of(tmp_path / "r") == undisturbed
@@ -355,7 +373,7 @@ def test_a_folder_that_cannot_be_made_is_one_clear_error(tmp_path):
 
 
 def test_an_unfinished_recording_of_another_spec_is_left_alone(tmp_path, context):
-    assert kill_before_step(context, tmp_path / "r", 41)
+    assert kill_before_step(context, tmp_path / "r", LATE)
     before = bytes_of(tmp_path / "r")
     with pytest.raises(UserError, match="another spec"):
         record_it(tmp_path / "r", top_k=5)
@@ -372,6 +390,6 @@ def test_a_folder_with_something_else_is_left_alone(tmp_path):
 def test_a_newer_format_is_refused(tmp_path):
     record_it(tmp_path / "r")
     path = tmp_path / "r" / "manifest.json"
-    path.write_text(path.read_text().replace("glossator-recording/4", "glossator-recording/9"))
+    path.write_text(path.read_text().replace("glossator-recording/5", "glossator-recording/9"))
     with pytest.raises(UserError, match="glossator-recording/9"):
         open_recording(tmp_path / "r")

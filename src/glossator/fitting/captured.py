@@ -22,6 +22,7 @@ from glossator.inputs.tokens import TokenWindows, token_windows
 from glossator.readouts.directions import DirectionSet
 from glossator.recording import Recording
 from glossator.recording.keys import as_stored
+from glossator.recording.panel import StoredPanel
 from glossator.recording.reader import power_sums
 
 _BLOCK_WINDOWS = 256
@@ -175,7 +176,7 @@ class ProjectedRecording(Recording):
             panel=np.arange(len(values.inputs)),
         )
         self._dense[values.grid].__dict__.update(
-            panel=halves,
+            panel=StoredPanel(halves, exponents),
             exponents=exponents,
             top_rows=top_rows,
             top_maxima=top_maxima,

@@ -1,7 +1,8 @@
 """Merging the shards of dense sites into the final files, a block of units at a time.
 
 exponents.npy int16 (units,): the values of panel.npy and extra_values.npy are to be multiplied by two to these powers;
-panel.npy float16 (units, panel windows, width); top_rows.npy int32 and
+panel.npy float16 (units, panel windows, width), panel_begun.npy int16 (units,) and panel_runs.npy int32 (runs, 4): see
+`panel`; top_rows.npy int32 and
 top_maxima.npy float32 (units, 2, k), largest first, -1 where a unit has fewer windows; extra_offsets, extra_rows and
 extra_values: per unit the values of those top windows that are not in the panel, by row; sums.npy float64 (4, units):
 sums of x, x^2, x^3, x^4.
@@ -10,13 +11,16 @@ sums of x, x^2, x^3, x^4.
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from itertools import groupby
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
 from glossator.recording.background import in_turn
-from glossator.recording.keys import halve, maxima_of, rows_of
+from glossator.recording.dense import DenseShards
+from glossator.recording.keys import halve_some, maxima_of, rows_of
+from glossator.recording.panel import PANEL, joined
 from glossator.recording.spec import Plan
 from glossator.recording.store import ArrayReader, ArrayWriter, Checksums, Shard, offsets_of, save
 
@@ -26,13 +30,10 @@ _UNIT_BLOCK = 512
 _THREADS = 3  # two that read and compute, beside the one that writes
 
 
-def merge_dense(
-    keys: np.ndarray, plan: Plan, width: int, shards: list[Shard], folder: Path, checksums: Checksums
-) -> None:
-    """Write the finished dense files of one grid into `folder`, which is called as those of the shards are.
-
-    keys: the running top k after the last shard, (units, 2, k); width: places of the grid.
-    """
+def merge_dense(values: DenseShards, shards: list[Shard], folder: Path, checksums: Checksums) -> None:
+    """Write the finished dense files of one grid into `folder`, which holds its panel and is called as those of the
+    shards are."""
+    keys, plan, width = values.keys, values.plan, values.width
     places = [shard.folder / folder.name for shard in shards]
     ends = {end for _, end in plan.parts}
     last = [place for shard, place in zip(shards, places, strict=True) if shard.end in ends]
@@ -41,9 +42,12 @@ def merge_dense(
     exponents = each.max(axis=0)
     save(folder / "exponents.npy", exponents, checksums)
     parts = [_Held(s, place, times) for s, place, times in zip(shards, places, exponents - each, strict=True)]
+    save(folder / "panel_begun.npy", values.begun, checksums)
+    runs = [ArrayReader(place / "panel_runs.npy").all() for place in places]
+    save(folder / "panel_runs.npy", joined(runs), checksums)
     with ThreadPoolExecutor(_THREADS) as pool:
+        checksums[values.panel.path] = values.panel.checksum(_panel_pieces(values, parts, pool))
         extra = _merge_top(keys, plan, folder, pool, checksums)
-        _merge_panel(len(keys), plan, width, parts, folder, pool, checksums)
         _merge_extra(extra, plan, width, parts, folder, pool, checksums)
 
 
@@ -95,34 +99,43 @@ def _merge_top(keys: np.ndarray, plan: Plan, folder: Path, pool: ThreadPoolExecu
     return found
 
 
-def _merge_panel(
-    units: int,
-    plan: Plan,
-    width: int,
-    parts: list[_Held],
-    folder: Path,
-    pool: ThreadPoolExecutor,
-    checksums: Checksums,
-) -> None:
-    """Put each unit's panel windows, which lie shard by shard, side by side."""
-    readers = [ArrayReader(part.folder / "panel.npy") for part in parts]
-    counts = [len(plan.panel_in(part.shard.first, part.shard.end)) for part in parts]
-    ends = np.cumsum(counts)
-    step = max(1, _block_bytes(len(parts)) // (2 * width * len(plan.panel)))
+def _panel_pieces(values: DenseShards, parts: list[_Held], pool: ThreadPoolExecutor) -> list[tuple[int, np.ndarray]]:
+    """Put into the panel what shards still hold of it; returns the inputs and checksums of each of its pieces."""
+    pieces: list[tuple[int, np.ndarray]] = []
+    first = 0
+    for held, group in groupby(parts, lambda part: (part.folder / PANEL).exists()):
+        shards = list(group)
+        counts = [len(values.plan.panel_in(part.shard.first, part.shard.end)) for part in shards]
+        if held:
+            readers = [ArrayReader(part.folder / PANEL) for part in shards]
+            pieces.append((sum(counts), _moved(values, readers, counts, first, pool)))
+        else:
+            every = [ArrayReader(part.folder / "panel_checksums.npy").all() for part in shards]
+            pieces += zip(counts, every, strict=True)
+        first += sum(counts)
+    return pieces
 
-    def merge(unit: int) -> np.ndarray:
+
+def _moved(
+    values: DenseShards, readers: list[ArrayReader], counts: list[int], first: int, pool: ThreadPoolExecutor
+) -> np.ndarray:
+    """Write the panel inputs from `first` on that shards hold one after another; returns their checksums (units,)."""
+    units, count, ends = len(values.keys), sum(counts), np.cumsum(counts)
+    step = max(1, _block_bytes(len(readers)) // max(1, 2 * values.width * count))
+    checksums = np.zeros(units, np.uint32)
+
+    def side_by_side(unit: int) -> np.ndarray:
         size = min(step, units - unit)
-        block = np.empty((size, len(plan.panel), width), np.float16)
-        for reader, part, count, end in zip(readers, parts, counts, ends, strict=True):
-            rows = reader.read(unit * count, (unit + size) * count)
-            _halve(rows, np.repeat(part.times[unit : unit + size], count))
-            block[:, end - count : end] = rows.reshape(size, count, width)
+        block = np.empty((size, count, values.width), np.float16)
+        for reader, part, end in zip(readers, counts, ends, strict=True):
+            rows = reader.read(unit * part, (unit + size) * part)
+            block[:, end - part : end] = rows.reshape(size, part, values.width)
         return block
 
-    shape = (units, len(plan.panel), width)
-    with ArrayWriter(folder / "panel.npy", np.float16, shape, checksums) as writer:
-        for block in in_turn(pool, merge, range(0, units, step)):
-            writer.write(block)
+    if count:
+        for unit, block in zip(range(0, units, step), in_turn(pool, side_by_side, range(0, units, step)), strict=True):
+            values.panel.write(first, count, checksums, unit * count, block)
+    return checksums
 
 
 def _merge_extra(
@@ -150,17 +163,6 @@ def _merge_extra(
     with ArrayWriter(folder / "extra_values.npy", np.float16, (len(extra.rows), width), checksums) as writer:
         for block in in_turn(pool, merge, range(0, units, step)):
             writer.write(block)
-
-
-def _halve(rows: np.ndarray, times: np.ndarray) -> None:
-    """Halve the rows that are to be halved at all."""
-    some = np.flatnonzero(times)
-    if len(some) == len(rows):
-        halve(rows, times)
-    elif len(some):
-        taken = rows[some]
-        halve(taken, times[some])
-        rows[some] = taken
 
 
 def _collect(sources: list[_ShardPairs], block: slice, wanted: np.ndarray, width: int) -> np.ndarray:
@@ -201,4 +203,4 @@ class _ShardPairs:
     def read_values(self, first: int, units: np.ndarray, values: np.ndarray) -> None:
         """Fill the values of the pairs from `first` on, which are of these units."""
         self._values.read_into(first, values)
-        _halve(values, self._times[units])
+        halve_some(values, self._times[units])

@@ -14,6 +14,8 @@ import numpy as np
 _TOP = 15  # stored magnitudes are below 2^15
 _LEAST = -100  # of what counts as a magnitude at all: below 2^-100 a unit is 0
 _NORMAL = 1 << 10  # the bits of the smallest float16 that has all its digits, 2^-14
+LARGEST_SMALL = float(np.nextafter(np.float32(2.0**-14 - 2.0**-25), np.float32(0)))
+"""What is larger does not become smaller than 2^-14 as it is rounded to float16."""
 _ROWS = 1024  # worked on at a time: they stay in the cache
 _LOW = np.uint64(0xFFFFFFFF)
 
@@ -61,6 +63,17 @@ def halve(halves: np.ndarray, times: np.ndarray) -> None:
         kept = (part & np.uint16(0x7FFF)) >= step + np.uint16(_NORMAL)
         np.subtract(part, step, out=part)
         np.multiply(part, kept, out=part)
+
+
+def halve_some(halves: np.ndarray, times: np.ndarray) -> None:
+    """`halve` the rows that are to be halved at all, of values without small ones."""
+    some = np.flatnonzero(times)
+    if len(some) == len(halves):
+        halve(halves, times)
+    elif len(some):
+        taken = halves[some]
+        halve(taken, times[some])
+        halves[some] = taken
 
 
 def as_stored(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

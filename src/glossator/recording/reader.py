@@ -16,13 +16,16 @@ from glossator.files import ONE_HEADER, fingerprint, read_json
 from glossator.inputs import Grid, Inputs, TokenWindows, Vocabulary, token_windows
 from glossator.recording.keys import powers
 from glossator.recording.packing import PackedPositions
+from glossator.recording.panel import StoredPanel
 from glossator.recording.postings import OfUnit, Postings
 from glossator.recording.saved_inputs import AGAIN, load_inputs
 from glossator.recording.spec import RecordingSpec
 from glossator.recording.store import check_size, crc32_of, damaged, reading, sample_of
 from glossator.units import Unit
 
-FORMAT = "glossator-recording/4"
+FORMAT = "glossator-recording/5"
+MERGED = "glossator-recording/4"
+"""Whose panels have the exponents of the end throughout."""
 UNPACKED = "glossator-recording/3"
 """With the positions of sparse sites as they are."""
 TOKENS_ALONE = "glossator-recording/2"
@@ -58,19 +61,28 @@ class RecordedSite:
 
 
 class DenseFiles:
-    """The dense values of one grid, mapped; see `dense_merge` for what they hold."""
+    """The dense values of one grid, mapped; see `dense_merge` for what they hold.
 
-    def __init__(self, read: Callable[[str], np.ndarray]):
-        self._read = read
+    read: the array of a name, mapped; begun: whether the exponents that units began with are among them.
+    """
+
+    def __init__(self, read: Callable[..., np.ndarray], begun: bool):
+        self._read, self._begun = read, begun
 
     exponents = cached_property(lambda self: self._read("exponents"))
-    panel = cached_property(lambda self: self._read("panel"))
     top_rows = cached_property(lambda self: self._read("top_rows"))
     top_maxima = cached_property(lambda self: self._read("top_maxima"))
     extra_offsets = cached_property(lambda self: self._read("extra_offsets"))
     extra_rows = cached_property(lambda self: self._read("extra_rows"))
     extra_values = cached_property(lambda self: self._read("extra_values"))
     sums = cached_property(lambda self: self._read("sums"))
+
+    @cached_property
+    def panel(self) -> StoredPanel:
+        if not self._begun:
+            return StoredPanel(self._read("panel"), self.exponents)
+        values = self._read("panel", mode="c")
+        return StoredPanel(values, self.exponents, self._read("panel_begun"), self._read("panel_runs"))
 
 
 def dense_folder(number: int) -> str:
@@ -95,7 +107,7 @@ class Recording:
             self.sites[entry["name"]] = RecordedSite(**{**entry, "grid": grid}, units=units.astype(np.int32))
         self._valid_places = {_grid(entry): int(entry["valid_places"]) for entry in manifest["grids"]}
         self._dense = {
-            grid: DenseFiles(partial(self._map_in, dense_folder(number)))
+            grid: DenseFiles(partial(self._map_in, dense_folder(number)), manifest.get("format") == FORMAT)
             for number, grid in enumerate(self._valid_places)
         }
         sparse = [name for name, site in self.sites.items() if site.kind == "sparse"]
@@ -175,11 +187,14 @@ class Recording:
         site, place = self._find(unit)
         if site.kind == "sparse":
             return self._sparse(site).values(place, self.panel) * unit.sign
-        return self._dense[site.grid].panel[site.start + place].astype(np.float32) * self._scale(unit)
+        return self._panel(site, place).astype(np.float32) * self._scale(unit)
 
     def panel_halves(self, unit: Unit) -> np.ndarray:
         """`panel_values` of a dense unit as the float16 that is stored, not multiplied by the power of its exponent."""
-        values = self.panel_block(unit.site)[0][self._find(unit)[1]]
+        site, place = self._find(unit)
+        if site.kind == "sparse":
+            raise no_panel(site.name)
+        values = self._panel(site, place)
         return values if unit.sign > 0 else -values
 
     def panel_block(self, site: str) -> tuple[np.ndarray, np.ndarray]:
@@ -187,10 +202,10 @@ class Recording:
         powers of two by which its units are to be multiplied, float32 (units,)."""
         found = self._site(site)
         if found.kind == "sparse":
-            raise UserError("a sparse site has no stored reference sample", value=site, fix="Read its postings instead")
+            raise no_panel(site)
         columns = slice(found.start, found.start + len(found.units))
         dense = self._dense[found.grid]
-        return dense.panel[columns], powers(dense.exponents[columns])
+        return dense.panel.of(columns), powers(dense.exponents[columns])
 
     def exponent(self, unit: Unit) -> int:
         """The power of two by which the unit's stored float16 values are multiplied."""
@@ -198,6 +213,10 @@ class Recording:
         if site.kind == "sparse":
             return int(self._sparse(site).exponents[place])
         return int(self._dense[site.grid].exponents[site.start + place])
+
+    def _panel(self, site: RecordedSite, place: int) -> np.ndarray:
+        column = site.start + place
+        return self._dense[site.grid].panel.of(slice(column, column + 1))[0]
 
     def _scale(self, unit: Unit) -> np.float32:
         return np.float32(powers(self.exponent(unit)) * unit.sign)
@@ -242,7 +261,7 @@ class Recording:
             return self._sparse(site).values(place, rows) * np.float32(unit.sign)
         column, dense = site.start + place, self._dense[site.grid]
         slots = self._panel_slots[rows]
-        values = dense.panel[column][slots]  # slot -1 reads a panel row that is overwritten below
+        values = self._panel(site, place)[slots]  # slot -1 reads a panel row that is overwritten below
         missing = np.flatnonzero(slots < 0)
         if len(missing):
             first, end = dense.extra_offsets[column : column + 2]
@@ -316,19 +335,23 @@ class Recording:
             self._postings[site.name] = Postings(offsets, positions, activations, exponents, site.grid.places)
         return self._postings[site.name]
 
-    def _map_in(self, folder: str, name: str) -> np.ndarray:
-        return self._map(f"{folder}/{name}.npy")
+    def _map_in(self, folder: str, name: str, mode: Literal["r", "c"] = "r") -> np.ndarray:
+        return self._map(f"{folder}/{name}.npy", mode)
 
-    def _map(self, name: str) -> np.ndarray:
+    def _map(self, name: str, mode: Literal["r", "c"] = "r") -> np.ndarray:
         path = self.folder / name
         with reading(path), ONE_HEADER:
-            return np.asarray(np.load(path, mmap_mode="r", allow_pickle=False))
+            return np.asarray(np.load(path, mmap_mode=mode, allow_pickle=False))
 
     @cached_property
     def _panel_slots(self) -> np.ndarray:
         slots = np.full(self.manifest["windows"], -1, np.int64)
         slots[self.panel] = np.arange(len(self.panel))
         return slots
+
+
+def no_panel(site: str) -> UserError:
+    return UserError("a sparse site has no stored reference sample", value=site, fix="Read its postings instead")
 
 
 def open_recording(folder: str | Path) -> Recording:
@@ -349,7 +372,7 @@ def open_recording(folder: str | Path) -> Recording:
     with reading(path):
         manifest = json.loads(path.read_text("utf-8"))
         written = manifest.get("format"), manifest.pop("fingerprint")
-    if written[0] not in (FORMAT, UNPACKED, TOKENS_ALONE):
+    if written[0] not in (FORMAT, MERGED, UNPACKED, TOKENS_ALONE):
         raise UserError(
             "unknown recording format",
             value=written[0],

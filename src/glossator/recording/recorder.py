@@ -9,8 +9,8 @@ from __future__ import annotations
 import contextlib
 import shutil
 from collections import deque
-from collections.abc import Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -22,14 +22,16 @@ import torch
 from glossator import __version__
 from glossator.engines import one_core_pool
 from glossator.errors import UserError
-from glossator.files import fingerprint, plain, read_json, write_json
+from glossator.files import fingerprint, plain, read_array, read_json, write_array, write_json
 from glossator.inputs import Grid, Inputs
 from glossator.readouts.base import Readout
 from glossator.recording.background import Background
 from glossator.recording.claiming import another, check_spec, claim
 from glossator.recording.dense import DenseShards, Room
 from glossator.recording.dense_merge import merge_dense
+from glossator.recording.filling import Batch, Shards
 from glossator.recording.keys import as_stored
+from glossator.recording.panel import FIRST_INPUTS, PANEL, PanelFile
 from glossator.recording.reader import FORMAT, Recording, dense_folder, open_recording
 from glossator.recording.saved_inputs import save_inputs
 from glossator.recording.sparse import SparseShards, merge_sparse, not_finite
@@ -90,8 +92,8 @@ def record(
         claim(spec, folder)
         for part in range(len(plan.parts)):
             others.enter_context(locked(_lock(folder, part)))
-        keys, shards = _run(spec, plan, subject, inputs, folder, readouts, progress)
-        _finish(spec, plan, keys, shards, subject, replace(probes, inputs=inputs), folder)
+        dense, shards = _run(spec, plan, subject, inputs, folder, readouts, others, progress)
+        _finish(spec, plan, dense, shards, subject, replace(probes, inputs=inputs), folder)
     return open_recording(folder)
 
 
@@ -121,10 +123,10 @@ def record_part(
         if done.exists():  # a job that was handed out twice
             return
         claim(spec, folder)
-        with locked(_lock(folder, part)):
+        with locked(_lock(folder, part)), contextlib.ExitStack() as files:
             if done.exists():  # `record` was waited for
                 return
-            _run(spec, plan, subject, inputs, folder, readouts, progress=False, rows=plan.parts[part])
+            _run(spec, plan, subject, inputs, folder, readouts, files, progress=False, rows=plan.parts[part])
 
 
 def _lock(folder: Path, part: int) -> Path:
@@ -156,20 +158,23 @@ def _run(
     inputs: Inputs,
     folder: Path,
     readouts: dict[str, Readout],
+    files: contextlib.ExitStack,
     progress: bool | None,
     rows: tuple[int, int] | None = None,
-) -> tuple[list[np.ndarray], list[Shard]]:
-    """Record what no finished shard of these rows holds, of all by default; returns the running top k of the dense
-    units of each grid, and the shards in order."""
+) -> tuple[list[DenseShards], list[Shard]]:
+    """Record what no finished shard of these rows holds, of all by default; returns the state of each grid with dense
+    units, whose files are closed with `files`, and the shards in order."""
     begin, until = rows or (0, plan.windows)
     streams = streams_of(subject, plan)
     rooms = 2 if plan.most_batches >= 2 * streams > 2 else 1  # while one shard is finished, the next is filled
-    most = plan.most_batches // rooms
-    if most > streams:  # no stream waits for the others at a shard's end
-        most -= most % streams
-    plan = replace(plan, most_batches=most)
+    plan = replace(plan, most_batches=plan.most_batches // rooms)
     pool, aside = one_core_pool(streams), one_core_pool(streams)
-    dense = {g: DenseShards(spec, plan.dense_on(g), g.places, aside, readouts) for g in plan.dense_grids}
+    dense = {
+        g: DenseShards(spec, plan.dense_on(g), g.places, aside, _made(place, anew=False) / PANEL, readouts)
+        for g, place in zip(plan.dense_grids, _dense_folders(plan, folder), strict=True)
+    }
+    for values in dense.values():
+        files.callback(values.panel.close)
     free = deque({g: Room(plan.dense_on(g), g.places) for g in dense} for _ in range(rooms))
     sparse = {site.name: SparseShards(plan, site) for site in plan.sites if site.kind == "sparse"}
     grids = {site.source: site.grid for site in plan.sites}
@@ -177,12 +182,20 @@ def _run(
     valid_at = {grid: inputs.valid_at(grid) for grid in dict.fromkeys(grids.values())}
     piece = max(_PIECE_BYTES // 2, *(grid.places for grid in dense)) if dense else 0
 
-    def take(rooms: Rooms, number: int, first: int, end: int, source: str, values: torch.Tensor) -> None:
-        """One source site's values in a batch."""
+    def look() -> None:
+        def begin(source: str, values: torch.Tensor) -> None:
+            if grids[source] in dense:
+                dense[grids[source]].begin(source, values, valid_at[grids[source]][:FIRST_INPUTS])
+
+        with torch.inference_mode():
+            subject.visit(inputs.take(np.arange(min(FIRST_INPUTS, len(inputs)))), sources, begin)
+
+    def take(rooms: Rooms, number: int, first: int, end: int, row: int, source: str, values: torch.Tensor) -> None:
+        """One source site's values of the inputs from `first` on, which are a batch's from `row` on."""
         grid = grids[source]
         valid = valid_at[grid][first:end]
         if grid in dense:
-            dense[grid].add(rooms[grid], number, source, values, valid)
+            dense[grid].add(rooms[grid], number, source, values, valid, row)
         for name, collector in sparse.items():
             if source_of(name) == source:
                 found, indices = values if isinstance(values, tuple) else (values, None)
@@ -192,9 +205,13 @@ def _run(
                     found, indices = readouts[name].read(values)
                 collector.add(first, found, indices, valid)
 
-    def run(rooms: Rooms, number: int, first: int, end: int) -> None:
-        with torch.inference_mode():
-            subject.visit(inputs.take(np.arange(first, end)), sources, partial(take, rooms, number, first, end))
+    def run(batch: Batch[Rooms]) -> None:
+        at_once = subject.batch or batch.end - batch.first
+        for start in range(batch.first, batch.end, at_once):
+            stop = min(start + at_once, batch.end)
+            seen = partial(take, batch.filling.room, batch.number, start, stop, start - batch.first)
+            with torch.inference_mode():
+                subject.visit(inputs.take(np.arange(start, stop)), sources, seen)
 
     def finish(rooms: Rooms, shard: Shard, background: Background) -> Rooms:
         hidden, checksums = hidden_folder(shard.folder), Checksums()
@@ -202,10 +219,11 @@ def _run(
             values.finish(rooms[grid], shard.first, shard.end, _made(place), background, checksums)
         for number, collector in enumerate(sparse.values()):
             collector.finish(_made(hidden / f"sparse-{number}"), background, checksums)
-        background.do_aside(show_shard, hidden, shard, checksums)
+        background.do_aside(_show, hidden, shard, checksums, [values.panel for values in dense.values()])
         return rooms
 
-    finishing: deque[Future[Rooms]] = deque()
+    if dense:
+        _begin(dense, folder / "shards" / "begun.npy", look)
     with (
         pool,
         aside,
@@ -213,28 +231,40 @@ def _run(
         Background(piece) as background,
         ThreadPoolExecutor(1, thread_name_prefix="recording-shards") as in_order,
     ):
-        shards: list[Shard] = []
-        while (first := shards[-1].end if shards else begin) < until:
-            earlier = (place := _shard(folder, first)).exists()
-            while finishing and (earlier or not free):
-                free.append(finishing.popleft().result())
-            if earlier:
-                shards.append(_earlier(place, plan, dense, bar))
-                continue
-            shard, room = Shard(place, first, first), free.popleft()
-            batches = plan.batches(first, _next(folder, first))
-            for batch in in_streams(pool, partial(run, room), batches, SHARD_SECONDS):
-                bar.advance(*batch)
-                shard = replace(shard, end=max(shard.end, batch[1]))
-            finishing.append(in_order.submit(finish, room, shard, background))
-            shards.append(shard)
-        for future in finishing:
-            future.result()
-    return [values.keys for values in dense.values()], shards
+        shards = Shards(
+            begin,
+            until,
+            free,
+            batches=lambda row: plan.batches(row, _next(folder, row)),
+            folder=partial(_shard, folder),
+            restore=lambda place: _earlier(place, plan, dense, bar),
+            hand_on=lambda rooms, shard: in_order.submit(finish, rooms, shard, background),
+            seconds=SHARD_SECONDS,
+        )
+        for batch in in_streams(pool, run, shards.next):
+            bar.advance(batch.first, batch.end)
+            shards.done(batch)
+        return list(dense.values()), shards.finish()
 
 
 Rooms: TypeAlias = dict[Grid, Room]
 """The memory of one shard, by grid."""
+
+
+def _begin(dense: Mapping[Grid, DenseShards], place: Path, look: Callable[[], None]) -> None:
+    """Set the exponents that units begin with, to those of an earlier run or another process, or by a look at the first
+    inputs."""
+    if not place.exists():
+        if any(shard.name.isdigit() for shard in place.parent.iterdir()):
+            fix = "Delete the recording and record again"
+            raise UserError("shards of an earlier version", value=str(place.parent), fix=fix)
+        look()
+        write_array(place, np.concatenate([values.begun for values in dense.values()]))
+    begun = read_array(place, "a file of the recording", "Delete the folder and record again")
+    first = 0
+    for values in dense.values():
+        values.begun[:] = begun[first : first + len(values.begun)]
+        first += len(values.begun)
 
 
 def _dense_folders(plan: Plan, folder: Path) -> list[Path]:
@@ -264,15 +294,22 @@ def _shard(folder: Path, first: int) -> Path:
     return folder / "shards" / f"{first:09d}"
 
 
-def _made(folder: Path) -> Path:
-    folder.mkdir()
+def _made(folder: Path, *, anew: bool = True) -> Path:
+    folder.mkdir(exist_ok=not anew)
     return folder
+
+
+def _show(hidden: Path, shard: Shard, checksums: Checksums, panels: list[PanelFile]) -> None:
+    """Show a shard when what it put into the panels is on the disk."""
+    for panel in panels:
+        panel.sync()
+    show_shard(hidden, shard, checksums)
 
 
 def _finish(
     spec: RecordingSpec,
     plan: Plan,
-    keys: list[np.ndarray],
+    dense: list[DenseShards],
     shards: list[Shard],
     subject: Subject,
     probes: ProbeSet,
@@ -280,8 +317,8 @@ def _finish(
 ) -> None:
     """Merge the shards into the finished files, write the manifest, remove the shards."""
     checksums: Checksums = {}
-    for place, grid, keys_of_grid in zip(_dense_folders(plan, folder), plan.dense_grids, keys, strict=True):
-        merge_dense(keys_of_grid, plan.dense_on(grid), grid.places, shards, _fresh(place), checksums)
+    for place, values in zip(_dense_folders(plan, folder), dense, strict=True):
+        merge_dense(values, shards, place, checksums)
     number = 0
     for site in plan.sites:
         if site.kind == "sparse":

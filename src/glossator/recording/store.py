@@ -58,6 +58,16 @@ def disk_errors(path: Path) -> Iterator[None]:
 LARGE = 8 << 20  # bytes from which a file goes past the page cache
 
 
+def header_of(dtype: Any, shape: tuple[int, ...]) -> bytes:
+    """The header of a `.npy` file: NumPy's own, filled up to a whole block, so that the values start at one."""
+    made = io.BytesIO()
+    header = {"descr": np.lib.format.dtype_to_descr(np.dtype(dtype)), "fortran_order": False, "shape": shape}
+    np.lib.format.write_array_header_1_0(made, header)
+    start = len(np.lib.format.magic(1, 0)) + 2
+    text = made.getvalue()[start:].rstrip()
+    return np.lib.format.magic(1, 0) + struct.pack("<H", BLOCK - start) + text.ljust(BLOCK - start - 1) + b"\n"
+
+
 class ArrayWriter:
     """A `.npy` file written piece by piece, in order; its checksum is put in `checksums` when it is closed."""
 
@@ -66,16 +76,7 @@ class ArrayWriter:
         self._left = math.prod(shape) * self.dtype.itemsize
         self._crc, self._checksums = 0, checksums
         self._file: Any = LargeFile(path) if self._left >= LARGE else open(path, "wb")  # noqa: SIM115 - see `close`
-        self._pass_on(self._header())
-
-    def _header(self) -> bytes:
-        """NumPy's own, filled up to a whole block, so that the values start at one."""
-        made = io.BytesIO()
-        header = {"descr": np.lib.format.dtype_to_descr(self.dtype), "fortran_order": False, "shape": self._shape}
-        np.lib.format.write_array_header_1_0(made, header)
-        start = len(np.lib.format.magic(1, 0)) + 2
-        text = made.getvalue()[start:].rstrip()
-        return np.lib.format.magic(1, 0) + struct.pack("<H", BLOCK - start) + text.ljust(BLOCK - start - 1) + b"\n"
+        self._pass_on(header_of(self.dtype, shape))
 
     def _pass_on(self, data: bytes | memoryview) -> None:
         self._crc = zlib.crc32(data, self._crc)

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import sys
-import time
-from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from itertools import islice
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 import torch
@@ -19,6 +16,7 @@ from glossator.recording.spec import Plan
 if TYPE_CHECKING:
     from glossator.subjects.base import Subject
 
+BatchT = TypeVar("BatchT")
 MOST_STREAMS = 8
 
 
@@ -32,33 +30,25 @@ def streams_of(subject: Subject, plan: Plan) -> int:
 
 
 def in_streams(
-    pool: ThreadPoolExecutor, run: Callable[[int, int, int], None], batches: list[tuple[int, int]], seconds: float
-) -> Iterator[tuple[int, int]]:
-    """Run batches, (first, end) each, in order, until all are done or so much time has passed; yield those that are
-    done. After that time no stream is left without a last batch while others still run. A stream alone runs here, on
-    all cores."""
-    waiting, over, begun = deque(enumerate(batches)), time.monotonic() + seconds, 0
+    pool: ThreadPoolExecutor, run: Callable[[BatchT], None], begin: Callable[[], BatchT | None]
+) -> Iterator[BatchT]:
+    """Run what `begin` gives, as many at once as the pool has threads, until it gives None while none runs; yield each
+    when it is done. A stream alone runs here, on all cores."""
     streams = pool._max_workers
-    running: dict[Future[None], tuple[int, int]] = {}
-    if streams == 1:  # here, where operations use all cores
-        while waiting:
-            number, batch = waiting.popleft()
-            run(number, *batch)
-            yield batch
-            if time.monotonic() > over:
-                return
-        return
+    running: dict[Future[None], BatchT] = {}
     try:
-        while waiting or running:
-            while waiting and len(running) < streams:
-                number, batch = waiting.popleft()
-                running[pool.submit(run, number, *batch)] = batch
-                begun += 1
+        while True:
+            while len(running) < streams and (batch := begin()) is not None:
+                if streams == 1:
+                    run(batch)
+                    yield batch
+                else:
+                    running[pool.submit(run, batch)] = batch
+            if not running:
+                return
             for future in wait(running, return_when=FIRST_COMPLETED).done:
                 future.result()
                 yield running.pop(future)
-            if time.monotonic() > over:
-                waiting = deque(islice(waiting, -begun % streams))
     finally:
         wait(running)
 

@@ -79,7 +79,8 @@ class Subject(Protocol):
 
     name, fingerprint: which changes with what it computes; takes: the kind of inputs; powers; dtype: of its values, as
     recordings name it; leaves_out: which places of an input do not count, in words; concurrent: whether passes may run
-    in several threads at once; in_memory: whether it was given as an object, and no name leads to it.
+    in several threads at once; in_memory: whether it was given as an object, and no name leads to it; batch: how many
+    inputs it runs at once however many it is given, None for all.
     """
 
     @property
@@ -105,6 +106,9 @@ class Subject(Protocol):
 
     @property
     def in_memory(self) -> bool: ...
+
+    @property
+    def batch(self) -> int | None: ...
 
     def check_unchanged(self) -> None:
         """Raise `UserError` if it has changed since its fingerprint was taken."""
@@ -148,6 +152,7 @@ class BaseSubject:
     leaves_out: str = "nothing"
     concurrent: bool = False
     in_memory: bool = True
+    batch: int | None = None
 
     def check_unchanged(self) -> None:
         """Does nothing: nothing is known that could change."""

@@ -35,6 +35,8 @@ class FunctionSubject(BaseSubject):
     holds, so give one where these change and the function does not (a cache), or the function and not these (a file).
     """
 
+    batch: int
+
     def __init__(
         self,
         function: Callable[..., Any],

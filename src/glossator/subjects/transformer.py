@@ -43,6 +43,7 @@ class TransformerSubject:
     in_memory: bool = False
 
     takes: ClassVar[str] = "tokens"
+    batch: ClassVar[int | None] = None
 
     @property
     def powers(self) -> frozenset[Power]:

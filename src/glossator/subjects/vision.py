@@ -83,7 +83,7 @@ class VisionSubject(BaseSubject):
         return next((p.dtype for p in self.model.parameters() if p.is_floating_point()), torch.float32)
 
     @property
-    def batch(self) -> int:
+    def batch(self) -> int:  # type: ignore[override]
         """Images in one pass through the model; more are given to it in turn."""
         return max(1, CPU_PIXELS // self.side**2) if self.device.type == "cpu" else BATCH
 
