@@ -80,8 +80,11 @@ class Shards(Generic[RoomT]):
                 continue
             if not self.free:
                 return None
+            batches = self.batches(row)
+            if batches[-1][1] >= self.until:  # nothing else runs while the last shard is finished: it is a short one
+                batches = batches[: max(1, len(batches) * 3 // 4)]
             until = time.monotonic() + self.seconds
-            self._filling.append(Filling(Shard(place, row, row), self.free.popleft(), deque(self.batches(row)), until))
+            self._filling.append(Filling(Shard(place, row, row), self.free.popleft(), deque(batches), until))
 
     def done(self, batch: Batch[RoomT]) -> None:
         batch.filling.running -= 1

@@ -14,7 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 import torch
@@ -92,8 +92,12 @@ def record(
         claim(spec, folder)
         for part in range(len(plan.parts)):
             others.enter_context(locked(_lock(folder, part)))
+        checksums: Checksums = {}
+        beside = others.enter_context(ThreadPoolExecutor(1, thread_name_prefix="recording-inputs"))
+        known = beside.submit(save_inputs, inputs, _fresh(folder / "windows"), checksums)
         dense, shards = _run(spec, plan, subject, inputs, folder, readouts, others, progress)
-        _finish(spec, plan, dense, shards, subject, replace(probes, inputs=inputs), folder)
+        made = replace(probes, inputs=inputs)
+        _finish(spec, plan, dense, shards, subject, made, known.result(), folder, checksums)
     return open_recording(folder)
 
 
@@ -313,10 +317,14 @@ def _finish(
     shards: list[Shard],
     subject: Subject,
     probes: ProbeSet,
+    known: dict[str, Any],
     folder: Path,
+    checksums: Checksums,
 ) -> None:
-    """Merge the shards into the finished files, write the manifest, remove the shards."""
-    checksums: Checksums = {}
+    """Merge the shards into the finished files, write the manifest, remove the shards.
+
+    known, checksums: what is known of the inputs, which have been saved.
+    """
     for place, values in zip(_dense_folders(plan, folder), dense, strict=True):
         merge_dense(values, shards, place, checksums)
     number = 0
@@ -325,8 +333,7 @@ def _finish(
             name = f"sparse-{number}"
             merge_sparse(site, [shard.folder / name for shard in shards], _fresh(folder / name), checksums)
             number += 1
-    inputs, held = probes.inputs, _fresh(folder / "windows")
-    known = save_inputs(inputs, held, checksums)
+    inputs, held = probes.inputs, folder / "windows"
     save(held / "split.npy", np.asarray(probes.split_of_input, np.int8), checksums)
     save(held / "panel.npy", plan.panel, checksums)
     write_json(held / "documents.json", list(probes.group_ids))
