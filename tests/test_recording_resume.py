@@ -12,6 +12,7 @@ import signal
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
@@ -160,6 +161,16 @@ def test_shards_of_an_earlier_version_are_refused_at_once(tmp_path, context):
     with pytest.raises(UserError, match=r"shards of an earlier version.*Delete the recording"):
         record_it(tmp_path / "r", subject)
     assert not subject.passes
+
+
+def test_other_powers_to_begin_with_are_found(tmp_path, context):
+    assert kill_before_step(context, tmp_path / "r", LATE)
+    begun = tmp_path / "r" / "shards" / "begun.npy"
+    powers = np.load(begun)
+    powers[3] += 1
+    np.save(begun, powers)
+    with pytest.raises(UserError, match=r"damaged.*its units began with other powers"):
+        record_it(tmp_path / "r")
 
 
 def test_hand_made_shards_of_another_size_are_named(tmp_path, context):

@@ -23,10 +23,10 @@ import torch
 from glossator.readouts.base import Readout
 from glossator.recording.background import Background, in_turn
 from glossator.recording.keys import LARGEST_SMALL, exponents_of, halve_some, pack, powers
-from glossator.recording.panel import IN_PLACE_BYTES, PANEL, PanelFile, begun_with, runs_above
+from glossator.recording.panel import IN_PLACE_BYTES, PANEL, PIECE, PanelFile, begun_with, piece_of, runs_above
 from glossator.recording.sparse import not_finite
 from glossator.recording.spec import Plan, RecordingSpec, SitePlan
-from glossator.recording.store import ArrayReader, ArrayWriter, Checksums, offsets_of, save
+from glossator.recording.store import ArrayReader, ArrayWriter, Checksums, damaged, offsets_of, save
 
 _CHUNK_VALUES = 1 << 19  # worked on at a time: they stay in the cache
 _UNIT_BLOCK = 512
@@ -178,6 +178,7 @@ class DenseShards:
             "value_offsets": offsets_of(np.bincount(units[stored], minlength=len(self.keys))),
             "sums": self.total.copy(),
             "exponents": exponents,
+            "begun": self.begun,
             "panel_runs": runs_above(each[rows], self.begun, before),
         }.items():
             background.do(save, folder / f"{name}.npy", array, checksums)
@@ -198,17 +199,16 @@ class DenseShards:
         if len(rows) * self.width * 2 < IN_PLACE_BYTES:
             self._write(room, count, of_panel, folder / PANEL, background, checksums)
         else:
-            written = np.zeros(len(self.keys), np.uint32)
-            self._pass_on(room, count, of_panel, partial(self.panel.write, before, len(rows), written), background)
-            background.do(save, folder / "panel_checksums.npy", written, checksums)
+            piece = piece_of(len(self.keys), before, len(rows))
+            self._pass_on(room, count, of_panel, partial(self.panel.write, piece), background)
+            background.do(save, folder / PIECE, piece, checksums)
         room.sums.zero_()
 
     def restore(self, first: int, end: int, folder: Path) -> None:
-        """Restore a finished shard's windows and the sums of its part so far after a restart; `UserError` if its values
-        in the panel have changed."""
-        if not (folder / PANEL).exists():
-            before, count = int(np.searchsorted(self.plan.panel, first)), len(self.plan.panel_in(first, end))
-            self.panel.check(before, count, ArrayReader(folder / "panel_checksums.npy").all(), folder)
+        """Restore a finished shard's windows and the sums of its part so far after a restart; `UserError` if its units
+        began with other exponents."""
+        if not np.array_equal(ArrayReader(folder / "begun.npy").all(), self.begun):
+            raise damaged(folder / "begun.npy", "its units began with other powers of two")
         self.total = ArrayReader(folder / "sums.npy").all()
         offsets, rows, maxima = (ArrayReader(folder / f"{name}.npy").all() for name in ("offsets", "rows", "maxima"))
         units = np.repeat(np.arange(len(self.keys)), np.diff(offsets))

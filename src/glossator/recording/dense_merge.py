@@ -20,7 +20,7 @@ import numpy as np
 from glossator.recording.background import in_turn
 from glossator.recording.dense import DenseShards
 from glossator.recording.keys import halve_some, maxima_of, rows_of
-from glossator.recording.panel import PANEL, joined
+from glossator.recording.panel import PANEL, PIECE, joined, piece_of
 from glossator.recording.spec import Plan
 from glossator.recording.store import ArrayReader, ArrayWriter, Checksums, Shard, offsets_of, save
 
@@ -99,30 +99,29 @@ def _merge_top(keys: np.ndarray, plan: Plan, folder: Path, pool: ThreadPoolExecu
     return found
 
 
-def _panel_pieces(values: DenseShards, parts: list[_Held], pool: ThreadPoolExecutor) -> list[tuple[int, np.ndarray]]:
-    """Put into the panel what shards still hold of it; returns the inputs and checksums of each of its pieces."""
-    pieces: list[tuple[int, np.ndarray]] = []
+def _panel_pieces(values: DenseShards, parts: list[_Held], pool: ThreadPoolExecutor) -> list[np.ndarray]:
+    """Put into the panel what shards still hold of it; returns all of its pieces, in order."""
+    pieces: list[np.ndarray] = []
     first = 0
     for held, group in groupby(parts, lambda part: (part.folder / PANEL).exists()):
         shards = list(group)
         counts = [len(values.plan.panel_in(part.shard.first, part.shard.end)) for part in shards]
         if held:
-            readers = [ArrayReader(part.folder / PANEL) for part in shards]
-            pieces.append((sum(counts), _moved(values, readers, counts, first, pool)))
+            piece = piece_of(len(values.keys), first, sum(counts))
+            _move(values, [ArrayReader(part.folder / PANEL) for part in shards], counts, piece, pool)
+            pieces.append(piece)
         else:
-            every = [ArrayReader(part.folder / "panel_checksums.npy").all() for part in shards]
-            pieces += zip(counts, every, strict=True)
+            pieces += [ArrayReader(part.folder / PIECE).all() for part in shards]
         first += sum(counts)
     return pieces
 
 
-def _moved(
-    values: DenseShards, readers: list[ArrayReader], counts: list[int], first: int, pool: ThreadPoolExecutor
-) -> np.ndarray:
-    """Write the panel inputs from `first` on that shards hold one after another; returns their checksums (units,)."""
+def _move(
+    values: DenseShards, readers: list[ArrayReader], counts: list[int], piece: np.ndarray, pool: ThreadPoolExecutor
+) -> None:
+    """Write a piece that shards hold one after another."""
     units, count, ends = len(values.keys), sum(counts), np.cumsum(counts)
     step = max(1, _block_bytes(len(readers)) // max(1, 2 * values.width * count))
-    checksums = np.zeros(units, np.uint32)
 
     def side_by_side(unit: int) -> np.ndarray:
         size = min(step, units - unit)
@@ -134,8 +133,7 @@ def _moved(
 
     if count:
         for unit, block in zip(range(0, units, step), in_turn(pool, side_by_side, range(0, units, step)), strict=True):
-            values.panel.write(first, count, checksums, unit * count, block)
-    return checksums
+            values.panel.write(piece, unit * count, block)
 
 
 def _merge_extra(

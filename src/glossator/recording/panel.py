@@ -2,8 +2,8 @@
 
 Where a unit's values go does not depend on what comes later, but the power of two by which they are multiplied in the
 end does: it is that of its largest magnitude anywhere. Values are therefore stored with the power that was known when
-they came, which is nearly always the last one, since powers begin with `HEADROOM`. The few units whose power grew are
-listed, and their values are halved as they are read.
+they came, which is nearly always the last one, since powers begin with `HEADROOM`. Those with a greater one are listed,
+and what has less than the last is halved as it is read.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from pathlib import Path
 import numpy as np
 
 from glossator.recording.keys import exponents_of, halve
-from glossator.recording.store import damaged, header_of, reading
+from glossator.recording.store import header_of
 
-PANEL = "panel.npy"
+PANEL, PIECE = "panel.npy", "panel_piece.npy"
 IN_PLACE_BYTES = 4096
 """Of one unit's values in a shard: where they are fewer, the shard keeps them, to be put into place with others."""
 FIRST_INPUTS = 4
@@ -78,31 +78,24 @@ class PanelFile:
         self._put(0, memoryview(self._header))
         os.ftruncate(self._file, len(self._header) + units * self._unit)
 
-    def write(self, first: int, count: int, checksums: np.ndarray, pair: int, values: np.ndarray) -> None:
-        """Write values (n, width) of the pairs (unit, input) from number `pair` on, where each unit has `count` inputs,
-        from the panel's `first` on; checksums uint32 (units,): of what each unit was given before, brought up to
-        date."""
+    def write(self, piece: np.ndarray, pair: int, values: np.ndarray) -> None:
+        """Write values (n, width) of the pairs (unit, input) of a piece, from number `pair` on; the checksums of the
+        piece are brought up to date."""
+        first, count, checksums = int(piece[0]), int(piece[1]), piece[2:]
         data, done, size = values.reshape(-1).view(np.uint8).data, 0, count * self._row
         while done < len(data):
             unit, skip = divmod(pair * self._row + done, size)
-            piece = data[done : done + size - skip]
-            self._put(self._start(unit, first) + skip, piece)
-            checksums[unit] = zlib.crc32(piece, int(checksums[unit]))
-            done += len(piece)
+            part = data[done : done + size - skip]
+            self._put(len(self._header) + unit * self._unit + first * self._row + skip, part)
+            checksums[unit] = zlib.crc32(part, int(checksums[unit]))
+            done += len(part)
 
-    def check(self, first: int, count: int, checksums: np.ndarray, shard: Path) -> None:
-        """Raise `UserError` if a shard's values are no longer as they were written."""
-        with reading(self.path):
-            for unit, written in enumerate(checksums.tolist() if count else ()):
-                if zlib.crc32(os.pread(self._file, count * self._row, self._start(unit, first))) != written:
-                    raise damaged(shard / self.path.name, "its checksum is wrong")
-
-    def checksum(self, pieces: list[tuple[int, np.ndarray]]) -> int:
-        """CRC-32 of the whole file from those of its pieces, in order: how many inputs each holds of each unit, and the
-        checksums of these."""
+    def checksum(self, pieces: list[np.ndarray]) -> int:
+        """CRC-32 of the whole file from those of its pieces, in order."""
         of_unit, size = np.zeros(self._shape[0], np.uint32), 0
-        for count, piece in pieces:
-            of_unit, size = _followed(of_unit, count * self._row) ^ piece, size + count * self._row
+        for piece in pieces:
+            added = int(piece[1]) * self._row
+            of_unit, size = _followed(of_unit, added) ^ piece[2:], size + added
         while len(of_unit) > 1:
             if len(of_unit) % 2:
                 of_unit = np.concatenate([of_unit[:1] * np.uint32(0), of_unit])  # 0 before others changes nothing
@@ -117,13 +110,15 @@ class PanelFile:
     def close(self) -> None:
         os.close(self._file)
 
-    def _start(self, unit: int, first: int) -> int:
-        return len(self._header) + unit * self._unit + first * self._row
-
     def _put(self, start: int, data: memoryview) -> None:
         while data:
             done = os.pwrite(self._file, data, start)
             start, data = start + done, data[done:]
+
+
+def piece_of(units: int, first: int, count: int) -> np.ndarray:
+    """uint32 (2 + units,): the first of a shard's panel inputs, how many it has, and CRC-32 of each unit's values."""
+    return np.concatenate([np.array([first, count], np.uint32), np.zeros(units, np.uint32)])
 
 
 _POLYNOMIAL = 0xEDB88320
@@ -159,14 +154,9 @@ def _followed(checksums: np.ndarray, size: int) -> np.ndarray:
 
 
 def begun_with(largest: np.ndarray) -> np.ndarray:
-    """int16: the exponents that a site's units begin with, from their largest magnitudes on the first inputs.
-
-    A unit that was silent there begins with the least of the others.
-    """
-    found, alive = exponents_of(largest), largest > 0
-    if not alive.any():
-        return found
-    return (np.where(alive, found, found[alive].min()) + HEADROOM).astype(np.int16)
+    """int16: the exponents that units begin with, from their largest magnitudes on the first inputs: the least of all
+    for one that was silent there."""
+    return exponents_of(largest) + np.where(largest > 0, HEADROOM, 0).astype(np.int16)
 
 
 def runs_above(exponents: np.ndarray, begun: np.ndarray, first: int) -> np.ndarray:

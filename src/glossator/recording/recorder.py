@@ -14,7 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 import torch
@@ -92,12 +92,8 @@ def record(
         claim(spec, folder)
         for part in range(len(plan.parts)):
             others.enter_context(locked(_lock(folder, part)))
-        checksums: Checksums = {}
-        beside = others.enter_context(ThreadPoolExecutor(1, thread_name_prefix="recording-inputs"))
-        known = beside.submit(save_inputs, inputs, _fresh(folder / "windows"), checksums)
         dense, shards = _run(spec, plan, subject, inputs, folder, readouts, others, progress)
-        made = replace(probes, inputs=inputs)
-        _finish(spec, plan, dense, shards, subject, made, known.result(), folder, checksums)
+        _finish(spec, plan, dense, shards, subject, replace(probes, inputs=inputs), folder)
     return open_recording(folder)
 
 
@@ -258,12 +254,13 @@ Rooms: TypeAlias = dict[Grid, Room]
 def _begin(dense: Mapping[Grid, DenseShards], place: Path, look: Callable[[], None]) -> None:
     """Set the exponents that units begin with, to those of an earlier run or another process, or by a look at the first
     inputs."""
-    if not place.exists():
-        if any(shard.name.isdigit() for shard in place.parent.iterdir()):
-            fix = "Delete the recording and record again"
-            raise UserError("shards of an earlier version", value=str(place.parent), fix=fix)
-        look()
-        write_array(place, np.concatenate([values.begun for values in dense.values()]))
+    with locked(place.parent.with_name(f".begun{PART}")):
+        if not place.exists():
+            if any(shard.name.isdigit() for shard in place.parent.iterdir()):
+                fix = "Delete the recording and record again"
+                raise UserError("shards of an earlier version", value=str(place.parent), fix=fix)
+            look()
+            write_array(place, np.concatenate([values.begun for values in dense.values()]))
     begun = read_array(place, "a file of the recording", "Delete the folder and record again")
     first = 0
     for values in dense.values():
@@ -317,14 +314,10 @@ def _finish(
     shards: list[Shard],
     subject: Subject,
     probes: ProbeSet,
-    known: dict[str, Any],
     folder: Path,
-    checksums: Checksums,
 ) -> None:
-    """Merge the shards into the finished files, write the manifest, remove the shards.
-
-    known, checksums: what is known of the inputs, which have been saved.
-    """
+    """Merge the shards into the finished files, write the manifest, remove the shards."""
+    checksums: Checksums = {}
     for place, values in zip(_dense_folders(plan, folder), dense, strict=True):
         merge_dense(values, shards, place, checksums)
     number = 0
@@ -333,7 +326,8 @@ def _finish(
             name = f"sparse-{number}"
             merge_sparse(site, [shard.folder / name for shard in shards], _fresh(folder / name), checksums)
             number += 1
-    inputs, held = probes.inputs, folder / "windows"
+    inputs, held = probes.inputs, _fresh(folder / "windows")
+    known = save_inputs(inputs, held, checksums)
     save(held / "split.npy", np.asarray(probes.split_of_input, np.int8), checksums)
     save(held / "panel.npy", plan.panel, checksums)
     write_json(held / "documents.json", list(probes.group_ids))

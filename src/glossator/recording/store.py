@@ -229,7 +229,10 @@ def sync(files: Iterable[Path]) -> None:
 
 
 def open_shard(folder: Path) -> Shard:
-    """A shard of an earlier run; `UserError` when a file of it is not as it was written. Every file is read."""
+    """A shard of an earlier run; `UserError` when a file of it, or its part of a panel, is not as it was written.
+
+    All of it is read.
+    """
     with reading(folder / SHARD):
         held = json.loads((folder / SHARD).read_text("utf-8"))
         shard = Shard(folder, int(held["first"]), int(held["end"]))
@@ -240,7 +243,20 @@ def open_shard(folder: Path) -> Shard:
             found = crc32_of(path)
         if found != checksum:
             raise damaged(path, "its checksum is wrong")
+    for piece in sorted(folder.glob("*/panel_piece.npy")):
+        _check_piece(piece, folder.parent.parent / piece.parent.name / "panel.npy")
     return shard
+
+
+def _check_piece(piece: Path, panel: Path) -> None:
+    """Compare a shard's values in a panel with their checksums; see `panel.piece_of`."""
+    first, count, *checksums = ArrayReader(piece).all().tolist()
+    with reading(panel), ONE_HEADER:
+        values = np.load(panel, mmap_mode="r", allow_pickle=False)
+    with reading(panel):
+        found = [zlib.crc32(values[unit, first : first + count].tobytes()) for unit in range(len(checksums))]
+    if found != checksums:
+        raise damaged(piece.with_name(panel.name), "its checksum is wrong")
 
 
 def check_size(path: Path, size: int) -> None:

@@ -80,7 +80,7 @@ class Subject(Protocol):
     name, fingerprint: which changes with what it computes; takes: the kind of inputs; powers; dtype: of its values, as
     recordings name it; leaves_out: which places of an input do not count, in words; concurrent: whether passes may run
     in several threads at once; in_memory: whether it was given as an object, and no name leads to it; batch: how many
-    inputs it runs at once however many it is given, None for all.
+    inputs it runs at once, however many it is given, if that follows from its fingerprint and its device; else None.
     """
 
     @property

@@ -35,8 +35,6 @@ class FunctionSubject(BaseSubject):
     holds, so give one where these change and the function does not (a cache), or the function and not these (a file).
     """
 
-    batch: int
-
     def __init__(
         self,
         function: Callable[..., Any],
@@ -54,7 +52,7 @@ class FunctionSubject(BaseSubject):
             raise UserError("a function cannot take such inputs", value=takes, allowed=", ".join(TAKES))
         if batch < 1:
             raise UserError("bad batch size", value=batch, allowed="1 or more")
-        self.function, self.takes, self.grid, self.batch = function, takes, grid, batch
+        self.function, self.takes, self.grid, self._at_once = function, takes, grid, batch
         self.name = name or str(getattr(function, "__name__", type(function).__name__))
         self.fingerprint = fingerprint or fingerprint_of(["function", self.name, takes, of_code(function)])
         self._site = site
@@ -91,8 +89,8 @@ class FunctionSubject(BaseSubject):
         known = self._remembered
         new = sorted({text: None for text in texts if text not in known}, key=len)
         fresh: dict[str, np.ndarray] = {}
-        for start in range(0, len(new), self.batch):
-            part = new[start : start + self.batch]
+        for start in range(0, len(new), self._at_once):
+            part = new[start : start + self._at_once]
             values = self._run(list(part), len(part))[:, 0]
             fresh.update(zip(part, np.where(np.isfinite(values), values, np.float32(np.nan)), strict=True))
         if len(known) + len(fresh) <= REMEMBERED // (64 + 4 * (self._units or 0)):
