@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -11,9 +13,11 @@ import numpy as np
 import torch
 
 from glossator.corpora import ProbeSet
+from glossator.files import fingerprint
 from glossator.inputs import Inputs
 from glossator.inputs.tokens import TokenWindows, Vocabulary
 from glossator.readouts import BaseReadout
+from glossator.recording.store import crc32_of, sample_of
 from glossator.subjects.base import BaseSubject, Power
 from glossator.subjects.sites import SiteInfo
 
@@ -131,3 +135,16 @@ def to_eleven_digits(values: np.ndarray) -> np.ndarray:
     """Values to eleven binary digits, as float16 has them, whatever their magnitude."""
     mantissa, exponent = np.frexp(values.astype(np.float64))
     return np.ldexp(np.round(mantissa * 2**11) / 2**11, exponent).astype(np.float32)
+
+
+def as_of_format(folder: Path, name: str, removed: Sequence[str], rewritten: str) -> None:
+    """Make a recording one of an older format: without some files, and with one that was written anew."""
+    path = folder / "manifest.json"
+    manifest = json.loads(path.read_text()) | {"format": name}
+    for file in removed:
+        (folder / file).unlink()
+        del manifest["files"][file]
+    new = folder / rewritten
+    manifest["files"][rewritten] = {"size": new.stat().st_size, "crc32": crc32_of(new), "sample": sample_of(new)}
+    del manifest["fingerprint"]
+    path.write_text(json.dumps(manifest | {"fingerprint": fingerprint(manifest)}))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import numpy as np
@@ -13,8 +12,9 @@ from hypothesis import strategies as st
 from glossator.files import canonical, fingerprint, fingerprint_of
 from glossator.recording import draw, open_recording, verify
 from glossator.recording.packing import PackedPositions, pack
-from glossator.recording.store import crc32_of, offsets_of, sample_of
+from glossator.recording.store import offsets_of
 from glossator.units import Unit
+from recording_fakes import as_of_format
 from test_recording_resume import SITES, record_it
 
 lists = st.lists(st.sets(st.integers(0, 2**32 - 1) | st.integers(0, 40), max_size=30).map(sorted), max_size=8)
@@ -42,18 +42,10 @@ def test_a_recording_of_the_format_before_is_read_alike(tmp_path: Path):
     units = [Unit(recording.spec.subject, SITES[2], int(i)) for i in recording.units(SITES[2])]
     expected = [recording.postings(unit) for unit in units]
     assert any(len(positions) for positions, _ in expected)
-    folder, path = tmp_path / "r" / "sparse-0", tmp_path / "r" / "manifest.json"
-    np.save(folder / "positions.npy", np.concatenate([positions for positions, _ in expected]).astype(np.uint32))
-    manifest = json.loads(path.read_text())
-    for name in ("gaps", "bits"):
-        (folder / f"{name}.npy").unlink()
-        del manifest["files"][f"sparse-0/{name}.npy"]
-    before = folder / "positions.npy"
-    entry = {"size": before.stat().st_size, "crc32": crc32_of(before), "sample": sample_of(before)}
-    manifest["files"]["sparse-0/positions.npy"] = entry
-    manifest |= {"format": "glossator-recording/3"}
-    del manifest["fingerprint"]
-    path.write_text(json.dumps(manifest | {"fingerprint": fingerprint(manifest)}))
+    before = tmp_path / "r" / "sparse-0" / "positions.npy"
+    np.save(before, np.concatenate([positions for positions, _ in expected]).astype(np.uint32))
+    later = ["sparse-0/gaps.npy", "sparse-0/bits.npy"]
+    as_of_format(tmp_path / "r", "glossator-recording/3", later, "sparse-0/positions.npy")
     old = open_recording(tmp_path / "r")
     verify(old)
     for unit, (positions, activations) in zip(units, expected, strict=True):

@@ -3,7 +3,6 @@ once, and pieces in any order."""
 
 from __future__ import annotations
 
-import json
 import zlib
 
 import numpy as np
@@ -12,12 +11,10 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from glossator.files import fingerprint
 from glossator.recording import dense, open_recording, record, recorder, recording_spec, verify
 from glossator.recording.panel import HEADROOM, PanelFile, begun_with, joined, piece_of, runs_above
-from glossator.recording.store import crc32_of, sample_of
 from glossator.units import Unit
-from recording_fakes import FakeSubject, fake_windows, truth
+from recording_fakes import FakeSubject, as_of_format, fake_windows, truth
 
 SILENT, GROWING, LEAPING, TINY = 3, 4, 5, 6
 
@@ -83,19 +80,12 @@ def test_where_shards_end_changes_no_byte(tmp_path, monkeypatch):
 def test_a_recording_of_the_format_before_is_read_alike(tmp_path):
     recording, dense_files = made(tmp_path / "r"), tmp_path / "r" / "dense"
     expected = np.array(recording.panel_block("mlp.0")[0])
-    panel, path = dense_files / "panel.npy", tmp_path / "r" / "manifest.json"
+    panel = dense_files / "panel.npy"
     assert not np.array_equal(np.load(panel), expected)
     panel.unlink()  # the recording goes on reading the one that it has open
     np.save(panel, expected)
-    manifest = json.loads(path.read_text())
-    for name in ("panel_begun", "panel_runs"):
-        (dense_files / f"{name}.npy").unlink()
-        del manifest["files"][f"dense/{name}.npy"]
-    entry = {"size": panel.stat().st_size, "crc32": crc32_of(panel), "sample": sample_of(panel)}
-    manifest["files"]["dense/panel.npy"] = entry
-    manifest |= {"format": "glossator-recording/4"}
-    del manifest["fingerprint"]
-    path.write_text(json.dumps(manifest | {"fingerprint": fingerprint(manifest)}))
+    later = ["dense/panel_begun.npy", "dense/panel_runs.npy"]
+    as_of_format(tmp_path / "r", "glossator-recording/4", later, "dense/panel.npy")
     old = open_recording(tmp_path / "r")
     verify(old)
     for unit in recording.all_units():

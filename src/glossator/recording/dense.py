@@ -23,10 +23,10 @@ import torch
 from glossator.readouts.base import Readout
 from glossator.recording.background import Background, in_turn
 from glossator.recording.keys import LARGEST_SMALL, exponents_of, halve_some, pack, powers
-from glossator.recording.panel import IN_PLACE_BYTES, PANEL, PIECE, PanelFile, begun_with, piece_of, runs_above
+from glossator.recording.panel import IN_PLACE_BYTES, PanelFile, begun_with, piece_of, runs_above
 from glossator.recording.sparse import not_finite
 from glossator.recording.spec import Plan, RecordingSpec, SitePlan
-from glossator.recording.store import ArrayReader, ArrayWriter, Checksums, damaged, offsets_of, save
+from glossator.recording.store import PANEL, PIECE, ArrayReader, ArrayWriter, Checksums, damaged, offsets_of, save
 
 _CHUNK_VALUES = 1 << 19  # worked on at a time: they stay in the cache
 _UNIT_BLOCK = 512

@@ -20,9 +20,9 @@ import numpy as np
 from glossator.recording.background import in_turn
 from glossator.recording.dense import DenseShards
 from glossator.recording.keys import halve_some, maxima_of, rows_of
-from glossator.recording.panel import PANEL, PIECE, joined, piece_of
+from glossator.recording.panel import joined, piece_of
 from glossator.recording.spec import Plan
-from glossator.recording.store import ArrayReader, ArrayWriter, Checksums, Shard, offsets_of, save
+from glossator.recording.store import PANEL, PIECE, ArrayReader, ArrayWriter, Checksums, Shard, offsets_of, save
 
 _LEAST_BYTES, _READ_BYTES, _MOST_BYTES = 1 << 20, 128 << 10, 32 << 20
 """Of a block of units: as few as worth a read from every shard, as large blocks are asked of the system each time."""

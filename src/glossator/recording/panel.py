@@ -18,7 +18,6 @@ import numpy as np
 from glossator.recording.keys import exponents_of, halve
 from glossator.recording.store import header_of
 
-PANEL, PIECE = "panel.npy", "panel_piece.npy"
 IN_PLACE_BYTES = 4096
 """Of one unit's values in a shard: where they are fewer, the shard keeps them, to be put into place with others."""
 FIRST_INPUTS = 4

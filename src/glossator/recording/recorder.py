@@ -1,7 +1,7 @@
 """The recording loop: forward passes, shard by shard, resumable after the last finished shard.
 
 The subject's forward pass is the floor. Everything else must hide beside it: values are taken from the hooks once,
-turned and summed while they are in the cache, and written once per shard.
+turned and summed while they are in the cache, and written by another thread.
 """
 
 from __future__ import annotations
@@ -31,12 +31,13 @@ from glossator.recording.dense import DenseShards, Room
 from glossator.recording.dense_merge import merge_dense
 from glossator.recording.filling import Batch, Shards
 from glossator.recording.keys import as_stored
-from glossator.recording.panel import FIRST_INPUTS, PANEL, PanelFile
+from glossator.recording.panel import FIRST_INPUTS, PanelFile
 from glossator.recording.reader import FORMAT, Recording, dense_folder, open_recording
 from glossator.recording.saved_inputs import save_inputs
 from glossator.recording.sparse import SparseShards, merge_sparse, not_finite
 from glossator.recording.spec import Plan, RecordingSpec, make_plan, plan_sites, source_of
 from glossator.recording.store import (
+    PANEL,
     PART,
     SHARD,
     Checksums,

@@ -27,6 +27,7 @@ from glossator.files import ONE_HEADER, write_json
 from glossator.recording.disk import BLOCK, LargeFile, read_at
 
 PART = ".part"
+PANEL, PIECE = "panel.npy", "panel_piece.npy"
 SHARD = "shard.json"
 
 Checksums: TypeAlias = dict[Path, int]
@@ -243,8 +244,8 @@ def open_shard(folder: Path) -> Shard:
             found = crc32_of(path)
         if found != checksum:
             raise damaged(path, "its checksum is wrong")
-    for piece in sorted(folder.glob("*/panel_piece.npy")):
-        _check_piece(piece, folder.parent.parent / piece.parent.name / "panel.npy")
+    for piece in sorted(folder.glob(f"*/{PIECE}")):
+        _check_piece(piece, folder.parent.parent / piece.parent.name / PANEL)
     return shard
 
 
@@ -256,7 +257,7 @@ def _check_piece(piece: Path, panel: Path) -> None:
     with reading(panel):
         found = [zlib.crc32(values[unit, first : first + count].tobytes()) for unit in range(len(checksums))]
     if found != checksums:
-        raise damaged(piece.with_name(panel.name), "its checksum is wrong")
+        raise damaged(piece.with_name(PANEL), "its checksum is wrong")
 
 
 def check_size(path: Path, size: int) -> None:
