@@ -13,7 +13,7 @@ import tempfile
 from array import array
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import chain, islice
+from itertools import islice
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -33,9 +33,9 @@ from glossator.units import parse_unit
 DATABASE = "study.sqlite"
 ADDING = "adding"
 """Stands in the manifest beside the database while something is added to it (`glossator.store.adding`)."""
-PAGE_BYTES = 4096
+PAGE_BYTES = 8192
 CACHE_BYTES = 32 << 20
-UNITS_AT_ONCE, ROWS_AT_ONCE = 256, 50
+UNITS_AT_ONCE, ROWS_AT_ONCE, COMPARISONS_AT_ONCE = 256, 200, 1 << 15
 WAITING = np.dtype([("score", np.int64), ("baseline", np.int32), *((name, np.float64) for name in NUMBERS)])
 
 
@@ -88,14 +88,24 @@ def described(path: Path) -> dict[str, Any]:
 
 
 def _insert(connection: sqlite3.Connection, table: str, rows: Iterable[Sequence[Any]]) -> None:
-    """Insert rows that have a value for each of the first columns of a table, many in one statement, which takes half
-    the time."""
-    remaining, names = iter(rows), [row[1] for row in connection.execute(f"PRAGMA table_info({table})")]
-    while some := list(islice(remaining, ROWS_AT_ONCE)):
-        width = len(some[0])
-        places = ", ".join([f"({', '.join('?' * width)})"] * len(some))
-        query = f"""INSERT INTO {table} ("{'", "'.join(names[:width])}") VALUES {places}"""
-        connection.execute(query, list(chain.from_iterable(some)))
+    """Insert rows that have a value for each of the first columns of a table."""
+    _insert_columns(connection, table, list(zip(*rows, strict=True)))
+
+
+def _insert_columns(connection: sqlite3.Connection, table: str, columns: Sequence[Sequence[Any]]) -> None:
+    """Insert rows, whose values for the first columns of a table are given column by column: many rows in one
+    statement, and no object for a row, which takes half the time."""
+    if not columns:
+        return
+    width, rows = len(columns), len(columns[0])
+    names = [row[1] for row in connection.execute(f"PRAGMA table_info({table})")][:width]
+    values: list[Any] = [None] * (width * rows)
+    for number, column in enumerate(columns):
+        values[number::width] = column
+    for first in range(0, rows, ROWS_AT_ONCE):
+        some = values[first * width : (first + ROWS_AT_ONCE) * width]
+        places = ", ".join([f"({', '.join('?' * width)})"] * (len(some) // width))
+        connection.execute(f"""INSERT INTO {table} ("{'", "'.join(names)}") VALUES {places}""", some)
 
 
 def _keep_added(connection: sqlite3.Connection, before: Path) -> None:
@@ -185,7 +195,7 @@ class _Writing:
         _insert(self.connection, "units", units)
         _insert(self.connection, "explanations", explanations)
         self.hows.write()
-        _insert(self.connection, "scores", zip(*scores, strict=True))
+        _insert_columns(self.connection, "scores", scores)
         self._wait(beside)
 
     def _unit(self, result: Mapping[str, Any], explanations: list[list[Any]], first: int) -> tuple[Any, ...]:
@@ -234,19 +244,18 @@ class _Writing:
     def end(self) -> None:
         """Write the comparisons, with their q-values."""
         q = q_of_families(*(np.frombuffer(a, a.typecode) for a in (self.family, self.p, self.above)))
-        names = [*self.baselines]
+        names = np.array([*self.baselines], dtype=object)
         self.waiting.seek(0)
-        _insert(self.connection, "comparisons", _read(self.waiting, names, q))
-
-
-def _read(waiting: BinaryIO, names: Sequence[str], q: np.ndarray) -> Iterator[tuple[Any, ...]]:
-    """Rows of `comparisons`; NaN becomes NULL in SQLite."""
-    done, size = 0, 1 << 15
-    while len(rows := np.fromfile(waiting, WAITING, size)):
-        named = [names[number] for number in rows["baseline"].tolist()]
-        numbers = (rows[name].tolist() for name in NUMBERS)
-        yield from zip(rows["score"].tolist(), named, *numbers, q[done : done + len(rows)].tolist(), strict=True)
-        done += len(rows)
+        for first in range(0, len(q), COMPARISONS_AT_ONCE):
+            rows = np.fromfile(self.waiting, WAITING, COMPARISONS_AT_ONCE)
+            # NaN becomes NULL in SQLite.
+            columns = (
+                rows["score"],
+                names[rows["baseline"]],
+                *(rows[name] for name in NUMBERS),
+                q[first:][: len(rows)],
+            )
+            _insert_columns(self.connection, "comparisons", [column.tolist() for column in columns])
 
 
 class Hows:
