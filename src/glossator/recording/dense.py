@@ -37,7 +37,8 @@ class Room:
 
     def __init__(self, plan: Plan, width: int):
         units, batch, most = plan.dense_units, plan.batch, plan.most_batches
-        self.raw = torch.empty((most * batch, units, width), dtype=torch.float16)
+        # NumPy asks the system for huge pages, which spares most of the page faults.
+        self.raw = torch.from_numpy(np.empty((most * batch, units, width), np.float16))
         self.maxima = torch.empty((2, most * batch, units), dtype=torch.float32)
         self.exponents = torch.empty((most * batch, units), dtype=torch.int16)
         self.sums = torch.zeros((most, 4, units), dtype=torch.float64)
