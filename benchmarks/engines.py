@@ -11,6 +11,7 @@ import importlib.util
 import multiprocessing
 import os
 import random
+import re
 import shutil
 import signal
 import sys
@@ -28,6 +29,7 @@ from benchmarks.single_node_slurm import NoSlurm, single_node_slurm
 from glossator.engines import Done, Engine, Job, LocalEngine, Task, carry_out
 from glossator.engines.ray import RayEngine
 from glossator.engines.slurm import SlurmEngine
+from glossator.errors import UserError
 from glossator.study import StudySpec, run_study
 from glossator.study.work import shards_in_log
 
@@ -38,18 +40,21 @@ DEFAULTS: dict[str, Any] = {
     "tokens": 65_536,
     "kills": 10,
     "empty_jobs": 20,
-    "engines": ["local-1", "local-2", "kills", "ray", "slurm"],
+    "engines": "local-2,kills,ray,slurm",
     "seed": 0,
     "folder": None,
 }
 QUICK = {"units": 40, "tokens": 4096, "kills": 2, "empty_jobs": 4}
+REFERENCE = "local-1"
+"""Makes the study first, whatever others are asked for: theirs must have its bytes."""
+ENGINES = re.compile(r"local-[1-9]\d*|kills|ray|slurm")
 UNITS_A_KILL = 32
 """A study of fewer units is killed less often, and made more often: a shard is given up after a few kills."""
 FILES = ("manifest.json", "spec.json", "study.sqlite", "report.html", "recording/manifest.json")
 
 
 def run(options: dict[str, Any] | None = None) -> dict[str, Any]:
-    """same_bytes: by engine, whether it made the study that one process makes, None where it is not installed;
+    """same_bytes: by engine, whether it made the study that one worker makes, None where it is not installed;
     kills_survived: after how many SIGKILLs of workers the bytes were the same; speed_up_2: seconds of one worker over
     those of two; speed_up_2_alone: the same by processor time (of the process that hands out, and of the worker that
     did most), in which other programs do not count; overhead_ms: by engine, milliseconds that a job takes that has
@@ -59,29 +64,36 @@ def run(options: dict[str, Any] | None = None) -> dict[str, Any]:
     """
     options = dict(options or {})
     chosen = DEFAULTS | (QUICK if options.pop("quick", False) else {}) | options
+    names = [name for name in str(chosen["engines"]).split(",") if name]
+    if unknown := [name for name in names if not ENGINES.fullmatch(name)]:
+        raise UserError(
+            "no such engine", value=",".join(unknown), allowed="local-N, kills, ray or slurm, with commas between"
+        )
     found: dict[str, Any] = {"options": chosen, "machine": machine(), "same_bytes": {}, "overhead_ms": {}, "notes": {}}
     seconds = found["seconds"] = {}
     with tempfile.TemporaryDirectory(dir=chosen["folder"]) as folder, _visible():
         bench = _Bench(chosen, Path(folder))
-        for name in chosen["engines"]:
+        for name in dict.fromkeys((REFERENCE, *names)):
             if name == "kills":
                 found["kills_survived"] = _killed(bench, chosen)
                 continue
             with _engine(name) as (engine, note):
                 found["notes"][name] = note
-                found["same_bytes"][name] = None if engine is None else bench.same(name, engine)
+                same = None if engine is None else bench.same(name, engine)
+                if name != REFERENCE:
+                    found["same_bytes"][name] = same
                 if engine is not None:
                     seconds[name] = bench.seconds[name]
                     found["overhead_ms"][name] = _overhead(engine, Path(folder), chosen["empty_jobs"])
-    if {"local-1", "local-2"} <= seconds.keys():
-        found["speed_up_2"] = seconds["local-1"]["all"] / seconds["local-2"]["all"]
-        found["speed_up_2_alone"] = seconds["local-1"]["processor"] / seconds["local-2"]["processor"]
+    if "local-2" in seconds:
+        found["speed_up_2"] = seconds[REFERENCE]["all"] / seconds["local-2"]["all"]
+        found["speed_up_2_alone"] = seconds[REFERENCE]["processor"] / seconds["local-2"]["processor"]
     return found
 
 
 @dataclass
 class _Bench:
-    """A recorded study, copied for every engine; the first one that finishes it says what the bytes are."""
+    """A recorded study, copied for every engine; the first one, `REFERENCE`, says what the bytes are."""
 
     options: dict[str, Any]
     folder: Path
@@ -100,7 +112,7 @@ class _Bench:
         run_study(self.spec, self.folder / "recorded", until="record", progress=False)
 
     def same(self, name: str, engine: Engine) -> bool:
-        """Whether the engine makes the study with the same bytes as the engine before it."""
+        """Whether the engine makes the study with the bytes of the first one."""
         place, timed = self.folder / name, _Timed(engine)
         shutil.copytree(self.folder / "recorded", place)
         run_study(self.spec, place, progress=False, engine=timed)

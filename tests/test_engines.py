@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from benchmarks.engines import run as benchmark
 from glossator import registry
 from glossator.cli import main
 from glossator.engines import Job, LocalEngine, carry_out, in_parallel
@@ -287,3 +288,9 @@ def test_the_command_line_names_engines(spec: StudySpec, whole: Path, tmp_path: 
     assert main(["show", study, "--costs"]) == 0
     assert "score: " in capsys.readouterr().out
     assert main(["show", str(tmp_path), "--costs"]) == 2
+
+
+@pytest.mark.parametrize("engines", ["slurn", "local-0", "local-2,ray2", "local-"])
+def test_the_benchmark_refuses_engines_that_there_are_not(engines: str) -> None:
+    with pytest.raises(UserError, match="no such engine"):
+        benchmark({"engines": engines})
