@@ -11,7 +11,7 @@ import pytest
 
 from glossator.programs.parser import _READERS
 from glossator.recording import record, recording_spec
-from glossator.recording.reader import FORMAT as RECORDING_FORMAT
+from glossator.recording.opening import FORMAT as RECORDING_FORMAT
 from glossator.store.database import DATABASE
 from glossator.store.schema import INDICES, create
 from glossator.store.study import FORMAT as STUDY_FORMAT

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from glossator.recording.reader import Recording, open_recording, verify
+from glossator.recording.opening import open_recording, verify
+from glossator.recording.reader import Recording
 from glossator.recording.samplers import EvidenceSpec, draw
 from glossator.recording.spec import RecordingSpec, recording_spec
 from glossator.registry import on_first_use

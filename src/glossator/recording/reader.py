@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, fields
 from functools import cached_property, partial
@@ -12,7 +11,7 @@ from typing import Any, Literal
 import numpy as np
 
 from glossator.errors import UserError, near_matches
-from glossator.files import ONE_HEADER, fingerprint, read_json
+from glossator.files import ONE_HEADER, read_json
 from glossator.inputs import Grid, Inputs, TokenWindows, Vocabulary, token_windows
 from glossator.recording.keys import powers
 from glossator.recording.packing import PackedPositions
@@ -20,16 +19,8 @@ from glossator.recording.panel import StoredPanel
 from glossator.recording.postings import OfUnit, Postings
 from glossator.recording.saved_inputs import AGAIN, load_inputs
 from glossator.recording.spec import RecordingSpec
-from glossator.recording.store import check_size, crc32_of, damaged, reading, sample_of
+from glossator.recording.store import reading
 from glossator.units import Unit
-
-FORMAT = "glossator-recording/5"
-MERGED = "glossator-recording/4"
-"""Whose panels have the exponents of the end throughout."""
-UNPACKED = "glossator-recording/3"
-"""With the positions of sparse sites as they are."""
-TOKENS_ALONE = "glossator-recording/2"
-"""An older format that is still read: one grid, the tokens of windows."""
 
 
 @dataclass(frozen=True)
@@ -106,9 +97,10 @@ class Recording:
             grid = _grid(entry["grid"])
             self.sites[entry["name"]] = RecordedSite(**{**entry, "grid": grid}, units=units.astype(np.int32))
         self._valid_places = {_grid(entry): int(entry["valid_places"]) for entry in manifest["grids"]}
+        folders = {grid: dense_folder(number) for number, grid in enumerate(self._valid_places)}
         self._dense = {
-            grid: DenseFiles(partial(self._map_in, dense_folder(number)), manifest.get("format") == FORMAT)
-            for number, grid in enumerate(self._valid_places)
+            grid: DenseFiles(partial(self._map_in, name), f"{name}/panel_begun.npy" in manifest["files"])
+            for grid, name in folders.items()
         }
         sparse = [name for name, site in self.sites.items() if site.kind == "sparse"]
         self._sparse_folders = {name: folder / f"sparse-{i}" for i, name in enumerate(sparse)}
@@ -354,66 +346,8 @@ def no_panel(site: str) -> UserError:
     return UserError("a sparse site has no stored reference sample", value=site, fix="Read its postings instead")
 
 
-def open_recording(folder: str | Path) -> Recording:
-    """Open a finished recording.
-
-    Raises `UserError` if there is none, its format is another one, or a file has another size, or other bytes at the
-    places that are looked at.
-    """
-    folder = Path(folder)
-    path = folder / "manifest.json"
-    if not path.exists():
-        unfinished = (folder / "plan.json").exists()
-        raise UserError(
-            "the recording is not finished" if unfinished else "no recording here",
-            value=str(folder),
-            fix="Record again with the same settings to resume" if unfinished else "Check the folder's name",
-        )
-    with reading(path):
-        manifest = json.loads(path.read_text("utf-8"))
-        written = manifest.get("format"), manifest.pop("fingerprint")
-    if written[0] not in (FORMAT, MERGED, UNPACKED, TOKENS_ALONE):
-        raise UserError(
-            "unknown recording format",
-            value=written[0],
-            allowed=FORMAT,
-            fix="Update glossator, or record again if the format is older",
-        )
-    if fingerprint(manifest) != written[1]:
-        raise damaged(path, "it was changed")
-    with reading(path):
-        for name, entry in manifest["files"].items():
-            check_size(folder / name, entry["size"])
-            with reading(folder / name):
-                found = sample_of(folder / name)
-            if found != entry["sample"]:
-                raise damaged(folder / name, "its checksum is wrong")
-        return Recording(folder, as_of_now(manifest) | {"fingerprint": written[1]})
-
-
-def as_of_now(manifest: dict[str, Any]) -> dict[str, Any]:
-    """Convert a manifest of the format that was for windows of tokens only to the present one."""
-    if manifest["format"] != TOKENS_ALONE:
-        return manifest
-    grid = {"kind": "tokens", "shape": [manifest["spec"]["width"]]}
-    return manifest | {
-        "inputs": {"kind": "tokens", "vocabulary": manifest["vocabulary"]},
-        "grids": [grid | {"valid_places": manifest["valid_tokens"]}],
-        "sites": [entry | {"grid": grid} for entry in manifest["sites"]],
-    }
-
-
 def _grid(entry: dict[str, Any]) -> Grid:
     return Grid(entry["kind"], tuple(entry["shape"]))
-
-
-def verify(recording: Recording) -> None:
-    """Read every file and compare its checksum with the manifest; `UserError` names the first damaged one."""
-    for name, entry in recording.manifest["files"].items():
-        with reading(recording.folder / name):
-            found = crc32_of(recording.folder / name)
-        if found != entry["crc32"]:
-            raise damaged(recording.folder / name, "its checksum is wrong")
 
 
 def power_sums(x: np.ndarray) -> np.ndarray:

@@ -31,8 +31,9 @@ from glossator.recording.dense import DenseShards, Room
 from glossator.recording.dense_merge import merge_dense
 from glossator.recording.filling import Batch, Shards
 from glossator.recording.keys import as_stored
+from glossator.recording.opening import FORMAT, open_recording
 from glossator.recording.panel import FIRST_INPUTS, PanelFile
-from glossator.recording.reader import FORMAT, Recording, dense_folder, open_recording
+from glossator.recording.reader import Recording, dense_folder
 from glossator.recording.saved_inputs import save_inputs
 from glossator.recording.sparse import SparseShards, merge_sparse, not_finite
 from glossator.recording.spec import Plan, RecordingSpec, make_plan, plan_sites, source_of
