@@ -18,7 +18,6 @@ import sys
 import tempfile
 import threading
 import time
-from collections import Counter
 from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -117,10 +116,11 @@ class _Bench:
         shutil.copytree(self.folder / "recorded", place)
         run_study(self.spec, place, progress=False, engine=timed)
         ran = shards_in_log(place)
-        units: Counter[int] = Counter()
+        by_worker: dict[str, dict[int, float]] = {}  # each stage has workers of its own
         for one in ran:
-            units[one.pid] += one.units
-        most = max(units.values()) / units.total()
+            took = by_worker.setdefault(one.stage, {})
+            took[one.pid] = took.get(one.pid, 0.0) + one.seconds
+        most = sum(max(took.values()) for took in by_worker.values()) / sum(one.seconds for one in ran)
         self.seconds[name] = {
             "all": timed.seconds,
             "in_shards": sum(one.seconds for one in ran),
