@@ -35,7 +35,7 @@ ADDING = "adding"
 """Stands in the manifest beside the database while something is added to it (`glossator.store.adding`)."""
 PAGE_BYTES = 8192
 CACHE_BYTES = 32 << 20
-UNITS_AT_ONCE, ROWS_AT_ONCE, COMPARISONS_AT_ONCE = 256, 200, 1 << 15
+UNITS_AT_ONCE, ROWS_AT_ONCE, ROWS_OF_A_STATEMENT = 256, 1 << 15, 200
 WAITING = np.dtype([("score", np.int64), ("baseline", np.int32), *((name, np.float64) for name in NUMBERS)])
 
 
@@ -89,21 +89,21 @@ def described(path: Path) -> dict[str, Any]:
 
 def _insert(connection: sqlite3.Connection, table: str, rows: Iterable[Sequence[Any]]) -> None:
     """Insert rows that have a value for each of the first columns of a table."""
-    _insert_columns(connection, table, list(zip(*rows, strict=True)))
+    remaining = iter(rows)
+    while some := list(islice(remaining, ROWS_AT_ONCE)):
+        _insert_columns(connection, table, list(zip(*some, strict=True)))
 
 
 def _insert_columns(connection: sqlite3.Connection, table: str, columns: Sequence[Sequence[Any]]) -> None:
-    """Insert rows, whose values for the first columns of a table are given column by column: many rows in one
-    statement, and no object for a row, which takes half the time."""
-    if not columns:
-        return
+    """As `_insert`, of rows that are given column by column: many in one statement, and no object for a row, which is
+    faster."""
     width, rows = len(columns), len(columns[0])
     names = [row[1] for row in connection.execute(f"PRAGMA table_info({table})")][:width]
     values: list[Any] = [None] * (width * rows)
     for number, column in enumerate(columns):
         values[number::width] = column
-    for first in range(0, rows, ROWS_AT_ONCE):
-        some = values[first * width : (first + ROWS_AT_ONCE) * width]
+    for first in range(0, rows, ROWS_OF_A_STATEMENT):
+        some = values[first * width : (first + ROWS_OF_A_STATEMENT) * width]
         places = ", ".join([f"({', '.join('?' * width)})"] * (len(some) // width))
         connection.execute(f"""INSERT INTO {table} ("{'", "'.join(names)}") VALUES {places}""", some)
 
@@ -246,15 +246,10 @@ class _Writing:
         q = q_of_families(*(np.frombuffer(a, a.typecode) for a in (self.family, self.p, self.above)))
         names = np.array([*self.baselines], dtype=object)
         self.waiting.seek(0)
-        for first in range(0, len(q), COMPARISONS_AT_ONCE):
-            rows = np.fromfile(self.waiting, WAITING, COMPARISONS_AT_ONCE)
-            # NaN becomes NULL in SQLite.
-            columns = (
-                rows["score"],
-                names[rows["baseline"]],
-                *(rows[name] for name in NUMBERS),
-                q[first:][: len(rows)],
-            )
+        for first in range(0, len(q), ROWS_AT_ONCE):
+            rows = np.fromfile(self.waiting, WAITING, ROWS_AT_ONCE)
+            numbers = (*(rows[name] for name in NUMBERS), q[first : first + len(rows)])  # NaN becomes NULL in SQLite
+            columns = (rows["score"], names[rows["baseline"]], *numbers)
             _insert_columns(self.connection, "comparisons", [column.tolist() for column in columns])
 
 
