@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import resource
 import sys
-from collections.abc import Callable, Sequence
+import threading
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +54,40 @@ def peak_bytes() -> int:
         return int(line.split()[1]) * 1024
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else peak * 1024
+
+
+@contextlib.contextmanager
+def peak_together(every: float = 0.25) -> Iterator[list[int]]:
+    """Within, the memory of this program and of those it starts is looked at so often, pages that they share counted
+    once; afterwards the list holds the most bytes that were seen, or that this program alone has had."""
+    peak, over = [peak_bytes()], threading.Event()
+
+    def look() -> None:
+        while not over.wait(every):
+            peak[0] = max(peak[0], sum(map(_own_share, ["self", *_children()])))
+
+    watching = threading.Thread(target=look)
+    watching.start()
+    try:
+        yield peak
+    finally:
+        over.set()
+        watching.join()
+        peak[0] = max(peak[0], peak_bytes())
+
+
+def _children() -> list[str]:
+    """Numbers of the processes that this one has started; none where the system does not say."""
+    return [number for path in Path("/proc/self/task").glob("*/children") for number in path.read_text().split()]
+
+
+def _own_share(process: str) -> int:
+    """Bytes of a process, of shared pages its share; 0 where the system does not say, and when it has ended."""
+    try:
+        lines = Path(f"/proc/{process}/smaps_rollup").read_text().splitlines()
+    except OSError:
+        return 0
+    return next((int(line.split()[1]) * 1024 for line in lines if line.startswith("Pss:")), 0)
 
 
 class TokenTable(BaseSubject):

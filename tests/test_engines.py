@@ -5,8 +5,9 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ import pytest
 from benchmarks.engines import run as benchmark
 from glossator import registry
 from glossator.cli import main
-from glossator.engines import Job, LocalEngine, carry_out, in_parallel
+from glossator.engines import Job, LocalEngine, ahead, carry_out, in_parallel, processes
 from glossator.engines.base import TRIES
 from glossator.engines.processes import fresh, spread
 from glossator.errors import UserError
@@ -48,13 +49,13 @@ def whole(spec: StudySpec, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_two_workers_make_the_same_bytes_and_say_where(spec: StudySpec, whole: Path, tmp_path: Path) -> None:
     run_study(spec, tmp_path / "two", progress=False, engine=LocalEngine(2))
     assert contents(tmp_path / "two") == contents(whole)
-    for folder, processes in ((whole, {1}), (tmp_path / "two", {2})):
+    for folder, most in ((whole, {1}), (tmp_path / "two", {2})):
         ran = shards_in_log(folder)
         assert [(one.stage, one.shard) for one in sorted(ran, key=lambda r: (r.stage, r.shard))] == [
             (stage, shard) for stage in ("explain", "score") for shard in range(3)
         ]
         assert {one.engine for one in ran} == {"local"}
-        assert {len({one.pid for one in ran if one.stage == stage}) for stage in ("explain", "score")} <= processes
+        assert {len({one.pid for one in ran if one.stage == stage}) for stage in ("explain", "score")} <= most
         assert sum(one.units for one in ran) == 2 * UNITS
 
 
@@ -263,6 +264,56 @@ def test_in_parallel_gives_the_work_of_the_dead_to_others(tmp_path: Path, monkey
     assert in_parallel(kill_the_first, range(7), workers=2) == [0, 1, 4, 9, 16, 25, 36]
     with pytest.raises(UserError, match="died"):
         in_parallel(lambda item: os.kill(os.getpid(), signal.SIGKILL), [1, 2], workers=2)
+
+
+def makers(number: int) -> Iterator[int]:
+    """So many numbers of the process that makes them."""
+    for _ in range(number):
+        yield os.getpid()
+
+
+def test_items_are_made_ahead_by_another_process() -> None:
+    assert list(ahead(iter(range(9)))) == [*range(9)]
+    here, there = os.getpid(), {*islice(ahead(makers(9)), processes.FIRST, None)}
+    assert list(ahead(makers(1))) == [here] and len(there) == 1 and here not in there
+
+
+def test_items_are_made_here_where_no_process_can_be_forked(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(processes, "can_fork", lambda: False)
+    assert {*ahead(makers(9))} == {os.getpid()}
+
+
+def test_what_is_raised_ahead_is_raised_here() -> None:
+    def items() -> Iterator[int]:
+        yield from range(5)
+        raise UserError("no sixth")
+
+    got: list[int] = []
+    with pytest.raises(UserError, match="no sixth"):
+        got.extend(ahead(items()))
+    assert got == [*range(5)]
+
+
+def test_a_process_that_dies_while_it_is_ahead_is_an_error() -> None:
+    def items() -> Iterator[int]:
+        yield from range(5)
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    with pytest.raises(UserError, match=r"a worker died.*SIGKILL"):
+        list(ahead(items()))
+
+
+def test_who_is_ahead_ends_with_who_reads() -> None:
+    def items() -> Iterator[tuple[int, bytes]]:
+        while True:
+            yield os.getpid(), bytes(1 << 20)
+
+    reading = ahead(items())
+    *_, (pid, _) = islice(reading, processes.FIRST + 1)
+    assert pid != os.getpid()
+    reading.close()
+    with pytest.raises(ProcessLookupError):
+        os.kill(pid, 0)
 
 
 def test_fresh_processes_do_what_forked_ones_do(spec: StudySpec, whole: Path, tmp_path: Path) -> None:

@@ -9,12 +9,14 @@ from pathlib import Path
 
 import pytest
 
+from glossator.engines import processes
 from glossator.errors import UserError
 from glossator.explanations import Peaks
 from glossator.files import plain, write_json
 from glossator.programs import parse_program
 from glossator.scores import Score
 from glossator.store import schema
+from glossator.store import study as store
 from glossator.store.database import DATABASE, build_database
 from glossator.store.results import Named, StoredPeaks, as_stored, packed, unpacked
 from glossator.store.study import FORMAT
@@ -56,6 +58,9 @@ RESULTS = [
     UnitResult(Unit("toy", "mlp.0", 2, "-"), "failed", "boom", None),
     UnitResult(Unit("toy", "mlp.0", 3), "ok", "", {"mean": 1.5}, (chosen("keeping, kept, maintaining"),)),
 ]
+
+
+LIMITS = (("all", 50), ("two", 2))
 
 
 def write_study(folder: Path, results: list[UnitResult] = RESULTS) -> Path:
@@ -121,9 +126,36 @@ def test_search(tmp_path: Path, words: str, texts: list[str]) -> None:
         assert [found.text for _, found in study.search(words)] == texts
 
 
+def test_rows_are_the_same_whichever_process_makes_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    results = [replace(RESULTS[i % 3], unit=Unit("toy", "mlp.0", i)) for i in range(1_000)]
+    write_study(tmp_path / "ahead", results)
+    monkeypatch.setattr(processes, "can_fork", lambda: False)
+    write_study(tmp_path / "here", results)
+    assert (tmp_path / "ahead" / DATABASE).read_bytes() == (tmp_path / "here" / DATABASE).read_bytes()
+    with open_study(tmp_path / "here") as study:
+        assert list(study.results()) == results
+
+
 def test_search_for_nothing_is_refused(tmp_path: Path) -> None:
     with open_study(write_study(tmp_path)) as study, pytest.raises(UserError, match="nothing to search"):
         study.search("!!")
+
+
+def test_words_that_stand_in_most_explanations_find_the_best_units_first(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    named = replace(SCORES[0], name="correlation.random-only")
+    results = [
+        UnitResult(Unit("toy", "mlp.0", i), "ok", "", {}, (chosen("a cat", 0, (replace(named, value=value),)),))
+        for i, value in enumerate((0.2, 0.9, 0.5, 0.7))
+    ]
+    results.insert(1, UnitResult(Unit("toy", "mlp.0", 9), "ok", "", {}, (chosen("a cat"),)))
+    with stored(tmp_path, results) as study:
+        places = {name: [unit.rpartition("/")[2] for unit, _ in study.search("cat", limit)] for name, limit in LIMITS}
+        assert places == {"all": ["0", "9", "1", "2", "3"], "two": ["0", "9"]}
+        monkeypatch.setattr(store, "RANKED_MATCHES", 4)
+        places = {name: [unit.rpartition("/")[2] for unit, _ in study.search("cat", limit)] for name, limit in LIMITS}
+        assert places == {"all": ["1", "2", "0", "9"], "two": ["1", "2"]}
 
 
 def test_search_looks_at_text_and_not_at_programs(tmp_path: Path) -> None:

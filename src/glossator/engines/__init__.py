@@ -2,7 +2,7 @@
 
 from glossator.engines.base import Done, Engine, Job, Task, carry_out
 from glossator.engines.local import LocalEngine
-from glossator.engines.processes import available_cores, fixed_sums, in_parallel, one_core_pool, one_thread
+from glossator.engines.processes import ahead, available_cores, fixed_sums, in_parallel, one_core_pool, one_thread
 
 __all__ = [
     "Done",
@@ -10,6 +10,7 @@ __all__ = [
     "Job",
     "LocalEngine",
     "Task",
+    "ahead",
     "available_cores",
     "carry_out",
     "fixed_sums",

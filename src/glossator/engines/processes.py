@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import faulthandler
+import gc
 import multiprocessing
 import os
 import pickle
@@ -20,6 +21,7 @@ from collections import Counter, deque
 from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import islice
 from multiprocessing.connection import Connection, wait
 from typing import Any, TypeVar
 
@@ -218,6 +220,52 @@ def in_parallel(function: Callable[[Item], Result], items: Sequence[Item], worke
                 if deaths[place] >= TRIES:
                     raise UserError(f"a worker died {TRIES} times at the same work", value=reply.lost, fix=MEMORY)
     return [results[place] for place in range(len(items))]
+
+
+FIRST = 2
+"""So many items `ahead` makes here: what is over so soon is not worth a process."""
+RARELY = 100_000
+"""Objects that its process makes between two looks for garbage, which else take a quarter of its time."""
+
+
+def ahead(items: Iterator[Item]) -> Generator[Item, None, None]:
+    """The same items, made by another process while this one works with those before; here where none can be forked.
+
+    Raises what making them raises, and `UserError` when that process is killed.
+    """
+    head = list(islice(items, FIRST))
+    yield from head
+    if len(head) < FIRST or available_cores() < 2 or _most_workers == 1 or not can_fork():
+        yield from items
+        return
+
+    def make(_: None) -> list[Item]:
+        gc.set_threshold(RARELY)
+        return list(islice(items, 1))
+
+    worker = forked(make)
+    try:
+        with contextlib.suppress(OSError):  # it died, which shows at once
+            worker.connection.send(None)
+        while (reply := _next_reply(worker)).value:
+            yield reply.value[0]
+    finally:
+        worker.process.kill()
+        worker.end()
+    if reply.error is not None:
+        raise reply.error
+    if reply.lost is not None:
+        raise UserError("a worker died", value=reply.lost, fix=MEMORY)
+
+
+def _next_reply(worker: Worker) -> Reply:
+    """What was asked for before, when the next is asked for: so the worker has always something to do."""
+    try:
+        worker.connection.send(None)
+        reply: Reply = worker.connection.recv()
+    except (EOFError, OSError, pickle.UnpicklingError):
+        return Reply(lost=worker.end())
+    return reply
 
 
 @contextlib.contextmanager

@@ -12,31 +12,30 @@ import sqlite3
 import tempfile
 from array import array
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
 
+from glossator.engines import ahead
 from glossator.errors import UserError
 from glossator.files import plain, replacing, sqlite_trouble, write_json
 from glossator.language_models.costs import Asked, Cost, distinct, summed
 from glossator.recording.store import crc32_of, sample_of
 from glossator.store.folder import held
 from glossator.store.ranking import q_of_families, store_ranking
-from glossator.store.results import COLUMNS_OF_SCORES, HEADLINE, NUMBERS, as_json, numbers_of
+from glossator.store.results import NUMBERS, as_json
+from glossator.store.rows import COMPARISON, HOW, Columns, Rows, rows_of
 from glossator.store.schema import INDICES, create, store_density
 from glossator.store.spec import StudySpec
-from glossator.units import parse_unit
 
 DATABASE = "study.sqlite"
 ADDING = "adding"
 """Stands in the manifest beside the database while something is added to it (`glossator.store.adding`)."""
 PAGE_BYTES = 8192
 CACHE_BYTES = 32 << 20
-UNITS_AT_ONCE, ROWS_AT_ONCE, ROWS_OF_A_STATEMENT = 256, 1 << 15, 200
-WAITING = np.dtype([("score", np.int64), ("baseline", np.int32), *((name, np.float64) for name in NUMBERS)])
+ROWS_AT_ONCE, ROWS_OF_A_STATEMENT = 1 << 15, 200
 
 
 def build_database(
@@ -63,10 +62,10 @@ def build_database(
             _insert(connection, "ledger", sorted(map(_ledger_row, summed(asked))))
             _insert(connection, "requests", sorted(_request_rows(asked)))
             with tempfile.TemporaryFile(dir=path.parent) as waiting:
-                writing = _Writing(connection, spec.fingerprint, waiting)
-                remaining = iter(results)
-                while some := list(islice(remaining, UNITS_AT_ONCE)):
-                    writing.add(some)
+                writing = _Writing(connection, waiting)
+                with contextlib.closing(ahead(rows_of(results, spec.fingerprint))) as some:
+                    for rows in some:
+                        writing.add(rows)
                 writing.end()
             store_ranking(connection)
             store_density(connection)
@@ -94,10 +93,10 @@ def _insert(connection: sqlite3.Connection, table: str, rows: Iterable[Sequence[
         _insert_columns(connection, table, list(zip(*some, strict=True)))
 
 
-def _insert_columns(connection: sqlite3.Connection, table: str, columns: Sequence[Sequence[Any]]) -> None:
+def _insert_columns(connection: sqlite3.Connection, table: str, columns: Columns) -> None:
     """As `_insert`, of rows that are given column by column: many in one statement, and no object for a row, which is
     faster."""
-    width, rows = len(columns), len(columns[0])
+    width, rows = len(columns), len(columns[0]) if columns else 0
     names = [row[1] for row in connection.execute(f"PRAGMA table_info({table})")][:width]
     values: list[Any] = [None] * (width * rows)
     for number, column in enumerate(columns):
@@ -142,112 +141,41 @@ def _request_rows(asked: Sequence[Asked]) -> Iterator[tuple[Any, ...]]:
             yield from ((stage, model, digest, *entry) for digest, entry in known.items())
 
 
-@dataclass
-class _Comparisons:
-    """Comparisons of some units, column by column; numbers (5, n) of each unit."""
-
-    family: list[int] = field(default_factory=list)
-    score: list[int] = field(default_factory=list)
-    baseline: list[int] = field(default_factory=list)
-    numbers: list[np.ndarray] = field(default_factory=list)
-
-
 class _Writing:
     """Rows on their way into the database.
 
-    family, p, above: of every comparison, for its q-value; waiting: the comparisons themselves.
+    waiting: comparisons; family, p, above: of every comparison, for its q-value.
     """
 
-    def __init__(self, connection: sqlite3.Connection, spec: str, waiting: BinaryIO):
-        self.connection, self.spec, self.waiting = connection, spec, waiting
-        self.units = self.explanations = self.scores = 0
+    def __init__(self, connection: sqlite3.Connection, waiting: BinaryIO):
+        self.connection, self.waiting = connection, waiting
         self.hows = Hows(connection)
-        self.methods: dict[tuple[str, str], int] = {}
-        self.baselines: dict[str, int] = {}
+        self.baselines: list[str] = []
         self.family, self.p, self.above = array("i"), array("d"), array("b")
 
-    def add(self, results: Sequence[Mapping[str, Any]]) -> None:
+    def add(self, rows: Rows) -> None:
         """Write some units with all that belongs to them."""
-        units: list[tuple[Any, ...]] = []
-        explanations: list[tuple[Any, ...]] = []
-        scores: list[list[Any]] = [[] for _ in ("id", *COLUMNS_OF_SCORES)]
-        beside = _Comparisons()
-        for result in results:
-            self.units += 1
-            first, first_score = self.explanations + 1, self.scores + 1
-            own: list[list[Any]] = result["explanations"]
-            units.append(self._unit(result, own, first))
-            for number, explanation in enumerate(own, first):
-                explanations.append((number, self.units, *explanation, self.spec))
-            self.explanations += len(own)
-            columns = result["scores"]
-            places: list[int] = columns["explanation"]
-            self.scores += len(places)
-            hows = [self.hows.number(how) for how in result["hows"]]
-            given = columns | {
-                "explanation": [first + place for place in places],
-                "how": [hows[how] for how in columns["how"]],
-            }
-            scores[0] += range(first_score, self.scores + 1)
-            for column, name in zip(scores[1:], COLUMNS_OF_SCORES, strict=True):
-                column += given[name]
-            self._compare(result["comparisons"], first_score, [own[place][0] for place in places], columns, beside)
-        _insert(self.connection, "units", units)
-        _insert(self.connection, "explanations", explanations)
+        _insert_columns(self.connection, "units", rows.units)
+        _insert_columns(self.connection, "explanations", rows.explanations)
+        hows = [self.hows.number(how) for how in rows.hows]
         self.hows.write()
+        scores = [*rows.scores]
+        scores[HOW] = [hows[how] for how in scores[HOW]]
         _insert_columns(self.connection, "scores", scores)
-        self._wait(beside)
-
-    def _unit(self, result: Mapping[str, Any], explanations: list[list[Any]], first: int) -> tuple[Any, ...]:
-        """The row of a unit with its best explanation, chosen as `UnitResult.best` does."""
-        unit = parse_unit(result["unit"])
-        best = max(
-            (place for place, e in enumerate(explanations) if e[1] == 0),
-            key=lambda place: float("-inf") if explanations[place][5] is None else explanations[place][5],
-            default=None,
-        )
-        said: tuple[Any, ...] = (None,) * 4
-        if best is not None:
-            method, _, text, *_ = explanations[best]
-            said = (first + best, method, text, explanations[best][HEADLINE])
-        known = (result["status"], result["reason"], result["statistics"])
-        return (self.units, str(unit), unit.site, unit.index, unit.polarity, *known, *said)
-
-    def _compare(
-        self,
-        comparisons: Mapping[str, Any],
-        first_score: int,
-        methods: list[str],
-        scores: Mapping[str, list[Any]],
-        beside: _Comparisons,
-    ) -> None:
-        """Put a unit's comparisons to the others. A family is known by method and score, times its baseline."""
-        known, baselines = self.methods, self.baselines
-        numbers = [known.setdefault(pair, len(known)) << 12 for pair in zip(methods, scores["name"], strict=True)]
-        of_baseline = [baselines.setdefault(name, len(baselines)) for name in comparisons["baseline"]]
-        own = comparisons["score"]
-        beside.family += [numbers[score] + baseline for score, baseline in zip(own, of_baseline, strict=True)]
-        beside.baseline += of_baseline
-        beside.score += [first_score + score for score in own]
-        beside.numbers.append(numbers_of(comparisons))
-
-    def _wait(self, beside: _Comparisons) -> None:
-        rows = np.empty(len(beside.score), WAITING)
-        rows["score"], rows["baseline"] = beside.score, beside.baseline
-        for name, column in zip(NUMBERS, np.concatenate(beside.numbers, axis=1), strict=True):
-            rows[name] = column
-        rows.tofile(self.waiting)
-        self.family.extend(beside.family)
-        self.p.frombytes(rows["p"].tobytes())
-        self.above.frombytes((rows["margin"] > 0).tobytes())
+        comparisons = rows.comparisons
+        comparisons.tofile(self.waiting)
+        self.baselines += rows.baselines
+        self.family.frombytes(comparisons["family"].tobytes())
+        self.p.frombytes(comparisons["p"].tobytes())
+        self.above.frombytes((comparisons["margin"] > 0).tobytes())
 
     def end(self) -> None:
         """Write the comparisons, with their q-values."""
         q = q_of_families(*(np.frombuffer(a, a.typecode) for a in (self.family, self.p, self.above)))
-        names = np.array([*self.baselines], dtype=object)
+        names = np.array(self.baselines, dtype=object)
         self.waiting.seek(0)
         for first in range(0, len(q), ROWS_AT_ONCE):
-            rows = np.fromfile(self.waiting, WAITING, ROWS_AT_ONCE)
+            rows = np.fromfile(self.waiting, COMPARISON, ROWS_AT_ONCE)
             numbers = (*(rows[name] for name in NUMBERS), q[first : first + len(rows)])  # NaN becomes NULL in SQLite
             columns = (rows["score"], names[rows["baseline"]], *numbers)
             _insert_columns(self.connection, "comparisons", [column.tolist() for column in columns])

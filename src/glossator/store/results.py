@@ -9,10 +9,12 @@ import base64
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
+from pydantic_core import from_json
 
 from glossator.explanations import Explanation, Headline, Mode, Peaks, Provenance, in_both_words
 from glossator.files import plain
@@ -221,6 +223,11 @@ def packed(result: UnitResult) -> dict[str, Any]:
         "scores": scores,
         "comparisons": {**compared, "numbers": base64.b64encode(numbers.tobytes()).decode()},
     }
+
+
+def read_packed(path: Path) -> list[dict[str, Any]]:
+    """The results in a file of them, `packed`, one a line; equal strings are one object. Raises `ValueError`."""
+    return [from_json(line) for line in path.read_bytes().splitlines()]
 
 
 def _headlines_of(chosen: Chosen) -> tuple[str | None, str | None]:

@@ -128,19 +128,31 @@ class Study(ListedUnits):
     def search(self, words: str, limit: int = 50) -> list[tuple[str, Chosen]]:
         """(unit id, explanation) of the explanations in which all these words stand, best match first.
 
-        The last word may be the beginning of one; words are compared by their stems. Of very many matches only the
-        first `RANKED_MATCHES` in the study's order are ranked.
+        The last word may be the beginning of one; words are compared by their stems. Words that stand in more than
+        `RANKED_MATCHES` explanations say too little to rank by: of the first so many in the study's order, those of
+        units with the highest scores come first.
         """
+        match = match_of(words)
         found = self.query(
-            f"""SELECT units.name, {_EXPLANATION} FROM
-            (SELECT rowid AS found, rank AS fit FROM explanation_text WHERE explanation_text MATCH ? LIMIT ?)
+            "SELECT rowid FROM explanation_text WHERE explanation_text MATCH ? LIMIT ?", match, RANKED_MATCHES + 1
+        )
+        if len(found) > RANKED_MATCHES:
+            first: tuple[Any, ...] = (json.dumps([number for (number,) in found[:RANKED_MATCHES]]),)
+            ranked = """SELECT value AS found, -score AS fit FROM json_each(?)
+                JOIN explanations INDEXED BY explanations_by_id ON explanations.id = value
+                JOIN units INDEXED BY units_by_place ON units.id = unit ORDER BY fit IS NULL, fit, found LIMIT ?"""
+        else:
+            first = (match,)
+            ranked = """SELECT rowid AS found, rank AS fit FROM explanation_text WHERE explanation_text MATCH ?
+                ORDER BY fit, found LIMIT ?"""
+        rows = self.query(
+            f"""SELECT units.name, {_EXPLANATION} FROM ({ranked})
             JOIN explanations ON explanations.id = found JOIN units ON units.id = explanations.unit
-            ORDER BY fit, found LIMIT ?""",
-            match_of(words),
-            RANKED_MATCHES,
+            ORDER BY fit IS NULL, fit, found""",
+            *first,
             limit,
         )
-        return [(row[0], self._explanation(row[1:])) for row in found]
+        return [(row[0], self._explanation(row[1:])) for row in rows]
 
     def experiments(self, unit: Unit | None = None) -> list[tuple[int, str, Any, Any, Any]]:
         """Experiments on a unit, or those on the study as a whole, as they were registered: number, kind, request,

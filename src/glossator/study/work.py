@@ -19,7 +19,7 @@ from typing import Any, TextIO
 from glossator.errors import UserError
 from glossator.files import plain, read_json, write_bytes, write_json
 from glossator.language_models.costs import STAGES, Asked
-from glossator.store.results import UnitResult, packed, unpacked
+from glossator.store.results import UnitResult, packed, read_packed, unpacked
 from glossator.terminal import neutral
 
 KEPT = "kept"
@@ -72,7 +72,7 @@ class Work:
         """The results of a finished shard."""
         path = self._path(stage, number)
         with _whole(path):
-            return [unpacked(json.loads(line)) for line in path.read_bytes().splitlines()]
+            return [*map(unpacked, read_packed(path))]
 
     def results(self, stage: str) -> list[UnitResult]:
         """The results of all finished shards of a stage, in their order."""
@@ -82,7 +82,7 @@ class Work:
         """The same as `packed` makes them, one after the other: what the database is built from."""
         for path in self._shards(stage):
             with _whole(path):
-                rows = [json.loads(line) for line in path.read_bytes().splitlines()]
+                rows = read_packed(path)
             yield from rows
 
     def has(self, stage: str, number: int) -> bool:
