@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -15,6 +16,7 @@ from typing import Any
 import numpy as np
 from scipy import sparse
 
+from glossator.engines import available_cores
 from glossator.programs.atoms import Contains, Like, Prefix, Shape, Spelled, Suffix, Token, Word
 from glossator.programs.bits import LEVEL_BITS, test_bits
 from glossator.programs.language import After, Test
@@ -27,6 +29,8 @@ FLOORS = (0.125, 0.25, 0.375)
 WIDEST = 1500
 """Neighbourhoods of more texts than this are too vague to be offered."""
 SEEDS = 6000
+SEEDS_AT_ONCE, AT_MOST = 500, 4
+"""Seeds compared with all texts in one product, which takes some 100 MB, and products at a time."""
 LEAST_TEXTS = 8
 """A prefix or suffix that fewer texts share is not offered: naming the texts costs no more."""
 BITS_A_CHARACTER = 4.0
@@ -195,13 +199,20 @@ def _offer_meanings(offer: Offer, lexicon: Lexicon, types: np.ndarray, seen: np.
         first.setdefault(lowered[column], column)
     seeds = np.array(list(first.values())[:SEEDS], np.int64)
     directions = lexicon.directions[types]
-    for start in range(0, len(seeds), 500):
-        block = seeds[start : start + 500]
-        cosines = directions[block] @ directions.T
-        for seed, row in zip(block, cosines, strict=True):
+
+    def around(some: np.ndarray) -> list[tuple[Like, np.ndarray, np.ndarray]]:
+        found = []
+        for seed, cosines in zip(some, directions[some] @ directions.T, strict=True):
             text = (lexicon.vocabulary.texts[types[seed]],)
+            near = np.flatnonzero(cosines > min(FLOORS))
             for floor in FLOORS:
-                truth = Like.ramp(row, floor)
-                members = np.flatnonzero(truth > 0)
-                if 2 <= len(members) <= WIDEST:
-                    offer(Like(text, floor), members, truth[members])
+                truth = Like.ramp(cosines[near], floor)
+                holds = truth > 0
+                if 2 <= holds.sum() <= WIDEST:
+                    found.append((Like(text, floor), near[holds], truth[holds]))
+        return found
+
+    with ThreadPoolExecutor(min(available_cores(), AT_MOST)) as pool:
+        for found in pool.map(around, np.split(seeds, range(SEEDS_AT_ONCE, len(seeds), SEEDS_AT_ONCE))):
+            for offered in found:
+                offer(*offered)

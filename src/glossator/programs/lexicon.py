@@ -89,8 +89,11 @@ class Lexicon:
     @cached_property
     def bodies(self) -> tuple[str, ...]:
         """Token texts without one leading space; bytes that are no complete character are the replacement character."""
-        decoded = (piece.decode("utf-8", "replace") for piece in self.vocabulary.pieces)
-        return tuple(text[1:] if text[:1] == " " else text for text in decoded)
+        return tuple(text[1:] if text[:1] == " " else text for text in self._decoded)
+
+    @cached_property
+    def _decoded(self) -> tuple[str, ...]:
+        return tuple(piece.decode("utf-8", "replace") for piece in self.vocabulary.pieces)
 
     @cached_property
     def lowered(self) -> tuple[str, ...]:
@@ -224,14 +227,11 @@ class Lexicon:
             case Suffix(text):
                 return self._rows(_run(*self._ends, text[::-1]))
             case Contains(text):
-                return np.array([*(text in body for body in self.bodies), False])
+                return np.array([text in body for body in (*self.bodies, "")])
             case Shape(name):
-                holds = SHAPES[name].holds
-                decoded = (piece.decode("utf-8", "replace") for piece in self.vocabulary.pieces)
-                return np.array([*(holds(t, b) for t, b in zip(decoded, self.bodies, strict=True)), False])
+                return np.array([*map(SHAPES[name].holds, self._decoded, self.bodies), False])
             case Word(name):
-                forms = members(name)
-                found = np.array([*(word in forms for word in self.lowered), False])
+                found = self._rows([row for form in members(name) for row in self._spellings.get(form, ())])
                 return found if name in CLOSED else found & ~self._fragments
             case Table(values, default):
                 truth = np.full(len(self) + 1, default, dtype=np.float32)
