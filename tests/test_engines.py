@@ -5,6 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import islice
@@ -16,7 +17,7 @@ import pytest
 from benchmarks.engines import run as benchmark
 from glossator import registry
 from glossator.cli import main
-from glossator.engines import Job, LocalEngine, ahead, carry_out, in_parallel, processes
+from glossator.engines import Job, LocalEngine, ahead, carry_out, each_in_parallel, in_parallel, processes
 from glossator.engines.base import TRIES
 from glossator.engines.processes import fresh, spread
 from glossator.errors import UserError
@@ -264,6 +265,19 @@ def test_in_parallel_gives_the_work_of_the_dead_to_others(tmp_path: Path, monkey
     assert in_parallel(kill_the_first, range(7), workers=2) == [0, 1, 4, 9, 16, 25, 36]
     with pytest.raises(UserError, match="died"):
         in_parallel(lambda item: os.kill(os.getpid(), signal.SIGKILL), [1, 2], workers=2)
+
+
+def test_results_come_in_order_and_as_soon_as_they_are_there(tmp_path: Path) -> None:
+    def wait_for_the_first(item: int) -> int:
+        while item == 1 and not (tmp_path / "seen").exists():
+            time.sleep(0.01)
+        return item
+
+    got = []
+    for result in each_in_parallel(wait_for_the_first, range(5), workers=2):
+        (tmp_path / "seen").touch()
+        got.append(result)
+    assert got == [*range(5)]
 
 
 def makers(number: int) -> Iterator[int]:

@@ -14,8 +14,9 @@ import pytest
 
 from explorer_cases import Elements, shards_of, units_of
 from glossator.cli import main
+from glossator.engines import processes
 from glossator.errors import UserError
-from glossator.explorer import bundle
+from glossator.explorer import bundle, export
 from glossator.explorer.bundle import as_script, script, style
 from glossator.explorer.export import COLUMNS_EACH, UNITS_EACH, export_file, export_folder, shown_places, single
 from glossator.explorer.pages.evidence import MOST_KEPT, score_evidence
@@ -115,6 +116,15 @@ def test_the_same_study_gives_the_same_page(study: Study) -> None:
     assert single(study, context=StudyContext.of(study.spec, study.recording)) == study.report.read_text(
         encoding="utf-8"
     )
+
+
+def test_pages_are_the_same_whichever_process_makes_them(study: Study, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(export, "UNITS_EACH", 3)
+    told: list[list[int]] = [[], []]
+    by_many = single(study, say=told[0].append)
+    monkeypatch.setattr(processes, "can_fork", lambda: False)
+    assert single(study, say=told[1].append) == by_many
+    assert told == [[3, 6, 9, 10]] * 2
 
 
 def test_a_folder_holds_the_same_in_shards(study: Study, tmp_path: Path) -> None:

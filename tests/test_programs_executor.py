@@ -68,6 +68,15 @@ def test_any_program_runs_on_any_windows(program, found):
     assert np.isfinite(values).all() and (values >= 0).all() and not values[~found.valid].any()
 
 
+@given(programs, windows(), windows())
+@settings(max_examples=100, deadline=None)
+def test_a_lexicon_for_some_windows_says_the_same_of_them_and_of_others(program, some, others):
+    own = Lexicon.for_windows(VOCABULARY, EMBEDDING, some)
+    assert own.over(own.ids(some)) is not own
+    for found in (some, others):
+        assert execute(program, found, own) == pytest.approx(execute(program, found, LEXICON), rel=1e-4, abs=1e-4)
+
+
 @given(modest_programs.filter(lambda p: not any(graded(c.test) for c in p.clauses)), windows())
 @settings(max_examples=300, deadline=None)
 def test_execution_equals_the_slow_interpreter(program, found):

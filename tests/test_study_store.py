@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from glossator.engines import processes
+from glossator.engines import in_parallel, processes
 from glossator.errors import UserError
 from glossator.explanations import Peaks
 from glossator.files import plain, write_json
@@ -58,6 +58,14 @@ RESULTS = [
     UnitResult(Unit("toy", "mlp.0", 2, "-"), "failed", "boom", None),
     UnitResult(Unit("toy", "mlp.0", 3), "ok", "", {"mean": 1.5}, (chosen("keeping, kept, maintaining"),)),
 ]
+
+
+def test_a_forked_process_reads_through_a_connection_of_its_own(tmp_path: Path) -> None:
+    with open_study(write_study(tmp_path)) as study:
+        ours = id(study._connection)
+        found = in_parallel(lambda unit: (study.result(unit), id(study._connection)), [r.unit for r in RESULTS], 2)
+        assert [result for result, _ in found] == RESULTS
+        assert all(theirs != ours for _, theirs in found) and id(study._connection) == ours
 
 
 LIMITS = (("all", 50), ("two", 2))

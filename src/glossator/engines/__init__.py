@@ -2,7 +2,16 @@
 
 from glossator.engines.base import Done, Engine, Job, Task, carry_out
 from glossator.engines.local import LocalEngine
-from glossator.engines.processes import ahead, available_cores, fixed_sums, in_parallel, one_core_pool, one_thread
+from glossator.engines.processes import (
+    ahead,
+    at_most,
+    available_cores,
+    each_in_parallel,
+    fixed_sums,
+    in_parallel,
+    one_core_pool,
+    one_thread,
+)
 
 __all__ = [
     "Done",
@@ -11,8 +20,10 @@ __all__ = [
     "LocalEngine",
     "Task",
     "ahead",
+    "at_most",
     "available_cores",
     "carry_out",
+    "each_in_parallel",
     "fixed_sums",
     "in_parallel",
     "one_core_pool",

@@ -197,29 +197,39 @@ def in_parallel(function: Callable[[Item], Result], items: Sequence[Item], worke
     Where processes cannot be forked, or for less than two items or cores, the work is done here. An exception of the
     function is raised here. An item whose worker dies is given to another.
     """
+    return list(each_in_parallel(function, items, workers))
+
+
+def each_in_parallel(
+    function: Callable[[Item], Result], items: Sequence[Item], workers: int | None = None
+) -> Generator[Result, None, None]:
+    """The same one by one, each as soon as it and those before it are done."""
     workers = min(workers or available_cores(), len(items))
     if _most_workers is not None:
         workers = min(workers, _most_workers)
     if workers < 2 or not can_fork():
-        return [function(item) for item in items]
-    results: dict[int, Result] = {}
+        yield from map(function, items)
+        return
+    done, results = 0, dict[int, Result]()
     deaths: Counter[int] = Counter()
 
     def do(place: int) -> Result:
         return function(items[place])
 
-    while left := [place for place in range(len(items)) if place not in results]:
+    while left := [place for place in range(done, len(items)) if place not in results]:
         with contextlib.closing(spread(left, workers, lambda: forked(do))) as replies:
             for place, reply in replies:
                 if reply.error is not None:
                     raise reply.error
                 if reply.lost is None:
                     results[place] = reply.value
+                    while done in results:
+                        yield results.pop(done)
+                        done += 1
                     continue
                 deaths[place] += 1
                 if deaths[place] >= TRIES:
                     raise UserError(f"a worker died {TRIES} times at the same work", value=reply.lost, fix=MEMORY)
-    return [results[place] for place in range(len(items))]
 
 
 FIRST = 2
@@ -269,8 +279,8 @@ def _next_reply(worker: Worker) -> Reply:
 
 
 @contextlib.contextmanager
-def at_most(workers: int) -> Iterator[None]:
-    """A context in which `in_parallel` uses at most this many processes."""
+def at_most(workers: int | None) -> Iterator[None]:
+    """A context in which `in_parallel` and what is like it use at most this many processes, None for any number."""
     global _most_workers
     before, _most_workers = _most_workers, workers
     try:

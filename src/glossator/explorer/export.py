@@ -7,14 +7,15 @@ gzipped and in base64; in a single file it is a text in the page.
 from __future__ import annotations
 
 import base64
+import contextlib
 import gzip
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from glossator.engines import each_in_parallel, fixed_sums
 from glossator.errors import MissingPower, UserError
 from glossator.explorer.bundle import folder_page, script, single_page, style
 from glossator.explorer.pages.compare import Side, compare
@@ -91,7 +92,7 @@ def export_folder(
     numbers = numbers_of(study)
     listed = None if places is None else chosen
     for name, data in _shards(study, chosen, context, None, listed, say, None, numbers, asked, outputs, evidence=True):
-        size += _write(folder / "data" / f"{name}.js", f'glossatorShard("{name}", "{packed(data)}");\n')
+        size += _write(folder / "data" / f"{name}.js", f'glossatorShard("{name}", "{data}");\n')
     for name, text in (("app.js", script()), ("app.css", style()), ("index.html", folder_page(_title(study)))):
         size += _write(folder / name, text)
     return Exported(folder / "index.html", len(chosen), len(every), size)
@@ -141,7 +142,7 @@ def single(
         study, shown, context or context_of(study), of_units, shown, say, people, numbers, asked, outputs,
         evidence=len(shown) <= MOST_WITH_EVIDENCE,
     )  # fmt: skip
-    return single_page(_title(study), {name: packed(data) for name, data in shards}, at)
+    return single_page(_title(study), dict(shards), at)
 
 
 def experiment_file(path: Path, steps: Sequence[dict[str, Any]], shown: Mapping[str, np.ndarray]) -> None:
@@ -208,41 +209,45 @@ def _shards(
     asked: Sequence[TasksShown] = (),
     outputs: Outputs | None = None,
     evidence: bool = False,
-) -> Iterator[tuple[str, bytes]]:
-    """(name, JSON) of each shard; listed: the places whose pages are there, None for all; experiments: whose
-    pages are; asked: tasks for annotators."""
+) -> Iterator[tuple[str, str]]:
+    """(name, `packed` JSON) of each shard; listed: the places whose pages are there, None for all; experiments: whose
+    pages are; asked: tasks for annotators. Pages of units are made on all cores."""
     units = study.size
     lists = -(-units // COLUMNS_EACH)
     evidence = evidence and context is not None
-    yield "study", _study(study, lists, listed, all_people, asked, evidence)
+    yield "study", packed(_study(study, lists, listed, all_people, asked, evidence))
     made: dict[str, Callable[[Study], Any]] = {"readouts": readouts_page, VOXELS: voxels_page}
     for name in pages_of(study):
-        yield name, to_json(made[name](study))
+        yield name, packed(to_json(made[name](study)))
     for number in range(lists):
-        yield f"columns-{number}", to_json(columns(study, 1 + number * COLUMNS_EACH, COLUMNS_EACH))
-    done, near = 0, None if context is None else Beside(study, context)
-    for number, some in enumerate(_batches(places)):
-        results = dict(zip(some, study.results(some), strict=True))
-        tokens = _output_tokens(results.values(), outputs)
-        pages = {place: _unit(study, one, context, near, people, tokens) for place, one in results.items()}
-        yield f"units-{number}", _by_place(pages)
-        if evidence and context is not None:
+        yield f"columns-{number}", packed(to_json(columns(study, 1 + number * COLUMNS_EACH, COLUMNS_EACH)))
+    near = None if context is None else Beside(study, context)
+    batches = [places[first : first + UNITS_EACH] for first in range(0, len(places), UNITS_EACH)]
+
+    def of_batch(some: Sequence[int]) -> tuple[str, str | None]:
+        with fixed_sums():
+            results = dict(zip(some, study.results(some), strict=True))
+            tokens = _output_tokens(results.values(), outputs)
+            pages = {place: _unit(study, one, context, near, people, tokens) for place, one in results.items()}
+            if not evidence or context is None:
+                return packed(_by_place(pages)), None
             kept = {place: _evidence(one, context) for place, one in results.items()}
-            yield f"evidence-{number}", _by_place(kept)
-        done += len(some)
-        say(done)
+        return packed(_by_place(pages)), packed(_by_place(kept))
+
+    done = 0
+    with contextlib.closing(each_in_parallel(of_batch, batches)) as made_of:
+        for number, (some, (pages, kept)) in enumerate(zip(batches, made_of, strict=True)):
+            yield f"units-{number}", pages
+            if kept is not None:
+                yield f"evidence-{number}", kept
+            done += len(some)
+            say(done)
     if experiments:
-        yield "experiments", to_json(experiment_list(study))
+        yield "experiments", packed(to_json(experiment_list(study)))
     for tasks in asked:
-        yield f"tasks-{tasks.names['tasks']}", to_json(tasks)
+        yield f"tasks-{tasks.names['tasks']}", packed(to_json(tasks))
     for number in experiments:
-        yield f"experiment-{number}", to_json(experiment_page(study, number, context))
-
-
-def _batches(places: Sequence[int]) -> Iterator[list[int]]:
-    remaining = iter(places)
-    while some := list(islice(remaining, UNITS_EACH)):
-        yield some
+        yield f"experiment-{number}", packed(to_json(experiment_page(study, number, context)))
 
 
 class Beside:

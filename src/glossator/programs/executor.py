@@ -41,6 +41,7 @@ ROUNDING = 1e-9
 def execute(program: Program, windows: TokenWindows, lexicon: Lexicon) -> np.ndarray:
     """The program's value at every token: (n, width) float32, at least 0, and 0 where the windows are not valid."""
     ids = lexicon.ids(windows)
+    lexicon = lexicon.over(ids)
     local = np.full(len(lexicon) + 1, program.bias, dtype=np.float32)
     for clause in program.clauses:
         if is_local(clause.test):
@@ -61,7 +62,7 @@ def truth(test: Test, windows: TokenWindows, lexicon: Lexicon) -> np.ndarray:
 
 def truth_at(test: Test, ids: np.ndarray, lexicon: Lexicon) -> np.ndarray:
     """`truth` for windows given as the lexicon's rows (n, width), see `Lexicon.ids`."""
-    return _truth(test, ids, lexicon).astype(np.float32)
+    return _truth(test, ids, lexicon.over(ids)).astype(np.float32)
 
 
 def _truth(test: Test, ids: np.ndarray, lexicon: Lexicon) -> np.ndarray:

@@ -6,9 +6,11 @@ is one gather. Row V of every vector represents tokens outside the vocabulary.
 
 from __future__ import annotations
 
+import copy
 from bisect import bisect_left
 from collections import OrderedDict
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 
@@ -64,11 +66,20 @@ class Lexicon:
         self._kept_bytes = 0
         self._translations: dict[str, np.ndarray] = {}
         self._aspects: dict[str, np.ndarray] = {}
+        self._at_hand: np.ndarray | None = None
+        self._compared: np.ndarray | slice = slice(0, size)
+        """Rows whose meanings are compared with seeds."""
 
     @classmethod
-    def for_windows(cls, vocabulary: Vocabulary, embedding: np.ndarray | None) -> Lexicon:
-        """The lexicon for windows over this vocabulary."""
-        return cls(vocabulary, embedding)
+    def for_windows(
+        cls, vocabulary: Vocabulary, embedding: np.ndarray | None, windows: TokenWindows | None = None
+    ) -> Lexicon:
+        """The lexicon for windows over this vocabulary; windows: those that it is mostly asked of, see `over`."""
+        found = cls(vocabulary, embedding)
+        if windows is not None:
+            found._at_hand = np.zeros(len(found) + 1, bool)
+            found._at_hand[found.ids(windows)] = found._at_hand[-1] = True
+        return found
 
     def __len__(self) -> int:
         return len(self.vocabulary)
@@ -188,8 +199,29 @@ class Lexicon:
         if kept is not None:
             return kept
         cosines = np.zeros(len(self) + 1, dtype=np.float32)
-        cosines[:-1] = (self.directions @ self.directions[rows].T).max(axis=1)
+        cosines[self._compared] = (self._compared_directions @ self.directions[rows].T).max(axis=1)
         return self._keep(seeds, cosines)
+
+    @cached_property
+    def _compared_directions(self) -> Any:
+        return None if self.directions is None else self.directions[self._compared]
+
+    def over(self, ids: np.ndarray) -> Lexicon:
+        """What answers for these rows (any shape): this lexicon or, if all of them stand in the windows that it is for,
+        one that compares the meanings of such rows alone. A vocabulary has many times as many."""
+        if self._at_hand is None or not self._at_hand[ids].all():
+            return self
+        return self._narrow
+
+    @cached_property
+    def _narrow(self) -> Lexicon:
+        assert self._at_hand is not None
+        narrow = copy.copy(self)
+        narrow.__dict__.pop("_compared_directions", None)
+        narrow._kept, narrow._kept_bytes, narrow._at_hand = OrderedDict(), 0, None
+        narrow.__dict__["directions"] = self.directions
+        narrow._compared = np.flatnonzero(self._at_hand[:-1])
+        return narrow
 
     def nearest(self, seeds: tuple[str, ...], n: int = 10) -> list[tuple[str, float]]:
         """The n tokens closest in meaning to the seeds, seeds included, best first; empty without an embedding."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
@@ -31,7 +32,7 @@ class OpenDatabase:
             self._connection = upgraded(opened, str(self.folder))
         except (sqlite3.DatabaseError, ValueError) as error:
             raise _unreadable(self.path, error) from error
-        self.migrated = self._connection is not opened
+        self.migrated, self._process = self._connection is not opened, os.getpid()
 
     def close(self) -> None:
         self._connection.close()
@@ -60,6 +61,8 @@ class OpenDatabase:
 
     def stream(self, query: str, *values: Any) -> Iterator[tuple[Any, ...]]:
         """The same, one row at a time."""
+        if self._process != os.getpid() and not self.migrated:  # a connection does not survive a fork
+            self.reopen()
         try:
             yield from self._connection.execute(query, values)
         except sqlite3.DatabaseError as error:

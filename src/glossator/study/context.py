@@ -216,7 +216,7 @@ def resources_of(
 
     lexicon = None
     if recording is not None and recording.inputs.kind == "tokens":
-        lexicon = Lexicon.for_windows(recording.vocabulary, recording.embedding)
+        lexicon = Lexicon.for_windows(recording.vocabulary, recording.embedding, recording.windows)
     read = None if recording is None or not recording.spec.readouts else partial(kept_readouts, recording)
     lm = None if spec.lm is None or spec.lm not in models else partial(models.open, spec.lm)
     return Resources(lexicon, open_lm=lm, open_subject=load, open_embedder=embedder, open_readouts=read)

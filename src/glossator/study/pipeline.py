@@ -15,7 +15,7 @@ import numpy as np
 from glossator import __version__, registry
 from glossator.corpora import Corpus, ProbeSet, open_corpus, probe_set
 from glossator.corpora.sources import IN_MEMORY
-from glossator.engines import Engine, LocalEngine, fixed_sums
+from glossator.engines import Engine, LocalEngine, at_most, fixed_sums
 from glossator.errors import UserError
 from glossator.files import plain, write_json
 from glossator.inputs import Images, Texts, TokenWindows
@@ -120,7 +120,8 @@ def run_study(
                     with random:
                         facts[KEY] = as_fact(random)
                 kept = work.rows(KEPT) if study.scores_stay else iter(())
-                finish(study.units, kept, context, work, facts)
+                with at_most(engine.workers if isinstance(engine, LocalEngine) else None):
+                    finish(study.units, kept, context, work, facts)
     if until != "score":
         return None
     Work(folder).clean()
