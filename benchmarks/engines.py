@@ -47,7 +47,8 @@ DEFAULTS: dict[str, Any] = {
 QUICK = {"units": 40, "tokens": 4096, "kills": 2, "empty_jobs": 4, "runs": 1}
 REFERENCE, BESIDE = "local-1", "local-2"
 """The first makes the study first, whatever others are asked for: theirs must have its bytes. Both make it `runs` times
-in turn (1, 2, 2, 1, ...), and the quickest of each counts, as other programs can only make it slower."""
+in turn (1, 2, 2, 1, ...), and the quickest of each counts, as other programs can only make it slower. Others make it
+once."""
 ENGINES = re.compile(r"local-[1-9]\d*|kills|ray|slurm")
 UNITS_A_KILL = 32
 """A study of fewer units is killed less often, and made more often: a shard is given up after a few kills."""

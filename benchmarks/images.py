@@ -1,9 +1,11 @@
 """What recording images costs beside the model that sees them: the overhead, and images a second; how fast scenes are
 rendered.
 
-The floor is the subject's pass over the same batches, on as many threads, ended after the same last site. It gives the
-model a few images at a time, which is faster on a CPU; `plain` is the same pass with a whole batch at once. All take
-turns in one process, so that what else the machine does falls on every side.
+The floor (`bare`) is the subject's pass over the same batches, on as many threads, ended after the same last site. It
+gives the model a few images at a time, which is faster on a CPU; `plain` is the same pass with a whole batch at once;
+`loop` is what somebody writes who calls the model on one batch after the other, on torch's own threads, with the number
+of images a batch of `IN_A_LOOP` that was quickest. All take turns in one process, so that what else the machine does
+falls on every side.
 """
 
 from __future__ import annotations
@@ -30,13 +32,17 @@ DEFAULTS: dict[str, Any] = {
     "seed": 0,
 }
 QUICK = {"images": 48, "runs": 1, "renders": 24}
+IN_A_LOOP = (1, 2, 4, 8, 32)
+TRIED = 128
+"""Images on which the number is chosen."""
 AT_ONCE = 8
 """Scenes that a process renders before it takes the next."""
 
 
 def run(options: dict[str, Any] | None = None) -> dict[str, Any]:
     """Measure and return `overhead_images` on the clock, `overhead_processor`, `overhead_plain` (beside a pass of whole
-    batches), `images_per_second`, and `renders_per_second` by one process a core.
+    batches), `overhead_loop` (beside the quickest loop, of `loop_batch` images), `images_per_second`, and
+    `renders_per_second` by one process a core.
 
     options: `quick`, and any name of `DEFAULTS`. The images are coarse noise; the cost does not depend on what they
     show. Ratios are medians of paired runs.
@@ -68,7 +74,7 @@ def run(options: dict[str, Any] | None = None) -> dict[str, Any]:
         for start in range(first, end, subject.batch):
             rows = np.arange(start, min(start + subject.batch, end))
             with torch.inference_mode():
-                subject.visit(probes.inputs.take(rows), sites, lambda *_: None)
+                subject.visit(probes.inputs.take(rows), sites, _see_nothing)
 
     def bare() -> None:
         with one_core_pool(streams_of(subject, plan)) as pool:
@@ -78,19 +84,32 @@ def run(options: dict[str, Any] | None = None) -> dict[str, Any]:
         with unittest.mock.patch("glossator.subjects.vision.CPU_PIXELS", plan.batch * side**2):
             bare()
 
+    def loop(at_once: int, images: int = n) -> None:
+        with unittest.mock.patch("glossator.subjects.vision.CPU_PIXELS", at_once * side**2), torch.inference_mode():
+            for first in range(0, images, at_once):
+                subject.visit(probes.inputs.take(np.arange(first, min(first + at_once, images))), sites, _see_nothing)
+
     one(batches[0])
-    seconds: dict[str, list[Seconds]] = {"bare": [], "plain": [], "record": []}
+    loop_batch = min(IN_A_LOOP, key=lambda at_once: seconds_of(partial(loop, at_once, min(n, TRIED)))[0])
+    seconds: dict[str, list[Seconds]] = {"bare": [], "plain": [], "loop": [], "record": []}
     with tempfile.TemporaryDirectory() as folder:
         for number in range(chosen["runs"]):
             target = Path(folder) / str(number)
             recording = partial(record, spec, subject, probes, target, progress=False)
-            work: dict[str, Callable[[], Any]] = {"bare": bare, "plain": plain, "record": recording}
+            work: dict[str, Callable[[], Any]] = {
+                "bare": bare,
+                "plain": plain,
+                "loop": partial(loop, loop_batch),
+                "record": recording,
+            }
             for name in list(work) if number % 2 == 0 else reversed(work):
                 seconds[name].append(seconds_of(work[name]))
     return {
         "overhead_images": ratio_of(seconds["record"], seconds["bare"]),
         "overhead_processor": ratio_of(seconds["record"], seconds["bare"], clock=1),
         "overhead_plain": ratio_of(seconds["record"], seconds["plain"]),
+        "overhead_loop": ratio_of(seconds["record"], seconds["loop"]),
+        "loop_batch": loop_batch,
         "images_per_second": n / float(np.median([wall for wall, _ in seconds["record"]])),
         **rendering(chosen["renders"], chosen["seed"]),
         "units": sum(subject.site(site).width for site in sites),
@@ -98,6 +117,9 @@ def run(options: dict[str, Any] | None = None) -> dict[str, Any]:
         "options": chosen | {"quick": quick},
         "machine": machine(),
     }
+
+
+def _see_nothing(site: str, values: Any) -> None: ...
 
 
 def rendering(number: int, seed: int) -> dict[str, float]:

@@ -78,7 +78,11 @@ def peak_together(every: float = 0.25) -> Iterator[list[int]]:
 
 def _children() -> list[str]:
     """Numbers of the processes that this one has started; none where the system does not say."""
-    return [number for path in Path("/proc/self/task").glob("*/children") for number in path.read_text().split()]
+    found: list[str] = []
+    for path in Path("/proc/self/task").glob("*/children"):
+        with contextlib.suppress(OSError):  # of a thread that has ended
+            found += path.read_text().split()
+    return found
 
 
 def _own_share(process: str) -> int:

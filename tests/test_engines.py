@@ -308,13 +308,18 @@ def test_what_is_raised_ahead_is_raised_here() -> None:
     assert got == [*range(5)]
 
 
-def test_a_process_that_dies_while_it_is_ahead_is_an_error() -> None:
-    def items() -> Iterator[int]:
-        yield from range(5)
-        os.kill(os.getpid(), signal.SIGKILL)
+def test_when_the_process_that_is_ahead_dies_the_rest_is_made_here() -> None:
+    here = os.getpid()
 
-    with pytest.raises(UserError, match=r"a worker died.*SIGKILL"):
-        list(ahead(items()))
+    def items() -> Iterator[tuple[int, int]]:
+        for number in range(9):
+            if number == 5 and os.getpid() != here:
+                os.kill(os.getpid(), signal.SIGKILL)
+            yield number, os.getpid()
+
+    numbers, makers = zip(*ahead(items()), strict=True)
+    assert numbers == (*range(9),)
+    assert [maker == here for maker in makers] == [True] * 2 + [False] * 3 + [True] * 4
 
 
 def test_who_is_ahead_ends_with_who_reads() -> None:

@@ -26,7 +26,8 @@ class LocalEngine:
 
     def run(self, jobs: Sequence[Job], task: Task, *, again: bool = False) -> Generator[Done, None, None]:
         if self.workers != 1 and (again or len(jobs) > 1):
-            task.open(jobs[0])
+            with at_most(self.workers):
+                task.open(jobs[0])
         share = can_fork()  # asked when all is open: a subject may be on a GPU
         workers = self.workers or (available_cores() if share else 1)
         processes = min(workers, len(jobs))

@@ -37,6 +37,11 @@ def available_cores() -> int:
     return (len(affinity(0)) if affinity else os.cpu_count()) or 1
 
 
+def cores_to_use(wanted: int | None = None) -> int:
+    """So many of those wanted, by default of all, as this process may use: a worker has its share."""
+    return min(number for number in (wanted or available_cores(), _most_workers) if number is not None)
+
+
 def one_core_pool(workers: int) -> ThreadPoolExecutor:
     """A pool whose threads do not share their torch operations with other cores.
 
@@ -204,9 +209,7 @@ def each_in_parallel(
     function: Callable[[Item], Result], items: Sequence[Item], workers: int | None = None
 ) -> Generator[Result, None, None]:
     """The same one by one, each as soon as it and those before it are done."""
-    workers = min(workers or available_cores(), len(items))
-    if _most_workers is not None:
-        workers = min(workers, _most_workers)
+    workers = min(cores_to_use(workers), len(items))
     if workers < 2 or not can_fork():
         yield from map(function, items)
         return
@@ -239,13 +242,13 @@ RARELY = 100_000
 
 
 def ahead(items: Iterator[Item]) -> Generator[Item, None, None]:
-    """The same items, made by another process while this one works with those before; here where none can be forked.
-
-    Raises what making them raises, and `UserError` when that process is killed.
-    """
-    head = list(islice(items, FIRST))
-    yield from head
-    if len(head) < FIRST or available_cores() < 2 or _most_workers == 1 or not can_fork():
+    """The same items, made by another process while this one works with those before; here where none can be forked,
+    and from where it died if that process dies. Raises what making them raises."""
+    begun = 0
+    for item in islice(items, FIRST):
+        yield item
+        begun += 1
+    if begun < FIRST or cores_to_use() < 2 or not can_fork():
         yield from items
         return
 
@@ -257,19 +260,21 @@ def ahead(items: Iterator[Item]) -> Generator[Item, None, None]:
     try:
         with contextlib.suppress(OSError):  # it died, which shows at once
             worker.connection.send(None)
+        made = 0
         while (reply := _next_reply(worker)).value:
             yield reply.value[0]
+            made += 1
     finally:
         worker.process.kill()
         worker.end()
     if reply.error is not None:
         raise reply.error
-    if reply.lost is not None:
-        raise UserError("a worker died", value=reply.lost, fix=MEMORY)
+    if reply.lost is not None:  # here the items are where they were when it was forked
+        yield from islice(items, made, None)
 
 
 def _next_reply(worker: Worker) -> Reply:
-    """What was asked for before, when the next is asked for: so the worker has always something to do."""
+    """What was asked for before, when the next is asked for: so the worker is one item ahead."""
     try:
         worker.connection.send(None)
         reply: Reply = worker.connection.recv()
@@ -280,9 +285,11 @@ def _next_reply(worker: Worker) -> Reply:
 
 @contextlib.contextmanager
 def at_most(workers: int | None) -> Iterator[None]:
-    """A context in which `in_parallel` and what is like it use at most this many processes, None for any number."""
+    """A context in which `in_parallel` and what is like it use at most this many processes, None for as many as
+    before."""
     global _most_workers
-    before, _most_workers = _most_workers, workers
+    before = _most_workers
+    _most_workers = min((number for number in (before, workers) if number is not None), default=None)
     try:
         yield
     finally:

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from glossator.engines import each_in_parallel, fixed_sums
+from glossator.engines import each_in_parallel, one_thread
 from glossator.errors import MissingPower, UserError
 from glossator.explorer.bundle import folder_page, script, single_page, style
 from glossator.explorer.pages.compare import Side, compare
@@ -222,10 +222,17 @@ def _shards(
     for number in range(lists):
         yield f"columns-{number}", packed(to_json(columns(study, 1 + number * COLUMNS_EACH, COLUMNS_EACH)))
     near = None if context is None else Beside(study, context)
+    alone = context is not None and bool(tuple(context.models))  # what language models said lies in a file of answers
+    if context is not None and near is not None:  # what processes share is made before they are forked
+        if context.resources.lexicon is not None:
+            context.resources.lexicon.warm()
+        near.warm()
+    if outputs is not None:
+        outputs.warm()
     batches = [places[first : first + UNITS_EACH] for first in range(0, len(places), UNITS_EACH)]
 
     def of_batch(some: Sequence[int]) -> tuple[str, str | None]:
-        with fixed_sums():
+        with one_thread():
             results = dict(zip(some, study.results(some), strict=True))
             tokens = _output_tokens(results.values(), outputs)
             pages = {place: _unit(study, one, context, near, people, tokens) for place, one in results.items()}
@@ -235,7 +242,7 @@ def _shards(
         return packed(_by_place(pages)), packed(_by_place(kept))
 
     done = 0
-    with contextlib.closing(each_in_parallel(of_batch, batches)) as made_of:
+    with contextlib.closing(each_in_parallel(of_batch, batches, 1 if alone else None)) as made_of:
         for number, (some, (pages, kept)) in enumerate(zip(batches, made_of, strict=True)):
             yield f"units-{number}", pages
             if kept is not None:
@@ -265,15 +272,23 @@ class Beside:
 
     def of(self, unit: Unit) -> bytes:
         found = {"firing": self.firing.beside(self.study, unit)}
-        if unit.site not in self.written:
-            try:
-                known = written_by(self.study, unit.site, self.readouts) if unit.site in self.readouts else None
-            except MissingPower:
-                known = None
-            self.written[unit.site] = known
-        if (rows := self.written[unit.site]) is not None:
+        if (rows := self._written(unit.site)) is not None:
             found["weights"] = rows.beside(self.study, unit)
         return b"{%b}" % b",".join(b'"%b":%b' % (by.encode(), to_json(one)) for by, one in found.items())
+
+    def warm(self) -> None:
+        """Make what all units share."""
+        for site in self.study.sites:
+            self._written(site)
+
+    def _written(self, site: str) -> Written | None:
+        if site not in self.written:
+            try:
+                known = written_by(self.study, site, self.readouts) if site in self.readouts else None
+            except MissingPower:
+                known = None
+            self.written[site] = known
+        return self.written[site]
 
 
 def _by_place(pages: Mapping[int, bytes]) -> bytes:

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from scipy import sparse
 
-from glossator.engines import available_cores
+from glossator.engines import cores_to_use
 from glossator.programs.atoms import Contains, Like, Prefix, Shape, Spelled, Suffix, Token, Word
 from glossator.programs.bits import LEVEL_BITS, test_bits
 from glossator.programs.language import After, Test
@@ -29,7 +29,7 @@ FLOORS = (0.125, 0.25, 0.375)
 WIDEST = 1500
 """Neighbourhoods of more texts than this are too vague to be offered."""
 SEEDS = 6000
-SEEDS_AT_ONCE, AT_MOST = 500, 4
+SEEDS_AT_ONCE, PRODUCTS = 500, 4
 """Seeds compared with all texts in one product, which takes some 100 MB, and products at a time."""
 LEAST_TEXTS = 8
 """A prefix or suffix that fewer texts share is not offered: naming the texts costs no more."""
@@ -212,7 +212,7 @@ def _offer_meanings(offer: Offer, lexicon: Lexicon, types: np.ndarray, seen: np.
                     found.append((Like(text, floor), near[holds], truth[holds]))
         return found
 
-    with ThreadPoolExecutor(min(available_cores(), AT_MOST)) as pool:
+    with ThreadPoolExecutor(min(cores_to_use(), PRODUCTS)) as pool:
         for found in pool.map(around, np.split(seeds, range(SEEDS_AT_ONCE, len(seeds), SEEDS_AT_ONCE))):
             for offered in found:
                 offer(*offered)

@@ -31,7 +31,7 @@ from glossator.programs.language import (
     Within,
     is_local,
 )
-from glossator.programs.lexicon import Lexicon
+from glossator.programs.lexicon import AtHand, Lexicon
 from glossator.programs.states import greatest_of_last, shift
 
 ROUNDING = 1e-9
@@ -41,15 +41,15 @@ ROUNDING = 1e-9
 def execute(program: Program, windows: TokenWindows, lexicon: Lexicon) -> np.ndarray:
     """The program's value at every token: (n, width) float32, at least 0, and 0 where the windows are not valid."""
     ids = lexicon.ids(windows)
-    lexicon = lexicon.over(ids)
+    asked = lexicon.over(ids)
     local = np.full(len(lexicon) + 1, program.bias, dtype=np.float32)
     for clause in program.clauses:
         if is_local(clause.test):
-            local += np.float32(clause.strength) * lexicon.truths(clause.test)
+            local += np.float32(clause.strength) * asked.truths(clause.test)
     values = local[ids]
     for clause in program.clauses:
         if not is_local(clause.test):
-            values += np.float32(clause.strength) * _truth(clause.test, ids, lexicon)
+            values += np.float32(clause.strength) * _truth(clause.test, ids, asked)
     np.maximum(values, 0.0, out=values)
     values[~windows.valid] = 0.0
     return values
@@ -65,7 +65,7 @@ def truth_at(test: Test, ids: np.ndarray, lexicon: Lexicon) -> np.ndarray:
     return _truth(test, ids, lexicon.over(ids)).astype(np.float32)
 
 
-def _truth(test: Test, ids: np.ndarray, lexicon: Lexicon) -> np.ndarray:
+def _truth(test: Test, ids: np.ndarray, lexicon: Lexicon | AtHand) -> np.ndarray:
     """Bool where every part is yes or no, float32 otherwise."""
     if is_local(test):
         return lexicon.truths(test)[ids]
@@ -113,11 +113,11 @@ def _truth(test: Test, ids: np.ndarray, lexicon: Lexicon) -> np.ndarray:
     raise TypeError(f"no rule to execute {type(test).__name__}")
 
 
-def _holds(test: Test, ids: np.ndarray, lexicon: Lexicon) -> np.ndarray:
+def _holds(test: Test, ids: np.ndarray, lexicon: Lexicon | AtHand) -> np.ndarray:
     return _truth(test, ids, lexicon) >= 0.5
 
 
-def _last(test: Test, ids: np.ndarray, lexicon: Lexicon) -> np.ndarray:
+def _last(test: Test, ids: np.ndarray, lexicon: Lexicon | AtHand) -> np.ndarray:
     return states.last_before(_holds(test, ids, lexicon))
 
 
@@ -126,7 +126,7 @@ def in_range(values: np.ndarray, low: int, high: int | None) -> np.ndarray:
     return values >= low if high is None else (values >= low) & (values <= high)
 
 
-def keys_of(aspect: str, ids: np.ndarray, lexicon: Lexicon) -> np.ndarray:
+def keys_of(aspect: str, ids: np.ndarray, lexicon: Lexicon | AtHand) -> np.ndarray:
     """What tokens are compared by, -1 for what they lack."""
     if aspect == "pair":
         return states.pairs(lexicon.aspect("token")[ids])

@@ -6,15 +6,16 @@ is one gather. Row V of every vector represents tokens outside the vocabulary.
 
 from __future__ import annotations
 
-import copy
 from bisect import bisect_left
 from collections import OrderedDict
+from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import TypeAlias
 
 import numpy as np
 
 from glossator.inputs.tokens import TokenWindows, Vocabulary
+from glossator.programs.base import walk
 from glossator.programs.closed_classes import CLOSED
 from glossator.programs.language import (
     And,
@@ -42,6 +43,11 @@ KINDS = ("lowercase", "capitalised", "uppercase", "letters", "number", "punctuat
 """Shapes that tell kinds of tokens apart, the first that holds."""
 
 
+Key: TypeAlias = Test | tuple[Test | tuple[str, ...], bool]
+"""A test, or a test or seeds and whether only the rows at hand were compared."""
+WINDOWS_AT_ONCE = 4096
+
+
 class Lexicon:
     """A vocabulary, optionally with static embeddings and token counts.
 
@@ -62,13 +68,11 @@ class Lexicon:
         self.counts = counts
         self.missing: tuple[str, ...] = () if embedding is not None else ("embedding: every Like is 0",)
         self._raw = None if embedding is None else embedding[:size]
-        self._kept: OrderedDict[Test | tuple[str, ...], np.ndarray] = OrderedDict()
+        self._kept: OrderedDict[Key, np.ndarray] = OrderedDict()
         self._kept_bytes = 0
         self._translations: dict[str, np.ndarray] = {}
         self._aspects: dict[str, np.ndarray] = {}
-        self._at_hand: np.ndarray | None = None
-        self._compared: np.ndarray | slice = slice(0, size)
-        """Rows whose meanings are compared with seeds."""
+        self._windows: TokenWindows | None = None
 
     @classmethod
     def for_windows(
@@ -76,9 +80,7 @@ class Lexicon:
     ) -> Lexicon:
         """The lexicon for windows over this vocabulary; windows: those that it is mostly asked of, see `over`."""
         found = cls(vocabulary, embedding)
-        if windows is not None:
-            found._at_hand = np.zeros(len(found) + 1, bool)
-            found._at_hand[found.ids(windows)] = found._at_hand[-1] = True
+        found._windows = windows
         return found
 
     def __len__(self) -> int:
@@ -192,36 +194,52 @@ class Lexicon:
 
     def similarity(self, seeds: tuple[str, ...]) -> np.ndarray | None:
         """(V + 1,) float32 cosine of every token to the seed nearest to it; None without embedding or known seed."""
+        return self._similarity(seeds, False)
+
+    def _similarity(self, seeds: tuple[str, ...], at_hand: bool) -> np.ndarray | None:
         rows = [self.vocabulary.ids[s] for s in seeds if s in self.vocabulary.ids]
         if self.directions is None or not rows:
             return None
-        kept = self._recall(seeds)
+        kept = self._recall((seeds, at_hand))
         if kept is not None:
             return kept
+        compared, directions = self._directions_at_hand if at_hand else (slice(0, -1), self.directions)
         cosines = np.zeros(len(self) + 1, dtype=np.float32)
-        cosines[self._compared] = (self._compared_directions @ self.directions[rows].T).max(axis=1)
-        return self._keep(seeds, cosines)
+        cosines[compared] = (directions @ self.directions[rows].T).max(axis=1)
+        return self._keep((seeds, at_hand), cosines)
 
     @cached_property
-    def _compared_directions(self) -> Any:
-        return None if self.directions is None else self.directions[self._compared]
+    def _at_hand(self) -> np.ndarray:
+        """(V + 1,) bool: rows that stand in the windows that this lexicon is for."""
+        assert self._windows is not None
+        found = np.zeros(len(self) + 1, bool)
+        windows = len(self._windows)
+        for rows in np.split(np.arange(windows), range(WINDOWS_AT_ONCE, windows, WINDOWS_AT_ONCE)):
+            found[self.ids(self._windows.take(rows))] = True
+        found[-1] = True
+        return found
 
-    def over(self, ids: np.ndarray) -> Lexicon:
-        """What answers for these rows (any shape): this lexicon or, if all of them stand in the windows that it is for,
-        one that compares the meanings of such rows alone. A vocabulary has many times as many."""
-        if self._at_hand is None or not self._at_hand[ids].all():
+    @cached_property
+    def _directions_at_hand(self) -> tuple[np.ndarray, np.ndarray]:
+        """Such rows, and their directions."""
+        rows = np.flatnonzero(self._at_hand[:-1])
+        assert self.directions is not None
+        return rows, self.directions[rows]
+
+    def over(self, ids: np.ndarray) -> Lexicon | AtHand:
+        """What to ask of these rows (any shape): this lexicon or, where all of them stand in the windows that it is
+        for, what compares the meanings of such rows alone: a vocabulary has many times as many.
+
+        Cosines may differ in their last digit between the two.
+        """
+        if self._windows is None or self.directions is None or not self._at_hand[ids].all():
             return self
-        return self._narrow
+        return AtHand(self)
 
-    @cached_property
-    def _narrow(self) -> Lexicon:
-        assert self._at_hand is not None
-        narrow = copy.copy(self)
-        narrow.__dict__.pop("_compared_directions", None)
-        narrow._kept, narrow._kept_bytes, narrow._at_hand = OrderedDict(), 0, None
-        narrow.__dict__["directions"] = self.directions
-        narrow._compared = np.flatnonzero(self._at_hand[:-1])
-        return narrow
+    def warm(self) -> None:
+        """Make what executing programs on the windows that this lexicon is for needs, before processes share it."""
+        if self._windows is not None and self.directions is not None:
+            self._directions_at_hand  # noqa: B018
 
     def nearest(self, seeds: tuple[str, ...], n: int = 10) -> list[tuple[str, float]]:
         """The n tokens closest in meaning to the seeds, seeds included, best first; empty without an embedding."""
@@ -238,17 +256,25 @@ class Lexicon:
 
         Raises `ValueError` for a test that needs context.
         """
-        kept = self._recall(test)
-        return kept if kept is not None else self._keep(test, self._compute(test))
+        return self._truths(test, False)
 
-    def _compute(self, test: Test) -> np.ndarray:
+    def _truths(self, test: Test, at_hand: bool) -> np.ndarray:
+        kept = self._recall(test)
+        if kept is not None:
+            return kept
+        if not at_hand or not any(isinstance(part, Like) for part in walk(test)):
+            return self._keep(test, self._compute(test, False))
+        kept = self._recall((test, at_hand))
+        return kept if kept is not None else self._keep((test, at_hand), self._compute(test, at_hand))
+
+    def _compute(self, test: Test, at_hand: bool) -> np.ndarray:
         match test:
             case Token(texts):
                 return self._rows([self.vocabulary.ids[t] for t in texts if t in self.vocabulary.ids])
             case Spelled(words):
                 return self._rows([row for word in words for row in self._spellings.get(word, ())])
             case Like(seeds, floor):
-                cosines = self.similarity(seeds)
+                cosines = self._similarity(seeds, at_hand)
                 if cosines is None:
                     return np.zeros(len(self) + 1, dtype=np.float32)
                 truth = Like.ramp(cosines, floor)
@@ -271,11 +297,11 @@ class Lexicon:
                 truth[[row for row, _ in known]] = [value for _, value in known]
                 return truth
             case And(tests):
-                return _fold(np.minimum, [self.truths(t) for t in tests])
+                return _fold(np.minimum, [self._truths(t, at_hand) for t in tests])
             case Or(tests):
-                return _fold(np.maximum, [self.truths(t) for t in tests])
+                return _fold(np.maximum, [self._truths(t, at_hand) for t in tests])
             case Not(inner):
-                truth = self.truths(inner)
+                truth = self._truths(inner, at_hand)
                 return ~truth if truth.dtype == bool else np.float32(1.0) - truth
         raise ValueError(f"{type(test).__name__} needs context, not the token alone")
 
@@ -286,19 +312,36 @@ class Lexicon:
 
     # --- keeping -------------------------------------------------------------------------------------------------
 
-    def _recall(self, key: Test | tuple[str, ...]) -> np.ndarray | None:
+    def _recall(self, key: Key) -> np.ndarray | None:
         found = self._kept.get(key)
         if found is not None:
             self._kept.move_to_end(key)
         return found
 
-    def _keep(self, key: Test | tuple[str, ...], vector: np.ndarray) -> np.ndarray:
+    def _keep(self, key: Key, vector: np.ndarray) -> np.ndarray:
         vector.flags.writeable = False
         self._kept[key] = vector
         self._kept_bytes += vector.nbytes
         while self._kept_bytes > CACHE_BYTES and len(self._kept) > 1:
             self._kept_bytes -= self._kept.popitem(last=False)[1].nbytes
         return vector
+
+
+@dataclass(frozen=True)
+class AtHand:
+    """A lexicon whose answers are right for the rows at hand alone (`Lexicon.over`)."""
+
+    lexicon: Lexicon
+
+    def truths(self, test: Test) -> np.ndarray:
+        return self.lexicon._truths(test, True)
+
+    def aspect(self, name: str) -> np.ndarray:
+        return self.lexicon.aspect(name)
+
+    @property
+    def ends_word(self) -> np.ndarray:
+        return self.lexicon.ends_word
 
 
 def _run(texts: list[str], order: np.ndarray, start: str) -> np.ndarray:

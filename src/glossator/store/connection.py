@@ -21,6 +21,7 @@ class OpenDatabase:
 
     def __init__(self, folder: Path):
         self.folder, self.path = folder, folder / DATABASE
+        self._address, self._inherited = self.path.resolve().as_uri(), list[sqlite3.Connection]()
         self.migrated = False
         """Whether the file is of older tables, and this is a copy of it in memory that was brought to the present."""
         self.reopen()
@@ -28,7 +29,7 @@ class OpenDatabase:
     def reopen(self) -> None:
         """Read the file that is there now."""
         try:
-            opened = sqlite3.connect(f"{self.path.resolve().as_uri()}?mode=ro", uri=True, timeout=2)
+            opened = sqlite3.connect(f"{self._address}?mode=ro", uri=True, timeout=2)
             self._connection = upgraded(opened, str(self.folder))
         except (sqlite3.DatabaseError, ValueError) as error:
             raise _unreadable(self.path, error) from error
@@ -61,7 +62,8 @@ class OpenDatabase:
 
     def stream(self, query: str, *values: Any) -> Iterator[tuple[Any, ...]]:
         """The same, one row at a time."""
-        if self._process != os.getpid() and not self.migrated:  # a connection does not survive a fork
+        if self._process != os.getpid() and not self.migrated:  # a connection to a file does not survive a fork,
+            self._inherited.append(self._connection)  # and must not even be closed
             self.reopen()
         try:
             yield from self._connection.execute(query, values)

@@ -226,8 +226,16 @@ def packed(result: UnitResult) -> dict[str, Any]:
 
 
 def read_packed(path: Path) -> list[dict[str, Any]]:
-    """The results in a file of them, `packed`, one a line; equal strings are one object. Raises `ValueError`."""
-    return [from_json(line) for line in path.read_bytes().splitlines()]
+    """The results in a file of them, `packed`, one a line; equal short strings are mostly one object. Raises
+    `ValueError`."""
+    return [*map(_parsed, path.read_bytes().splitlines())]
+
+
+def _parsed(line: bytes) -> Any:
+    try:
+        return from_json(line)
+    except ValueError:
+        return json.loads(line)  # takes unpaired surrogates, too
 
 
 def _headlines_of(chosen: Chosen) -> tuple[str | None, str | None]:

@@ -146,6 +146,8 @@ class Unfinished:
         with contextlib.suppress(Exception):  # what is lacking is said of each unit
             for name in self._runs(stage):
                 getattr(self.context.resources, name)
+            if (lexicon := self.context.resources.lexicon) is not None:
+                lexicon.warm()
             if stage == "explain" and self.new:
                 evidence = self.context.evidence(self.new[0]).explain
                 for explainer in self.context.explainers.values():

@@ -61,6 +61,10 @@ class Outputs:
             return [OutputTokens(unit.short, why=str(error)) for unit in units]
         return [self._shown(unit, one) for unit, one in zip(units, each, strict=True)]
 
+    def warm(self) -> None:
+        """Make what all units share."""
+        self._chance  # noqa: B018
+
     @cached_property
     def _chance(self) -> float:
         from glossator.causal.output_effects import chance_of_standing_out
