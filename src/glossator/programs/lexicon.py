@@ -1,7 +1,8 @@
 """What programs know about the tokens of a vocabulary: texts, spelling, word classes and similarity in meaning.
 
 Everything that depends on the token alone is computed once for the whole vocabulary, so executing a program on windows
-is one gather. Row V of every vector represents tokens outside the vocabulary.
+is one gather; nearness in meaning, which costs most, only for the tokens of the windows at hand. Row V of every vector
+represents tokens outside the vocabulary.
 """
 
 from __future__ import annotations

@@ -17,7 +17,7 @@ from glossator.units import Unit
 AT_ONCE = 500
 """Units that are read together where all are read."""
 RANKED_MATCHES = 5_000
-"""Of more explanations that a search finds, only the first so many are ranked."""
+"""Of more explanations that a search finds, only the first so many are looked at, and not ranked by their words."""
 ORDERS = {
     "place": ("id", "ASC", "ASC"),
     "best": ("score", "DESC", "ASC"),
