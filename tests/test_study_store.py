@@ -166,6 +166,35 @@ def test_words_that_stand_in_most_explanations_find_the_best_units_first(
         assert places == {"all": ["1", "2", "0", "9"], "two": ["1", "2"]}
 
 
+@pytest.mark.parametrize(
+    ("words", "places"),
+    [
+        ("cat kitten", "32"),
+        ("kitten cat", "32"),
+        ("cat dog", "41"),
+        ("kitten", "32"),
+        ("cat _ kitten", "32"),
+        ("_", ""),
+    ],
+)
+def test_words_that_stand_in_most_explanations_do_not_count_for_the_order(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: str, places: str
+) -> None:
+    texts = ("cat", "cat dog", "cat kitten", "cat kitten kitten", "cat dog", "dog", "dog")
+    named = replace(SCORES[0], name="correlation.random-only")
+    scored = [(replace(named, value=number / 10),) for number, _ in enumerate(texts)]
+    units = [Unit("toy", "mlp.0", i) for i, _ in enumerate(texts)]
+    with stored(
+        tmp_path,
+        [
+            UnitResult(u, "ok", "", {}, (chosen(text, 0, score),))
+            for u, text, score in zip(units, texts, scored, strict=True)
+        ],
+    ) as study:
+        monkeypatch.setattr(store, "RANKED_MATCHES", 3)
+        assert "".join(unit.rpartition("/")[2] for unit, _ in study.search(words)) == places
+
+
 def test_search_looks_at_text_and_not_at_programs(tmp_path: Path) -> None:
     with open_study(write_study(tmp_path)) as study:
         assert study.search("token") == []

@@ -80,7 +80,8 @@ def search(
 ) -> None:
     """Search explanations by their words, best match first.
 
-    Words match by their stems; the last one may be a prefix.
+    Words match by their stems; the last one may be a prefix. Words in more than 5,000 explanations do not count for
+    the order; where there are no others, the units with the highest scores come first.
 
     \b
     Examples:

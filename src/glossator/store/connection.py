@@ -58,15 +58,22 @@ class OpenDatabase:
 
     def query(self, query: str, *values: Any) -> list[tuple[Any, ...]]:
         """The rows that a query gives; `UserError` where the database cannot be read."""
-        return list(self.stream(query, *values))
+        with self._asked():
+            return self._connection.execute(query, values).fetchall()
 
     def stream(self, query: str, *values: Any) -> Iterator[tuple[Any, ...]]:
         """The same, one row at a time."""
+        with self._asked():
+            yield from self._connection.execute(query, values)
+
+    @contextlib.contextmanager
+    def _asked(self) -> Iterator[None]:
+        """Within, the connection is this process's own; `UserError` where the database cannot be read."""
         if self._process != os.getpid() and not self.migrated:  # a connection to a file does not survive a fork,
             self._inherited.append(self._connection)  # and must not even be closed
             self.reopen()
         try:
-            yield from self._connection.execute(query, values)
+            yield
         except sqlite3.DatabaseError as error:
             raise _unreadable(self.path, error) from error
 

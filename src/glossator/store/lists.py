@@ -98,19 +98,20 @@ class Wanted:
                 """id IN (SELECT unit FROM explanations WHERE id IN
                 (SELECT rowid FROM explanation_text WHERE explanation_text MATCH ? LIMIT ?))"""
             )
-            values += [match_of(self.words), RANKED_MATCHES]
+            values += [" ".join(terms_of(self.words)), RANKED_MATCHES]
         return conditions, values
 
 
 EVERY = Wanted()
 
 
-def match_of(words: str) -> str:
-    """What SQLite's full-text search is asked for words that must all be there; `UserError` where there is none."""
-    terms = re.findall(r"\w+", words)
+def terms_of(words: str) -> list[str]:
+    """What SQLite's full-text search is asked for each of these words; the last may be the beginning of one.
+    `UserError` where there is none."""
+    terms = [f'"{term}"' for term in re.findall(r"\w+", words)]
     if not terms:
         raise UserError("nothing to search for", value=words, allowed="one or more words")
-    return " ".join(f'"{term}"' for term in terms) + "*"
+    return [*terms[:-1], f"{terms[-1]}*"]
 
 
 class ListedUnits(OpenDatabase):
@@ -266,7 +267,7 @@ class ListedUnits(OpenDatabase):
         rows = self.query(
             """SELECT unit FROM (SELECT rowid AS found FROM explanation_text WHERE explanation_text MATCH ? LIMIT ?)
             JOIN explanations INDEXED BY explanations_by_id ON explanations.id = found""",
-            match_of(words),
+            " ".join(terms_of(words)),
             RANKED_MATCHES,
         )
         return [place for (place,) in rows]

@@ -21,7 +21,7 @@ from glossator.recording.store import crc32_of, sample_of
 from glossator.scores import Column, Score
 from glossator.store.connection import MaybeNumber, MaybeText, damaged, of_kinds
 from glossator.store.database import ADDING, DATABASE, recover
-from glossator.store.lists import AT_ONCE, RANKED_MATCHES, UNIT, ListedUnits, match_of
+from glossator.store.lists import AT_ONCE, RANKED_MATCHES, UNIT, ListedUnits, terms_of
 from glossator.store.ranking import DEFAULT, RANKED_BY
 from glossator.store.results import STATUSES, Chosen, UnitResult, headlines_from, score_of
 from glossator.store.spec import StudySpec, make_spec
@@ -128,31 +128,42 @@ class Study(ListedUnits):
     def search(self, words: str, limit: int = 50) -> list[tuple[str, Chosen]]:
         """(unit id, explanation) of the explanations in which all these words stand, best match first.
 
-        The last word may be the beginning of one; words are compared by their stems. Words that stand in more than
-        `RANKED_MATCHES` explanations say too little to rank by: of the first so many in the study's order, those of
-        units with the highest scores come first.
+        The last word may be the beginning of one; words are compared by their stems. A word that stands in more than
+        `RANKED_MATCHES` explanations says too little to rank by, and is left out of the ranking. Where only such words
+        are searched for, the units with the highest scores come first, of the first `RANKED_MATCHES` explanations in
+        the study's order.
         """
-        match = match_of(words)
-        found = self.query(
-            "SELECT rowid FROM explanation_text WHERE explanation_text MATCH ? LIMIT ?", match, RANKED_MATCHES + 1
-        )
-        if len(found) > RANKED_MATCHES:
-            first: tuple[Any, ...] = (json.dumps([number for (number,) in found[:RANKED_MATCHES]]),)
-            ranked = """SELECT value AS found, -score AS fit FROM json_each(?)
+        terms = terms_of(words)
+        times, found = self._with(" ".join(terms), "json_group_array(rowid)")
+        rare = [term for term in terms if 0 < self._with(term)[0] <= RANKED_MATCHES] if times <= RANKED_MATCHES else []
+        if rare:
+            # The plus keeps SQLite from searching anew for each of the numbers.
+            asked: tuple[Any, ...] = (" ".join(rare), found)
+            ranked = """SELECT rowid AS found, rank AS fit FROM explanation_text WHERE explanation_text MATCH ?
+                AND +rowid IN (SELECT value FROM json_each(?)) ORDER BY fit, found LIMIT ?"""
+        else:
+            asked = (found, RANKED_MATCHES)
+            ranked = """SELECT value AS found, -score AS fit FROM (SELECT value FROM json_each(?) LIMIT ?)
                 JOIN explanations INDEXED BY explanations_by_id ON explanations.id = value
                 JOIN units INDEXED BY units_by_place ON units.id = unit ORDER BY fit IS NULL, fit, found LIMIT ?"""
-        else:
-            first = (match,)
-            ranked = """SELECT rowid AS found, rank AS fit FROM explanation_text WHERE explanation_text MATCH ?
-                ORDER BY fit, found LIMIT ?"""
         rows = self.query(
             f"""SELECT units.name, {_EXPLANATION} FROM ({ranked})
             JOIN explanations ON explanations.id = found JOIN units ON units.id = explanations.unit
             ORDER BY fit IS NULL, fit, found""",
-            *first,
+            *asked,
             limit,
         )
         return [(row[0], self._explanation(row[1:])) for row in rows]
+
+    def _with(self, match: str, told: str = "NULL") -> tuple[int, Any]:
+        """How many explanations the full-text search finds, up to one more than `RANKED_MATCHES`, and what of them."""
+        ((times, what),) = self.query(
+            f"""SELECT count(*), {told} FROM
+            (SELECT rowid FROM explanation_text WHERE explanation_text MATCH ? LIMIT ?)""",
+            match,
+            RANKED_MATCHES + 1,
+        )
+        return times, what
 
     def experiments(self, unit: Unit | None = None) -> list[tuple[int, str, Any, Any, Any]]:
         """Experiments on a unit, or those on the study as a whole, as they were registered: number, kind, request,
@@ -196,16 +207,16 @@ class Study(ListedUnits):
             explanation,
         )
         beside: dict[int, list[tuple[Any, ...]]] = {}
-        for score, *comparison in self.query(
+        compared = self.query(
             """SELECT score, baseline, comparisons.value, margin, comparisons.low, comparisons.high, p, q
             FROM scores JOIN comparisons ON comparisons.score = scores.id WHERE explanation = ?
             ORDER BY score, baseline""",
             explanation,
-        ):
-            with self.whole():
-                of_kinds((comparison[0], str), *((number, MaybeNumber) for number in comparison[1:]))
-            beside.setdefault(score, []).append(tuple(comparison))
+        )
         with self.whole():
+            for score, *comparison in compared:
+                of_kinds((comparison[0], str), *((number, MaybeNumber) for number in comparison[1:]))
+                beside.setdefault(score, []).append(tuple(comparison))
             for _, _, name, column, value, low, high, n, measure, reason, _ in rows:
                 of_kinds((name, str), (value, MaybeNumber), (measure, str), (low, MaybeNumber), (high, MaybeNumber))
                 of_kinds((n, int), (column, str), (reason, MaybeText))
