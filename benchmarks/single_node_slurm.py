@@ -12,7 +12,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch", "squeue", "srun")
+PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch", "squeue", "srun", "scancel")
 CONFIGURATION = """\
 ClusterName=glossator
 SlurmctldHost={host}(127.0.0.1)
@@ -81,7 +81,10 @@ def single_node_slurm() -> Iterator[str]:
             time.sleep(1)
         _wait_for_node(daemons, folder)
         said = subprocess.run(["sbatch", "--version"], capture_output=True, text=True, check=True)
-        yield said.stdout.strip()
+        try:
+            yield said.stdout.strip()
+        finally:
+            _end_jobs()
     finally:
         for daemon in reversed(daemons):
             daemon.terminate()
@@ -92,6 +95,18 @@ def single_node_slurm() -> Iterator[str]:
                 daemon.kill()
         os.environ.pop("SLURM_CONF") if before is None else os.environ.update(SLURM_CONF=before)
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _end_jobs() -> None:
+    """Cancel what still runs or waits; without their controller, jobs would never end."""
+    said = ""
+    for _ in range(60):
+        said = subprocess.run(["squeue", "-h", "-o", "%A"], capture_output=True, text=True, check=False).stdout
+        if not (jobs := sorted(set(said.split()))):
+            return
+        subprocess.run(["scancel", *jobs], check=False)
+        time.sleep(0.5)
+    raise RuntimeError(f"jobs of the SLURM node do not end: {', '.join(said.split())}")
 
 
 def _wait_for_node(daemons: list[subprocess.Popen[bytes]], folder: Path) -> None:

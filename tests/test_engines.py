@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import platform
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -364,3 +367,34 @@ def test_the_command_line_names_engines(spec: StudySpec, whole: Path, tmp_path: 
 def test_the_benchmark_refuses_engines_that_there_are_not(engines: str) -> None:
     with pytest.raises(UserError, match="no such engine"):
         benchmark({"engines": engines})
+
+
+PAGES = """
+import resource, sys, threading
+from glossator.engines import keep_freed_memory
+
+def again() -> None:
+    for _ in range(20):
+        b"x" * (40 << 20)
+
+if sys.argv[1] == "kept":
+    keep_freed_memory()
+worker = threading.Thread(target=again)
+before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+worker.start()
+worker.join()
+print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="of glibc's allocator")
+def test_freed_memory_is_used_again_in_threads_unless_the_user_decides_otherwise() -> None:
+    def faults(how: str, **environment: str) -> int:
+        own = {name: value for name, value in os.environ.items() if not name.startswith(("MALLOC_", "GLIBC_"))}
+        command = [sys.executable, "-c", PAGES, how]
+        done = subprocess.run(command, capture_output=True, text=True, check=True, env=own | environment)
+        return int(done.stdout)
+
+    kept = faults("kept")
+    assert 5 * kept < faults("as it was")
+    assert 5 * kept < faults("kept", MALLOC_ARENA_MAX="4")

@@ -38,6 +38,8 @@ from glossator.errors import UserError
 from glossator.terminal import neutral, neutral_streams
 
 STOPPED = 130
+STAYING = ("serve", "mcp")
+"""Commands that run for days and should give back what they do not need."""
 # Wrong usage: typer carries its own copy of click, or uses the one that is installed, depending on its version.
 USAGE_ERROR: Any = next(
     kind for kind in typer.BadParameter.__mro__ if kind.__name__ == "ClickException" and issubclass(kind, Exception)
@@ -131,6 +133,10 @@ def glossator(
     """
     if context.invoked_subcommand is None:
         typer.echo(context.get_help())
+    elif context.invoked_subcommand not in STAYING:
+        from glossator.engines import keep_freed_memory
+
+        keep_freed_memory()
 
 
 def main(arguments: list[str] | None = None) -> int:

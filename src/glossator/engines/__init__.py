@@ -10,6 +10,7 @@ from glossator.engines.processes import (
     each_in_parallel,
     fixed_sums,
     in_parallel,
+    keep_freed_memory,
     one_core_pool,
     one_thread,
 )
@@ -28,6 +29,7 @@ __all__ = [
     "each_in_parallel",
     "fixed_sums",
     "in_parallel",
+    "keep_freed_memory",
     "one_core_pool",
     "one_thread",
 ]
