@@ -27,7 +27,7 @@ SIDE = 224
 BATCH = 32
 CPU_PIXELS = 4 * SIDE**2
 """Pixels in one pass on a CPU: so few that a layer's memory is used again by the next, where larger tensors are asked
-of the system each time. EfficientNet-Lite0 takes half the time of 32 images at once."""
+of the system each time. EfficientNet-Lite0 takes half the time of 32 images at once, unless freed memory is kept."""
 
 
 @dataclass(eq=False)
