@@ -25,7 +25,7 @@ from benchmarks.recording import Seconds, machine, ratio_of, seconds_of
 DEFAULTS: dict[str, Any] = {
     "subject": "efficientnet-lite0",
     "sites": "blocks.4.depthwise,blocks.10.depthwise,head",
-    "images": 1024,
+    "images": 512,
     "side": 224,
     "runs": 3,
     "renders": 512,

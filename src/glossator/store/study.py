@@ -134,8 +134,10 @@ class Study(ListedUnits):
         the study's order.
         """
         terms = terms_of(words)
-        times, found = self._with(" ".join(terms), "json_group_array(rowid)")
-        rare = [term for term in terms if 0 < self._with(term)[0] <= RANKED_MATCHES] if times <= RANKED_MATCHES else []
+        times, found = self._matching(" ".join(terms), "json_group_array(rowid)")
+        rare = (
+            [term for term in terms if 0 < self._matching(term)[0] <= RANKED_MATCHES] if times <= RANKED_MATCHES else []
+        )
         if rare:
             # The plus keeps SQLite from searching anew for each of the numbers.
             asked: tuple[Any, ...] = (" ".join(rare), found)
@@ -155,8 +157,9 @@ class Study(ListedUnits):
         )
         return [(row[0], self._explanation(row[1:])) for row in rows]
 
-    def _with(self, match: str, told: str = "NULL") -> tuple[int, Any]:
-        """How many explanations the full-text search finds, up to one more than `RANKED_MATCHES`, and what of them."""
+    def _matching(self, match: str, told: str = "NULL") -> tuple[int, Any]:
+        """The number of explanations that the full-text search finds, of more than `RANKED_MATCHES` one more than that,
+        and what is told of them, an aggregate of SQL."""
         ((times, what),) = self.query(
             f"""SELECT count(*), {told} FROM
             (SELECT rowid FROM explanation_text WHERE explanation_text MATCH ? LIMIT ?)""",
