@@ -10,6 +10,7 @@ sums of x, x^2, x^3, x^4.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from itertools import groupby
 from pathlib import Path
@@ -24,10 +25,11 @@ from glossator.recording.panel import joined, piece_of
 from glossator.recording.spec import Plan
 from glossator.recording.store import PANEL, PIECE, ArrayReader, ArrayWriter, Checksums, Shard, offsets_of, save
 
-_LEAST_BYTES, _READ_BYTES, _MOST_BYTES = 1 << 20, 128 << 10, 32 << 20
+_LEAST_BYTES, _READ_BYTES, _MOST_BYTES = 1 << 20, 512 << 10, 32 << 20
 """Of a block of units: as few as worth a read from every shard, as large blocks are asked of the system each time."""
 _UNIT_BLOCK = 512
-_THREADS = 3  # two that read and compute, beside the one that writes
+_AHEAD = 3  # blocks that are read while one is written
+_THREADS = 2 * _AHEAD  # for the panel's and for the extra windows'
 
 
 def merge_dense(values: DenseShards, shards: list[Shard], folder: Path, checksums: Checksums) -> None:
@@ -45,10 +47,11 @@ def merge_dense(values: DenseShards, shards: list[Shard], folder: Path, checksum
     save(folder / "panel_begun.npy", values.begun, checksums)
     runs = [ArrayReader(place / "panel_runs.npy").all() for place in places]
     save(folder / "panel_runs.npy", joined(runs), checksums)
-    with ThreadPoolExecutor(_THREADS) as pool:
-        checksums[values.panel.path] = values.panel.checksum(_panel_pieces(values, parts, pool))
+    with ThreadPoolExecutor(_THREADS) as pool, ThreadPoolExecutor(1) as aside:
+        panel = aside.submit(_merge_panel, values, parts, pool, checksums)
         extra = _merge_top(keys, plan, folder, pool, checksums)
         _merge_extra(extra, plan, width, parts, folder, pool, checksums)
+        panel.result()
 
 
 def _block_bytes(shards: int) -> int:
@@ -99,41 +102,49 @@ def _merge_top(keys: np.ndarray, plan: Plan, folder: Path, pool: ThreadPoolExecu
     return found
 
 
-def _panel_pieces(values: DenseShards, parts: list[_Held], pool: ThreadPoolExecutor) -> list[np.ndarray]:
-    """Put into the panel what shards still hold of it; returns all of its pieces, in order."""
+def _merge_panel(values: DenseShards, parts: list[_Held], pool: ThreadPoolExecutor, checksums: Checksums) -> None:
+    """Put into the panel what shards still hold of it: all of it, in one go past the page cache, or what lies between
+    pieces that were written in place."""
+    panel, units = values.panel, len(values.keys)
     pieces: list[np.ndarray] = []
     first = 0
     for held, group in groupby(parts, lambda part: (part.folder / PANEL).exists()):
         shards = list(group)
         counts = [len(values.plan.panel_in(part.shard.first, part.shard.end)) for part in shards]
         if held:
-            piece = piece_of(len(values.keys), first, sum(counts))
-            _move(values, [ArrayReader(part.folder / PANEL) for part in shards], counts, piece, pool)
-            pieces.append(piece)
+            blocks = _side_by_side(values, [part.folder for part in shards], counts, pool)
+            if sum(counts) == len(values.plan.panel):
+                with ArrayWriter(panel.path, np.float16, (units, sum(counts), values.width), checksums) as writer:
+                    for _, block in blocks:
+                        writer.write(block)
+                return
+            pieces.append(piece_of(units, first, sum(counts)))
+            for unit, block in blocks:
+                panel.write(pieces[-1], unit * sum(counts), block)
         else:
             pieces += [ArrayReader(part.folder / PIECE).all() for part in shards]
         first += sum(counts)
-    return pieces
+    checksums[panel.path] = panel.checksum(pieces)
 
 
-def _move(
-    values: DenseShards, readers: list[ArrayReader], counts: list[int], piece: np.ndarray, pool: ThreadPoolExecutor
-) -> None:
-    """Write a piece that shards hold one after another."""
+def _side_by_side(
+    values: DenseShards, folders: list[Path], counts: list[int], pool: ThreadPoolExecutor
+) -> Iterator[tuple[int, np.ndarray]]:
+    """What shards hold of the panel one after another, so many inputs each: float16 (some units, inputs, width), with
+    the first unit."""
     units, count, ends = len(values.keys), sum(counts), np.cumsum(counts)
-    step = max(1, _block_bytes(len(readers)) // max(1, 2 * values.width * count))
+    step = max(1, _block_bytes(len(folders)) // max(1, 2 * values.width * count))
+    readers = [ArrayReader(folder / PANEL) for folder in folders]
 
-    def side_by_side(unit: int) -> np.ndarray:
+    def block(unit: int) -> tuple[int, np.ndarray]:
         size = min(step, units - unit)
-        block = np.empty((size, count, values.width), np.float16)
+        found = np.empty((size, count, values.width), np.float16)
         for reader, part, end in zip(readers, counts, ends, strict=True):
             rows = reader.read(unit * part, (unit + size) * part)
-            block[:, end - part : end] = rows.reshape(size, part, values.width)
-        return block
+            found[:, end - part : end] = rows.reshape(size, part, values.width)
+        return unit, found
 
-    if count:
-        for unit, block in zip(range(0, units, step), in_turn(pool, side_by_side, range(0, units, step)), strict=True):
-            values.panel.write(piece, unit * count, block)
+    return in_turn(pool, block, range(0, units, step) if count else (), _AHEAD)
 
 
 def _merge_extra(
@@ -159,7 +170,7 @@ def _merge_extra(
         return _collect(sources, block, unit * plan.windows + extra.rows[offsets[0] : offsets[-1]], width)
 
     with ArrayWriter(folder / "extra_values.npy", np.float16, (len(extra.rows), width), checksums) as writer:
-        for block in in_turn(pool, merge, range(0, units, step)):
+        for block in in_turn(pool, merge, range(0, units, step), _AHEAD):
             writer.write(block)
 
 

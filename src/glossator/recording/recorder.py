@@ -14,7 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 import torch
@@ -319,28 +319,22 @@ def _finish(
     folder: Path,
 ) -> None:
     """Merge the shards into the finished files, write the manifest, remove the shards."""
-    checksums: Checksums = {}
-    for place, values in zip(_dense_folders(plan, folder), dense, strict=True):
-        merge_dense(values, shards, place, checksums)
-    number = 0
-    for site in plan.sites:
-        if site.kind == "sparse":
-            name = f"sparse-{number}"
-            merge_sparse(site, [shard.folder / name for shard in shards], _fresh(folder / name), checksums)
-            number += 1
-    inputs, held = probes.inputs, _fresh(folder / "windows")
-    known = save_inputs(inputs, held, checksums)
-    save(held / "split.npy", np.asarray(probes.split_of_input, np.int8), checksums)
-    save(held / "panel.npy", plan.panel, checksums)
-    write_json(held / "documents.json", list(probes.group_ids))
-    if (embedding := subject.embedding()) is not None:
-        halves, _ = as_stored(np.asarray(embedding)[None])  # what is made of it does not depend on its scale
-        save(folder / "embedding.npy", halves[0], checksums)
+    inputs, checksums = probes.inputs, Checksums()
+    with ThreadPoolExecutor(1) as aside:  # merging waits for the disk
+        known = aside.submit(_keep_inputs, plan, subject, probes, folder, checksums)
+        for place, values in zip(_dense_folders(plan, folder), dense, strict=True):
+            merge_dense(values, shards, place, checksums)
+        number = 0
+        for site in plan.sites:
+            if site.kind == "sparse":
+                name = f"sparse-{number}"
+                merge_sparse(site, [shard.folder / name for shard in shards], _fresh(folder / name), checksums)
+                number += 1
     sync(p for p in folder.rglob("*.npy") if "shards" not in p.relative_to(folder).parts)
     manifest = {
         "format": FORMAT,
         "spec": plain(spec),
-        "inputs": known,
+        "inputs": known.result(),
         "windows": plan.windows,
         "panel_windows": len(plan.panel),
         "grids": [
@@ -357,6 +351,19 @@ def _finish(
     }
     write_json(folder / "manifest.json", manifest | {"fingerprint": fingerprint(manifest)})
     _clean(folder)
+
+
+def _keep_inputs(plan: Plan, subject: Subject, probes: ProbeSet, folder: Path, checksums: Checksums) -> dict[str, Any]:
+    """Write what does not depend on the units; returns what the manifest says of the inputs."""
+    held = _fresh(folder / "windows")
+    known = save_inputs(probes.inputs, held, checksums)
+    save(held / "split.npy", np.asarray(probes.split_of_input, np.int8), checksums)
+    save(held / "panel.npy", plan.panel, checksums)
+    write_json(held / "documents.json", list(probes.group_ids))
+    if (embedding := subject.embedding()) is not None:
+        halves, _ = as_stored(np.asarray(embedding)[None])  # what is made of it does not depend on its scale
+        save(folder / "embedding.npy", halves[0], checksums)
+    return known
 
 
 def _clean(folder: Path) -> None:

@@ -57,6 +57,7 @@ def disk_errors(path: Path) -> Iterator[None]:
 
 
 LARGE = 8 << 20  # bytes from which a file goes past the page cache
+DIRECT_READ = 128 << 10  # bytes from which a read does
 
 
 def header_of(dtype: Any, shape: tuple[int, ...]) -> bytes:
@@ -147,7 +148,7 @@ class ArrayReader:
         """Fill a contiguous array with the rows from `first` on."""
         view, start = array.reshape(-1).view(np.uint8), self._start + int(first) * self._row
         with reading(self.path):
-            if len(view) >= LARGE >> 3:
+            if len(view) >= DIRECT_READ:
                 done = read_at(self.path, start, view)
             else:
                 with open(self.path, "rb") as file:
