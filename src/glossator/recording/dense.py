@@ -30,6 +30,7 @@ from glossator.recording.store import PANEL, PIECE, ArrayReader, ArrayWriter, Ch
 
 _CHUNK_VALUES = 1 << 19  # worked on at a time: they stay in the cache
 _UNIT_BLOCK = 512
+_IN_LINE = 32  # float16 in a cache line
 
 
 class Room:
@@ -153,14 +154,10 @@ class DenseShards:
         torch.mul(x, factors[:, None] if by_unit else factors, out=scaled)
         second = bench.get("second", tuple(x.shape), torch.float32, x.device)
         stored = torch.ops.aten.hardshrink.out(scaled, LARGEST_SMALL, out=second)  # 0 for what would lack digits
-        kept = room.raw[here, columns]
         if not by_unit:
-            stored = bench.get("halves", tuple(x.shape), torch.float16, x.device).copy_(stored).mT
-        if by_unit or stored.is_cuda:
-            kept.copy_(stored.contiguous())
-        else:
-            for of_input, turned in zip(kept, stored, strict=True):
-                of_input.copy_(turned)  # a matrix at a time, which torch turns block by block
+            padded = (*x.shape[:2], _odd_lines(units))
+            stored = bench.get("halves", padded, torch.float16, x.device)[..., :units].copy_(stored).mT
+        room.raw[here, columns].copy_(stored.contiguous() if stored.is_cuda else stored)
         if by_unit:
             sums = _power_sums(scaled.view(-1, self.width), second.view(-1, self.width)).view(4, n, units).sum(1)
         else:
@@ -310,6 +307,12 @@ class _Bench:
         if buffer is None or len(buffer) < size:
             buffer = self._buffers[name, device] = torch.empty(size, dtype=dtype, device=device)
         return buffer[:size].view(shape)
+
+
+def _odd_lines(values: int) -> int:
+    """At least so many float16 that fill an odd number of cache lines: rows of that length fall on all sets of a cache,
+    so that it holds a column of them while it is turned."""
+    return (-(-values // _IN_LINE) | 1) * _IN_LINE
 
 
 def _power_sums(x: torch.Tensor, square: torch.Tensor) -> torch.Tensor:
