@@ -121,7 +121,7 @@ class DenseShards:
         """Maxima, values and power sums of a few windows, which start at `row` of the batch."""
         n, units, columns = len(mask), len(site.units), site.columns
         holes = None if mask.all() else torch.from_numpy(np.flatnonzero(~mask)).to(part.device)
-        # The maps of image models have a unit's places side by side, as they are stored.
+        # Models whose channels come first give a unit's places side by side, as they are stored.
         by_unit = holes is None and not part.is_contiguous() and part.transpose(1, 2).is_contiguous()
         x = part.transpose(1, 2) if by_unit else part
         places, of_units = (2, 1) if by_unit else (1, 2)

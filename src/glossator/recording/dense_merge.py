@@ -29,7 +29,7 @@ _LEAST_BYTES, _READ_BYTES, _MOST_BYTES = 1 << 20, 512 << 10, 32 << 20
 """Of a block of units: as few as worth a read from every shard, as large blocks are asked of the system each time."""
 _UNIT_BLOCK = 512
 _AHEAD = 3  # blocks that are read while one is written
-_THREADS = 2 * _AHEAD  # for the panel's and for the extra windows'
+_THREADS = 2 * _AHEAD  # as many for the panel as for the extra windows, which are merged at the same time
 
 
 def merge_dense(values: DenseShards, shards: list[Shard], folder: Path, checksums: Checksums) -> None:
