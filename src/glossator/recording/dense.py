@@ -22,15 +22,14 @@ import torch
 
 from glossator.readouts.base import Readout
 from glossator.recording.background import Background, in_turn
-from glossator.recording.keys import LARGEST_SMALL, exponents_of, halve_some, pack, powers
+from glossator.recording.chunks import CHUNK_VALUES, Bench, Target, take_in
+from glossator.recording.keys import halve_some, pack
 from glossator.recording.panel import IN_PLACE_BYTES, PanelFile, begun_with, piece_of, runs_above
 from glossator.recording.sparse import not_finite
 from glossator.recording.spec import Plan, RecordingSpec, SitePlan
 from glossator.recording.store import PANEL, PIECE, ArrayReader, ArrayWriter, Checksums, damaged, offsets_of, save
 
-_CHUNK_VALUES = 1 << 19  # worked on at a time: they stay in the cache
 _UNIT_BLOCK = 512
-_IN_LINE = 32  # float16 in a cache line
 
 
 class Room:
@@ -98,71 +97,24 @@ class DenseShards:
         Values at invalid positions may be anything. Batches may come from several threads at once.
         """
         if not hasattr(self._of_thread, "bench"):
-            self._of_thread.bench = _Bench()
+            self._of_thread.bench = Bench()
         for site, found in self._read(source, values):
+            columns = site.columns
             chosen = None if site.all_units else torch.as_tensor(site.units, device=values.device).long()
-            step = max(1, _CHUNK_VALUES // (self.width * len(site.units)))
+            step = max(1, CHUNK_VALUES // (self.width * len(site.units)))
             for first in range(0, len(valid), step):
-                rows = slice(first, first + step)
-                chunk = found[rows], valid[rows], chosen, row + first
-                self._add_chunk(self._of_thread.bench, room, batch, site, *chunk)
-
-    def _add_chunk(
-        self,
-        bench: _Bench,
-        room: Room,
-        batch: int,
-        site: SitePlan,
-        part: torch.Tensor,
-        mask: np.ndarray,
-        chosen: torch.Tensor | None,
-        row: int,
-    ) -> None:
-        """Maxima, values and power sums of a few windows, which start at `row` of the batch."""
-        n, units, columns = len(mask), len(site.units), site.columns
-        holes = None if mask.all() else torch.from_numpy(np.flatnonzero(~mask)).to(part.device)
-        # Models whose channels come first give a unit's places side by side, as they are stored.
-        by_unit = holes is None and not part.is_contiguous() and part.transpose(1, 2).is_contiguous()
-        x = part.transpose(1, 2) if by_unit else part
-        places, of_units = (2, 1) if by_unit else (1, 2)
-        if chosen is not None:
-            x = x.index_select(of_units, chosen)
-        scaled = bench.get("x", tuple(x.shape), torch.float32, x.device)
-        empty = torch.from_numpy(~mask.any(1))
-        if holes is not None:
-            x = scaled.copy_(x)
-            flat, there = x.view(-1, units), torch.from_numpy(mask.argmax(1)).to(x.device)
-            first = holes // self.width * self.width + there[holes // self.width]
-            flat.index_copy_(0, holes, flat.index_select(0, first))  # for the maxima: a value that is there anyway
-            if empty.any():
-                x[empty.to(x.device)] = 0
-        high, low = x.amax(places).float(), x.amin(places).float().neg_()
-        bound = max(high.max().item(), low.max().item())
-        if not np.isfinite(bound):
-            raise not_finite(site.name)
-        if empty.any():
-            high[empty], low[empty] = -torch.inf, -torch.inf
-        here = slice(batch * self.plan.batch + row, batch * self.plan.batch + row + n)
-        room.maxima[0, here, columns] = high
-        room.maxima[1, here, columns] = low
-        if holes is not None:
-            flat.index_fill_(0, holes, 0)
-        exponents = exponents_of(torch.maximum(high.amax(0), low.amax(0)).cpu().numpy())
-        exponents = np.maximum(exponents, self.begun[columns])
-        room.exponents[here, columns] = torch.from_numpy(exponents)
-        factors = torch.from_numpy(powers(-exponents)).to(x.device)
-        torch.mul(x, factors[:, None] if by_unit else factors, out=scaled)
-        second = bench.get("second", tuple(x.shape), torch.float32, x.device)
-        stored = torch.ops.aten.hardshrink.out(scaled, LARGEST_SMALL, out=second)  # 0 for what would lack digits
-        if not by_unit:
-            padded = (*x.shape[:2], _odd_lines(units))
-            stored = bench.get("halves", padded, torch.float16, x.device)[..., :units].copy_(stored).mT
-        room.raw[here, columns].copy_(stored.contiguous() if stored.is_cuda else stored)
-        if by_unit:
-            sums = _power_sums(scaled.view(-1, self.width), second.view(-1, self.width)).view(4, n, units).sum(1)
-        else:
-            sums = _power_sums(scaled.view(-1, units).t(), second.view(-1, units).t())
-        room.sums[batch, :, columns] += sums * torch.from_numpy(np.ldexp(1.0, np.arange(1, 5)[:, None] * exponents))
+                rows = slice(first, min(first + step, len(valid)))
+                begin = batch * self.plan.batch + row
+                here = slice(begin + rows.start, begin + rows.stop)
+                target = Target(
+                    room.raw[here, columns],
+                    room.maxima[:, here, columns],
+                    room.exponents[here, columns],
+                    room.sums[batch, :, columns],
+                )
+                begun = self.begun[columns]
+                if not take_in(found[rows], valid[rows], chosen, begun, target, self._of_thread.bench):
+                    raise not_finite(site.name)
 
     def finish(
         self, room: Room, first: int, end: int, folder: Path, background: Background, checksums: Checksums
@@ -292,37 +244,3 @@ class DenseShards:
 
         for start, buffer, found in in_turn(self._pool, gather, range(0, count, step)):
             background.do(written, start, buffer, found)
-
-
-class _Bench:
-    """A worker's own buffers, used again for every chunk."""
-
-    def __init__(self) -> None:
-        self._buffers: dict[tuple[str, torch.device], torch.Tensor] = {}
-
-    def get(self, name: str, shape: tuple[int, ...], dtype: torch.dtype, device: torch.device) -> torch.Tensor:
-        """A contiguous tensor of this shape whose content is left over."""
-        size = int(np.prod(shape))
-        buffer = self._buffers.get((name, device))
-        if buffer is None or len(buffer) < size:
-            buffer = self._buffers[name, device] = torch.empty(size, dtype=dtype, device=device)
-        return buffer[:size].view(shape)
-
-
-def _odd_lines(values: int) -> int:
-    """At least so many float16 that fill an odd number of cache lines: rows of that length fall on all sets of a cache,
-    so that it holds a column of them while it is turned."""
-    return (-(-values // _IN_LINE) | 1) * _IN_LINE
-
-
-def _power_sums(x: torch.Tensor, square: torch.Tensor) -> torch.Tensor:
-    """Sums of x, x^2, x^3, x^4 over each row's few hundred values in float32, as float64 (4, rows); square: room for
-    x^2.
-
-    x is scaled so that none of these leaves the range of float32.
-    """
-    ones = torch.ones(x.shape[1], device=x.device)
-    torch.mul(x, x, out=square)
-    first, second = x.mv(ones), square.mv(ones)
-    third = x.mul_(square).mv(ones)
-    return torch.stack([first, second, third, square.square_().mv(ones)]).double().cpu()

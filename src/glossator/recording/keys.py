@@ -11,8 +11,8 @@ from __future__ import annotations
 
 import numpy as np
 
-_TOP = 15  # stored magnitudes are below 2^15
-_LEAST = -100  # of what counts as a magnitude at all: below 2^-100 a unit is 0
+TOP = 15  # stored magnitudes are below 2^15
+LEAST = -100  # of what counts as a magnitude at all: below 2^-100 a unit is 0
 _NORMAL = 1 << 10  # the bits of the smallest float16 that has all its digits, 2^-14
 LARGEST_SMALL = float(np.nextafter(np.float32(2.0**-14 - 2.0**-25), np.float32(0)))
 """What is larger does not become smaller than 2^-14 as it is rounded to float16."""
@@ -44,7 +44,7 @@ def maxima_of(keys: np.ndarray) -> np.ndarray:
 def exponents_of(largest: np.ndarray) -> np.ndarray:
     """int16: the powers of two by which float16 values are to be multiplied, from the largest magnitudes."""
     exponents = np.frexp(largest)[1]
-    return (np.where(largest > 0, np.maximum(exponents, _LEAST), _LEAST) - _TOP).astype(np.int16)
+    return (np.where(largest > 0, np.maximum(exponents, LEAST), LEAST) - TOP).astype(np.int16)
 
 
 def powers(exponents: np.ndarray | int) -> np.ndarray:
