@@ -7,6 +7,7 @@ give a unit's places side by side, have the same in operations of torch.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numba
@@ -80,7 +81,15 @@ def _compiled(x: torch.Tensor, valid: np.ndarray, begun: np.ndarray, target: Tar
     return True
 
 
-@numba.njit(nogil=True, cache=True, error_model="numpy")
+def _compile(function: Callable[..., bool]) -> Callable[..., bool]:
+    """Compiled as it is first called, which takes seconds, and kept beside this file or in the user's cache."""
+    try:
+        return numba.njit(nogil=True, error_model="numpy", cache=True)(function)
+    except RuntimeError:  # nothing can be written to either place
+        return numba.njit(nogil=True, error_model="numpy")(function)
+
+
+@_compile
 def _measure(
     x: np.ndarray,
     valid: np.ndarray,

@@ -1,0 +1,95 @@
+"""A chunk's maxima, exponents, float16 values and power sums: the compiled loop and the operations of torch against
+NumPy."""
+
+from __future__ import annotations
+
+import numba
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from glossator.recording import chunks
+from glossator.recording.chunks import Bench, Target, take_in
+from glossator.recording.keys import exponents_of, rounded
+
+LEFT_OVER = 7.0
+
+
+def target(n: int, places: int, units: int) -> Target:
+    """Views into larger arrays with what was left over, as a room's are."""
+    return Target(
+        torch.full((n + 1, units + 2, places), LEFT_OVER, dtype=torch.float16)[1:, 1:-1],
+        torch.full((2, n + 1, units + 2), LEFT_OVER)[:, 1:, 1:-1],
+        torch.full((n + 1, units + 2), 7, dtype=torch.int16)[1:, 1:-1],
+        torch.ones((4, units + 2), dtype=torch.float64)[:, 1:-1],
+    )
+
+
+def by_torch(values, valid, chosen, begun, into, bench):
+    side_by_side = not values.is_contiguous() and values.transpose(1, 2).is_contiguous() and valid.all()
+    x = values if chosen is None else values.index_select(2, chosen)
+    x = x.transpose(1, 2).contiguous() if side_by_side else x
+    return chunks._by_torch(x, valid, begun, into, bench, side_by_side)
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.data())
+@pytest.mark.parametrize("way", [take_in, by_torch])
+def test_a_chunk_is_what_numpy_makes_of_it(way, data):
+    n, places, units = (data.draw(st.integers(1, most)) for most in (3, 5, 70))
+    rng = np.random.default_rng(data.draw(st.integers(0, 99)))
+    scale = 2.0 ** rng.integers(-12, 12, units) * rng.integers(0, 2, units)
+    values = torch.from_numpy((rng.normal(size=(n, places, units)) * scale).astype(np.float32))
+    values = values.to(data.draw(st.sampled_from([torch.float32, torch.bfloat16])))
+    valid = rng.random((n, places)) < data.draw(st.sampled_from([0.0, 0.5, 1.0]))
+    values[torch.from_numpy(~valid)] = torch.nan
+    if turned := data.draw(st.booleans()):
+        values = values.transpose(1, 2).contiguous().transpose(1, 2)
+    chosen = torch.arange(0, units, 2) if data.draw(st.booleans()) else None
+    kept = values.float().numpy()[..., :: 1 if chosen is None else 2]
+    begun = rng.integers(-30, 5, kept.shape[2]).astype(np.int16)
+    into = target(*kept.shape)
+
+    assert way(values, valid, chosen, begun, into, Bench())
+    exact = np.where(valid[:, :, None], kept, 0).astype(np.float64)
+    exponents = into.exponents.numpy()
+    own = np.maximum(exponents_of(np.abs(exact).max(1).astype(np.float32)), begun)
+    for_each_input = way is take_in and not (turned and valid.all())
+    assert np.array_equal(exponents, own) if for_each_input else (exponents >= own).all()
+    expected = rounded(exact.transpose(0, 2, 1), exponents[:, :, None])
+    assert np.array_equal(into.raw.numpy(), expected)
+    for sign, maxima in zip((1, -1), into.maxima.numpy(), strict=True):
+        assert np.array_equal(maxima, np.where(valid[:, :, None], sign * kept, -np.inf).max(1))
+    for power, sums in enumerate(into.sums.numpy(), start=1):
+        size = (np.abs(exact) ** power).sum((0, 1))
+        assert (np.abs(sums - 1 - (exact**power).sum((0, 1))) <= 1e-5 * size + 1e-9).all()
+
+
+@pytest.mark.parametrize("way", [take_in, by_torch])
+@pytest.mark.parametrize("wrong", [np.nan, np.inf, -np.inf])
+def test_what_is_not_finite_is_told_where_it_counts(way, wrong):
+    values, valid = torch.ones(2, 4, 33), np.ones((2, 4), bool)
+    valid[1, 2] = False
+    values[1, 2, 5] = wrong
+    none = np.full(33, -100, np.int16)
+    assert way(values, valid, None, none, target(2, 4, 33), Bench())
+    values[0, 3, 32] = wrong
+    assert not way(values, valid, None, none, target(2, 4, 33), Bench())
+
+
+def test_nothing_beside_the_target_is_touched():
+    into = target(2, 4, 33)
+    assert take_in(torch.zeros(2, 4, 33), np.ones((2, 4), bool), None, np.zeros(33, np.int16), into, Bench())
+    for part, left, axis in zip(into, (LEFT_OVER, LEFT_OVER, 7, 1), (1, 2, 1, 1), strict=True):
+        whole = part._base.movedim(axis, 0)
+        assert not part.any() or part is into.sums
+        assert (whole[[0, -1]] == left).all()
+
+
+def test_it_is_compiled_where_nothing_can_be_kept(monkeypatch):
+    monkeypatch.setattr("numba.core.caching.CacheImpl._locator_classes", [])
+    with pytest.raises(RuntimeError, match="no locator"):
+        numba.njit(cache=True)(lambda x: x)
+    assert chunks._compile(lambda x: x > 1)(2)
