@@ -11,6 +11,7 @@ from glossator.engines.processes import (
     fixed_sums,
     in_parallel,
     keep_freed_memory,
+    memory_is_kept,
     one_core_pool,
     one_thread,
 )
@@ -30,6 +31,7 @@ __all__ = [
     "fixed_sums",
     "in_parallel",
     "keep_freed_memory",
+    "memory_is_kept",
     "one_core_pool",
     "one_thread",
 ]
