@@ -2,7 +2,7 @@
 rendered.
 
 The floor (`bare`) is the subject's pass over the same batches, on as many threads, ended after the same last site. It
-gives the model 16 images at a time; `plain` is the same pass with a whole batch at once;
+gives the model a few images at a time, which is faster on a CPU; `plain` is the same pass with a whole batch at once;
 `loop` is what somebody writes who calls the model on one batch after the other, on torch's own threads, with the number
 of images a batch of `IN_A_LOOP` that was quickest. All take turns in one process, so that what else the machine does
 falls on every side.
@@ -81,11 +81,11 @@ def run(options: dict[str, Any] | None = None) -> dict[str, Any]:
             list(pool.map(one, batches))
 
     def plain() -> None:
-        with _at_once(plan.batch * side**2):
+        with unittest.mock.patch("glossator.subjects.vision.CPU_PIXELS", plan.batch * side**2):
             bare()
 
     def loop(at_once: int, images: int = n) -> None:
-        with _at_once(at_once * side**2), torch.inference_mode():
+        with unittest.mock.patch("glossator.subjects.vision.CPU_PIXELS", at_once * side**2), torch.inference_mode():
             for first in range(0, images, at_once):
                 subject.visit(probes.inputs.take(np.arange(first, min(first + at_once, images))), sites, _see_nothing)
 
@@ -117,11 +117,6 @@ def run(options: dict[str, Any] | None = None) -> dict[str, Any]:
         "options": chosen | {"quick": quick},
         "machine": machine(),
     }
-
-
-def _at_once(pixels: int) -> Any:
-    """A context in which the model is given so many pixels in one pass."""
-    return unittest.mock.patch.multiple("glossator.subjects.vision", CPU_PIXELS=pixels, KEPT_PIXELS=pixels)
 
 
 def _see_nothing(site: str, values: Any) -> None: ...

@@ -28,7 +28,7 @@ def target(n: int, places: int, units: int) -> Target:
 
 
 def by_torch(values, valid, chosen, begun, into, bench):
-    side_by_side = not values.is_contiguous() and values.transpose(1, 2).is_contiguous() and valid.all()
+    side_by_side = bool(valid.all()) and not values.is_contiguous() and values.transpose(1, 2).is_contiguous()
     x = values if chosen is None else values.index_select(2, chosen)
     x = x.transpose(1, 2).contiguous() if side_by_side else x
     return chunks._by_torch(x, valid, begun, into, bench, side_by_side)
@@ -45,7 +45,7 @@ def test_a_chunk_is_what_numpy_makes_of_it(way, data):
     values = values.to(data.draw(st.sampled_from([torch.float32, torch.bfloat16])))
     valid = rng.random((n, places)) < data.draw(st.sampled_from([0.0, 0.5, 1.0]))
     values[torch.from_numpy(~valid)] = torch.nan
-    if turned := data.draw(st.booleans()):
+    if data.draw(st.booleans()):
         values = values.transpose(1, 2).contiguous().transpose(1, 2)
     chosen = torch.arange(0, units, 2) if data.draw(st.booleans()) else None
     kept = values.float().numpy()[..., :: 1 if chosen is None else 2]
@@ -56,15 +56,15 @@ def test_a_chunk_is_what_numpy_makes_of_it(way, data):
     exact = np.where(valid[:, :, None], kept, 0).astype(np.float64)
     exponents = into.exponents.numpy()
     own = np.maximum(exponents_of(np.abs(exact).max(1).astype(np.float32)), begun)
-    for_each_input = way is take_in and not (turned and valid.all())
-    assert np.array_equal(exponents, own) if for_each_input else (exponents >= own).all()
+    for_each_input = way is take_in and (values.is_contiguous() or not valid.all())
+    assert np.array_equal(exponents, own if for_each_input else np.broadcast_to(own.max(0), own.shape))
     expected = rounded(exact.transpose(0, 2, 1), exponents[:, :, None])
     assert np.array_equal(into.raw.numpy(), expected)
     for sign, maxima in zip((1, -1), into.maxima.numpy(), strict=True):
         assert np.array_equal(maxima, np.where(valid[:, :, None], sign * kept, -np.inf).max(1))
     for power, sums in enumerate(into.sums.numpy(), start=1):
         size = (np.abs(exact) ** power).sum((0, 1))
-        assert (np.abs(sums - 1 - (exact**power).sum((0, 1))) <= 1e-5 * size + 1e-9).all()
+        assert (np.abs(sums - 1 - (exact**power).sum((0, 1))) <= 1e-5 * size + 1e-15).all()
 
 
 @pytest.mark.parametrize("way", [take_in, by_torch])

@@ -81,20 +81,17 @@ def test_values_are_those_of_the_modules_by_cell():
     np.testing.assert_allclose(subject.outputs(inputs), logits, rtol=1e-5, atol=1e-6)
 
 
-@pytest.mark.parametrize(("kept", "passes_of"), [(False, [5, 5, 2]), (True, [9, 3])])
-def test_more_images_than_one_pass_takes(monkeypatch, kept, passes_of):
+def test_more_images_than_one_pass_takes(monkeypatch):
     model, inputs = tiny(), pictures()
     whole = values_at(image_subject(model, side=32), inputs, "first", "second:max", "head")
     monkeypatch.setattr("glossator.subjects.vision.CPU_PIXELS", 5 * 32**2)
-    monkeypatch.setattr("glossator.subjects.vision.KEPT_PIXELS", 9 * 32**2)
-    monkeypatch.setattr("glossator.subjects.vision.memory_is_kept", lambda: kept)
     subject = image_subject(model, side=32)
-    assert subject.batch == passes_of[0]
+    assert subject.batch == 5
     passes = []
     handle = model.register_forward_pre_hook(lambda _, args: passes.append(len(args[0])))
     in_turn = values_at(subject, inputs, "first", "second:max", "head")
     handle.remove()
-    assert passes == passes_of
+    assert passes == [5, 5, 2]
     for name, values in whole.items():
         np.testing.assert_allclose(in_turn[name], values, rtol=1e-5, atol=1e-6)
 

@@ -11,7 +11,6 @@ from glossator.engines.processes import (
     fixed_sums,
     in_parallel,
     keep_freed_memory,
-    memory_is_kept,
     one_core_pool,
     one_thread,
 )
@@ -31,7 +30,6 @@ __all__ = [
     "fixed_sums",
     "in_parallel",
     "keep_freed_memory",
-    "memory_is_kept",
     "one_core_pool",
     "one_thread",
 ]

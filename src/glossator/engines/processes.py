@@ -341,22 +341,13 @@ def keep_freed_memory() -> None:
     is a tenth of a recording's time and more. Other allocators, and settings of the user's, stay as they are. Before
     threads are started.
     """
-    global _memory_is_kept
     if any(name.startswith(("MALLOC_", "GLIBC_TUNABLES")) for name in os.environ):
         return
     with contextlib.suppress(OSError, AttributeError, TypeError):
         libc = ctypes.CDLL(None)
         if hasattr(libc, "gnu_get_libc_version"):
-            settings = ((_ARENAS, 1), (_TRIM, 1 << 30), (_MMAP, 1 << 30))
-            _memory_is_kept = all([libc.mallopt(setting, value) for setting, value in settings])
-
-
-_memory_is_kept = False
-
-
-def memory_is_kept() -> bool:
-    """Whether `keep_freed_memory` had its effect here or in the process that this one was forked from."""
-    return _memory_is_kept
+            for setting, value in ((_ARENAS, 1), (_TRIM, 1 << 30), (_MMAP, 1 << 30)):
+                libc.mallopt(setting, value)
 
 
 _ARENAS, _TRIM, _MMAP = -8, -1, -3

@@ -62,8 +62,8 @@ def take_in(
     exponents that these have at least.
     """
     # Models whose channels come first give a unit's places side by side, as they are stored.
-    side_by_side = not values.is_contiguous() and values.transpose(1, 2).is_contiguous()
-    if values.device.type == "cpu" and not (side_by_side and valid.all()):
+    side_by_side = bool(valid.all()) and not values.is_contiguous() and values.transpose(1, 2).is_contiguous()
+    if values.device.type == "cpu" and not side_by_side:
         x = values if chosen is None else values.index_select(2, chosen)
         return _compiled(x.float().contiguous(), valid, begun, target, bench)
     x = values.transpose(1, 2) if side_by_side else values
@@ -82,7 +82,8 @@ def _compiled(x: torch.Tensor, valid: np.ndarray, begun: np.ndarray, target: Tar
 
 
 def _compile(function: Callable[..., bool]) -> Callable[..., bool]:
-    """Compiled as it is first called, which takes seconds, and kept beside this file or in the user's cache."""
+    """Compiled as it is first called with arrays of a layout, which takes seconds, and kept beside this file or in the
+    user's cache until this file changes, not when constants of others do."""
     try:
         return numba.njit(nogil=True, error_model="numpy", cache=True)(function)
     except RuntimeError:  # nothing can be written to either place

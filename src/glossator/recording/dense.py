@@ -1,9 +1,9 @@
 """Recording dense sites: exact top-k windows of both polarities, exact moments, values of the reference sample (panel).
 
 All dense units of all sites share one axis of columns. A shard's values are held as float16, window by window and each
-unit's side by side, with a power of two for each unit and some windows. At its end those of the panel are written where
-they stay, and the windows that still belong to a unit's top k so far are kept with their values; the rest is dropped.
-What stays in memory between shards is one key per unit, polarity and place.
+unit's side by side, with a power of two for each unit in each window or in a few. At its end those of the panel are
+written where they stay, and the windows that still belong to a unit's top k so far are kept with their values; the rest
+is dropped. What stays in memory between shards is one key per unit, polarity and place.
 
 Where a shard ends changes nothing in the finished recording: sums are added batch by batch within a part of the plan,
 values are rounded once.
