@@ -9,6 +9,7 @@ import os
 import random
 import shutil
 import signal
+import threading
 import time
 from pathlib import Path
 
@@ -295,6 +296,21 @@ def test_a_shard_that_is_finished_beside_the_next_changes_no_byte(tmp_path, monk
             torch.set_num_threads(before)
     assert len(rooms) == 1 + 2
     assert bytes_of(tmp_path / "0") == bytes_of(tmp_path / "1")
+
+
+def test_chunks_taken_in_by_several_threads_change_no_byte(tmp_path, monkeypatch):
+    monkeypatch.setattr(dense, "CHUNK_VALUES", 2 * 16 * 24)
+    threads, take_in = set(), dense.take_in
+    monkeypatch.setattr(dense, "take_in", lambda *args: (threads.add(threading.get_ident()), take_in(*args))[1])
+    before = torch.get_num_threads()
+    for number in (1, 4):
+        torch.set_num_threads(number)
+        try:
+            record_it(tmp_path / str(number))
+        finally:
+            torch.set_num_threads(before)
+    assert threading.get_ident() not in threads and len(threads) >= 2
+    assert bytes_of(tmp_path / "1") == bytes_of(tmp_path / "4")
 
 
 def test_a_file_that_cannot_be_read_is_not_called_damaged(tmp_path, monkeypatch):

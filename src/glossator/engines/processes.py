@@ -338,20 +338,20 @@ def keep_freed_memory() -> None:
 
     A model's pass asks for the same large arrays over and over. glibc's allocator gives them back and waits for new
     pages each time, most of all in threads, whose arenas it empties heap by heap; where a model runs in several, that
-    is a tenth of a recording's time and more. Other allocators, and settings of the user's, stay as they are. Before
-    threads are started.
+    is a tenth of a recording's time and more. Other allocators, and settings of the user's, stay as they are. Best
+    before threads are started: those that were have heaps of their own, which hold no more than 64 MB.
     """
     if any(name.startswith(("MALLOC_", "GLIBC_TUNABLES")) for name in os.environ):
         return
     with contextlib.suppress(OSError, AttributeError, TypeError):
         libc = ctypes.CDLL(None)
         if hasattr(libc, "gnu_get_libc_version"):
-            for setting, value in ((_ARENAS, 1), (_TRIM, 1 << 30), (_MMAP, 1 << 30)):
+            for setting, value in ((_ARENAS, 1), (_TRIM, 1 << 30), (_MMAP, 1 << 30), (_PAD, 1 << 26)):
                 libc.mallopt(setting, value)
 
 
-_ARENAS, _TRIM, _MMAP = -8, -1, -3
-"""glibc's M_ARENA_MAX, M_TRIM_THRESHOLD and M_MMAP_THRESHOLD."""
+_ARENAS, _TRIM, _PAD, _MMAP = -8, -1, -2, -3
+"""glibc's M_ARENA_MAX, M_TRIM_THRESHOLD, M_TOP_PAD (with less, threads give empty heaps back) and M_MMAP_THRESHOLD."""
 
 
 def _end_with_parent() -> None:

@@ -24,13 +24,11 @@ _SMALL, _ZERO, _INFINITY = np.float32(LARGEST_SMALL), np.float32(0), np.float32(
 
 class Target(NamedTuple):
     """Where the parts of a chunk go: raw float16 (n, units, places); maxima float32 (2, n, units), of both polarities,
-    -inf for an input without a valid place; exponents int16 (n, units), the powers of two of raw; sums float64 (4,
-    units), to which those of x, x^2, x^3, x^4 are added."""
+    -inf for an input without a valid place; exponents int16 (n, units), the powers of two of raw."""
 
     raw: torch.Tensor
     maxima: torch.Tensor
     exponents: torch.Tensor
-    sums: torch.Tensor
 
 
 class Bench:
@@ -55,8 +53,9 @@ def take_in(
     begun: np.ndarray,
     target: Target,
     bench: Bench,
-) -> bool:
-    """Put values (n, places, units) where they go; False if one that counts is not finite, with the target undefined.
+) -> np.ndarray | None:
+    """Put values (n, places, units) where they go, and return the sums of x, x^2, x^3, x^4, float64 (4, units); None if
+    a value that counts is not finite, with the target undefined.
 
     valid: bool (n, places), values elsewhere may be anything; chosen: which units, None for all; begun: int16, the
     exponents that these have at least.
@@ -72,18 +71,25 @@ def take_in(
     return _by_torch(x, valid, begun, target, bench, side_by_side)
 
 
-def _compiled(x: torch.Tensor, valid: np.ndarray, begun: np.ndarray, target: Target, bench: Bench) -> bool:
+def _compiled(x: torch.Tensor, valid: np.ndarray, begun: np.ndarray, target: Target, bench: Bench) -> np.ndarray | None:
+    n, _, units = x.shape
     stored = bench.get("stored", tuple(x.shape), torch.float32, x.device)
-    maxima, exponents, sums = (part.numpy() for part in target[1:])
-    if not _measure(x.numpy(), valid, begun, stored.numpy(), maxima, exponents, sums):
-        return False
+    maxima = bench.get("maxima", (2, n, units), torch.float32, x.device)
+    exponents = bench.get("exponents", (n, units), torch.int16, x.device)
+    sums = np.zeros((4, units))
+    # All of these arrays are contiguous and may be written to: the loop is compiled for one layout.
+    valid, begun = np.require(valid, bool, ["C", "W"]), np.require(begun, np.int16, ["C", "W"])
+    if not _measure(x.numpy(), valid, begun, stored.numpy(), maxima.numpy(), exponents.numpy(), sums):
+        return None
+    target.maxima.copy_(maxima)
+    target.exponents.copy_(exponents)
     _turn(stored, target, bench)
-    return True
+    return sums
 
 
 def _compile(function: Callable[..., bool]) -> Callable[..., bool]:
-    """Compiled as it is first called with arrays of a layout, which takes seconds, and kept beside this file or in the
-    user's cache until this file changes, not when constants of others do."""
+    """Compiled as it is first called, which takes seconds, and kept beside this file or in the user's cache until this
+    file changes, not when constants of others do."""
     try:
         return numba.njit(nogil=True, error_model="numpy", cache=True)(function)
     except RuntimeError:  # nothing can be written to either place
@@ -100,7 +106,7 @@ def _measure(
     exponents: np.ndarray,
     sums: np.ndarray,
 ) -> bool:
-    """As `take_in`, with values to be stored as float16 in `stored`.
+    """As `take_in`, with values to be stored as float16 in `stored`; adds to the sums.
 
     Every inner loop goes over the units, in arrays of its own, so that it becomes vector instructions; sums are added
     place by place and thus have the same bits on every processor.
@@ -158,7 +164,7 @@ def _measure(
 
 def _by_torch(
     x: torch.Tensor, valid: np.ndarray, begun: np.ndarray, target: Target, bench: Bench, side_by_side: bool
-) -> bool:
+) -> np.ndarray | None:
     """As `take_in`, on any device; side_by_side: x is (n, units, places), of which all count or it is not."""
     over_places, over_units = (2, 1) if side_by_side else (1, 2)
     n, places, units = len(x), x.shape[over_places], x.shape[over_units]
@@ -174,7 +180,7 @@ def _by_torch(
             x[empty.to(x.device)] = 0
     high, low = x.amax(over_places).float(), x.amin(over_places).float().neg_()
     if not np.isfinite(max(high.max().item(), low.max().item())):
-        return False
+        return None
     exponents = np.maximum(exponents_of(torch.maximum(high.amax(0), low.amax(0)).cpu().numpy()), begun)
     if empty.any():
         high[empty.to(x.device)], low[empty.to(x.device)] = -torch.inf, -torch.inf
@@ -192,8 +198,7 @@ def _by_torch(
     else:
         _turn(stored, target, bench)
         sums = _power_sums(scaled.view(-1, units).t(), second.view(-1, units).t())
-    target.sums.add_(sums * torch.from_numpy(np.ldexp(1.0, np.arange(1, 5)[:, None] * exponents)))
-    return True
+    return sums.numpy() * np.ldexp(1.0, np.arange(1, 5)[:, None] * exponents)
 
 
 def _turn(stored: torch.Tensor, target: Target, bench: Bench) -> None:

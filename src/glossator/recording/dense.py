@@ -47,10 +47,10 @@ class Room:
 class DenseShards:
     """Accumulates batches into a shard and shards into the running top k; see `dense_merge` for the finished files.
 
-    plan: of the sites of one grid alone, width: how many places that has; pool: runs what finishing a shard takes;
-    panel: the file of the panel's values; readouts: of the sites whose values are computed from those of their
-    source. Shards are finished in order, one at a
-    time, while batches of the next may come in, into another room.
+    plan: of the sites of one grid alone, width: how many places that has; pool: runs what finishing a shard takes, and
+    what adding a batch takes where batches come one at a time (alone), while no shard is finished; panel: the file of
+    the panel's values; readouts: of the sites whose values are computed from those of their source. Shards are finished
+    in order, one at a time, while batches of the next may come in, into another room.
     """
 
     def __init__(
@@ -61,6 +61,8 @@ class DenseShards:
         pool: ThreadPoolExecutor,
         panel: Path,
         readouts: Mapping[str, Readout] | None = None,
+        *,
+        alone: bool = False,
     ):
         units = plan.dense_units
         self.plan, self.width = plan, width
@@ -71,7 +73,7 @@ class DenseShards:
         self.panel = PanelFile(panel, units, len(plan.panel), width)
         self._in_panel = np.zeros(plan.windows, bool)
         self._in_panel[plan.panel] = True
-        self._pool, self._of_thread = pool, threading.local()
+        self._pool, self._alone, self._of_thread = pool, alone, threading.local()
 
     def begin(self, source: str, values: torch.Tensor, valid: np.ndarray) -> None:
         """Set the exponents that the units of one source site begin with; as `add`, of the first inputs."""
@@ -96,25 +98,30 @@ class DenseShards:
 
         Values at invalid positions may be anything. Batches may come from several threads at once.
         """
+        sums = room.sums[batch].numpy()
+        for site, found in self._read(source, values):
+            step = max(1, CHUNK_VALUES // (self.width * len(site.units)))
+            begin = batch * self.plan.batch + row
+            parts = [slice(first, min(first + step, len(valid))) for first in range(0, len(valid), step)]
+            take = partial(self._take_in, room, begin, site, found, valid)
+            # A stream alone has all cores, which the operations of torch share but a compiled loop does not.
+            alone = self._alone and found.device.type == "cpu"
+            for of_part in self._pool.map(take, parts) if alone else map(take, parts):
+                sums[:, site.columns] += of_part
+
+    def _take_in(
+        self, room: Room, begin: int, site: SitePlan, found: torch.Tensor, valid: np.ndarray, rows: slice
+    ) -> np.ndarray:
+        """Put values of these rows at a site into the room from row `begin` on, and return their power sums."""
         if not hasattr(self._of_thread, "bench"):
             self._of_thread.bench = Bench()
-        for site, found in self._read(source, values):
-            columns = site.columns
-            chosen = None if site.all_units else torch.as_tensor(site.units, device=values.device).long()
-            step = max(1, CHUNK_VALUES // (self.width * len(site.units)))
-            for first in range(0, len(valid), step):
-                rows = slice(first, min(first + step, len(valid)))
-                begin = batch * self.plan.batch + row
-                here = slice(begin + rows.start, begin + rows.stop)
-                target = Target(
-                    room.raw[here, columns],
-                    room.maxima[:, here, columns],
-                    room.exponents[here, columns],
-                    room.sums[batch, :, columns],
-                )
-                begun = self.begun[columns]
-                if not take_in(found[rows], valid[rows], chosen, begun, target, self._of_thread.bench):
-                    raise not_finite(site.name)
+        here, columns = slice(begin + rows.start, begin + rows.stop), site.columns
+        chosen = None if site.all_units else torch.as_tensor(site.units, device=found.device).long()
+        target = Target(room.raw[here, columns], room.maxima[:, here, columns], room.exponents[here, columns])
+        sums = take_in(found[rows], valid[rows], chosen, self.begun[columns], target, self._of_thread.bench)
+        if sums is None:
+            raise not_finite(site.name)
+        return sums
 
     def finish(
         self, room: Room, first: int, end: int, folder: Path, background: Background, checksums: Checksums

@@ -52,7 +52,7 @@ from glossator.recording.store import (
     show_shard,
     sync,
 )
-from glossator.recording.streams import Bar, in_streams, streams_of
+from glossator.recording.streams import MOST_STREAMS, Bar, in_streams, streams_of
 from glossator.subjects.base import grid_of, width_of
 
 if TYPE_CHECKING:
@@ -168,11 +168,12 @@ def _run(
     units, whose files are closed with `files`, and the shards in order."""
     begin, until = rows or (0, plan.windows)
     streams = streams_of(subject, plan)
+    alone = streams == 1
     rooms = 2 if plan.most_batches >= 2 * streams > 2 else 1  # while one shard is finished, the next is filled
     plan = replace(plan, most_batches=plan.most_batches // rooms)
-    pool, aside = one_core_pool(streams), one_core_pool(streams)
+    pool, aside = one_core_pool(streams), one_core_pool(min(MOST_STREAMS, torch.get_num_threads()))
     dense = {
-        g: DenseShards(spec, plan.dense_on(g), g.places, aside, _made(place, anew=False) / PANEL, readouts)
+        g: DenseShards(spec, plan.dense_on(g), g.places, aside, _made(place, anew=False) / PANEL, readouts, alone=alone)
         for g, place in zip(plan.dense_grids, _dense_folders(plan, folder), strict=True)
     }
     for values in dense.values():
