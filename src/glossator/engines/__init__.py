@@ -1,6 +1,7 @@
 """Engines: where work is done. Jobs are data; see `glossator.engines.base`."""
 
 from glossator.engines.base import Done, Engine, Job, Task, carry_out
+from glossator.engines.compiling import compiled
 from glossator.engines.local import LocalEngine
 from glossator.engines.processes import (
     ahead,
@@ -25,6 +26,7 @@ __all__ = [
     "at_most",
     "available_cores",
     "carry_out",
+    "compiled",
     "cores_to_use",
     "each_in_parallel",
     "fixed_sums",

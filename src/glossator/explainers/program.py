@@ -32,7 +32,7 @@ from glossator.headlines.reasons import headlines
 from glossator.headlines.sentence import sentence
 from glossator.headlines.shelf import Shelf
 from glossator.image_programs.search import MOST
-from glossator.programs import Clause, Lexicon, Program, Table
+from glossator.programs import Clause, Lexicon, Program, Table, loops
 from glossator.programs.bank import build_bank
 from glossator.programs.candidates import Single
 from glossator.programs.compose import compose
@@ -152,6 +152,7 @@ class ProgramExplainer(Explainer):
             measured(evidence.exemplars.inputs, evidence.exemplars.grid)
             return
         self._shelf(evidence).bank.lexicon.ids(evidence.exemplars.windows)
+        loops.load()
 
     def _shelf(self, evidence: ExplainEvidence) -> Shelf:
         """The bank of the evidence's vocabulary and its classes that have a name; its seeds are the most frequent words

@@ -199,7 +199,7 @@ class Search:
         if not seeds:
             return []
         reading = self.problem.reading
-        cosines = np.stack([reading.cosines(seed) for seed in seeds])
+        cosines = reading.cosines(seeds)
         unions = np.concatenate([cosines >= floor for floor in NEAR]).astype(np.float32)
         nats = self.strong.worth(unions @ self.weight, unions @ self.count)
         place = int(nats.argmax())

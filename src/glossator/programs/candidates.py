@@ -31,6 +31,7 @@ from glossator.programs.language import (
     Within,
     is_local,
 )
+from glossator.programs.loops import masses_and_squares, products
 from glossator.programs.phrases import distance, phrase_of, runs_of
 from glossator.programs.problem import CLAIM, PARTS, Problem
 from glossator.programs.reading import REACH, after
@@ -83,6 +84,7 @@ class Pool:
     _spread: list[np.ndarray] = field(default_factory=list)
     _masses: np.ndarray | None = None
     _judged: tuple[np.ndarray, list[np.ndarray]] | None = None
+    _judged_singles: tuple[np.ndarray, np.ndarray] | None = None
 
     def __post_init__(self) -> None:
         problem, bank, reading = self.problem, self.problem.bank, self.problem.reading
@@ -92,8 +94,8 @@ class Pool:
         self._total = float(problem.searched.sum())
         self._single_truths = np.empty((SINGLES, len(self._by_part)), np.float32)
         self._single_spread = np.zeros(0, np.float32)
-        counts = np.stack([problem.sums(problem.searched, place) for place in (0, 1)], axis=1).astype(np.float32)
-        masses, squares = reading.truth @ counts, reading.squares @ counts
+        counts = problem.sums_back(problem.searched, 2, by_part=False)
+        masses, squares = masses_and_squares(reading.truth, counts)
         for place in (0, 1):
             mass = masses[:, place]
             self._spread.append(spread_of(mass, squares[:, place], self._total))
@@ -102,7 +104,7 @@ class Pool:
                 simple = np.flatnonzero(bank.simple[reading.rows] & common)
                 anchors = np.flatnonzero(bank.anchors[reading.rows] & common)
         self._simple, self._simple_truth = reading.rows[simple], reading.truth[simple]
-        self._simple_squares = reading.squares[simple]
+        self._simple_squares = self._simple_truth.power(2)
         self._remembered = Remembered(problem, reading.rows[anchors], reading.truth[anchors])
         simplest = Token((bank.lexicon.vocabulary.texts[int(bank.types[0])],))
         self.extra_cost = cost(After(simplest), bank.lexicon) - cost(simplest, bank.lexicon)
@@ -113,18 +115,21 @@ class Pool:
     def add(self, test: Test) -> None:
         problem = self.problem
         self.singles.append(Single(test, problem.column(test), cost(test, problem.bank.lexicon)))
+        self._judged_singles = None
 
     def look(self, residual: np.ndarray) -> None:
         """Choose again which rows of the bank stay in the pool."""
         truth = self.problem.reading.truth
-        covariances = truth @ self._sums(residual)
+        covariances, judged = products(truth, self._sums(residual)), []
         for place, keep in ((0, KEPT_HERE), (1, KEPT_BEFORE)):
-            gain = across(covariances[:, place * PARTS :][:, :PARTS], self._spread[place]) / self._costs(place)
+            explained = across(covariances[:, place * PARTS :][:, :PARTS], self._spread[place])
+            gain = explained / self._costs(place)
             best = largest(gain, keep)
             self.rows[place] = np.sort(best[gain[best] > 0])
+            judged.append(explained[self.rows[place]])
         self._kept_truth = truth[np.concatenate(self.rows)]
         self._kept_costs = [self._costs(place, rows) for place, rows in enumerate(self.rows)]
-        self._judged = None
+        self._judged = residual, judged
 
     def best(self, residual: np.ndarray, taken: set[Test], noise: float) -> tuple[float, Single] | None:
         """The untaken candidate with the greatest gain for its cost, and that gain; None when none gains."""
@@ -153,7 +158,7 @@ class Pool:
     def _kept_gains(self, residual: np.ndarray) -> list[np.ndarray]:
         """Gains of the rows that stay in the pool, on either place; known where the same residual is asked of again."""
         if self._judged is None or self._judged[0] is not residual:
-            covariances = np.split(self._kept_truth @ self._sums(residual), [len(self.rows[0])])
+            covariances = np.split(products(self._kept_truth, self._sums(residual)), [len(self.rows[0])])
             gains = [
                 across(covariances[place][:, place * PARTS :][:, :PARTS], self._spread[place][rows])
                 for place, rows in enumerate(self.rows)
@@ -162,8 +167,11 @@ class Pool:
         return self._judged[1]
 
     def single_gains(self, residual: np.ndarray) -> np.ndarray:
+        """Gains of the singles; known where the same residual is asked of again."""
         if not self.singles:
             return np.zeros(0)
+        if self._judged_singles is not None and self._judged_singles[0] is residual:
+            return self._judged_singles[1]
         known, all_told = len(self._single_spread), len(self.singles)
         if known < all_told:
             while all_told > len(self._single_truths):
@@ -178,7 +186,8 @@ class Pool:
         values = self._weight * residual[self._by_part].astype(np.float32)
         pieces = [slice(*ends) for ends in itertools.pairwise(self._ends)]
         covariances = [self._single_truths[:all_told, piece] @ values[piece] for piece in pieces]
-        return across(np.stack(covariances, axis=1), self._single_spread)
+        self._judged_singles = residual, across(np.stack(covariances, axis=1), self._single_spread)
+        return self._judged_singles[1]
 
     def _prune(self, residual: np.ndarray) -> None:
         """Keep the singles that promise most."""
@@ -188,6 +197,7 @@ class Pool:
         for place, row in enumerate(kept):  # in place: large arrays are slow to come by
             self._single_truths[place] = self._single_truths[row]
         self._single_spread = self._single_spread[kept]
+        self._judged_singles = None
 
     def _costs(self, place: int, rows: np.ndarray | None = None) -> np.ndarray:
         """Of some of the reading's rows, or of all."""
@@ -196,17 +206,8 @@ class Pool:
         return found + (self.extra_cost if place else 0.0)
 
     def _sums(self, residual: np.ndarray) -> np.ndarray:
-        """(s, 2 * PARTS) of a residual over the tokens on this place and on the one before, in each part; one product
-        with a sparse matrix costs hardly more for many columns than for few."""
-        values = self.problem.searched * residual
-        return self._summed(values, 2)
-
-    def _summed(self, values: np.ndarray, places: int, rows: np.ndarray | slice = slice(None)) -> np.ndarray:
-        """`Problem.sums_by_part` of values (t,) on this place and so many before, (s, places * PARTS)."""
-        found = np.empty((len(self.problem.seen), places * PARTS), np.float32)
-        for place in range(places):
-            found[:, place * PARTS :][:, :PARTS] = self.problem.sums_by_part(values, place, rows)
-        return found
+        """(s, 2 * PARTS) of a residual over the tokens on this place and on the one before, in each part."""
+        return self.problem.sums_back(self.problem.searched * residual, 2, by_part=True)
 
     # --- tests made of two ----------------------------------------------------------------------------------------
 
@@ -229,10 +230,9 @@ class Pool:
         costs = bank.costs[rows] + self.extra_cost
         distances = range(REACH + 1)
         weight = left.weight if base is None else left.weight * base.truth[left.rows]
-        sums = self._summed(left.values, len(distances), left.rows)
+        sums = problem.sums_back(left.values, len(distances), left.rows, by_part=True)
         if base is not None or self._masses is None:
-            counts = np.stack([problem.sums(weight, d, left.rows) for d in distances], 1).astype(np.float32)
-            masses = squares @ counts
+            masses = squares @ problem.sums_back(weight, len(distances), left.rows, by_part=False)
             if base is None:
                 self._masses = masses
         else:

@@ -7,6 +7,7 @@ contexts and rough strengths) and drops exact strengths and floors.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import lru_cache
 
 from glossator.programs.language import (
     After,
@@ -104,14 +105,14 @@ def _sentence(bias: float, clauses: list[Clause], left_out: int, output: list[st
         only_less = len(groups["less"]) == len(clauses)
         parts.append("everywhere" if only_less else "a little everywhere")
         if only_less and clauses and all(_size(c) >= bias for c in clauses):
-            parts = [f"everywhere except on {_listed(groups.pop('less'))}"]
+            parts = [f"everywhere except on {_listed(tuple(groups.pop('less')))}"]
     graded = sum(bool(groups[name]) for name in ("strong", "medium")) > 1 or bool(parts)
     lead = {"strong": "most on", "medium": ALSO, "less": "less on"}
     lead["helped"] = "helped by" if parts or strongest > 0 else "when together on"
     for name, tests in groups.items():
         if tests:
             words = "on" if name in ("strong", "medium") and not graded else lead[name]
-            parts.append(f"{words} {_listed(tests, tokens=words != ALSO)}")
+            parts.append(f"{words} {_listed(tuple(tests), tokens=words != ALSO)}")
     if left_out:
         parts.append(f"and {left_out} weaker")
     if not parts and not output:
@@ -120,10 +121,11 @@ def _sentence(bias: float, clauses: list[Clause], left_out: int, output: list[st
     return text[0].upper() + text[1:] + "."
 
 
-def _listed(tests: Iterable[Test], *, tokens: bool = True) -> str:
+@lru_cache(maxsize=1024)
+def _listed(tests: tuple[Test, ...], *, tokens: bool = True) -> str:
     """Several tests as one list: exact tokens first, then kinds of words (“a/b” or like “c” or ending “-ed/-ing”), then
     the rest; tokens: whether "after" needs a noun before it."""
-    kinds: dict[str, list[Test]] = {}
+    kinds: dict[str | Test, list[Test]] = {}
     for test in tests:
         kinds.setdefault(_kind(test), []).append(test)
     listed = ""
@@ -138,7 +140,7 @@ def _listed(tests: Iterable[Test], *, tokens: bool = True) -> str:
     return f"tokens {listed}" if tokens and listed.startswith(AFTER) else listed
 
 
-def _kind(test: Test) -> str:
+def _kind(test: Test) -> str | Test:
     """Tests with the same kind are said together; others have a kind of their own."""
     match test:
         case Token() | Spelled():
@@ -148,14 +150,16 @@ def _kind(test: Test) -> str:
         case Prefix() | Suffix() | Contains():
             return type(test).__name__
         case After(Token() | Spelled() | Like() as inner):
-            return f"after {_kind(inner)}"
-    return repr(test)
+            return f"{AFTER}{_kind(inner)}"
+    return test
 
 
-def _merged(kind: str, tests: list[Test]) -> str:
+def _merged(kind: str | Test, tests: list[Test]) -> str:
     first = tests[0]
-    if kind.startswith("after ") and isinstance(first, After):
-        return f"{AFTER}{_merged(kind.removeprefix('after '), [t.test for t in tests if isinstance(t, After)])}"
+    if not isinstance(kind, str):
+        return _noun(first)
+    if kind.startswith(AFTER) and isinstance(first, After):
+        return f"{AFTER}{_merged(kind.removeprefix(AFTER), [t.test for t in tests if isinstance(t, After)])}"
     if kind in ("token", "like"):
         run = _run(text for test in tests for text in _texts_of(test))
         return run if kind == "token" else f"{WORDS}like {run}"

@@ -7,6 +7,7 @@ from functools import cached_property, lru_cache
 
 import numpy as np
 
+from glossator.programs.loops import sums_below
 from glossator.programs.problem import PARTS, Problem
 from glossator.statistics import largest
 
@@ -49,7 +50,7 @@ class Weighed:
 
     @cached_property
     def part(self) -> np.ndarray:
-        return np.maximum(self.problem.part, 0)[self.rows]
+        return self.problem.dealt[self.rows]
 
     @cached_property
     def dense(self) -> np.ndarray:
@@ -59,6 +60,11 @@ class Weighed:
     @cached_property
     def dense_weight(self) -> np.ndarray:
         return self._dense(self.weight)
+
+    @cached_property
+    def running(self) -> tuple[np.ndarray, np.ndarray]:
+        """Running sums of both."""
+        return np.cumsum(self.dense), np.cumsum(self.dense_weight)
 
     def scaled(self, share: np.ndarray) -> Weighed:
         """As if what is counted were multiplied by share (T,)."""
@@ -94,11 +100,8 @@ def best_ranges(
     The whole range and ranges that gain nothing are left out. least: from there on ranges begin; open_ended: only those
     that go up to the last number.
     """
-    numbers = numbers[of.rows]
-    sums = np.bincount(numbers * PARTS + of.part, of.values, minlength=PARTS * size).reshape(size, PARTS)
-    counts = np.bincount(numbers, of.weight, minlength=size)
-    sums = np.concatenate([np.zeros((1, PARTS)), np.cumsum(sums, axis=0)])
-    counts = np.concatenate([[0.0], np.cumsum(counts)])
+    sums, counts = np.empty((size + 1, PARTS)), np.empty(size + 1)
+    sums_below(np.ascontiguousarray(numbers[of.rows], np.int64), of.part, of.values, of.weight, sums, counts)
     total = float(of.problem.searched.sum())
 
     def gains(low: np.ndarray, high: np.ndarray) -> np.ndarray:

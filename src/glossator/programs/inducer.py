@@ -269,9 +269,10 @@ class Told:
 
     def normal_equations(self) -> tuple[np.ndarray, np.ndarray, float]:
         """Products of the columns (m + 1, m + 1), their products with the target, and its square; all weighted."""
-        weighted = self.design * self.weight
-        gram = (weighted @ self.design.T).astype(np.float64)
-        moment = (weighted @ self.target).astype(np.float64)
+        root = np.sqrt(self.weight)
+        weighed = self.design * root
+        gram = (weighed @ weighed.T).astype(np.float64)  # of a matrix with itself, half is computed
+        moment = (weighed @ (self.target * root)).astype(np.float64)
         gram[0, 0] += self.rest[0]
         moment[0] += self.rest[1]
         return gram, moment, float(self.weight @ self.target**2) + self.rest[2]

@@ -17,6 +17,7 @@ from glossator.evidence import Exemplars
 from glossator.inputs.tokens import TokenWindows
 from glossator.programs.bank import Bank
 from glossator.programs.language import Test
+from glossator.programs.loops import sums_by_part
 from glossator.programs.reading import Reading
 
 PARTS = 4
@@ -74,18 +75,31 @@ class Problem:
         return self.searched[:, None] * (self.part[:, None] == np.arange(PARTS))
 
     @cached_property
-    def _bins(self) -> list[np.ndarray]:
-        """`back` with a number for each part: (T,) int64."""
-        return [back * PARTS + np.maximum(self.part, 0) for back in self.back]
+    def dealt(self) -> np.ndarray:
+        """`part` (T,), some part where the claim is judged."""
+        return np.maximum(self.part, 0)
+
+    @cached_property
+    def _all(self) -> tuple[np.ndarray, np.ndarray]:
+        """All places, and one part for them."""
+        return np.arange(len(self.target)), np.zeros(len(self.target), np.int64)
 
     def sums(self, values: np.ndarray, distance: int, rows: np.ndarray | slice = slice(None)) -> np.ndarray:
         """(s,) sum of values (t,) over the token `distance` places back; rows: which of the T places they are of."""
         return np.bincount(self.back[distance][rows], values, minlength=len(self.seen) + 1)[:-1]
 
-    def sums_by_part(self, values: np.ndarray, distance: int, rows: np.ndarray | slice = slice(None)) -> np.ndarray:
-        """`sums` in each part that is searched on: (s, PARTS) float32. Values must be 0 where the claim is judged."""
-        found = np.bincount(self._bins[distance][rows], values, minlength=PARTS * (len(self.seen) + 1))
-        return found.reshape(-1, PARTS)[:-1].astype(np.float32)
+    def sums_back(
+        self, values: np.ndarray, distances: int, rows: np.ndarray | slice = slice(None), *, by_part: bool
+    ) -> np.ndarray:
+        """`sums` at distances from 0 on, (s, distances) float32, or in each part that is searched on, (s, distances *
+        PARTS); values must then be 0 where the claim is judged."""
+        everywhere, one_part = self._all
+        places, parts = rows if isinstance(rows, np.ndarray) else everywhere, self.dealt if by_part else one_part
+        width = PARTS if by_part else 1
+        sums, found = np.empty((len(self.seen) + 1, width)), np.empty((len(self.seen), distances * width), np.float32)
+        for distance in range(distances):
+            sums_by_part(self.back[distance], parts, places, values, sums, found, width * distance)
+        return found
 
 
 def make_problem(exemplars: Exemplars, bank: Bank, top_share: float, fires_above: float = 0.0) -> Problem:

@@ -105,13 +105,6 @@ class Reading:
         return self._truth[self.rows]
 
     @cached_property
-    def squares(self) -> sparse.csr_matrix:
-        """Their squares."""
-        found = self.truth.copy()
-        found.data **= 2
-        return found
-
-    @cached_property
     def costs(self) -> np.ndarray:
         """(rows,) of adding them."""
         return self.bank.costs[self.rows]
@@ -122,9 +115,9 @@ class Reading:
         assert self.bank.lexicon.directions is not None
         return self.bank.lexicon.directions[self.bank.types[self.seen]]
 
-    def cosines(self, seed: int) -> np.ndarray:
-        """(s,) of what is seen with one of it."""
-        return self._keep(("cosines", seed), lambda: self.directions @ self.directions[seed])
+    def cosines(self, seeds: list[int]) -> np.ndarray:
+        """(seeds, s) of some of what is seen with all of it."""
+        return self.directions[seeds] @ self.directions.T
 
     def near(self, seed: str, cosine: float) -> np.ndarray:
         """(k,) bool: types of the bank that are at least this close in meaning to a seed."""

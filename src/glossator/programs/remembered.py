@@ -18,6 +18,7 @@ from glossator.programs.atoms import Contains, Shape, Spelled, Token, Word
 from glossator.programs.executor import ROUNDING
 from glossator.programs.gains import Weighed, across, best_ranges
 from glossator.programs.language import Agrees, And, Between, Count, Or, Position, Same, Share, Test
+from glossator.programs.loops import products
 from glossator.programs.memory import ASPECTS
 from glossator.programs.problem import PARTS, Problem
 from glossator.programs.quantise import SHARE_STEPS
@@ -57,31 +58,32 @@ class Remembered:
         self.size = len(problem.seen) + 1
         self.here = self.reading.columns[0].reshape(-1)
         part = np.zeros(len(self.reading.ids), np.int64)
-        part[problem.flat // problem.windows.width] = np.maximum(problem.part, 0)
+        part[problem.flat // problem.windows.width] = problem.dealt
         self.bins = self.here * PARTS + np.repeat(part, problem.windows.width)
 
-    def still_to_come(self, values: np.ndarray, border: Test | None) -> np.ndarray:
-        """(n * width,) sum of values (n * width,) over what follows each token up to the next border."""
-        total = np.cumsum(values)
-        return total[self.reading.ends(border)] - total
+    def still_to_come(self, running: np.ndarray, border: Test | None) -> np.ndarray:
+        """(n * width,) sum of values over what follows each token up to the next border, from their running sums."""
+        return running[self.reading.ends(border)] - running
 
     # --- what to remember -----------------------------------------------------------------------------------------
 
     def worth_remembering(
-        self, border: Test | None, residual: np.ndarray, weight: np.ndarray, most: int, sign: int = 0
+        self, border: Test | None, running: tuple[np.ndarray, np.ndarray], most: int, sign: int = 0
     ) -> list[Test]:
-        """The tests whose counts since a border go best with a residual (n * width), for their cost.
+        """The tests whose counts since a border go best with a residual, for their cost.
 
-        sign: 1 or -1 for those that raise or lower it only.
+        running: sums of the residual and of its weights (n * width,); sign: 1 or -1 for tests that raise or lower it
+        only.
         """
+        residual, weight = running
         later = self.still_to_come(residual, border)
-        sums = np.empty((self.size - 1, PARTS + 1), np.float32)
+        sums = np.zeros((self.size - 1, 2 * PARTS), np.float32)
         sums[:, :PARTS] = np.bincount(self.bins, later, minlength=PARTS * self.size).reshape(-1, PARTS)[:-1]
         sums[:, PARTS] = np.bincount(self.here, self.still_to_come(weight, border), minlength=self.size)[:-1]
-        covariances = self.truth @ sums
-        gain = across(covariances[:, :-1], covariances[:, -1])
+        covariances, mass = np.split(products(self.truth, sums)[:, : PARTS + 1], [PARTS], axis=1)
+        gain = across(covariances, mass[:, 0])
         if sign:
-            gain = np.where(sign * covariances[:, :-1].sum(axis=1) > 0, gain, 0.0)
+            gain = np.where(sign * covariances.sum(axis=1) > 0, gain, 0.0)
         value = gain / (self.problem.bank.costs[self.rows] + BESIDE)
         return [self.problem.bank.tests[self.rows[i]] for i in largest(value, most) if value[i] > 0]
 
@@ -93,7 +95,7 @@ class Remembered:
 
     def _alone(self, left: Weighed) -> Iterator[Proposal]:
         for border in BORDERS:
-            found = self.worth_remembering(border, left.dense, left.dense_weight, 2)
+            found = self.worth_remembering(border, left.running, 2)
             for test in found:
                 yield from self.counts(test, border, left)
             if border is not None:
@@ -102,14 +104,14 @@ class Remembered:
                 yield from self.places(test, left)
                 yield from self.until(test, left)
         scaled = left.scaled(1.0 / (self.reading.place + 1.0))
-        for test in self.worth_remembering(None, scaled.dense, scaled.dense_weight, 2):
+        for test in self.worth_remembering(None, scaled.running, 2):
             yield from self.shares(test, left)
         for aspect in ASPECTS:
             yield from self.agreements(aspect, left)
 
     def _beside(self, left: Weighed, own: Test | None) -> Iterator[Proposal]:
         for border in BORDERS[:2]:
-            for test in self.worth_remembering(border, left.dense, left.dense_weight, 1):
+            for test in self.worth_remembering(border, left.running, 1):
                 yield from self.counts(test, border, left)
         for border in BORDERS:
             if own is not None:
@@ -143,7 +145,8 @@ class Remembered:
 
     def closings(self, test: Test, left: Weighed, most: int) -> list[Test]:
         opened = (self.reading.last(test) >= 0).reshape(-1)
-        found = self.worth_remembering(test, left.dense * opened, left.dense_weight * opened, most, -1)
+        running = np.cumsum(left.dense * opened), np.cumsum(left.dense_weight * opened)
+        found = self.worth_remembering(test, running, most, -1)
         return [closing for closing in found if closing != test]
 
     def shares(self, test: Test, left: Weighed) -> Iterator[Proposal]:
@@ -198,7 +201,7 @@ class Remembered:
                 for other in (None, *CLOSERS):
                     yield from self.counts(counted, other, left)
                 if first:
-                    for instead in self.worth_remembering(border, left.dense, left.dense_weight, INSTEAD):
+                    for instead in self.worth_remembering(border, left.running, INSTEAD):
                         yield from self.counts(instead, border, left)
                 for wider in self.wider(counted, border, more):
                     yield from self.counts(wider, border, left)
@@ -216,7 +219,7 @@ class Remembered:
         """The test or another that explains what it leaves."""
         if shares:
             left = left.scaled(1.0 / (self.reading.place + 1.0))
-        for other in self.worth_remembering(border, left.dense, left.dense_weight, WIDER, 1):
+        for other in self.worth_remembering(border, left.running, WIDER, 1):
             if other != test:
                 yield united(test, other)
 

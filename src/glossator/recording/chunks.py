@@ -7,13 +7,12 @@ give a unit's places side by side, have the same in operations of torch.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import NamedTuple
 
-import numba
 import numpy as np
 import torch
 
+from glossator.engines import compiled
 from glossator.recording.keys import LARGEST_SMALL, LEAST, TOP, exponents_of, powers
 
 CHUNK_VALUES = 1 << 18
@@ -87,16 +86,7 @@ def _compiled(x: torch.Tensor, valid: np.ndarray, begun: np.ndarray, target: Tar
     return sums
 
 
-def _compile(function: Callable[..., bool]) -> Callable[..., bool]:
-    """Compiled as it is first called, which takes seconds, and kept beside this file or in the user's cache until this
-    file changes, not when constants of others do."""
-    try:
-        return numba.njit(nogil=True, error_model="numpy", cache=True)(function)
-    except RuntimeError:  # nothing can be written to either place
-        return numba.njit(nogil=True, error_model="numpy")(function)
-
-
-@_compile
+@compiled
 def _measure(
     x: np.ndarray,
     valid: np.ndarray,
