@@ -308,6 +308,7 @@ def _serve(connection: Connection, function: Callable[[Any], Any], share: int) -
     """Answer items until there are no more."""
     _end_with_parent()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the process that asks is stopped, and ends this one
+    gc.freeze()  # what it shares with its parent is no garbage, and looking would copy it
     with one_thread(), at_most(share), contextlib.suppress(EOFError, BrokenPipeError):
         while True:
             item = connection.recv()

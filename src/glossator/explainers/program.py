@@ -32,11 +32,11 @@ from glossator.headlines.reasons import headlines
 from glossator.headlines.sentence import sentence
 from glossator.headlines.shelf import Shelf
 from glossator.image_programs.search import MOST
-from glossator.programs import Clause, Lexicon, Program, Table, loops
+from glossator.programs import Clause, Lexicon, Program, Table
 from glossator.programs.bank import build_bank
 from glossator.programs.candidates import Single
 from glossator.programs.compose import compose
-from glossator.programs.inducer import search, strengths
+from glossator.programs.inducer import search, strengths, warm
 from glossator.programs.problem import CLAIM, Problem, make_problem
 from glossator.programs.scene.content import measured
 from glossator.statistics import exchange_p, shrinkage
@@ -152,7 +152,6 @@ class ProgramExplainer(Explainer):
             measured(evidence.exemplars.inputs, evidence.exemplars.grid)
             return
         self._shelf(evidence).bank.lexicon.ids(evidence.exemplars.windows)
-        loops.load()
 
     def _shelf(self, evidence: ExplainEvidence) -> Shelf:
         """The bank of the evidence's vocabulary and its classes that have a name; its seeds are the most frequent words
@@ -168,7 +167,9 @@ class ProgramExplainer(Explainer):
             lexicon = self.lexicon or Lexicon.for_windows(windows.vocabulary, None)
             ids = lexicon.ids(windows)[np.asarray(windows.valid)]
             self._shelves.clear()  # one recording at a time: a bank takes some hundred megabytes
-            self._shelves[key] = Shelf.of(build_bank(lexicon, np.bincount(ids, minlength=len(lexicon) + 1)))
+            bank = build_bank(lexicon, np.bincount(ids, minlength=len(lexicon) + 1))
+            warm(make_problem(exemplars, bank, self.top_share))
+            self._shelves[key] = Shelf.of(bank)
         return self._shelves[key]
 
 

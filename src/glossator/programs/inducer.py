@@ -13,9 +13,11 @@ from functools import cached_property
 
 import numpy as np
 
+from glossator.programs import loops
 from glossator.programs.bank import characters
 from glossator.programs.candidates import Pool, Single
 from glossator.programs.language import Test
+from glossator.programs.memory import ASPECTS
 from glossator.programs.problem import Problem
 
 RIDGE = 5.0
@@ -88,6 +90,14 @@ def search(
         if left < 1e-3 * variance:
             break
     return Path(tuple(found), tuple(gains))
+
+
+def warm(problem: Problem) -> None:
+    """Make what every search over a vocabulary asks of it, before processes share it."""
+    loops.load()
+    Pool(problem)
+    for aspect in ASPECTS:
+        problem.reading.gaps(aspect)
 
 
 def _bases(pool: Pool, residual: np.ndarray, found: list[Single]) -> list[Single]:
