@@ -20,7 +20,7 @@ import pytest
 from benchmarks.engines import run as benchmark
 from glossator import registry
 from glossator.cli import main
-from glossator.engines import Job, LocalEngine, ahead, carry_out, each_in_parallel, in_parallel, processes
+from glossator.engines import Job, LocalEngine, ahead, carry_out, compiled, each_in_parallel, in_parallel, processes
 from glossator.engines.base import TRIES
 from glossator.engines.processes import fresh, spread
 from glossator.errors import UserError
@@ -404,3 +404,17 @@ def test_freed_memory_is_used_again_in_threads_unless_the_user_decides_otherwise
     assert 5 * kept < as_it_was
     assert 5 * faults("kept late") < as_it_was
     assert 5 * kept < faults("kept", MALLOC_ARENA_MAX="4")
+
+
+def test_a_loop_is_compiled_anew_where_what_was_kept_cannot_be_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    from numba.core.caching import IndexDataCacheFile
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(IndexDataCacheFile, "save", full)
+    assert compiled(_one_more)(1) == 2
+
+
+def _one_more(x: int) -> int:
+    return x + 1

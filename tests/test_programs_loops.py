@@ -1,4 +1,4 @@
-"""The compiled sums of the search against NumPy and SciPy, bit for bit."""
+"""The compiled sums of the search against NumPy's, bit for bit."""
 
 from __future__ import annotations
 
@@ -19,16 +19,25 @@ LOOPS = ("_products", "_masses_and_squares", "sums_below", "sums_by_part")
 
 @settings(max_examples=60, deadline=None)
 @given(st.integers(0, 2**32 - 1), st.integers(0, 40), st.integers(1, 60))
-def test_products_have_the_bits_of_scipy(seed, rows, seen):
+def test_products_add_in_order(seed, rows, seen):
     rng = np.random.default_rng(seed)
     dense = rng.random((rows, seen)) * (rng.random((rows, seen)) < rng.random((rows, 1)))
-    truth = sparse.csr_matrix(dense.astype(np.float32))
+    dense = dense.astype(np.float32)
+    truth = sparse.csr_matrix(dense)
     values = rng.normal(size=(seen, 8)).astype(np.float32)
-    assert np.array_equal(products(truth, values), truth @ values)
+    assert np.array_equal(products(truth, values), in_order(dense, values))
     counts = np.ascontiguousarray(np.abs(values[:, :2]))
     masses, squares = masses_and_squares(truth, counts)
-    assert np.array_equal(masses, truth @ counts)
-    assert np.array_equal(squares, truth.power(2) @ counts)
+    assert np.array_equal(masses, in_order(dense, counts))
+    assert np.array_equal(squares, in_order(dense**2, counts))
+
+
+def in_order(truth: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """Their product, column after column."""
+    found = np.zeros((len(truth), values.shape[1]), np.float32)
+    for column, row in zip(truth.T, values, strict=True):
+        found += column[:, None] * row
+    return found
 
 
 @settings(max_examples=60, deadline=None)

@@ -304,6 +304,7 @@ def test_chunks_taken_in_by_several_threads_change_no_byte(tmp_path, monkeypatch
     monkeypatch.setattr(dense, "take_in", lambda *args: (threads.add(threading.get_ident()), take_in(*args))[1])
     before = torch.get_num_threads()
     for number in (1, 4):
+        threads.clear()
         torch.set_num_threads(number)
         try:
             record_it(tmp_path / str(number))

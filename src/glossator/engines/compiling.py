@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from functools import wraps
+from pickle import UnpicklingError
 from typing import Any, TypeVar
 
 ResultT = TypeVar("ResultT")
@@ -20,19 +21,24 @@ def compiled(function: Callable[..., ResultT]) -> Callable[..., ResultT]:
 
     @wraps(function)
     def call(*args: Any) -> ResultT:
-        with lock:
-            if not made:
-                made.append(_compile(function))
-        return made[0](*args)
+        if not made:
+            with lock:
+                if not made:
+                    made.append(_compile(function))
+        try:
+            return made[0](*args)
+        except (OSError, EOFError, UnpicklingError):  # what is kept cannot be read or written
+            made[0] = _compile(function, keep=False)
+            return made[0](*args)
 
     return call
 
 
-def _compile(function: Callable[..., ResultT]) -> Callable[..., ResultT]:
+def _compile(function: Callable[..., ResultT], *, keep: bool = True) -> Callable[..., ResultT]:
     import numba  # which takes a while
 
     try:
-        made: Callable[..., ResultT] = numba.njit(nogil=True, error_model="numpy", cache=True)(function)
-    except RuntimeError:  # nothing can be written to either place
+        made: Callable[..., ResultT] = numba.njit(nogil=True, error_model="numpy", cache=keep)(function)
+    except RuntimeError:  # there is no place for what is kept
         made = numba.njit(nogil=True, error_model="numpy")(function)
     return made

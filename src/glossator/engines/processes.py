@@ -347,7 +347,9 @@ def keep_freed_memory() -> None:
     with contextlib.suppress(OSError, AttributeError, TypeError):
         libc = ctypes.CDLL(None)
         if hasattr(libc, "gnu_get_libc_version"):
-            for setting, value in ((_ARENAS, 1), (_TRIM, 1 << 30), (_MMAP, 1 << 30), (_PAD, 1 << 26)):
+            if not libc.mallopt(_MMAP, 1 << 30):  # older ones take half a heap at most
+                libc.mallopt(_MMAP, 1 << 25)
+            for setting, value in ((_ARENAS, 1), (_TRIM, 1 << 30), (_PAD, 1 << 26)):
                 libc.mallopt(setting, value)
 
 

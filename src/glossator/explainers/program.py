@@ -151,7 +151,9 @@ class ProgramExplainer(Explainer):
         if evidence.exemplars.inputs.kind == "images":
             measured(evidence.exemplars.inputs, evidence.exemplars.grid)
             return
-        self._shelf(evidence).bank.lexicon.ids(evidence.exemplars.windows)
+        bank = self._shelf(evidence).bank
+        if not bank.readings:  # nothing was asked of it yet
+            warm(make_problem(evidence.exemplars, bank, self.top_share))
 
     def _shelf(self, evidence: ExplainEvidence) -> Shelf:
         """The bank of the evidence's vocabulary and its classes that have a name; its seeds are the most frequent words
@@ -167,9 +169,7 @@ class ProgramExplainer(Explainer):
             lexicon = self.lexicon or Lexicon.for_windows(windows.vocabulary, None)
             ids = lexicon.ids(windows)[np.asarray(windows.valid)]
             self._shelves.clear()  # one recording at a time: a bank takes some hundred megabytes
-            bank = build_bank(lexicon, np.bincount(ids, minlength=len(lexicon) + 1))
-            warm(make_problem(exemplars, bank, self.top_share))
-            self._shelves[key] = Shelf.of(bank)
+            self._shelves[key] = Shelf.of(build_bank(lexicon, np.bincount(ids, minlength=len(lexicon) + 1)))
         return self._shelves[key]
 
 

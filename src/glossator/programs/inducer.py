@@ -93,9 +93,10 @@ def search(
 
 
 def warm(problem: Problem) -> None:
-    """Make what every search over a vocabulary asks of it, before processes share it."""
+    """Make what searches ask of a vocabulary, before processes share it."""
     loops.load()
-    Pool(problem)
+    if problem.searched.any():
+        Pool(problem)
     for aspect in ASPECTS:
         problem.reading.gaps(aspect)
 

@@ -1,6 +1,6 @@
 """Sums over all tokens that a search makes again and again, as compiled loops.
 
-Each adds in the order of its arguments, as the loops of NumPy and SciPy do, and has the same bits.
+Each adds in the order of its arguments, as the loops of NumPy and SciPy do. Nothing looks whether numbers are in range.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ def load() -> None:
 
 def products(truth: sparse.csr_matrix, values: np.ndarray) -> np.ndarray:
     """float32 truth (rows, s) times values (s, 8): (rows, 8)."""
+    assert values.shape[1:] == (8,)
     found = np.empty((truth.shape[0], 8), np.float32)
     _products(truth.indptr, truth.indices, truth.data, values, found)
     return found
@@ -42,6 +43,7 @@ def _products(starts: np.ndarray, columns: np.ndarray, data: np.ndarray, values:
 
 def masses_and_squares(truth: sparse.csr_matrix, counts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """float32 truth (rows, s), and its squares, times counts (s, 2): (rows, 2) each."""
+    assert counts.shape[1:] == (2,)
     found = np.empty((2, truth.shape[0], 2), np.float32)
     _masses_and_squares(truth.indptr, truth.indices, truth.data, counts, found)
     return found[0], found[1]

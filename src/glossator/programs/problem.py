@@ -92,7 +92,7 @@ class Problem:
         self, values: np.ndarray, distances: int, rows: np.ndarray | slice = slice(None), *, by_part: bool
     ) -> np.ndarray:
         """`sums` at distances from 0 on, (s, distances) float32, or in each part that is searched on, (s, distances *
-        PARTS); values must then be 0 where the claim is judged."""
+        PARTS); values must then be 0 where the claim is judged. rows: a slice stands for all places."""
         everywhere, one_part = self._all
         places, parts = rows if isinstance(rows, np.ndarray) else everywhere, self.dealt if by_part else one_part
         width = PARTS if by_part else 1

@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 SIDE = 224
 BATCH = 32
 CPU_PIXELS = 8 * SIDE**2
-"""Pixels in one pass on a CPU: so many that no layer of the usual models fills a heap of glibc's (64 MB), as memory for
-more is asked of the system anew each time, which can take longer than the layer."""
+"""Pixels in one pass on a CPU: as many as leave layers of the usual models smaller than a heap of glibc's (64 MB), as
+memory for more is asked of the system anew each time, which can take longer than the layer."""
 
 
 @dataclass(eq=False)
